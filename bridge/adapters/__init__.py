@@ -1,0 +1,1 @@
+"""Third-party clients behind the small protocols that `capture` defines."""

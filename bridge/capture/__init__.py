@@ -1,0 +1,1 @@
+"""The asyncio that moves events from links into Kafka transactions."""

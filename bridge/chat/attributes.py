@@ -1,0 +1,127 @@
+"""KeyValueCollection <-> flat map, without loss.
+
+A collection is an ordered list of items, nested, with repeats. Its flat form is one map from path to text, which every
+query engine reads, and a second map with the type of each item that is not a string:
+
+* nested keys join with `.`;
+* `.`, `\\` and `#` inside a key are escaped with `\\`;
+* the n-th repeat of a key among its siblings is `key#n` (n from 2);
+* an empty `kvlist` has the empty text and the type `kvlist`.
+
+Both maps keep the order of the items; `unflatten` gives back exactly what `flatten` got.
+"""
+
+from __future__ import annotations
+
+from bridge.chat.events import KVLIST, STRING, Item, Items
+from bridge.errors import AttributesTooDeep
+
+MAX_DEPTH = 64
+_SPECIAL = str.maketrans({".": "\\.", "\\": "\\\\", "#": "\\#"})
+_NUMERIC = {"int": int, "long": int, "float": float}
+
+
+def _escape(key: str) -> str:
+    return key.translate(_SPECIAL) if "." in key or "\\" in key or "#" in key else key
+
+
+def flatten(items: Items) -> tuple[dict[str, str], dict[str, str]]:
+    """Return (path -> text, path -> type word of items that are not strings).
+
+    Raises AttributesTooDeep beyond MAX_DEPTH levels: a path repeats all keys above it, so depth costs its square.
+    """
+    values: dict[str, str] = {}
+    types: dict[str, str] = {}
+    _flatten(items, "", values, types, 1)
+    return values, types
+
+
+def _flatten(items: Items, prefix: str, values: dict[str, str], types: dict[str, str], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise AttributesTooDeep(f"a KeyValueCollection is nested more than {MAX_DEPTH} levels deep")
+    seen: dict[str, int] = {}
+    for item in items:
+        key = item.key
+        count = seen.get(key, 0) + 1
+        seen[key] = count
+        path = prefix + _escape(key)
+        if count > 1:
+            path = f"{path}#{count}"
+        value = item.value
+        if isinstance(value, list):
+            if value:
+                _flatten(value, path + ".", values, types, depth + 1)
+                if item.type != KVLIST:  # a list under another type word: keep the word beside its children
+                    types[path] = item.type
+            else:
+                values[path] = ""
+                types[path] = item.type
+            continue
+        values[path] = value if isinstance(value, str) else repr(value) if isinstance(value, float) else str(value)
+        if item.type != STRING:
+            types[path] = item.type
+
+
+def _split(path: str) -> list[tuple[str, int]]:
+    """Undo the joining: [(key, repeat), ...]."""
+    parts: list[tuple[str, int]] = []
+    key: list[str] = []
+    repeat = ""
+    in_repeat = False
+    at = 0
+    while at < len(path):
+        char = path[at]
+        if char == "\\":
+            at += 1
+            key.append(path[at])
+        elif char == "#":
+            in_repeat = True
+        elif char == ".":
+            parts.append(("".join(key), int(repeat or 1)))
+            key, repeat, in_repeat = [], "", False
+        elif in_repeat:
+            repeat += char
+        else:
+            key.append(char)
+        at += 1
+    parts.append(("".join(key), int(repeat or 1)))
+    return parts
+
+
+def _typed(text: str, word: str) -> str | int | float:
+    convert = _NUMERIC.get(word)
+    if convert is None:
+        return text
+    try:
+        value = convert(text)
+    except ValueError:
+        return text
+    return value if (repr(value) if isinstance(value, float) else str(value)) == text else text
+
+
+def unflatten(values: dict[str, str], types: dict[str, str]) -> Items:
+    """Rebuild the items from the two maps that `flatten` returned (in their order)."""
+    root: Items = []
+    open_lists: list[tuple[tuple[str, int], Items]] = []
+    for path, text in values.items():
+        parts = _split(path)
+        shared = 0
+        while shared < len(open_lists) and shared < len(parts) - 1 and open_lists[shared][0] == parts[shared]:
+            shared += 1
+        del open_lists[shared:]
+        here = open_lists[-1][1] if open_lists else root
+        for depth in range(shared, len(parts) - 1):
+            inner: Items = []
+            above = ".".join(_rejoin(part) for part in parts[: depth + 1])
+            here.append(Item(parts[depth][0], types.get(above, KVLIST), inner))
+            open_lists.append((parts[depth], inner))
+            here = inner
+        word = types.get(path, STRING)
+        empty_list = word == KVLIST and text == ""
+        here.append(Item(parts[-1][0], word, [] if empty_list else _typed(text, word)))
+    return root
+
+
+def _rejoin(part: tuple[str, int]) -> str:
+    key, repeat = part
+    return _escape(key) if repeat == 1 else f"{_escape(key)}#{repeat}"

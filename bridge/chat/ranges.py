@@ -1,0 +1,112 @@
+"""Sets of event ids as sorted, disjoint, closed ranges.
+
+Ids of one chat rise with holes; a set of them is a handful of ranges however long the chat is. Membership is by set,
+never by maximum: a later history may fill a hole.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class IdRanges:
+    """A set of integers. `add` is O(1) for ids that rise, O(number of ranges) otherwise."""
+
+    __slots__ = ("_highs", "_lows")
+
+    def __init__(self, pairs: Iterable[tuple[int, int]] = ()) -> None:
+        """Take (low, high) pairs in any order; they may touch or overlap."""
+        self._lows: list[int] = []
+        self._highs: list[int] = []
+        for low, high in sorted(pairs):
+            if self._highs and low <= self._highs[-1] + 1:
+                self._highs[-1] = max(self._highs[-1], high)
+            else:
+                self._lows.append(low)
+                self._highs.append(high)
+
+    def __contains__(self, value: int) -> bool:
+        """Tell whether `value` is in the set."""
+        highs = self._highs
+        if not highs or value > highs[-1]:
+            return False
+        at = bisect_right(self._lows, value) - 1
+        return at >= 0 and value <= highs[at]
+
+    def __len__(self) -> int:
+        """Count the ids (not the ranges)."""
+        return sum(high - low + 1 for low, high in self.pairs())
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the ids in rising order."""
+        for low, high in self.pairs():
+            yield from range(low, high + 1)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as sets."""
+        return isinstance(other, IdRanges) and self._lows == other._lows and self._highs == other._highs
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        """Show the ranges as `1-5,7`."""
+        return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in self.pairs())
+
+    @property
+    def maximum(self) -> int | None:
+        """The highest id, or None for the empty set."""
+        return self._highs[-1] if self._highs else None
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return the (low, high) pairs in rising order."""
+        return list(zip(self._lows, self._highs, strict=True))
+
+    def rank(self, value: int) -> int:
+        """Count the ids of the set that are below `value`."""
+        return sum(min(high, value - 1) - low + 1 for low, high in self.pairs() if low < value)
+
+    def add(self, value: int) -> None:
+        """Put `value` into the set; adding one that is there changes nothing."""
+        lows, highs = self._lows, self._highs
+        if not highs or value > highs[-1] + 1:
+            lows.append(value)
+            highs.append(value)
+            return
+        if value == highs[-1] + 1:
+            highs[-1] = value
+            return
+        at = bisect_right(lows, value)
+        if at and value <= highs[at - 1]:
+            return
+        joins_left = at > 0 and highs[at - 1] == value - 1
+        joins_right = at < len(lows) and lows[at] == value + 1
+        if joins_left and joins_right:
+            highs[at - 1] = highs[at]
+            del lows[at], highs[at]
+        elif joins_left:
+            highs[at - 1] = value
+        elif joins_right:
+            lows[at] = value
+        else:
+            lows.insert(at, value)
+            highs.insert(at, value)
+
+    def missing_between(self, low: int, high: int) -> list[tuple[int, int]]:
+        """Return the ranges of ids in [low, high] that are not in the set."""
+        holes: list[tuple[int, int]] = []
+        at = low
+        for start, end in self.pairs():
+            if end < at:
+                continue
+            if start > high:
+                break
+            if start > at:
+                holes.append((at, start - 1))
+            at = end + 1
+        if at <= high:
+            holes.append((at, high))
+        return holes

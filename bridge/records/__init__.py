@@ -1,0 +1,1 @@
+"""Transcript events to Avro records. Pure: no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""A Chat Server to talk to: speaks the wire, plays scenarios, keeps a ledger of what it really said."""
