@@ -1,10 +1,10 @@
-"""KeyValueCollection <-> flat map, without loss.
+r"""KeyValueCollection <-> flat map, without loss.
 
 A collection is an ordered list of items, nested, with repeats. Its flat form is one map from path to text, which every
 query engine reads, and a second map with the type of each item that is not a string:
 
 * nested keys join with `.`;
-* `.`, `\\` and `#` inside a key are escaped with `\\`;
+* `.`, `\` and `#` inside a key are escaped with `\`;
 * the n-th repeat of a key among its siblings is `key#n` (n from 2);
 * an empty `kvlist` has the empty text and the type `kvlist`.
 
@@ -13,12 +13,19 @@ Both maps keep the order of the items; `unflatten` gives back exactly what `flat
 
 from __future__ import annotations
 
+from math import isfinite
+from typing import Final
+
 from bridge.chat.events import KVLIST, STRING, Item, Items
 from bridge.errors import AttributesTooDeep
 
-MAX_DEPTH = 64
+MAX_DEPTH: Final = 64
+MAX_PATH: Final = 1024
+"""Longest path of an item that has items below it, in characters: each of those repeats it."""
+
 _SPECIAL = str.maketrans({".": "\\.", "\\": "\\\\", "#": "\\#"})
 _NUMERIC = {"int": int, "long": int, "float": float}
+_INT64 = range(-(2**63), 2**63)
 
 
 def _escape(key: str) -> str:
@@ -28,7 +35,8 @@ def _escape(key: str) -> str:
 def flatten(items: Items) -> tuple[dict[str, str], dict[str, str]]:
     """Return (path -> text, path -> type word of items that are not strings).
 
-    Raises AttributesTooDeep beyond MAX_DEPTH levels: a path repeats all keys above it, so depth costs its square.
+    Raises AttributesTooDeep beyond MAX_DEPTH levels, or below a path longer than MAX_PATH: a path repeats all
+    keys above it, so a line of the wire's size could ask for gigabytes.
     """
     values: dict[str, str] = {}
     types: dict[str, str] = {}
@@ -50,6 +58,8 @@ def _flatten(items: Items, prefix: str, values: dict[str, str], types: dict[str,
         value = item.value
         if isinstance(value, list):
             if value:
+                if len(path) > MAX_PATH:
+                    raise AttributesTooDeep(f"the keys above an item are longer than {MAX_PATH} characters")
                 _flatten(value, path + ".", values, types, depth + 1)
                 if item.type != KVLIST:  # a list under another type word: keep the word beside its children
                     types[path] = item.type
@@ -88,7 +98,12 @@ def _split(path: str) -> list[tuple[str, int]]:
     return parts
 
 
-def _typed(text: str, word: str) -> str | int | float:
+def typed_value(text: str, word: str) -> str | int | float:
+    """Return the value of an item of type `word` that was written as `text`: a number where it is exactly one.
+
+    Whatever would not be written the same again stays text, and so does what no wire or comparison can bear: an
+    integer beyond 64 bits, an infinity, a NaN (which is unequal to itself).
+    """
     convert = _NUMERIC.get(word)
     if convert is None:
         return text
@@ -96,7 +111,9 @@ def _typed(text: str, word: str) -> str | int | float:
         value = convert(text)
     except ValueError:
         return text
-    return value if (repr(value) if isinstance(value, float) else str(value)) == text else text
+    if isinstance(value, float):
+        return value if isfinite(value) and repr(value) == text else text
+    return value if value in _INT64 and str(value) == text else text
 
 
 def unflatten(values: dict[str, str], types: dict[str, str]) -> Items:
@@ -118,7 +135,7 @@ def unflatten(values: dict[str, str], types: dict[str, str]) -> Items:
             here = inner
         word = types.get(path, STRING)
         empty_list = word == KVLIST and text == ""
-        here.append(Item(parts[-1][0], word, [] if empty_list else _typed(text, word)))
+        here.append(Item(parts[-1][0], word, [] if empty_list else typed_value(text, word)))
     return root
 
 

@@ -40,7 +40,7 @@ class _Message(
 # --- requests, basic -------------------------------------------------------------------------------------------------
 
 
-class RequestRegister(_Message, tag=True):
+class RequestRegister(_Message, frozen=True, tag=True):
     """Say who we are on this connection. `target` (host:port) names the Chat Server when the peer is a gateway."""
 
     user_nickname: str
@@ -52,7 +52,7 @@ class RequestRegister(_Message, tag=True):
     reference_id: int | None = None
 
 
-class RequestJoin(_Message, tag=True):
+class RequestJoin(_Message, frozen=True, tag=True):
     """Join an existing session (`session_id`), or start one (`queue_key`). Basic and flex share the name.
 
     On flex `user_id` and `secure_key` say who asks; on basic the connection does.
@@ -69,7 +69,7 @@ class RequestJoin(_Message, tag=True):
     secure_key: str | None = None
 
 
-class RequestMessage(_Message, tag=True):
+class RequestMessage(_Message, frozen=True, tag=True):
     """Send a message; `receiver_id` makes it a direct one."""
 
     session_id: str
@@ -79,7 +79,7 @@ class RequestMessage(_Message, tag=True):
     reference_id: int | None = None
 
 
-class RequestNotify(_Message, tag=True):
+class RequestNotify(_Message, frozen=True, tag=True):
     """Send a notice (typing, URL, custom, system command). Flex gives user_id, secure_key and last_position."""
 
     notice_text: NoticeText
@@ -94,7 +94,7 @@ class RequestNotify(_Message, tag=True):
     last_position: int | None = None
 
 
-class RequestReleaseParty(_Message, tag=True):
+class RequestReleaseParty(_Message, frozen=True, tag=True):
     """Remove a party, oneself or another. `after_action`: KEEP_ALIVE, CLOSE_IF_NO_AGENTS or FORCE_CLOSE."""
 
     session_id: str
@@ -107,7 +107,7 @@ class RequestReleaseParty(_Message, tag=True):
 # --- requests, flex --------------------------------------------------------------------------------------------------
 
 
-class RequestLogin(_Message, tag=True):
+class RequestLogin(_Message, frozen=True, tag=True):
     """Log a flex client in. `time_zone_offset` in minutes."""
 
     user_nickname: str
@@ -118,7 +118,7 @@ class RequestLogin(_Message, tag=True):
     reference_id: int | None = None
 
 
-class RequestRefresh(_Message, tag=True):
+class RequestRefresh(_Message, frozen=True, tag=True):
     """Poll for events after `last_position`, and say something in the same breath if `message_text` is given."""
 
     user_id: str
@@ -128,7 +128,7 @@ class RequestRefresh(_Message, tag=True):
     reference_id: int | None = None
 
 
-class RequestLogout(_Message, tag=True):
+class RequestLogout(_Message, frozen=True, tag=True):
     """End a flex client's part in its session."""
 
     user_id: str
@@ -141,13 +141,13 @@ class RequestLogout(_Message, tag=True):
 # --- keep-alive ------------------------------------------------------------------------------------------------------
 
 
-class Ping(_Message, tag=True):
+class Ping(_Message, frozen=True, tag=True):
     """Ask the other side whether it lives."""
 
     reference_id: int | None = None
 
 
-class Pong(_Message, tag=True):
+class Pong(_Message, frozen=True, tag=True):
     """Answer a Ping."""
 
     reference_id: int | None = None
@@ -156,7 +156,7 @@ class Pong(_Message, tag=True):
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-class EventRegistered(_Message, tag=True):
+class EventRegistered(_Message, frozen=True, tag=True):
     """Registration accepted. `client_version` is the negotiated one: the lower of both sides'."""
 
     user_id: str = ""
@@ -177,7 +177,7 @@ class ChatTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     chat_event_list: list[ChatEvent] = []
 
 
-class EventSessionInfo(_Message, tag=True):
+class EventSessionInfo(_Message, frozen=True, tag=True):
     """Answer to a join, and every later push. An instance with a `reference_id` is an answer; others are pushes."""
 
     chat_transcript: ChatTranscript
@@ -186,7 +186,7 @@ class EventSessionInfo(_Message, tag=True):
     user_status: int | str | None = None
 
 
-class EventError(_Message, tag=True):
+class EventError(_Message, frozen=True, tag=True):
     """A request was refused."""
 
     error_id: int = 0
@@ -203,7 +203,7 @@ class FlexTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     events: list[ChatEvent] = []
 
 
-class EventStatus(_Message, tag=True):
+class EventStatus(_Message, frozen=True, tag=True):
     """Answer to every flex request. `request_result` is SUCCESS or ERROR (`error_id`, `description`)."""
 
     request_result: int = SUCCESS

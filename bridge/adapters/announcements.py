@@ -1,0 +1,150 @@
+"""The announcements topic through aiokafka: the group member that reads it, and the producer that writes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+
+from bridge.chat.announcement import encode
+from bridge.errors import KafkaUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from aiokafka.structs import ConsumerRecord, TopicPartition
+
+    from bridge.adapters.kafka import KafkaSettings
+    from bridge.chat.announcement import Announcement
+
+_STOP_SECONDS: Final = 5.0
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition that every murmur2 client (the Java client's default) gives a key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """One member of the consumer group, with static membership."""
+
+    def __init__(self, settings: KafkaSettings, *, replica_id: str, session_timeout: float) -> None:
+        """`session_timeout` in seconds: after so long without a heartbeat the partitions go to others."""
+        self._settings = settings
+        self._replica_id = replica_id
+        self._session_timeout = session_timeout
+        self._consumer: AIOKafkaConsumer | None = None
+        self._assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None
+
+    async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
+        """Join the group; `assigned` is called after each rebalance, this first one included."""
+        self._assigned = assigned
+        settings = self._settings
+        self._consumer = AIOKafkaConsumer(
+            **{
+                "bootstrap_servers": settings.bootstrap_servers,
+                "client_id": f"chatbridge-{self._replica_id}",
+                **settings.client,
+                "group_id": settings.group,
+                "group_instance_id": self._replica_id,
+                "enable_auto_commit": False,
+                "auto_offset_reset": "earliest",
+                "isolation_level": "read_committed",
+                "session_timeout_ms": int(self._session_timeout * 1000),
+                "heartbeat_interval_ms": int(self._session_timeout * 1000 / 3),
+                "partition_assignment_strategy": (StickyPartitionAssignor,),
+            }
+        )
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            raise KafkaUnavailable(f"cannot reach Kafka: {type(error).__name__}") from error
+        self._consumer.subscribe([settings.topics.announcements], listener=self)
+
+    async def fetch(self) -> Sequence[ConsumerRecord]:
+        """Wait for records, at most a second."""
+        if self._consumer is None:
+            raise KafkaUnavailable("the consumer is not started")
+        try:
+            found = await self._consumer.getmany(timeout_ms=1000)
+        except KafkaError as error:
+            raise KafkaUnavailable(f"cannot read announcements: {type(error).__name__}") from error
+        return [record for records in found.values() for record in records]
+
+    async def leave(self) -> None:
+        """Leave the group and stop.
+
+        aiokafka never lets a static member leave: a planned stop would keep its partitions unserved for the whole
+        session time-out. So the instance id, which is what it looks at, is taken away before it stops.
+        """
+        consumer, self._consumer = self._consumer, None
+        if consumer is None:
+            return
+        coordinator = getattr(consumer, "_coordinator", None)
+        if coordinator is not None:
+            coordinator._group_instance_id = None  # noqa: SLF001
+        with contextlib.suppress(KafkaError, TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Do nothing: a revoked shard is kept until the new assignment is known (P4)."""
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Tell the replica what is ours now."""
+        if self._assigned is not None:
+            await self._assigned(frozenset(partition.partition for partition in assigned))
+
+
+class Announcer:
+    """Writes announcements, acknowledged by all in-sync replicas, with the session id as key."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        """Nothing connects before the first announcement."""
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Write one; on return it is durable. Raises KafkaUnavailable."""
+        try:
+            producer = await self._started()
+            await producer.send_and_wait(
+                self._settings.topics.announcements,
+                key=announcement.session_id.encode(),
+                value=encode(announcement),
+            )
+        except KafkaError as error:
+            await self.close()
+            raise KafkaUnavailable(f"cannot write the announcement: {type(error).__name__}") from error
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **{
+                        "bootstrap_servers": self._settings.bootstrap_servers,
+                        **self._settings.client,
+                        "acks": "all",
+                        "enable_idempotence": True,
+                        "request_timeout_ms": 10_000,
+                    }
+                )
+                try:
+                    await producer.start()
+                except KafkaError:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def close(self) -> None:
+        """Stop the producer, within seconds."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await asyncio.wait_for(producer.stop(), _STOP_SECONDS)

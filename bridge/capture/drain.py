@@ -1,0 +1,45 @@
+"""Signals, and leaving in order: what SIGTERM and SIGINT do to a running replica."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from bridge.telemetry import Drained, Draining
+
+if TYPE_CHECKING:
+    from bridge.capture.replica import Replica
+    from bridge.telemetry import Telemetry
+
+
+def on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Future[signal.Signals]:
+    """Return a future that the first SIGTERM or SIGINT sets. A second one has its default effect: it ends us."""
+    stop: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def came(which: signal.Signals) -> None:
+        for other in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(other)
+        if not stop.done():
+            stop.set_result(which)
+
+    for which in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(which, came, which)
+    return stop
+
+
+async def drain(replica: Replica, seconds: float, telemetry: Telemetry) -> bool:
+    """Drain within `seconds`; return whether everything that was seen is committed.
+
+    When the time is up the rest is not lost: it was never counted as captured, and the next owner reads it again from
+    the chats' histories.
+    """
+    telemetry.emit(Draining(seconds=seconds))
+    try:
+        await asyncio.wait_for(replica.drain(), seconds)
+    except TimeoutError:
+        await replica.close()
+        telemetry.emit(Drained(complete=False))
+        return False
+    telemetry.emit(Drained(complete=True))
+    return True

@@ -1,0 +1,328 @@
+"""Keeps a shard's chats joined: which server, which link, when to try again.
+
+One lane per Chat Server address: a queue of chats to be joined there and the task that works it off, opening links as
+they are needed. A chat whose link is lost, or whose join is refused for now, goes to the lane of the next server of
+its list after a delay. When all attempts are spent the chat is reported as given up; the shard closes it, saying why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bridge.chat.observations import GIVE_UP, RETRY, Away, JoinRefused, Seen
+from bridge.telemetry import JoinAnswered, JoinRefusal, LinkLost, LinkOpened
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from bridge.capture.joins import JoinBudget
+    from bridge.capture.link import Link
+    from bridge.capture.ports import Clock, Transports
+    from bridge.chat.observations import Observation
+    from bridge.telemetry import Telemetry
+
+    MakeLink = Callable[[str, "Follower"], Link]
+    Deliver = Callable[[Observation, int], None]
+
+_JITTER: Final = 0.2
+_FIRST_PAUSE: Final = 0.05
+
+
+@dataclass(slots=True, frozen=True)
+class FollowSettings:
+    """How hard to try. Delays in seconds; D15's template is 15 attempts, 10 s apart."""
+
+    attempts: int = 15
+    delay: float = 10.0
+    per_link: int = 100
+
+
+@dataclass(slots=True)
+class Followed:
+    """One chat that is to be joined. `servers` is tried in turn, beginning at `turn`."""
+
+    session_id: str
+    servers: tuple[str, ...]
+    password: str | None
+    turn: int = 0
+    attempt: int = 0
+    link: Link | None = None
+    queued: bool = False
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def server(self) -> str:
+        """The server that is to be tried now."""
+        return self.servers[self.turn % len(self.servers)]
+
+
+@dataclass(slots=True)
+class _Lane:
+    server: str
+    queue: deque[Followed] = field(default_factory=deque)
+    links: list[Link] = field(default_factory=list)
+    work: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    registered: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Follower:
+    """All chats and links of one shard. Lives in the event loop's thread; nothing of it blocks."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators, by name, built once in the composition root
+        self,
+        settings: FollowSettings,
+        *,
+        transports: Transports,
+        make_link: MakeLink,
+        budget: JoinBudget,
+        clock: Clock,
+        chance: random.Random,
+        telemetry: Telemetry,
+        deliver: Deliver,
+    ) -> None:
+        """`deliver` takes every observation with the bytes it came from."""
+        self._settings = settings
+        self._transports = transports
+        self._make_link = make_link
+        self._budget = budget
+        self._clock = clock
+        self._chance = chance
+        self._telemetry = telemetry
+        self._deliver = deliver
+        self._chats: dict[str, Followed] = {}
+        self._lanes: dict[str, _Lane] = {}
+        self._paused = False
+        self._closed = False
+
+    # --- what the shard does -------------------------------------------------------------------------------------
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading is paused on all links."""
+        return self._paused
+
+    @property
+    def links(self) -> int:
+        """How many links are open."""
+        return sum(len(lane.links) for lane in self._lanes.values())
+
+    def joined_server(self, session_id: str) -> str | None:
+        """Return the server on which a chat is joined right now."""
+        chat = self._chats.get(session_id)
+        return chat.link.server if chat and chat.link and session_id in chat.link.joined else None
+
+    def follow(self, session_id: str, servers: tuple[str, ...], password: str | None) -> None:
+        """Join a chat, or go where a newer announcement says that it is now."""
+        chat = self._chats.get(session_id)
+        if chat is None:
+            chat = self._chats[session_id] = Followed(session_id, servers, password)
+            self._enqueue(chat)
+            return
+        here = chat.server
+        chat.servers, chat.password, chat.attempt = servers, password or chat.password, 0
+        if here in servers:
+            chat.turn = servers.index(here)
+            return
+        chat.turn = 0
+        if chat.link is not None:
+            self._deliver(Away(session_id, "announced on another server", self._clock.now_us()), 0)
+            chat.link.leave(session_id)
+            chat.link = None
+        self._cancel_timer(chat)
+        self._enqueue(chat)
+
+    def forget(self, session_id: str) -> None:
+        """Stop following a chat; leave it with KeepAlive if it is joined (P4)."""
+        chat = self._chats.pop(session_id, None)
+        if chat is None:
+            return
+        self._cancel_timer(chat)
+        if chat.link is not None:
+            chat.link.leave(session_id)
+
+    def pause(self) -> None:
+        """Stop reading on all links (P6)."""
+        self._paused = True
+        for lane in self._lanes.values():
+            for link in lane.links:
+                link.pause()
+
+    def resume(self) -> None:
+        """Read again on all links."""
+        self._paused = False
+        for lane in self._lanes.values():
+            for link in lane.links:
+                link.resume()
+
+    async def close(self, *, leave: bool) -> None:
+        """End all links; with `leave`, leave every chat with KeepAlive first. Nothing is delivered any more."""
+        self._closed = True
+        for session_id in list(self._chats):
+            if leave:
+                self.forget(session_id)
+            else:
+                self._cancel_timer(self._chats[session_id])
+        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for lane in self._lanes.values():
+            for link in lane.links:
+                link.close()
+
+    # --- what a link tells (LinkOwner) ---------------------------------------------------------------------------
+
+    def learnt(self, link: Link, observation: Observation, size: int) -> None:
+        """Pass an observation on to the shard, after taking from it what concerns joining."""
+        if self._closed:
+            return
+        if isinstance(observation, Seen):
+            chat = self._chats.get(observation.session_id)
+            if chat is None or chat.link is not link:
+                return  # left meanwhile: not ours any more
+            if observation.snapshot:
+                chat.attempt = 0
+                self._telemetry.emit(JoinAnswered(events=len(observation.transcript.chat_event_list)))
+            if observation.over:
+                self._cancel_timer(chat)
+                del self._chats[observation.session_id]
+        elif isinstance(observation, JoinRefused):
+            chat = self._chats.get(observation.session_id)
+            if chat is None or chat.link is not link:
+                return
+            chat.link = None
+            self._telemetry.emit(JoinRefusal(error_id=observation.error_id, verdict=observation.verdict))
+            self._refused(chat, observation)
+            return
+        self._deliver(observation, size)
+
+    def registered(self, link: Link) -> None:
+        """A link is ready: its lane can go on."""
+        self._telemetry.emit(LinkOpened(server=link.server))
+        lane = self._lanes.get(link.server)
+        if lane is not None:
+            lane.registered.set()
+
+    def ended(self, link: Link, reason: str, *, refused: bool) -> None:
+        """A link is gone: its chats are away and must be joined again."""
+        lane = self._lanes[link.server]
+        if link in lane.links:
+            lane.links.remove(link)
+        lane.registered.set()
+        if self._closed:
+            return
+        self._telemetry.emit(LinkLost(server=link.server, reason=reason, registered=not refused))
+        now = self._clock.now_us()
+        for chat in [chat for chat in self._chats.values() if chat.link is link]:
+            chat.link = None
+            self._deliver(Away(chat.session_id, reason, now), 0)
+            self._try_later(chat, JoinRefused(chat.session_id, 0, reason, RETRY, now))
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _enqueue(self, chat: Followed) -> None:
+        chat.timer = None
+        if self._closed or chat.queued:
+            return
+        lane = self._lanes.get(chat.server)
+        if lane is None:
+            lane = self._lanes[chat.server] = _Lane(chat.server)
+        if lane.task is None or lane.task.done():
+            lane.task = asyncio.get_running_loop().create_task(self._work(lane), name=f"lane {chat.server}")
+        chat.queued = True
+        lane.queue.append(chat)
+        lane.work.set()
+
+    async def _work(self, lane: _Lane) -> None:
+        """Join the chats of one lane, in order, as fast as the budget allows."""
+        while True:
+            if not lane.queue:
+                lane.work.clear()
+                await lane.work.wait()
+                continue
+            link = next((link for link in lane.links if link.ready and link.load < self._settings.per_link), None)
+            if link is None:
+                link = await self._open(lane)
+                if link is None:
+                    self._all_failed(lane, "cannot connect or register")
+                    continue
+            await self._budget.take(lane.server)
+            if not lane.queue or not link.ready:
+                continue
+            chat = lane.queue.popleft()
+            chat.queued = False
+            if self._chats.get(chat.session_id) is not chat or chat.link is not None or chat.server != lane.server:
+                continue  # left, joined or moved while it waited
+            chat.link = link
+            link.join(chat.session_id, chat.password)
+
+    async def _open(self, lane: _Lane) -> Link | None:
+        """Open one more link and wait until it is registered; None when that fails."""
+        link = self._make_link(lane.server, self)
+        lane.registered.clear()
+        lane.links.append(link)
+        try:
+            await self._transports.connect(lane.server, lambda: link)
+        except OSError as error:
+            lane.links.remove(link)
+            self._telemetry.emit(LinkLost(server=lane.server, reason=type(error).__name__, registered=False))
+            return None
+        while not link.ready and link in lane.links:
+            lane.registered.clear()
+            await lane.registered.wait()
+        return link if link.ready else None
+
+    def _all_failed(self, lane: _Lane, reason: str) -> None:
+        """No link could be had: every chat that waits here has spent an attempt."""
+        waiting = list(lane.queue)
+        lane.queue.clear()
+        for chat in waiting:
+            chat.queued = False
+            if self._chats.get(chat.session_id) is chat:
+                self._refused(chat, JoinRefused(chat.session_id, 0, reason, RETRY, self._clock.now_us()))
+
+    def _refused(self, chat: Followed, refusal: JoinRefused) -> None:
+        if refusal.verdict == GIVE_UP and chat.attempt + 1 >= len(chat.servers):
+            # Every server of the list has been asked: a chat that moved is on one of them (D7).
+            self._give_up(chat, refusal)
+        else:
+            self._try_later(chat, refusal)
+
+    def _try_later(self, chat: Followed, refusal: JoinRefused) -> None:
+        chat.attempt += 1
+        chat.turn += 1
+        if chat.attempt >= self._settings.attempts * len(chat.servers):
+            self._give_up(chat, refusal)
+            return
+        # Within a round the next server of the list is asked at once; the first round is followed by a short pause,
+        # every later one by the whole delay.
+        rounds, within = divmod(chat.attempt, len(chat.servers))
+        delay = 0.0 if within else self._settings.delay * (_FIRST_PAUSE if rounds == 1 else 1.0)
+        delay *= 1.0 + _JITTER * (2.0 * self._chance.random() - 1.0)
+        self._cancel_timer(chat)
+        chat.timer = asyncio.get_running_loop().call_later(delay, self._enqueue, chat)
+
+    def _give_up(self, chat: Followed, refusal: JoinRefused) -> None:
+        self._cancel_timer(chat)
+        del self._chats[chat.session_id]
+        self._deliver(
+            JoinRefused(
+                chat.session_id,
+                refusal.error_id,
+                refusal.description,
+                GIVE_UP,
+                refusal.observed_at or self._clock.now_us(),
+            ),
+            0,
+        )
+
+    @staticmethod
+    def _cancel_timer(chat: Followed) -> None:
+        if chat.timer is not None:
+            chat.timer.cancel()
+            chat.timer = None

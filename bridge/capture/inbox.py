@@ -1,0 +1,108 @@
+"""What links have seen and no transaction has taken yet: bounded in bytes, never dropping (P6).
+
+`put` never refuses; a full inbox tells its owner to pause reading, so that TCP pushes back on the server. What is
+already in a socket's read buffer may still come in: the bound is exceeded by at most one read per link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.chat.observations import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.chat.announcement import Announcement
+
+_LOW_WATER: Final = 0.5
+
+
+@dataclass(slots=True, frozen=True)
+class Announced:
+    """A record of the shard's announcements partition: what it says, or why it cannot be read, and its raw bytes."""
+
+    offset: int
+    raw: bytes
+    key: bytes | None
+    announcement: Announcement | None
+    problem: str = ""
+    observed_at: int = 0
+
+
+Input = Observation | Announced
+
+
+class Inbox:
+    """First in, first out. `pause` is called when it fills, `resume` when it is half empty again."""
+
+    def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        """`limit` in bytes (as `put` is told them)."""
+        self._limit = limit
+        self._pause = pause
+        self._resume = resume
+        self._waiting: deque[tuple[Input, int, float]] = deque()
+        self._bytes = 0
+        self._held = 0
+        self._full = False
+        self._arrived = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Count the inputs that wait."""
+        return len(self._waiting)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that wait or are held by the transaction under way."""
+        return self._bytes + self._held
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading is paused."""
+        return self._full
+
+    @property
+    def oldest(self) -> float | None:
+        """Monotonic time of the oldest input that waits."""
+        return self._waiting[0][2] if self._waiting else None
+
+    def put(self, item: Input, size: int, now: float) -> None:
+        """Add an input that came from `size` bytes at monotonic time `now`."""
+        self._waiting.append((item, size, now))
+        self._bytes += size
+        self._arrived.set()
+        if not self._full and self.bytes >= self._limit:
+            self._full = True
+            self._pause()
+
+    async def arrival(self) -> None:
+        """Wait until something is in it."""
+        if not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def wake(self) -> None:
+        """End a wait in `arrival` although nothing came."""
+        self._arrived.set()
+
+    def take(self, most_bytes: int) -> list[Input]:
+        """Take inputs in order, up to about `most_bytes` (at least one if there is one); they count as held."""
+        taken: list[Input] = []
+        held = 0
+        while self._waiting and (not taken or held + self._waiting[0][1] <= most_bytes):
+            item, size, _ = self._waiting.popleft()
+            taken.append(item)
+            held += size
+        self._bytes -= held
+        self._held += held
+        return taken
+
+    def settle(self) -> None:
+        """What was taken is committed: its bytes are free."""
+        self._held = 0
+        if self._full and self.bytes <= self._limit * _LOW_WATER:
+            self._full = False
+            self._resume()

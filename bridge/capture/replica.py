@@ -1,0 +1,191 @@
+"""Which shards are ours: one consumer group member on the announcements topic, one shard per assigned partition.
+
+A rebalance keeps what stays ours running without a break: shards are only stopped when the new assignment is known
+and does not name them (P4). What is lost is stopped here while its new owner already joins its chats; for a moment
+two monitors may be in a chat, which is better than none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from bridge.capture.inbox import Announced
+from bridge.chat.announcement import parse
+from bridge.errors import BridgeError, KafkaUnavailable, UnreadableAnnouncement
+from bridge.telemetry import KafkaAway, ShardCrashed, ShardReleased
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from bridge.capture.ports import Clock
+    from bridge.capture.shard import Shard
+    from bridge.telemetry import Telemetry
+
+
+class AnnouncementRecord(Protocol):
+    """One record of the announcements topic, as the consumer's client gives it."""
+
+    @property
+    def partition(self) -> int:
+        """Its partition."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key: the session id, when the writer gave one."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The announcement's JSON; None for a tombstone."""
+
+
+class Announcements(Protocol):
+    """The consumer group member. `assigned` is called with all partitions that are ours, after each rebalance."""
+
+    async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
+        """Join the group. Raises KafkaUnavailable, TopicMismatch."""
+
+    async def fetch(self) -> Sequence[AnnouncementRecord]:
+        """Wait for records, at most a second or so. Raises KafkaUnavailable."""
+
+    async def leave(self) -> None:
+        """Leave the group at once, so that others take over without waiting for a session time-out."""
+
+
+class Replica:
+    """All shards of this process. `run` until cancelled; `drain` to stop in order."""
+
+    def __init__(
+        self,
+        announcements: Callable[[], Announcements],
+        make_shard: Callable[[int], Shard],
+        *,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        """`announcements` makes a new consumer each time the former one failed."""
+        self._make_announcements = announcements
+        self._make_shard = make_shard
+        self._clock = clock
+        self._telemetry = telemetry
+        self._announcements: Announcements | None = None
+        self._shards: dict[int, Shard] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._releases: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self.problem: str | None = "waiting for partitions"
+
+    # --- what can be asked ---------------------------------------------------------------------------------------
+
+    @property
+    def shards(self) -> Iterable[Shard]:
+        """The shards that are ours, by partition."""
+        return [self._shards[partition] for partition in sorted(self._shards)]
+
+    @property
+    def draining(self) -> bool:
+        """Whether the replica is on its way out."""
+        return self._draining
+
+    def problems(self) -> list[str]:
+        """Say why the replica is not ready; nothing when it is."""
+        found = ["draining"] if self._draining else []
+        if self.problem:
+            found.append(self.problem)
+        found += [f"shard {shard.partition}: {shard.problem}" for shard in self.shards if shard.problem]
+        found += [f"shard {shard.partition}: buffer full, reading paused" for shard in self.shards if shard.paused]
+        return found
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Read announcements and hand them to their shards, for ever; a consumer that fails is replaced."""
+        delay = 0.5
+        while not self._draining:
+            self._announcements = consumer = self._make_announcements()
+            try:
+                await consumer.start(self._assigned)
+                delay = 0.5
+                while not self._draining:
+                    for record in await consumer.fetch():
+                        self._dispatch(record)
+                    self._replace_fallen()
+            except KafkaUnavailable as error:
+                self.problem = str(error)
+                self._telemetry.emit(KafkaAway(error=type(error.__cause__ or error).__name__))
+            except BridgeError as error:
+                self.problem = str(error)
+                self._telemetry.emit(KafkaAway(error=type(error).__name__))
+            finally:
+                if not self._draining:
+                    await consumer.leave()
+            if not self._draining:
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, 10.0)
+
+    async def drain(self) -> None:
+        """Commit what was seen, hand the partitions over, then leave the chats with KeepAlive."""
+        self._draining = True
+        await asyncio.gather(*(shard.drain() for shard in self.shards if not shard.fenced and not shard.problem))
+        if self._announcements is not None:
+            await self._announcements.leave()
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop every shard at once; chats are left with KeepAlive."""
+        self._draining = True
+        await asyncio.gather(*(self._stop(partition) for partition in list(self._shards)))
+        await asyncio.gather(*self._releases, return_exceptions=True)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    async def _assigned(self, partitions: frozenset[int]) -> None:
+        """Take what is new, keep what stays, release what is gone."""
+        if self._draining:
+            return
+        self.problem = None if partitions else "no partitions assigned: more replicas than partitions?"
+        for partition in set(self._shards) - partitions:
+            task = asyncio.get_running_loop().create_task(self._stop(partition), name=f"release {partition}")
+            self._releases.add(task)
+            task.add_done_callback(self._releases.discard)
+        for partition in sorted(partitions - set(self._shards)):
+            self._take(partition)
+
+    def _take(self, partition: int) -> None:
+        shard = self._shards[partition] = self._make_shard(partition)
+        self._tasks[partition] = asyncio.get_running_loop().create_task(shard.run(), name=f"shard {partition}")
+
+    async def _stop(self, partition: int) -> None:
+        shard, task = self._shards.pop(partition), self._tasks.pop(partition)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await shard.close(leave=True)
+        self._telemetry.emit(ShardReleased(shard=partition))
+
+    def _replace_fallen(self) -> None:
+        """Start a shard again whose task ended although it is assigned to us: fenced by a zombie, or by a bug."""
+        for partition, task in list(self._tasks.items()):
+            if not task.done() or self._draining:
+                continue
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                self._telemetry.emit(ShardCrashed(shard=partition, error=type(error).__name__))
+            release = asyncio.get_running_loop().create_task(self._shards[partition].close(leave=True))
+            self._releases.add(release)
+            release.add_done_callback(self._releases.discard)
+            self._take(partition)
+
+    def _dispatch(self, record: AnnouncementRecord) -> None:
+        shard = self._shards.get(record.partition)
+        if shard is None:
+            return  # revoked meanwhile: its new owner reads it
+        raw = record.value or b""
+        try:
+            announcement, problem = parse(raw), ""
+        except UnreadableAnnouncement as error:
+            announcement, problem = None, error.message
+        shard.announced(Announced(record.offset, raw, record.key, announcement, problem, self._clock.now_us()))

@@ -1,0 +1,247 @@
+"""One partition of the announcements: its chats, its transactions, its recovery.
+
+The loop: take what the inbox holds, fold it, commit it as one transaction, repeat; while a transaction commits, the
+inbox collects the next batch. Any error of the producer, of whatever kind, ends in the same way: drop it, open a new
+one (which fences the old and settles what was in doubt), restore the chats from the checkpoints, fold again what was
+not committed. Links know nothing of this (P4): they stay joined.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.capture.book import FOLLOWED, Book, BookSettings, Plan
+from bridge.capture.inbox import Announced, Inbox, Input
+from bridge.capture.pacing import Rate, linger
+from bridge.errors import BridgeError, EnvironmentFault, ShardFenced
+from bridge.telemetry import BatchCommitted, InboxPaused, InboxResumed, ShardFencedOff, ShardTaken, TransactionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.capture.follower import Follower
+    from bridge.capture.ports import Clock, ShardLog
+    from bridge.chat.observations import Observation
+    from bridge.telemetry import Telemetry
+
+_BATCH_BYTES: Final = 2 * 1024 * 1024
+"""Wire bytes per transaction at most: a backlog goes out in several, each well inside the transaction time-out."""
+_OVERHEAD: Final = 400
+"""Bytes that an input occupies beyond its wire bytes; decoded values are about as large as their JSON again."""
+_FIRST_DELAY: Final = 0.5
+_LONGEST_DELAY: Final = 10.0
+_HOUSEKEEPING: Final = 30.0
+"""Seconds after which an idle shard looks for checkpoints to expire."""
+
+
+@dataclass(slots=True, frozen=True)
+class ShardSettings:
+    """Bounds of one shard: bytes it may hold, seconds it may wait to fill a batch."""
+
+    inbox_bytes: int
+    linger_max: float = 0.1
+
+
+class Shard:
+    """Owned by a replica from the moment its partition is assigned until it is revoked, fenced or drained."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators, by name, built once in the composition root
+        self,
+        partition: int,
+        settings: ShardSettings,
+        *,
+        book_settings: BookSettings,
+        open_log: Callable[[int], ShardLog],
+        make_follower: Callable[[Shard], Follower],
+        clock: Clock,
+        rate: Rate,
+        telemetry: Telemetry,
+    ) -> None:
+        """Nothing runs before `run`."""
+        self.partition = partition
+        self.problem: str | None = "starting"
+        self.fenced = False
+        self._settings = settings
+        self._book_settings = book_settings
+        self._open_log = open_log
+        self._clock = clock
+        self._rate = rate
+        self._telemetry = telemetry
+        self._book = Book(partition, book_settings)
+        self._inbox = Inbox(settings.inbox_bytes, self._pause, self._resume)
+        self._follower = make_follower(self)
+        self._held: list[Input] = []
+        self._held_since: float | None = None
+        self._next_offset = 0
+        self._draining = False
+        self._idle = asyncio.Event()
+
+    # --- what can be asked ---------------------------------------------------------------------------------------
+
+    @property
+    def book(self) -> Book:
+        """The shard's chats."""
+        return self._book
+
+    @property
+    def follower(self) -> Follower:
+        """Keeps the chats joined."""
+        return self._follower
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Bytes seen and not committed."""
+        return self._inbox.bytes
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading is paused because the buffer is full."""
+        return self._inbox.paused
+
+    def oldest_uncommitted(self, now: float) -> float:
+        """Return the age in seconds of the oldest input that is not committed; 0.0 when there is none."""
+        oldest = self._held_since if self._held_since is not None else self._inbox.oldest
+        return 0.0 if oldest is None else max(now - oldest, 0.0)
+
+    # --- what comes in -------------------------------------------------------------------------------------------
+
+    def announced(self, record: Announced) -> None:
+        """Take a record of the announcements partition; one that was taken before (after a rebalance) is dropped."""
+        if record.offset < self._next_offset or self._draining:
+            return
+        self._next_offset = record.offset + 1
+        self._inbox.put(record, len(record.raw) + _OVERHEAD, self._clock.monotonic())
+
+    def learnt(self, observation: Observation, size: int) -> None:
+        """Take what a link saw."""
+        self._inbox.put(observation, 2 * size + _OVERHEAD, self._clock.monotonic())
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Own the shard until cancelled, drained or fenced."""
+        delay = _FIRST_DELAY
+        while True:
+            log = self._open_log(self.partition)
+            started = time.monotonic()
+            try:
+                await log.open()
+                await self._recover(log)
+                self.problem = None
+                if await self._commit_forever(log):
+                    return
+            except ShardFenced:
+                self.fenced = True
+                self.problem = "fenced: another replica owns this shard"
+                self._telemetry.emit(ShardFencedOff(shard=self.partition))
+                await self._follower.close(leave=True)
+                return
+            except EnvironmentFault as error:
+                self.problem = str(error)
+                self._telemetry.emit(TransactionFailed(shard=self.partition, error=_name_of(error)))
+            except BridgeError as error:
+                self.problem = str(error)
+                self._telemetry.emit(TransactionFailed(shard=self.partition, error=type(error).__name__))
+            finally:
+                await log.close()
+            delay = _FIRST_DELAY if time.monotonic() - started > _LONGEST_DELAY else min(2 * delay, _LONGEST_DELAY)
+            await asyncio.sleep(delay)
+
+    async def drain(self) -> None:
+        """Take nothing more in from announcements and return when all that was seen is committed."""
+        self._draining = True
+        self._inbox.wake()
+        await self._idle.wait()
+
+    async def close(self, *, leave: bool) -> None:
+        """End the links. The caller cancels `run` before or after."""
+        await self._follower.close(leave=leave)
+
+    async def _recover(self, log: ShardLog) -> None:
+        """Read the chats back and fold again what was taken and not committed."""
+        stored = await log.checkpoints()
+        book = Book(self.partition, self._book_settings)
+        book.restore(stored)
+        self._book = book
+        self._telemetry.emit(ShardTaken(shard=self.partition, sessions=len(book.followed())))
+        if self._held:
+            await self._commit(log, self._held)
+        for chat in book.followed():
+            self._follower.follow(chat.transcript.session_id, chat.servers, chat.announcement.password)
+
+    async def _commit_forever(self, log: ShardLog) -> bool:
+        """Commit batch after batch; return True when drained."""
+        while True:
+            if not len(self._inbox):
+                if self._draining:
+                    self._idle.set()
+                    return True
+                try:
+                    await asyncio.wait_for(self._inbox.arrival(), _HOUSEKEEPING)
+                except TimeoutError:
+                    await self._commit(log, [])
+                    continue
+                if not len(self._inbox):
+                    continue
+            wait = linger(self._rate.at(self._clock.monotonic()), self._settings.linger_max)
+            if wait and not self._draining and not self._inbox.paused:
+                await asyncio.sleep(wait)
+            self._held_since = self._inbox.oldest
+            self._held = self._inbox.take(_BATCH_BYTES)
+            await self._commit(log, self._held)
+
+    async def _commit(self, log: ShardLog, inputs: list[Input]) -> None:
+        """Fold inputs and write them as one transaction; only then do they count as captured (P3)."""
+        plan = self._book.fold(inputs, self._clock.now_us())
+        self._act(plan)
+        if not len(plan.batch) and plan.batch.announcement_offset is None:
+            self._settled(plan, 0.0)
+            return
+        started = self._clock.monotonic()
+        await log.commit(plan.batch)
+        self._settled(plan, self._clock.monotonic() - started)
+
+    def _act(self, plan: Plan) -> None:
+        for chat in plan.follow:
+            if chat.state == FOLLOWED:
+                self._follower.follow(chat.transcript.session_id, chat.servers, chat.announcement.password)
+        for session_id in plan.forget:
+            self._follower.forget(session_id)
+
+    def _settled(self, plan: Plan, seconds: float) -> None:
+        now = self._clock.monotonic()
+        oldest = self.oldest_uncommitted(now)
+        self._held = []
+        self._held_since = None
+        self._inbox.settle()
+        events = len(plan.batch.events)
+        self._rate.add(events, now)
+        if len(plan.batch):
+            self._telemetry.emit(
+                BatchCommitted(
+                    shard=self.partition,
+                    kinds=plan.kinds,
+                    records=len(plan.batch),
+                    bytes=sum(len(record.value or b"") for record in plan.batch.events),
+                    seconds=seconds,
+                    oldest_seconds=oldest,
+                )
+            )
+        for fact in plan.facts:
+            self._telemetry.emit(fact)
+
+    def _pause(self) -> None:
+        self._telemetry.emit(InboxPaused(shard=self.partition))
+        self._follower.pause()
+
+    def _resume(self) -> None:
+        self._telemetry.emit(InboxResumed(shard=self.partition))
+        self._follower.resume()
+
+
+def _name_of(error: BaseException) -> str:
+    """Return the name of the underlying client's error, which says more than our own class."""
+    return type(error.__cause__ or error).__name__

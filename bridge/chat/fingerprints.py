@@ -1,0 +1,189 @@
+"""A few bytes per delivered event that tell a duplicate from an amendment, and a masked text from a changed one.
+
+One print is: flags (1), frame hash (6), text hash (6), [userData hash (4)], [eventAttributes hash (4)], text length
+(2), word count (1), one byte per word. The parts are separate because a rejoin at another ClientVersion carries less
+or more of an event: only what both versions carry is compared. The word bytes let a text that only had characters
+replaced by `*` (the server's masking, D12) be recognised without keeping the text.
+
+The layout is stored in checkpoints. A change of it makes every replay after an upgrade look amended.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+import msgspec
+
+from bridge.chat.versions import carries_event_attributes, carries_user_data
+
+if TYPE_CHECKING:
+    from bridge.chat.events import ChatEvent
+    from bridge.chat.ranges import IdRanges
+
+MASK: Final = b"*"
+_MAX_WORDS: Final = 255
+_MAX_LENGTH: Final = 0xFFFF
+_CARRIES_USER_DATA: Final = 1
+_CARRIES_ATTRIBUTES: Final = 2
+_HAS_USER_DATA: Final = 4
+_HAS_ATTRIBUTES: Final = 8
+_HASH: Final = 6
+_PART: Final = 4
+_FIXED: Final = 1 + 2 * _HASH
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Likeness(Enum):
+    """How an event compares with the one that was delivered under its id."""
+
+    SAME = "same"
+    MASKED = "masked"
+    DIFFERENT = "different"
+
+
+def _text_of(event: ChatEvent) -> str:
+    if event.message_text is not None:
+        return event.message_text.text
+    return event.notice_text.text if event.notice_text is not None else ""
+
+
+def take(event: ChatEvent, version: int) -> bytes:
+    """Return the print of an event that was received at ClientVersion `version`."""
+    message, notice = event.message_text, event.notice_text
+    text = _text_of(event).encode("utf-8", "surrogatepass")
+    frame = _encode(
+        (
+            event.event_type,
+            event.user_id,
+            event.time_shift,
+            event.visibility,
+            event.receiver_id,
+            event.asker_id,
+            event.reason,
+            event.user_info,
+            None if message is None else (message.message_type, message.treat_as),
+            None if notice is None else (notice.notice_type, notice.text if message is not None else None),
+            event.unknown_attributes or None,
+        )
+    )
+    flags = _CARRIES_USER_DATA if carries_user_data(event.event_type, version) else 0
+    if carries_event_attributes(version):
+        flags |= _CARRIES_ATTRIBUTES
+    parts = b""
+    if event.user_data:
+        flags |= _HAS_USER_DATA
+        parts = blake2b(_encode(event.user_data), digest_size=_PART).digest()
+    if event.event_attributes:
+        flags |= _HAS_ATTRIBUTES
+        parts += blake2b(_encode(event.event_attributes), digest_size=_PART).digest()
+    words = text.split(b" ") if text else []
+    if len(words) > _MAX_WORDS:
+        words = []
+    return b"".join(
+        (
+            bytes((flags,)),
+            blake2b(frame, digest_size=_HASH).digest(),
+            blake2b(text, digest_size=_HASH).digest(),
+            parts,
+            min(len(text), _MAX_LENGTH).to_bytes(2, "big"),
+            bytes((len(words),)),
+            bytes([crc32(word) & 0xFF for word in words]),
+        )
+    )
+
+
+def _length(data: bytes | bytearray, at: int) -> int:
+    """Return the length of the print that starts at `at`."""
+    flags = data[at]
+    head = _FIXED + (_PART if flags & _HAS_USER_DATA else 0) + (_PART if flags & _HAS_ATTRIBUTES else 0) + 2
+    return head + 1 + data[at + head]
+
+
+def _parts(taken: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return (userData hash, eventAttributes hash, text length + words); a hash is empty when there was nothing."""
+    flags, at = taken[0], _FIXED
+    user_data = attributes = b""
+    if flags & _HAS_USER_DATA:
+        user_data, at = taken[at : at + _PART], at + _PART
+    if flags & _HAS_ATTRIBUTES:
+        attributes, at = taken[at : at + _PART], at + _PART
+    return user_data, attributes, taken[at:]
+
+
+def compare(delivered: bytes, event: ChatEvent, version: int) -> Likeness:
+    """Compare an event received at `version` with the print of the one that was delivered under its id."""
+    now = take(event, version)
+    if now == delivered:
+        return Likeness.SAME
+    both = now[0] & delivered[0]
+    old_data, old_attributes, old_sketch = _parts(delivered)
+    new_data, new_attributes, new_sketch = _parts(now)
+    if now[1 : 1 + _HASH] != delivered[1 : 1 + _HASH]:
+        return Likeness.DIFFERENT
+    if both & _CARRIES_USER_DATA and old_data != new_data:
+        return Likeness.DIFFERENT
+    if both & _CARRIES_ATTRIBUTES and old_attributes != new_attributes:
+        return Likeness.DIFFERENT
+    if now[1 + _HASH : _FIXED] == delivered[1 + _HASH : _FIXED]:
+        return Likeness.SAME
+    return Likeness.MASKED if _only_masked(old_sketch, new_sketch, event) else Likeness.DIFFERENT
+
+
+def _only_masked(old: bytes, new: bytes, event: ChatEvent) -> bool:
+    if old[:3] != new[:3] or not old[2]:
+        return False
+    words = _text_of(event).encode("utf-8", "surrogatepass").split(b" ")
+    masked = [MASK in word for word in words]
+    return any(masked) and all(
+        hidden or before == after for hidden, before, after in zip(masked, old[3:], new[3:], strict=True)
+    )
+
+
+class Fingerprints:
+    """The prints of all delivered events of a chat, packed in the order of their ids.
+
+    Goes together with the IdRanges of the delivered ids: the n-th print belongs to the n-th id.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, packed: bytes = b"") -> None:
+        """Take what `packed` returned before."""
+        self._data = bytearray(packed)
+
+    def packed(self) -> bytes:
+        """Return all prints as one string of bytes."""
+        return bytes(self._data)
+
+    def append(self, taken: bytes) -> None:
+        """Add the print of an id above all others."""
+        self._data += taken
+
+    def _offset(self, rank: int) -> int:
+        at = 0
+        for _ in range(rank):
+            at += _length(self._data, at)
+        return at
+
+    def insert(self, rank: int, taken: bytes) -> None:
+        """Add the print of an id that has `rank` ids below it."""
+        at = self._offset(rank)
+        self._data[at:at] = taken
+
+    def replace(self, rank: int, taken: bytes) -> None:
+        """Put an amended event's print in the place of the former one."""
+        at = self._offset(rank)
+        self._data[at : at + _length(self._data, at)] = taken
+
+    def by_id(self, ids: IdRanges) -> dict[int, bytes]:
+        """Unpack: id -> print."""
+        found: dict[int, bytes] = {}
+        at = 0
+        for event_id in ids:
+            length = _length(self._data, at)
+            found[event_id] = bytes(self._data[at : at + length])
+            at += length
+        return found

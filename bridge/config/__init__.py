@@ -1,0 +1,33 @@
+"""The settings: one tree (`tree`), three layers (`layers`), every problem in one message (`problems`).
+
+Only `app`, `cli` and `commands` see a `Config`; everything below them is handed plain values.
+"""
+
+from bridge.config.loading import load, origins
+from bridge.config.tree import (
+    CaptureSettings,
+    ChatServerSettings,
+    Config,
+    HttpSettings,
+    KafkaSettings,
+    LinkTls,
+    LogSettings,
+    PrivacyRule,
+    PrivacySettings,
+    SchemaRegistrySettings,
+)
+
+__all__ = [
+    "CaptureSettings",
+    "ChatServerSettings",
+    "Config",
+    "HttpSettings",
+    "KafkaSettings",
+    "LinkTls",
+    "LogSettings",
+    "PrivacyRule",
+    "PrivacySettings",
+    "SchemaRegistrySettings",
+    "load",
+    "origins",
+]

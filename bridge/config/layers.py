@@ -1,0 +1,154 @@
+"""The three layers of settings merged into one nested mapping that remembers where each value came from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from bridge.config.files import FileError, read
+from bridge.config.problems import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+
+PREFIX: Final = "CHATBRIDGE_"
+FILE_VARIABLE: Final = "CHATBRIDGE_CONFIG"  # names the settings file; read by the command line
+MAX_SECRET_BYTES: Final = 64 * 1024
+
+_SECRETS: Final = (
+    ("http", "token"),
+    ("schema_registry", "auth", "password"),
+    ("privacy", "hash_key"),
+    ("kafka", "client", "sasl_plain_password"),
+    ("kafka", "client", "ssl_password"),
+)
+
+# What Kubernetes puts into every container beside a Service that is called chatbridge; not meant for us.
+_SERVICE_LINK: Final = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_(TCP|UDP|SCTP)\w*)")
+
+
+@dataclass(slots=True)
+class Layers:
+    """`values` nested as the tree, `origins` by path (the longest prefix counts), `problems` as lines."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[tuple[str, ...], str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, values: dict[str, Any], origins: Mapping[tuple[str, ...], str]) -> None:
+        """Lay another layer over what is there."""
+        _merge(self.values, values)
+        for path, origin in origins.items():
+            for below in [known for known in self.origins if known[: len(path)] == path]:
+                del self.origins[below]
+            self.origins[path] = origin
+
+
+def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def gather(
+    tree: type[BaseSettings], file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
+) -> Layers:
+    """Merge file < environment < flags, and read the secrets that stand in files."""
+    layers = Layers()
+    if file is not None:
+        try:
+            values = {key: value for key, value in read(file).items() if value is not None}
+        except FileError as error:
+            layers.problems.append(str(error))
+        else:
+            layers.add(values, dict.fromkeys(_leaves(values, ()), f"file {file}"))
+    _add_texts(
+        layers,
+        tree,
+        {
+            tuple(name[len(PREFIX) :].lower().split("__")): (value, f"environment {name}")
+            for name, value in environ.items()
+            if name.startswith(PREFIX)
+            and name != FILE_VARIABLE
+            and ("__" in name or not _SERVICE_LINK.fullmatch(name))
+        },
+    )
+    _add_texts(
+        layers,
+        tree,
+        {tuple(key.lower().split(".")): (value, f"flag --set {key}") for key, value in flags.items()},
+    )
+    for path in _SECRETS:
+        _read_secret(layers, path)
+    return layers
+
+
+def _leaves(values: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for key, value in values.items():
+        path = (*above, str(key))
+        found.extend(_leaves(value, path) if isinstance(value, dict) and value else [path])
+    return found
+
+
+class _TextSource(EnvSettingsSource):
+    """pydantic-settings' reading of environment variables, over a mapping that is handed in."""
+
+    def __init__(self, tree: type[BaseSettings], texts: dict[str, str]) -> None:
+        super().__init__(tree, case_sensitive=False, env_prefix="", env_nested_delimiter="__")
+        self.env_vars = texts
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Decode JSON; what is none stays text, for validation to refuse together with everything else."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+def _add_texts(
+    layers: Layers, tree: type[BaseSettings], texts: Mapping[tuple[str, ...], tuple[str, str]]
+) -> None:
+    known: dict[str, str] = {}
+    origins: dict[tuple[str, ...], str] = {}
+    for path, (text, origin) in texts.items():
+        if path[0] in tree.model_fields:
+            known["__".join(path)] = text
+            origins[path] = origin
+        else:
+            hint = nearest(path[:1] if len(path) > 1 else path, tree)
+            layers.problems.append(f"{'.'.join(path)}: unknown key; {hint} (from {origin})")
+    layers.add(_TextSource(tree, known)(), origins)
+
+
+def _read_secret(layers: Layers, path: tuple[str, ...]) -> None:
+    here: Any = layers.values
+    for part in path[:-1]:
+        here = here.get(part) if isinstance(here, dict) else None
+    file_key = f"{path[-1]}_file"
+    if not isinstance(here, dict) or not isinstance(here.get(file_key), str):
+        return
+    key, origin = ".".join(path), layers.origins.get((*path[:-1], file_key), "")
+    if here.get(path[-1]) is not None:
+        layers.problems.append(f"{key}: given beside {key}_file; expected one of the two (from {origin})")
+        return
+    try:
+        with Path(here[file_key]).open("rb") as stream:
+            secret = stream.read(MAX_SECRET_BYTES).decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        layers.problems.append(f"{key}_file: cannot be read: {error.strerror} (from {origin})")
+    except UnicodeDecodeError:
+        layers.problems.append(f"{key}_file: not UTF-8 text (from {origin})")
+    else:
+        here[path[-1]] = secret
+        layers.origins[path] = origin
+        if not secret:
+            layers.problems.append(f"{key}_file: the file is empty (from {origin})")

@@ -1,0 +1,122 @@
+"""What pydantic found wrong, one line each: key, what is wrong, what is expected, where it came from."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic_core import ErrorDetails
+
+_SHOWN_CHARACTERS: Final = 60
+_WORDS: Final = {
+    "model_type": "a mapping of settings",
+    "model_attributes_type": "a mapping of settings",
+    "dict_type": "a mapping",
+    "tuple_type": "a list (JSON, in the environment and in flags)",
+    "missing": "a value: it is required",
+}
+_PATTERN: Final = "string_pattern_mismatch"
+
+
+def describe(
+    error: ValidationError, tree: type[BaseModel], origins: Mapping[tuple[str, ...], str]
+) -> list[str]:
+    """Return one line per problem. Values of secrets, and of the Kafka client map, are never shown."""
+    lines: list[str] = []
+    for found in error.errors(include_url=False):
+        path = tuple(str(part) for part in found["loc"])
+        origin = _origin(path, origins)
+        key = ".".join(path)
+        if found["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key; {nearest(path, tree)} (from {origin})")
+        elif found["type"] == "value_error":
+            lines.extend(_from_validator(found, path, tree, origins))
+        else:
+            shown = "" if _hidden(path, tree) else _shown(found["input"])
+            lines.append(f"{key}: {shown}expected {_expected(found)} (from {origin})")
+    return lines
+
+
+def _from_validator(
+    found: ErrorDetails, path: tuple[str, ...], tree: type[BaseModel], origins: Mapping[tuple[str, ...], str]
+) -> Iterator[str]:
+    for reason in str(found["ctx"]["error"]).splitlines():
+        if isinstance(found["input"], dict):  # the check of a map names the key itself
+            key, _, rest = reason.partition(": ")
+            yield f"{'.'.join([*path, key])}: {rest} (from {_origin((*path, key), origins)})"
+        else:
+            shown = (
+                "" if _hidden(path, tree) or not isinstance(found["input"], str) else _shown(found["input"])
+            )
+            yield f"{'.'.join(path)}: {shown}{reason} (from {_origin(path, origins)})"
+
+
+def _origin(path: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> str:
+    return next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), "default")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | list | tuple):
+        return f"is a {'mapping' if isinstance(value, dict) else 'list'}; "
+    text = repr(value)
+    return f"is {text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + '...'}; "
+
+
+def _expected(found: ErrorDetails) -> str:
+    if found["type"] in _WORDS:
+        return _WORDS[found["type"]]
+    if found["type"] == "too_short":
+        return f"at least {found['ctx']['min_length']} characters"
+    if found["type"] == _PATTERN:
+        return f"text that matches {found['ctx']['pattern']}"
+    message = found["msg"]
+    for prefix in ("Input should be ", "String should ", "Value should "):
+        message = message.removeprefix(prefix)
+    return message
+
+
+def _model_at(path: tuple[str, ...], tree: type[BaseModel]) -> type[BaseModel] | None:
+    model: type[BaseModel] | None = tree
+    for part in path:
+        field = model.model_fields.get(part) if model is not None else None
+        annotation = field.annotation if field is not None else None
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return model
+
+
+def _hidden(path: tuple[str, ...], tree: type[BaseModel]) -> bool:
+    if path[:2] == ("kafka", "client"):
+        return True
+    model = _model_at(path[:-1], tree)
+    field = model.model_fields.get(path[-1]) if model is not None else None
+    return field is not None and "SecretStr" in str(field.annotation)
+
+
+def keys(tree: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every setting."""
+    for name, field in tree.model_fields.items():
+        annotation: Any = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from keys(annotation, (*above, name))
+        else:
+            yield (*above, name)
+
+
+def nearest(path: tuple[str, ...], tree: type[BaseModel]) -> str:
+    """Say which known key an unknown one may have meant, or what is known in its place."""
+    *above, last = path
+    model = _model_at(tuple(above), tree)
+    siblings = list(model.model_fields) if model is not None else []
+    near = difflib.get_close_matches(last, siblings, 1)
+    if near:
+        return f"did you mean {'.'.join([*above, near[0]])}?"
+    elsewhere = {known[-1]: ".".join(known) for known in keys(tree)}
+    near = difflib.get_close_matches(last, elsewhere, 1, cutoff=0.85)
+    if near:
+        return f"did you mean {elsewhere[near[0]]}?"
+    return f"expected one of {', '.join(siblings)}" if siblings else "`chatbridge config` prints every key"

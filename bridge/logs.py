@@ -1,0 +1,83 @@
+"""Log lines on standard error: JSON for machines, or one readable line.
+
+Lines are built from fixed names and a fact's fields. Of exceptions only classes and places are written: the text
+of an unexpected one may quote what a customer wrote (P5). For the same reason third-party loggers never go below
+WARNING; aiokafka's DEBUG lines hold keys and values of records.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal, TextIO
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_QUIET: Final = ("aiokafka", "aiohttp", "asyncio")
+_CONTROL: Final = {number: f"\\x{number:02x}" for number in [*range(32), 127, *range(128, 160)]}
+
+ExceptionInfo = tuple[type[BaseException], BaseException, "TracebackType | None"] | tuple[None, None, None]
+
+
+def start(level: str, form: Literal["json", "text"], stream: TextIO = sys.stderr) -> None:
+    """Send the log to `stream`: `level` is debug, info, warning or error."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines() if form == "json" else ReadableLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("bridge").setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)  # request lines hold session ids
+
+
+def _content(record: logging.LogRecord) -> dict[str, object]:
+    content: dict[str, object] = {"event": record.getMessage()}
+    if not record.name.startswith("bridge"):
+        content["logger"] = record.name
+    content.update(getattr(record, "fields", {}))
+    if record.exc_info:
+        content.update(places(record.exc_info))
+    return content
+
+
+def places(error: ExceptionInfo) -> dict[str, object]:
+    """Return an exception's class and the places it came through, without its text."""
+    kind, _, trace = error
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
+    return {"error": kind.__name__ if kind else "", "at": frames}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        head = {"time": moment.replace("+00:00", "Z"), "level": record.levelname.lower()}
+        return json.dumps({**head, **_content(record)}, default=str, ensure_ascii=True)
+
+
+class ReadableLines(logging.Formatter):
+    """Time, level, event, `name=value` pairs; control characters are escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
+        content = _content(record)
+        event = content.pop("event")
+        pairs = " ".join(f"{name}={_short(value)}" for name, value in content.items())
+        return f"{moment} {record.levelname.lower():7} {event} {pairs}".rstrip().translate(_CONTROL)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, dict):
+        return ",".join(f"{key}:{part}" for key, part in value.items())
+    return str(value)

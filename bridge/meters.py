@@ -1,0 +1,142 @@
+"""The metrics and their labels, which are an interface: names stay, label sets are closed.
+
+A value outside of its set is counted as `other`; no session id, nickname, key or address is ever a label.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.metrics import disable_created_metrics
+
+from bridge.chat import entries, transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OTHER: Final = "other"
+
+KINDS: Final = (
+    entries.PARTY_JOINED,
+    entries.MESSAGE,
+    entries.NOTICE,
+    entries.PARTY_LEFT,
+    entries.UNKNOWN,
+    entries.GAP,
+    entries.RESUMED,
+)
+GAP_REASONS: Final = {
+    transcript.NOT_IN_REPLAY: "not_in_replay",
+    transcript.UNREADABLE: "unreadable",
+    transcript.OVER_WHILE_AWAY: "over_while_away",
+    transcript.TOO_LARGE: "too_large",
+    transcript.NEVER_JOINED: "never_joined",
+    transcript.INTERNAL: "internal",
+}
+# Beginnings of reasons, in the words of link and conversation; the label only groups, nothing is decided by it.
+LOSS_REASONS: Final = {
+    "connection reset": "reset",
+    "connection closed": "closed",
+    "no sign of life": "silent",
+    "no answer to the registration": "not_registered",
+    "registration refused": "refused",
+    "ConnectionRefusedError": "unreachable",
+    "TimeoutError": "unreachable",
+    "OSError": "unreachable",
+    "gaierror": "unreachable",
+}
+QUARANTINE_REASONS: Final = {
+    "unknown message": "unknown_message",
+    "internal error": "internal",
+    "an announcement": "announcement",
+    "a line longer": "too_long",
+    "not JSON": "unreadable",
+    "not UTF-8": "unreadable",
+}
+VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
+_COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+
+GaugeName = Literal[
+    "oldest_uncommitted_event_seconds", "buffer_bytes", "sessions", "shards", "links", "joins_waiting"
+]
+GAUGES: Final[dict[GaugeName, str]] = {
+    "oldest_uncommitted_event_seconds": "Age of the oldest event that is not committed; 0 without one",
+    "buffer_bytes": "Bytes held in memory until Kafka has committed them",
+    "sessions": "Chats that are followed",
+    "shards": "Shards that are owned",
+    "links": "Connections to Chat Servers or gateways",
+    "joins_waiting": "Joins that wait for their turn",
+}
+
+
+def label(value: str, known: Mapping[str, str]) -> str:
+    """Return the label of a reason, by its beginning."""
+    return next((word for beginning, word in known.items() if value.startswith(beginning)), OTHER)
+
+
+def _counter(registry: CollectorRegistry, name: str, text: str, **labels: tuple[str, ...]) -> Counter:
+    """Make a counter with at most one label; every value of it is there from the start, at 0."""
+    counter = Counter(f"chatbridge_{name}", text, tuple(labels), registry=registry)
+    for values in labels.values():
+        for value in values:
+            counter.labels(value)
+    return counter
+
+
+def _values(known: Mapping[str, str]) -> tuple[str, ...]:
+    return (*dict.fromkeys(known.values()), OTHER)
+
+
+class Meters:
+    """All metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        """Make them all, at 0."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.events = _counter(
+            registry, "events", "Committed records of the events topic", kind=(*KINDS, OTHER)
+        )
+        self.bytes = _counter(registry, "committed_bytes", "Committed bytes of the events topic")
+        outcomes = ("committed", "failed", "fenced")
+        self.transactions = _counter(registry, "transactions", "Kafka transactions", outcome=outcomes)
+        self.commit_seconds = Histogram(
+            "chatbridge_commit_seconds", "Time of one transaction", buckets=_COMMIT_SECONDS, registry=registry
+        )
+        self.capture_seconds = Histogram(
+            "chatbridge_capture_seconds",
+            "Age of the oldest event of a transaction when it was committed",
+            buckets=_COMMIT_SECONDS,
+            registry=registry,
+        )
+        changes = ("taken", "released", "fenced")
+        self.shard_changes = _counter(registry, "shard_changes", "Shards that came or went", change=changes)
+        self.links_opened = _counter(registry, "links_opened", "Connections that were registered")
+        self.links_lost = _counter(
+            registry, "links_lost", "Connections that ended or never came up", reason=_values(LOSS_REASONS)
+        )
+        results = ("answered", "refused", "given_up", OTHER)
+        self.joins = _counter(registry, "joins", "Answers to joins", result=results)
+        self.replayed = _counter(registry, "replayed_events", "Events in the histories that answered joins")
+        self.gaps = _counter(registry, "gaps", "GAP records", reason=_values(GAP_REASONS))
+        self.resumptions = _counter(registry, "resumptions", "RESUMED records")
+        self.quarantined = _counter(
+            registry, "quarantined", "Inputs that were set aside", reason=_values(QUARANTINE_REASONS)
+        )
+        self.opened = _counter(registry, "chats_opened", "Chats that began to be followed")
+        self.closed = _counter(
+            registry, "chats_closed", "Chats with a certificate", verdict=(*VERDICTS, OTHER)
+        )
+        self.failures = _counter(registry, "chat_failures", "Chats given up for a defect of the bridge")
+        odd = ("forwarded", "rejected")
+        self.announcements = _counter(
+            registry, "announcements", "Announcements not taken where they lay", result=odd
+        )
+        self.pauses = _counter(
+            registry, "inbox_pauses", "Times that reading paused because a buffer was full"
+        )
+        self.gauges = {
+            name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()
+        }

@@ -1,0 +1,135 @@
+"""The Avro schemas: loaded once, resolved, fingerprinted; and the general encoding and decoding by them.
+
+The hot path does not come here: `events.py` puts records together from pieces (see `binary.py`). This module serves
+what is rare (session records, the registry, reading back), and defines what the pieces must amount to.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from bridge.errors import EnvironmentFault, VerificationFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+
+NAMESPACE: Final = "org.chatbridge.v1"
+TRANSCRIPT_EVENT: Final = f"{NAMESPACE}.TranscriptEvent"
+SESSION_RECORD: Final = f"{NAMESPACE}.SessionRecord"
+QUARANTINED_INPUT: Final = f"{NAMESPACE}.QuarantinedInput"
+SESSION_CHECKPOINT: Final = f"{NAMESPACE}.SessionCheckpoint"
+
+ROOTS: Final = (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT, SESSION_CHECKPOINT)
+"""The types that are values of a topic; the others are parts of them."""
+
+_SUFFIX: Final = ".avsc"
+
+
+def schema_folder() -> Traversable:
+    """Return where the schemas lie: inside the package when installed, at the root of a source tree otherwise."""
+    installed = resources.files("bridge") / "schemas"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "schemas"
+
+
+class Schemas:
+    """Every schema of a folder with one `.avsc` file per named type, named by its full name.
+
+    Types refer to each other by full name; `text` and `fingerprint` are of the self-contained form, in which each
+    type is written out where it is first used.
+    """
+
+    def __init__(self, folder: Traversable) -> None:
+        """Read and resolve them. Raises EnvironmentFault when the folder lacks a type or holds an unreadable one."""
+        self._sources: dict[str, dict[str, Any]] = {}
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if file.name.endswith(_SUFFIX):
+                self._sources[file.name.removesuffix(_SUFFIX)] = _load(file)
+        missing = [name for name in ROOTS if name not in self._sources]
+        if missing:
+            raise EnvironmentFault(
+                f"no schema {missing[0]} in {folder}", next_step="install the package again, or restore schemas/"
+            )
+        self._whole: dict[str, dict[str, Any]] = {name: self._inline(name, set()) for name in ROOTS}
+        # Timestamps are read as plain numbers: a reader that makes dates of them cannot show a damaged one.
+        self._plain = {name: parse_schema(_without_logical_types(whole)) for name, whole in self._whole.items()}
+        self._fingerprints = {
+            name: bytes.fromhex(fingerprint(to_parsing_canonical_form(whole), "CRC-64-AVRO"))
+            for name, whole in self._whole.items()
+        }
+
+    def _inline(self, name: str, defined: set[str]) -> dict[str, Any]:
+        """Return the schema with each type that is not `defined` yet written out where it is first used."""
+        defined.add(name)
+
+        def resolve(node: Any) -> Any:
+            if isinstance(node, str) and node in self._sources and node not in defined:
+                return self._inline(node, defined)
+            if isinstance(node, list):
+                return [resolve(branch) for branch in node]
+            if isinstance(node, dict):
+                return {key: resolve(value) if key in ("type", "items", "values") else value for key, value in node.items()}
+            return node
+
+        source = self._sources[name]
+        return {**source, "fields": [resolve(field) for field in source["fields"]]}
+
+    def names(self) -> Iterator[str]:
+        """Yield the full names of all types, in alphabetical order."""
+        return iter(sorted(self._sources))
+
+    def whole(self, name: str) -> dict[str, Any]:
+        """Return the self-contained schema of one of ROOTS, as Python data."""
+        return self._whole[name]
+
+    def text(self, name: str) -> str:
+        """Return the self-contained schema of one of ROOTS as JSON, which is what a schema registry takes."""
+        return json.dumps(self._whole[name], ensure_ascii=False)
+
+    def fingerprint(self, name: str) -> bytes:
+        """Return the 8 bytes that single-object encoding carries: CRC-64-AVRO, little-endian, of the canonical form."""
+        return self._fingerprints[name]
+
+    def encode(self, name: str, record: dict[str, Any]) -> bytes:
+        """Encode a record of one of ROOTS; timestamps are numbers in the unit of their field."""
+        out = io.BytesIO()
+        schemaless_writer(out, self._plain[name], record)
+        return out.getvalue()
+
+    def decode(self, name: str, payload: bytes) -> dict[str, Any]:
+        """Decode a record of one of ROOTS; timestamps come as numbers in the unit of their field.
+
+        Raises VerificationFailed when the payload is no such record, or has bytes left over.
+        """
+        source = io.BytesIO(payload)
+        try:
+            record = schemaless_reader(source, self._plain[name], None)
+        except Exception as error:  # fastavro has no common error type: damage shows as EOFError, IndexError, ...
+            raise VerificationFailed(f"not a {name}: {type(error).__name__}") from error
+        if source.tell() != len(payload) or not isinstance(record, dict):
+            raise VerificationFailed(f"not a {name}: {len(payload) - source.tell()} bytes left over")
+        return record
+
+
+def _load(file: Traversable) -> dict[str, Any]:
+    try:
+        schema = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EnvironmentFault(f"{file} is no JSON: {error}") from error
+    full_name = f"{schema.get('namespace')}.{schema.get('name')}" if isinstance(schema, dict) else None
+    if f"{full_name}{_SUFFIX}" != file.name:
+        raise EnvironmentFault(f"{file} does not hold the type that its name says")
+    return dict(schema)
+
+
+def _without_logical_types(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _without_logical_types(value) for key, value in node.items() if key != "logicalType"}
+    return [_without_logical_types(item) for item in node] if isinstance(node, list) else node

@@ -1,0 +1,134 @@
+"""The encodings of the records inside a record: party, message, notice, file, departure, gap, session, redactions.
+
+Each function returns the bytes of one type of `schemas/`; the order of its pieces is the order of that type's fields.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.chat.events import SYS_COMMAND
+from bridge.records.binary import (
+    array,
+    long,
+    optional_flag,
+    optional_long,
+    optional_text,
+    text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.chat.entries import Gap, Party, SessionFacts
+    from bridge.chat.events import ChatEvent, MessageText, NoticeText
+    from bridge.records.redact import Redaction, Redactor
+
+_FILE_KEY = "file-"  # D5: every key of a file notice's userData begins so, but uploaded-event-id
+_QUIT_REASON = "GCTI_SYSTEM.quit-reason-code"  # D4
+
+
+def party_block(party: Party) -> bytes:
+    """Encode a Party."""
+    return b"".join(
+        (
+            text(party.user_id),
+            optional_text(party.nickname),
+            optional_text(party.user_type),
+            optional_text(party.protocol_type),
+            optional_text(party.person_id),
+            optional_long(party.time_zone_offset),
+            optional_long(party.client_version),
+            optional_flag(party.bot),
+        )
+    )
+
+
+def message_block(message: MessageText, redactor: Redactor, done: list[Redaction]) -> bytes:
+    """Encode a MessageText."""
+    said = redactor.text("message.text", message.text, done) if redactor.has_rules else message.text
+    return text(said) + optional_text(message.message_type) + optional_text(message.treat_as)
+
+
+def notice_block(notice: NoticeText, redactor: Redactor, done: list[Redaction]) -> bytes:
+    """Encode a NoticeText."""
+    said = redactor.text("notice.text", notice.text, done) if redactor.has_rules else notice.text
+    return text(notice.notice_type) + text(said)
+
+
+def file_block(event: ChatEvent, user_data: dict[str, str]) -> bytes | None:
+    """Encode the FileReference of a SYS_COMMAND notice about a file; None for any other event.
+
+    `user_data` is the flat, redacted one: what a rule took out of it does not come back here.
+    """
+    notice = event.notice_text
+    if notice is None or notice.notice_type != SYS_COMMAND:
+        return None
+    if not notice.text.startswith(_FILE_KEY) and not any(path.startswith(_FILE_KEY) for path in user_data):
+        return None
+    return b"".join(
+        (
+            optional_text(user_data.get("file-id")),
+            optional_text(user_data.get("file-name")),
+            optional_long(_number(user_data.get("file-size"))),
+            optional_text(user_data.get("file-source")),
+            optional_text(user_data.get("file-document-id")),
+            text(notice.text),
+        )
+    )
+
+
+def departure_block(
+    event: ChatEvent, attributes: dict[str, str], redactor: Redactor, done: list[Redaction]
+) -> bytes:
+    """Encode a Departure; `attributes` is the flat form of eventAttributes."""
+    reason = event.reason
+    why = reason.text if reason is not None else None
+    if why and redactor.has_rules:
+        why = redactor.text("departure.reasonText", why, done)
+    return b"".join(
+        (
+            optional_text(event.asker_id),
+            optional_long(reason.code if reason is not None else None),
+            optional_text(why),
+            optional_long(_number(attributes.get(_QUIT_REASON))),
+        )
+    )
+
+
+def gap_block(gap: Gap) -> bytes:
+    """Encode a Gap."""
+    return b"".join(
+        (
+            optional_long(gap.from_event_id),
+            optional_long(gap.to_event_id),
+            optional_long(gap.since),
+            text(gap.reason),
+        )
+    )
+
+
+def session_block(facts: SessionFacts) -> bytes:
+    """Encode SessionFacts."""
+    return b"".join(
+        (
+            optional_long(facts.start_at),
+            optional_text(facts.tenant),
+            optional_flag(facts.monitored),
+            optional_text(facts.idle_time_expire),
+            optional_text(facts.server),
+            optional_long(facts.client_version),
+        )
+    )
+
+
+def redactions_block(done: Sequence[Redaction]) -> bytes:
+    """Encode the array of redactions."""
+    return array(text(field) + text(rule) + long(count) for field, rule, count in done)
+
+
+def _number(value: str | None) -> int | None:
+    """Read a number that came as text; None when it is none, or is longer than any that could be meant."""
+    if value is None or len(value) > 18 or not value.isascii():  # noqa: PLR2004 - digits that surely fit in 64 bits
+        return None
+    return int(value) if value.removeprefix("-").isdigit() else None

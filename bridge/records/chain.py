@@ -1,0 +1,43 @@
+"""The hash chain of a chat: each record's `integrity` binds it to the record before it.
+
+`integrity` is the last field of a TranscriptEvent and has a fixed size, so the bytes that are hashed are simply all
+the bytes before it: `hash = SHA-256(previousHash || those bytes)`. The chain starts from `genesis(session_id)`.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+from bridge.errors import VerificationFailed
+
+HASH_BYTES: Final = 32
+
+_SIZE: Final = b"\x40"  # Avro's length prefix of 32 bytes: zigzag of 32
+_TRAILER_BYTES: Final = 2 * (len(_SIZE) + HASH_BYTES)
+
+
+def genesis(session_id: str) -> bytes:
+    """Return the value that stands for "the record before the first": SHA-256 of the session id in UTF-8."""
+    return sha256(session_id.encode()).digest()
+
+
+def link(previous: bytes, body: bytes) -> bytes:
+    """Return the hash of a record whose encoding before `integrity` is `body`."""
+    return sha256(previous + body).digest()
+
+
+def trailer(previous: bytes, own: bytes) -> bytes:
+    """Return the encoding of the `integrity` field."""
+    return _SIZE + previous + _SIZE + own
+
+
+def split(payload: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return (body, previousHash, hash) of an encoded TranscriptEvent.
+
+    Raises VerificationFailed when the payload does not end in an integrity field.
+    """
+    at = len(payload) - _TRAILER_BYTES
+    if at < 0 or payload[at : at + 1] != _SIZE or payload[at + 1 + HASH_BYTES : at + 2 + HASH_BYTES] != _SIZE:
+        raise VerificationFailed("the record does not end in an integrity field")
+    return payload[:at], payload[at + 1 : at + 1 + HASH_BYTES], payload[at + 2 + HASH_BYTES :]

@@ -1,0 +1,164 @@
+"""SessionCheckpoints: what goes to the compacted topic so that any replica can go on with a chat.
+
+One is written per touched chat and transaction, so the encoding of what changes seldom (it comes first in the schema)
+is kept from one to the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from bridge.chat.entries import Gap, Party, SessionFacts
+from bridge.chat.transcript import TranscriptState
+from bridge.records.avro import SESSION_CHECKPOINT
+from bridge.records.binary import array, data, long, long_map, optional_long, text
+from bridge.records.blocks import gap_block, party_block, session_block
+
+if TYPE_CHECKING:
+    from bridge.records.avro import Schemas
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """A chat as of its last committed record.
+
+    `state` is the capture's own word for where the chat stands; `announcement` the JSON that it was announced with,
+    perhaps with the session's password (P5: to be shown to nobody); `head` the chain's head; `observed_at` in us
+    since 1970 UTC.
+    """
+
+    state: str
+    announcement: bytes
+    transcript: TranscriptState
+    head: bytes
+    observed_at: int
+
+    def __repr__(self) -> str:
+        """Show the chat and the state only (P5)."""
+        return f"Checkpoint({self.transcript.facts.session_id!r}, {self.state!r})"
+
+
+class CheckpointEncoder:
+    """Encodes the checkpoints of one chat."""
+
+    __slots__ = ("_seldom", "_seldom_bytes")
+
+    def __init__(self) -> None:
+        self._seldom: tuple[object, ...] = ()
+        self._seldom_bytes = b""
+
+    def encode(self, checkpoint: Checkpoint) -> bytes:
+        """Return the payload of a SessionCheckpoint."""
+        fold = checkpoint.transcript
+        # Compared by value, not by a counter: a restored fold begins to count anew.
+        seldom = (
+            checkpoint.announcement,
+            checkpoint.state,
+            fold.facts,
+            fold.parties,
+            fold.gaps,
+            fold.amendments,
+            fold.rejoins,
+            fold.masked,
+            fold.quarantined,
+            fold.unattributed,
+            fold.joined,
+            fold.away_since,
+        )
+        if seldom != self._seldom:
+            self._seldom_bytes = _seldom_fields(checkpoint)
+            # The lists are the caller's and may grow: keep copies to compare with.
+            self._seldom = (
+                *seldom[:3],
+                list(fold.parties),
+                list(fold.gaps),
+                dict(fold.amendments),
+                *seldom[6:],
+            )
+        return b"".join(
+            (
+                self._seldom_bytes,
+                long(fold.sequence),
+                data(checkpoint.head),
+                long_map(fold.counts),
+                array(map(long, chain.from_iterable(fold.id_ranges))),
+                data(fold.prints),
+                long(checkpoint.observed_at),
+            )
+        )
+
+
+def _seldom_fields(checkpoint: Checkpoint) -> bytes:
+    fold = checkpoint.transcript
+    return b"".join(
+        (
+            text(fold.facts.session_id),
+            data(checkpoint.announcement),
+            text(checkpoint.state),
+            session_block(fold.facts),
+            array(map(party_block, fold.parties)),
+            array(map(gap_block, fold.gaps)),
+            array(long(event_id) + long(count) for event_id, count in fold.amendments.items()),
+            long(fold.rejoins),
+            long(fold.masked),
+            long(fold.quarantined),
+            long(fold.unattributed),
+            b"\1" if fold.joined else b"\0",
+            optional_long(fold.away_since),
+        )
+    )
+
+
+def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
+    """Return what `ChatRecorder.checkpoint` encoded. Raises VerificationFailed when the payload is no checkpoint."""
+    record = schemas.decode(SESSION_CHECKPOINT, payload)
+    edges = iter(record["idRanges"])
+    return Checkpoint(
+        state=record["state"],
+        announcement=record["announcement"],
+        transcript=TranscriptState(
+            facts=_facts(record["sessionId"], record["session"]),
+            sequence=record["sequence"],
+            id_ranges=list(zip(edges, edges, strict=True)),
+            prints=record["prints"],
+            parties=[_party(party) for party in record["parties"]],
+            counts=record["counts"],
+            gaps=[Gap(gap["fromEventId"], gap["toEventId"], gap["since"], gap["reason"]) for gap in record["gaps"]],
+            amendments={counter["eventId"]: counter["count"] for counter in record["amendments"]},
+            masked=record["masked"],
+            quarantined=record["quarantined"],
+            unattributed=record["unattributed"],
+            rejoins=record["rejoins"],
+            joined=record["joined"],
+            away_since=record["awaySince"],
+        ),
+        head=record["head"],
+        observed_at=record["observedAt"],
+    )
+
+
+def _facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
+    return SessionFacts(
+        session_id=session_id,
+        start_at=session["startAt"],
+        tenant=session["tenant"],
+        monitored=session["monitored"],
+        idle_time_expire=session["idleTimeExpire"],
+        server=session["server"],
+        client_version=session["clientVersion"],
+    )
+
+
+def _party(party: dict[str, Any]) -> Party:
+    return Party(
+        user_id=party["userId"],
+        nickname=party["nickname"],
+        user_type=party["userType"],
+        protocol_type=party["protocolType"],
+        person_id=party["personId"],
+        time_zone_offset=party["timeZoneOffset"],
+        client_version=party["clientVersion"],
+        bot=party["bot"],
+    )

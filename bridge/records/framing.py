@@ -1,0 +1,36 @@
+"""What stands before an Avro payload in a Kafka value, so that a reader finds the schema it was written with.
+
+With a schema registry: Confluent's wire format, `0x00` and the schema's id in 4 bytes, big-endian. Without one: Avro
+single-object encoding, `0xC3 0x01` and the schema's CRC-64-AVRO fingerprint in 8 bytes, little-endian. The first byte
+tells the two apart.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.errors import VerificationFailed
+
+_CONFLUENT: Final = b"\x00"
+_SINGLE_OBJECT: Final = b"\xc3\x01"
+_CONFLUENT_BYTES: Final = 5
+_SINGLE_OBJECT_BYTES: Final = 10
+
+
+def confluent(schema_id: int) -> bytes:
+    """Return the prefix of a value whose schema has this id in the registry."""
+    return _CONFLUENT + schema_id.to_bytes(4, "big")
+
+
+def single_object(fingerprint: bytes) -> bytes:
+    """Return the prefix of a value whose schema has this fingerprint (8 bytes, `Schemas.fingerprint`)."""
+    return _SINGLE_OBJECT + fingerprint
+
+
+def unframe(value: bytes) -> tuple[int | bytes, bytes]:
+    """Return (schema id or fingerprint, payload). Raises VerificationFailed when the value has neither prefix."""
+    if value[:1] == _CONFLUENT and len(value) >= _CONFLUENT_BYTES:
+        return int.from_bytes(value[1:_CONFLUENT_BYTES], "big"), value[_CONFLUENT_BYTES:]
+    if value[:2] == _SINGLE_OBJECT and len(value) >= _SINGLE_OBJECT_BYTES:
+        return value[2:_SINGLE_OBJECT_BYTES], value[_SINGLE_OBJECT_BYTES:]
+    raise VerificationFailed("the value is framed neither for a schema registry nor as an Avro single object")

@@ -1,0 +1,315 @@
+"""Turns what the fold of a chat puts out into the records of the topics, and names them for CloudEvents.
+
+A `ChatRecorder` belongs to one chat. It holds the head of the chat's hash chain and the encodings that repeat: the
+session and the parties are on every record, and change seldom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from bridge.chat import entries as kinds
+from bridge.chat.attributes import flatten
+from bridge.errors import UnreadableMessage
+from bridge.records import avro
+from bridge.records.binary import EMPTY, NULL, SOME, long, optional_long, optional_text, text, text_map
+from bridge.records.blocks import (
+    departure_block,
+    file_block,
+    gap_block,
+    message_block,
+    notice_block,
+    party_block,
+    redactions_block,
+    session_block,
+)
+from bridge.records.chain import genesis, link, trailer
+from bridge.records.checkpoint import Checkpoint, CheckpointEncoder
+from bridge.records.sessions import session_record
+
+if TYPE_CHECKING:
+    from bridge.chat.entries import Certificate, Entry, Party, SessionFacts
+    from bridge.chat.events import ChatEvent
+    from bridge.records.avro import Schemas
+    from bridge.records.redact import Redaction, Redactor
+
+Headers = list[tuple[str, bytes]]
+
+EVENT_TYPE_KEY: Final = "eventType"
+"""Where unknownAttributes has the word of an event type that nobody knows."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST_MS: Final = -62_135_596_800_000  # 0001-01-01: what the timestamp types of all readers can hold
+_LATEST_MS: Final = 253_402_300_799_999  # 9999-12-31
+_KNOWN_PARTIES: Final = 64
+_NO_ATTRIBUTES: Final = EMPTY + EMPTY
+_WORDS: Final = {
+    word: text(word)
+    for word in (
+        kinds.PARTY_JOINED,
+        kinds.MESSAGE,
+        kinds.NOTICE,
+        kinds.PARTY_LEFT,
+        kinds.UNKNOWN,
+        kinds.GAP,
+        kinds.RESUMED,
+        kinds.LIVE,
+        kinds.REPLAY,
+        kinds.ARCHIVE,
+    )
+}
+_VISIBILITIES: Final = {word: optional_text(word) for word in ("ALL", "INT", "VIP")}
+_CE_TYPES: Final = {word: ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{word}".encode()) for word in _WORDS}
+_SESSION_TYPE: Final = ("ce_type", avro.SESSION_RECORD.encode())
+_CE_VERSION: Final = ("ce_specversion", b"1.0")
+_CONTENT_TYPE: Final = ("content-type", b"application/avro")
+
+
+@dataclass(slots=True, frozen=True)
+class Recording:
+    """What all chats of a process share. `source` becomes `ce_source`, an URI reference that names this bridge."""
+
+    schemas: Schemas
+    redactor: Redactor
+    source: str = "/chatbridge"
+
+
+class ChatRecorder:
+    """Makes the records of one chat, in the order in which they will lie on the topic.
+
+    `head` is the hash of the last record made. It may be set back to an earlier value when the records made since
+    will not be published; a restored chat goes on from its checkpoint's head.
+    """
+
+    __slots__ = (
+        "_checkpoints",
+        "_constant_headers",
+        "_facts",
+        "_parties",
+        "_redactor",
+        "_schemas",
+        "_session",
+        "_session_id",
+        "_session_id_text",
+        "head",
+    )
+
+    def __init__(self, session_id: str, recording: Recording, head: bytes | None = None) -> None:
+        """Start at the chain's beginning, or after the record whose hash is `head`."""
+        self.head = genesis(session_id) if head is None else head
+        self._session_id = session_id
+        self._session_id_text = text(session_id)
+        self._schemas = recording.schemas
+        self._redactor = recording.redactor
+        self._constant_headers = (
+            ("ce_source", recording.source.encode()),
+            ("ce_subject", session_id.encode()),
+            _CE_VERSION,
+            _CONTENT_TYPE,
+        )
+        self._facts: SessionFacts | None = None
+        self._session = b""
+        self._parties: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
+        self._checkpoints = CheckpointEncoder()
+
+    # --- TranscriptEvent -----------------------------------------------------------------------------------------
+
+    def event_record(self, entry: Entry, facts: SessionFacts) -> bytes:
+        """Return the Avro payload of one TranscriptEvent, without framing, and advance `head`.
+
+        Raises UnreadableMessage for a number beyond 64 bits or a text that is no Unicode, and AttributesTooDeep;
+        `head` has not moved then.
+        """
+        try:
+            body = self._body(entry, facts)
+        except OverflowError:
+            raise UnreadableMessage("an event with a number beyond 64 bits") from None
+        except UnicodeEncodeError:
+            raise UnreadableMessage("an event with a text that is no Unicode") from None
+        previous = self.head
+        self.head = link(previous, body)
+        return body + trailer(previous, self.head)
+
+    def _body(self, entry: Entry, facts: SessionFacts) -> bytes:
+        """Encode all fields before `integrity`, in the order of the schema."""
+        if facts is not self._facts:
+            self._session, self._facts = session_block(facts), facts
+        done: list[Redaction] = []
+        event = entry.event
+        sequence = long(entry.sequence)
+        head = (
+            text(id_of(entry, self._session_id)),
+            self._session_id_text,
+            NULL if event is None else SOME + long(event.event_id),
+            sequence,
+            _WORDS.get(entry.kind) or text(entry.kind),
+        )
+        if event is None:
+            gap = NULL if entry.gap is None else SOME + gap_block(entry.gap)
+            # No time, no party, no content: from occurredAt to eventAttributes these have nothing but a gap to tell.
+            rest = (
+                NULL + NULL + long(entry.observed_at) + NULL + NULL,
+                self._party(entry.party, done),
+                NULL + NULL + NULL + NULL + gap + NULL,
+                _NO_ATTRIBUTES + _NO_ATTRIBUTES + EMPTY,
+            )
+        else:
+            rest = self._content(entry, event, facts, done)
+        return b"".join(
+            (
+                *head,
+                *rest,
+                self._session,
+                _WORDS.get(entry.origin) or text(entry.origin),
+                redactions_block(done) if done else EMPTY,
+            )
+        )
+
+    def _content(
+        self, entry: Entry, event: ChatEvent, facts: SessionFacts, done: list[Redaction]
+    ) -> tuple[bytes, ...]:
+        """Encode the fields from occurredAt to unknownAttributes of an event."""
+        redactor = self._redactor
+        user_data: dict[str, str] = {}
+        attributes: dict[str, str] = {}
+        user_data_maps = attribute_maps = _NO_ATTRIBUTES
+        party = self._party(entry.party, done)
+        if event.user_data:
+            user_data, types = flatten(event.user_data)
+            redactor.attributes("userData", user_data, types, done)
+            user_data_maps = text_map(user_data) + text_map(types)
+        if event.event_attributes:
+            attributes, types = flatten(event.event_attributes)
+            redactor.attributes("eventAttributes", attributes, types, done)
+            attribute_maps = text_map(attributes) + text_map(types)
+        message = event.message_text
+        notice = event.notice_text
+        file = file_block(event, user_data) if notice is not None else None
+        leaves = event.reason is not None or event.asker_id is not None or entry.kind == kinds.PARTY_LEFT
+        return (
+            optional_long(occurred_at(facts.start_at, event.time_shift)),
+            SOME + long(event.time_shift),
+            long(entry.observed_at),
+            _VISIBILITIES.get(event.visibility) or optional_text(event.visibility),
+            optional_text(event.receiver_id),
+            party,
+            NULL if message is None else SOME + message_block(message, redactor, done),
+            NULL if notice is None else SOME + notice_block(notice, redactor, done),
+            NULL if file is None else SOME + file,
+            SOME + departure_block(event, attributes, redactor, done) if leaves else NULL,
+            NULL if entry.gap is None else SOME + gap_block(entry.gap),
+            optional_text(f"{self._session_id}:{event.event_id}") if entry.amendment else NULL,
+            user_data_maps,
+            attribute_maps,
+            self._unknown(entry, event, done),
+        )
+
+    def _unknown(self, entry: Entry, event: ChatEvent, done: list[Redaction]) -> bytes:
+        values = event.unknown_attributes
+        if values:
+            values = self._redactor.unknown(values, done)
+        if entry.kind == kinds.UNKNOWN:
+            values = {**values, EVENT_TYPE_KEY: event.event_type}
+        return text_map(values)
+
+    def _party(self, party: Party | None, done: list[Redaction]) -> bytes:
+        if party is None:
+            return NULL
+        kept = self._parties.get(party.user_id)
+        if kept is None or (kept[0] is not party and kept[0] != party):
+            kept = self._keep_party(party)
+        done += kept[2]
+        return kept[1]
+
+    def _keep_party(self, party: Party) -> tuple[Party, bytes, list[Redaction]]:
+        done: list[Redaction] = []
+        shown = party
+        if self._redactor.has_rules:
+            shown = replace(
+                party,
+                nickname=party.nickname and self._redactor.text("party.nickname", party.nickname, done),
+                person_id=party.person_id and self._redactor.text("party.personId", party.person_id, done),
+            )
+        if len(self._parties) >= _KNOWN_PARTIES and party.user_id not in self._parties:
+            self._parties.clear()  # P6: a flood of parties costs time, not memory
+        kept = self._parties[party.user_id] = (party, SOME + party_block(shown), done)
+        return kept
+
+    def headers(self, entry: Entry, facts: SessionFacts) -> Headers:
+        """Return the CloudEvents headers (binary mode) of an event record; `ce_time` is occurredAt, else observedAt."""
+        event = entry.event
+        at = occurred_at(facts.start_at, event.time_shift) if event is not None else None
+        return [
+            ("ce_id", id_of(entry, self._session_id).encode()),
+            _CE_TYPES.get(entry.kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{entry.kind}".encode()),
+            ("ce_time", _rfc3339(entry.observed_at) if at is None else _rfc3339(at * 1000)),
+            *self._constant_headers,
+        ]
+
+    # --- the other topics ----------------------------------------------------------------------------------------
+
+    def session_record(
+        self, state: str, facts: SessionFacts, at: int, certificate: Certificate | None = None
+    ) -> bytes:
+        """Return the Avro payload of a SessionRecord: OPENED, or CLOSED with its certificate. `at` in us since 1970.
+
+        The certificate vouches for the records made so far: it takes over `head`.
+        """
+        return session_record(self._schemas, state, facts, at, certificate, self.head)
+
+    def session_headers(self, state: str, at: int) -> Headers:
+        """Return the CloudEvents headers of a SessionRecord."""
+        return [
+            ("ce_id", f"{self._session_id}:{state}@{at}".encode()),
+            _SESSION_TYPE,
+            ("ce_time", _rfc3339(at)),
+            *self._constant_headers,
+        ]
+
+    def checkpoint(self, checkpoint: Checkpoint) -> bytes:
+        """Return the Avro payload of a SessionCheckpoint. What changes seldom is encoded again only when it changed."""
+        return self._checkpoints.encode(checkpoint)
+
+
+def id_of(entry: Entry, session_id: str) -> str:
+    """Return the id under which a record can be told from every other: the rule stands in the schema."""
+    event = entry.event
+    if event is None:
+        return f"{session_id}:~{entry.sequence}"
+    if entry.amendment:
+        return f"{session_id}:{event.event_id}:{entry.amendment}"
+    return f"{session_id}:{event.event_id}"
+
+
+def occurred_at(start_at: int | None, time_shift: int) -> int | None:
+    """Return ms since 1970 UTC, or None when that is not known or outside the years 1 to 9999.
+
+    `start_at` in ms since 1970 UTC; `time_shift` in seconds, as large as a peer cares to send.
+    """
+    if start_at is None:
+        return None
+    at = start_at + time_shift * 1000
+    return at if _EARLIEST_MS <= at <= _LATEST_MS else None
+
+
+def parse_start_at(text: str) -> int | None:
+    """Return ms since 1970 UTC of an ISO-8601 time (`yyyy-MM-ddTHH:mm:ssZ`), or None when it is none.
+
+    A fraction and an offset are accepted; a time without either zone mark is UTC, as Chat Server means it.
+    """
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _rfc3339(at: int) -> bytes:
+    """Write a time in us since 1970 UTC; whole seconds without a fraction."""
+    seconds, fraction = divmod(at, 1_000_000)
+    written = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{written}.{fraction:06}Z".encode() if fraction else f"{written}Z".encode()

@@ -1,0 +1,80 @@
+"""Lines out of a byte stream, with a limit that limits while the bytes arrive, not after.
+
+LF is the only delimiter. A CR is content like any other byte: it is never removed and never ends a line (JSON
+counts a CR around its value as blank, so a peer that writes CR LF is understood by the decoder, not by the
+framing). An empty line carries nothing and is skipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class OversizedLine:
+    """A line beyond the limit: its first bytes, and its length in bytes as far as it came, without the LF."""
+
+    head: bytes
+    length: int
+
+
+class LineFramer:
+    """Cuts one stream into lines. Sans-IO: `feed` what arrives, in any cuts; `close` when nothing more will.
+
+    `limit` is the longest line in bytes, LF not counted; `keep` is how much of a longer one is kept. Never holds
+    more than `limit` bytes, nor reads a byte twice while it waits for a line's end.
+    """
+
+    __slots__ = ("_held", "_keep", "_length", "_limit")
+
+    def __init__(self, limit: int, keep: int = 65536) -> None:
+        """Start at the beginning of a line."""
+        self._limit = limit
+        self._keep = min(keep, limit)
+        self._held = bytearray()  # the unfinished line; only its head once it is too long
+        self._length = 0  # of the unfinished line, whether held or not
+
+    @property
+    def buffered(self) -> int:
+        """Bytes held of the unfinished line."""
+        return len(self._held)
+
+    def feed(self, data: bytes) -> list[bytes | OversizedLine]:
+        """Return the lines that `data` completes, without their LF; too long ones are told when they end."""
+        pieces = data.split(b"\n")
+        rest = pieces.pop()
+        lines: list[bytes | OversizedLine] = []
+        if pieces:
+            if self._length:
+                self._hold(pieces[0])
+                lines.append(self._take())
+                del pieces[0]
+            limit, keep = self._limit, self._keep
+            lines += [
+                piece if len(piece) <= limit else OversizedLine(piece[:keep], len(piece))
+                for piece in pieces
+                if piece
+            ]
+        if rest:
+            self._hold(rest)
+        return lines
+
+    def close(self) -> OversizedLine | None:
+        """End the stream. A line cut off by the end was never said; only one already too long is still told."""
+        line = self._take()
+        return line if isinstance(line, OversizedLine) else None
+
+    def _hold(self, piece: bytes) -> None:
+        before = self._length
+        self._length += len(piece)
+        if self._length <= self._limit:
+            self._held += piece
+        elif before <= self._limit:  # this piece makes it too long: keep the head, count the rest
+            self._held += piece[: max(0, self._keep - before)]
+            del self._held[self._keep :]
+
+    def _take(self) -> bytes | OversizedLine:
+        held, length = bytes(self._held), self._length
+        self._held.clear()
+        self._length = 0
+        return held if length <= self._limit else OversizedLine(held, length)
