@@ -1,8 +1,8 @@
 """Log lines on standard error: JSON for machines, or one readable line.
 
-Lines are built from fixed names and a fact's fields. Of exceptions only classes and places are written: the text
-of an unexpected one may quote what a customer wrote (P5). For the same reason third-party loggers never go below
-WARNING; aiokafka's DEBUG lines hold keys and values of records.
+Lines are built from fixed names and a fact's fields. Of exceptions only classes and places are written: the
+text of an unexpected one may quote what a customer wrote (P5). For the same reason third-party loggers never go
+below WARNING; aiokafka's DEBUG lines hold keys and values of records.
 """
 
 from __future__ import annotations

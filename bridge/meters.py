@@ -32,9 +32,10 @@ GAP_REASONS: Final = {
     transcript.OVER_WHILE_AWAY: "over_while_away",
     transcript.TOO_LARGE: "too_large",
     transcript.NEVER_JOINED: "never_joined",
+    transcript.OUT_OF_REACH: "out_of_reach",
     transcript.INTERNAL: "internal",
 }
-# Beginnings of reasons, in the words of link and conversation; the label only groups, nothing is decided by it.
+# Beginnings of reasons, in the words of link and conversation; a label only groups, nothing is decided by it.
 LOSS_REASONS: Final = {
     "connection reset": "reset",
     "connection closed": "closed",
@@ -57,9 +58,7 @@ QUARANTINE_REASONS: Final = {
 VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
 _COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
-GaugeName = Literal[
-    "oldest_uncommitted_event_seconds", "buffer_bytes", "sessions", "shards", "links", "joins_waiting"
-]
+GaugeName = Literal["oldest_uncommitted_event_seconds", "buffer_bytes", "sessions", "shards", "links", "joins_waiting"]
 GAUGES: Final[dict[GaugeName, str]] = {
     "oldest_uncommitted_event_seconds": "Age of the oldest event that is not committed; 0 without one",
     "buffer_bytes": "Bytes held in memory until Kafka has committed them",
@@ -96,9 +95,7 @@ class Meters:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.events = _counter(
-            registry, "events", "Committed records of the events topic", kind=(*KINDS, OTHER)
-        )
+        self.events = _counter(registry, "events", "Committed records of the events topic", kind=(*KINDS, OTHER))
         self.bytes = _counter(registry, "committed_bytes", "Committed bytes of the events topic")
         outcomes = ("committed", "failed", "fenced")
         self.transactions = _counter(registry, "transactions", "Kafka transactions", outcome=outcomes)
@@ -111,7 +108,8 @@ class Meters:
             buckets=_COMMIT_SECONDS,
             registry=registry,
         )
-        changes = ("taken", "released", "fenced")
+        self.consumer_failures = _counter(registry, "consumer_failures", "Times the consumer was made anew")
+        changes = ("taken", "released", "fenced", "crashed")
         self.shard_changes = _counter(registry, "shard_changes", "Shards that came or went", change=changes)
         self.links_opened = _counter(registry, "links_opened", "Connections that were registered")
         self.links_lost = _counter(
@@ -126,17 +124,9 @@ class Meters:
             registry, "quarantined", "Inputs that were set aside", reason=_values(QUARANTINE_REASONS)
         )
         self.opened = _counter(registry, "chats_opened", "Chats that began to be followed")
-        self.closed = _counter(
-            registry, "chats_closed", "Chats with a certificate", verdict=(*VERDICTS, OTHER)
-        )
+        self.closed = _counter(registry, "chats_closed", "Chats with a certificate", verdict=(*VERDICTS, OTHER))
         self.failures = _counter(registry, "chat_failures", "Chats given up for a defect of the bridge")
         odd = ("forwarded", "rejected")
-        self.announcements = _counter(
-            registry, "announcements", "Announcements not taken where they lay", result=odd
-        )
-        self.pauses = _counter(
-            registry, "inbox_pauses", "Times that reading paused because a buffer was full"
-        )
-        self.gauges = {
-            name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()
-        }
+        self.announcements = _counter(registry, "announcements", "Announcements not taken where they lay", result=odd)
+        self.pauses = _counter(registry, "inbox_pauses", "Times that reading paused because a buffer was full")
+        self.gauges = {name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()}

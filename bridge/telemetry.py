@@ -51,18 +51,30 @@ class BridgeStarted(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class BridgeStopping(Fact):
-    """A signal came; what is held is being committed."""
+class Draining(Fact):
+    """A signal came; what was seen is being committed, for at most so many seconds."""
 
-    signal: str
+    seconds: float
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class BridgeStopped(Fact):
-    """The end. `drained` tells whether everything that had been seen was committed."""
+class Drained(Fact):
+    """The end of draining. What is not `complete` the next owner reads again from the chats' histories."""
 
-    seconds: float
-    drained: bool
+    complete: bool
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class KafkaAway(Fact):
+    """The consumer of announcements failed and is made anew. `error` is a class name."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    error: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.consumer_failures.inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -137,6 +149,20 @@ class ShardFencedOff(Fact):
         """Count the change and the transaction that told us."""
         meters.shard_changes.labels("fenced").inc()
         meters.transactions.labels("fenced").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ShardCrashed(Fact):
+    """A defect of the bridge ended a shard's task; it is started again. `error` is a class name."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    shard: int
+    error: str
+
+    def count(self, meters: Meters) -> None:
+        """Count the change."""
+        meters.shard_changes.labels("crashed").inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ SAMPLE = {"int": 3, "float": 0.25, "str": "something never heard of", "bool": Tr
 LABELS = {
     "kind": {*meters.KINDS, "other"},
     "outcome": {"committed", "failed", "fenced"},
-    "change": {"taken", "released", "fenced"},
+    "change": {"taken", "released", "fenced", "crashed"},
     "verdict": {*meters.VERDICTS, "other"},
     "result": {"answered", "refused", "given_up", "other", "forwarded", "rejected"},
     "reason": {
@@ -37,12 +37,7 @@ LABELS = {
 
 
 def sample_of(fact: type[Fact]) -> Fact:
-    return fact(
-        **{
-            each.name: SAMPLE.get(str(each.type), {"MESSAGE": 2, "never heard of": 1})
-            for each in fields(fact)
-        }
-    )
+    return fact(**{each.name: SAMPLE.get(str(each.type), {"MESSAGE": 2, "never heard of": 1}) for each in fields(fact)})
 
 
 @pytest.fixture
@@ -74,9 +69,7 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.__name__)
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "replica", "group", "signal", "error", "server", "reason", "verdict"}
-    assert {
-        each.name for each in fields(fact) if str(each.type) not in {"int", "float", "bool"}
-    } <= allowed | {"kinds"}
+    assert {each.name for each in fields(fact) if str(each.type) not in {"int", "float", "bool"}} <= allowed | {"kinds"}
 
 
 def test_whatever_facts_say_labels_stay_in_closed_sets() -> None:
@@ -94,9 +87,7 @@ def test_whatever_facts_say_labels_stay_in_closed_sets() -> None:
 def test_a_batch_counts_its_events_by_kind_and_its_transaction() -> None:
     told = Telemetry()
     told.emit(
-        BatchCommitted(
-            shard=0, kinds={"MESSAGE": 5, "GAP": 1}, records=9, bytes=700, seconds=0.01, oldest_seconds=0.02
-        )
+        BatchCommitted(shard=0, kinds={"MESSAGE": 5, "GAP": 1}, records=9, bytes=700, seconds=0.01, oldest_seconds=0.02)
     )
     told.emit(TransactionFailed(shard=0, error="KafkaTimeoutError"))
     found = series(told)

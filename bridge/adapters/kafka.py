@@ -149,9 +149,7 @@ class KafkaShardLog:
         sent: list[asyncio.Future[object]] = []
         batch = producer.create_batch()
         for record in records:
-            fits = batch.append(
-                key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers
-            )
+            fits = batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)
             if fits is None:
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()

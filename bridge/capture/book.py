@@ -21,9 +21,10 @@ from bridge.chat.messages import NO_SUCH_USER
 from bridge.chat.observations import GIVE_UP, Away, JoinRefused, Seen, SetAside
 from bridge.chat.transcript import Transcript, TranscriptState
 from bridge.errors import BridgeError
-from bridge.records.checkpoint import Checkpoint
-from bridge.records.normalise import CLOSED, OPENED, ChatRecorder, Recording, parse_start_at, quarantine_records
-from bridge.records.redact import scrub
+from bridge.records.checkpoint import Checkpoint, decode_checkpoint
+from bridge.records.normalise import ChatRecorder, Recording
+from bridge.records.sessions import CLOSED, OPENED, quarantine_records
+from bridge.records.times import parse_start_at
 from bridge.telemetry import (
     AnnouncementForwarded,
     AnnouncementRejected,
@@ -69,7 +70,6 @@ class Chat:
     announcement: Announcement
     state: str = FOLLOWED
     closed_at: int | None = None
-    close_reasons: list[str] = field(default_factory=list)
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ class Book:
         """Fill an empty book from (session id, checkpoint value). Raises VerificationFailed on an unreadable one."""
         for session_id, value in checkpoints:
             payload = value[len(self._settings.prefixes["checkpoints"]) :]
-            stored = Checkpoint.decode(payload, self._settings.recording.schemas)
+            stored = decode_checkpoint(self._settings.recording.schemas, payload)
             if stored.state == OVER:
                 self._over[session_id] = stored.observed_at
                 continue
@@ -128,7 +128,6 @@ class Book:
                 parse(stored.announcement),
                 stored.state,
                 None if stored.state == FOLLOWED else stored.observed_at,
-                list(stored.reasons),
             )
 
     # --- folding -------------------------------------------------------------------------------------------------
@@ -285,7 +284,7 @@ class Book:
 
     def _close(self, chat: Chat, at: int, state: str, *because: str) -> None:
         certificate = chat.transcript.certificate(*because)
-        chat.state, chat.closed_at, chat.close_reasons = state, at, certificate.reasons
+        chat.state, chat.closed_at = state, at
         self._session_record(chat, CLOSED, at, certificate)
         self._plan.facts.append(ChatClosed(verdict=certificate.verdict))
         session_id = chat.transcript.session_id
@@ -310,7 +309,15 @@ class Book:
         self, source: str, session_id: str | None, at: int, reason: str, raw: bytes, *, total_bytes: int | None = None
     ) -> None:
         key = (session_id or source).encode()
-        for payload in quarantine_records(source, session_id, at, reason, scrub(raw), total_bytes=total_bytes):
+        for payload in quarantine_records(
+            self._settings.recording.schemas,
+            source=source,
+            session_id=session_id,
+            observed_at=at,
+            reason=reason,
+            raw=raw,
+            total_bytes=total_bytes,
+        ):
             self._plan.batch.quarantine.append(Outgoing(key, self._framed("quarantine", payload), at // _US_PER_MS))
         self._plan.facts.append(Quarantined(reason=reason))
 
@@ -325,7 +332,6 @@ class Book:
                 announcement=encode(chat.announcement),
                 state=chat.state,
                 transcript=state,
-                reasons=chat.close_reasons,
                 head=chat.recorder.head,
                 observed_at=chat.closed_at or now,
             )

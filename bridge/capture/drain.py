@@ -37,9 +37,9 @@ async def drain(replica: Replica, seconds: float, telemetry: Telemetry) -> bool:
     telemetry.emit(Draining(seconds=seconds))
     try:
         await asyncio.wait_for(replica.drain(), seconds)
+        drained = replica.drained
     except TimeoutError:
         await replica.close()
-        telemetry.emit(Drained(complete=False))
-        return False
-    telemetry.emit(Drained(complete=True))
-    return True
+        drained = False
+    telemetry.emit(Drained(complete=drained))
+    return drained

@@ -68,6 +68,7 @@ class _Lane:
     work: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     registered: asyncio.Event = field(default_factory=asyncio.Event)
+    not_before: float = 0.0
 
 
 class Follower:
@@ -218,10 +219,11 @@ class Follower:
             return
         self._telemetry.emit(LinkLost(server=link.server, reason=reason, registered=not refused))
         now = self._clock.now_us()
+        jitter = self._jitter()
         for chat in [chat for chat in self._chats.values() if chat.link is link]:
             chat.link = None
             self._deliver(Away(chat.session_id, reason, now), 0)
-            self._try_later(chat, JoinRefused(chat.session_id, 0, reason, RETRY, now))
+            self._try_later(chat, JoinRefused(chat.session_id, 0, reason, RETRY, now), jitter)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -263,6 +265,9 @@ class Follower:
 
     async def _open(self, lane: _Lane) -> Link | None:
         """Open one more link and wait until it is registered; None when that fails."""
+        wait = lane.not_before - self._clock.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
         link = self._make_link(lane.server, self)
         lane.registered.clear()
         lane.links.append(link)
@@ -278,22 +283,30 @@ class Follower:
         return link if link.ready else None
 
     def _all_failed(self, lane: _Lane, reason: str) -> None:
-        """No link could be had: every chat that waits here has spent an attempt."""
+        """No link could be had: every chat that waits here has spent an attempt.
+
+        They share one delay, so that the next attempt is one connection for all of them and not one for each.
+        """
+        lane.not_before = self._clock.monotonic() + _FIRST_PAUSE * self._settings.delay
+        jitter = self._jitter()
         waiting = list(lane.queue)
         lane.queue.clear()
         for chat in waiting:
             chat.queued = False
             if self._chats.get(chat.session_id) is chat:
-                self._refused(chat, JoinRefused(chat.session_id, 0, reason, RETRY, self._clock.now_us()))
+                self._try_later(chat, JoinRefused(chat.session_id, 0, reason, RETRY, self._clock.now_us()), jitter)
 
     def _refused(self, chat: Followed, refusal: JoinRefused) -> None:
         if refusal.verdict == GIVE_UP and chat.attempt + 1 >= len(chat.servers):
             # Every server of the list has been asked: a chat that moved is on one of them (D7).
             self._give_up(chat, refusal)
         else:
-            self._try_later(chat, refusal)
+            self._try_later(chat, refusal, self._jitter())
 
-    def _try_later(self, chat: Followed, refusal: JoinRefused) -> None:
+    def _jitter(self) -> float:
+        return 1.0 + _JITTER * (2.0 * self._chance.random() - 1.0)
+
+    def _try_later(self, chat: Followed, refusal: JoinRefused, jitter: float) -> None:
         chat.attempt += 1
         chat.turn += 1
         if chat.attempt >= self._settings.attempts * len(chat.servers):
@@ -303,7 +316,7 @@ class Follower:
         # every later one by the whole delay.
         rounds, within = divmod(chat.attempt, len(chat.servers))
         delay = 0.0 if within else self._settings.delay * (_FIRST_PAUSE if rounds == 1 else 1.0)
-        delay *= 1.0 + _JITTER * (2.0 * self._chance.random() - 1.0)
+        delay *= jitter
         self._cancel_timer(chat)
         chat.timer = asyncio.get_running_loop().call_later(delay, self._enqueue, chat)
 

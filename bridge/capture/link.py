@@ -6,17 +6,18 @@ No decisions here: the conversation decides, the link moves bytes, stamps times 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from bridge.chat.conversation import Conversation, Ended, Identity, Phase, Registered, Stray
 from bridge.chat.observations import JoinRefused, Seen, SetAside
+from bridge.chat.received import Unreadable
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from bridge.capture.ports import Clock, Garbled, Wire
+    from bridge.capture.ports import Clock, Wire
     from bridge.chat.observations import Observation
 
     class LinkOwner(Protocol):
@@ -100,22 +101,21 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register at once."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection gives
-        self._transport = transport
+        self._transport = stream = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
         if self._paused:
-            transport.pause_reading()
+            stream.pause_reading()
         self._conversation.opened(self._clock.monotonic())
         self._flush()
 
     def data_received(self, data: bytes) -> None:
         """Decode and hand on."""
         now = self._clock.monotonic()
-        received, garbled = self._wire.feed(data)
-        for one in received:
-            self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size)
-            self._hand_on(one.size)
-        for bad in garbled:
-            self._set_aside(bad)
+        for one in self._wire.feed(data):
+            if isinstance(one, Unreadable):
+                self._set_aside(one)
+            else:
+                self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size)
+                self._hand_on(one.size)
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -155,7 +155,7 @@ class Link(asyncio.Protocol):
             elif isinstance(what, Ended):
                 self._finish(what.reason)
 
-    def _set_aside(self, bad: Garbled) -> None:
+    def _set_aside(self, bad: Unreadable) -> None:
         hint, joined = bad.session_hint, self._conversation.joined
         known = hint in joined
         aside = SetAside(

@@ -10,55 +10,19 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from bridge.chat.messages import Event, Request, UnknownMessage
-    from bridge.chat.observations import Damaged
+    from bridge.chat.messages import Event, Request
+    from bridge.chat.received import Decoded, Unreadable
 
 Headers = list[tuple[str, bytes]]
-
-
-class Received(Protocol):
-    """One readable message of a wire: what it says, what of it was damaged, how long it was (bytes)."""
-
-    @property
-    def message(self) -> Event | UnknownMessage:
-        """The message."""
-
-    @property
-    def damaged(self) -> Sequence[Damaged]:
-        """Events of it that could not be read."""
-
-    @property
-    def size(self) -> int:
-        """Length on the wire."""
-
-
-class Garbled(Protocol):
-    """A line that is no message. `raw` is (the beginning of) it, `length` its whole length in bytes."""
-
-    @property
-    def raw(self) -> bytes:
-        """The bytes, as far as they were kept."""
-
-    @property
-    def reason(self) -> str:
-        """Why it could not be read; never quotes it."""
-
-    @property
-    def length(self) -> int:
-        """Length on the wire."""
-
-    @property
-    def session_hint(self) -> str | None:
-        """The chat it seems to speak of."""
 
 
 class Wire(Protocol):
     """Bytes to messages and back, for one connection."""
 
-    def feed(self, data: bytes) -> tuple[list[Received], list[Garbled]]:
-        """Take bytes as they come; return what is complete."""
+    def feed(self, data: bytes) -> list[Decoded[Event] | Unreadable]:
+        """Take bytes as they come; return what is complete, in order."""
 
     def encode(self, request: Request) -> bytes:
         """Return the bytes of a request."""

@@ -77,6 +77,7 @@ class Replica:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._releases: set[asyncio.Task[None]] = set()
         self._draining = False
+        self.drained = False
         self.problem: str | None = "waiting for partitions"
 
     # --- what can be asked ---------------------------------------------------------------------------------------
@@ -130,7 +131,9 @@ class Replica:
     async def drain(self) -> None:
         """Commit what was seen, hand the partitions over, then leave the chats with KeepAlive."""
         self._draining = True
-        await asyncio.gather(*(shard.drain() for shard in self.shards if not shard.fenced and not shard.problem))
+        able = [shard for shard in self.shards if not shard.problem]
+        await asyncio.gather(*(shard.drain() for shard in able))
+        self.drained = len(able) == len(self._shards)
         if self._announcements is not None:
             await self._announcements.leave()
         await self.close()

@@ -8,6 +8,7 @@ Server itself announces nothing). Unknown fields pass: a newer writer cannot bre
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from typing import Final
 
@@ -48,6 +49,7 @@ class Announcement(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
                 ("host", host_problem(self.host)),
                 ("port", port_problem(self.port)),
                 ("servers", servers_problem(self.servers)),
+                ("userData", _user_data_problem(self.user_data)),
             )
             if problem
         ]
@@ -97,6 +99,11 @@ def servers_problem(servers: list[str]) -> str:
     return ""
 
 
+def _user_data_problem(user_data: dict[str, str | int | float | bool]) -> str:
+    finite = all(math.isfinite(value) for value in user_data.values() if isinstance(value, float))
+    return "" if finite else "expected finite numbers"  # JSON has no others
+
+
 def split_address(address: str) -> tuple[str, int]:
     """Return (host, port) of `host:port` or `[IPv6]:port`. Raises ValueError without showing the address."""
     host, colon, port = address.rpartition(":")
@@ -140,9 +147,12 @@ def parse(data: bytes) -> Announcement:
 def encode(announcement: Announcement) -> bytes:
     """Return the JSON of an announcement, as `parse` reads it.
 
-    Raises UnreadableAnnouncement when it would be larger than `parse` accepts.
+    Raises UnreadableAnnouncement when it would be larger than `parse` accepts, or holds text that is no Unicode.
     """
-    data = _ENCODER.encode(announcement)
+    try:
+        data = _ENCODER.encode(announcement)
+    except UnicodeEncodeError:
+        raise UnreadableAnnouncement("an announcement with text that is no Unicode") from None
     if len(data) > MAX_BYTES:
         raise UnreadableAnnouncement(f"an announcement of {len(data)} bytes; at most {MAX_BYTES} are read")
     return data

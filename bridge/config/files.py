@@ -30,13 +30,9 @@ class _StrictLoader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.nodes.ScalarNode):
-                raise yaml.MarkedYAMLError(
-                    problem="expected simple text as a key", problem_mark=key.start_mark
-                )
+                raise yaml.MarkedYAMLError(problem="expected simple text as a key", problem_mark=key.start_mark)
             if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark
-                )
+                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 

@@ -58,9 +58,7 @@ def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
             into[key] = value
 
 
-def gather(
-    tree: type[BaseSettings], file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
-) -> Layers:
+def gather(tree: type[BaseSettings], file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Layers:
     """Merge file < environment < flags, and read the secrets that stand in files."""
     layers = Layers()
     if file is not None:
@@ -76,9 +74,7 @@ def gather(
         {
             tuple(name[len(PREFIX) :].lower().split("__")): (value, f"environment {name}")
             for name, value in environ.items()
-            if name.startswith(PREFIX)
-            and name != FILE_VARIABLE
-            and ("__" in name or not _SERVICE_LINK.fullmatch(name))
+            if name.startswith(PREFIX) and name != FILE_VARIABLE and ("__" in name or not _SERVICE_LINK.fullmatch(name))
         },
     )
     _add_texts(
@@ -114,9 +110,7 @@ class _TextSource(EnvSettingsSource):
             return value
 
 
-def _add_texts(
-    layers: Layers, tree: type[BaseSettings], texts: Mapping[tuple[str, ...], tuple[str, str]]
-) -> None:
+def _add_texts(layers: Layers, tree: type[BaseSettings], texts: Mapping[tuple[str, ...], tuple[str, str]]) -> None:
     known: dict[str, str] = {}
     origins: dict[tuple[str, ...], str] = {}
     for path, (text, origin) in texts.items():

@@ -65,8 +65,7 @@ def _settings(model: BaseModel, above: tuple[str, ...]) -> Iterator[tuple[tuple[
             yield from _settings(value, path)
         elif path == ("kafka", "client") and value:
             yield from (
-                ((*path, key), HIDDEN if key in CLIENT_SECRETS else part)
-                for key, part in sorted(value.items())
+                ((*path, key), HIDDEN if key in CLIENT_SECRETS else part) for key, part in sorted(value.items())
             )
         else:
             yield path, value

@@ -23,9 +23,7 @@ _WORDS: Final = {
 _PATTERN: Final = "string_pattern_mismatch"
 
 
-def describe(
-    error: ValidationError, tree: type[BaseModel], origins: Mapping[tuple[str, ...], str]
-) -> list[str]:
+def describe(error: ValidationError, tree: type[BaseModel], origins: Mapping[tuple[str, ...], str]) -> list[str]:
     """Return one line per problem. Values of secrets, and of the Kafka client map, are never shown."""
     lines: list[str] = []
     for found in error.errors(include_url=False):
@@ -50,9 +48,7 @@ def _from_validator(
             key, _, rest = reason.partition(": ")
             yield f"{'.'.join([*path, key])}: {rest} (from {_origin((*path, key), origins)})"
         else:
-            shown = (
-                "" if _hidden(path, tree) or not isinstance(found["input"], str) else _shown(found["input"])
-            )
+            shown = "" if _hidden(path, tree) or not isinstance(found["input"], str) else _shown(found["input"])
             yield f"{'.'.join(path)}: {shown}{reason} (from {_origin(path, origins)})"
 
 

@@ -60,17 +60,13 @@ class _Section(BaseModel):
 class KafkaSettings(_Section):
     """The cluster, the topics' names and shape, the transaction."""
 
-    bootstrap_servers: Addresses = Field(
-        default="localhost:9092", description="brokers, host:port[,host:port...]"
-    )
+    bootstrap_servers: Addresses = Field(default="localhost:9092", description="brokers, host:port[,host:port...]")
     client: Annotated[dict[str, object], AfterValidator(checked_client)] = Field(
         default_factory=dict,
         repr=False,
         description="for every Kafka client: security_protocol, sasl_..., ssl_...; ..._file for secrets",
     )
-    topic_prefix: str = Field(
-        default="", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="put before every topic name"
-    )
+    topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="put before every topic name")
     group: Name = Field(default="chatbridge", description="consumer group; also names the transactional ids")
     partitions: int = Field(
         default=12, ge=1, le=10_000, description="shards; cannot be changed once chats are captured"
@@ -78,25 +74,22 @@ class KafkaSettings(_Section):
     replication_factor: int = Field(
         default=1, ge=1, le=100, description="of topics the bridge creates; 3 in production"
     )
-    compression: Literal["zstd", "lz4", "snappy", "gzip", "none"] = Field(
-        default="zstd", description="of all records"
-    )
-    max_record_bytes: int = Field(
-        default=1_000_000, ge=65_536, description="larger records are quarantined in pieces"
-    )
+    compression: Literal["zstd", "lz4", "snappy", "gzip", "none"] = Field(default="zstd", description="of all records")
+    max_record_bytes: int = Field(default=1_000_000, ge=65_536, description="larger records are quarantined in pieces")
     transaction_timeout_seconds: float = Field(
         default=60.0, ge=10, le=900, description="after it Kafka aborts what hangs"
     )
-    retention_seconds: Count = Field(
-        default=7 * DAY_SECONDS, description="of events, sessions and quarantine"
+    session_timeout_seconds: float = Field(
+        default=15.0, ge=6, le=300, description="without a heartbeat for so long, a replica's shards go to others"
     )
+    retention_seconds: Count = Field(default=7 * DAY_SECONDS, description="of events, sessions and quarantine")
     announcement_retention_seconds: Count = Field(
         default=3 * DAY_SECONDS, description="passwords lie there: days, not months"
     )
 
     def client_arguments(self) -> dict[str, Any]:
-        """Return the keyword arguments for every aiokafka client: servers, security, with secrets read in."""
-        return {"bootstrap_servers": self.bootstrap_servers, **client_arguments(self.client)}
+        """Return what `client` means as keyword arguments of an aiokafka client, secrets read in."""
+        return client_arguments(self.client)
 
 
 class RegistryAuth(_Section):
@@ -121,9 +114,7 @@ class LinkTls(_Section):
     """TLS towards Chat Server or the gateway."""
 
     enabled: bool = Field(default=False, description="speak TLS")
-    ca_file: str | None = Field(
-        default=None, description="PEM of trusted authorities; the system's when not given"
-    )
+    ca_file: str | None = Field(default=None, description="PEM of trusted authorities; the system's when not given")
     certificate_file: str | None = Field(default=None, description="PEM of our certificate, for mutual TLS")
     key_file: str | None = Field(default=None, description="PEM of its key")
     verify_hostname: bool = Field(default=True, description="the certificate must name the host")
@@ -149,9 +140,7 @@ class LinkTls(_Section):
         """Return the context to connect with, or None when TLS is off."""
         if not self.enabled:
             return None
-        return tls_context(
-            self.ca_file, self.certificate_file, self.key_file, verify_hostname=self.verify_hostname
-        )
+        return tls_context(self.ca_file, self.certificate_file, self.key_file, verify_hostname=self.verify_hostname)
 
 
 class ChatServerSettings(_Section):
@@ -160,56 +149,38 @@ class ChatServerSettings(_Section):
     gateway: Address | None = Field(
         default=None, description="host:port of a PSDK gateway; without it the announced address"
     )
-    nickname: str = Field(
-        default="bridge", min_length=1, max_length=64, description="shown to other supervisors"
-    )
+    nickname: str = Field(default="bridge", min_length=1, max_length=64, description="shown to other supervisors")
     person_id: str = Field(default="", max_length=64, description="employee id to register with")
     user_type: Literal["SUPERVISOR"] = Field(
         default="SUPERVISOR", description="fixed: only supervisors may join unseen"
     )
-    client_version: int = Field(
-        default=106, ge=101, le=106, description="the highest ClientVersion to declare"
-    )
-    max_sessions_per_connection: Count = Field(
-        default=100, description="chats on one connection; the vendor advises 1"
-    )
-    register_timeout_seconds: Seconds = Field(
-        default=10.0, description="Chat Server itself gives up after 30"
-    )
+    client_version: int = Field(default=106, ge=101, le=106, description="the highest ClientVersion to declare")
+    max_sessions_per_connection: Count = Field(default=100, description="chats on one connection; the vendor advises 1")
+    register_timeout_seconds: Seconds = Field(default=10.0, description="Chat Server itself gives up after 30")
     join_timeout_seconds: Seconds = Field(default=10.0, description="for the answer to one join")
     ping_after_seconds: Seconds = Field(default=30.0, description="of silence")
     pong_timeout_seconds: Seconds = Field(default=10.0, description="then the connection counts as lost")
     reconnect_attempts: Count = Field(default=15, description="the vendor's template")
     reconnect_delay_seconds: Seconds = Field(default=10.0, description="between attempts, jittered")
-    joins_per_second: Seconds = Field(
-        default=10.0, description="the vendor sizes a server for 10 openings a second"
-    )
+    joins_per_second: Seconds = Field(default=10.0, description="the vendor sizes a server for 10 openings a second")
     joins_peak: Count = Field(default=30, description="joins that may go out in one burst")
-    inbound_frame_bytes: int = Field(
-        default=1 << 20, ge=32_768, description="a join replays the whole transcript"
-    )
+    inbound_frame_bytes: int = Field(default=1 << 20, ge=32_768, description="a join replays the whole transcript")
     tls: LinkTls = Field(default_factory=LinkTls)
 
 
 class CaptureSettings(_Section):
     """Buffers and patience between links and Kafka."""
 
-    inbox_bytes: int = Field(
-        default=64 << 20, ge=1 << 20, description="of one replica; when full, reading pauses"
-    )
+    inbox_bytes: int = Field(default=64 << 20, ge=1 << 20, description="of one replica; when full, reading pauses")
     linger_max_seconds: float = Field(default=0.1, ge=0, le=5, description="longest wait to fill a batch")
-    drain_seconds: Seconds = Field(
-        default=25.0, description="from SIGTERM to exit; below the pod's grace period"
-    )
+    drain_seconds: Seconds = Field(default=25.0, description="from SIGTERM to exit; below the pod's grace period")
     checkpoint_retention_seconds: Count = Field(default=3 * DAY_SECONDS, description="after a chat is over")
 
 
 class HttpSettings(_Section):
     """Probes, metrics and the sessions API."""
 
-    host: str = Field(
-        default="127.0.0.1", min_length=1, description="a token is required unless this is loopback"
-    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="a token is required unless this is loopback")
     port: int = Field(default=8080, ge=0, le=65_535, description="0 = any free port")
     token: SecretStr | None = Field(default=None, min_length=16, description="bearer token of the API")
     token_file: str | None = Field(default=None, description="file that holds the token")
@@ -231,16 +202,12 @@ class PrivacyRule(_Section):
     """Hide one attribute, or what one detector finds in texts."""
 
     name: Name = Field(description="stands in `redactions`")
-    attribute: str | None = Field(
-        default=None, description="path in userData or eventAttributes, `*` for any part"
-    )
+    attribute: str | None = Field(default=None, description="path in userData or eventAttributes, `*` for any part")
     detector: Literal["payment_card", "iban", "email", "phone", "regex"] | None = Field(
         default=None, description="in texts"
     )
     pattern: str | None = Field(default=None, description="regular expression of detector `regex`")
-    action: Literal["drop", "mask", "hash"] = Field(
-        default="mask", description="what to do with what is found"
-    )
+    action: Literal["drop", "mask", "hash"] = Field(default="mask", description="what to do with what is found")
 
     @field_validator("detector")
     @classmethod
@@ -280,12 +247,8 @@ class PrivacySettings(_Section):
 class LogSettings(_Section):
     """Log lines on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="lowest level shown"
-    )
-    format: Literal["json", "text"] = Field(
-        default="json", description="one JSON object, or one readable line"
-    )
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="lowest level shown")
+    format: Literal["json", "text"] = Field(default="json", description="one JSON object, or one readable line")
 
 
 class Config(BaseSettings):
@@ -300,9 +263,7 @@ class Config(BaseSettings):
     http: HttpSettings = Field(default_factory=HttpSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     log: LogSettings = Field(default_factory=LogSettings)
-    replica_id: Name = Field(
-        default_factory=socket.gethostname, description="stable name of this replica (host name)"
-    )
+    replica_id: Name = Field(default_factory=socket.gethostname, description="stable name of this replica (host name)")
 
     _origins: dict[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
 

@@ -1,6 +1,6 @@
 """The Avro schemas: loaded once, resolved, fingerprinted; and the general encoding and decoding by them.
 
-The hot path does not come here: `events.py` puts records together from pieces (see `binary.py`). This module serves
+The hot path does not come here: `normalise.py` puts records together from pieces (see `binary.py`). This module serves
 what is rare (session records, the registry, reading back), and defines what the pieces must amount to.
 """
 
@@ -75,7 +75,9 @@ class Schemas:
             if isinstance(node, list):
                 return [resolve(branch) for branch in node]
             if isinstance(node, dict):
-                return {key: resolve(value) if key in ("type", "items", "values") else value for key, value in node.items()}
+                return {
+                    key: resolve(value) if key in ("type", "items", "values") else value for key, value in node.items()
+                }
             return node
 
         source = self._sources[name]

@@ -78,9 +78,7 @@ def file_block(event: ChatEvent, user_data: dict[str, str]) -> bytes | None:
     )
 
 
-def departure_block(
-    event: ChatEvent, attributes: dict[str, str], redactor: Redactor, done: list[Redaction]
-) -> bytes:
+def departure_block(event: ChatEvent, attributes: dict[str, str], redactor: Redactor, done: list[Redaction]) -> bytes:
     """Encode a Departure; `attributes` is the flat form of eventAttributes."""
     reason = event.reason
     why = reason.text if reason is not None else None
@@ -124,7 +122,7 @@ def session_block(facts: SessionFacts) -> bytes:
 
 def redactions_block(done: Sequence[Redaction]) -> bytes:
     """Encode the array of redactions."""
-    return array(text(field) + text(rule) + long(count) for field, rule, count in done)
+    return array(text(field) + text(rule) + long(times) for field, rule, times in done)
 
 
 def _number(value: str | None) -> int | None:

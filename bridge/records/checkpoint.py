@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.chat.entries import Gap, Party, SessionFacts
 from bridge.chat.transcript import TranscriptState
+from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.binary import array, data, long, long_map, optional_long, text
 from bridge.records.blocks import gap_block, party_block, session_block
@@ -114,14 +115,16 @@ def _seldom_fields(checkpoint: Checkpoint) -> bytes:
 def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
     """Return what `ChatRecorder.checkpoint` encoded. Raises VerificationFailed when the payload is no checkpoint."""
     record = schemas.decode(SESSION_CHECKPOINT, payload)
-    edges = iter(record["idRanges"])
+    edges = record["idRanges"]
+    if len(edges) % 2:
+        raise VerificationFailed("a checkpoint with a range of ids that has no end")
     return Checkpoint(
         state=record["state"],
         announcement=record["announcement"],
         transcript=TranscriptState(
             facts=_facts(record["sessionId"], record["session"]),
             sequence=record["sequence"],
-            id_ranges=list(zip(edges, edges, strict=True)),
+            id_ranges=list(zip(edges[::2], edges[1::2], strict=True)),
             prints=record["prints"],
             parties=[_party(party) for party in record["parties"]],
             counts=record["counts"],

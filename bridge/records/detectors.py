@@ -58,7 +58,9 @@ def _groups_of_a_card(text: str, groups: list[tuple[int, int]], first: int) -> i
         if size + end - start >= _CARD_DIGITS.stop:
             break
         for digit in map(int, text[start:end]):
-            even, odd = (even + _DOUBLED[digit], odd + digit) if size & 1 == 0 else (even + digit, odd + _DOUBLED[digit])
+            even, odd = (
+                (even + _DOUBLED[digit], odd + digit) if size & 1 == 0 else (even + digit, odd + _DOUBLED[digit])
+            )
             size += 1
         if size in _CARD_DIGITS and (odd if size & 1 else even) % 10 == 0:
             found = at - first + 1
@@ -172,21 +174,22 @@ def _ways(nodes: Any) -> float:
 def _ways_of(operator: str, argument: Any) -> float:
     match operator:
         case "MAX_REPEAT" | "MIN_REPEAT":
-            return _ways_of_repeat(*argument)
+            ways = _ways_of_repeat(*argument)
         case "POSSESSIVE_REPEAT":  # once matched it is never tried again
-            return _ways(argument[2])
+            ways = _ways(argument[2])
         case "ATOMIC_GROUP":
-            return _ways(argument)
+            ways = _ways(argument)
         case "SUBPATTERN":
-            return _ways(argument[3])
+            ways = _ways(argument[3])
         case "BRANCH":
-            return sum(_ways(branch) for branch in argument[1])
+            ways = math.fsum(_ways(branch) for branch in argument[1])
         case "ASSERT" | "ASSERT_NOT":  # reads ahead without adding to the width
-            return _ways(argument[1]) * max(1, argument[1].getwidth()[1])
+            ways = _ways(argument[1]) * max(1, argument[1].getwidth()[1])
         case "GROUPREF" | "GROUPREF_EXISTS":
-            return math.inf
+            ways = math.inf
         case _:
-            return 1
+            ways = 1
+    return ways
 
 
 def _ways_of_repeat(low: int, high: int, inner: Any) -> float:
@@ -194,6 +197,6 @@ def _ways_of_repeat(low: int, high: int, inner: Any) -> float:
     if high is _parser.MAXREPEAT or math.isinf(ways):
         return math.inf
     try:
-        return high - low + 1 if ways == 1 else float(ways) ** (high + 1)
+        return float(high - low + 1) if ways == 1 else math.pow(ways, high + 1)
     except OverflowError:
         return math.inf

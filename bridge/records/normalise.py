@@ -7,7 +7,6 @@ session and the parties are on every record, and change seldom.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from bridge.chat import entries as kinds
@@ -26,13 +25,16 @@ from bridge.records.blocks import (
     session_block,
 )
 from bridge.records.chain import genesis, link, trailer
-from bridge.records.checkpoint import Checkpoint, CheckpointEncoder
+from bridge.records.checkpoint import CheckpointEncoder
 from bridge.records.sessions import session_record
+from bridge.records.times import occurred_at, rfc3339
+from bridge.records.times import parse_start_at as parse_start_at  # noqa: PLC0414 - offered here to the capture
 
 if TYPE_CHECKING:
     from bridge.chat.entries import Certificate, Entry, Party, SessionFacts
     from bridge.chat.events import ChatEvent
     from bridge.records.avro import Schemas
+    from bridge.records.checkpoint import Checkpoint
     from bridge.records.redact import Redaction, Redactor
 
 Headers = list[tuple[str, bytes]]
@@ -40,9 +42,6 @@ Headers = list[tuple[str, bytes]]
 EVENT_TYPE_KEY: Final = "eventType"
 """Where unknownAttributes has the word of an event type that nobody knows."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_MS: Final = -62_135_596_800_000  # 0001-01-01: what the timestamp types of all readers can hold
-_LATEST_MS: Final = 253_402_300_799_999  # 9999-12-31
 _KNOWN_PARTIES: Final = 64
 _NO_ATTRIBUTES: Final = EMPTY + EMPTY
 _WORDS: Final = {
@@ -149,7 +148,7 @@ class ChatRecorder:
         if event is None:
             gap = NULL if entry.gap is None else SOME + gap_block(entry.gap)
             # No time, no party, no content: from occurredAt to eventAttributes these have nothing but a gap to tell.
-            rest = (
+            rest: tuple[bytes, ...] = (
                 NULL + NULL + long(entry.observed_at) + NULL + NULL,
                 self._party(entry.party, done),
                 NULL + NULL + NULL + NULL + gap + NULL,
@@ -167,9 +166,7 @@ class ChatRecorder:
             )
         )
 
-    def _content(
-        self, entry: Entry, event: ChatEvent, facts: SessionFacts, done: list[Redaction]
-    ) -> tuple[bytes, ...]:
+    def _content(self, entry: Entry, event: ChatEvent, facts: SessionFacts, done: list[Redaction]) -> tuple[bytes, ...]:
         """Encode the fields from occurredAt to unknownAttributes of an event."""
         redactor = self._redactor
         user_data: dict[str, str] = {}
@@ -244,27 +241,25 @@ class ChatRecorder:
         return [
             ("ce_id", id_of(entry, self._session_id).encode()),
             _CE_TYPES.get(entry.kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{entry.kind}".encode()),
-            ("ce_time", _rfc3339(entry.observed_at) if at is None else _rfc3339(at * 1000)),
+            ("ce_time", rfc3339(entry.observed_at if at is None else at * 1000).encode()),
             *self._constant_headers,
         ]
 
     # --- the other topics ----------------------------------------------------------------------------------------
 
-    def session_record(
-        self, state: str, facts: SessionFacts, at: int, certificate: Certificate | None = None
-    ) -> bytes:
+    def session_record(self, state: str, facts: SessionFacts, at: int, certificate: Certificate | None = None) -> bytes:
         """Return the Avro payload of a SessionRecord: OPENED, or CLOSED with its certificate. `at` in us since 1970.
 
         The certificate vouches for the records made so far: it takes over `head`.
         """
-        return session_record(self._schemas, state, facts, at, certificate, self.head)
+        return session_record(self._schemas, state, facts, at, certificate=certificate, head=self.head)
 
     def session_headers(self, state: str, at: int) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""
         return [
             ("ce_id", f"{self._session_id}:{state}@{at}".encode()),
             _SESSION_TYPE,
-            ("ce_time", _rfc3339(at)),
+            ("ce_time", rfc3339(at).encode()),
             *self._constant_headers,
         ]
 
@@ -281,35 +276,3 @@ def id_of(entry: Entry, session_id: str) -> str:
     if entry.amendment:
         return f"{session_id}:{event.event_id}:{entry.amendment}"
     return f"{session_id}:{event.event_id}"
-
-
-def occurred_at(start_at: int | None, time_shift: int) -> int | None:
-    """Return ms since 1970 UTC, or None when that is not known or outside the years 1 to 9999.
-
-    `start_at` in ms since 1970 UTC; `time_shift` in seconds, as large as a peer cares to send.
-    """
-    if start_at is None:
-        return None
-    at = start_at + time_shift * 1000
-    return at if _EARLIEST_MS <= at <= _LATEST_MS else None
-
-
-def parse_start_at(text: str) -> int | None:
-    """Return ms since 1970 UTC of an ISO-8601 time (`yyyy-MM-ddTHH:mm:ssZ`), or None when it is none.
-
-    A fraction and an offset are accepted; a time without either zone mark is UTC, as Chat Server means it.
-    """
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return (at - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _rfc3339(at: int) -> bytes:
-    """Write a time in us since 1970 UTC; whole seconds without a fraction."""
-    seconds, fraction = divmod(at, 1_000_000)
-    written = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{written}.{fraction:06}Z".encode() if fraction else f"{written}Z".encode()

@@ -33,15 +33,17 @@ SECRET_NAMES: Final = (
 )
 """What a part of a path may not contain (P5): names that Genesys documents, without their prefixes."""
 
+_ALSO_IN_RAW_INPUT: Final = ("password",)  # the announcement's field, and whatever else calls itself so
+
 _HASH_DIGITS: Final = 16
 
 
 class Redaction(NamedTuple):
-    """What was done to one field: `count` values or finds, on behalf of the rule of this name."""
+    """What was done to one field, on behalf of the rule of this name; `times` is the number of values or finds."""
 
     field: str
     rule: str
-    count: int
+    times: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -111,9 +113,7 @@ class Redactor:
                 done.append(Redaction(where, name, count))
         return text
 
-    def attributes(
-        self, where: str, values: dict[str, str], types: dict[str, str], done: list[Redaction]
-    ) -> None:
+    def attributes(self, where: str, values: dict[str, str], types: dict[str, str], done: list[Redaction]) -> None:
         """Redact a flat map (and the map of its types) in place; adds to `done` what was done, key by key."""
         if _mentions_secret(values):
             for path in [path for path in values if _names_secret(path)]:
@@ -134,9 +134,7 @@ class Redactor:
             self._follow_rules("unknownAttributes", kept, {}, done)
         return kept
 
-    def _follow_rules(
-        self, where: str, values: dict[str, str], types: dict[str, str], done: list[Redaction]
-    ) -> None:
+    def _follow_rules(self, where: str, values: dict[str, str], types: dict[str, str], done: list[Redaction]) -> None:
         for name, glob, replace in self._by_path:
             for path in [path for path in values if glob.match(path)]:
                 if replace is None:
@@ -190,9 +188,9 @@ _ESCAPED: Final = re.compile(rb"\\u00([0-9a-fA-F]{2})|&#x0*([0-9a-fA-F]{2});|&#0
 _LETTERS_AND_DIGITS: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
 
 
-def _names_secret(text: str) -> bool:
+def _names_secret(text: str, names: tuple[str, ...] = _PLAIN_SECRETS) -> bool:
     plain = _plain(text)
-    return any(secret in plain for secret in _PLAIN_SECRETS)
+    return any(name in plain for name in names)
 
 
 def _mentions_secret(values: dict[str, str]) -> bool:
@@ -201,13 +199,14 @@ def _mentions_secret(values: dict[str, str]) -> bool:
 
 
 def scrub(raw: bytes) -> bytes:
-    """Return input for the quarantine: as it is, or with every letter and digit masked when it names a secret (P5).
+    r"""Return input for the quarantine: as it is, or with every letter and digit masked when it names a secret (P5).
 
     The structure stays visible; where a value begins and ends in damaged input nobody can tell. Escaped spellings of
-    the names (`\\u0053`, `&#83;`) and UTF-16 are seen through.
+    the names (`\u0053`, `&#83;`) and UTF-16 are seen through.
     """
     readable = _ESCAPED.sub(_unescape, raw).replace(b"\0", b"").decode("latin-1")
-    return _LETTERS_AND_DIGITS.sub(b"*", raw) if _names_secret(readable) else raw
+    names = (*_PLAIN_SECRETS, *_ALSO_IN_RAW_INPUT)
+    return _LETTERS_AND_DIGITS.sub(b"*", raw) if _names_secret(readable, names) else raw
 
 
 def _unescape(found: re.Match[bytes]) -> bytes:

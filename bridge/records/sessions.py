@@ -22,7 +22,7 @@ PART_BYTES: Final = 512 * 1024
 
 
 def session_record(  # noqa: PLR0913 - the fields of the record
-    schemas: Schemas, state: str, facts: SessionFacts, at: int, certificate: Certificate | None, head: bytes
+    schemas: Schemas, state: str, facts: SessionFacts, at: int, *, certificate: Certificate | None, head: bytes
 ) -> bytes:
     """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `head` the chain's head at that time."""
     return schemas.encode(

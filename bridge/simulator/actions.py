@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from bridge.chat.events import ALL, ChatEvent, Items, MessageText, NoticeText
 from bridge.chat.messages import KEEP_ALIVE
-from bridge.simulator.departures import Departure
 from bridge.simulator.effects import Effect
-from bridge.simulator.idle import IdleTimeouts
-from bridge.simulator.parties import PartySpec
 from bridge.simulator.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bridge.simulator.departures import Departure
+    from bridge.simulator.idle import IdleTimeouts
+    from bridge.simulator.parties import PartySpec
 
 
 @dataclass(slots=True, frozen=True)
@@ -92,9 +93,9 @@ class SpendIds:
 
 @dataclass(slots=True, frozen=True)
 class OpenRecorded:
-    """Start a chat that was recorded; its events follow."""
+    """Start a chat that was recorded; its events follow, the creator's arrival among them."""
 
-    creator: PartySpec
+    user_data: Items
 
 
 @dataclass(slots=True, frozen=True)
@@ -134,7 +135,7 @@ def _(action: Open, sessions: Sessions, session_id: str, now: float) -> list[Eff
 
 @perform.register
 def _(action: Join, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
-    return sessions.join(session_id, action.spec, now)
+    return sessions.join(session_id, action.spec, now, trusted=True)
 
 
 @perform.register
@@ -159,9 +160,7 @@ def _(action: Notify, sessions: Sessions, session_id: str, now: float) -> list[E
 
 @perform.register
 def _(action: Leave, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
-    return sessions.release(
-        session_id, action.asker_id, now, user_id=action.user_id, after_action=action.after_action
-    )
+    return sessions.release(session_id, action.asker_id, now, user_id=action.user_id, after_action=action.after_action)
 
 
 @perform.register
@@ -189,7 +188,7 @@ def _(action: SpendIds, sessions: Sessions, session_id: str, now: float) -> list
 
 @perform.register
 def _(action: OpenRecorded, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
-    return sessions.open_recorded(session_id, action.creator.user_data, now)
+    return sessions.open_recorded(session_id, action.user_data, now)
 
 
 @perform.register

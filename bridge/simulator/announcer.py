@@ -59,7 +59,9 @@ class HttpAnnouncer:
     A refusal that another attempt cannot change (4xx but 408 and 429) is counted in `refused` and not repeated.
     """
 
-    def __init__(self, bridge_url: str, *, concurrency: int = 16, token: str | None = None, patience: float = 10.0) -> None:
+    def __init__(
+        self, bridge_url: str, *, concurrency: int = 16, token: str | None = None, patience: float = 10.0
+    ) -> None:
         """`token` goes out as a bearer token. After leaving, what is not taken within `patience` seconds is dropped."""
         self.announced = 0
         self.refused = 0

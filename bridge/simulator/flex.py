@@ -29,8 +29,7 @@ from bridge.simulator.parties import FLEX, PartySpec
 from bridge.simulator.refusals import Refused, logged_out, no_such_user, wrong_secure_key
 
 if TYPE_CHECKING:
-    from bridge.chat.events import Items
-    from bridge.chat.messages import MessageText
+    from bridge.chat.events import Items, MessageText
     from bridge.simulator.effects import Effect
     from bridge.simulator.parties import Party
     from bridge.simulator.session import ChatSession
@@ -62,17 +61,25 @@ def is_flex(request: object) -> bool:
 class FlexDesk:
     """All flex users of one server."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        """`users` by userId."""
+    def __init__(self, sessions: Sessions, users: dict[str, FlexUser] | None = None) -> None:
+        """`users` by userId; those of a former life keep their keys."""
         self._sessions = sessions
-        self.users: dict[str, FlexUser] = {}
+        self.users = users or {}
+
+    def relink(self) -> None:
+        """Find the restored sessions of users who were in one that this server did not have before."""
+        for user in self.users.values():
+            session = None if user.session is None else self._sessions.by_id.get(user.session.session_id)
+            if session is not None and session is not user.session:
+                user.session = session
+                user.party = session.parties.get(user.user_id, user.party)
 
     def handle(self, request: FlexRequest, now: float) -> tuple[EventStatus, list[Effect]]:
         """Return the answer and what else happens. Never raises for what a client asks."""
         try:
             if isinstance(request, RequestLogin):
                 return self._login(request, now), []
-            user = self._identify(request, now)
+            user = self._identify(request)
             user.last_contact = now
             if isinstance(request, RequestJoin):
                 return self._join(user, request, now)
@@ -98,7 +105,7 @@ class FlexDesk:
         self.users[user_id] = FlexUser(user_id, key, info, request.user_data, now)
         return EventStatus(user_id=user_id, secure_key=key, reference_id=request.reference_id)
 
-    def _identify(self, request: FlexRequest, now: float) -> FlexUser:
+    def _identify(self, request: FlexRequest) -> FlexUser:
         user = self.users.get(getattr(request, "user_id", "") or "")
         if user is None:
             raise no_such_user()

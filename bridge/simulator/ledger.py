@@ -36,8 +36,10 @@ class LedgerLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
 
 
 class LedgerChat(msgspec.Struct):
-    """One chat as it was said. `events` in the order they happened; an id occurs twice only after a restoration that
-    gave it again. `lost` are ids of events that happened and that the server itself then forgot.
+    """One chat as it was said.
+
+    `events` in the order they happened; an id occurs twice only after a restoration that gave it again. `lost` are ids
+    of events that happened and that the server itself then forgot.
     """
 
     session_id: str
@@ -49,7 +51,7 @@ class LedgerChat(msgspec.Struct):
 
 
 class Ledger:
-    """A witness that writes. Lines reach the file at least once a second (`flush` is called by a timer) and on close."""
+    """A witness that writes. Lines reach the file when `flush` is called (a timer does), and on close."""
 
     def __init__(self, path: Path) -> None:
         """`path` is written anew."""

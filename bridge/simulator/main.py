@@ -16,10 +16,14 @@ import msgspec
 from bridge.chat.announcement import Announcement
 from bridge.chat.events import find
 from bridge.chat.versions import HIGHEST
+from bridge.errors import UsageError
 from bridge.simulator.announcer import Announcer, HttpAnnouncer, KafkaAnnouncer, SilentAnnouncer
-from bridge.simulator.effects import Effect, Opened
+from bridge.simulator.control import ControlApi
+from bridge.simulator.effects import Effect, Opened, Restored
+from bridge.simulator.faults import fail_over
 from bridge.simulator.journal import Journal
 from bridge.simulator.ledger import Ledger
+from bridge.simulator.replay import Replay, read_folder
 from bridge.simulator.scenario import ScenarioSettings, scenario
 from bridge.simulator.server import ChatServer, ServerSettings
 from bridge.simulator.sessions import ModelSettings
@@ -29,7 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bridge.chat.events import Items
     from bridge.simulator.actions import Scenario
+    from bridge.simulator.restoration import RestorePlan
 
 _FLUSH_SECONDS = 0.5
 _TOLD = ("MediaType", "GCTI_LanguageCode", "GCTI_Chat_AsyncMode")  # what an announcement says of the customer's data
@@ -41,7 +47,11 @@ class SimulatorOptions:
 
     Announcing: over HTTP with `announce_url` (the bridge's base URL), or to Kafka with `kafka_bootstrap_servers`, or
     not at all. `announce_host` and `announce_port` replace the address that is announced (containers, proxies).
-    With `print_listening` the first line on stdout is `{"listening":"host:port",...}`.
+    With `print_listening` the first line on stdout is `{"listening":"host:port","seed":...,"control":...}`.
+
+    `think_scale` stretches all pauses of people (1.0 as they are). `replay_folder` plays stored transcripts instead of
+    invented chats, each once, or again and again if `chats` or `duration_seconds` say how long; `speed` divides their
+    time. `control_port` opens the HTTP API (0 chooses a port). `standby` runs a second server to fail over to.
     """
 
     host: str = "127.0.0.1"
@@ -74,6 +84,7 @@ class SimulatorOptions:
     inbound_frame_bytes: int = 32_768
     write_buffer_bytes: int = 64 << 20
     control_port: int | None = None
+    standby: bool = False
     print_listening: bool = False
 
 
@@ -98,81 +109,182 @@ class SimulatorSummary:
 
 
 class Herald:
-    """A witness that has every new chat announced."""
+    """A witness of one server that has every new chat announced, and every restored one if told so."""
 
-    def __init__(self, announcer: Announcer, host: str, port: Callable[[], int]) -> None:
-        """`port` is asked late: it is chosen when the server starts."""
+    def __init__(self, announcer: Announcer, server: ChatServer, options: SimulatorOptions) -> None:
+        """Further addresses of `others` may be set once they are known."""
+        self.others: list[str] = []
         self._announcer = announcer
-        self._host = host
-        self._port = port
+        self._server = server
+        self._options = options
 
     def see(self, effect: Effect, now: float) -> None:
-        """Announce what was opened."""
+        """Announce what was opened, and what goes on here after a restoration elsewhere."""
         if isinstance(effect, Opened):
-            told = {key: value for key in _TOLD if (value := find(effect.user_data, key)) is not None}
-            self._announcer.announce(
-                Announcement(
-                    session_id=effect.session_id,
-                    host=self._host,
-                    port=self._port(),
-                    password=effect.password,
-                    tenant=effect.tenant,
-                    user_data=dict(told),
-                    announced_at=int(now * 1000),
-                )
+            self._announce(effect.session_id, effect.password, effect.tenant, effect.user_data, now)
+        elif isinstance(effect, Restored):
+            session = self._server.sessions.by_id.get(effect.session_id)
+            if session is not None and session.events:
+                self._announce(session.session_id, session.password, session.tenant, session.events[0].user_data, now)
+
+    def _announce(self, session_id: str, password: str | None, tenant: str, user_data: Items, now: float) -> None:
+        told = {key: value for key in _TOLD if (value := find(user_data, key)) is not None}
+        self._announcer.announce(
+            Announcement(
+                session_id=session_id,
+                host=self._options.announce_host or self._options.host,
+                port=self._options.announce_port or self._server.port,
+                servers=self.others,
+                password=password,
+                tenant=tenant,
+                user_data=dict(told),
+                announced_at=int(now * 1000),
             )
+        )
+
+
+class Simulation:
+    """One run: the parts, and what the control API may do with them."""
+
+    def __init__(self, options: SimulatorOptions, announcer: Announcer, stop: asyncio.Event) -> None:
+        """Nothing is opened but the ledger's and the journal's files."""
+        self.seed = secrets.randbits(32) if options.seed is None else options.seed
+        self.journal = Journal(options.journal)
+        self.ledger = None if options.ledger is None else Ledger(options.ledger)
+        self._options = options
+        self._stop = stop
+        self.announcer = announcer
+        self._server = self._new_server(announcer, options.port, self.seed)
+        self._standby = self._new_server(announcer, 0, self.seed + 1) if options.standby else None
+        self.traffic = Traffic(self._server, _pace(options), _source(options, self.seed))
+
+    def _new_server(self, announcer: Announcer, port: int, seed: int) -> ChatServer:
+        server = ChatServer(_server_settings(self._options, port), seed=seed, journal=self.journal)
+        if self.ledger is not None:
+            server.witnesses.append(self.ledger)
+        server.witnesses.append(Herald(announcer, server, self._options))
+        return server
+
+    @property
+    def server(self) -> ChatServer:
+        """The server that has the chats now."""
+        return self._server
+
+    async def run(self) -> None:
+        """Serve and play until the pace's end or `stop`; without traffic until `stop`."""
+        async with contextlib.AsyncExitStack() as stack:
+            for server in self._servers():
+                await server.start()
+                stack.push_async_callback(server.stop)
+            flushing = asyncio.create_task(self._flush())
+            stack.callback(flushing.cancel)
+            control = None
+            if self._options.control_port is not None:
+                api = ControlApi(self)
+                stack.push_async_callback(api.stop)
+                control = await api.start(self._options.control_port)
+            if self._options.print_listening:
+                self._print_listening(control)
+            if self._options.traffic:
+                await self.traffic.run(self._stop)
+            else:
+                await self._stop.wait()
+
+    def close(self) -> None:
+        """Write the rest of the files."""
+        if self.ledger is not None:
+            self.ledger.close()
+        self.journal.close()
+
+    def stats(self) -> dict[str, object]:
+        """Return the figures of the run so far."""
+        return {
+            "listening": self._server.address,
+            "seed": self.seed,
+            "openChats": len(self._server.sessions),
+            "connections": sorted(self._server.connections),
+            "chatsStarted": self.traffic.started,
+            "chatsFinished": self.traffic.finished,
+            "events": self.traffic.events,
+            "announced": self.announcer.announced,
+            "pushedBytes": self._server.pushed_bytes,
+            "requests": dict(self.journal.requests),
+            "caused": dict(self.journal.caused),
+            "droppedConnections": dict(self.journal.dropped_connections),
+        }
+
+    def stop_traffic(self) -> None:
+        """Start no more chats; let those that run end."""
+        self._stop.set()
+
+    async def fail_over(self, plan: RestorePlan) -> str:
+        """Kill the server that has the chats and restore them on the standby; return its address.
+
+        Raises UsageError when there is no standby (any longer: it is used up by the first fail-over).
+        """
+        heir, self._standby = self._standby, None
+        if heir is None:
+            raise UsageError("no standby is left", next_step="start the simulator with a standby")
+        dead, self._server = self._server, heir
+        await fail_over(dead, heir, plan)
+        self.traffic.move_to(heir)
+        return heir.address
+
+    def _servers(self) -> list[ChatServer]:
+        return [self._server] if self._standby is None else [self._server, self._standby]
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            if self.ledger is not None:
+                self.ledger.flush()
+            self.journal.flush()
+
+    def _print_listening(self, control: int | None) -> None:
+        line: dict[str, object] = {"listening": self._server.address, "seed": self.seed}
+        if self._standby is not None:
+            line["standby"] = self._standby.address
+        if control is not None:
+            line["control"] = f"127.0.0.1:{control}"
+        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+        sys.stdout.flush()
 
 
 async def run_simulator(options: SimulatorOptions, *, stop: asyncio.Event) -> SimulatorSummary:
-    """Run until the pace's end or `stop`; without traffic until `stop`. Chats that run are played to their end."""
+    """Run until the pace's end or `stop`. Chats that run are played to their end, for at most `finish_seconds`.
+
+    Raises UsageError when `replay_folder` holds no transcript, OSError when a port is taken.
+    """
     begun = time.monotonic()
-    seed = secrets.randbits(32) if options.seed is None else options.seed
-    journal = Journal(options.journal)
-    ledger = None if options.ledger is None else Ledger(options.ledger)
-    server = ChatServer(_server_settings(options), seed=seed, journal=journal)
-    if ledger is not None:
-        server.witnesses.append(ledger)
-    traffic = Traffic(server, _pace(options), _source(options, seed))
     announcer = _announcer(options)
-    async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(announcer)
-        host = options.announce_host or options.host
-        server.witnesses.append(Herald(announcer, host, lambda: options.announce_port or server.port))
-        await server.start()
-        stack.push_async_callback(server.stop)
-        flushing = asyncio.create_task(_flush(ledger, journal))
-        stack.callback(flushing.cancel)
-        if options.print_listening:
-            _print_listening(server, seed)
-        if options.traffic:
-            await traffic.run(stop)
-        else:
-            await stop.wait()
-    if ledger is not None:
-        ledger.close()
-    journal.close()
+    simulation = Simulation(options, announcer, stop)
+    try:
+        async with announcer:
+            await simulation.run()
+    finally:
+        simulation.close()
     return SimulatorSummary(
-        listening=server.address,
-        seed=seed,
+        listening=simulation.server.address,
+        seed=simulation.seed,
         seconds=round(time.monotonic() - begun, 3),
-        chats_started=traffic.started,
-        chats_finished=traffic.finished,
-        events=traffic.events,
+        chats_started=simulation.traffic.started,
+        chats_finished=simulation.traffic.finished,
+        events=simulation.traffic.events,
         announced=announcer.announced,
-        requests=dict(journal.requests),
-        caused=dict(journal.caused),
-        dropped_connections=dict(journal.dropped_connections),
+        requests=dict(simulation.journal.requests),
+        caused=dict(simulation.journal.caused),
+        dropped_connections=dict(simulation.journal.dropped_connections),
     )
 
 
-def _server_settings(options: SimulatorOptions) -> ServerSettings:
+def _server_settings(options: SimulatorOptions, port: int) -> ServerSettings:
     model = ModelSettings(
         client_version=options.client_version,
         passwords=options.passwords,
         replay_typing=options.replay_typing,
         tenant=options.tenant,
     )
-    return ServerSettings(options.host, options.port, options.inbound_frame_bytes, options.write_buffer_bytes, model)
+    return ServerSettings(options.host, port, options.inbound_frame_bytes, options.write_buffer_bytes, model)
 
 
 def _pace(options: SimulatorOptions) -> Pace:
@@ -187,6 +299,9 @@ def _pace(options: SimulatorOptions) -> Pace:
 
 
 def _source(options: SimulatorOptions, seed: int) -> Callable[[], Scenario | None]:
+    if options.replay_folder is not None:
+        endless = options.chats is not None or options.duration_seconds is not None
+        return Replay(read_folder(options.replay_folder), options.speed, seed, endless=endless)
     settings = ScenarioSettings(seed, options.mean_events, options.think_scale, options.tenant)
     numbers = itertools.count(1)
     return lambda: scenario(settings, next(numbers))
@@ -198,17 +313,3 @@ def _announcer(options: SimulatorOptions) -> Announcer:
     if options.kafka_bootstrap_servers is not None:
         return KafkaAnnouncer(options.kafka_bootstrap_servers, options.kafka_topic, options.kafka_options)
     return SilentAnnouncer()
-
-
-async def _flush(ledger: Ledger | None, journal: Journal) -> None:
-    while True:
-        await asyncio.sleep(_FLUSH_SECONDS)
-        if ledger is not None:
-            ledger.flush()
-        journal.flush()
-
-
-def _print_listening(server: ChatServer, seed: int) -> None:
-    line = {"listening": server.address, "seed": seed}
-    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-    sys.stdout.flush()

@@ -112,9 +112,8 @@ def may_send(party: Party, visibility: str) -> bool:
     """
     if party.visibility == VIP and party.info.protocol_type == BASIC:
         return False
-    return (
-        may_join(party.info.user_type, visibility)
-        and _OPENNESS.get(visibility, 2) <= _OPENNESS.get(party.visibility, 2)
+    return may_join(party.info.user_type, visibility) and _OPENNESS.get(visibility, 2) <= _OPENNESS.get(
+        party.visibility, 2
     )
 
 

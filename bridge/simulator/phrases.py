@@ -11,7 +11,7 @@ GREETINGS: Final = (
 CUSTOMER_SAYS: Final = (
     "my order number is {number}",
     "Hello, I have a question about order {number}.",
-    "It says \"delivered\" but nothing came <yet>",
+    'It says "delivered" but nothing came <yet>',
     "You can write to visitor{visitor}@example.invalid",
     "Noch eine Frage: geht das auch am Samstag? Grüße",
     "Код {number}, спасибо",

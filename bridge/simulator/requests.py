@@ -27,10 +27,11 @@ from bridge.simulator.effects import Drop, Effect, Opened, Push
 from bridge.simulator.flex import FlexDesk, is_flex
 from bridge.simulator.parties import BASIC, PartySpec
 from bridge.simulator.refusals import NOT_REGISTERED, UNREADABLE, Refused
-from bridge.simulator.sessions import Answer
+from bridge.simulator.telling import Answer
 
 if TYPE_CHECKING:
     from bridge.chat.messages import Message
+    from bridge.simulator.flex import FlexUser
     from bridge.simulator.sessions import Sessions
 
 
@@ -49,10 +50,10 @@ class Client:
 class RequestDesk:
     """All connections of one server. Answers requests by changing the sessions."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        """Begin with nobody connected."""
+    def __init__(self, sessions: Sessions, flex_users: dict[str, FlexUser] | None = None) -> None:
+        """Begin with nobody connected. `flex_users` outlive a restart: their front end finds the sessions again."""
         self.sessions = sessions
-        self.flex = FlexDesk(sessions)
+        self.flex = FlexDesk(sessions, flex_users)
         self.clients: dict[int, Client] = {}
 
     def connect(self, connection: int, now: float) -> None:

@@ -54,8 +54,6 @@ from bridge.simulator.phrases import AGENT_SAYS, BOT_SAYS, COACH_SAYS, CUSTOMER_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Steps = "Iterator[tuple[float, Action]]"
-
 _FIXED_EVENTS: Final = 9  # what a chat has on average besides its body: arrivals, greeting, ending
 _EVENTS_PER_PART: Final = 2.6
 
@@ -120,7 +118,7 @@ class _Play:
         greeting = MessageText(self.rng.choice(BOT_SAYS))
         yield self._think(1), Join(PartySpec(info, bot, user_data=style if marked else [], greeting=greeting))
         for _ in range(self.rng.randint(1, 3)):
-            yield from self._customer_speaks()
+            yield from self.customer_speaks()
             text = self.rng.choice(BOT_SAYS)
             yield self._think(0.5), self._says(bot, text)
             yield 0.0, Notify(bot, NoticeText(USER_CUSTOM, f"<p>{text}</p>"))
@@ -138,24 +136,24 @@ class _Play:
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
-    def _customer_speaks(self) -> Iterator[tuple[float, Action]]:
+    def customer_speaks(self) -> Iterator[tuple[float, Action]]:
         text = self.rng.choice(CUSTOMER_SAYS).format(number=self.rng.randint(1, 9999), visitor=self.number)
         preview = text[: self.rng.randint(0, 12)]
         yield self._think(3), Notify(self.customer, NoticeText(TYPING_STARTED, preview))
         yield self._think(4), Say(self.customer, MessageText(text, "text"))
         yield 0.0, Notify(self.customer, NoticeText(TYPING_STOPPED))
 
-    def _agent_speaks(self) -> Iterator[tuple[float, Action]]:
+    def agent_speaks(self) -> Iterator[tuple[float, Action]]:
         text = self.rng.choice(AGENT_SAYS).format(number=self.rng.randint(1, 9999))
         yield self._think(2), Notify(self.agent, NoticeText(TYPING_STARTED))
         yield self._think(4), Say(self.agent, MessageText(text, treat_as="NORMAL"))
         yield 0.0, Notify(self.agent, NoticeText(TYPING_STOPPED))
 
-    def _url(self) -> Iterator[tuple[float, Action]]:
+    def url(self) -> Iterator[tuple[float, Action]]:
         url = f"https://example.invalid/help/{self.rng.randint(1, 99)}?a=1&b=2"
         yield self._think(3), Notify(self.agent, NoticeText(USER_PUSHED_URL, url))
 
-    def _file(self) -> Iterator[tuple[float, Action]]:
+    def file(self) -> Iterator[tuple[float, Action]]:
         self.uploads += 1
         data = [
             Item("file-name", value=f"sample-{self.uploads}.pdf"),
@@ -169,7 +167,7 @@ class _Play:
             gone = [Item("file-id", value=f"{self.uploads:016X}")]
             yield self._think(5), Notify(self.agent, NoticeText(SYS_COMMAND, "file-deleted"), user_data=gone)
 
-    def _coaching(self) -> Iterator[tuple[float, Action]]:
+    def coaching(self) -> Iterator[tuple[float, Action]]:
         coach = self._id()
         info = UserInfo("Coach", SUPERVISOR, "sup-009", BASIC, 0, 105)
         yield self._think(2), Join(PartySpec(info, coach, INT))
@@ -179,13 +177,13 @@ class _Play:
         yield self._think(1), Say(self.agent, MessageText("Understood.", treat_as="NORMAL"), INT)
         yield self._think(2), Leave(coach)
 
-    def _new_nickname(self) -> Iterator[tuple[float, Action]]:
+    def new_nickname(self) -> Iterator[tuple[float, Action]]:
         yield self._think(2), Notify(self.customer, NoticeText(USER_UPDATE_NICK, f"Visitor {self.number} bis"))
 
-    def _workflow_speaks(self) -> Iterator[tuple[float, Action]]:
+    def workflow_speaks(self) -> Iterator[tuple[float, Action]]:
         yield self._think(2), Notify(self.workflow, NoticeText(USER_CUSTOM, "<b>hint for agents</b>"), INT)
 
-    def _transfer(self) -> Iterator[tuple[float, Action]]:
+    def transfer(self) -> Iterator[tuple[float, Action]]:
         former = self.agent
         yield from self._agent_arrives()
         yield self._think(1), Leave(former)
@@ -194,42 +192,42 @@ class _Play:
             yield self._think(60), SpendIds(self.rng.randint(1, 30))
             yield from self._agent_arrives()
 
-    def _ids_go(self) -> Iterator[tuple[float, Action]]:
+    def ids_go(self) -> Iterator[tuple[float, Action]]:
         yield 0.0, SpendIds(self.rng.randint(1, 4))
 
     # --- endings -----------------------------------------------------------------------------------------------------
 
-    def _force_close(self) -> Iterator[tuple[float, Action]]:
+    def force_close(self) -> Iterator[tuple[float, Action]]:
         yield self._think(2), Say(self.agent, MessageText("Conversation ends.", treat_as="SYSTEM"))
         yield 0.0, Leave(self.agent, FORCE_CLOSE)
 
-    def _customer_first(self) -> Iterator[tuple[float, Action]]:
+    def customer_first(self) -> Iterator[tuple[float, Action]]:
         yield self._think(3), Leave(self.customer)
         yield 0.0, Leave(self.agent, FORCE_CLOSE)
 
-    def _close_if_no_agents(self) -> Iterator[tuple[float, Action]]:
+    def close_if_no_agents(self) -> Iterator[tuple[float, Action]]:
         yield self._think(3), Leave(self.agent, CLOSE_IF_NO_AGENTS)
 
-    def _agent_drops(self) -> Iterator[tuple[float, Action]]:
+    def agent_drops(self) -> Iterator[tuple[float, Action]]:
         yield self._think(1), Depart(self.agent, DISCONNECTED)
         yield self._think(8), Leave(self.customer)
 
-    def _customer_drops(self) -> Iterator[tuple[float, Action]]:
+    def customer_drops(self) -> Iterator[tuple[float, Action]]:
         yield self._think(8), Depart(self.customer, FLEX_INACTIVE)
         yield self._think(2), Leave(self.agent)
 
-    def _customer_removed(self) -> Iterator[tuple[float, Action]]:
+    def customer_removed(self) -> Iterator[tuple[float, Action]]:
         yield self._think(3), Leave(self.agent, user_id=self.customer)
         yield self._think(1), Leave(self.agent, CLOSE_IF_NO_AGENTS)
 
-    def _wrong_key(self) -> Iterator[tuple[float, Action]]:
+    def wrong_key(self) -> Iterator[tuple[float, Action]]:
         yield self._think(3), Depart(self.customer, WRONG_KEY)
         yield self._think(1), Leave(self.agent)
 
-    def _stopped(self) -> Iterator[tuple[float, Action]]:
+    def stopped(self) -> Iterator[tuple[float, Action]]:
         yield self._think(3), Stop()
 
-    def _falls_silent(self) -> Iterator[tuple[float, Action]]:
+    def falls_silent(self) -> Iterator[tuple[float, Action]]:
         scale = self.settings.think_scale
         yield self._think(1), SetIdle(IdleTimeouts(20 * scale, 0, 8 * scale))
 
@@ -278,29 +276,27 @@ class _Play:
         return data
 
 
-_Part = "Callable[[_Play], Iterator[tuple[float, Action]]]"
-
 _PARTS: Final[list[Callable[[_Play], Iterator[tuple[float, Action]]]]] = [
-    _Play._customer_speaks,
-    _Play._agent_speaks,
-    _Play._url,
-    _Play._file,
-    _Play._coaching,
-    _Play._new_nickname,
-    _Play._workflow_speaks,
-    _Play._transfer,
-    _Play._ids_go,
+    _Play.customer_speaks,
+    _Play.agent_speaks,
+    _Play.url,
+    _Play.file,
+    _Play.coaching,
+    _Play.new_nickname,
+    _Play.workflow_speaks,
+    _Play.transfer,
+    _Play.ids_go,
 ]
 _WEIGHTS: Final = [36, 36, 4, 3, 3, 1, 4, 3, 6]
 _ENDINGS: Final[list[Callable[[_Play], Iterator[tuple[float, Action]]]]] = [
-    _Play._force_close,
-    _Play._customer_first,
-    _Play._close_if_no_agents,
-    _Play._agent_drops,
-    _Play._customer_drops,
-    _Play._customer_removed,
-    _Play._wrong_key,
-    _Play._stopped,
-    _Play._falls_silent,
+    _Play.force_close,
+    _Play.customer_first,
+    _Play.close_if_no_agents,
+    _Play.agent_drops,
+    _Play.customer_drops,
+    _Play.customer_removed,
+    _Play.wrong_key,
+    _Play.stopped,
+    _Play.falls_silent,
 ]
 _ENDING_WEIGHTS: Final = [30, 30, 15, 6, 5, 4, 2, 4, 4]

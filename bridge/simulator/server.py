@@ -15,10 +15,10 @@ import socket
 import struct
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from bridge.simulator.effects import Drop, Effect, Push
-from bridge.simulator.faults import FaultState
+from bridge.simulator.fault_state import FaultState
 from bridge.simulator.journal import Journal
 from bridge.simulator.requests import RequestDesk
 from bridge.simulator.sessions import ModelSettings, Sessions
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from bridge.chat.messages import Event, Message
 
-_TICK_SECONDS = 0.1
+_TICK_SECONDS: Final = 0.1
+_CLOSING_SECONDS: Final = 1.0
 
 
 class Witness(Protocol):
@@ -79,6 +80,8 @@ class ChatServer:
         self._listening: asyncio.Server | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._numbers = 0
+        self._deserted = asyncio.Event()
+        self._deserted.set()
 
     @property
     def sessions(self) -> Sessions:
@@ -109,19 +112,19 @@ class ChatServer:
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
-        if self._listening is not None:
-            self._listening.close()
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.close()
         for connection in list(self.connections.values()):
             connection.end(reset=reset)
-        if self._listening is not None:
-            await self._listening.wait_closed()
-            self._listening = None
-        while self.connections:
-            await asyncio.sleep(0)
-
-    def replace_desk(self, desk: RequestDesk) -> None:
-        """Go on with other sessions, after a restart. Only while stopped: nobody may be connected."""
-        self.desk = desk
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await self._deserted.wait()
+        for connection in list(self.connections.values()):  # clients that do not read what was still to be said
+            connection.end(reset=True)
+        await self._deserted.wait()
+        if listening is not None:
+            await listening.wait_closed()
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
@@ -146,7 +149,7 @@ class ChatServer:
         """Answer one request of a client."""
         now = self.clock()
         refusal = self.faults.refusal(connection.number, request)
-        effects = [refusal] if refusal is not None else self.desk.handle(connection.number, request, now)
+        effects: list[Effect] = self.desk.handle(connection.number, request, now) if refusal is None else [refusal]
         self.journal.asked(connection.number, request, effects, now)
         self.act(effects)
 
@@ -161,11 +164,14 @@ class ChatServer:
     def joined(self, connection: Connection) -> None:
         """Take a new connection."""
         self.connections[connection.number] = connection
+        self._deserted.clear()
         self.desk.connect(connection.number, self.clock())
 
     def lost(self, connection: Connection) -> None:
         """Note that a connection is gone: its parties have left."""
         self.connections.pop(connection.number, None)
+        if not self.connections:
+            self._deserted.set()
         now = self.clock()
         effects = self.desk.disconnect(connection.number, now)
         self.journal.disconnected(connection.number, effects, now)
@@ -194,11 +200,15 @@ class Connection(asyncio.Protocol):
         self._flushing = False
         self._mute = False
 
+    @property
+    def is_mute(self) -> bool:
+        """Tell whether this connection was played dead."""
+        return self._mute
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; a server that plays dead takes the connection and nothing more."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows what asyncio types too widely
-        self._transport = transport
-        transport.set_write_buffer_limits(high=self._server.settings.write_buffer_bytes)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of asyncio's
+        self._transport.set_write_buffer_limits(high=self._server.settings.write_buffer_bytes)
         self._server.joined(self)
         if self._server.faults.plays_dead:
             self.play_dead()

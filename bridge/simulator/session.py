@@ -87,9 +87,7 @@ class ChatSession:
     @property
     def monitored(self) -> bool:
         """Tell whether a silent monitor is in the session."""
-        return any(
-            party.visibility == VIP and party.info.user_type == "SUPERVISOR" for party in self.parties.values()
-        )
+        return any(party.visibility == VIP and party.info.user_type == "SUPERVISOR" for party in self.parties.values())
 
     def listeners(self) -> list[Party]:
         """Return those who get pushes, as they are now (somebody removed in the same breath still gets the news)."""

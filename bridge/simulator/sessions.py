@@ -17,11 +17,9 @@ from bridge.chat.events import (
     IDLE_CONTROL_CLOSE,
     IDLE_CONTROL_SET,
     SYS_COMMAND,
-    SYSTEM,
     Items,
     MessageText,
     NoticeText,
-    UserInfo,
     find,
 )
 from bridge.chat.messages import (
@@ -42,11 +40,12 @@ from bridge.simulator.departures import (
     WORKFLOW_STOPPED,
     Departure,
 )
-from bridge.simulator.effects import Closed, Effect, Opened, Push, Said
+from bridge.simulator.effects import Closed, Effect, Opened, Push
 from bridge.simulator.idle import ASYNC, IdleControl, IdleTimeouts
-from bridge.simulator.parties import ESP, NONE, Party, PartySpec, may_join, may_send
+from bridge.simulator.parties import Party, PartySpec, may_join, may_send
 from bridge.simulator.refusals import NOT_ALLOWED, WRONG_PASSWORD, Refused, no_such_user
 from bridge.simulator.session import ChatSession, rename_if_asked, with_file_id
+from bridge.simulator.telling import Answer, remove_all, system_notice, tell
 
 if TYPE_CHECKING:
     import random
@@ -71,14 +70,6 @@ class ModelSettings:
     idle: IdleTimeouts | None = None
     idle_async: IdleTimeouts | None = ASYNC
     tenant: str = "Resources"
-
-
-@dataclass(slots=True, frozen=True)
-class Answer:
-    """Who asked, on which connection, under which reference."""
-
-    connection: int
-    reference_id: int | None
 
 
 class Sessions:
@@ -140,14 +131,23 @@ class Sessions:
         opened = Opened(session_id, session.start_at, password, session.tenant, creator.user_data)
         return [opened, *self._let_in(session, creator, connection, reference_id, now)]
 
-    def join(
-        self, session_id: str, spec: PartySpec, now: float, *, connection: int | None = None, reference_id: int | None = None
+    def join(  # noqa: PLR0913 - what a joiner may say
+        self,
+        session_id: str,
+        spec: PartySpec,
+        now: float,
+        *,
+        connection: int | None = None,
+        reference_id: int | None = None,
+        trusted: bool = False,
     ) -> list[Effect]:
-        """Let a party into a session; a client on a connection is answered with the whole history."""
+        """Let a party into a session; a client on a connection is answered with the whole history.
+
+        Who is `trusted` (the scenario's people) needs no session password.
+        """
         session = self.session(session_id)
-        if session.password is not None and connection is not None:
-            if find(spec.user_data, SESSION_PASSWORD_KEY) != session.password:
-                raise Refused(WRONG_PASSWORD, "session password is missing or wrong")
+        if not trusted and session.password not in {None, find(spec.user_data, SESSION_PASSWORD_KEY)}:
+            raise Refused(WRONG_PASSWORD, "session password is missing or wrong")
         if not may_join(spec.info.user_type, spec.visibility):
             raise Refused(NOT_ALLOWED, f"{spec.info.user_type} may not join as {spec.visibility}")
         return self._let_in(session, spec, connection, reference_id, now)
@@ -161,7 +161,7 @@ class Sessions:
             return [] if connection is None else [self._history(session, present, connection, reference_id, now)]
         audience = session.listeners()
         event = session.add_party(spec, user_id, connection, now)
-        effects = self._tell(session, [event], audience, now)
+        effects = tell(session, [event], audience, now)
         if connection is not None:
             effects.append(self._history(session, session.parties[user_id], connection, reference_id, now))
         return effects
@@ -188,7 +188,7 @@ class Sessions:
         """Say something to all who may see it, or to one."""
         session, party = self._speaker(session_id, user_id, visibility, receiver_id)
         event = session.add_message(party, text, visibility, receiver_id, now)
-        return self._tell(session, [event], session.listeners(), now, answer=answer)
+        return tell(session, [event], session.listeners(), now, answer=answer)
 
     def notify(  # noqa: PLR0913 - the fields of a notice
         self,
@@ -212,7 +212,7 @@ class Sessions:
             party, notice, visibility, now, user_data=data, message_text=message_text, receiver_id=receiver_id
         )
         rename_if_asked(party, notice)
-        return self._tell(session, [event], session.listeners(), now, answer=answer)
+        return tell(session, [event], session.listeners(), now, answer=answer)
 
     def _speaker(
         self, session_id: str, user_id: str, visibility: str, receiver_id: str | None
@@ -235,7 +235,7 @@ class Sessions:
         """Let an event of a stored transcript happen as it was recorded."""
         session = self.session(session_id)
         audience = session.listeners()
-        return self._tell(session, [session.add_recorded(event, now)], audience, now)
+        return tell(session, [session.add_recorded(event, now)], audience, now)
 
     def open_recorded(self, session_id: str, user_data: Items, now: float) -> list[Effect]:
         """Start a session whose events were recorded: they come by `record`, the creator's arrival among them."""
@@ -286,12 +286,13 @@ class Sessions:
         """End a session from outside, as the workflow or Interaction Server does: everyone is removed with code 5."""
         session = self.session(session_id)
         asker = next((p.user_id for p in session.parties.values() if p.info.user_type == EXTERNAL), "")
-        return self._close(session, [], session.listeners(), asker, now, departure)
+        audience = session.listeners()
+        return self._over(session, remove_all(session, departure, asker, now), audience, now)
 
     def end(self, session_id: str, now: float) -> list[Effect]:
         """End a session without another event: how a replayed transcript ends."""
         session = self.session(session_id)
-        return self._over(session, [], session.listeners(), now, None)
+        return self._over(session, [], session.listeners(), now)
 
     def _after_leave(  # noqa: PLR0913 - one step of a release
         self,
@@ -305,54 +306,22 @@ class Sessions:
         answer: Answer | None = None,
     ) -> list[Effect]:
         if close or not session.is_kept_open:
-            return self._close(session, events, audience, asker_id, now, REMOVED, answer)
-        return self._tell(session, events, audience, now, answer=answer)
+            events += remove_all(session, REMOVED, asker_id, now)
+            return self._over(session, events, audience, now, answer)
+        return tell(session, events, audience, now, answer=answer)
 
-    def _close(  # noqa: PLR0913 - one step of a release
+    def _over(
         self,
         session: ChatSession,
         events: list[ChatEvent],
         audience: list[Party],
-        asker_id: str,
         now: float,
-        departure: Departure,
         answer: Answer | None = None,
-    ) -> list[Effect]:
-        # The server adds a partyLeft for each that remains, none for the workflow (3.9: R1-R3). Customers go first.
-        remaining = [p for p in session.parties.values() if p.info.protocol_type not in {ESP, NONE}]
-        remaining.sort(key=lambda party: party.info.user_type != "CLIENT")
-        for party in remaining:
-            events.append(session.drop_party(party, departure, asker_id or party.user_id, now))
-        return self._over(session, events, audience, now, answer)
-
-    def _over(
-        self, session: ChatSession, events: list[ChatEvent], audience: list[Party], now: float, answer: Answer | None
     ) -> list[Effect]:
         del self.by_id[session.session_id]
         session.idle = None
-        effects = self._tell(session, events, audience, now, status=OVER, answer=answer)
+        effects = tell(session, events, audience, now, status=OVER, answer=answer)
         effects.append(Closed(session.session_id))
-        return effects
-
-    def _tell(  # noqa: PLR0913 - the last step of everything
-        self,
-        session: ChatSession,
-        events: list[ChatEvent],
-        audience: list[Party],
-        now: float,
-        *,
-        status: str = ALIVE,
-        answer: Answer | None = None,
-    ) -> list[Effect]:
-        session_id = session.session_id
-        effects: list[Effect] = [Said(session_id, event) for event in events]
-        for party in audience:
-            asked = answer is not None and party.connection == answer.connection
-            push = session.push_to(
-                party, events, now, status=status, reference_id=answer.reference_id if asked and answer else None
-            )
-            if push is not None:
-                effects.append(push)
         return effects
 
     # --- silence -----------------------------------------------------------------------------------------------------
@@ -360,14 +329,20 @@ class Sessions:
     def set_idle(self, session_id: str, timeouts: IdleTimeouts, now: float) -> list[Effect]:
         """Set inactivity control of one session; the SYSTEM party says so (IDLE_CONTROL_SET; its text is ASM)."""
         session = self.session(session_id)
-        notice = NoticeText(IDLE_CONTROL_SET, f"{timeouts.alert_seconds:g},{timeouts.close_seconds:g}")
-        effects = self._system_notice(session, notice, now)
+        text = f"{timeouts.alert_seconds:g},{timeouts.close_seconds:g}"
+        effects = self._system_says(session, IDLE_CONTROL_SET, text, now)
         self._arm(session, timeouts, now)
         return effects
 
-    def next_deadline(self) -> float | None:
-        """When `on_timer` has something to do at the earliest; None when nothing is awaited."""
-        return self._deadlines[0][0] if self._deadlines else None
+    def adopt(self, session: ChatSession) -> None:
+        """Take a session that another life of this server, or another server, has had."""
+        self.by_id[session.session_id] = session
+        if session.idle is not None:
+            heappush(self._deadlines, (session.idle.deadline, session.session_id))
+
+    def readmit(self, session_id: str, party: Party, now: float) -> list[Effect]:
+        """Let somebody come back whom a restoration had marked as gone, as a new arrival of the same id (ASM)."""
+        return self.join(session_id, PartySpec(party.info, party.user_id, party.visibility), now, trusted=True)
 
     def on_timer(self, now: float) -> list[Effect]:
         """Warn and close the sessions that have been silent for too long."""
@@ -379,7 +354,7 @@ class Sessions:
                 continue
             step = session.idle.due(now)
             if step == "alert":
-                effects += self._system_notice(session, NoticeText(IDLE_CONTROL_ALERT, "The chat will close soon."), now)
+                effects += self._system_says(session, IDLE_CONTROL_ALERT, "The chat will close soon.", now)
             elif step == "close":
                 effects += self._close_idle(session, now)
                 continue
@@ -390,25 +365,14 @@ class Sessions:
         session.idle = IdleControl(timeouts, now, asynchronous=session.asynchronous)
         heappush(self._deadlines, (session.idle.deadline, session.session_id))
 
-    def _system_party(self, session: ChatSession, now: float) -> tuple[Party, list[ChatEvent]]:
-        for party in session.parties.values():
-            if party.info.user_type == SYSTEM:
-                return party, []
-        info = UserInfo("system", SYSTEM, protocol_type=NONE, time_zone_offset=0, client_version=0)
-        user_id = self.new_user_id()
-        event = session.add_party(PartySpec(info, user_id), user_id, None, now)
-        return session.parties[user_id], [event]
-
-    def _system_notice(self, session: ChatSession, notice: NoticeText, now: float) -> list[Effect]:
-        idle, session.idle = session.idle, None  # what the server itself says is no activity
-        party, events = self._system_party(session, now)
-        events.append(session.add_notice(party, notice, ALL, now))
-        session.idle = idle
-        return self._tell(session, events, session.listeners(), now)
+    def _system_says(self, session: ChatSession, notice_type: str, text: str, now: float) -> list[Effect]:
+        audience = session.listeners()
+        _, events = system_notice(session, NoticeText(notice_type, text), self.new_user_id(), now)
+        return tell(session, events, audience, now)
 
     def _close_idle(self, session: ChatSession, now: float) -> list[Effect]:
-        session.idle = None
-        party, events = self._system_party(session, now)
-        text = NoticeText(IDLE_CONTROL_CLOSE, "The chat is closed for inactivity.")
-        events.append(session.add_notice(party, text, ALL, now))
-        return self._close(session, events, session.listeners(), party.user_id, now, INACTIVE)
+        audience = session.listeners()
+        notice = NoticeText(IDLE_CONTROL_CLOSE, "The chat is closed for inactivity.")
+        asker_id, events = system_notice(session, notice, self.new_user_id(), now)
+        events += remove_all(session, INACTIVE, asker_id, now)
+        return self._over(session, events, audience, now)

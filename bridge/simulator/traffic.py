@@ -79,6 +79,12 @@ class Traffic:
             self._playing.remove(effect.session_id)
             self.finished += 1
 
+    def move_to(self, server: ChatServer) -> None:
+        """Go on against another server, which has taken over the chats."""
+        self._server.witnesses.remove(self)
+        self._server = server
+        server.witnesses.append(self)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Play until the pace's end or `stop`, then let the chats that run come to their end."""
         clock = asyncio.get_running_loop().time
@@ -178,10 +184,9 @@ class Traffic:
 
     def _sleep(self, now: float) -> float:
         rate = self._pace.events_per_second
+        due = self._heap[0][0] if self._heap else math.inf
         if rate:
             due = self._begun + (self.events + 1) / rate
-        else:
-            due = self._heap[0][0] if self._heap else math.inf
         return min(max(due - now, _SHORTEST_SLEEP), _LONGEST_SLEEP)
 
     def _end_the_rest(self) -> None:

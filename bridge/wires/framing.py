@@ -51,9 +51,7 @@ class LineFramer:
                 del pieces[0]
             limit, keep = self._limit, self._keep
             lines += [
-                piece if len(piece) <= limit else OversizedLine(piece[:keep], len(piece))
-                for piece in pieces
-                if piece
+                piece if len(piece) <= limit else OversizedLine(piece[:keep], len(piece)) for piece in pieces if piece
             ]
         if rest:
             self._hold(rest)

@@ -56,9 +56,7 @@ class _Carried:
 
 
 _CARRIED: Final[dict[type, _Carried]] = {
-    EventSessionInfo: _Carried(
-        "chatTranscript", ChatTranscript, "chatEventList", "chat_transcript", "chat_event_list"
-    ),
+    EventSessionInfo: _Carried("chatTranscript", ChatTranscript, "chatEventList", "chat_transcript", "chat_event_list"),
     EventStatus: _Carried("flexTranscript", FlexTranscript, "events", "flex_transcript", "events"),
 }
 
@@ -110,9 +108,7 @@ def read(
     damaged: tuple[Damaged, ...] = ()
     carried = _CARRIED.get(kind)
     if carried is not None and carried.transcript in fields:
-        shaped[carried.transcript], events, damaged = _read_transcript(
-            fields.pop(carried.transcript), carried
-        )
+        shaped[carried.transcript], events, damaged = _read_transcript(fields.pop(carried.transcript), carried)
     shaped |= _known({key: _decode(raw, Any, key) for key, raw in fields.items()}, kind, {})
     try:
         message = msgspec.convert(shaped, kind)

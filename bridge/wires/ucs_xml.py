@@ -1,10 +1,8 @@
 """Stored transcripts: the `chatTranscript` XML that Chat Server leaves in the contact database (UCS).
 
-Element and attribute names are those of the stored form (protocol facts, section 3). Real files are untidy, so what is
-not understood is kept rather than refused: unknown attributes and elements of an event, and text in odd places
-(`strayText`), become `unknown_attributes`; an attribute of a part keeps the name it has on the live wire
-(`messageText.foo`), so that the same event says the same whichever way it came. Dropped with a note, because no value
-has a place for them: unknown attributes of the root, and text between events.
+Real files are untidy, so what is not understood is kept rather than refused (`ucs_elements` says how). Dropped with
+a note, because no value has a place for them: unknown attributes of the root, and text between events. An attribute's
+line breaks are blanks by the rules of XML, and blanks around identifiers and numbers are nothing.
 """
 
 from __future__ import annotations
@@ -14,37 +12,36 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from xml.parsers import expat
 
-import msgspec
-
 from bridge.chat.attributes import MAX_DEPTH, typed_value
-from bridge.chat.events import (
-    ALL,
-    KVLIST,
-    STRING,
-    ChatEvent,
-    Item,
-    MessageText,
-    NoticeText,
-    Reason,
-    UserInfo,
-)
 from bridge.chat.messages import ChatTranscript
 from bridge.errors import UnreadableTranscript
-from bridge.wires.bounds import EVENT_IDS, INT32, xml_characters
+from bridge.wires.bounds import INT32, xml_characters
+from bridge.wires.ucs_elements import (
+    BLANK,
+    COLLECTIONS,
+    EVENT_TYPE,
+    IDENTIFIERS,
+    PARTS,
+    UNKNOWN_ATTRIBUTES,
+    Element,
+    Kept,
+    event_of,
+    number,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
-    from bridge.chat.events import Items
+    from bridge.chat.events import ChatEvent, Items
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_ELEMENTS: Final = 1_000_000
-"""Elements of one document: about 300,000 events, a thousand times a long chat."""
-MAX_ELEMENT_DEPTH: Final = MAX_DEPTH + 3  # root, event, userData, and the items in one another
+"""Elements of one document: some 300,000 events, a thousand times a long chat."""
+MAX_ELEMENT_DEPTH: Final = MAX_DEPTH + 3  # root, event, userData, and items in items
 
-_BLANK: Final = " \t\r\n"
-_NUMBER: Final = re.compile(r"[ \t\r\n]*(-?[0-9]{1,19})[ \t\r\n]*")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_MARKUP: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_QUOTED_MARKUP: Final = _MARKUP | str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
 
 
 @dataclass(slots=True)
@@ -55,62 +52,14 @@ class StoredTranscript:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True, frozen=True)
-class _Part:
-    """One kind of child of an event: its type, its name as JSON spells it, its attributes -> fields."""
-
-    kind: type[msgspec.Struct]
-    json_name: str
-    field: str
-    texts: Mapping[str, str]
-    numbers: Mapping[str, str] = field(default_factory=dict)
-    has_text: bool = True
-
-
-_PARTS: Final = {
-    "userInfo": _Part(
-        UserInfo,
-        "userInfo",
-        "user_info",
-        {
-            "personId": "person_id",
-            "userNick": "user_nickname",
-            "userType": "user_type",
-            "protocolType": "protocol_type",
-        },
-        {"timeZoneOffset": "time_zone_offset", "clientVersion": "client_version"},
-        has_text=False,
-    ),
-    "noticeText": _Part(NoticeText, "noticeText", "notice_text", {"noticeType": "notice_type"}),
-    "reason": _Part(Reason, "reason", "reason", {}, {"code": "code"}),
-    "msgText": _Part(
-        MessageText, "messageText", "message_text", {"msgType": "message_type", "treatAs": "treat_as"}
-    ),
-}
-_COLLECTIONS: Final = {"userData": "user_data", "eventAttributes": "event_attributes"}
-# Written by `write` for what no other place is known for; `read` takes it back.
-_UNKNOWN: Final = "unknownAttributes"
-_IDENTIFIERS: Final = {"userId": "user_id", "receiverId": "receiver_id", "askerId": "asker_id"}
-
-
-@dataclass(slots=True)
-class _Element:
-    name: str
-    attributes: dict[str, str]
-    line: int
-    texts: list[str] = field(default_factory=list)
-    children: list[_Element] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.texts)
+# --- reading -------------------------------------------------------------------------------------------------
 
 
 def read(data: bytes, source: str, *, max_bytes: int = MAX_BYTES) -> StoredTranscript:
     """Read one stored transcript; `source` names it in errors. The encoding is the declared one, else UTF-8.
 
     Raises UnreadableTranscript, the peer's fault: no well-formed XML, a document type (none is ever stored, and
-    entities are how XML explodes), another root, no sessionId, an event without eventId, or a limit passed.
+    entities are how XML explodes), another root, no sessionId, an event without a readable eventId, a limit passed.
     """
     if len(data) > max_bytes:
         raise UnreadableTranscript(source, 0, f"{len(data)} bytes; at most {max_bytes} are read")
@@ -118,37 +67,37 @@ def read(data: bytes, source: str, *, max_bytes: int = MAX_BYTES) -> StoredTrans
 
 
 class _Reader:
-    """Builds one event's elements at a time and turns them into the event when it ends."""
+    """Builds the elements of one event at a time, and turns them into the event when it ends."""
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._open: list[_Element] = []
+        self._root = Element("", {}, 0)
+        self._open: list[Element] = []
         self._elements = 0
         self._events: list[ChatEvent] = []
         self._ids: set[int] = set()
-        self._root: _Element | None = None
         self._notes: list[str] = []
-        parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartDoctypeDeclHandler = self._doctype
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text
-        self._parser = parser
+        self._parser = expat.ParserCreate()
+        self._parser.buffer_text = True
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text
 
     def read(self, data: bytes) -> StoredTranscript:
         try:
             self._parser.Parse(data, True)
         except expat.ExpatError as error:
             raise UnreadableTranscript(self._source, error.lineno, expat.ErrorString(error.code)) from None
-        except (LookupError, ValueError):  # raised by Python's side of expat, before the first element
+        except (LookupError, ValueError):  # how Python refuses the declared encoding
             raise self._refused("an encoding that cannot be read") from None
-        root = self._root
-        if root is None:  # expat would have said "no element found"
-            raise self._refused("no element found")
-        return StoredTranscript(self._transcript(root), self._notes)
+        return StoredTranscript(self._transcript(), self._notes)
 
-    # --- what expat calls -----------------------------------------------------------------------------------------
+    def _refused(self, reason: str) -> UnreadableTranscript:
+        return UnreadableTranscript(self._source, self._parser.CurrentLineNumber, reason)
+
+    def _note(self, line: int, what: str) -> None:
+        self._notes.append(f"line {line}: {what}")
 
     def _doctype(self, *_: object) -> None:
         raise self._refused("a document type is not allowed")
@@ -159,12 +108,12 @@ class _Reader:
             raise self._refused(f"more than {MAX_ELEMENTS} elements")
         if len(self._open) >= MAX_ELEMENT_DEPTH:
             raise self._refused(f"elements nested more than {MAX_ELEMENT_DEPTH} levels deep")
-        element = _Element(name, attributes, self._parser.CurrentLineNumber)
+        element = Element(name, attributes, self._parser.CurrentLineNumber)
         if not self._open:
             if name != "chatTranscript":
                 raise self._refused("the root is not chatTranscript")
             self._root = element
-        elif len(self._open) > 1:  # an event itself is not kept once it is converted
+        elif len(self._open) > 1:  # an event itself is converted when it ends, and not kept
             self._open[-1].children.append(element)
         self._open.append(element)
 
@@ -176,62 +125,119 @@ class _Reader:
     def _text(self, data: str) -> None:
         if len(self._open) > 1:
             self._open[-1].texts.append(data)
-        elif data.strip(_BLANK):
+        elif data.strip(BLANK):
             self._note(self._parser.CurrentLineNumber, f"text between events dropped ({len(data)} characters)")
 
-    # --- conversion -----------------------------------------------------------------------------------------------
-
-    def _transcript(self, root: _Element) -> ChatTranscript:
-        rest = dict(root.attributes)
-        session_id = rest.pop("sessionId", "").strip(_BLANK)
-        if not session_id:
-            raise UnreadableTranscript(self._source, root.line, "no sessionId")
-        idle, monitored = rest.pop("idleTimeExpire", None), rest.pop("monitored", None)
-        idle_time_expire = None if idle is None else typed_value(idle, "int")
-        transcript = ChatTranscript(
-            session_id,
-            rest.pop("startAt", "").strip(_BLANK),
-            idle_time_expire if not isinstance(idle_time_expire, float) else idle,
-            True if monitored == "true" else monitored,
-            self._events,
-        )
-        if rest:
-            self._note(root.line, f"unknown attributes of the root dropped ({len(rest)})")
-        return transcript
-
-    def _event(self, element: _Element) -> ChatEvent:
-        rest = dict(element.attributes)
-        event_id = _number(rest.pop("eventId", None), EVENT_IDS)
-        if event_id is None:
+    def _event(self, element: Element) -> ChatEvent:
+        kept = Kept()
+        event = event_of(element, kept)
+        if event is None:
             raise UnreadableTranscript(self._source, element.line, "an event without a readable eventId")
-        if event_id in self._ids:
-            self._note(element.line, f"eventId {event_id} occurs again")
-        self._ids.add(event_id)
-        fields: dict[str, object] = {name: None for name in ()}
-        unknown = _Unknown()
-        shift = _number(rest.get("timeShift"), INT32)
-        if shift is None:
-            self._note(element.line, f"event {event_id} has no readable timeShift; 0 taken")
-        else:
-            del rest["timeShift"]
-        for name, field_name in _IDENTIFIERS.items():
-            if name in rest:
-                fields[field_name] = rest.pop(name).strip(_BLANK)
-        visibility = rest.pop("visibility", ALL).strip(_BLANK)
-        event_type = rest.pop("eventType", element.name)
-        for name, text in rest.items():
-            unknown.add(name, text)
-        for child in element.children:
-            self._child(child, fields, unknown)
-        if stray := element.text.strip(_BLANK):
-            unknown.add("strayText", stray)
-        if unknown.stray:
-            self._note(element.line, f"text in an odd place in event {event_id} ({unknown.stray} characters)")
-        return ChatEvent(
-            event_type,
-            event_id,
-            time_shift=shift or 0,
-            visibility=visibility,
-            unknown_attributes=unknown.values,
-            **fields,  # type: ignore[arg-type]  # built from the tables above
+        name = f"event {event.event_id}"
+        if event.event_id in self._ids:
+            self._note(element.line, f"{name} occurs again")
+        self._ids.add(event.event_id)
+        if number(element.attributes.get("timeShift"), INT32) is None:
+            self._note(element.line, f"{name} has no readable timeShift, 0 taken")
+        if kept.stray:
+            self._note(element.line, f"{name} has text in odd places ({kept.stray} characters)")
+        return event
+
+    def _transcript(self) -> ChatTranscript:
+        rest = dict(self._root.attributes)
+        session_id = rest.pop("sessionId", "").strip(BLANK)
+        if not session_id:
+            raise UnreadableTranscript(self._source, self._root.line, "no sessionId")
+        start_at = rest.pop("startAt", "").strip(BLANK)
+        idle = rest.pop("idleTimeExpire", None)
+        monitored = rest.pop("monitored", None)
+        if rest:
+            self._note(self._root.line, f"unknown attributes of the root dropped ({', '.join(sorted(rest))})")
+        return ChatTranscript(
+            session_id,
+            start_at,
+            idle_time_expire=None if idle is None else _whole_or_text(idle),
+            monitored=True if monitored == "true" else monitored,
+            chat_event_list=self._events,
         )
+
+
+def _whole_or_text(text: str) -> int | str:
+    value = typed_value(text, "int")
+    return value if isinstance(value, int) else text
+
+
+# --- writing -------------------------------------------------------------------------------------------------
+
+
+def write(transcript: ChatTranscript) -> bytes:
+    """Return the transcript in the stored form, UTF-8, one event per line.
+
+    `read` gives the same value back if it is canonical: items typed as `typed_value` types them, and only characters
+    that XML 1.0 has (others become U+FFFD).
+    """
+    root: list[tuple[str, str | int | None]] = [
+        ("startAt", transcript.start_at),
+        ("sessionId", transcript.session_id),
+        ("idleTimeExpire", transcript.idle_time_expire),
+        ("monitored", "true" if transcript.monitored is True else transcript.monitored),
+    ]
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>\n', f"<chatTranscript{_attributes(root)}>\n"]
+    lines += [f"  {_written_event(event)}\n" for event in transcript.chat_event_list]
+    lines.append("</chatTranscript>\n")
+    return "".join(lines).encode()
+
+
+def _written_event(event: ChatEvent) -> str:
+    attributes: list[tuple[str, str | int | None]] = [
+        ("userId", event.user_id),
+        ("timeShift", event.time_shift),
+        ("visibility", event.visibility),
+        ("eventId", event.event_id),
+    ]
+    attributes += [(name, getattr(event, IDENTIFIERS[name])) for name in ("askerId", "receiverId")]
+    name = event.event_type
+    if not _NAME.fullmatch(name):
+        name = "event"
+        attributes.append((EVENT_TYPE, event.event_type))
+    inner: list[str] = []
+    for part_name, part in PARTS.items():
+        value = getattr(event, part.event_field)
+        if value is not None:
+            known = [(xml, getattr(value, at)) for xml, at in {**part.texts, **part.numbers}.items()]
+            inner.append(_element(part_name, known, _escaped(value.text) if part.has_text else ""))
+    for collection, field_name in COLLECTIONS.items():
+        if items := getattr(event, field_name):
+            inner.append(_element(collection, (), _written_items(items)))
+    if event.unknown_attributes:
+        unknown = [_element("item", [("key", key)], _escaped(text)) for key, text in event.unknown_attributes.items()]
+        inner.append(_element(UNKNOWN_ATTRIBUTES, (), "".join(unknown)))
+    return _element(name, attributes, "".join(inner))
+
+
+def _written_items(items: Items) -> str:
+    return "".join(
+        _element(
+            "item",
+            [("key", item.key), ("type", item.type)],
+            _written_items(item.value) if isinstance(item.value, list) else _escaped(str(item.value)),
+        )
+        for item in items
+    )
+
+
+def _element(name: str, attributes: Iterable[tuple[str, str | int | None]], inner: str) -> str:
+    opened = f"<{name}{_attributes(attributes)}"
+    return f"{opened}>{inner}</{name}>" if inner else f"{opened}/>"
+
+
+def _attributes(pairs: Iterable[tuple[str, str | int | None]]) -> str:
+    return "".join(
+        f' {name}="{xml_characters(str(value)).translate(_QUOTED_MARKUP)}"'
+        for name, value in pairs
+        if value is not None
+    )
+
+
+def _escaped(text: str) -> str:
+    return xml_characters(text).translate(_MARKUP)

@@ -103,6 +103,13 @@ def test_an_oversized_announcement_is_neither_read_nor_written() -> None:
         encode(Announcement(session_id="a", host="b", port=1, tenant="t" * MAX_BYTES))
 
 
+def test_what_json_cannot_say_is_refused() -> None:
+    with pytest.raises(ValueError, match="userData: expected finite numbers"):
+        Announcement(session_id="a", host="b", port=1, user_data={"k": float("nan")})
+    with pytest.raises(UnreadableAnnouncement, match="no Unicode"):
+        encode(Announcement(session_id="a", host="b", port=1, tenant="\ud800"))
+
+
 def test_its_representation_does_not_hold_the_password() -> None:
     announcement = Announcement(session_id="a", host="b", port=1, password="hidden", user_data={"k": "hidden"})
     assert "hidden" not in repr(announcement)

@@ -1,0 +1,264 @@
+"""The composition root: picks the parts, hands them plain values, and runs them until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import random
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from bridge import __version__, logs
+from bridge.adapters.announcements import Announcer, GroupAnnouncements, partition_of
+from bridge.adapters.clock import SystemClock
+from bridge.adapters.http import HttpServer
+from bridge.adapters.kafka import KafkaSettings, KafkaShardLog
+from bridge.adapters.registry import SchemaRegistry
+from bridge.adapters.tcp import TcpTransports
+from bridge.adapters.topics import TopicNames, Topics, TopicShape, wanted
+from bridge.capture.book import BookSettings
+from bridge.capture.drain import drain, on_signals
+from bridge.capture.follower import Follower, FollowSettings
+from bridge.capture.joins import JoinBudget
+from bridge.capture.link import Link
+from bridge.capture.pacing import Rate
+from bridge.capture.replica import Replica
+from bridge.capture.shard import Shard, ShardSettings
+from bridge.chat.conversation import Identity
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
+from bridge.records.avro import (
+    QUARANTINED_INPUT,
+    SESSION_CHECKPOINT,
+    SESSION_RECORD,
+    TRANSCRIPT_EVENT,
+    Schemas,
+    schema_folder,
+)
+from bridge.records.framing import confluent, single_object
+from bridge.records.normalise import Recording
+from bridge.records.redact import Redactor, Rule
+from bridge.telemetry import BridgeStarted, KafkaAway, Telemetry
+from bridge.views import ReplicaView
+from bridge.wires.psdk_json import client_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.config import Config
+
+_VALUES = {
+    "events": TRANSCRIPT_EVENT,
+    "sessions": SESSION_RECORD,
+    "quarantine": QUARANTINED_INPUT,
+    "checkpoints": SESSION_CHECKPOINT,
+}
+
+
+def run_bridge(config: Config) -> int:
+    """Run a replica until SIGTERM or SIGINT; return the exit code. Raises BridgeError for what cannot be mended."""
+    logs.start(config.log.level, config.log.format)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_Bridge(config).run())
+
+
+class _Bridge:
+    """The parts of one replica, put together from the settings."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._clock = SystemClock()
+        self._telemetry = Telemetry()
+        self._schemas = Schemas(schema_folder())
+        self._names = TopicNames(config.kafka.topic_prefix)
+        compression = config.kafka.compression
+        self._kafka = KafkaSettings(
+            bootstrap_servers=config.kafka.bootstrap_servers,
+            group=config.kafka.group,
+            topics=self._names,
+            client=config.kafka.client_arguments(),
+            compression=None if compression == "none" else compression,
+            transaction_timeout=config.kafka.transaction_timeout_seconds,
+            max_record_bytes=config.kafka.max_record_bytes,
+        )
+        self._prefixes: dict[str, bytes] = {}
+        self._budget = JoinBudget(
+            config.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock
+        )
+        self._rate = Rate()
+        self._announcer = Announcer(self._kafka)
+        self._replica = Replica(
+            lambda: GroupAnnouncements(
+                self._kafka,
+                replica_id=config.replica_id,
+                session_timeout=config.kafka.session_timeout_seconds,
+            ),
+            self._shard,
+            clock=self._clock,
+            telemetry=self._telemetry,
+        )
+        self._view = ReplicaView(self._replica, self._announcer, self._telemetry, self._clock, self._budget)
+
+    async def run(self) -> int:
+        config = self._config
+        stop = on_signals(asyncio.get_running_loop())
+        http = HttpServer(
+            self._view,
+            host=config.http.host,
+            port=config.http.port,
+            token=config.http.token.get_secret_value() if config.http.token else None,
+        )
+        await http.start()
+        self._telemetry.emit(BridgeStarted(version=__version__, replica=config.replica_id, group=config.kafka.group))
+        main = asyncio.create_task(self._capture(), name="capture")
+        try:
+            await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if main.done():
+                main.result()  # raises what ended the capture
+                return EXIT_RUNTIME
+            drained = await drain(self._replica, config.capture.drain_seconds, self._telemetry)
+            return EXIT_OK if drained else EXIT_RUNTIME
+        finally:
+            main.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(main, return_exceptions=True)
+            await self._announcer.close()
+            await http.stop()
+
+    async def _capture(self) -> None:
+        await self._prepare()
+        # What exists now lives as long as the process: keep the collector from looking at it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        await self._replica.run()
+
+    async def _prepare(self) -> None:
+        """Bring topics and schemas into shape; wait, saying why, while Kafka or the registry is away."""
+        delay = 0.5
+        while True:
+            try:
+                self._view.preparing = "checking the topics"
+                await self._topics().apply()
+                self._view.preparing = "registering the schemas"
+                self._prefixes = await self._framing()
+            except EnvironmentFault as error:
+                if not error.retryable:
+                    raise
+                self._view.preparing = str(error)
+                self._telemetry.emit(KafkaAway(error=type(error).__name__))
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, 10.0)
+            else:
+                self._view.preparing = None
+                return
+
+    def _topics(self) -> Topics:
+        kafka = self._config.kafka
+        shape = TopicShape(
+            partitions=kafka.partitions,
+            replication_factor=kafka.replication_factor,
+            max_record_bytes=kafka.max_record_bytes,
+            retention_seconds=kafka.retention_seconds,
+            announcement_retention_seconds=kafka.announcement_retention_seconds,
+        )
+        return Topics(kafka.bootstrap_servers, self._kafka.client, wanted(self._names, shape))
+
+    async def _framing(self) -> dict[str, bytes]:
+        """Return the bytes before every payload: Confluent's with a registry, Avro's single-object without."""
+        registry = self._config.schema_registry
+        if registry.url is None:
+            return {
+                kind: single_object(self._schemas.fingerprint(name)) for kind, name in _VALUES.items()
+            }
+        topics = {kind: getattr(self._names, kind) for kind in _VALUES}
+        async with SchemaRegistry.from_settings(registry) as client:
+            return {
+                kind: confluent(await client.register(f"{topics[kind]}-value", self._schemas.text(name)))
+                for kind, name in _VALUES.items()
+            }
+
+    # --- one shard -----------------------------------------------------------------------------------------------
+
+    def _shard(self, partition: int) -> Shard:
+        config = self._config
+        partitions = config.kafka.partitions
+        return Shard(
+            partition,
+            ShardSettings(
+                inbox_bytes=max(config.capture.inbox_bytes // partitions, 1 << 20),
+                linger_max=config.capture.linger_max_seconds,
+            ),
+            book_settings=BookSettings(
+                recording=Recording(self._schemas, self._redactor(), f"/chatbridge/{config.kafka.group}"),
+                prefixes=self._prefixes,
+                partition_of=lambda key: partition_of(key, partitions),
+                max_record_bytes=config.kafka.max_record_bytes,
+                checkpoint_retention_us=config.capture.checkpoint_retention_seconds * 1_000_000,
+            ),
+            open_log=lambda number: KafkaShardLog(self._kafka, number),
+            make_follower=self._follower,
+            clock=self._clock,
+            rate=self._rate,
+            telemetry=self._telemetry,
+        )
+
+    def _redactor(self) -> Redactor:
+        privacy = self._config.privacy
+        key = privacy.hash_key.get_secret_value().encode() if privacy.hash_key else None
+        return Redactor(
+            [
+                Rule(
+                    name=rule.name,
+                    attribute=rule.attribute,
+                    detector=rule.detector,
+                    pattern=rule.pattern,
+                    action=rule.action,
+                    key=key,
+                )
+                for rule in privacy.rules
+            ]
+        )
+
+    def _follower(self, shard: Shard) -> Follower:
+        settings = self._config.chat_server
+        return Follower(
+            FollowSettings(
+                attempts=settings.reconnect_attempts,
+                delay=settings.reconnect_delay_seconds,
+                per_link=settings.max_sessions_per_connection,
+            ),
+            transports=TcpTransports(
+                gateway=settings.gateway,
+                timeout=settings.register_timeout_seconds,
+                tls=settings.tls.context(),
+            ),
+            make_link=self._link,
+            budget=self._budget,
+            clock=self._clock,
+            chance=random.Random(),  # noqa: S311 - jitter, not cryptography
+            telemetry=self._telemetry,
+            deliver=shard.learnt,
+        )
+
+    def _link(self, server: str, owner: Follower) -> Link:
+        settings = self._config.chat_server
+        identity = Identity(
+            nickname=settings.nickname,
+            person_id=settings.person_id,
+            server=server,
+            client_version=settings.client_version,
+            target=server if settings.gateway else None,
+            register_timeout=settings.register_timeout_seconds,
+            join_timeout=settings.join_timeout_seconds,
+            ping_after=settings.ping_after_seconds,
+            pong_timeout=settings.pong_timeout_seconds,
+        )
+        wire = client_wire(settings.inbound_frame_bytes)
+        return Link(identity, wire, self._clock, owner, paused=owner.paused)
+
+
+def topic_values(names: TopicNames) -> Mapping[str, str]:
+    """Return topic name -> full name of the Avro type that its values have."""
+    return {getattr(names, kind): name for kind, name in _VALUES.items()}

@@ -1,0 +1,81 @@
+"""What the HTTP API and the metrics may ask of a running replica."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.adapters.http import SessionView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.adapters.announcements import Announcer
+    from bridge.capture.joins import JoinBudget
+    from bridge.capture.ports import Clock
+    from bridge.capture.replica import Replica
+    from bridge.chat.announcement import Announcement
+    from bridge.telemetry import Telemetry
+
+_STUCK_SECONDS = 30.0
+
+
+class ReplicaView:
+    """A window onto one replica: reads its state, changes nothing but to announce."""
+
+    def __init__(
+        self, replica: Replica, announcer: Announcer, telemetry: Telemetry, clock: Clock, budget: JoinBudget
+    ) -> None:
+        """Hang the gauges up, too: they are read when somebody scrapes."""
+        self.preparing: str | None = "starting"
+        self._replica = replica
+        self._announcer = announcer
+        self._telemetry = telemetry
+        self._clock = clock
+        telemetry.watch("oldest_uncommitted_event_seconds", self._oldest)
+        telemetry.watch("buffer_bytes", lambda: sum(shard.buffer_bytes for shard in replica.shards))
+        telemetry.watch("sessions", lambda: sum(len(shard.book.followed()) for shard in replica.shards))
+        telemetry.watch("shards", lambda: sum(1 for _ in replica.shards))
+        telemetry.watch("links", lambda: sum(shard.follower.links for shard in replica.shards))
+        telemetry.watch("joins_waiting", lambda: budget.waiting)
+
+    def readiness(self) -> list[str]:
+        """Say why the replica is not ready; nothing when it is."""
+        if self.preparing:
+            return [self.preparing]
+        reasons = self._replica.problems()
+        oldest = self._oldest()
+        if oldest > _STUCK_SECONDS:
+            reasons.append(f"the oldest uncommitted event has waited for {oldest:.0f} s")
+        return reasons
+
+    def live(self) -> bool:
+        """Tell whether the process is worth keeping: that this answers is the proof."""
+        return True
+
+    def sessions(self) -> Iterator[SessionView]:
+        """Yield the chats of all shards of this replica."""
+        for shard in self._replica.shards:
+            for session_id, chat in shard.book.chats.items():
+                fold = chat.transcript
+                yield SessionView(
+                    session_id=session_id,
+                    shard=shard.partition,
+                    state=chat.state,
+                    server=shard.follower.joined_server(session_id),
+                    joined=shard.follower.joined_server(session_id) is not None,
+                    sequence=fold.sequence,
+                    last_event_id=fold.delivered.maximum,
+                    gaps=fold.counts.get("GAP", 0),
+                )
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Write an announcement; on return Kafka has acknowledged it. Raises KafkaUnavailable."""
+        await self._announcer.announce(announcement)
+
+    def metrics(self) -> bytes:
+        """Return all metrics in Prometheus' text form."""
+        return self._telemetry.render()
+
+    def _oldest(self) -> float:
+        now = self._clock.monotonic()
+        return max((shard.oldest_uncommitted(now) for shard in self._replica.shards), default=0.0)

@@ -1,0 +1,1 @@
+"""The records: encoding, chain, redaction, verification."""
