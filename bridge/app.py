@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -82,6 +82,7 @@ class _Bridge:
             transaction_timeout=config.kafka.transaction_timeout_seconds,
             max_record_bytes=config.kafka.max_record_bytes,
         )
+        self._redactor = redactor_of(config)
         self._prefixes: dict[str, bytes] = {}
         self._budget = JoinBudget(
             config.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock
@@ -113,7 +114,8 @@ class _Bridge:
         self._telemetry.emit(BridgeStarted(version=__version__, replica=config.replica_id, group=config.kafka.group))
         main = asyncio.create_task(self._capture(), name="capture")
         try:
-            await asyncio.wait({main, stop}, return_when=asyncio.FIRST_COMPLETED)
+            waiting: set[asyncio.Future[Any]] = {main, stop}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if main.done():
                 main.result()  # raises what ended the capture
                 return EXIT_RUNTIME
@@ -191,7 +193,7 @@ class _Bridge:
                 linger_max=config.capture.linger_max_seconds,
             ),
             book_settings=BookSettings(
-                recording=Recording(self._schemas, self._redactor(), f"/chatbridge/{config.kafka.group}"),
+                recording=Recording(self._schemas, self._redactor, f"/chatbridge/{config.kafka.group}"),
                 prefixes=self._prefixes,
                 partition_of=lambda key: partition_of(key, partitions),
                 max_record_bytes=config.kafka.max_record_bytes,
@@ -202,23 +204,6 @@ class _Bridge:
             clock=self._clock,
             rate=self._rate,
             telemetry=self._telemetry,
-        )
-
-    def _redactor(self) -> Redactor:
-        privacy = self._config.privacy
-        key = privacy.hash_key.get_secret_value().encode() if privacy.hash_key else None
-        return Redactor(
-            [
-                Rule(
-                    name=rule.name,
-                    attribute=rule.attribute,
-                    detector=rule.detector,
-                    pattern=rule.pattern,
-                    action=rule.action,
-                    key=key,
-                )
-                for rule in privacy.rules
-            ]
         )
 
     def _follower(self, shard: Shard) -> Follower:
@@ -257,6 +242,25 @@ class _Bridge:
         )
         wire = client_wire(settings.inbound_frame_bytes)
         return Link(identity, wire, self._clock, owner, paused=owner.paused)
+
+
+def redactor_of(config: Config) -> Redactor:
+    """Return the redaction that the settings ask for, on top of the secrets that always go (P5)."""
+    privacy = config.privacy
+    key = privacy.hash_key.get_secret_value().encode() if privacy.hash_key else None
+    return Redactor(
+        [
+            Rule(
+                name=rule.name,
+                attribute=rule.attribute,
+                detector=rule.detector,
+                pattern=rule.pattern,
+                action=rule.action,
+                key=key,
+            )
+            for rule in privacy.rules
+        ]
+    )
 
 
 def topic_values(names: TopicNames) -> Mapping[str, str]:

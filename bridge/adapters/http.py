@@ -47,17 +47,20 @@ _HEADERS: Final = {
 
 @dataclass(slots=True, frozen=True)
 class SessionView:
-    """One chat that is followed, as the API shows it: no text, no nickname, no user data. Times in ms since 1970 UTC.
+    """One chat that is followed, as the API shows it: no text, no nickname, no user data.
 
-    `state` is a word such as waiting, joined, away; `server` is host:port; `events` counts committed event records.
+    `state` is a word of the capture; `server` (host:port) is where it is joined right now, None when it is not.
+    `sequence` counts its records, `gaps` those of them that say that something is missing.
     """
 
     session_id: str
     shard: int
     state: str
     server: str | None
-    events: int
-    announced_at: int | None = None
+    joined: bool
+    sequence: int
+    last_event_id: int | None
+    gaps: int
 
 
 class BridgeView(Protocol):
@@ -183,7 +186,9 @@ class HttpServer:
         if request.path in _OPEN_PATHS:
             return None
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self._token):
+        if scheme.lower() == "bearer" and hmac.compare_digest(
+            given.strip().encode("utf-8", "surrogateescape"), self._token
+        ):
             return None
         refusal = _problem(401, ["a bearer token is required"])
         refusal.headers["WWW-Authenticate"] = "Bearer"
@@ -205,10 +210,9 @@ class HttpServer:
     # --- sessions --------------------------------------------------------------------------------------------------
 
     async def _list(self, request: web.Request) -> web.Response:
-        """Answer GET: `state`, `server`, `sessionId` (its beginning) filter; `limit` bounds."""
-        unknown = sorted(set(request.query) - {"state", "server", "sessionId", "limit"})
-        if unknown:
-            return _problem(400, [f"query: expected state, server, sessionId or limit, not {len(unknown)} others"])
+        """Answer GET: `joined`, `server`, `sessionId` (its beginning) filter; `limit` bounds."""
+        if not set(request.query) <= {"joined", "server", "sessionId", "limit"}:
+            return _problem(400, ["query: expected joined, server, sessionId or limit"])
         try:
             limit = int(request.query.get("limit", DEFAULT_LIMIT))
         except ValueError:
@@ -293,7 +297,7 @@ def _reasons(error: ValidationError, *, many: bool) -> list[str]:
 def _matches(session: SessionView, request: web.Request) -> bool:
     wanted = request.query
     return (
-        wanted.get("state", session.state) == session.state
+        wanted.get("joined", "true" if session.joined else "false") == ("true" if session.joined else "false")
         and wanted.get("server", session.server) == session.server
         and session.session_id.startswith(wanted.get("sessionId", ""))
     )

@@ -157,6 +157,14 @@ class Topics:
         self._arguments = {"bootstrap_servers": bootstrap_servers, **client}
         self._topics = topics
 
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions one of the topics has. Raises KafkaUnavailable; EnvironmentFault without it."""
+        async with self._admin() as admin:
+            found = (await _partitions(admin)).get(topic)
+        if found is None:
+            raise EnvironmentFault(f"there is no topic {topic}", next_step="`chatbridge topics apply` creates it")
+        return found
+
     async def plan(self) -> Plan:
         """Compare. Raises KafkaUnavailable."""
         async with self._admin() as admin:

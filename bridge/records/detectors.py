@@ -29,6 +29,7 @@ MAX_WIDTH: Final = 1_000
 _DIGIT_GROUPS: Final = re.compile(r"[0-9]+(?:[ -][0-9]+)*+")
 _GROUP: Final = re.compile(r"[0-9]+")
 _CARD_DIGITS: Final = range(13, 20)  # ISO/IEC 7812-1: at most 19; the shortest in use have 13
+_CARD_GROUPS: Final = 6  # 4-4-4-4-3 is the most in use
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # Luhn: twice the digit, digits added
 
 
@@ -53,7 +54,7 @@ def _groups_of_a_card(text: str, groups: list[tuple[int, int]], first: int) -> i
     even = odd = 0
     if text[groups[first][0]] == "0":
         return 0
-    for at in range(first, min(first + _CARD_DIGITS.stop, len(groups))):
+    for at in range(first, min(first + _CARD_GROUPS, len(groups))):
         start, end = groups[at]
         if size + end - start >= _CARD_DIGITS.stop:
             break

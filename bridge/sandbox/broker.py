@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BOOTSTRAP_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 
-KAFKA = JavaProgram("Apache Kafka 4.4", "pom-kafka.xml", megabytes=45)
+KAFKA = JavaProgram("Apache Kafka 4.2", "pom-kafka.xml", megabytes=45)
 
 _LOG4J = Path(__file__).with_name("log4j2-kafka.xml")
 

@@ -7,14 +7,14 @@ import contextlib
 from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from bridge.chat.announcement import Announcement, encode
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
-
-    from aiokafka import AIOKafkaProducer
 
 _FIRST_RETRY_SECONDS: Final = 0.1
 _LAST_RETRY_SECONDS: Final = 5.0
@@ -118,41 +118,50 @@ class HttpAnnouncer:
 
 
 class KafkaAnnouncer:
-    """Writes to the announcements topic: key = sessionId, the client's own murmur2 partitioner, acks=all."""
+    """Writes to the announcements topic: key = sessionId, the client's own murmur2 partitioner, acks=all.
 
-    def __init__(self, bootstrap_servers: str, topic: str, options: dict[str, object] | None = None) -> None:
-        """`options` go to the Kafka client as they are (SASL, TLS)."""
+    What the brokers do not take is sent again; a chat announced twice is followed once.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        options: dict[str, object] | None = None,
+        *,
+        patience: float = 10.0,
+    ) -> None:
+        """`options` go to the Kafka client as they are (SASL, TLS). `patience` as in `HttpAnnouncer`."""
         self.announced = 0
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
         self._options = options or {}
+        self._patience = patience
         self._queue: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._producer: AIOKafkaProducer | None = None
 
     async def __aenter__(self) -> Self:
-        """Connect to the brokers."""
-        from aiokafka import AIOKafkaProducer  # noqa: PLC0415 - half a second of import that the HTTP way is spared
-
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap_servers, acks="all", linger_ms=5, **self._options
-        )
-        await self._producer.start()
-        self._worker = asyncio.create_task(self._work(self._producer))
+        """Connect. Raises the Kafka client's error when no broker answers."""
+        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap_servers, acks="all", linger_ms=5, **self._options)
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+        self._worker = asyncio.create_task(self._work(producer))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Send the rest."""
-        if self._worker is None or self._producer is None:
-            return
-        waiting = asyncio.create_task(self._queue.join())
-        await asyncio.wait({waiting, self._worker}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        self._worker.cancel()
-        outcome = await asyncio.gather(self._worker, return_exceptions=True)
-        await self._producer.stop()
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
+        """Wait for the queue to empty, within bounds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await self._queue.join()
+        if self._worker is not None and self._producer is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+            await self._producer.stop()
 
     def announce(self, announcement: Announcement) -> None:
         """Queue one."""
@@ -163,8 +172,21 @@ class KafkaAnnouncer:
             batch = [await self._queue.get()]
             while not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            sent = [await producer.send(self._topic, value=value, key=key) for key, value in batch]
-            await asyncio.gather(*sent)
-            self.announced += len(batch)
+            await self._send(producer, batch)
             for _ in batch:
                 self._queue.task_done()
+
+    async def _send(self, producer: AIOKafkaProducer, batch: list[tuple[bytes, bytes]]) -> None:
+        pause = _FIRST_RETRY_SECONDS
+        while batch:
+            sent = [await producer.send(self._topic, value=value, key=key) for key, value in batch]
+            outcomes = await asyncio.gather(*sent, return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException) and not isinstance(outcome, KafkaError):
+                    raise outcome
+            refused = [one for one, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, KafkaError)]
+            self.announced += len(batch) - len(refused)
+            batch = refused
+            if batch:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LAST_RETRY_SECONDS)

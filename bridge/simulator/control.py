@@ -3,7 +3,7 @@
 GET /sessions, GET /stats, POST /stop-traffic, and POST /faults/<name> with a JSON object:
 drop {connection?, reset?}, play-dead {connection?}, refuse {request, errorId}, delay {seconds}, heal {},
 send-raw {text | base64, connection?}, restart {downSeconds?, ...plan}, fail-over {...plan} (to the standby),
-where a plan is {loseLast?, continueIds?, agentsReturn?, mask?}.
+where a plan is {loseLast?, continueIds?, agentsReturn?, mask?}. A fail-over is announced unless {announce: false}.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from aiohttp import web
 
+from bridge.errors import UsageError
 from bridge.simulator.faults import Faults
 from bridge.simulator.restoration import RestorePlan
 
@@ -36,7 +37,7 @@ class Controlled(Protocol):
     def stop_traffic(self) -> None:
         """Start no more chats; let those that run end."""
 
-    async def fail_over(self, plan: RestorePlan) -> str:
+    async def fail_over(self, plan: RestorePlan, *, announce: bool) -> str:
         """Kill the server that has the chats and restore them on the other; return its address."""
 
 
@@ -46,6 +47,7 @@ class _Plan(msgspec.Struct, rename="camel"):
     agents_return: bool = True
     mask: bool = False
     down_seconds: float = 0.0
+    announce: bool = True
 
     def plan(self) -> RestorePlan:
         return RestorePlan(self.lose_last, self.continue_ids, self.agents_return, self.mask)
@@ -138,6 +140,8 @@ class ControlApi:
             return _json(await fault(self._controlled, await request.read() or b"{}"))
         except msgspec.MsgspecError as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
+        except UsageError as error:
+            raise web.HTTPConflict(text=f"{error}\n") from None
 
 
 def _json(value: object) -> web.Response:
@@ -185,7 +189,7 @@ async def _restart(controlled: Controlled, body: bytes) -> object:
 
 async def _fail_over(controlled: Controlled, body: bytes) -> object:
     wish = msgspec.json.decode(body, type=_Plan)
-    return {"listening": await controlled.fail_over(wish.plan())}
+    return {"listening": await controlled.fail_over(wish.plan(), announce=wish.announce)}
 
 
 _FAULTS: dict[str, Callable[[Controlled, bytes], Awaitable[object]]] = {

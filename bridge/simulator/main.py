@@ -19,7 +19,7 @@ from bridge.chat.versions import HIGHEST
 from bridge.errors import UsageError
 from bridge.simulator.announcer import Announcer, HttpAnnouncer, KafkaAnnouncer, SilentAnnouncer
 from bridge.simulator.control import ControlApi
-from bridge.simulator.effects import Effect, Opened, Restored
+from bridge.simulator.effects import Closed, Effect, Opened, Restored
 from bridge.simulator.faults import fail_over
 from bridge.simulator.journal import Journal
 from bridge.simulator.ledger import Ledger
@@ -109,32 +109,38 @@ class SimulatorSummary:
 
 
 class Herald:
-    """A witness of one server that has every new chat announced, and every restored one if told so."""
+    """A witness of one server that has every new chat announced, and those that it takes over from another one."""
 
-    def __init__(self, announcer: Announcer, server: ChatServer, options: SimulatorOptions) -> None:
-        """Further addresses of `others` may be set once they are known."""
-        self.others: list[str] = []
+    def __init__(
+        self, announcer: Announcer, server: ChatServer, options: SimulatorOptions, others: Callable[[], list[str]]
+    ) -> None:
+        """`others` gives the addresses (host:port) where a chat may go on when this server dies."""
+        self.takes_over_quietly = False
         self._announcer = announcer
         self._server = server
         self._options = options
+        self._others = others
+        self._announced: set[str] = set()
 
     def see(self, effect: Effect, now: float) -> None:
-        """Announce what was opened, and what goes on here after a restoration elsewhere."""
+        """Announce; a restart of the same server is no news, since the address stays."""
         if isinstance(effect, Opened):
             self._announce(effect.session_id, effect.password, effect.tenant, effect.user_data, now)
-        elif isinstance(effect, Restored):
-            session = self._server.sessions.by_id.get(effect.session_id)
-            if session is not None and session.events:
-                self._announce(session.session_id, session.password, session.tenant, session.events[0].user_data, now)
+        elif isinstance(effect, Closed):
+            self._announced.discard(effect.session_id)
+        elif isinstance(effect, Restored) and not self.takes_over_quietly and effect.session_id not in self._announced:
+            session = self._server.sessions.by_id[effect.session_id]
+            self._announce(session.session_id, session.password, session.tenant, session.events[0].user_data, now)
 
     def _announce(self, session_id: str, password: str | None, tenant: str, user_data: Items, now: float) -> None:
+        self._announced.add(session_id)
         told = {key: value for key in _TOLD if (value := find(user_data, key)) is not None}
         self._announcer.announce(
             Announcement(
                 session_id=session_id,
                 host=self._options.announce_host or self._options.host,
                 port=self._options.announce_port or self._server.port,
-                servers=self.others,
+                servers=self._others(),
                 password=password,
                 tenant=tenant,
                 user_data=dict(told),
@@ -154,6 +160,7 @@ class Simulation:
         self._options = options
         self._stop = stop
         self.announcer = announcer
+        self._heralds: dict[ChatServer, Herald] = {}
         self._server = self._new_server(announcer, options.port, self.seed)
         self._standby = self._new_server(announcer, 0, self.seed + 1) if options.standby else None
         self.traffic = Traffic(self._server, _pace(options), _source(options, self.seed))
@@ -162,7 +169,10 @@ class Simulation:
         server = ChatServer(_server_settings(self._options, port), seed=seed, journal=self.journal)
         if self.ledger is not None:
             server.witnesses.append(self.ledger)
-        server.witnesses.append(Herald(announcer, server, self._options))
+        self._heralds[server] = Herald(
+            announcer, server, self._options, lambda: [one.address for one in self._servers() if one is not server]
+        )
+        server.witnesses.append(self._heralds[server])
         return server
 
     @property
@@ -217,14 +227,17 @@ class Simulation:
         """Start no more chats; let those that run end."""
         self._stop.set()
 
-    async def fail_over(self, plan: RestorePlan) -> str:
+    async def fail_over(self, plan: RestorePlan, *, announce: bool) -> str:
         """Kill the server that has the chats and restore them on the standby; return its address.
+
+        With `announce` the new address is announced, as by somebody who watches the interactions' properties.
 
         Raises UsageError when there is no standby (any longer: it is used up by the first fail-over).
         """
         heir, self._standby = self._standby, None
         if heir is None:
             raise UsageError("no standby is left", next_step="start the simulator with a standby")
+        self._heralds[heir].takes_over_quietly = not announce
         dead, self._server = self._server, heir
         await fail_over(dead, heir, plan)
         self.traffic.move_to(heir)

@@ -17,12 +17,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from bridge.chat.received import Unreadable
 from bridge.simulator.effects import Drop, Effect, Push
 from bridge.simulator.fault_state import FaultState
 from bridge.simulator.journal import Journal
 from bridge.simulator.requests import RequestDesk
 from bridge.simulator.sessions import ModelSettings, Sessions
-from bridge.wires.psdk_json import Unreadable, encode, server_wire
+from bridge.wires.psdk_json import encode, server_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

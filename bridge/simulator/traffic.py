@@ -69,6 +69,7 @@ class Traffic:
         self._playing: set[str] = set()
         self._order = 0
         self._begun = 0.0
+        self._idled = 0.0
         self._exhausted = False
         self._played_until = 0.0  # the time of the scenarios, which only equals real time without events_per_second
 
@@ -102,6 +103,8 @@ class Traffic:
                     self._start_chats(now)
                 behind = self._server.is_up and self._play(now)
                 await asyncio.sleep(0 if behind else self._sleep(now))
+                if not self._server.is_up:
+                    self._idled += clock() - now  # what could not be said then is not said in one breath later
             self._end_the_rest()
         finally:
             self._server.witnesses.remove(self)
@@ -152,7 +155,7 @@ class Traffic:
     def _play(self, now: float) -> bool:
         """Do what is due; tell whether something due is left over for the next turn of the loop."""
         rate = self._pace.events_per_second
-        wanted = math.inf if rate is None else (now - self._begun) * rate
+        wanted = math.inf if rate is None else (now - self._begun - self._idled) * rate
         steps = 0
         while self._heap and (self.events < wanted if rate else self._heap[0][0] <= now):
             if steps >= _STEPS_PER_TURN:
@@ -186,7 +189,7 @@ class Traffic:
         rate = self._pace.events_per_second
         due = self._heap[0][0] if self._heap else math.inf
         if rate:
-            due = self._begun + (self.events + 1) / rate
+            due = self._begun + self._idled + (self.events + 1) / rate
         return min(max(due - now, _SHORTEST_SLEEP), _LONGEST_SLEEP)
 
     def _end_the_rest(self) -> None:

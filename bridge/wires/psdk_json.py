@@ -15,6 +15,7 @@ import msgspec
 from bridge.chat.events import ChatEvent, MessageText, NoticeText, Reason, UserInfo
 from bridge.chat.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
 from bridge.chat.observations import Damaged
+from bridge.chat.received import Decoded, Unreadable
 from bridge.errors import FrameTooLong, UnreadableMessage
 from bridge.wires import psdk_tolerant
 from bridge.wires.bounds import number_outside, outside, xml_characters
@@ -30,31 +31,6 @@ OUTBOUND_LIMIT: Final = 32768
 """Longest line sent to a server, in bytes: Chat Server's default for an incoming packet (D17)."""
 
 M = TypeVar("M")
-
-
-class Decoded(msgspec.Struct, Generic[M], frozen=True):
-    """One readable message: what it says, which of its events could not be read, its length in bytes."""
-
-    message: M | UnknownMessage
-    damaged: tuple[Damaged, ...] = ()
-    size: int = 0
-
-
-class Unreadable(msgspec.Struct, frozen=True):
-    """A line that is no message. `raw` is it, or the beginning of one too long; `length` is all of it, in bytes.
-
-    `reason` names where and what, never a value. `raw` is what the peer sent: it may hold secrets.
-    """
-
-    raw: bytes
-    reason: str
-    length: int
-
-    @property
-    def session_hint(self) -> str | None:
-        """The chat it seems to speak of."""
-        return session_hint(self.raw)
-
 
 # --- decoding -----------------------------------------------------------------------------------------------
 
@@ -241,10 +217,10 @@ class PsdkJsonWire(Generic[M]):
         try:
             return self._decode(line)
         except UnreadableMessage as error:
-            return Unreadable(line, error.message, len(line))
+            return Unreadable(line, error.message, len(line), session_hint(line))
 
     def _too_long(self, line: OversizedLine) -> Unreadable:
-        return Unreadable(line.head, f"longer than {self._inbound} bytes", line.length)
+        return Unreadable(line.head, f"longer than {self._inbound} bytes", line.length, session_hint(line.head))
 
 
 def client_wire(inbound: int = INBOUND_LIMIT, outbound: int = OUTBOUND_LIMIT) -> PsdkJsonWire[Event]:

@@ -156,11 +156,18 @@ def _read_child(child: Element, fields: dict[str, Any], kept: Kept) -> None:
         fields[COLLECTIONS[child.name]] = _read_items(child, child.name, kept)
         for name, text in child.attributes.items():
             kept.add(f"{child.name}.{name}", text)
-    elif child.name == UNKNOWN_ATTRIBUTES and not child.attributes:
+    elif child.name == UNKNOWN_ATTRIBUTES and _is_ours(child):
         for item in child.children:
-            kept.add(item.attributes.get("key", item.name), item.text)
+            kept.add(item.attributes["key"], item.text)
     else:
         kept.add(child.name, _as_text(child))
+
+
+def _is_ours(unknown: Element) -> bool:
+    plain = all(
+        item.name == "item" and list(item.attributes) == ["key"] and not item.children for item in unknown.children
+    )
+    return plain and not unknown.attributes and not unknown.text.strip(BLANK)
 
 
 def _read_part(element: Element, part: Part, kept: Kept) -> msgspec.Struct:

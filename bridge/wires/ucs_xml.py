@@ -55,7 +55,7 @@ class StoredTranscript:
 # --- reading -------------------------------------------------------------------------------------------------
 
 
-def read(data: bytes, source: str, *, max_bytes: int = MAX_BYTES) -> StoredTranscript:
+def read(data: bytes, source: str, *, max_bytes: int = MAX_BYTES, max_elements: int = MAX_ELEMENTS) -> StoredTranscript:
     """Read one stored transcript; `source` names it in errors. The encoding is the declared one, else UTF-8.
 
     Raises UnreadableTranscript, the peer's fault: no well-formed XML, a document type (none is ever stored, and
@@ -63,14 +63,15 @@ def read(data: bytes, source: str, *, max_bytes: int = MAX_BYTES) -> StoredTrans
     """
     if len(data) > max_bytes:
         raise UnreadableTranscript(source, 0, f"{len(data)} bytes; at most {max_bytes} are read")
-    return _Reader(source).read(data)
+    return _Reader(source, max_elements).read(data)
 
 
 class _Reader:
     """Builds the elements of one event at a time, and turns them into the event when it ends."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, max_elements: int) -> None:
         self._source = source
+        self._max_elements = max_elements
         self._root = Element("", {}, 0)
         self._open: list[Element] = []
         self._elements = 0
@@ -104,8 +105,8 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
-        if self._elements > MAX_ELEMENTS:
-            raise self._refused(f"more than {MAX_ELEMENTS} elements")
+        if self._elements > self._max_elements:
+            raise self._refused(f"more than {self._max_elements} elements")
         if len(self._open) >= MAX_ELEMENT_DEPTH:
             raise self._refused(f"elements nested more than {MAX_ELEMENT_DEPTH} levels deep")
         element = Element(name, attributes, self._parser.CurrentLineNumber)

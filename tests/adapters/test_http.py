@@ -227,19 +227,21 @@ def test_bodies_that_are_no_json_too_large_or_of_another_type_are_refused() -> N
 def test_sessions_are_listed_filtered_and_limited() -> None:
     bridge = InMemoryBridge()
     bridge.views = [
-        SessionView(f"s{number}", 0, "joined" if number % 2 else "away", "a:1", number, 5) for number in range(10)
+        SessionView(f"s{number}", 0, "FOLLOWED", "a:1", bool(number % 2), number, 7, 0) for number in range(10)
     ]
 
     async def act(client: aiohttp.ClientSession) -> None:
-        status, body = await answer(await client.get("/v1/sessions?state=joined&limit=2"))
+        status, body = await answer(await client.get("/v1/sessions?joined=true&limit=2"))
         assert (status, body["total"], [each["sessionId"] for each in body["sessions"]]) == (200, 5, ["s1", "s3"])
         assert body["sessions"][0] == {
             "sessionId": "s1",
             "shard": 0,
-            "state": "joined",
+            "state": "FOLLOWED",
             "server": "a:1",
-            "events": 1,
-            "announcedAt": 5,
+            "joined": True,
+            "sequence": 1,
+            "lastEventId": 7,
+            "gaps": 0,
         }
         assert (await answer(await client.get("/v1/sessions?sessionId=s7")))[1]["total"] == 1
         for wrong in ("limit=0", "limit=x", "limit=10001", "colour=red"):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastavro import schemaless_writer
 from fastavro.schema import load_schema
 
 from bridge.chat.attributes import flatten
-from bridge.chat.entries import Entry, Gap, Party, SessionFacts
+
+if TYPE_CHECKING:
+    from bridge.chat.entries import Entry, Gap, Party, SessionFacts
 
 FOLDER = Path(__file__).parents[2] / "schemas"
 EVENT_SCHEMA = load_schema(FOLDER / "org.chatbridge.v1.TranscriptEvent.avsc")
@@ -100,21 +102,26 @@ def event(entry: Entry, facts: SessionFacts) -> dict[str, Any]:
         ("eventId", "occurredAt", "timeShift", "visibility", "receiverId", "message", "notice", "file", "departure"),
     )
     maps: dict[str, Any] = {
-        name: {} for name in ("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes", "unknownAttributes")
+        name: {}
+        for name in ("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes", "unknownAttributes")
     }
-    record = {
-        "id": f"{facts.session_id}:~{entry.sequence}",
-        "sessionId": facts.session_id,
-        "sequence": entry.sequence,
-        "kind": entry.kind,
-        "observedAt": entry.observed_at,
-        "party": party(entry.party),
-        "gap": gap(entry.gap),
-        "amends": None,
-        "session": session(facts),
-        "origin": entry.origin,
-        "redactions": [],
-    } | base | maps
+    record = (
+        {
+            "id": f"{facts.session_id}:~{entry.sequence}",
+            "sessionId": facts.session_id,
+            "sequence": entry.sequence,
+            "kind": entry.kind,
+            "observedAt": entry.observed_at,
+            "party": party(entry.party),
+            "gap": gap(entry.gap),
+            "amends": None,
+            "session": session(facts),
+            "origin": entry.origin,
+            "redactions": [],
+        }
+        | base
+        | maps
+    )
     if said is None:
         return record
     original = f"{facts.session_id}:{said.event_id}"

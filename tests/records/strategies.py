@@ -15,7 +15,9 @@ text = st.text(max_size=40) | st.sampled_from(["", "ALL", "grüße 🙂", "x" * 
 longs = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, -1, 63, 64, -64, -65, 8191, 8192, 2**63 - 1])
 nullable_text = st.none() | text
 nullable_long = st.none() | longs
-keys = text | st.sampled_from(["file-name", "file-size", "file-id", "GCTI_SYSTEM", "quit-reason-code", "a.b", "c#2", "\\"])
+keys = st.text(max_size=12) | st.sampled_from(
+    ["file-name", "file-size", "file-id", "GCTI_SYSTEM", "quit-reason-code", "a.b", "c#2", "\\"]
+)
 
 
 def _item(inner: st.SearchStrategy[list[Item]]) -> st.SearchStrategy[Item]:
@@ -28,7 +30,15 @@ def _item(inner: st.SearchStrategy[list[Item]]) -> st.SearchStrategy[Item]:
 items = st.recursive(st.just([]), lambda inner: st.lists(_item(inner), max_size=5), max_leaves=12)
 
 parties = st.builds(
-    Party, text, nullable_text, nullable_text, nullable_text, nullable_text, nullable_long, nullable_long, st.none() | st.just(True)
+    Party,
+    text,
+    nullable_text,
+    nullable_text,
+    nullable_text,
+    nullable_text,
+    nullable_long,
+    nullable_long,
+    st.none() | st.just(True),
 )
 facts = st.builds(
     SessionFacts,

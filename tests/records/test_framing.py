@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+import avro.schema
 import pytest
-from fastavro.schema import fingerprint
 
 from bridge.errors import VerificationFailed
-from bridge.records.avro import TRANSCRIPT_EVENT, Schemas
+from bridge.records.avro import ROOTS, Schemas
 from bridge.records.framing import confluent, single_object, unframe
+
+_EMPTY = 0xC15D213AA4D7A795
+
+
+def rabin(data: bytes) -> int:
+    """CRC-64-AVRO as the Avro specification writes it, without a table."""
+    found = _EMPTY
+    for byte in data:
+        found ^= byte
+        for _ in range(8):
+            found = (found >> 1) ^ (_EMPTY if found & 1 else 0)
+    return found
 
 
 def test_the_registry_form_carries_the_schema_id_big_endian() -> None:
@@ -25,7 +37,7 @@ def test_a_value_with_neither_prefix_is_refused(value: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("canonical", "value"),
-    # Apache Avro, share/test/data/schema-tests.txt, test cases 000, 001, 007 and 013: signed 64-bit numbers.
+    # Apache Avro, share/test/data/schema-tests.txt: signed 64-bit numbers.
     [
         (b'"null"', 7195948357588979594),
         (b'"boolean"', -6970731678124411036),
@@ -37,11 +49,8 @@ def test_rabin_fingerprints_are_those_of_the_avro_project(canonical: bytes, valu
     assert rabin(canonical) == value % 2**64
 
 
-def test_the_fingerprint_of_a_schema_is_little_endian(schemas: Schemas) -> None:
-    canonical = apache_canonical_form(schemas.text(TRANSCRIPT_EVENT))
-    assert schemas.fingerprint(TRANSCRIPT_EVENT) == rabin(canonical).to_bytes(8, "little")
-
-
-def test_two_types_have_two_fingerprints(schemas: Schemas) -> None:
-    names = [name for name in schemas.names() if name in ROOTS]
-    assert len({schemas.fingerprint(name) for name in names}) == len(ROOTS)
+@pytest.mark.parametrize("name", ROOTS)
+def test_the_fingerprint_is_that_of_the_canonical_form_of_another_avro_library(schemas: Schemas, name: str) -> None:
+    # That library strips logicalType too late to see a plain long: rule PRIMITIVES of the canonical form, by hand.
+    canonical = avro.schema.parse(schemas.text(name)).canonical_form.replace('{"type":"long"}', '"long"')
+    assert schemas.fingerprint(name) == rabin(canonical.encode()).to_bytes(8, "little")

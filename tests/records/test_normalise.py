@@ -103,7 +103,10 @@ def test_a_file_notice_says_which_file() -> None:
 @pytest.mark.parametrize(("size", "number"), [("12", 12), ("big", None), ("9" * 30, None), ("²", None), ("", None)])
 def test_a_file_size_that_is_no_number_is_null(size: str, number: int | None) -> None:
     notice = ChatEvent(
-        "notice", 5, notice_text=NoticeText("SYS_COMMAND", "file-uploaded"), user_data=[Item("file-size", "string", size)]
+        "notice",
+        5,
+        notice_text=NoticeText("SYS_COMMAND", "file-uploaded"),
+        user_data=[Item("file-size", "string", size)],
     )
     assert recorded(entry(notice, kinds.NOTICE))["file"]["size"] == number
 
@@ -207,9 +210,7 @@ def test_a_record_without_a_time_of_its_own_is_headed_by_when_it_was_observed() 
 
 
 def test_what_a_rule_took_out_of_a_party_is_told_on_every_record_that_shows_the_party() -> None:
-    recorder = ChatRecorder(
-        SESSION, Recording(SCHEMAS, Redactor((Rule("mail", detector="email"),)))
-    )
+    recorder = ChatRecorder(SESSION, Recording(SCHEMAS, Redactor((Rule("mail", detector="email"),))))
     party = Party("00A1", "nora@example.org")
     for number in (1, 2):
         one = Entry(kinds.MESSAGE, number, kinds.LIVE, 1, ChatEvent("message", number), party)

@@ -23,13 +23,12 @@ from bridge.chat.messages import (
     UnknownMessage,
 )
 from bridge.chat.observations import Damaged
+from bridge.chat.received import Decoded, Unreadable
 from bridge.errors import FrameTooLong, UnreadableMessage
 from bridge.wires import psdk_json, psdk_tolerant
 from bridge.wires.bounds import xml_characters
 from bridge.wires.psdk_json import (
     OUTBOUND_LIMIT,
-    Decoded,
-    Unreadable,
     client_wire,
     decode_event,
     decode_request,
@@ -37,7 +36,7 @@ from bridge.wires.psdk_json import (
     server_wire,
     session_hint,
 )
-from tests.strategies import ANY_CHARACTERS, events, requests, texts
+from tests.strategies import any_texts, events, requests
 
 CHAT = "0000SIMA00000001"
 SAID = {"eventType": "message", "eventId": 3, "userId": "00A1", "messageText": {"text": "hello"}}
@@ -97,7 +96,7 @@ def test_the_tolerant_reading_of_a_known_request_is_the_exact_one(message: Reque
     assert psdk_tolerant.read(encode(message), psdk_json._REQUEST_KINDS) == (message, ())
 
 
-@given(events(texts(ANY_CHARACTERS)) | requests(texts(ANY_CHARACTERS)))
+@given(events(any_texts()) | requests(any_texts()))
 def test_only_characters_of_xml_are_sent(message: Event | Request) -> None:
     def sent_texts(value: object) -> list[str]:
         if isinstance(value, dict):
@@ -448,7 +447,7 @@ def test_a_line_beyond_the_limit_is_unreadable_and_names_its_chat() -> None:
     assert wire.feed(raw) == []
     assert wire.buffered == 100
     [unreadable] = wire.feed(b"\n")
-    assert unreadable == Unreadable(raw[:100], "longer than 100 bytes", len(raw))
+    assert unreadable == Unreadable(raw[:100], "longer than 100 bytes", len(raw), CHAT)
     assert isinstance(unreadable, Unreadable)
     assert unreadable.session_hint == CHAT
 

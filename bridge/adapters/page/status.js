@@ -29,7 +29,7 @@ async function refresh() {
     if (!answer.ok) return;
     const { total, sessions } = await answer.json();
     at("count").textContent = `${total}`;
-    at("sessions").replaceChildren(...sessions.map((s) => row([s.sessionId, s.shard, s.state, s.server, s.events])));
+    at("sessions").replaceChildren(...sessions.map((s) => row([s.sessionId, s.shard, s.state, s.server, s.sequence, s.gaps])));
     const lines = (await (await get("/metrics")).text()).split("\n");
     const figures = lines.filter((line) => line.startsWith("chatbridge_") && !line.includes("_bucket"));
     at("metrics").replaceChildren(...figures.map((line) => {

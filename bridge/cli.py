@@ -1,0 +1,101 @@
+"""The command line: finds the command, runs it, and turns what went wrong into two lines and an exit code.
+
+Exit codes: 0 done, 1 something failed while running, 2 wrong settings or arguments, 3 something outside is missing,
+128 + number of the signal that ended us.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from bridge import __version__
+from bridge.errors import EXIT_RUNTIME, EXIT_SIGNAL_BASE, BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: Final = {
+    "run": "capture chats to Kafka until stopped",
+    "demo": "show it all on this machine: Kafka, a simulated Chat Server, the bridge",
+    "simulate": "run a simulated Chat Server",
+    "tail": "show transcript events as they are committed",
+    "announce": "tell the bridge to follow a chat",
+    "convert": "turn stored transcript files (XML) into records, without Kafka",
+    "verify": "check that what lies on Kafka is complete and unaltered",
+    "topics": "compare or create the topics",
+    "schemas": "print, check or register the Avro schemas",
+    "config": "print every setting, its value and where it came from",
+}
+
+_EPILOG: Final = """\
+examples:
+  chatbridge demo                               see it work; needs Java, nothing else
+  chatbridge run --config bridge.yaml           capture until SIGTERM
+  chatbridge tail --from-beginning --max 20     the first twenty events
+  chatbridge COMMAND --help                     more, with examples
+
+exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 something outside is missing, 128+n ended by signal n
+"""
+
+
+class Command(Protocol):
+    """A module of bridge.commands."""
+
+    def define(self, parser: argparse.ArgumentParser) -> None:
+        """Add arguments and help."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; return the exit code. Raises BridgeError."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in words if not word.startswith("-")), "")
+    parser = argparse.ArgumentParser(
+        prog="chatbridge",
+        description="Captures Genesys chat transcripts to Kafka, each event exactly once.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"chatbridge {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    module: Command | None = None
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(
+            name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == chosen:  # only the chosen command is imported: Kafka and Avro clients take their time
+            module = cast("Command", importlib.import_module(f"bridge.commands.{name}"))
+            module.define(sub)
+    args = parser.parse_args(words)
+    if module is None:
+        parser.error("a command is needed")
+    return _guarded(module, args)
+
+
+def _guarded(module: Command, args: argparse.Namespace) -> int:
+    try:
+        code = module.run(args)
+        sys.stdout.flush()
+    except BridgeError as error:
+        sys.stderr.write(f"chatbridge: {error.message}\n")
+        if error.next_step:
+            sys.stderr.write(f"  next: {error.next_step}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_SIGNAL_BASE + signal.SIGINT
+    except BrokenPipeError:
+        # The reader (head, less) has enough. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_SIGNAL_BASE + signal.SIGPIPE
+    except OSError as error:
+        sys.stderr.write(f"chatbridge: {error.strerror or type(error).__name__}: {error.filename or ''}\n")
+        return EXIT_RUNTIME
+    else:
+        return code

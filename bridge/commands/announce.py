@@ -1,0 +1,96 @@
+"""`chatbridge announce`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.adapters.announcements import Announcer
+from bridge.adapters.kafka import KafkaSettings
+from bridge.chat.announcement import MAX_BYTES, Announcement, parse, split_address
+from bridge.commands import settings
+from bridge.commands.lines import say
+from bridge.errors import EXIT_OK, BridgeError, UnreadableAnnouncement, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from bridge.config import Config
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and help."""
+    parser.add_argument("session_id", metavar="SESSION_ID", help="the chat; - reads JSON lines from standard input")
+    parser.add_argument("servers", metavar="HOST:PORT", nargs="*", help="where it lives; further ones are tried next")
+    parser.add_argument("--password-file", metavar="FILE", type=Path, help="file that holds the session password")
+    parser.add_argument("--tenant", metavar="NAME")
+    settings.define(
+        parser,
+        """\
+  chatbridge announce 0000SIMA00000001 chat-1.example:4800 chat-2.example:4800
+  chatbridge announce - < chats.jsonl      {"sessionId": "...", "host": "...", "port": 4800} on each line
+
+Writes to the announcements topic and returns once Kafka has acknowledged. Announcing a chat again is harmless.
+Programs may rather POST to /v1/sessions of any replica.""",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Announce one chat, or those on standard input."""
+    config = settings.config_of(args)
+    announcements = _from_lines(sys.stdin.buffer) if args.session_id == "-" else iter([_from_arguments(args)])
+    count = asyncio.run(_announce(config, announcements))
+    say(f"announced {count} {'chat' if count == 1 else 'chats'}")
+    return EXIT_OK
+
+
+def _from_arguments(args: argparse.Namespace) -> Announcement:
+    if not args.servers:
+        raise UsageError("announce: expected HOST:PORT after the session id")
+    try:
+        host, port = split_address(args.servers[0])
+        return Announcement(
+            session_id=args.session_id,
+            host=host,
+            port=port,
+            servers=args.servers[1:],
+            password=args.password_file.read_text("utf-8").rstrip("\r\n") if args.password_file else None,
+            tenant=args.tenant,
+            announced_at=time.time_ns() // 1_000_000,
+        )
+    except ValueError as error:
+        raise UsageError(f"announce: {error}") from None
+
+
+def _from_lines(lines: Iterable[bytes]) -> Iterator[Announcement]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield parse(line[: MAX_BYTES + 1])
+            except UnreadableAnnouncement as error:
+                raise UnreadableAnnouncement(f"standard input, line {number}: {error.message}") from None
+
+
+async def _announce(config: Config, announcements: Iterator[Announcement]) -> int:
+    kafka = KafkaSettings(
+        bootstrap_servers=config.kafka.bootstrap_servers,
+        group=config.kafka.group,
+        topics=settings.names_of(config),
+        client=config.kafka.client_arguments(),
+    )
+    await settings.topics_of(config).partitions(kafka.topics.announcements)  # a broker might create it otherwise
+    announcer = Announcer(kafka)
+    count = 0
+    try:
+        for announcement in announcements:
+            await announcer.announce(announcement)
+            count += 1
+    except BridgeError as error:
+        raise type(error)(f"{error.message}; {count} announced before", next_step=error.next_step) from None
+    finally:
+        await announcer.close()
+    return count

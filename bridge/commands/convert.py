@@ -1,0 +1,92 @@
+"""`chatbridge convert`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastavro.write import Writer
+
+from bridge.chat.entries import ARCHIVE, SessionFacts
+from bridge.chat.observations import Seen
+from bridge.chat.transcript import Transcript, TranscriptState
+from bridge.chat.versions import HIGHEST
+from bridge.commands import settings
+from bridge.commands.lines import escaped, say, warn
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UnreadableTranscript
+from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
+from bridge.records.normalise import ChatRecorder, Recording
+from bridge.records.render import Renderer
+from bridge.records.times import parse_start_at
+from bridge.wires import ucs_xml
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and help."""
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="stored transcripts (chatTranscript XML)")
+    parser.add_argument("--avro", metavar="OUT", type=Path, help="write an Avro container file instead of JSON lines")
+    parser.add_argument("--notes", action="store_true", help="say on standard error what was odd in a file")
+    settings.define(
+        parser,
+        """\
+  chatbridge convert transcripts/*.xml > records.jsonl
+  chatbridge convert --avro records.avro transcripts/*.xml
+  chatbridge convert chat.xml | jq -r 'select(.kind == "MESSAGE") | .party.nickname + ": " + .message.text'
+
+Makes the same records as the live capture, with origin ARCHIVE; the privacy rules of the settings apply. A file that
+cannot be read is named on standard error (file, line, reason); the others are converted, the exit code is 1.""",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert every file."""
+    recording = Recording(Schemas(schema_folder()), settings.redactor_of(settings.config_of(args)))
+    if args.avro is None:
+        render = Renderer(recording.schemas)
+        return _convert_all(args, recording, lambda record: say(render.line(TRANSCRIPT_EVENT, record).decode()))
+    with args.avro.open("wb") as out:
+        container: Any = Writer(out, recording.schemas.whole(TRANSCRIPT_EVENT), codec="deflate")
+        code = _convert_all(args, recording, container.write)
+        container.flush()
+    return code
+
+
+def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[dict[str, Any]], None]) -> int:
+    code = EXIT_OK
+    for file in args.files:
+        try:
+            records, notes = _converted(file, recording)
+        except OSError as error:
+            warn(f"{file}:0: {error.strerror}")
+            code = EXIT_RUNTIME
+        except UnreadableTranscript as error:
+            warn(escaped(str(error)))
+            code = EXIT_RUNTIME
+        except (PeerError, AttributesTooDeep) as error:
+            warn(escaped(f"{file}:0: {error.message}"))
+            code = EXIT_RUNTIME
+        else:
+            for record in records:  # all of a file or nothing
+                put(record)
+            for note in notes if args.notes else ():
+                warn(escaped(f"{file}: {note}"))
+    return code
+
+
+def _converted(file: Path, recording: Recording) -> tuple[list[dict[str, Any]], list[str]]:
+    stored = ucs_xml.read(file.read_bytes(), str(file))
+    told = stored.transcript
+    facts = SessionFacts(told.session_id, start_at=parse_start_at(told.start_at))
+    fold = Transcript(TranscriptState(facts))
+    seen = Seen(told, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000)
+    recorder = ChatRecorder(told.session_id, recording)
+    entries = fold.see(seen, origin=ARCHIVE)
+    facts = replace(fold.facts, server=None, client_version=None)  # a stored transcript knows neither
+    payloads = [recorder.event_record(entry, facts) for entry in entries]
+    return [recording.schemas.decode(TRANSCRIPT_EVENT, payload) for payload in payloads], stored.notes

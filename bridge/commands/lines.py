@@ -1,0 +1,99 @@
+"""Transcript events as lines for people: one event, one line, nothing in it that a terminal would obey."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+HEADER: Final = f"{'time (UTC)':12} {'chat':16} {'seq':>5} {'kind':12} {'party':18} {'seen by':7} text"
+_NARROWEST: Final = 40
+_PARTY_COLUMNS: Final = 18
+_CHAT_COLUMNS: Final = 16
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MESSAGES: Final = 1000
+
+
+def say(text: str) -> None:
+    """Write one line to standard output, at once: the reader may be a pipe that waits for it."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def warn(text: str) -> None:
+    """Write one line to standard error."""
+    sys.stderr.write(text + "\n")
+
+
+def width() -> int:
+    """Return the columns of the terminal; without one, plenty."""
+    return shutil.get_terminal_size((160, 24)).columns
+
+
+def escaped(text: str) -> str:
+    """Return the text with all that is not visible (control, format, line and paragraph ends) spelled out.
+
+    Format characters matter as much as control characters: some turn the direction of what follows.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def shortened(text: str, columns: int) -> str:
+    """Return the text cut to so many columns of a terminal; a wide character takes two."""
+    taken = 0
+    for at, char in enumerate(text):
+        taken += 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if taken > columns:
+            return text[: max(at - 1, 0)] + "…"
+    return text
+
+
+def event_line(record: dict[str, Any], columns: int) -> str:
+    """Return a decoded TranscriptEvent as one line of at most about so many columns, under HEADER."""
+    party = record["party"]
+    name = (party["nickname"] or party["userId"]) if party else ""
+    head = (
+        f"{_time_of(record):12} {_cell(record['sessionId'], _CHAT_COLUMNS)} {record['sequence']:>5} "
+        f"{_cell(record['kind'], 12)} {_cell(name, _PARTY_COLUMNS)} {_cell(record['visibility'] or '', 7)} "
+    )
+    return (head + shortened(escaped(_content(record)), max(columns - len(head), _NARROWEST))).rstrip()
+
+
+def _cell(text: str, columns: int) -> str:
+    cut = shortened(escaped(text), columns)
+    return cut + " " * max(columns - len(cut), 0)
+
+
+def _time_of(record: dict[str, Any]) -> str:
+    at = record["occurredAt"]
+    moment = timedelta(milliseconds=at) if at is not None else timedelta(microseconds=record["observedAt"])
+    try:
+        return (_EPOCH + moment).strftime("%H:%M:%S")
+    except OverflowError:
+        return "?"
+
+
+def _content(record: dict[str, Any]) -> str:
+    """Say what the event is about, in its own words where it has any."""
+    parts: list[str] = []
+    if record["amends"]:
+        parts.append("(amended)")
+    if record["gap"]:
+        gap = record["gap"]
+        ids = "" if gap["fromEventId"] is None else f" ids {gap['fromEventId']} to {gap['toEventId']}"
+        parts.append(f"missing{ids}: {gap['reason']}")
+    if record["notice"]:
+        parts.append(f"[{record['notice']['noticeType']}] {record['notice']['text']}".rstrip())
+    if record["file"]:
+        parts.append(f"{record['file']['name'] or ''} ({record['file']['size'] or '?'} bytes)")
+    if record["message"]:
+        parts.append(record["message"]["text"])
+    if record["departure"]:
+        parts.append(record["departure"]["reasonText"] or "left")
+    if record["kind"] == "PARTY_JOINED" and record["party"]:
+        parts.append(f"({record['party']['userType'] or '?'})")
+    return " ".join(parts)

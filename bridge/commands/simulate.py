@@ -1,0 +1,131 @@
+"""`chatbridge simulate`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+
+from bridge import logs
+from bridge.chat.announcement import split_address
+from bridge.commands.lines import say
+from bridge.errors import EXIT_OK, ConfigError, UsageError
+from bridge.simulator.main import SimulatorOptions, SimulatorSummary, run_simulator
+
+if TYPE_CHECKING:
+    import argparse
+
+_EXAMPLES: Final = """\
+examples:
+  chatbridge simulate --listen 127.0.0.1:4800 --announce-url http://127.0.0.1:8080
+  chatbridge simulate --chats-per-second 2 --duration 60 --ledger ledger.jsonl
+  chatbridge simulate --events-per-second 500 --concurrent-chats 200 --kafka localhost:9092
+  chatbridge simulate --replay transcripts/ --speed 60
+
+Ends after --duration or --chats (chats that run are played to their end), or on SIGTERM or SIGINT; the last line on
+standard output is a summary in JSON. The ledger holds every event that was really said, to compare with Kafka.
+"""
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and help."""
+    standard = SimulatorOptions()
+    parser.epilog = _EXAMPLES
+    parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="port 0: a free one")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same chats; default: chosen anew")
+
+    pace = parser.add_argument_group("how much")
+    pace.add_argument("--chats-per-second", metavar="N", type=float)
+    pace.add_argument("--concurrent-chats", metavar="N", type=int, help="keep so many open")
+    pace.add_argument("--events-per-second", metavar="N", type=float, help="whatever the chats' own pauses are")
+    pace.add_argument("--duration", metavar="SECONDS", type=float, help="then start no more chats")
+    pace.add_argument("--chats", metavar="N", type=int, help="after so many start no more")
+    pace.add_argument(
+        "--finish", metavar="SECONDS", type=float, default=standard.finish_seconds, help="for chats that run, then"
+    )
+    pace.add_argument("--no-traffic", action="store_true", help="only serve; others bring the chats")
+
+    chats = parser.add_argument_group("the chats")
+    chats.add_argument("--mean-events", metavar="N", type=int, default=standard.mean_events, help="per chat")
+    chats.add_argument("--think-scale", metavar="X", type=float, default=standard.think_scale, help="1: as people do")
+    chats.add_argument("--replay", metavar="FOLDER", type=Path, help="play stored transcripts instead")
+    chats.add_argument("--speed", metavar="X", type=float, default=standard.speed, help="of the replay")
+    chats.add_argument("--passwords", action="store_true", help="joining needs the session password")
+    chats.add_argument("--client-version", metavar="N", type=int, default=standard.client_version, help="of the server")
+
+    telling = parser.add_argument_group("announcing")
+    telling.add_argument("--announce-url", metavar="URL", help="POST to this bridge")
+    telling.add_argument("--announce-token-file", metavar="FILE", type=Path, help="its bearer token")
+    telling.add_argument("--kafka", metavar="HOST:PORT", help="write to the announcements topic instead")
+    telling.add_argument("--kafka-topic", metavar="NAME", default=standard.kafka_topic)
+    telling.add_argument("--announce-address", metavar="HOST:PORT", help="address to announce, behind a proxy")
+
+    outputs = parser.add_argument_group("files and control")
+    outputs.add_argument("--ledger", metavar="FILE", type=Path, help="every event as it was said, JSON lines")
+    outputs.add_argument("--journal", metavar="FILE", type=Path, help="every request as it came in, JSON lines")
+    outputs.add_argument("--control-port", metavar="PORT", type=int, help="HTTP API that makes faults; 0: a free one")
+    outputs.add_argument("--standby", action="store_true", help="a second server to fail over to")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Simulate until the end or a signal."""
+    options = _options(args)
+    logs.start("info", "text")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        say(runner.run(_simulate(options)).as_json())
+    return EXIT_OK
+
+
+async def _simulate(options: SimulatorOptions) -> SimulatorSummary:
+    stop = asyncio.Event()
+    for which in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(which, stop.set)
+    try:
+        return await run_simulator(options, stop=stop)
+    except OSError as error:
+        raise ConfigError(f"simulate: {error.strerror or error}", next_step="is the port taken?") from error
+
+
+def _options(args: argparse.Namespace) -> SimulatorOptions:
+    if args.announce_url and args.kafka:
+        raise UsageError("simulate: --announce-url and --kafka exclude each other")
+    if args.replay is not None and not args.replay.is_dir():
+        raise UsageError(f"simulate: --replay {args.replay}: expected a folder")
+    try:
+        host, _, port = args.listen.rpartition(":")
+        announced = split_address(args.announce_address) if args.announce_address else (None, None)
+        listen_port = int(port)
+    except ValueError as error:
+        raise UsageError(f"simulate: {error}") from None
+    return SimulatorOptions(
+        host=host,
+        port=listen_port,
+        seed=args.seed,
+        chats_per_second=args.chats_per_second,
+        concurrent_chats=args.concurrent_chats,
+        events_per_second=args.events_per_second,
+        duration_seconds=args.duration,
+        chats=args.chats,
+        finish_seconds=args.finish,
+        mean_events=args.mean_events,
+        think_scale=args.think_scale,
+        traffic=not args.no_traffic,
+        replay_folder=args.replay,
+        speed=args.speed,
+        announce_url=args.announce_url,
+        announce_token=args.announce_token_file.read_text("utf-8").strip() if args.announce_token_file else None,
+        kafka_bootstrap_servers=args.kafka,
+        kafka_topic=args.kafka_topic,
+        announce_host=announced[0],
+        announce_port=announced[1],
+        ledger=args.ledger,
+        journal=args.journal,
+        passwords=args.passwords,
+        client_version=args.client_version,
+        control_port=args.control_port,
+        standby=args.standby,
+        print_listening=True,
+    )

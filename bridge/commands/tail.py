@@ -1,0 +1,70 @@
+"""`chatbridge tail`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from bridge.adapters.announcements import partition_of
+from bridge.adapters.reader import reader
+from bridge.commands import settings
+from bridge.commands.lines import HEADER, event_line, say, warn, width
+from bridge.errors import EXIT_OK, VerificationFailed
+from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
+from bridge.records.framing import unframe
+from bridge.records.render import Renderer
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bridge.config import Config
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and help."""
+    parser.add_argument("--from-beginning", action="store_true", help="what is there already, too")
+    parser.add_argument("--chat", metavar="ID", help="only this chat")
+    parser.add_argument("--max", metavar="N", type=int, help="stop after N events")
+    parser.add_argument("--json", action="store_true", help="whole records, one JSON object a line")
+    settings.define(
+        parser,
+        """\
+  chatbridge tail
+  chatbridge tail --from-beginning --chat 0000SIMA00000001
+  chatbridge tail --json --from-beginning --max 100 | jq -r .message.text
+
+Shows committed events only. Control characters in texts are spelled out; long texts are cut (not with --json).""",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show events until interrupted, or until `--max`."""
+    asyncio.run(_tail(settings.config_of(args), args))
+    return EXIT_OK
+
+
+async def _tail(config: Config, args: argparse.Namespace) -> None:
+    topic = settings.names_of(config).events
+    count = await settings.topics_of(config).partitions(topic)
+    partitions = [partition_of(args.chat.encode(), count)] if args.chat else range(count)
+    schemas = Schemas(schema_folder())
+    render = Renderer(schemas)
+    columns, left = width(), args.max
+    if not args.json:
+        say(HEADER)
+    async with reader(settings.client_of(config)) as events:
+        async for records in events.follow(topic, partitions, from_beginning=args.from_beginning):
+            for record in records:
+                if left == 0:
+                    return
+                if args.chat and record.key != args.chat.encode():
+                    continue
+                try:
+                    event = schemas.decode(TRANSCRIPT_EVENT, unframe(record.value or b"")[1])
+                except VerificationFailed as error:
+                    warn(f"{topic}-{record.partition}@{record.offset}: {error}")
+                    continue
+                say(render.line(TRANSCRIPT_EVENT, event).decode() if args.json else event_line(event, columns))
+                left = None if left is None else left - 1
+            if left == 0:
+                return

@@ -1,0 +1,45 @@
+"""`chatbridge topics`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from bridge.commands import settings
+from bridge.commands.lines import say
+from bridge.errors import EXIT_OK, EXIT_RUNTIME
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and help."""
+    parser.add_argument("action", choices=("plan", "apply"), help="plan: only compare; apply: create and alter")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    settings.define(
+        parser,
+        """\
+  chatbridge topics plan --bootstrap-servers localhost:9092
+  chatbridge topics apply --config bridge.yaml
+
+plan exits 0 when nothing is to be done, 1 otherwise. What could lose data or split a chat (another partition count,
+another cleanup.policy) is never changed: exit code 3, with what to do.""",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, or bring into shape."""
+    topics = settings.topics_of(settings.config_of(args))
+    applying = args.action == "apply"
+    plan = asyncio.run(topics.apply() if applying else topics.plan())
+    if args.json:
+        say(json.dumps({"changes": [str(change) for change in plan.changes], "mismatches": plan.mismatches}))
+    else:
+        for change in plan.changes:
+            say(f"{'done: ' if applying else ''}{change}")
+        if not plan.changes and not plan.mismatches:
+            say("all topics are as they should be")
+    plan.check()
+    return EXIT_OK if applying or not plan.changes else EXIT_RUNTIME

@@ -1,0 +1,110 @@
+"""Inbox, pacing and join budget: the decisions that need neither Kafka nor a socket."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge.capture.inbox import Announced, Inbox
+from bridge.capture.joins import Bucket
+from bridge.capture.pacing import Rate, linger
+
+
+def announced(offset: int) -> Announced:
+    return Announced(offset, b"{}", None, None)
+
+
+class Gate:
+    """Counts how often reading was paused and resumed."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def inbox(self, limit: int) -> Inbox:
+        return Inbox(limit, lambda: self.calls.append("pause"), lambda: self.calls.append("resume"))
+
+
+def test_a_full_inbox_pauses_reading_and_takes_all_the_same() -> None:
+    gate = Gate()
+    inbox = gate.inbox(100)
+    for offset in range(15):
+        inbox.put(announced(offset), 10, 0.0)
+    assert gate.calls == ["pause"]
+    assert (len(inbox), inbox.bytes) == (15, 150)
+
+
+def test_what_a_transaction_holds_counts_until_it_is_committed() -> None:
+    gate = Gate()
+    inbox = gate.inbox(100)
+    for offset in range(10):
+        inbox.put(announced(offset), 10, 0.0)
+    taken = inbox.take(1_000)
+    assert (len(taken), len(inbox), inbox.bytes, inbox.paused) == (10, 0, 100, True)
+    inbox.settle()
+    assert (inbox.bytes, inbox.paused, gate.calls) == (0, False, ["pause", "resume"])
+
+
+def test_reading_resumes_only_when_the_inbox_is_half_empty() -> None:
+    gate = Gate()
+    inbox = gate.inbox(100)
+    for offset in range(10):
+        inbox.put(announced(offset), 10, 0.0)
+    inbox.take(40)
+    inbox.settle()
+    assert inbox.paused
+    inbox.take(10)
+    inbox.settle()
+    assert not inbox.paused
+
+
+def test_inputs_come_out_in_order_and_at_least_one_at_a_time() -> None:
+    inbox = Gate().inbox(1_000)
+    for offset in range(3):
+        inbox.put(announced(offset), 500, float(offset))
+    assert [one.offset for one in inbox.take(100) if isinstance(one, Announced)] == [0]
+    assert inbox.oldest == 1.0
+    assert [one.offset for one in inbox.take(1_000) if isinstance(one, Announced)] == [1, 2]
+
+
+def test_an_arrival_ends_the_wait() -> None:
+    asyncio.run(_arrival_ends_the_wait())
+
+
+async def _arrival_ends_the_wait() -> None:
+    inbox = Gate().inbox(1_000)
+    waiting = asyncio.ensure_future(inbox.arrival())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    inbox.put(announced(0), 1, 0.0)
+    await asyncio.wait_for(waiting, 1)
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [(0, 0.0), (500, 0.0), (1_000, 0.0), (3_000, 0.05), (5_000, 0.1), (50_000, 0.1)]
+)
+def test_the_wait_grows_with_the_load_and_is_bounded(rate: float, seconds: float) -> None:
+    assert linger(rate, 0.1) == pytest.approx(seconds)
+
+
+def test_the_rate_follows_the_load_up_and_down() -> None:
+    rate = Rate(window=1.0)
+    for tenth in range(40):
+        rate.add(100, tenth / 10)
+    assert rate.at(4.0) == pytest.approx(1_000, rel=0.2)
+    assert rate.at(10.0) < 200
+
+
+def test_a_bucket_lets_the_peak_through_at_once_and_then_the_rate() -> None:
+    bucket = Bucket(rate=10, peak=30)
+    delays = [bucket.reserve(0.0) for _ in range(50)]
+    assert delays[:30] == [0.0] * 30
+    assert delays[30:] == pytest.approx([n / 10 for n in range(1, 21)])
+
+
+def test_no_second_of_a_storm_sees_more_joins_than_peak_and_rate() -> None:
+    bucket = Bucket(rate=10, peak=30)
+    times = sorted(bucket.reserve(0.0) for _ in range(500))
+    assert max(times) == pytest.approx(47.0)
+    for second in range(1, 47):
+        assert sum(second <= time < second + 1 for time in times) <= 11

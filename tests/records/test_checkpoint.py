@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from fastavro.schema import load_schema
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.chat.entries import Party, SessionFacts
+from bridge.chat.transcript import TranscriptState
+from bridge.errors import VerificationFailed
+from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
+from bridge.records.checkpoint import Checkpoint, CheckpointEncoder, decode_checkpoint
+from tests.records import reference
+from tests.records.strategies import SESSION, folds
+
+SCHEMAS = Schemas(schema_folder())
+SCHEMA = load_schema(reference.FOLDER / f"{SESSION_CHECKPOINT}.avsc")
+
+checkpoints = st.builds(
+    Checkpoint,
+    state=st.sampled_from(["followed", "given up", "over"]),
+    announcement=st.binary(max_size=60),
+    transcript=folds,
+    head=st.binary(min_size=32, max_size=32),
+    observed_at=st.integers(0, 2**55),
+)
+
+
+def expected(checkpoint: Checkpoint) -> bytes:
+    fold = checkpoint.transcript
+    return reference.encoded(
+        SCHEMA,
+        {
+            "sessionId": fold.facts.session_id,
+            "announcement": checkpoint.announcement,
+            "state": checkpoint.state,
+            "session": reference.session(fold.facts),
+            "parties": [reference.party(party) for party in fold.parties],
+            "gaps": [reference.gap(gap) for gap in fold.gaps],
+            "amendments": [{"eventId": event_id, "count": count} for event_id, count in fold.amendments.items()],
+            "rejoins": fold.rejoins,
+            "masked": fold.masked,
+            "quarantined": fold.quarantined,
+            "unattributed": fold.unattributed,
+            "joined": fold.joined,
+            "awaySince": fold.away_since,
+            "sequence": fold.sequence,
+            "head": checkpoint.head,
+            "counts": fold.counts,
+            "idRanges": [edge for pair in fold.id_ranges for edge in pair],
+            "prints": fold.prints,
+            "observedAt": checkpoint.observed_at,
+        },
+    )
+
+
+@given(st.lists(checkpoints, min_size=1, max_size=4))
+def test_checkpoints_of_a_chat_are_byte_for_byte_what_fastavro_writes(made: list[Checkpoint]) -> None:
+    encoder = CheckpointEncoder()
+    for one in [*made, *made]:
+        assert encoder.encode(one) == expected(one)
+
+
+@given(checkpoints)
+def test_a_checkpoint_that_is_read_back_is_the_one_that_was_written(checkpoint: Checkpoint) -> None:
+    assert decode_checkpoint(SCHEMAS, CheckpointEncoder().encode(checkpoint)) == checkpoint
+
+
+def test_lists_that_grow_after_a_checkpoint_are_in_the_next_one() -> None:
+    fold = TranscriptState(SessionFacts(SESSION))
+    checkpoint = Checkpoint("followed", b"{}", fold, bytes(32), 1)
+    encoder = CheckpointEncoder()
+    encoder.encode(checkpoint)
+    fold.parties.append(Party("00A1"))
+    fold.amendments[3] = 1
+    again = decode_checkpoint(SCHEMAS, encoder.encode(checkpoint)).transcript
+    assert (again.parties, again.amendments) == ([Party("00A1")], {3: 1})
+
+
+def test_a_checkpoint_does_not_show_the_announcement() -> None:
+    checkpoint = Checkpoint("followed", b'{"password":"Zx9hidden"}', TranscriptState(SessionFacts(SESSION)), b"", 1)
+    assert "Zx9" not in repr(checkpoint)
+    assert "Zx9" not in repr(replace(checkpoint, announcement=b"Zx9"))
+
+
+def test_a_checkpoint_with_half_a_range_is_refused() -> None:
+    checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1)
+    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder().encode(checkpoint))
+    with pytest.raises(VerificationFailed, match="no end"):
+        decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "idRanges": [1, 2, 5]}))

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.records import detectors
+
+
+def found(detector: detectors.Detector, text: str) -> list[str]:
+    return [text[start:end] for start, end in detector(text)]
+
+
+CARDS = [
+    ("4111111111111111", ["4111111111111111"]),
+    ("my card is 4111 1111 1111 1111, thanks", ["4111 1111 1111 1111"]),
+    ("5500-0055-5555-5559.", ["5500-0055-5555-5559"]),
+    ("3714 496353 98431", ["3714 496353 98431"]),
+    ("4111111111111112", []),
+    ("order 12 4111111111111111 of 7", ["4111111111111111"]),
+    ("4111111111111111 5500005555555559", ["4111111111111111", "5500005555555559"]),
+    ("0000000000000000", []),
+    ("41111111111111114111111111111111", []),
+    ("4111  1111  1111  1111", []),
+    ("411111111111", []),
+]
+IBANS = [
+    ("DE89370400440532013000", ["DE89370400440532013000"]),
+    ("pay to DE89 3704 0044 0532 0130 00 please", ["DE89 3704 0044 0532 0130 00"]),
+    ("gb29 nwbk 6016 1331 9268 19", ["gb29 nwbk 6016 1331 9268 19"]),
+    ("NO9386011117947", ["NO9386011117947"]),
+    ("DE89370400440532013001", []),
+    ("XDE89370400440532013000", []),
+    ("DE893704004405320130001", []),
+    ("ZZ89370400440532013000", []),
+]
+EMAILS = [
+    ("write to nora.sample+x@mail.example.org.", ["nora.sample+x@mail.example.org"]),
+    ("jürgen@exämple.org", ["jürgen@exämple.org"]),
+    ("a@b.co,c@d.co", ["a@b.co", "c@d.co"]),
+    ("a@b.co@d.co", ["a@b.co"]),
+    ("@example.org", []),
+    ("nora@localhost", []),
+    ("nora at example.org", []),
+]
+PHONES = [
+    ("call +44 20 7946 0018 now", ["+44 20 7946 0018"]),
+    ("0049 30 901820", ["0049 30 901820"]),
+    ("(020) 7946 0018", ["(020) 7946 0018"]),
+    ("555-010-0199", ["555-010-0199"]),
+    ("030/901820", ["030/901820"]),
+    ("order 1234567", []),
+    ("1930000000000", []),
+    ("in 2031", []),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), CARDS)
+def test_payment_cards_are_those_that_satisfy_luhn(text: str, expected: list[str]) -> None:
+    assert found(detectors.payment_cards, text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), IBANS)
+def test_ibans_have_the_length_of_their_country_and_satisfy_the_check(text: str, expected: list[str]) -> None:
+    assert found(detectors.ibans, text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), EMAILS)
+def test_emails_have_a_local_part_and_a_domain_with_a_dot(text: str, expected: list[str]) -> None:
+    assert found(detectors.emails, text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), PHONES)
+def test_phones_have_a_prefix_or_a_grouping(text: str, expected: list[str]) -> None:
+    assert found(detectors.phones, text) == expected
+
+
+@given(st.text(alphabet="0123456789 -", max_size=60))
+def test_every_card_found_satisfies_luhn_when_worked_out_the_long_way(text: str) -> None:
+    for card in found(detectors.payment_cards, text):
+        digits = [int(char) for char in card if char.isdigit()][::-1]
+        total = sum(sum(divmod(2 * digit, 10)) if at % 2 else digit for at, digit in enumerate(digits))
+        assert total % 10 == 0
+        assert 13 <= len(digits) <= 19
+
+
+ALL = [
+    detectors.payment_cards,
+    detectors.ibans,
+    detectors.emails,
+    detectors.phones,
+    detectors.own(r"[A-Z]{2}-\d{4,10}x"),
+]
+
+
+@given(st.text(alphabet="0149 -+()@.aDE8_é", max_size=200), st.sampled_from(ALL))
+def test_finds_come_in_order_and_do_not_overlap(text: str, detector: detectors.Detector) -> None:
+    at = 0
+    for start, end in detector(text):
+        assert at <= start < end <= len(text)
+        at = end
+
+
+@pytest.mark.parametrize(
+    "unit", ["1", "1 ", "a", "@", "@a.", "a@a.", "+", "+1", "(", "(1)", "DE89", "DE89 ", "0", "0 ", "AA-1", "é", "-"]
+)
+@pytest.mark.parametrize("detector", ALL)
+def test_ten_times_the_text_takes_about_ten_times_as_long(unit: str, detector: detectors.Detector) -> None:
+    """A quadratic detector would take a hundred times as long: at a megabyte it would stop every chat of a shard."""
+
+    def seconds(size: int) -> float:
+        text = (unit * size)[:size]
+        best = float("inf")
+        for _ in range(3):
+            before = time.process_time()
+            for _ in detector(text):
+                pass
+            best = min(best, time.process_time() - before)
+        return best
+
+    assert seconds(30_000) < 35 * seconds(3_000) + 0.005
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"CUST-\d{6,10}", r"(?i)\b(?:ab|cd)-[0-9]{4}\b", r"(?:\d ?+){4,8}", r"\w{1,64}@\w{1,64}"]
+)
+def test_an_own_pattern_with_bounded_repeats_is_accepted(pattern: str) -> None:
+    detectors.own(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\d+",
+        r".*x",
+        r"(a{1,9}){1,9}b",
+        r"(?:a|ab){1,40}c",
+        r"(a)\1",
+        r"\w{1,99}\w{1,99}x",
+        r"a{5000}",
+        r"\d++x",
+        r"(?=.*x)a",
+        r"(?:[ -]?\d){12,18}",
+        r"(",
+        r"a{1,99999999999999}",
+    ],
+)
+def test_an_own_pattern_that_could_take_very_long_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"regular expression|very long"):
+        detectors.own(pattern)
+
+
+def test_empty_matches_of_an_own_pattern_are_no_finds() -> None:
+    assert found(detectors.own("x{0,3}"), "axxb") == ["xx"]

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import ConfigError
+from bridge.records.redact import Redaction, Redactor, Rule, scrub
+
+SECRET = "Zx9-hidden-71"
+
+
+def attributes(values: dict[str, str], *rules: Rule) -> tuple[dict[str, str], dict[str, str], list[Redaction]]:
+    kept, types, done = dict(values), dict.fromkeys(values, "binary"), []
+    Redactor(rules).attributes("userData", kept, types, done)
+    return kept, types, done
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "GCTI_Chat_SessionPassword",
+        "gcti_chat_sessionpassword",
+        "ChatServerSessionPassword",
+        "SecureKey",
+        "secureKey",
+        "secure_key",
+        "SECURE-KEY",
+        "SecureKey#2",
+        "push_notification_deviceid",
+        "GCTI_GMS_PushDeviceId",
+        "outer.SecureKey",
+        "SecureKey.inner",
+        "SecureKey#3.inner.more",
+        "a\\.b.ChatServerSessionPassword.c",
+        "old_GCTI_Chat_SessionPassword",
+    ],
+)
+def test_a_secret_is_removed_from_attributes_wherever_its_name_stands_in_the_path(path: str) -> None:
+    kept, types, done = attributes({"FirstName": "Nora", path: SECRET, "LastName": "Sample"})
+    assert kept == {"FirstName": "Nora", "LastName": "Sample"}
+    assert path not in types
+    assert done == [Redaction(f"userData.{path}", "secret", 1)]
+
+
+@pytest.mark.parametrize("path", ["Secure.Key", "Password", "push_notification_type", "DeviceModel", "keysecure"])
+def test_what_only_looks_a_little_like_a_secret_stays(path: str) -> None:
+    assert attributes({path: "value"}) == ({path: "value"}, {path: "binary"}, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("secureKey", SECRET), ("login", f'{{"user": "a", "secureKey": "{SECRET}"}}')]
+)
+def test_a_secret_inside_an_unknown_attribute_takes_the_attribute_with_it(name: str, text: str) -> None:
+    done: list[Redaction] = []
+    values = {name: text, "volume": "low"}
+    assert Redactor().unknown(values, done) == {"volume": "low"}
+    assert done == [Redaction(f"unknownAttributes.{name}", "secret", 1)]
+    assert values == {name: text, "volume": "low"}
+
+
+MAIL = "nora@example.org"
+KEY = b"k" * 16
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Rule("r", detector="email", action="drop"), "write to  or "),
+        (Rule("r", detector="email", action="mask"), "write to **************** or ****************"),
+        (
+            Rule("r", detector="email", action="hash", key=KEY),
+            "write to {0} or {0}".format(hmac.digest(KEY, MAIL.encode(), "sha256").hex()[:16]),
+        ),
+    ],
+)
+def test_each_action_replaces_every_find_in_a_text_and_counts_them(rule: Rule, expected: str) -> None:
+    done: list[Redaction] = []
+    assert Redactor([rule]).text("message.text", f"write to {MAIL} or {MAIL}", done) == expected
+    assert done == [Redaction("message.text", "r", 2)]
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ("drop", {}),
+        ("mask", {"FirstName": "****"}),
+        ("hash", {"FirstName": hmac.digest(KEY, b"Nora", "sha256").hex()[:16]}),
+    ],
+)
+def test_each_action_replaces_a_whole_attribute(action: str, expected: dict[str, str]) -> None:
+    kept, types, done = attributes({"FirstName": "Nora"}, Rule("names", attribute="FirstName", action=action, key=KEY))  # type: ignore[arg-type]
+    assert kept == expected
+    assert types.keys() == expected.keys()
+    assert done == [Redaction("userData.FirstName", "names", 1)]
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "hit"),
+    [
+        ("FirstName", "firstname", True),
+        ("*Name", "LastName", True),
+        ("Customer.*", "Customer.Address.City", True),
+        ("Customer.*", "Customers", False),
+        ("_genesys_?rl", "_genesys_url", True),
+        ("Name", "LastName", False),
+    ],
+)
+def test_the_path_of_a_rule_is_a_glob(glob: str, path: str, hit: bool) -> None:
+    kept, _, _ = attributes({path: "value"}, Rule("r", attribute=glob, action="drop"))
+    assert (path not in kept) == hit
+
+
+def test_rules_are_followed_in_their_order_and_what_one_hid_another_does_not_find() -> None:
+    done: list[Redaction] = []
+    rules = [Rule("mail", detector="email"), Rule("words", detector="regex", pattern=r"example|stay")]
+    assert Redactor(rules).text("notice.text", f"{MAIL} stay", done) == "**************** ****"
+    assert done == [Redaction("notice.text", "mail", 1), Redaction("notice.text", "words", 1)]
+
+
+def test_detectors_look_into_attributes_too() -> None:
+    kept, _, done = attributes({"Note": f"see {MAIL}"}, Rule("mail", detector="email", action="drop"))
+    assert kept == {"Note": "see "}
+    assert done == [Redaction("userData.Note", "mail", 1)]
+
+
+def test_all_wrong_rules_are_named_in_one_message() -> None:
+    rules = [
+        Rule("one", detector="email", action="hash"),
+        Rule("two", detector="shoe_size"),
+        Rule("three"),
+        Rule("four", detector="regex"),
+        Rule("five", detector="regex", pattern="(a+)+"),
+        Rule("six", attribute="x", detector="email"),
+        Rule("fine", detector="email"),
+    ]
+    with pytest.raises(ConfigError) as caught:
+        Redactor(rules)
+    for name in ("one", "two", "three", "four", "five", "six"):
+        assert f"rule {name}: " in caught.value.message
+    assert "fine" not in caught.value.message
+
+
+def test_a_rule_does_not_show_its_key() -> None:
+    assert "kkkk" not in repr(Rule("r", detector="email", action="hash", key=KEY))
+
+
+@given(st.text(max_size=60))
+def test_what_was_done_never_holds_the_text(text: str) -> None:
+    done: list[Redaction] = []
+    secret = f"{text}nora@example.org"
+    Redactor([Rule("mail", detector="email")]).text("message.text", secret, done)
+    assert done == [Redaction("message.text", "mail", done[0].times)]
+
+
+# --- the quarantine ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"key":"GCTI_Chat_SessionPassword","type":"string","value":"Zx9-hidden-71"',
+        b'{"value":"Zx9-hidden-71","key":"gcti_chat_sessionpassword"}',
+        b'<item key="SecureKey" type="string">Zx9-hidden-71',
+        b'{"\\u0053ecureKey":"Zx9-hidden-71"}',
+        b"<item key='&#83;ecureKey'>Zx9-hidden-71</item>",
+        b"<item key='&#x0053;ecureKey'>Zx9-hidden-71</item>",
+        '{"secureKey":"Zx9-hidden-71"}'.encode("utf-16"),
+        b'{"sessionId":"0000TEST00000001","password":"Zx9-hidden-71",}',
+    ],
+)
+def test_input_that_names_a_secret_goes_to_the_quarantine_without_letters_or_digits(raw: bytes) -> None:
+    masked = scrub(raw)
+    assert len(masked) == len(raw)
+    assert b"hidden" not in masked.replace(b"\0", b"")
+    assert b"71" not in masked.replace(b"\0", b"")
+    assert [byte for byte in masked if byte in b'{}"<>'] == [byte for byte in raw if byte in b'{}"<>']
+
+
+@given(st.binary(max_size=80))
+def test_other_input_goes_to_the_quarantine_as_it_came(raw: bytes) -> None:
+    assert scrub(raw) == raw

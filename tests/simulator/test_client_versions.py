@@ -1,0 +1,117 @@
+import pytest
+
+from bridge.chat.events import (
+    AGENT,
+    INT,
+    NEW_PARTY,
+    SYS_COMMAND,
+    SYSTEM,
+    TYPING_STARTED,
+    USER_CUSTOM,
+    USER_UPDATE_NICK,
+    ChatEvent,
+    Item,
+)
+from bridge.simulator.idle import IdleTimeouts
+from bridge.simulator.sessions import ModelSettings
+from tests.simulator.stage import CHAT, Stage, person
+
+
+def what_a_monitor_gets(version: int, *, late: bool) -> tuple[list[ChatEvent], Stage]:
+    """Play one chat with everything that some version does not know."""
+    stage = Stage()
+    if not late:
+        stage.monitor(version=version)
+    bot_style = Item("GCTI_Chat_SetPartyStyle", value="BOT")
+    stage.enter(person("B", AGENT, "ALL", 105, bot_style))
+    stage.notify("C", USER_UPDATE_NICK, "Visitor Uno")
+    stage.notify("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="sample.pdf"))
+    stage.notify("C", USER_CUSTOM, "x", Item("k", value="v"))
+    stage.do(stage.sessions.set_idle(CHAT, IdleTimeouts(20, 0, 10), stage.now))
+    if late:
+        stage.monitor(version=version)
+    events = [
+        event
+        for message in stage.received[9]
+        for event in message.chat_transcript.chat_event_list
+        if event.user_id != "M"
+    ]
+    return events, stage
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    ("version", "notices", "system", "user_data", "event_attributes"),
+    [
+        (101, {USER_CUSTOM}, False, False, False),
+        (102, {USER_CUSTOM, USER_UPDATE_NICK}, False, False, False),
+        (103, {USER_CUSTOM, USER_UPDATE_NICK, "IDLE_CONTROL_SET"}, True, False, False),
+        (104, {USER_CUSTOM, USER_UPDATE_NICK, "IDLE_CONTROL_SET", SYS_COMMAND}, True, True, False),
+        (105, {USER_CUSTOM, USER_UPDATE_NICK, "IDLE_CONTROL_SET", SYS_COMMAND}, True, True, False),
+        (106, {USER_CUSTOM, USER_UPDATE_NICK, "IDLE_CONTROL_SET", SYS_COMMAND}, True, True, True),
+    ],
+)
+def test_each_version_gets_what_it_knows_and_no_more(
+    *, version: int, notices: set[str], system: bool, user_data: bool, event_attributes: bool, late: bool
+) -> None:
+    events, _ = what_a_monitor_gets(version, late=late)
+    assert {event.notice_text.notice_type for event in events if event.notice_text} == notices
+    types = {event.user_info.user_type for event in events if event.event_type == NEW_PARTY and event.user_info}
+    assert (SYSTEM in types) is system
+    custom = next(event for event in events if event.notice_text and event.notice_text.notice_type == USER_CUSTOM)
+    assert bool(custom.user_data) is user_data
+    assert any(event.event_attributes for event in events) is event_attributes
+
+
+def test_what_is_withheld_leaves_holes_and_ids_are_those_of_the_session() -> None:
+    low, stage = what_a_monitor_gets(101, late=True)
+    all_ids = [event.event_id for event in stage.said]
+    assert all_ids == list(range(1, len(all_ids) + 1))
+    assert {event.event_id for event in low} < set(all_ids)
+
+
+@pytest.mark.parametrize(("version", "idle", "monitored"), [(102, False, False), (103, True, False), (105, True, True)])
+def test_transcript_attributes_come_with_their_version(version: int, idle: bool, monitored: bool) -> None:
+    _, stage = what_a_monitor_gets(version, late=True)
+    transcript = stage.received[9][-1].chat_transcript
+    assert (transcript.idle_time_expire is not None) is idle
+    assert (transcript.monitored is True) is monitored
+
+
+def test_a_push_of_withheld_things_only_is_not_sent() -> None:
+    stage = Stage()
+    stage.monitor(version=101)
+    before = len(stage.received[9])
+    stage.notify("C", USER_UPDATE_NICK, "Visitor Uno")
+    assert len(stage.received[9]) == before
+
+
+def test_the_server_numbers_files() -> None:
+    stage = Stage()
+    first = stage.notify("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="a"))
+    second = stage.notify("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="b"))
+    ids = [[item.value for item in event.user_data if item.key == "file-id"] for event in (first, second)]
+    assert ids == [["0000000000000001"], ["0000000000000002"]]
+
+
+def test_typing_can_be_left_out_of_histories() -> None:
+    for replay_typing in (True, False):
+        stage = Stage(ModelSettings(replay_typing=replay_typing))
+        typing = stage.notify("C", TYPING_STARTED, "hel")
+        stage.monitor()
+        live = stage.notify("C", TYPING_STARTED, "hello")
+        assert (typing.event_id in stage.seen_by(9)) is replay_typing
+        assert live.event_id in stage.seen_by(9)
+
+
+def test_a_new_nickname_is_the_partys_from_then_on() -> None:
+    stage = Stage()
+    stage.notify("C", USER_UPDATE_NICK, "Visitor Uno")
+    assert stage.sessions.session(CHAT).party("C").info.user_nickname == "Visitor Uno"
+
+
+def test_spent_ids_leave_a_hole() -> None:
+    stage = Stage()
+    stage.enter(person("A", AGENT))
+    stage.sessions.spend_ids(CHAT, 3)
+    assert stage.say("A", INT).event_id == 6

@@ -1,0 +1,97 @@
+import random
+
+import msgspec
+import pytest
+
+from bridge.chat.events import AGENT, CLIENT, EXTERNAL, MESSAGE, find
+from bridge.simulator.effects import Restored, Said
+from bridge.simulator.restoration import RestorePlan, SessionDump, dump, take_over
+from bridge.simulator.sessions import ModelSettings, Sessions
+from tests.simulator.stage import CHAT, Stage, person
+
+
+def a_chat() -> Stage:
+    stage = Stage()
+    stage.enter(person("W", EXTERNAL))
+    stage.enter(person("A", AGENT))
+    stage.monitor()
+    stage.say("C")
+    stage.say("A")
+    return stage
+
+
+def next_life(stage: Stage, plan: RestorePlan) -> tuple[Sessions, Restored, list[Said]]:
+    saved = msgspec.json.decode(msgspec.json.encode(dump(stage.sessions.session(CHAT))), type=SessionDump)
+    sessions = Sessions(ModelSettings(), random.Random(2))
+    effects = take_over(sessions, [saved], plan, stage.now + 60)
+    restored = effects[0]
+    assert isinstance(restored, Restored)
+    return sessions, restored, [effect for effect in effects if isinstance(effect, Said)]
+
+
+def test_parties_that_did_not_return_are_marked_with_code_8() -> None:
+    stage = a_chat()
+    sessions, restored, said = next_life(stage, RestorePlan())
+    left = [effect.event for effect in said]
+    assert [(event.user_id, event.asker_id) for event in left] == [("M", "M")]  # only who was on a socket
+    assert left[0].reason is not None
+    assert left[0].reason.code == 8
+    assert find(left[0].event_attributes, "GCTI_SYSTEM", "quit-reason-code") == "8"
+    assert restored.lost == []
+    assert set(sessions.session(CHAT).parties) == {"C", "W", "A"}
+
+
+def test_agents_that_come_back_are_new_arrivals() -> None:
+    sessions, _, said = next_life(a_chat(), RestorePlan(agents_return=False))
+    assert [(effect.event.event_type, effect.event.user_id) for effect in said] == [
+        ("partyLeft", "A"),
+        ("partyLeft", "M"),
+        ("newParty", "A"),
+    ]
+    assert "A" in sessions.session(CHAT).parties
+
+
+@pytest.mark.parametrize(("continue_ids", "expected"), [(True, 7), (False, 5)])
+def test_ids_go_on_or_come_again_as_the_plan_says(continue_ids: bool, expected: int) -> None:
+    stage = a_chat()
+    assert stage.said[-1].event_id == 6
+    sessions, restored, said = next_life(stage, RestorePlan(lose_last=2, continue_ids=continue_ids))
+    assert restored.lost == [5, 6]
+    assert restored.next_id == expected
+    assert said[0].event.event_id == expected
+    assert [event.event_id for event in sessions.session(CHAT).events] == [1, 2, 3, 4, expected]
+
+
+def test_restored_text_can_be_masked() -> None:
+    stage = Stage()
+    event = stage.say("C")
+    masked_before = msgspec.structs.replace(
+        event, message_text=msgspec.structs.replace(event.message_text, text="42 x")
+    )
+    stage.sessions.session(CHAT).events[-1] = masked_before
+    sessions, _, _ = next_life(stage, RestorePlan(mask=True))
+    texts = [e.message_text.text for e in sessions.session(CHAT).events if e.event_type == MESSAGE and e.message_text]
+    assert texts == ["** x"]
+
+
+def test_the_password_and_the_last_nickname_survive() -> None:
+    stage = Stage(ModelSettings(passwords=True))
+    stage.notify("C", "USER_UPDATE_NICK", "Visitor Uno")
+    sessions, _, _ = next_life(stage, RestorePlan())
+    session = sessions.session(CHAT)
+    assert session.password == stage.sessions.session(CHAT).password is not None
+    assert session.party("C").info.user_nickname == "Visitor Uno"
+
+
+def test_a_leave_that_was_not_saved_is_made_up_for() -> None:
+    stage = a_chat()
+    stage.do(stage.sessions.release(CHAT, "A", stage.now))
+    _, restored, said = next_life(stage, RestorePlan(lose_last=1))
+    assert restored.lost == [7]
+    assert {effect.event.user_id for effect in said} == {"A", "M"}
+
+
+def test_at_least_the_first_event_is_kept() -> None:
+    stage = Stage()
+    sessions, _, _ = next_life(stage, RestorePlan(lose_last=50))
+    assert sessions.session(CHAT).party("C").info.user_type == CLIENT

@@ -1,0 +1,99 @@
+import pytest
+
+from bridge.chat.events import AGENT, ALL, CLIENT, EXTERNAL, INT, SUPERVISOR, VIP
+from bridge.simulator.parties import may_join
+from bridge.simulator.refusals import Refused
+from tests.simulator.stage import CHAT, Stage, person
+
+# Rows of the viewer matrix (protocol facts 4.3): event visibility -> who sees it.
+MATRIX = [
+    (ALL, {CLIENT: True, AGENT: True, SUPERVISOR: True, EXTERNAL: True}),
+    (INT, {CLIENT: False, AGENT: True, SUPERVISOR: True, EXTERNAL: True}),
+    (VIP, {CLIENT: False, AGENT: False, SUPERVISOR: True, EXTERNAL: True}),
+]
+
+
+@pytest.mark.parametrize(
+    ("visibility", "viewer", "sees"),
+    [(visibility, viewer, sees) for visibility, row in MATRIX for viewer, sees in row.items()],
+)
+def test_who_is_shown_an_event_follows_the_viewer_matrix(visibility: str, viewer: str, *, sees: bool) -> None:
+    stage = Stage()
+    stage.enter(person("V", viewer), connection=1)
+    stage.enter(person("S", EXTERNAL))
+    event = stage.say("S", visibility)
+    assert (event.event_id in stage.seen_by(1)) is sees
+
+
+@pytest.mark.parametrize(
+    ("visibility", "viewer", "sees"),
+    [(visibility, viewer, sees) for visibility, row in MATRIX for viewer, sees in row.items()],
+)
+def test_history_is_filtered_like_pushes(visibility: str, viewer: str, *, sees: bool) -> None:
+    stage = Stage()
+    stage.enter(person("S", EXTERNAL))
+    event = stage.say("S", visibility)
+    stage.enter(person("V", viewer), connection=1)
+    assert (event.event_id in stage.seen_by(1)) is sees
+
+
+def test_a_direct_message_reaches_sender_and_recipient_only_and_no_supervisor() -> None:
+    stage = Stage()
+    stage.enter(person("A", AGENT), connection=1)
+    stage.enter(person("K", SUPERVISOR, INT), connection=2)
+    stage.monitor(connection=3)
+    stage.enter(person("B", AGENT), connection=4)
+    event = stage.say("K", INT, receiver_id="A")
+    stage.enter(person("L", SUPERVISOR, VIP), connection=5)
+    assert [event.event_id in stage.seen_by(number) for number in (1, 2, 3, 4, 5)] == [True, True, False, False, False]
+
+
+def test_a_silent_monitor_is_seen_by_supervisors_only() -> None:
+    stage = Stage()
+    stage.enter(person("A", AGENT), connection=1)
+    stage.enter(person("K", SUPERVISOR), connection=2)
+    stage.monitor(connection=3)
+    joined = stage.said[-1]
+    assert joined.visibility == VIP
+    assert [joined.event_id in stage.seen_by(number) for number in (1, 2, 3)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("user_type", "allowed"),
+    [(CLIENT, {ALL}), (AGENT, {ALL, INT}), (SUPERVISOR, {ALL, INT, VIP}), (EXTERNAL, {ALL, INT, VIP})],
+)
+def test_a_user_type_may_join_only_as_its_row_says(user_type: str, allowed: set[str]) -> None:
+    assert {visibility for visibility in (ALL, INT, VIP) if may_join(user_type, visibility)} == allowed
+
+
+def test_a_silent_monitor_may_not_speak() -> None:
+    stage = Stage()
+    stage.monitor()
+    with pytest.raises(Refused):
+        stage.say("M", VIP)
+
+
+def test_nobody_speaks_more_openly_than_the_way_he_joined() -> None:
+    stage = Stage()
+    stage.enter(person("K", SUPERVISOR, INT))
+    with pytest.raises(Refused):
+        stage.say("K", ALL)
+    assert stage.say("K", INT).visibility == INT
+
+
+def test_nothing_can_be_said_to_somebody_who_is_not_there() -> None:
+    stage = Stage()
+    stage.enter(person("A", AGENT))
+    with pytest.raises(Refused) as refused:
+        stage.say("A", INT, receiver_id="nobody")
+    assert refused.value.error_id == 8201
+
+
+def test_a_session_says_that_it_is_monitored_while_it_is() -> None:
+    stage = Stage()
+    stage.enter(person("A", AGENT), connection=1)
+    stage.monitor(connection=2)
+    stage.say("C")
+    stage.do(stage.sessions.release(CHAT, "M", stage.now))
+    stage.say("C")
+    assert [message.chat_transcript.monitored for message in stage.received[1]] == [None, True, None]
