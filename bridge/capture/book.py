@@ -63,13 +63,19 @@ class BookSettings:
 
 @dataclass(slots=True)
 class Chat:
-    """One chat of the shard. `closed_at` in us since 1970 UTC, None while it is followed."""
+    """One chat of the shard. `closed_at` in us since 1970 UTC, None while it is followed.
+
+    `announced` is the announcement's JSON, which goes into every checkpoint; `start_text` the session's start as the
+    server last wrote it.
+    """
 
     transcript: Transcript
     recorder: ChatRecorder
     announcement: Announcement
+    announced: bytes
     state: str = FOLLOWED
     closed_at: int | None = None
+    start_text: str = ""
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -126,6 +132,7 @@ class Book:
                 Transcript(stored.transcript),
                 recorder,
                 parse(stored.announcement),
+                stored.announcement,
                 stored.state,
                 None if stored.state == FOLLOWED else stored.observed_at,
             )
@@ -192,15 +199,18 @@ class Book:
         if chat is None:
             facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.addresses()[0])
             chat = Chat(
-                Transcript(TranscriptState(facts)), ChatRecorder(told.session_id, self._settings.recording), told
+                Transcript(TranscriptState(facts)),
+                ChatRecorder(told.session_id, self._settings.recording),
+                told,
+                encode(told),
             )
             self._chats[told.session_id] = chat
             self._opened(chat, one.observed_at)
         elif chat.state == GIVEN_UP:
-            chat.announcement, chat.state, chat.closed_at = told, FOLLOWED, None
+            chat.announcement, chat.announced, chat.state, chat.closed_at = told, encode(told), FOLLOWED, None
             self._opened(chat, one.observed_at)
         elif chat.announcement.addresses() != told.addresses() or told.password:
-            chat.announcement = told
+            chat.announcement, chat.announced = told, encode(told)
         self._plan.follow.append(chat)
         self._touched[told.session_id] = chat
 
@@ -211,7 +221,9 @@ class Book:
     # --- what links saw ------------------------------------------------------------------------------------------
 
     def _seen(self, chat: Chat, seen: Seen) -> None:
-        chat.transcript.start(parse_start_at(seen.transcript.start_at))
+        if seen.transcript.start_at != chat.start_text:
+            chat.start_text = seen.transcript.start_at
+            chat.transcript.start(parse_start_at(chat.start_text))
         for entry in chat.transcript.see(seen):
             self._publish(chat, entry)
         for damaged in seen.damaged:
@@ -329,7 +341,7 @@ class Book:
             state = replace(state, prints=b"", parties=[], gaps=[], amendments={})
         return chat.recorder.checkpoint(
             Checkpoint(
-                announcement=encode(chat.announcement),
+                announcement=chat.announced,
                 state=chat.state,
                 transcript=state,
                 head=chat.recorder.head,

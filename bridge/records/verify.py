@@ -67,11 +67,11 @@ class _Hole:
 
 @dataclass(slots=True)
 class _Chat:
-    """One chat as far as it was read. `head` is None after a hole: the next record's link cannot be checked."""
+    """One chat as far as it was read; `last` and `head` are of the record with the highest sequence so far."""
 
     session_id: str
     partition: int
-    head: bytes | None
+    head: bytes
     last: int = 0
     truncated: bool = False
     sequences: IdRanges = field(default_factory=IdRanges)
@@ -111,7 +111,7 @@ class _Chat:
 
     def _advance(self, sequence: int, previous: bytes, own: bytes, where: str) -> None:
         if sequence == self.last + 1:
-            if self.head is not None and previous != self.head:
+            if previous != self.head:
                 self.say(
                     CHAIN,
                     f"record at {where} does not continue the chain: the hash of the record before it is"

@@ -107,7 +107,8 @@ class LocalCluster:
             for number, pair in enumerate(zip(ports[::2], ports[1::2], strict=True), start=1)
         ]
         voters = ",".join(f"{node.number}@{LOOPBACK}:{node.controller_port}" for node in self.nodes)
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # A leading "-" would look like an option to the formatter, so the first letter is always the same.
+        cluster_id = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         for node in self.nodes:
             node.begin_format(cluster_id, self._settings(node, voters))
         for node in self.nodes:

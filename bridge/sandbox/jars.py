@@ -87,9 +87,7 @@ def java() -> str:
     found = shutil.which("java", path=str(Path(home, "bin"))) if home else shutil.which("java")
     if found is None:
         where = f"JAVA_HOME ({home})" if home else "PATH"
-        raise EnvironmentFault(
-            f"no Java in {where}; the local servers are Java programs", next_step=next_step
-        )
+        raise EnvironmentFault(f"no Java in {where}; the local servers are Java programs", next_step=next_step)
     told = subprocess.run(
         [found, "-XshowSettings:properties", "-version"], capture_output=True, text=True, check=False
     ).stderr
@@ -141,9 +139,7 @@ def _maven(title: str, arguments: list[str]) -> None:
         raise EnvironmentFault(
             f"no mvn in PATH; Apache Maven downloads {title}", next_step="install Apache Maven 3.6 or later"
         )
-    next_step = (
-        "check that Maven reaches Maven Central (proxy or mirror in ~/.m2/settings.xml), then run this again"
-    )
+    next_step = "check that Maven reaches Maven Central (proxy or mirror in ~/.m2/settings.xml), then run this again"
     try:
         done = subprocess.run(
             ["mvn", "--quiet", "--batch-mode", *arguments],
@@ -158,9 +154,7 @@ def _maven(title: str, arguments: list[str]) -> None:
         waited = f"{_MAVEN_TIMEOUT_SECONDS // 60} minutes"
         raise EnvironmentFault(f"Maven did not fetch {title} within {waited}", next_step=next_step) from None
     if done.returncode != 0:
-        lines = [
-            line for line in done.stdout.splitlines() if "ERROR" in line and not line.endswith("[ERROR] ")
-        ]
+        lines = [line for line in done.stdout.splitlines() if "ERROR" in line and not line.endswith("[ERROR] ")]
         why = "\n".join(f"    {line}" for line in (lines or done.stdout.splitlines())[:_ERRORS_SHOWN])
         raise EnvironmentFault(f"Maven could not fetch {title}:\n{why}", next_step=next_step)
 

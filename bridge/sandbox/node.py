@@ -90,9 +90,7 @@ class Node:
     def begin_format(self, cluster_id: str, settings: Mapping[str, str]) -> None:
         """Write the configuration and begin to format the storage; `finish_format()` must follow."""
         self.directory.mkdir()
-        self._properties.write_text(
-            "".join(f"{key}={value}\n" for key, value in settings.items()), encoding="ascii"
-        )
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()), encoding="ascii")
         self._run(["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)])
 
     def finish_format(self) -> None:
@@ -135,9 +133,7 @@ class Node:
 
     def _run(self, arguments: list[str]) -> None:
         options = [*self._archive.options(record=self._recording), f"-Dsandbox.log={self._log}"]
-        self._process = GuardedProcess(
-            [*self._command, *options, *arguments], root=self._root, output=self._output
-        )
+        self._process = GuardedProcess([*self._command, *options, *arguments], root=self._root, output=self._output)
 
     @property
     def _launched(self) -> GuardedProcess:

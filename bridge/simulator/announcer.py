@@ -179,8 +179,8 @@ class KafkaAnnouncer:
     async def _send(self, producer: AIOKafkaProducer, batch: list[tuple[bytes, bytes]]) -> None:
         pause = _FIRST_RETRY_SECONDS
         while batch:
-            sent = [await producer.send(self._topic, value=value, key=key) for key, value in batch]
-            outcomes = await asyncio.gather(*sent, return_exceptions=True)
+            sending = [producer.send_and_wait(self._topic, value=value, key=key) for key, value in batch]
+            outcomes = await asyncio.gather(*sending, return_exceptions=True)
             for outcome in outcomes:
                 if isinstance(outcome, BaseException) and not isinstance(outcome, KafkaError):
                     raise outcome

@@ -33,7 +33,8 @@ _FILLED_PER_SECOND: Final = 200  # how fast `concurrent_chats` is reached
 class Pace:
     """How much happens. None means no target.
 
-    `chats_per_second` starts chats at that rate. `concurrent_chats` keeps so many open (with a rate: at most so many).
+    `chats_per_second` starts chats at that rate. `concurrent_chats` keeps so many open (with a rate: at most so many),
+    reached at 200 starts a second.
     `events_per_second` makes steps at that rate whatever the scenarios' pauses are. `chats` and `duration_seconds` end
     the starting of chats; those that run are then played to their end, for at most `finish_seconds`.
     """

@@ -14,7 +14,6 @@ import msgspec
 
 from bridge.chat.events import ChatEvent, MessageText, NoticeText, Reason, UserInfo
 from bridge.chat.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
-from bridge.chat.observations import Damaged
 from bridge.chat.received import Decoded, Unreadable
 from bridge.errors import FrameTooLong, UnreadableMessage
 from bridge.wires import psdk_tolerant
@@ -31,6 +30,7 @@ OUTBOUND_LIMIT: Final = 32768
 """Longest line sent to a server, in bytes: Chat Server's default for an incoming packet (D17)."""
 
 M = TypeVar("M")
+
 
 # --- decoding -----------------------------------------------------------------------------------------------
 

@@ -53,9 +53,7 @@ async def create_topic(bootstrap_servers: str, *, replicas: int = 1) -> str:
     return topic
 
 
-async def produce_in_transaction(
-    bootstrap_servers: str, topic: str, *values: bytes, commit: bool = True
-) -> None:
+async def produce_in_transaction(bootstrap_servers: str, topic: str, *values: bytes, commit: bool = True) -> None:
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers, transactional_id=uuid.uuid4().hex, compression_type="zstd"
     )
@@ -166,9 +164,7 @@ def test_a_broker_dies_and_leaves_no_files_when_its_parent_is_killed(tmp_path: P
         time.sleep(0.02)
 
 
-def test_a_stopped_broker_leaves_no_process_and_no_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_broker_leaves_no_process_and_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     broker = LocalBroker()
     broker.start()
@@ -179,9 +175,7 @@ def test_a_stopped_broker_leaves_no_process_and_no_files(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_setting_that_kafka_refuses_is_named_in_the_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_setting_that_kafka_refuses_is_named_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with (
         pytest.raises(EnvironmentFault, match=r"log\.segment\.bytes"),

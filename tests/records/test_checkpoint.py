@@ -7,7 +7,7 @@ from fastavro.schema import load_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.chat.entries import Party, SessionFacts
+from bridge.chat.entries import Gap, Party, SessionFacts
 from bridge.chat.transcript import TranscriptState
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
@@ -74,9 +74,11 @@ def test_lists_that_grow_after_a_checkpoint_are_in_the_next_one() -> None:
     encoder = CheckpointEncoder()
     encoder.encode(checkpoint)
     fold.parties.append(Party("00A1"))
+    assert decode_checkpoint(SCHEMAS, encoder.encode(checkpoint)).transcript.parties == [Party("00A1")]
     fold.amendments[3] = 1
-    again = decode_checkpoint(SCHEMAS, encoder.encode(checkpoint)).transcript
-    assert (again.parties, again.amendments) == ([Party("00A1")], {3: 1})
+    assert decode_checkpoint(SCHEMAS, encoder.encode(checkpoint)).transcript.amendments == {3: 1}
+    fold.gaps.append(Gap(1, 2, None, "unreadable input"))
+    assert decode_checkpoint(SCHEMAS, encoder.encode(checkpoint)).transcript.gaps == fold.gaps
 
 
 def test_a_checkpoint_does_not_show_the_announcement() -> None:

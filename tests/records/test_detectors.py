@@ -142,6 +142,7 @@ def test_an_own_pattern_with_bounded_repeats_is_accepted(pattern: str) -> None:
         r"a{5000}",
         r"\d++x",
         r"(?=.*x)a",
+        r"(?=a{6000}x)b",
         r"(?:[ -]?\d){12,18}",
         r"(",
         r"a{1,99999999999999}",

@@ -67,9 +67,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     java.cache_clear()
 
 
-def test_a_program_is_fetched_once_and_the_user_is_told(
-    machine: Machine, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_program_is_fetched_once_and_the_user_is_told(machine: Machine, capfd: pytest.CaptureFixture[str]) -> None:
     directory = PROGRAM.fetch()
     assert [path.name for path in directory.iterdir()] == ["sample.jar"]
     assert PROGRAM.fetch() == directory
@@ -104,9 +102,7 @@ def test_a_failed_download_leaves_nothing_and_says_why(machine: Machine) -> None
     assert PROGRAM.fetch().exists()
 
 
-def test_without_maven_the_error_says_what_to_install(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_maven_the_error_says_what_to_install(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     (machine.commands / "mvn").unlink()
     monkeypatch.setenv("PATH", str(machine.commands))
     with pytest.raises(EnvironmentFault, match="no mvn in PATH") as failure:
@@ -114,9 +110,7 @@ def test_without_maven_the_error_says_what_to_install(
     assert failure.value.next_step == "install Apache Maven 3.6 or later"
 
 
-def test_without_java_the_error_says_what_to_install(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_java_the_error_says_what_to_install(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     (machine.commands / "java").unlink()
     monkeypatch.setenv("PATH", str(machine.commands))
     with pytest.raises(EnvironmentFault, match="no Java in PATH") as failure:
@@ -124,9 +118,7 @@ def test_without_java_the_error_says_what_to_install(
     assert "17 or later" in failure.value.next_step
 
 
-@pytest.mark.parametrize(
-    ("version", "named"), [("11", "is Java 11"), ("1.8", "is Java 8"), ("?", "unknown version")]
-)
+@pytest.mark.parametrize(("version", "named"), [("11", "is Java 11"), ("1.8", "is Java 8"), ("?", "unknown version")])
 def test_a_java_that_is_too_old_is_named(machine: Machine, version: str, named: str) -> None:
     machine.install("java", JAVA.format(version=version))
     with pytest.raises(EnvironmentFault, match=named):

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bridge.chat.announcement import Announcement, parse
 from bridge.chat.events import Item
-from bridge.chat.messages import OVER
+from bridge.chat.messages import OVER, EventSessionInfo
 from bridge.errors import UsageError
 from bridge.simulator.ledger import read_ledger, visible_to_monitor
 from bridge.simulator.main import SimulatorOptions, run_simulator
@@ -278,11 +278,16 @@ def test_chats_go_on_at_the_standby_after_a_fail_over(capsys: pytest.CaptureFixt
         await until(lambda: follower.monitor is not None and follower.monitor.ended)
         port = int(moved["listening"].rpartition(":")[2])
         await until(lambda: any(one.port == port for one in follower.announced))
-        alive = await (await http.get("/sessions")).json()
         monitor = await TestClient.monitor(port)
-        await monitor.join(alive[0]["sessionId"])
-        known = len(monitor.events(alive[0]["sessionId"]))
-        await until(lambda: len(monitor.events(alive[0]["sessionId"])) > known)
+        for alive in await (await http.get("/sessions")).json():
+            await monitor.join(alive["sessionId"])  # some may be over by now
+        pushed: list[EventSessionInfo] = []
+
+        def somebody_speaks() -> bool:
+            pushed[:] = [info for info in monitor.infos() if info.reference_id is None]
+            return any(event.message_text for info in pushed for event in info.chat_transcript.chat_event_list)
+
+        await until(somebody_speaks)
         assert (await http.post("/faults/fail-over", json={})).status == 409
 
     play(scene())

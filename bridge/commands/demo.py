@@ -1,0 +1,237 @@
+"""`chatbridge demo`: the whole line on this machine, and a count of what came out against what was said.
+
+Apache Kafka, a simulated Chat Server and the bridge run as child processes that end with this one, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+
+from bridge.adapters.reader import reader
+from bridge.commands import settings
+from bridge.commands.lines import HEADER, event_line, say, warn, width
+from bridge.commands.verify import verify
+from bridge.config import load
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault, VerificationFailed
+from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
+from bridge.records.framing import unframe
+from bridge.sandbox.broker import LocalBroker
+from bridge.sandbox.process import GuardedProcess, free_ports, tail
+from bridge.simulator.ledger import read_ledger, visible_to_monitor
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bridge.config import Config
+
+_LEAST_SECONDS: Final = 20
+_START_SECONDS: Final = 60.0
+_FINISH_SHARE: Final = 0.35
+_SETTLE_SECONDS: Final = 20.0
+_END_SECONDS: Final = 40.0
+_POLL_SECONDS: Final = 0.2
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and help."""
+    parser.add_argument("--seconds", metavar="N", type=int, default=40, help="how long chats are played (default 40)")
+    parser.add_argument("--chats", metavar="N", type=int, default=6, help="how many at a time (default 6)")
+    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="leave ledger and logs there")
+    parser.epilog = """\
+examples:
+  chatbridge demo
+  chatbridge demo --seconds 120 --chats 30
+
+Needs Java 17 or later, and Maven once to fetch Kafka. Everything listens on 127.0.0.1 only. Exit code 1 when an event
+is missing, is there twice or differs from what the simulated Chat Server says it said.
+"""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show it, then count."""
+    with ExitStack() as stack:
+        folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatbridge-demo-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        say("starting Apache Kafka ...")
+        broker = stack.enter_context(LocalBroker())
+        return asyncio.run(_Demo(args, folder, broker.bootstrap_servers, stack).run())
+
+
+@dataclass(slots=True)
+class _Captured:
+    """What was read from the events topic: how often each id, and the text of each event."""
+
+    ids: Counter[str] = field(default_factory=Counter)
+    texts: dict[tuple[str, int], str] = field(default_factory=dict)
+
+
+class _Demo:
+    def __init__(self, args: argparse.Namespace, folder: Path, bootstrap_servers: str, stack: ExitStack) -> None:
+        self._seconds = max(args.seconds, _LEAST_SECONDS)
+        self._chats = args.chats
+        self._folder = folder
+        self._stack = stack
+        self._url = f"http://127.0.0.1:{free_ports(1)[0]}"
+        self._flags = {
+            "kafka.bootstrap_servers": bootstrap_servers,
+            "kafka.partitions": "4",
+            "http.port": self._url.rpartition(":")[2],
+            "log.format": "text",
+        }
+        self._config: Config = load(None, {}, self._flags)
+        self._captured = _Captured()
+
+    async def run(self) -> int:
+        say("starting the bridge ...")
+        bridge = self._child("bridge", ["run", *(word for pair in self._flags.items() for word in _as_set(*pair))])
+        async with aiohttp.ClientSession(self._url) as http:
+            await self._until_ready(bridge, http)
+            say(f"the bridge is ready, see {self._url} - chats begin\n\n{HEADER}")
+            simulator = self._child("simulator", self._simulate())
+            show = asyncio.create_task(self._show())
+            try:
+                await self._until_ended(simulator)
+                await self._until_captured(http)
+            finally:
+                show.cancel()
+                await asyncio.gather(show, return_exceptions=True)
+        say("\nstopping the bridge ...")
+        bridge.signal(signal.SIGTERM)
+        code = await asyncio.to_thread(bridge.wait, _END_SECONDS)
+        return await self._count(code)
+
+    # --- the children ----------------------------------------------------------------------------------------------
+
+    def _child(self, name: str, words: list[str]) -> GuardedProcess:
+        root = self._folder / f"{name}.run"
+        root.mkdir()
+        command = [sys.executable, "-m", "bridge", *words]
+        child = GuardedProcess(command, root=root, output=self._log(name))
+        self._stack.callback(child.release)
+        return child
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def _simulate(self) -> list[str]:
+        finish = int(self._seconds * _FINISH_SHARE)
+        return [
+            "simulate",
+            *("--announce-url", self._url),
+            *("--concurrent-chats", str(self._chats)),
+            *("--duration", str(self._seconds - finish)),
+            *("--finish", str(finish)),
+            *("--think-scale", "0.15"),
+            *("--ledger", str(self._folder / "ledger.jsonl")),
+        ]
+
+    async def _until_ready(self, bridge: GuardedProcess, http: aiohttp.ClientSession) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if not bridge.running:
+                break
+            try:
+                async with http.get("/readyz") as answer:
+                    if answer.ok:
+                        return
+            except aiohttp.ClientError:
+                pass  # it does not listen yet
+            await asyncio.sleep(_POLL_SECONDS)
+        raise EnvironmentFault(f"the bridge did not become ready.\n{tail([self._log('bridge')])}")
+
+    async def _until_ended(self, simulator: GuardedProcess) -> None:
+        if await asyncio.to_thread(simulator.wait, self._seconds + _END_SECONDS):
+            raise EnvironmentFault(f"the simulator failed.\n{tail([self._log('simulator')])}")
+
+    async def _until_captured(self, http: aiohttp.ClientSession) -> None:
+        """Wait until everything that was said was seen on the topic, for a while: what is missing then, is missing."""
+        said = len(self._said())
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while len(self._captured.texts) < said and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(_POLL_SECONDS)
+        while time.monotonic() < deadline:
+            async with http.get("/v1/sessions", params={"joined": "true"}) as answer:
+                if not (await answer.json())["total"]:
+                    return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    # --- what comes out --------------------------------------------------------------------------------------------
+
+    async def _show(self) -> None:
+        columns = width()
+        try:
+            await self._read(lambda event: say(event_line(event, columns)))
+        except EnvironmentFault as error:
+            warn(str(error))
+
+    async def _read(self, show: Any) -> None:
+        schemas = Schemas(schema_folder())
+        topic = settings.names_of(self._config).events
+        partitions = range(self._config.kafka.partitions)
+        async with reader(settings.client_of(self._config)) as events:
+            async for records in events.follow(topic, partitions, from_beginning=True):
+                for record in records:
+                    try:
+                        event = schemas.decode(TRANSCRIPT_EVENT, unframe(record.value or b"")[1])
+                    except VerificationFailed as error:
+                        warn(f"{topic}-{record.partition}@{record.offset}: {error}")
+                        continue
+                    self._captured.ids[event["id"]] += 1
+                    if event["eventId"] is not None and event["amends"] is None:
+                        self._captured.texts[event["sessionId"], event["eventId"]] = _text_of(event)
+                    show(event)
+
+    def _said(self) -> dict[tuple[str, int], str]:
+        """Return the text of every event that the simulated server said and a monitor may see."""
+        return {
+            (chat.session_id, event.event_id): event.message_text.text if event.message_text else ""
+            for chat in read_ledger(self._folder / "ledger.jsonl").values()
+            for event in chat.events
+            if visible_to_monitor(event)
+        }
+
+    async def _count(self, exit_code: int) -> int:
+        said, captured = self._said(), self._captured
+        verifier, findings = await verify(self._config)
+        findings = [each for each in (*findings, *verifier.findings()) if each.broken]
+        numbers = {
+            "chats": len({session_id for session_id, _ in said}),
+            "events": len(captured.texts),
+            "missing": len(said.keys() - captured.texts.keys()),
+            "duplicates": sum(count - 1 for count in captured.ids.values()),
+            "invented": len(captured.texts.keys() - said.keys()),
+            "altered": sum(1 for key, text in captured.texts.items() if key in said and said[key] != text),
+            "broken promises": len(findings),
+            "exit code of the bridge": exit_code,
+        }
+        say("\nwhat the simulated Chat Server said, against what a read_committed consumer got from Kafka:")
+        for name, number in numbers.items():
+            say(f"  {name:24} {number:>7}")
+        for finding in findings:
+            say(f"  {finding}")
+        wrong = [name for name, number in numbers.items() if number and name not in {"chats", "events"}]
+        if wrong or not captured.texts:
+            say(f"wrong: {', '.join(wrong) or 'nothing was captured'}\n{tail([self._log('bridge')])}")
+            return EXIT_RUNTIME
+        say(f"all there, each once.   {json.dumps(numbers)}")
+        return EXIT_OK
+
+
+def _as_set(key: str, value: str) -> list[str]:
+    return ["--set", f"{key}={value}"]
+
+
+def _text_of(event: dict[str, Any]) -> str:
+    return event["message"]["text"] if event["message"] else ""

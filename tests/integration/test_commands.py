@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+
+
+def chatbridge(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bridge", *words], input=stdin, capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def test_topics_are_made_and_chats_announced_from_the_command_line(broker: str) -> None:
+    to = ("--bootstrap-servers", broker, "--topic-prefix", f"t{uuid.uuid4().hex}.", "--set", "kafka.partitions=2")
+    assert chatbridge("announce", "s1", "chat-1:4800", *to).returncode == 3
+    assert chatbridge("topics", "plan", *to).returncode == 1
+    assert chatbridge("topics", "apply", *to).stdout.count("done: create ") == 5
+    assert chatbridge("topics", "plan", *to).stdout == "all topics are as they should be\n"
+    assert chatbridge("announce", "s1", "chat-1:4800", *to).stdout == "announced 1 chat\n"
+    line = json.dumps({"sessionId": "s2", "host": "chat-1", "port": 4800, "password": "s3cret"})
+    assert chatbridge("announce", "-", *to, stdin=f"{line}\n\n{line}\n").stdout == "announced 2 chats\n"
+    bad = chatbridge("announce", "-", *to, stdin=f'{line}\n{{"sessionId": "s3cret"}}\n')
+    assert (bad.returncode, "standard input, line 2" in bad.stderr, "s3cret" in bad.stderr) == (1, True, False)
+    assert chatbridge("verify", *to).stdout == "0 chats, 0 records: ok\n"
+    assert chatbridge("tail", "--from-beginning", "--max", "0", *to).returncode == 0
+
+
+def test_the_demonstration_counts_every_event_once() -> None:
+    done = chatbridge("demo", "--seconds", "20", "--chats", "4")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    numbers = json.loads(done.stdout.splitlines()[-1].partition("all there, each once.")[2])
+    assert numbers["events"] > 50
+    assert numbers["missing"] == numbers["duplicates"] == numbers["broken promises"] == 0

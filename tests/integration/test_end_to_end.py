@@ -1,0 +1,152 @@
+"""The main job, as processes over real sockets and Apache Kafka, judged by the simulator's ledger."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from bridge.simulator.ledger import read_ledger
+from tests.line.oracle import Judgement, closed_sessions, judge
+from tests.line.processes import Bridge, Simulator, wait_for
+
+TOPIC = "chat.capture.announcements.v1"
+
+
+class Line:
+    """One test's own corner of the broker: a topic prefix, a folder, and what runs."""
+
+    def __init__(self, broker: str, folder: Path) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.prefix = f"{uuid.uuid4().hex[:8]}."
+
+    def bridge(self, replica: str = "replica-1", **settings: object) -> Bridge:
+        return Bridge(self.broker, self.folder / f"{replica}.log", prefix=self.prefix, replica=replica, **settings)
+
+    def simulator(self, name: str = "chat-server", **flags: object) -> Simulator:
+        where = {} if "announce_url" in flags else {"kafka": self.broker, "kafka_topic": self.prefix + TOPIC}
+        return Simulator(self.folder / f"{name}.log", self.folder / f"{name}.jsonl", **where, **flags)
+
+    def settle(self, *ledgers: Path, seconds: float = 60) -> Judgement:
+        """Wait until every chat that ended has its certificate, then judge."""
+
+        def all_closed() -> bool:
+            closed = closed_sessions(self.broker, self.prefix)
+            return all(
+                not chat.closed or session_id in closed
+                for path in ledgers
+                for session_id, chat in read_ledger(path).items()
+            )
+
+        wait_for(all_closed, seconds, "some chats have no certificate")
+        return judge(self.broker, self.prefix, *ledgers)
+
+
+def all_joined(bridge: Bridge) -> bool:
+    sessions = bridge.sessions()
+    return bool(sessions) and all(session["joined"] for session in sessions if session["state"] == "FOLLOWED")
+
+
+@pytest.fixture
+def line(broker: str, tmp_path: Path) -> Line:
+    return Line(broker, tmp_path)
+
+
+def test_every_event_of_every_chat_is_on_kafka_once_in_order_and_verifiable(line: Line) -> None:
+    with line.bridge() as bridge:
+        bridge.wait_ready()
+        with line.simulator(
+            announce_url=bridge.url, concurrent_chats=20, events_per_second=200, duration=8, seed=7, passwords=True
+        ) as chats:
+            summary = chats.summary(60)
+            result = line.settle(chats.ledger)
+        assert result.clean, str(result)
+        assert result.told == []
+        assert result.chats == summary["chats_started"] >= 20
+        assert result.expected > 1000
+        assert bridge.metric("chatbridge_events_total") == result.records
+        assert bridge.terminate() == 0
+
+
+def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line: Line) -> None:
+    chance = random.Random(11)
+    with line.bridge() as first:
+        first.wait_ready()
+    with line.simulator(concurrent_chats=30, events_per_second=250, mean_events=100_000, seed=11, finish=3) as chats:
+        for _ in range(4):
+            with line.bridge() as bridge:
+                bridge.wait_ready()
+                time.sleep(chance.uniform(0.5, 3.0))  # the moment of the kill is what the test draws
+                bridge.kill()
+        with line.bridge() as last:
+            last.wait_ready()
+            wait_for(lambda: all_joined(last), 60, "not every chat is followed again")
+            chats.send(signal.SIGTERM)  # no chat ends before: what ends unseen cannot be captured
+            chats.summary(120)
+            result = line.settle(chats.ledger)
+            assert last.terminate() == 0
+    assert result.clean, str(result)
+    assert result.kinds["RESUMED"] > 0
+    assert result.told == []
+
+
+def test_two_replicas_take_over_from_each_other(line: Line) -> None:
+    with line.bridge("replica-1") as one, line.bridge("replica-2") as two:
+        one.wait_ready()
+        two.wait_ready()
+        wait_for(
+            lambda: one.metric("chatbridge_shards") > 0 and two.metric("chatbridge_shards") > 0, 60, "shards not shared"
+        )
+        with line.simulator(concurrent_chats=20, events_per_second=150, duration=25, mean_events=200, seed=5) as chats:
+            wait_for(lambda: two.metric("chatbridge_events_total") > 100, 30, "replica 2 captures nothing")
+            assert one.terminate() == 0
+            wait_for(lambda: two.metric("chatbridge_shards") == 12, 30, "replica 2 did not take all shards over")
+            with line.bridge("replica-1") as again:
+                again.wait_ready()
+                wait_for(lambda: again.metric("chatbridge_shards") > 0, 30, "replica 1 got nothing back")
+                two.kill()
+                wait_for(lambda: again.metric("chatbridge_shards") == 12, 60, "the killed replica's shards are orphans")
+                chats.summary(120)
+                result = line.settle(chats.ledger)
+    assert result.clean, str(result)
+
+
+def test_a_paused_replica_comes_back_as_a_zombie_and_writes_nothing(line: Line) -> None:
+    settings = {"kafka__session_timeout_seconds": 6}
+    with line.bridge("replica-1", **settings) as zombie:
+        zombie.wait_ready()
+        with line.simulator(concurrent_chats=15, events_per_second=100, duration=35, mean_events=300, seed=3) as chats:
+            wait_for(lambda: zombie.metric("chatbridge_events_total") > 100, 30, "nothing is captured")
+            zombie.send(signal.SIGSTOP)
+            with line.bridge("replica-2", **settings) as owner:
+                wait_for(lambda: owner.metric("chatbridge_shards") == 12, 60, "no take-over from the paused replica")
+                owner.wait_ready()
+                zombie.send(signal.SIGCONT)
+                wait_for(
+                    lambda: zombie.ready and owner.ready and zombie.metric("chatbridge_shards") < 12,
+                    60,
+                    "the two did not come to terms",
+                )
+                chats.summary(120)
+                result = line.settle(chats.ledger)
+    assert result.clean, str(result)
+
+
+def test_an_announcement_may_come_over_http_and_a_bad_one_is_refused_with_its_reason(line: Line) -> None:
+    with line.bridge() as bridge, line.simulator(no_traffic=True) as chats:
+        bridge.wait_ready()
+        status, body = bridge.post("/v1/sessions", {"sessionId": "0000HTTP00000001", "host": "chat-1", "port": 0})
+        assert status == 400
+        assert "port" in json.dumps(json.loads(body))
+        host, _, port = chats.address.rpartition(":")
+        good = {"sessionId": "0000HTTP00000001", "host": host, "port": int(port)}
+        assert bridge.post("/v1/sessions", good)[0] == 202
+        wait_for(lambda: bridge.sessions(), 20, "the announced chat is not listed")
+        [session] = bridge.sessions()
+        assert session["sessionId"] == "0000HTTP00000001"

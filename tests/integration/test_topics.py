@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from bridge.adapters.topics import TopicNames, Topics, TopicShape, wanted
+from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch
+
+SHAPE = TopicShape(
+    partitions=3,
+    replication_factor=1,
+    max_record_bytes=1_000_000,
+    retention_seconds=604_800,
+    announcement_retention_seconds=259_200,
+)
+
+
+@pytest.fixture
+def names() -> TopicNames:
+    return TopicNames(f"t{uuid.uuid4().hex}.")
+
+
+def topics(broker: str, names: TopicNames, shape: TopicShape = SHAPE) -> Topics:
+    return Topics(broker, {}, wanted(names, shape))
+
+
+def test_missing_topics_are_created_once(broker: str, names: TopicNames) -> None:
+    async def main() -> None:
+        ours = topics(broker, names)
+        planned = await ours.plan()
+        assert [change.create for change in planned.changes] == [True] * 5
+        assert (await ours.apply()).changes == planned.changes
+        assert (await ours.plan()).changes == []
+        assert (await ours.apply()).changes == []
+        assert await ours.partitions(names.events) == 3
+
+    asyncio.run(main())
+
+
+def test_looking_at_topics_does_not_create_them(broker: str, names: TopicNames) -> None:
+    async def main() -> None:
+        ours = topics(broker, names)
+        await ours.plan()
+        with pytest.raises(EnvironmentFault, match="there is no topic"):
+            await ours.partitions(names.events)
+
+    asyncio.run(main())
+
+
+def test_a_changed_retention_is_altered_and_what_others_set_is_kept(broker: str, names: TopicNames) -> None:
+    async def main() -> None:
+        first = wanted(names, SHAPE)
+        first[0].config["retention.bytes"] = "123456789"  # set by somebody else
+        await Topics(broker, {}, first).apply()
+        shorter = replace(SHAPE, retention_seconds=3600)
+        done = await topics(broker, names, shorter).apply()
+        assert [(change.create, change.config) for change in done.changes] == [(False, {"retention.ms": "3600000"})] * 3
+        assert (await Topics(broker, {}, first[:1]).plan()).changes[0].config == {"retention.ms": "604800000"}
+
+    asyncio.run(main())
+
+
+def test_another_partition_count_is_never_changed_but_explained(broker: str, names: TopicNames) -> None:
+    async def main() -> None:
+        await topics(broker, names).apply()
+        with pytest.raises(TopicMismatch, match="has 3 partitions, needed are 4") as caught:
+            await topics(broker, names, replace(SHAPE, partitions=4)).apply()
+        assert "kafka.partitions" in caught.value.next_step
+        assert await topics(broker, names).partitions(names.events) == 3
+
+    asyncio.run(main())
+
+
+def test_another_cleanup_policy_is_never_changed_but_explained(broker: str, names: TopicNames) -> None:
+    async def main() -> None:
+        compacted = wanted(names, SHAPE)
+        compacted[0].config["cleanup.policy"] = "compact"
+        await Topics(broker, {}, compacted).apply()
+        with pytest.raises(TopicMismatch, match=r"events\.v1 has cleanup\.policy=compact, needed is delete"):
+            await topics(broker, names).apply()
+
+    asyncio.run(main())
+
+
+def test_too_few_brokers_for_the_replicas_are_an_environment_fault(broker: str, names: TopicNames) -> None:
+    with pytest.raises(EnvironmentFault, match="refuses to create") as caught:
+        asyncio.run(topics(broker, names, replace(SHAPE, replication_factor=7)).apply())
+    assert "kafka.replication_factor" in caught.value.next_step
+
+
+def test_a_broker_that_is_away_is_named(names: TopicNames) -> None:
+    with pytest.raises(KafkaUnavailable, match=r"127\.0\.0\.1:1 does not answer"):
+        asyncio.run(topics("127.0.0.1:1", names).plan())
