@@ -42,7 +42,7 @@ INT32 = st.integers(-(2**31), 2**31 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1)
 EVENT_IDS = st.integers(0, 2**63 - 1)
 
-_XML_CHARACTERS = st.characters(min_codepoint=0x20, exclude_categories=("Cs",), exclude_characters="\ufffe\uffff")
+_XML_CHARACTERS = st.characters(min_codepoint=0x20, exclude_categories=["Cs"], exclude_characters="\ufffe\uffff")
 # One draw each: a text drawn character by character is what makes a strategy slow.
 _ODD_XML_TEXTS = [
     "",

@@ -176,7 +176,8 @@ def test_a_secret_and_its_file_exclude_each_other(tmp_path: Path) -> None:
 def test_a_missing_or_empty_secret_file_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     assert "the file is empty" in problems(http__token_file=str(tmp_path / "empty"))[0]
-    assert "No such file" in problems(http__token_file=str(tmp_path / "none"))[0]
+    (found,) = problems(http__token_file=str(tmp_path / "none"), http__host="::")
+    assert "http.token_file: cannot be read: No such file" in found
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])

@@ -13,7 +13,7 @@ _NARROWEST: Final = 40
 _PARTY_COLUMNS: Final = 18
 _CHAT_COLUMNS: Final = 16
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MESSAGES: Final = 1000
+_MOST_CHARACTERS: Final = 4  # for each column
 
 
 def say(text: str) -> None:
@@ -42,12 +42,19 @@ def escaped(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def columns_of(char: str) -> int:
+    """Return the columns of a terminal that a character takes: 0 to 2."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
 def shortened(text: str, columns: int) -> str:
-    """Return the text cut to so many columns of a terminal; a wide character takes two."""
+    """Return the text cut to so many columns of a terminal."""
     taken = 0
     for at, char in enumerate(text):
-        taken += 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        if taken > columns:
+        taken += columns_of(char)
+        if taken > columns or at > _MOST_CHARACTERS * columns:  # marks that take no column could go on for ever
             return text[: max(at - 1, 0)] + "…"
     return text
 
@@ -65,13 +72,13 @@ def event_line(record: dict[str, Any], columns: int) -> str:
 
 def _cell(text: str, columns: int) -> str:
     cut = shortened(escaped(text), columns)
-    return cut + " " * max(columns - len(cut), 0)
+    return cut + " " * max(columns - sum(map(columns_of, cut)), 0)
 
 
 def _time_of(record: dict[str, Any]) -> str:
     at = record["occurredAt"]
-    moment = timedelta(milliseconds=at) if at is not None else timedelta(microseconds=record["observedAt"])
     try:
+        moment = timedelta(milliseconds=at) if at is not None else timedelta(microseconds=record["observedAt"])
         return (_EPOCH + moment).strftime("%H:%M:%S")
     except OverflowError:
         return "?"

@@ -182,13 +182,14 @@ class HttpSettings(_Section):
 
     host: str = Field(default="127.0.0.1", min_length=1, description="a token is required unless this is loopback")
     port: int = Field(default=8080, ge=0, le=65_535, description="0 = any free port")
-    token: SecretStr | None = Field(default=None, min_length=16, description="bearer token of the API")
     token_file: str | None = Field(default=None, description="file that holds the token")
+    token: SecretStr | None = Field(default=None, min_length=16, description="bearer token of the API")
 
     @field_validator("token")
     @classmethod
     def _required_beyond_loopback(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is None and info.data.get("host", "localhost") not in LOOPBACK:
+        # A token_file that could not be read is a problem of its own, and reported as such.
+        if value is None and info.data.get("host", "localhost") not in LOOPBACK and not info.data.get("token_file"):
             raise ValueError("required when http.host is not loopback; set http.token_file")
         return value
 
@@ -233,13 +234,14 @@ class PrivacySettings(_Section):
     """Redaction beyond the secrets that are always removed (P5)."""
 
     rules: tuple[PrivacyRule, ...] = Field(default=(), description="applied in order")
-    hash_key: SecretStr | None = Field(default=None, min_length=16, description="key of action `hash`")
     hash_key_file: str | None = Field(default=None, description="file that holds the key")
+    hash_key: SecretStr | None = Field(default=None, min_length=16, description="key of action `hash`")
 
     @field_validator("hash_key")
     @classmethod
     def _required_to_hash(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is None and any(rule.action == "hash" for rule in info.data.get("rules", ())):
+        hashing = any(rule.action == "hash" for rule in info.data.get("rules", ()))
+        if value is None and hashing and not info.data.get("hash_key_file"):
             raise ValueError("required by a rule with action hash; set privacy.hash_key_file")
         return value
 

@@ -28,7 +28,6 @@ from bridge.records.chain import genesis, link, trailer
 from bridge.records.checkpoint import CheckpointEncoder
 from bridge.records.sessions import session_record
 from bridge.records.times import occurred_at, rfc3339
-from bridge.records.times import parse_start_at as parse_start_at  # noqa: PLC0414 - offered here to the capture
 
 if TYPE_CHECKING:
     from bridge.chat.entries import Certificate, Entry, Party, SessionFacts

@@ -67,7 +67,7 @@ class LineFramer:
         self._length += len(piece)
         if self._length <= self._limit:
             self._held += piece
-        elif before <= self._limit:  # this piece makes it too long: keep the head, count the rest
+        else:  # too long, now or before: keep the head, count the rest
             self._held += piece[: max(0, self._keep - before)]
             del self._held[self._keep :]
 

@@ -21,7 +21,10 @@ def test_split_undoes_what_trailer_put_at_the_end() -> None:
     assert split(b"body" + trailer(previous, own)) == (b"body", previous, own)
 
 
-@pytest.mark.parametrize("payload", [b"", b"short", b"x" * 66, b"\x40" + b"p" * 32 + b"\x3e" + b"h" * 32])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"short", b"x" * 66, b"\x40" + b"p" * 32 + b"\x3e" + b"h" * 32, b"\x3e" + b"p" * 32 + b"\x40" + b"h" * 32],
+)
 def test_bytes_that_do_not_end_in_an_integrity_field_are_refused(payload: bytes) -> None:
     with pytest.raises(VerificationFailed):
         split(payload)

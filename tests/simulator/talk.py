@@ -118,7 +118,9 @@ class TestClient(asyncio.Protocol):
             ]
             return bool(answers)
 
-        await until(answered)
+        await until(lambda: answered() or self.ended)
+        if not answers:
+            raise ConnectionResetError("the server went away before it answered")
         return answers[0]
 
     async def join(self, session_id: str, *data: Item, visibility: str = "VIP") -> EventSessionInfo | EventError:

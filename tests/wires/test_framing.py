@@ -38,6 +38,12 @@ def test_a_line_of_exactly_the_limit_passes_and_one_byte_more_does_not() -> None
     assert LineFramer(5).feed(b"12345\n123456\n") == [b"12345", OversizedLine(b"12345", 6)]
 
 
+def test_a_line_of_exactly_the_limit_is_whole_even_where_less_of_a_longer_one_is_kept() -> None:
+    framer = LineFramer(limit=4, keep=2)
+    framer.feed(b"abcd")
+    assert framer.feed(b"\n") == [b"abcd"]
+
+
 def test_a_long_line_is_told_once_when_it_ends_and_the_next_one_is_whole() -> None:
     framer = LineFramer(limit=4, keep=2)
     assert framer.feed(b"abc") == []

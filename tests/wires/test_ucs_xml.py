@@ -221,6 +221,10 @@ def test_an_item_is_typed_only_where_its_text_is_exactly_that(item: str, expecte
         ("<userData><item>t<item/></item></userData>", {"userData.strayText": "t"}),
         ("<userData/><userData>2</userData>", {"userData": "2"}),
         ('<unknownAttributes><item key="a b">1</item></unknownAttributes>', {"a b": "1"}),
+        (
+            '<unknownAttributes><item key="new#2">x</item></unknownAttributes><new>1</new><new>2</new>',
+            {"new#2": "x", "new": "1", "new#3": "2"},
+        ),
         ("<unknownAttributes>1</unknownAttributes>", {"unknownAttributes": "1"}),
     ],
 )  # fmt: skip
