@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastavro
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.verify import Verifier
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SINGLE_OBJECT_PREFIX = 10
 CONFLUENT_PREFIX = 5
+READ_SECONDS = 60
 _SCHEMAS = Schemas(schema_folder())
 _EVENT = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.TranscriptEvent")))
 _SESSION = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.SessionRecord")))
@@ -80,26 +81,24 @@ def read_all(bootstrap_servers: str, topic: str) -> list[tuple[int, int, bytes]]
             "group.id": "oracle",
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
-            "enable.partition.eof": False,
+            "enable.partition.eof": True,
         }
     )
     try:
-        partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+        partitions = sorted(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
         found: list[tuple[int, int, bytes]] = []
-        for partition in sorted(partitions):
-            at = TopicPartition(topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
-            if end == 0:
-                continue
-            consumer.assign([at])
-            deadline = time.monotonic() + 30
-            while (position := consumer.position([at])[0].offset) < end and time.monotonic() < deadline:
-                for message in consumer.consume(2000, 0.1):
-                    if message.error() is None and message.value() is not None:
-                        found.append((partition, message.offset(), message.value()))
-                # What lies behind the last stable offset is an open transaction: not committed, not ours to see.
-                if position == consumer.position([at])[0].offset > 0 and position >= end - 1:
-                    break
+        at_end: set[int] = set()
+        deadline = time.monotonic() + READ_SECONDS
+        # What lies behind the last stable offset is an open transaction: not committed, not ours to see.
+        while len(at_end) < len(partitions):
+            assert time.monotonic() < deadline, f"{topic} could not be read within {READ_SECONDS} s"
+            for message in consumer.consume(5000, 0.2):
+                error = message.error()
+                if error is None and message.value() is not None:
+                    found.append((message.partition(), message.offset(), message.value()))
+                elif error is not None and error.code() == KafkaError._PARTITION_EOF:
+                    at_end.add(message.partition())
         return found
     finally:
         consumer.close()

@@ -155,7 +155,7 @@ class Bridge(Process):
         return total
 
     def sessions(self) -> list[dict[str, Any]]:
-        status, body = self.get("/v1/sessions?limit=100000")
+        status, body = self.get("/v1/sessions?limit=10000")
         return list(json.loads(body)["sessions"]) if status == 200 else []
 
 
