@@ -17,43 +17,27 @@ from bridge.adapters.http import HttpServer
 from bridge.adapters.kafka import KafkaSettings, KafkaShardLog
 from bridge.adapters.registry import SchemaRegistry
 from bridge.adapters.tcp import TcpTransports
-from bridge.adapters.topics import TopicNames, Topics, TopicShape, wanted
+from bridge.adapters.topics import TopicNames
 from bridge.capture.book import BookSettings
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.follower import Follower, FollowSettings
 from bridge.capture.joins import JoinBudget
 from bridge.capture.link import Link
 from bridge.capture.pacing import Rate
-from bridge.capture.replica import Replica
+from bridge.capture.replica import Confirm, Replica
 from bridge.capture.shard import Shard, ShardSettings
 from bridge.chat.conversation import Identity
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
-from bridge.records.avro import (
-    QUARANTINED_INPUT,
-    SESSION_CHECKPOINT,
-    SESSION_RECORD,
-    TRANSCRIPT_EVENT,
-    Schemas,
-    schema_folder,
-)
-from bridge.records.framing import confluent, single_object
+from bridge.parts import VALUES, redactor_of, topics_of
+from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
+from bridge.records.framing import confluent, single_object, unframe
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redactor, Rule
 from bridge.telemetry import BridgeStarted, KafkaAway, Telemetry
 from bridge.views import ReplicaView
 from bridge.wires.psdk_json import client_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bridge.config import Config
-
-_VALUES = {
-    "events": TRANSCRIPT_EVENT,
-    "sessions": SESSION_RECORD,
-    "quarantine": QUARANTINED_INPUT,
-    "checkpoints": SESSION_CHECKPOINT,
-}
 
 
 def run_bridge(config: Config) -> int:
@@ -84,9 +68,7 @@ class _Bridge:
         )
         self._redactor = redactor_of(config)
         self._prefixes: dict[str, bytes] = {}
-        self._budget = JoinBudget(
-            config.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock
-        )
+        self._budget = JoinBudget(config.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock)
         self._rate = Rate()
         self._announcer = Announcer(self._kafka)
         self._replica = Replica(
@@ -138,11 +120,11 @@ class _Bridge:
 
     async def _prepare(self) -> None:
         """Bring topics and schemas into shape; wait, saying why, while Kafka or the registry is away."""
-        delay = 0.5
+        delay, config = 0.5, self._config
         while True:
             try:
                 self._view.preparing = "checking the topics"
-                await self._topics().apply()
+                await topics_of(config).apply()
                 self._view.preparing = "registering the schemas"
                 self._prefixes = await self._framing()
             except EnvironmentFault as error:
@@ -156,34 +138,21 @@ class _Bridge:
                 self._view.preparing = None
                 return
 
-    def _topics(self) -> Topics:
-        kafka = self._config.kafka
-        shape = TopicShape(
-            partitions=kafka.partitions,
-            replication_factor=kafka.replication_factor,
-            max_record_bytes=kafka.max_record_bytes,
-            retention_seconds=kafka.retention_seconds,
-            announcement_retention_seconds=kafka.announcement_retention_seconds,
-        )
-        return Topics(kafka.bootstrap_servers, self._kafka.client, wanted(self._names, shape))
-
     async def _framing(self) -> dict[str, bytes]:
         """Return the bytes before every payload: Confluent's with a registry, Avro's single-object without."""
         registry = self._config.schema_registry
         if registry.url is None:
-            return {
-                kind: single_object(self._schemas.fingerprint(name)) for kind, name in _VALUES.items()
-            }
-        topics = {kind: getattr(self._names, kind) for kind in _VALUES}
+            return {kind: single_object(self._schemas.fingerprint(name)) for kind, name in VALUES.items()}
+        topics = {kind: getattr(self._names, kind) for kind in VALUES}
         async with SchemaRegistry.from_settings(registry) as client:
             return {
                 kind: confluent(await client.register(f"{topics[kind]}-value", self._schemas.text(name)))
-                for kind, name in _VALUES.items()
+                for kind, name in VALUES.items()
             }
 
     # --- one shard -----------------------------------------------------------------------------------------------
 
-    def _shard(self, partition: int) -> Shard:
+    def _shard(self, partition: int, confirm: Confirm) -> Shard:
         config = self._config
         partitions = config.kafka.partitions
         return Shard(
@@ -195,10 +164,17 @@ class _Bridge:
             book_settings=BookSettings(
                 recording=Recording(self._schemas, self._redactor, f"/chatbridge/{config.kafka.group}"),
                 prefixes=self._prefixes,
+                checkpoint_marks=frozenset(
+                    (
+                        self._schemas.fingerprint(SESSION_CHECKPOINT),
+                        unframe(self._prefixes["checkpoints"])[0],
+                    )
+                ),
                 partition_of=lambda key: partition_of(key, partitions),
                 max_record_bytes=config.kafka.max_record_bytes,
                 checkpoint_retention_us=config.capture.checkpoint_retention_seconds * 1_000_000,
             ),
+            confirm=confirm,
             open_log=lambda number: KafkaShardLog(self._kafka, number),
             make_follower=self._follower,
             clock=self._clock,
@@ -242,27 +218,3 @@ class _Bridge:
         )
         wire = client_wire(settings.inbound_frame_bytes)
         return Link(identity, wire, self._clock, owner, paused=owner.paused)
-
-
-def redactor_of(config: Config) -> Redactor:
-    """Return the redaction that the settings ask for, on top of the secrets that always go (P5)."""
-    privacy = config.privacy
-    key = privacy.hash_key.get_secret_value().encode() if privacy.hash_key else None
-    return Redactor(
-        [
-            Rule(
-                name=rule.name,
-                attribute=rule.attribute,
-                detector=rule.detector,
-                pattern=rule.pattern,
-                action=rule.action,
-                key=key,
-            )
-            for rule in privacy.rules
-        ]
-    )
-
-
-def topic_values(names: TopicNames) -> Mapping[str, str]:
-    """Return topic name -> full name of the Avro type that its values have."""
-    return {getattr(names, kind): name for kind, name in _VALUES.items()}

@@ -6,18 +6,25 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    UnknownMemberIdError,
+)
 from aiokafka.partitioner import murmur2
 
 from bridge.chat.announcement import encode
-from bridge.errors import KafkaUnavailable
+from bridge.errors import KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from aiokafka.structs import ConsumerRecord, TopicPartition
+    from aiokafka.structs import ConsumerRecord
 
     from bridge.adapters.kafka import KafkaSettings
     from bridge.chat.announcement import Announcement
@@ -76,20 +83,50 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             raise KafkaUnavailable(f"cannot read announcements: {type(error).__name__}") from error
         return [record for records in found.values() for record in records]
 
-    async def leave(self) -> None:
-        """Leave the group and stop.
+    async def confirm(self, partition: int) -> None:
+        """Ask the group's coordinator whether `partition` is ours.
+
+        An offset commit is the one request that the coordinator checks against the member's generation; committing
+        again what is committed changes nothing. (A pending transactional commit may make it an older offset: the
+        announcements since then are then read twice, and folded to nothing.)
+        """
+        consumer, at = self._consumer, TopicPartition(self._settings.topics.announcements, partition)
+        if consumer is None:
+            raise KafkaUnavailable("the consumer is not started")
+        try:
+            if at not in consumer.assignment():
+                raise ShardFenced("the partition is not assigned to this replica")
+            await consumer.commit({at: await consumer.committed(at) or 0})
+        except (CommitFailedError, IllegalGenerationError, IllegalStateError, UnknownMemberIdError) as error:
+            raise ShardFenced("the group does not know this replica as the partition's owner") from error
+        except KafkaError as error:
+            raise KafkaUnavailable(f"cannot ask for the partition: {type(error).__name__}") from error
+
+    async def leave(self) -> bool:
+        """Leave the group and stop; return whether the group has other members.
 
         aiokafka never lets a static member leave: a planned stop would keep its partitions unserved for the whole
         session time-out. So the instance id, which is what it looks at, is taken away before it stops.
         """
         consumer, self._consumer = self._consumer, None
         if consumer is None:
-            return
+            return False
         coordinator = getattr(consumer, "_coordinator", None)
         if coordinator is not None:
             coordinator._group_instance_id = None  # noqa: SLF001
-        with contextlib.suppress(KafkaError, TimeoutError, asyncio.CancelledError):
+        with contextlib.suppress(KafkaError, TimeoutError):
             await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
+            return await asyncio.wait_for(self._has_members(), _STOP_SECONDS)
+        return False
+
+    async def _has_members(self) -> bool:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap_servers, **self._settings.client)
+        try:
+            await admin.start()
+            answers = await admin.describe_consumer_groups([self._settings.group])
+            return any(members for answer in answers for _, _, _, _, _, members, *_ in answer.groups)
+        finally:
+            await admin.close()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Do nothing: a revoked shard is kept until the new assignment is known (P4)."""

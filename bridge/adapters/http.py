@@ -247,7 +247,7 @@ class HttpServer:
         return _json(202, {"accepted": len(announcements)})
 
 
-class _BodyRefused(Exception):  # noqa: N818 - says what happened, and never leaves this module
+class _BodyRefused(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__()
         self.problems = problems

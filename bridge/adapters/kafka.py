@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _BATCH_BYTES: Final = 900_000
 """Bytes per record batch: below the broker's default message.max.bytes (1,048,588) with room for the batch header."""
 _STOP_SECONDS: Final = 5.0
+_REQUEST_MS: Final = 30_000
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,7 +44,6 @@ class KafkaSettings:
     client: Mapping[str, object] = field(default_factory=dict)
     compression: str | None = "zstd"
     transaction_timeout: float = 60.0
-    request_timeout: float = 30.0
     max_record_bytes: int = 1_000_000
 
 
@@ -64,10 +64,10 @@ class KafkaShardLog:
             **{
                 "bootstrap_servers": settings.bootstrap_servers,
                 "client_id": f"chatbridge-{settings.group}-{self._partition}",
+                "request_timeout_ms": _REQUEST_MS,
                 **settings.client,
                 "transactional_id": f"{settings.group}-{self._partition}",
                 "transaction_timeout_ms": int(settings.transaction_timeout * 1000),
-                "request_timeout_ms": int(settings.request_timeout * 1000),
                 "acks": "all",
                 "enable_idempotence": True,
                 "compression_type": settings.compression,
@@ -135,8 +135,7 @@ class KafkaShardLog:
                 await producer.send_offsets_to_transaction(
                     {self._offsets_of: batch.announcement_offset}, self._settings.group
                 )
-            for future in delivered:
-                await future
+            await asyncio.gather(*delivered)
             await producer.commit_transaction()  # P3: only when this returns is anything captured
 
     @staticmethod

@@ -20,8 +20,9 @@ from bridge.chat.entries import GAP, RESUMED, Certificate, Entry, SessionFacts
 from bridge.chat.messages import NO_SUCH_USER
 from bridge.chat.observations import GIVE_UP, Away, JoinRefused, Seen, SetAside
 from bridge.chat.transcript import Transcript, TranscriptState
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, EnvironmentFault
 from bridge.records.checkpoint import Checkpoint, decode_checkpoint
+from bridge.records.framing import unframe
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.sessions import CLOSED, OPENED, quarantine_records
 from bridge.records.times import parse_start_at
@@ -52,10 +53,14 @@ _T = TypeVar("_T", Seen, Away, JoinRefused)
 
 @dataclass(slots=True, frozen=True)
 class BookSettings:
-    """What all shards of a process share. `prefixes` frame a value: topic kind -> bytes before the payload."""
+    """What all shards of a process share. `prefixes` frame a value: topic kind -> bytes before the payload.
+
+    `checkpoint_marks` are the schema ids and fingerprints under which our own checkpoints may stand.
+    """
 
     recording: Recording
     prefixes: Mapping[str, bytes]
+    checkpoint_marks: frozenset[int | bytes]
     partition_of: Callable[[bytes], int]
     max_record_bytes: int = 1_000_000
     checkpoint_retention_us: int = 86_400_000_000
@@ -120,9 +125,16 @@ class Book:
     # --- restoring -----------------------------------------------------------------------------------------------
 
     def restore(self, checkpoints: Iterable[tuple[str, bytes]]) -> None:
-        """Fill an empty book from (session id, checkpoint value). Raises VerificationFailed on an unreadable one."""
+        """Fill an empty book from (session id, checkpoint value). Raises EnvironmentFault on one that
+        another schema wrote, VerificationFailed on an unreadable one.
+        """
         for session_id, value in checkpoints:
-            payload = value[len(self._settings.prefixes["checkpoints"]) :]
+            mark, payload = unframe(value)
+            if mark not in self._settings.checkpoint_marks:
+                raise EnvironmentFault(
+                    f"the checkpoint of a chat on shard {self._partition} was written with another schema",
+                    next_step="run with the schema registry and the version of the bridge that wrote it",
+                )
             stored = decode_checkpoint(self._settings.recording.schemas, payload)
             if stored.state == OVER:
                 self._over[session_id] = stored.observed_at

@@ -36,7 +36,7 @@ async def drain(replica: Replica, seconds: float, telemetry: Telemetry) -> bool:
     """
     telemetry.emit(Draining(seconds=seconds))
     try:
-        await asyncio.wait_for(replica.drain(), seconds)
+        await asyncio.wait_for(replica.drain(seconds), seconds)
         drained = replica.drained
     except TimeoutError:
         await replica.close()

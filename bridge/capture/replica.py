@@ -8,7 +8,8 @@ two monitors may be in a chat, which is better than none.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bridge.capture.inbox import Announced
 from bridge.chat.announcement import parse
@@ -16,7 +17,7 @@ from bridge.errors import BridgeError, KafkaUnavailable, UnreadableAnnouncement
 from bridge.telemetry import KafkaAway, ShardCrashed, ShardReleased
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bridge.capture.ports import Clock
     from bridge.capture.shard import Shard
@@ -52,8 +53,20 @@ class Announcements(Protocol):
     async def fetch(self) -> Sequence[AnnouncementRecord]:
         """Wait for records, at most a second or so. Raises KafkaUnavailable."""
 
-    async def leave(self) -> None:
-        """Leave the group at once, so that others take over without waiting for a session time-out."""
+    async def confirm(self, partition: int) -> None:
+        """Ask the group's coordinator whether `partition` is ours. Raises ShardFenced when not, KafkaUnavailable."""
+
+    async def leave(self) -> bool:
+        """Leave the group at once, so that others take over without waiting for a session time-out.
+
+        Returns whether there is somebody to take over.
+        """
+
+
+Confirm = Callable[[], Awaitable[None]]
+
+_HANDOVER_SHARE: Final = 0.5
+"""Share of the drain time that shards wait for their new owners; the rest is for what nobody took over."""
 
 
 class Replica:
@@ -62,12 +75,15 @@ class Replica:
     def __init__(
         self,
         announcements: Callable[[], Announcements],
-        make_shard: Callable[[int], Shard],
+        make_shard: Callable[[int, Confirm], Shard],
         *,
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
-        """`announcements` makes a new consumer each time the former one failed."""
+        """`announcements` makes a new consumer each time the former one failed.
+
+        `make_shard` gets the partition and the question that a shard must ask before each time it opens its log.
+        """
         self._make_announcements = announcements
         self._make_shard = make_shard
         self._clock = clock
@@ -128,14 +144,19 @@ class Replica:
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, 10.0)
 
-    async def drain(self) -> None:
-        """Commit what was seen, hand the partitions over, then leave the chats with KeepAlive."""
+    async def drain(self, seconds: float) -> None:
+        """Hand the shards over and leave the chats with KeepAlive; at most `seconds`.
+
+        The group is left first: while the others take over, the shards here go on capturing, until their new owners
+        fence them. What nobody takes over is committed and closed.
+        """
         self._draining = True
+        somebody = await self._announcements.leave() if self._announcements is not None else False
+        if somebody and self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=seconds * _HANDOVER_SHARE)
         able = [shard for shard in self.shards if not shard.problem]
         await asyncio.gather(*(shard.drain() for shard in able))
-        self.drained = len(able) == len(self._shards)
-        if self._announcements is not None:
-            await self._announcements.leave()
+        self.drained = all(shard.fenced or not shard.problem for shard in self.shards)
         await self.close()
 
     async def close(self) -> None:
@@ -155,11 +176,20 @@ class Replica:
             task = asyncio.get_running_loop().create_task(self._stop(partition), name=f"release {partition}")
             self._releases.add(task)
             task.add_done_callback(self._releases.discard)
-        for partition in sorted(partitions - set(self._shards)):
-            self._take(partition)
+        for partition in sorted(partitions):
+            if partition not in self._shards:
+                self._take(partition)
+            elif self._shards[partition].fenced:  # ours again: what fenced it was the owner in between
+                await self._stop(partition)
+                self._take(partition)
 
     def _take(self, partition: int) -> None:
-        shard = self._shards[partition] = self._make_shard(partition)
+        async def confirm() -> None:
+            if self._announcements is None:
+                raise KafkaUnavailable("the consumer is not started")
+            await self._announcements.confirm(partition)
+
+        shard = self._shards[partition] = self._make_shard(partition, confirm)
         self._tasks[partition] = asyncio.get_running_loop().create_task(shard.run(), name=f"shard {partition}")
 
     async def _stop(self, partition: int) -> None:
@@ -170,9 +200,9 @@ class Replica:
         self._telemetry.emit(ShardReleased(shard=partition))
 
     def _replace_fallen(self) -> None:
-        """Start a shard again whose task ended although it is assigned to us: fenced by a zombie, or by a bug."""
+        """Start a shard again whose task was ended by a bug. A fenced one waits for the next assignment."""
         for partition, task in list(self._tasks.items()):
-            if not task.done() or self._draining:
+            if not task.done() or self._draining or self._shards[partition].fenced:
                 continue
             error = None if task.cancelled() else task.exception()
             if error is not None:

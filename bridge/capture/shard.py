@@ -9,18 +9,17 @@ not committed. Links know nothing of this (P4): they stay joined.
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.book import FOLLOWED, Book, BookSettings, Plan
 from bridge.capture.inbox import Announced, Inbox, Input
 from bridge.capture.pacing import Rate, linger
-from bridge.errors import BridgeError, EnvironmentFault, ShardFenced
+from bridge.errors import BridgeError, EnvironmentFault, KafkaUnavailable, ShardFenced
 from bridge.telemetry import BatchCommitted, InboxPaused, InboxResumed, ShardFencedOff, ShardTaken, TransactionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bridge.capture.follower import Follower
     from bridge.capture.ports import Clock, ShardLog
@@ -54,18 +53,20 @@ class Shard:
         settings: ShardSettings,
         *,
         book_settings: BookSettings,
+        confirm: Callable[[], Awaitable[None]],
         open_log: Callable[[int], ShardLog],
         make_follower: Callable[[Shard], Follower],
         clock: Clock,
         rate: Rate,
         telemetry: Telemetry,
     ) -> None:
-        """Nothing runs before `run`."""
+        """Nothing runs before `run`. `confirm` asks whether the partition is (still) ours."""
         self.partition = partition
         self.problem: str | None = "starting"
         self.fenced = False
         self._settings = settings
         self._book_settings = book_settings
+        self._confirm = confirm
         self._open_log = open_log
         self._clock = clock
         self._rate = rate
@@ -126,19 +127,23 @@ class Shard:
         delay = _FIRST_DELAY
         while True:
             log = self._open_log(self.partition)
-            started = time.monotonic()
+            started = self._clock.monotonic()
             try:
+                # Opening fences whoever holds the shard: never without asking whether it is ours. A replica that was
+                # paused for a minute does not know that it is not.
+                await self._confirm()
                 await log.open()
                 await self._recover(log)
                 self.problem = None
                 if await self._commit_forever(log):
                     return
             except ShardFenced:
-                self.fenced = True
-                self.problem = "fenced: another replica owns this shard"
                 self._telemetry.emit(ShardFencedOff(shard=self.partition))
-                await self._follower.close(leave=True)
-                return
+                if self._draining or not await self._still_ours():
+                    self.fenced = True
+                    self.problem = "fenced: another replica owns this shard"
+                    await self._follower.close(leave=True)
+                    return
             except EnvironmentFault as error:
                 self.problem = str(error)
                 self._telemetry.emit(TransactionFailed(shard=self.partition, error=_name_of(error)))
@@ -147,8 +152,19 @@ class Shard:
                 self._telemetry.emit(TransactionFailed(shard=self.partition, error=type(error).__name__))
             finally:
                 await log.close()
-            delay = _FIRST_DELAY if time.monotonic() - started > _LONGEST_DELAY else min(2 * delay, _LONGEST_DELAY)
+            worked = self._clock.monotonic() - started > _LONGEST_DELAY
+            delay = _FIRST_DELAY if worked else min(2 * delay, _LONGEST_DELAY)
             await asyncio.sleep(delay)
+
+    async def _still_ours(self) -> bool:
+        """Tell whether the group still gives us the partition, although somebody opened our log."""
+        try:
+            await self._confirm()
+        except ShardFenced:
+            return False
+        except KafkaUnavailable:
+            return True  # not known: `run` asks again before it opens the log
+        return True
 
     async def drain(self) -> None:
         """Take nothing more in from announcements and return when all that was seen is committed."""

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge import parts
 from bridge.adapters.announcements import Announcer
 from bridge.adapters.kafka import KafkaSettings
 from bridge.chat.announcement import MAX_BYTES, Announcement, parse, split_address
@@ -79,10 +80,10 @@ async def _announce(config: Config, announcements: Iterator[Announcement]) -> in
     kafka = KafkaSettings(
         bootstrap_servers=config.kafka.bootstrap_servers,
         group=config.kafka.group,
-        topics=settings.names_of(config),
+        topics=parts.names_of(config),
         client=config.kafka.client_arguments(),
     )
-    await settings.topics_of(config).partitions(kafka.topics.announcements)  # a broker might create it otherwise
+    await parts.topics_of(config).partitions(kafka.topics.announcements)  # a broker might create it otherwise
     announcer = Announcer(kafka)
     count = 0
     try:

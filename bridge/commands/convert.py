@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastavro.write import Writer
 
+from bridge import parts
 from bridge.chat.entries import ARCHIVE, SessionFacts
 from bridge.chat.observations import Seen
 from bridge.chat.transcript import Transcript, TranscriptState
 from bridge.chat.versions import HIGHEST
 from bridge.commands import settings
-from bridge.commands.lines import escaped, say, warn
-from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UnreadableTranscript
+from bridge.commands.lines import escaped, warn
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UnreadableTranscript, UsageError
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.render import Renderer
@@ -25,6 +27,9 @@ from bridge.wires import ucs_xml
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+
+_CONTAINER: Final = b"Obj\x01"
+"""How an Avro container file begins."""
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +51,11 @@ cannot be read is named on standard error (file, line, reason); the others are c
 
 def run(args: argparse.Namespace) -> int:
     """Convert every file."""
-    recording = Recording(Schemas(schema_folder()), settings.redactor_of(settings.config_of(args)))
+    recording = Recording(Schemas(schema_folder()), parts.redactor_of(settings.config_of(args)))
     if args.avro is None:
-        render = Renderer(recording.schemas)
-        return _convert_all(args, recording, lambda record: say(render.line(TRANSCRIPT_EVENT, record).decode()))
+        render, lines = Renderer(recording.schemas), sys.stdout.buffer  # JSON lines are UTF-8, whatever the locale
+        return _convert_all(args, recording, lambda record: lines.write(render.line(TRANSCRIPT_EVENT, record) + b"\n"))
+    _spare(args.avro)
     with args.avro.open("wb") as out:
         container: Any = Writer(out, recording.schemas.whole(TRANSCRIPT_EVENT), codec="deflate")
         code = _convert_all(args, recording, container.write)
@@ -57,13 +63,22 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[dict[str, Any]], None]) -> int:
+def _spare(out: Path) -> None:
+    """Refuse to overwrite what is no Avro container: `--avro *.xml` takes the first transcript for OUT."""
+    if out.is_file():
+        with out.open("rb") as there:
+            beginning = there.read(len(_CONTAINER))
+        if beginning not in (b"", _CONTAINER):
+            raise UsageError(f"{out} is there and no Avro container file", next_step="name another file after --avro")
+
+
+def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[dict[str, Any]], object]) -> int:
     code = EXIT_OK
     for file in args.files:
         try:
             records, notes = _converted(file, recording)
         except OSError as error:
-            warn(f"{file}:0: {error.strerror}")
+            warn(escaped(f"{file}:0: {error.strerror}"))
             code = EXIT_RUNTIME
         except UnreadableTranscript as error:
             warn(escaped(str(error)))
@@ -87,6 +102,8 @@ def _converted(file: Path, recording: Recording) -> tuple[list[dict[str, Any]], 
     seen = Seen(told, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000)
     recorder = ChatRecorder(told.session_id, recording)
     entries = fold.see(seen, origin=ARCHIVE)
+    if facts.start_at is None:
+        stored.notes.append("no readable startAt: when its events occurred is not known")
     facts = replace(fold.facts, server=None, client_version=None)  # a stored transcript knows neither
     payloads = [recorder.event_record(entry, facts) for entry in entries]
     return [recording.schemas.decode(TRANSCRIPT_EVENT, payload) for payload in payloads], stored.notes

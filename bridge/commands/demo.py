@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
+from bridge import parts
 from bridge.adapters.reader import reader
-from bridge.commands import settings
 from bridge.commands.lines import HEADER, event_line, say, warn, width
 from bridge.commands.verify import verify
 from bridge.config import load
@@ -178,9 +178,9 @@ class _Demo:
 
     async def _read(self, show: Any) -> None:
         schemas = Schemas(schema_folder())
-        topic = settings.names_of(self._config).events
+        topic = parts.names_of(self._config).events
         partitions = range(self._config.kafka.partitions)
-        async with reader(settings.client_of(self._config)) as events:
+        async with reader(parts.client_of(self._config)) as events:
             async for records in events.follow(topic, partitions, from_beginning=True):
                 for record in records:
                     try:

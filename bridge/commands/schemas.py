@@ -6,8 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from bridge import parts
 from bridge.adapters.registry import SchemaRegistry
-from bridge.app import topic_values
 from bridge.commands import settings
 from bridge.commands.lines import say
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, UsageError
@@ -40,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
     """Print, check or register."""
     config = settings.config_of(args)
     schemas = Schemas(schema_folder())
-    subjects = {f"{topic}-value": schemas.text(name) for topic, name in topic_values(settings.names_of(config)).items()}
+    subjects = {
+        f"{topic}-value": schemas.text(name) for topic, name in parts.topic_values(parts.names_of(config)).items()
+    }
     if args.subject is not None:
         if args.subject not in subjects:
             raise UsageError(f"no subject {args.subject}", next_step=f"known are {', '.join(subjects)}")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bridge.adapters.topics import TopicNames, Topics, TopicShape, wanted
 from bridge.config import Config, load
 from bridge.config.layers import FILE_VARIABLE
 from bridge.errors import UsageError
-from bridge.records.redact import Redactor, Rule
 
 if TYPE_CHECKING:
     import argparse
@@ -45,44 +43,3 @@ def config_of(args: argparse.Namespace) -> Config:
             flags[key] = value
     named = os.environ.get(FILE_VARIABLE)
     return load(args.config or (Path(named) if named else None), os.environ, flags)
-
-
-def topics_of(config: Config) -> Topics:
-    """Return the topics of an installation, to look at or to bring into shape."""
-    kafka = config.kafka
-    shape = TopicShape(
-        partitions=kafka.partitions,
-        replication_factor=kafka.replication_factor,
-        max_record_bytes=kafka.max_record_bytes,
-        retention_seconds=kafka.retention_seconds,
-        announcement_retention_seconds=kafka.announcement_retention_seconds,
-    )
-    return Topics(kafka.bootstrap_servers, kafka.client_arguments(), wanted(names_of(config), shape))
-
-
-def names_of(config: Config) -> TopicNames:
-    """Return the topics' names."""
-    return TopicNames(config.kafka.topic_prefix)
-
-
-def redactor_of(config: Config) -> Redactor:
-    """Return what the privacy rules do."""
-    key = config.privacy.hash_key.get_secret_value().encode() if config.privacy.hash_key else None
-    return Redactor(
-        [
-            Rule(
-                name=rule.name,
-                attribute=rule.attribute,
-                detector=rule.detector,
-                pattern=rule.pattern,
-                action=rule.action,
-                key=key,
-            )
-            for rule in config.privacy.rules
-        ]
-    )
-
-
-def client_of(config: Config) -> dict[str, Any]:
-    """Return the arguments that every aiokafka client needs."""
-    return {"bootstrap_servers": config.kafka.bootstrap_servers, **config.kafka.client_arguments()}

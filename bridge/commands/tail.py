@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from bridge import parts
 from bridge.adapters.announcements import partition_of
 from bridge.adapters.reader import reader
 from bridge.commands import settings
@@ -44,15 +45,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _tail(config: Config, args: argparse.Namespace) -> None:
-    topic = settings.names_of(config).events
-    count = await settings.topics_of(config).partitions(topic)
+    topic = parts.names_of(config).events
+    count = await parts.topics_of(config).partitions(topic)
     partitions = [partition_of(args.chat.encode(), count)] if args.chat else range(count)
     schemas = Schemas(schema_folder())
     render = Renderer(schemas)
     columns, left = width(), args.max
     if not args.json:
         say(HEADER)
-    async with reader(settings.client_of(config)) as events:
+    async with reader(parts.client_of(config)) as events:
         async for records in events.follow(topic, partitions, from_beginning=args.from_beginning):
             for record in records:
                 if left == 0:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from bridge import parts
 from bridge.adapters.announcements import partition_of
 from bridge.adapters.reader import reader
 from bridge.commands import settings
@@ -73,12 +74,12 @@ def run(args: argparse.Namespace) -> int:
 
 async def verify(config: Config, chat: str | None = None) -> tuple[Verifier, list[Finding]]:
     """Read both topics into a verifier; return it, and findings about values without a known framing."""
-    names = settings.names_of(config)
-    count = await settings.topics_of(config).partitions(names.events)
+    names = parts.names_of(config)
+    count = await parts.topics_of(config).partitions(names.events)
     partitions = [partition_of(chat.encode(), count)] if chat else list(range(count))
     verifier = Verifier(Schemas(schema_folder()), events=names.events, sessions=names.sessions)
     unframed: list[Finding] = []
-    async with reader(settings.client_of(config)) as topics:
+    async with reader(parts.client_of(config)) as topics:
         for topic, feed in ((names.sessions, verifier.feed_session), (names.events, verifier.feed_event)):
             unframed += await _feed(topics, topic, partitions, chat, feed)
     return verifier, unframed

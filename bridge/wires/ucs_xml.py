@@ -150,8 +150,10 @@ class _Reader:
         if not session_id:
             raise UnreadableTranscript(self._source, self._root.line, "no sessionId")
         start_at = rest.pop("startAt", "").strip(BLANK)
-        idle = rest.pop("idleTimeExpire", None)
-        monitored = rest.pop("monitored", None)
+        idle, monitored = (
+            None if (text := rest.pop(name, None)) is None else text.strip(BLANK)
+            for name in ("idleTimeExpire", "monitored")
+        )
         if rest:
             self._note(self._root.line, f"unknown attributes of the root dropped ({', '.join(sorted(rest))})")
         return ChatTranscript(

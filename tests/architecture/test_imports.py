@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_FOR_TYPES = {("adapters", "bridge.capture.ports")}
 """The edges' protocols lie with the capture that needs them; an adapter names them in annotations only."""
 
-COMPOSITION = {"app", "cli", "commands", "__main__"}
+COMPOSITION = {"app", "parts", "cli", "commands", "__main__"}
 PURE = ("chat", "wires", "records")
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "subprocess", "secrets", "logging"}
 THIRD_PARTY = {

@@ -29,6 +29,7 @@ def settings(**changes: Any) -> BookSettings:
     fields: dict[str, Any] = {
         "recording": Recording(SCHEMAS, Redactor()),
         "prefixes": dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), PREFIX),
+        "checkpoint_marks": frozenset({1}),
         "partition_of": lambda key: 3 if key == CHAT.encode() else 7,
     }
     return BookSettings(**{**fields, **changes})
