@@ -14,7 +14,7 @@ from bridge import __version__, logs
 from bridge.adapters.announcements import Announcer, GroupAnnouncements, partition_of
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.http import HttpServer
-from bridge.adapters.kafka import KafkaSettings, KafkaShardLog
+from bridge.adapters.kafka import KafkaSettings, KafkaShardLog, forget_failed_batches
 from bridge.adapters.registry import SchemaRegistry
 from bridge.adapters.tcp import TcpTransports
 from bridge.adapters.topics import TopicNames
@@ -85,6 +85,7 @@ class _Bridge:
 
     async def run(self) -> int:
         config = self._config
+        asyncio.get_running_loop().set_exception_handler(forget_failed_batches)
         stop = on_signals(asyncio.get_running_loop())
         http = HttpServer(
             self._view,

@@ -34,6 +34,7 @@ GAP_REASONS: Final = {
     transcript.NEVER_JOINED: "never_joined",
     transcript.OUT_OF_REACH: "out_of_reach",
     transcript.INTERNAL: "internal",
+    transcript.OUTGROWN: "outgrown",
 }
 # Beginnings of reasons, in the words of link and conversation; a label only groups, nothing is decided by it.
 LOSS_REASONS: Final = {
@@ -47,13 +48,28 @@ LOSS_REASONS: Final = {
     "OSError": "unreachable",
     "gaierror": "unreachable",
 }
+# Beginnings of reasons, in the words of wires, conversation, announcements and book. Where an attribute does not fit,
+# the reason begins with its path (`chatTranscript.startAt: ...`): those are the only ones that hold a colon.
 QUARANTINE_REASONS: Final = {
     "unknown message": "unknown_message",
     "internal error": "internal",
     "an announcement": "announcement",
-    "a line longer": "too_long",
-    "not JSON": "unreadable",
+    "longer than": "too_long",
+    "record too large": "too_large",
+    "JSON is malformed": "unreadable",
+    "input data was truncated": "unreadable",
     "not UTF-8": "unreadable",
+    "nested too deeply": "unreadable",
+    "invalid": "unreadable",
+    "expected": "unfit",
+    "an attribute": "unfit",
+    "answer to a join of another chat": "stray",
+    "a chat that was not joined here": "stray",
+    "a second EventRegistered": "stray",
+    "a message that does not belong": "stray",
+    "an event with": "unfit",
+    "a KeyValueCollection": "unfit",
+    "the keys above": "unfit",
 }
 VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
 _COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from bridge.chat.announcement import Announcement
 
 _STOP_SECONDS: Final = 5.0
+_POLL_SECONDS: Final = 0.2
+_STABLE: Final = "Stable"
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -102,29 +104,36 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         except KafkaError as error:
             raise KafkaUnavailable(f"cannot ask for the partition: {type(error).__name__}") from error
 
-    async def leave(self) -> bool:
-        """Leave the group and stop; return whether the group has other members.
+    async def leave(self) -> None:
+        """Leave the group and stop.
 
         aiokafka never lets a static member leave: a planned stop would keep its partitions unserved for the whole
         session time-out. So the instance id, which is what it looks at, is taken away before it stops.
         """
         consumer, self._consumer = self._consumer, None
         if consumer is None:
-            return False
+            return
         coordinator = getattr(consumer, "_coordinator", None)
         if coordinator is not None:
             coordinator._group_instance_id = None  # noqa: SLF001
         with contextlib.suppress(KafkaError, TimeoutError):
             await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
-            return await asyncio.wait_for(self._has_members(), _STOP_SECONDS)
-        return False
 
-    async def _has_members(self) -> bool:
+    async def handed_over(self) -> bool:
+        """Wait until the group has shared its partitions out without us; False when nobody is left in it."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap_servers, **self._settings.client)
         try:
             await admin.start()
-            answers = await admin.describe_consumer_groups([self._settings.group])
-            return any(members for answer in answers for _, _, _, _, _, members, *_ in answer.groups)
+            while True:
+                answers = await admin.describe_consumer_groups([self._settings.group])
+                states = [(state, bool(members)) for one in answers for _, _, state, _, _, members, *_ in one.groups]
+                if not any(members for _, members in states):
+                    return False
+                if all(state == _STABLE for state, _ in states):
+                    return True
+                await asyncio.sleep(_POLL_SECONDS)
+        except KafkaError:
+            return False
         finally:
             await admin.close()
 

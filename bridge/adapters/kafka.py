@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
@@ -167,6 +167,17 @@ class KafkaShardLog:
             return
         with contextlib.suppress(KafkaError, OSError):
             await asyncio.wait_for(producer.client.close(), _STOP_SECONDS)
+
+
+def forget_failed_batches(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Handle what the event loop could not deliver: like its default, less aiokafka's forgotten futures.
+
+    A producer that fails sets the error on a future per batch that only its own internals may wait for; asyncio
+    reports each as never retrieved. The error itself has been raised where the batch was awaited.
+    """
+    if isinstance(context.get("exception"), KafkaError) and "future" in context:
+        return
+    loop.default_exception_handler(context)
 
 
 class _translated(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a word in a with statement

@@ -29,3 +29,5 @@ class TcpTransports:
             await asyncio.wait_for(connecting, self._timeout)
         except TimeoutError as error:
             raise ConnectionError(f"no connection within {self._timeout:g} s") from error
+        except UnicodeError as error:  # how Python refuses a name with an empty or overlong label
+            raise ConnectionError("no host has such a name") from error

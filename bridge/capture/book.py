@@ -15,16 +15,16 @@ import msgspec
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.ports import Batch, Outgoing
 from bridge.chat import transcript as reasons
-from bridge.chat.announcement import Announcement, encode, parse
+from bridge.chat.announcement import Announcement, encode, parse, session_id_problem
 from bridge.chat.entries import GAP, RESUMED, Certificate, Entry, SessionFacts
 from bridge.chat.messages import NO_SUCH_USER
 from bridge.chat.observations import GIVE_UP, Away, JoinRefused, Seen, SetAside
 from bridge.chat.transcript import Transcript, TranscriptState
-from bridge.errors import BridgeError, EnvironmentFault
+from bridge.errors import BridgeError, EnvironmentFault, UnreadableAnnouncement
 from bridge.records.checkpoint import Checkpoint, decode_checkpoint
 from bridge.records.framing import unframe
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.sessions import CLOSED, OPENED, quarantine_records
+from bridge.records.sessions import CLOSED, OPENED, PART_BYTES, quarantine_records
 from bridge.records.times import parse_start_at
 from bridge.telemetry import (
     AnnouncementForwarded,
@@ -48,6 +48,7 @@ GIVEN_UP: Final = "GIVEN_UP"
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
 _US_PER_MS: Final = 1_000
+_LAST_ID: Final = 2**63 - 1
 _T = TypeVar("_T", Seen, Away, JoinRefused)
 
 
@@ -106,6 +107,7 @@ class Book:
         """Start empty; `restore` fills it from the checkpoints."""
         self._partition = partition
         self._settings = settings
+        self._room = settings.max_record_bytes - _HEADROOM
         self._chats: dict[str, Chat] = {}
         self._over: dict[str, int] = {}
         self._touched: dict[str, Chat] = {}
@@ -125,8 +127,9 @@ class Book:
     # --- restoring -----------------------------------------------------------------------------------------------
 
     def restore(self, checkpoints: Iterable[tuple[str, bytes]]) -> None:
-        """Fill an empty book from (session id, checkpoint value). Raises EnvironmentFault on one that
-        another schema wrote, VerificationFailed on an unreadable one.
+        """Fill an empty book from (session id, checkpoint value).
+
+        Raises EnvironmentFault on one that another schema wrote, VerificationFailed on an unreadable one.
         """
         for session_id, value in checkpoints:
             mark, payload = unframe(value)
@@ -168,9 +171,12 @@ class Book:
                 self._set_aside(one)
         self._expire(now)
         for session_id, chat in self._touched.items():
-            self._plan.batch.checkpoints.append(
-                Outgoing(session_id.encode(), self._framed("checkpoints", self._checkpoint(chat, now)))
-            )
+            value = self._checkpoint(chat, now)
+            if chat.state != OVER and (chat.transcript.outgrown or len(value) > self._room):
+                # What Kafka refuses would end the whole shard, again and again: better one chat, and said aloud (P2).
+                self._end_with_gap(chat, reasons.OUTGROWN, now, OVER)
+                value = self._checkpoint(chat, now)
+            self._plan.batch.checkpoints.append(Outgoing(session_id.encode(), self._framed("checkpoints", value)))
         return self._plan
 
     def _guarded(self, session_id: str, one: _T, act: Callable[[Chat, _T], None]) -> None:
@@ -214,15 +220,16 @@ class Book:
                 Transcript(TranscriptState(facts)),
                 ChatRecorder(told.session_id, self._settings.recording),
                 told,
-                encode(told),
+                _kept(told, one.raw),
             )
             self._chats[told.session_id] = chat
             self._opened(chat, one.observed_at)
         elif chat.state == GIVEN_UP:
-            chat.announcement, chat.announced, chat.state, chat.closed_at = told, encode(told), FOLLOWED, None
+            chat.announcement, chat.announced = told, _kept(told, one.raw)
+            chat.state, chat.closed_at = FOLLOWED, None
             self._opened(chat, one.observed_at)
         elif chat.announcement.addresses() != told.addresses() or told.password:
-            chat.announcement, chat.announced = told, encode(told)
+            chat.announcement, chat.announced = told, _kept(told, one.raw)
         self._plan.follow.append(chat)
         self._touched[told.session_id] = chat
 
@@ -255,9 +262,13 @@ class Book:
             reason = reasons.OVER_WHILE_AWAY
         else:
             reason = reasons.OUT_OF_REACH
+        self._end_with_gap(chat, reason, refused.observed_at, GIVEN_UP)
+
+    def _end_with_gap(self, chat: Chat, reason: str, at: int, state: str) -> None:
         last = chat.transcript.delivered.maximum
-        self._publish(chat, chat.transcript.gap(None if last is None else last + 1, None, reason, refused.observed_at))
-        self._close(chat, refused.observed_at, GIVEN_UP)
+        after = None if last is None or last == _LAST_ID else last + 1
+        self._publish(chat, chat.transcript.gap(after, None, reason, at))
+        self._close(chat, at, state)
 
     def _set_aside(self, aside: SetAside) -> None:
         chat = self._chats.get(aside.session_id) if aside.session_id else None
@@ -285,7 +296,7 @@ class Book:
             payload = recorder.event_record(entry, facts)
         except BridgeError as error:
             payload, reason = b"", error.message
-        if not payload or len(payload) > self._settings.max_record_bytes - _HEADROOM:
+        if not payload or len(payload) > self._room:
             recorder.head = head
             server, raw = facts.server or "", _json_of(entry.event)
             self._quarantine(server, facts.session_id, entry.observed_at, reason, raw)
@@ -319,7 +330,7 @@ class Book:
 
     def _session_record(self, chat: Chat, state: str, at: int, certificate: Certificate | None) -> None:
         facts = chat.transcript.facts
-        payload = chat.recorder.session_record(state, facts, at, certificate)
+        payload = chat.recorder.session_record(state, facts, at, certificate, room=self._room)
         self._plan.batch.sessions.append(
             Outgoing(
                 facts.session_id.encode(),
@@ -332,6 +343,8 @@ class Book:
     def _quarantine(  # noqa: PLR0913 - the columns of a quarantine record
         self, source: str, session_id: str | None, at: int, reason: str, raw: bytes, *, total_bytes: int | None = None
     ) -> None:
+        if session_id and session_id_problem(session_id):
+            session_id = None  # a peer may call a chat anything; what is no id is in the bytes
         key = (session_id or source).encode()
         for payload in quarantine_records(
             self._settings.recording.schemas,
@@ -341,6 +354,7 @@ class Book:
             reason=reason,
             raw=raw,
             total_bytes=total_bytes,
+            part_bytes=min(PART_BYTES, self._room // 2),
         ):
             self._plan.batch.quarantine.append(Outgoing(key, self._framed("quarantine", payload), at // _US_PER_MS))
         self._plan.facts.append(Quarantined(reason=reason))
@@ -350,10 +364,10 @@ class Book:
     def _checkpoint(self, chat: Chat, now: int) -> bytes:
         state = chat.transcript.state()
         if chat.state == OVER:  # nothing more can come: remember that it is over, not what was in it
-            state = replace(state, prints=b"", parties=[], gaps=[], amendments={})
+            state = replace(state, id_ranges=[], prints=b"", parties=[], gaps=[], amendments={})
         return chat.recorder.checkpoint(
             Checkpoint(
-                announcement=chat.announced,
+                announcement=b"" if chat.state == OVER else chat.announced,
                 state=chat.state,
                 transcript=state,
                 head=chat.recorder.head,
@@ -383,4 +397,15 @@ def _older(closed: Mapping[str, int], before: int) -> list[str]:
 
 def _json_of(value: object) -> bytes:
     """Return the wire's JSON of a decoded value: what goes into the quarantine when the bytes are gone."""
-    return msgspec.json.encode(value)
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate, which no wire lets through
+        return repr(value).encode("utf-8", "backslashreplace")
+
+
+def _kept(told: Announcement, raw: bytes) -> bytes:
+    """Return the announcement's JSON for the checkpoints."""
+    try:
+        return encode(told)
+    except UnreadableAnnouncement:  # too long, now that `1e15` is written out: it was readable as it came
+        return raw

@@ -8,12 +8,13 @@ two monitors may be in a chat, which is better than none.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bridge.capture.inbox import Announced
 from bridge.chat.announcement import parse
-from bridge.errors import BridgeError, KafkaUnavailable, UnreadableAnnouncement
+from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement
 from bridge.telemetry import KafkaAway, ShardCrashed, ShardReleased
 
 if TYPE_CHECKING:
@@ -56,15 +57,17 @@ class Announcements(Protocol):
     async def confirm(self, partition: int) -> None:
         """Ask the group's coordinator whether `partition` is ours. Raises ShardFenced when not, KafkaUnavailable."""
 
-    async def leave(self) -> bool:
-        """Leave the group at once, so that others take over without waiting for a session time-out.
+    async def leave(self) -> None:
+        """Leave the group at once, so that others take over without waiting for a session time-out."""
 
-        Returns whether there is somebody to take over.
-        """
+    async def handed_over(self) -> bool:
+        """After `leave`: wait until the others have shared the partitions out; False when there are none."""
 
 
 Confirm = Callable[[], Awaitable[None]]
 
+_FENCE_SECONDS: Final = 2.0
+"""How long new owners may take from their assignment to opening the shards' logs."""
 _HANDOVER_SHARE: Final = 0.5
 """Share of the drain time that shards wait for their new owners; the rest is for what nobody took over."""
 
@@ -151,9 +154,13 @@ class Replica:
         fence them. What nobody takes over is committed and closed.
         """
         self._draining = True
-        somebody = await self._announcements.leave() if self._announcements is not None else False
-        if somebody and self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=seconds * _HANDOVER_SHARE)
+        if self._announcements is not None:
+            await self._announcements.leave()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds * _HANDOVER_SHARE):
+                    if self._tasks and await self._announcements.handed_over():
+                        # A shard that has something to commit finds out that it is fenced; an idle one does not.
+                        await asyncio.wait(self._tasks.values(), timeout=_FENCE_SECONDS)
         able = [shard for shard in self.shards if not shard.problem]
         await asyncio.gather(*(shard.drain() for shard in able))
         self.drained = all(shard.fenced or not shard.problem for shard in self.shards)
@@ -185,6 +192,8 @@ class Replica:
 
     def _take(self, partition: int) -> None:
         async def confirm() -> None:
+            if self._draining:
+                raise ShardFenced("this replica has left the group")
             if self._announcements is None:
                 raise KafkaUnavailable("the consumer is not started")
             await self._announcements.confirm(partition)

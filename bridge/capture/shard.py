@@ -124,6 +124,12 @@ class Shard:
 
     async def run(self) -> None:
         """Own the shard until cancelled, drained or fenced."""
+        try:
+            await self._own()
+        finally:
+            self._idle.set()  # nobody waits for a drain that cannot come any more
+
+    async def _own(self) -> None:
         delay = _FIRST_DELAY
         while True:
             log = self._open_log(self.partition)
@@ -167,7 +173,7 @@ class Shard:
         return True
 
     async def drain(self) -> None:
-        """Take nothing more in from announcements and return when all that was seen is committed."""
+        """Take no more announcements; return when all that was seen is committed, or will never be committed here."""
         self._draining = True
         self._inbox.wake()
         await self._idle.wait()

@@ -18,6 +18,9 @@ from bridge.errors import UnreadableAnnouncement
 
 MAX_BYTES: Final = 64 * 1024
 MAX_SERVERS: Final = 32
+MAX_TENANT: Final = 256
+
+_PORT_DIGITS: Final = 5
 
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_.:~-]{1,64}")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
@@ -49,6 +52,7 @@ class Announcement(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
                 ("host", host_problem(self.host)),
                 ("port", port_problem(self.port)),
                 ("servers", servers_problem(self.servers)),
+                ("tenant", _tenant_problem(self.tenant)),
                 ("userData", _user_data_problem(self.user_data)),
             )
             if problem
@@ -99,6 +103,11 @@ def servers_problem(servers: list[str]) -> str:
     return ""
 
 
+def _tenant_problem(tenant: str | None) -> str:
+    # It stands on every record of the chat.
+    return f"expected at most {MAX_TENANT} characters" if tenant is not None and len(tenant) > MAX_TENANT else ""
+
+
 def _user_data_problem(user_data: dict[str, str | int | float | bool]) -> str:
     finite = all(math.isfinite(value) for value in user_data.values() if isinstance(value, float))
     return "" if finite else "expected finite numbers"  # JSON has no others
@@ -115,10 +124,11 @@ def split_address(address: str) -> tuple[str, int]:
         raise ValueError("expected host:port, an IPv6 address in brackets")
     if not colon or not (port.isascii() and port.isdigit()):
         raise ValueError("expected host:port")
-    problem = host_problem(host) or port_problem(int(port[:6]))
+    number = int(port) if len(port) <= _PORT_DIGITS else 0  # a longer one is no port, whatever its first digits say
+    problem = host_problem(host) or port_problem(number)
     if problem:
         raise ValueError(problem)
-    return host, int(port)
+    return host, number
 
 
 _DECODER: Final = msgspec.json.Decoder(Announcement)

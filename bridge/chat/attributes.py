@@ -73,7 +73,7 @@ def _flatten(items: Items, prefix: str, values: dict[str, str], types: dict[str,
 
 
 def _split(path: str) -> list[tuple[str, int]]:
-    """Undo the joining: [(key, repeat), ...]."""
+    """Undo the joining: [(key, repeat), ...]. Raises ValueError on what no joining makes."""
     parts: list[tuple[str, int]] = []
     key: list[str] = []
     repeat = ""
@@ -83,6 +83,8 @@ def _split(path: str) -> list[tuple[str, int]]:
         char = path[at]
         if char == "\\":
             at += 1
+            if at == len(path):
+                raise ValueError("a path that ends within an escape")
             key.append(path[at])
         elif char == "#":
             in_repeat = True
@@ -117,7 +119,10 @@ def typed_value(text: str, word: str) -> str | int | float:
 
 
 def unflatten(values: dict[str, str], types: dict[str, str]) -> Items:
-    """Rebuild the items from the two maps that `flatten` returned (in their order)."""
+    """Rebuild the items from the two maps that `flatten` returned (in their order).
+
+    Raises ValueError on a path that `flatten` does not make.
+    """
     root: Items = []
     open_lists: list[tuple[tuple[str, int], Items]] = []
     for path, text in values.items():

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from enum import Enum
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from bridge.chat.ranges import IdRanges
 
 MASK: Final = b"*"
+MAX_BYTES: Final = 256 * 1024
+"""Of one chat's prints, some 10,000 events; a history of more does not fit into a frame of the default size."""
 _MAX_WORDS: Final = 255
 _MAX_LENGTH: Final = 0xFFFF
 _CARRIES_USER_DATA: Final = 1
@@ -143,16 +146,20 @@ def _only_masked(old: bytes, new: bytes, event: ChatEvent) -> bool:
 
 
 class Fingerprints:
-    """The prints of all delivered events of a chat, packed in the order of their ids.
+    """The prints of the delivered events of a chat, packed in the order of their ids.
 
-    Goes together with the IdRanges of the delivered ids: the n-th print belongs to the n-th id.
+    Goes together with the IdRanges of the delivered ids: the last print belongs to the highest id, and so on downwards.
+    Never holds more than `limit` bytes: beyond it the prints of the lowest ids are forgotten.
     """
 
-    __slots__ = ("_data",)
+    __slots__ = ("_data", "_forgotten", "_limit", "_mark")
 
-    def __init__(self, packed: bytes = b"") -> None:
-        """Take what `packed` returned before."""
+    def __init__(self, packed: bytes = b"", ids: int | None = None, limit: int = MAX_BYTES) -> None:
+        """Take what `packed` returned before; `ids` is the number of ids delivered by then."""
         self._data = bytearray(packed)
+        self._limit = limit
+        self._forgotten = 0 if ids is None else max(ids - self._count(), 0)
+        self._mark = (0, 0)  # (number of prints, bytes) from the front up to where something was last put in
 
     def packed(self) -> bytes:
         """Return all prints as one string of bytes."""
@@ -161,28 +168,56 @@ class Fingerprints:
     def append(self, taken: bytes) -> None:
         """Add the print of an id above all others."""
         self._data += taken
+        self._forget()
 
-    def _offset(self, rank: int) -> int:
+    def _count(self) -> int:
+        at = count = 0
+        while at < len(self._data):
+            at += _length(self._data, at)
+            count += 1
+        return count
+
+    def _forget(self) -> None:
+        if len(self._data) <= self._limit:
+            return
         at = 0
-        for _ in range(rank):
+        while len(self._data) - at > self._limit - self._limit // 8:  # more than must be: not again for a while
+            at += _length(self._data, at)
+            self._forgotten += 1
+        del self._data[:at]
+        self._mark = (0, 0)
+
+    def _offset(self, place: int) -> int:
+        """Return where the print number `place` begins; counts on from where something was last put in."""
+        done, at = self._mark if self._mark[0] <= place else (0, 0)
+        for _ in range(place - done):
             at += _length(self._data, at)
         return at
 
     def insert(self, rank: int, taken: bytes) -> None:
         """Add the print of an id that has `rank` ids below it."""
-        at = self._offset(rank)
+        place = rank - self._forgotten
+        if place < 0:  # it would be among those that are forgotten
+            self._forgotten += 1
+            return
+        at = self._offset(place)
         self._data[at:at] = taken
+        self._mark = (place + 1, at + len(taken))
+        self._forget()
 
     def replace(self, rank: int, taken: bytes) -> None:
-        """Put an amended event's print in the place of the former one."""
-        at = self._offset(rank)
+        """Put an amended event's print in the place of the former one, which must not be forgotten."""
+        place = rank - self._forgotten
+        at = self._offset(place)
         self._data[at : at + _length(self._data, at)] = taken
+        self._mark = (place, at)
+        self._forget()
 
     def by_id(self, ids: IdRanges) -> dict[int, bytes]:
-        """Unpack: id -> print."""
+        """Unpack: id -> print, of the ids whose print is not forgotten."""
         found: dict[int, bytes] = {}
         at = 0
-        for event_id in ids:
+        for event_id in islice(ids, self._forgotten, None):
             length = _length(self._data, at)
             found[event_id] = bytes(self._data[at : at + length])
             at += length

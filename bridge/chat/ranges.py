@@ -6,7 +6,7 @@ never by maximum: a later history may fill a hole.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ class IdRanges:
 
     def rank(self, value: int) -> int:
         """Count the ids of the set that are below `value`."""
-        return sum(min(high, value - 1) - low + 1 for low, high in self.pairs() if low < value)
+        at = bisect_left(self._lows, value)
+        below = sum(self._highs[:at]) - sum(self._lows[:at]) + at
+        return below - max(self._highs[at - 1] - value + 1, 0) if at else 0
 
     def add(self, value: int) -> None:
         """Put `value` into the set; adding one that is there changes nothing."""

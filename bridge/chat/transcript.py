@@ -28,6 +28,12 @@ KIND_OF: Final = {
 }
 MAX_PARTIES: Final = 512
 """Parties remembered per chat; beyond it an event carries its own userId only, so that a flood stays bounded."""
+MAX_PARTY_CHARACTERS: Final = 100_000
+"""Of the texts of all of them together; a party that does not fit is not remembered either."""
+MAX_FACT_CHARACTERS: Final = 256
+"""Of an attribute of the session; it stands on every record."""
+MAX_HOLES: Final = 10_000
+"""Ranges of ids, and gaps, and amended ids; a chat with more cannot be remembered (`outgrown`)."""
 
 # Reasons of a gap.
 NOT_IN_REPLAY: Final = "not in the replay after an absence"
@@ -37,6 +43,7 @@ TOO_LARGE: Final = "record too large"
 OUT_OF_REACH: Final = "the chat could not be joined again"
 NEVER_JOINED: Final = "never joined"
 INTERNAL: Final = "internal error"
+OUTGROWN: Final = "more holes, gaps and amendments than can be remembered"
 
 
 @dataclass(slots=True)
@@ -71,6 +78,7 @@ class Transcript:
         "_joined",
         "_masked",
         "_parties",
+        "_party_characters",
         "_prints",
         "_quarantined",
         "_rejoins",
@@ -86,8 +94,9 @@ class Transcript:
         self.slow_changes = 0
         self._sequence = state.sequence
         self._delivered = IdRanges(state.id_ranges)
-        self._prints = Fingerprints(state.prints)
+        self._prints = Fingerprints(state.prints, len(self._delivered))
         self._parties = {party.user_id: party for party in state.parties}
+        self._party_characters = sum(map(_characters, state.parties))
         self._counts = dict(state.counts)
         self._gaps = list(state.gaps)
         self._amendments = dict(state.amendments)
@@ -129,6 +138,11 @@ class Transcript:
     def counts(self) -> dict[str, int]:
         """Entries put out so far, per kind. Not to be changed by the caller."""
         return self._counts
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether there is more to remember than a checkpoint should hold: nobody chats like this."""
+        return max(len(self._delivered.pairs()), len(self._gaps), len(self._amendments)) > MAX_HOLES
 
     def state(self) -> TranscriptState:
         """Return all that is remembered; `Transcript(state)` goes on from there."""
@@ -258,7 +272,8 @@ class Transcript:
         """Take over what the transcript says of the session; an absent attribute keeps what was known."""
         told, facts = seen.transcript, self.facts
         monitored = facts.monitored if told.monitored is None else told.monitored in (True, "true")
-        idle = facts.idle_time_expire if told.idle_time_expire is None else str(told.idle_time_expire)
+        idle = told.idle_time_expire
+        idle = facts.idle_time_expire if idle is None else str(idle)[:MAX_FACT_CHARACTERS]
         if (
             monitored != facts.monitored
             or idle != facts.idle_time_expire
@@ -300,7 +315,10 @@ class Transcript:
 
     def _again(self, event: ChatEvent, known: dict[int, bytes], seen: Seen, origin: str, out: list[Entry]) -> None:
         """Handle an event under an id that was delivered: duplicate, masked, or amendment."""
-        likeness = compare(known[event.event_id], event, seen.version)
+        before = known.get(event.event_id)
+        if before is None:
+            return  # so far back that its print is forgotten: taken for what it was
+        likeness = compare(before, event, seen.version)
         if likeness is Likeness.MASKED:
             self._masked += 1
             self.slow_changes += 1
@@ -344,8 +362,11 @@ class Transcript:
         return known
 
     def _remember(self, party: Party) -> None:
-        if party.user_id in self._parties or len(self._parties) < MAX_PARTIES:
+        before = self._parties.get(party.user_id)
+        characters = self._party_characters + _characters(party) - (0 if before is None else _characters(before))
+        if characters <= MAX_PARTY_CHARACTERS and (before is not None or len(self._parties) < MAX_PARTIES):
             self._parties[party.user_id] = party
+            self._party_characters = characters
             self.slow_changes += 1
 
     def _entry(  # noqa: PLR0913 - the fields of an entry, by name
@@ -362,6 +383,11 @@ class Transcript:
         self._sequence += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return Entry(kind, self._sequence, origin, observed_at, event, party, amendment, gap)
+
+
+def _characters(party: Party) -> int:
+    texts = (party.user_id, party.nickname, party.user_type, party.protocol_type, party.person_id)
+    return sum(len(text) for text in texts if text is not None)
 
 
 def _event_id(event: ChatEvent) -> int:

@@ -15,6 +15,10 @@ import yaml
 MAX_BYTES: Final = 1 << 20
 
 
+# What PyYAML raises beside its own errors: its constructors trust that a tagged value (`!!int ''`) is one.
+_REFUSALS: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError)
+
+
 class FileError(ValueError):
     """A settings file that cannot be used; the text says where and why."""
 
@@ -65,8 +69,10 @@ def read(file: Path) -> dict[str, Any]:
 def _toml(file: Path, text: str) -> object:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise FileError(f"{file}: {error}") from None
+    except (ValueError, RecursionError) as error:  # a number with thousands of digits is a plain ValueError
+        raise FileError(f"{file}: {_why(error)}") from None
 
 
 def _yaml(file: Path, text: str) -> object:
@@ -77,6 +83,9 @@ def _yaml(file: Path, text: str) -> object:
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         hint = "; indent with spaces" if "'\\t'" in (error.problem or "") else ""
         raise FileError(f"{place}: {error.problem or 'not YAML'}{hint}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else "not YAML"
-        raise FileError(f"{file}: {reason}") from None
+    except _REFUSALS as error:
+        raise FileError(f"{file}: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else "a value that cannot be read"

@@ -106,7 +106,7 @@ class _TextSource(EnvSettingsSource):
         """Decode JSON; what is none stays text, for validation to refuse together with everything else."""
         try:
             return super().decode_complex_value(field_name, field, value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
 
 
@@ -141,6 +141,8 @@ def _read_secret(layers: Layers, path: tuple[str, ...]) -> None:
         layers.problems.append(f"{key}_file: cannot be read: {error.strerror} (from {origin})")
     except UnicodeDecodeError:
         layers.problems.append(f"{key}_file: not UTF-8 text (from {origin})")
+    except ValueError:  # NUL, or half a character
+        layers.problems.append(f"{key}_file: no name that a file can have (from {origin})")
     else:
         here[path[-1]] = secret
         layers.origins[path] = origin

@@ -225,7 +225,7 @@ class PrivacyRule(_Section):
         if value is not None:
             try:
                 re.compile(value)
-            except re.error as error:
+            except (re.error, RecursionError, OverflowError) as error:
                 raise ValueError(f"no regular expression: {error}") from None
         return value
 

@@ -246,12 +246,21 @@ class ChatRecorder:
 
     # --- the other topics ----------------------------------------------------------------------------------------
 
-    def session_record(self, state: str, facts: SessionFacts, at: int, certificate: Certificate | None = None) -> bytes:
+    def session_record(
+        self,
+        state: str,
+        facts: SessionFacts,
+        at: int,
+        certificate: Certificate | None = None,
+        *,
+        room: int | None = None,
+    ) -> bytes:
         """Return the Avro payload of a SessionRecord: OPENED, or CLOSED with its certificate. `at` in us since 1970.
 
-        The certificate vouches for the records made so far: it takes over `head`.
+        The certificate vouches for the records made so far: it takes over `head`. It lists ids and gaps if that fits
+        into `room` bytes.
         """
-        return session_record(self._schemas, state, facts, at, certificate=certificate, head=self.head)
+        return session_record(self._schemas, state, facts, at, certificate=certificate, head=self.head, room=room)
 
     def session_headers(self, state: str, at: int) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""

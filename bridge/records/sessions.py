@@ -5,8 +5,10 @@ Both are rare, so the general encoder is good enough.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.chat.entries import INCOMPLETE
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
 from bridge.records.redact import scrub
 
@@ -21,10 +23,36 @@ PART_BYTES: Final = 512 * 1024
 """Size of a part of a quarantined input: with framing and headers well below Kafka's default limit of a record."""
 
 
+SHORTENED: Final = "the ids and gaps are too many for this record"
+"""Reason in a certificate that lists neither."""
+
+
 def session_record(  # noqa: PLR0913 - the fields of the record
+    schemas: Schemas,
+    state: str,
+    facts: SessionFacts,
+    at: int,
+    *,
+    certificate: Certificate | None,
+    head: bytes,
+    room: int | None = None,
+) -> bytes:
+    """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `head` the chain's head at that time.
+
+    One of more than `room` bytes is made again without the lists in its certificate, which says so.
+    """
+    payload = _session_record(schemas, state, facts, at, certificate=certificate, head=head)
+    if room is None or certificate is None or len(payload) <= room:
+        return payload
+    short = replace(
+        certificate, verdict=INCOMPLETE, reasons=[*certificate.reasons, SHORTENED], id_ranges=[], gaps=[]
+    )
+    return _session_record(schemas, state, facts, at, certificate=short, head=head)
+
+
+def _session_record(  # noqa: PLR0913 - the fields of the record
     schemas: Schemas, state: str, facts: SessionFacts, at: int, *, certificate: Certificate | None, head: bytes
 ) -> bytes:
-    """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `head` the chain's head at that time."""
     return schemas.encode(
         SESSION_RECORD,
         {

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import astuple
 
+from bridge.chat.attributes import MAX_DEPTH
+
 if TYPE_CHECKING:
     import msgspec
 
-    from bridge.chat.events import ChatEvent
+    from bridge.chat.events import ChatEvent, Items
 
 INT32: Final = range(-(2**31), 2**31)
 INT64: Final = range(-(2**63), 2**63)
@@ -26,11 +28,23 @@ def xml_characters(text: str) -> str:
 
 
 def outside(event: ChatEvent) -> str | None:
-    """Name the attribute (JSON spelling) whose number no record can hold; None when all of them fit.
+    """Say which attribute (JSON spelling) no record can hold, and why; None when all of them fit.
 
-    The event id is a signed 64-bit number and not negative. Everything else is held to 32 bits: 68 years of
-    seconds for `timeShift`, beyond which no date can be computed from it.
+    The event id is a signed 64-bit number and not negative. Every other number is held to 32 bits: 68 years of
+    seconds for `timeShift`, beyond which no date can be computed from it. Collections are held to MAX_DEPTH here,
+    so that nothing behind the wire meets one that the interpreter's stack could not bear.
     """
+    name = _number_outside(event)
+    if name is not None:
+        return f"{name}: integer value out of range"
+    if event.user_data and _too_deep(event.user_data):
+        return f"userData: nested more than {MAX_DEPTH} levels deep"
+    if event.event_attributes and _too_deep(event.event_attributes):
+        return f"eventAttributes: nested more than {MAX_DEPTH} levels deep"
+    return None
+
+
+def _number_outside(event: ChatEvent) -> str | None:
     if event.event_id not in EVENT_IDS:
         return "eventId"
     if event.time_shift not in INT32:
@@ -45,6 +59,14 @@ def outside(event: ChatEvent) -> str | None:
     if reason is not None and reason.code is not None and reason.code not in INT32:
         return "reason.code"
     return None
+
+
+def _too_deep(items: Items, depth: int = 1) -> bool:
+    for item in items:
+        inner = item.value
+        if type(inner) is list and inner and (depth == MAX_DEPTH or _too_deep(inner, depth + 1)):
+            return True
+    return False
 
 
 def number_outside(message: msgspec.Struct) -> str | None:

@@ -61,6 +61,7 @@ _CARRIED: Final[dict[type, _Carried]] = {
 }
 
 _Raws = dict[str, msgspec.Raw]
+_UNNAMED: Final = "an unknown attribute"
 _ERROR: Final = re.compile(r"(.*?)(?: - at `(\$.*)`)?", re.DOTALL)
 # A surrogate pair, a lone surrogate (group 1), or any other escape: in JSON a backslash always starts one.
 _ESCAPE: Final = re.compile(
@@ -102,14 +103,14 @@ def read(
     name = _decode(fields.pop("messageName"), str, "messageName")
     kind = kinds.get(name)
     if kind is None:
-        return UnknownMessage(name, {key: _decode(raw, Any, key) for key, raw in fields.items()}), ()
+        return UnknownMessage(name, {key: _decode(raw, Any, _UNNAMED) for key, raw in fields.items()}), ()
     shaped: dict[str, object] = {"messageName": name}
     events: list[ChatEvent] = []
     damaged: tuple[Damaged, ...] = ()
     carried = _CARRIED.get(kind)
     if carried is not None and carried.transcript in fields:
         shaped[carried.transcript], events, damaged = _read_transcript(fields.pop(carried.transcript), carried)
-    shaped |= _known({key: _decode(raw, Any, key) for key, raw in fields.items()}, kind, {})
+    shaped |= _known(_decode_fields(fields, kind, ""), kind, {})
     try:
         message = msgspec.convert(shaped, kind)
     except UNREADABLE as error:
@@ -130,6 +131,14 @@ def _decode(raw: bytes | msgspec.Raw, kind: Any, at: str) -> Any:
         raise UnreadableMessage(explain(error, at)) from None
 
 
+def _decode_fields(fields: _Raws, kind: type[msgspec.Struct], above: str) -> dict[str, Any]:
+    """Decode every field. A reason names only attributes that we know: the peer's own words may be anything."""
+    known = kind.__struct_encode_fields__
+    return {
+        name: _decode(raw, Any, above + (name if name in known else _UNNAMED)) for name, raw in fields.items()
+    }
+
+
 def _read_transcript(
     raw: msgspec.Raw, carried: _Carried
 ) -> tuple[dict[str, Any] | None, list[ChatEvent], tuple[Damaged, ...]]:
@@ -141,8 +150,7 @@ def _read_transcript(
     listed = fields.pop(carried.events, None)
     raws = None if listed is None else _decode(listed, list[msgspec.Raw] | None, f"{at}.{carried.events}")
     events, damaged = _read_events(raws or [], f"{at}.{carried.events}")
-    plain = {name: _decode(raw, Any, f"{at}.{name}") for name, raw in fields.items()}
-    return _known(plain, carried.kind, {}), events, damaged
+    return _known(_decode_fields(fields, carried.kind, f"{at}."), carried.kind, {}), events, damaged
 
 
 def _read_events(raws: list[msgspec.Raw], at: str) -> tuple[list[ChatEvent], tuple[Damaged, ...]]:
@@ -151,8 +159,8 @@ def _read_events(raws: list[msgspec.Raw], at: str) -> tuple[list[ChatEvent], tup
     for index, raw in enumerate(raws):
         try:
             event = _read_event(raw)
-            number = outside(event)
-            reason = number and f"{at}[{index}].{number}: integer value out of range"
+            problem = outside(event)
+            reason = problem and f"{at}[{index}].{problem}"
         except UNREADABLE as error:
             reason = explain(error, f"{at}[{index}]")
         else:

@@ -150,17 +150,15 @@ class _Reader:
         if not session_id:
             raise UnreadableTranscript(self._source, self._root.line, "no sessionId")
         start_at = rest.pop("startAt", "").strip(BLANK)
-        idle, monitored = (
-            None if (text := rest.pop(name, None)) is None else text.strip(BLANK)
-            for name in ("idleTimeExpire", "monitored")
-        )
+        idle = rest.pop("idleTimeExpire", None)
+        monitored = rest.pop("monitored", None)
         if rest:
             self._note(self._root.line, f"unknown attributes of the root dropped ({', '.join(sorted(rest))})")
         return ChatTranscript(
             session_id,
             start_at,
             idle_time_expire=None if idle is None else _whole_or_text(idle),
-            monitored=True if monitored == "true" else monitored,
+            monitored=True if (monitored or "").strip(BLANK) == "true" else monitored,
             chat_event_list=self._events,
         )
 

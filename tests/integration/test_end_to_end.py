@@ -62,7 +62,13 @@ def test_every_event_of_every_chat_is_on_kafka_once_in_order_and_verifiable(line
     with line.bridge() as bridge:
         bridge.wait_ready()
         with line.simulator(
-            announce_url=bridge.url, concurrent_chats=20, events_per_second=200, duration=8, seed=7, passwords=True
+            announce_url=bridge.url,
+            concurrent_chats=20,
+            events_per_second=200,
+            duration=8,
+            seed=7,
+            finish=5,
+            passwords=True,
         ) as chats:
             summary = chats.summary(60)
             result = line.settle(chats.ledger)
@@ -103,7 +109,9 @@ def test_two_replicas_take_over_from_each_other(line: Line) -> None:
         wait_for(
             lambda: one.metric("chatbridge_shards") > 0 and two.metric("chatbridge_shards") > 0, 60, "shards not shared"
         )
-        with line.simulator(concurrent_chats=20, events_per_second=150, duration=25, mean_events=200, seed=5) as chats:
+        with line.simulator(
+            concurrent_chats=20, events_per_second=150, duration=25, mean_events=200, seed=5, finish=3
+        ) as chats:
             wait_for(lambda: two.metric("chatbridge_events_total") > 100, 30, "replica 2 captures nothing")
             assert one.terminate() == 0
             wait_for(lambda: two.metric("chatbridge_shards") == 12, 30, "replica 2 did not take all shards over")
@@ -121,7 +129,9 @@ def test_a_paused_replica_comes_back_as_a_zombie_and_writes_nothing(line: Line) 
     settings = {"kafka__session_timeout_seconds": 6}
     with line.bridge("replica-1", **settings) as zombie:
         zombie.wait_ready()
-        with line.simulator(concurrent_chats=15, events_per_second=100, duration=35, mean_events=300, seed=3) as chats:
+        with line.simulator(
+            concurrent_chats=15, events_per_second=100, duration=35, mean_events=300, seed=3, finish=3
+        ) as chats:
             wait_for(lambda: zombie.metric("chatbridge_events_total") > 100, 30, "nothing is captured")
             zombie.send(signal.SIGSTOP)
             with line.bridge("replica-2", **settings) as owner:

@@ -55,9 +55,7 @@ class Judgement:
     @property
     def clean(self) -> bool:
         """Nothing lost silently, nothing twice, nothing altered, nothing out of order, every chain intact."""
-        return not (
-            self.silent or self.duplicates or self.wrong or self.unordered or self.findings or self.unclosed
-        )
+        return not (self.silent or self.duplicates or self.wrong or self.unordered or self.findings or self.unclosed)
 
     def __str__(self) -> str:
         shown = {
