@@ -10,21 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import msgspec
-
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.ports import Batch, Outgoing
 from bridge.chat import transcript as reasons
-from bridge.chat.announcement import Announcement, encode, parse, session_id_problem
+from bridge.chat.announcement import Announcement, parse, rewritten, session_id_problem
 from bridge.chat.entries import GAP, RESUMED, Certificate, Entry, SessionFacts
 from bridge.chat.messages import NO_SUCH_USER
 from bridge.chat.observations import GIVE_UP, Away, JoinRefused, Seen, SetAside
 from bridge.chat.transcript import Transcript, TranscriptState
-from bridge.errors import BridgeError, EnvironmentFault, UnreadableAnnouncement
+from bridge.errors import BridgeError, EnvironmentFault
 from bridge.records.checkpoint import Checkpoint, decode_checkpoint
 from bridge.records.framing import unframe
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.sessions import CLOSED, OPENED, PART_BYTES, quarantine_records
+from bridge.records.sessions import CLOSED, OPENED, PART_BYTES, json_of, quarantine_records
 from bridge.records.times import parse_start_at
 from bridge.telemetry import (
     AnnouncementForwarded,
@@ -48,6 +46,7 @@ GIVEN_UP: Final = "GIVEN_UP"
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
 _US_PER_MS: Final = 1_000
+_HOUSEKEEPING_US: Final = 30_000_000
 _LAST_ID: Final = 2**63 - 1
 _T = TypeVar("_T", Seen, Away, JoinRefused)
 
@@ -112,6 +111,7 @@ class Book:
         self._over: dict[str, int] = {}
         self._touched: dict[str, Chat] = {}
         self._plan = Plan()
+        self._expire_at = 0
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -169,7 +169,9 @@ class Book:
                 self._guarded(one.session_id, one, self._given_up)
             else:
                 self._set_aside(one)
-        self._expire(now)
+        if now >= self._expire_at:
+            self._expire(now)
+            self._expire_at = now + _HOUSEKEEPING_US
         for session_id, chat in self._touched.items():
             value = self._checkpoint(chat, now)
             if chat.state != OVER and (chat.transcript.outgrown or len(value) > self._room):
@@ -189,7 +191,7 @@ class Book:
         except Exception as error:  # noqa: BLE001 - the whole point: one chat's bug is not the others'
             self._plan.facts.append(ChatFailed(error=type(error).__name__))
             if isinstance(one, Seen):
-                self._quarantine(one.server, session_id, one.observed_at, "internal error", _json_of(one.transcript))
+                self._quarantine(one.server, session_id, one.observed_at, "internal error", json_of(one.transcript))
             self._close(chat, one.observed_at, GIVEN_UP, reasons.INTERNAL)
         self._touched[session_id] = chat
 
@@ -220,16 +222,16 @@ class Book:
                 Transcript(TranscriptState(facts)),
                 ChatRecorder(told.session_id, self._settings.recording),
                 told,
-                _kept(told, one.raw),
+                rewritten(told, one.raw),
             )
             self._chats[told.session_id] = chat
             self._opened(chat, one.observed_at)
         elif chat.state == GIVEN_UP:
-            chat.announcement, chat.announced = told, _kept(told, one.raw)
+            chat.announcement, chat.announced = told, rewritten(told, one.raw)
             chat.state, chat.closed_at = FOLLOWED, None
             self._opened(chat, one.observed_at)
         elif chat.announcement.addresses() != told.addresses() or told.password:
-            chat.announcement, chat.announced = told, _kept(told, one.raw)
+            chat.announcement, chat.announced = told, rewritten(told, one.raw)
         self._plan.follow.append(chat)
         self._touched[told.session_id] = chat
 
@@ -298,7 +300,7 @@ class Book:
             payload, reason = b"", error.message
         if not payload or len(payload) > self._room:
             recorder.head = head
-            server, raw = facts.server or "", _json_of(entry.event)
+            server, raw = facts.server or "", json_of(entry.event)
             self._quarantine(server, facts.session_id, entry.observed_at, reason, raw)
             chat.transcript.withdraw(entry, reasons.TOO_LARGE if payload else reasons.UNREADABLE)
             payload = recorder.event_record(entry, facts)
@@ -393,19 +395,3 @@ class Book:
 
 def _older(closed: Mapping[str, int], before: int) -> list[str]:
     return [session_id for session_id, at in closed.items() if at < before]
-
-
-def _json_of(value: object) -> bytes:
-    """Return the wire's JSON of a decoded value: what goes into the quarantine when the bytes are gone."""
-    try:
-        return msgspec.json.encode(value)
-    except UnicodeEncodeError:  # a lone surrogate, which no wire lets through
-        return repr(value).encode("utf-8", "backslashreplace")
-
-
-def _kept(told: Announcement, raw: bytes) -> bytes:
-    """Return the announcement's JSON for the checkpoints."""
-    try:
-        return encode(told)
-    except UnreadableAnnouncement:  # too long, now that `1e15` is written out: it was readable as it came
-        return raw

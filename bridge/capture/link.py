@@ -44,6 +44,7 @@ class Link(asyncio.Protocol):
         self._clock = clock
         self._owner = owner
         self._paused = paused
+        self._choked = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -80,15 +81,14 @@ class Link(asyncio.Protocol):
     def pause(self) -> None:
         """Stop reading; TCP pushes back on the server (P6)."""
         self._paused = True
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        self._stop_or_go()
 
     def resume(self) -> None:
         """Read again. The time without reading does not count as silence of the peer."""
         self._paused = False
         if self._transport is not None and not self._transport.is_closing():
             self._conversation.listening_again(self._clock.monotonic())
-            self._transport.resume_reading()
+            self._stop_or_go()
 
     def close(self) -> None:
         """Close after what was written is sent."""
@@ -117,6 +117,16 @@ class Link(asyncio.Protocol):
                 self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size)
                 self._hand_on(one.size)
         self._flush()
+
+    def pause_writing(self) -> None:
+        """Stop listening to a server that does not: our answers to its pings would fill the memory (P6)."""
+        self._choked = True
+        self._stop_or_go()
+
+    def resume_writing(self) -> None:
+        """It listens again."""
+        self._choked = False
+        self._stop_or_go()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
@@ -154,6 +164,12 @@ class Link(asyncio.Protocol):
                 )
             elif isinstance(what, Ended):
                 self._finish(what.reason)
+
+    def _stop_or_go(self) -> None:
+        """Read or not. A choked link still counts the silence: a server that never listens is given up."""
+        stream, reads = self._transport, not (self._paused or self._choked)
+        if stream is not None and not stream.is_closing() and stream.is_reading() != reads:
+            (stream.resume_reading if reads else stream.pause_reading)()
 
     def _set_aside(self, bad: Unreadable) -> None:
         hint, joined = bad.session_hint, self._conversation.joined

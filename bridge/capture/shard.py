@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.capture.book import FOLLOWED, Book, BookSettings, Plan
 from bridge.capture.inbox import Announced, Inbox, Input
-from bridge.capture.pacing import Rate, linger
+from bridge.capture.pacing import Rate, wait_before
 from bridge.errors import BridgeError, EnvironmentFault, KafkaUnavailable, ShardFenced
 from bridge.telemetry import BatchCommitted, InboxPaused, InboxResumed, ShardFencedOff, ShardTaken, TransactionFailed
 
@@ -41,7 +41,7 @@ class ShardSettings:
     """Bounds of one shard: bytes it may hold, seconds it may wait to fill a batch."""
 
     inbox_bytes: int
-    linger_max: float = 0.1
+    linger_max: float = 0.25
 
 
 class Shard:
@@ -76,6 +76,7 @@ class Shard:
         self._follower = make_follower(self)
         self._held: list[Input] = []
         self._held_since: float | None = None
+        self._committed_at = 0.0
         self._next_offset = 0
         self._draining = False
         self._idle = asyncio.Event()
@@ -208,12 +209,17 @@ class Shard:
                     continue
                 if not len(self._inbox):
                     continue
-            wait = linger(self._rate.at(self._clock.monotonic()), self._settings.linger_max)
-            if wait and not self._draining and not self._inbox.paused:
-                await asyncio.sleep(wait)
+            await self._wait_for_company()
             self._held_since = self._inbox.oldest
             self._held = self._inbox.take(_BATCH_BYTES)
             await self._commit(log, self._held)
+
+    async def _wait_for_company(self) -> None:
+        now = self._clock.monotonic()
+        most = 0.0 if self._draining or self._inbox.paused else self._settings.linger_max
+        wait = wait_before(self._rate.at(now), most, now - self._committed_at)
+        if wait:
+            await asyncio.sleep(wait)
 
     async def _commit(self, log: ShardLog, inputs: list[Input]) -> None:
         """Fold inputs and write them as one transaction; only then do they count as captured (P3)."""
@@ -238,6 +244,7 @@ class Shard:
         oldest = self.oldest_uncommitted(now)
         self._held = []
         self._held_since = None
+        self._committed_at = now
         self._inbox.settle()
         events = len(plan.batch.events)
         self._rate.add(events, now)

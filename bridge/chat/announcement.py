@@ -166,3 +166,11 @@ def encode(announcement: Announcement) -> bytes:
     if len(data) > MAX_BYTES:
         raise UnreadableAnnouncement(f"an announcement of {len(data)} bytes; at most {MAX_BYTES} are read")
     return data
+
+
+def rewritten(announcement: Announcement, raw: bytes) -> bytes:
+    """Return the JSON of an announcement that was parsed from `raw`: written again, or else as it came."""
+    try:
+        return encode(announcement)
+    except UnreadableAnnouncement:  # too long now that `1e15` is written out
+        return raw

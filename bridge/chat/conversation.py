@@ -57,6 +57,10 @@ VERDICTS: Final = {
 }
 
 
+_HELD_BYTES: Final = 4 * 1024 * 1024
+"""Of events that overtake the answer to a join; the history will have them again."""
+
+
 def verdict_on(error_id: int) -> str:
     """Return RETRY or GIVE_UP for a join that was refused with this error."""
     return VERDICTS.get(error_id, RETRY)
@@ -108,6 +112,7 @@ class _PendingJoin:
     session_id: str
     deadline: float
     held: list[Seen] = field(default_factory=list)
+    held_bytes: int = 0
 
 
 class Conversation:
@@ -317,6 +322,13 @@ class Conversation:
             size=size,
             damaged=list(damaged),
         )
+        pending = self._pending.get(message.reference_id) if message.reference_id else None
+        if pending is not None and pending.session_id != session:
+            # Somebody else's chat as the answer to our join: not ours to publish, and our join has no answer.
+            self._forget(message.reference_id or 0)
+            self._happened.append(Stray(session, "answer to a join of another chat", message))
+            self._happened.append(JoinRefused(pending.session_id, 0, "the server answered with another chat", RETRY))
+            return
         if session in self._joined:
             self._happened.append(seen)
         else:
@@ -325,16 +337,11 @@ class Conversation:
             self._joined.discard(session)
 
     def _not_yet_joined(self, message: EventSessionInfo, seen: Seen) -> None:
-        """Handle the answer to a join, a push that overtakes it, and what belongs to nobody here."""
+        """Handle the answer to its join, a push that overtakes it, and what belongs to nobody here."""
         session = seen.session_id
         reference = message.reference_id
         pending = self._pending.get(reference) if reference else None
-        if pending is not None and pending.session_id != session:
-            # Somebody else's chat as the answer to our join: not ours to publish, and our join has no answer.
-            self._forget(reference or 0)
-            self._happened.append(Stray(session, "answer to a join of another chat", message))
-            self._happened.append(JoinRefused(pending.session_id, 0, "the server answered with another chat", RETRY))
-        elif pending is not None:
+        if pending is not None:
             self._forget(reference or 0)
             self._joined.add(session)
             seen.snapshot = True
@@ -344,7 +351,12 @@ class Conversation:
                 self._joined.discard(session)
         elif session in self._waiting:
             # A push that overtakes the answer: hold it, or its ids would come before the history's.
-            self._pending[self._waiting[session]].held.append(seen)
+            waiting = self._pending[self._waiting[session]]
+            waiting.held.append(seen)
+            waiting.held_bytes += seen.size
+            if waiting.held_bytes > _HELD_BYTES:  # P6
+                self.leave(session)
+                self._happened.append(JoinRefused(session, 0, "events without end, and no answer to the join", RETRY))
         elif session not in self._left:
             self._happened.append(Stray(session, "a chat that was not joined here", message))
 

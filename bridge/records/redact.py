@@ -116,7 +116,7 @@ class Redactor:
     def attributes(self, where: str, values: dict[str, str], types: dict[str, str], done: list[Redaction]) -> None:
         """Redact a flat map (and the map of its types) in place; adds to `done` what was done, key by key."""
         if _mentions_secret(values):
-            for path in [path for path in values if _names_secret(path)]:
+            for path in [path for path, value in values.items() if _names_secret(path) or _holds_secret(value)]:
                 del values[path]
                 types.pop(path, None)
                 done.append(Redaction(f"{where}.{path}", SECRET, 1))
@@ -127,7 +127,7 @@ class Redactor:
         """Return unknown attributes, redacted; one whose text (it may be JSON) names a secret goes whole."""
         kept = dict(values)
         for name, text in values.items():
-            if _names_secret(name) or _names_secret(text):
+            if _names_secret(name) or _names_secret(_seen_through(text.encode("utf-8", "replace"))):
                 del kept[name]
                 done.append(Redaction(f"unknownAttributes.{name}", SECRET, 1))
         if self.has_rules:
@@ -185,6 +185,7 @@ def _plain(text: str) -> str:
 
 _PLAIN_SECRETS: Final = tuple(_plain(name) for name in SECRET_NAMES)
 _ESCAPED: Final = re.compile(rb"\\u00([0-9a-fA-F]{2})|&#x0*([0-9a-fA-F]{2});|&#0*([0-9]{2,3});")
+_STRUCTURES: Final = ("{", "[")
 _LETTERS_AND_DIGITS: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
 
 
@@ -195,7 +196,16 @@ def _names_secret(text: str, names: tuple[str, ...] = _PLAIN_SECRETS) -> bool:
 
 def _mentions_secret(values: dict[str, str]) -> bool:
     """Tell quickly whether any path may hold a secret's name; it seldom does, so one pass over all paths is enough."""
-    return bool(values) and _names_secret("\n".join(values))
+    return bool(values) and (_names_secret("\n".join(values)) or any(map(_holds_secret, values.values())))
+
+
+def _holds_secret(value: str) -> bool:
+    """Tell whether a value is a structure that names a secret: other shapes than ours for an item become JSON text."""
+    return value[:1] in _STRUCTURES and _names_secret(_seen_through(value.encode("utf-8", "replace")))
+
+
+def _seen_through(raw: bytes) -> str:
+    return _ESCAPED.sub(_unescape, raw).replace(b"\0", b"").decode("latin-1")
 
 
 def scrub(raw: bytes) -> bytes:
@@ -204,9 +214,8 @@ def scrub(raw: bytes) -> bytes:
     The structure stays visible; where a value begins and ends in damaged input nobody can tell. Escaped spellings of
     the names (`\u0053`, `&#83;`) and UTF-16 are seen through.
     """
-    readable = _ESCAPED.sub(_unescape, raw).replace(b"\0", b"").decode("latin-1")
     names = (*_PLAIN_SECRETS, *_ALSO_IN_RAW_INPUT)
-    return _LETTERS_AND_DIGITS.sub(b"*", raw) if _names_secret(readable, names) else raw
+    return _LETTERS_AND_DIGITS.sub(b"*", raw) if _names_secret(_seen_through(raw), names) else raw
 
 
 def _unescape(found: re.Match[bytes]) -> bytes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from bridge.chat.entries import INCOMPLETE
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
 from bridge.records.redact import scrub
@@ -44,9 +46,7 @@ def session_record(  # noqa: PLR0913 - the fields of the record
     payload = _session_record(schemas, state, facts, at, certificate=certificate, head=head)
     if room is None or certificate is None or len(payload) <= room:
         return payload
-    short = replace(
-        certificate, verdict=INCOMPLETE, reasons=[*certificate.reasons, SHORTENED], id_ranges=[], gaps=[]
-    )
+    short = replace(certificate, verdict=INCOMPLETE, reasons=[*certificate.reasons, SHORTENED], id_ranges=[], gaps=[])
     return _session_record(schemas, state, facts, at, certificate=short, head=head)
 
 
@@ -93,6 +93,14 @@ def gap_fields(gap: Gap) -> dict[str, Any]:
         "since": gap.since,
         "reason": gap.reason,
     }
+
+
+def json_of(value: object) -> bytes:
+    """Return the wire's JSON of a decoded value: what goes into the quarantine when the bytes are gone."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate, which no wire lets through
+        return repr(value).encode("utf-8", "backslashreplace")
 
 
 def quarantine_records(  # noqa: PLR0913 - the fields of the record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,5 +47,10 @@ def rfc3339(at: int) -> str:
     Raises OverflowError outside the years 1 to 9999.
     """
     seconds, fraction = divmod(at, 1_000_000)
-    written = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:_TO_THE_SECOND]
+    written = _to_the_second(seconds)
     return f"{written}.{fraction:06}Z" if fraction else f"{written}Z"
+
+
+@lru_cache(maxsize=256)  # events have whole seconds, and those of one transaction share a few of them
+def _to_the_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:_TO_THE_SECOND]

@@ -134,9 +134,7 @@ def _decode(raw: bytes | msgspec.Raw, kind: Any, at: str) -> Any:
 def _decode_fields(fields: _Raws, kind: type[msgspec.Struct], above: str) -> dict[str, Any]:
     """Decode every field. A reason names only attributes that we know: the peer's own words may be anything."""
     known = kind.__struct_encode_fields__
-    return {
-        name: _decode(raw, Any, above + (name if name in known else _UNNAMED)) for name, raw in fields.items()
-    }
+    return {name: _decode(raw, Any, above + (name if name in known else _UNNAMED)) for name, raw in fields.items()}
 
 
 def _read_transcript(

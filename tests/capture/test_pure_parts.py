@@ -8,7 +8,7 @@ import pytest
 
 from bridge.capture.inbox import Announced, Inbox
 from bridge.capture.joins import Bucket
-from bridge.capture.pacing import Rate, linger
+from bridge.capture.pacing import REST, Rate, linger, wait_before
 
 
 def announced(offset: int) -> Announced:
@@ -81,10 +81,16 @@ async def _arrival_ends_the_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "seconds"), [(0, 0.0), (500, 0.0), (1_000, 0.0), (3_000, 0.05), (5_000, 0.1), (50_000, 0.1)]
+    ("rate", "seconds"), [(0, 0.0), (500, 0.0), (1_000, 0.0), (2_000, 0.05), (3_000, 0.1), (50_000, 0.1)]
 )
 def test_the_wait_grows_with_the_load_and_is_bounded(rate: float, seconds: float) -> None:
     assert linger(rate, 0.1) == pytest.approx(seconds)
+
+
+def test_a_transaction_rests_after_the_one_before_it_and_not_longer() -> None:
+    assert wait_before(0.0, 0.1, since_commit=0.001) == pytest.approx(REST - 0.001)
+    assert wait_before(0.0, 0.1, since_commit=1.0) == 0.0
+    assert wait_before(3_000, 0.1, since_commit=0.001) == pytest.approx(0.1)
 
 
 def test_the_rate_follows_the_load_up_and_down() -> None:

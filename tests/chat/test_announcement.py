@@ -96,18 +96,18 @@ def test_a_refusal_never_shows_a_value(data: bytes) -> None:
 
 
 def test_an_oversized_announcement_is_neither_read_nor_written() -> None:
-    padded = json.dumps({**SMALLEST, "tenant": "t" * MAX_BYTES}).encode()
+    padded = json.dumps({**SMALLEST, "password": "t" * MAX_BYTES}).encode()
     with pytest.raises(UnreadableAnnouncement, match="at most"):
         parse(padded)
     with pytest.raises(UnreadableAnnouncement, match="at most"):
-        encode(Announcement(session_id="a", host="b", port=1, tenant="t" * MAX_BYTES))
+        encode(Announcement(session_id="a", host="b", port=1, password="t" * MAX_BYTES))
 
 
 def test_what_json_cannot_say_is_refused() -> None:
     with pytest.raises(ValueError, match="userData: expected finite numbers"):
         Announcement(session_id="a", host="b", port=1, user_data={"k": float("nan")})
     with pytest.raises(UnreadableAnnouncement, match="no Unicode"):
-        encode(Announcement(session_id="a", host="b", port=1, tenant="\ud800"))
+        encode(Announcement(session_id="a", host="b", port=1, password="\ud800"))
 
 
 def test_its_representation_does_not_hold_the_password() -> None:

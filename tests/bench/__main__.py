@@ -1,0 +1,282 @@
+"""`python -m tests.bench [cost] [latency] [memory]`: the figures of the README, on this machine, now."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+from bridge.sandbox import kafka_or_local
+from bridge.simulator.ledger import LedgerLine
+from tests.bench.baseline import Captured
+from tests.line.oracle import closed_sessions, judge
+from tests.line.processes import Bridge, Simulator, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EVENTS = "chat.transcript.events.v1"
+ANNOUNCEMENTS = "chat.capture.announcements.v1"
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)
+
+
+def spread(values: Iterable[float], unit: str) -> str:
+    """Median and the whole spread."""
+    ordered = sorted(values)
+    return f"{statistics.median(ordered):.1f} {unit} (min {ordered[0]:.1f}, max {ordered[-1]:.1f}, n={len(ordered)})"
+
+
+class Bench:
+    """One broker, one folder; each run in topics of its own."""
+
+    def __init__(self, broker: str, folder: Path) -> None:
+        self.broker = broker
+        self.folder = folder
+
+    def run_line(
+        self, *, seconds: float, chats: int, rate: float, mean_events: int, partitions: int
+    ) -> tuple[float, str, Path, int]:
+        """Run bridge and simulator; return (CPU us per record on the topic, prefix, ledger, records)."""
+        prefix = f"{uuid.uuid4().hex[:8]}."
+        with Bridge(
+            self.broker, self.folder / "bridge.log", prefix=prefix, replica="bench", kafka__partitions=partitions
+        ) as bridge:
+            bridge.wait_ready()
+            before = bridge.cpu_seconds()
+            with Simulator(
+                self.folder / "simulator.log",
+                self.folder / f"{prefix}jsonl",
+                kafka=self.broker,
+                kafka_topic=prefix + ANNOUNCEMENTS,
+                concurrent_chats=chats,
+                events_per_second=rate,
+                mean_events=mean_events,
+                duration=seconds,
+                finish=1,
+            ) as simulator:
+                started = simulator.summary(seconds + 60)["chats_started"]
+                wait_for(lambda: len(closed_sessions(self.broker, prefix)) >= started, 90, "chats are not closed")
+            used = bridge.cpu_seconds() - before
+            ledger = simulator.ledger
+            result = judge(self.broker, prefix, ledger)
+            bridge.terminate()
+        if not result.clean:
+            say(f"    NOT CLEAN: {result}")
+        return used / result.records * 1e6, prefix, ledger, result.records
+
+    def capture(self, topic: str) -> Path:
+        """Store the records of a topic for the bare producer."""
+        file = self.folder / "records.msgpack"
+        records: list[Captured] = [
+            (message.partition(), message.key() or b"", message.value() or b"", list(message.headers() or []))
+            for message in read(self.broker, topic)
+        ]
+        file.write_bytes(msgspec.msgpack.encode(records))
+        return file
+
+    def bare(self, file: Path, topic: str, mode: str) -> float:
+        """Run the bare producer in a process of its own."""
+        command = [sys.executable, "-m", "tests.bench.baseline", str(file), self.broker, topic, mode]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    def cost(self, repeats: int, partitions: int) -> None:
+        """CPU of the bridge process per event, against a bare producer sending the same bytes."""
+        say(f"CPU per event: simulator -> bridge -> Kafka, {partitions} shards, transactions, hash chain, zstd")
+        ours: list[float] = []
+        first: list[float] = []
+        second: list[float] = []
+        batched: list[float] = []
+        for number in range(repeats):
+            figure, prefix, _, records = self.run_line(
+                seconds=15, chats=400, rate=4000, mean_events=100, partitions=partitions
+            )
+            file = self.capture(prefix + EVENTS)
+            ours.append(figure)
+            first.append(self.bare(file, prefix + EVENTS, "send"))
+            batched.append(self.bare(file, prefix + EVENTS, "batch"))
+            second.append(self.bare(file, prefix + EVENTS, "send"))
+            say(
+                f"  run {number + 1}: bridge {figure:.1f} us, bare send {first[-1]:.1f} / {second[-1]:.1f} us (A/A), "
+                f"bare send_batch {batched[-1]:.1f} us; {records} records of "
+                f"{file.stat().st_size // records} bytes"
+            )
+        bare = [*first, *second]
+        say(f"  bridge:            {spread(ours, 'us')}")
+        say(
+            f"  bare send:         {spread(bare, 'us')}, A/A ratio {statistics.median(first) / statistics.median(second):.2f}"
+        )
+        say(f"  bare send_batch:   {spread(batched, 'us')}")
+        say(f"  ratio to send:       {statistics.median(ours) / statistics.median(bare):.2f}  (target: at most 2)")
+        say(f"  ratio to send_batch: {statistics.median(ours) / statistics.median(batched):.2f}")
+
+    def latency(self, repeats: int, partitions: int) -> None:
+        """Event sent by the simulator -> seen by a read_committed consumer, at 500 events/s."""
+        say(f"Latency at 500 events/s, simulator -> read_committed consumer, {partitions} shards")
+        halves: list[float] = []
+        tails: list[float] = []
+        for number in range(repeats):
+            seen: dict[str, float] = {}
+            stop = threading.Event()
+            prefix = f"{uuid.uuid4().hex[:8]}."
+            with Bridge(
+                self.broker, self.folder / "bridge.log", prefix=prefix, replica="bench", kafka__partitions=partitions
+            ) as bridge:
+                bridge.wait_ready()
+                reading = threading.Thread(target=watch, args=(self.broker, prefix + EVENTS, seen, stop))
+                reading.start()
+                with Simulator(
+                    self.folder / "simulator.log",
+                    self.folder / f"{prefix}jsonl",
+                    kafka=self.broker,
+                    kafka_topic=prefix + ANNOUNCEMENTS,
+                    concurrent_chats=200,
+                    events_per_second=500,
+                    mean_events=200,
+                    duration=20,
+                    finish=1,
+                ) as simulator:
+                    simulator.summary(90)
+                stop.set()
+                reading.join()
+                bridge.terminate()
+            delays = sorted(latencies(simulator.ledger, seen))
+            half, tail = (delays[int(len(delays) * share)] * 1000 for share in (0.5, 0.99))
+            halves.append(half)
+            tails.append(tail)
+            say(
+                f"  run {number + 1}: p50 {half:.1f} ms, p99 {tail:.1f} ms, max {delays[-1] * 1000:.0f} ms, n={len(delays)}"
+            )
+        say(f"  p50: {spread(halves, 'ms')}  (target: at most 25)")
+        say(f"  p99: {spread(tails, 'ms')}  (target: at most 100)")
+
+    def memory(self, partitions: int) -> None:
+        """Resident memory with many chats followed."""
+        say("Memory of the bridge process (RSS)")
+        for chats, target in ((1_000, 120), (10_000, 300)):
+            prefix = f"{uuid.uuid4().hex[:8]}."
+            with Bridge(
+                self.broker, self.folder / "bridge.log", prefix=prefix, replica="bench", kafka__partitions=partitions
+            ) as bridge:
+                bridge.wait_ready()
+                idle = bridge.rss_bytes()
+                with Simulator(
+                    self.folder / "simulator.log",
+                    self.folder / f"{prefix}jsonl",
+                    kafka=self.broker,
+                    kafka_topic=prefix + ANNOUNCEMENTS,
+                    concurrent_chats=chats,
+                    events_per_second=1500,
+                    mean_events=100,
+                    finish=1,
+                ) as simulator:
+                    wait_for(lambda: joined(bridge) >= chats * 0.99, 240, f"only {joined(bridge)} chats are followed")
+                    reached = bridge.metric("chatbridge_events_total")
+                    wait_for(
+                        lambda: bridge.metric("chatbridge_events_total") > reached + 10 * chats, 120, "no more events"
+                    )
+                    events = bridge.metric("chatbridge_events_total")
+                    say(
+                        f"  {chats} chats: {bridge.rss_bytes() / 1e6:.0f} MB after {events:.0f} events "
+                        f"(idle {idle / 1e6:.0f} MB; target: at most {target} MB)"
+                    )
+                    simulator.kill()
+                bridge.kill()
+
+
+def joined(bridge: Bridge) -> float:
+    """How many chats have been joined."""
+    return bridge.metric("chatbridge_joins_total", result="answered")
+
+
+def consumer_of(broker: str) -> Consumer:
+    """A read_committed consumer that fetches without waiting for more."""
+    return Consumer(
+        {
+            "bootstrap.servers": broker,
+            "group.id": uuid.uuid4().hex,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 500,
+            "fetch.min.bytes": 1,
+        }
+    )
+
+
+def read(broker: str, topic: str) -> list[object]:
+    """Read all committed messages of a topic."""
+    consumer = consumer_of(broker)
+    partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+    found: list[object] = []
+    ended: set[int] = set()
+    while len(ended) < len(partitions):
+        for message in consumer.consume(5000, 0.2):
+            if message.error() is None:
+                found.append(message)
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                ended.add(message.partition())
+    consumer.close()
+    return found
+
+
+def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event) -> None:
+    """Note when each id arrives, until told to stop."""
+    consumer = consumer_of(broker)
+    partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+    while not stop.is_set():
+        for message in consumer.consume(100, 0.05):
+            if message.error() is None:
+                headers = dict(message.headers() or [])
+                seen.setdefault(headers["ce_id"].decode(), time.time())
+    consumer.close()
+
+
+def latencies(ledger: Path, seen: dict[str, float]) -> list[float]:
+    """Seconds from said to seen, of the events that were seen live; the first 3 s (joins, warm-up) left out."""
+    decoder = msgspec.json.Decoder(LedgerLine)
+    lines = [decoder.decode(line) for line in ledger.read_bytes().splitlines()]
+    begun = min(line.at for line in lines)
+    return [
+        seen[name] - line.at
+        for line in lines
+        if line.kind == "event" and line.at > begun + 3 and (name := f"{line.session_id}:{line.event_id}") in seen
+    ]
+
+
+def main() -> None:
+    """Run what is asked for, by default everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", choices=["cost", "latency", "memory"], default=[])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--partitions", type=int, default=12, help="shards (default 12, as the product's)")
+    args = parser.parse_args()
+    what = args.what or ["cost", "latency", "memory"]
+    say(f"{platform.machine()}, Python {platform.python_version()}; broker on the same machine")
+    with kafka_or_local() as broker, tempfile.TemporaryDirectory(prefix="chatbridge-bench-") as folder:
+        bench = Bench(broker, Path(folder))
+        if "cost" in what:
+            bench.cost(args.repeats, args.partitions)
+        if "latency" in what:
+            bench.latency(args.repeats, args.partitions)
+        if "memory" in what:
+            bench.memory(args.partitions)
+
+
+if __name__ == "__main__":
+    main()
