@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types bench
+.PHONY: help venv demo test lint types bench chaos mutants fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,3 +33,13 @@ types: $(STAMP)  ## Check types
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(VENV)/bin/python -m tests.bench $(ARGS)
+
+SECONDS ?= 300
+chaos: $(STAMP)  ## Random faults for a set time, judged: make chaos SECONDS=3600 ARGS="--seed 1 --report FILE"
+	$(VENV)/bin/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
+
+mutants: $(STAMP)  ## Check that the judge of chaos finds what is broken on purpose
+	$(VENV)/bin/python -m tests.chaos.mutants
+
+fuzz: $(STAMP)  ## Look for input that breaks a decoder: make fuzz ARGS="--seconds 600 wire"
+	$(VENV)/bin/python -m tests.fuzz $(ARGS)

@@ -48,26 +48,18 @@ LOSS_REASONS: Final = {
     "OSError": "unreachable",
     "gaierror": "unreachable",
 }
-# Beginnings of reasons, in the words of wires, conversation, announcements and book.
+# Beginnings of reasons in our own words. All others are the wire's, for a line or an event that it could not read.
 QUARANTINE_REASONS: Final = {
     "unknown message": "unknown_message",
     "internal error": "internal",
     "an announcement": "announcement",
     "longer than": "too_long",
     "record too large": "too_large",
-    "JSON is malformed": "unreadable",
-    "input data was truncated": "unreadable",
-    "not UTF-8": "unreadable",
-    "nested too deeply": "unreadable",
-    "expected": "unreadable",
-    "object missing": "unreadable",
-    "an event with": "unreadable",
-    "a KeyValueCollection": "unreadable",
-    "the keys above": "unreadable",
     "answer to a join of another chat": "stray",
     "a chat that was not joined here": "stray",
     "a second EventRegistered": "stray",
     "a message that does not belong": "stray",
+    "": "unreadable",
 }
 VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
 _COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
@@ -86,13 +78,6 @@ GAUGES: Final[dict[GaugeName, str]] = {
 def label(value: str, known: Mapping[str, str]) -> str:
     """Return the label of a reason, by its beginning."""
     return next((word for beginning, word in known.items() if value.startswith(beginning)), OTHER)
-
-
-def quarantine_label(reason: str) -> str:
-    """Return the label of a reason for setting something aside."""
-    known = label(reason, QUARANTINE_REASONS)
-    # What does not fit is named by its path, `chatTranscript.startAt: expected str`: no other reason has a colon.
-    return "unreadable" if known == OTHER and ": " in reason else known
 
 
 def _counter(registry: CollectorRegistry, name: str, text: str, **labels: tuple[str, ...]) -> Counter:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from prometheus_client import generate_latest
 
 from bridge.chat.observations import GIVE_UP, RETRY
-from bridge.meters import GAP_REASONS, KINDS, LOSS_REASONS, OTHER, VERDICTS, Meters, label, quarantine_label
+from bridge.meters import GAP_REASONS, KINDS, LOSS_REASONS, OTHER, QUARANTINE_REASONS, VERDICTS, Meters, label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -249,11 +249,11 @@ class Quarantined(Fact):
 
     def line(self) -> dict[str, object]:
         """Return the closed reason."""
-        return {"reason": quarantine_label(self.reason)}
+        return {"reason": label(self.reason, QUARANTINE_REASONS)}
 
     def count(self, meters: Meters) -> None:
         """Count it by reason."""
-        meters.quarantined.labels(quarantine_label(self.reason)).inc()
+        meters.quarantined.labels(label(self.reason, QUARANTINE_REASONS)).inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

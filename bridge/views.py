@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bridge.chat.announcement import Announcement
     from bridge.telemetry import Telemetry
 
+_SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
 
 
@@ -43,6 +44,9 @@ class ReplicaView:
         if self.preparing:
             return [self.preparing]
         reasons = self._replica.problems()
+        waited = self._longest_transaction()
+        if waited > _SLOW_SECONDS:
+            reasons.append(f"waiting for Kafka: a transaction has been under way for {waited:.0f} s")
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
             reasons.append(f"the oldest uncommitted event has waited for {oldest:.0f} s")
@@ -75,6 +79,10 @@ class ReplicaView:
     def metrics(self) -> bytes:
         """Return all metrics in Prometheus' text form."""
         return self._telemetry.render()
+
+    def _longest_transaction(self) -> float:
+        now = self._clock.monotonic()
+        return max((shard.under_way(now) for shard in self._replica.shards), default=0.0)
 
     def _oldest(self) -> float:
         now = self._clock.monotonic()

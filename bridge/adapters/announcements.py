@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -18,6 +19,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
+from bridge.adapters.kafka import stop
 from bridge.chat.announcement import encode
 from bridge.errors import KafkaUnavailable, ShardFenced
 
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.2
+_CONFIRM_SECONDS: Final = 10.0
+_ANNOUNCE_SECONDS: Final = 10.0
+_SILENT_SECONDS: Final = 5.0
+"""How long the group's coordinator may be looked for before that is a problem."""
 _STABLE: Final = "Stable"
 
 
@@ -49,6 +55,8 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         self._session_timeout = session_timeout
         self._consumer: AIOKafkaConsumer | None = None
         self._assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None
+        self._ours: frozenset[int] | None = None
+        self._lost_at: float | None = None
 
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
         """Join the group; `assigned` is called after each rebalance, this first one included."""
@@ -83,10 +91,24 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             found = await self._consumer.getmany(timeout_ms=1000)
         except KafkaError as error:
             raise KafkaUnavailable(f"cannot read announcements: {type(error).__name__}") from error
+        # What is away is only said to the coordinator's own tasks: a fetch just comes back with nothing.
+        known = self._consumer._coordinator.coordinator_id is not None  # noqa: SLF001
+        self._lost_at = None if known else self._lost_at or time.monotonic()
         return [record for records in found.values() for record in records]
+
+    @property
+    def problem(self) -> str | None:
+        """Say that the group's coordinator has not answered for some time."""
+        if self._lost_at is None or time.monotonic() - self._lost_at < _SILENT_SECONDS:
+            return None
+        return f"Kafka does not answer: no group coordinator for {time.monotonic() - self._lost_at:.0f} s"
 
     async def confirm(self, partition: int) -> None:
         """Ask the group's coordinator whether `partition` is ours.
+
+        A coordinator that does not know our membership (any more) says nothing about the partition: the group is then
+        shared out anew, and `assigned` tells. (P4: a Kafka that was away for longer than the session time-out has
+        forgotten all its members.)
 
         An offset commit is the one request that the coordinator checks against the member's generation; committing
         again what is committed changes nothing. (A pending transactional commit may make it an older offset: the
@@ -95,12 +117,15 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         consumer, at = self._consumer, TopicPartition(self._settings.topics.announcements, partition)
         if consumer is None:
             raise KafkaUnavailable("the consumer is not started")
+        if self._ours is not None and partition not in self._ours:
+            raise ShardFenced("the partition is not assigned to this replica")
         try:
-            if at not in consumer.assignment():
-                raise ShardFenced("the partition is not assigned to this replica")
-            await consumer.commit({at: await consumer.committed(at) or 0})
+            async with asyncio.timeout(_CONFIRM_SECONDS):
+                await consumer.commit({at: await consumer.committed(at) or 0})
         except (CommitFailedError, IllegalGenerationError, IllegalStateError, UnknownMemberIdError) as error:
-            raise ShardFenced("the group does not know this replica as the partition's owner") from error
+            raise KafkaUnavailable("the group is sharing its partitions out") from error
+        except TimeoutError as error:
+            raise KafkaUnavailable(f"the group's coordinator gave no answer in {_CONFIRM_SECONDS:g} s") from error
         except KafkaError as error:
             raise KafkaUnavailable(f"cannot ask for the partition: {type(error).__name__}") from error
 
@@ -142,8 +167,9 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Tell the replica what is ours now."""
+        self._ours = frozenset(partition.partition for partition in assigned)
         if self._assigned is not None:
-            await self._assigned(frozenset(partition.partition for partition in assigned))
+            await self._assigned(self._ours)
 
 
 class Announcer:
@@ -158,12 +184,16 @@ class Announcer:
     async def announce(self, announcement: Announcement) -> None:
         """Write one; on return it is durable. Raises KafkaUnavailable."""
         try:
-            producer = await self._started()
-            await producer.send_and_wait(
-                self._settings.topics.announcements,
-                key=announcement.session_id.encode(),
-                value=encode(announcement),
-            )
+            async with asyncio.timeout(_ANNOUNCE_SECONDS):  # an idempotent producer would try for ever
+                producer = await self._started()
+                await producer.send_and_wait(
+                    self._settings.topics.announcements,
+                    key=announcement.session_id.encode(),
+                    value=encode(announcement),
+                )
+        except TimeoutError as error:
+            await self.close()  # P6: what it holds was refused to whoever asked
+            raise KafkaUnavailable(f"Kafka did not take the announcement within {_ANNOUNCE_SECONDS:g} s") from error
         except KafkaError as error:
             await self.close()
             raise KafkaUnavailable(f"cannot write the announcement: {type(error).__name__}") from error
@@ -182,8 +212,8 @@ class Announcer:
                 )
                 try:
                     await producer.start()
-                except KafkaError:
-                    await producer.stop()
+                except BaseException:
+                    await stop(producer)
                     raise
                 self._producer = producer
             return self._producer
@@ -192,5 +222,4 @@ class Announcer:
         """Stop the producer, within seconds."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+            await stop(producer)

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     InvalidProducerEpoch,
     KafkaError,
+    ProducerClosed,
     ProducerFenced,
     TransactionalIdAuthorizationFailed,
 )
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES: Final = 900_000
 """Bytes per record batch: below the broker's default message.max.bytes (1,048,588) with room for the batch header."""
+_PER_RECORD: Final = 64
+"""Bytes at most that a record takes in a batch beside its key, value and headers; each header takes some more."""
+_PER_HEADER: Final = 10
+_LIMIT: Final = "max.message.bytes"
 _STOP_SECONDS: Final = 5.0
 _REQUEST_MS: Final = 30_000
 
@@ -56,6 +63,12 @@ class KafkaShardLog:
         self._partition = partition
         self._producer: AIOKafkaProducer | None = None
         self._offsets_of = TopicPartition(settings.topics.announcements, partition)
+        self._batch_bytes = max(_BATCH_BYTES, settings.max_record_bytes)
+
+    @property
+    def most_record_bytes(self) -> int:
+        """What the largest record may be for all topics to take it, as found by `open`."""
+        return min(self._batch_bytes, self._settings.max_record_bytes)
 
     async def open(self) -> None:
         """Start the producer and initialise its transactional id, which fences every former owner."""
@@ -71,8 +84,8 @@ class KafkaShardLog:
                 "acks": "all",
                 "enable_idempotence": True,
                 "compression_type": settings.compression,
-                "max_batch_size": max(_BATCH_BYTES, settings.max_record_bytes),
-                "max_request_size": 4 * max(_BATCH_BYTES, settings.max_record_bytes),
+                "max_batch_size": self._batch_bytes,
+                "max_request_size": 4 * self._batch_bytes,
                 "linger_ms": 0,
             }
         )
@@ -81,6 +94,22 @@ class KafkaShardLog:
             # begin_transaction waits for the producer id; an empty transaction costs the broker nothing.
             await self._producer.begin_transaction()
             await self._producer.commit_transaction()
+            self._batch_bytes = min(self._batch_bytes, await self._limit())
+
+    async def _limit(self) -> int:
+        """Return the lowest max.message.bytes of the topics: somebody may have lowered one after it was made."""
+        topics, settings = self._settings.topics, self._settings
+        names = (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.client)
+        try:
+            await admin.start()
+            answers = await admin.describe_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, name, {_LIMIT: None}) for name in names]
+            )
+        finally:
+            await admin.close()
+        found = [entry for answer in answers for resource in answer.resources for entry in resource[4]]
+        return min((int(entry[1]) for entry in found if entry[0] == _LIMIT), default=self._batch_bytes)
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
         """Read the shard's checkpoint partition from its beginning to its (last stable) end; the last value wins."""
@@ -138,9 +167,8 @@ class KafkaShardLog:
             await asyncio.gather(*delivered)
             await producer.commit_transaction()  # P3: only when this returns is anything captured
 
-    @staticmethod
     async def _send(
-        producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]
+        self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]
     ) -> list[asyncio.Future[object]]:
         """Pack records into as few batches as fit, in order."""
         if not records:
@@ -148,11 +176,10 @@ class KafkaShardLog:
         sent: list[asyncio.Future[object]] = []
         batch = producer.create_batch()
         for record in records:
-            fits = batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)
-            if fits is None:
+            if batch.record_count() and batch.size() + _size_of(record) > self._batch_bytes:
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()
-                batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)
+            batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)
         batch.close()
         sent.append(await producer.send_batch(batch, topic, partition=partition))
         return sent
@@ -160,13 +187,31 @@ class KafkaShardLog:
     async def close(self) -> None:
         """Stop the producer; after a few seconds without success cut its connections."""
         producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        with contextlib.suppress(KafkaError, TimeoutError, asyncio.CancelledError):
+        if producer is not None:
+            await stop(producer)
+
+
+async def stop(producer: AIOKafkaProducer) -> None:
+    """Stop a producer in order, or, when that does not come about within seconds, for good all the same.
+
+    aiokafka waits without limit for what is still to be delivered, and a sender that nobody cancels goes on trying,
+    on connections that it opens anew.
+    """
+    with contextlib.suppress(KafkaError, OSError):
+        try:
             await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
-            return
-        with contextlib.suppress(KafkaError, OSError):
+        except TimeoutError:
+            sender = producer._sender.sender_task  # noqa: SLF001
+            if sender is not None:
+                sender.cancel()
+            producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
             await asyncio.wait_for(producer.client.close(), _STOP_SECONDS)
+
+
+def _size_of(record: Outgoing) -> int:
+    """Return at most how many bytes a record adds to a batch."""
+    headers = sum(len(name) + len(value) + _PER_HEADER for name, value in record.headers)
+    return len(record.key) + len(record.value or b"") + headers + _PER_RECORD
 
 
 def forget_failed_batches(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -192,5 +237,5 @@ class _translated(contextlib.AbstractContextManager[None]):  # noqa: N801 - read
                 "Kafka refuses the transactional id",
                 next_step="grant Write and Describe on the transactional ids with the group's prefix",
             ) from error
-        if isinstance(error, KafkaError):
+        if isinstance(error, KafkaError | AssertionError):  # it asserts the states of its transactions
             raise KafkaUnavailable(f"Kafka did not take the transaction: {type(error).__name__}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 from bridge.chat.announcement import split_address
@@ -28,6 +29,6 @@ class TcpTransports:
         try:
             await asyncio.wait_for(connecting, self._timeout)
         except TimeoutError as error:
-            raise ConnectionError(f"no connection within {self._timeout:g} s") from error
+            raise TimeoutError(f"no connection within {self._timeout:g} s") from error
         except UnicodeError as error:  # how Python refuses a name with an empty or overlong label
-            raise ConnectionError("no host has such a name") from error
+            raise socket.gaierror(socket.EAI_NONAME, "no host has such a name") from error

@@ -345,7 +345,7 @@ class Book:
     def _quarantine(  # noqa: PLR0913 - the columns of a quarantine record
         self, source: str, session_id: str | None, at: int, reason: str, raw: bytes, *, total_bytes: int | None = None
     ) -> None:
-        if session_id and session_id_problem(session_id):
+        if session_id is not None and session_id_problem(session_id):
             session_id = None  # a peer may call a chat anything; what is no id is in the bytes
         key = (session_id or source).encode()
         for payload in quarantine_records(

@@ -8,7 +8,7 @@ its list after a delay. When all attempts are spent the chat is reported as give
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _JITTER: Final = 0.2
 _FIRST_PAUSE: Final = 0.05
+_LOOKS: Final = 2
+"""A chat that was joined is looked for twice: its next server restores it when the customer's side asks (D7)."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,15 +45,21 @@ class FollowSettings:
 
 @dataclass(slots=True)
 class Followed:
-    """One chat that is to be joined. `servers` is tried in turn, beginning at `turn`."""
+    """One chat that is to be joined. `servers` is tried in turn, beginning at `turn`.
+
+    `gone` are the servers that said, since it was last joined, that they do not have it; `looks` is how often all of
+    them have to say so. `lane` is where it stands in line.
+    """
 
     session_id: str
     servers: tuple[str, ...]
     password: str | None
     turn: int = 0
     attempt: int = 0
+    gone: set[str] = field(default_factory=set)
+    looks: int = 1
     link: Link | None = None
-    queued: bool = False
+    lane: _Lane | None = None
     timer: asyncio.TimerHandle | None = None
 
     @property
@@ -63,7 +71,7 @@ class Followed:
 @dataclass(slots=True)
 class _Lane:
     server: str
-    queue: deque[Followed] = field(default_factory=deque)
+    queue: OrderedDict[str, Followed] = field(default_factory=OrderedDict)
     links: list[Link] = field(default_factory=list)
     work: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -96,6 +104,7 @@ class Follower:
         self._telemetry = telemetry
         self._deliver = deliver
         self._chats: dict[str, Followed] = {}
+        self._ended: set[str] = set()  # chats whose end was delivered, until the shard has heard it
         self._lanes: dict[str, _Lane] = {}
         self._paused = False
         self._closed = False
@@ -121,12 +130,17 @@ class Follower:
         """Join a chat, or go where a newer announcement says that it is now."""
         chat = self._chats.get(session_id)
         if chat is None:
+            if session_id in self._ended:
+                return  # the shard, restored from an older state, has its end before it
             chat = self._chats[session_id] = Followed(session_id, servers, password)
             self._enqueue(chat)
             return
+        if (servers, password or chat.password) == (chat.servers, chat.password):
+            return  # said again, or restored: the attempts under way go on
         here = chat.server
         chat.servers, chat.password, chat.attempt = servers, password or chat.password, 0
-        if here in servers:
+        chat.gone.clear()
+        if chat.link is not None and here in servers:
             chat.turn = servers.index(here)
             return
         chat.turn = 0
@@ -135,14 +149,17 @@ class Follower:
             chat.link.leave(session_id)
             chat.link = None
         self._cancel_timer(chat)
+        self._unqueue(chat)
         self._enqueue(chat)
 
     def forget(self, session_id: str) -> None:
         """Stop following a chat; leave it with KeepAlive if it is joined (P4)."""
+        self._ended.discard(session_id)
         chat = self._chats.pop(session_id, None)
         if chat is None:
             return
         self._cancel_timer(chat)
+        self._unqueue(chat)
         if chat.link is not None:
             chat.link.leave(session_id)
 
@@ -163,11 +180,12 @@ class Follower:
     async def close(self, *, leave: bool) -> None:
         """End all links; with `leave`, leave every chat with KeepAlive first. Nothing is delivered any more."""
         self._closed = True
-        for session_id in list(self._chats):
+        for session_id, chat in list(self._chats.items()):
             if leave:
                 self.forget(session_id)
             else:
-                self._cancel_timer(self._chats[session_id])
+                self._cancel_timer(chat)
+                self._unqueue(chat)
         tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
         for task in tasks:
             task.cancel()
@@ -187,11 +205,13 @@ class Follower:
             if chat is None or chat.link is not link:
                 return  # left meanwhile: not ours any more
             if observation.snapshot:
-                chat.attempt = 0
+                chat.attempt, chat.looks = 0, _LOOKS
+                chat.gone.clear()
                 self._telemetry.emit(JoinAnswered(events=len(observation.transcript.chat_event_list)))
             if observation.over:
                 self._cancel_timer(chat)
                 del self._chats[observation.session_id]
+                self._ended.add(observation.session_id)
         elif isinstance(observation, JoinRefused):
             chat = self._chats.get(observation.session_id)
             if chat is None or chat.link is not link:
@@ -229,16 +249,23 @@ class Follower:
 
     def _enqueue(self, chat: Followed) -> None:
         chat.timer = None
-        if self._closed or chat.queued:
+        if self._closed or chat.lane is not None:
             return
         lane = self._lanes.get(chat.server)
         if lane is None:
             lane = self._lanes[chat.server] = _Lane(chat.server)
         if lane.task is None or lane.task.done():
             lane.task = asyncio.get_running_loop().create_task(self._work(lane), name=f"lane {chat.server}")
-        chat.queued = True
-        lane.queue.append(chat)
+        chat.lane = lane
+        lane.queue[chat.session_id] = chat
+        self._budget.waiting += 1
         lane.work.set()
+
+    def _unqueue(self, chat: Followed) -> None:
+        if chat.lane is not None:
+            del chat.lane.queue[chat.session_id]
+            chat.lane = None
+            self._budget.waiting -= 1
 
     async def _work(self, lane: _Lane) -> None:
         """Join the chats of one lane, in order, as fast as the budget allows."""
@@ -256,10 +283,8 @@ class Follower:
             await self._budget.take(lane.server)
             if not lane.queue or not link.ready:
                 continue
-            chat = lane.queue.popleft()
-            chat.queued = False
-            if self._chats.get(chat.session_id) is not chat or chat.link is not None or chat.server != lane.server:
-                continue  # left, joined or moved while it waited
+            chat = next(iter(lane.queue.values()))
+            self._unqueue(chat)
             chat.link = link
             link.join(chat.session_id, chat.password)
 
@@ -289,16 +314,19 @@ class Follower:
         """
         lane.not_before = self._clock.monotonic() + _FIRST_PAUSE * self._settings.delay
         jitter = self._jitter()
-        waiting = list(lane.queue)
-        lane.queue.clear()
-        for chat in waiting:
-            chat.queued = False
-            if self._chats.get(chat.session_id) is chat:
-                self._try_later(chat, JoinRefused(chat.session_id, 0, reason, RETRY, self._clock.now_us()), jitter)
+        for chat in list(lane.queue.values()):
+            self._unqueue(chat)
+            self._try_later(chat, JoinRefused(chat.session_id, 0, reason, RETRY, self._clock.now_us()), jitter)
 
     def _refused(self, chat: Followed, refusal: JoinRefused) -> None:
-        if refusal.verdict == GIVE_UP and chat.attempt + 1 >= len(chat.servers):
-            # Every server of the list has been asked: a chat that moved is on one of them (D7).
+        if refusal.verdict == GIVE_UP:
+            chat.gone.add(chat.server)
+        if chat.gone.issuperset(chat.servers):
+            # Every server of the list has said so: a chat that moved is on one of them (D7). One that only could not
+            # be reached has not said anything.
+            chat.gone.clear()
+            chat.looks -= 1
+        if chat.looks <= 0:
             self._give_up(chat, refusal)
         else:
             self._try_later(chat, refusal, self._jitter())
@@ -323,6 +351,7 @@ class Follower:
     def _give_up(self, chat: Followed, refusal: JoinRefused) -> None:
         self._cancel_timer(chat)
         del self._chats[chat.session_id]
+        self._ended.add(chat.session_id)
         self._deliver(
             JoinRefused(
                 chat.session_id,

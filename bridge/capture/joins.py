@@ -34,7 +34,10 @@ class Bucket:
 
 
 class JoinBudget:
-    """The buckets of all servers, shared by the shards of a replica."""
+    """The buckets of all servers, shared by the shards of a replica.
+
+    `waiting` is how many chats stand in line at all lanes; those who line them up keep it.
+    """
 
     def __init__(self, rate: float, peak: float, clock: Clock) -> None:
         """`rate` in joins per second and server, `peak` in joins."""
@@ -51,8 +54,4 @@ class JoinBudget:
             bucket = self._buckets[server] = Bucket(self._rate, self._peak)
         delay = bucket.reserve(self._clock.monotonic())
         if delay > 0:
-            self.waiting += 1
-            try:
-                await asyncio.sleep(delay)
-            finally:
-                self.waiting -= 1
+            await asyncio.sleep(delay)

@@ -101,9 +101,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register at once."""
-        self._transport = stream = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
-        if self._paused:
-            stream.pause_reading()
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
         self._conversation.opened(self._clock.monotonic())
         self._flush()
 
@@ -148,6 +146,7 @@ class Link(asyncio.Protocol):
                 self._owner.learnt(self, what, size)
             elif isinstance(what, Registered):
                 self._was_ready = True
+                self._stop_or_go()
                 self._owner.registered(self)
             elif isinstance(what, Stray):
                 self._owner.learnt(
@@ -167,9 +166,14 @@ class Link(asyncio.Protocol):
 
     def _stop_or_go(self) -> None:
         """Read or not. A choked link still counts the silence: a server that never listens is given up."""
-        stream, reads = self._transport, not (self._paused or self._choked)
+        stream, reads = self._transport, self._listening and not self._choked
         if stream is not None and not stream.is_closing() and stream.is_reading() != reads:
             (stream.resume_reading if reads else stream.pause_reading)()
+
+    @property
+    def _listening(self) -> bool:
+        """A pause begins with the first join: who does not hear the answer to a registration waits for ever."""
+        return not (self._paused and self._was_ready)
 
     def _set_aside(self, bad: Unreadable) -> None:
         hint, joined = bad.session_hint, self._conversation.joined
@@ -207,7 +211,7 @@ class Link(asyncio.Protocol):
     def _on_timer(self) -> None:
         self._timer = None
         now = self._clock.monotonic()
-        self._conversation.on_timer(now, listening=not self._paused)
+        self._conversation.on_timer(now, listening=self._listening)
         self._hand_on(0)
         self._flush()
 

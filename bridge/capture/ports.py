@@ -72,6 +72,10 @@ class ShardLog(Protocol):
     numbers.
     """
 
+    @property
+    def most_record_bytes(self) -> int:
+        """What the largest record may be for all topics to take it, as found by `open`."""
+
     async def open(self) -> None:
         """Initialise the transactional id, which fences every former owner. Raises KafkaUnavailable, ShardFenced."""
 

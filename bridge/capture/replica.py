@@ -55,7 +55,15 @@ class Announcements(Protocol):
         """Wait for records, at most a second or so. Raises KafkaUnavailable."""
 
     async def confirm(self, partition: int) -> None:
-        """Ask the group's coordinator whether `partition` is ours. Raises ShardFenced when not, KafkaUnavailable."""
+        """Ask the group's coordinator whether `partition` is ours.
+
+        Raises ShardFenced when it is not, KafkaUnavailable when that is not known just now: nobody answers, or the
+        partitions are being shared out. `assigned` will tell (P4: no chat is left meanwhile).
+        """
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be read just now; None when all is well."""
 
     async def leave(self) -> None:
         """Leave the group at once, so that others take over without waiting for a session time-out."""
@@ -116,6 +124,8 @@ class Replica:
         found = ["draining"] if self._draining else []
         if self.problem:
             found.append(self.problem)
+        if self._announcements is not None and self._announcements.problem:
+            found.append(self._announcements.problem)
         found += [f"shard {shard.partition}: {shard.problem}" for shard in self.shards if shard.problem]
         found += [f"shard {shard.partition}: buffer full, reading paused" for shard in self.shards if shard.paused]
         return found

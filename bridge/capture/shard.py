@@ -9,7 +9,7 @@ not committed. Links know nothing of this (P4): they stay joined.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.book import FOLLOWED, Book, BookSettings, Plan
@@ -76,6 +76,7 @@ class Shard:
         self._follower = make_follower(self)
         self._held: list[Input] = []
         self._held_since: float | None = None
+        self._began: float | None = None
         self._committed_at = 0.0
         self._next_offset = 0
         self._draining = False
@@ -107,6 +108,10 @@ class Shard:
         """Return the age in seconds of the oldest input that is not committed; 0.0 when there is none."""
         oldest = self._held_since if self._held_since is not None else self._inbox.oldest
         return 0.0 if oldest is None else max(now - oldest, 0.0)
+
+    def under_way(self, now: float) -> float:
+        """Return for how many seconds the transaction under way has been; 0.0 when there is none."""
+        return 0.0 if self._began is None else now - self._began
 
     # --- what comes in -------------------------------------------------------------------------------------------
 
@@ -151,6 +156,7 @@ class Shard:
                     self.problem = "fenced: another replica owns this shard"
                     await self._follower.close(leave=True)
                     return
+                self.problem = "its log was opened by somebody else although it is ours: opening it again"
             except EnvironmentFault as error:
                 self.problem = str(error)
                 self._telemetry.emit(TransactionFailed(shard=self.partition, error=_name_of(error)))
@@ -186,7 +192,8 @@ class Shard:
     async def _recover(self, log: ShardLog) -> None:
         """Read the chats back and fold again what was taken and not committed."""
         stored = await log.checkpoints()
-        book = Book(self.partition, self._book_settings)
+        most = min(log.most_record_bytes, self._book_settings.max_record_bytes)
+        book = Book(self.partition, replace(self._book_settings, max_record_bytes=most))
         book.restore(stored)
         self._book = book
         self._telemetry.emit(ShardTaken(shard=self.partition, sessions=len(book.followed())))
@@ -228,16 +235,19 @@ class Shard:
         if not len(plan.batch) and plan.batch.announcement_offset is None:
             self._settled(plan, 0.0)
             return
-        started = self._clock.monotonic()
-        await log.commit(plan.batch)
+        self._began = started = self._clock.monotonic()
+        try:
+            await log.commit(plan.batch)
+        finally:
+            self._began = None
         self._settled(plan, self._clock.monotonic() - started)
 
     def _act(self, plan: Plan) -> None:
+        for session_id in plan.forget:  # first: one that was given up may be announced again in the same batch
+            self._follower.forget(session_id)
         for chat in plan.follow:
             if chat.state == FOLLOWED:
                 self._follower.follow(chat.transcript.session_id, chat.servers, chat.announcement.password)
-        for session_id in plan.forget:
-            self._follower.forget(session_id)
 
     def _settled(self, plan: Plan, seconds: float) -> None:
         now = self._clock.monotonic()

@@ -1,9 +1,10 @@
 """A few bytes per delivered event that tell a duplicate from an amendment, and a masked text from a changed one.
 
-One print is: flags (1), frame hash (6), text hash (6), [userData hash (4)], [eventAttributes hash (4)], text length
-(2), word count (1), one byte per word. The parts are separate because a rejoin at another ClientVersion carries less
-or more of an event: only what both versions carry is compared. The word bytes let a text that only had characters
-replaced by `*` (the server's masking, D12) be recognised without keeping the text.
+One print is: flags (1), frame hash (4), [userData hash (4)], [eventAttributes hash (4)], and for an event with a text
+[text hash (4), text length (2), word count (1), one byte per word]. The parts are separate because a rejoin at
+another ClientVersion carries less or more of an event: only what both versions carry is compared. The word bytes let a
+text that only had characters replaced by `*` (the server's masking, D12) be recognised without keeping the text; from
+17 words on neighbours share a byte. Small matters: all prints of a chat are in each of its checkpoints.
 
 The layout is stored in checkpoints. A change of it makes every replay after an upgrade look amended.
 """
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 MASK: Final = b"*"
 MAX_BYTES: Final = 256 * 1024
 """Of one chat's prints, some 10,000 events; a history of more does not fit into a frame of the default size."""
-_MAX_WORDS: Final = 255
+_MAX_GROUPS: Final = 16
 _MAX_LENGTH: Final = 0xFFFF
 _CARRIES_USER_DATA: Final = 1
 _CARRIES_ATTRIBUTES: Final = 2
 _HAS_USER_DATA: Final = 4
 _HAS_ATTRIBUTES: Final = 8
-_HASH: Final = 6
+_HAS_TEXT: Final = 16
 _PART: Final = 4
-_FIXED: Final = 1 + 2 * _HASH
+_SKETCH: Final = 2 + 1
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -75,45 +76,57 @@ def take(event: ChatEvent, version: int) -> bytes:
     flags = _CARRIES_USER_DATA if carries_user_data(event.event_type, version) else 0
     if carries_event_attributes(version):
         flags |= _CARRIES_ATTRIBUTES
-    parts = b""
+    parts = [b"", _hash(frame)]
     if event.user_data:
         flags |= _HAS_USER_DATA
-        parts = blake2b(_encode(event.user_data), digest_size=_PART).digest()
+        parts.append(_hash(_encode(event.user_data)))
     if event.event_attributes:
         flags |= _HAS_ATTRIBUTES
-        parts += blake2b(_encode(event.event_attributes), digest_size=_PART).digest()
-    words = text.split(b" ") if text else []
-    if len(words) > _MAX_WORDS:
-        words = []
-    return b"".join(
-        (
-            bytes((flags,)),
-            blake2b(frame, digest_size=_HASH).digest(),
-            blake2b(text, digest_size=_HASH).digest(),
-            parts,
+        parts.append(_hash(_encode(event.event_attributes)))
+    if text:
+        flags |= _HAS_TEXT
+        groups = _groups(text)
+        parts += (
+            _hash(text),
             min(len(text), _MAX_LENGTH).to_bytes(2, "big"),
-            bytes((len(words),)),
-            bytes([crc32(word) & 0xFF for word in words]),
+            bytes((len(groups),)),
+            bytes([crc32(group) & 0xFF for group in groups]),
         )
-    )
+    parts[0] = bytes((flags,))
+    return b"".join(parts)
+
+
+def _hash(data: bytes) -> bytes:
+    return blake2b(data, digest_size=_PART).digest()
+
+
+def _groups(text: bytes) -> list[bytes]:
+    """Split a text into its words; into equally large groups of words when there are many."""
+    words = text.split(b" ")
+    if len(words) <= _MAX_GROUPS:
+        return words
+    size = -(-len(words) // _MAX_GROUPS)
+    return [b" ".join(words[at : at + size]) for at in range(0, len(words), size)]
 
 
 def _length(data: bytes | bytearray, at: int) -> int:
     """Return the length of the print that starts at `at`."""
     flags = data[at]
-    head = _FIXED + (_PART if flags & _HAS_USER_DATA else 0) + (_PART if flags & _HAS_ATTRIBUTES else 0) + 2
-    return head + 1 + data[at + head]
+    head = 1 + _PART + (_PART if flags & _HAS_USER_DATA else 0) + (_PART if flags & _HAS_ATTRIBUTES else 0)
+    if not flags & _HAS_TEXT:
+        return head
+    return head + _PART + _SKETCH + data[at + head + _PART + _SKETCH - 1]
 
 
-def _parts(taken: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return (userData hash, eventAttributes hash, text length + words); a hash is empty when there was nothing."""
-    flags, at = taken[0], _FIXED
+def _parts(taken: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return the hashes of userData, eventAttributes and text, and length + words; empty where there was nothing."""
+    flags, at = taken[0], 1 + _PART
     user_data = attributes = b""
     if flags & _HAS_USER_DATA:
         user_data, at = taken[at : at + _PART], at + _PART
     if flags & _HAS_ATTRIBUTES:
         attributes, at = taken[at : at + _PART], at + _PART
-    return user_data, attributes, taken[at:]
+    return user_data, attributes, taken[at : at + _PART], taken[at + _PART :]
 
 
 def compare(delivered: bytes, event: ChatEvent, version: int) -> Likeness:
@@ -122,26 +135,25 @@ def compare(delivered: bytes, event: ChatEvent, version: int) -> Likeness:
     if now == delivered:
         return Likeness.SAME
     both = now[0] & delivered[0]
-    old_data, old_attributes, old_sketch = _parts(delivered)
-    new_data, new_attributes, new_sketch = _parts(now)
-    if now[1 : 1 + _HASH] != delivered[1 : 1 + _HASH]:
+    old_data, old_attributes, old_text, old_sketch = _parts(delivered)
+    new_data, new_attributes, new_text, new_sketch = _parts(now)
+    if now[1 : 1 + _PART] != delivered[1 : 1 + _PART]:
         return Likeness.DIFFERENT
     if both & _CARRIES_USER_DATA and old_data != new_data:
         return Likeness.DIFFERENT
     if both & _CARRIES_ATTRIBUTES and old_attributes != new_attributes:
         return Likeness.DIFFERENT
-    if now[1 + _HASH : _FIXED] == delivered[1 + _HASH : _FIXED]:
+    if old_text == new_text:
         return Likeness.SAME
     return Likeness.MASKED if _only_masked(old_sketch, new_sketch, event) else Likeness.DIFFERENT
 
 
 def _only_masked(old: bytes, new: bytes, event: ChatEvent) -> bool:
-    if old[:3] != new[:3] or not old[2]:
+    if not old or old[:_SKETCH] != new[:_SKETCH]:
         return False
-    words = _text_of(event).encode("utf-8", "surrogatepass").split(b" ")
-    masked = [MASK in word for word in words]
+    masked = [MASK in group for group in _groups(_text_of(event).encode("utf-8", "surrogatepass"))]
     return any(masked) and all(
-        hidden or before == after for hidden, before, after in zip(masked, old[3:], new[3:], strict=True)
+        hidden or before == after for hidden, before, after in zip(masked, old[_SKETCH:], new[_SKETCH:], strict=True)
     )
 
 

@@ -101,9 +101,8 @@ class IdRanges:
         """Return the ranges of ids in [low, high] that are not in the set."""
         holes: list[tuple[int, int]] = []
         at = low
-        for start, end in self.pairs():
-            if end < at:
-                continue
+        for index in range(bisect_left(self._highs, low), len(self._lows)):
+            start, end = self._lows[index], self._highs[index]
             if start > high:
                 break
             if start > at:

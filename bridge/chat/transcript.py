@@ -76,6 +76,8 @@ class Transcript:
         "_delivered",
         "_gaps",
         "_joined",
+        "_kept",
+        "_kept_at",
         "_masked",
         "_parties",
         "_party_characters",
@@ -106,6 +108,8 @@ class Transcript:
         self._rejoins = state.rejoins
         self._joined = state.joined
         self._away_since = state.away_since
+        self._kept: tuple[list[Party], list[Gap], dict[int, int]] = ([], [], {})
+        self._kept_at = -1
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -145,16 +149,23 @@ class Transcript:
         return max(len(self._delivered.pairs()), len(self._gaps), len(self._amendments)) > MAX_HOLES
 
     def state(self) -> TranscriptState:
-        """Return all that is remembered; `Transcript(state)` goes on from there."""
+        """Return all that is remembered; `Transcript(state)` goes on from there.
+
+        States share their lists until something of them changes: not to be changed by the caller.
+        """
+        if self._kept_at != self.slow_changes:
+            self._kept = (list(self._parties.values()), list(self._gaps), dict(self._amendments))
+            self._kept_at = self.slow_changes
+        parties, gaps, amendments = self._kept
         return TranscriptState(
             facts=self.facts,
             sequence=self._sequence,
             id_ranges=self._delivered.pairs(),
             prints=self._prints.packed(),
-            parties=list(self._parties.values()),
-            counts=dict(self._counts),
-            gaps=list(self._gaps),
-            amendments=dict(self._amendments),
+            parties=parties,
+            counts=self._counts.copy(),
+            gaps=gaps,
+            amendments=amendments,
             masked=self._masked,
             quarantined=self._quarantined,
             unattributed=self._unattributed,
@@ -271,7 +282,7 @@ class Transcript:
     def _learn(self, seen: Seen) -> None:
         """Take over what the transcript says of the session; an absent attribute keeps what was known."""
         told, facts = seen.transcript, self.facts
-        monitored = facts.monitored if told.monitored is None else told.monitored in (True, "true")
+        monitored = facts.monitored if told.monitored is None else told.monitored not in (False, "false")
         idle = told.idle_time_expire
         idle = facts.idle_time_expire if idle is None else str(idle)[:MAX_FACT_CHARACTERS]
         if (

@@ -90,14 +90,18 @@ def carries_event(event: ChatEvent, version: int) -> bool:
     return True
 
 
+_USER_DATA_ON_NOTICES: Final = since("event attribute", "userData on notices")
+_EVENT_ATTRIBUTES: Final = since("event attribute", "eventAttributes")
+
+
 def carries_user_data(event_type: str, version: int) -> bool:
     """Tell whether userData of an event of this type is sent to `version`."""
-    return event_type != NOTICE or version >= since("event attribute", "userData on notices")
+    return event_type != NOTICE or version >= _USER_DATA_ON_NOTICES
 
 
 def carries_event_attributes(version: int) -> bool:
     """Tell whether eventAttributes are sent to `version`."""
-    return version >= since("event attribute", "eventAttributes")
+    return version >= _EVENT_ATTRIBUTES
 
 
 def withhold(event: ChatEvent, version: int) -> ChatEvent | None:

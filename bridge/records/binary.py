@@ -24,21 +24,21 @@ EMPTY: Final = b"\0"
 """An array or map without entries, a text or bytes of length 0, the number 0."""
 
 _ONE: Final = tuple(bytes((value,)) for value in range(128))
+_TWO: Final = (*_ONE, *(bytes((value & 127 | 128, value >> 7)) for value in range(128, 1 << 14)))
+"""Every number of one or two bytes, by its zigzag form: lengths, ids, sequences."""
+_SHIFTS: Final = tuple(tuple(range(0, 7 * (size - 1), 7)) for size in range(11))
+"""By number of bytes: how far to shift for each byte but the last."""
 
 
 def long(value: int) -> bytes:
     """Encode an int or long: zigzag, then seven bits per byte, lowest first."""
     rest = value << 1 if value >= 0 else ~(value << 1)
-    if rest < 128:  # noqa: PLR2004 - seven bits
-        return _ONE[rest]
+    if rest < 16384:  # noqa: PLR2004 - twice seven bits
+        return _TWO[rest]
     if rest >> 64:
         raise OverflowError("a number beyond 64 bits")
-    out = bytearray()
-    while rest > 127:  # noqa: PLR2004 - seven bits
-        out.append(rest & 127 | 128)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
+    size = (rest.bit_length() + 6) // 7
+    return bytes([rest >> shift & 127 | 128 for shift in _SHIFTS[size]]) + _ONE[rest >> 7 * (size - 1)]
 
 
 def data(value: bytes) -> bytes:

@@ -9,7 +9,7 @@ where a plan is {loseLast?, continueIds?, agentsReturn?, mask?}. A fail-over is 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 from aiohttp import web
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bridge.simulator.server import ChatServer
+
+
+_MOST_BYTES: Final = 16 << 20  # a line that is too long for any client has to fit in
 
 
 class Controlled(Protocol):
@@ -87,7 +90,7 @@ class ControlApi:
 
     async def start(self, port: int) -> int:
         """Listen on loopback; 0 chooses a port."""
-        app = web.Application()
+        app = web.Application(client_max_size=_MOST_BYTES)
         app.add_routes(
             [
                 web.get("/sessions", self._sessions),

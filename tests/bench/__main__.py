@@ -240,10 +240,9 @@ def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event
     partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
     while not stop.is_set():
-        for message in consumer.consume(100, 0.05):
-            if message.error() is None:
-                headers = dict(message.headers() or [])
-                seen.setdefault(headers["ce_id"].decode(), time.time())
+        message = consumer.poll(0.1)  # one by one: `consume` would wait for company
+        if message is not None and message.error() is None:
+            seen.setdefault(dict(message.headers() or [])["ce_id"].decode(), time.time())
     consumer.close()
 
 

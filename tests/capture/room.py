@@ -128,8 +128,6 @@ class Room:
         )
         self.book = Book(PARTITION, self.settings)
         self.clock = Hands()
-        self.stream = Stream()
-        self.link = Link(Identity("bridge", "", SERVER), client_wire(), self.clock, self, paused=False)
         self.events: list[Outgoing] = []
         self.sessions: list[Outgoing] = []
         self.quarantine: list[Outgoing] = []
@@ -142,8 +140,7 @@ class Room:
         self._log = io.StringIO()
         self.telemetry = Telemetry(self._logger())
         self._runner = asyncio.Runner()
-        self._run(self.link.connection_made, self.stream)
-        self.hears({"messageName": "EventRegistered", "userId": "00B1", "clientVersion": 106, "referenceId": 1})
+        self.connect()
         for chat in chats:
             self.announce({"sessionId": chat, "host": "chat-1", "port": 4800, "password": password})
             self.hears(info(chat, party(1), reference=self.join(chat)))
@@ -182,6 +179,15 @@ class Room:
             self._run(self.link.data_received, data[at : at + CHUNK])
             self.buffered = max(self.buffered, self.link._wire.buffered)  # type: ignore[attr-defined]
         return self.commit()
+
+    def connect(self) -> Self:
+        """Make a new link; one that was there is lost."""
+        if self.lost or self.events:
+            self._run(self.link.connection_lost, None)
+        self.stream = Stream()
+        self.link = Link(Identity("bridge", "", SERVER), client_wire(), self.clock, self, paused=False)
+        self._run(self.link.connection_made, self.stream)
+        return self.hears({"messageName": "EventRegistered", "userId": "00B1", "clientVersion": 106, "referenceId": 1})
 
     def announce(self, value: object) -> Self:
         """Somebody writes this to the announcements partition."""
@@ -315,7 +321,7 @@ class Room:
         self._runner.run(acted())
 
     def _logger(self) -> logging.Logger:
-        logger = logging.Logger("bridge.room", logging.DEBUG)
+        logger = logging.Logger("bridge.room", logging.DEBUG)  # noqa: LOG001 - one of its own for each room
         handler = logging.StreamHandler(self._log)
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)

@@ -103,7 +103,9 @@ def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line:
 
 
 def test_two_replicas_take_over_from_each_other(line: Line) -> None:
-    with line.bridge("replica-1") as one, line.bridge("replica-2") as two:
+    # Long enough to tell a hand-over from a time-out.
+    settings = {"kafka__session_timeout_seconds": 30}
+    with line.bridge("replica-1", **settings) as one, line.bridge("replica-2", **settings) as two:
         one.wait_ready()
         two.wait_ready()
         wait_for(
@@ -114,8 +116,8 @@ def test_two_replicas_take_over_from_each_other(line: Line) -> None:
         ) as chats:
             wait_for(lambda: two.metric("chatbridge_events_total") > 100, 30, "replica 2 captures nothing")
             assert one.terminate() == 0
-            wait_for(lambda: two.metric("chatbridge_shards") == 12, 30, "replica 2 did not take all shards over")
-            with line.bridge("replica-1") as again:
+            wait_for(lambda: two.metric("chatbridge_shards") == 12, 10, "replica 2 did not take all shards over")
+            with line.bridge("replica-1", **settings) as again:
                 again.wait_ready()
                 wait_for(lambda: again.metric("chatbridge_shards") > 0, 30, "replica 1 got nothing back")
                 two.kill()

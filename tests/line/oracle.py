@@ -8,61 +8,107 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastavro
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
+from bridge.chat import transcript as reasons
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.verify import Verifier
-from bridge.simulator.ledger import read_ledger, visible_to_monitor
+from tests.line.said import Calm, Life, Occurrence, read_lives
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from bridge.chat.events import ChatEvent
 
 SINGLE_OBJECT_PREFIX = 10
 CONFLUENT_PREFIX = 5
 READ_SECONDS = 60
+US_PER_SECOND = 1e6
 _SCHEMAS = Schemas(schema_folder())
 _EVENT = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.TranscriptEvent")))
 _SESSION = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.SessionRecord")))
+_JUDGED = (
+    "eventId",
+    "sequence",
+    "kind",
+    "timeShift",
+    "observedAt",
+    "visibility",
+    "party",
+    "message",
+    "notice",
+    "gap",
+    "amends",
+    "origin",
+)
 KINDS = {"newParty": "PARTY_JOINED", "message": "MESSAGE", "notice": "NOTICE", "partyLeft": "PARTY_LEFT"}
+
+
+OPEN_REASONS = {
+    reasons.UNREADABLE,
+    reasons.OVER_WHILE_AWAY,
+    reasons.OUT_OF_REACH,
+    reasons.NEVER_JOINED,
+    "unreadable input that may have concerned this chat",
+}
+"""Of a certificate that says INCOMPLETE without being able to say which ids."""
+_LISTS = (
+    "silent",
+    "withheld",
+    "told",
+    "duplicates",
+    "wrong",
+    "unordered",
+    "untrue",
+    "findings",
+    "unclosed",
+)
 
 
 @dataclass(slots=True)
 class Judgement:
-    """Counts of a run. `silent` are chat:id pairs that are missing although no record says so: always a defect.
+    """Counts of a run, and lists of chat:id pairs.
 
-    `told` are those missing that a GAP record covers.
+    Always a defect: `silent`, missing although no record says so; `withheld`, missing, said aloud or not, although it
+    was there to be had while nothing was wrong; `wrong`, another content than was said; `untrue`, called over while
+    it went on. No defect in themselves: `told`, missing and covered by a GAP or by a certificate that says INCOMPLETE
+    for such a reason; `forgotten`, the number of those that the server itself forgot without a trace before they could
+    be had.
     """
 
     chats: int = 0
     expected: int = 0
     records: int = 0
+    forgotten: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
+    gaps: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    amendments: int = 0
     silent: list[str] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     unordered: list[str] = field(default_factory=list)
+    untrue: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     unclosed: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
         """Nothing lost silently, nothing twice, nothing altered, nothing out of order, every chain intact."""
-        return not (self.silent or self.duplicates or self.wrong or self.unordered or self.findings or self.unclosed)
+        return not any(getattr(self, name) for name in _LISTS if name != "told")
 
     def __str__(self) -> str:
-        shown = {
-            name: getattr(self, name)[:5]
-            for name in ("silent", "told", "duplicates", "wrong", "unordered", "findings", "unclosed")
-            if getattr(self, name)
-        }
+        shown = {name: getattr(self, name)[:5] for name in _LISTS if getattr(self, name)}
         return f"{self.chats} chats, {self.expected} events expected, {self.records} records {dict(self.kinds)} {shown}"
 
 
@@ -114,57 +160,113 @@ def closed_sessions(bootstrap_servers: str, prefix: str) -> dict[str, dict[str, 
     return closed
 
 
-def judge(bootstrap_servers: str, prefix: str, *ledgers: Path) -> Judgement:
-    """Compare everything."""
+def judge(bootstrap_servers: str, prefix: str, *ledgers: Path, calm: Sequence[Calm] = ()) -> Judgement:
+    """Compare everything. `calm`: when nothing was wrong, see `tests.line.said`."""
     result = Judgement()
     chats: dict[str, list[dict[str, Any]]] = defaultdict(list)
     verifier = Verifier(_SCHEMAS)
     ids: Counter[str] = Counter()
+    for partition, offset, value in read_all(bootstrap_servers, f"{prefix}chat.transcript.sessions.v1"):
+        verifier.feed_session(unframed(value), partition, offset)
     for partition, offset, value in read_all(bootstrap_servers, f"{prefix}chat.transcript.events.v1"):
         payload = unframed(value)
         verifier.feed_event(payload, partition, offset)
         record: Any = fastavro.schemaless_reader(io.BytesIO(payload), _EVENT, None)
-        chats[record["sessionId"]].append(record)
+        chats[record["sessionId"]].append({name: record[name] for name in _JUDGED})
         ids[record["id"]] += 1
         result.records += 1
         result.kinds[record["kind"]] += 1
-    for partition, offset, value in read_all(bootstrap_servers, f"{prefix}chat.transcript.sessions.v1"):
-        verifier.feed_session(unframed(value), partition, offset)
-    result.findings = [str(finding) for finding in verifier.findings()]
+        result.amendments += record["amends"] is not None
+        if record["gap"]:
+            result.gaps[record["gap"]["reason"]] += 1
+    result.findings = [str(finding) for finding in verifier.findings() if finding.broken]
     result.duplicates = [name for name, count in ids.items() if count > 1]
     closed = closed_sessions(bootstrap_servers, prefix)
     for path in ledgers:
-        for session_id, chat in read_ledger(path).items():
-            _compare(session_id, chat.events, chats.get(session_id, []), result)
-            if chat.closed and session_id not in closed:
+        for session_id, life in read_lives(path).items():
+            life.owe(calm)
+            certificate = (closed.get(session_id) or {}).get("certificate") or {}
+            _compare(life, chats.pop(session_id, []), set(certificate.get("reasons", ())), result)
+            result.verdicts[certificate.get("verdict", "none")] += 1
+            if life.closed_at is not None and session_id not in closed:
                 result.unclosed.append(session_id)
+    result.wrong += [f"{session_id}: nobody had this chat" for session_id in chats if ledgers]
     return result
 
 
-def _compare(session_id: str, said: list[ChatEvent], records: list[dict[str, Any]], result: Judgement) -> None:
+def _compare(life: Life, records: list[dict[str, Any]], because: set[str], result: Judgement) -> None:
+    """Every occurrence must have its record, and every record its occurrence."""
     result.chats += 1
-    got = {record["eventId"]: record for record in records if record["eventId"] is not None and not record["amends"]}
-    amended = {record["eventId"] for record in records if record["amends"]}
+    got = _by_id(records)
     gaps = [record["gap"] for record in records if record["gap"]]
-    for event in said:
-        if not visible_to_monitor(event):
-            continue
+    said: dict[int, list[Occurrence]] = defaultdict(list)
+    for one in life.visible():
         result.expected += 1
-        record = got.get(event.event_id)
-        name = f"{session_id}:{event.event_id}"
-        if record is None:
-            covered = any(
-                (gap["fromEventId"] or 0) <= event.event_id <= (gap["toEventId"] or event.event_id) for gap in gaps
-            )
-            (result.told if covered else result.silent).append(name)
-        elif event.event_id not in amended and not _same(event, record):
-            result.wrong.append(name)
-    live = [record["eventId"] for record in records if record["origin"] == "LIVE" and record["eventId"] is not None]
+        said[one.event.event_id].append(one)
+        if not any(_same(one.event, record) for record in got[one.event.event_id]):
+            _missing(life.session_id, one, got, (gaps, because), result)
+    for event_id, found in got.items():
+        for record in found:
+            invented = not any(_same(one.event, record) for one in said[event_id])
+            if invented or (record["amends"] and len(said[event_id]) < 2):
+                result.wrong.append(f"{life.session_id}:{event_id} was never said so")
+    _check_order(life.session_id, records, result)
+    _check_claims(life, records, result)
+
+
+def _by_id(records: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for record in records:
+        if record["eventId"] is not None:
+            found[record["eventId"]].append(record)
+    return found
+
+
+def _check_order(session_id: str, records: list[dict[str, Any]], result: Judgement) -> None:
+    live = [
+        record["eventId"]
+        for record in records
+        if record["origin"] == "LIVE" and record["eventId"] is not None and not record["amends"]
+    ]
     if live != sorted(live):
         result.unordered.append(session_id)
     sequences = [record["sequence"] for record in records]
     if sequences != list(range(1, len(sequences) + 1)):
         result.unordered.append(f"{session_id} sequence")
+
+
+def _check_claims(life: Life, records: list[dict[str, Any]], result: Judgement) -> None:
+    """Nothing may be called over that goes on, and no chat may end by a fault of the bridge's own."""
+    over = math.inf if life.closed_at is None else life.closed_at
+    for record in records:
+        reason = record["gap"]["reason"] if record["gap"] else None
+        if reason == reasons.OVER_WHILE_AWAY and record["observedAt"] < over * US_PER_SECOND:
+            result.untrue.append(life.session_id)
+        if reason in {reasons.INTERNAL, reasons.OUTGROWN}:
+            result.findings.append(f"chat {life.session_id}: {reason}")
+
+
+def _missing(
+    session_id: str,
+    one: Occurrence,
+    got: dict[int, list[dict[str, Any]]],
+    told: tuple[list[dict[str, Any]], set[str]],
+    result: Judgement,
+) -> None:
+    """Say what it is that no record holds this occurrence. `told`: the chat's gaps, its certificate's reasons."""
+    event_id, (gaps, because) = one.event.event_id, told
+    name = f"{session_id}:{event_id}"
+    covered = any((gap["fromEventId"] or 0) <= event_id <= (gap["toEventId"] or event_id) for gap in gaps)
+    if one.owed:
+        result.withheld.append(name)
+    elif covered or because & OPEN_REASONS:
+        result.told.append(name)
+    elif one.lost_at is not None and (one.traceless or not any(later > event_id for later in got)):
+        result.forgotten += 1
+    elif got[event_id] and one.lost_at is None:
+        result.wrong.append(name)
+    else:
+        result.silent.append(name)
 
 
 def _same(event: ChatEvent, record: dict[str, Any]) -> bool:

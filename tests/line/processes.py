@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bridge.sandbox.process import free_ports
 
@@ -21,22 +21,24 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.05
 
 
-def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
+def wait_for(condition: Callable[[], object], seconds: float, what: str, poll: float = POLL_SECONDS) -> None:
     """Wait until `condition` holds; AssertionError naming `what` when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"after {seconds:g} s: {what}"
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll)
 
 
 class Process:
-    """One child; its output goes to a file that a failing test can show."""
+    """One child; its output goes to a file that a failing test can show. `program` is what Python is told to run."""
+
+    program: ClassVar[list[str]] = ["-m", "bridge"]
 
     def __init__(self, words: list[str], log: Path) -> None:
         self.log = log
         with log.open("ab") as sink:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "bridge", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink
+                [sys.executable, *self.program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink
             )
 
     def __enter__(self) -> Self:
@@ -183,6 +185,11 @@ class Simulator(Process):
     def stats(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.control}/stats", timeout=10) as answer:
             return dict(json.loads(answer.read()))
+
+    def open_chats(self) -> list[dict[str, Any]]:
+        """Return the sessions that are open now: `sessionId`, `startAt`, `monitored` and more."""
+        with urllib.request.urlopen(f"{self.control}/sessions", timeout=10) as answer:
+            return list(json.loads(answer.read()))
 
     def summary(self, seconds: float) -> dict[str, Any]:
         """Wait for its end; return the last line it wrote."""

@@ -1,0 +1,54 @@
+"""`python -m tests.chaos --seconds N --seed S --report FILE`: exit code 0 when everything held."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.chaos.report import broken_chats, render
+from tests.chaos.run import run
+from tests.chaos.stage import Stage
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run once; on failure print the seed, the plan so far and the broken chats, and keep the logs."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300.0, help="for faults; healing and judging come on top")
+    parser.add_argument("--seed", type=int, default=None, help="default: drawn anew")
+    parser.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="3: a killed one leaves no leader")
+    parser.add_argument("--report", type=Path, default=None, help="Markdown")
+    parser.add_argument("--logs", type=Path, default=None, help="folder to keep; default: kept on failure only")
+    args = parser.parse_args()
+    seed = random.randrange(1_000_000) if args.seed is None else args.seed
+    folder = args.logs or Path(tempfile.mkdtemp(prefix="chatbridge-chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    _tell(f"seed {seed}, {args.seconds:g} s, logs in {folder}")
+    with Stage(folder, seed, brokers=args.brokers) as stage:
+        outcome = run(stage, args.seconds, args.brokers, _tell)
+    report = render(outcome)
+    if args.report is not None:
+        args.report.write_text(report, encoding="utf-8")
+    _tell(f"{outcome.judgement}")
+    if outcome.held:
+        _tell(f"seed {seed}: everything held")
+        if args.logs is None:
+            shutil.rmtree(folder)
+        return 0
+    _tell(f"RED: seed {seed}; logs in {folder}\n{report}")
+    for name in broken_chats(outcome):
+        _tell(f"broken: {name}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""P4 on the Chat Servers' own word: what clients asked for, and what that changed in the chats."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.chat.events import VIP
+from bridge.chat.messages import KEEP_ALIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+ASKED: Final = frozenset({"RequestRegister", "RequestJoin", "RequestReleaseParty", "Ping", "Pong"})
+CAUSED: Final = frozenset({"newParty VIP", "partyLeft VIP"})
+
+
+def harm(summaries: Iterable[dict[str, Any]], journals: Iterable[Path]) -> list[str]:
+    """Return every sign that somebody's chat was disturbed; nothing when none was."""
+    found: list[str] = []
+    for summary in summaries:
+        found += [f"a client asked {name}" for name in summary["requests"].keys() - ASKED]
+        found += [f"a client caused {name}" for name in summary["caused"].keys() - CAUSED]
+        found += [f"the server cut a connection: {reason}" for reason in summary["dropped_connections"]]
+    for journal in journals:
+        with journal.open("rb") as lines:
+            for line in lines:
+                if line.endswith(b"\n"):
+                    found += _wrong_in(json.loads(line))
+    return found
+
+
+def _wrong_in(line: dict[str, Any]) -> list[str]:
+    found = [f"{line.get('request', 'a lost link')} caused {name}" for name in line.get("caused", {}).keys() - CAUSED]
+    match line.get("request"):
+        case None | "RequestRegister" | "Ping" | "Pong":
+            pass
+        case "RequestJoin":
+            if line.get("visibility") != VIP or not line.get("session_id"):
+                found.append(f"a join that is not silent, or of no session: {line}")
+        case "RequestReleaseParty":
+            if line.get("after_action", KEEP_ALIVE) != KEEP_ALIVE or line.get("user_id"):
+                found.append(f"a release that is not one's own with KeepAlive: {line}")
+        case other:
+            found.append(f"a client asked {other}")
+    return found

@@ -1,0 +1,71 @@
+"""`python -m tests.chaos.mutant_bridge MUTANT run ...`: `chatbridge` with one promise broken on purpose.
+
+The product's code is untouched: what is broken is replaced in this process before the command starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from bridge import cli
+from bridge.adapters.kafka import KafkaShardLog
+from bridge.capture.ports import Batch
+from bridge.chat.ranges import IdRanges
+from bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CHECKPOINT_FIRST: Final = "checkpoint-first"
+BY_MAXIMUM: Final = "by-maximum"
+PRODUCER_KEPT: Final = "producer-kept"
+
+
+def _checkpoint_first() -> None:
+    """Break P3: checkpoints and offsets are committed before the events, in a transaction of their own."""
+    commit = KafkaShardLog.commit
+
+    async def in_two(self: KafkaShardLog, batch: Batch) -> None:
+        await commit(self, Batch(checkpoints=batch.checkpoints, announcement_offset=batch.announcement_offset))
+        await commit(self, replace(batch, checkpoints=[], announcement_offset=None))
+
+    KafkaShardLog.commit = in_two  # type: ignore[method-assign]
+
+
+def _by_maximum() -> None:
+    """Break P1: an id counts as delivered when it is not above the highest one."""
+
+    def contains(self: IdRanges, value: int) -> bool:
+        return self.maximum is not None and value <= self.maximum
+
+    IdRanges.__contains__ = contains  # type: ignore[method-assign]
+
+
+def _producer_kept() -> None:
+    """Break the rule about failed producers: after an error the same one goes on with the next batch."""
+    commit = KafkaShardLog.commit
+
+    async def whatever_happens(self: KafkaShardLog, batch: Batch) -> None:
+        try:
+            await commit(self, batch)
+        except BridgeError:
+            producer = self._producer
+            if producer is not None:
+                with contextlib.suppress(Exception):
+                    await producer.abort_transaction()
+
+    KafkaShardLog.commit = whatever_happens  # type: ignore[method-assign]
+
+
+MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
+    CHECKPOINT_FIRST: _checkpoint_first,
+    BY_MAXIMUM: _by_maximum,
+    PRODUCER_KEPT: _producer_kept,
+}
+
+if __name__ == "__main__":
+    MUTANTS[sys.argv.pop(1)]()
+    sys.exit(cli.main())

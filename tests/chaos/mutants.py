@@ -1,0 +1,204 @@
+"""Does the oracle bite? `python -m tests.chaos.mutants`: each mutant must turn its scenario red, and the build as it is
+must be green in the very same one.
+
+A scenario plays the same faults at the same moments to two lines side by side on one broker: the bridge as it is, and
+the mutant. Each has a Chat Server of its own, with the same seed.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bridge.sandbox import LocalBroker
+from tests.chaos.mutant_bridge import BY_MAXIMUM, CHECKPOINT_FIRST, PRODUCER_KEPT
+from tests.chaos.stage import TOPIC
+from tests.line.oracle import Judgement, closed_sessions, judge
+from tests.line.processes import Bridge, Simulator, wait_for
+from tests.line.said import Calm, read_lives
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AS_IT_IS: Final = "as-it-is"
+_SEED: Final = 20
+_FINISH_SECONDS: Final = 8
+_REQUEST_SECONDS: Final = 5
+"""After which a Kafka request has failed: so long, and longer, must a broker be away to fail a batch."""
+_SETTINGS: Final = {
+    "kafka.session_timeout_seconds": 6,
+    "kafka.client": f'{{"request_timeout_ms": {_REQUEST_SECONDS * 1000}}}',
+}
+_HALF_A_LINE: Final = '{"messageName":"EventSessionInfo","chatTr'
+
+
+class _Mutant(Bridge):
+    def __init__(self, name: str, *args: object, **settings: object) -> None:
+        self.program = ["-m", "tests.chaos.mutant_bridge", name]  # type: ignore[misc]
+        super().__init__(*args, **settings)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Line:
+    """One bridge, its Chat Server, and what was calm."""
+
+    build: str
+    prefix: str
+    folder: Path
+    broker: LocalBroker
+    calm: list[Calm] = field(default_factory=list)
+    bridge: Bridge = field(init=False)
+    chats: Simulator = field(init=False)
+
+    def start_bridge(self) -> None:
+        log = self.folder / f"{self.prefix}bridge.log"
+        servers = self.broker.bootstrap_servers
+        if self.build == AS_IT_IS:
+            self.bridge = Bridge(servers, log, prefix=self.prefix, replica="replica-1", **_SETTINGS)
+        else:
+            self.bridge = _Mutant(self.build, servers, log, prefix=self.prefix, replica="replica-1", **_SETTINGS)
+
+    def start_chats(self) -> None:
+        self.chats = Simulator(
+            self.folder / f"{self.prefix}log",
+            self.folder / f"{self.prefix}jsonl",
+            kafka=self.broker.bootstrap_servers,
+            kafka_topic=self.prefix + TOPIC,
+            concurrent_chats=15,
+            events_per_second=80,
+            mean_events=100_000,
+            seed=_SEED,
+            finish=_FINISH_SECONDS,
+        )
+
+    def captured(self) -> float:
+        return self.bridge.metric("chatbridge_events_total")
+
+    def all_followed(self) -> bool:
+        chats = self.chats.open_chats()
+        return bool(chats) and all(chat["monitored"] for chat in chats)
+
+    def judged(self) -> Judgement:
+        """Let the chats end, wait for their certificates, judge."""
+        self.chats.summary(60)
+        with suppress(AssertionError):  # the judgement says which have no certificate
+            wait_for(self._all_certified, 20, "some chats have no certificate", poll=1)
+        return judge(self.broker.bootstrap_servers, self.prefix, self.chats.ledger, calm=self.calm)
+
+    def _all_certified(self) -> bool:
+        closed = closed_sessions(self.broker.bootstrap_servers, self.prefix)
+        return all(one.closed_at is None or name in closed for name, one in read_lives(self.chats.ledger).items())
+
+
+def _each(lines: list[Line], condition: Callable[[Line], object], seconds: float, what: str) -> None:
+    wait_for(lambda: all(condition(line) for line in lines), seconds, what)
+
+
+def _more_captured(lines: list[Line], events: int) -> None:
+    before = {line.prefix: line.captured() for line in lines}
+    _each(lines, lambda line: line.captured() >= before[line.prefix] + events, 30, "nothing is captured")
+
+
+def killed_while_kafka_stands_still(lines: list[Line], broker: LocalBroker) -> float:
+    """Kill the bridge while a transaction of every busy shard is on its way and can come no further."""
+    healed = time.time()
+    for _ in range(4):
+        _more_captured(lines, 100)
+        broker.pause()
+        stuck = time.monotonic() + 10
+        while any(line.bridge.metric("chatbridge_oldest_uncommitted_event_seconds") < 1 for line in lines):
+            assert time.monotonic() < stuck, "nothing waits for Kafka"
+            time.sleep(0.1)
+        for line in lines:
+            line.bridge.kill()
+        broker.resume()
+        healed = time.time()
+        for line in lines:
+            line.start_bridge()
+        for line in lines:
+            line.bridge.wait_ready()
+        _each(lines, Line.all_followed, 30, "not every chat is followed again")
+    return healed
+
+
+def a_history_fills_a_hole(lines: list[Line], _: LocalBroker) -> float:
+    """Destroy a line on every link, see more events arrive, then lose the links: the history has what was destroyed."""
+    for line in lines:
+        line.chats.fault("send-raw", text=_HALF_A_LINE)
+    _each(lines, lambda line: line.bridge.metric("chatbridge_quarantined_total") >= 5, 30, "nothing was destroyed")
+    _more_captured(lines, 200)
+    healed = time.time()
+    for line in lines:
+        line.chats.fault("drop")
+    _each(lines, Line.all_followed, 30, "not every chat is followed again")
+    return healed
+
+
+def broker_away_for_longer_than_a_request_waits(lines: list[Line], broker: LocalBroker) -> float:
+    """Kill the broker under load, and bring it back after every batch under way has failed."""
+    for _ in range(2):
+        _more_captured(lines, 100)
+        broker.kill()
+        time.sleep(2.5 * _REQUEST_SECONDS)  # the length of the outage is the fault
+        broker.restart()
+        for line in lines:
+            wait_for(lambda line=line: line.build != AS_IT_IS or line.bridge.ready, 60, "not ready again")
+    return time.time()
+
+
+SCENARIOS: Final = {
+    CHECKPOINT_FIRST: killed_while_kafka_stands_still,
+    BY_MAXIMUM: a_history_fills_a_hole,
+    PRODUCER_KEPT: broker_away_for_longer_than_a_request_waits,
+}
+
+
+def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[Judgement, Judgement]:
+    """Play a mutant's scenario, which tells when its last fault was over.
+
+    Return the judgement of the build as it is, and of the mutant.
+    """
+    lines = [Line(build, f"{mutant}.{build}.", folder, broker) for build in (AS_IT_IS, mutant)]
+    with ExitStack() as stack:
+        for line in lines:
+            line.start_bridge()
+            stack.callback(lambda line=line: line.bridge.kill())
+        for line in lines:
+            line.bridge.wait_ready()
+            line.start_chats()
+            stack.callback(line.chats.kill)
+        _each(lines, Line.all_followed, 30, "not every chat is followed")
+        healed = SCENARIOS[mutant](lines, broker)
+        for line in lines:
+            line.calm.append(Calm(healed, time.time()))
+            line.chats.send(signal.SIGTERM)
+        as_it_is, mutated = (line.judged() for line in lines)
+        return as_it_is, mutated
+
+
+def main() -> int:
+    """Check all mutants; exit code 0 when each was caught and the build as it is was clean."""
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="chatbridge-mutants-") as folder, LocalBroker() as broker:
+        for mutant in SCENARIOS:
+            begun = time.monotonic()
+            as_it_is, mutated = check(mutant, broker, Path(folder))
+            caught, clean = not mutated.clean, as_it_is.clean
+            failed += not (caught and clean)
+            sys.stdout.write(
+                f"{mutant}: {'caught' if caught else 'SURVIVED'}, {time.monotonic() - begun:.0f} s\n"
+                f"  the mutant:         {mutated}\n"
+                f"  the build as it is: {'clean' if clean else 'RED'}: {as_it_is}\n"
+            )
+            sys.stdout.flush()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""What goes wrong, when and for how long: drawn from a seed, and from nothing else.
+
+A step is one fault, or two that overlap (each with another victim), and the rest that follows once all is well again.
+Kinds come out of a bag that is filled anew when it is empty, so that a run of a few minutes has met most of them.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BRIDGE: Final = "bridge"
+KAFKA: Final = "kafka"
+CHAT: Final = "chat"
+REPLICAS: Final = 3
+CHAT_SERVERS: Final = 2
+_PAIRS: Final = 0.35
+_RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, one that nobody knows
+GARBAGE: Final = (
+    "this is no JSON\n",
+    '{"messageName":"EventFromTheFuture","referenceId":1,"sessionId":"SOMEWHERE"}\n',
+    '{"messageName":"EventSessionInfo","chatTranscript":7}\n',
+    '{"messageName":"EventSessionInfo","sessionStatus":1,"chatTranscript":{"sessionId":"NOBODYS","chatEventList":[]}}\n',
+    '{"messageName":"EventSessionInfo","chatTr',  # the line after it is lost with it
+    "\n\n",
+    "\x00\x01\x02\n",
+)
+
+
+@dataclass(slots=True, frozen=True)
+class Fault:
+    """One thing that goes wrong. `seconds` from its beginning to its end; 0 for what is over at once."""
+
+    kind: str
+    victim: str
+    number: int
+    seconds: float
+    values: dict[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = "".join(f" {key}={value!r}" for key, value in self.values.items())
+        lasts = f" for {self.seconds:.1f} s" if self.seconds else ""
+        return f"{self.kind} {self.victim}-{self.number}{told}{lasts}"
+
+
+@dataclass(slots=True, frozen=True)
+class Step:
+    """Faults with the second at which each begins, and the seconds of rest after recovery."""
+
+    faults: tuple[tuple[float, Fault], ...]
+    rest: float
+
+    def __str__(self) -> str:
+        return ", ".join(f"{fault} (+{at:.1f} s)" if at else str(fault) for at, fault in self.faults)
+
+
+Draw = Callable[[random.Random, int], Fault]
+
+
+def _between(chance: random.Random, low: float, high: float) -> float:
+    """Draw so that short times are as frequent as long ones of the same ratio."""
+    return math.exp(chance.uniform(math.log(low), math.log(high)))
+
+
+def _bridge_kill(chance: random.Random, _: int) -> Fault:
+    return Fault("kill -9", BRIDGE, chance.randint(1, REPLICAS), chance.uniform(0.1, 12))
+
+
+def _bridge_term(chance: random.Random, _: int) -> Fault:
+    return Fault("SIGTERM and restart", BRIDGE, chance.randint(1, REPLICAS), chance.uniform(0.1, 8))
+
+
+def _bridge_stop(chance: random.Random, _: int) -> Fault:
+    return Fault("SIGSTOP, back as a zombie", BRIDGE, chance.randint(1, REPLICAS), _between(chance, 5, 60))
+
+
+def _scale(chance: random.Random, _: int) -> Fault:
+    return Fault("scale 3 to 2 to 3", BRIDGE, REPLICAS, chance.uniform(10, 25))
+
+
+def _broker_stop(chance: random.Random, brokers: int) -> Fault:
+    return Fault("broker SIGSTOP", KAFKA, chance.randint(1, brokers), _between(chance, 1, 70))
+
+
+def _broker_kill(chance: random.Random, brokers: int) -> Fault:
+    return Fault("broker kill and restart", KAFKA, chance.randint(1, brokers), _between(chance, 0.5, 30))
+
+
+def _chat(kind: str, chance: random.Random, seconds: float, **values: object) -> Fault:
+    return Fault(kind, CHAT, chance.randint(1, CHAT_SERVERS), seconds, values)
+
+
+def _drop(chance: random.Random, _: int) -> Fault:
+    return _chat("drop all connections", chance, 0.0, reset=chance.random() < 0.5)
+
+
+def _play_dead(chance: random.Random, _: int) -> Fault:
+    return _chat("play dead", chance, _between(chance, 5, 40))
+
+
+def _refuse(chance: random.Random, _: int) -> Fault:
+    request = chance.choice(("RequestJoin", "RequestRegister"))
+    error = chance.choice(_RETRYABLE_ERRORS)
+    return _chat("refuse", chance, chance.uniform(3, 15), request=request, errorId=error)
+
+
+def _delay(chance: random.Random, _: int) -> Fault:
+    late: dict[str, object] = {"seconds": round(_between(chance, 0.2, 4), 2)}
+    return Fault("delay answers", CHAT, chance.randint(1, CHAT_SERVERS), chance.uniform(5, 20), late)
+
+
+def _restoration(chance: random.Random) -> dict[str, object]:
+    return {
+        "loseLast": chance.choice((0, 1, 2, 3, 8)),
+        "continueIds": chance.random() < 0.5,
+        "agentsReturn": chance.random() < 0.7,
+    }
+
+
+def _restart(chance: random.Random, _: int) -> Fault:
+    down = round(chance.uniform(0, 6), 1)
+    return _chat("restart with restoration", chance, 0.0, downSeconds=down, **_restoration(chance))
+
+
+def _fail_over(chance: random.Random, _: int) -> Fault:
+    return _chat("fail-over to the standby", chance, 0.0, announce=chance.random() < 0.5, **_restoration(chance))
+
+
+def _garbage(chance: random.Random, _: int) -> Fault:
+    return _chat("raw garbage", chance, 0.0, text=chance.choice(GARBAGE))
+
+
+def _chat_stop(chance: random.Random, _: int) -> Fault:
+    return _chat("Chat Server SIGSTOP", chance, _between(chance, 3, 40))
+
+
+_DRAWS: Final[tuple[Draw, ...]] = (
+    _bridge_kill,
+    _bridge_kill,
+    _bridge_term,
+    _bridge_stop,
+    _scale,
+    _broker_stop,
+    _broker_kill,
+    _drop,
+    _play_dead,
+    _refuse,
+    _delay,
+    _restart,
+    _restart,
+    _fail_over,
+    _garbage,
+    _chat_stop,
+)
+
+
+def steps(seed: int, brokers: int = 1) -> Iterator[Step]:
+    """Yield steps without end; the same seed gives the same steps."""
+    chance = random.Random(seed)
+    bag: list[Draw] = []
+    while True:
+        faults: list[tuple[float, Fault]] = [(0.0, _next(bag, chance, brokers))]
+        if chance.random() < _PAIRS:
+            first, second = faults[0][1], _next(bag, chance, brokers)
+            if second.victim != first.victim:
+                faults.append((round(chance.uniform(0, max(first.seconds, 1.0)), 1), second))
+        yield Step(tuple(faults), chance.uniform(7, 12))
+
+
+def _next(bag: list[Draw], chance: random.Random, brokers: int) -> Fault:
+    if not bag:
+        bag += chance.sample(_DRAWS, len(_DRAWS))
+    return bag.pop()(chance, brokers)

@@ -1,0 +1,72 @@
+"""What tests do to a Kafka from outside: topics and their settings, a foreign producer, a small disk."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECONDS = 30
+
+
+def alter(broker: str, topic: str, name: str, value: str | None) -> None:
+    """Set one value of a topic's configuration; None takes it back."""
+    what = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
+    entry = ConfigEntry(name, value or "", incremental_operation=what)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    for done in AdminClient({"bootstrap.servers": broker}).incremental_alter_configs([resource]).values():
+        done.result(SECONDS)
+
+
+def create(broker: str, topics: list[NewTopic]) -> None:
+    for done in AdminClient({"bootstrap.servers": broker}).create_topics(topics).values():
+        done.result(SECONDS)
+
+
+def delete(broker: str, topic: str) -> None:
+    for done in AdminClient({"bootstrap.servers": broker}).delete_topics([topic]).values():
+        done.result(SECONDS)
+
+
+def exists(broker: str, topic: str) -> bool:
+    found = AdminClient({"bootstrap.servers": broker}).list_topics(timeout=SECONDS).topics
+    return topic in found
+
+
+def usurp(broker: str, transactional_id: str) -> None:
+    """Initialise a transactional id, as another owner of the shard would."""
+    Producer({"bootstrap.servers": broker, "transactional.id": transactional_id}).init_transactions(SECONDS)
+
+
+def fill(disk: Path) -> Path:
+    """Leave no byte free; return the file that takes it all."""
+    ballast = disk / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as full:
+        while full.write(bytes(1 << 16)):
+            pass
+    assert shutil.disk_usage(disk).free == 0
+    return ballast
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path | None]:
+    """Mount a disk in memory; None where that is not allowed."""
+    folder = Path(tempfile.mkdtemp(prefix="chatbridge-disk-"))
+    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    try:
+        done = mount and umount and subprocess.run([mount, *options], capture_output=True, check=False).returncode == 0
+        yield folder if done else None
+        if done and umount:
+            subprocess.run([umount, "--lazy", str(folder)], check=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,125 @@
+"""More replicas, fewer, and none of the old ones: chats go on, and how long each is without a monitor is measured."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.corner import Corner, all_joined, followed, unwatched
+from tests.line.processes import Bridge, Simulator, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIGURES = logging.getLogger("figures")
+"""Shown with `--log-cli-level=info`."""
+SHARDS = 6
+SESSION_SECONDS = 6
+HANDOVER_SECONDS = 10
+CHATS = 30
+
+
+@pytest.fixture
+def corner(broker: str, tmp_path: Path) -> Corner:
+    return Corner(broker, tmp_path, kafka__partitions=SHARDS, kafka__session_timeout_seconds=SESSION_SECONDS)
+
+
+def shards(bridge: Bridge) -> int:
+    return int(bridge.metric("chatbridge_shards"))
+
+
+def spread(*bridges: Bridge) -> list[int]:
+    return [shards(bridge) for bridge in bridges]
+
+
+def settled(*bridges: Bridge, seconds: float = 60) -> None:
+    """Wait until these share all shards and every chat is joined by exactly one of them."""
+
+    def done() -> bool:
+        seen = [chat["sessionId"] for bridge in bridges for chat in followed(bridge) if chat["joined"]]
+        return (
+            sum(spread(*bridges)) == SHARDS
+            and all(bridge.ready for bridge in bridges)
+            and len(seen) == len(set(seen)) == CHATS
+        )
+
+    wait_for(done, seconds, f"not settled: shards {spread(*bridges)}")
+
+
+def is_even(*bridges: Bridge) -> bool:
+    share = spread(*bridges)
+    return sum(share) == SHARDS and max(share) - min(share) <= 1
+
+
+def without_a_monitor(corner: Corner, chats: Simulator, since: float = 0.0) -> float:
+    """The longest time in seconds that a chat was in nobody's sight; every one must have been found again."""
+    watch = unwatched(corner.journal(), chats.ledger)
+    assert watch.empty_since == {}, "chats that were never joined again"
+    return max((seconds for seconds, at, _ in watch.gaps if at >= since), default=0.0)
+
+
+def test_a_rolling_restart_of_three_replicas_hands_every_chat_over_within_seconds(corner: Corner) -> None:
+    names = ("replica-1", "replica-2", "replica-3")
+    with corner.bridge(names[0]) as one, corner.bridge(names[1]) as two, corner.bridge(names[2]) as three:
+        old = [one, two, three]
+        for bridge in old:
+            bridge.wait_ready()
+        with corner.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
+            settled(*old)
+            fresh: list[Bridge] = []
+            try:
+                for name, bridge in zip(names, old, strict=True):
+                    assert bridge.terminate() == 0
+                    fresh.append(corner.bridge(name))
+                    fresh[-1].wait_ready()
+                    settled(*[other for other in old if other.running], *fresh)
+                result = corner.finish(chats)
+            finally:
+                for bridge in fresh:
+                    bridge.kill()
+    longest = without_a_monitor(corner, chats)
+    FIGURES.info("rolling restart: at most %.2f s without a monitor; %s", longest, result)
+    assert result.told == []
+    assert longest < HANDOVER_SECONDS
+
+
+def test_one_replica_becomes_three_and_then_two_and_the_shards_are_shared_evenly(corner: Corner) -> None:
+    with corner.bridge("replica-1") as one:
+        one.wait_ready()
+        with corner.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
+            settled(one)
+            with corner.bridge("replica-2") as two, corner.bridge("replica-3") as three:
+                wait_for(lambda: is_even(one, two, three), 60, "the shards are not shared evenly")
+                settled(one, two, three)
+                where = [{chat["shard"] for chat in followed(bridge)} for bridge in (one, two, three)]
+                assert sum(map(len, where)) == len(set.union(*where))
+                assert [len(each) for each in where] == spread(one, two, three)
+                assert two.terminate() == 0
+                wait_for(lambda: is_even(one, three), 60, "the shards are not shared evenly")
+                settled(one, three)
+                result = corner.finish(chats)
+    longest = without_a_monitor(corner, chats)
+    FIGURES.info("1 to 3 to 2 replicas: at most %.2f s without a monitor; %s", longest, result)
+    assert result.told == []
+    assert longest < HANDOVER_SECONDS
+
+
+def test_the_chats_of_a_killed_replica_are_followed_again_after_the_session_timeout(corner: Corner) -> None:
+    with corner.bridge("replica-1") as one, corner.bridge("replica-2") as two, corner.bridge("replica-3") as three:
+        for bridge in (one, two, three):
+            bridge.wait_ready()
+        with corner.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
+            settled(one, two, three)
+            killed = time.time()
+            two.kill()
+            settled(one, three)
+            wait_for(lambda: all_joined(one) and all_joined(three), 30, "not all chats are joined again")
+            result = corner.finish(chats)
+    longest = without_a_monitor(corner, chats, since=killed - 1)
+    FIGURES.info("kill -9: at most %.2f s without a monitor, session time-out %d s", longest, SESSION_SECONDS)
+    assert result.told == []
+    assert result.kinds["RESUMED"] > 0
+    assert longest < SESSION_SECONDS + HANDOVER_SECONDS
