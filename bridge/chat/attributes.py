@@ -6,7 +6,7 @@ query engine reads, and a second map with the type of each item that is not a st
 * nested keys join with `.`;
 * `.`, `\` and `#` inside a key are escaped with `\`;
 * the n-th repeat of a key among its siblings is `key#n` (n from 2);
-* an empty `kvlist` has the empty text and the type `kvlist`.
+* an empty list has the empty text and the type `kvlist`, whatever type word it came under.
 
 Both maps keep the order of the items; `unflatten` gives back exactly what `flatten` got.
 """
@@ -65,7 +65,7 @@ def _flatten(items: Items, prefix: str, values: dict[str, str], types: dict[str,
                     types[path] = item.type
             else:
                 values[path] = ""
-                types[path] = item.type
+                types[path] = KVLIST
             continue
         values[path] = value if isinstance(value, str) else repr(value) if isinstance(value, float) else str(value)
         if item.type != STRING:
@@ -132,10 +132,11 @@ def unflatten(values: dict[str, str], types: dict[str, str]) -> Items:
             shared += 1
         del open_lists[shared:]
         here = open_lists[-1][1] if open_lists else root
+        above = [_rejoin(part) for part in parts[:shared]]
         for depth in range(shared, len(parts) - 1):
             inner: Items = []
-            above = ".".join(_rejoin(part) for part in parts[: depth + 1])
-            here.append(Item(parts[depth][0], types.get(above, KVLIST), inner))
+            above.append(_rejoin(parts[depth]))
+            here.append(Item(parts[depth][0], types.get(".".join(above), KVLIST), inner))
             open_lists.append((parts[depth], inner))
             here = inner
         word = types.get(path, STRING)

@@ -44,6 +44,12 @@ class Party:
     client_version: int | None = None
     bot: bool | None = None
 
+    @property
+    def characters(self) -> int:
+        """How much text it is, of what a peer may make as long as it likes."""
+        texts = (self.user_id, self.nickname, self.user_type, self.protocol_type, self.person_id)
+        return sum(len(text) for text in texts if text is not None)
+
 
 @dataclass(slots=True, frozen=True)
 class SessionFacts:

@@ -98,7 +98,7 @@ class Transcript:
         self._delivered = IdRanges(state.id_ranges)
         self._prints = Fingerprints(state.prints, len(self._delivered))
         self._parties = {party.user_id: party for party in state.parties}
-        self._party_characters = sum(map(_characters, state.parties))
+        self._party_characters = sum(party.characters for party in state.parties)
         self._counts = dict(state.counts)
         self._gaps = list(state.gaps)
         self._amendments = dict(state.amendments)
@@ -374,7 +374,7 @@ class Transcript:
 
     def _remember(self, party: Party) -> None:
         before = self._parties.get(party.user_id)
-        characters = self._party_characters + _characters(party) - (0 if before is None else _characters(before))
+        characters = self._party_characters + party.characters - (0 if before is None else before.characters)
         if characters <= MAX_PARTY_CHARACTERS and (before is not None or len(self._parties) < MAX_PARTIES):
             self._parties[party.user_id] = party
             self._party_characters = characters
@@ -394,11 +394,6 @@ class Transcript:
         self._sequence += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return Entry(kind, self._sequence, origin, observed_at, event, party, amendment, gap)
-
-
-def _characters(party: Party) -> int:
-    texts = (party.user_id, party.nickname, party.user_type, party.protocol_type, party.person_id)
-    return sum(len(text) for text in texts if text is not None)
 
 
 def _event_id(event: ChatEvent) -> int:

@@ -219,6 +219,7 @@ class _Demo:
         say("\nwhat the simulated Chat Server said, against what a read_committed consumer got from Kafka:")
         for name, number in numbers.items():
             say(f"  {name:24} {number:>7}")
+        say(f"  {'verify':24} {'broken' if findings else 'ok':>7}")
         for finding in findings:
             say(f"  {finding}")
         wrong = [name for name, number in numbers.items() if number and name not in {"chats", "events"}]

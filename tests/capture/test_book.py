@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bridge.capture.book import GIVEN_UP, Book, BookSettings
 from bridge.capture.inbox import Announced
-from bridge.capture.ports import Outgoing
-from bridge.chat.announcement import encode, parse
+from bridge.chat.announcement import Announcement, encode, parse
 from bridge.chat.observations import GIVE_UP, Away, Damaged, JoinRefused, SetAside
 from bridge.chat.transcript import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
@@ -18,6 +17,9 @@ from bridge.records.redact import Redactor
 from bridge.records.verify import Verifier
 from bridge.telemetry import ChatFailed
 from tests.chat.build import CHAT, history, joined, push, said
+
+if TYPE_CHECKING:
+    from bridge.capture.ports import Outgoing
 
 SCHEMAS = Schemas(schema_folder())
 PREFIX = b"\x00\x00\x00\x00\x01"
@@ -36,8 +38,6 @@ def settings(**changes: Any) -> BookSettings:
 
 
 def announcement(session_id: str = CHAT, offset: int = 0, **more: Any) -> Announced:
-    from bridge.chat.announcement import Announcement
-
     raw = encode(Announcement(session_id=session_id, host="chat-1", port=4800, **more))
     return Announced(offset, raw, session_id.encode(), parse(raw), observed_at=NOW)
 

@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.report import broken_chats, render
-from tests.chaos.run import run
+from tests.chaos.report import render
+from tests.chaos.run import broken_chats, run
 from tests.chaos.stage import Stage
 
 
@@ -45,7 +45,7 @@ def main() -> int:
             shutil.rmtree(folder)
         return 0
     _tell(f"RED: seed {seed}; logs in {folder}\n{report}")
-    for name in broken_chats(outcome):
+    for name in broken_chats(outcome.judgement):
         _tell(f"broken: {name}")
     return 1
 

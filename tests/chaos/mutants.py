@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
 from bridge.sandbox import LocalBroker
 from tests.chaos.mutant_bridge import BY_MAXIMUM, CHECKPOINT_FIRST, PRODUCER_KEPT
 from tests.chaos.stage import TOPIC
@@ -29,12 +31,9 @@ if TYPE_CHECKING:
 AS_IT_IS: Final = "as-it-is"
 _SEED: Final = 20
 _FINISH_SECONDS: Final = 8
-_REQUEST_SECONDS: Final = 5
-"""After which a Kafka request has failed: so long, and longer, must a broker be away to fail a batch."""
-_SETTINGS: Final = {
-    "kafka.session_timeout_seconds": 6,
-    "kafka.client": f'{{"request_timeout_ms": {_REQUEST_SECONDS * 1000}}}',
-}
+_TOO_FEW_BYTES: Final = 100
+_ENOUGH_BYTES: Final = 1_000_000
+_SETTINGS: Final = {"kafka.session_timeout_seconds": 6}
 _HALF_A_LINE: Final = '{"messageName":"EventSessionInfo","chatTr'
 
 
@@ -63,6 +62,9 @@ class Line:
             self.bridge = Bridge(servers, log, prefix=self.prefix, replica="replica-1", **_SETTINGS)
         else:
             self.bridge = _Mutant(self.build, servers, log, prefix=self.prefix, replica="replica-1", **_SETTINGS)
+
+    def kill_bridge(self) -> None:
+        self.bridge.kill()
 
     def start_chats(self) -> None:
         self.chats = Simulator(
@@ -116,7 +118,7 @@ def killed_while_kafka_stands_still(lines: list[Line], broker: LocalBroker) -> f
             assert time.monotonic() < stuck, "nothing waits for Kafka"
             time.sleep(0.1)
         for line in lines:
-            line.bridge.kill()
+            line.kill_bridge()
         broker.resume()
         healed = time.time()
         for line in lines:
@@ -140,22 +142,33 @@ def a_history_fills_a_hole(lines: list[Line], _: LocalBroker) -> float:
     return healed
 
 
-def broker_away_for_longer_than_a_request_waits(lines: list[Line], broker: LocalBroker) -> float:
-    """Kill the broker under load, and bring it back after every batch under way has failed."""
+def batches_are_refused(lines: list[Line], broker: LocalBroker) -> float:
+    """Let Kafka refuse every batch of events for a while: an error that no retry inside the client mends."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+
+    def allow(size: int) -> None:
+        topics = [ConfigResource(ResourceType.TOPIC, f"{line.prefix}chat.transcript.events.v1") for line in lines]
+        for topic in topics:
+            topic.add_incremental_config(
+                ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+            )
+        for changed in admin.incremental_alter_configs(topics).values():
+            changed.result(20)
+
     for _ in range(2):
         _more_captured(lines, 100)
-        broker.kill()
-        time.sleep(2.5 * _REQUEST_SECONDS)  # the length of the outage is the fault
-        broker.restart()
-        for line in lines:
-            wait_for(lambda line=line: line.build != AS_IT_IS or line.bridge.ready, 60, "not ready again")
+        allow(_TOO_FEW_BYTES)
+        as_it_is = next(line for line in lines if line.build == AS_IT_IS)
+        wait_for(lambda: not as_it_is.bridge.ready, 30, "no batch was refused")
+        allow(_ENOUGH_BYTES)
+        as_it_is.bridge.wait_ready()
     return time.time()
 
 
 SCENARIOS: Final = {
     CHECKPOINT_FIRST: killed_while_kafka_stands_still,
     BY_MAXIMUM: a_history_fills_a_hole,
-    PRODUCER_KEPT: broker_away_for_longer_than_a_request_waits,
+    PRODUCER_KEPT: batches_are_refused,
 }
 
 
@@ -168,7 +181,7 @@ def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[Judgement, Ju
     with ExitStack() as stack:
         for line in lines:
             line.start_bridge()
-            stack.callback(lambda line=line: line.bridge.kill())
+            stack.callback(line.kill_bridge)
         for line in lines:
             line.bridge.wait_ready()
             line.start_chats()

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.chaos.run import Outcome
 
-_SHOWN = 20
-
 
 def render(outcome: Outcome) -> str:
     """Return the whole report."""
@@ -51,22 +49,6 @@ def render(outcome: Outcome) -> str:
         lines += ["## What broke", "", *(f"* {problem}" for problem in outcome.problems)]
         lines += [f"* {judged}", "", "## The plan so far", "", *(f"1. {step}" for step in outcome.steps), ""]
     return "\n".join(lines)
-
-
-def broken_chats(outcome: Outcome) -> list[str]:
-    """Return the chats that have something to be looked at, most telling list first."""
-    judged = outcome.judgement
-    lists = (
-        judged.silent,
-        judged.withheld,
-        judged.wrong,
-        judged.duplicates,
-        judged.unordered,
-        judged.untrue,
-        judged.findings,
-        judged.unclosed,
-    )
-    return [name for one in lists for name in one[:_SHOWN]]
 
 
 def _promises(outcome: Outcome) -> list[tuple[str, int]]:

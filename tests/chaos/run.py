@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from tests.chaos import injectors
 from tests.chaos.harm import harm
 from tests.chaos.plan import CHAT, Fault, Step, steps
 from tests.chaos.stage import Broken, Stage
-from tests.line.oracle import Judgement, closed_sessions, judge
+from tests.line.oracle import Judgement, closed_sessions, judge, records_of
 from tests.line.processes import wait_for
 from tests.line.said import Calm, read_lives
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 MOST_RSS_BYTES = 400 << 20
 _CERTIFICATE_SECONDS = 240
 _SETTLE_POLL_SECONDS = 3.0
+_SHOWN = 20
 
 
 @dataclass(slots=True)
@@ -49,6 +51,21 @@ class Outcome:
         return not self.problems and self.judgement.clean
 
 
+def broken_chats(judged: Judgement) -> list[str]:
+    """Return what names the chats that have to be looked at, most telling list first."""
+    lists = (
+        judged.silent,
+        judged.withheld,
+        judged.wrong,
+        judged.duplicates,
+        judged.unordered,
+        judged.untrue,
+        judged.findings,
+        judged.unclosed,
+    )
+    return [name for one in lists for name in one[:_SHOWN]]
+
+
 def run(stage: Stage, seconds: float, brokers: int, tell: Callable[[str], None]) -> Outcome:
     """Play, heal, judge. Never raises for what the bridge does: it is in the outcome."""
     outcome = Outcome(stage.seed, seconds, brokers)
@@ -66,6 +83,10 @@ def run(stage: Stage, seconds: float, brokers: int, tell: Callable[[str], None])
     ]
     outcome.problems += sorted(set(harm(stage.summaries, stage.journals)))
     outcome.judgement = judge(stage.cluster.bootstrap_servers, stage.prefix, *stage.ledgers, calm=outcome.calm)
+    if not outcome.judgement.clean:
+        broken = {re.split(r"[ :]", name.removeprefix("chat "))[0] for name in broken_chats(outcome.judgement)}
+        lines = records_of(stage.cluster.bootstrap_servers, stage.prefix, broken)
+        (stage.folder / "broken-chats.jsonl").write_text("\n".join(lines), encoding="utf-8")
     for ledger in stage.ledgers:
         for life in read_lives(ledger).values():
             outcome.lost_by_server += sum(one.lost_at is not None for one in life.visible())

@@ -23,17 +23,20 @@ def alter(broker: str, topic: str, name: str, value: str | None) -> None:
     what = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
     entry = ConfigEntry(name, value or "", incremental_operation=what)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    for done in AdminClient({"bootstrap.servers": broker}).incremental_alter_configs([resource]).values():
+    admin = AdminClient({"bootstrap.servers": broker})
+    for done in admin.incremental_alter_configs([resource]).values():
         done.result(SECONDS)
 
 
 def create(broker: str, topics: list[NewTopic]) -> None:
-    for done in AdminClient({"bootstrap.servers": broker}).create_topics(topics).values():
+    admin = AdminClient({"bootstrap.servers": broker})
+    for done in admin.create_topics(topics).values():
         done.result(SECONDS)
 
 
 def delete(broker: str, topic: str) -> None:
-    for done in AdminClient({"bootstrap.servers": broker}).delete_topics([topic]).values():
+    admin = AdminClient({"bootstrap.servers": broker})
+    for done in admin.delete_topics([topic]).values():
         done.result(SECONDS)
 
 

@@ -7,13 +7,16 @@ import random
 import signal
 import time
 import uuid
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.simulator.ledger import read_ledger
 from tests.line.oracle import Judgement, closed_sessions, judge
 from tests.line.processes import Bridge, Simulator, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TOPIC = "chat.capture.announcements.v1"
 
@@ -159,6 +162,6 @@ def test_an_announcement_may_come_over_http_and_a_bad_one_is_refused_with_its_re
         host, _, port = chats.address.rpartition(":")
         good = {"sessionId": "0000HTTP00000001", "host": host, "port": int(port)}
         assert bridge.post("/v1/sessions", good)[0] == 202
-        wait_for(lambda: bridge.sessions(), 20, "the announced chat is not listed")
+        wait_for(bridge.sessions, 20, "the announced chat is not listed")
         [session] = bridge.sessions()
         assert session["sessionId"] == "0000HTTP00000001"

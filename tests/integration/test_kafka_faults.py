@@ -267,7 +267,7 @@ def test_buffers_are_bounded_and_reading_pauses_until_kafka_is_back(own_broker: 
         links = it.bridge.metric("chatbridge_links")
         assert limit <= most <= limit + links * one_read
         it.goes_on()
-        assert it.buffered() < limit
+        wait_for(lambda: it.buffered() < limit / 2, 30, "the buffer stays full")
         it.finish()
 
 

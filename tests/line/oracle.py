@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 SINGLE_OBJECT_PREFIX = 10
 CONFLUENT_PREFIX = 5
 READ_SECONDS = 60
-US_PER_SECOND = 1e6
 _SCHEMAS = Schemas(schema_folder())
 _EVENT = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.TranscriptEvent")))
 _SESSION = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.SessionRecord")))
@@ -160,6 +159,16 @@ def closed_sessions(bootstrap_servers: str, prefix: str) -> dict[str, dict[str, 
     return closed
 
 
+def records_of(bootstrap_servers: str, prefix: str, session_ids: set[str]) -> list[str]:
+    """Return the event records of some chats as JSON lines, to be looked at."""
+    found: list[str] = []
+    for partition, offset, value in read_all(bootstrap_servers, f"{prefix}chat.transcript.events.v1"):
+        record: Any = fastavro.schemaless_reader(io.BytesIO(unframed(value)), _EVENT, None)
+        if record["sessionId"] in session_ids:
+            found.append(json.dumps({"partition": partition, "offset": offset, **record}, default=str))
+    return found
+
+
 def judge(bootstrap_servers: str, prefix: str, *ledgers: Path, calm: Sequence[Calm] = ()) -> Judgement:
     """Compare everything. `calm`: when nothing was wrong, see `tests.line.said`."""
     result = Judgement()
@@ -240,7 +249,7 @@ def _check_claims(life: Life, records: list[dict[str, Any]], result: Judgement) 
     over = math.inf if life.closed_at is None else life.closed_at
     for record in records:
         reason = record["gap"]["reason"] if record["gap"] else None
-        if reason == reasons.OVER_WHILE_AWAY and record["observedAt"] < over * US_PER_SECOND:
+        if reason == reasons.OVER_WHILE_AWAY and record["observedAt"].timestamp() < over:
             result.untrue.append(life.session_id)
         if reason in {reasons.INTERNAL, reasons.OUTGROWN}:
             result.findings.append(f"chat {life.session_id}: {reason}")
