@@ -99,7 +99,8 @@ class Bench:
     def cost(self, repeats: int, partitions: int, rate: int) -> None:
         """CPU of the bridge process per event, against a bare producer sending the same bytes."""
         say(
-            f"CPU per event: simulator at {rate}/s -> bridge -> Kafka, {partitions} shards, transactions, hash chain, zstd"
+            f"CPU per event: simulator at {rate}/s -> bridge -> Kafka, {partitions} shards, "
+            "transactions, hash chain, zstd"
         )
         ours: list[float] = []
         first: list[float] = []
@@ -121,9 +122,8 @@ class Bench:
             )
         bare = [*first, *second]
         say(f"  bridge:            {spread(ours, 'us')}")
-        say(
-            f"  bare send:         {spread(bare, 'us')}, A/A ratio {statistics.median(first) / statistics.median(second):.2f}"
-        )
+        twice = statistics.median(first) / statistics.median(second)
+        say(f"  bare send:         {spread(bare, 'us')}, A/A ratio {twice:.2f}")
         say(f"  bare send_batch:   {spread(batched, 'us')}")
         say(f"  ratio to send:       {statistics.median(ours) / statistics.median(bare):.2f}  (target: at most 2)")
         say(f"  ratio to send_batch: {statistics.median(ours) / statistics.median(batched):.2f}")
@@ -162,9 +162,8 @@ class Bench:
             half, tail = (delays[int(len(delays) * share)] * 1000 for share in (0.5, 0.99))
             halves.append(half)
             tails.append(tail)
-            say(
-                f"  run {number + 1}: p50 {half:.1f} ms, p99 {tail:.1f} ms, max {delays[-1] * 1000:.0f} ms, n={len(delays)}"
-            )
+            most = delays[-1] * 1000
+            say(f"  run {number + 1}: p50 {half:.1f} ms, p99 {tail:.1f} ms, max {most:.0f} ms, n={len(delays)}")
         say(f"  p50: {spread(halves, 'ms')}  (target: at most 25)")
         say(f"  p99: {spread(tails, 'ms')}  (target: at most 100)")
 

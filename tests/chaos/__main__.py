@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from bridge.errors import EXIT_SIGNAL_BASE
 from tests.chaos.report import render
 from tests.chaos.run import broken_chats, run
 from tests.chaos.stage import Stage
@@ -32,6 +34,9 @@ def main() -> int:
     seed = random.randrange(1_000_000) if args.seed is None else args.seed
     folder = args.logs or Path(tempfile.mkdtemp(prefix="chatbridge-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
+    # However it is ended, what it started ends with it; a shell's background job would ignore Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_SIGNAL_BASE + signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _tell(f"seed {seed}, {args.seconds:g} s, logs in {folder}")
     with Stage(folder, seed, brokers=args.brokers) as stage:
         outcome = run(stage, args.seconds, args.brokers, _tell)

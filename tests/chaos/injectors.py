@@ -63,6 +63,10 @@ def _heal(stage: Stage, fault: Fault) -> None:
     stage.servers[fault.number].fault("heal")
 
 
+def _end_the_line(stage: Stage, fault: Fault) -> None:
+    stage.servers[fault.number].fault("send-raw", text="\n")
+
+
 def _refuse(stage: Stage, fault: Fault) -> None:
     server = stage.servers[fault.number]
     server.fault("refuse", **fault.values)
@@ -92,7 +96,7 @@ _ACTS: Final[Mapping[str, tuple[Act, Act]]] = {
     "delay answers": (_control("delay"), _heal),
     "restart with restoration": (_control("restart"), _nothing),
     "fail-over to the standby": (_fail_over, _nothing),
-    "raw garbage": (_control("send-raw"), _nothing),
+    "raw garbage": (_control("send-raw"), _end_the_line),
     "Chat Server SIGSTOP": (_signal_server(signal.SIGSTOP), _signal_server(signal.SIGCONT)),
 }
 

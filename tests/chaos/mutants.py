@@ -155,10 +155,10 @@ def batches_are_refused(lines: list[Line], broker: LocalBroker) -> float:
         for changed in admin.incremental_alter_configs(topics).values():
             changed.result(20)
 
+    as_it_is = next(line for line in lines if line.build == AS_IT_IS)
     for _ in range(2):
         _more_captured(lines, 100)
         allow(_TOO_FEW_BYTES)
-        as_it_is = next(line for line in lines if line.build == AS_IT_IS)
         wait_for(lambda: not as_it_is.bridge.ready, 30, "no batch was refused")
         allow(_ENOUGH_BYTES)
         as_it_is.bridge.wait_ready()

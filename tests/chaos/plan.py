@@ -133,7 +133,8 @@ def _fail_over(chance: random.Random, _: int) -> Fault:
 
 
 def _garbage(chance: random.Random, _: int) -> Fault:
-    return _chat("raw garbage", chance, 0.0, text=chance.choice(GARBAGE))
+    # What is still waiting for the rest of its line when the fault is over is ended with it.
+    return _chat("raw garbage", chance, chance.uniform(1, 6), text=chance.choice(GARBAGE))
 
 
 def _chat_stop(chance: random.Random, _: int) -> Fault:

@@ -161,7 +161,7 @@ def test_every_file_of_the_corpus_is_taken_or_refused_as_its_name_says(file: Pat
 
 
 def test_the_reader_of_settings_bears_any_bytes() -> None:
-    tally = run_fixed(FUZZER, 80)
+    tally = run_fixed(FUZZER, 40)
     assert any("taken" in label.split(" | ") for label in tally)
     assert any("refused" in label.split(" | ") for label in tally)
     assert any("not parsed" in label for label in tally)

@@ -28,9 +28,9 @@ def alter(broker: str, topic: str, name: str, value: str | None) -> None:
         done.result(SECONDS)
 
 
-def create(broker: str, topics: list[NewTopic]) -> None:
+def create(broker: str, topic: NewTopic) -> None:
     admin = AdminClient({"bootstrap.servers": broker})
-    for done in admin.create_topics(topics).values():
+    for done in admin.create_topics([topic]).values():
         done.result(SECONDS)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from confluent_kafka.admin import NewTopic
 
 from bridge.sandbox import LocalBroker, LocalCluster
 from tests.integration.corner import Corner, all_joined, captured, followed, joins_and_leaves, reasons
-from tests.integration.kafka_tools import alter, create, delete, exists, fill, small_disk, usurp
+from tests.integration.kafka_tools import create, delete, exists, fill, small_disk, usurp
 from tests.line.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -81,6 +82,13 @@ class Scene:
 
     def buffered(self) -> float:
         return self.bridge.metric("chatbridge_buffer_bytes")
+
+    def sequences(self) -> dict[int, int]:
+        """How many records of its chats each shard has folded."""
+        found: Counter[int] = Counter()
+        for chat in followed(self.bridge):
+            found[chat["shard"]] += chat["sequence"]
+        return dict(found)
 
     def finish(self) -> None:
         """Let the chats end and be judged."""
@@ -155,24 +163,31 @@ def test_a_bridge_without_chats_notices_that_kafka_is_away(own_broker: LocalBrok
         assert bridge.terminate() == 0
 
 
-def test_a_partition_without_a_leader_stops_its_shards_and_no_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("replicas", "stuck"), [(1, {2, 5}), (2, {1, 2, 4, 5})], ids=["no leader", "too few replicas in sync"]
+)
+def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
+    tmp_path: Path, replicas: int, stuck: set[int]
+) -> None:
     partitions = 6
     with LocalCluster(nodes=3) as cluster:
         corner = Corner(cluster.bootstrap_servers, tmp_path, kafka__partitions=partitions, **IMPATIENT)
-        # Shard n lies on node n % 3 + 1 with all its partitions, and nowhere else.
-        places = [[cluster.nodes[partition % 3].number] for partition in range(partitions)]
-        plain, compacted = {"cleanup.policy": "delete"}, {"cleanup.policy": "compact"}
-        kinds = ("announcements", "events", "sessions", "quarantine")
-        create(
-            corner.broker,
-            [NewTopic(corner.topic(kind), partitions, replica_assignment=places, config=plain) for kind in kinds]
-            + [NewTopic(corner.topic("checkpoints"), partitions, replica_assignment=places, config=compacted)],
-        )
-        with scene(corner, count=30) as it:
+        # Shard n lies on node n % 3 (and on the one after it) with all its partitions.
+        numbers = [node.number for node in cluster.nodes]
+        places = [[numbers[(shard + more) % 3] for more in range(replicas)] for shard in range(partitions)]
+        for kind in ("announcements", "events", "sessions", "quarantine", "checkpoints"):
+            config = {
+                "cleanup.policy": "compact" if kind == "checkpoints" else "delete",
+                "min.insync.replicas": str(replicas),
+            }
+            create(corner.broker, NewTopic(corner.topic(kind), partitions, replica_assignment=places, config=config))
+        with scene(corner, count=30, kafka__replication_factor=replicas) as it:
             cluster.nodes[2].kill()
-            it.unready(WAITING, "shard 2: ", "shard 5: ", seconds=30)
-            before = captured(it.bridge)
-            wait_for(lambda: captured(it.bridge) > before + 100, 30, "the other shards stand still, too")
+            it.unready(WAITING, *(f"shard {shard}: " for shard in stuck), seconds=30)
+            before = it.sequences()
+            wait_for(lambda: captured(it.bridge) > sum(before.values()) + 300, 60, "the others stand still, too")
+            moved = {shard for shard, sequence in it.sequences().items() if sequence > before[shard] + 20}
+            assert moved == set(range(partitions)) - stuck
             assert all_joined(it.bridge, 30)
             assert it.oldest() > 5
             cluster.nodes[2].restart()
@@ -204,16 +219,6 @@ def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(own_broker: LocalBrok
         it.finish()
 
 
-def test_writes_that_kafka_refuses_for_want_of_replicas_are_made_later(own_broker: LocalBroker, tmp_path: Path) -> None:
-    corner = Corner(own_broker.bootstrap_servers, tmp_path, **IMPATIENT)
-    with scene(corner) as it:
-        alter(corner.broker, corner.topic("events"), "min.insync.replicas", "2")
-        it.unready(WAITING)
-        alter(corner.broker, corner.topic("events"), "min.insync.replicas", "1")
-        it.goes_on()
-        it.finish()
-
-
 def test_a_topic_that_somebody_deleted_stops_its_writers_until_it_is_there_again(
     own_broker: LocalBroker, tmp_path: Path
 ) -> None:
@@ -224,7 +229,7 @@ def test_a_topic_that_somebody_deleted_stops_its_writers_until_it_is_there_again
         wait_for(lambda: not exists(corner.broker, corner.topic("sessions")), 10, "it is still there")
         with corner.chats() as chats:
             wait_for(lambda: len(reasons(bridge)) > 0, 30, "still ready")
-            create(corner.broker, [NewTopic(corner.topic("sessions"), 3, 1)])
+            create(corner.broker, NewTopic(corner.topic("sessions"), 3, 1))
             wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 45, "the chats are not captured")
             bridge.wait_ready(30)
             assert joins_and_leaves(chats)["RequestJoin"] == 10
