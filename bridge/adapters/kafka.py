@@ -201,11 +201,16 @@ async def stop(producer: AIOKafkaProducer) -> None:
         try:
             await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
         except TimeoutError:
-            sender = producer._sender.sender_task  # noqa: SLF001
-            if sender is not None:
-                sender.cancel()
+            for task in _tasks_of(producer._sender):  # noqa: SLF001
+                task.cancel()
             producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
             await asyncio.wait_for(producer.client.close(), _STOP_SECONDS)
+
+
+def _tasks_of(sender: object) -> list[asyncio.Task[object]]:
+    """Return the tasks that run methods of a sender; it keeps them in a local variable."""
+    frames = ((task, getattr(task.get_coro(), "cr_frame", None)) for task in asyncio.all_tasks())
+    return [task for task, frame in frames if frame is not None and frame.f_locals.get("self") is sender]
 
 
 def _size_of(record: Outgoing) -> int:

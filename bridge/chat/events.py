@@ -57,7 +57,11 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 Items = list[Item]
 
 
-class UserInfo(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+class _Part(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """Base of an event's parts. Attributes they do not know are refused here, and read as data by the tolerant wire."""
+
+
+class UserInfo(_Part, frozen=True, gc=False):
     """Who a party is, as its newParty says. `time_zone_offset` in minutes, signed."""
 
     user_nickname: str = ""
@@ -68,7 +72,7 @@ class UserInfo(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defau
     client_version: int | None = None
 
 
-class MessageText(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+class MessageText(_Part, frozen=True, gc=False):
     """Text of a message, or a greeting that came with a join."""
 
     text: str = ""
@@ -76,14 +80,14 @@ class MessageText(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_de
     treat_as: str | None = None
 
 
-class NoticeText(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+class NoticeText(_Part, frozen=True, gc=False):
     """Type and content of a notice: an URL, a command word, a new nickname, free text."""
 
     notice_type: str = ""
     text: str = ""
 
 
-class Reason(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+class Reason(_Part, frozen=True, gc=False):
     """Why a party left. `code` is absent for an ordinary departure."""
 
     code: int | None = None

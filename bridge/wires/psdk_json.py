@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast, get_args
 
 import msgspec
 
-from bridge.chat.events import ChatEvent, MessageText, NoticeText, Reason, UserInfo
 from bridge.chat.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
 from bridge.chat.received import Decoded, Unreadable
 from bridge.errors import FrameTooLong, UnreadableMessage
@@ -21,6 +20,7 @@ from bridge.wires.bounds import number_outside, outside, xml_characters
 from bridge.wires.framing import LineFramer, OversizedLine
 
 if TYPE_CHECKING:
+    from bridge.chat.events import ChatEvent
     from collections.abc import Callable
 
 INBOUND_LIMIT: Final = 1024 * 1024
@@ -38,44 +38,6 @@ _EVENTS: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 _REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
 _EVENT_KINDS: Final = {kind.__name__: kind for kind in get_args(Event)}
 _REQUEST_KINDS: Final = {kind.__name__: kind for kind in get_args(Request)}
-
-
-# The parts of an event ignore attributes they do not know. These shapes refuse them; everything around the
-# parts is skipped without being built, so the second look costs half of the first.
-class _UserInfo(UserInfo, frozen=True, gc=False, rename="camel", forbid_unknown_fields=True):
-    pass
-
-
-class _MessageText(MessageText, frozen=True, gc=False, rename="camel", forbid_unknown_fields=True):
-    pass
-
-
-class _NoticeText(NoticeText, frozen=True, gc=False, rename="camel", forbid_unknown_fields=True):
-    pass
-
-
-class _Reason(Reason, frozen=True, gc=False, rename="camel", forbid_unknown_fields=True):
-    pass
-
-
-class _EventParts(msgspec.Struct, gc=False, rename="camel"):
-    user_info: _UserInfo | None = None
-    message_text: _MessageText | None = None
-    notice_text: _NoticeText | None = None
-    reason: _Reason | None = None
-
-
-class _TranscriptParts(msgspec.Struct, gc=False, rename="camel"):
-    chat_event_list: list[_EventParts] = []
-    events: list[_EventParts] = []
-
-
-class _MessageParts(msgspec.Struct, gc=False, rename="camel"):
-    chat_transcript: _TranscriptParts | None = None
-    flex_transcript: _TranscriptParts | None = None
-
-
-_PARTS: Final = msgspec.json.Decoder(_MessageParts)
 
 
 def decode_event(line: bytes) -> Decoded[Event]:
@@ -104,12 +66,9 @@ def _exact_event(line: bytes) -> Event | None:
     """Return what the exact types make of the line; None when it needs the tolerant reading."""
     try:
         message = _EVENTS.decode(line)
-        events = _events_of(message)
-        if events:
-            _PARTS.decode(line)
     except psdk_tolerant.UNREADABLE:
         return None
-    return None if number_outside(message) or any(map(outside, events)) else message
+    return None if number_outside(message) or any(map(outside, _events_of(message))) else message
 
 
 def _exact_request(line: bytes) -> Request | None:

@@ -74,6 +74,7 @@ def _figures(outcome: Outcome) -> list[tuple[str, object]]:
         ("seed", outcome.seed),
         ("chats", judged.chats),
         ("events that a monitor may see", judged.expected),
+        ("of them shown to a silent monitor while nothing was wrong", judged.owed),
         ("records on the events topic", judged.records),
         ("amendments", judged.amendments),
         ("rejoins (RESUMED)", judged.kinds["RESUMED"]),

@@ -105,6 +105,7 @@ def _play(stage: Stage, seconds: float, outcome: Outcome, tell: Callable[[str], 
         recovering = time.monotonic()
         stage.wait_ready()
         stage.wait_followed()
+        stage.kafka_was_away = False
         since = time.time()
         if outcome.steps:
             outcome.recoveries.append(time.monotonic() - recovering)

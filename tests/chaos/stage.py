@@ -55,6 +55,7 @@ class Stage:
         self.ledgers: list[Path] = []
         self.journals: list[Path] = []
         self.used_up: set[int] = set()
+        self.kafka_was_away = False  # since the last recovery
         self.peaks: dict[int, int] = {}
         self._generation = 0
         self._over = threading.Event()

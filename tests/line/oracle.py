@@ -80,11 +80,12 @@ class Judgement:
     was there to be had while nothing was wrong; `wrong`, another content than was said; `untrue`, called over while
     it went on. No defect in themselves: `told`, missing and covered by a GAP or by a certificate that says INCOMPLETE
     for such a reason; `forgotten`, the number of those that the server itself forgot without a trace before they could
-    be had.
+    be had. `owed` counts those that no fault excuses, there or not.
     """
 
     chats: int = 0
     expected: int = 0
+    owed: int = 0
     records: int = 0
     forgotten: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
@@ -211,6 +212,7 @@ def _compare(life: Life, records: list[dict[str, Any]], because: set[str], resul
     said: dict[int, list[Occurrence]] = defaultdict(list)
     for one in life.visible():
         result.expected += 1
+        result.owed += one.owed
         said[one.event.event_id].append(one)
         if not any(_same(one.event, record) for record in got[one.event.event_id]):
             _missing(life.session_id, one, got, (gaps, because), result)

@@ -1,0 +1,70 @@
+"""A shard's hold on a Kafka that stops answering: closing it takes seconds and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from bridge.adapters.announcements import Announcer
+from bridge.adapters.kafka import KafkaShardLog
+from bridge.capture.ports import Batch
+from bridge.chat.announcement import Announcement
+from bridge.errors import KafkaUnavailable
+from bridge.sandbox import LocalBroker
+from tests.integration.test_shard_log import prepared, record, settings_for
+
+
+def others() -> set[str]:
+    return {task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+
+async def nothing_left(seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while others():
+        assert time.monotonic() < deadline, f"still running: {asyncio.all_tasks()}"
+        await asyncio.sleep(0.05)
+
+
+def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_behind() -> None:
+    async def scenario(broker: LocalBroker) -> None:
+        settings = await prepared(settings_for(broker.bootstrap_servers, client={"request_timeout_ms": 3000}))
+        log = KafkaShardLog(settings, 0)
+        await log.open()
+        broker.pause()
+        try:
+            committing = asyncio.ensure_future(log.commit(Batch(events=[record(1)], announcement_offset=1)))
+            done, _ = await asyncio.wait([committing], timeout=2)
+            assert not done
+            committing.cancel()
+            began = time.monotonic()
+            await log.close()
+            assert time.monotonic() - began < 11
+            await nothing_left(10)
+        finally:
+            broker.resume()
+
+    with LocalBroker() as broker:
+        asyncio.run(asyncio.wait_for(scenario(broker), 60))
+
+
+def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_away() -> None:
+    async def scenario(broker: LocalBroker) -> None:
+        settings = await prepared(settings_for(broker.bootstrap_servers))
+        announcer = Announcer(settings)
+        await announcer.announce(Announcement(session_id="0000HERE00000001", host="chat-1", port=4800))
+        broker.pause()
+        try:
+            began = time.monotonic()
+            with pytest.raises(KafkaUnavailable):
+                await announcer.announce(Announcement(session_id="0000AWAY00000001", host="chat-1", port=4800))
+            assert time.monotonic() - began < 22
+            await nothing_left(12)
+        finally:
+            broker.resume()
+        await announcer.announce(Announcement(session_id="0000BACK00000001", host="chat-1", port=4800))
+        await announcer.close()
+
+    with LocalBroker() as broker:
+        asyncio.run(asyncio.wait_for(scenario(broker), 90))
