@@ -20,8 +20,9 @@ from bridge.wires.bounds import number_outside, outside, xml_characters
 from bridge.wires.framing import LineFramer, OversizedLine
 
 if TYPE_CHECKING:
-    from bridge.chat.events import ChatEvent
     from collections.abc import Callable
+
+    from bridge.chat.events import ChatEvent
 
 INBOUND_LIMIT: Final = 1024 * 1024
 """Longest line read from a server, in bytes: a join replays the whole transcript."""
