@@ -16,19 +16,17 @@ from bridge.sandbox import LocalBroker
 from tests.integration.test_shard_log import prepared, record, settings_for
 
 
-def others() -> set[str]:
-    return {task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()}
-
-
-async def nothing_left(seconds: float) -> None:
+async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> None:
+    """Wait until no task runs that did not run before."""
     deadline = time.monotonic() + seconds
-    while others():
-        assert time.monotonic() < deadline, f"still running: {asyncio.all_tasks()}"
+    while left := asyncio.all_tasks() - before:
+        assert time.monotonic() < deadline, f"still running: {left}"
         await asyncio.sleep(0.05)
 
 
 def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_behind() -> None:
     async def scenario(broker: LocalBroker) -> None:
+        before = asyncio.all_tasks()
         settings = await prepared(settings_for(broker.bootstrap_servers, client={"request_timeout_ms": 3000}))
         log = KafkaShardLog(settings, 0)
         await log.open()
@@ -41,7 +39,7 @@ def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_
             began = time.monotonic()
             await log.close()
             assert time.monotonic() - began < 11
-            await nothing_left(10)
+            await nothing_left(before, 10)
         finally:
             broker.resume()
 
@@ -51,6 +49,7 @@ def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_
 
 def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_away() -> None:
     async def scenario(broker: LocalBroker) -> None:
+        before = asyncio.all_tasks()
         settings = await prepared(settings_for(broker.bootstrap_servers))
         announcer = Announcer(settings)
         await announcer.announce(Announcement(session_id="0000HERE00000001", host="chat-1", port=4800))
@@ -60,7 +59,7 @@ def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_awa
             with pytest.raises(KafkaUnavailable):
                 await announcer.announce(Announcement(session_id="0000AWAY00000001", host="chat-1", port=4800))
             assert time.monotonic() - began < 22
-            await nothing_left(12)
+            await nothing_left(before, 12)
         finally:
             broker.resume()
         await announcer.announce(Announcement(session_id="0000BACK00000001", host="chat-1", port=4800))

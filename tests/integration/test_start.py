@@ -1,0 +1,61 @@
+"""Starting into a world that is not ready, or not as it should be: wait and say why, or refuse and say how to mend."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+from bridge.sandbox.process import free_ports
+from tests.line.processes import Bridge, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def nobody() -> str:
+    """An address at which nobody listens."""
+    [port] = free_ports(1)
+    return f"127.0.0.1:{port}"
+
+
+def reasons(bridge: Bridge) -> str:
+    status, body = bridge.get("/readyz")
+    return " ".join(json.loads(body)["reasons"]) if status == 503 else ""
+
+
+def test_without_kafka_it_waits_alive_and_says_why(tmp_path: Path) -> None:
+    address = nobody()
+    with Bridge(address, tmp_path / "bridge.log", prefix="away.", replica="one") as bridge:
+        wait_for(lambda: f"Kafka at {address} does not answer" in reasons(bridge), 30, "no true reason")
+        assert bridge.get("/livez")[0] == 200
+        assert bridge.running
+        assert bridge.terminate(15) == 0
+
+
+def test_without_its_registry_it_waits_alive_and_becomes_ready_without_one(broker: str, tmp_path: Path) -> None:
+    prefix = f"{uuid.uuid4().hex[:8]}."
+    url = f"http://{nobody()}"
+    with Bridge(
+        broker, tmp_path / "bridge.log", prefix=prefix, replica="one", kafka__partitions=2, schema_registry__url=url
+    ) as bridge:
+        wait_for(lambda: "registry" in reasons(bridge) and url in reasons(bridge), 30, "no true reason")
+        assert bridge.get("/livez")[0] == 200
+        assert bridge.terminate(15) == 0
+    with Bridge(broker, tmp_path / "again.log", prefix=prefix, replica="one", kafka__partitions=2) as again:
+        again.wait_ready()
+        assert again.terminate() == 0
+
+
+def test_topics_with_another_partition_count_are_refused_with_the_way_to_mend_it(broker: str, tmp_path: Path) -> None:
+    prefix = f"{uuid.uuid4().hex[:8]}."
+    with Bridge(broker, tmp_path / "first.log", prefix=prefix, replica="one", kafka__partitions=2) as first:
+        first.wait_ready()
+        assert first.terminate() == 0
+    log = tmp_path / "second.log"
+    with Bridge(broker, log, prefix=prefix, replica="one", kafka__partitions=3) as second:
+        assert second.wait(30) == 3
+    said = log.read_text(encoding="utf-8")
+    assert f"{prefix}chat.transcript.events.v1 has 2 partitions, needed are 3" in said
+    assert "set kafka.partitions to what is there, or use another kafka.topic_prefix" in said
+    assert "Traceback" not in said
