@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types bench chaos mutants fuzz
+.PHONY: help venv demo test faults lint types bench chaos mutants fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: $(STAMP)  ## Run the demonstration: make demo ARGS="..."
 
 test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+faults: $(STAMP)  ## Run the tests that break links, brokers and replicas on purpose (about half an hour)
+	$(VENV)/bin/python -m pytest -m faults $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
 	$(VENV)/bin/ruff check .

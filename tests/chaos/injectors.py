@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from tests.chaos.plan import BRIDGE, KAFKA, Fault
+from tests.chaos.plan import BRIDGE, BROKER_STOP, KAFKA, Fault
 from tests.chaos.stage import Broken, Stage, wait_until_ended
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ _ACTS: Final[Mapping[str, tuple[Act, Act]]] = {
     "SIGTERM and restart": (_signal_replica(signal.SIGTERM), _restart_replica),
     "SIGSTOP, back as a zombie": (_signal_replica(signal.SIGSTOP), _signal_replica(signal.SIGCONT)),
     "scale 3 to 2 to 3": (_signal_replica(signal.SIGTERM), _restart_replica),
-    "broker SIGSTOP": (_pause_broker, _resume_broker),
+    BROKER_STOP: (_pause_broker, _resume_broker),
     "broker kill and restart": (_kill_broker, _restart_broker),
     "drop all connections": (_control("drop"), _nothing),
     "play dead": (_control("play-dead"), _heal),

@@ -20,7 +20,9 @@ KAFKA: Final = "kafka"
 CHAT: Final = "chat"
 REPLICAS: Final = 3
 CHAT_SERVERS: Final = 2
+BROKER_STOP: Final = "broker SIGSTOP"
 _PAIRS: Final = 0.35
+_KILLED_MEANWHILE: Final = 0.5
 _RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, one that nobody knows
 GARBAGE: Final = (
     "this is no JSON\n",
@@ -85,7 +87,7 @@ def _scale(chance: random.Random, _: int) -> Fault:
 
 
 def _broker_stop(chance: random.Random, brokers: int) -> Fault:
-    return Fault("broker SIGSTOP", KAFKA, chance.randint(1, brokers), _between(chance, 1, 70))
+    return Fault(BROKER_STOP, KAFKA, chance.randint(1, brokers), _between(chance, 1, 70))
 
 
 def _broker_kill(chance: random.Random, brokers: int) -> Fault:
@@ -167,8 +169,12 @@ def steps(seed: int, brokers: int = 1) -> Iterator[Step]:
     bag: list[Draw] = []
     while True:
         faults: list[tuple[float, Fault]] = [(0.0, _next(bag, chance, brokers))]
-        if chance.random() < _PAIRS:
-            first, second = faults[0][1], _next(bag, chance, brokers)
+        first = faults[0][1]
+        if first.kind == BROKER_STOP and chance.random() < _KILLED_MEANWHILE:
+            # Nothing shows better what was counted as captured before it was committed.
+            faults.append((round(chance.uniform(0.5, 1.0) * first.seconds, 1), _bridge_kill(chance, brokers)))
+        elif chance.random() < _PAIRS:
+            second = _next(bag, chance, brokers)
             if second.victim != first.victim:
                 faults.append((round(chance.uniform(0, max(first.seconds, 1.0)), 1), second))
         yield Step(tuple(faults), chance.uniform(7, 12))

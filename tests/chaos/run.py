@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ MOST_RSS_BYTES = 400 << 20
 _CERTIFICATE_SECONDS = 240
 _SETTLE_POLL_SECONDS = 3.0
 _SHOWN = 20
+_BREAKAGES = (Broken, AssertionError, OSError, subprocess.TimeoutExpired)
 
 
 @dataclass(slots=True)
@@ -71,10 +74,12 @@ def run(stage: Stage, seconds: float, brokers: int, tell: Callable[[str], None])
     outcome = Outcome(stage.seed, seconds, brokers)
     try:
         _play(stage, seconds, outcome, tell)
-    except (Broken, AssertionError, OSError) as error:
+    except _BREAKAGES as error:
         outcome.problems.append(f"{type(error).__name__}: {error}")
         stage.heal()
-        stage.finish()
+        with suppress(*_BREAKAGES):  # what can still be told
+            stage.finish()
+            _wait_certified(stage)
     outcome.peaks = dict(stage.peaks)
     outcome.problems += [
         f"replica {number} had {peak >> 20} MiB resident"
@@ -122,9 +127,7 @@ def _play(stage: Stage, seconds: float, outcome: Outcome, tell: Callable[[str], 
         healed = time.time()
     outcome.calm.append(Calm(healed, since))
     stage.finish()
-    wait_for(
-        lambda: _all_certified(stage), _CERTIFICATE_SECONDS, "some chats have no certificate", _SETTLE_POLL_SECONDS
-    )
+    _wait_certified(stage)
     codes = stage.terminate_replicas()
     if any(codes.values()):
         raise Broken(f"exit codes after the last SIGTERM: {codes}")
@@ -145,6 +148,11 @@ def _suffer(stage: Stage, step: Step, outcome: Outcome) -> None:
         (injectors.end if is_end else injectors.begin)(stage, fault)
     if all(fault.victim == CHAT and not fault.seconds for _, fault in step.faults):
         time.sleep(step.rest / 4)  # what lasts no time shall have begun to hurt before it is asked for recovery
+
+
+def _wait_certified(stage: Stage) -> None:
+    what = "some chats have no certificate"
+    wait_for(lambda: _all_certified(stage), _CERTIFICATE_SECONDS, what, _SETTLE_POLL_SECONDS)
 
 
 def _all_certified(stage: Stage) -> bool:
