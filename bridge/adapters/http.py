@@ -106,7 +106,7 @@ class AnnouncementBody(BaseModel):
     port: Annotated[int, _without(rules.port_problem)]
     servers: Annotated[list[str], _without(rules.servers_problem)] = []
     password: str | None = None
-    tenant: str | None = None
+    tenant: Annotated[str | None, _without(rules.tenant_problem)] = None
     user_data: dict[str, str | int | float | bool] = {}
     announced_at: int | None = None
 

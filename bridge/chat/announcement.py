@@ -52,7 +52,7 @@ class Announcement(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
                 ("host", host_problem(self.host)),
                 ("port", port_problem(self.port)),
                 ("servers", servers_problem(self.servers)),
-                ("tenant", _tenant_problem(self.tenant)),
+                ("tenant", tenant_problem(self.tenant)),
                 ("userData", _user_data_problem(self.user_data)),
             )
             if problem
@@ -103,8 +103,8 @@ def servers_problem(servers: list[str]) -> str:
     return ""
 
 
-def _tenant_problem(tenant: str | None) -> str:
-    # It stands on every record of the chat.
+def tenant_problem(tenant: str | None) -> str:
+    """Return why this is no tenant (it stands on every record of the chat); the empty text when it is one."""
     return f"expected at most {MAX_TENANT} characters" if tenant is not None and len(tenant) > MAX_TENANT else ""
 
 

@@ -179,7 +179,8 @@ def test_when_kafka_is_away_the_answer_says_how_much_it_took() -> None:
         ({"host": "h"}, ["sessionId: Field required", "port: Field required"]),
         ([ONE, {**ONE, "servers": ["x"]}], ["[1].servers: entry 1: expected host:port"]),
         ("text", ["expected a valid dictionary or instance of AnnouncementBody"]),
-        ({**ONE, "tenant": "t" * 70_000}, ["an announcement of 70080 bytes; at most 65536 are read"]),
+        ({**ONE, "tenant": "t" * 70_000}, ["tenant: expected at most 256 characters"]),
+        ({**ONE, "password": "p" * 70_000}, ["an announcement of 70082 bytes; at most 65536 are read"]),
     ],
 )
 def test_a_refusal_gives_every_reason(body: object, reasons: list[str]) -> None:

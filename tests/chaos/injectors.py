@@ -99,7 +99,7 @@ _ACTS: Final[Mapping[str, tuple[Act, Act]]] = {
     "restart with restoration": (_control("restart"), _nothing),
     "fail-over to the standby": (_fail_over, _nothing),
     "raw garbage": (_control("send-raw"), _end_the_line),
-    "Chat Server SIGSTOP": (_signal_server(signal.SIGSTOP), _signal_server(signal.SIGCONT)),
+    "SIGSTOP": (_signal_server(signal.SIGSTOP), _signal_server(signal.SIGCONT)),
 }
 
 

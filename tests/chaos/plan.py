@@ -140,7 +140,7 @@ def _garbage(chance: random.Random, _: int) -> Fault:
 
 
 def _chat_stop(chance: random.Random, _: int) -> Fault:
-    return _chat("Chat Server SIGSTOP", chance, _between(chance, 3, 40))
+    return _chat("SIGSTOP", chance, _between(chance, 3, 40))
 
 
 _DRAWS: Final[tuple[Draw, ...]] = (
