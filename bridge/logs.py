@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _QUIET: Final = ("aiokafka", "aiohttp", "asyncio")
+_OFTEN: Final = 10
+_WINDOW: Final = 60.0
 _CONTROL: Final = {number: f"\\x{number:02x}" for number in [*range(32), 127, *range(128, 160)]}
 
 ExceptionInfo = tuple[type[BaseException], BaseException, "TracebackType | None"] | tuple[None, None, None]
@@ -27,6 +29,7 @@ def start(level: str, form: Literal["json", "text"], stream: TextIO = sys.stderr
     """Send the log to `stream`: `level` is debug, info, warning or error."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines() if form == "json" else ReadableLines())
+    handler.addFilter(Repetitions())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -34,6 +37,32 @@ def start(level: str, form: Literal["json", "text"], stream: TextIO = sys.stderr
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)  # request lines hold session ids
+
+
+class Repetitions(logging.Filter):
+    """Lets a library say the same thing 10 times a minute, and counts what it holds back.
+
+    A broker that is away makes aiokafka write ten lines a second. The same thing is the same logger and template,
+    whatever the values. Our own lines are never held back.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was said yet."""
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to write the line; the first after a rest says in `repeated` how many were held back."""
+        if record.name.partition(".")[0] == "bridge":
+            return True
+        same = (record.name, str(record.msg) if record.args else record.pathname + str(record.lineno))
+        since, times = self._said.get(same, (record.created, 0))
+        if record.created - since >= _WINDOW:
+            if times > _OFTEN:
+                record.__dict__["fields"] = {"repeated": times - _OFTEN}
+            since, times = record.created, 0
+        self._said[same] = since, times + 1
+        return times < _OFTEN
 
 
 def _content(record: logging.LogRecord) -> dict[str, object]:

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    IllegalOperation,
     InvalidProducerEpoch,
     KafkaError,
     ProducerClosed,
@@ -150,7 +151,7 @@ class KafkaShardLog:
         if producer is None:
             raise KafkaUnavailable("the shard's producer is not open")
         topics, own = self._settings.topics, self._partition
-        with _translated():
+        with _translated(producer):
             await producer.begin_transaction()
             delivered = [
                 *await self._send(producer, topics.events, own, batch.events),
@@ -233,8 +234,14 @@ def forget_failed_batches(loop: asyncio.AbstractEventLoop, context: dict[str, An
 class _translated(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a word in a with statement
     """Turn aiokafka's errors into the bridge's: fenced, not allowed, or away for now."""
 
+    def __init__(self, producer: AIOKafkaProducer | None = None) -> None:
+        """`producer` is asked what ended it when all that it says is that it cannot go on."""
+        self._producer = producer
+
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Raise the translation, chained to the original."""
+        if isinstance(error, IllegalOperation | AssertionError) and self._producer is not None:
+            error = self._producer._message_accumulator._exception or error  # noqa: SLF001
         if isinstance(error, ProducerFenced | InvalidProducerEpoch):
             raise ShardFenced("another replica took this shard over") from error
         if isinstance(error, TransactionalIdAuthorizationFailed):

@@ -8,10 +8,11 @@ its list after a delay. When all attempts are spent the chat is reported as give
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from dataclasses import dataclass, field
+import contextlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.capture.lanes import FIRST_PAUSE, Followed, Lane
 from bridge.chat.observations import GIVE_UP, RETRY, Away, JoinRefused, Seen
 from bridge.telemetry import JoinAnswered, JoinRefusal, LinkLost, LinkOpened
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     Deliver = Callable[[Observation, int], None]
 
 _JITTER: Final = 0.2
-_FIRST_PAUSE: Final = 0.05
-_LOOKS: Final = 2
-"""A chat that was joined is looked for twice: its next server restores it when the customer's side asks (D7)."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,42 +39,6 @@ class FollowSettings:
     attempts: int = 15
     delay: float = 10.0
     per_link: int = 100
-
-
-@dataclass(slots=True)
-class Followed:
-    """One chat that is to be joined. `servers` is tried in turn, beginning at `turn`.
-
-    `gone` are the servers that said, since it was last joined, that they do not have it; `looks` is how often all of
-    them have to say so. `lane` is where it stands in line.
-    """
-
-    session_id: str
-    servers: tuple[str, ...]
-    password: str | None
-    turn: int = 0
-    attempt: int = 0
-    gone: set[str] = field(default_factory=set)
-    looks: int = 1
-    link: Link | None = None
-    lane: _Lane | None = None
-    timer: asyncio.TimerHandle | None = None
-
-    @property
-    def server(self) -> str:
-        """The server that is to be tried now."""
-        return self.servers[self.turn % len(self.servers)]
-
-
-@dataclass(slots=True)
-class _Lane:
-    server: str
-    queue: OrderedDict[str, Followed] = field(default_factory=OrderedDict)
-    links: list[Link] = field(default_factory=list)
-    work: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
-    registered: asyncio.Event = field(default_factory=asyncio.Event)
-    not_before: float = 0.0
 
 
 class Follower:
@@ -105,7 +67,7 @@ class Follower:
         self._deliver = deliver
         self._chats: dict[str, Followed] = {}
         self._ended: set[str] = set()  # chats whose end was delivered, until the shard has heard it
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._paused = False
         self._closed = False
 
@@ -138,8 +100,7 @@ class Follower:
         if (servers, password or chat.password) == (chat.servers, chat.password):
             return  # said again, or restored: the attempts under way go on
         here = chat.server
-        chat.servers, chat.password, chat.attempt = servers, password or chat.password, 0
-        chat.gone.clear()
+        chat.announced(servers, password)
         if chat.link is not None and here in servers:
             chat.turn = servers.index(here)
             return
@@ -148,7 +109,7 @@ class Follower:
             self._deliver(Away(session_id, "announced on another server", self._clock.now_us()), 0)
             chat.link.leave(session_id)
             chat.link = None
-        self._cancel_timer(chat)
+        chat.cancel_timer()
         self._unqueue(chat)
         self._enqueue(chat)
 
@@ -158,7 +119,7 @@ class Follower:
         chat = self._chats.pop(session_id, None)
         if chat is None:
             return
-        self._cancel_timer(chat)
+        chat.cancel_timer()
         self._unqueue(chat)
         if chat.link is not None:
             chat.link.leave(session_id)
@@ -184,7 +145,7 @@ class Follower:
             if leave:
                 self.forget(session_id)
             else:
-                self._cancel_timer(chat)
+                chat.cancel_timer()
                 self._unqueue(chat)
         tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
         for task in tasks:
@@ -205,11 +166,10 @@ class Follower:
             if chat is None or chat.link is not link:
                 return  # left meanwhile: not ours any more
             if observation.snapshot:
-                chat.attempt, chat.looks = 0, _LOOKS
-                chat.gone.clear()
+                chat.joined()
                 self._telemetry.emit(JoinAnswered(events=len(observation.transcript.chat_event_list)))
             if observation.over:
-                self._cancel_timer(chat)
+                chat.cancel_timer()
                 del self._chats[observation.session_id]
                 self._ended.add(observation.session_id)
         elif isinstance(observation, JoinRefused):
@@ -231,10 +191,11 @@ class Follower:
 
     def ended(self, link: Link, reason: str, *, refused: bool) -> None:
         """A link is gone: its chats are away and must be joined again."""
-        lane = self._lanes[link.server]
-        if link in lane.links:
+        lane = self._lanes.get(link.server)
+        if lane is not None and link in lane.links:
             lane.links.remove(link)
-        lane.registered.set()
+            lane.registered.set()
+            lane.work.set()
         if self._closed:
             return
         self._telemetry.emit(LinkLost(server=link.server, reason=reason, registered=not refused))
@@ -253,7 +214,7 @@ class Follower:
             return
         lane = self._lanes.get(chat.server)
         if lane is None:
-            lane = self._lanes[chat.server] = _Lane(chat.server)
+            lane = self._lanes[chat.server] = Lane(chat.server)
         if lane.task is None or lane.task.done():
             lane.task = asyncio.get_running_loop().create_task(self._work(lane), name=f"lane {chat.server}")
         chat.lane = lane
@@ -267,12 +228,17 @@ class Follower:
             chat.lane = None
             self._budget.waiting -= 1
 
-    async def _work(self, lane: _Lane) -> None:
+    async def _work(self, lane: Lane) -> None:
         """Join the chats of one lane, in order, as fast as the budget allows."""
         while True:
             if not lane.queue:
+                rest = lane.not_before - self._clock.monotonic()
+                if not lane.links and rest <= 0:
+                    del self._lanes[lane.server]  # nothing left that anybody would have to remember
+                    return
                 lane.work.clear()
-                await lane.work.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(lane.work.wait(), None if lane.links else rest)
                 continue
             link = next((link for link in lane.links if link.ready and link.load < self._settings.per_link), None)
             if link is None:
@@ -288,7 +254,7 @@ class Follower:
             chat.link = link
             link.join(chat.session_id, chat.password)
 
-    async def _open(self, lane: _Lane) -> Link | None:
+    async def _open(self, lane: Lane) -> Link | None:
         """Open one more link and wait until it is registered; None when that fails."""
         wait = lane.not_before - self._clock.monotonic()
         if wait > 0:
@@ -299,7 +265,8 @@ class Follower:
         try:
             await self._transports.connect(lane.server, lambda: link)
         except OSError as error:
-            lane.links.remove(link)
+            if link in lane.links:
+                lane.links.remove(link)
             self._telemetry.emit(LinkLost(server=lane.server, reason=type(error).__name__, registered=False))
             return None
         while not link.ready and link in lane.links:
@@ -307,26 +274,19 @@ class Follower:
             await lane.registered.wait()
         return link if link.ready else None
 
-    def _all_failed(self, lane: _Lane, reason: str) -> None:
+    def _all_failed(self, lane: Lane, reason: str) -> None:
         """No link could be had: every chat that waits here has spent an attempt.
 
         They share one delay, so that the next attempt is one connection for all of them and not one for each.
         """
-        lane.not_before = self._clock.monotonic() + _FIRST_PAUSE * self._settings.delay
+        lane.not_before = self._clock.monotonic() + FIRST_PAUSE * self._settings.delay
         jitter = self._jitter()
         for chat in list(lane.queue.values()):
             self._unqueue(chat)
             self._try_later(chat, JoinRefused(chat.session_id, 0, reason, RETRY, self._clock.now_us()), jitter)
 
     def _refused(self, chat: Followed, refusal: JoinRefused) -> None:
-        if refusal.verdict == GIVE_UP:
-            chat.gone.add(chat.server)
-        if chat.gone.issuperset(chat.servers):
-            # Every server of the list has said so: a chat that moved is on one of them (D7). One that only could not
-            # be reached has not said anything.
-            chat.gone.clear()
-            chat.looks -= 1
-        if chat.looks <= 0:
+        if refusal.verdict == GIVE_UP and chat.denied():
             self._give_up(chat, refusal)
         else:
             self._try_later(chat, refusal, self._jitter())
@@ -335,36 +295,16 @@ class Follower:
         return 1.0 + _JITTER * (2.0 * self._chance.random() - 1.0)
 
     def _try_later(self, chat: Followed, refusal: JoinRefused, jitter: float) -> None:
-        chat.attempt += 1
-        chat.turn += 1
+        pause = chat.next_try(self._settings.delay) * jitter
         if chat.attempt >= self._settings.attempts * len(chat.servers):
             self._give_up(chat, refusal)
             return
-        # Within a round the next server of the list is asked at once; the first round is followed by a short pause,
-        # every later one by the whole delay.
-        rounds, within = divmod(chat.attempt, len(chat.servers))
-        delay = 0.0 if within else self._settings.delay * (_FIRST_PAUSE if rounds == 1 else 1.0)
-        delay *= jitter
-        self._cancel_timer(chat)
-        chat.timer = asyncio.get_running_loop().call_later(delay, self._enqueue, chat)
+        chat.cancel_timer()
+        chat.timer = asyncio.get_running_loop().call_later(pause, self._enqueue, chat)
 
     def _give_up(self, chat: Followed, refusal: JoinRefused) -> None:
-        self._cancel_timer(chat)
+        chat.cancel_timer()
         del self._chats[chat.session_id]
         self._ended.add(chat.session_id)
-        self._deliver(
-            JoinRefused(
-                chat.session_id,
-                refusal.error_id,
-                refusal.description,
-                GIVE_UP,
-                refusal.observed_at or self._clock.now_us(),
-            ),
-            0,
-        )
-
-    @staticmethod
-    def _cancel_timer(chat: Followed) -> None:
-        if chat.timer is not None:
-            chat.timer.cancel()
-            chat.timer = None
+        at = refusal.observed_at or self._clock.now_us()
+        self._deliver(replace(refusal, verdict=GIVE_UP, observed_at=at), 0)

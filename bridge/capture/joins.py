@@ -25,6 +25,10 @@ class Bucket:
         self._tokens = peak
         self._at = 0.0
 
+    def full(self, now: float) -> bool:
+        """Tell whether it is as good as new."""
+        return self._tokens + (now - self._at) * self._rate >= self._peak
+
     def reserve(self, now: float) -> float:
         """Take a token and return the seconds to wait before using it (0.0 when one was there)."""
         self._tokens = min(self._peak, self._tokens + max(now - self._at, 0.0) * self._rate)
@@ -47,11 +51,19 @@ class JoinBudget:
         self._buckets: dict[str, Bucket] = {}
         self.waiting = 0
 
+    @property
+    def remembered(self) -> int:
+        """How many servers have a bucket."""
+        return len(self._buckets)
+
     async def take(self, server: str) -> None:
         """Wait until one more join may be asked of `server`."""
-        bucket = self._buckets.get(server)
-        if bucket is None:
-            bucket = self._buckets[server] = Bucket(self._rate, self._peak)
-        delay = bucket.reserve(self._clock.monotonic())
+        now = self._clock.monotonic()
+        bucket = self._buckets.pop(server, None) or Bucket(self._rate, self._peak)
+        # Those used longest ago stand in front: addresses that nobody asks for any more do not pile up.
+        while self._buckets and next(iter(self._buckets.values())).full(now):
+            del self._buckets[next(iter(self._buckets))]
+        self._buckets[server] = bucket
+        delay = bucket.reserve(now)
         if delay > 0:
             await asyncio.sleep(delay)

@@ -298,3 +298,30 @@ def test_a_chat_that_is_forgotten_or_closed_is_left_with_keep_alive_and_asked_fo
         assert street.given_up() == []
 
     play(scene())
+
+
+def test_servers_that_nobody_asks_for_any_more_are_forgotten() -> None:
+    def lanes() -> set[str]:
+        return {name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("lane ")}
+
+    async def scene() -> None:
+        gone = [f"gone-{number}:4800" for number in range(50)]
+        street = Street(A, *gone, rate=10, peak=30)
+        await street.joined(CHAT, A)
+        for number, name in enumerate(gone):
+            street.follow(f"0000ROAD1{number:07}", name)
+        await asyncio.sleep(1)
+        assert (len(lanes()), street.budget.remembered) == (51, 50)  # the one in use has caught up
+        for name in gone:
+            street[name].dies()
+        await asyncio.sleep(300)
+        assert len(street.given_up()) == 50
+        street.follow(OTHER, A)
+        await asyncio.sleep(1)
+        assert (lanes(), street.budget.remembered) == ({f"lane {A}"}, 1)
+        street.follow("0000ROAD00000003", gone[0])
+        street[gone[0]].up = True
+        await asyncio.sleep(1)
+        assert street.where("0000ROAD00000003") == gone[0]
+
+    play(scene())

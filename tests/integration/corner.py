@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PARTITIONS = 3
-ENDLESS = 100_000
+ENDLESS = 10**9
 """Events per chat: it does not end before the simulator is told to."""
 SCHEMAS = Schemas(schema_folder())
 _LINE = msgspec.json.Decoder(LedgerLine)
