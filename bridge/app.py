@@ -8,11 +8,10 @@ import gc
 import random
 from typing import TYPE_CHECKING, Any
 
-import uvloop
-
 from bridge import __version__, logs
 from bridge.adapters.announcements import Announcer, GroupAnnouncements, partition_of
 from bridge.adapters.clock import SystemClock
+from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.http import HttpServer
 from bridge.adapters.kafka import KafkaSettings, KafkaShardLog, forget_failed_batches
 from bridge.adapters.registry import SchemaRegistry
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 def run_bridge(config: Config) -> int:
     """Run a replica until SIGTERM or SIGINT; return the exit code. Raises BridgeError for what cannot be mended."""
     logs.start(config.log.level, config.log.format)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
         return runner.run(_Bridge(config).run())
 
 

@@ -22,6 +22,7 @@ BridgeError
 
 from __future__ import annotations
 
+import traceback
 from typing import ClassVar, Literal
 
 Fault = Literal["caller", "peer", "environment", "bridge"]
@@ -135,3 +136,8 @@ class VerificationFailed(BridgeError):
     """A chain, a sequence or an id on the topic is not what it must be."""
 
     fault = "peer"
+
+
+def places(error: BaseException) -> tuple[str, ...]:
+    """Return where an unexpected error came through, outermost first, without its text, which may quote a chat (P5)."""
+    return tuple(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__))

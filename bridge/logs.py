@@ -10,19 +10,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import traceback
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, TextIO
+from typing import Final, Literal, TextIO
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from bridge.errors import places
 
 _QUIET: Final = ("aiokafka", "aiohttp", "asyncio")
 _OFTEN: Final = 10
 _WINDOW: Final = 60.0
 _CONTROL: Final = {number: f"\\x{number:02x}" for number in [*range(32), 127, *range(128, 160)]}
-
-ExceptionInfo = tuple[type[BaseException], BaseException, "TracebackType | None"] | tuple[None, None, None]
 
 
 def start(level: str, form: Literal["json", "text"], stream: TextIO = sys.stderr) -> None:
@@ -71,15 +67,9 @@ def _content(record: logging.LogRecord) -> dict[str, object]:
         content["logger"] = record.name
     content.update(getattr(record, "fields", {}))
     if record.exc_info:
-        content.update(places(record.exc_info))
+        kind, error, _ = record.exc_info
+        content |= {"error": kind.__name__ if kind else "", "at": places(error) if error else ()}
     return content
-
-
-def places(error: ExceptionInfo) -> dict[str, object]:
-    """Return an exception's class and the places it came through, without its text."""
-    kind, _, trace = error
-    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
-    return {"error": kind.__name__ if kind else "", "at": frames}
 
 
 class JsonLines(logging.Formatter):

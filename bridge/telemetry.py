@@ -153,12 +153,13 @@ class ShardFencedOff(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ShardCrashed(Fact):
-    """A defect of the bridge ended a shard's task; it is started again. `error` is a class name."""
+    """A defect of the bridge ended a shard's task; it is started again. `error` is a class name, `at` its places."""
 
     level: ClassVar[int] = logging.ERROR
 
     shard: int
     error: str
+    at: tuple[str, ...]
 
     def count(self, meters: Meters) -> None:
         """Count the change."""
@@ -282,11 +283,12 @@ class ChatClosed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ChatFailed(Fact):
-    """A defect of the bridge ended one chat's capture; the others go on. `error` is a class name."""
+    """A defect of the bridge ended one chat's capture; the others go on. `error` is a class name, `at` its places."""
 
     level: ClassVar[int] = logging.ERROR
 
     error: str
+    at: tuple[str, ...]
 
     def count(self, meters: Meters) -> None:
         """Count it."""

@@ -91,6 +91,9 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             found = await self._consumer.getmany(timeout_ms=1000)
         except KafkaError as error:
             raise KafkaUnavailable(f"cannot read announcements: {type(error).__name__}") from error
+        if self._consumer._client._sync_task.done():  # noqa: SLF001
+            # A client whose metadata task has died waits for ever, without a word.
+            raise KafkaUnavailable("the consumer's client has stopped looking for brokers")
         # What is away is only said to the coordinator's own tasks: a fetch just comes back with nothing.
         known = self._consumer._coordinator.coordinator_id is not None  # noqa: SLF001
         self._lost_at = None if known else self._lost_at or time.monotonic()

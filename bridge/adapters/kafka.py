@@ -1,8 +1,8 @@
 """Kafka through aiokafka: a shard's transactional log.
 
 What is particular to aiokafka is kept here: `send_batch` instead of `send` (a quarter of the cost), `acks="all"` said
-aloud (its default is 1), producers dropped after their first error (a failed batch spends sequence numbers), and a
-`stop` that is given a limit (it would wait for ever on a broker that is away).
+aloud (its default is 1), producers dropped after their first error (a failed batch spends sequence numbers), and
+limits on what it would wait for without end: `stop`, and a transaction that the broker has given up long ago.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced
+from bridge.errors import BridgeError, EnvironmentFault, KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +65,8 @@ class KafkaShardLog:
         self._producer: AIOKafkaProducer | None = None
         self._offsets_of = TopicPartition(settings.topics.announcements, partition)
         self._batch_bytes = max(_BATCH_BYTES, settings.max_record_bytes)
+        # After so long the broker gives a transaction up; whatever still waits for its end waits for nothing.
+        self._patience = settings.transaction_timeout
 
     @property
     def most_record_bytes(self) -> int:
@@ -91,11 +93,12 @@ class KafkaShardLog:
             }
         )
         with _translated():
-            await self._producer.start()
-            # begin_transaction waits for the producer id; an empty transaction costs the broker nothing.
-            await self._producer.begin_transaction()
-            await self._producer.commit_transaction()
-            self._batch_bytes = min(self._batch_bytes, await self._limit())
+            async with asyncio.timeout(self._patience):
+                await self._producer.start()
+                # begin_transaction waits for the producer id; an empty transaction costs the broker nothing.
+                await self._producer.begin_transaction()
+                await self._producer.commit_transaction()
+                self._batch_bytes = min(self._batch_bytes, await self._limit())
 
     async def _limit(self) -> int:
         """Return the lowest max.message.bytes of the topics: somebody may have lowered one after it was made."""
@@ -129,18 +132,15 @@ class KafkaShardLog:
         found: dict[str, bytes] = {}
         with _translated():
             try:
-                await consumer.start()
-                consumer.assign([partition])
-                await consumer.seek_to_beginning(partition)
-                end = (await consumer.end_offsets([partition]))[partition]
-                while await consumer.position(partition) < end:
-                    for records in (await consumer.getmany(partition, timeout_ms=200)).values():
-                        for record in records:
-                            key = (record.key or b"").decode("utf-8", "replace")
-                            if record.value is None:
-                                found.pop(key, None)
-                            else:
-                                found[key] = record.value
+                async with asyncio.timeout(self._patience) as patience:
+                    await consumer.start()
+                    consumer.assign([partition])
+                    await consumer.seek_to_beginning(partition)
+                    end = (await consumer.end_offsets([partition]))[partition]
+                    while await consumer.position(partition) < end:
+                        for records in (await consumer.getmany(partition, timeout_ms=200)).values():
+                            patience.reschedule(asyncio.get_running_loop().time() + self._patience)
+                            _fold(records, found)
             finally:
                 await consumer.stop()
         return list(found.items())
@@ -152,21 +152,22 @@ class KafkaShardLog:
             raise KafkaUnavailable("the shard's producer is not open")
         topics, own = self._settings.topics, self._partition
         with _translated(producer):
-            await producer.begin_transaction()
-            delivered = [
-                *await self._send(producer, topics.events, own, batch.events),
-                *await self._send(producer, topics.sessions, own, batch.sessions),
-                *await self._send(producer, topics.quarantine, own, batch.quarantine),
-                *await self._send(producer, topics.checkpoints, own, batch.checkpoints),
-            ]
-            for partition, record in batch.forwards:
-                delivered += await self._send(producer, topics.announcements, partition, [record])
-            if batch.announcement_offset is not None:
-                await producer.send_offsets_to_transaction(
-                    {self._offsets_of: batch.announcement_offset}, self._settings.group
-                )
-            await asyncio.gather(*delivered)
-            await producer.commit_transaction()  # P3: only when this returns is anything captured
+            async with asyncio.timeout(self._patience):
+                await producer.begin_transaction()
+                delivered = [
+                    *await self._send(producer, topics.events, own, batch.events),
+                    *await self._send(producer, topics.sessions, own, batch.sessions),
+                    *await self._send(producer, topics.quarantine, own, batch.quarantine),
+                    *await self._send(producer, topics.checkpoints, own, batch.checkpoints),
+                ]
+                for partition, record in batch.forwards:
+                    delivered += await self._send(producer, topics.announcements, partition, [record])
+                if batch.announcement_offset is not None:
+                    await producer.send_offsets_to_transaction(
+                        {self._offsets_of: batch.announcement_offset}, self._settings.group
+                    )
+                await asyncio.gather(*delivered)
+                await producer.commit_transaction()  # P3: only when this returns is anything captured
 
     async def _send(
         self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]
@@ -198,7 +199,7 @@ async def stop(producer: AIOKafkaProducer) -> None:
     aiokafka waits without limit for what is still to be delivered, and a sender that nobody cancels goes on trying,
     on connections that it opens anew.
     """
-    with contextlib.suppress(KafkaError, OSError):
+    with contextlib.suppress(Exception):  # what its background tasks died of comes up here; it is dropped all the same
         try:
             await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
         except TimeoutError:
@@ -212,6 +213,16 @@ def _tasks_of(sender: object) -> list[asyncio.Task[object]]:
     """Return the tasks that run methods of a sender; it keeps them in a local variable."""
     frames = ((task, getattr(task.get_coro(), "cr_frame", None)) for task in asyncio.all_tasks())
     return [task for task, frame in frames if frame is not None and frame.f_locals.get("self") is sender]
+
+
+def _fold(records: Sequence[Any], found: dict[str, bytes]) -> None:
+    """Let the last value of each key win; a tombstone takes the key away."""
+    for record in records:
+        key = (record.key or b"").decode("utf-8", "replace")
+        if record.value is None:
+            found.pop(key, None)
+        else:
+            found[key] = record.value
 
 
 def _size_of(record: Outgoing) -> int:
@@ -249,5 +260,8 @@ class _translated(contextlib.AbstractContextManager[None]):  # noqa: N801 - read
                 "Kafka refuses the transactional id",
                 next_step="grant Write and Describe on the transactional ids with the group's prefix",
             ) from error
-        if isinstance(error, KafkaError | AssertionError):  # it asserts the states of its transactions
+        if isinstance(error, TimeoutError):
+            raise KafkaUnavailable("Kafka gave no answer within kafka.transaction_timeout_seconds") from error
+        if isinstance(error, Exception) and not isinstance(error, BridgeError):
+            # KafkaError, and what aiokafka lets through: its assertions, errors of sockets. Nothing is committed.
             raise KafkaUnavailable(f"Kafka did not take the transaction: {type(error).__name__}") from error

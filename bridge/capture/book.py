@@ -18,7 +18,7 @@ from bridge.chat.entries import GAP, RESUMED, Certificate, Entry, SessionFacts
 from bridge.chat.messages import NO_SUCH_USER
 from bridge.chat.observations import GIVE_UP, Away, JoinRefused, Seen, SetAside
 from bridge.chat.transcript import Transcript, TranscriptState
-from bridge.errors import BridgeError, EnvironmentFault
+from bridge.errors import BridgeError, EnvironmentFault, places
 from bridge.records.checkpoint import Checkpoint, decode_checkpoint
 from bridge.records.framing import unframe
 from bridge.records.normalise import ChatRecorder, Recording
@@ -189,7 +189,7 @@ class Book:
         try:
             act(chat, one)
         except Exception as error:  # noqa: BLE001 - the whole point: one chat's bug is not the others'
-            self._plan.facts.append(ChatFailed(error=type(error).__name__))
+            self._plan.facts.append(ChatFailed(error=type(error).__name__, at=places(error)))
             if isinstance(one, Seen):
                 self._quarantine(one.server, session_id, one.observed_at, "internal error", json_of(one.transcript))
             self._close(chat, one.observed_at, GIVEN_UP, reasons.INTERNAL)

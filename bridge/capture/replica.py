@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from bridge.capture.inbox import Announced
 from bridge.chat.announcement import parse
-from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement
+from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement, places
 from bridge.telemetry import KafkaAway, ShardCrashed, ShardReleased
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Replica:
                 continue
             error = None if task.cancelled() else task.exception()
             if error is not None:
-                self._telemetry.emit(ShardCrashed(shard=partition, error=type(error).__name__))
+                self._telemetry.emit(ShardCrashed(shard=partition, error=type(error).__name__, at=places(error)))
             release = asyncio.get_running_loop().create_task(self._shards[partition].close(leave=True))
             self._releases.add(release)
             release.add_done_callback(self._releases.discard)

@@ -301,9 +301,9 @@ class Conversation:
         self._happened.append(Registered(self._version))
 
     def _give_up_joins(self, now: float) -> None:
-        for reference, pending in list(self._pending.items()):
+        for pending in list(self._pending.values()):
             if now >= pending.deadline:
-                self._forget(reference)
+                self.leave(pending.session_id)  # it may still be granted, and nobody would know that we are in it
                 self._happened.append(
                     JoinRefused(
                         pending.session_id, 0, f"no answer to the join within {self._me.join_timeout:g} s", RETRY

@@ -7,9 +7,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import uvloop
-
 from bridge import logs
+from bridge.adapters.event_loop import EventLoop
 from bridge.chat.announcement import split_address
 from bridge.commands.lines import say
 from bridge.errors import EXIT_OK, ConfigError, UsageError
@@ -74,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     """Simulate until the end or a signal."""
     options = _options(args)
     logs.start("info", "text")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
         say(runner.run(_simulate(options)).as_json())
     return EXIT_OK
 

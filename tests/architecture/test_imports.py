@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"chat", "errors"},
     "meters": {"chat"},
     "telemetry": {"chat", "errors", "meters"},
-    "logs": set(),
+    "logs": {"errors"},
     "capture": {"chat", "records", "telemetry", "errors"},
     "adapters": {"chat", "telemetry", "errors"},
     "sandbox": {"errors"},

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cost] [latency] [memory]`: the figures of the README, on this machine, now."""
+"""`python -m tests.bench [cost] [latency] [memory] [outage]`: the figures of the README, on this machine, now."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
-from bridge.sandbox import kafka_or_local
+from bridge.sandbox import LocalBroker, kafka_or_local
 from bridge.simulator.ledger import LedgerLine
+from tests.bench.outage import ANNOUNCEMENTS, outage
 from tests.line.oracle import closed_sessions, judge
 from tests.line.processes import Bridge, Simulator, wait_for
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from tests.bench.baseline import Captured
 
 EVENTS = "chat.transcript.events.v1"
-ANNOUNCEMENTS = "chat.capture.announcements.v1"
 FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
 
@@ -264,17 +264,42 @@ def latencies(ledger: Path, seen: dict[str, float]) -> list[float]:
     ]
 
 
+def outages(folder: Path, minutes: float, partitions: int) -> None:
+    """Stop a Kafka of our own, with the default buffer and with one that has to fill."""
+    say(f"{minutes:g} minutes without Kafka at 500 events/s in 100 chats, {partitions} shards")
+    for mebibytes in (64, 8):
+        with LocalBroker() as broker:
+            seen = outage(broker, folder, seconds=minutes * 60, inbox_bytes=mebibytes << 20, partitions=partitions)
+        paused = "reading never paused" if seen.paused_after is None else f"paused after {seen.paused_after:.0f} s"
+        say(
+            f"  capture.inbox_bytes {mebibytes} MiB: {paused}; most buffered {seen.buffered_most / (1 << 20):.1f} MiB; "
+            f"RSS {seen.resident_before / 1e6:.0f} MB before, {seen.resident_most / 1e6:.0f} MB at most; caught up "
+            f"{seen.caught_up_after:.1f} s after its end; joins and leaves because of it: {seen.joins_and_leaves}"
+        )
+        say(f"    judged: {seen.judgement}")
+
+
 def main() -> None:
     """Run what is asked for, by default everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["cost", "latency", "memory"], default=[])
+    parser.add_argument("what", nargs="*", choices=["cost", "latency", "memory", "outage"], default=[])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--partitions", type=int, default=12, help="shards (default 12, as the product's)")
+    parser.add_argument("--minutes", type=float, default=10, help="length of the outage (default 10)")
     args = parser.parse_args()
-    what = args.what or ["cost", "latency", "memory"]
+    what = args.what or ["cost", "latency", "memory", "outage"]
     say(f"{platform.machine()}, Python {platform.python_version()}; broker on the same machine")
-    with kafka_or_local() as broker, tempfile.TemporaryDirectory(prefix="chatbridge-bench-") as folder:
-        bench = Bench(broker, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="chatbridge-bench-") as folder:
+        if {*what} - {"outage"}:
+            measure(what, args, Path(folder))
+        if "outage" in what:
+            outages(Path(folder), args.minutes, args.partitions)
+
+
+def measure(what: list[str], args: argparse.Namespace, folder: Path) -> None:
+    """Run what needs no more of Kafka than that it is there."""
+    with kafka_or_local() as broker:
+        bench = Bench(broker, folder)
         if "cost" in what:
             for rate in (FLAT_OUT, 4_000):
                 bench.cost(args.repeats, args.partitions, rate)

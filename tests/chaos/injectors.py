@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tests.chaos.plan import BRIDGE, BROKER_STOP, KAFKA, Fault
-from tests.chaos.stage import Broken, Stage, wait_until_ended
+from tests.chaos.stage import EVENTS_TOPIC, Broken, Stage, wait_until_ended
+from tests.line.kafka_tools import alter, usurp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,20 @@ def _restart_broker(stage: Stage, fault: Fault) -> None:
     stage.cluster.nodes[fault.number - 1].restart()
 
 
+def _fence(stage: Stage, fault: Fault) -> None:
+    usurp(stage.cluster.bootstrap_servers, f"{stage.prefix}bridge-{fault.values['shard']}")
+
+
+def _refuse_writes(stage: Stage, fault: Fault) -> None:
+    stage.kafka_was_away = True
+    name, value = fault.values["name"], fault.values["value"]
+    alter(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC, str(name), str(value))
+
+
+def _accept_writes(stage: Stage, fault: Fault) -> None:
+    alter(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC, str(fault.values["name"]), None)
+
+
 def _control(name: str) -> Act:
     return lambda stage, fault: stage.servers[fault.number].fault(name, **fault.values)
 
@@ -92,6 +107,8 @@ _ACTS: Final[Mapping[str, tuple[Act, Act]]] = {
     "scale 3 to 2 to 3": (_signal_replica(signal.SIGTERM), _restart_replica),
     BROKER_STOP: (_pause_broker, _resume_broker),
     "broker kill and restart": (_kill_broker, _restart_broker),
+    "shard fenced by a stranger": (_fence, _nothing),
+    "writes refused": (_refuse_writes, _accept_writes),
     "drop all connections": (_control("drop"), _nothing),
     "play dead": (_control("play-dead"), _heal),
     "refuse": (_refuse, _heal),

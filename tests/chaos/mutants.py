@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-
 from bridge.errors import EXIT_SIGNAL_BASE
 from bridge.sandbox import LocalBroker
 from tests.chaos.mutant_bridge import BY_MAXIMUM, CHECKPOINT_FIRST, PRODUCER_KEPT
-from tests.chaos.stage import TOPIC
+from tests.chaos.stage import EVENTS_TOPIC, TOPIC
+from tests.line.kafka_tools import alter
 from tests.line.oracle import Judgement, closed_sessions, judge
 from tests.line.processes import Bridge, Simulator, wait_for
 from tests.line.said import Calm, read_lives
@@ -33,7 +32,6 @@ AS_IT_IS: Final = "as-it-is"
 _SEED: Final = 20
 _FINISH_SECONDS: Final = 8
 _TOO_FEW_BYTES: Final = 100
-_ENOUGH_BYTES: Final = 1_000_000
 _SETTINGS: Final = {"kafka.session_timeout_seconds": 6}
 _HALF_A_LINE: Final = '{"messageName":"EventSessionInfo","chatTr'
 
@@ -145,23 +143,17 @@ def a_history_fills_a_hole(lines: list[Line], _: LocalBroker) -> float:
 
 def batches_are_refused(lines: list[Line], broker: LocalBroker) -> float:
     """Let Kafka refuse every batch of events for a while: an error that no retry inside the client mends."""
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
 
-    def allow(size: int) -> None:
-        topics = [ConfigResource(ResourceType.TOPIC, f"{line.prefix}chat.transcript.events.v1") for line in lines]
-        for topic in topics:
-            topic.add_incremental_config(
-                ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-            )
-        for changed in admin.incremental_alter_configs(topics).values():
-            changed.result(20)
+    def allow(size: int | None) -> None:
+        for line in lines:
+            alter(broker.bootstrap_servers, line.prefix + EVENTS_TOPIC, "max.message.bytes", size and str(size))
 
     as_it_is = next(line for line in lines if line.build == AS_IT_IS)
     for _ in range(2):
         _more_captured(lines, 100)
         allow(_TOO_FEW_BYTES)
         wait_for(lambda: not as_it_is.bridge.ready, 30, "no batch was refused")
-        allow(_ENOUGH_BYTES)
+        allow(None)
         as_it_is.bridge.wait_ready()
     return time.time()
 

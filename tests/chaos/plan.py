@@ -20,6 +20,7 @@ KAFKA: Final = "kafka"
 CHAT: Final = "chat"
 REPLICAS: Final = 3
 CHAT_SERVERS: Final = 2
+SHARDS: Final = 12
 BROKER_STOP: Final = "broker SIGSTOP"
 _PAIRS: Final = 0.35
 _KILLED_MEANWHILE: Final = 0.5
@@ -94,6 +95,16 @@ def _broker_kill(chance: random.Random, brokers: int) -> Fault:
     return Fault("broker kill and restart", KAFKA, chance.randint(1, brokers), _between(chance, 0.5, 30))
 
 
+def _fence(chance: random.Random, _: int) -> Fault:
+    return Fault("shard fenced by a stranger", KAFKA, 1, 0.0, {"shard": chance.randrange(SHARDS)})
+
+
+def _refuse_writes(chance: random.Random, _: int) -> Fault:
+    # Few bytes: no retry of the client helps. Too few in sync: the client tries again until its time is up.
+    name, value = chance.choice((("max.message.bytes", "100"), ("min.insync.replicas", "2")))
+    return Fault("writes refused", KAFKA, 1, _between(chance, 2, 30), {"name": name, "value": value})
+
+
 def _chat(kind: str, chance: random.Random, seconds: float, **values: object) -> Fault:
     return Fault(kind, CHAT, chance.randint(1, CHAT_SERVERS), seconds, values)
 
@@ -151,6 +162,8 @@ _DRAWS: Final[tuple[Draw, ...]] = (
     _scale,
     _broker_stop,
     _broker_kill,
+    _fence,
+    _refuse_writes,
     _drop,
     _play_dead,
     _refuse,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.chaos import injectors
 from tests.chaos.harm import harm
-from tests.chaos.plan import CHAT, Fault, Step, steps
+from tests.chaos.plan import Fault, Step, steps
 from tests.chaos.stage import Broken, Stage
 from tests.line.oracle import Judgement, closed_sessions, judge, records_of
 from tests.line.processes import wait_for
@@ -146,7 +146,7 @@ def _suffer(stage: Stage, step: Step, outcome: Outcome) -> None:
         # How long a fault lasts, and which moment of the other one it hits, is what the plan has drawn.
         time.sleep(max(begun + at - time.monotonic(), 0.0))
         (injectors.end if is_end else injectors.begin)(stage, fault)
-    if all(fault.victim == CHAT and not fault.seconds for _, fault in step.faults):
+    if not any(fault.seconds for _, fault in step.faults):
         time.sleep(step.rest / 4)  # what lasts no time shall have begun to hurt before it is asked for recovery
 
 

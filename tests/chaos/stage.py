@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from bridge.sandbox import LocalCluster
-from tests.chaos.plan import CHAT_SERVERS, REPLICAS
+from tests.chaos.plan import CHAT_SERVERS, REPLICAS, SHARDS
 from tests.line.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 TOPIC = "chat.capture.announcements.v1"
+EVENTS_TOPIC = "chat.transcript.events.v1"
 READY_SECONDS = 90.0
 FINISH_SECONDS = 25
 EVENTS_PER_SECOND = 35  # per Chat Server
@@ -26,6 +27,7 @@ YOUNG_SECONDS = 5.0
 _POLL_SECONDS = 0.5
 _SAMPLE_SECONDS = 1.0
 _SETTINGS = {
+    "kafka.partitions": SHARDS,
     "kafka.session_timeout_seconds": 10,
     "chat_server.ping_after_seconds": 5,
     "chat_server.pong_timeout_seconds": 5,

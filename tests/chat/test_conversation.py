@@ -143,6 +143,21 @@ def test_a_join_without_answer_is_given_back_for_another_try() -> None:
     assert conversation.load == 0
 
 
+def test_a_join_that_took_too_long_is_taken_back_and_its_late_answer_is_dropped() -> None:
+    conversation = ready()
+    late = join(conversation, "A")
+    conversation.on_timer(10.0)
+    conversation.happenings()
+    assert [type(request) for request in conversation.requests()] == [RequestReleaseParty]
+    conversation.receive(info("A", 1, 2, reference=late), 11.0)
+    assert conversation.happenings() == []
+    again = join(conversation, "A", 12.0)
+    conversation.receive(info("A", 1, 2, reference=again), 13.0)
+    assert [(one.session_id, one.snapshot) for one in conversation.happenings() if isinstance(one, Seen)] == [
+        ("A", True)
+    ]
+
+
 def test_an_answer_with_somebody_elses_chat_is_set_aside_and_the_join_fails() -> None:
     conversation = ready()
     reference = join(conversation, "A")

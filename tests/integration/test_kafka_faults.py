@@ -18,7 +18,7 @@ from confluent_kafka.admin import NewTopic
 
 from bridge.sandbox import LocalBroker, LocalCluster
 from tests.integration.corner import Corner, all_joined, captured, followed, joins_and_leaves, reasons
-from tests.integration.kafka_tools import create, delete, exists, fill, small_disk, usurp
+from tests.line.kafka_tools import create, delete, exists, fill, small_disk, usurp
 from tests.line.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:

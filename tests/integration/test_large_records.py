@@ -10,7 +10,7 @@ from bridge.chat.events import CLIENT, MessageText
 from bridge.chat.messages import FORCE_CLOSE, RequestJoin, RequestMessage, RequestReleaseParty
 from bridge.chat.transcript import TOO_LARGE
 from tests.integration.corner import Corner, all_joined, gap_reasons
-from tests.integration.kafka_tools import alter
+from tests.line.kafka_tools import alter
 from tests.line.processes import wait_for
 from tests.simulator.talk import TestClient, play
 

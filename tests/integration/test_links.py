@@ -263,7 +263,6 @@ def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(corner: C
     assert result.told == []
 
 
-@pytest.mark.xfail(reason="a join given up for its time is forgotten, not left: its answer goes to the quarantine")
 def test_an_answer_that_comes_too_late_harms_nothing(corner: Corner) -> None:
     slow = {"chat_server__register_timeout_seconds": 10, "chat_server__pong_timeout_seconds": 20}
     with corner.bridge(**slow) as bridge, corner.chats(concurrent_chats=3) as chats:

@@ -1,0 +1,107 @@
+"""A long outage of Kafka under load: what the bridge holds meanwhile, and what it does with it afterwards (P6)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.line.oracle import Judgement, closed_sessions, judge
+from tests.line.processes import Bridge, Simulator, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bridge.sandbox import LocalBroker
+
+ANNOUNCEMENTS = "chat.capture.announcements.v1"
+EVENTS_PER_SECOND = 500
+CHATS = 100
+_ENDLESS = 10**9
+_POLL_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Outage:
+    """What was seen. Bytes, seconds."""
+
+    resident_before: int
+    resident_most: int = 0
+    buffered_most: float = 0.0
+    paused_after: float | None = None
+    """Since the beginning of the outage; None when reading never had to pause."""
+    caught_up_after: float = 0.0
+    """Since Kafka was back, until nothing that was said is older than 2 s."""
+    joins_and_leaves: int = 0
+    """Asked for because of the outage."""
+    judgement: Judgement | None = None
+
+
+def outage(broker: LocalBroker, folder: Path, *, seconds: float, inbox_bytes: int, partitions: int) -> Outage:
+    """Stop Kafka for so long while 100 chats say 500 events per second, then let them end and judge."""
+    prefix = f"{uuid.uuid4().hex[:8]}."
+    with Bridge(
+        broker.bootstrap_servers,
+        folder / f"{prefix}bridge.log",
+        prefix=prefix,
+        replica="bench",
+        kafka__partitions=partitions,
+        capture__inbox_bytes=inbox_bytes,
+    ) as bridge:
+        bridge.wait_ready()
+        with Simulator(
+            folder / f"{prefix}simulator.log",
+            folder / f"{prefix}jsonl",
+            kafka=broker.bootstrap_servers,
+            kafka_topic=prefix + ANNOUNCEMENTS,
+            concurrent_chats=CHATS,
+            events_per_second=EVENTS_PER_SECOND,
+            mean_events=_ENDLESS,
+            finish=2,
+        ) as chats:
+            wait_for(lambda: bridge.metric("chatbridge_joins_total", result="answered") >= CHATS, 60, "not joined")
+            enough = bridge.metric("chatbridge_events_total") + 10 * EVENTS_PER_SECOND
+            wait_for(lambda: bridge.metric("chatbridge_events_total") > enough, 60, "nothing is captured")
+            asked = _asked(chats)
+            seen = Outage(bridge.rss_bytes())
+            _endure(broker, bridge, seen, seconds)
+            seen.joins_and_leaves = _asked(chats) - asked
+            chats.terminate()
+            _wait_for_certificates(broker.bootstrap_servers, prefix)
+            seen.judgement = judge(broker.bootstrap_servers, prefix, chats.ledger)
+        bridge.terminate()
+    return seen
+
+
+def _endure(broker: LocalBroker, bridge: Bridge, seen: Outage, seconds: float) -> None:
+    broker.pause()
+    begun = time.monotonic()
+    try:
+        while (passed := time.monotonic() - begun) < seconds:
+            _look(bridge, seen)
+            if seen.paused_after is None and bridge.metric("chatbridge_inbox_pauses_total") > 0:
+                seen.paused_after = passed
+            time.sleep(_POLL_SECONDS)
+    finally:
+        broker.resume()
+    back = time.monotonic()
+    while bridge.metric("chatbridge_oldest_uncommitted_event_seconds") > 2 or not bridge.ready:
+        assert time.monotonic() - back < seconds + 60, "it does not catch up"
+        _look(bridge, seen)
+        time.sleep(_POLL_SECONDS)
+    seen.caught_up_after = time.monotonic() - back
+
+
+def _look(bridge: Bridge, seen: Outage) -> None:
+    seen.resident_most = max(seen.resident_most, bridge.rss_bytes())
+    seen.buffered_most = max(seen.buffered_most, bridge.metric("chatbridge_buffer_bytes"))
+
+
+def _asked(chats: Simulator) -> int:
+    asked = chats.stats()["requests"]
+    return sum(asked.get(name, 0) for name in ("RequestRegister", "RequestJoin", "RequestReleaseParty"))
+
+
+def _wait_for_certificates(broker: str, prefix: str) -> None:
+    wait_for(lambda: len(closed_sessions(broker, prefix)) >= CHATS, 120, "chats are not closed", poll=1)
