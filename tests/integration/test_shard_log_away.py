@@ -13,7 +13,7 @@ from bridge.capture.ports import Batch
 from bridge.chat.announcement import Announcement
 from bridge.errors import KafkaUnavailable
 from bridge.sandbox import LocalBroker
-from tests.integration.test_shard_log import prepared, record, settings_for
+from tests.integration.test_shard_log import committed, prepared, record, settings_for
 
 
 async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> None:
@@ -45,6 +45,32 @@ def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_
 
     with LocalBroker() as broker:
         asyncio.run(asyncio.wait_for(scenario(broker), 60))
+
+
+def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for() -> None:
+    async def scenario(broker: LocalBroker) -> None:
+        settings = await prepared(settings_for(broker.bootstrap_servers, transaction_timeout=3.0))
+        log = KafkaShardLog(settings, 0)
+        await log.open()
+        broker.pause()
+        try:
+            with pytest.raises(KafkaUnavailable, match="no answer"):
+                await log.commit(Batch(events=[record(1)]))
+            await log.close()
+            hopeless = KafkaShardLog(settings, 0)
+            with pytest.raises(KafkaUnavailable):
+                await hopeless.open()
+            await hopeless.close()
+        finally:
+            broker.resume()
+        again = KafkaShardLog(settings, 0)
+        await again.open()
+        await again.commit(Batch(events=[record(1)]))
+        await again.close()
+        assert len(await committed(settings, settings.topics.events, 0)) == 1
+
+    with LocalBroker() as broker:
+        asyncio.run(asyncio.wait_for(scenario(broker), 90))
 
 
 def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_away() -> None:
