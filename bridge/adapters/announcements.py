@@ -38,6 +38,8 @@ _ANNOUNCE_SECONDS: Final = 10.0
 _SILENT_SECONDS: Final = 5.0
 """How long the group's coordinator may be looked for before that is a problem."""
 _STABLE: Final = "Stable"
+_CLIENT_ERRORS: Final = (RuntimeError, OSError, AssertionError)
+"""What aiokafka raises: KafkaError, which is a RuntimeError, and what its background tasks died of."""
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -79,7 +81,7 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         )
         try:
             await self._consumer.start()
-        except KafkaError as error:
+        except _CLIENT_ERRORS as error:
             raise KafkaUnavailable(f"cannot reach Kafka: {type(error).__name__}") from error
         self._consumer.subscribe([settings.topics.announcements], listener=self)
 
@@ -89,7 +91,7 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             raise KafkaUnavailable("the consumer is not started")
         try:
             found = await self._consumer.getmany(timeout_ms=1000)
-        except KafkaError as error:
+        except _CLIENT_ERRORS as error:
             raise KafkaUnavailable(f"cannot read announcements: {type(error).__name__}") from error
         if self._consumer._client._sync_task.done():  # noqa: SLF001
             # A client whose metadata task has died waits for ever, without a word.
@@ -129,7 +131,7 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             raise KafkaUnavailable("the group is sharing its partitions out") from error
         except TimeoutError as error:
             raise KafkaUnavailable(f"the group's coordinator gave no answer in {_CONFIRM_SECONDS:g} s") from error
-        except KafkaError as error:
+        except _CLIENT_ERRORS as error:
             raise KafkaUnavailable(f"cannot ask for the partition: {type(error).__name__}") from error
 
     async def leave(self) -> None:
@@ -144,7 +146,7 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         coordinator = getattr(consumer, "_coordinator", None)
         if coordinator is not None:
             coordinator._group_instance_id = None  # noqa: SLF001
-        with contextlib.suppress(KafkaError, TimeoutError):
+        with contextlib.suppress(*_CLIENT_ERRORS):
             await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
 
     async def handed_over(self) -> bool:

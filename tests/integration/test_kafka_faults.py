@@ -59,12 +59,12 @@ class Scene:
         def told() -> bool:
             return any(word in reason for word in wanted for reason in reasons(self.bridge))
 
-        wait_for(told, seconds, f"no reason {wanted}: {self.bridge.get('/readyz')[1]!r}")
+        wait_for(told, seconds, lambda: f"no reason {wanted}: {self.bridge.get('/readyz')[1]!r}")
         assert self.bridge.get("/livez")[0] == 200
 
     def goes_on(self, seconds: float = 45) -> None:
         """Wait until all is as before: ready by itself, capturing, and no chat was left or joined again (P4)."""
-        wait_for(lambda: self.bridge.ready, seconds, f"not ready: {self.bridge.get('/readyz')[1]!r}")
+        wait_for(lambda: self.bridge.ready, seconds, lambda: f"not ready: {self.bridge.get('/readyz')[1]!r}")
         before = captured(self.bridge)
         wait_for(lambda: captured(self.bridge) > before + 50, 20, "nothing is captured any more")
         assert self.bridge.running

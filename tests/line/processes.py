@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.05
 
 
-def wait_for(condition: Callable[[], object], seconds: float, what: str, poll: float = POLL_SECONDS) -> None:
-    """Wait until `condition` holds; AssertionError naming `what` when it does not in time."""
+def wait_for(
+    condition: Callable[[], object], seconds: float, what: str | Callable[[], str], poll: float = POLL_SECONDS
+) -> None:
+    """Wait until `condition` holds; AssertionError naming `what` (asked then) when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"after {seconds:g} s: {what}"
+        assert time.monotonic() < deadline, f"after {seconds:g} s: {what if isinstance(what, str) else what()}"
         time.sleep(poll)
 
 
@@ -141,7 +143,7 @@ class Bridge(Process):
         return self.get("/readyz")[0] == 200
 
     def wait_ready(self, seconds: float = 60) -> Self:
-        wait_for(lambda: self.ready or not self.running, seconds, f"not ready: {self.get('/readyz')[1]!r}")
+        wait_for(lambda: self.ready or not self.running, seconds, lambda: f"not ready: {self.get('/readyz')[1]!r}")
         assert self.running, self.log.read_text(encoding="utf-8")[-3000:]
         return self
 
