@@ -24,7 +24,7 @@ demo: $(STAMP)  ## Run the demonstration: make demo ARGS="..."
 test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 	$(VENV)/bin/python -m pytest $(ARGS)
 
-faults: $(STAMP)  ## Run the tests that break links, brokers and replicas on purpose (about half an hour)
+faults: $(STAMP)  ## Run the tests that break links, brokers and replicas on purpose (9 minutes)
 	$(VENV)/bin/python -m pytest -m faults $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
@@ -41,7 +41,7 @@ SECONDS ?= 300
 chaos: $(STAMP)  ## Random faults for a set time, judged: make chaos SECONDS=3600 ARGS="--seed 1 --report FILE"
 	$(VENV)/bin/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
 
-mutants: $(STAMP)  ## Check that the judge of chaos finds what is broken on purpose
+mutants: $(STAMP)  ## Check that the judge of chaos finds what is broken on purpose (2 minutes)
 	$(VENV)/bin/python -m tests.chaos.mutants
 
 fuzz: $(STAMP)  ## Look for input that breaks a decoder: make fuzz ARGS="--seconds 600 wire"

@@ -67,7 +67,9 @@ class _Bridge:
         )
         self._redactor = redactor_of(config)
         self._prefixes: dict[str, bytes] = {}
-        self._budget = JoinBudget(config.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock)
+        self._budget = JoinBudget(
+            config.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock, self._share
+        )
         self._rate = Rate()
         self._announcer = Announcer(self._kafka)
         self._replica = Replica(
@@ -109,6 +111,10 @@ class _Bridge:
                 await asyncio.gather(main, return_exceptions=True)
             await self._announcer.close()
             await http.stop()
+
+    def _share(self) -> float:
+        """Return which part of all shards is ours."""
+        return max(sum(1 for _ in self._replica.shards), 1) / self._config.kafka.partitions
 
     async def _capture(self) -> None:
         await self._prepare()

@@ -168,7 +168,7 @@ class Street:
         self.servers = {name: Server() for name in servers}
         self.delivered: list[Observation] = []
         self.clock = _Now()
-        self.budget = JoinBudget(rate, peak, self.clock)
+        self.budget = JoinBudget(rate, peak, self.clock, lambda: 1.0)
         self.follower = Follower(
             FollowSettings(attempts=15, delay=10.0, per_link=per_link),
             transports=self,

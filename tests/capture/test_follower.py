@@ -185,14 +185,13 @@ def test_a_rejoin_storm_of_five_hundred_chats_keeps_to_the_budget_and_shows_who_
         street[A].drops()
         before = len(street[A].joins)
         await asyncio.sleep(1)
-        assert 440 <= street.budget.waiting <= 470
+        assert 465 <= street.budget.waiting <= 475
         await asyncio.sleep(59)
         assert street.budget.waiting == 0
         times = [at for at, _ in street[A].joins[before:]]
         assert len(times) == 500
-        for start in range(int(times[0]), int(times[-1]) + 1):
-            assert sum(start <= at < start + 1 for at in times) <= 41
-        assert times[-1] - times[0] == pytest.approx(47, abs=1.5)
+        assert max(sum(start <= at < start + 1 for at in times) for start in times) <= 30
+        assert times[-1] - times[0] == pytest.approx(48, abs=1.5)
         assert len(street[A].wires) == 5
 
     play(scene())

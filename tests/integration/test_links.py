@@ -241,7 +241,7 @@ def test_chats_of_a_server_that_never_comes_back_are_given_up_and_say_why(corner
 
 
 def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(corner: Corner) -> None:
-    chats_count, rate, peak = 150, 20, 15
+    chats_count, rate, peak = 150, 20, 35
     budget = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
     with (
         corner.bridge(**budget, chat_server__max_sessions_per_connection=20) as bridge,
@@ -258,8 +258,8 @@ def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(corner: C
     times = sorted(at for at, _ in joins(corner.journal(), dropped))
     assert len(times) == chats_count
     most = max(sum(start <= at < start + 1 for at in times) for start in times)
-    assert most <= rate + peak + 2, f"{most} joins in one second"
-    assert times[-1] - times[0] >= (chats_count - peak) / rate - 1
+    assert most <= peak + 2, f"{most} joins in one second"
+    assert times[-1] - times[0] >= (chats_count - peak) / rate
     assert result.told == []
 
 

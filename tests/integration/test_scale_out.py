@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.corner import Corner, all_joined, followed, unwatched
+from tests.integration.corner import Corner, all_joined, followed, joins, unwatched
 from tests.line.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def spread(*bridges: Bridge) -> list[int]:
     return [shards(bridge) for bridge in bridges]
 
 
-def settled(*bridges: Bridge, seconds: float = 60) -> None:
+def settled(*bridges: Bridge, seconds: float = 60, chats: int = CHATS) -> None:
     """Wait until these share all shards and every chat is joined by exactly one of them."""
 
     def done() -> bool:
@@ -43,7 +43,7 @@ def settled(*bridges: Bridge, seconds: float = 60) -> None:
         return (
             sum(spread(*bridges)) == SHARDS
             and all(bridge.ready for bridge in bridges)
-            and len(seen) == len(set(seen)) == CHATS
+            and len(seen) == len(set(seen)) == chats
         )
 
     wait_for(done, seconds, f"not settled: shards {spread(*bridges)}")
@@ -123,3 +123,26 @@ def test_the_chats_of_a_killed_replica_are_followed_again_after_the_session_time
     assert result.told == []
     assert result.kinds["RESUMED"] > 0
     assert longest < SESSION_SECONDS + HANDOVER_SECONDS
+
+
+def test_a_storm_hits_a_server_no_harder_because_there_are_three_replicas(corner: Corner) -> None:
+    count, rate, peak = 90, 20, 35
+    budget = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
+    with (
+        corner.bridge("replica-1", **budget) as one,
+        corner.bridge("replica-2", **budget) as two,
+        corner.bridge("replica-3", **budget) as three,
+    ):
+        wait_for(lambda: is_even(one, two, three), 60, "the shards are not shared evenly")
+        with corner.chats(concurrent_chats=count) as chats:
+            settled(one, two, three, chats=count)
+            dropped = time.time()
+            chats.fault("drop")
+            wait_for(lambda: len(joins(corner.journal(), dropped)) == count, 30, "not all are joined again")
+            settled(one, two, three, chats=count)
+            result = corner.finish(chats)
+    times = sorted(at for at, _ in joins(corner.journal(), dropped))
+    most = max(sum(start <= at < start + 1 for at in times) for start in times)
+    FIGURES.info("a storm of %d chats on three replicas: at most %d joins in a second", count, most)
+    assert most <= peak + 2, f"{most} joins in one second"
+    assert result.told == []
