@@ -115,8 +115,10 @@ class Meters:
             registry=registry,
         )
         self.consumer_failures = _counter(registry, "consumer_failures", "Times the consumer was made anew")
-        changes = ("taken", "released", "fenced", "crashed")
-        self.shard_changes = _counter(registry, "shard_changes", "Shards that came or went", change=changes)
+        changes = ("taken", "not_opened", "released", "fenced", "crashed")
+        self.shard_changes = _counter(
+            registry, "shard_changes", "Shards that came, went, or did not open", change=changes
+        )
         self.links_opened = _counter(registry, "links_opened", "Connections that were registered")
         self.links_lost = _counter(
             registry, "links_lost", "Connections that ended or never came up", reason=_values(LOSS_REASONS)

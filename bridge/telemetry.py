@@ -115,6 +115,20 @@ class TransactionFailed(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class ShardNotOpened(Fact):
+    """A shard's log could not be opened; it is tried again. `error` is a class name."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    shard: int
+    error: str
+
+    def count(self, meters: Meters) -> None:
+        """Count the change that did not come."""
+        meters.shard_changes.labels("not_opened").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class ShardTaken(Fact):
     """A shard is ours, and its open chats are followed."""
 

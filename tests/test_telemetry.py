@@ -24,7 +24,7 @@ SAMPLE = {"int": 3, "float": 0.25, "str": "something never heard of", "bool": Tr
 LABELS = {
     "kind": {*meters.KINDS, "other"},
     "outcome": {"committed", "failed", "fenced"},
-    "change": {"taken", "released", "fenced", "crashed"},
+    "change": {"not_opened", "taken", "released", "fenced", "crashed"},
     "verdict": {*meters.VERDICTS, "other"},
     "result": {"answered", "refused", "given_up", "other", "forwarded", "rejected"},
     "reason": {

@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Final
 from bridge.capture.book import FOLLOWED, Book, BookSettings, Plan
 from bridge.capture.inbox import Announced, Inbox, Input
 from bridge.capture.pacing import Rate, wait_before
-from bridge.errors import BridgeError, EnvironmentFault, KafkaUnavailable, ShardFenced
-from bridge.telemetry import BatchCommitted, InboxPaused, InboxResumed, ShardFencedOff, ShardTaken, TransactionFailed
+from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
+from bridge.telemetry import (
+    BatchCommitted,
+    InboxPaused,
+    InboxResumed,
+    ShardFencedOff,
+    ShardNotOpened,
+    ShardTaken,
+    TransactionFailed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -136,15 +144,17 @@ class Shard:
             self._idle.set()  # nobody waits for a drain that cannot come any more
 
     async def _own(self) -> None:
-        delay = _FIRST_DELAY
+        delay, unopened = _FIRST_DELAY, ""
         while True:
             log = self._open_log(self.partition)
             started = self._clock.monotonic()
+            opened = False
             try:
                 # Opening fences whoever holds the shard: never without asking whether it is ours. A replica that was
                 # paused for a minute does not know that it is not.
                 await self._confirm()
                 await log.open()
+                opened = True
                 await self._recover(log)
                 self.problem = None
                 if await self._commit_forever(log):
@@ -157,12 +167,14 @@ class Shard:
                     await self._follower.close(leave=True)
                     return
                 self.problem = "its log was opened by somebody else although it is ours: opening it again"
-            except EnvironmentFault as error:
-                self.problem = str(error)
-                self._telemetry.emit(TransactionFailed(shard=self.partition, error=_name_of(error)))
             except BridgeError as error:
                 self.problem = str(error)
-                self._telemetry.emit(TransactionFailed(shard=self.partition, error=type(error).__name__))
+                name = _name_of(error)
+                if opened:
+                    self._telemetry.emit(TransactionFailed(shard=self.partition, error=name))
+                elif name != unopened:  # once, not every ten seconds of an outage
+                    self._telemetry.emit(ShardNotOpened(shard=self.partition, error=name))
+                unopened = "" if opened else name
             finally:
                 await log.close()
             worked = self._clock.monotonic() - started > _LONGEST_DELAY
