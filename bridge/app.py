@@ -177,7 +177,6 @@ class _Bridge:
                     )
                 ),
                 partition_of=lambda key: partition_of(key, partitions),
-                max_record_bytes=config.kafka.max_record_bytes,
                 checkpoint_retention_us=config.capture.checkpoint_retention_seconds * 1_000_000,
             ),
             confirm=confirm,

@@ -24,13 +24,13 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bridge.errors import BridgeError, EnvironmentFault, KafkaUnavailable, ShardFenced
+from bridge.errors import BridgeError, EnvironmentFault, KafkaUnavailable, ShardFenced, TopicMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.adapters.topics import TopicNames
-    from bridge.capture.ports import Batch, Outgoing
+    from bridge.capture.ports import Batch, Limits, Outgoing
 
 _BATCH_BYTES: Final = 900_000
 """Bytes per record batch: below the broker's default message.max.bytes (1,048,588) with room for the batch header."""
@@ -38,6 +38,8 @@ _PER_RECORD: Final = 64
 """Bytes at most that a record takes in a batch beside its key, value and headers; each header takes some more."""
 _PER_HEADER: Final = 10
 _LIMIT: Final = "max.message.bytes"
+_LEAST_BYTES: Final = 8_192
+"""What a topic has to take for a GAP, a short certificate and the checkpoint of a short chat to fit."""
 _STOP_SECONDS: Final = 5.0
 _REQUEST_MS: Final = 30_000
 
@@ -65,13 +67,30 @@ class KafkaShardLog:
         self._producer: AIOKafkaProducer | None = None
         self._offsets_of = TopicPartition(settings.topics.announcements, partition)
         self._batch_bytes = max(_BATCH_BYTES, settings.max_record_bytes)
+        self._most: Mapping[str, int] = {}
         # After so long the broker gives a transaction up; whatever still waits for its end waits for nothing.
         self._patience = settings.transaction_timeout
 
     @property
-    def most_record_bytes(self) -> int:
-        """What the largest record may be for all topics to take it, as found by `open`."""
-        return min(self._batch_bytes, self._settings.max_record_bytes)
+    def limits(self) -> Limits:
+        """What the topics took when `open` looked."""
+        return self._limits_of(self._most)
+
+    async def look_again(self) -> Limits:
+        """Ask what the topics take now."""
+        with _translated():
+            async with asyncio.timeout(self._patience):
+                return self._limits_of(await self._look())
+
+    def _limits_of(self, most: Mapping[str, int]) -> Limits:
+        topics, own = self._settings.topics, self._settings.max_record_bytes
+        names = {
+            "events": topics.events,
+            "sessions": topics.sessions,
+            "quarantine": topics.quarantine,
+            "checkpoints": topics.checkpoints,
+        }
+        return {kind: min(own, most.get(name, own)) for kind, name in names.items()}
 
     async def open(self) -> None:
         """Start the producer and initialise its transactional id, which fences every former owner."""
@@ -98,10 +117,10 @@ class KafkaShardLog:
                 # begin_transaction waits for the producer id; an empty transaction costs the broker nothing.
                 await self._producer.begin_transaction()
                 await self._producer.commit_transaction()
-                self._batch_bytes = min(self._batch_bytes, await self._limit())
+                self._most = await self._look()
 
-    async def _limit(self) -> int:
-        """Return the lowest max.message.bytes of the topics: somebody may have lowered one after it was made."""
+    async def _look(self) -> Mapping[str, int]:
+        """Return max.message.bytes of the topics: somebody may have lowered one after it was made."""
         topics, settings = self._settings.topics, self._settings
         names = (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.client)
@@ -112,8 +131,16 @@ class KafkaShardLog:
             )
         finally:
             await admin.close()
-        found = [entry for answer in answers for resource in answer.resources for entry in resource[4]]
-        return min((int(entry[1]) for entry in found if entry[0] == _LIMIT), default=self._batch_bytes)
+        resources = [resource for answer in answers for resource in answer.resources]
+        most = {name: int(entry[1]) for _, _, _, name, entries in resources for entry in entries if entry[0] == _LIMIT}
+        for name, limit in most.items():
+            if limit < _LEAST_BYTES:
+                # Nothing is given up for a limit under which nothing can be said, not even what is missing.
+                raise TopicMismatch(
+                    f"{name} takes no records above {limit} bytes",
+                    next_step=f"set its max.message.bytes to at least {_LEAST_BYTES} (`chatbridge topics apply` does)",
+                )
+        return most
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
         """Read the shard's checkpoint partition from its beginning to its (last stable) end; the last value wins."""
@@ -176,9 +203,10 @@ class KafkaShardLog:
         if not records:
             return []
         sent: list[asyncio.Future[object]] = []
+        most = min(self._batch_bytes, self._most.get(topic, self._batch_bytes))
         batch = producer.create_batch()
         for record in records:
-            if batch.record_count() and batch.size() + _size_of(record) > self._batch_bytes:
+            if batch.record_count() and batch.size() + _size_of(record) > most:
                 sent.append(await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()
             batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from bridge.capture.inbox import Announced, Input
-from bridge.capture.ports import Batch, Outgoing
+from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
 from bridge.chat import transcript as reasons
 from bridge.chat.announcement import Announcement, parse, rewritten, session_id_problem
 from bridge.chat.entries import GAP, RESUMED, Certificate, Entry, SessionFacts
@@ -62,7 +62,7 @@ class BookSettings:
     prefixes: Mapping[str, bytes]
     checkpoint_marks: frozenset[int | bytes]
     partition_of: Callable[[bytes], int]
-    max_record_bytes: int = 1_000_000
+    limits: Limits = field(default_factory=lambda: same_limits(1_000_000))
     checkpoint_retention_us: int = 86_400_000_000
 
 
@@ -90,13 +90,14 @@ class Chat:
 
 @dataclass(slots=True)
 class Plan:
-    """What a fold decided: the batch to commit, the chats to follow or to forget, the facts to tell when committed."""
+    """What a fold decided: batch, chats to follow or forget, facts to tell once committed; `cut`: not all fitted."""
 
     batch: Batch = field(default_factory=Batch)
     follow: list[Chat] = field(default_factory=list)
     forget: list[str] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
+    cut: bool = False
 
 
 class Book:
@@ -106,7 +107,7 @@ class Book:
         """Start empty; `restore` fills it from the checkpoints."""
         self._partition = partition
         self._settings = settings
-        self._room = settings.max_record_bytes - _HEADROOM
+        self._room = {kind: most - _HEADROOM for kind, most in settings.limits.items()}
         self._chats: dict[str, Chat] = {}
         self._over: dict[str, int] = {}
         self._touched: dict[str, Chat] = {}
@@ -174,9 +175,11 @@ class Book:
             self._expire_at = now + _HOUSEKEEPING_US
         for session_id, chat in self._touched.items():
             value = self._checkpoint(chat, now)
-            if chat.state != OVER and (chat.transcript.outgrown or len(value) > self._room):
+            large = len(value) > self._room["checkpoints"]
+            if chat.state != OVER and (chat.transcript.outgrown or large):
                 # What Kafka refuses would end the whole shard, again and again: better one chat, and said aloud (P2).
                 self._end_with_gap(chat, reasons.OUTGROWN, now, OVER)
+                self._plan.cut |= large
                 value = self._checkpoint(chat, now)
             self._plan.batch.checkpoints.append(Outgoing(session_id.encode(), self._framed("checkpoints", value)))
         return self._plan
@@ -298,10 +301,10 @@ class Book:
             payload = recorder.event_record(entry, facts)
         except BridgeError as error:
             payload, reason = b"", error.message
-        if not payload or len(payload) > self._room:
+        if not payload or len(payload) > self._room["events"]:
             recorder.head = head
-            server, raw = facts.server or "", json_of(entry.event)
-            self._quarantine(server, facts.session_id, entry.observed_at, reason, raw)
+            self._plan.cut |= bool(payload)
+            self._quarantine(facts.server or "", facts.session_id, entry.observed_at, reason, json_of(entry.event))
             chat.transcript.withdraw(entry, reasons.TOO_LARGE if payload else reasons.UNREADABLE)
             payload = recorder.event_record(entry, facts)
         self._plan.batch.events.append(
@@ -332,7 +335,7 @@ class Book:
 
     def _session_record(self, chat: Chat, state: str, at: int, certificate: Certificate | None) -> None:
         facts = chat.transcript.facts
-        payload = chat.recorder.session_record(state, facts, at, certificate, room=self._room)
+        payload = chat.recorder.session_record(state, facts, at, certificate, room=self._room["sessions"])
         self._plan.batch.sessions.append(
             Outgoing(
                 facts.session_id.encode(),
@@ -356,7 +359,7 @@ class Book:
             reason=reason,
             raw=raw,
             total_bytes=total_bytes,
-            part_bytes=min(PART_BYTES, self._room // 2),
+            part_bytes=min(PART_BYTES, self._room["quarantine"] // 2),
         ):
             self._plan.batch.quarantine.append(Outgoing(key, self._framed("quarantine", payload), at // _US_PER_MS))
         self._plan.facts.append(Quarantined(reason=reason))

@@ -5,6 +5,7 @@ The adapters implement them with third-party clients; tests with real ones or wi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -65,6 +66,15 @@ class Batch:
         return len(self.events) + len(self.sessions) + len(self.quarantine) + len(self.checkpoints) + len(self.forwards)
 
 
+Limits = Mapping[str, int]
+"""Topic kind ("events", "sessions", "quarantine", "checkpoints") -> bytes of the largest record, all in all."""
+
+
+def same_limits(most: int) -> Limits:
+    """Return the same limit for every kind of topic."""
+    return dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), most)
+
+
 class ShardLog(Protocol):
     """One shard's hold on Kafka: a transactional producer and the way to read its checkpoints back.
 
@@ -73,11 +83,17 @@ class ShardLog(Protocol):
     """
 
     @property
-    def most_record_bytes(self) -> int:
-        """What the largest record may be for all topics to take it, as found by `open`."""
+    def limits(self) -> Limits:
+        """What the topics took when `open` looked."""
+
+    async def look_again(self) -> Limits:
+        """Ask what the topics take now. Raises KafkaUnavailable."""
 
     async def open(self) -> None:
-        """Initialise the transactional id, which fences every former owner. Raises KafkaUnavailable, ShardFenced."""
+        """Initialise the transactional id, which fences every former owner.
+
+        Raises KafkaUnavailable, ShardFenced, TopicMismatch when a topic takes hardly anything.
+        """
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
         """Read (session id, checkpoint payload) of every chat of the shard, tombstoned ones left out."""

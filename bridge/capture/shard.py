@@ -204,8 +204,7 @@ class Shard:
     async def _recover(self, log: ShardLog) -> None:
         """Read the chats back and fold again what was taken and not committed."""
         stored = await log.checkpoints()
-        most = min(log.most_record_bytes, self._book_settings.max_record_bytes)
-        book = Book(self.partition, replace(self._book_settings, max_record_bytes=most))
+        book = Book(self.partition, replace(self._book_settings, limits=log.limits))
         book.restore(stored)
         self._book = book
         self._telemetry.emit(ShardTaken(shard=self.partition, sessions=len(book.followed())))
@@ -243,6 +242,8 @@ class Shard:
     async def _commit(self, log: ShardLog, inputs: list[Input]) -> None:
         """Fold inputs and write them as one transaction; only then do they count as captured (P3)."""
         plan = self._book.fold(inputs, self._clock.now_us())
+        if plan.cut and await log.look_again() != log.limits:
+            raise KafkaUnavailable("a topic's max.message.bytes is another now: opening the shard again")
         self._act(plan)
         if not len(plan.batch) and plan.batch.announcement_offset is None:
             self._settled(plan, 0.0)

@@ -224,7 +224,7 @@ class Room:
         batch = plan.batch
         for record in (*batch.events, *batch.sessions, *batch.quarantine, *batch.checkpoints):
             headers = sum(len(name) + len(value) for name, value in record.headers)
-            assert len(record.key) + len(record.value or b"") + headers <= self.settings.max_record_bytes
+            assert len(record.key) + len(record.value or b"") + headers <= self.settings.limits["events"]
         self.events += batch.events
         self.sessions += batch.sessions
         self.quarantine += batch.quarantine

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.capture.book import GIVEN_UP, Book, BookSettings
 from bridge.capture.inbox import Announced
+from bridge.capture.ports import same_limits
 from bridge.chat.announcement import Announcement, encode, parse
 from bridge.chat.observations import GIVE_UP, Away, Damaged, JoinRefused, SetAside
 from bridge.chat.transcript import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
@@ -151,8 +152,9 @@ def test_a_chat_that_was_given_up_and_is_announced_again_goes_on_in_its_sequence
 
 
 def test_a_record_that_is_too_large_is_quarantined_in_parts_and_leaves_a_gap() -> None:
-    book = followed(max_record_bytes=100_000)
+    book = followed(limits=same_limits(100_000))
     plan = book.fold([history(joined(1), said(2, "x" * 1_200_000), said(3))], NOW)
+    assert plan.cut
     events = decoded(TRANSCRIPT_EVENT, plan.batch.events)
     assert [event["kind"] for event in events] == ["PARTY_JOINED", "GAP", "MESSAGE"]
     assert (events[1]["gap"]["fromEventId"], events[1]["gap"]["reason"]) == (2, TOO_LARGE)

@@ -16,6 +16,7 @@ import pytest
 
 from bridge.adapters.tcp import TcpTransports
 from bridge.capture.book import FOLLOWED, GIVEN_UP
+from bridge.capture.ports import same_limits
 from bridge.chat import transcript
 from bridge.chat.announcement import MAX_BYTES, MAX_TENANT
 from bridge.chat.attributes import MAX_DEPTH
@@ -78,7 +79,7 @@ def test_ten_megabytes_that_name_no_chat_count_against_every_chat_of_the_link(ro
 
 
 def test_a_user_data_too_large_for_a_record_is_quarantined_whole_and_leaves_a_gap_in_its_place() -> None:
-    with Room(CHAT, max_record_bytes=65_536) as room:
+    with Room(CHAT, limits=same_limits(65_536)) as room:
         room.hears(info(CHAT, message(2), message(3, userData=[item("big", "y" * 900_000)]), message(4)))
         assert room.ids() == [1, 2, None, 4]
         assert room.gaps() == [(3, 3, transcript.TOO_LARGE)]
@@ -266,7 +267,7 @@ def test_a_flood_of_damaged_events_ends_that_chat_only_and_its_certificate_still
 
 
 def test_where_records_must_be_small_a_certificate_without_its_lists_is_written_and_verifies() -> None:
-    with Room(CHAT, max_record_bytes=65_536) as room:
+    with Room(CHAT, limits=same_limits(65_536)) as room:
         room.hears(info(CHAT, *(message(number) for number in range(LAST_ID - 10_000, LAST_ID, 2))))
         assert room.published()[-1]["gap"]["reason"] == transcript.OUTGROWN
         assert room.certificate()["reasons"] == [transcript.OUTGROWN, SHORTENED]

@@ -94,7 +94,9 @@ class Scene:
         """Let the chats end and be judged."""
         result = self.corner.finish(self.chats)
         assert result.told == []
-        assert captured(self.bridge) == result.records
+        # Counters hold what the bridge was told: the answer to a commit that succeeded may be lost with its connection.
+        in_doubt = self.transactions("failed") + self.transactions("fenced")
+        assert captured(self.bridge) == result.records or (in_doubt and captured(self.bridge) < result.records)
         assert self.bridge.terminate() == 0
 
 
@@ -185,9 +187,15 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
             cluster.nodes[2].kill()
             it.unready(WAITING, *(f"shard {shard}: " for shard in stuck), seconds=30)
             before = it.sequences()
-            wait_for(lambda: captured(it.bridge) > sum(before.values()) + 300, 60, "the others stand still, too")
-            moved = {shard for shard, sequence in it.sequences().items() if sequence > before[shard] + 20}
-            assert moved == set(range(partitions)) - stuck
+
+            def moved() -> set[int]:
+                return {shard for shard, sequence in it.sequences().items() if sequence > before[shard] + 20}
+
+            # All that have chats; some must find their transactions' coordinator anew, which was on the killed node.
+            others = set(before) - stuck
+            assert others
+            wait_for(lambda: moved() >= others, 60, lambda: f"only {moved()} of {others} go on")
+            assert moved() == others
             assert all_joined(it.bridge, 30)
             assert it.oldest() > 5
             cluster.nodes[2].restart()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from bridge.chat.events import CLIENT, MessageText
 from bridge.chat.messages import FORCE_CLOSE, RequestJoin, RequestMessage, RequestReleaseParty
 from bridge.chat.transcript import TOO_LARGE
-from tests.integration.corner import Corner, all_joined, gap_reasons
-from tests.line.kafka_tools import alter
+from tests.integration.corner import Corner, all_joined, captured, gap_reasons, joins_and_leaves, reasons
+from tests.line.kafka_tools import alter, usurp
 from tests.line.processes import wait_for
 from tests.simulator.talk import TestClient, play
 
@@ -59,3 +59,44 @@ def test_a_record_larger_than_the_topic_takes_is_quarantined_and_leaves_a_gap(br
     assert LONG in b"".join(part["bytes"] for part in parts).decode()
     [certificate] = corner.certificates().values()
     assert (certificate["verdict"], certificate["reasons"]) == ("INCOMPLETE", [TOO_LARGE])
+
+
+def test_a_limit_that_is_lowered_for_a_while_costs_time_and_no_record(broker: str, tmp_path: Path) -> None:
+    corner = Corner(broker, tmp_path, kafka__partitions=1)
+    events = corner.topic("events")
+    with corner.bridge() as bridge, corner.chats() as chats:
+        bridge.wait_ready()
+        wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 30, "the chats are not captured")
+        for too_little in (100, 200):
+            alter(broker, events, "max.message.bytes", str(too_little))
+            told = f"{events} takes no records above {too_little} bytes"
+            wait_for(lambda: told in str(reasons(bridge)), 20, "the reason is not given")  # noqa: B023
+            assert all_joined(bridge, 10)
+            alter(broker, events, "max.message.bytes", None)
+            bridge.wait_ready(30)
+            before = captured(bridge)
+            wait_for(lambda: captured(bridge) > before + 50, 20, "nothing is captured any more")  # noqa: B023
+        assert bridge.metric("chatbridge_quarantined_total") == 0
+        assert joins_and_leaves(chats)["RequestJoin"] == 10
+        result = corner.finish(chats)
+    assert result.told == []
+
+
+def test_a_limit_that_is_raised_again_is_used_before_anything_is_set_aside(broker: str, tmp_path: Path) -> None:
+    corner = Corner(broker, tmp_path, kafka__partitions=1, kafka__compression="none")
+    with corner.bridge() as bridge, corner.simulator(no_traffic=True) as server:
+        bridge.wait_ready()
+        alter(broker, corner.topic("events"), "max.message.bytes", str(LIMIT))
+        usurp(broker, f"{corner.prefix}bridge-0")  # the shard is opened anew and finds the low limit
+
+        def ready_to_raise() -> bool:
+            if not all_joined(bridge) or bridge.metric("chatbridge_shard_changes_total", change="taken") < 2:
+                return False
+            alter(broker, corner.topic("events"), "max.message.bytes", None)
+            return True
+
+        play(customer_says(server, ready_to_raise, LONG, "short"))
+        result = corner.finish(server)
+        assert bridge.metric("chatbridge_quarantined_total") == 0
+    assert result.told == []
+    assert [record["message"]["text"] for record in corner.records("events") if record["message"]] == [LONG, "short"]
