@@ -83,14 +83,18 @@ class KafkaShardLog:
                 return self._limits_of(await self._look())
 
     def _limits_of(self, most: Mapping[str, int]) -> Limits:
-        topics, own = self._settings.topics, self._settings.max_record_bytes
-        names = {
+        own = self._settings.max_record_bytes
+        return {kind: min(own, most.get(name, own)) for kind, name in self._written().items()}
+
+    def _written(self) -> Mapping[str, str]:
+        """Return the topics that a transaction writes records to, by kind."""
+        topics = self._settings.topics
+        return {
             "events": topics.events,
             "sessions": topics.sessions,
             "quarantine": topics.quarantine,
             "checkpoints": topics.checkpoints,
         }
-        return {kind: min(own, most.get(name, own)) for kind, name in names.items()}
 
     async def open(self) -> None:
         """Start the producer and initialise its transactional id, which fences every former owner."""
@@ -121,13 +125,12 @@ class KafkaShardLog:
 
     async def _look(self) -> Mapping[str, int]:
         """Return max.message.bytes of the topics: somebody may have lowered one after it was made."""
-        topics, settings = self._settings.topics, self._settings
-        names = (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
+        settings = self._settings
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.client)
         try:
             await admin.start()
             answers = await admin.describe_configs(
-                [ConfigResource(ConfigResourceType.TOPIC, name, {_LIMIT: None}) for name in names]
+                [ConfigResource(ConfigResourceType.TOPIC, name, {_LIMIT: None}) for name in self._written().values()]
             )
         finally:
             await admin.close()

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.integration.corner import ENDLESS, joins_and_leaves
 from tests.line.oracle import Judgement, closed_sessions, judge
 from tests.line.processes import Bridge, Simulator, wait_for
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 ANNOUNCEMENTS = "chat.capture.announcements.v1"
 EVENTS_PER_SECOND = 500
 CHATS = 100
-_ENDLESS = 10**9
 _POLL_SECONDS = 0.5
 
 
@@ -57,7 +57,7 @@ def outage(broker: LocalBroker, folder: Path, *, seconds: float, inbox_bytes: in
             kafka_topic=prefix + ANNOUNCEMENTS,
             concurrent_chats=CHATS,
             events_per_second=EVENTS_PER_SECOND,
-            mean_events=_ENDLESS,
+            mean_events=ENDLESS,
             finish=2,
         ) as chats:
             wait_for(lambda: bridge.metric("chatbridge_joins_total", result="answered") >= CHATS, 60, "not joined")
@@ -99,8 +99,7 @@ def _look(bridge: Bridge, seen: Outage) -> None:
 
 
 def _asked(chats: Simulator) -> int:
-    asked = chats.stats()["requests"]
-    return sum(asked.get(name, 0) for name in ("RequestRegister", "RequestJoin", "RequestReleaseParty"))
+    return sum(joins_and_leaves(chats).values())
 
 
 def _wait_for_certificates(broker: str, prefix: str) -> None:

@@ -68,8 +68,10 @@ def small_disk(megabytes: int) -> Iterator[Path | None]:
     mount, umount = shutil.which("mount"), shutil.which("umount")
     try:
         done = mount and umount and subprocess.run([mount, *options], capture_output=True, check=False).returncode == 0
-        yield folder if done else None
-        if done and umount:
-            subprocess.run([umount, "--lazy", str(folder)], check=True)
+        try:
+            yield folder if done else None
+        finally:
+            if done and umount:
+                subprocess.run([umount, "--lazy", str(folder)], check=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
