@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 AS_IT_IS: Final = "as-it-is"
 _SEED: Final = 20
+_CHATS: Final = 15  # none of them ends before it is told to
 _FINISH_SECONDS: Final = 8
 _TOO_FEW_BYTES: Final = 100
 _SETTINGS: Final = {"kafka.session_timeout_seconds": 6}
@@ -71,7 +72,7 @@ class Line:
             self.folder / f"{self.prefix}jsonl",
             kafka=self.broker.bootstrap_servers,
             kafka_topic=self.prefix + TOPIC,
-            concurrent_chats=15,
+            concurrent_chats=_CHATS,
             events_per_second=80,
             mean_events=100_000,
             seed=_SEED,
@@ -81,9 +82,12 @@ class Line:
     def captured(self) -> float:
         return self.bridge.metric("chatbridge_events_total")
 
+    def destroyed(self) -> float:
+        return self.bridge.metric("chatbridge_quarantined_total")
+
     def all_followed(self) -> bool:
-        chats = self.chats.open_chats()
-        return bool(chats) and all(chat["monitored"] for chat in chats)
+        """Tell whether all chats are open, which takes a moment after the start, and each has its silent monitor."""
+        return [chat["monitored"] for chat in self.chats.open_chats()] == [True] * _CHATS
 
     def judged(self) -> Judgement:
         """Let the chats end, wait for their certificates, judge."""
@@ -97,7 +101,9 @@ class Line:
         return all(one.closed_at is None or name in closed for name, one in read_lives(self.chats.ledger).items())
 
 
-def _each(lines: list[Line], condition: Callable[[Line], object], seconds: float, what: str) -> None:
+def _each(
+    lines: list[Line], condition: Callable[[Line], object], seconds: float, what: str | Callable[[], str]
+) -> None:
     wait_for(lambda: all(condition(line) for line in lines), seconds, what)
 
 
@@ -130,9 +136,16 @@ def killed_while_kafka_stands_still(lines: list[Line], broker: LocalBroker) -> f
 
 def a_history_fills_a_hole(lines: list[Line], _: LocalBroker) -> float:
     """Destroy a line on every link, see more events arrive, then lose the links: the history has what was destroyed."""
+    links = {line.build: line.bridge.metric("chatbridge_links") for line in lines}
+    assert min(links.values()) > 0, links
     for line in lines:
         line.chats.fault("send-raw", text=_HALF_A_LINE)
-    _each(lines, lambda line: line.bridge.metric("chatbridge_quarantined_total") >= 5, 30, "nothing was destroyed")
+    _each(
+        lines,
+        lambda line: line.destroyed() >= links[line.build],
+        30,
+        lambda: f"of one line on each of {links} links these were destroyed: {[line.destroyed() for line in lines]}",
+    )
     _more_captured(lines, 200)
     healed = time.time()
     for line in lines:
