@@ -14,7 +14,6 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
     IllegalStateError,
-    KafkaError,
     UnknownMemberIdError,
 )
 from aiokafka.partitioner import murmur2
@@ -162,7 +161,7 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
                 if all(state == _STABLE for state, _ in states):
                     return True
                 await asyncio.sleep(_POLL_SECONDS)
-        except KafkaError:
+        except _CLIENT_ERRORS:
             return False
         finally:
             await admin.close()
@@ -199,7 +198,7 @@ class Announcer:
         except TimeoutError as error:
             await self.close()  # P6: what it holds was refused to whoever asked
             raise KafkaUnavailable(f"Kafka did not take the announcement within {_ANNOUNCE_SECONDS:g} s") from error
-        except KafkaError as error:
+        except _CLIENT_ERRORS as error:
             await self.close()
             raise KafkaUnavailable(f"cannot write the announcement: {type(error).__name__}") from error
 

@@ -9,15 +9,20 @@ from bridge.chat.events import VIP
 from bridge.chat.messages import KEEP_ALIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 ASKED: Final = frozenset({"RequestRegister", "RequestJoin", "RequestReleaseParty", "Ping", "Pong"})
 CAUSED: Final = frozenset({"newParty VIP", "partyLeft VIP"})
 
 
-def harm(summaries: Iterable[dict[str, Any]], journals: Iterable[Path]) -> list[str]:
-    """Return every sign that somebody's chat was disturbed; nothing when none was."""
+def harm(
+    summaries: Iterable[dict[str, Any]], journals: Iterable[Path], *, customers: Collection[str] = ()
+) -> list[str]:
+    """Return every sign that somebody's chat was disturbed; nothing when none was.
+
+    What clients with the nicknames of `customers` did is in the journals, too, and theirs to do.
+    """
     found: list[str] = []
     for summary in summaries:
         found += [f"a client asked {name}" for name in summary["requests"].keys() - ASKED]
@@ -25,8 +30,8 @@ def harm(summaries: Iterable[dict[str, Any]], journals: Iterable[Path]) -> list[
     for journal in journals:
         with journal.open("rb") as lines:
             for line in lines:
-                if line.endswith(b"\n"):
-                    found += _wrong_in(json.loads(line))
+                if line.endswith(b"\n") and (told := json.loads(line))["nickname"] not in customers:
+                    found += _wrong_in(told)
     return found
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import uuid
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ import msgspec
 from bridge.adapters.topics import TopicNames, Topics, TopicShape, wanted
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.simulator.ledger import LedgerLine, read_ledger
+from tests.chaos.harm import harm
 from tests.line.oracle import Judgement, closed_sessions, judge, read_all, unframed
 from tests.line.processes import Bridge, Simulator, wait_for
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PARTITIONS = 3
+CUSTOMER = "customer"
+"""Nickname of a test's own client, whose doings in a chat are not the bridge's."""
 ENDLESS = 10**9
 """Events per chat: it does not end before the simulator is told to."""
 SCHEMAS = Schemas(schema_folder())
@@ -98,12 +102,20 @@ class Corner:
         return judge(self.broker, self.prefix, *ledgers)
 
     def finish(self, *servers: Simulator, seconds: float = 60) -> Judgement:
-        """Let all chats end, then settle. Nothing may be missing, twice, altered, out of order or unverifiable."""
+        """Let all chats end, then settle. Nothing may be missing, twice, altered, out of order or unverifiable.
+
+        Nor may anybody's chat have been disturbed (P4), whatever the test did to the bridge.
+        """
         for server in servers:
             server.terminate()
         result = self.settle(*servers, seconds=seconds)
         assert result.clean, str(result)
+        assert self.disturbed() == []
         return result
+
+    def disturbed(self) -> list[str]:
+        """Say, on the word of all Chat Servers here, what any bridge did that others in a chat could notice."""
+        return harm([], sorted(self.folder.glob("*.journal")), customers={CUSTOMER})
 
 
 class Noticeboard:
@@ -175,6 +187,11 @@ def joins(path: Path, since: float = 0.0) -> list[tuple[float, str]]:
     """When which chat was asked for."""
     asked = [one for one in journal_lines(path) if one.get("request") == "RequestJoin" and one["at"] >= since]
     return [(one["at"], one["session_id"]) for one in asked]
+
+
+def most_within(seconds: float, times: list[float]) -> int:
+    """Count how many of these (ascending) lie within the fullest stretch of so many seconds."""
+    return max(bisect_left(times, start + seconds) - at for at, start in enumerate(times))
 
 
 @dataclass(slots=True)

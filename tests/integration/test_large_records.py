@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.chat.events import CLIENT, MessageText
 from bridge.chat.messages import FORCE_CLOSE, RequestJoin, RequestMessage, RequestReleaseParty
 from bridge.chat.transcript import TOO_LARGE
-from tests.integration.corner import Corner, all_joined, captured, gap_reasons, joins_and_leaves, reasons
+from tests.integration.corner import CUSTOMER, Corner, all_joined, captured, gap_reasons, joins_and_leaves, reasons
 from tests.line.kafka_tools import alter, usurp
 from tests.line.processes import wait_for
 from tests.simulator.talk import TestClient, play
@@ -26,7 +26,7 @@ LONG = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz ", k=25_000)
 
 async def customer_says(server: Simulator, ready: Callable[[], bool], *texts: str) -> str:
     """A customer opens a chat, waits until `ready`, says these things and ends it; returns the session id."""
-    client = await TestClient.monitor(int(server.address.rpartition(":")[2]), user_type=CLIENT)
+    client = await TestClient.monitor(int(server.address.rpartition(":")[2]), user_type=CLIENT, nickname=CUSTOMER)
     answer = await client.ask(RequestJoin(reference_id=1, visibility="ALL"))
     session_id: str = answer.chat_transcript.session_id  # type: ignore[attr-defined]
     while not await asyncio.to_thread(ready):  # noqa: ASYNC110 - another process is waited for

@@ -76,9 +76,11 @@ class TestClient(asyncio.Protocol):
         cls.connected.clear()
 
     @classmethod
-    async def monitor(cls, port: int, version: int = 106, user_type: str = "SUPERVISOR") -> TestClient:
+    async def monitor(
+        cls, port: int, version: int = 106, user_type: str = "SUPERVISOR", nickname: str = "bridge"
+    ) -> TestClient:
         client = await cls.connect(port)
-        await client.ask(RequestRegister("bridge", user_type, "bridge-1", client_version=version, reference_id=0))
+        await client.ask(RequestRegister(nickname, user_type, f"{nickname}-1", client_version=version, reference_id=0))
         return client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
