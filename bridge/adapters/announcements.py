@@ -84,21 +84,37 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             raise KafkaUnavailable(f"cannot reach Kafka: {type(error).__name__}") from error
         self._consumer.subscribe([settings.topics.announcements], listener=self)
 
-    async def fetch(self) -> Sequence[ConsumerRecord]:
-        """Wait for records, at most a second."""
-        if self._consumer is None:
-            raise KafkaUnavailable("the consumer is not started")
+    async def fetch(self, full: frozenset[int]) -> Sequence[ConsumerRecord]:
+        """Wait for records, at most a second; partitions in `full` are not read."""
+        consumer = self._started()
         try:
-            found = await self._consumer.getmany(timeout_ms=1000)
+            held = {one for one in consumer.assignment() if one.partition in full}
+            consumer.pause(*held)
+            consumer.resume(*(consumer.paused() - held))
+            found = await consumer.getmany(timeout_ms=1000)
         except _CLIENT_ERRORS as error:
             raise KafkaUnavailable(f"cannot read announcements: {type(error).__name__}") from error
-        if self._consumer._client._sync_task.done():  # noqa: SLF001
+        if consumer._client._sync_task.done():  # noqa: SLF001
             # A client whose metadata task has died waits for ever, without a word.
             raise KafkaUnavailable("the consumer's client has stopped looking for brokers")
         # What is away is only said to the coordinator's own tasks: a fetch just comes back with nothing.
-        known = self._consumer._coordinator.coordinator_id is not None  # noqa: SLF001
+        known = consumer._coordinator.coordinator_id is not None  # noqa: SLF001
         self._lost_at = None if known else self._lost_at or time.monotonic()
         return [record for records in found.values() for record in records]
+
+    async def reread(self, partition: int) -> None:
+        """Go back to what is committed of a partition, or to its beginning."""
+        consumer, at = self._started(), TopicPartition(self._settings.topics.announcements, partition)
+        try:
+            async with asyncio.timeout(_CONFIRM_SECONDS):
+                consumer.seek(at, await consumer.committed(at) or 0)
+        except _CLIENT_ERRORS as error:
+            raise KafkaUnavailable(f"cannot read announcements again: {type(error).__name__}") from error
+
+    def _started(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise KafkaUnavailable("the consumer is not started")
+        return self._consumer
 
     @property
     def problem(self) -> str | None:
@@ -118,9 +134,7 @@ class GroupAnnouncements(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         again what is committed changes nothing. (A pending transactional commit may make it an older offset: the
         announcements since then are then read twice, and folded to nothing.)
         """
-        consumer, at = self._consumer, TopicPartition(self._settings.topics.announcements, partition)
-        if consumer is None:
-            raise KafkaUnavailable("the consumer is not started")
+        consumer, at = self._started(), TopicPartition(self._settings.topics.announcements, partition)
         if self._ours is not None and partition not in self._ours:
             raise ShardFenced("the partition is not assigned to this replica")
         try:

@@ -51,8 +51,11 @@ class Announcements(Protocol):
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
         """Join the group. Raises KafkaUnavailable, TopicMismatch."""
 
-    async def fetch(self) -> Sequence[AnnouncementRecord]:
-        """Wait for records, at most a second or so. Raises KafkaUnavailable."""
+    async def fetch(self, full: frozenset[int]) -> Sequence[AnnouncementRecord]:
+        """Wait for records, at most a second or so; partitions in `full` wait on Kafka. Raises KafkaUnavailable."""
+
+    async def reread(self, partition: int) -> None:
+        """Go back to what is committed of `partition`. Raises KafkaUnavailable."""
 
     async def confirm(self, partition: int) -> None:
         """Ask the group's coordinator whether `partition` is ours.
@@ -76,6 +79,8 @@ Confirm = Callable[[], Awaitable[None]]
 
 _FENCE_SECONDS: Final = 2.0
 """How long new owners may take from their assignment to opening the shards' logs."""
+_CRASH_SECONDS: Final = 10.0
+"""Between two starts of a shard that a defect ends: its chats are not joined and left all the time (P4)."""
 _HANDOVER_SHARE: Final = 0.5
 """Share of the drain time that shards wait for their new owners; the rest is for what nobody took over."""
 
@@ -103,6 +108,7 @@ class Replica:
         self._shards: dict[int, Shard] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._releases: set[asyncio.Task[None]] = set()
+        self._rest_until: dict[int, float] = {}
         self._draining = False
         self.drained = False
         self.problem: str | None = "waiting for partitions"
@@ -141,9 +147,11 @@ class Replica:
                 await consumer.start(self._assigned)
                 delay = 0.5
                 while not self._draining:
-                    for record in await consumer.fetch():
+                    # P6: who cannot commit what it holds gets no more; up to one fetch comes on top.
+                    full = frozenset(shard.partition for shard in self._shards.values() if shard.paused)
+                    for record in await consumer.fetch(full):
                         self._dispatch(record)
-                    self._replace_fallen()
+                    await self._replace_fallen(consumer)
             except KafkaUnavailable as error:
                 self.problem = str(error)
                 self._telemetry.emit(KafkaAway(error=type(error.__cause__ or error).__name__))
@@ -218,11 +226,19 @@ class Replica:
         await shard.close(leave=True)
         self._telemetry.emit(ShardReleased(shard=partition))
 
-    def _replace_fallen(self) -> None:
-        """Start a shard again whose task was ended by a bug. A fenced one waits for the next assignment."""
-        for partition, task in list(self._tasks.items()):
-            if not task.done() or self._draining or self._shards[partition].fenced:
+    async def _replace_fallen(self, consumer: Announcements) -> None:
+        """Start shards again whose tasks were ended by a bug. A fenced one waits for the next assignment."""
+        now = self._clock.monotonic()
+        ended = [one for one, task in self._tasks.items() if task.done() and not self._shards[one].fenced]
+        for partition in ended:
+            if now < self._rest_until.get(partition, 0.0):
                 continue
+            self._rest_until[partition] = now + _CRASH_SECONDS
+            # P2: the announcements that it had taken and not committed went with it; its successor takes them again.
+            await consumer.reread(partition)
+            task = self._tasks.get(partition)
+            if task is None or not task.done() or self._draining:
+                continue  # given away meanwhile
             error = None if task.cancelled() else task.exception()
             if error is not None:
                 self._telemetry.emit(ShardCrashed(shard=partition, error=type(error).__name__, at=places(error)))

@@ -140,6 +140,9 @@ class Shard:
         """Own the shard until cancelled, drained or fenced."""
         try:
             await self._own()
+        except Exception:
+            self.problem = "ended by a defect, see the log; it is started again within seconds"
+            raise
         finally:
             self._idle.set()  # nobody waits for a drain that cannot come any more
 

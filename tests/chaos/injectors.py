@@ -69,6 +69,8 @@ def _refuse_writes(stage: Stage, fault: Fault) -> None:
 
 
 def _accept_writes(stage: Stage, fault: Fault) -> None:
+    if all(replica.ready for replica in stage.replicas.values()):
+        raise Broken(f"nobody noticed that {fault} refused their writes")
     alter(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC, str(fault.values["name"]), None)
 
 

@@ -100,8 +100,8 @@ def _fence(chance: random.Random, _: int) -> Fault:
 
 
 def _refuse_writes(chance: random.Random, _: int) -> Fault:
-    # Few bytes: no retry of the client helps. Too few in sync: the client tries again until its time is up.
-    name, value = chance.choice((("max.message.bytes", "100"), ("min.insync.replicas", "2")))
+    # Few bytes: the bridge sees by itself that it must wait. Everything too old: only the refusals tell.
+    name, value = chance.choice((("max.message.bytes", "100"), ("message.timestamp.before.max.ms", "1")))
     return Fault("writes refused", KAFKA, 1, _between(chance, 2, 30), {"name": name, "value": value})
 
 

@@ -58,9 +58,10 @@ class Corner:
         asyncio.run(Topics(self.broker, {}, wanted(TopicNames(self.prefix), shape)).apply())
         return self
 
-    def bridge(self, replica: str = "replica-1", **settings: object) -> Bridge:
+    def bridge(self, replica: str = "replica-1", *, make: type[Bridge] = Bridge, **settings: object) -> Bridge:
+        """Start a replica; `make` is how, for tests that break one on purpose."""
         all_settings = {"kafka__partitions": PARTITIONS, **self.settings, **settings}
-        return Bridge(self.broker, self.folder / f"{replica}.log", prefix=self.prefix, replica=replica, **all_settings)
+        return make(self.broker, self.folder / f"{replica}.log", prefix=self.prefix, replica=replica, **all_settings)
 
     def simulator(self, name: str = "chat-server", *, announce: bool = True, **flags: object) -> Simulator:
         """Start a Chat Server that writes a journal and announces to Kafka, unless it is told another way."""

@@ -5,6 +5,7 @@ Each test ends with the judgement of the simulator's ledger; while Kafka is away
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import time
@@ -18,7 +19,7 @@ from confluent_kafka.admin import NewTopic
 
 from bridge.sandbox import LocalBroker, LocalCluster
 from tests.integration.corner import Corner, all_joined, captured, followed, joins_and_leaves, reasons
-from tests.line.kafka_tools import create, delete, exists, fill, small_disk, usurp
+from tests.line.kafka_tools import alter, create, delete, exists, fill, small_disk, usurp, write
 from tests.line.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -285,6 +286,36 @@ def test_buffers_are_bounded_and_reading_pauses_until_kafka_is_back(own_broker: 
         it.goes_on()
         wait_for(lambda: it.buffered() < limit / 2, 30, "the buffer stays full")
         it.finish()
+
+
+def test_a_flood_of_announcements_waits_on_kafka_while_nothing_can_be_committed(
+    own_broker: LocalBroker, tmp_path: Path
+) -> None:
+    count, limit, one_fetch = 4000, 1 << 20, 1 << 20
+    corner = Corner(
+        own_broker.bootstrap_servers, tmp_path, **IMPATIENT, kafka__partitions=1, capture__inbox_bytes=limit
+    )
+    with corner.bridge() as bridge, corner.simulator(no_traffic=True) as server:
+        bridge.wait_ready()
+        alter(corner.broker, corner.topic("sessions"), "max.message.bytes", "100")
+        host, _, port = server.address.rpartition(":")
+        said = {"host": host, "port": int(port), "userData": {"Subject": "s" * 2000}}
+        names = [f"FLOOD{number:011}" for number in range(count)]
+        flood = {name: json.dumps({"sessionId": name, **said}).encode() for name in names}
+        write(corner.broker, corner.topic("announcements"), flood)
+        wait_for(lambda: "buffer full, reading paused" in str(reasons(bridge)), 20, "it is not full")
+        most = 0.0
+        while bridge.metric("chatbridge_oldest_uncommitted_event_seconds") < 15:
+            most = max(most, bridge.metric("chatbridge_buffer_bytes"))
+            time.sleep(0.1)
+        assert limit <= most <= limit + 1.5 * one_fetch  # an input counts as a little more than its bytes
+        alter(corner.broker, corner.topic("sessions"), "max.message.bytes", None)
+        # Nobody has these chats: each must be said to be so.
+        closed = "chatbridge_chats_closed_total"
+        wait_for(lambda: bridge.metric(closed) == count, 60, lambda: f"{bridge.metric(closed)} closed", poll=0.5)
+        bridge.wait_ready()
+        assert set(corner.certificates()) == set(names)
+        assert joins_and_leaves(server)["RequestJoin"] == count
 
 
 def test_a_minute_without_kafka_at_five_hundred_events_a_second_fits_into_memory(

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 SECONDS = 30
 
@@ -48,6 +48,14 @@ def exists(broker: str, topic: str) -> bool:
 def usurp(broker: str, transactional_id: str) -> None:
     """Initialise a transactional id, as another owner of the shard would."""
     Producer({"bootstrap.servers": broker, "transactional.id": transactional_id}).init_transactions(SECONDS)
+
+
+def write(broker: str, topic: str, values: Mapping[str, bytes]) -> None:
+    """Write one record per key, and wait until all are there."""
+    producer = Producer({"bootstrap.servers": broker, "queue.buffering.max.messages": 2 * len(values)})
+    for key, value in values.items():
+        producer.produce(topic, value, key)
+    assert producer.flush(SECONDS) == 0
 
 
 def fill(disk: Path) -> Path:

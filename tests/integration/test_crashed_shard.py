@@ -1,0 +1,93 @@
+"""A defect ends a shard's task: its successor takes up every announcement and every chat that it had in hand (P2).
+
+`python -m tests.integration.test_crashed_shard WHICH run ...` is `chatbridge` with such a defect: a shard dies of the
+first announcements that it is to fold, each shard once, or the first one every time. The product's code is untouched;
+it is replaced in that process.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bridge import cli
+from bridge.adapters.announcements import partition_of
+from bridge.capture.book import Book, Plan
+from bridge.capture.inbox import Announced, Input
+from tests.integration.corner import PARTITIONS, Corner, all_joined, followed, reasons
+from tests.line.processes import Bridge, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+CHATS = 20
+
+
+EACH_ONCE = "each-once"
+FIRST_ALWAYS = "first-always"
+
+
+class EachOnce(Bridge):
+    program: ClassVar[list[str]] = ["-m", "tests.integration.test_crashed_shard", EACH_ONCE]
+
+
+class FirstAlways(Bridge):
+    program: ClassVar[list[str]] = ["-m", "tests.integration.test_crashed_shard", FIRST_ALWAYS]
+
+
+def test_what_a_crashed_shard_had_in_hand_is_taken_up_by_its_successor(broker: str, tmp_path: Path) -> None:
+    corner = Corner(broker, tmp_path).prepare()
+    with corner.chats(concurrent_chats=CHATS) as chats:
+        wait_for(lambda: len(chats.open_chats()) == CHATS, 20, "not all chats are open")
+        with corner.bridge(make=EachOnce) as bridge:
+            wait_for(lambda: all_joined(bridge, CHATS), 30, lambda: f"joined: {len(bridge.sessions())} of {CHATS}")
+            assert bridge.metric("chatbridge_shard_changes_total", change="crashed") == 3
+            bridge.wait_ready()
+            result = corner.finish(chats)
+    assert result.told == []
+    assert "ZeroDivisionError" in bridge.log.read_text("utf-8")
+
+
+def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_other(
+    broker: str, tmp_path: Path
+) -> None:
+    corner = Corner(broker, tmp_path).prepare()
+    with corner.chats(concurrent_chats=CHATS) as chats:
+        wait_for(lambda: len(chats.open_chats()) == CHATS, 20, "not all chats are open")
+        began = time.monotonic()
+        with corner.bridge(make=FirstAlways) as bridge:
+            crashes = "chatbridge_shard_changes_total"
+            wait_for(lambda: bridge.metric(crashes, change="crashed") >= 3, 60, "it does not crash again")
+            assert time.monotonic() - began > 20  # the second and the third start are ten seconds after the one before
+            wait_for(lambda: "shard 0: ended by a defect" in str(reasons(bridge)), 10, "the probe does not tell")
+            assert bridge.get("/livez")[0] == 200
+            shards = Counter(chat["shard"] for chat in followed(bridge) if chat["joined"])
+            others = [chat["sessionId"] for chat in chats.open_chats() if partition_of_chat(chat) != 0]
+            assert set(shards) == {1, 2}
+            assert shards.total() == len(others)
+            assert bridge.terminate() == 1  # not everything that was seen could be committed
+
+
+def partition_of_chat(chat: dict[str, Any]) -> int:
+    return partition_of(chat["sessionId"].encode(), PARTITIONS)
+
+
+def _die_of_an_announcement(which: str) -> None:
+    fold, dead = Book.fold, set[int]()
+
+    def defective(self: Book, inputs: Sequence[Input], now: int) -> Plan:
+        dies = self._partition not in dead if which == EACH_ONCE else self._partition == 0
+        if dies and any(isinstance(one, Announced) for one in inputs):
+            dead.add(self._partition)
+            raise ZeroDivisionError
+        return fold(self, inputs, now)
+
+    Book.fold = defective  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    _die_of_an_announcement(sys.argv.pop(1))
+    sys.exit(cli.main())
