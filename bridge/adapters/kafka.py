@@ -21,6 +21,7 @@ from aiokafka.errors import (
     KafkaError,
     ProducerClosed,
     ProducerFenced,
+    TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
 
@@ -290,6 +291,11 @@ class _translated(contextlib.AbstractContextManager[None]):  # noqa: N801 - read
             raise EnvironmentFault(
                 "Kafka refuses the transactional id",
                 next_step="grant Write and Describe on the transactional ids with the group's prefix",
+            ) from error
+        if isinstance(error, TopicAuthorizationFailedError):
+            raise EnvironmentFault(
+                "Kafka refuses a topic of the bridge",
+                next_step="grant Read, Write, Describe and DescribeConfigs on all topics with kafka.topic_prefix",
             ) from error
         if isinstance(error, TimeoutError):
             raise KafkaUnavailable("Kafka gave no answer within kafka.transaction_timeout_seconds") from error

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from tests.chaos.plan import BRIDGE, BROKER_STOP, KAFKA, Fault
+from tests.chaos.plan import BRIDGE, BROKER_STOP, KAFKA, NO_PERMISSION, Fault
 from tests.chaos.stage import EVENTS_TOPIC, Broken, Stage, wait_until_ended
-from tests.line.kafka_tools import alter, usurp
+from tests.line.kafka_tools import allow_writes, alter, forbid_writes, usurp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,14 +64,19 @@ def _fence(stage: Stage, fault: Fault) -> None:
 
 def _refuse_writes(stage: Stage, fault: Fault) -> None:
     stage.kafka_was_away = True
-    name, value = fault.values["name"], fault.values["value"]
-    alter(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC, str(name), str(value))
+    if fault.values["how"] == NO_PERMISSION:
+        forbid_writes(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC)
+    else:
+        alter(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC, "max.message.bytes", "100")
 
 
 def _accept_writes(stage: Stage, fault: Fault) -> None:
     if all(replica.ready for replica in stage.replicas.values()):
         raise Broken(f"nobody noticed that {fault} refused their writes")
-    alter(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC, str(fault.values["name"]), None)
+    if fault.values["how"] == NO_PERMISSION:
+        allow_writes(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC)
+    else:
+        alter(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC, "max.message.bytes", None)
 
 
 def _control(name: str) -> Act:

@@ -22,6 +22,8 @@ REPLICAS: Final = 3
 CHAT_SERVERS: Final = 2
 SHARDS: Final = 12
 BROKER_STOP: Final = "broker SIGSTOP"
+FEW_BYTES: Final = "few bytes"
+NO_PERMISSION: Final = "no permission"
 _PAIRS: Final = 0.35
 _KILLED_MEANWHILE: Final = 0.5
 _RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, one that nobody knows
@@ -100,9 +102,10 @@ def _fence(chance: random.Random, _: int) -> Fault:
 
 
 def _refuse_writes(chance: random.Random, _: int) -> Fault:
-    # Few bytes: the bridge sees by itself that it must wait. Everything too old: only the refusals tell.
-    name, value = chance.choice((("max.message.bytes", "100"), ("message.timestamp.before.max.ms", "1")))
-    return Fault("writes refused", KAFKA, 1, _between(chance, 2, 30), {"name": name, "value": value})
+    # Few bytes: the bridge sees by itself that it must wait. No permission: only the refusals tell.
+    return Fault(
+        "writes refused", KAFKA, 1, _between(chance, 2, 30), {"how": chance.choice((FEW_BYTES, NO_PERMISSION))}
+    )
 
 
 def _chat(kind: str, chance: random.Random, seconds: float, **values: object) -> Fault:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bridge.sandbox import LocalCluster
 from tests.chaos.plan import CHAT_SERVERS, REPLICAS, SHARDS
+from tests.line.kafka_tools import AUTHORIZER
 from tests.line.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Stage:
         self.folder = folder
         self.seed = seed
         self.prefix = f"chaos{seed}."
-        self.cluster = LocalCluster(nodes=brokers)
+        self.cluster = LocalCluster(nodes=brokers, overrides=AUTHORIZER)
         self.replicas: dict[int, Bridge] = {}
         self.servers: dict[int, Simulator] = {}
         self.leaving: list[Simulator] = []

@@ -19,7 +19,19 @@ from confluent_kafka.admin import NewTopic
 
 from bridge.sandbox import LocalBroker, LocalCluster
 from tests.integration.corner import Corner, all_joined, captured, followed, joins_and_leaves, reasons
-from tests.line.kafka_tools import alter, create, delete, exists, fill, small_disk, usurp, write
+from tests.line.kafka_tools import (
+    AUTHORIZER,
+    allow_writes,
+    alter,
+    create,
+    delete,
+    exists,
+    fill,
+    forbid_writes,
+    small_disk,
+    usurp,
+    write,
+)
 from tests.line.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -247,6 +259,21 @@ def test_a_topic_that_somebody_deleted_stops_its_writers_until_it_is_there_again
             assert joins_and_leaves(chats)["RequestJoin"] == 10
             result = corner.finish(chats)
             assert result.told == []
+
+
+def test_a_permission_that_was_taken_away_is_asked_for_and_waited_for(tmp_path: Path) -> None:
+    with (
+        LocalBroker(overrides=QUICK | AUTHORIZER) as broker,
+        scene(Corner(broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it,
+    ):
+        events = it.corner.topic("events")
+        forbid_writes(it.corner.broker, events)
+        it.unready("grant Read, Write, Describe and DescribeConfigs")
+        wait_for(lambda: it.oldest() > 3, 10, "the age of the oldest event does not grow")
+        assert it.transactions("failed") >= 1
+        allow_writes(it.corner.broker, events)
+        it.goes_on()
+        it.finish()
 
 
 def test_a_full_disk_ends_the_broker_and_not_the_bridge(tmp_path: Path) -> None:

@@ -10,12 +10,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SECONDS = 30
+AUTHORIZER = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
+"""Settings of a broker that knows permissions, and has none to begin with."""
 
 
 def alter(broker: str, topic: str, name: str, value: str | None) -> None:
@@ -56,6 +73,28 @@ def write(broker: str, topic: str, values: Mapping[str, bytes]) -> None:
     for key, value in values.items():
         producer.produce(topic, value, key)
     assert producer.flush(SECONDS) == 0
+
+
+def forbid_writes(broker: str, topic: str) -> None:
+    """Take everybody's permission to write to a topic away; the broker needs to have `AUTHORIZER`."""
+    admin = AdminClient({"bootstrap.servers": broker})
+    rules = ((AclOperation.ALL, AclPermissionType.ALLOW), (AclOperation.WRITE, AclPermissionType.DENY))
+    for done in admin.create_acls([_acl(topic, *rule) for rule in rules]).values():
+        done.result(SECONDS)
+
+
+def allow_writes(broker: str, topic: str) -> None:
+    """Give the permission back."""
+    admin = AdminClient({"bootstrap.servers": broker})
+    all_of_them = AclBindingFilter(
+        ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, None, None, AclOperation.ANY, AclPermissionType.ANY
+    )
+    for done in admin.delete_acls([all_of_them]).values():
+        assert done.result(SECONDS)
+
+
+def _acl(topic: str, operation: AclOperation, permission: AclPermissionType) -> AclBinding:
+    return AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:*", "*", operation, permission)
 
 
 def fill(disk: Path) -> Path:
