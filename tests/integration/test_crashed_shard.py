@@ -60,8 +60,8 @@ def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_
         began = time.monotonic()
         with corner.bridge(make=FirstAlways) as bridge:
             crashes = "chatbridge_shard_changes_total"
-            wait_for(lambda: bridge.metric(crashes, change="crashed") >= 3, 60, "it does not crash again")
-            assert time.monotonic() - began > 20  # the second and the third start are ten seconds after the one before
+            wait_for(lambda: bridge.metric(crashes, change="crashed") >= 2, 40, "it does not crash again")
+            assert time.monotonic() - began > 10  # so long it rested before its second start
             wait_for(lambda: "shard 0: ended by a defect" in str(reasons(bridge)), 10, "the probe does not tell")
             assert bridge.get("/livez")[0] == 200
             shards = Counter(chat["shard"] for chat in followed(bridge) if chat["joined"])
