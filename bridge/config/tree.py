@@ -171,7 +171,9 @@ class ChatServerSettings(_Section):
 class CaptureSettings(_Section):
     """Buffers and patience between links and Kafka."""
 
-    inbox_bytes: int = Field(default=64 << 20, ge=1 << 20, description="of one replica with all shards; when full, reading pauses")
+    inbox_bytes: int = Field(
+        default=64 << 20, ge=1 << 20, description="of one replica with all shards; when full, reading pauses"
+    )
     linger_max_seconds: float = Field(default=0.25, ge=0, le=5, description="longest wait to fill a batch")
     drain_seconds: Seconds = Field(default=25.0, description="from SIGTERM to exit; below the pod's grace period")
     checkpoint_retention_seconds: Count = Field(default=3 * DAY_SECONDS, description="after a chat is over")
