@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,7 +174,7 @@ def test_convert_writes_an_avro_container_that_another_reader_reads(tmp_path: Pa
     done = chatbridge("convert", "--avro", out, *sorted(SAMPLES.glob("*.xml")))
     assert (done.returncode, done.stdout) == (0, "")
     with out.open("rb") as stream, avro.datafile.DataFileReader(stream, avro.io.DatumReader()) as reader:
-        records = list(reader)
+        records: Any = list(reader)
     lines = chatbridge("convert", *sorted(SAMPLES.glob("*.xml"))).stdout.splitlines()
     assert [record["id"] for record in records] == [json.loads(line)["id"] for line in lines]
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -187,7 +187,8 @@ def test_loopback_needs_no_token(host: str) -> None:
 
 def test_what_the_promises_rest_on_cannot_be_set_for_the_kafka_client() -> None:
     for key in ("acks", "enable_idempotence", "isolation_level", "transactional_id", "group_id"):
-        assert "unknown client setting" in problems(**{f"kafka__client__{key}": "x"})[0]
+        flags: dict[str, Any] = {f"kafka__client__{key}": "x"}
+        assert "unknown client setting" in problems(**flags)[0]
 
 
 def test_client_settings_get_the_types_that_the_client_expects() -> None:

@@ -22,7 +22,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SAMPLES = sorted((HERE / "samples").glob("*.xml"))
-SCHEMA = fastavro.schema.load_schema(HERE.parent / "schemas" / "org.chatbridge.v1.TranscriptEvent.avsc")
+SCHEMA: Any = fastavro.schema.load_schema(str(HERE.parent / "schemas" / "org.chatbridge.v1.TranscriptEvent.avsc"))
 ENVIRON = {key: value for key, value in os.environ.items() if not key.startswith("CHATBRIDGE_")}
 INTEGRITY_BYTES = 2 * (1 + 32)  # two hashes, each behind its length
 Record = dict[str, Any]

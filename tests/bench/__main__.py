@@ -12,10 +12,10 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from bridge.sandbox import LocalBroker, kafka_or_local
 from bridge.simulator.ledger import LedgerLine
@@ -84,10 +84,7 @@ class Bench:
     def capture(self, topic: str) -> Path:
         """Store the records of a topic for the bare producer."""
         file = self.folder / "records.msgpack"
-        records: list[Captured] = [
-            (message.partition(), message.key() or b"", message.value() or b"", list(message.headers() or []))
-            for message in read(self.broker, topic)
-        ]
+        records = [captured(message) for message in read(self.broker, topic)]
         file.write_bytes(msgspec.msgpack.encode(records))
         return file
 
@@ -223,19 +220,29 @@ def consumer_of(broker: str) -> Consumer:
     )
 
 
-def read(broker: str, topic: str) -> list[object]:
+def captured(message: Message) -> Captured:
+    """Take out of a message what the bare producer sends."""
+    partition = message.partition()
+    headers: Any = message.headers()
+    assert partition is not None
+    return partition, message.key() or b"", message.value() or b"", list(headers or [])
+
+
+def read(broker: str, topic: str) -> list[Message]:
     """Read all committed messages of a topic."""
     consumer = consumer_of(broker)
     partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-    found: list[object] = []
+    found: list[Message] = []
     ended: set[int] = set()
     while len(ended) < len(partitions):
         for message in consumer.consume(5000, 0.2):
-            if message.error() is None:
+            error, partition = message.error(), message.partition()
+            if error is None:
                 found.append(message)
-            elif message.error().code() == KafkaError._PARTITION_EOF:
-                ended.add(message.partition())
+            elif error.code() == KafkaError._PARTITION_EOF:
+                assert partition is not None
+                ended.add(partition)
     consumer.close()
     return found
 
@@ -248,7 +255,9 @@ def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event
     while not stop.is_set():
         message = consumer.poll(0.1)  # one by one: `consume` would wait for company
         if message is not None and message.error() is None:
-            seen.setdefault(dict(message.headers() or [])["ce_id"].decode(), time.time())
+            name = dict(message.headers() or [])["ce_id"]
+            assert isinstance(name, bytes)
+            seen.setdefault(name.decode(), time.time())
     consumer.close()
 
 

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -38,7 +39,7 @@ async def send_all(producer: AIOKafkaProducer, topic: str, records: list[Capture
 async def batch_all(producer: AIOKafkaProducer, topic: str, records: list[Captured]) -> None:
     """One batch per partition and transaction."""
     for start in range(0, len(records), PER_TRANSACTION):
-        batches = defaultdict(producer.create_batch)
+        batches: defaultdict[int, Any] = defaultdict(producer.create_batch)
         async with producer.transaction():
             for partition, key, value, headers in records[start : start + PER_TRANSACTION]:
                 batches[partition].append(key=key, value=value, timestamp=None, headers=headers)

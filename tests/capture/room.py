@@ -185,7 +185,7 @@ class Room:
         if self.lost or self.events:
             self._run(self.link.connection_lost, None)
         self.stream = Stream()
-        self.link = Link(Identity("bridge", "", SERVER), client_wire(), self.clock, self, paused=False)
+        self.link: Link = Link(Identity("bridge", "", SERVER), client_wire(), self.clock, self, paused=False)
         self._run(self.link.connection_made, self.stream)
         return self.hears({"messageName": "EventRegistered", "userId": "00B1", "clientVersion": 106, "referenceId": 1})
 

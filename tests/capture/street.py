@@ -87,7 +87,7 @@ class Wire(asyncio.Transport):
 
     def _says(self, data: bytes) -> None:
         if self.reading and not self.closed:
-            self.link.data_received(data)  # type: ignore[attr-defined]
+            self.link.data_received(data)
 
     def is_reading(self) -> bool:
         return self.reading
@@ -104,7 +104,7 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            asyncio.get_running_loop().call_soon(self.link.connection_lost, None)  # type: ignore[attr-defined]
+            asyncio.get_running_loop().call_soon(self.link.connection_lost, None)
 
 
 class Server:

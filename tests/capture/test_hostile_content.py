@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -110,7 +110,8 @@ def deep(pattern: bytes, depth: int, opened: bytes, closed: bytes) -> bytes:
 def test_a_collection_is_captured_up_to_64_levels_and_costs_only_its_event_beyond(
     room: Room, collection: str, depth: int
 ) -> None:
-    pattern = line(info(CHAT, message(2), message(3, **{collection: ["@"]}), message(4)))
+    attributes: dict[str, Any] = {collection: ["@"]}
+    pattern = line(info(CHAT, message(2), message(3, **attributes), message(4)))
     room.hears(deep(pattern, depth, b'{"key":"k","type":"kvlist","value":[', b"]}"))
     if depth <= MAX_DEPTH:
         assert room.ids() == [1, 2, 3, 4]
@@ -515,7 +516,7 @@ def test_a_server_that_does_not_read_is_not_listened_to_and_given_up_at_last(roo
     room.link.resume_writing()
     assert not room.stream.reading
     room._run(room.link.resume)
-    assert room.stream.reading
+    assert room.stream.is_reading()
     room.link.pause_writing()
     room.overdue(31).overdue(11)
     assert room.lost == ["no sign of life within 10 s of a ping"]
@@ -575,6 +576,7 @@ def test_a_name_that_no_host_can_have_is_a_server_that_cannot_be_reached(host: s
 SECRET = "swordfish-81723"
 SPOKEN = "spoken-of-freely-55120"
 PASSWORD_KEY = "GCTI_Chat_SessionPassword"
+AS_ATTRIBUTE: dict[str, Any] = {PASSWORD_KEY: SECRET}
 IN_JSON = json.dumps({PASSWORD_KEY: SECRET})
 ESCAPED = IN_JSON.replace("Session", "S\\u0065ssion")
 
@@ -597,7 +599,7 @@ CORNERS: dict[str, object] = {
     "unknown escaped JSON": info(CHAT, message(2, new=ESCAPED)),
     "unknown of a part": info(CHAT, message(2, messageText={"text": "x", PASSWORD_KEY: SECRET})),
     "unknown of the message": {**info(CHAT, message(2)), PASSWORD_KEY: SECRET},
-    "unknown of the transcript": info(CHAT, message(2), **{PASSWORD_KEY: SECRET}),
+    "unknown of the transcript": info(CHAT, message(2), **AS_ATTRIBUTE),
     "damaged event": info(CHAT, message(2, timeShift="x", userData=[item(PASSWORD_KEY, SECRET)])),
     "damaged part": info(CHAT, message(2, userData=[{"key": PASSWORD_KEY, "value": SECRET}, 5])),
     "too deep": info(CHAT, message(2, userData=[*nested(70), item(PASSWORD_KEY, SECRET)])),

@@ -158,8 +158,9 @@ def batches_are_refused(lines: list[Line], broker: LocalBroker) -> float:
     """Let Kafka refuse every batch of events for a while: an error that no retry inside the client mends."""
 
     def allow(size: int | None) -> None:
+        value = None if size is None else str(size)
         for line in lines:
-            alter(broker.bootstrap_servers, line.prefix + EVENTS_TOPIC, "max.message.bytes", size and str(size))
+            alter(broker.bootstrap_servers, line.prefix + EVENTS_TOPIC, "max.message.bytes", value)
 
     as_it_is = next(line for line in lines if line.build == AS_IT_IS)
     for _ in range(2):

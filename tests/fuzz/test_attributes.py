@@ -5,6 +5,7 @@ Also: no path is longer than the rule allows, and the flat form of what was unfl
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -55,8 +56,8 @@ def check(data: bytes) -> str:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
         labels: list[str] = []
-        act = _check_maps if isinstance(value, _Maps) else _check_items
-        assert work(lambda: labels.append(act(value))) <= 1_000 + CALLS_PER_BYTE * len(data)  # noqa: B023 - called here
+        act = partial(_check_maps, value) if isinstance(value, _Maps) else partial(_check_items, value)
+        assert work(lambda: labels.append(act())) <= 1_000 + CALLS_PER_BYTE * len(data)  # noqa: B023 - called here
         return labels[0]
     return "neither"
 

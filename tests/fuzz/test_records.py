@@ -6,7 +6,7 @@ The seeds are records as they are made now, besides the corpus; the work grows w
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -19,6 +19,9 @@ from bridge.records.render import Renderer
 from bridge.records.verify import READABLE, Verifier
 from tests.capture.room import CHAT, PREFIX, Room, info, message, party
 from tests.fuzz.engine import MARKER, Fuzzer, run_fixed, work
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMAS: Final = Schemas(schema_folder())
 RENDERER: Final = Renderer(SCHEMAS)
@@ -101,9 +104,9 @@ FUZZER: Final = Fuzzer("records", check, TOKENS, _seeds())
 
 
 @pytest.mark.parametrize("file", FUZZER.files(), ids=lambda file: file.name)
-def test_every_file_of_the_corpus_is_refused_without_a_word_of_it(file: object) -> None:
+def test_every_file_of_the_corpus_is_refused_without_a_word_of_it(file: Path) -> None:
     assert file in FUZZER.files()
-    assert check(file.read_bytes())  # type: ignore[attr-defined]
+    assert check(file.read_bytes())
 
 
 @pytest.mark.parametrize("name", ROOTS)

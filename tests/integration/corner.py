@@ -72,7 +72,8 @@ class Corner:
 
     def chats(self, **flags: object) -> Simulator:
         """Start a Chat Server with ten chats that go on until it is told to stop."""
-        return self.simulator(**{"concurrent_chats": 10, "events_per_second": 100, "mean_events": ENDLESS, **flags})
+        all_flags: dict[str, Any] = {"concurrent_chats": 10, "events_per_second": 100, "mean_events": ENDLESS, **flags}
+        return self.simulator(**all_flags)
 
     def journal(self, name: str = "chat-server") -> Path:
         return self.folder / f"{name}.journal"
@@ -221,7 +222,8 @@ def unwatched(journal: Path, ledger: Path) -> Watch:
     """Return the times in which nobody of ours was in a chat that went on; `empty_since` are those without an end."""
     watch = Watch()
     for line in journal_lines(journal):
-        at, connection, session_id = line["at"], line["connection"], line.get("session_id")
+        at, connection = line["at"], line["connection"]
+        session_id: Any = line.get("session_id")
         if line.get("request") == "RequestJoin" and line["caused"]:
             watch.join(session_id, connection, at)
         elif line.get("request") == "RequestReleaseParty":

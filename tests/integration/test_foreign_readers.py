@@ -107,11 +107,12 @@ def read_messages(broker: str, topic: str) -> list[Message]:
 
         def at_end() -> bool:
             for message in consumer.consume(1000, 0.2):
-                error = message.error()
+                error, partition = message.error(), message.partition()
                 if error is None:
                     found.append(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    ended.add(message.partition())
+                    assert partition is not None
+                    ended.add(partition)
                 else:
                     raise AssertionError(error)
             return len(ended) == PARTITIONS
@@ -120,6 +121,12 @@ def read_messages(broker: str, topic: str) -> list[Message]:
     finally:
         consumer.close()
     return found
+
+
+def value_of(message: Message) -> bytes:
+    value = message.value()
+    assert value is not None
+    return value
 
 
 def run_line(broker: str, folder: Path, registry: str | None) -> Captured:
@@ -191,7 +198,8 @@ def unregistered(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Captu
 
 @pytest.fixture(params=["registered", "unregistered"])
 def captured(request: pytest.FixtureRequest) -> Captured:
-    return request.getfixturevalue(request.param)
+    found: Captured = request.getfixturevalue(request.param)
+    return found
 
 
 # --- kcat ------------------------------------------------------------------------------------------------------------
@@ -267,7 +275,7 @@ def test_confluents_deserializer_reads_every_record_as_we_do(
     messages = registered.messages(topic)
     assert len(messages) == registered.expected[topic]
     for message in messages:
-        value = message.value()
+        value = value_of(message)
         assert deserialize(value, context) == ours(TYPES[topic], value)
 
 
@@ -277,7 +285,9 @@ def test_the_registry_knows_each_subject_under_the_id_that_values_carry(
 ) -> None:
     subject = f"{registered.prefix}{topic}-value"
     latest = registry_client.get_latest_version(subject)
-    assert {message.value()[:5] for message in registered.messages(topic)} == {
+    assert latest.schema_id is not None
+    assert latest.schema.schema_str is not None
+    assert {value_of(message)[:5] for message in registered.messages(topic)} == {
         b"\0" + latest.schema_id.to_bytes(4, "big")
     }
     assert json.loads(latest.schema.schema_str)["name"] == TYPES[topic].rpartition(".")[2]
@@ -341,7 +351,7 @@ def test_values_without_a_registry_are_single_objects_for_both_avro_libraries(
     messages = unregistered.messages(topic)
     assert len(messages) == unregistered.expected[topic]
     for message in messages:
-        value = message.value()
+        value = value_of(message)
         assert value[:10] == mark
         stream = io.BytesIO(value[10:])
         assert fastavro.schemaless_reader(stream, fast, None) == ours(TYPES[topic], value)
@@ -354,7 +364,7 @@ def test_the_fingerprint_of_the_test_is_the_one_that_the_specification_prints() 
 
 
 def test_what_was_unreadable_lies_in_the_quarantine_byte_for_byte(captured: Captured) -> None:
-    found = [ours(QUARANTINED_INPUT, message.value()) for message in captured.messages(QUARANTINE)]
+    found = [ours(QUARANTINED_INPUT, value_of(message)) for message in captured.messages(QUARANTINE)]
     assert Counter(record["bytes"] for record in found) == {JUNK: 1, b'{"messageName": ': captured.noise - 1}
     assert captured.noise > 1
     assert {message.key() for message in captured.messages(QUARANTINE)} == {
@@ -408,7 +418,7 @@ def test_duckdb_counts_what_the_ledger_counts(captured: Captured, table: duckdb.
 
 
 def test_duckdb_finds_user_data_by_its_path(captured: Captured, table: duckdb.DuckDBPyConnection) -> None:
-    joins = {
+    joins: dict[str, dict[str, Any]] = {
         name: {item.key: item.value for item in event.user_data}
         for name, event in captured.said.items()
         if event.event_type == "newParty"
@@ -476,5 +486,6 @@ def test_no_device_token_is_in_any_byte_of_any_topic(captured: Captured) -> None
     assert tokens
     for topic in TYPES:
         for message in captured.messages(topic):
-            everything = [message.key(), message.value(), *(value for _, value in message.headers() or ())]
+            headers: Any = message.headers()
+            everything: list[Any] = [message.key(), message.value(), *(value for _, value in headers or ())]
             assert not any(token in part for token in tokens for part in everything)

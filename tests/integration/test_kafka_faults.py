@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka.admin import NewTopic
@@ -114,7 +114,7 @@ class Scene:
 
 
 @contextmanager
-def scene(corner: Corner, count: int = 10, rate: int = 100, **settings: object) -> Iterator[Scene]:
+def scene(corner: Corner, count: int = 10, rate: int = 100, **settings: Any) -> Iterator[Scene]:
     """Give a scene in which all chats are joined and captured."""
     with corner.bridge(**settings) as bridge:
         bridge.wait_ready()

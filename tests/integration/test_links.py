@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_a_server_that_forgot_events_is_believed_and_contradicted_by_no_silent_m
 
 
 def test_a_newer_announcement_moves_a_chat_and_the_former_server_sees_it_left_with_keep_alive(corner: Corner) -> None:
-    wishes = {"concurrent_chats": 1, "events_per_second": 20, "mean_events": ENDLESS, "seed": 77}
+    wishes: dict[str, Any] = {"concurrent_chats": 1, "events_per_second": 20, "mean_events": ENDLESS, "seed": 77}
     with (
         Noticeboard() as board,
         corner.bridge() as bridge,
@@ -251,7 +251,7 @@ def test_chats_of_a_server_that_never_comes_back_are_given_up_and_say_why(corner
 
 def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(corner: Corner) -> None:
     chats_count, rate, peak = 150, 20, 35
-    budget = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
+    budget: dict[str, Any] = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
     with (
         corner.bridge(**budget, chat_server__max_sessions_per_connection=20) as bridge,
         corner.chats(concurrent_chats=chats_count) as chats,
@@ -302,7 +302,7 @@ def test_five_hundred_chats_come_back_after_a_crash_at_the_rate_that_the_vendor_
 
 
 def test_an_answer_that_comes_too_late_harms_nothing(corner: Corner) -> None:
-    slow = {"chat_server__register_timeout_seconds": 10, "chat_server__pong_timeout_seconds": 20}
+    slow: dict[str, Any] = {"chat_server__register_timeout_seconds": 10, "chat_server__pong_timeout_seconds": 20}
     with corner.bridge(**slow) as bridge, corner.chats(concurrent_chats=3) as chats:
         chats.fault("delay", seconds=5)  # longer than the patience with a join
         bridge.wait_ready()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -155,7 +155,7 @@ def test_a_replica_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_
 
 def test_a_storm_hits_a_server_no_harder_because_there_are_three_replicas(corner: Corner) -> None:
     count, rate, peak = 90, 20, 35
-    budget = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
+    budget: dict[str, Any] = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
     with (
         corner.bridge("replica-1", **budget) as one,
         corner.bridge("replica-2", **budget) as two,

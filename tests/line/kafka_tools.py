@@ -87,7 +87,13 @@ def allow_writes(broker: str, topic: str) -> None:
     """Give the permission back."""
     admin = AdminClient({"bootstrap.servers": broker})
     all_of_them = AclBindingFilter(
-        ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, None, None, AclOperation.ANY, AclPermissionType.ANY
+        ResourceType.TOPIC,
+        topic,
+        ResourcePatternType.LITERAL,
+        None,  # type: ignore[arg-type]  # any principal, as its documentation has it
+        None,  # type: ignore[arg-type]  # any host, likewise
+        AclOperation.ANY,
+        AclPermissionType.ANY,
     )
     for done in admin.delete_acls([all_of_them]).values():
         assert done.result(SECONDS)

@@ -138,11 +138,15 @@ def read_all(bootstrap_servers: str, topic: str) -> list[tuple[int, int, bytes]]
         while len(at_end) < len(partitions):
             assert time.monotonic() < deadline, f"{topic} could not be read within {READ_SECONDS} s"
             for message in consumer.consume(5000, 0.2):
-                error = message.error()
-                if error is None and message.value() is not None:
-                    found.append((message.partition(), message.offset(), message.value()))
+                error, value = message.error(), message.value()
+                partition, offset = message.partition(), message.offset()
+                if error is None and value is not None:
+                    assert partition is not None
+                    assert offset is not None
+                    found.append((partition, offset, value))
                 elif error is not None and error.code() == KafkaError._PARTITION_EOF:
-                    at_end.add(message.partition())
+                    assert partition is not None
+                    at_end.add(partition)
         return found
     finally:
         consumer.close()

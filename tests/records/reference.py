@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bridge.chat.entries import Entry, Gap, Party, SessionFacts
 
 FOLDER = Path(__file__).parents[2] / "schemas"
-EVENT_SCHEMA = load_schema(FOLDER / "org.chatbridge.v1.TranscriptEvent.avsc")
+EVENT_SCHEMA = load_schema(str(FOLDER / "org.chatbridge.v1.TranscriptEvent.avsc"))
 
 
 def encoded(schema: Any, record: dict[str, Any]) -> bytes:
@@ -105,7 +105,7 @@ def event(entry: Entry, facts: SessionFacts) -> dict[str, Any]:
         name: {}
         for name in ("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes", "unknownAttributes")
     }
-    record = (
+    record: dict[str, Any] = (
         {
             "id": f"{facts.session_id}:~{entry.sequence}",
             "sessionId": facts.session_id,

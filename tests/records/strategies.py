@@ -27,7 +27,9 @@ def _item(inner: st.SearchStrategy[list[Item]]) -> st.SearchStrategy[Item]:
     return leaf | st.builds(Item, keys, st.just("kvlist"), inner)
 
 
-items = st.recursive(st.just([]), lambda inner: st.lists(_item(inner), max_size=5), max_leaves=12)
+items: st.SearchStrategy[list[Item]] = st.recursive(
+    st.just([]), lambda inner: st.lists(_item(inner), max_size=5), max_leaves=12
+)
 
 parties = st.builds(
     Party,

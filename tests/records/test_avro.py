@@ -66,7 +66,7 @@ def test_integrity_is_the_last_field_of_an_event() -> None:
 @pytest.mark.parametrize("name", ROOTS)
 def test_the_self_contained_schema_is_what_fastavro_makes_of_the_files(schemas: Schemas, name: str) -> None:
     ours = to_parsing_canonical_form(json.loads(schemas.text(name)))
-    assert ours == to_parsing_canonical_form(load_schema(FOLDER / f"{name}.avsc"))
+    assert ours == to_parsing_canonical_form(load_schema(str(FOLDER / f"{name}.avsc")))
 
 
 def test_no_schema_is_left_that_no_topic_uses(schemas: Schemas) -> None:

@@ -16,7 +16,7 @@ from tests.records import reference
 from tests.records.strategies import SESSION, folds
 
 SCHEMAS = Schemas(schema_folder())
-SCHEMA = load_schema(reference.FOLDER / f"{SESSION_CHECKPOINT}.avsc")
+SCHEMA = load_schema(str(reference.FOLDER / f"{SESSION_CHECKPOINT}.avsc"))
 
 checkpoints = st.builds(
     Checkpoint,

@@ -13,7 +13,8 @@ SECRET = "Zx9-hidden-71"
 
 
 def attributes(values: dict[str, str], *rules: Rule) -> tuple[dict[str, str], dict[str, str], list[Redaction]]:
-    kept, types, done = dict(values), dict.fromkeys(values, "binary"), []
+    kept, types = dict(values), dict.fromkeys(values, "binary")
+    done: list[Redaction] = []
     Redactor(rules).attributes("userData", kept, types, done)
     return kept, types, done
 

@@ -15,8 +15,9 @@ from bridge.chat.messages import (
     RequestJoin,
     RequestRegister,
 )
+from bridge.chat.received import Unreadable
 from bridge.simulator.server import ChatServer, ServerSettings
-from bridge.wires.psdk_json import Unreadable, client_wire
+from bridge.wires.psdk_json import client_wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

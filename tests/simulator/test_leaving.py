@@ -109,8 +109,8 @@ def test_a_silent_monitor_is_no_agent_and_keeps_no_chat_open() -> None:
     stage.do(stage.sessions.release(CHAT, "A", stage.now))
     assert not stage.closed
     stage.do(stage.sessions.depart(CHAT, "C", departures.LEFT, stage.now))
-    assert stage.closed
     assert stage.received[9][-1].session_status == OVER
+    assert stage.closed
 
 
 def test_the_coming_and_going_of_a_monitor_closes_nothing() -> None:

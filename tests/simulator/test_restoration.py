@@ -65,6 +65,7 @@ def test_ids_go_on_or_come_again_as_the_plan_says(continue_ids: bool, expected: 
 def test_restored_text_can_be_masked() -> None:
     stage = Stage()
     event = stage.say("C")
+    assert event.message_text is not None
     masked_before = msgspec.structs.replace(
         event, message_text=msgspec.structs.replace(event.message_text, text="42 x")
     )

@@ -263,7 +263,7 @@ def test_dropped_connections_end_with_a_reset_or_in_order(
             for reset in (True, False):
                 client = await TestClient.monitor(server.port)
                 assert Faults(server).drop(reset=reset) == 1
-                await until(lambda client=client: client.ended)
+                await until(lambda: client.ended)  # noqa: B023 - called here
                 assert isinstance(client.end_error, ConnectionResetError) is reset
 
     with asyncio.Runner(loop_factory=new_loop) as runner:

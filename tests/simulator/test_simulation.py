@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 import pytest
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-FAST = {"think_scale": 0.01, "seed": 11, "finish_seconds": 15.0}
+FAST: dict[str, Any] = {"think_scale": 0.01, "seed": 11, "finish_seconds": 15.0}
 
 
 class Follower:
@@ -247,7 +247,7 @@ def test_another_process_can_steer_the_simulator(capsys: pytest.CaptureFixture[s
     async def scene(http: aiohttp.ClientSession, listening: dict[str, str]) -> None:
         port = int(listening["listening"].rpartition(":")[2])
         monitor = await TestClient.monitor(port)
-        sessions = []
+        sessions: list[dict[str, Any]] = []
         while len(sessions) < 5:
             sessions = await (await http.get("/sessions")).json()
         await monitor.join(sessions[0]["sessionId"])
