@@ -101,11 +101,10 @@ def _fence(chance: random.Random, _: int) -> Fault:
     return Fault("shard fenced by a stranger", KAFKA, 1, 0.0, {"shard": chance.randrange(SHARDS)})
 
 
-def _refuse_writes(chance: random.Random, _: int) -> Fault:
+def _refuse_writes(chance: random.Random, brokers: int) -> Fault:
     # Few bytes: the bridge sees by itself that it must wait. No permission: only the refusals tell.
-    return Fault(
-        "writes refused", KAFKA, 1, _between(chance, 2, 30), {"how": chance.choice((FEW_BYTES, NO_PERMISSION))}
-    )
+    hows = (FEW_BYTES, NO_PERMISSION) if brokers == 1 else (FEW_BYTES,)
+    return Fault("writes refused", KAFKA, 1, _between(chance, 2, 30), {"how": chance.choice(hows)})
 
 
 def _chat(kind: str, chance: random.Random, seconds: float, **values: object) -> Fault:
