@@ -43,13 +43,13 @@ def main() -> int:
     report = render(outcome)
     if args.report is not None:
         args.report.write_text(report, encoding="utf-8")
-    _tell(f"{outcome.judgement}")
+    _tell(f"{outcome.judgement}\n\n{report}")
     if outcome.held:
         _tell(f"seed {seed}: everything held")
         if args.logs is None:
             shutil.rmtree(folder)
         return 0
-    _tell(f"RED: seed {seed}; logs in {folder}\n{report}")
+    _tell(f"RED: seed {seed}; logs in {folder}")
     for name in broken_chats(outcome.judgement):
         _tell(f"broken: {name}")
     return 1
