@@ -24,7 +24,7 @@ demo: $(STAMP)  ## Run the demonstration: make demo ARGS="..."
 test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 	$(VENV)/bin/python -m pytest $(ARGS)
 
-faults: $(STAMP)  ## Run the tests that break links, brokers and replicas on purpose (9 minutes)
+faults: $(STAMP)  ## Run the tests that break links, brokers and replicas on purpose (12 minutes)
 	$(VENV)/bin/python -m pytest -m faults $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
