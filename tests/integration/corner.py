@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 import uuid
 from bisect import bisect_left
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 PARTITIONS = 3
 CUSTOMER = "customer"
 """Nickname of a test's own client, whose doings in a chat are not the bridge's."""
+JITTER = 2
+"""Joins that a busy machine may carry from one second into the next."""
+FIGURES = logging.getLogger("figures")
+"""What tests measure; shown with `--log-cli-level=info`."""
 ENDLESS = 10**9
 """Events per chat: it does not end before the simulator is told to."""
 SCHEMAS = Schemas(schema_folder())

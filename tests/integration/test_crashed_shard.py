@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHATS = 20
-
-
 EACH_ONCE = "each-once"
 FIRST_ALWAYS = "first-always"
 
@@ -69,6 +67,7 @@ def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_
             assert set(shards) == {1, 2}
             assert shards.total() == len(others)
             assert bridge.terminate() == 1  # not everything that was seen could be committed
+    assert corner.disturbed() == []
 
 
 def partition_of_chat(chat: dict[str, Any]) -> int:

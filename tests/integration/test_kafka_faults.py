@@ -6,7 +6,6 @@ Each test ends with the judgement of the simulator's ledger; while Kafka is away
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import time
 from collections import Counter
@@ -18,7 +17,7 @@ import pytest
 from confluent_kafka.admin import NewTopic
 
 from bridge.sandbox import LocalBroker, LocalCluster
-from tests.integration.corner import Corner, all_joined, captured, followed, joins_and_leaves, reasons
+from tests.integration.corner import FIGURES, Corner, all_joined, captured, followed, joins_and_leaves, reasons
 from tests.line.kafka_tools import (
     AUTHORIZER,
     allow_writes,
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FIGURES = logging.getLogger("figures")
-"""Shown with `--log-cli-level=info`."""
 QUICK = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "500"}
 IMPATIENT = {
     "kafka__client__request_timeout_ms": 2000,
@@ -348,6 +345,7 @@ def test_a_flood_of_announcements_waits_on_kafka_while_nothing_can_be_committed(
         bridge.wait_ready()
         assert set(corner.certificates()) == set(names)
         assert joins_and_leaves(server)["RequestJoin"] == count
+    assert corner.disturbed() == []
 
 
 def test_a_minute_without_kafka_at_five_hundred_events_a_second_fits_into_memory(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,9 @@ import pytest
 from bridge.chat.transcript import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY
 from tests.integration.corner import (
     ENDLESS,
+    FIGURES,
     IMPATIENT,
+    JITTER,
     Corner,
     Noticeboard,
     all_joined,
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNHEARD_OF = 8999
-JITTER = 2
-"""Joins that a busy machine may carry from one second into the next."""
-FIGURES = logging.getLogger("figures")
-"""Shown with `--log-cli-level=info`."""
 
 
 @pytest.fixture
