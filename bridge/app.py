@@ -9,31 +9,33 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from bridge import __version__, logs
-from bridge.adapters.announcements import Announcer, GroupAnnouncements, partition_of
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.event_loop import EventLoop
-from bridge.adapters.http import HttpServer
-from bridge.adapters.kafka import KafkaSettings, KafkaShardLog, forget_failed_batches
-from bridge.adapters.registry import SchemaRegistry
-from bridge.adapters.tcp import TcpTransports
-from bridge.adapters.topics import TopicNames
-from bridge.capture.book import BookSettings
+from bridge.adapters.http.http_server import HttpServer
+from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
+from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.topic_manager import TopicNames
+from bridge.adapters.kafka.transactional_writer import KafkaConnection, KafkaTransactionalWriter, forget_failed_batches
+from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.capture.drain import drain, on_signals
-from bridge.capture.follower import Follower, FollowSettings
-from bridge.capture.joins import JoinBudget
-from bridge.capture.link import Link
-from bridge.capture.pacing import Rate
-from bridge.capture.replica import Confirm, Replica
+from bridge.capture.pacing import EventRate
+from bridge.capture.session_store import SessionStoreSettings
 from bridge.capture.shard import Shard, ShardSettings
-from bridge.chat.conversation import Identity
+from bridge.capture.worker import CheckAssignment, Worker
+from bridge.chatserver.conversation import ConnectionSettings
+from bridge.chatserver.psdk_json import client_wire
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
-from bridge.parts import VALUES, redactor_of, topics_of
+from bridge.factories import SCHEMA_BY_TOPIC, redactor_of, topics_of
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
-from bridge.records.framing import confluent, single_object, unframe
 from bridge.records.normalise import Recording
-from bridge.telemetry import BridgeStarted, KafkaAway, Telemetry
-from bridge.views import ReplicaView
-from bridge.wires.psdk_json import client_wire
+from bridge.records.payload_framing import confluent, single_object, unframe
+from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
+from bridge.sources.chat_server.link import Link
+from bridge.sources.chat_server.session_manager import ReconnectSettings, SessionManager
+from bridge.sources.chat_server.transport import TcpTransports
+from bridge.status import WorkerStatus
+from bridge.telemetry import BridgeStarted, ConsumerFailed, Telemetry
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -56,7 +58,7 @@ class _Bridge:
         self._schemas = Schemas(schema_folder())
         self._names = TopicNames(config.kafka.topic_prefix)
         compression = config.kafka.compression
-        self._kafka = KafkaSettings(
+        self._kafka = KafkaConnection(
             bootstrap_servers=config.kafka.bootstrap_servers,
             group=config.kafka.group,
             topics=self._names,
@@ -66,23 +68,23 @@ class _Bridge:
             max_record_bytes=config.kafka.max_record_bytes,
         )
         self._redactor = redactor_of(config)
-        self._prefixes: dict[str, bytes] = {}
-        self._budget = JoinBudget(
+        self._payload_headers: dict[str, bytes] = {}
+        self._rate_limiter = JoinRateLimiter(
             config.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock, self._share
         )
-        self._rate = Rate()
-        self._announcer = Announcer(self._kafka)
-        self._replica = Replica(
-            lambda: GroupAnnouncements(
+        self._rate = EventRate()
+        self._announcer = AnnouncementProducer(self._kafka)
+        self._worker = Worker(
+            lambda: AnnouncementConsumer(
                 self._kafka,
-                replica_id=config.replica_id,
+                worker_id=config.worker_id,
                 session_timeout=config.kafka.session_timeout_seconds,
             ),
             self._shard,
             clock=self._clock,
             telemetry=self._telemetry,
         )
-        self._view = ReplicaView(self._replica, self._announcer, self._telemetry, self._clock, self._budget)
+        self._view = WorkerStatus(self._worker, self._announcer, self._telemetry, self._clock, self._rate_limiter)
 
     async def run(self) -> int:
         config = self._config
@@ -95,7 +97,7 @@ class _Bridge:
             token=config.http.token.get_secret_value() if config.http.token else None,
         )
         await http.start()
-        self._telemetry.emit(BridgeStarted(version=__version__, replica=config.replica_id, group=config.kafka.group))
+        self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
         main = asyncio.create_task(self._capture(), name="capture")
         try:
             waiting: set[asyncio.Future[Any]] = {main, stop}
@@ -103,7 +105,7 @@ class _Bridge:
             if main.done():
                 main.result()  # raises what ended the capture
                 return EXIT_RUNTIME
-            drained = await drain(self._replica, config.capture.drain_seconds, self._telemetry)
+            drained = await drain(self._worker, config.capture.drain_seconds, self._telemetry)
             return EXIT_OK if drained else EXIT_RUNTIME
         finally:
             main.cancel()
@@ -114,7 +116,7 @@ class _Bridge:
 
     def _share(self) -> float:
         """Return which part of all shards is ours."""
-        return max(sum(1 for _ in self._replica.shards), 1) / self._config.kafka.partitions
+        return max(sum(1 for _ in self._worker.shards), 1) / self._config.kafka.partitions
 
     async def _capture(self) -> None:
         await self._prepare()
@@ -122,7 +124,7 @@ class _Bridge:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-        await self._replica.run()
+        await self._worker.run()
 
     async def _prepare(self) -> None:
         """Bring topics and schemas into shape; wait, saying why, while Kafka or the registry is away."""
@@ -132,12 +134,12 @@ class _Bridge:
                 self._view.preparing = "checking the topics"
                 await topics_of(config).apply()
                 self._view.preparing = "registering the schemas"
-                self._prefixes = await self._framing()
+                self._payload_headers = await self._framing()
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
                 self._view.preparing = str(error)
-                self._telemetry.emit(KafkaAway(error=type(error).__name__))
+                self._telemetry.emit(ConsumerFailed(error=type(error).__name__))
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, 10.0)
             else:
@@ -148,17 +150,17 @@ class _Bridge:
         """Return the bytes before every payload: Confluent's with a registry, Avro's single-object without."""
         registry = self._config.schema_registry
         if registry.url is None:
-            return {kind: single_object(self._schemas.fingerprint(name)) for kind, name in VALUES.items()}
-        topics = {kind: getattr(self._names, kind) for kind in VALUES}
+            return {kind: single_object(self._schemas.fingerprint(name)) for kind, name in SCHEMA_BY_TOPIC.items()}
+        topics = {kind: getattr(self._names, kind) for kind in SCHEMA_BY_TOPIC}
         async with SchemaRegistry.from_settings(registry) as client:
             return {
                 kind: confluent(await client.register(f"{topics[kind]}-value", self._schemas.text(name)))
-                for kind, name in VALUES.items()
+                for kind, name in SCHEMA_BY_TOPIC.items()
             }
 
     # --- one shard -----------------------------------------------------------------------------------------------
 
-    def _shard(self, partition: int, confirm: Confirm) -> Shard:
+    def _shard(self, partition: int, check_assignment: CheckAssignment) -> Shard:
         config = self._config
         partitions = config.kafka.partitions
         return Shard(
@@ -167,30 +169,30 @@ class _Bridge:
                 inbox_bytes=max(config.capture.inbox_bytes // partitions, 1 << 20),
                 linger_max=config.capture.linger_max_seconds,
             ),
-            book_settings=BookSettings(
+            store_settings=SessionStoreSettings(
                 recording=Recording(self._schemas, self._redactor, f"/chatbridge/{config.kafka.group}"),
-                prefixes=self._prefixes,
-                checkpoint_marks=frozenset(
+                payload_headers=self._payload_headers,
+                checkpoint_schema_ids=frozenset(
                     (
                         self._schemas.fingerprint(SESSION_CHECKPOINT),
-                        unframe(self._prefixes["checkpoints"])[0],
+                        unframe(self._payload_headers["checkpoints"])[0],
                     )
                 ),
                 partition_of=lambda key: partition_of(key, partitions),
                 checkpoint_retention_us=config.capture.checkpoint_retention_seconds * 1_000_000,
             ),
-            confirm=confirm,
-            open_log=lambda number: KafkaShardLog(self._kafka, number),
-            make_follower=self._follower,
+            check_assignment=check_assignment,
+            make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),
+            make_source=self._source,
             clock=self._clock,
             rate=self._rate,
             telemetry=self._telemetry,
         )
 
-    def _follower(self, shard: Shard) -> Follower:
+    def _source(self, shard: Shard) -> SessionManager:
         settings = self._config.chat_server
-        return Follower(
-            FollowSettings(
+        return SessionManager(
+            ReconnectSettings(
                 attempts=settings.reconnect_attempts,
                 delay=settings.reconnect_delay_seconds,
                 per_link=settings.max_sessions_per_connection,
@@ -201,16 +203,16 @@ class _Bridge:
                 tls=settings.tls.context(),
             ),
             make_link=self._link,
-            budget=self._budget,
+            rate_limiter=self._rate_limiter,
             clock=self._clock,
-            chance=random.Random(),  # noqa: S311 - jitter, not cryptography
+            rng=random.Random(),  # noqa: S311 - jitter, not cryptography
             telemetry=self._telemetry,
             deliver=shard.learnt,
         )
 
-    def _link(self, server: str, owner: Follower) -> Link:
+    def _link(self, server: str, owner: SessionManager) -> Link:
         settings = self._config.chat_server
-        identity = Identity(
+        identity = ConnectionSettings(
             nickname=settings.nickname,
             person_id=settings.person_id,
             server=server,

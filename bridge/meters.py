@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics import disable_created_metrics
 
-from bridge.chat import entries, transcript
+from bridge.transcript import entries, gap_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +27,14 @@ KINDS: Final = (
     entries.RESUMED,
 )
 GAP_REASONS: Final = {
-    transcript.NOT_IN_REPLAY: "not_in_replay",
-    transcript.UNREADABLE: "unreadable",
-    transcript.OVER_WHILE_AWAY: "over_while_away",
-    transcript.TOO_LARGE: "too_large",
-    transcript.NEVER_JOINED: "never_joined",
-    transcript.OUT_OF_REACH: "out_of_reach",
-    transcript.INTERNAL: "internal",
-    transcript.OUTGROWN: "outgrown",
+    gap_reasons.NOT_IN_REPLAY: "not_in_replay",
+    gap_reasons.UNREADABLE: "unreadable",
+    gap_reasons.OVER_WHILE_AWAY: "over_while_away",
+    gap_reasons.TOO_LARGE: "too_large",
+    gap_reasons.NEVER_JOINED: "never_joined",
+    gap_reasons.OUT_OF_REACH: "out_of_reach",
+    gap_reasons.INTERNAL: "internal",
+    gap_reasons.OUTGROWN: "outgrown",
 }
 # Beginnings of reasons, in the words of link and conversation; a label only groups, nothing is decided by it.
 LOSS_REASONS: Final = {

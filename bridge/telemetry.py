@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client import generate_latest
 
-from bridge.chat.observations import GIVE_UP, RETRY
 from bridge.meters import GAP_REASONS, KINDS, LOSS_REASONS, OTHER, QUARANTINE_REASONS, VERDICTS, Meters, label
+from bridge.transcript.updates import GIVE_UP, RETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +46,7 @@ class BridgeStarted(Fact):
     """The process is up; its shards come later."""
 
     version: str
-    replica: str
+    worker: str
     group: str
 
 
@@ -65,7 +65,7 @@ class Drained(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class KafkaAway(Fact):
+class ConsumerFailed(Fact):
     """The consumer of announcements failed and is made anew. `error` is a class name."""
 
     level: ClassVar[int] = logging.WARNING

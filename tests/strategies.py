@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from msgspec import structs
 
-from bridge.chat.attributes import typed_value
-from bridge.chat.events import ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
-from bridge.chat.messages import (
+from bridge.chatserver.messages import (
     ChatTranscript,
     Event,
     EventError,
@@ -34,6 +32,8 @@ from bridge.chat.messages import (
     RequestRegister,
     RequestReleaseParty,
 )
+from bridge.transcript.attributes import typed_value
+from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -87,11 +87,11 @@ def test_config_prints_values_with_their_origin_and_no_secret(tmp_path: Path) ->
     file = tmp_path / "bridge.toml"
     file.write_text("[kafka]\ngroup = 'trial'\n")
     environ = {"CHATBRIDGE_CONFIG": str(file), "CHATBRIDGE_HTTP__TOKEN": "a-long-enough-token"}
-    done = chatbridge("config", "--set", "replica_id=r1", environ=environ)
+    done = chatbridge("config", "--set", "worker_id=r1", environ=environ)
     lines = done.stdout.splitlines()
     assert f"kafka.group = trial  # from file {file}" in lines
     assert "http.token = ***  # from environment CHATBRIDGE_HTTP__TOKEN" in lines
-    assert "replica_id = r1  # from flag --set replica_id" in lines
+    assert "worker_id = r1  # from flag --set worker_id" in lines
     assert "kafka.partitions = 12  # from default" in lines
     assert "a-long-enough-token" not in done.stdout
     as_json = json.loads(chatbridge("config", "--json", environ=environ).stdout)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.telemetry import Drained, Draining
 
 if TYPE_CHECKING:
-    from bridge.capture.replica import Replica
+    from bridge.capture.worker import Worker
     from bridge.telemetry import Telemetry
 
 
@@ -28,7 +28,7 @@ def on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Future[signal.Signals
     return stop
 
 
-async def drain(replica: Replica, seconds: float, telemetry: Telemetry) -> bool:
+async def drain(worker: Worker, seconds: float, telemetry: Telemetry) -> bool:
     """Drain within `seconds`; return whether everything that was seen is committed.
 
     When the time is up the rest is not lost: it was never counted as captured, and the next owner reads it again from
@@ -36,10 +36,10 @@ async def drain(replica: Replica, seconds: float, telemetry: Telemetry) -> bool:
     """
     telemetry.emit(Draining(seconds=seconds))
     try:
-        await asyncio.wait_for(replica.drain(seconds), seconds)
-        drained = replica.drained
+        await asyncio.wait_for(worker.drain(seconds), seconds)
+        drained = worker.drained
     except TimeoutError:
-        await replica.close()
+        await worker.close()
         drained = False
     telemetry.emit(Drained(complete=drained))
     return drained

@@ -11,12 +11,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.chat.observations import Observation
+from bridge.transcript.updates import Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.chat.announcement import Announcement
+    from bridge.announcement import Announcement
 
 _LOW_WATER: Final = 0.5
 
@@ -33,7 +33,7 @@ class Announced:
     observed_at: int = 0
 
 
-Input = Observation | Announced
+Input = Update | Announced
 
 
 class Inbox:

@@ -35,7 +35,7 @@ def wait_before(rate: float, most: float, since_commit: float) -> float:
     return max(linger(rate, most), REST - since_commit, 0.0)
 
 
-class Rate:
+class EventRate:
     """Events per second, smoothed over about `window` seconds. Told of events with the time; asked with the time."""
 
     __slots__ = ("_count", "_rate", "_since", "_window")

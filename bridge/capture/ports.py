@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from bridge.chat.messages import Event, Request
-    from bridge.chat.received import Decoded, Unreadable
+    from bridge.chatserver.decoded import Decoded, Unreadable
+    from bridge.chatserver.messages import Event, Request
 
 Headers = list[tuple[str, bytes]]
 
@@ -75,7 +75,7 @@ def same_limits(most: int) -> Limits:
     return dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), most)
 
 
-class ShardLog(Protocol):
+class TransactionalWriter(Protocol):
     """One shard's hold on Kafka: a transactional producer and the way to read its checkpoints back.
 
     An instance is used until its first error and then dropped: a failed idempotent producer has spent its sequence
@@ -86,7 +86,7 @@ class ShardLog(Protocol):
     def limits(self) -> Limits:
         """What the topics took when `open` looked."""
 
-    async def look_again(self) -> Limits:
+    async def refresh_limits(self) -> Limits:
         """Ask what the topics take now. Raises KafkaUnavailable."""
 
     async def open(self) -> None:

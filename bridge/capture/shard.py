@@ -12,9 +12,9 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.book import FOLLOWED, Book, BookSettings, Plan
 from bridge.capture.inbox import Announced, Inbox, Input
-from bridge.capture.pacing import Rate, wait_before
+from bridge.capture.pacing import EventRate, wait_before
+from bridge.capture.session_store import FOLLOWED, SessionStore, SessionStoreSettings, TransactionPlan
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
 from bridge.telemetry import (
     BatchCommitted,
@@ -29,10 +29,10 @@ from bridge.telemetry import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bridge.capture.follower import Follower
-    from bridge.capture.ports import Clock, ShardLog
-    from bridge.chat.observations import Observation
+    from bridge.capture.ports import Clock, TransactionalWriter
+    from bridge.sources.chat_server.session_manager import SessionManager
     from bridge.telemetry import Telemetry
+    from bridge.transcript.updates import Update
 
 _BATCH_BYTES: Final = 2 * 1024 * 1024
 """Wire bytes per transaction at most: a backlog goes out in several, each well inside the transaction time-out."""
@@ -60,12 +60,12 @@ class Shard:
         partition: int,
         settings: ShardSettings,
         *,
-        book_settings: BookSettings,
-        confirm: Callable[[], Awaitable[None]],
-        open_log: Callable[[int], ShardLog],
-        make_follower: Callable[[Shard], Follower],
+        store_settings: SessionStoreSettings,
+        check_assignment: Callable[[], Awaitable[None]],
+        make_writer: Callable[[int], TransactionalWriter],
+        make_source: Callable[[Shard], SessionManager],
         clock: Clock,
-        rate: Rate,
+        rate: EventRate,
         telemetry: Telemetry,
     ) -> None:
         """Nothing runs before `run`. `confirm` asks whether the partition is (still) ours."""
@@ -73,15 +73,15 @@ class Shard:
         self.problem: str | None = "starting"
         self.fenced = False
         self._settings = settings
-        self._book_settings = book_settings
-        self._confirm = confirm
-        self._open_log = open_log
+        self._store_settings = store_settings
+        self._confirm = check_assignment
+        self._open_log = make_writer
         self._clock = clock
         self._rate = rate
         self._telemetry = telemetry
-        self._book = Book(partition, book_settings)
+        self._store = SessionStore(partition, store_settings)
         self._inbox = Inbox(settings.inbox_bytes, self._pause, self._resume)
-        self._follower = make_follower(self)
+        self._source = make_source(self)
         self._held: list[Input] = []
         self._held_since: float | None = None
         self._began: float | None = None
@@ -93,14 +93,14 @@ class Shard:
     # --- what can be asked ---------------------------------------------------------------------------------------
 
     @property
-    def book(self) -> Book:
+    def store(self) -> SessionStore:
         """The shard's chats."""
-        return self._book
+        return self._store
 
     @property
-    def follower(self) -> Follower:
+    def source(self) -> SessionManager:
         """Keeps the chats joined."""
-        return self._follower
+        return self._source
 
     @property
     def buffer_bytes(self) -> int:
@@ -130,7 +130,7 @@ class Shard:
         self._next_offset = record.offset + 1
         self._inbox.put(record, len(record.raw) + _OVERHEAD, self._clock.monotonic())
 
-    def learnt(self, observation: Observation, size: int) -> None:
+    def learnt(self, observation: Update, size: int) -> None:
         """Take what a link saw."""
         self._inbox.put(observation, 2 * size + _OVERHEAD, self._clock.monotonic())
 
@@ -167,7 +167,7 @@ class Shard:
                 if self._draining or not await self._still_ours():
                     self.fenced = True
                     self.problem = "fenced: another replica owns this shard"
-                    await self._follower.close(leave=True)
+                    await self._source.close(leave=True)
                     return
                 self.problem = "its log was opened by somebody else although it is ours: opening it again"
             except BridgeError as error:
@@ -202,21 +202,21 @@ class Shard:
 
     async def close(self, *, leave: bool) -> None:
         """End the links. The caller cancels `run` before or after."""
-        await self._follower.close(leave=leave)
+        await self._source.close(leave=leave)
 
-    async def _recover(self, log: ShardLog) -> None:
+    async def _recover(self, log: TransactionalWriter) -> None:
         """Read the chats back and fold again what was taken and not committed."""
         stored = await log.checkpoints()
-        book = Book(self.partition, replace(self._book_settings, limits=log.limits))
-        book.restore(stored)
-        self._book = book
-        self._telemetry.emit(ShardTaken(shard=self.partition, sessions=len(book.followed())))
+        store = SessionStore(self.partition, replace(self._store_settings, limits=log.limits))
+        store.restore(stored)
+        self._store = store
+        self._telemetry.emit(ShardTaken(shard=self.partition, sessions=len(store.followed())))
         if self._held:
             await self._commit(log, self._held)
-        for chat in book.followed():
-            self._follower.follow(chat.transcript.session_id, chat.servers, chat.announcement.password)
+        for chat in store.followed():
+            self._source.follow(chat.transcript.session_id, chat.servers, chat.announcement.password)
 
-    async def _commit_forever(self, log: ShardLog) -> bool:
+    async def _commit_forever(self, log: TransactionalWriter) -> bool:
         """Commit batch after batch; return True when drained."""
         while True:
             if not len(self._inbox):
@@ -230,22 +230,22 @@ class Shard:
                     continue
                 if not len(self._inbox):
                     continue
-            await self._wait_for_company()
+            await self._linger()
             self._held_since = self._inbox.oldest
             self._held = self._inbox.take(_BATCH_BYTES)
             await self._commit(log, self._held)
 
-    async def _wait_for_company(self) -> None:
+    async def _linger(self) -> None:
         now = self._clock.monotonic()
         most = 0.0 if self._draining or self._inbox.paused else self._settings.linger_max
         wait = wait_before(self._rate.at(now), most, now - self._committed_at)
         if wait:
             await asyncio.sleep(wait)
 
-    async def _commit(self, log: ShardLog, inputs: list[Input]) -> None:
+    async def _commit(self, log: TransactionalWriter, inputs: list[Input]) -> None:
         """Fold inputs and write them as one transaction; only then do they count as captured (P3)."""
-        plan = self._book.fold(inputs, self._clock.now_us())
-        if plan.cut and await log.look_again() != log.limits:
+        plan = self._store.fold(inputs, self._clock.now_us())
+        if plan.cut and await log.refresh_limits() != log.limits:
             raise KafkaUnavailable("a topic's max.message.bytes is another now: opening the shard again")
         self._act(plan)
         if not len(plan.batch) and plan.batch.announcement_offset is None:
@@ -258,14 +258,14 @@ class Shard:
             self._began = None
         self._settled(plan, self._clock.monotonic() - started)
 
-    def _act(self, plan: Plan) -> None:
+    def _act(self, plan: TransactionPlan) -> None:
         for session_id in plan.forget:  # first: one that was given up may be announced again in the same batch
-            self._follower.forget(session_id)
+            self._source.forget(session_id)
         for chat in plan.follow:
             if chat.state == FOLLOWED:
-                self._follower.follow(chat.transcript.session_id, chat.servers, chat.announcement.password)
+                self._source.follow(chat.transcript.session_id, chat.servers, chat.announcement.password)
 
-    def _settled(self, plan: Plan, seconds: float) -> None:
+    def _settled(self, plan: TransactionPlan, seconds: float) -> None:
         now = self._clock.monotonic()
         oldest = self.oldest_uncommitted(now)
         self._held = []
@@ -290,11 +290,11 @@ class Shard:
 
     def _pause(self) -> None:
         self._telemetry.emit(InboxPaused(shard=self.partition))
-        self._follower.pause()
+        self._source.pause()
 
     def _resume(self) -> None:
         self._telemetry.emit(InboxResumed(shard=self.partition))
-        self._follower.resume()
+        self._source.resume()
 
 
 def _name_of(error: BaseException) -> str:

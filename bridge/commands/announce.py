@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge import parts
-from bridge.adapters.announcements import Announcer
-from bridge.adapters.kafka import KafkaSettings
-from bridge.chat.announcement import MAX_BYTES, Announcement, parse, split_address
+from bridge import factories
+from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+from bridge.adapters.kafka.transactional_writer import KafkaConnection
+from bridge.addresses import split_address
+from bridge.announcement import MAX_BYTES, Announcement, parse
 from bridge.commands import settings
-from bridge.commands.lines import say
+from bridge.commands.formatting import say
 from bridge.errors import EXIT_OK, BridgeError, UnreadableAnnouncement, UsageError
 
 if TYPE_CHECKING:
@@ -77,14 +78,14 @@ def _from_lines(lines: Iterable[bytes]) -> Iterator[Announcement]:
 
 
 async def _announce(config: Config, announcements: Iterator[Announcement]) -> int:
-    kafka = KafkaSettings(
+    kafka = KafkaConnection(
         bootstrap_servers=config.kafka.bootstrap_servers,
         group=config.kafka.group,
-        topics=parts.names_of(config),
+        topics=factories.names_of(config),
         client=config.kafka.client_arguments(),
     )
-    await parts.topics_of(config).partitions(kafka.topics.announcements)  # a broker might create it otherwise
-    announcer = Announcer(kafka)
+    await factories.topics_of(config).partitions(kafka.topics.announcements)  # a broker might create it otherwise
+    announcer = AnnouncementProducer(kafka)
     count = 0
     try:
         for announcement in announcements:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bridge.commands import settings
-from bridge.commands.lines import escaped, say
+from bridge.commands.formatting import escaped, say
 from bridge.config import origins
 from bridge.errors import EXIT_OK
 

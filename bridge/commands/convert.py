@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastavro.write import Writer
 
-from bridge import parts
-from bridge.chat.entries import ARCHIVE, SessionFacts
-from bridge.chat.observations import Seen
-from bridge.chat.transcript import Transcript, TranscriptState
-from bridge.chat.versions import HIGHEST
+from bridge import factories
+from bridge.archive import ucs_xml
+from bridge.chatserver.versions import HIGHEST
 from bridge.commands import settings
-from bridge.commands.lines import escaped, warn
+from bridge.commands.formatting import escaped, warn
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UnreadableTranscript, UsageError
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.render import Renderer
-from bridge.records.times import parse_start_at
-from bridge.wires import ucs_xml
+from bridge.transcript.entries import ARCHIVE, SessionFacts
+from bridge.transcript.fold import Transcript, TranscriptState
+from bridge.transcript.times import parse_start_at
+from bridge.transcript.updates import TranscriptUpdate
 
 if TYPE_CHECKING:
     import argparse
@@ -51,7 +51,7 @@ cannot be read is named on standard error (file, line, reason); the others are c
 
 def run(args: argparse.Namespace) -> int:
     """Convert every file."""
-    recording = Recording(Schemas(schema_folder()), parts.redactor_of(settings.config_of(args)))
+    recording = Recording(Schemas(schema_folder()), factories.redactor_of(settings.config_of(args)))
     if args.avro is None:
         render, lines = Renderer(recording.schemas), sys.stdout.buffer  # JSON lines are UTF-8, whatever the locale
         return _convert_all(args, recording, lambda record: lines.write(render.line(TRANSCRIPT_EVENT, record) + b"\n"))
@@ -99,7 +99,9 @@ def _converted(file: Path, recording: Recording) -> tuple[list[dict[str, Any]], 
     told = stored.transcript
     facts = SessionFacts(told.session_id, start_at=parse_start_at(told.start_at))
     fold = Transcript(TranscriptState(facts))
-    seen = Seen(told, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000)
+    seen = TranscriptUpdate(
+        told, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000
+    )
     recorder = ChatRecorder(told.session_id, recording)
     entries = fold.see(seen, origin=ARCHIVE)
     if facts.start_at is None:

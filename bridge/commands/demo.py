@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
-from bridge import parts
-from bridge.adapters.reader import reader
-from bridge.commands.lines import HEADER, event_line, say, warn, width
+from bridge import factories
+from bridge.adapters.kafka.topic_reader import reader
+from bridge.commands.formatting import HEADER, event_line, say, warn, width
 from bridge.commands.verify import verify
 from bridge.config import load
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault, VerificationFailed
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
-from bridge.records.framing import unframe
+from bridge.records.payload_framing import unframe
 from bridge.sandbox.broker import LocalBroker
 from bridge.sandbox.process import GuardedProcess, free_ports, tail
-from bridge.simulator.ledger import read_ledger, visible_to_monitor
+from bridge.simulator.harness.ledger import read_ledger, visible_to_monitor
 
 if TYPE_CHECKING:
     import argparse
@@ -178,9 +178,9 @@ class _Demo:
 
     async def _read(self, show: Any) -> None:
         schemas = Schemas(schema_folder())
-        topic = parts.names_of(self._config).events
+        topic = factories.names_of(self._config).events
         partitions = range(self._config.kafka.partitions)
-        async with reader(parts.client_of(self._config)) as events:
+        async with reader(factories.client_of(self._config)) as events:
             async for records in events.follow(topic, partitions, from_beginning=True):
                 for record in records:
                     try:

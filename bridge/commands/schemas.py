@@ -6,10 +6,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from bridge import parts
-from bridge.adapters.registry import SchemaRegistry
+from bridge import factories
+from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.commands import settings
-from bridge.commands.lines import say
+from bridge.commands.formatting import say
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, UsageError
 from bridge.records.avro import Schemas, schema_folder
 
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     config = settings.config_of(args)
     schemas = Schemas(schema_folder())
     subjects = {
-        f"{topic}-value": schemas.text(name) for topic, name in parts.topic_values(parts.names_of(config)).items()
+        f"{topic}-value": schemas.text(name)
+        for topic, name in factories.topic_values(factories.names_of(config)).items()
     }
     if args.subject is not None:
         if args.subject not in subjects:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from bridge import logs
 from bridge.adapters.event_loop import EventLoop
-from bridge.chat.announcement import split_address
-from bridge.commands.lines import say
+from bridge.addresses import split_address
+from bridge.commands.formatting import say
 from bridge.errors import EXIT_OK, ConfigError, UsageError
 from bridge.simulator.main import SimulatorOptions, SimulatorSummary, run_simulator
 

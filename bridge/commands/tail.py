@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bridge import parts
-from bridge.adapters.announcements import partition_of
-from bridge.adapters.reader import reader
+from bridge import factories
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings
-from bridge.commands.lines import HEADER, event_line, say, warn, width
+from bridge.commands.formatting import HEADER, event_line, say, warn, width
 from bridge.errors import EXIT_OK, VerificationFailed
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
-from bridge.records.framing import unframe
+from bridge.records.payload_framing import unframe
 from bridge.records.render import Renderer
 
 if TYPE_CHECKING:
@@ -45,15 +45,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _tail(config: Config, args: argparse.Namespace) -> None:
-    topic = parts.names_of(config).events
-    count = await parts.topics_of(config).partitions(topic)
+    topic = factories.names_of(config).events
+    count = await factories.topics_of(config).partitions(topic)
     partitions = [partition_of(args.chat.encode(), count)] if args.chat else range(count)
     schemas = Schemas(schema_folder())
     render = Renderer(schemas)
     columns, left = width(), args.max
     if not args.json:
         say(HEADER)
-    async with reader(parts.client_of(config)) as events:
+    async with reader(factories.client_of(config)) as events:
         async for records in events.follow(topic, partitions, from_beginning=args.from_beginning):
             for record in records:
                 if left == 0:

@@ -6,9 +6,9 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from bridge import parts
+from bridge import factories
 from bridge.commands import settings
-from bridge.commands.lines import say
+from bridge.commands.formatting import say
 from bridge.errors import EXIT_OK, EXIT_RUNTIME
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ another cleanup.policy) is never changed: exit code 3, with what to do.""",
 
 def run(args: argparse.Namespace) -> int:
     """Compare, or bring into shape."""
-    topics = parts.topics_of(settings.config_of(args))
+    topics = factories.topics_of(settings.config_of(args))
     applying = args.action == "apply"
     plan = asyncio.run(topics.apply() if applying else topics.plan())
     if args.json:

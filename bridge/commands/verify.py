@@ -6,21 +6,21 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from bridge import parts
-from bridge.adapters.announcements import partition_of
-from bridge.adapters.reader import reader
+from bridge import factories
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings
-from bridge.commands.lines import escaped, say
+from bridge.commands.formatting import escaped, say
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, VerificationFailed
 from bridge.records.avro import Schemas, schema_folder
-from bridge.records.framing import unframe
-from bridge.records.verify import READABLE, Finding, Verifier
+from bridge.records.payload_framing import unframe
+from bridge.records.verifier import READABLE, Finding, Verifier
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from bridge.adapters.reader import Reader
+    from bridge.adapters.kafka.topic_reader import TopicReader
     from bridge.config import Config
 
 
@@ -74,19 +74,19 @@ def run(args: argparse.Namespace) -> int:
 
 async def verify(config: Config, chat: str | None = None) -> tuple[Verifier, list[Finding]]:
     """Read both topics into a verifier; return it, and findings about values without a known framing."""
-    names = parts.names_of(config)
-    count = await parts.topics_of(config).partitions(names.events)
+    names = factories.names_of(config)
+    count = await factories.topics_of(config).partitions(names.events)
     partitions = [partition_of(chat.encode(), count)] if chat else list(range(count))
     verifier = Verifier(Schemas(schema_folder()), events=names.events, sessions=names.sessions)
     unframed: list[Finding] = []
-    async with reader(parts.client_of(config)) as topics:
+    async with reader(factories.client_of(config)) as topics:
         for topic, feed in ((names.sessions, verifier.feed_session), (names.events, verifier.feed_event)):
             unframed += await _feed(topics, topic, partitions, chat, feed)
     return verifier, unframed
 
 
 async def _feed(
-    topics: Reader, topic: str, partitions: list[int], chat: str | None, feed: Callable[[bytes, int, int], None]
+    topics: TopicReader, topic: str, partitions: list[int], chat: str | None, feed: Callable[[bytes, int, int], None]
 ) -> list[Finding]:
     unframed: list[Finding] = []
     async for records in topics.whole(topic, partitions):

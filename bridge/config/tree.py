@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bridge.chat.announcement import split_address
+from bridge.addresses import split_address
 from bridge.config.security import checked_client, client_arguments, tls_context
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class Config(BaseSettings):
     http: HttpSettings = Field(default_factory=HttpSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     log: LogSettings = Field(default_factory=LogSettings)
-    replica_id: Name = Field(default_factory=socket.gethostname, description="stable name of this replica (host name)")
+    worker_id: Name = Field(default_factory=socket.gethostname, description="stable name of this replica (host name)")
 
     _origins: dict[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
 

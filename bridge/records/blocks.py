@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.chat.events import SYS_COMMAND
 from bridge.records.binary import (
     array,
     long,
@@ -16,13 +15,14 @@ from bridge.records.binary import (
     optional_text,
     text,
 )
+from bridge.transcript.events import SYS_COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.chat.entries import Gap, Party, SessionFacts
-    from bridge.chat.events import ChatEvent, MessageText, NoticeText
     from bridge.records.redact import Redaction, Redactor
+    from bridge.transcript.entries import Gap, Party, SessionFacts
+    from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 
 _FILE_KEY = "file-"  # D5: every key of a file notice's userData begins so, but uploaded-event-id
 _QUIT_REASON = "GCTI_SYSTEM.quit-reason-code"  # D4

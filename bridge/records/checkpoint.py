@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bridge.chat.entries import Gap, Party, SessionFacts
-from bridge.chat.transcript import TranscriptState
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.binary import array, data, long, long_map, optional_long, text
 from bridge.records.blocks import gap_block, party_block, session_block
+from bridge.transcript.entries import Gap, Party, SessionFacts
+from bridge.transcript.fold import TranscriptState
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from bridge.chat import entries as kinds
-from bridge.chat.attributes import flatten
 from bridge.errors import UnreadableMessage
 from bridge.records import avro
 from bridge.records.binary import EMPTY, NULL, SOME, long, optional_long, optional_text, text, text_map
@@ -26,15 +24,17 @@ from bridge.records.blocks import (
 )
 from bridge.records.chain import genesis, link, trailer
 from bridge.records.checkpoint import CheckpointEncoder
-from bridge.records.sessions import session_record
-from bridge.records.times import occurred_at, rfc3339
+from bridge.records.session_records import session_record
+from bridge.transcript import entries as kinds
+from bridge.transcript.attributes import flatten
+from bridge.transcript.times import occurred_at, rfc3339
 
 if TYPE_CHECKING:
-    from bridge.chat.entries import Certificate, Entry, Party, SessionFacts
-    from bridge.chat.events import ChatEvent
     from bridge.records.avro import Schemas
     from bridge.records.checkpoint import Checkpoint
     from bridge.records.redact import Redaction, Redactor
+    from bridge.transcript.entries import Certificate, Entry, Party, SessionFacts
+    from bridge.transcript.events import ChatEvent
 
 Headers = list[tuple[str, bytes]]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bridge.records.avro import ROOTS
-from bridge.records.times import rfc3339
+from bridge.transcript.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable

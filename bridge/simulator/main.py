@@ -13,29 +13,29 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bridge.chat.announcement import Announcement
-from bridge.chat.events import find
-from bridge.chat.versions import HIGHEST
+from bridge.announcement import Announcement
+from bridge.chatserver.versions import HIGHEST
 from bridge.errors import UsageError
-from bridge.simulator.announcer import Announcer, HttpAnnouncer, KafkaAnnouncer, SilentAnnouncer
-from bridge.simulator.control import ControlApi
-from bridge.simulator.effects import Closed, Effect, Opened, Restored
-from bridge.simulator.faults import fail_over
-from bridge.simulator.journal import Journal
-from bridge.simulator.ledger import Ledger
-from bridge.simulator.replay import Replay, read_folder
-from bridge.simulator.scenario import ScenarioSettings, scenario
-from bridge.simulator.server import ChatServer, ServerSettings
-from bridge.simulator.sessions import ModelSettings
-from bridge.simulator.traffic import Pace, Traffic
+from bridge.simulator.harness.announcer import Announcer, HttpAnnouncer, KafkaAnnouncer, SilentAnnouncer
+from bridge.simulator.harness.control import ControlApi
+from bridge.simulator.harness.faults import fail_over
+from bridge.simulator.harness.journal import Journal
+from bridge.simulator.harness.ledger import Ledger
+from bridge.simulator.model.effects import Closed, Effect, Opened, Restored
+from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.protocol.server import ChatServer, ServerSettings
+from bridge.simulator.traffic.replay import Replay, read_folder
+from bridge.simulator.traffic.scenario import ScenarioSettings, scenario
+from bridge.simulator.traffic.traffic import Pace, Traffic
+from bridge.transcript.events import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bridge.chat.events import Items
-    from bridge.simulator.actions import Scenario
-    from bridge.simulator.restoration import RestorePlan
+    from bridge.simulator.model.restoration import RestorePlan
+    from bridge.simulator.traffic.actions import Scenario
+    from bridge.transcript.events import Items
 
 _FLUSH_SECONDS = 0.5
 _TOLD = ("MediaType", "GCTI_LanguageCode", "GCTI_Chat_AsyncMode")  # what an announcement says of the customer's data

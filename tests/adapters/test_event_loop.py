@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Reader(asyncio.Protocol):
+class ReadingProtocol(asyncio.Protocol):
     def __init__(self) -> None:
         self.lost = asyncio.Event()
 
@@ -30,7 +30,7 @@ def written_after_the_end(make_loop: Callable[[], asyncio.AbstractEventLoop]) ->
     async def scene() -> BaseException | None:
         listener = socket.create_server(("127.0.0.1", 0))
         loop = asyncio.get_running_loop()
-        transport, reader = await loop.create_connection(Reader, *listener.getsockname())
+        transport, reader = await loop.create_connection(ReadingProtocol, *listener.getsockname())
         peer, _ = listener.accept()
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from bridge.adapters.http import MAX_BODY_BYTES, HttpServer, SessionView
+from bridge.adapters.http.http_server import MAX_BODY_BYTES, HttpServer, SessionView
 from bridge.errors import ConfigError, KafkaUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from bridge.chat.announcement import Announcement
+    from bridge.announcement import Announcement
 
 TOKEN = "a-long-enough-token"
 ONE = {"sessionId": "0000SIMA00000001", "host": "chat-1.example", "port": 4800}

@@ -15,35 +15,52 @@ MOST_LINES = 400
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "chat": {"errors"},
-    "wires": {"chat", "errors"},
-    "records": {"chat", "errors"},
-    "meters": {"chat"},
-    "telemetry": {"chat", "errors", "meters"},
+    "addresses": set(),
+    "announcement": {"addresses", "errors"},
+    "transcript": {"errors"},
+    "chatserver": {"transcript", "errors"},
+    "archive": {"transcript", "errors"},
+    "records": {"transcript", "errors"},
+    "meters": {"transcript"},
+    "telemetry": {"transcript", "meters", "errors"},
     "logs": {"errors"},
-    "capture": {"chat", "records", "telemetry", "errors"},
-    "adapters": {"chat", "telemetry", "errors"},
+    "capture": {"transcript", "records", "announcement", "telemetry", "errors"},
+    "sources/chat_server": {"chatserver", "transcript", "capture", "addresses", "telemetry", "errors"},
+    "adapters": {"errors"},
+    "adapters/kafka": {"announcement", "errors"},
+    "adapters/http": {"announcement", "addresses", "telemetry", "errors"},
     "sandbox": {"errors"},
-    "simulator": {"chat", "wires", "errors"},
-    "config": {"chat", "errors"},
-    "views": {"adapters", "capture", "chat", "telemetry", "errors"},
+    "simulator": {
+        "simulator/harness",
+        "simulator/traffic",
+        "simulator/protocol",
+        "simulator/model",
+        "chatserver",
+        "transcript",
+        "announcement",
+        "addresses",
+        "errors",
+    },
+    "config": {"addresses", "announcement", "errors"},
+    "status": {"adapters/http", "capture", "announcement", "telemetry", "errors"},
 }
-"""Room -> the rooms it may use besides itself. app, cli and commands put everything together and may use all."""
+"""Package -> the packages it may use besides itself. app, cli and commands put everything together and may use all."""
 
-ONLY_FOR_TYPES = {("adapters", "bridge.capture.ports")}
-"""The edges' protocols lie with the capture that needs them; an adapter names them in annotations only."""
+ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
+"""The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
-COMPOSITION = {"app", "parts", "cli", "commands", "__main__"}
-PURE = ("chat", "wires", "records")
+COMPOSITION = {"app", "factories", "cli", "commands", "__main__"}
+PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses")
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "subprocess", "secrets", "logging"}
 THIRD_PARTY = {
-    "chat": {"msgspec"},
-    "wires": {"msgspec"},
+    "transcript": {"msgspec"},
+    "chatserver": {"msgspec"},
+    "archive": {"msgspec"},
     "records": {"msgspec", "fastavro"},
     "capture": {"msgspec"},
     "errors": set[str](),
 }
-"""What of the outside the inner rooms may use."""
+"""What of the outside the inner packages may use."""
 
 
 def room_of(path: Path) -> str:

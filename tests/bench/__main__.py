@@ -18,10 +18,10 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from bridge.sandbox import LocalBroker, kafka_or_local
-from bridge.simulator.ledger import LedgerLine
+from bridge.simulator.harness.ledger import LedgerLine
 from tests.bench.outage import ANNOUNCEMENTS, outage
-from tests.line.oracle import closed_sessions, judge
-from tests.line.processes import Bridge, Simulator, wait_for
+from tests.support.oracle import closed_sessions, judge
+from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +56,7 @@ class Bench:
         """Run bridge and simulator; return (CPU us per record on the topic, prefix, ledger, records)."""
         prefix = f"{uuid.uuid4().hex[:8]}."
         with Bridge(
-            self.broker, self.folder / "bridge.log", prefix=prefix, replica="bench", kafka__partitions=partitions
+            self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
         ) as bridge:
             bridge.wait_ready()
             before = bridge.cpu_seconds()
@@ -135,7 +135,7 @@ class Bench:
             stop = threading.Event()
             prefix = f"{uuid.uuid4().hex[:8]}."
             with Bridge(
-                self.broker, self.folder / "bridge.log", prefix=prefix, replica="bench", kafka__partitions=partitions
+                self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
             ) as bridge:
                 bridge.wait_ready()
                 reading = threading.Thread(target=watch, args=(self.broker, prefix + EVENTS, seen, stop))
@@ -174,7 +174,7 @@ class Bench:
         """Follow so many chats, let each say ten things, look."""
         prefix = f"{uuid.uuid4().hex[:8]}."
         with Bridge(
-            self.broker, self.folder / "bridge.log", prefix=prefix, replica="bench", kafka__partitions=partitions
+            self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
         ) as bridge:
             bridge.wait_ready()
             idle = bridge.rss_bytes()

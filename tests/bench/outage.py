@@ -7,9 +7,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.integration.corner import ENDLESS, joins_and_leaves
-from tests.line.oracle import Judgement, closed_sessions, judge
-from tests.line.processes import Bridge, Simulator, wait_for
+from tests.integration.e2e_environment import ENDLESS, joins_and_leaves
+from tests.support.oracle import Judgement, closed_sessions, judge
+from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def outage(broker: LocalBroker, folder: Path, *, seconds: float, inbox_bytes: in
         broker.bootstrap_servers,
         folder / f"{prefix}bridge.log",
         prefix=prefix,
-        replica="bench",
+        worker="bench",
         kafka__partitions=partitions,
         capture__inbox_bytes=inbox_bytes,
     ) as bridge:

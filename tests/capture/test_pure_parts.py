@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from bridge.capture.inbox import Announced, Inbox
-from bridge.capture.joins import Bucket
-from bridge.capture.pacing import REST, Rate, linger, wait_before
+from bridge.capture.pacing import REST, EventRate, linger, wait_before
+from bridge.sources.chat_server.join_rate_limiter import TokenBucket
 
 
 def announced(offset: int) -> Announced:
@@ -94,7 +94,7 @@ def test_a_transaction_rests_after_the_one_before_it_and_not_longer() -> None:
 
 
 def test_the_rate_follows_the_load_up_and_down() -> None:
-    rate = Rate(window=1.0)
+    rate = EventRate(window=1.0)
     for tenth in range(40):
         rate.add(100, tenth / 10)
     assert rate.at(4.0) == pytest.approx(1_000, rel=0.2)
@@ -106,29 +106,29 @@ def busiest_second(times: list[float]) -> int:
 
 
 def test_a_bucket_lets_what_is_above_the_rate_through_at_once_and_then_the_rate() -> None:
-    bucket = Bucket(rate=10, peak=30)
+    bucket = TokenBucket(rate=10, peak=30)
     delays = [bucket.reserve(0.0) for _ in range(50)]
     assert delays[:20] == [0.0] * 20
     assert delays[20:] == pytest.approx([n / 10 for n in range(1, 31)])
 
 
 def test_no_second_of_a_storm_sees_more_joins_than_the_peak() -> None:
-    bucket = Bucket(rate=10, peak=30)
+    bucket = TokenBucket(rate=10, peak=30)
     times = [bucket.reserve(0.0) for _ in range(500)]
     assert max(times) == pytest.approx(48.0)
     assert busiest_second(times) <= 30
     assert busiest_second([time for time in times if time > 1]) <= 11
 
 
-def test_replicas_that_share_a_server_ask_together_for_what_one_alone_may_ask_for() -> None:
-    buckets = [(Bucket(rate=10, peak=30), share) for share in (0.5, 0.25, 0.25)]
+def test_workers_that_share_a_server_ask_together_for_what_one_alone_may_ask_for() -> None:
+    buckets = [(TokenBucket(rate=10, peak=30), share) for share in (0.5, 0.25, 0.25)]
     times = [bucket.reserve(0.0, share) for bucket, share in buckets for _ in range(int(500 * share))]
     assert max(times) == pytest.approx(48.0)
     assert busiest_second(times) <= 30
 
 
 def test_a_share_that_grows_is_used_at_once() -> None:
-    bucket = Bucket(rate=10, peak=30)
+    bucket = TokenBucket(rate=10, peak=30)
     assert [bucket.reserve(0.0, 0.1) for _ in range(4)] == pytest.approx([0.0, 0.0, 1.0, 2.0])
     assert bucket.reserve(3.0, 1.0) == 0.0
     assert not bucket.full(3.0)

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from bridge.errors import EXIT_SIGNAL_BASE
+from tests.chaos.chaos_run import broken_chats, run
+from tests.chaos.cluster import ChaosCluster
 from tests.chaos.report import render
-from tests.chaos.run import broken_chats, run
-from tests.chaos.stage import Stage
 
 
 def _tell(line: str) -> None:
@@ -38,7 +38,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_SIGNAL_BASE + signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _tell(f"seed {seed}, {args.seconds:g} s, logs in {folder}")
-    with Stage(folder, seed, brokers=args.brokers) as stage:
+    with ChaosCluster(folder, seed, brokers=args.brokers) as stage:
         outcome = run(stage, args.seconds, args.brokers, _tell)
     report = render(outcome)
     if args.report is not None:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge import cli
-from bridge.adapters.kafka import KafkaShardLog
+from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.capture.ports import Batch
-from bridge.chat.ranges import IdRanges
 from bridge.errors import BridgeError
+from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,13 +26,13 @@ PRODUCER_KEPT: Final = "producer-kept"
 
 def _checkpoint_first() -> None:
     """Break P3: checkpoints and offsets are committed before the events, in a transaction of their own."""
-    commit = KafkaShardLog.commit
+    commit = KafkaTransactionalWriter.commit
 
-    async def in_two(self: KafkaShardLog, batch: Batch) -> None:
+    async def in_two(self: KafkaTransactionalWriter, batch: Batch) -> None:
         await commit(self, Batch(checkpoints=batch.checkpoints, announcement_offset=batch.announcement_offset))
         await commit(self, replace(batch, checkpoints=[], announcement_offset=None))
 
-    KafkaShardLog.commit = in_two  # type: ignore[method-assign]
+    KafkaTransactionalWriter.commit = in_two  # type: ignore[method-assign]
 
 
 def _by_maximum() -> None:
@@ -46,9 +46,9 @@ def _by_maximum() -> None:
 
 def _producer_kept() -> None:
     """Break the rule about failed producers: after an error the same one goes on with the next batch."""
-    commit = KafkaShardLog.commit
+    commit = KafkaTransactionalWriter.commit
 
-    async def whatever_happens(self: KafkaShardLog, batch: Batch) -> None:
+    async def whatever_happens(self: KafkaTransactionalWriter, batch: Batch) -> None:
         try:
             await commit(self, batch)
         except BridgeError:
@@ -57,7 +57,7 @@ def _producer_kept() -> None:
                 with contextlib.suppress(Exception):
                     await producer.abort_transaction()
 
-    KafkaShardLog.commit = whatever_happens  # type: ignore[method-assign]
+    KafkaTransactionalWriter.commit = whatever_happens  # type: ignore[method-assign]
 
 
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import EXIT_SIGNAL_BASE
 from bridge.sandbox import LocalBroker
+from tests.chaos.cluster import EVENTS_TOPIC, TOPIC
 from tests.chaos.mutant_bridge import BY_MAXIMUM, CHECKPOINT_FIRST, PRODUCER_KEPT
-from tests.chaos.stage import EVENTS_TOPIC, TOPIC
-from tests.line.kafka_tools import alter
-from tests.line.oracle import Judgement, closed_sessions, judge
-from tests.line.processes import Bridge, Simulator, wait_for
-from tests.line.said import Calm, read_lives
+from tests.support.kafka_tools import alter
+from tests.support.ledger_timeline import Calm, read_lives
+from tests.support.oracle import Judgement, closed_sessions, judge
+from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class _Mutant(Bridge):
 
 
 @dataclass(slots=True)
-class Line:
+class MutantRun:
     """One bridge, its Chat Server, and what was calm."""
 
     build: str
@@ -59,9 +59,9 @@ class Line:
         log = self.folder / f"{self.prefix}bridge.log"
         servers = self.broker.bootstrap_servers
         if self.build == AS_IT_IS:
-            self.bridge = Bridge(servers, log, prefix=self.prefix, replica="replica-1", **_SETTINGS)
+            self.bridge = Bridge(servers, log, prefix=self.prefix, worker="replica-1", **_SETTINGS)
         else:
-            self.bridge = _Mutant(self.build, servers, log, prefix=self.prefix, replica="replica-1", **_SETTINGS)
+            self.bridge = _Mutant(self.build, servers, log, prefix=self.prefix, worker="replica-1", **_SETTINGS)
 
     def kill_bridge(self) -> None:
         self.bridge.kill()
@@ -102,17 +102,17 @@ class Line:
 
 
 def _each(
-    lines: list[Line], condition: Callable[[Line], object], seconds: float, what: str | Callable[[], str]
+    lines: list[MutantRun], condition: Callable[[MutantRun], object], seconds: float, what: str | Callable[[], str]
 ) -> None:
     wait_for(lambda: all(condition(line) for line in lines), seconds, what)
 
 
-def _more_captured(lines: list[Line], events: int) -> None:
+def _more_captured(lines: list[MutantRun], events: int) -> None:
     before = {line.prefix: line.captured() for line in lines}
     _each(lines, lambda line: line.captured() >= before[line.prefix] + events, 30, "nothing is captured")
 
 
-def killed_while_kafka_stands_still(lines: list[Line], broker: LocalBroker) -> float:
+def killed_while_kafka_stands_still(lines: list[MutantRun], broker: LocalBroker) -> float:
     """Kill the bridge while a transaction of every busy shard is on its way and can come no further."""
     healed = time.time()
     for _ in range(4):
@@ -130,11 +130,11 @@ def killed_while_kafka_stands_still(lines: list[Line], broker: LocalBroker) -> f
             line.start_bridge()
         for line in lines:
             line.bridge.wait_ready()
-        _each(lines, Line.all_followed, 30, "not every chat is followed again")
+        _each(lines, MutantRun.all_followed, 30, "not every chat is followed again")
     return healed
 
 
-def a_history_fills_a_hole(lines: list[Line], _: LocalBroker) -> float:
+def a_history_fills_a_hole(lines: list[MutantRun], _: LocalBroker) -> float:
     """Destroy a line on every link, see more events arrive, then lose the links: the history has what was destroyed."""
     links = {line.build: line.bridge.metric("chatbridge_links") for line in lines}
     assert min(links.values()) > 0, links
@@ -150,11 +150,11 @@ def a_history_fills_a_hole(lines: list[Line], _: LocalBroker) -> float:
     healed = time.time()
     for line in lines:
         line.chats.fault("drop")
-    _each(lines, Line.all_followed, 30, "not every chat is followed again")
+    _each(lines, MutantRun.all_followed, 30, "not every chat is followed again")
     return healed
 
 
-def batches_are_refused(lines: list[Line], broker: LocalBroker) -> float:
+def batches_are_refused(lines: list[MutantRun], broker: LocalBroker) -> float:
     """Let Kafka refuse every batch of events for a while: an error that no retry inside the client mends."""
 
     def allow(size: int | None) -> None:
@@ -184,7 +184,7 @@ def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[Judgement, Ju
 
     Return the judgement of the build as it is, and of the mutant.
     """
-    lines = [Line(build, f"{mutant}.{build}.", folder, broker) for build in (AS_IT_IS, mutant)]
+    lines = [MutantRun(build, f"{mutant}.{build}.", folder, broker) for build in (AS_IT_IS, mutant)]
     with ExitStack() as stack:
         for line in lines:
             line.start_bridge()
@@ -193,7 +193,7 @@ def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[Judgement, Ju
             line.bridge.wait_ready()
             line.start_chats()
             stack.callback(line.chats.kill)
-        _each(lines, Line.all_followed, 30, "not every chat is followed")
+        _each(lines, MutantRun.all_followed, 30, "not every chat is followed")
         healed = SCENARIOS[mutant](lines, broker)
         for line in lines:
             line.calm.append(Calm(healed, time.time()))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BRIDGE: Final = "bridge"
 KAFKA: Final = "kafka"
 CHAT: Final = "chat"
-REPLICAS: Final = 3
+WORKERS: Final = 3
 CHAT_SERVERS: Final = 2
 SHARDS: Final = 12
 BROKER_STOP: Final = "broker SIGSTOP"
@@ -68,92 +68,92 @@ class Step:
 Draw = Callable[[random.Random, int], Fault]
 
 
-def _between(chance: random.Random, low: float, high: float) -> float:
+def _between(rng: random.Random, low: float, high: float) -> float:
     """Draw so that short times are as frequent as long ones of the same ratio."""
-    return math.exp(chance.uniform(math.log(low), math.log(high)))
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
-def _bridge_kill(chance: random.Random, _: int) -> Fault:
-    return Fault("kill -9", BRIDGE, chance.randint(1, REPLICAS), chance.uniform(0.1, 12))
+def _bridge_kill(rng: random.Random, _: int) -> Fault:
+    return Fault("kill -9", BRIDGE, rng.randint(1, WORKERS), rng.uniform(0.1, 12))
 
 
-def _bridge_term(chance: random.Random, _: int) -> Fault:
-    return Fault("SIGTERM and restart", BRIDGE, chance.randint(1, REPLICAS), chance.uniform(0.1, 8))
+def _bridge_term(rng: random.Random, _: int) -> Fault:
+    return Fault("SIGTERM and restart", BRIDGE, rng.randint(1, WORKERS), rng.uniform(0.1, 8))
 
 
-def _bridge_stop(chance: random.Random, _: int) -> Fault:
-    return Fault("SIGSTOP, back as a zombie", BRIDGE, chance.randint(1, REPLICAS), _between(chance, 5, 60))
+def _bridge_stop(rng: random.Random, _: int) -> Fault:
+    return Fault("SIGSTOP, back as a zombie", BRIDGE, rng.randint(1, WORKERS), _between(rng, 5, 60))
 
 
-def _scale(chance: random.Random, _: int) -> Fault:
-    return Fault("scale 3 to 2 to 3", BRIDGE, REPLICAS, chance.uniform(10, 25))
+def _scale(rng: random.Random, _: int) -> Fault:
+    return Fault("scale 3 to 2 to 3", BRIDGE, WORKERS, rng.uniform(10, 25))
 
 
-def _broker_stop(chance: random.Random, brokers: int) -> Fault:
-    return Fault(BROKER_STOP, KAFKA, chance.randint(1, brokers), _between(chance, 1, 70))
+def _broker_stop(rng: random.Random, brokers: int) -> Fault:
+    return Fault(BROKER_STOP, KAFKA, rng.randint(1, brokers), _between(rng, 1, 70))
 
 
-def _broker_kill(chance: random.Random, brokers: int) -> Fault:
-    return Fault("broker kill and restart", KAFKA, chance.randint(1, brokers), _between(chance, 0.5, 30))
+def _broker_kill(rng: random.Random, brokers: int) -> Fault:
+    return Fault("broker kill and restart", KAFKA, rng.randint(1, brokers), _between(rng, 0.5, 30))
 
 
-def _fence(chance: random.Random, _: int) -> Fault:
-    return Fault("shard fenced by a stranger", KAFKA, 1, 0.0, {"shard": chance.randrange(SHARDS)})
+def _fence(rng: random.Random, _: int) -> Fault:
+    return Fault("shard fenced by a stranger", KAFKA, 1, 0.0, {"shard": rng.randrange(SHARDS)})
 
 
-def _refuse_writes(chance: random.Random, brokers: int) -> Fault:
+def _refuse_writes(rng: random.Random, brokers: int) -> Fault:
     # Few bytes: the bridge sees by itself that it must wait. No permission: only the refusals tell.
     hows = (FEW_BYTES, NO_PERMISSION) if brokers == 1 else (FEW_BYTES,)
-    return Fault("writes refused", KAFKA, 1, _between(chance, 2, 30), {"how": chance.choice(hows)})
+    return Fault("writes refused", KAFKA, 1, _between(rng, 2, 30), {"how": rng.choice(hows)})
 
 
-def _chat(kind: str, chance: random.Random, seconds: float, **values: object) -> Fault:
-    return Fault(kind, CHAT, chance.randint(1, CHAT_SERVERS), seconds, values)
+def _chat(kind: str, rng: random.Random, seconds: float, **values: object) -> Fault:
+    return Fault(kind, CHAT, rng.randint(1, CHAT_SERVERS), seconds, values)
 
 
-def _drop(chance: random.Random, _: int) -> Fault:
-    return _chat("drop all connections", chance, 0.0, reset=chance.random() < 0.5)
+def _drop(rng: random.Random, _: int) -> Fault:
+    return _chat("drop all connections", rng, 0.0, reset=rng.random() < 0.5)
 
 
-def _play_dead(chance: random.Random, _: int) -> Fault:
-    return _chat("play dead", chance, _between(chance, 5, 40))
+def _play_dead(rng: random.Random, _: int) -> Fault:
+    return _chat("play dead", rng, _between(rng, 5, 40))
 
 
-def _refuse(chance: random.Random, _: int) -> Fault:
-    request = chance.choice(("RequestJoin", "RequestRegister"))
-    error = chance.choice(_RETRYABLE_ERRORS)
-    return _chat("refuse", chance, chance.uniform(3, 15), request=request, errorId=error)
+def _refuse(rng: random.Random, _: int) -> Fault:
+    request = rng.choice(("RequestJoin", "RequestRegister"))
+    error = rng.choice(_RETRYABLE_ERRORS)
+    return _chat("refuse", rng, rng.uniform(3, 15), request=request, errorId=error)
 
 
-def _delay(chance: random.Random, _: int) -> Fault:
-    late: dict[str, object] = {"seconds": round(_between(chance, 0.2, 4), 2)}
-    return Fault("delay answers", CHAT, chance.randint(1, CHAT_SERVERS), chance.uniform(5, 20), late)
+def _delay(rng: random.Random, _: int) -> Fault:
+    late: dict[str, object] = {"seconds": round(_between(rng, 0.2, 4), 2)}
+    return Fault("delay answers", CHAT, rng.randint(1, CHAT_SERVERS), rng.uniform(5, 20), late)
 
 
-def _restoration(chance: random.Random) -> dict[str, object]:
+def _restoration(rng: random.Random) -> dict[str, object]:
     return {
-        "loseLast": chance.choice((0, 1, 2, 3, 8)),
-        "continueIds": chance.random() < 0.5,
-        "agentsReturn": chance.random() < 0.7,
+        "loseLast": rng.choice((0, 1, 2, 3, 8)),
+        "continueIds": rng.random() < 0.5,
+        "agentsReturn": rng.random() < 0.7,
     }
 
 
-def _restart(chance: random.Random, _: int) -> Fault:
-    down = round(chance.uniform(0, 6), 1)
-    return _chat("restart with restoration", chance, 0.0, downSeconds=down, **_restoration(chance))
+def _restart(rng: random.Random, _: int) -> Fault:
+    down = round(rng.uniform(0, 6), 1)
+    return _chat("restart with restoration", rng, 0.0, downSeconds=down, **_restoration(rng))
 
 
-def _fail_over(chance: random.Random, _: int) -> Fault:
-    return _chat("fail-over to the standby", chance, 0.0, announce=chance.random() < 0.5, **_restoration(chance))
+def _fail_over(rng: random.Random, _: int) -> Fault:
+    return _chat("fail-over to the standby", rng, 0.0, announce=rng.random() < 0.5, **_restoration(rng))
 
 
-def _garbage(chance: random.Random, _: int) -> Fault:
+def _garbage(rng: random.Random, _: int) -> Fault:
     # What is still waiting for the rest of its line when the fault is over is ended with it.
-    return _chat("raw garbage", chance, chance.uniform(1, 6), text=chance.choice(GARBAGE))
+    return _chat("raw garbage", rng, rng.uniform(1, 6), text=rng.choice(GARBAGE))
 
 
-def _chat_stop(chance: random.Random, _: int) -> Fault:
-    return _chat("SIGSTOP", chance, _between(chance, 3, 40))
+def _chat_stop(rng: random.Random, _: int) -> Fault:
+    return _chat("SIGSTOP", rng, _between(rng, 3, 40))
 
 
 _DRAWS: Final[tuple[Draw, ...]] = (
@@ -180,22 +180,22 @@ _DRAWS: Final[tuple[Draw, ...]] = (
 
 def steps(seed: int, brokers: int = 1) -> Iterator[Step]:
     """Yield steps without end; the same seed gives the same steps."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     bag: list[Draw] = []
     while True:
-        faults: list[tuple[float, Fault]] = [(0.0, _next(bag, chance, brokers))]
+        faults: list[tuple[float, Fault]] = [(0.0, _next(bag, rng, brokers))]
         first = faults[0][1]
-        if first.kind == BROKER_STOP and chance.random() < _KILLED_MEANWHILE:
+        if first.kind == BROKER_STOP and rng.random() < _KILLED_MEANWHILE:
             # Nothing shows better what was counted as captured before it was committed.
-            faults.append((round(chance.uniform(0.5, 1.0) * first.seconds, 1), _bridge_kill(chance, brokers)))
-        elif chance.random() < _PAIRS:
-            second = _next(bag, chance, brokers)
+            faults.append((round(rng.uniform(0.5, 1.0) * first.seconds, 1), _bridge_kill(rng, brokers)))
+        elif rng.random() < _PAIRS:
+            second = _next(bag, rng, brokers)
             if second.victim != first.victim:
-                faults.append((round(chance.uniform(0, max(first.seconds, 1.0)), 1), second))
-        yield Step(tuple(faults), chance.uniform(7, 12))
+                faults.append((round(rng.uniform(0, max(first.seconds, 1.0)), 1), second))
+        yield Step(tuple(faults), rng.uniform(7, 12))
 
 
-def _next(bag: list[Draw], chance: random.Random, brokers: int) -> Fault:
+def _next(bag: list[Draw], rng: random.Random, brokers: int) -> Fault:
     if not bag:
-        bag += chance.sample(_DRAWS, len(_DRAWS))
-    return bag.pop()(chance, brokers)
+        bag += rng.sample(_DRAWS, len(_DRAWS))
+    return bag.pop()(rng, brokers)

@@ -7,7 +7,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.chaos.run import Outcome
+    from tests.chaos.chaos_run import Outcome
 
 
 def render(outcome: Outcome) -> str:

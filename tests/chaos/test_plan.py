@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import islice
 
-from bridge.chat.events import ALL, CLIENT, MESSAGE, NEW_PARTY, PARTY_LEFT, SUPERVISOR, VIP, ChatEvent, UserInfo
-from bridge.simulator.ledger import LedgerLine
+from bridge.simulator.harness.ledger import LedgerLine
+from bridge.transcript.events import ALL, CLIENT, MESSAGE, NEW_PARTY, PARTY_LEFT, SUPERVISOR, VIP, ChatEvent, UserInfo
 from tests.chaos import injectors
 from tests.chaos.plan import steps
-from tests.line.said import Calm, Life
+from tests.support.ledger_timeline import Calm, Life
 
 MONITOR = UserInfo("bridge", SUPERVISOR)
 CUSTOMER = UserInfo("Visitor 1", CLIENT)

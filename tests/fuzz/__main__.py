@@ -7,26 +7,26 @@ import secrets
 import sys
 
 from tests.fuzz import (
-    test_announcements,
-    test_attributes,
-    test_capture,
-    test_configuration,
-    test_records,
-    test_ucs_xml,
-    test_wire,
+    test_announcement_fuzzing,
+    test_attribute_fuzzing,
+    test_capture_fuzzing,
+    test_configuration_fuzzing,
+    test_record_fuzzing,
+    test_ucs_xml_fuzzing,
+    test_wire_fuzzing,
 )
 from tests.fuzz.engine import run_long
 
 FUZZERS = {
     module.FUZZER.name: module.FUZZER
     for module in (
-        test_wire,
-        test_capture,
-        test_ucs_xml,
-        test_announcements,
-        test_configuration,
-        test_attributes,
-        test_records,
+        test_wire_fuzzing,
+        test_capture_fuzzing,
+        test_ucs_xml_fuzzing,
+        test_announcement_fuzzing,
+        test_configuration_fuzzing,
+        test_attribute_fuzzing,
+        test_record_fuzzing,
     )
 }
 

@@ -203,7 +203,7 @@ def run_fixed(fuzzer: Fuzzer, count: int) -> Counter[str]:
     Half of the mutants are drawn by hypothesis, which shrinks what breaks; its draws favour the simplest too much to be
     all there is.
     """
-    corpus, chance = fuzzer.corpus(), random.Random(fuzzer.name)
+    corpus, rng = fuzzer.corpus(), random.Random(fuzzer.name)
     tally: Counter[str] = Counter(map(fuzzer.check, corpus))
 
     @settings(
@@ -219,14 +219,14 @@ def run_fixed(fuzzer: Fuzzer, count: int) -> Counter[str]:
 
     belief_holds()
     for _ in range(count):
-        data = mutate(chance.choice(corpus), chance.choice(corpus), fuzzer.tokens, chance.randrange)
+        data = mutate(rng.choice(corpus), rng.choice(corpus), fuzzer.tokens, rng.randrange)
         tally[fuzzer.check(data)] += 1
     return tally
 
 
 def run_long(fuzzer: Fuzzer, seconds: float, seed: int, say: Callable[[str], Any]) -> list[Path]:
     """Check mutants until the time is over; return the files that crashers were written to."""
-    chance = random.Random(f"{seed} {fuzzer.name}")
+    rng = random.Random(f"{seed} {fuzzer.name}")
     pool, tally = list(fuzzer.corpus()), Counter(fuzzer.check(one) for one in fuzzer.corpus())
     found: dict[str, Path] = {}
     begun = told = time.monotonic()
@@ -237,7 +237,7 @@ def run_long(fuzzer: Fuzzer, seconds: float, seed: int, say: Callable[[str], Any
             say(
                 f"{fuzzer.name}: {runs} runs, {runs / (now - begun):.0f}/s, {len(tally)} answers, {len(found)} crashers"
             )
-        data = mutate(chance.choice(pool), chance.choice(pool), fuzzer.tokens, chance.randrange)
+        data = mutate(rng.choice(pool), rng.choice(pool), fuzzer.tokens, rng.randrange)
         runs += 1
         try:
             label = fuzzer.check(data)

@@ -13,11 +13,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bridge import cli
-from bridge.adapters.announcements import partition_of
-from bridge.capture.book import Book, Plan
+from bridge.adapters.kafka.partitioner import partition_of
 from bridge.capture.inbox import Announced, Input
-from tests.integration.corner import PARTITIONS, Corner, all_joined, followed, reasons
-from tests.line.processes import Bridge, wait_for
+from bridge.capture.session_store import SessionStore, TransactionPlan
+from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, all_joined, followed, reasons
+from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,14 +37,14 @@ class FirstAlways(Bridge):
 
 
 def test_what_a_crashed_shard_had_in_hand_is_taken_up_by_its_successor(broker: str, tmp_path: Path) -> None:
-    corner = Corner(broker, tmp_path).prepare()
-    with corner.chats(concurrent_chats=CHATS) as chats:
+    environment = E2EEnvironment(broker, tmp_path).prepare()
+    with environment.chats(concurrent_chats=CHATS) as chats:
         wait_for(lambda: len(chats.open_chats()) == CHATS, 20, "not all chats are open")
-        with corner.bridge(make=EachOnce) as bridge:
+        with environment.bridge(make=EachOnce) as bridge:
             wait_for(lambda: all_joined(bridge, CHATS), 30, lambda: f"joined: {len(bridge.sessions())} of {CHATS}")
             assert bridge.metric("chatbridge_shard_changes_total", change="crashed") == 3
             bridge.wait_ready()
-            result = corner.finish(chats)
+            result = environment.finish(chats)
     assert result.told == []
     assert "ZeroDivisionError" in bridge.log.read_text("utf-8")
 
@@ -52,11 +52,11 @@ def test_what_a_crashed_shard_had_in_hand_is_taken_up_by_its_successor(broker: s
 def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_other(
     broker: str, tmp_path: Path
 ) -> None:
-    corner = Corner(broker, tmp_path).prepare()
-    with corner.chats(concurrent_chats=CHATS) as chats:
+    environment = E2EEnvironment(broker, tmp_path).prepare()
+    with environment.chats(concurrent_chats=CHATS) as chats:
         wait_for(lambda: len(chats.open_chats()) == CHATS, 20, "not all chats are open")
         began = time.monotonic()
-        with corner.bridge(make=FirstAlways) as bridge:
+        with environment.bridge(make=FirstAlways) as bridge:
             crashes = "chatbridge_shard_changes_total"
             wait_for(lambda: bridge.metric(crashes, change="crashed") >= 2, 40, "it does not crash again")
             assert time.monotonic() - began > 10  # so long it rested before its second start
@@ -67,7 +67,7 @@ def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_
             assert set(shards) == {1, 2}
             assert shards.total() == len(others)
             assert bridge.terminate() == 1  # not everything that was seen could be committed
-    assert corner.disturbed() == []
+    assert environment.disturbed() == []
 
 
 def partition_of_chat(chat: dict[str, Any]) -> int:
@@ -75,16 +75,16 @@ def partition_of_chat(chat: dict[str, Any]) -> int:
 
 
 def _die_of_an_announcement(which: str) -> None:
-    fold, dead = Book.fold, set[int]()
+    fold, dead = SessionStore.fold, set[int]()
 
-    def defective(self: Book, inputs: Sequence[Input], now: int) -> Plan:
+    def defective(self: SessionStore, inputs: Sequence[Input], now: int) -> TransactionPlan:
         dies = self._partition not in dead if which == EACH_ONCE else self._partition == 0
         if dies and any(isinstance(one, Announced) for one in inputs):
             dead.add(self._partition)
             raise ZeroDivisionError
         return fold(self, inputs, now)
 
-    Book.fold = defective  # type: ignore[method-assign]
+    SessionStore.fold = defective  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

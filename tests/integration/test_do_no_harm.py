@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from bridge.chat.events import AGENT, CLIENT, NEW_PARTY, PARTY_LEFT, VIP, ChatEvent
 from bridge.sandbox import LocalBroker
-from bridge.simulator.ledger import read_ledger
-from bridge.simulator.parties import sees
-from tests.chaos.harm import harm
-from tests.line.oracle import closed_sessions, judge
-from tests.line.processes import Bridge, Simulator, wait_for
+from bridge.simulator.harness.ledger import read_ledger
+from bridge.simulator.model.parties import sees
+from bridge.transcript.events import AGENT, CLIENT, NEW_PARTY, PARTY_LEFT, VIP, ChatEvent
+from tests.support.non_interference import interference
+from tests.support.oracle import closed_sessions, judge
+from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def monitored(broker: LocalBroker, folder: Path) -> Path:
     """Play the same chats to a bridge that everything happens to."""
 
     def bridge() -> Bridge:
-        return Bridge(broker.bootstrap_servers, folder / "bridge.log", prefix=PREFIX, replica="replica-1").wait_ready()
+        return Bridge(broker.bootstrap_servers, folder / "bridge.log", prefix=PREFIX, worker="replica-1").wait_ready()
 
     def captures(one: Bridge) -> None:
         before = one.metric("chatbridge_events_total")
@@ -124,7 +124,7 @@ def monitored(broker: LocalBroker, folder: Path) -> Path:
             summary = chats.summary(110)
             assert summary["chats_finished"] == CHATS["chats"]
             assert summary["caused"]["newParty VIP"] > CHATS["chats"], "nothing was rejoined"
-            assert harm([summary], [journal]) == []
+            assert interference([summary], [journal]) == []
             wait_for(
                 lambda: len(closed_sessions(broker.bootstrap_servers, PREFIX)) == CHATS["chats"], 60, "no certificate"
             )

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.simulator.ledger import read_ledger
-from tests.line.oracle import Judgement, closed_sessions, judge
-from tests.line.processes import Bridge, Simulator, wait_for
+from bridge.simulator.harness.ledger import read_ledger
+from tests.support.oracle import Judgement, closed_sessions, judge
+from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOPIC = "chat.capture.announcements.v1"
 
 
-class Line:
+class EndToEndLine:
     """One test's own corner of the broker: a topic prefix, a folder, and what runs."""
 
     def __init__(self, broker: str, folder: Path) -> None:
@@ -29,8 +29,8 @@ class Line:
         self.folder = folder
         self.prefix = f"{uuid.uuid4().hex[:8]}."
 
-    def bridge(self, replica: str = "replica-1", **settings: object) -> Bridge:
-        return Bridge(self.broker, self.folder / f"{replica}.log", prefix=self.prefix, replica=replica, **settings)
+    def bridge(self, worker: str = "replica-1", **settings: object) -> Bridge:
+        return Bridge(self.broker, self.folder / f"{worker}.log", prefix=self.prefix, worker=worker, **settings)
 
     def simulator(self, name: str = "chat-server", **flags: object) -> Simulator:
         where = {} if "announce_url" in flags else {"kafka": self.broker, "kafka_topic": self.prefix + TOPIC}
@@ -57,11 +57,11 @@ def all_joined(bridge: Bridge) -> bool:
 
 
 @pytest.fixture
-def line(broker: str, tmp_path: Path) -> Line:
-    return Line(broker, tmp_path)
+def line(broker: str, tmp_path: Path) -> EndToEndLine:
+    return EndToEndLine(broker, tmp_path)
 
 
-def test_every_event_of_every_chat_is_on_kafka_once_in_order_and_verifiable(line: Line) -> None:
+def test_every_event_of_every_chat_is_on_kafka_once_in_order_and_verifiable(line: EndToEndLine) -> None:
     with line.bridge() as bridge:
         bridge.wait_ready()
         with line.simulator(
@@ -83,15 +83,15 @@ def test_every_event_of_every_chat_is_on_kafka_once_in_order_and_verifiable(line
         assert bridge.terminate() == 0
 
 
-def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line: Line) -> None:
-    chance = random.Random(11)
+def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line: EndToEndLine) -> None:
+    rng = random.Random(11)
     with line.bridge() as first:
         first.wait_ready()
     with line.simulator(concurrent_chats=30, events_per_second=250, mean_events=100_000, seed=11, finish=3) as chats:
         for _ in range(4):
             with line.bridge() as bridge:
                 bridge.wait_ready()
-                time.sleep(chance.uniform(0.5, 3.0))  # the moment of the kill is what the test draws
+                time.sleep(rng.uniform(0.5, 3.0))  # the moment of the kill is what the test draws
                 bridge.kill()
         with line.bridge() as last:
             last.wait_ready()
@@ -105,7 +105,7 @@ def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line:
     assert result.told == []
 
 
-def test_two_replicas_take_over_from_each_other(line: Line) -> None:
+def test_two_workers_take_over_from_each_other(line: EndToEndLine) -> None:
     # Long enough to tell a hand-over from a time-out.
     settings = {"kafka__session_timeout_seconds": 30}
     with line.bridge("replica-1", **settings) as one, line.bridge("replica-2", **settings) as two:
@@ -130,7 +130,7 @@ def test_two_replicas_take_over_from_each_other(line: Line) -> None:
     assert result.clean, str(result)
 
 
-def test_a_paused_replica_comes_back_as_a_zombie_and_writes_nothing(line: Line) -> None:
+def test_a_paused_worker_comes_back_as_a_zombie_and_writes_nothing(line: EndToEndLine) -> None:
     settings = {"kafka__session_timeout_seconds": 6}
     with line.bridge("replica-1", **settings) as zombie:
         zombie.wait_ready()
@@ -153,7 +153,7 @@ def test_a_paused_replica_comes_back_as_a_zombie_and_writes_nothing(line: Line) 
     assert result.clean, str(result)
 
 
-def test_an_announcement_may_come_over_http_and_a_bad_one_is_refused_with_its_reason(line: Line) -> None:
+def test_an_announcement_may_come_over_http_and_a_bad_one_is_refused_with_its_reason(line: EndToEndLine) -> None:
     with line.bridge() as bridge, line.simulator(no_traffic=True) as chats:
         bridge.wait_ready()
         status, body = bridge.post("/v1/sessions", {"sessionId": "0000HTTP00000001", "host": "chat-1", "port": 0})

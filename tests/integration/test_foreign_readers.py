@@ -30,16 +30,16 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
-from bridge.records.framing import unframe
-from bridge.simulator.ledger import LedgerChat, read_ledger, visible_to_monitor
-from tests.line.oracle import closed_sessions, judge
-from tests.line.processes import Bridge, Simulator, wait_for
+from bridge.records.payload_framing import unframe
+from bridge.simulator.harness.ledger import LedgerChat, read_ledger, visible_to_monitor
+from tests.support.oracle import closed_sessions, judge
+from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bridge.chat.events import ChatEvent
+    from bridge.transcript.events import ChatEvent
 
 TYPES = {
     "chat.transcript.events.v1": TRANSCRIPT_EVENT,
@@ -134,7 +134,7 @@ def run_line(broker: str, folder: Path, registry: str | None) -> Captured:
     settings: dict[str, object] = {"kafka__partitions": PARTITIONS}
     if registry is not None:
         settings["schema_registry__url"] = registry
-    with Bridge(broker, folder / "bridge.log", prefix=prefix, replica="replica-1", **settings) as bridge:
+    with Bridge(broker, folder / "bridge.log", prefix=prefix, worker="replica-1", **settings) as bridge:
         bridge.wait_ready()
         with Simulator(
             folder / "chat-server.log",

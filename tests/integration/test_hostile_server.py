@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.wires.psdk_json import INBOUND_LIMIT
-from tests.integration.corner import Corner, all_joined, captured
-from tests.line.processes import wait_for
+from bridge.chatserver.psdk_json import INBOUND_LIMIT
+from tests.integration.e2e_environment import E2EEnvironment, all_joined, captured
+from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.line.processes import Bridge, Simulator
+    from tests.support.processes import Bridge, Simulator
 
 MARKER = "kumquat"
 CHATS = 12
@@ -75,10 +75,10 @@ def send(chats: Simulator, *lines: bytes) -> int:
     return int(chats.fault("send-raw", base64=data)["connections"])
 
 
-def quarantine(corner: Corner) -> list[dict[str, Any]]:
+def quarantine(environment: E2EEnvironment) -> list[dict[str, Any]]:
     """What was set aside, its parts put together."""
     found: list[dict[str, Any]] = []
-    for record in corner.records("quarantine"):
+    for record in environment.records("quarantine"):
         if record["part"] == 1:
             found.append(record)
         else:
@@ -87,8 +87,8 @@ def quarantine(corner: Corner) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def corner(broker: str, tmp_path: Path) -> Corner:
-    return Corner(broker, tmp_path, log__level="debug", capture__drain_seconds=10)
+def environment(broker: str, tmp_path: Path) -> E2EEnvironment:
+    return E2EEnvironment(broker, tmp_path, log__level="debug", capture__drain_seconds=10)
 
 
 @pytest.fixture
@@ -101,12 +101,14 @@ def recorded(tmp_path: Path) -> Path:
 
 
 def test_hostile_lines_in_live_connections_are_set_aside_and_every_chat_is_captured_whole(
-    corner: Corner, recorded: Path
+    environment: E2EEnvironment, recorded: Path
 ) -> None:
-    with corner.bridge() as bridge:
+    with environment.bridge() as bridge:
         bridge.wait_ready()
         before = series(bridge)
-        with corner.simulator(replay=recorded, speed=15, concurrent_chats=CHATS, chats=2 * CHATS, finish=60) as chats:
+        with environment.simulator(
+            replay=recorded, speed=15, concurrent_chats=CHATS, chats=2 * CHATS, finish=60
+        ) as chats:
             wait_for(lambda: all_joined(bridge, CHATS), 60, "the chats are not followed")
             opened = bridge.metric("chatbridge_links_opened_total")
             links = sum(send(chats, line) for line in HOSTILE)
@@ -117,7 +119,7 @@ def test_hostile_lines_in_live_connections_are_set_aside_and_every_chat_is_captu
             assert bridge.metric("chatbridge_links_lost_total") == 0
             assert bridge.metric("chatbridge_links_opened_total") == opened
             chats.summary(120)
-            result = corner.settle(chats)
+            result = environment.settle(chats)
         assert result.clean, str(result)
         assert result.told == []
         assert (result.chats, result.records) == (2 * CHATS, result.expected)
@@ -133,7 +135,7 @@ def test_hostile_lines_in_live_connections_are_set_aside_and_every_chat_is_captu
         assert series(bridge) == before
         assert bridge.terminate() == 0
 
-    _judge_quarantine(quarantine(corner), per_line)
+    _judge_quarantine(quarantine(environment), per_line)
     log = bridge.log.read_text("utf-8")
     assert "quarantined" in log
     for word in (MARKER, "FUZZ0", STRANGER):
@@ -172,11 +174,11 @@ def _says(raw: bytes, said: dict[str, Any]) -> bool:
 
 
 def test_thousands_of_names_servers_and_reasons_make_no_new_series_and_no_new_trouble(
-    corner: Corner, recorded: Path
+    environment: E2EEnvironment, recorded: Path
 ) -> None:
-    with corner.bridge(chat_server__reconnect_attempts=1) as bridge:
+    with environment.bridge(chat_server__reconnect_attempts=1) as bridge:
         bridge.wait_ready()
-        with corner.simulator(replay=recorded, speed=10, concurrent_chats=3, chats=3, finish=60) as chats:
+        with environment.simulator(replay=recorded, speed=10, concurrent_chats=3, chats=3, finish=60) as chats:
             wait_for(lambda: all_joined(bridge, 3), 60, "the chats are not followed")
             before = series(bridge)
             said = [
@@ -200,7 +202,7 @@ def test_thousands_of_names_servers_and_reasons_make_no_new_series_and_no_new_tr
             assert bridge.metric("chatbridge_links_lost_total") == len(servers)
             assert bridge.metric("chatbridge_links_lost_total", reason="unreachable") == len(servers)
             chats.summary(120)
-            result = corner.settle(chats)
+            result = environment.settle(chats)
         # The judge knows no server that had them.
         result.wrong = [one for one in result.wrong if not one.startswith("0000LOST")]
         assert result.clean, str(result)

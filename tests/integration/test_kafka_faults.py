@@ -17,8 +17,16 @@ import pytest
 from confluent_kafka.admin import NewTopic
 
 from bridge.sandbox import LocalBroker, LocalCluster
-from tests.integration.corner import FIGURES, Corner, all_joined, captured, followed, joins_and_leaves, reasons
-from tests.line.kafka_tools import (
+from tests.integration.e2e_environment import (
+    FIGURES,
+    E2EEnvironment,
+    all_joined,
+    captured,
+    followed,
+    joins_and_leaves,
+    reasons,
+)
+from tests.support.kafka_tools import (
     AUTHORIZER,
     allow_writes,
     alter,
@@ -31,7 +39,7 @@ from tests.line.kafka_tools import (
     usurp,
     write,
 )
-from tests.line.processes import Bridge, Simulator, wait_for
+from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,10 +62,10 @@ def own_broker() -> Iterator[LocalBroker]:
 
 
 @dataclass
-class Scene:
+class FaultScene:
     """A bridge that follows chats, and what must be the same before and after trouble with Kafka."""
 
-    corner: Corner
+    environment: E2EEnvironment
     bridge: Bridge
     chats: Simulator
     pid: int
@@ -102,7 +110,7 @@ class Scene:
 
     def finish(self) -> None:
         """Let the chats end and be judged."""
-        result = self.corner.finish(self.chats)
+        result = self.environment.finish(self.chats)
         assert result.told == []
         # Counters hold what the bridge was told: the answer to a commit that succeeded may be lost with its connection.
         in_doubt = self.transactions("failed") + self.transactions("fenced")
@@ -111,17 +119,17 @@ class Scene:
 
 
 @contextmanager
-def scene(corner: Corner, count: int = 10, rate: int = 100, **settings: Any) -> Iterator[Scene]:
+def scene(environment: E2EEnvironment, count: int = 10, rate: int = 100, **settings: Any) -> Iterator[FaultScene]:
     """Give a scene in which all chats are joined and captured."""
-    with corner.bridge(**settings) as bridge:
+    with environment.bridge(**settings) as bridge:
         bridge.wait_ready()
-        with corner.chats(concurrent_chats=count, events_per_second=rate) as chats:
+        with environment.chats(concurrent_chats=count, events_per_second=rate) as chats:
             wait_for(lambda: all_joined(bridge, count) and captured(bridge) > 100, 30, "the chats are not captured")
-            yield Scene(corner, bridge, chats, bridge.pid, joins_and_leaves(chats))
+            yield FaultScene(environment, bridge, chats, bridge.pid, joins_and_leaves(chats))
 
 
 def test_a_broker_that_stops_for_a_second_costs_a_second(own_broker: LocalBroker, tmp_path: Path) -> None:
-    with scene(Corner(own_broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it:
+    with scene(E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it:
         own_broker.pause()
         time.sleep(1)  # the length of the fault
         own_broker.resume()
@@ -133,7 +141,7 @@ def test_a_broker_that_stops_for_a_second_costs_a_second(own_broker: LocalBroker
 def test_a_broker_that_stops_for_longer_than_every_timeout_is_waited_for(
     own_broker: LocalBroker, tmp_path: Path
 ) -> None:
-    with scene(Corner(own_broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it:
+    with scene(E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it:
         own_broker.pause()
         try:
             it.unready(WAITING)
@@ -150,7 +158,7 @@ def test_a_broker_that_stops_for_longer_than_every_timeout_is_waited_for(
 def test_a_broker_that_is_killed_and_comes_back_finds_everything_waiting(
     own_broker: LocalBroker, tmp_path: Path
 ) -> None:
-    with scene(Corner(own_broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it:
+    with scene(E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it:
         own_broker.kill()
         it.unready(WAITING, "Kafka does not answer")
         status, body = it.bridge.post("/v1/sessions", {"sessionId": "0000AWAY00000001", "host": "chat-1", "port": 1})
@@ -162,7 +170,7 @@ def test_a_broker_that_is_killed_and_comes_back_finds_everything_waiting(
 
 
 def test_a_bridge_without_chats_notices_that_kafka_is_away(own_broker: LocalBroker, tmp_path: Path) -> None:
-    with Corner(own_broker.bootstrap_servers, tmp_path, **IMPATIENT).bridge() as bridge:
+    with E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **IMPATIENT).bridge() as bridge:
         bridge.wait_ready()
         own_broker.kill()
         try:
@@ -179,21 +187,24 @@ def test_a_bridge_without_chats_notices_that_kafka_is_away(own_broker: LocalBrok
     ("replicas", "stuck"), [(1, {2, 5}), (2, {1, 2, 4, 5})], ids=["no leader", "too few replicas in sync"]
 )
 def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
-    tmp_path: Path, replicas: int, stuck: set[int]
+    tmp_path: Path, workers: int, stuck: set[int]
 ) -> None:
     partitions = 6
     with LocalCluster(nodes=3) as cluster:
-        corner = Corner(cluster.bootstrap_servers, tmp_path, kafka__partitions=partitions, **IMPATIENT)
+        environment = E2EEnvironment(cluster.bootstrap_servers, tmp_path, kafka__partitions=partitions, **IMPATIENT)
         # Shard n lies on node n % 3 (and on the one after it) with all its partitions.
         numbers = [node.number for node in cluster.nodes]
-        places = [[numbers[(shard + more) % 3] for more in range(replicas)] for shard in range(partitions)]
+        places = [[numbers[(shard + more) % 3] for more in range(workers)] for shard in range(partitions)]
         for kind in ("announcements", "events", "sessions", "quarantine", "checkpoints"):
             config = {
                 "cleanup.policy": "compact" if kind == "checkpoints" else "delete",
-                "min.insync.replicas": str(replicas),
+                "min.insync.replicas": str(workers),
             }
-            create(corner.broker, NewTopic(corner.topic(kind), partitions, replica_assignment=places, config=config))
-        with scene(corner, count=30, kafka__replication_factor=replicas) as it:
+            create(
+                environment.broker,
+                NewTopic(environment.topic(kind), partitions, replica_assignment=places, config=config),
+            )
+        with scene(environment, count=30, kafka__replication_factor=workers) as it:
             cluster.nodes[2].kill()
             it.unready(WAITING, *(f"shard {shard}: " for shard in stuck), seconds=30)
             # All that have chats; some must find their transactions' coordinator anew, which was on the killed node.
@@ -219,7 +230,7 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
 
 
 def test_a_transaction_that_the_broker_gave_up_is_done_again(own_broker: LocalBroker, tmp_path: Path) -> None:
-    with scene(Corner(own_broker.bootstrap_servers, tmp_path, **IMPATIENT, kafka__partitions=1)) as it:
+    with scene(E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **IMPATIENT, kafka__partitions=1)) as it:
         own_broker.pause()
         wait_for(lambda: it.oldest() > 1, 10, "no transaction is under way")
         it.bridge.send(signal.SIGSTOP)  # between the beginning of a transaction and its end
@@ -232,13 +243,13 @@ def test_a_transaction_that_the_broker_gave_up_is_done_again(own_broker: LocalBr
 
 
 def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(own_broker: LocalBroker, tmp_path: Path) -> None:
-    corner = Corner(own_broker.bootstrap_servers, tmp_path, kafka__partitions=1)
-    with scene(corner) as it:
+    environment = E2EEnvironment(own_broker.bootstrap_servers, tmp_path, kafka__partitions=1)
+    with scene(environment) as it:
         # A usurper that comes during the end of a transaction makes the broker answer with an error of its own.
         while it.transactions("fenced") < 2:
             before = it.transactions("fenced") + it.transactions("failed")
             assert before < 6, "it fails, and is not fenced"
-            usurp(corner.broker, f"{corner.prefix}bridge-0")
+            usurp(environment.broker, f"{environment.prefix}bridge-0")
             wait_for(lambda: it.transactions("fenced") + it.transactions("failed") > before, 10, "nobody noticed")  # noqa: B023
             it.goes_on()
         assert it.bridge.metric("chatbridge_shard_changes_total", change="fenced") == it.transactions("fenced")
@@ -248,32 +259,32 @@ def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(own_broker: LocalBrok
 def test_a_topic_that_somebody_deleted_stops_its_writers_until_it_is_there_again(
     own_broker: LocalBroker, tmp_path: Path
 ) -> None:
-    corner = Corner(own_broker.bootstrap_servers, tmp_path, **IMPATIENT)
-    with corner.bridge() as bridge:
+    environment = E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **IMPATIENT)
+    with environment.bridge() as bridge:
         bridge.wait_ready()
-        delete(corner.broker, corner.topic("sessions"))
-        wait_for(lambda: not exists(corner.broker, corner.topic("sessions")), 10, "it is still there")
-        with corner.chats() as chats:
+        delete(environment.broker, environment.topic("sessions"))
+        wait_for(lambda: not exists(environment.broker, environment.topic("sessions")), 10, "it is still there")
+        with environment.chats() as chats:
             wait_for(lambda: len(reasons(bridge)) > 0, 30, "still ready")
-            create(corner.broker, NewTopic(corner.topic("sessions"), 3, 1))
+            create(environment.broker, NewTopic(environment.topic("sessions"), 3, 1))
             wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 45, "the chats are not captured")
             bridge.wait_ready(30)
             assert joins_and_leaves(chats)["RequestJoin"] == 10
-            result = corner.finish(chats)
+            result = environment.finish(chats)
             assert result.told == []
 
 
 def test_a_permission_that_was_taken_away_is_asked_for_and_waited_for(tmp_path: Path) -> None:
     with (
         LocalBroker(overrides=QUICK | AUTHORIZER) as broker,
-        scene(Corner(broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it,
+        scene(E2EEnvironment(broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it,
     ):
-        events = it.corner.topic("events")
-        forbid_writes(it.corner.broker, events)
+        events = it.environment.topic("events")
+        forbid_writes(it.environment.broker, events)
         it.unready("grant Read, Write, Describe and DescribeConfigs")
         wait_for(lambda: it.oldest() > 3, 10, "the age of the oldest event does not grow")
         assert it.transactions("failed") >= 1
-        allow_writes(it.corner.broker, events)
+        allow_writes(it.environment.broker, events)
         it.goes_on()
         it.finish()
 
@@ -285,7 +296,7 @@ def test_a_full_disk_ends_the_broker_and_not_the_bridge(tmp_path: Path) -> None:
         small = {"log.dirs": str(disk / "data"), "log.segment.bytes": str(4 << 20), "log.index.size.max.bytes": "65536"}
         with (
             LocalBroker(overrides=QUICK | small) as broker,
-            scene(Corner(broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it,
+            scene(E2EEnvironment(broker.bootstrap_servers, tmp_path, **IMPATIENT)) as it,
         ):
             ballast = fill(disk)
             it.unready(WAITING, "Kafka does not answer", seconds=30)
@@ -298,8 +309,8 @@ def test_a_full_disk_ends_the_broker_and_not_the_bridge(tmp_path: Path) -> None:
 
 def test_buffers_are_bounded_and_reading_pauses_until_kafka_is_back(own_broker: LocalBroker, tmp_path: Path) -> None:
     limit, one_read = 1 << 20, 3 * (256 << 10)
-    corner = Corner(own_broker.bootstrap_servers, tmp_path, **IMPATIENT, kafka__partitions=1)
-    with scene(corner, rate=500, capture__inbox_bytes=limit) as it:
+    environment = E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **IMPATIENT, kafka__partitions=1)
+    with scene(environment, rate=500, capture__inbox_bytes=limit) as it:
         own_broker.pause()
         most = 0.0
         try:
@@ -321,38 +332,38 @@ def test_a_flood_of_announcements_waits_on_kafka_while_nothing_can_be_committed(
     own_broker: LocalBroker, tmp_path: Path
 ) -> None:
     count, limit, one_fetch = 4000, 1 << 20, 1 << 20
-    corner = Corner(
+    environment = E2EEnvironment(
         own_broker.bootstrap_servers, tmp_path, **IMPATIENT, kafka__partitions=1, capture__inbox_bytes=limit
     )
-    with corner.bridge() as bridge, corner.simulator(no_traffic=True) as server:
+    with environment.bridge() as bridge, environment.simulator(no_traffic=True) as server:
         bridge.wait_ready()
-        alter(corner.broker, corner.topic("sessions"), "max.message.bytes", "100")
+        alter(environment.broker, environment.topic("sessions"), "max.message.bytes", "100")
         host, _, port = server.address.rpartition(":")
         said = {"host": host, "port": int(port), "userData": {"Subject": "s" * 2000}}
         names = [f"FLOOD{number:011}" for number in range(count)]
         flood = {name: json.dumps({"sessionId": name, **said}).encode() for name in names}
-        write(corner.broker, corner.topic("announcements"), flood)
+        write(environment.broker, environment.topic("announcements"), flood)
         wait_for(lambda: "buffer full, reading paused" in str(reasons(bridge)), 20, "it is not full")
         most = 0.0
         while bridge.metric("chatbridge_oldest_uncommitted_event_seconds") < 15:
             most = max(most, bridge.metric("chatbridge_buffer_bytes"))
             time.sleep(0.1)
         assert limit <= most <= limit + 1.5 * one_fetch  # an input counts as a little more than its bytes
-        alter(corner.broker, corner.topic("sessions"), "max.message.bytes", None)
+        alter(environment.broker, environment.topic("sessions"), "max.message.bytes", None)
         # Nobody has these chats: each must be said to be so.
         closed = "chatbridge_chats_closed_total"
         wait_for(lambda: bridge.metric(closed) == count, 60, lambda: f"{bridge.metric(closed)} closed", poll=0.5)
         bridge.wait_ready()
-        assert set(corner.certificates()) == set(names)
+        assert set(environment.certificates()) == set(names)
         assert joins_and_leaves(server)["RequestJoin"] == count
-    assert corner.disturbed() == []
+    assert environment.disturbed() == []
 
 
 def test_a_minute_without_kafka_at_five_hundred_events_a_second_fits_into_memory(
     own_broker: LocalBroker, tmp_path: Path
 ) -> None:
-    corner = Corner(own_broker.bootstrap_servers, tmp_path, kafka__partitions=12)
-    with scene(corner, count=100, rate=500) as it:
+    environment = E2EEnvironment(own_broker.bootstrap_servers, tmp_path, kafka__partitions=12)
+    with scene(environment, count=100, rate=500) as it:
         before = it.bridge.rss_bytes()
         own_broker.pause()
         try:

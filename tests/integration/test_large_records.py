@@ -6,19 +6,27 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from bridge.chat.events import CLIENT, MessageText
-from bridge.chat.messages import FORCE_CLOSE, RequestJoin, RequestMessage, RequestReleaseParty
-from bridge.chat.transcript import TOO_LARGE
-from tests.integration.corner import CUSTOMER, Corner, all_joined, captured, gap_reasons, joins_and_leaves, reasons
-from tests.line.kafka_tools import alter, usurp
-from tests.line.processes import wait_for
-from tests.simulator.talk import TestClient, play
+from bridge.chatserver.messages import FORCE_CLOSE, RequestJoin, RequestMessage, RequestReleaseParty
+from bridge.transcript.events import CLIENT, MessageText
+from bridge.transcript.gap_reasons import TOO_LARGE
+from tests.integration.e2e_environment import (
+    CUSTOMER,
+    E2EEnvironment,
+    all_joined,
+    captured,
+    gap_reasons,
+    joins_and_leaves,
+    reasons,
+)
+from tests.simulator.raw_client import TestClient, play
+from tests.support.kafka_tools import alter, usurp
+from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.line.processes import Simulator
+    from tests.support.processes import Simulator
 
 LIMIT = 12_000
 LONG = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz ", k=25_000))
@@ -38,10 +46,10 @@ async def customer_says(server: Simulator, ready: Callable[[], bool], *texts: st
 
 
 def test_a_record_larger_than_the_topic_takes_is_quarantined_and_leaves_a_gap(broker: str, tmp_path: Path) -> None:
-    corner = Corner(broker, tmp_path, kafka__partitions=1, kafka__compression="none")
-    with corner.bridge() as bridge, corner.simulator(no_traffic=True) as server:
+    environment = E2EEnvironment(broker, tmp_path, kafka__partitions=1, kafka__compression="none")
+    with environment.bridge() as bridge, environment.simulator(no_traffic=True) as server:
         bridge.wait_ready()
-        alter(broker, corner.topic("events"), "max.message.bytes", str(LIMIT))
+        alter(broker, environment.topic("events"), "max.message.bytes", str(LIMIT))
         session_id = play(customer_says(server, lambda: all_joined(bridge), "short", LONG, "short again"))
         wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") == 1, 30, "the chat is not closed")
         assert bridge.metric("chatbridge_gaps_total", reason="too_large") == 1
@@ -49,22 +57,22 @@ def test_a_record_larger_than_the_topic_takes_is_quarantined_and_leaves_a_gap(br
         assert bridge.metric("chatbridge_transactions_total", outcome="failed") == 1
         wait_for(lambda: bridge.ready, 10, "not ready again")
         assert server.stats()["requests"]["RequestJoin"] == 2  # the customer's and ours
-        result = corner.finish(server)
+        result = environment.finish(server)
     assert len(result.told) == 1
-    assert gap_reasons(corner) == {TOO_LARGE: 1}
-    texts = [record["message"]["text"] for record in corner.records("events") if record["message"]]
+    assert gap_reasons(environment) == {TOO_LARGE: 1}
+    texts = [record["message"]["text"] for record in environment.records("events") if record["message"]]
     assert texts == ["short", "short again"]
-    parts = corner.records("quarantine")
+    parts = environment.records("quarantine")
     assert {part["sessionId"] for part in parts} == {session_id}
     assert LONG in b"".join(part["bytes"] for part in parts).decode()
-    [certificate] = corner.certificates().values()
+    [certificate] = environment.certificates().values()
     assert (certificate["verdict"], certificate["reasons"]) == ("INCOMPLETE", [TOO_LARGE])
 
 
 def test_a_limit_that_is_lowered_for_a_while_costs_time_and_no_record(broker: str, tmp_path: Path) -> None:
-    corner = Corner(broker, tmp_path, kafka__partitions=1)
-    events = corner.topic("events")
-    with corner.bridge() as bridge, corner.chats() as chats:
+    environment = E2EEnvironment(broker, tmp_path, kafka__partitions=1)
+    events = environment.topic("events")
+    with environment.bridge() as bridge, environment.chats() as chats:
         bridge.wait_ready()
         wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 30, "the chats are not captured")
         for too_little in (100, 200):
@@ -78,25 +86,28 @@ def test_a_limit_that_is_lowered_for_a_while_costs_time_and_no_record(broker: st
             wait_for(lambda: captured(bridge) > before + 50, 20, "nothing is captured any more")  # noqa: B023
         assert bridge.metric("chatbridge_quarantined_total") == 0
         assert joins_and_leaves(chats)["RequestJoin"] == 10
-        result = corner.finish(chats)
+        result = environment.finish(chats)
     assert result.told == []
 
 
 def test_a_limit_that_is_raised_again_is_used_before_anything_is_set_aside(broker: str, tmp_path: Path) -> None:
-    corner = Corner(broker, tmp_path, kafka__partitions=1, kafka__compression="none")
-    with corner.bridge() as bridge, corner.simulator(no_traffic=True) as server:
+    environment = E2EEnvironment(broker, tmp_path, kafka__partitions=1, kafka__compression="none")
+    with environment.bridge() as bridge, environment.simulator(no_traffic=True) as server:
         bridge.wait_ready()
-        alter(broker, corner.topic("events"), "max.message.bytes", str(LIMIT))
-        usurp(broker, f"{corner.prefix}bridge-0")  # the shard is opened anew and finds the low limit
+        alter(broker, environment.topic("events"), "max.message.bytes", str(LIMIT))
+        usurp(broker, f"{environment.prefix}bridge-0")  # the shard is opened anew and finds the low limit
 
         def ready_to_raise() -> bool:
             if not all_joined(bridge) or bridge.metric("chatbridge_shard_changes_total", change="taken") < 2:
                 return False
-            alter(broker, corner.topic("events"), "max.message.bytes", None)
+            alter(broker, environment.topic("events"), "max.message.bytes", None)
             return True
 
         play(customer_says(server, ready_to_raise, LONG, "short"))
-        result = corner.finish(server)
+        result = environment.finish(server)
         assert bridge.metric("chatbridge_quarantined_total") == 0
     assert result.told == []
-    assert [record["message"]["text"] for record in corner.records("events") if record["message"]] == [LONG, "short"]
+    assert [record["message"]["text"] for record in environment.records("events") if record["message"]] == [
+        LONG,
+        "short",
+    ]

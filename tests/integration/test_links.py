@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.chat.transcript import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY
-from tests.integration.corner import (
+from bridge.transcript.gap_reasons import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY
+from tests.integration.e2e_environment import (
     ENDLESS,
     FIGURES,
     IMPATIENT,
     JITTER,
-    Corner,
+    E2EEnvironment,
     Noticeboard,
     all_joined,
     captured,
@@ -24,7 +24,7 @@ from tests.integration.corner import (
     journal_lines,
     most_within,
 )
-from tests.line.processes import Bridge, Simulator, wait_for
+from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,8 @@ UNHEARD_OF = 8999
 
 
 @pytest.fixture
-def corner(broker: str, tmp_path: Path) -> Corner:
-    return Corner(broker, tmp_path, **IMPATIENT).prepare()
+def environment(broker: str, tmp_path: Path) -> E2EEnvironment:
+    return E2EEnvironment(broker, tmp_path, **IMPATIENT).prepare()
 
 
 def running(bridge: Bridge, chats: Simulator, count: int = 10) -> None:
@@ -50,35 +50,35 @@ def everybody_is_back(bridge: Bridge, count: int = 10, seconds: float = 30) -> N
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "found by the server list"])
-def test_chats_go_on_at_another_server_after_a_fail_over(corner: Corner, announced: bool) -> None:
-    with corner.bridge() as bridge, corner.chats(standby=True) as chats:
+def test_chats_go_on_at_another_server_after_a_fail_over(environment: E2EEnvironment, announced: bool) -> None:
+    with environment.bridge() as bridge, environment.chats(standby=True) as chats:
         running(bridge, chats)
         heir = chats.fault("fail-over", announce=announced, loseLast=3)["listening"]
         wait_for(lambda: {chat["server"] for chat in followed(bridge)} == {heir}, 30, "not all chats are at the heir")
         assert bridge.metric("chatbridge_links_lost_total", reason="reset") >= 1
         wait_for(lambda: bridge.metric("chatbridge_resumptions_total") == 10, 10, "not every chat says RESUMED")
         assert bridge.metric("chatbridge_oldest_uncommitted_event_seconds") < 5
-        result = corner.finish(chats)
+        result = environment.finish(chats)
         assert result.kinds["RESUMED"] == 10
         assert result.kinds["GAP"] == bridge.metric("chatbridge_gaps_total", reason="not_in_replay")
-    for record in corner.records("events"):
+    for record in environment.records("events"):
         if record["kind"] == "RESUMED":
             assert record["session"]["server"] == heir
-    assert {record["session"]["server"] for record in corner.records("events")} == {chats.address, heir}
+    assert {record["session"]["server"] for record in environment.records("events")} == {chats.address, heir}
 
 
 @pytest.mark.parametrize("continued", [True, False], ids=["ids go on", "ids come again"])
 def test_a_server_that_forgot_events_is_believed_and_contradicted_by_no_silent_merge(
-    corner: Corner, continued: bool
+    environment: E2EEnvironment, continued: bool
 ) -> None:
-    with corner.bridge() as bridge, corner.chats() as chats:
+    with environment.bridge() as bridge, environment.chats() as chats:
         running(bridge, chats)
         chats.fault("restart", loseLast=5, continueIds=continued, agentsReturn=False, downSeconds=0.5)
         everybody_is_back(bridge)
-        result = corner.finish(chats)
-    records = corner.records("events")
+        result = environment.finish(chats)
+    records = environment.records("events")
     amendments = [record for record in records if record["amends"]]
-    assert len(amendments) == sum(one["amendments"] for one in corner.certificates().values())
+    assert len(amendments) == sum(one["amendments"] for one in environment.certificates().values())
     for record in amendments:
         original = f"{record['sessionId']}:{record['eventId']}"
         assert (record["amends"], record["id"].rpartition(":")[0]) == (original, original)
@@ -88,13 +88,15 @@ def test_a_server_that_forgot_events_is_believed_and_contradicted_by_no_silent_m
     assert result.kinds["RESUMED"] == 10
 
 
-def test_a_newer_announcement_moves_a_chat_and_the_former_server_sees_it_left_with_keep_alive(corner: Corner) -> None:
+def test_a_newer_announcement_moves_a_chat_and_the_former_server_sees_it_left_with_keep_alive(
+    environment: E2EEnvironment,
+) -> None:
     wishes: dict[str, Any] = {"concurrent_chats": 1, "events_per_second": 20, "mean_events": ENDLESS, "seed": 77}
     with (
         Noticeboard() as board,
-        corner.bridge() as bridge,
-        corner.simulator("former", announce_url=board.url, **wishes) as former,
-        corner.simulator("newer", announce=False, **wishes) as newer,
+        environment.bridge() as bridge,
+        environment.simulator("former", announce_url=board.url, **wishes) as former,
+        environment.simulator("newer", announce=False, **wishes) as newer,
     ):
         bridge.wait_ready()
         wait_for(lambda: board.announced, 10, "nothing is announced")
@@ -106,26 +108,26 @@ def test_a_newer_announcement_moves_a_chat_and_the_former_server_sees_it_left_wi
         assert bridge.post("/v1/sessions", told | {"host": host, "port": int(port)})[0] == 202
         wait_for(lambda: followed(bridge)[0]["server"] == newer.address, 20, "the chat is not at the newer address")
         assert (before["server"], followed(bridge)[0]["sessionId"]) == (former.address, told["sessionId"])
-        wait_for(lambda: joins(corner.journal("newer")), 5, "nothing is written down")
+        wait_for(lambda: joins(environment.journal("newer")), 5, "nothing is written down")
         former_lines = [("RequestJoin", None), ("RequestReleaseParty", 0)]
 
         def left_with_keep_alive() -> bool:
-            lines = [line for line in journal_lines(corner.journal("former")) if line.get("session_id")]
+            lines = [line for line in journal_lines(environment.journal("former")) if line.get("session_id")]
             return [(line["request"], line.get("after_action")) for line in lines] == former_lines
 
         wait_for(left_with_keep_alive, 5, "the former server was not left so")
         assert former.stats()["openChats"] == 1
         wait_for(lambda: bridge.metric("chatbridge_resumptions_total") == 1, 10, "no RESUMED record")
-    assert corner.disturbed() == []
+    assert environment.disturbed() == []
 
 
 def test_rejoining_needs_the_session_password_again_and_a_wrong_one_is_mended_by_a_newer_announcement(
-    corner: Corner,
+    environment: E2EEnvironment,
 ) -> None:
     with (
         Noticeboard() as board,
-        corner.bridge() as bridge,
-        corner.chats(passwords=True, announce_url=board.url, concurrent_chats=2) as chats,
+        environment.bridge() as bridge,
+        environment.chats(passwords=True, announce_url=board.url, concurrent_chats=2) as chats,
     ):
         bridge.wait_ready()
         wait_for(lambda: len(board.announced) == 2, 10, "nothing is announced")
@@ -139,14 +141,14 @@ def test_rejoining_needs_the_session_password_again_and_a_wrong_one_is_mended_by
         everybody_is_back(bridge, 2, 5)
         chats.fault("drop")
         wait_for(lambda: bridge.metric("chatbridge_joins_total", result="answered") == 4, 20, "no rejoin")
-        result = corner.finish(chats)
+        result = environment.finish(chats)
     assert result.told == []
     log = bridge.log.read_text("utf-8")
     assert all(told["password"] not in log for told in (wrong, right))
 
 
-def test_a_refused_registration_is_tried_again_until_it_is_granted(corner: Corner) -> None:
-    with corner.bridge() as bridge, corner.chats() as chats:
+def test_a_refused_registration_is_tried_again_until_it_is_granted(environment: E2EEnvironment) -> None:
+    with environment.bridge() as bridge, environment.chats() as chats:
         chats.fault("refuse", request="RequestRegister", errorId=UNHEARD_OF)
         bridge.wait_ready()
         lost = "chatbridge_links_lost_total"
@@ -154,44 +156,48 @@ def test_a_refused_registration_is_tried_again_until_it_is_granted(corner: Corne
         assert not any(chat["joined"] for chat in followed(bridge))
         chats.fault("heal")
         everybody_is_back(bridge, seconds=10)
-        result = corner.finish(chats)
+        result = environment.finish(chats)
     assert (result.told, result.kinds["GAP"]) == ([], 0)
 
 
 @pytest.mark.parametrize("error", [8209, UNHEARD_OF])
-def test_a_join_that_is_refused_for_now_is_tried_again(corner: Corner, error: int) -> None:
-    with corner.bridge() as bridge, corner.chats(concurrent_chats=3) as chats:
+def test_a_join_that_is_refused_for_now_is_tried_again(environment: E2EEnvironment, error: int) -> None:
+    with environment.bridge() as bridge, environment.chats(concurrent_chats=3) as chats:
         chats.fault("refuse", request="RequestJoin", errorId=error)
         bridge.wait_ready()
         wait_for(lambda: bridge.metric("chatbridge_joins_total", result="refused") >= 6, 20, "not refused twice each")
         chats.fault("heal")
         everybody_is_back(bridge, 3, 10)
-        result = corner.finish(chats)
+        result = environment.finish(chats)
     assert (result.told, result.kinds["GAP"]) == ([], 0)
 
 
 @pytest.mark.parametrize(("error", "asked"), [(8201, 1), (8210, 1), (UNHEARD_OF, 3)])
-def test_a_join_that_stays_refused_ends_in_a_certificate_that_says_so(corner: Corner, error: int, asked: int) -> None:
+def test_a_join_that_stays_refused_ends_in_a_certificate_that_says_so(
+    environment: E2EEnvironment, error: int, asked: int
+) -> None:
     with (
-        corner.bridge(chat_server__reconnect_attempts=3) as bridge,
-        corner.chats(concurrent_chats=3) as chats,
+        environment.bridge(chat_server__reconnect_attempts=3) as bridge,
+        environment.chats(concurrent_chats=3) as chats,
     ):
         chats.fault("refuse", request="RequestJoin", errorId=error)
         bridge.wait_ready()
         wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") == 3, 20, "they are not given up")
         assert bridge.metric("chatbridge_gaps_total", reason="never_joined") == 3
-        certificates = corner.certificates()
+        certificates = environment.certificates()
         assert len(certificates) == 3
         for certificate in certificates.values():
             assert (certificate["verdict"], certificate["reasons"]) == ("INCOMPLETE", [NEVER_JOINED])
-        assert gap_reasons(corner) == {NEVER_JOINED: 3}
+        assert gap_reasons(environment) == {NEVER_JOINED: 3}
         assert chats.stats()["requests"]["RequestJoin"] == 3 * asked
-    assert corner.disturbed() == []
+    assert environment.disturbed() == []
 
 
 @pytest.mark.parametrize("how", ["half-open", "stopped"])
-def test_a_silent_server_is_found_out_by_ping_and_its_chats_are_joined_again(corner: Corner, how: str) -> None:
-    with corner.bridge() as bridge, corner.chats() as chats:
+def test_a_silent_server_is_found_out_by_ping_and_its_chats_are_joined_again(
+    environment: E2EEnvironment, how: str
+) -> None:
+    with environment.bridge() as bridge, environment.chats() as chats:
         running(bridge, chats)
         if how == "stopped":
             chats.send(signal.SIGSTOP)
@@ -208,13 +214,15 @@ def test_a_silent_server_is_found_out_by_ping_and_its_chats_are_joined_again(cor
         else:
             chats.fault("heal")
         everybody_is_back(bridge)
-        result = corner.finish(chats)
+        result = environment.finish(chats)
     assert result.told == []
     assert result.kinds["RESUMED"] >= 10
 
 
-def test_a_chat_that_ends_while_we_are_away_gets_a_gap_and_an_incomplete_certificate(corner: Corner) -> None:
-    with corner.bridge() as bridge, corner.chats(mean_events=40) as chats:
+def test_a_chat_that_ends_while_we_are_away_gets_a_gap_and_an_incomplete_certificate(
+    environment: E2EEnvironment,
+) -> None:
+    with environment.bridge() as bridge, environment.chats(mean_events=40) as chats:
         running(bridge, chats, 1)
         chats.fault("refuse", request="RequestRegister", errorId=UNHEARD_OF)
         chats.fault("drop")
@@ -224,34 +232,37 @@ def test_a_chat_that_ends_while_we_are_away_gets_a_gap_and_an_incomplete_certifi
         for reason in ("over_while_away", "never_joined"):
             wait_for(lambda: bridge.metric("chatbridge_gaps_total", reason=reason) > 0, 20, f"no gap {reason}")  # noqa: B023
         wait_for(lambda: all_joined(bridge, 5), 20, "those that go on are not joined again")
-        result = corner.finish(chats)
-    told = gap_reasons(corner)
-    certificates = corner.certificates().values()
+        result = environment.finish(chats)
+    told = gap_reasons(environment)
+    certificates = environment.certificates().values()
     for reason in (OVER_WHILE_AWAY, NEVER_JOINED):
         assert sum(reason in one["reasons"] for one in certificates) == told[reason] > 0
     assert all(one["verdict"] == "INCOMPLETE" for one in certificates if one["gaps"])
     assert result.told != []
 
 
-def test_chats_of_a_server_that_never_comes_back_are_given_up_and_say_why(corner: Corner) -> None:
-    with corner.bridge(chat_server__reconnect_attempts=3) as bridge, corner.chats(concurrent_chats=4) as chats:
+def test_chats_of_a_server_that_never_comes_back_are_given_up_and_say_why(environment: E2EEnvironment) -> None:
+    with (
+        environment.bridge(chat_server__reconnect_attempts=3) as bridge,
+        environment.chats(concurrent_chats=4) as chats,
+    ):
         running(bridge, chats, 4)
         chats.kill()
         wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") == 4, 20, "they are not given up")
         assert bridge.metric("chatbridge_gaps_total", reason="out_of_reach") == 4
         assert bridge.metric("chatbridge_links_lost_total", reason="unreachable") >= 2
-        for certificate in corner.certificates().values():
+        for certificate in environment.certificates().values():
             assert (certificate["verdict"], certificate["reasons"]) == ("INCOMPLETE", [OUT_OF_REACH])
         assert (followed(bridge), bridge.metric("chatbridge_joins_waiting")) == ([], 0)
-    assert corner.disturbed() == []
+    assert environment.disturbed() == []
 
 
-def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(corner: Corner) -> None:
+def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(environment: E2EEnvironment) -> None:
     chats_count, rate, peak = 150, 20, 35
-    budget: dict[str, Any] = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
+    rate_limiter: dict[str, Any] = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
     with (
-        corner.bridge(**budget, chat_server__max_sessions_per_connection=20) as bridge,
-        corner.chats(concurrent_chats=chats_count) as chats,
+        environment.bridge(**rate_limiter, chat_server__max_sessions_per_connection=20) as bridge,
+        environment.chats(concurrent_chats=chats_count) as chats,
     ):
         bridge.wait_ready()
         wait_for(lambda: all_joined(bridge, chats_count), 30, "not all joined at first")
@@ -260,8 +271,8 @@ def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(corner: C
         wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > chats_count / 2, 5, "nobody stands in line")
         everybody_is_back(bridge, chats_count)
         assert bridge.metric("chatbridge_joins_waiting") == 0
-        result = corner.finish(chats)
-    times = sorted(at for at, _ in joins(corner.journal(), dropped))
+        result = environment.finish(chats)
+    times = sorted(at for at, _ in joins(environment.journal(), dropped))
     assert len(times) == chats_count
     assert most_within(1, times) <= peak + JITTER
     assert times[-1] - times[0] >= (chats_count - peak) / rate
@@ -270,22 +281,22 @@ def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(corner: C
 
 @pytest.mark.timeout(240)
 def test_five_hundred_chats_come_back_after_a_crash_at_the_rate_that_the_vendor_sizes_a_server_for(
-    corner: Corner,
+    environment: E2EEnvironment,
 ) -> None:
     count, rate, peak = 500, 10, 30
-    with corner.chats(concurrent_chats=count, events_per_second=250) as chats:
-        with corner.bridge() as quick:
+    with environment.chats(concurrent_chats=count, events_per_second=250) as chats:
+        with environment.bridge() as quick:
             quick.wait_ready()
             wait_for(lambda: all_joined(quick, count), 60, "not all joined at first", poll=0.5)
             quick.kill()
         killed = time.time()
-        with corner.bridge(chat_server__joins_per_second=rate, chat_server__joins_peak=peak) as bridge:
+        with environment.bridge(chat_server__joins_per_second=rate, chat_server__joins_peak=peak) as bridge:
             bridge.wait_ready()
             wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > count / 2, 20, "nobody stands in line")
             wait_for(lambda: all_joined(bridge, count), 90, "not all chats are joined again", poll=0.5)
             assert bridge.metric("chatbridge_resumptions_total") == count
-            result = corner.finish(chats)
-    times = sorted(at for at, _ in joins(corner.journal(), killed))
+            result = environment.finish(chats)
+    times = sorted(at for at, _ in joins(environment.journal(), killed))
     assert len(times) == count
     FIGURES.info(
         "500 chats after a crash: %.1f s from first to last join, at most %d in a second, %d in ten",
@@ -298,13 +309,13 @@ def test_five_hundred_chats_come_back_after_a_crash_at_the_rate_that_the_vendor_
     assert result.told == []
 
 
-def test_an_answer_that_comes_too_late_harms_nothing(corner: Corner) -> None:
+def test_an_answer_that_comes_too_late_harms_nothing(environment: E2EEnvironment) -> None:
     slow: dict[str, Any] = {"chat_server__register_timeout_seconds": 10, "chat_server__pong_timeout_seconds": 20}
-    with corner.bridge(**slow) as bridge, corner.chats(concurrent_chats=3) as chats:
+    with environment.bridge(**slow) as bridge, environment.chats(concurrent_chats=3) as chats:
         chats.fault("delay", seconds=5)  # longer than the patience with a join
         bridge.wait_ready()
         wait_for(lambda: bridge.metric("chatbridge_joins_total", result="refused") >= 6, 30, "no join timed out twice")
         chats.fault("heal")
         everybody_is_back(bridge, 3)
-        result = corner.finish(chats)
-    assert (result.told, corner.records("quarantine")) == ([], [])
+        result = environment.finish(chats)
+    assert (result.told, environment.records("quarantine")) == ([], [])

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from bridge.adapters.registry import SchemaRegistry
+from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.errors import RegistryRefused, RegistryUnavailable
 from bridge.records.avro import ROOTS, Schemas, schema_folder
 

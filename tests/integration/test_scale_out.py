@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.corner import FIGURES, JITTER, Corner, all_joined, followed, joins, most_within, unwatched
-from tests.line.processes import Bridge, Simulator, wait_for
+from tests.integration.e2e_environment import (
+    FIGURES,
+    JITTER,
+    E2EEnvironment,
+    all_joined,
+    followed,
+    joins,
+    most_within,
+    unwatched,
+)
+from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +31,8 @@ PAUSE_SECONDS = 60
 
 
 @pytest.fixture
-def corner(broker: str, tmp_path: Path) -> Corner:
-    return Corner(broker, tmp_path, kafka__partitions=SHARDS, kafka__session_timeout_seconds=SESSION_SECONDS)
+def environment(broker: str, tmp_path: Path) -> E2EEnvironment:
+    return E2EEnvironment(broker, tmp_path, kafka__partitions=SHARDS, kafka__session_timeout_seconds=SESSION_SECONDS)
 
 
 def shards(bridge: Bridge) -> int:
@@ -53,44 +62,48 @@ def is_even(*bridges: Bridge) -> bool:
     return sum(share) == SHARDS and max(share) - min(share) <= 1
 
 
-def without_a_monitor(corner: Corner, chats: Simulator, since: float = 0.0) -> float:
+def without_a_monitor(environment: E2EEnvironment, chats: Simulator, since: float = 0.0) -> float:
     """The longest time in seconds that a chat was in nobody's sight; every one must have been found again."""
-    watch = unwatched(corner.journal(), chats.ledger)
+    watch = unwatched(environment.journal(), chats.ledger)
     assert watch.empty_since == {}, "chats that were never joined again"
     return max((seconds for seconds, at, _ in watch.gaps if at >= since), default=0.0)
 
 
-def test_a_rolling_restart_of_three_replicas_hands_every_chat_over_within_seconds(corner: Corner) -> None:
+def test_a_rolling_restart_of_three_workers_hands_every_chat_over_within_seconds(environment: E2EEnvironment) -> None:
     names = ("replica-1", "replica-2", "replica-3")
-    with corner.bridge(names[0]) as one, corner.bridge(names[1]) as two, corner.bridge(names[2]) as three:
+    with (
+        environment.bridge(names[0]) as one,
+        environment.bridge(names[1]) as two,
+        environment.bridge(names[2]) as three,
+    ):
         old = [one, two, three]
         for bridge in old:
             bridge.wait_ready()
-        with corner.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
+        with environment.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
             settled(*old)
             fresh: list[Bridge] = []
             try:
                 for name, bridge in zip(names, old, strict=True):
                     assert bridge.terminate() == 0
-                    fresh.append(corner.bridge(name))
+                    fresh.append(environment.bridge(name))
                     fresh[-1].wait_ready()
                     settled(*[other for other in old if other.running], *fresh)
-                result = corner.finish(chats)
+                result = environment.finish(chats)
             finally:
                 for bridge in fresh:
                     bridge.kill()
-    longest = without_a_monitor(corner, chats)
+    longest = without_a_monitor(environment, chats)
     FIGURES.info("rolling restart: at most %.2f s without a monitor; %s", longest, result)
     assert result.told == []
     assert longest < HANDOVER_SECONDS
 
 
-def test_one_replica_becomes_three_and_then_two_and_the_shards_are_shared_evenly(corner: Corner) -> None:
-    with corner.bridge("replica-1") as one:
+def test_one_worker_becomes_three_and_then_two_and_the_shards_are_shared_evenly(environment: E2EEnvironment) -> None:
+    with environment.bridge("replica-1") as one:
         one.wait_ready()
-        with corner.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
+        with environment.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
             settled(one)
-            with corner.bridge("replica-2") as two, corner.bridge("replica-3") as three:
+            with environment.bridge("replica-2") as two, environment.bridge("replica-3") as three:
                 wait_for(lambda: is_even(one, two, three), 60, "the shards are not shared evenly")
                 settled(one, two, three)
                 where = [{chat["shard"] for chat in followed(bridge)} for bridge in (one, two, three)]
@@ -99,25 +112,29 @@ def test_one_replica_becomes_three_and_then_two_and_the_shards_are_shared_evenly
                 assert two.terminate() == 0
                 wait_for(lambda: is_even(one, three), 60, "the shards are not shared evenly")
                 settled(one, three)
-                result = corner.finish(chats)
-    longest = without_a_monitor(corner, chats)
+                result = environment.finish(chats)
+    longest = without_a_monitor(environment, chats)
     FIGURES.info("1 to 3 to 2 replicas: at most %.2f s without a monitor; %s", longest, result)
     assert result.told == []
     assert longest < HANDOVER_SECONDS
 
 
-def test_the_chats_of_a_killed_replica_are_followed_again_after_the_session_timeout(corner: Corner) -> None:
-    with corner.bridge("replica-1") as one, corner.bridge("replica-2") as two, corner.bridge("replica-3") as three:
+def test_the_chats_of_a_killed_worker_are_followed_again_after_the_session_timeout(environment: E2EEnvironment) -> None:
+    with (
+        environment.bridge("replica-1") as one,
+        environment.bridge("replica-2") as two,
+        environment.bridge("replica-3") as three,
+    ):
         for bridge in (one, two, three):
             bridge.wait_ready()
-        with corner.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
+        with environment.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
             settled(one, two, three)
             killed = time.time()
             two.kill()
             settled(one, three)
             wait_for(lambda: all_joined(one) and all_joined(three), 30, "not all chats are joined again")
-            result = corner.finish(chats)
-    longest = without_a_monitor(corner, chats, since=killed - 1)
+            result = environment.finish(chats)
+    longest = without_a_monitor(environment, chats, since=killed - 1)
     FIGURES.info("kill -9: at most %.2f s without a monitor, session time-out %d s", longest, SESSION_SECONDS)
     assert result.told == []
     assert result.kinds["RESUMED"] > 0
@@ -125,13 +142,17 @@ def test_the_chats_of_a_killed_replica_are_followed_again_after_the_session_time
 
 
 @pytest.mark.timeout(240)
-def test_a_replica_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a_zombie_without_harm(
-    corner: Corner,
+def test_a_worker_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a_zombie_without_harm(
+    environment: E2EEnvironment,
 ) -> None:
-    with corner.bridge("replica-1") as one, corner.bridge("replica-2") as two, corner.bridge("replica-3") as three:
+    with (
+        environment.bridge("replica-1") as one,
+        environment.bridge("replica-2") as two,
+        environment.bridge("replica-3") as three,
+    ):
         for bridge in (one, two, three):
             bridge.wait_ready()
-        with corner.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
+        with environment.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
             settled(one, two, three)
             orphans = {chat["sessionId"] for chat in followed(two)}
             stopped = time.time()
@@ -141,32 +162,32 @@ def test_a_replica_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_
             two.send(signal.SIGCONT)
             settled(one, two, three)
             assert is_even(one, two, three)
-            result = corner.finish(chats)
+            result = environment.finish(chats)
     # The server goes on counting the one that stands still as present: what tells is when another came.
-    came = {session_id: at for at, session_id in reversed(joins(corner.journal(), stopped))}
+    came = {session_id: at for at, session_id in reversed(joins(environment.journal(), stopped))}
     longest = max(came[session_id] - stopped for session_id in orphans)
     FIGURES.info("SIGSTOP for %d s: other replicas came after at most %.2f s; %s", PAUSE_SECONDS, longest, result)
     assert result.told == []
     assert longest < SESSION_SECONDS + HANDOVER_SECONDS
 
 
-def test_a_storm_hits_a_server_no_harder_because_there_are_three_replicas(corner: Corner) -> None:
+def test_a_storm_hits_a_server_no_harder_because_there_are_three_workers(environment: E2EEnvironment) -> None:
     count, rate, peak = 90, 20, 35
-    budget: dict[str, Any] = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
+    rate_limiter: dict[str, Any] = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
     with (
-        corner.bridge("replica-1", **budget) as one,
-        corner.bridge("replica-2", **budget) as two,
-        corner.bridge("replica-3", **budget) as three,
+        environment.bridge("replica-1", **rate_limiter) as one,
+        environment.bridge("replica-2", **rate_limiter) as two,
+        environment.bridge("replica-3", **rate_limiter) as three,
     ):
         wait_for(lambda: is_even(one, two, three), 60, "the shards are not shared evenly")
-        with corner.chats(concurrent_chats=count) as chats:
+        with environment.chats(concurrent_chats=count) as chats:
             settled(one, two, three, chats=count)
             dropped = time.time()
             chats.fault("drop")
-            wait_for(lambda: len(joins(corner.journal(), dropped)) == count, 30, "not all are joined again")
+            wait_for(lambda: len(joins(environment.journal(), dropped)) == count, 30, "not all are joined again")
             settled(one, two, three, chats=count)
-            result = corner.finish(chats)
-    most = most_within(1, sorted(at for at, _ in joins(corner.journal(), dropped)))
+            result = environment.finish(chats)
+    most = most_within(1, sorted(at for at, _ in joins(environment.journal(), dropped)))
     FIGURES.info("a storm of %d chats on three replicas: at most %d joins in a second", count, most)
     assert most <= peak + JITTER, f"{most} joins in one second"
     assert result.told == []

@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.process import free_ports
-from tests.line.processes import Bridge, wait_for
+from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def reasons(bridge: Bridge) -> str:
 
 def test_without_kafka_it_waits_alive_and_says_why(tmp_path: Path) -> None:
     address = nobody()
-    with Bridge(address, tmp_path / "bridge.log", prefix="away.", replica="one") as bridge:
+    with Bridge(address, tmp_path / "bridge.log", prefix="away.", worker="one") as bridge:
         wait_for(lambda: f"Kafka at {address} does not answer" in reasons(bridge), 30, "no true reason")
         assert bridge.get("/livez")[0] == 200
         assert bridge.running
@@ -37,23 +37,23 @@ def test_without_its_registry_it_waits_alive_and_becomes_ready_without_one(broke
     prefix = f"{uuid.uuid4().hex[:8]}."
     url = f"http://{nobody()}"
     with Bridge(
-        broker, tmp_path / "bridge.log", prefix=prefix, replica="one", kafka__partitions=2, schema_registry__url=url
+        broker, tmp_path / "bridge.log", prefix=prefix, worker="one", kafka__partitions=2, schema_registry__url=url
     ) as bridge:
         wait_for(lambda: "registry" in reasons(bridge) and url in reasons(bridge), 30, "no true reason")
         assert bridge.get("/livez")[0] == 200
         assert bridge.terminate(15) == 0
-    with Bridge(broker, tmp_path / "again.log", prefix=prefix, replica="one", kafka__partitions=2) as again:
+    with Bridge(broker, tmp_path / "again.log", prefix=prefix, worker="one", kafka__partitions=2) as again:
         again.wait_ready()
         assert again.terminate() == 0
 
 
 def test_topics_with_another_partition_count_are_refused_with_the_way_to_mend_it(broker: str, tmp_path: Path) -> None:
     prefix = f"{uuid.uuid4().hex[:8]}."
-    with Bridge(broker, tmp_path / "first.log", prefix=prefix, replica="one", kafka__partitions=2) as first:
+    with Bridge(broker, tmp_path / "first.log", prefix=prefix, worker="one", kafka__partitions=2) as first:
         first.wait_ready()
         assert first.terminate() == 0
     log = tmp_path / "second.log"
-    with Bridge(broker, log, prefix=prefix, replica="one", kafka__partitions=3) as second:
+    with Bridge(broker, log, prefix=prefix, worker="one", kafka__partitions=3) as second:
         assert second.wait(30) == 3
     said = log.read_text(encoding="utf-8")
     assert f"{prefix}chat.transcript.events.v1 has 2 partitions, needed are 3" in said

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.adapters.topics import TopicNames, Topics, TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
 from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch
 
 SHAPE = TopicShape(
@@ -23,8 +23,8 @@ def names() -> TopicNames:
     return TopicNames(f"t{uuid.uuid4().hex}.")
 
 
-def topics(broker: str, names: TopicNames, shape: TopicShape = SHAPE) -> Topics:
-    return Topics(broker, {}, wanted(names, shape))
+def topics(broker: str, names: TopicNames, shape: TopicShape = SHAPE) -> TopicManager:
+    return TopicManager(broker, {}, wanted(names, shape))
 
 
 def test_missing_topics_are_created_once(broker: str, names: TopicNames) -> None:
@@ -54,11 +54,11 @@ def test_a_changed_retention_is_altered_and_what_others_set_is_kept(broker: str,
     async def main() -> None:
         first = wanted(names, SHAPE)
         first[0].config["retention.bytes"] = "123456789"  # set by somebody else
-        await Topics(broker, {}, first).apply()
+        await TopicManager(broker, {}, first).apply()
         shorter = replace(SHAPE, retention_seconds=3600)
         done = await topics(broker, names, shorter).apply()
         assert [(change.create, change.config) for change in done.changes] == [(False, {"retention.ms": "3600000"})] * 3
-        assert (await Topics(broker, {}, first[:1]).plan()).changes[0].config == {"retention.ms": "604800000"}
+        assert (await TopicManager(broker, {}, first[:1]).plan()).changes[0].config == {"retention.ms": "604800000"}
 
     asyncio.run(main())
 
@@ -78,7 +78,7 @@ def test_another_cleanup_policy_is_never_changed_but_explained(broker: str, name
     async def main() -> None:
         compacted = wanted(names, SHAPE)
         compacted[0].config["cleanup.policy"] = "compact"
-        await Topics(broker, {}, compacted).apply()
+        await TopicManager(broker, {}, compacted).apply()
         with pytest.raises(TopicMismatch, match=r"events\.v1 has cleanup\.policy=compact, needed is delete"):
             await topics(broker, names).apply()
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from fastavro import schemaless_writer
 from fastavro.schema import load_schema
 
-from bridge.chat.attributes import flatten
+from bridge.transcript.attributes import flatten
 
 if TYPE_CHECKING:
-    from bridge.chat.entries import Entry, Gap, Party, SessionFacts
+    from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 
 FOLDER = Path(__file__).parents[2] / "schemas"
 EVENT_SCHEMA = load_schema(str(FOLDER / "org.chatbridge.v1.TranscriptEvent.avsc"))

@@ -12,14 +12,14 @@ from fastavro.schema import load_schema, to_parsing_canonical_form
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.chat.events import ChatEvent, Item, MessageText
 from bridge.errors import EnvironmentFault, VerificationFailed
 from bridge.records.avro import ROOTS, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.binary import long, text
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.redact import Redactor
+from bridge.transcript.events import ChatEvent, Item, MessageText
+from tests.records.record_strategies import SESSION
 from tests.records.reference import FOLDER
-from tests.records.strategies import SESSION
 from tests.records.test_normalise import FACTS, entry
 
 if TYPE_CHECKING:

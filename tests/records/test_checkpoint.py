@@ -7,13 +7,13 @@ from fastavro.schema import load_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.chat.entries import Gap, Party, SessionFacts
-from bridge.chat.transcript import TranscriptState
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.checkpoint import Checkpoint, CheckpointEncoder, decode_checkpoint
+from bridge.transcript.entries import Gap, Party, SessionFacts
+from bridge.transcript.fold import TranscriptState
 from tests.records import reference
-from tests.records.strategies import SESSION, folds
+from tests.records.record_strategies import SESSION, folds
 
 SCHEMAS = Schemas(schema_folder())
 SCHEMA = load_schema(str(reference.FOLDER / f"{SESSION_CHECKPOINT}.avsc"))

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.chat import entries as kinds
-from bridge.chat.entries import Entry, Gap, Party, SessionFacts
-from bridge.chat.events import ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
 from bridge.errors import AttributesTooDeep, UnreadableMessage
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.chain import genesis, split
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.redact import Redactor, Rule
+from bridge.transcript import entries as kinds
+from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
+from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
 from tests.records import reference
-from tests.records.strategies import SESSION, entries, facts
+from tests.records.record_strategies import SESSION, entries, facts
 
 SCHEMAS = Schemas(schema_folder())
 RECORDING = Recording(SCHEMAS, Redactor())

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import json
 
-from bridge.chat.entries import SessionFacts
-from bridge.chat.events import ChatEvent, Item, MessageText
-from bridge.chat.transcript import TranscriptState
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, TRANSCRIPT_EVENT, Schemas
 from bridge.records.checkpoint import Checkpoint
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.render import Renderer
-from bridge.records.sessions import quarantine_records
-from tests.records.strategies import SESSION
+from bridge.records.session_records import quarantine_records
+from bridge.transcript.entries import SessionFacts
+from bridge.transcript.events import ChatEvent, Item, MessageText
+from bridge.transcript.fold import TranscriptState
+from tests.records.record_strategies import SESSION
 from tests.records.test_normalise import FACTS, entry
 
 

@@ -1,6 +1,8 @@
 import pytest
 
-from bridge.chat.events import (
+from bridge.simulator.model.idle import IdleTimeouts
+from bridge.simulator.model.sessions import ModelSettings
+from bridge.transcript.events import (
     AGENT,
     INT,
     NEW_PARTY,
@@ -12,14 +14,12 @@ from bridge.chat.events import (
     ChatEvent,
     Item,
 )
-from bridge.simulator.idle import IdleTimeouts
-from bridge.simulator.sessions import ModelSettings
-from tests.simulator.stage import CHAT, Stage, person
+from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
 
-def what_a_monitor_gets(version: int, *, late: bool) -> tuple[list[ChatEvent], Stage]:
+def what_a_monitor_gets(version: int, *, late: bool) -> tuple[list[ChatEvent], ServerHarness]:
     """Play one chat with everything that some version does not know."""
-    stage = Stage()
+    stage = ServerHarness()
     if not late:
         stage.monitor(version=version)
     bot_style = Item("GCTI_Chat_SetPartyStyle", value="BOT")
@@ -79,7 +79,7 @@ def test_transcript_attributes_come_with_their_version(version: int, idle: bool,
 
 
 def test_a_push_of_withheld_things_only_is_not_sent() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.monitor(version=101)
     before = len(stage.received[9])
     stage.notify("C", USER_UPDATE_NICK, "Visitor Uno")
@@ -87,7 +87,7 @@ def test_a_push_of_withheld_things_only_is_not_sent() -> None:
 
 
 def test_the_server_numbers_files() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     first = stage.notify("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="a"))
     second = stage.notify("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="b"))
     ids = [[item.value for item in event.user_data if item.key == "file-id"] for event in (first, second)]
@@ -96,7 +96,7 @@ def test_the_server_numbers_files() -> None:
 
 def test_typing_can_be_left_out_of_histories() -> None:
     for replay_typing in (True, False):
-        stage = Stage(ModelSettings(replay_typing=replay_typing))
+        stage = ServerHarness(ModelSettings(replay_typing=replay_typing))
         typing = stage.notify("C", TYPING_STARTED, "hel")
         stage.monitor()
         live = stage.notify("C", TYPING_STARTED, "hello")
@@ -105,13 +105,13 @@ def test_typing_can_be_left_out_of_histories() -> None:
 
 
 def test_a_new_nickname_is_the_partys_from_then_on() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.notify("C", USER_UPDATE_NICK, "Visitor Uno")
     assert stage.sessions.session(CHAT).party("C").info.user_nickname == "Visitor Uno"
 
 
 def test_spent_ids_leave_a_hole() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.enter(person("A", AGENT))
     stage.sessions.spend_ids(CHAT, 3)
     assert stage.say("A", INT).event_id == 6

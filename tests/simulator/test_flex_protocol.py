@@ -1,5 +1,4 @@
-from bridge.chat.events import Item, MessageText, NoticeText, find
-from bridge.chat.messages import (
+from bridge.chatserver.messages import (
     ERROR,
     OVER,
     SUCCESS,
@@ -9,11 +8,12 @@ from bridge.chat.messages import (
     RequestNotify,
     RequestRefresh,
 )
-from bridge.simulator.faults import Faults, fail_over
-from bridge.simulator.server import ChatServer, ServerSettings
-from bridge.simulator.sessions import ModelSettings
-from tests.simulator.stage import person
-from tests.simulator.talk import TestClient, play, serving, until
+from bridge.simulator.harness.faults import Faults, fail_over
+from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.protocol.server import ChatServer, ServerSettings
+from bridge.transcript.events import Item, MessageText, NoticeText, find
+from tests.simulator.raw_client import TestClient, play, serving, until
+from tests.simulator.simulator_harness import person
 
 
 async def logged_in(client: TestClient) -> tuple[str, str]:

@@ -1,14 +1,14 @@
-from bridge.chat.events import AGENT, EXTERNAL, Item, find
-from bridge.chat.messages import OVER
-from bridge.simulator.idle import IdleTimeouts
-from bridge.simulator.sessions import ModelSettings
-from tests.simulator.stage import CHAT, Stage, person
+from bridge.chatserver.messages import OVER
+from bridge.simulator.model.idle import IdleTimeouts
+from bridge.simulator.model.sessions import ModelSettings
+from bridge.transcript.events import AGENT, EXTERNAL, Item, find
+from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
 REGULAR = ModelSettings(idle=IdleTimeouts(alert_seconds=255, close_seconds=45))
 ASYNC = Item("GCTI_Chat_AsyncMode", value="true")
 
 
-def pass_time(stage: Stage, seconds: float) -> list[str]:
+def pass_time(stage: ServerHarness, seconds: float) -> list[str]:
     """Let time pass and return what the server itself said and did meanwhile."""
     stage.now += seconds
     said = stage.do(stage.sessions.on_timer(stage.now))
@@ -16,7 +16,7 @@ def pass_time(stage: Stage, seconds: float) -> list[str]:
 
 
 def test_silence_is_first_warned_of_and_then_ends_the_chat_with_code_7() -> None:
-    stage = Stage(REGULAR)
+    stage = ServerHarness(REGULAR)
     stage.monitor()
     assert pass_time(stage, 254) == []
     assert pass_time(stage, 1) == ["newParty", "IDLE_CONTROL_ALERT"]
@@ -31,14 +31,14 @@ def test_silence_is_first_warned_of_and_then_ends_the_chat_with_code_7() -> None
 
 
 def test_a_second_warning_comes_when_it_is_configured() -> None:
-    stage = Stage(ModelSettings(idle=IdleTimeouts(100, 50, 20)))
+    stage = ServerHarness(ModelSettings(idle=IdleTimeouts(100, 50, 20)))
     assert pass_time(stage, 100) == ["newParty", "IDLE_CONTROL_ALERT"]
     assert pass_time(stage, 50) == ["IDLE_CONTROL_ALERT"]
     assert pass_time(stage, 20)[0] == "IDLE_CONTROL_CLOSE"
 
 
 def test_a_message_starts_the_count_anew_and_typing_does_not() -> None:
-    stage = Stage(REGULAR)
+    stage = ServerHarness(REGULAR)
     pass_time(stage, 200)
     stage.say("C")
     assert pass_time(stage, 254) == []
@@ -49,14 +49,14 @@ def test_a_message_starts_the_count_anew_and_typing_does_not() -> None:
 
 
 def test_a_silent_monitor_does_not_postpone_the_end() -> None:
-    stage = Stage(REGULAR)
+    stage = ServerHarness(REGULAR)
     pass_time(stage, 200)
     stage.monitor()
     assert pass_time(stage, 55) == ["newParty", "IDLE_CONTROL_ALERT"]
 
 
 def test_in_an_asynchronous_chat_only_agents_coming_and_going_count() -> None:
-    stage = Stage(ModelSettings(idle_async=IdleTimeouts(86_400, 0, 3_600)), ASYNC)
+    stage = ServerHarness(ModelSettings(idle_async=IdleTimeouts(86_400, 0, 3_600)), ASYNC)
     stage.enter(person("A", AGENT))
     pass_time(stage, 80_000)
     stage.say("C")
@@ -67,7 +67,7 @@ def test_in_an_asynchronous_chat_only_agents_coming_and_going_count() -> None:
 
 
 def test_what_remains_is_told_with_every_push() -> None:
-    stage = Stage(REGULAR)
+    stage = ServerHarness(REGULAR)
     stage.monitor()
     stage.now += 100
     stage.notify("C", "TYPING_STARTED")
@@ -77,7 +77,7 @@ def test_what_remains_is_told_with_every_push() -> None:
 
 
 def test_idle_control_can_be_set_for_one_chat() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     said = stage.do(stage.sessions.set_idle(CHAT, IdleTimeouts(5, 0, 1), stage.now))
     assert said[-1].notice_text is not None
     assert said[-1].notice_text.notice_type == "IDLE_CONTROL_SET"

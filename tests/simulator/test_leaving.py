@@ -1,15 +1,15 @@
 import pytest
 
-from bridge.chat.events import AGENT, EXTERNAL, INT, PARTY_LEFT, SUPERVISOR, VIP, ChatEvent, find
-from bridge.chat.messages import CLOSE_IF_NO_AGENTS, FORCE_CLOSE, KEEP_ALIVE, OVER
-from bridge.simulator import departures
-from bridge.simulator.departures import Departure
-from bridge.simulator.refusals import Refused
-from tests.simulator.stage import CHAT, Stage, person
+from bridge.chatserver.messages import CLOSE_IF_NO_AGENTS, FORCE_CLOSE, KEEP_ALIVE, OVER
+from bridge.simulator.model import departures
+from bridge.simulator.model.departures import Departure
+from bridge.simulator.model.refusals import Refused
+from bridge.transcript.events import AGENT, EXTERNAL, INT, PARTY_LEFT, SUPERVISOR, VIP, ChatEvent, find
+from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
 
-def a_chat() -> Stage:
-    stage = Stage()
+def a_chat() -> ServerHarness:
+    stage = ServerHarness()
     stage.enter(person("W", EXTERNAL))
     stage.enter(person("A", AGENT))
     return stage

@@ -3,15 +3,15 @@ import random
 import msgspec
 import pytest
 
-from bridge.chat.events import AGENT, CLIENT, EXTERNAL, MESSAGE, find
-from bridge.simulator.effects import Restored, Said
-from bridge.simulator.restoration import RestorePlan, SessionDump, dump, take_over
-from bridge.simulator.sessions import ModelSettings, Sessions
-from tests.simulator.stage import CHAT, Stage, person
+from bridge.simulator.model.effects import Restored, Said
+from bridge.simulator.model.restoration import RestorePlan, SessionDump, dump, take_over
+from bridge.simulator.model.sessions import ModelSettings, Sessions
+from bridge.transcript.events import AGENT, CLIENT, EXTERNAL, MESSAGE, find
+from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
 
-def a_chat() -> Stage:
-    stage = Stage()
+def a_chat() -> ServerHarness:
+    stage = ServerHarness()
     stage.enter(person("W", EXTERNAL))
     stage.enter(person("A", AGENT))
     stage.monitor()
@@ -20,7 +20,7 @@ def a_chat() -> Stage:
     return stage
 
 
-def next_life(stage: Stage, plan: RestorePlan) -> tuple[Sessions, Restored, list[Said]]:
+def next_life(stage: ServerHarness, plan: RestorePlan) -> tuple[Sessions, Restored, list[Said]]:
     saved = msgspec.json.decode(msgspec.json.encode(dump(stage.sessions.session(CHAT))), type=SessionDump)
     sessions = Sessions(ModelSettings(), random.Random(2))
     effects = take_over(sessions, [saved], plan, stage.now + 60)
@@ -63,7 +63,7 @@ def test_ids_go_on_or_come_again_as_the_plan_says(continue_ids: bool, expected: 
 
 
 def test_restored_text_can_be_masked() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     event = stage.say("C")
     assert event.message_text is not None
     masked_before = msgspec.structs.replace(
@@ -76,7 +76,7 @@ def test_restored_text_can_be_masked() -> None:
 
 
 def test_the_password_and_the_last_nickname_survive() -> None:
-    stage = Stage(ModelSettings(passwords=True))
+    stage = ServerHarness(ModelSettings(passwords=True))
     stage.notify("C", "USER_UPDATE_NICK", "Visitor Uno")
     sessions, _, _ = next_life(stage, RestorePlan())
     session = sessions.session(CHAT)
@@ -93,6 +93,6 @@ def test_a_leave_that_was_not_saved_is_made_up_for() -> None:
 
 
 def test_at_least_the_first_event_is_kept() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     sessions, _, _ = next_life(stage, RestorePlan(lose_last=50))
     assert sessions.session(CHAT).party("C").info.user_type == CLIENT

@@ -3,12 +3,12 @@ from collections import Counter
 
 import pytest
 
-from bridge.chat.events import PARTY_LEFT, find
-from bridge.simulator.actions import Open, perform
-from bridge.simulator.effects import Closed, Said
-from bridge.simulator.scenario import ScenarioSettings, scenario, session_id
-from bridge.simulator.sessions import ModelSettings, Sessions
-from tests.simulator.stage import START
+from bridge.simulator.model.effects import Closed, Said
+from bridge.simulator.model.sessions import ModelSettings, Sessions
+from bridge.simulator.traffic.actions import Open, perform
+from bridge.simulator.traffic.scenario import ScenarioSettings, scenario, session_id
+from bridge.transcript.events import PARTY_LEFT, find
+from tests.simulator.simulator_harness import START
 
 
 def played(settings: ScenarioSettings, number: int) -> tuple[list[Said], bool]:

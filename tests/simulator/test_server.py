@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from bridge.chat.events import AGENT, CLIENT, Item, MessageText, NoticeText
-from bridge.chat.messages import (
+from bridge.chatserver.messages import (
     FORCE_CLOSE,
     OVER,
     EventError,
@@ -19,13 +18,14 @@ from bridge.chat.messages import (
     RequestNotify,
     RequestReleaseParty,
 )
-from bridge.simulator.faults import Faults
-from bridge.simulator.journal import Journal
-from bridge.simulator.restoration import RestorePlan
-from bridge.simulator.server import ChatServer, ServerSettings
-from bridge.simulator.sessions import ModelSettings
-from tests.simulator.stage import CHAT, person
-from tests.simulator.talk import TestClient, play, serving, until
+from bridge.simulator.harness.faults import Faults
+from bridge.simulator.harness.journal import Journal
+from bridge.simulator.model.restoration import RestorePlan
+from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.protocol.server import ChatServer, ServerSettings
+from bridge.transcript.events import AGENT, CLIENT, Item, MessageText, NoticeText
+from tests.simulator.raw_client import TestClient, play, serving, until
+from tests.simulator.simulator_harness import CHAT, person
 
 
 def open_chat(server: ChatServer, session_id: str = CHAT) -> None:

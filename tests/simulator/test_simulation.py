@@ -10,14 +10,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bridge.chat.announcement import Announcement, parse
-from bridge.chat.events import Item
-from bridge.chat.messages import NO_SUCH_USER, OVER, EventError, EventSessionInfo
+from bridge.announcement import Announcement, parse
+from bridge.archive import ucs_xml
+from bridge.chatserver.messages import NO_SUCH_USER, OVER, EventError, EventSessionInfo
 from bridge.errors import UsageError
-from bridge.simulator.ledger import read_ledger, visible_to_monitor
+from bridge.simulator.harness.ledger import read_ledger, visible_to_monitor
 from bridge.simulator.main import SimulatorOptions, run_simulator
-from bridge.wires import ucs_xml
-from tests.simulator.talk import TestClient, play, until
+from bridge.transcript.events import Item
+from tests.simulator.raw_client import TestClient, play, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FAST: dict[str, Any] = {"think_scale": 0.01, "seed": 11, "finish_seconds": 15.0}
 
 
-class Follower:
+class EventCollector:
     """Stands for the bridge: takes announcements over HTTP and has one monitor join everything."""
 
     def __init__(self, first_answers: tuple[int, ...] = ()) -> None:
@@ -72,8 +72,8 @@ class Follower:
 def test_what_a_monitor_received_is_what_the_ledger_says_it_may_see(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
 
-    async def scene() -> Follower:
-        async with Follower() as follower:
+    async def scene() -> EventCollector:
+        async with EventCollector() as follower:
             options = SimulatorOptions(
                 chats=40,
                 concurrent_chats=15,
@@ -149,7 +149,7 @@ def test_chats_that_do_not_end_in_time_are_stopped(tmp_path: Path) -> None:
 
 def test_announcing_goes_on_until_it_is_taken() -> None:
     async def scene() -> None:
-        async with Follower(first_answers=(503, 429, 500)) as follower:
+        async with EventCollector(first_answers=(503, 429, 500)) as follower:
             options = SimulatorOptions(chats=3, announce_url=follower.url, tenant="Shop", **FAST)
             summary = await run_simulator(options, stop=asyncio.Event())
             assert summary.announced == 3
@@ -163,7 +163,7 @@ def test_announcing_goes_on_until_it_is_taken() -> None:
 
 def test_a_bad_request_is_not_announced_again() -> None:
     async def scene() -> None:
-        async with Follower(first_answers=(400, 400)) as follower:
+        async with EventCollector(first_answers=(400, 400)) as follower:
             summary = await run_simulator(
                 SimulatorOptions(chats=2, announce_url=follower.url, **FAST), stop=asyncio.Event()
             )
@@ -274,7 +274,7 @@ def test_another_process_can_steer_the_simulator(capsys: pytest.CaptureFixture[s
 
 def test_chats_go_on_at_the_standby_after_a_fail_over(capsys: pytest.CaptureFixture[str]) -> None:
     async def scene() -> None:
-        async with Follower() as follower:
+        async with EventCollector() as follower:
             options = SimulatorOptions(
                 concurrent_chats=5,
                 control_port=0,
@@ -286,7 +286,7 @@ def test_chats_go_on_at_the_standby_after_a_fail_over(capsys: pytest.CaptureFixt
             )
             await steered(options, lambda http, listening: fail_over(http, listening, follower), capsys)
 
-    async def fail_over(http: aiohttp.ClientSession, listening: dict[str, str], follower: Follower) -> None:
+    async def fail_over(http: aiohttp.ClientSession, listening: dict[str, str], follower: EventCollector) -> None:
         await until(lambda: len(follower.announced) >= 5)
         assert follower.announced[0].servers == [listening["standby"]]
         moved = await (await http.post("/faults/fail-over", json={})).json()

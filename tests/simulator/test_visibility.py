@@ -1,9 +1,9 @@
 import pytest
 
-from bridge.chat.events import AGENT, ALL, CLIENT, EXTERNAL, INT, SUPERVISOR, VIP
-from bridge.simulator.parties import may_join
-from bridge.simulator.refusals import Refused
-from tests.simulator.stage import CHAT, Stage, person
+from bridge.simulator.model.parties import may_join
+from bridge.simulator.model.refusals import Refused
+from bridge.transcript.events import AGENT, ALL, CLIENT, EXTERNAL, INT, SUPERVISOR, VIP
+from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
 # Rows of the viewer matrix (protocol facts 4.3): event visibility -> who sees it.
 MATRIX = [
@@ -18,7 +18,7 @@ MATRIX = [
     [(visibility, viewer, sees) for visibility, row in MATRIX for viewer, sees in row.items()],
 )
 def test_who_is_shown_an_event_follows_the_viewer_matrix(visibility: str, viewer: str, *, sees: bool) -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.enter(person("V", viewer), connection=1)
     stage.enter(person("S", EXTERNAL))
     event = stage.say("S", visibility)
@@ -30,7 +30,7 @@ def test_who_is_shown_an_event_follows_the_viewer_matrix(visibility: str, viewer
     [(visibility, viewer, sees) for visibility, row in MATRIX for viewer, sees in row.items()],
 )
 def test_history_is_filtered_like_pushes(visibility: str, viewer: str, *, sees: bool) -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.enter(person("S", EXTERNAL))
     event = stage.say("S", visibility)
     stage.enter(person("V", viewer), connection=1)
@@ -38,7 +38,7 @@ def test_history_is_filtered_like_pushes(visibility: str, viewer: str, *, sees: 
 
 
 def test_a_direct_message_reaches_sender_and_recipient_only_and_no_supervisor() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.enter(person("A", AGENT), connection=1)
     stage.enter(person("K", SUPERVISOR, INT), connection=2)
     stage.monitor(connection=3)
@@ -49,7 +49,7 @@ def test_a_direct_message_reaches_sender_and_recipient_only_and_no_supervisor() 
 
 
 def test_a_silent_monitor_is_seen_by_supervisors_only() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.enter(person("A", AGENT), connection=1)
     stage.enter(person("K", SUPERVISOR), connection=2)
     stage.monitor(connection=3)
@@ -67,14 +67,14 @@ def test_a_user_type_may_join_only_as_its_row_says(user_type: str, allowed: set[
 
 
 def test_a_silent_monitor_may_not_speak() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.monitor()
     with pytest.raises(Refused):
         stage.say("M", VIP)
 
 
 def test_nobody_speaks_more_openly_than_the_way_he_joined() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.enter(person("K", SUPERVISOR, INT))
     with pytest.raises(Refused):
         stage.say("K", ALL)
@@ -82,7 +82,7 @@ def test_nobody_speaks_more_openly_than_the_way_he_joined() -> None:
 
 
 def test_nothing_can_be_said_to_somebody_who_is_not_there() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.enter(person("A", AGENT))
     with pytest.raises(Refused) as refused:
         stage.say("A", INT, receiver_id="nobody")
@@ -90,7 +90,7 @@ def test_nothing_can_be_said_to_somebody_who_is_not_there() -> None:
 
 
 def test_a_session_says_that_it_is_monitored_while_it_is() -> None:
-    stage = Stage()
+    stage = ServerHarness()
     stage.enter(person("A", AGENT), connection=1)
     stage.monitor(connection=2)
     stage.say("C")

@@ -1,0 +1,1 @@
+"""The HTTP server: probes, metrics, the sessions API and the status page."""

@@ -1,0 +1,224 @@
+"""The elements of a stored transcript, and what one event of it says.
+
+The tables name what the stored form is known to hold (protocol facts, section 3). Everything else an event carries is
+kept under `unknown_attributes`: an attribute by its name, an element by its name (its text, or JSON text when there is
+more to it), text in an odd place as `strayText`. An attribute of a part has the name it has on the live wire
+(`messageText.foo`), so that an event says the same whichever way it came. A repeated name is numbered: `name#2`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from bridge.chatserver.bounds import EVENT_IDS, INT32
+from bridge.transcript.attributes import typed_value
+from bridge.transcript.events import ALL, KVLIST, STRING, ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.transcript.events import Items
+
+BLANK: Final = " \t\r\n"
+_NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
+
+
+@dataclass(slots=True, frozen=True)
+class Part:
+    """A kind of child of an event: its type, its name on the live wire, the event's field, its attributes -> fields."""
+
+    kind: type[msgspec.Struct]
+    live_name: str
+    event_field: str
+    texts: Mapping[str, str]
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    has_text: bool = True
+
+
+PARTS: Final = {
+    "userInfo": Part(
+        UserInfo,
+        "userInfo",
+        "user_info",
+        {
+            "personId": "person_id",
+            "userNick": "user_nickname",
+            "userType": "user_type",
+            "protocolType": "protocol_type",
+        },
+        {"timeZoneOffset": "time_zone_offset", "clientVersion": "client_version"},
+        has_text=False,
+    ),
+    "noticeText": Part(NoticeText, "noticeText", "notice_text", {"noticeType": "notice_type"}),
+    "reason": Part(Reason, "reason", "reason", {}, {"code": "code"}),
+    "msgText": Part(MessageText, "messageText", "message_text", {"msgType": "message_type", "treatAs": "treat_as"}),
+}
+COLLECTIONS: Final = {"userData": "user_data", "eventAttributes": "event_attributes"}
+IDENTIFIERS: Final = {"userId": "user_id", "receiverId": "receiver_id", "askerId": "asker_id"}
+
+UNKNOWN_ATTRIBUTES: Final = "unknownAttributes"
+"""Our own element for what has no place in the stored form: items, name -> text."""
+
+EVENT_TYPE: Final = "eventType"
+"""Our own attribute, for an event type that cannot be the name of an element."""
+
+
+@dataclass(slots=True)
+class Element:
+    """One element: its own text is in `texts`, in pieces; `line` counts from 1."""
+
+    name: str
+    attributes: dict[str, str]
+    line: int
+    texts: list[str] = field(default_factory=list)
+    children: list[Element] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Its own text, without that of its children."""
+        return "".join(self.texts)
+
+
+@dataclass(slots=True)
+class Kept:
+    """What an event carries that its type has no field for. `stray` counts characters of text in odd places."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    stray: int = 0
+    _counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, text: str) -> None:
+        """Keep `text` under `name`, or under `name#n` when there is one already."""
+        key = name
+        while key in self.values:
+            count = self._counts[name] = self._counts.get(name, 1) + 1
+            key = f"{name}#{count}"
+        self.values[key] = text
+
+    def add_stray(self, name: str, element: Element) -> None:
+        """Keep the element's own text if it says anything."""
+        if text := element.text.strip(BLANK):
+            self.add(name, text)
+            self.stray += len(text)
+
+
+def number(text: str | None, within: range) -> int | None:
+    """Return the whole number that `text` spells (blanks around it are nothing), None when it does not."""
+    stripped = (text or "").strip(BLANK)
+    if not _NUMBER.fullmatch(stripped):
+        return None
+    value = int(stripped)
+    return value if value in within else None
+
+
+def event_of(element: Element, kept: Kept) -> ChatEvent | None:
+    """Return the event that a child of the root says, None without a readable eventId.
+
+    An unreadable timeShift counts as 0 and is `kept`, with everything else that has no field of its own.
+    """
+    rest = dict(element.attributes)
+    event_id = number(rest.pop("eventId", None), EVENT_IDS)
+    if event_id is None:
+        return None
+    fields: dict[str, Any] = {}
+    shift = number(rest.get("timeShift"), INT32)
+    if shift is not None:
+        del rest["timeShift"]
+    for name, field_name in IDENTIFIERS.items():
+        if name in rest:
+            fields[field_name] = rest.pop(name).strip(BLANK)
+    visibility = rest.pop("visibility", ALL).strip(BLANK)
+    event_type = rest.pop(EVENT_TYPE, element.name)
+    for name, text in rest.items():
+        kept.add(name, text)
+    kept.add_stray("strayText", element)
+    for child in element.children:
+        _read_child(child, fields, kept)
+    return ChatEvent(
+        event_type,
+        event_id,
+        time_shift=shift or 0,
+        visibility=visibility,
+        unknown_attributes=kept.values,
+        **fields,
+    )
+
+
+def _read_child(child: Element, fields: dict[str, Any], kept: Kept) -> None:
+    part = PARTS.get(child.name)
+    if part is not None and part.event_field not in fields:
+        fields[part.event_field] = _read_part(child, part, kept)
+    elif child.name in COLLECTIONS and COLLECTIONS[child.name] not in fields:
+        fields[COLLECTIONS[child.name]] = _read_items(child, child.name, kept)
+        for name, text in child.attributes.items():
+            kept.add(f"{child.name}.{name}", text)
+    elif child.name == UNKNOWN_ATTRIBUTES and _is_ours(child):
+        for item in child.children:
+            kept.add(item.attributes["key"], item.text)
+    else:
+        kept.add(child.name, _as_text(child))
+
+
+def _is_ours(unknown: Element) -> bool:
+    plain = all(
+        item.name == "item" and list(item.attributes) == ["key"] and not item.children for item in unknown.children
+    )
+    return plain and not unknown.attributes and not unknown.text.strip(BLANK)
+
+
+def _read_part(element: Element, part: Part, kept: Kept) -> msgspec.Struct:
+    values: dict[str, Any] = {}
+    for name, text in element.attributes.items():
+        if name in part.texts:
+            values[part.texts[name]] = text
+        elif name in part.numbers and (value := number(text, INT32)) is not None:
+            values[part.numbers[name]] = value
+        else:
+            kept.add(f"{part.live_name}.{name}", text)
+    if part.has_text:
+        values["text"] = element.text
+    else:
+        kept.add_stray(f"{part.live_name}.strayText", element)
+    for child in element.children:
+        kept.add(f"{part.live_name}.{child.name}", _as_text(child))
+    return part.kind(**values)
+
+
+def _read_items(element: Element, collection: str, kept: Kept) -> Items:
+    """Return the items below `element`; one without a type is a string (R2, R3), or a list if it has items."""
+    items: Items = []
+    kept.add_stray(f"{collection}.strayText", element)
+    for child in element.children:
+        if child.name != "item":
+            kept.add(f"{collection}.{child.name}", _as_text(child))
+            continue
+        key, word = child.attributes.get("key", ""), child.attributes.get("type")
+        if child.children:
+            items.append(Item(key, word or KVLIST, _read_items(child, collection, kept)))
+        elif word == KVLIST and not child.text.strip(BLANK):
+            items.append(Item(key, KVLIST, []))
+        else:
+            items.append(Item(key, word or STRING, typed_value(child.text, word or STRING)))
+        for name, text in child.attributes.items():
+            if name not in ("key", "type"):
+                kept.add(f"{collection}.item.{name}", text)
+    return items
+
+
+def _as_text(element: Element) -> str:
+    """Return all that an unknown element says: its text if that is all, else JSON text."""
+    if not element.attributes and not element.children:
+        return element.text
+    return msgspec.json.encode(_as_data(element)).decode()
+
+
+def _as_data(element: Element) -> dict[str, Any]:
+    return {
+        "attributes": element.attributes,
+        "text": element.text,
+        "children": [{"name": child.name, **_as_data(child)} for child in element.children],
+    }

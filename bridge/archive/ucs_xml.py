@@ -1,0 +1,244 @@
+"""Stored transcripts: the `chatTranscript` XML that Chat Server leaves in the contact database (UCS).
+
+Real files are untidy, so what is not understood is kept rather than refused (`ucs_elements` says how). Dropped with
+a note, because no value has a place for them: unknown attributes of the root, and text between events. An attribute's
+line breaks are blanks by the rules of XML, and blanks around identifiers and numbers are nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from xml.parsers import expat
+
+from bridge.archive.ucs_elements import (
+    BLANK,
+    COLLECTIONS,
+    EVENT_TYPE,
+    IDENTIFIERS,
+    PARTS,
+    UNKNOWN_ATTRIBUTES,
+    Element,
+    Kept,
+    event_of,
+    number,
+)
+from bridge.chatserver.bounds import INT32, xml_characters
+from bridge.chatserver.messages import ChatTranscript
+from bridge.errors import UnreadableTranscript
+from bridge.transcript.attributes import MAX_DEPTH, typed_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.transcript.events import ChatEvent, Items
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_ELEMENTS: Final = 1_000_000
+"""Elements of one document: some 300,000 events, a thousand times a long chat."""
+MAX_ELEMENT_DEPTH: Final = MAX_DEPTH + 3  # root, event, userData, and items in items
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_MARKUP: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_QUOTED_MARKUP: Final = _MARKUP | str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
+
+
+@dataclass(slots=True)
+class StoredTranscript:
+    """What a stored transcript says, and notes on what was odd in it: line numbers and counts, never text."""
+
+    transcript: ChatTranscript
+    notes: list[str] = field(default_factory=list)
+
+
+# --- reading -------------------------------------------------------------------------------------------------
+
+
+def read(data: bytes, source: str, *, max_bytes: int = MAX_BYTES, max_elements: int = MAX_ELEMENTS) -> StoredTranscript:
+    """Read one stored transcript; `source` names it in errors. The encoding is the declared one, else UTF-8.
+
+    Raises UnreadableTranscript, the peer's fault: no well-formed XML, a document type (none is ever stored, and
+    entities are how XML explodes), another root, no sessionId, an event without a readable eventId, a limit passed.
+    """
+    if len(data) > max_bytes:
+        raise UnreadableTranscript(source, 0, f"{len(data)} bytes; at most {max_bytes} are read")
+    return _Reader(source, max_elements).read(data)
+
+
+class _Reader:
+    """Builds the elements of one event at a time, and turns them into the event when it ends."""
+
+    def __init__(self, source: str, max_elements: int) -> None:
+        self._source = source
+        self._max_elements = max_elements
+        self._root = Element("", {}, 0)
+        self._open: list[Element] = []
+        self._elements = 0
+        self._events: list[ChatEvent] = []
+        self._ids: set[int] = set()
+        self._notes: list[str] = []
+        self._parser = expat.ParserCreate()
+        self._parser.buffer_text = True
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text
+
+    def read(self, data: bytes) -> StoredTranscript:
+        try:
+            self._parser.Parse(data, True)
+        except expat.ExpatError as error:
+            raise UnreadableTranscript(self._source, error.lineno, expat.ErrorString(error.code)) from None
+        except (LookupError, ValueError):  # how Python refuses the declared encoding
+            raise self._refused("an encoding that cannot be read") from None
+        return StoredTranscript(self._transcript(), self._notes)
+
+    def _refused(self, reason: str) -> UnreadableTranscript:
+        return UnreadableTranscript(self._source, self._parser.CurrentLineNumber, reason)
+
+    def _note(self, line: int, what: str) -> None:
+        self._notes.append(f"line {line}: {what}")
+
+    def _doctype(self, *_: object) -> None:
+        raise self._refused("a document type is not allowed")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._elements += 1
+        if self._elements > self._max_elements:
+            raise self._refused(f"more than {self._max_elements} elements")
+        if len(self._open) >= MAX_ELEMENT_DEPTH:
+            raise self._refused(f"elements nested more than {MAX_ELEMENT_DEPTH} levels deep")
+        element = Element(name, attributes, self._parser.CurrentLineNumber)
+        if not self._open:
+            if name != "chatTranscript":
+                raise self._refused("the root is not chatTranscript")
+            self._root = element
+        elif len(self._open) > 1:  # an event itself is converted when it ends, and not kept
+            self._open[-1].children.append(element)
+        self._open.append(element)
+
+    def _end(self, _: str) -> None:
+        element = self._open.pop()
+        if len(self._open) == 1:
+            self._events.append(self._event(element))
+
+    def _text(self, data: str) -> None:
+        if len(self._open) > 1:
+            self._open[-1].texts.append(data)
+        elif data.strip(BLANK):
+            self._note(self._parser.CurrentLineNumber, f"text between events dropped ({len(data)} characters)")
+
+    def _event(self, element: Element) -> ChatEvent:
+        kept = Kept()
+        event = event_of(element, kept)
+        if event is None:
+            raise UnreadableTranscript(self._source, element.line, "an event without a readable eventId")
+        name = f"event {event.event_id}"
+        if event.event_id in self._ids:
+            self._note(element.line, f"{name} occurs again")
+        self._ids.add(event.event_id)
+        if number(element.attributes.get("timeShift"), INT32) is None:
+            self._note(element.line, f"{name} has no readable timeShift, 0 taken")
+        if kept.stray:
+            self._note(element.line, f"{name} has text in odd places ({kept.stray} characters)")
+        return event
+
+    def _transcript(self) -> ChatTranscript:
+        rest = dict(self._root.attributes)
+        session_id = rest.pop("sessionId", "").strip(BLANK)
+        if not session_id:
+            raise UnreadableTranscript(self._source, self._root.line, "no sessionId")
+        start_at = rest.pop("startAt", "").strip(BLANK)
+        idle = rest.pop("idleTimeExpire", None)
+        monitored = rest.pop("monitored", None)
+        if rest:
+            self._note(self._root.line, f"unknown attributes of the root dropped ({', '.join(sorted(rest))})")
+        return ChatTranscript(
+            session_id,
+            start_at,
+            idle_time_expire=None if idle is None else _whole_or_text(idle),
+            monitored=True if (monitored or "").strip(BLANK) == "true" else monitored,
+            chat_event_list=self._events,
+        )
+
+
+def _whole_or_text(text: str) -> int | str:
+    value = typed_value(text, "int")
+    return value if isinstance(value, int) else text
+
+
+# --- writing -------------------------------------------------------------------------------------------------
+
+
+def write(transcript: ChatTranscript) -> bytes:
+    """Return the transcript in the stored form, UTF-8, one event per line.
+
+    `read` gives the same value back if it is canonical: items typed as `typed_value` types them, and only characters
+    that XML 1.0 has (others become U+FFFD).
+    """
+    root: list[tuple[str, str | int | None]] = [
+        ("startAt", transcript.start_at),
+        ("sessionId", transcript.session_id),
+        ("idleTimeExpire", transcript.idle_time_expire),
+        ("monitored", "true" if transcript.monitored is True else transcript.monitored),
+    ]
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>\n', f"<chatTranscript{_attributes(root)}>\n"]
+    lines += [f"  {_written_event(event)}\n" for event in transcript.chat_event_list]
+    lines.append("</chatTranscript>\n")
+    return "".join(lines).encode()
+
+
+def _written_event(event: ChatEvent) -> str:
+    attributes: list[tuple[str, str | int | None]] = [
+        ("userId", event.user_id),
+        ("timeShift", event.time_shift),
+        ("visibility", event.visibility),
+        ("eventId", event.event_id),
+    ]
+    attributes += [(name, getattr(event, IDENTIFIERS[name])) for name in ("askerId", "receiverId")]
+    name = event.event_type
+    if not _NAME.fullmatch(name):
+        name = "event"
+        attributes.append((EVENT_TYPE, event.event_type))
+    inner: list[str] = []
+    for part_name, part in PARTS.items():
+        value = getattr(event, part.event_field)
+        if value is not None:
+            known = [(xml, getattr(value, at)) for xml, at in {**part.texts, **part.numbers}.items()]
+            inner.append(_element(part_name, known, _escaped(value.text) if part.has_text else ""))
+    for collection, field_name in COLLECTIONS.items():
+        if items := getattr(event, field_name):
+            inner.append(_element(collection, (), _written_items(items)))
+    if event.unknown_attributes:
+        unknown = [_element("item", [("key", key)], _escaped(text)) for key, text in event.unknown_attributes.items()]
+        inner.append(_element(UNKNOWN_ATTRIBUTES, (), "".join(unknown)))
+    return _element(name, attributes, "".join(inner))
+
+
+def _written_items(items: Items) -> str:
+    return "".join(
+        _element(
+            "item",
+            [("key", item.key), ("type", item.type)],
+            _written_items(item.value) if isinstance(item.value, list) else _escaped(str(item.value)),
+        )
+        for item in items
+    )
+
+
+def _element(name: str, attributes: Iterable[tuple[str, str | int | None]], inner: str) -> str:
+    opened = f"<{name}{_attributes(attributes)}"
+    return f"{opened}>{inner}</{name}>" if inner else f"{opened}/>"
+
+
+def _attributes(pairs: Iterable[tuple[str, str | int | None]]) -> str:
+    return "".join(
+        f' {name}="{xml_characters(str(value)).translate(_QUOTED_MARKUP)}"'
+        for name, value in pairs
+        if value is not None
+    )
+
+
+def _escaped(text: str) -> str:
+    return xml_characters(text).translate(_MARKUP)

@@ -1,1 +1,0 @@
-"""What is said between a Chat Server and its clients, whatever wire carries it. Pure: no I/O, no clock."""

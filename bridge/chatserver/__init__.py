@@ -1,0 +1,1 @@
+"""Chat Server's protocol: messages, ClientVersion table, conversation, JSON line wire. Pure: no I/O, no clock."""

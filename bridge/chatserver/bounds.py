@@ -1,0 +1,77 @@
+"""What a value may be, whatever the wire: the ranges of its numbers, the characters of its text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import astuple
+
+from bridge.transcript.attributes import MAX_DEPTH
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from bridge.transcript.events import ChatEvent, Items
+
+INT32: Final = range(-(2**31), 2**31)
+INT64: Final = range(-(2**63), 2**63)
+EVENT_IDS: Final = range(2**63)  # a session-wide sequence from 1 (R1-R5 OBS); 0 is odd, but harms nobody
+
+# XML 1.0, production 2 (Char). Nothing else, lone surrogates included, can travel in XML in any spelling.
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_characters(text: str) -> str:
+    """Return `text` with U+FFFD in the place of every character that XML 1.0 does not have."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def outside(event: ChatEvent) -> str | None:
+    """Say which attribute (JSON spelling) no record can hold, and why; None when all of them fit.
+
+    The event id is a signed 64-bit number and not negative. Every other number is held to 32 bits: 68 years of
+    seconds for `timeShift`, beyond which no date can be computed from it. Collections are held to MAX_DEPTH here,
+    so that nothing behind the wire meets one that the interpreter's stack could not bear.
+    """
+    name = _number_outside(event)
+    if name is not None:
+        return f"{name}: integer value out of range"
+    if event.user_data and _too_deep(event.user_data):
+        return f"userData: nested more than {MAX_DEPTH} levels deep"
+    if event.event_attributes and _too_deep(event.event_attributes):
+        return f"eventAttributes: nested more than {MAX_DEPTH} levels deep"
+    return None
+
+
+def _number_outside(event: ChatEvent) -> str | None:
+    if event.event_id not in EVENT_IDS:
+        return "eventId"
+    if event.time_shift not in INT32:
+        return "timeShift"
+    info = event.user_info
+    if info is not None:
+        if info.time_zone_offset is not None and info.time_zone_offset not in INT32:
+            return "userInfo.timeZoneOffset"
+        if info.client_version is not None and info.client_version not in INT32:
+            return "userInfo.clientVersion"
+    reason = event.reason
+    if reason is not None and reason.code is not None and reason.code not in INT32:
+        return "reason.code"
+    return None
+
+
+def _too_deep(items: Items, depth: int = 1) -> bool:
+    for item in items:
+        inner = item.value
+        if type(inner) is list and inner and (depth == MAX_DEPTH or _too_deep(inner, depth + 1)):
+            return True
+    return False
+
+
+def number_outside(message: msgspec.Struct) -> str | None:
+    """Name the message's own attribute (JSON spelling) whose number does not fit 64 bits; None when all do."""
+    for index, value in enumerate(astuple(message)):
+        if type(value) is int and value not in INT64:
+            return message.__struct_encode_fields__[index]
+    return None

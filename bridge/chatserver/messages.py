@@ -1,0 +1,243 @@
+"""Requests and events of the basic and the flex protocol, as typed values.
+
+Names are those of the vendor's SDK (`messageName` on the wire); `RequestRegister` is an assumption, because public
+clients always let the SDK register. `Ping` and `Pong` stand for ADDP between the bridge and its peer. Attributes that
+a message carries beyond these fields are kept by the wire as `UnknownMessage` or `ChatEvent.unknown_attributes`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText
+
+KEEP_ALIVE: Final = 0
+CLOSE_IF_NO_AGENTS: Final = 1
+FORCE_CLOSE: Final = 2
+
+ALIVE: Final = "Alive"
+OVER: Final = "Over"
+
+SUCCESS: Final = 0
+ERROR: Final = 1
+
+# Support reply on error codes: the only three that are public.
+NO_SUCH_USER: Final = 8201
+LOGGED_OUT: Final = 8209
+WRONG_SECURE_KEY: Final = 8210
+
+SESSION_PASSWORD_KEY: Final = "GCTI_Chat_SessionPassword"  # noqa: S105 - the key's public name, not a password
+
+
+class _Message(
+    msgspec.Struct, frozen=True, rename="camel", tag_field="messageName", omit_defaults=True, forbid_unknown_fields=True
+):
+    """Base of all messages: lower camel case, the name in `messageName`."""
+
+
+# --- requests, basic -------------------------------------------------------------------------------------------------
+
+
+class RequestRegister(_Message, frozen=True, tag=True):
+    """Say who we are on this connection. `target` (host:port) names the Chat Server when the peer is a gateway."""
+
+    user_nickname: str
+    user_type: str
+    person_id: str = ""
+    user_data: list[Item] = []
+    client_version: int = 101
+    target: str | None = None
+    reference_id: int | None = None
+
+
+class RequestJoin(_Message, frozen=True, tag=True):
+    """Join an existing session (`session_id`), or start one (`queue_key`). Basic and flex share the name.
+
+    On flex `user_id` and `secure_key` say who asks; on basic the connection does.
+    """
+
+    reference_id: int | None = None
+    session_id: str | None = None
+    visibility: str = "ALL"
+    user_data: list[Item] = []
+    message_text: MessageText | None = None
+    queue_key: str | None = None
+    subject: str | None = None
+    user_id: str | None = None
+    secure_key: str | None = None
+
+
+class RequestMessage(_Message, frozen=True, tag=True):
+    """Send a message; `receiver_id` makes it a direct one."""
+
+    session_id: str
+    message_text: MessageText
+    visibility: str = "ALL"
+    receiver_id: str | None = None
+    reference_id: int | None = None
+
+
+class RequestNotify(_Message, frozen=True, tag=True):
+    """Send a notice (typing, URL, custom, system command). Flex gives user_id, secure_key and last_position."""
+
+    notice_text: NoticeText
+    session_id: str | None = None
+    visibility: str = "ALL"
+    message_text: MessageText | None = None
+    user_data: list[Item] = []
+    receiver_id: str | None = None
+    reference_id: int | None = None
+    user_id: str | None = None
+    secure_key: str | None = None
+    last_position: int | None = None
+
+
+class RequestReleaseParty(_Message, frozen=True, tag=True):
+    """Remove a party, oneself or another. `after_action`: KEEP_ALIVE, CLOSE_IF_NO_AGENTS or FORCE_CLOSE."""
+
+    session_id: str
+    user_id: str | None = None
+    after_action: int = KEEP_ALIVE
+    message_text: MessageText | None = None
+    reference_id: int | None = None
+
+
+# --- requests, flex --------------------------------------------------------------------------------------------------
+
+
+class RequestLogin(_Message, frozen=True, tag=True):
+    """Log a flex client in. `time_zone_offset` in minutes."""
+
+    user_nickname: str
+    time_zone_offset: int = 0
+    user_data: list[Item] = []
+    client_version: int = 101
+    target: str | None = None
+    reference_id: int | None = None
+
+
+class RequestRefresh(_Message, frozen=True, tag=True):
+    """Poll for events after `last_position`, and say something in the same breath if `message_text` is given."""
+
+    user_id: str
+    secure_key: str
+    last_position: int = 0
+    message_text: MessageText | None = None
+    reference_id: int | None = None
+
+
+class RequestLogout(_Message, frozen=True, tag=True):
+    """End a flex client's part in its session."""
+
+    user_id: str
+    secure_key: str
+    last_position: int = 0
+    message_text: MessageText | None = None
+    reference_id: int | None = None
+
+
+# --- keep-alive ------------------------------------------------------------------------------------------------------
+
+
+class Ping(_Message, frozen=True, tag=True):
+    """Ask the other side whether it lives."""
+
+    reference_id: int | None = None
+
+
+class Pong(_Message, frozen=True, tag=True):
+    """Answer a Ping."""
+
+    reference_id: int | None = None
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+class EventRegistered(_Message, frozen=True, tag=True):
+    """Registration accepted. `client_version` is the negotiated one: the lower of both sides'."""
+
+    user_id: str = ""
+    client_version: int = 101
+    reference_id: int | None = None
+
+
+class ChatTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """The transcript part of EventSessionInfo: all of it after a join, later only what is new.
+
+    `start_at` is ISO-8601 UTC to the second. `idle_time_expire` (v103) and `monitored` (v105) have no published type.
+    """
+
+    session_id: str
+    start_at: str = ""
+    idle_time_expire: str | int | None = None
+    monitored: bool | str | None = None
+    chat_event_list: list[ChatEvent] = []
+
+
+class EventSessionInfo(_Message, frozen=True, tag=True):
+    """Answer to a join, and every later push. An instance with a `reference_id` is an answer; others are pushes."""
+
+    chat_transcript: ChatTranscript
+    session_status: str = ALIVE
+    reference_id: int | None = None
+    user_status: int | str | None = None
+
+
+class EventError(_Message, frozen=True, tag=True):
+    """A request was refused."""
+
+    error_id: int = 0
+    description: str = ""
+    reference_id: int | None = None
+
+
+class FlexTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """What a flex client gets: the events after the position it gave, and its new position."""
+
+    session_id: str
+    last_position: int = 0
+    start_at: str = ""
+    events: list[ChatEvent] = []
+
+
+class EventStatus(_Message, frozen=True, tag=True):
+    """Answer to every flex request. `request_result` is SUCCESS or ERROR (`error_id`, `description`)."""
+
+    request_result: int = SUCCESS
+    user_id: str | None = None
+    secure_key: str | None = None
+    error_id: int = 0
+    description: str = ""
+    session_status: str = ALIVE
+    flex_transcript: FlexTranscript | None = None
+    reference_id: int | None = None
+
+
+class UnknownMessage(msgspec.Struct, frozen=True):
+    """A message whose name we do not know: data, not an error. `fields` is its JSON object without the name."""
+
+    name: str
+    fields: dict[str, object]
+
+
+Request = (
+    RequestRegister
+    | RequestJoin
+    | RequestMessage
+    | RequestNotify
+    | RequestReleaseParty
+    | RequestLogin
+    | RequestRefresh
+    | RequestLogout
+    | Ping
+    | Pong
+)
+"""What a client may send."""
+
+Event = EventRegistered | EventSessionInfo | EventError | EventStatus | Ping | Pong
+"""What a server may send and this bridge knows."""
+
+Message = Request | Event | UnknownMessage

@@ -1,0 +1,193 @@
+"""The JSON line wire: the vendor's JSON image of PSDK messages, one UTF-8 object per line, ended by LF.
+
+The exact types are tried first; a line that does not fit them is read again by `psdk_tolerant`, which lets
+unknown things pass and loses no more than what is really unreadable. Of attributes that come twice the last
+one counts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast, get_args
+
+import msgspec
+
+from bridge.chatserver import psdk_tolerant
+from bridge.chatserver.bounds import number_outside, outside, xml_characters
+from bridge.chatserver.decoded import Decoded, Unreadable
+from bridge.chatserver.line_framing import LineFramer, OversizedLine
+from bridge.chatserver.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
+from bridge.errors import FrameTooLong, UnreadableMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.transcript.events import ChatEvent
+
+INBOUND_LIMIT: Final = 1024 * 1024
+"""Longest line read from a server, in bytes: a join replays the whole transcript."""
+
+OUTBOUND_LIMIT: Final = 32768
+"""Longest line sent to a server, in bytes: Chat Server's default for an incoming packet (D17)."""
+
+M = TypeVar("M")
+
+
+# --- decoding -----------------------------------------------------------------------------------------------
+
+_EVENTS: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+_REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
+_EVENT_KINDS: Final = {kind.__name__: kind for kind in get_args(Event)}
+_REQUEST_KINDS: Final = {kind.__name__: kind for kind in get_args(Request)}
+
+
+def decode_event(line: bytes) -> Decoded[Event]:
+    """Read what a server said; `line` is without its LF.
+
+    Events of it that cannot be read are in `damaged`, the others in the message.
+    Raises UnreadableMessage, the peer's fault.
+    """
+    exact = _exact_event(line)
+    if exact is not None:
+        return Decoded(exact, (), len(line))
+    message, damaged = psdk_tolerant.read(line, _EVENT_KINDS)
+    return Decoded(cast("Event | UnknownMessage", message), damaged, len(line))
+
+
+def decode_request(line: bytes) -> Decoded[Request]:
+    """Read what a client said; `line` is without its LF. Raises UnreadableMessage, the peer's fault."""
+    exact = _exact_request(line)
+    if exact is not None:
+        return Decoded(exact, (), len(line))
+    message, damaged = psdk_tolerant.read(line, _REQUEST_KINDS)
+    return Decoded(cast("Request | UnknownMessage", message), damaged, len(line))
+
+
+def _exact_event(line: bytes) -> Event | None:
+    """Return what the exact types make of the line; None when it needs the tolerant reading."""
+    try:
+        message = _EVENTS.decode(line)
+    except psdk_tolerant.UNREADABLE:
+        return None
+    return None if number_outside(message) or any(map(outside, _events_of(message))) else message
+
+
+def _exact_request(line: bytes) -> Request | None:
+    try:
+        message = _REQUESTS.decode(line)
+    except psdk_tolerant.UNREADABLE:
+        return None
+    return None if number_outside(message) else message
+
+
+def _events_of(message: Event) -> list[ChatEvent]:
+    if type(message) is EventSessionInfo:
+        return message.chat_transcript.chat_event_list
+    if type(message) is EventStatus and message.flex_transcript is not None:
+        return message.flex_transcript.events
+    return []
+
+
+_SESSION_ID: Final = re.compile(rb'"sessionId"\s*:\s*"([!#-\[\]-~]{1,128})"')
+
+
+def session_hint(raw: bytes) -> str | None:
+    """Guess which chat an unreadable line was about: the first `"sessionId":"..."` in it, if any."""
+    match = _SESSION_ID.search(raw)
+    return match[1].decode("ascii") if match else None
+
+
+# --- encoding -----------------------------------------------------------------------------------------------
+
+_ENCODER: Final = msgspec.json.Encoder()
+# What the encoder writes for characters that XML lacks: \b, \f, \u00.., and U+FFFE, U+FFFF as they are.
+_MAYBE_NOT_XML: Final = re.compile(rb"\\[bfu]|\xef\xbf[\xbe\xbf]")
+
+
+def encode(message: Request | Event, limit: int | None = None) -> bytes:
+    """Return the message as one line with its LF.
+
+    Characters that XML 1.0 does not have become U+FFFD: behind the wire the peer speaks XML.
+    Raises FrameTooLong, the caller's fault, when the line without its LF is longer than `limit` bytes.
+    """
+    line = _encoded(message)
+    if line is None or _MAYBE_NOT_XML.search(line):
+        line = _ENCODER.encode(_in_xml_characters(msgspec.to_builtins(message)))
+    if limit is not None and len(line) > limit:
+        raise FrameTooLong(f"{type(message).__name__} takes {len(line)} bytes; at most {limit} are sent")
+    return line + b"\n"
+
+
+def _encoded(message: Request | Event) -> bytes | None:
+    try:
+        return _ENCODER.encode(message)
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
+
+
+def _in_xml_characters(value: object) -> object:
+    if isinstance(value, str):
+        return xml_characters(value)
+    if isinstance(value, list):
+        return [_in_xml_characters(inner) for inner in value]
+    if isinstance(value, dict):
+        return {xml_characters(key): _in_xml_characters(inner) for key, inner in value.items()}
+    return value
+
+
+# --- one connection -----------------------------------------------------------------------------------------
+
+
+class PsdkJsonWire(Generic[M]):
+    """Bytes to messages and back, for one connection; `client_wire` and `server_wire` make the two ends.
+
+    Sans-IO: `feed` what arrives, in any cuts; `close` when nothing more will. Neither raises on what the peer
+    sends.
+    """
+
+    def __init__(self, decode: Callable[[bytes], Decoded[M]], inbound: int, outbound: int) -> None:
+        """Take the decoder of what comes in, and the limits of a line in bytes, each way."""
+        self._decode = decode
+        self._framer = LineFramer(inbound)
+        self._inbound = inbound
+        self._outbound = outbound
+
+    @property
+    def buffered(self) -> int:
+        """Bytes held of an unfinished line."""
+        return self._framer.buffered
+
+    def feed(self, data: bytes) -> list[Decoded[M] | Unreadable]:
+        """Return what `data` completes, in order."""
+        return [
+            self._too_long(line) if isinstance(line, OversizedLine) else self._read(line)
+            for line in self._framer.feed(data)
+        ]
+
+    def close(self) -> list[Unreadable]:
+        """End the stream: report a line that had become too long and never ended."""
+        line = self._framer.close()
+        return [] if line is None else [self._too_long(line)]
+
+    def encode(self, message: Request | Event) -> bytes:
+        """Return the message as one line with its LF. Raises FrameTooLong, the caller's fault."""
+        return encode(message, self._outbound)
+
+    def _read(self, line: bytes) -> Decoded[M] | Unreadable:
+        try:
+            return self._decode(line)
+        except UnreadableMessage as error:
+            return Unreadable(line, error.message, len(line), session_hint(line))
+
+    def _too_long(self, line: OversizedLine) -> Unreadable:
+        return Unreadable(line.head, f"longer than {self._inbound} bytes", line.length, session_hint(line.head))
+
+
+def client_wire(inbound: int = INBOUND_LIMIT, outbound: int = OUTBOUND_LIMIT) -> PsdkJsonWire[Event]:
+    """Return the client's end: reads events, writes requests. Limits in bytes."""
+    return PsdkJsonWire(decode_event, inbound, outbound)
+
+
+def server_wire(inbound: int = OUTBOUND_LIMIT, outbound: int = INBOUND_LIMIT) -> PsdkJsonWire[Request]:
+    """Return the server's end: reads requests, writes events. Limits in bytes."""
+    return PsdkJsonWire(decode_request, inbound, outbound)

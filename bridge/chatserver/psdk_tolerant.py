@@ -1,0 +1,223 @@
+"""The JSON line wire, the slow way: for lines that the exact types do not fit.
+
+What is not known passes: an event's attributes that its type lacks are kept as `unknown_attributes` (JSON text
+when they are structures), a message of an unknown name is an `UnknownMessage`. A null counts as absent. One
+unreadable event costs that event only. Dropped knowingly, because no value has a place for them: unknown
+attributes of a message, of its transcript, and of one item of a collection.
+
+Other shapes than ours for an item's value (a boolean, an object, a list of plain values) become their JSON
+text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from bridge.chatserver.bounds import EVENT_IDS, number_outside, outside
+from bridge.chatserver.messages import ChatTranscript, EventSessionInfo, EventStatus, FlexTranscript, UnknownMessage
+from bridge.errors import UnreadableMessage
+from bridge.transcript.events import ChatEvent, MessageText, NoticeText, Reason, UserInfo
+from bridge.transcript.updates import Damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises on bytes that are not what they should be."""
+
+_PARTS: Final[dict[str, type[msgspec.Struct]]] = {
+    "userInfo": UserInfo,
+    "messageText": MessageText,
+    "noticeText": NoticeText,
+    "reason": Reason,
+}
+_COLLECTIONS: Final = frozenset({"userData", "eventAttributes"})
+# Attributes whose type nobody has published (protocol facts 3.1): anything else is kept as its JSON text.
+_UNTYPED: Final[dict[str, tuple[type, ...]]] = {
+    "idleTimeExpire": (str, int),
+    "monitored": (str, bool),
+    "userStatus": (str, int),
+}
+
+
+@dataclass(slots=True, frozen=True)
+class _Carried:
+    """Where a message carries events: the transcript attribute, its type, the list in it (JSON and field names)."""
+
+    transcript: str
+    kind: type[msgspec.Struct]
+    events: str
+    transcript_field: str
+    events_field: str
+
+
+_CARRIED: Final[dict[type, _Carried]] = {
+    EventSessionInfo: _Carried("chatTranscript", ChatTranscript, "chatEventList", "chat_transcript", "chat_event_list"),
+    EventStatus: _Carried("flexTranscript", FlexTranscript, "events", "flex_transcript", "events"),
+}
+
+_Raws = dict[str, msgspec.Raw]
+_UNNAMED: Final = "an unknown attribute"
+_ERROR: Final = re.compile(r"(.*?)(?: - at `(\$.*)`)?", re.DOTALL)
+# A surrogate pair, a lone surrogate (group 1), or any other escape: in JSON a backslash always starts one.
+_ESCAPE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+_EVENT_ID: Final = re.compile(rb'"eventId"\s*:\s*(\d{1,19})\b')
+
+
+def explain(error: Exception, at: str = "") -> str:
+    """Say where and what is wrong, e.g. `chatTranscript.startAt: expected str, got int`.
+
+    Never quotes a value. `at` is the path of the part that was being read.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        what, path = f"not UTF-8: {error.reason}", ""
+    elif isinstance(error, RecursionError):
+        what, path = "nested too deeply", ""
+    else:
+        match = cast("re.Match[str]", _ERROR.fullmatch(str(error)))
+        what, path = match[1].replace("`", ""), (match[2] or "")[1:]
+        if not what.startswith("JSON"):
+            what = what[:1].lower() + what[1:]
+    where = (at + path).removeprefix(".")
+    return f"{where}: {what}" if where else what
+
+
+def read(
+    line: bytes, kinds: Mapping[str, type[msgspec.Struct]]
+) -> tuple[msgspec.Struct | UnknownMessage, tuple[Damaged, ...]]:
+    """Return the message (one of `kinds`, or UnknownMessage) and what of its events could not be read.
+
+    A lone surrogate escape (half a character: a text that its writer cut) is read as U+FFFD.
+    Raises UnreadableMessage, the peer's fault.
+    """
+    line = _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], line)
+    fields = _decode(line, _Raws, "")
+    if "messageName" not in fields:
+        raise UnreadableMessage("messageName: missing")
+    name = _decode(fields.pop("messageName"), str, "messageName")
+    kind = kinds.get(name)
+    if kind is None:
+        return UnknownMessage(name, {key: _decode(raw, Any, _UNNAMED) for key, raw in fields.items()}), ()
+    shaped: dict[str, object] = {"messageName": name}
+    events: list[ChatEvent] = []
+    damaged: tuple[Damaged, ...] = ()
+    carried = _CARRIED.get(kind)
+    if carried is not None and carried.transcript in fields:
+        shaped[carried.transcript], events, damaged = _read_transcript(fields.pop(carried.transcript), carried)
+    shaped |= _known(_decode_fields(fields, kind, ""), kind, {})
+    try:
+        message = msgspec.convert(shaped, kind)
+    except UNREADABLE as error:
+        raise UnreadableMessage(explain(error)) from None
+    if (number := number_outside(message)) is not None:
+        raise UnreadableMessage(f"{number}: integer value out of range")
+    if carried is not None and events:
+        transcript = getattr(message, carried.transcript_field)
+        transcript = msgspec.structs.replace(transcript, **{carried.events_field: events})
+        message = msgspec.structs.replace(message, **{carried.transcript_field: transcript})
+    return message, damaged
+
+
+def _decode(raw: bytes | msgspec.Raw, kind: Any, at: str) -> Any:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except UNREADABLE as error:
+        raise UnreadableMessage(explain(error, at)) from None
+
+
+def _decode_fields(fields: _Raws, kind: type[msgspec.Struct], above: str) -> dict[str, Any]:
+    """Decode every field. A reason names only attributes that we know: the peer's own words may be anything."""
+    known = kind.__struct_encode_fields__
+    return {name: _decode(raw, Any, above + (name if name in known else _UNNAMED)) for name, raw in fields.items()}
+
+
+def _read_transcript(
+    raw: msgspec.Raw, carried: _Carried
+) -> tuple[dict[str, Any] | None, list[ChatEvent], tuple[Damaged, ...]]:
+    """Return the transcript without its events (None for a null), its events, and those that could not be read."""
+    at = carried.transcript
+    fields = _decode(raw, _Raws | None, at)
+    if fields is None:
+        return None, [], ()
+    listed = fields.pop(carried.events, None)
+    raws = None if listed is None else _decode(listed, list[msgspec.Raw] | None, f"{at}.{carried.events}")
+    events, damaged = _read_events(raws or [], f"{at}.{carried.events}")
+    return _known(_decode_fields(fields, carried.kind, f"{at}."), carried.kind, {}), events, damaged
+
+
+def _read_events(raws: list[msgspec.Raw], at: str) -> tuple[list[ChatEvent], tuple[Damaged, ...]]:
+    events: list[ChatEvent] = []
+    damaged: list[Damaged] = []
+    for index, raw in enumerate(raws):
+        try:
+            event = _read_event(raw)
+            problem = outside(event)
+            reason = problem and f"{at}[{index}].{problem}"
+        except UNREADABLE as error:
+            reason = explain(error, f"{at}[{index}]")
+        else:
+            if reason is None:
+                events.append(event)
+                continue
+        damaged.append(Damaged(bytes(raw), reason or "", _event_id(bytes(raw))))
+    return events, tuple(damaged)
+
+
+def _read_event(raw: msgspec.Raw) -> ChatEvent:
+    unknown: dict[str, str] = {}
+    fields = msgspec.json.decode(raw, type=dict[str, Any])
+    event = msgspec.convert(_known(fields, ChatEvent, unknown), ChatEvent)
+    if unknown:
+        return msgspec.structs.replace(event, unknown_attributes=event.unknown_attributes | unknown)
+    return event
+
+
+def _event_id(raw: bytes) -> int | None:
+    """Guess the id of a damaged event, so that what is missing can be named."""
+    match = _EVENT_ID.search(raw)
+    number = int(match[1]) if match else -1
+    return number if number in EVENT_IDS else None
+
+
+def _known(fields: dict[str, Any], kind: type[msgspec.Struct], unknown: dict[str, str]) -> dict[str, Any]:
+    """Return the fields that `kind` has, shaped for it; put the others into `unknown`."""
+    known: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name not in kind.__struct_encode_fields__:
+            unknown[name] = _text(value)
+        elif value is None:
+            continue
+        elif name in _PARTS and isinstance(value, dict):
+            within = _PARTS[name].__struct_encode_fields__
+            known[name] = {key: inner for key, inner in value.items() if key in within and inner is not None}
+            unknown |= {f"{name}.{key}": _text(inner) for key, inner in value.items() if key not in within}
+        elif name in _COLLECTIONS and isinstance(value, list):
+            known[name] = [_item(item) for item in value]
+        elif name in _UNTYPED and type(value) not in _UNTYPED[name]:
+            known[name] = _text(value)
+        else:
+            known[name] = value
+    return known
+
+
+def _item(item: Any) -> Any:
+    """Shape one item; what is no item at all is left for the conversion to complain about."""
+    if not isinstance(item, dict):
+        return item
+    shaped = {name: item[name] for name in ("key", "type", "value") if item.get(name) is not None}
+    value = shaped.get("value")
+    if isinstance(value, list) and all(isinstance(inner, dict) and "key" in inner for inner in value):
+        shaped["value"] = [_item(inner) for inner in value]
+    elif isinstance(value, list | dict | bool):
+        shaped["value"] = _text(value)
+    return shaped
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

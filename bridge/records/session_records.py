@@ -1,0 +1,139 @@
+"""SessionRecords (a chat was opened or closed, with the certificate) and QuarantinedInputs (what was set aside).
+
+Both are rare, so the general encoder is good enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
+from bridge.records.redact import scrub
+from bridge.transcript.entries import INCOMPLETE
+
+if TYPE_CHECKING:
+    from bridge.records.avro import Schemas
+    from bridge.transcript.entries import Certificate, Gap, SessionFacts
+
+OPENED: Final = "OPENED"
+CLOSED: Final = "CLOSED"
+
+PART_BYTES: Final = 512 * 1024
+"""Size of a part of a quarantined input: with framing and headers well below Kafka's default limit of a record."""
+
+
+SHORTENED: Final = "the ids and gaps are too many for this record"
+"""Reason in a certificate that lists neither."""
+
+
+def session_record(  # noqa: PLR0913 - the fields of the record
+    schemas: Schemas,
+    state: str,
+    facts: SessionFacts,
+    at: int,
+    *,
+    certificate: Certificate | None,
+    head: bytes,
+    room: int | None = None,
+) -> bytes:
+    """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `head` the chain's head at that time.
+
+    One of more than `room` bytes is made again without the lists in its certificate, which says so.
+    """
+    payload = _session_record(schemas, state, facts, at, certificate=certificate, head=head)
+    if room is None or certificate is None or len(payload) <= room:
+        return payload
+    short = replace(certificate, verdict=INCOMPLETE, reasons=[*certificate.reasons, SHORTENED], id_ranges=[], gaps=[])
+    return _session_record(schemas, state, facts, at, certificate=short, head=head)
+
+
+def _session_record(  # noqa: PLR0913 - the fields of the record
+    schemas: Schemas, state: str, facts: SessionFacts, at: int, *, certificate: Certificate | None, head: bytes
+) -> bytes:
+    return schemas.encode(
+        SESSION_RECORD,
+        {
+            "state": state,
+            "sessionId": facts.session_id,
+            "at": at,
+            "startAt": facts.start_at,
+            "tenant": facts.tenant,
+            "server": facts.server,
+            "clientVersion": facts.client_version,
+            "certificate": None if certificate is None else _certificate(certificate, head),
+        },
+    )
+
+
+def _certificate(certificate: Certificate, head: bytes) -> dict[str, Any]:
+    return {
+        "verdict": certificate.verdict,
+        "reasons": certificate.reasons,
+        "lastSequence": certificate.last_sequence,
+        "counts": certificate.counts,
+        "idRanges": [{"from": low, "to": high} for low, high in certificate.id_ranges],
+        "gaps": [gap_fields(gap) for gap in certificate.gaps],
+        "amendments": certificate.amendments,
+        "masked": certificate.masked,
+        "quarantined": certificate.quarantined,
+        "unattributed": certificate.unattributed,
+        "rejoins": certificate.rejoins,
+        "head": head,
+    }
+
+
+def gap_fields(gap: Gap) -> dict[str, Any]:
+    """Return a Gap as a record for the general encoder."""
+    return {
+        "fromEventId": gap.from_event_id,
+        "toEventId": gap.to_event_id,
+        "since": gap.since,
+        "reason": gap.reason,
+    }
+
+
+def json_of(value: object) -> bytes:
+    """Return the wire's JSON of a decoded value: what goes into the quarantine when the bytes are gone."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate, which no wire lets through
+        return repr(value).encode("utf-8", "backslashreplace")
+
+
+def quarantine_records(  # noqa: PLR0913 - the fields of the record
+    schemas: Schemas,
+    *,
+    source: str,
+    session_id: str | None,
+    observed_at: int,
+    reason: str,
+    raw: bytes,
+    total_bytes: int | None = None,
+    part_bytes: int = PART_BYTES,
+) -> list[bytes]:
+    """Return the payloads of one quarantined input, as many parts as it takes; at least one.
+
+    `observed_at` in us since 1970 UTC. `raw` is what was kept of the input, `total_bytes` its whole size when that is
+    more. P5: an input that names a secret is masked first.
+    """
+    kept = scrub(raw)
+    parts = [kept[at : at + part_bytes] for at in range(0, len(kept), part_bytes)] or [b""]
+    return [
+        schemas.encode(
+            QUARANTINED_INPUT,
+            {
+                "source": source,
+                "sessionId": session_id,
+                "observedAt": observed_at,
+                "reason": reason,
+                "bytes": part,
+                "part": number,
+                "parts": len(parts),
+                "totalBytes": len(raw) if total_bytes is None else total_bytes,
+            },
+        )
+        for number, part in enumerate(parts, 1)
+    ]

@@ -1,0 +1,278 @@
+"""Checks what lies on the topics against what was promised: nothing lost, altered, reordered or there twice.
+
+Feed the session records first, then the event records, each partition in the order of its offsets; then ask for the
+findings. A record that was withheld by retention is no breach: a chat whose first records are gone is checked from
+where it begins. Pure; holds a few hundred bytes per chat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.errors import VerificationFailed
+from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.chain import genesis, link, split
+from bridge.records.session_records import CLOSED, SHORTENED
+from bridge.transcript.entries import LIVE
+from bridge.transcript.ranges import IdRanges
+
+if TYPE_CHECKING:
+    from bridge.records.avro import Schemas
+
+# What was promised.
+READABLE: Final = "readable"
+CHAIN: Final = "chain"
+SEQUENCE: Final = "sequence"
+ID: Final = "id"
+ORDER: Final = "order"
+PARTITION: Final = "partition"
+CERTIFICATE: Final = "certificate"
+RETENTION: Final = "retention"
+
+_SHOWN: Final = 12
+_LONGEST_NUMBER: Final = 19  # digits of 64 bits
+
+
+@dataclass(slots=True, frozen=True)
+class Finding:
+    """Something to be said about a chat. `broken` tells a broken promise from a mere remark.
+
+    `session_id` is empty when the record could not be read.
+    """
+
+    session_id: str
+    promise: str
+    message: str
+    broken: bool = True
+
+    def __str__(self) -> str:
+        """The chat and the message."""
+        return f"chat {self.session_id}: {self.message}" if self.session_id else self.message
+
+
+@dataclass(slots=True)
+class _Certified:
+    where: str
+    certificate: dict[str, Any]
+    checked: bool = False
+
+
+@dataclass(slots=True)
+class _Hole:
+    low: int
+    high: int
+    where: str
+    found: int
+
+
+@dataclass(slots=True)
+class _Chat:
+    """One chat as far as it was read; `last` and `head` are of the record with the highest sequence so far."""
+
+    session_id: str
+    partition: int
+    head: bytes
+    last: int = 0
+    truncated: bool = False
+    sequences: IdRanges = field(default_factory=IdRanges)
+    holes: list[_Hole] = field(default_factory=list)
+    ids: IdRanges = field(default_factory=IdRanges)
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    amendments: dict[int, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    certified: list[_Certified] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def say(self, promise: str, message: str, *, broken: bool = True) -> None:
+        self.findings.append(Finding(self.session_id, promise, message, broken))
+
+    # --- a record ------------------------------------------------------------------------------------------------
+
+    def take(self, record: dict[str, Any], payload: bytes, where: str) -> None:
+        body, previous, own = split(payload)
+        if link(previous, body) != own:
+            self.say(CHAIN, f"record at {where} was altered: its content does not have the hash that it carries")
+        sequence = record["sequence"]
+        if sequence in self.sequences:
+            self.say(SEQUENCE, f"record at {where} has sequence {sequence} ({record['id']}), which was there before")
+            return
+        in_place = sequence > self.last
+        if in_place:
+            self._advance(sequence, previous, own, where)
+        else:
+            self._came_late(sequence, where)
+        self.sequences.add(sequence)
+        self.counts[record["kind"]] = self.counts.get(record["kind"], 0) + 1
+        self._check_id(record, where, in_place=in_place)
+        if in_place:
+            for certified in self.certified:
+                if certified.certificate["lastSequence"] == sequence:
+                    self.compare(certified)
+
+    def _advance(self, sequence: int, previous: bytes, own: bytes, where: str) -> None:
+        if sequence == self.last + 1:
+            if previous != self.head:
+                self.say(
+                    CHAIN,
+                    f"record at {where} does not continue the chain: the hash of the record before it is"
+                    f" {self.head.hex()[:_SHOWN]}..., not {previous.hex()[:_SHOWN]}...",
+                )
+        elif not self.sequences:
+            self.truncated = True
+            self.say(RETENTION, f"starts at sequence {sequence}; earlier records not on the topic", broken=False)
+        else:
+            self.holes.append(_Hole(self.last + 1, sequence - 1, where, sequence))
+        self.last, self.head = sequence, own
+
+    def _came_late(self, sequence: int, where: str) -> None:
+        self.say(SEQUENCE, f"record at {where} has sequence {sequence} but comes after {self.last}: out of order")
+        for hole in self.holes:
+            if hole.low <= sequence <= hole.high:
+                self.holes.remove(hole)
+                self.holes += [
+                    _Hole(low, high, hole.where, hole.found)
+                    for low, high in ((hole.low, sequence - 1), (sequence + 1, hole.high))
+                    if low <= high
+                ]
+                return
+
+    def _check_id(self, record: dict[str, Any], where: str, *, in_place: bool) -> None:
+        event_id, amends = record["eventId"], record["amends"]
+        original = f"{self.session_id}:{event_id}"
+        if event_id is None:
+            rule = f"{self.session_id}:~{record['sequence']}"
+            gap = record["gap"]
+            if gap is not None and None not in (gap["fromEventId"], gap["toEventId"]):
+                self.gaps.append((gap["fromEventId"], gap["toEventId"]))
+        elif amends is None:
+            rule = original
+            if event_id in self.ids:
+                self.say(ID, f"record at {where} has id {record['id']}, which was there before")
+            highest = self.ids.maximum
+            if in_place and record["origin"] == LIVE and highest is not None and event_id < highest:
+                self.say(ORDER, f"record at {where} is event {event_id}, live, but comes after event {highest}")
+            self.ids.add(event_id)
+        else:
+            # Numbers rise, but not always by one: an amendment that could not be published left a GAP in its place.
+            number = _number_of(record["id"])
+            rule = f"{original}:{max(number, self.amendments.get(event_id, 0) + 1)}"
+            self.amendments[event_id] = number
+            if amends != original or not (self.truncated or event_id in self._covered()):
+                self.say(ID, f"record at {where} amends {amends}, which is not there")
+        if record["id"] != rule:
+            self.say(ID, f"record at {where} has id {record['id']} where {rule} was expected")
+
+    # --- a certificate -------------------------------------------------------------------------------------------
+
+    def compare(self, certified: _Certified) -> None:
+        """Compare a certificate with the chat as it was when that was issued, which is now."""
+        certified.checked = True
+        told, where = certified.certificate, certified.where
+        if self.head != told["head"]:
+            self.say(CERTIFICATE, f"certificate at {where} names another head than the record with its lastSequence")
+        if self.truncated or self.holes:
+            return  # what is missing cannot be counted
+        if {kind: count for kind, count in told["counts"].items() if count} != self.counts:
+            self.say(CERTIFICATE, f"certificate at {where} counts {told['counts']}, the topic holds {self.counts}")
+        if SHORTENED in told["reasons"]:
+            return  # it does not list the ids
+        listed = IdRanges((pair["from"], pair["to"]) for pair in told["idRanges"])
+        for here, other, what in ((listed, self._covered(), "lists"), (self.ids, listed, "lacks")):
+            differing = [hole for low, high in here.pairs() for hole in other.missing_between(low, high)]
+            if differing:
+                self.say(CERTIFICATE, f"certificate at {where} {what} ids {IdRanges(differing)}, unlike the topic")
+
+    def _covered(self) -> IdRanges:
+        """Return the ids on the topic and those that a GAP stands for: an event that could not be published."""
+        return IdRanges([*self.ids.pairs(), *self.gaps])
+
+    # --- at the end ----------------------------------------------------------------------------------------------
+
+    def conclude(self) -> list[Finding]:
+        """Return the findings, with those that only the end can tell."""
+        found = list(self.findings)
+        for hole in self.holes:
+            missing = hole.high - hole.low + 1
+            what = "a record is missing" if missing == 1 else f"{missing} records are missing"
+            message = f"record at {hole.where} has sequence {hole.found} where {hole.low} was expected: {what}"
+            found.append(Finding(self.session_id, SEQUENCE, message))
+        found += [
+            Finding(self.session_id, *self._unchecked(certified))
+            for certified in self.certified
+            if not certified.checked
+        ]
+        return found
+
+    def _unchecked(self, certified: _Certified) -> tuple[str, str, bool]:
+        last = certified.certificate["lastSequence"]
+        if not self.sequences:
+            return RETENTION, f"closed after {last} records, none of which is on the topic", False
+        if last > self.last:
+            what = f"vouches for sequence {last}, the topic ends at {self.last}: records are missing"
+            return CERTIFICATE, f"certificate at {certified.where} {what}", True
+        if last not in self.sequences and self.truncated:
+            return RETENTION, f"certificate at {certified.where} is about records not on the topic", False
+        return CERTIFICATE, f"certificate at {certified.where} was read after later records: not checked", False
+
+
+class Verifier:
+    """Reads the records of any number of chats. The names of the topics serve its messages."""
+
+    def __init__(self, schemas: Schemas, *, events: str = "events", sessions: str = "sessions") -> None:
+        self._schemas = schemas
+        self._events = events
+        self._sessions = sessions
+        self._chats: dict[str, _Chat] = {}
+        self._unreadable: list[Finding] = []
+        self.records = 0
+
+    @property
+    def chats(self) -> int:
+        """How many chats were seen so far."""
+        return len(self._chats)
+
+    def feed_event(self, payload: bytes, partition: int, offset: int) -> None:
+        """Take the next record of a partition of the events topic, without its framing."""
+        where = f"{self._events}-{partition}@{offset}"
+        self.records += 1
+        try:
+            record = self._schemas.decode(TRANSCRIPT_EVENT, payload)
+            self._chat(record["sessionId"], partition, where).take(record, payload, where)
+        except VerificationFailed as error:
+            self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
+
+    def feed_session(self, payload: bytes, partition: int, offset: int) -> None:
+        """Take the next record of a partition of the sessions topic, without its framing."""
+        where = f"{self._sessions}-{partition}@{offset}"
+        try:
+            record = self._schemas.decode(SESSION_RECORD, payload)
+        except VerificationFailed as error:
+            self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
+            return
+        chat = self._chat(record["sessionId"], partition, where)
+        if record["certificate"] is None:
+            if record["state"] == CLOSED:
+                chat.say(CERTIFICATE, f"closed without a certificate at {where}")
+            return
+        certified = _Certified(where, record["certificate"])
+        chat.certified.append(certified)
+        if record["certificate"]["lastSequence"] == chat.last:
+            chat.compare(certified)
+
+    def findings(self) -> list[Finding]:
+        """Return what was found: unreadable records first, then chat by chat in the order in which they appeared."""
+        return [*self._unreadable, *(finding for chat in self._chats.values() for finding in chat.conclude())]
+
+    def _chat(self, session_id: str, partition: int, where: str) -> _Chat:
+        chat = self._chats.get(session_id)
+        if chat is None:
+            chat = self._chats[session_id] = _Chat(session_id, partition, genesis(session_id))
+        elif chat.partition != partition:
+            chat.say(PARTITION, f"record at {where}, but the chat began on partition {chat.partition}")
+        return chat
+
+
+def _number_of(amendment_id: str) -> int:
+    number = amendment_id.rpartition(":")[2]
+    return int(number) if number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER else 1

@@ -1,0 +1,1 @@
+"""Around the simulator: control API, faults, ledger, journal, announcer."""

@@ -1,0 +1,192 @@
+"""Tells the bridge which chats there are: over HTTP, straight to Kafka, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final, Protocol
+
+import aiohttp
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from bridge.announcement import Announcement, encode
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+_FIRST_RETRY_SECONDS: Final = 0.1
+_LAST_RETRY_SECONDS: Final = 5.0
+
+
+class Announcer(Protocol):
+    """Where announcements go. Enter it before use; leaving it sends what is still held."""
+
+    announced: int
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Send the rest and disconnect."""
+
+    def announce(self, announcement: Announcement) -> None:
+        """Take one announcement; returns at once, in the order given per chat."""
+
+
+class SilentAnnouncer:
+    """Announces nothing: the bridge is told by other means."""
+
+    announced = 0
+
+    async def __aenter__(self) -> Self:
+        """Nothing to connect to."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to send."""
+
+    def announce(self, announcement: Announcement) -> None:
+        """Drop it."""
+
+
+class HttpAnnouncer:
+    """POSTs to `<bridge-url>/v1/sessions`, at most `concurrency` at a time, again and again until it is taken.
+
+    A refusal that another attempt cannot change (4xx but 408 and 429) is counted in `refused` and not repeated.
+    """
+
+    def __init__(
+        self, bridge_url: str, *, concurrency: int = 16, token: str | None = None, patience: float = 10.0
+    ) -> None:
+        """`token` goes out as a bearer token. After leaving, what is not taken within `patience` seconds is dropped."""
+        self.announced = 0
+        self.refused = 0
+        self._url = bridge_url.rstrip("/") + "/v1/sessions"
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._concurrency = concurrency
+        self._patience = patience
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._workers: list[asyncio.Task[None]] = []
+        self._client: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the workers."""
+        self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), headers=self._headers)
+        self._workers = [asyncio.create_task(self._work(self._client)) for _ in range(self._concurrency)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Wait for the queue to empty, within bounds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await self._queue.join()
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+
+    def announce(self, announcement: Announcement) -> None:
+        """Queue one."""
+        self._queue.put_nowait(encode(announcement))
+
+    async def _work(self, client: aiohttp.ClientSession) -> None:
+        while True:
+            body = await self._queue.get()
+            try:
+                await self._post(client, body)
+            finally:
+                self._queue.task_done()
+
+    async def _post(self, client: aiohttp.ClientSession, body: bytes) -> None:
+        pause = _FIRST_RETRY_SECONDS
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with client.post(self._url, data=body) as answer:
+                    if answer.status < 300:  # noqa: PLR2004 - success is 2xx
+                        self.announced += 1
+                        return
+                    if 400 <= answer.status < 500 and answer.status not in {408, 429}:  # noqa: PLR2004
+                        self.refused += 1
+                        return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_RETRY_SECONDS)
+
+
+class KafkaAnnouncer:
+    """Writes to the announcements topic: key = sessionId, the client's own murmur2 partitioner, acks=all.
+
+    What the brokers do not take is sent again; a chat announced twice is followed once.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        options: dict[str, object] | None = None,
+        *,
+        patience: float = 10.0,
+    ) -> None:
+        """`options` go to the Kafka client as they are (SASL, TLS). `patience` as in `HttpAnnouncer`."""
+        self.announced = 0
+        self._bootstrap_servers = bootstrap_servers
+        self._topic = topic
+        self._options = options or {}
+        self._patience = patience
+        self._queue: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
+        self._worker: asyncio.Task[None] | None = None
+        self._producer: AIOKafkaProducer | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect. Raises the Kafka client's error when no broker answers."""
+        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap_servers, acks="all", linger_ms=5, **self._options)
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+        self._worker = asyncio.create_task(self._work(producer))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Wait for the queue to empty, within bounds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await self._queue.join()
+        if self._worker is not None and self._producer is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+            await self._producer.stop()
+
+    def announce(self, announcement: Announcement) -> None:
+        """Queue one."""
+        self._queue.put_nowait((announcement.session_id.encode(), encode(announcement)))
+
+    async def _work(self, producer: AIOKafkaProducer) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            await self._send(producer, batch)
+            for _ in batch:
+                self._queue.task_done()
+
+    async def _send(self, producer: AIOKafkaProducer, batch: list[tuple[bytes, bytes]]) -> None:
+        pause = _FIRST_RETRY_SECONDS
+        while batch:
+            sending = [producer.send_and_wait(self._topic, value=value, key=key) for key, value in batch]
+            outcomes = await asyncio.gather(*sending, return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException) and not isinstance(outcome, KafkaError):
+                    raise outcome
+            refused = [one for one, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, KafkaError)]
+            self.announced += len(batch) - len(refused)
+            batch = refused
+            if batch:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LAST_RETRY_SECONDS)

@@ -1,0 +1,207 @@
+"""A small HTTP API to steer a simulator from another process. Loopback only; it has no token.
+
+GET /sessions, GET /stats, POST /stop-traffic, and POST /faults/<name> with a JSON object:
+drop {connection?, reset?}, play-dead {connection?}, refuse {request, errorId}, delay {seconds}, heal {},
+send-raw {text | base64, connection?}, restart {downSeconds?, ...plan}, fail-over {...plan} (to the standby),
+where a plan is {loseLast?, continueIds?, agentsReturn?, mask?}. A fail-over is announced unless {announce: false}.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+from aiohttp import web
+
+from bridge.errors import UsageError
+from bridge.simulator.harness.faults import Faults
+from bridge.simulator.model.restoration import RestorePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bridge.simulator.protocol.server import ChatServer
+
+
+_MOST_BYTES: Final = 16 << 20  # a line that is too long for any client has to fit in
+
+
+class Controlled(Protocol):
+    """What the API steers."""
+
+    @property
+    def server(self) -> ChatServer:
+        """The server that has the chats now."""
+
+    def stats(self) -> dict[str, object]:
+        """Return the figures of the run so far."""
+
+    def stop_traffic(self) -> None:
+        """Start no more chats; let those that run end."""
+
+    async def fail_over(self, plan: RestorePlan, *, announce: bool) -> str:
+        """Kill the server that has the chats and restore them on the other; return its address."""
+
+
+class _Plan(msgspec.Struct, rename="camel"):
+    lose_last: int = 0
+    continue_ids: bool = True
+    agents_return: bool = True
+    mask: bool = False
+    down_seconds: float = 0.0
+    announce: bool = True
+
+    def plan(self) -> RestorePlan:
+        return RestorePlan(self.lose_last, self.continue_ids, self.agents_return, self.mask)
+
+
+class _Drop(msgspec.Struct, rename="camel"):
+    connection: int | None = None
+    reset: bool = True
+
+
+class _PlayDead(msgspec.Struct, rename="camel"):
+    connection: int | None = None
+
+
+class _Refuse(msgspec.Struct, rename="camel"):
+    request: str
+    error_id: int
+
+
+class _Delay(msgspec.Struct, rename="camel"):
+    seconds: float
+
+
+class _Raw(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    base64: str | None = None
+    connection: int | None = None
+
+
+class ControlApi:
+    """The API of one simulation. `start` returns the port."""
+
+    def __init__(self, controlled: Controlled) -> None:
+        """Nothing listens before `start`."""
+        self._controlled = controlled
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, port: int) -> int:
+        """Listen on loopback; 0 chooses a port."""
+        app = web.Application(client_max_size=_MOST_BYTES)
+        app.add_routes(
+            [
+                web.get("/sessions", self._sessions),
+                web.get("/stats", self._stats),
+                web.post("/stop-traffic", self._stop_traffic),
+                web.post("/faults/{name}", self._fault),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await site.start()
+        address: tuple[str, int] = self._runner.addresses[0]
+        return address[1]
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _sessions(self, _: web.Request) -> web.Response:
+        sessions = self._controlled.server.sessions.by_id.values()
+        return _json(
+            [
+                {
+                    "sessionId": session.session_id,
+                    "startAt": session.start_at,
+                    "events": len(session.events),
+                    "nextId": session.next_id,
+                    "parties": len(session.parties),
+                    "monitored": session.monitored,
+                    "asynchronous": session.asynchronous,
+                }
+                for session in sessions
+            ]
+        )
+
+    async def _stats(self, _: web.Request) -> web.Response:
+        return _json(self._controlled.stats())
+
+    async def _stop_traffic(self, _: web.Request) -> web.Response:
+        self._controlled.stop_traffic()
+        return _json({})
+
+    async def _fault(self, request: web.Request) -> web.Response:
+        fault = _FAULTS.get(request.match_info["name"])
+        if fault is None:
+            raise web.HTTPNotFound(text=f"no such fault; there are {', '.join(sorted(_FAULTS))}\n")
+        try:
+            return _json(await fault(self._controlled, await request.read() or b"{}"))
+        except msgspec.MsgspecError as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from None
+        except UsageError as error:
+            raise web.HTTPConflict(text=f"{error}\n") from None
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")
+
+
+async def _drop(controlled: Controlled, body: bytes) -> object:
+    wish = msgspec.json.decode(body, type=_Drop)
+    return {"connections": Faults(controlled.server).drop(wish.connection, reset=wish.reset)}
+
+
+async def _play_dead(controlled: Controlled, body: bytes) -> object:
+    wish = msgspec.json.decode(body, type=_PlayDead)
+    return {"connections": Faults(controlled.server).play_dead(wish.connection)}
+
+
+async def _refuse(controlled: Controlled, body: bytes) -> object:
+    wish = msgspec.json.decode(body, type=_Refuse)
+    Faults(controlled.server).refuse(wish.request, wish.error_id)
+    return {}
+
+
+async def _delay(controlled: Controlled, body: bytes) -> object:
+    Faults(controlled.server).delay_answers(msgspec.json.decode(body, type=_Delay).seconds)
+    return {}
+
+
+async def _send_raw(controlled: Controlled, body: bytes) -> object:
+    wish = msgspec.json.decode(body, type=_Raw)
+    data = base64.b64decode(wish.base64) if wish.base64 is not None else (wish.text or "").encode()
+    return {"connections": Faults(controlled.server).send_raw(data, wish.connection)}
+
+
+async def _heal(controlled: Controlled, body: bytes) -> object:
+    del body
+    Faults(controlled.server).heal()
+    return {}
+
+
+async def _restart(controlled: Controlled, body: bytes) -> object:
+    wish = msgspec.json.decode(body, type=_Plan)
+    saved = await Faults(controlled.server).restart(wish.plan(), down_seconds=wish.down_seconds)
+    return {"sessions": len(saved)}
+
+
+async def _fail_over(controlled: Controlled, body: bytes) -> object:
+    wish = msgspec.json.decode(body, type=_Plan)
+    return {"listening": await controlled.fail_over(wish.plan(), announce=wish.announce)}
+
+
+_FAULTS: dict[str, Callable[[Controlled, bytes], Awaitable[object]]] = {
+    "drop": _drop,
+    "play-dead": _play_dead,
+    "refuse": _refuse,
+    "delay": _delay,
+    "send-raw": _send_raw,
+    "heal": _heal,
+    "restart": _restart,
+    "fail-over": _fail_over,
+}

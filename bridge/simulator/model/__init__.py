@@ -1,0 +1,1 @@
+"""The simulated chats: sessions, parties, idle timers, restoration."""

@@ -1,0 +1,1 @@
+"""What the simulated Chat Server answers: basic and flex protocol, connections."""

@@ -1,0 +1,1 @@
+"""What happens in the simulated chats: scenarios and their replay."""

@@ -1,0 +1,302 @@
+"""Invented chats as they happen in a contact centre. Pure and seeded: the same seed gives the same chats.
+
+A chat is a generator of steps; each part below plays one thing that happens in chats. What is invented stays
+recognisable: nicknames are `Visitor 12` or `Agent 3`, addresses end in `example.invalid`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.chatserver.messages import CLOSE_IF_NO_AGENTS, FORCE_CLOSE
+from bridge.simulator.model.departures import DISCONNECTED, FLEX_INACTIVE, WRONG_KEY
+from bridge.simulator.model.idle import IdleTimeouts
+from bridge.simulator.model.parties import BASIC, ESP, FLEX, PartySpec
+from bridge.simulator.traffic.actions import (
+    Action,
+    Depart,
+    Join,
+    Leave,
+    Notify,
+    Open,
+    Say,
+    Scenario,
+    SetIdle,
+    SpendIds,
+    Stop,
+)
+from bridge.simulator.traffic.phrases import AGENT_SAYS, BOT_SAYS, COACH_SAYS, CUSTOMER_SAYS, GREETINGS
+from bridge.transcript.events import (
+    AGENT,
+    ALL,
+    CLIENT,
+    EXTERNAL,
+    INT,
+    KVLIST,
+    SUPERVISOR,
+    SYS_COMMAND,
+    TYPING_STARTED,
+    TYPING_STOPPED,
+    USER_CUSTOM,
+    USER_PUSHED_URL,
+    USER_UPDATE_NICK,
+    Item,
+    Items,
+    MessageText,
+    NoticeText,
+    UserInfo,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_FIXED_EVENTS: Final = 9  # what a chat has on average besides its body: arrivals, greeting, ending
+_EVENTS_PER_PART: Final = 2.6
+
+
+@dataclass(slots=True, frozen=True)
+class ScenarioSettings:
+    """`mean_events` per chat; `think_scale` stretches every pause (1.0: people, 0.01: a test)."""
+
+    seed: int = 1
+    mean_events: int = 30
+    think_scale: float = 1.0
+    tenant: str = "Resources"
+
+
+def session_id(seed: int, number: int) -> str:
+    """Return the 16 letters and digits of chat `number`."""
+    digest = hashlib.blake2b(f"{seed}:{number}".encode(), digest_size=10).digest()
+    return base64.b32encode(digest).decode()
+
+
+def scenario(settings: ScenarioSettings, number: int) -> Scenario:
+    """Return chat `number` of a seed."""
+    return Scenario(session_id(settings.seed, number), _Play(settings, number).steps())
+
+
+class _Play:
+    """The people of one chat and what they do next."""
+
+    def __init__(self, settings: ScenarioSettings, number: int) -> None:
+        self.rng = random.Random(f"{settings.seed}:{number}")  # noqa: S311 - invented people are no secret
+        self.settings = settings
+        self.number = number
+        self.customer = self._id()
+        self.workflow = self._id()
+        self.agent = ""
+        self.asynchronous = self.rng.random() < 0.05  # noqa: PLR2004 - a twentieth of the chats
+        self.uploads = 0
+
+    # --- the course of a chat ----------------------------------------------------------------------------------------
+
+    def steps(self) -> Iterator[tuple[float, Action]]:
+        rng = self.rng
+        yield 0.0, Open(self._customer(), self.settings.tenant)
+        workflow = UserInfo("workflow", EXTERNAL, protocol_type=ESP, time_zone_offset=0)
+        yield self._think(0.5), Join(PartySpec(workflow, self.workflow))
+        yield 0.0, self._says(self.workflow, rng.choice(GREETINGS))
+        if rng.random() < 0.4:  # noqa: PLR2004 - share of chats that a bot opens
+            yield from self._bot()
+        yield from self._agent_arrives()
+        body = self.settings.mean_events - _FIXED_EVENTS
+        parts = round(rng.expovariate(1.0) * body / _EVENTS_PER_PART) if body > 0 else 0
+        for _ in range(min(parts, 10 * self.settings.mean_events)):
+            part = rng.choices(_PARTS, _WEIGHTS)[0]
+            yield from part(self)
+        yield from rng.choices(_ENDINGS, _ENDING_WEIGHTS)[0](self)
+
+    def _bot(self) -> Iterator[tuple[float, Action]]:
+        bot = self._id()
+        marked = self.rng.random() < 0.7  # noqa: PLR2004 - the others look like agents, as on older sites
+        style = [Item("GCTI_Chat_PartyStyle", value="BOT"), Item("GCTI_Chat_SetPartyStyle", value="BOT")]
+        info = UserInfo("SimBot", AGENT, "", BASIC, 0, 105)
+        greeting = MessageText(self.rng.choice(BOT_SAYS))
+        yield self._think(1), Join(PartySpec(info, bot, user_data=style if marked else [], greeting=greeting))
+        for _ in range(self.rng.randint(1, 3)):
+            yield from self.customer_speaks()
+            text = self.rng.choice(BOT_SAYS)
+            yield self._think(0.5), self._says(bot, text)
+            yield 0.0, Notify(bot, NoticeText(USER_CUSTOM, f"<p>{text}</p>"))
+        if self.rng.random() < 0.5:  # noqa: PLR2004 - bots hang up as often as they leave
+            yield self._think(1), Depart(bot, DISCONNECTED)
+        else:
+            yield self._think(1), Leave(bot)
+
+    def _agent_arrives(self) -> Iterator[tuple[float, Action]]:
+        number = self.rng.randint(1, 400)
+        self.agent = self._id()
+        info = UserInfo(f"Agent {number}", AGENT, f"agent-{number:03}", BASIC, 0, self.rng.choice((105, 106)))
+        data = [Item("GWS_USERID", value=f"sim-user-{number:03}")]
+        yield self._think(4), Join(PartySpec(info, self.agent, user_data=data))
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def customer_speaks(self) -> Iterator[tuple[float, Action]]:
+        text = self.rng.choice(CUSTOMER_SAYS).format(number=self.rng.randint(1, 9999), visitor=self.number)
+        preview = text[: self.rng.randint(0, 12)]
+        yield self._think(3), Notify(self.customer, NoticeText(TYPING_STARTED, preview))
+        yield self._think(4), Say(self.customer, MessageText(text, "text"))
+        yield 0.0, Notify(self.customer, NoticeText(TYPING_STOPPED))
+
+    def agent_speaks(self) -> Iterator[tuple[float, Action]]:
+        text = self.rng.choice(AGENT_SAYS).format(number=self.rng.randint(1, 9999))
+        yield self._think(2), Notify(self.agent, NoticeText(TYPING_STARTED))
+        yield self._think(4), Say(self.agent, MessageText(text, treat_as="NORMAL"))
+        yield 0.0, Notify(self.agent, NoticeText(TYPING_STOPPED))
+
+    def url(self) -> Iterator[tuple[float, Action]]:
+        url = f"https://example.invalid/help/{self.rng.randint(1, 99)}?a=1&b=2"
+        yield self._think(3), Notify(self.agent, NoticeText(USER_PUSHED_URL, url))
+
+    def file(self) -> Iterator[tuple[float, Action]]:
+        self.uploads += 1
+        data = [
+            Item("file-name", value=f"sample-{self.uploads}.pdf"),
+            Item("file-size", "int", self.rng.randint(1_000, 2_097_152)),
+            Item("file-source", value="ucs"),
+            Item("file-document-id", value=session_id(self.number, self.uploads)),
+            Item("file-upload-type", value="file-system"),
+        ]
+        yield self._think(5), Notify(self.customer, NoticeText(SYS_COMMAND, "file-uploaded"), user_data=data)
+        if self.rng.random() < 0.3:  # noqa: PLR2004 - some are taken back
+            gone = [Item("file-id", value=f"{self.uploads:016X}")]
+            yield self._think(5), Notify(self.agent, NoticeText(SYS_COMMAND, "file-deleted"), user_data=gone)
+
+    def coaching(self) -> Iterator[tuple[float, Action]]:
+        coach = self._id()
+        info = UserInfo("Coach", SUPERVISOR, "sup-009", BASIC, 0, 105)
+        yield self._think(2), Join(PartySpec(info, coach, INT))
+        yield self._think(3), Say(coach, MessageText(self.rng.choice(COACH_SAYS), treat_as="NORMAL"), INT)
+        private = MessageText(self.rng.choice(COACH_SAYS), treat_as="NORMAL")
+        yield self._think(3), Say(coach, private, INT, self.agent)
+        yield self._think(1), Say(self.agent, MessageText("Understood.", treat_as="NORMAL"), INT)
+        yield self._think(2), Leave(coach)
+
+    def new_nickname(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(2), Notify(self.customer, NoticeText(USER_UPDATE_NICK, f"Visitor {self.number} bis"))
+
+    def workflow_speaks(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(2), Notify(self.workflow, NoticeText(USER_CUSTOM, "<b>hint for agents</b>"), INT)
+
+    def transfer(self) -> Iterator[tuple[float, Action]]:
+        former = self.agent
+        yield from self._agent_arrives()
+        yield self._think(1), Leave(former)
+        if self.asynchronous and self.rng.random() < 0.5:  # noqa: PLR2004 - it sleeps until somebody takes it up
+            yield self._think(1), Leave(self.agent)
+            yield self._think(60), SpendIds(self.rng.randint(1, 30))
+            yield from self._agent_arrives()
+
+    def ids_go(self) -> Iterator[tuple[float, Action]]:
+        yield 0.0, SpendIds(self.rng.randint(1, 4))
+
+    # --- endings -----------------------------------------------------------------------------------------------------
+
+    def force_close(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(2), Say(self.agent, MessageText("Conversation ends.", treat_as="SYSTEM"))
+        yield 0.0, Leave(self.agent, FORCE_CLOSE)
+
+    def customer_first(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(3), Leave(self.customer)
+        yield 0.0, Leave(self.agent, FORCE_CLOSE)
+
+    def close_if_no_agents(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(3), Leave(self.agent, CLOSE_IF_NO_AGENTS)
+
+    def agent_drops(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(1), Depart(self.agent, DISCONNECTED)
+        yield self._think(8), Leave(self.customer)
+
+    def customer_drops(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(8), Depart(self.customer, FLEX_INACTIVE)
+        yield self._think(2), Leave(self.agent)
+
+    def customer_removed(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(3), Leave(self.agent, user_id=self.customer)
+        yield self._think(1), Leave(self.agent, CLOSE_IF_NO_AGENTS)
+
+    def wrong_key(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(3), Depart(self.customer, WRONG_KEY)
+        yield self._think(1), Leave(self.agent)
+
+    def stopped(self) -> Iterator[tuple[float, Action]]:
+        yield self._think(3), Stop()
+
+    def falls_silent(self) -> Iterator[tuple[float, Action]]:
+        scale = self.settings.think_scale
+        yield self._think(1), SetIdle(IdleTimeouts(20 * scale, 0, 8 * scale))
+
+    # --- people and pauses -------------------------------------------------------------------------------------------
+
+    def _id(self) -> str:
+        return f"{self.rng.getrandbits(64):016X}"
+
+    def _think(self, mean: float) -> float:
+        return self.rng.expovariate(1.0) * mean * self.settings.think_scale
+
+    def _says(self, user_id: str, text: str) -> Say:
+        return Say(user_id, MessageText(text), ALL)
+
+    def _customer(self) -> PartySpec:
+        offset = self.rng.choice((-300, 0, 60, 120, 330))
+        info = UserInfo(f"Visitor {self.number}", CLIENT, "", FLEX, offset, 106)
+        return PartySpec(info, self.customer, user_data=self._customer_data(offset))
+
+    def _customer_data(self, offset: int) -> Items:
+        number, rng = self.number, self.rng
+        page = f"https://example.invalid/shop/{rng.randint(1, 500)}"
+        data = [
+            Item("FirstName", value="Visitor"),
+            Item("LastName", value=f"Number{number}"),
+            Item("EmailAddress", value=f"visitor{number}@example.invalid"),
+            Item("IdentifyCreateContact", value="3"),
+            Item("MediaType", value="chat"),
+            Item("TimeZone", value=str(offset)),
+            Item("GCTI_LanguageCode", value=rng.choice(("en-US", "de-DE", "fr-FR", "ja-JP"))),
+            Item("IPaddress", value=f"192.0.2.{rng.randint(1, 254)}"),
+            Item("UserAgent", value="Mozilla/5.0 (invented)"),
+            Item("PageTag", value=""),
+            Item("_genesys_pageTitle", value="Shop & more"),
+            Item("_genesys_referrer", value="https://example.invalid/"),
+            Item("_genesys_source", value="web"),
+            Item("_genesys_url", value=page),
+            Item("push_notification_deviceid", value=f"device-{rng.getrandbits(64):016x}"),
+            Item("push_notification_type", value="customhttp"),
+        ]
+        if rng.random() < 0.1:  # noqa: PLR2004 - site keys are not always flat
+            cart = [Item("items", "int", rng.randint(1, 9)), Item("tag", value="a"), Item("tag", value="b")]
+            data.append(Item("cart", KVLIST, cart))
+        if self.asynchronous:
+            data.append(Item("GCTI_Chat_AsyncMode", value="true"))
+        return data
+
+
+_PARTS: Final[list[Callable[[_Play], Iterator[tuple[float, Action]]]]] = [
+    _Play.customer_speaks,
+    _Play.agent_speaks,
+    _Play.url,
+    _Play.file,
+    _Play.coaching,
+    _Play.new_nickname,
+    _Play.workflow_speaks,
+    _Play.transfer,
+    _Play.ids_go,
+]
+_WEIGHTS: Final = [36, 36, 4, 3, 3, 1, 4, 3, 6]
+_ENDINGS: Final[list[Callable[[_Play], Iterator[tuple[float, Action]]]]] = [
+    _Play.force_close,
+    _Play.customer_first,
+    _Play.close_if_no_agents,
+    _Play.agent_drops,
+    _Play.customer_drops,
+    _Play.customer_removed,
+    _Play.wrong_key,
+    _Play.stopped,
+    _Play.falls_silent,
+]
+_ENDING_WEIGHTS: Final = [30, 30, 15, 6, 5, 4, 2, 4, 4]

@@ -1,0 +1,1 @@
+"""Chat Server as a source: connections, joins, reconnects."""

@@ -1,0 +1,91 @@
+"""Chats that are to be joined, and the lines in which they stand: one per Chat Server address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bridge.sources.chat_server.link import Link
+
+FIRST_PAUSE: Final = 0.05
+"""Share of the whole delay that passes after the first round through a list of servers."""
+_LOOKS: Final = 2
+"""A chat that was joined is looked for twice: its next server restores it when the customer's side asks (D7)."""
+
+
+@dataclass(slots=True)
+class FollowedSession:
+    """One chat that is to be joined. `servers` is tried in turn, beginning at `turn`.
+
+    `gone` are the servers that said, since it was last joined, that they do not have it; `looks` is how often all of
+    them have to say so. `lane` is where it stands in line.
+    """
+
+    session_id: str
+    servers: tuple[str, ...]
+    password: str | None
+    turn: int = 0
+    attempt: int = 0
+    gone: set[str] = field(default_factory=set)
+    looks: int = 1
+    link: Link | None = None
+    server_queue: ServerQueue | None = None
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def server(self) -> str:
+        """The server that is to be tried now."""
+        return self.servers[self.turn % len(self.servers)]
+
+    def joined(self) -> None:
+        """It is joined: all attempts are there again."""
+        self.attempt, self.looks = 0, _LOOKS
+        self.gone.clear()
+
+    def announced(self, servers: tuple[str, ...], password: str | None) -> None:
+        """A newer announcement says where it is: all attempts are there again."""
+        self.servers, self.password, self.attempt = servers, password or self.password, 0
+        self.gone.clear()
+
+    def denied(self) -> bool:
+        """Note that its server does not have it; tell whether all of them have said so often enough.
+
+        A chat that moved is on one of the list (D7), and a server that only could not be reached has said nothing.
+        """
+        self.gone.add(self.server)
+        if self.gone.issuperset(self.servers):
+            self.gone.clear()
+            self.looks -= 1
+        return self.looks <= 0
+
+    def next_try(self, delay: float) -> float:
+        """Count an attempt, turn to the next server, and return the seconds to wait before it is asked.
+
+        Within a round it is asked at once; the first round is followed by a short pause, every later one by `delay`.
+        """
+        self.attempt += 1
+        self.turn += 1
+        rounds, within = divmod(self.attempt, len(self.servers))
+        return 0.0 if within else delay * (FIRST_PAUSE if rounds == 1 else 1.0)
+
+    def cancel_timer(self) -> None:
+        """Do not wait for another attempt any more."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+@dataclass(slots=True)
+class ServerQueue:
+    """The chats that are to be joined at one server, its links, and the task that works the line off."""
+
+    server: str
+    queue: OrderedDict[str, FollowedSession] = field(default_factory=OrderedDict)
+    links: list[Link] = field(default_factory=list)
+    work: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    registered: asyncio.Event = field(default_factory=asyncio.Event)
+    not_before: float = 0.0

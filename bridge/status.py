@@ -1,0 +1,94 @@
+"""What the HTTP API and the metrics may ask of a running replica."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.adapters.http.http_server import SessionView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+    from bridge.announcement import Announcement
+    from bridge.capture.ports import Clock
+    from bridge.capture.worker import Worker
+    from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
+    from bridge.telemetry import Telemetry
+
+_SLOW_SECONDS = 5.0
+_STUCK_SECONDS = 30.0
+
+
+class WorkerStatus:
+    """A window onto one replica: reads its state, changes nothing but to announce."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        announcer: AnnouncementProducer,
+        telemetry: Telemetry,
+        clock: Clock,
+        rate_limiter: JoinRateLimiter,
+    ) -> None:
+        """Hang the gauges up, too: they are read when somebody scrapes."""
+        self.preparing: str | None = "starting"
+        self._worker = worker
+        self._announcer = announcer
+        self._telemetry = telemetry
+        self._clock = clock
+        telemetry.watch("oldest_uncommitted_event_seconds", self._oldest)
+        telemetry.watch("buffer_bytes", lambda: sum(shard.buffer_bytes for shard in worker.shards))
+        telemetry.watch("sessions", lambda: sum(len(shard.store.followed()) for shard in worker.shards))
+        telemetry.watch("shards", lambda: sum(1 for _ in worker.shards))
+        telemetry.watch("links", lambda: sum(shard.source.links for shard in worker.shards))
+        telemetry.watch("joins_waiting", lambda: rate_limiter.waiting)
+
+    def readiness(self) -> list[str]:
+        """Say why the replica is not ready; nothing when it is."""
+        if self.preparing:
+            return [self.preparing]
+        reasons = self._worker.problems()
+        waited = self._longest_transaction()
+        if waited > _SLOW_SECONDS:
+            reasons.append(f"waiting for Kafka: a transaction has been under way for {waited:.0f} s")
+        oldest = self._oldest()
+        if oldest > _STUCK_SECONDS:
+            reasons.append(f"the oldest uncommitted event has waited for {oldest:.0f} s")
+        return reasons
+
+    def live(self) -> bool:
+        """Tell whether the process is worth keeping: that this answers is the proof."""
+        return True
+
+    def sessions(self) -> Iterator[SessionView]:
+        """Yield the chats of all shards of this replica."""
+        for shard in self._worker.shards:
+            for session_id, chat in shard.store.chats.items():
+                fold = chat.transcript
+                yield SessionView(
+                    session_id=session_id,
+                    shard=shard.partition,
+                    state=chat.state,
+                    server=shard.source.joined_server(session_id),
+                    joined=shard.source.joined_server(session_id) is not None,
+                    sequence=fold.sequence,
+                    last_event_id=fold.delivered.maximum,
+                    gaps=fold.counts.get("GAP", 0),
+                )
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Write an announcement; on return Kafka has acknowledged it. Raises KafkaUnavailable."""
+        await self._announcer.announce(announcement)
+
+    def metrics(self) -> bytes:
+        """Return all metrics in Prometheus' text form."""
+        return self._telemetry.render()
+
+    def _longest_transaction(self) -> float:
+        now = self._clock.monotonic()
+        return max((shard.under_way(now) for shard in self._worker.shards), default=0.0)
+
+    def _oldest(self) -> float:
+        now = self._clock.monotonic()
+        return max((shard.oldest_uncommitted(now) for shard in self._worker.shards), default=0.0)

@@ -1,0 +1,114 @@
+"""What the fold of a chat puts out, one value per record to be published.
+
+`Entry` is a transcript event or a thing the bridge itself has to say (a gap, a resumption), with its place in the
+chat's own sequence. `Certificate` is what can be vouched for when a chat is closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bridge.transcript.events import ChatEvent
+
+PARTY_JOINED: Final = "PARTY_JOINED"
+MESSAGE: Final = "MESSAGE"
+NOTICE: Final = "NOTICE"
+PARTY_LEFT: Final = "PARTY_LEFT"
+UNKNOWN: Final = "UNKNOWN"
+GAP: Final = "GAP"
+RESUMED: Final = "RESUMED"
+
+LIVE: Final = "LIVE"
+REPLAY: Final = "REPLAY"
+ARCHIVE: Final = "ARCHIVE"
+
+COMPLETE: Final = "COMPLETE"
+INCOMPLETE: Final = "INCOMPLETE"
+
+
+@dataclass(slots=True, frozen=True)
+class Party:
+    """A party instance as far as it is known; only `user_id` is certain (a newParty may never have been seen).
+
+    `bot` is True for a marked bot and None otherwise: bots without a mark exist. `time_zone_offset` in minutes.
+    """
+
+    user_id: str
+    nickname: str | None = None
+    user_type: str | None = None
+    protocol_type: str | None = None
+    person_id: str | None = None
+    time_zone_offset: int | None = None
+    client_version: int | None = None
+    bot: bool | None = None
+
+    @property
+    def characters(self) -> int:
+        """How much text it is, of what a peer may make as long as it likes."""
+        texts = (self.user_id, self.nickname, self.user_type, self.protocol_type, self.person_id)
+        return sum(len(text) for text in texts if text is not None)
+
+
+@dataclass(slots=True, frozen=True)
+class SessionFacts:
+    """What is said of the session itself. `start_at` in ms since 1970 UTC; `server` as host:port."""
+
+    session_id: str
+    start_at: int | None = None
+    tenant: str | None = None
+    monitored: bool | None = None
+    idle_time_expire: str | None = None
+    server: str | None = None
+    client_version: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Gap:
+    """A hole: ids from..to (None = not known) that the bridge did not get. `since` in ms since 1970 UTC."""
+
+    from_event_id: int | None
+    to_event_id: int | None
+    since: int | None
+    reason: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """One record to be. `sequence` counts 1, 2, 3, ... per chat; `observed_at` in us since 1970 UTC.
+
+    `amendment` is 0 for an event seen for the first time, n for the n-th other content under the same event id.
+    `event` and `party` are None for GAP and RESUMED.
+    """
+
+    kind: str
+    sequence: int
+    origin: str
+    observed_at: int
+    event: ChatEvent | None = None
+    party: Party | None = None
+    amendment: int = 0
+    gap: Gap | None = None
+
+
+@dataclass(slots=True)
+class Certificate:
+    """What the bridge vouches for when it stops following a chat.
+
+    `counts` per kind; `id_ranges` as (low, high) pairs; `masked` counts replayed texts that only masked characters of
+    what had been delivered; `quarantined` counts inputs that were set aside, `unattributed` those of them of which it
+    is not known whether they concerned this chat.
+    """
+
+    verdict: str
+    reasons: list[str] = field(default_factory=list)
+    last_sequence: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    id_ranges: list[tuple[int, int]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    amendments: int = 0
+    masked: int = 0
+    quarantined: int = 0
+    unattributed: int = 0
+    rejoins: int = 0

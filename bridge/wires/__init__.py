@@ -1,1 +1,0 @@
-"""Bytes to messages and back. Pure: no I/O, no clock."""

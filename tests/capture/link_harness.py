@@ -1,0 +1,328 @@
+"""One link and one shard's book without a socket, a clock or Kafka: bytes of a server in, what would be committed out.
+
+The link is the real one on a transport that only remembers; the server's messages are written by Python's own JSON,
+not by the bridge's encoder; records are read back with plain fastavro, timestamps included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import fastavro
+
+from bridge.announcement import parse
+from bridge.capture.inbox import Announced
+from bridge.capture.session_store import SessionStore, SessionStoreSettings
+from bridge.chatserver.conversation import ConnectionSettings
+from bridge.chatserver.psdk_json import client_wire
+from bridge.errors import UnreadableAnnouncement
+from bridge.logs import JsonLines
+from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
+from bridge.records.normalise import Recording
+from bridge.records.redact import Redactor
+from bridge.records.verifier import Verifier
+from bridge.sources.chat_server.link import Link
+from bridge.telemetry import Telemetry
+from bridge.transcript.updates import JoinRefused, LinkDown
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from bridge.capture.inbox import Input
+    from bridge.capture.ports import Outgoing
+    from bridge.transcript.updates import Update
+
+CHAT = "0000ROOM00000001"
+OTHER = "0000ROOM00000002"
+SERVER = "chat-1:4800"
+START = "2031-03-04T10:00:00Z"
+PARTITION = 3
+PREFIX = b"\x00\x00\x00\x00\x01"
+CHUNK = 65536
+
+SCHEMAS = Schemas(schema_folder())
+_READERS = {
+    name: fastavro.parse_schema(json.loads(SCHEMAS.text(name)))
+    for name in (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT)
+}
+
+
+def info(session_id: str, *events: object, reference: int | None = None, **transcript: object) -> dict[str, Any]:
+    """An EventSessionInfo; `status` makes it the last one."""
+    status = transcript.pop("status", "Alive")
+    said = {"sessionId": session_id, "startAt": START, "chatEventList": list(events), **transcript}
+    message = {"messageName": "EventSessionInfo", "chatTranscript": said, "sessionStatus": status}
+    return message if reference is None else {**message, "referenceId": reference}
+
+
+def party(event_id: int, user_id: str = "00A1", nickname: str = "Visitor", **more: object) -> dict[str, Any]:
+    user = {"userNickname": nickname, "userType": "CLIENT", "protocolType": "FLEX"}
+    return {"eventType": "newParty", "eventId": event_id, "userId": user_id, "userInfo": user, **more}
+
+
+def message(event_id: int, text: str = "hello", **more: object) -> dict[str, Any]:
+    said = {"eventType": "message", "eventId": event_id, "userId": "00A1", "messageText": {"text": text}}
+    return {**said, "timeShift": event_id if event_id < 2**31 else 0, **more}
+
+
+def line(value: object) -> bytes:
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
+
+
+class Stream(asyncio.Transport):
+    """A transport that goes nowhere: keeps what was written, and whether anybody reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.reading = True
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def is_reading(self) -> bool:
+        return self.reading
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeClock:
+    """A clock that moves when it is told to, in either direction."""
+
+    def __init__(self) -> None:
+        self.us = 1_930_000_000_000_000
+        self.seconds = 100.0
+
+    def now_us(self) -> int:
+        return self.us
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class LinkHarness:
+    """A shard that follows the chats it is told of, over one link to one server."""
+
+    def __init__(self, *chats: str, password: str | None = None, **settings: Any) -> None:
+        self.settings = SessionStoreSettings(
+            recording=Recording(SCHEMAS, Redactor()),
+            payload_headers=dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), PREFIX),
+            checkpoint_schema_ids=frozenset({1}),
+            partition_of=lambda _: PARTITION,
+            **settings,
+        )
+        self.store = SessionStore(PARTITION, self.settings)
+        self.clock = FakeClock()
+        self.events: list[Outgoing] = []
+        self.sessions: list[Outgoing] = []
+        self.quarantine: list[Outgoing] = []
+        self.checkpoints: dict[bytes, bytes | None] = {}
+        self.refused: list[JoinRefused] = []
+        self.lost: list[str] = []
+        self.buffered = 0
+        self._inbox: list[Input] = []
+        self._offset = 0
+        self._log = io.StringIO()
+        self.telemetry = Telemetry(self._logger())
+        self._runner = asyncio.Runner()
+        self.connect()
+        for chat in chats:
+            self.announce({"sessionId": chat, "host": "chat-1", "port": 4800, "password": password})
+            self.hears(info(chat, party(1), reference=self.join(chat)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._run(self.link.close)
+        self._runner.close()
+
+    # --- the owner of the link ---------------------------------------------------------------------------------------
+
+    def learnt(self, _link: Link, observation: Update, _size: int) -> None:
+        if isinstance(observation, JoinRefused):
+            self.refused.append(observation)
+        else:
+            self._inbox.append(observation)
+
+    def registered(self, _link: Link) -> None:
+        pass
+
+    def ended(self, _link: Link, reason: str, *, refused: bool) -> None:
+        assert not refused
+        self.lost.append(reason)
+        self._inbox += [LinkDown(session_id, reason, self.clock.now_us()) for session_id in self.store.chats]
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def hears(self, *lines: object) -> Self:
+        """The server says these messages (or bytes), one line each; what they make is committed as one batch."""
+        data = b"".join(line(one) + b"\n" for one in lines)
+        for at in range(0, len(data), CHUNK):
+            self._run(self.link.data_received, data[at : at + CHUNK])
+            self.buffered = max(self.buffered, self.link._wire.buffered)  # type: ignore[attr-defined]
+        return self.commit()
+
+    def connect(self) -> Self:
+        """Make a new link; one that was there is lost."""
+        if self.lost or self.events:
+            self._run(self.link.connection_lost, None)
+        self.stream = Stream()
+        self.link: Link = Link(ConnectionSettings("bridge", "", SERVER), client_wire(), self.clock, self, paused=False)
+        self._run(self.link.connection_made, self.stream)
+        return self.hears({"messageName": "EventRegistered", "userId": "00B1", "clientVersion": 106, "referenceId": 1})
+
+    def announce(self, value: object) -> Self:
+        """Somebody writes this to the announcements partition."""
+        raw, told, problem = line(value), None, ""
+        try:
+            told = parse(raw)
+        except UnreadableAnnouncement as error:
+            problem = error.message
+        self._inbox.append(Announced(self._offset, raw, None, told, problem, self.clock.now_us()))
+        self._offset += 1
+        return self.commit()
+
+    def join(self, chat: str, password: str | None = None) -> int:
+        """The follower asks the link to join; return the reference that the answer must have."""
+        self.stream.written = b""
+        self._run(self.link.join, chat, password)
+        return int(json.loads(self.stream.written)["referenceId"])
+
+    def give_up(self, chat: str, error: int = 0) -> Self:
+        """The follower gives a chat up."""
+        self._inbox.append(JoinRefused(chat, error, "no", "give up", self.clock.now_us()))
+        return self.commit()
+
+    def overdue(self, seconds: float) -> Self:
+        """So much time passes; the link's timer fires."""
+        self.clock.seconds += seconds
+        self._run(self.link._on_timer)
+        return self.commit()
+
+    def commit(self) -> Self:
+        """Fold what was learnt; every record must be one that Kafka takes."""
+        inputs, self._inbox = self._inbox, []
+        plan = self.store.fold(inputs, self.clock.now_us())
+        batch = plan.batch
+        for record in (*batch.events, *batch.sessions, *batch.quarantine, *batch.checkpoints):
+            headers = sum(len(name) + len(value) for name, value in record.headers)
+            assert len(record.key) + len(record.value or b"") + headers <= self.settings.limits["events"]
+        self.events += batch.events
+        self.sessions += batch.sessions
+        self.quarantine += batch.quarantine
+        self.checkpoints.update((record.key, record.value) for record in batch.checkpoints)
+        for fact in plan.facts:
+            self.telemetry.emit(fact)
+        for session_id in plan.forget:
+            self._run(self.link.leave, session_id)
+        return self
+
+    # --- what came of it ---------------------------------------------------------------------------------------------
+
+    def published(self, chat: str = CHAT) -> list[dict[str, Any]]:
+        """The event records of a chat as another reader sees them; what verify says of them is nothing."""
+        verifier = Verifier(SCHEMAS)
+        for offset, record in enumerate(self.events):
+            verifier.feed_event((record.value or b"")[len(PREFIX) :], PARTITION, offset)
+        for offset, record in enumerate(self.sessions):
+            verifier.feed_session((record.value or b"")[len(PREFIX) :], PARTITION, offset)
+        assert [str(finding) for finding in verifier.findings()] == []
+        return [record for record in self._read(TRANSCRIPT_EVENT, self.events) if record["sessionId"] == chat]
+
+    def ids(self, chat: str = CHAT) -> list[int | None]:
+        """Event ids of a chat's records in their order; None for what the bridge itself has to say."""
+        return [record["eventId"] for record in self.published(chat)]
+
+    def gaps(self, chat: str = CHAT) -> list[tuple[int | None, int | None, str]]:
+        """The holes that were told."""
+        gaps = [record["gap"] for record in self.published(chat) if record["kind"] == "GAP"]
+        return [(gap["fromEventId"], gap["toEventId"], gap["reason"]) for gap in gaps]
+
+    def set_aside(self) -> list[dict[str, Any]]:
+        """The quarantine."""
+        return self._read(QUARANTINED_INPUT, self.quarantine)
+
+    def certificate(self, chat: str = CHAT) -> dict[str, Any]:
+        """The last certificate of a chat."""
+        closed = [
+            record["certificate"]
+            for record in self._read(SESSION_RECORD, self.sessions)
+            if record["sessionId"] == chat and record["certificate"]
+        ]
+        return dict(closed[-1])
+
+    def restored(self) -> SessionStore:
+        """A book made from the checkpoints; it must remember what this one does."""
+        other = SessionStore(PARTITION, self.settings)
+        other.restore([(key.decode(), value) for key, value in self.checkpoints.items() if value is not None])
+        assert {name: chat.transcript.state() for name, chat in other.chats.items()} == {
+            name: chat.transcript.state() for name, chat in self.store.chats.items()
+        }
+        return other
+
+    def still_works(self, chat: str = CHAT, event_id: int = 1_000_000_000) -> bool:
+        """Whether the next message of the chat arrives as if nothing had been; the link must never have been lost."""
+        self.hears(info(chat, message(event_id, "still here")))
+        self.restored()
+        last = self.published(chat)[-1]
+        return not self.lost and (last["eventId"], last["message"]) == (
+            event_id,
+            {"text": "still here", "messageType": None, "treatAs": None},
+        )
+
+    def log(self) -> str:
+        """Everything that was logged, at the lowest level."""
+        return self._log.getvalue()
+
+    def metrics(self) -> str:
+        """Everything that is measured."""
+        return self.telemetry.render().decode()
+
+    def series(self) -> list[str]:
+        """The names and labels of all metrics."""
+        return [one.rpartition(" ")[0] for one in self.metrics().splitlines() if not one.startswith("#")]
+
+    def quarantined(self) -> dict[str, float]:
+        """Label -> count, of what was set aside."""
+        start = "chatbridge_quarantined_total{reason="
+        pairs = (one.rpartition(" ") for one in self.metrics().splitlines() if one.startswith(start))
+        return {name[len(start) + 1 : -2]: float(count) for name, _, count in pairs if float(count)}
+
+    def _read(self, name: str, records: list[Outgoing]) -> list[dict[str, Any]]:
+        found = []
+        for record in records:
+            source = io.BytesIO((record.value or b"")[len(PREFIX) :])
+            found.append(cast("dict[str, Any]", fastavro.schemaless_reader(source, _READERS[name], None)))
+            assert source.read() == b""
+        return found
+
+    def _run(self, act: Any, *given: Any) -> None:
+        async def acted() -> None:
+            act(*given)
+
+        self._runner.run(acted())
+
+    def _logger(self) -> logging.Logger:
+        logger = logging.Logger("bridge.room", logging.DEBUG)  # noqa: LOG001 - one of its own for each room
+        handler = logging.StreamHandler(self._log)
+        handler.setFormatter(JsonLines())
+        logger.addHandler(handler)
+        return logger

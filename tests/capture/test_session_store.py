@@ -1,0 +1,225 @@
+"""What inputs become: the batch of one transaction, and what is done when something in it cannot be used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bridge.announcement import Announcement, encode, parse
+from bridge.capture.inbox import Announced
+from bridge.capture.ports import same_limits
+from bridge.capture.session_store import GIVEN_UP, SessionStore, SessionStoreSettings
+from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
+from bridge.records.normalise import Recording
+from bridge.records.redact import Redactor
+from bridge.records.verifier import Verifier
+from bridge.telemetry import ChatFailed
+from bridge.transcript.gap_reasons import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
+from bridge.transcript.updates import GIVE_UP, Damaged, JoinRefused, LinkDown, QuarantinedInput
+from tests.transcript.build import CHAT, history, joined, push, said
+
+if TYPE_CHECKING:
+    from bridge.capture.ports import Outgoing
+
+SCHEMAS = Schemas(schema_folder())
+PREFIX = b"\x00\x00\x00\x00\x01"
+NOW = 3_000_000
+DAY = 86_400_000_000
+
+
+def settings(**changes: Any) -> SessionStoreSettings:
+    fields: dict[str, Any] = {
+        "recording": Recording(SCHEMAS, Redactor()),
+        "payload_headers": dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), PREFIX),
+        "checkpoint_marks": frozenset({1}),
+        "partition_of": lambda key: 3 if key == CHAT.encode() else 7,
+    }
+    return SessionStoreSettings(**{**fields, **changes})
+
+
+def announcement(session_id: str = CHAT, offset: int = 0, **more: Any) -> Announced:
+    raw = encode(Announcement(session_id=session_id, host="chat-1", port=4800, **more))
+    return Announced(offset, raw, session_id.encode(), parse(raw), observed_at=NOW)
+
+
+def decoded(name: str, records: list[Outgoing]) -> list[dict[str, Any]]:
+    return [SCHEMAS.decode(name, (record.value or b"")[len(PREFIX) :]) for record in records]
+
+
+def followed(**changes: Any) -> SessionStore:
+    store = SessionStore(3, settings(**changes))
+    store.fold([announcement()], NOW)
+    return store
+
+
+def test_an_announcement_opens_a_chat_and_moves_the_offset() -> None:
+    plan = SessionStore(3, settings()).fold([announcement(offset=41)], NOW)
+    [opened] = decoded(SESSION_RECORD, plan.batch.sessions)
+    assert (opened["state"], opened["sessionId"]) == ("OPENED", CHAT)
+    assert [chat.transcript.session_id for chat in plan.follow] == [CHAT]
+    assert plan.batch.announcement_offset == 42
+    assert [record.key for record in plan.batch.checkpoints] == [CHAT.encode()]
+
+
+def test_an_announcement_on_a_wrong_partition_is_sent_on_and_never_followed_here() -> None:
+    plan = SessionStore(3, settings()).fold([announcement("0000ELSEWHERE001")], NOW)
+    [(partition, record)] = plan.batch.forwards
+    assert (partition, record.key) == (7, b"0000ELSEWHERE001")
+    assert (plan.follow, plan.batch.sessions, plan.batch.announcement_offset) == ([], [], 1)
+
+
+def test_an_unreadable_announcement_goes_to_the_quarantine_without_its_password() -> None:
+    raw = b'{"sessionId": 7, "password": "open-sesame"}'
+    plan = SessionStore(3, settings()).fold(
+        [Announced(5, raw, None, None, "an announcement that does not fit", NOW)], NOW
+    )
+    [record] = decoded(QUARANTINED_INPUT, plan.batch.quarantine)
+    assert record["source"] == "announcements-3@5"
+    assert b"open-sesame" not in record["bytes"]
+    assert plan.batch.announcement_offset == 6
+
+
+def test_events_are_chained_records_in_order_with_cloudevents_headers() -> None:
+    store = followed()
+    plan = store.fold([history(joined(1), said(2)), push(said(3))], NOW)
+    verifier = Verifier(SCHEMAS)
+    for offset, record in enumerate(plan.batch.events):
+        verifier.feed_event((record.value or b"")[len(PREFIX) :], 3, offset)
+    assert verifier.findings() == []
+    assert [event["id"] for event in decoded(TRANSCRIPT_EVENT, plan.batch.events)] == [f"{CHAT}:{n}" for n in (1, 2, 3)]
+    assert dict(plan.batch.events[0].headers)["ce_id"] == f"{CHAT}:1".encode()
+    assert len(plan.batch.checkpoints) == 1
+
+
+def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store() -> None:
+    store = followed()
+    plan = store.fold([history(joined(1), said(2), over=True)], NOW)
+    [closed] = decoded(SESSION_RECORD, plan.batch.sessions)
+    assert (closed["state"], closed["certificate"]["verdict"]) == ("CLOSED", "COMPLETE")
+    assert closed["certificate"]["lastSequence"] == 2
+    assert plan.forget == [CHAT]
+    assert CHAT not in store.chats
+    assert store.fold([announcement(offset=9)], NOW).follow == []
+
+
+def test_a_restored_store_goes_on_where_the_committed_one_was() -> None:
+    store = followed()
+    first = store.fold([history(joined(1), said(2))], NOW)
+    stored = [(record.key.decode(), record.value or b"") for record in first.batch.checkpoints]
+    other = SessionStore(3, settings())
+    other.restore(stored)
+    here = store.fold([history(joined(1), said(2), said(3))], NOW)
+    there = other.fold([history(joined(1), said(2), said(3))], NOW)
+    assert [record.value for record in here.batch.events] == [record.value for record in there.batch.events]
+    assert [record.value for record in here.batch.checkpoints] == [record.value for record in there.batch.checkpoints]
+
+
+def test_a_fold_that_was_not_committed_can_be_done_again_from_the_checkpoints() -> None:
+    store = followed()
+    stored = [(CHAT, store.fold([history(joined(1))], NOW).batch.checkpoints[0].value or b"")]
+    inputs = [push(said(2)), push(said(3))]
+    lost = store.fold(inputs, NOW)
+    again = SessionStore(3, settings())
+    again.restore(stored)
+    assert [r.value for r in again.fold(inputs, NOW).batch.events] == [r.value for r in lost.batch.events]
+
+
+@pytest.mark.parametrize(
+    ("seen_before", "error", "reason"),
+    [(False, 8201, NEVER_JOINED), (True, 8201, OVER_WHILE_AWAY), (True, 0, OUT_OF_REACH)],
+)
+def test_a_chat_that_is_given_up_says_why_in_a_gap_and_in_its_certificate(
+    seen_before: bool, error: int, reason: str
+) -> None:
+    store = followed()
+    if seen_before:
+        store.fold([history(joined(1), said(4)), LinkDown(CHAT, "connection reset", NOW)], NOW)
+    plan = store.fold([JoinRefused(CHAT, error, "no", GIVE_UP, NOW)], NOW)
+    [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.events)
+    assert (gap["kind"], gap["gap"]["reason"]) == ("GAP", reason)
+    assert gap["gap"]["fromEventId"] == (5 if seen_before else None)
+    [closed] = decoded(SESSION_RECORD, plan.batch.sessions)
+    assert closed["certificate"]["verdict"] == "INCOMPLETE"
+    assert closed["certificate"]["reasons"] == [reason]
+    assert store.chats[CHAT].state == GIVEN_UP
+
+
+def test_a_chat_that_was_given_up_and_is_announced_again_goes_on_in_its_sequence() -> None:
+    store = followed()
+    store.fold([history(joined(1)), JoinRefused(CHAT, 0, "no", GIVE_UP, NOW)], NOW)
+    assert len(store.fold([announcement(offset=1)], NOW).follow) == 1
+    events = decoded(TRANSCRIPT_EVENT, store.fold([history(joined(1), said(2))], NOW).batch.events)
+    assert [(event["kind"], event["sequence"]) for event in events] == [("RESUMED", 3), ("MESSAGE", 4)]
+
+
+def test_a_record_that_is_too_large_is_quarantined_in_parts_and_leaves_a_gap() -> None:
+    store = followed(limits=same_limits(100_000))
+    plan = store.fold([history(joined(1), said(2, "x" * 1_200_000), said(3))], NOW)
+    assert plan.cut
+    events = decoded(TRANSCRIPT_EVENT, plan.batch.events)
+    assert [event["kind"] for event in events] == ["PARTY_JOINED", "GAP", "MESSAGE"]
+    assert (events[1]["gap"]["fromEventId"], events[1]["gap"]["reason"]) == (2, TOO_LARGE)
+    parts = decoded(QUARANTINED_INPUT, plan.batch.quarantine)
+    assert [part["part"] for part in parts] == list(range(1, parts[0]["parts"] + 1))
+    assert sum(len(part["bytes"]) for part in parts) == parts[0]["totalBytes"] > 1_200_000
+    assert all(len(record.value or b"") < 1_000_000 for record in plan.batch.quarantine)
+    verifier = Verifier(SCHEMAS)
+    for offset, record in enumerate(plan.batch.events):
+        verifier.feed_event((record.value or b"")[len(PREFIX) :], 3, offset)
+    assert verifier.findings() == []
+
+
+def test_a_damaged_event_is_quarantined_with_its_bytes_and_leaves_a_gap() -> None:
+    seen = history(joined(1), said(3))
+    seen.damaged = [Damaged(b'{"eventId":2,"timeShift":"x"}', "timeShift: expected int", 2)]
+    plan = followed().fold([seen], NOW)
+    assert [e["kind"] for e in decoded(TRANSCRIPT_EVENT, plan.batch.events)] == ["PARTY_JOINED", "MESSAGE", "GAP"]
+    [aside] = decoded(QUARANTINED_INPUT, plan.batch.quarantine)
+    assert (aside["sessionId"], aside["bytes"]) == (CHAT, b'{"eventId":2,"timeShift":"x"}')
+
+
+def test_an_unreadable_line_marks_every_chat_that_it_may_have_concerned() -> None:
+    store = followed()
+    store.fold([history(joined(1))], NOW)
+    plan = store.fold(
+        [QuarantinedInput("chat-1:4800", b"garbage", "not JSON", 7, followed=(CHAT,), observed_at=NOW)], NOW
+    )
+    assert (len(plan.batch.quarantine), plan.batch.events) == (1, [])
+    [closed] = decoded(SESSION_RECORD, store.fold([push(said(2), over=True)], NOW).batch.sessions)
+    assert (closed["certificate"]["verdict"], closed["certificate"]["unattributed"]) == ("INCOMPLETE", 1)
+
+
+def test_an_unreadable_line_that_names_a_chat_is_a_gap_of_that_chat() -> None:
+    store = followed()
+    aside = QuarantinedInput(
+        "chat-1:4800", b"garbage", "not JSON", 7, session_id=CHAT, attributed=True, observed_at=NOW
+    )
+    plan = store.fold([history(joined(1)), aside], NOW)
+    assert [e["kind"] for e in decoded(TRANSCRIPT_EVENT, plan.batch.events)] == ["PARTY_JOINED", "GAP"]
+
+
+def test_a_defect_in_one_chat_ends_that_chat_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = "0000TEST00000002"
+    store = SessionStore(3, settings(partition_of=lambda _: 3))
+    store.fold([announcement(), announcement(other, 1)], NOW)
+
+    def broken(_seen: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(store.chats[CHAT].transcript), "start", broken)
+    plan = store.fold([history(joined(1))], NOW)
+    monkeypatch.undo()
+    assert [fact for fact in plan.facts if isinstance(fact, ChatFailed)]
+    [closed] = decoded(SESSION_RECORD, plan.batch.sessions)
+    assert closed["certificate"]["reasons"] == ["internal error"]
+    assert len(plan.batch.quarantine) == 1
+    assert [chat.transcript.session_id for chat in store.followed()] == [other]
+
+
+def test_checkpoints_of_closed_chats_are_tombstoned_after_their_time() -> None:
+    store = followed(checkpoint_retention_us=DAY)
+    store.fold([history(joined(1), over=True)], NOW)
+    assert store.fold([], NOW + DAY // 2).batch.checkpoints == []
+    [tombstone] = store.fold([], NOW + 2 * DAY).batch.checkpoints
+    assert (tombstone.key, tombstone.value) == (CHAT.encode(), None)

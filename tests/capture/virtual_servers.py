@@ -1,0 +1,220 @@
+"""Chat Servers without sockets and hours without waiting: a follower with real links in a loop whose time is virtual.
+
+The loop never sleeps: when nothing is to be done its clock jumps to the next timer. What servers hear is read with
+Python's own JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import selectors
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bridge.chatserver.conversation import ConnectionSettings
+from bridge.chatserver.psdk_json import client_wire
+from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
+from bridge.sources.chat_server.link import Link
+from bridge.sources.chat_server.session_manager import ReconnectSettings, SessionManager
+from bridge.telemetry import Telemetry
+from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from bridge.transcript.updates import Update
+
+T = TypeVar("T")
+
+
+class _Impatient(selectors.DefaultSelector):
+    """Where the loop would wait it is told that the time has passed."""
+
+    passed = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        assert timeout is not None, "nothing is left to happen, and somebody still waits"
+        self.passed += timeout
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop that has its own time, beginning at 0."""
+
+    def __init__(self) -> None:
+        self._clockwork = _Impatient()
+        super().__init__(self._clockwork)
+
+    def time(self) -> float:
+        return self._clockwork.passed
+
+
+def play(scene: Coroutine[Any, Any, T]) -> T:
+    """Run a scene in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(scene)
+
+
+class _Now:
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def now_us(self) -> int:
+        return int(self.monotonic() * 1_000_000)
+
+
+class VirtualTransport(asyncio.Transport):
+    """One connection, seen from the server. `reading` is whether the client wants to hear."""
+
+    def __init__(self, server: Server, link: asyncio.Protocol) -> None:
+        super().__init__()
+        self.server = server
+        self.link = link
+        self.reading = True
+        self.closed = False
+        self.written = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += 1
+        for one in bytes(data).splitlines():
+            self.server.hears(self, json.loads(one))
+
+    def says(self, **message: object) -> None:
+        """Let the client hear this; what it does not read waits."""
+        if not self.closed:
+            asyncio.get_running_loop().call_soon(self._says, json.dumps(message).encode() + b"\n")
+
+    def _says(self, data: bytes) -> None:
+        if self.reading and not self.closed:
+            self.link.data_received(data)
+
+    def is_reading(self) -> bool:
+        return self.reading
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            asyncio.get_running_loop().call_soon(self.link.connection_lost, None)
+
+
+class Server:
+    """A Chat Server. `refuses` maps a chat to the error id of its joins, `mute` answers to nothing any more."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.mute = False
+        self.refuses: dict[str, int] = {}
+        self.wires: list[VirtualTransport] = []
+        self.connected: list[float] = []  #: when somebody tried to connect
+        self.joins: list[tuple[float, str]] = []  #: when which chat was asked for
+        self.left: list[str] = []
+
+    def hears(self, wire: VirtualTransport, request: dict[str, Any]) -> None:
+        name, reference = request["messageName"], request.get("referenceId")
+        if name == "RequestJoin":
+            self.joins.append((asyncio.get_running_loop().time(), request["sessionId"]))
+        if name == "RequestReleaseParty":
+            assert request.get("afterAction", 0) == 0  # KeepAlive (P4)
+            self.left.append(request["sessionId"])
+        if self.mute:
+            return
+        if name == "RequestRegister":
+            wire.says(messageName="EventRegistered", userId="00B1", clientVersion=106, referenceId=reference)
+        elif name == "Ping":
+            wire.says(messageName="Pong", referenceId=reference)
+        elif name == "RequestJoin" and request["sessionId"] in self.refuses:
+            error = self.refuses[request["sessionId"]]
+            wire.says(messageName="EventError", errorId=error, description="no", referenceId=reference)
+        elif name == "RequestJoin":
+            wire.says(**self.info(request["sessionId"]), referenceId=reference)
+
+    @staticmethod
+    def info(chat: str, status: str = "Alive") -> dict[str, Any]:
+        transcript = {"sessionId": chat, "startAt": "2031-02-28T23:59:58Z", "chatEventList": []}
+        return {"messageName": "EventSessionInfo", "sessionStatus": status, "chatTranscript": transcript}
+
+    def ends(self, chat: str) -> None:
+        for wire in self.wires:
+            wire.says(**self.info(chat, "Over"))
+
+    def dies(self) -> None:
+        """Stop listening; reset all connections."""
+        self.up = False
+        self.drops()
+
+    def drops(self) -> None:
+        """Reset all connections."""
+        wires, self.wires = self.wires, []
+        for wire in wires:
+            if not wire.closed:
+                wire.closed = True
+                wire.link.connection_lost(ConnectionResetError())
+
+
+class VirtualServers:
+    """Servers by address, and a follower that asks them. `delivered` is what the shard would be told."""
+
+    def __init__(self, *servers: str, per_link: int = 100, rate: float = 1e9, peak: float = 1e9) -> None:
+        self.servers = {name: Server() for name in servers}
+        self.delivered: list[Update] = []
+        self.clock = _Now()
+        self.rate_limiter = JoinRateLimiter(rate, peak, self.clock, lambda: 1.0)
+        self.manager = SessionManager(
+            ReconnectSettings(attempts=15, delay=10.0, per_link=per_link),
+            transports=self,
+            make_link=self._link,
+            rate_limiter=self.rate_limiter,
+            clock=self.clock,
+            rng=random.Random(1),
+            telemetry=Telemetry(),
+            deliver=lambda observation, _size: self.delivered.append(observation),
+        )
+
+    def __getitem__(self, name: str) -> Server:
+        return self.servers[name]
+
+    async def connect(self, server: str, factory: Callable[[], asyncio.Protocol]) -> None:
+        there = self.servers[server]
+        there.connected.append(self.clock.monotonic())
+        await asyncio.sleep(0.001)
+        if not there.up:
+            raise ConnectionRefusedError
+        link = factory()
+        wire = VirtualTransport(there, link)
+        there.wires.append(wire)
+        link.connection_made(wire)
+
+    def _link(self, server: str, owner: SessionManager) -> Link:
+        return Link(ConnectionSettings("bridge", "", server), client_wire(), self.clock, owner, paused=owner.paused)
+
+    def follow(self, chat: str, *servers: str, password: str | None = None) -> None:
+        self.manager.follow(chat, servers, password)
+
+    async def joined(self, chat: str, *servers: str) -> None:
+        """Follow a chat until it is joined at the first of its servers."""
+        self.follow(chat, *servers)
+        await asyncio.sleep(1)
+        assert self.where(chat) == servers[0]
+
+    def where(self, chat: str) -> str | None:
+        return self.manager.joined_server(chat)
+
+    def given_up(self) -> list[tuple[str, int]]:
+        """Chats that were given up, with the error of their last refusal."""
+        return [(one.session_id, one.error_id) for one in self.delivered if isinstance(one, JoinRefused)]
+
+    def away(self) -> list[str]:
+        return [one.session_id for one in self.delivered if isinstance(one, LinkDown)]
+
+    def seen(self) -> list[str]:
+        return [one.session_id for one in self.delivered if isinstance(one, TranscriptUpdate)]

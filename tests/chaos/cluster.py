@@ -1,0 +1,208 @@
+"""What chaos is played on: brokers, three replicas, two Chat Servers with a standby each, all as processes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from bridge.sandbox import LocalCluster
+from tests.chaos.plan import CHAT_SERVERS, SHARDS, WORKERS
+from tests.support.kafka_tools import AUTHORIZER
+from tests.support.processes import Bridge, Simulator, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+TOPIC = "chat.capture.announcements.v1"
+EVENTS_TOPIC = "chat.transcript.events.v1"
+READY_SECONDS = 90.0
+FINISH_SECONDS = 25
+EVENTS_PER_SECOND = 35  # per Chat Server
+CONCURRENT_CHATS = 20
+YOUNG_SECONDS = 5.0
+_POLL_SECONDS = 0.5
+_SAMPLE_SECONDS = 1.0
+_SETTINGS = {
+    "kafka.partitions": SHARDS,
+    "kafka.session_timeout_seconds": 10,
+    "chat_server.ping_after_seconds": 5,
+    "chat_server.pong_timeout_seconds": 5,
+    "chat_server.register_timeout_seconds": 5,
+    "chat_server.join_timeout_seconds": 5,
+    "chat_server.reconnect_attempts": 40,
+    "chat_server.reconnect_delay_seconds": 2,
+}
+
+
+class Broken(Exception):
+    """A promise about the time was broken: something did not come back."""
+
+
+class ChaosCluster:
+    """A context manager. `folder` keeps logs, ledgers and journals."""
+
+    def __init__(self, folder: Path, seed: int, *, brokers: int = 1) -> None:
+        self.folder = folder
+        self.seed = seed
+        self.prefix = f"chaos{seed}."
+        # Brokers that ask each other for permission would have to log in to each other: one alone need not.
+        self.cluster = LocalCluster(nodes=brokers, overrides=AUTHORIZER if brokers == 1 else None)
+        self.workers: dict[int, Bridge] = {}
+        self.servers: dict[int, Simulator] = {}
+        self.leaving: list[Simulator] = []
+        self.summaries: list[dict[str, Any]] = []
+        self.ledgers: list[Path] = []
+        self.journals: list[Path] = []
+        self.used_up: set[int] = set()
+        self.kafka_was_unavailable = False  # since the last recovery
+        self.peaks: dict[int, int] = {}
+        self._generation = 0
+        self._over = threading.Event()
+        self._watch = threading.Thread(target=self._sample, name="memory", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.cluster.start()
+        try:
+            for number in range(1, WORKERS + 1):
+                self.start_worker(number)
+            self.wait_ready()
+            for number in range(1, CHAT_SERVERS + 1):
+                self.start_server(number)
+        except BaseException:
+            self._end()
+            raise
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    # --- what comes and goes -----------------------------------------------------------------------------------------
+
+    def start_worker(self, number: int) -> None:
+        log = self.folder / f"replica-{number}.log"
+        self.workers[number] = Bridge(
+            self.cluster.bootstrap_servers, log, prefix=self.prefix, worker=f"replica-{number}", **_SETTINGS
+        )
+
+    def start_server(self, number: int) -> None:
+        self._generation += 1
+        name = f"chat-server-{number}-{self._generation}"
+        journal = self.folder / f"{name}.journal"
+        ledger = self.folder / f"{name}.jsonl"
+        self.servers[number] = Simulator(
+            self.folder / f"{name}.log",
+            ledger,
+            journal=journal,
+            kafka=self.cluster.bootstrap_servers,
+            kafka_topic=self.prefix + TOPIC,
+            seed=self.seed * 1_000 + self._generation,
+            mean_events=150,
+            finish=FINISH_SECONDS,
+            passwords=True,
+            standby=True,
+            events_per_second=EVENTS_PER_SECOND,
+            concurrent_chats=CONCURRENT_CHATS,
+        )
+        self.ledgers.append(ledger)
+        self.journals.append(journal)
+
+    def renew(self) -> None:
+        """Give a Chat Server whose standby is used up a successor; its chats are played to their end meanwhile."""
+        for number in sorted(self.used_up):
+            self.leaving.append(self.servers[number])
+            self.servers[number].send(signal.SIGTERM)
+            self.start_server(number)
+        self.used_up.clear()
+        for former in [one for one in self.leaving if not one.running]:
+            self.leaving.remove(former)
+            self.summaries.append(former.summary(1))
+
+    # --- waiting -----------------------------------------------------------------------------------------------------
+
+    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while unready := [number for number, one in self.workers.items() if not one.ready]:
+            if time.monotonic() > deadline:
+                why = {number: self.workers[number].get("/readyz")[1].decode() for number in unready}
+                raise Broken(f"not ready {seconds:g} s after the last fault: {why}")
+            time.sleep(_POLL_SECONDS)
+
+    def wait_followed(self, seconds: float = READY_SECONDS) -> None:
+        """Wait until every open chat that is not just beginning has a silent monitor, and a replica that says so."""
+        deadline = time.monotonic() + seconds
+        while alone := self._unfollowed():
+            if time.monotonic() > deadline:
+                raise Broken(f"not followed {seconds:g} s after the last fault: {alone[:10]}")
+            time.sleep(_POLL_SECONDS)
+
+    def _unfollowed(self) -> list[str]:
+        joined = {one["sessionId"] for worker in self.workers.values() for one in worker.sessions() if one["joined"]}
+        old = time.time() - YOUNG_SECONDS
+        alone: list[str] = []
+        for server in [*self.servers.values(), *self.leaving]:
+            try:
+                open_chats = server.open_chats()
+            except OSError:  # on its way out, or not back yet
+                alone += [] if server in self.leaving else [server.ledger.name]
+                continue
+            alone += [
+                chat["sessionId"]
+                for chat in open_chats
+                if datetime.fromisoformat(chat["startAt"]).timestamp() < old
+                and not (chat["monitored"] and chat["sessionId"] in joined)
+            ]
+        return alone
+
+    def finish(self) -> None:
+        """Let all chats come to their end and the Chat Servers with them."""
+        servers = [*self.servers.values(), *self.leaving]
+        for server in servers:
+            server.send(signal.SIGTERM)
+        self.summaries += [server.summary(FINISH_SECONDS + 60) for server in servers]
+        self.servers.clear()
+        self.leaving.clear()
+
+    def heal(self) -> None:
+        """Bring back what a run that broke off may have left stopped, so that it can be judged."""
+        for node in self.cluster.nodes:
+            node.resume()
+            if not node.running:
+                node.restart()
+        for one in [*self.workers.values(), *self.servers.values()]:
+            one.send(signal.SIGCONT)
+
+    def terminate_workers(self) -> dict[int, int]:
+        """End every replica in order; return the exit codes."""
+        for worker in self.workers.values():
+            worker.send(signal.SIGTERM)
+        return {number: worker.wait(60) for number, worker in self.workers.items()}
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _sample(self) -> None:
+        while not self._over.wait(_SAMPLE_SECONDS):
+            for number, worker in list(self.workers.items()):
+                with suppress(OSError, StopIteration):  # it may just have ended
+                    self.peaks[number] = max(self.peaks.get(number, 0), worker.rss_bytes())
+
+    def _end(self) -> None:
+        self._over.set()
+        if self._watch.is_alive():
+            self._watch.join()
+        for one in [*self.workers.values(), *self.servers.values(), *self.leaving]:
+            one.kill()
+        self.cluster.stop()
+
+
+def wait_until_ended(worker: Bridge, seconds: float = 60) -> int:
+    """Wait for the end of a replica that was asked to end; return its exit code."""
+    wait_for(lambda: not worker.running, seconds, "a replica did not end after SIGTERM")
+    return worker.wait(1)

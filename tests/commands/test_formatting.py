@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.commands.formatting import HEADER, columns_of, escaped, event_line, shortened
+
+EVENT: dict[str, Any] = {
+    "sessionId": "0000SIMA00000001",
+    "sequence": 6,
+    "kind": "MESSAGE",
+    "occurredAt": 1_930_384_812_000,
+    "observedAt": 1_930_384_812_345_678,
+    "visibility": "ALL",
+    "party": {"userId": "00A1", "nickname": "Visitor One", "userType": "CLIENT"},
+    "message": {"text": "my order number is 42"},
+    "notice": None,
+    "file": None,
+    "departure": None,
+    "gap": None,
+    "amends": None,
+}
+
+
+def test_an_event_stands_under_the_header() -> None:
+    line = event_line(EVENT, 120)
+    assert line == "10:00:12     0000SIMA00000001     6 MESSAGE      Visitor One        ALL     my order number is 42"
+    for title, value in (("chat", "0000SIMA"), ("kind", "MESSAGE"), ("party", "Visitor"), ("text", "my order")):
+        assert HEADER.index(title) == line.index(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (
+            {"message": None, "notice": {"noticeType": "USER_PUSHED_URL", "text": "https://x"}},
+            "[USER_PUSHED_URL] https://x",
+        ),
+        ({"message": None, "departure": {"reasonText": "removed"}}, "removed"),
+        ({"message": None, "departure": {"reasonText": None}}, "left"),
+        ({"amends": "s:6"}, "(amended) my order"),
+        ({"message": None, "kind": "PARTY_JOINED"}, "(CLIENT)"),
+        (
+            {"message": None, "party": None, "gap": {"fromEventId": 4, "toEventId": 7, "reason": "unreadable input"}},
+            "missing ids 4 to 7: unreadable input",
+        ),
+        (
+            {"message": None, "party": None, "gap": {"fromEventId": None, "toEventId": None, "reason": "never joined"}},
+            "missing: never joined",
+        ),
+    ],
+)
+def test_each_kind_says_what_it_is_about(change: dict[str, Any], shown: str) -> None:
+    assert shown in event_line({**EVENT, **change}, 160)
+
+
+def test_an_unknown_time_is_shown_as_seen_and_an_impossible_one_as_a_question_mark() -> None:
+    assert event_line({**EVENT, "occurredAt": None}, 120).startswith("10:00:12")
+    assert event_line({**EVENT, "occurredAt": 1 << 60}, 120).startswith("?")
+
+
+@given(st.text(max_size=60), st.text(max_size=30), st.integers(20, 200))
+def test_whatever_people_write_the_line_is_one_line_of_visible_characters(text: str, nick: str, columns: int) -> None:
+    event = {**EVENT, "message": {"text": text}, "party": {**EVENT["party"], "nickname": nick}}
+    line = event_line(event, columns)
+    assert line.isprintable()
+    assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\u202eevil", "\u2028", "\x9b31m", "\udc80"])
+def test_what_a_terminal_would_obey_is_spelled_out(text: str) -> None:
+    assert escaped(text).isprintable()
+    assert "\\" in escaped(text)
+
+
+@given(st.text(max_size=80), st.integers(2, 40))
+def test_a_cut_text_fits(text: str, columns: int) -> None:
+    assert sum(map(columns_of, shortened(text, columns))) <= columns
+
+
+def test_marks_without_columns_do_not_make_a_line_endless() -> None:
+    assert len(shortened("e" + "\u0301" * 10_000, 20)) <= 82

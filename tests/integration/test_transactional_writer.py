@@ -1,0 +1,180 @@
+"""A shard's hold on Kafka: transactions that are all or nothing, fencing, and checkpoints read back."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.transactional_writer import KafkaConnection, KafkaTransactionalWriter
+from bridge.announcement import Announcement
+from bridge.capture.ports import Batch, Outgoing
+from bridge.errors import KafkaUnavailable, ShardFenced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    Scenario = Callable[[KafkaConnection], Coroutine[None, None, None]]
+
+PARTITIONS = 4
+
+
+def settings_for(bootstrap_servers: str, **changes: object) -> KafkaConnection:
+    name = uuid.uuid4().hex[:8]
+    fields: dict[str, object] = {
+        "bootstrap_servers": bootstrap_servers,
+        "group": f"group-{name}",
+        "topics": TopicNames(f"{name}."),
+        **changes,
+    }
+    return KafkaConnection(**fields)  # type: ignore[arg-type]
+
+
+async def prepared(settings: KafkaConnection) -> KafkaConnection:
+    shape = TopicShape(PARTITIONS, 1, settings.max_record_bytes, 3600, 3600)
+    await TopicManager(settings.bootstrap_servers, {}, wanted(settings.topics, shape)).apply()
+    return settings
+
+
+def play(scenario: Scenario, bootstrap_servers: str, **changes: object) -> None:
+    async def whole() -> None:
+        await scenario(await prepared(settings_for(bootstrap_servers, **changes)))
+
+    asyncio.run(asyncio.wait_for(whole(), 60))
+
+
+async def committed(settings: KafkaConnection, topic: str, partition: int) -> list[tuple[bytes | None, bytes | None]]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        at = TopicPartition(topic, partition)
+        consumer.assign([at])
+        await consumer.seek_to_beginning(at)
+        end = (await consumer.end_offsets([at]))[at]
+        found = []
+        while await consumer.position(at) < end:
+            for records in (await consumer.getmany(at, timeout_ms=200)).values():
+                found += [(record.key, record.value) for record in records]
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def group_offset(settings: KafkaConnection, partition: int) -> int | None:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers, group_id=settings.group, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        at = TopicPartition(settings.topics.announcements, partition)
+        consumer.assign([at])
+        offset: int | None = await consumer.committed(at)
+        return offset
+    finally:
+        await consumer.stop()
+
+
+def record(number: int, size: int = 10) -> Outgoing:
+    return Outgoing(b"chat", f"{number}".encode().ljust(size, b"."), headers=[("ce_id", f"chat:{number}".encode())])
+
+
+def test_one_commit_writes_all_topics_and_the_offset_in_order(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        log = KafkaTransactionalWriter(settings, 2)
+        await log.open()
+        for start in (0, 10):
+            await log.commit(
+                Batch(
+                    events=[record(n) for n in range(start, start + 10)],
+                    sessions=[record(start)],
+                    quarantine=[record(start)],
+                    checkpoints=[Outgoing(b"chat", b"state %d" % start)],
+                    forwards=[(3, Outgoing(b"other", b"{}"))],
+                    announcement_offset=start + 1,
+                )
+            )
+        await log.close()
+        events = await committed(settings, settings.topics.events, 2)
+        assert [value for _, value in events] == [record(n).value for n in range(20)]
+        assert len(await committed(settings, settings.topics.sessions, 2)) == 2
+        assert len(await committed(settings, settings.topics.quarantine, 2)) == 2
+        assert await committed(settings, settings.topics.announcements, 3) == [(b"other", b"{}")] * 2
+        assert await group_offset(settings, 2) == 11
+
+    play(scenario, broker)
+
+
+def test_a_batch_larger_than_one_record_batch_keeps_its_order(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        log = KafkaTransactionalWriter(settings, 0)
+        await log.open()
+        await log.commit(Batch(events=[record(n, 90_000) for n in range(40)]))
+        await log.close()
+        events = await committed(settings, settings.topics.events, 0)
+        assert [value for _, value in events] == [record(n, 90_000).value for n in range(40)]
+
+    play(scenario, broker, compression=None)
+
+
+def test_checkpoints_are_read_back_latest_first_written_last_and_tombstones_gone(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        log = KafkaTransactionalWriter(settings, 1)
+        await log.open()
+        assert await log.checkpoints() == []
+        await log.commit(Batch(checkpoints=[Outgoing(b"a", b"1"), Outgoing(b"b", b"1"), Outgoing(b"c", b"1")]))
+        await log.commit(Batch(checkpoints=[Outgoing(b"a", b"2"), Outgoing(b"b", None)]))
+        assert await log.checkpoints() == [("a", b"2"), ("c", b"1")]
+        await log.close()
+
+    play(scenario, broker)
+
+
+def test_a_new_owner_fences_the_former_one_whose_open_transaction_vanishes(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        zombie, owner = KafkaTransactionalWriter(settings, 0), KafkaTransactionalWriter(settings, 0)
+        await zombie.open()
+        await zombie.commit(Batch(events=[record(1)], checkpoints=[Outgoing(b"chat", b"one")]))
+        await owner.open()
+        with pytest.raises(ShardFenced):
+            await zombie.commit(Batch(events=[record(2)], checkpoints=[Outgoing(b"chat", b"zombie")]))
+        await zombie.close()
+        assert await owner.checkpoints() == [("chat", b"one")]
+        await owner.commit(Batch(events=[record(3)]))
+        await owner.close()
+        events = await committed(settings, settings.topics.events, 0)
+        assert [value for _, value in events] == [record(1).value, record(3).value]
+
+    play(scenario, broker)
+
+
+def test_a_kafka_that_is_away_is_a_retryable_error_and_closing_does_not_hang() -> None:
+    async def scenario() -> None:
+        log = KafkaTransactionalWriter(settings_for("127.0.0.1:1"), 0)
+        with pytest.raises(KafkaUnavailable) as away:
+            await log.open()
+        assert away.value.retryable
+        await asyncio.wait_for(log.close(), 15)
+
+    asyncio.run(scenario())
+
+
+def test_an_announcement_lies_where_every_murmur2_client_puts_it(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        announcer = AnnouncementProducer(settings)
+        sessions = [f"0000KEYS{number:08}" for number in range(20)]
+        for session in sessions:
+            await announcer.announce(Announcement(session_id=session, host="chat-1", port=4800))
+        await announcer.close()
+        for partition in range(PARTITIONS):
+            for key, _ in await committed(settings, settings.topics.announcements, partition):
+                assert partition_of(key or b"", PARTITIONS) == partition
+
+    play(scenario, broker)

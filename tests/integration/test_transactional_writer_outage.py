@@ -1,0 +1,95 @@
+"""A shard's hold on a Kafka that stops answering: closing it takes seconds and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.announcement import Announcement
+from bridge.capture.ports import Batch
+from bridge.errors import KafkaUnavailable
+from bridge.sandbox import LocalBroker
+from tests.integration.test_transactional_writer import committed, prepared, record, settings_for
+
+
+async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> None:
+    """Wait until no task runs that did not run before."""
+    deadline = time.monotonic() + seconds
+    while left := asyncio.all_tasks() - before:
+        assert time.monotonic() < deadline, f"still running: {left}"
+        await asyncio.sleep(0.05)
+
+
+def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_behind() -> None:
+    async def scenario(broker: LocalBroker) -> None:
+        before = asyncio.all_tasks()
+        settings = await prepared(settings_for(broker.bootstrap_servers, client={"request_timeout_ms": 3000}))
+        log = KafkaTransactionalWriter(settings, 0)
+        await log.open()
+        broker.pause()
+        try:
+            committing = asyncio.ensure_future(log.commit(Batch(events=[record(1)], announcement_offset=1)))
+            done, _ = await asyncio.wait([committing], timeout=2)
+            assert not done
+            committing.cancel()
+            began = time.monotonic()
+            await log.close()
+            assert time.monotonic() - began < 11
+            await nothing_left(before, 10)
+        finally:
+            broker.resume()
+
+    with LocalBroker() as broker:
+        asyncio.run(asyncio.wait_for(scenario(broker), 60))
+
+
+def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for() -> None:
+    async def scenario(broker: LocalBroker) -> None:
+        settings = await prepared(settings_for(broker.bootstrap_servers, transaction_timeout=3.0))
+        log = KafkaTransactionalWriter(settings, 0)
+        await log.open()
+        broker.pause()
+        try:
+            with pytest.raises(KafkaUnavailable, match="no answer"):
+                await log.commit(Batch(events=[record(1)]))
+            await log.close()
+            hopeless = KafkaTransactionalWriter(settings, 0)
+            with pytest.raises(KafkaUnavailable):
+                await hopeless.open()
+            await hopeless.close()
+        finally:
+            broker.resume()
+        again = KafkaTransactionalWriter(settings, 0)
+        await again.open()
+        await again.commit(Batch(events=[record(1)]))
+        await again.close()
+        assert len(await committed(settings, settings.topics.events, 0)) == 1
+
+    with LocalBroker() as broker:
+        asyncio.run(asyncio.wait_for(scenario(broker), 90))
+
+
+def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_away() -> None:
+    async def scenario(broker: LocalBroker) -> None:
+        before = asyncio.all_tasks()
+        settings = await prepared(settings_for(broker.bootstrap_servers))
+        announcer = AnnouncementProducer(settings)
+        await announcer.announce(Announcement(session_id="0000HERE00000001", host="chat-1", port=4800))
+        broker.pause()
+        try:
+            began = time.monotonic()
+            with pytest.raises(KafkaUnavailable):
+                await announcer.announce(Announcement(session_id="0000AWAY00000001", host="chat-1", port=4800))
+            assert time.monotonic() - began < 22
+            await nothing_left(before, 12)
+        finally:
+            broker.resume()
+        await announcer.announce(Announcement(session_id="0000BACK00000001", host="chat-1", port=4800))
+        await announcer.close()
+
+    with LocalBroker() as broker:
+        asyncio.run(asyncio.wait_for(scenario(broker), 90))

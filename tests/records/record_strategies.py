@@ -1,0 +1,131 @@
+"""Entries of every kind, with values no careful peer would send."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from bridge.transcript import entries as kinds
+from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
+from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason
+from bridge.transcript.fold import TranscriptState
+
+SESSION = "0000TEST00000001"
+
+text = st.text(max_size=40) | st.sampled_from(["", "ALL", "grüße 🙂", "x" * 63, "x" * 64, "x" * 9000])
+longs = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, -1, 63, 64, -64, -65, 8191, 8192, 2**63 - 1])
+nullable_text = st.none() | text
+nullable_long = st.none() | longs
+keys = st.text(max_size=12) | st.sampled_from(
+    ["file-name", "file-size", "file-id", "GCTI_SYSTEM", "quit-reason-code", "a.b", "c#2", "\\"]
+)
+
+
+def _item(inner: st.SearchStrategy[list[Item]]) -> st.SearchStrategy[Item]:
+    leaf = st.builds(
+        Item, keys, st.sampled_from(["string", "int", "binary", "float"]), text | longs | st.floats(allow_nan=False)
+    )
+    return leaf | st.builds(Item, keys, st.just("kvlist"), inner)
+
+
+items: st.SearchStrategy[list[Item]] = st.recursive(
+    st.just([]), lambda inner: st.lists(_item(inner), max_size=5), max_leaves=12
+)
+
+parties = st.builds(
+    Party,
+    text,
+    nullable_text,
+    nullable_text,
+    nullable_text,
+    nullable_text,
+    nullable_long,
+    nullable_long,
+    st.none() | st.just(True),
+)
+facts = st.builds(
+    SessionFacts,
+    st.just(SESSION),
+    st.none() | st.integers(-62_135_596_800_000, 253_402_300_799_999),
+    nullable_text,
+    st.none() | st.booleans(),
+    nullable_text,
+    nullable_text,
+    nullable_long,
+)
+gaps = st.builds(Gap, nullable_long, nullable_long, nullable_long, text)
+origins = st.sampled_from([kinds.LIVE, kinds.REPLAY, kinds.ARCHIVE])
+sequences = st.integers(1, 2**40)
+instants = st.integers(0, 2**55)
+
+events = st.builds(
+    ChatEvent,
+    st.sampled_from(["newParty", "message", "notice", "partyLeft", "whisper"]),
+    st.integers(1, 2**62),
+    user_id=text,
+    time_shift=longs,
+    visibility=st.sampled_from(["ALL", "INT", "VIP", "CREW"]),
+    receiver_id=nullable_text,
+    message_text=st.none() | st.builds(MessageText, text, nullable_text, nullable_text),
+    notice_text=st.none()
+    | st.builds(NoticeText, st.sampled_from(["SYS_COMMAND", "USER_CUSTOM", "NEWER"]), text | st.just("file-uploaded")),
+    asker_id=nullable_text,
+    reason=st.none() | st.builds(Reason, nullable_long, text),
+    user_data=items,
+    event_attributes=items,
+    unknown_attributes=st.dictionaries(text, text, max_size=3),
+)
+_KIND = {
+    "newParty": kinds.PARTY_JOINED,
+    "message": kinds.MESSAGE,
+    "notice": kinds.NOTICE,
+    "partyLeft": kinds.PARTY_LEFT,
+    "whisper": kinds.UNKNOWN,
+}
+
+
+@st.composite
+def transcript_entries(draw: st.DrawFn) -> Entry:
+    event = draw(events)
+    return Entry(
+        _KIND[event.event_type],
+        draw(sequences),
+        draw(origins),
+        draw(instants),
+        event,
+        draw(parties),
+        draw(st.integers(0, 3)),
+    )
+
+
+entries = (
+    transcript_entries()
+    | st.builds(Entry, st.just(kinds.GAP), sequences, origins, instants, gap=gaps)
+    | st.builds(Entry, st.just(kinds.RESUMED), sequences, origins, instants)
+)
+
+
+@st.composite
+def id_ranges(draw: st.DrawFn) -> list[tuple[int, int]]:
+    edges = draw(st.lists(st.integers(1, 10**6), unique=True, max_size=8).filter(lambda found: len(found) % 2 == 0))
+    edges.sort()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+counts = st.dictionaries(st.sampled_from([kinds.MESSAGE, kinds.GAP, kinds.NOTICE]), st.integers(0, 10**6))
+folds = st.builds(
+    TranscriptState,
+    facts=facts,
+    sequence=st.integers(0, 10**6),
+    id_ranges=id_ranges(),
+    prints=st.binary(max_size=200),
+    parties=st.lists(parties, max_size=3),
+    counts=counts,
+    gaps=st.lists(gaps, max_size=2),
+    amendments=st.dictionaries(st.integers(1, 10**6), st.integers(1, 9), max_size=3),
+    masked=st.integers(0, 9),
+    quarantined=st.integers(0, 9),
+    unattributed=st.integers(0, 9),
+    rejoins=st.integers(0, 9),
+    joined=st.booleans(),
+    away_since=nullable_long,
+)

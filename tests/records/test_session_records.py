@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, Schemas, schema_folder
+from bridge.records.normalise import ChatRecorder
+from bridge.records.session_records import CLOSED, OPENED, quarantine_records
+from bridge.transcript.entries import COMPLETE, Certificate, Gap, SessionFacts
+from tests.records.record_strategies import SESSION
+
+if TYPE_CHECKING:
+    from bridge.records.normalise import Recording
+
+FACTS = SessionFacts(SESSION, 1_930_000_000_000, "North", True, "900", "chat-1:4800", 106)
+SCHEMAS = Schemas(schema_folder())
+
+
+def test_an_opened_chat_is_told_with_what_is_known_of_it(recording: Recording) -> None:
+    recorder = ChatRecorder(SESSION, recording)
+    unknown = replace(FACTS, start_at=None)
+    assert SCHEMAS.decode(SESSION_RECORD, recorder.session_record(OPENED, unknown, 7)) == {
+        "state": "OPENED",
+        "sessionId": SESSION,
+        "at": 7,
+        "startAt": None,
+        "tenant": "North",
+        "server": "chat-1:4800",
+        "clientVersion": 106,
+        "certificate": None,
+    }
+
+
+def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain(recording: Recording) -> None:
+    recorder = ChatRecorder(SESSION, recording)
+    certificate = Certificate(
+        COMPLETE,
+        ["x"],
+        last_sequence=9,
+        counts={"MESSAGE": 8, "GAP": 1},
+        id_ranges=[(1, 6), (9, 10)],
+        gaps=[Gap(7, 8, 5, "unreadable input")],
+        amendments=1,
+        masked=2,
+        quarantined=3,
+        unattributed=4,
+        rejoins=5,
+    )
+    payload = recorder.session_record(CLOSED, FACTS, 7, certificate)
+    assert SCHEMAS.decode(SESSION_RECORD, payload)["certificate"] == {
+        "verdict": "COMPLETE",
+        "reasons": ["x"],
+        "lastSequence": 9,
+        "counts": {"MESSAGE": 8, "GAP": 1},
+        "idRanges": [{"from": 1, "to": 6}, {"from": 9, "to": 10}],
+        "gaps": [{"fromEventId": 7, "toEventId": 8, "since": 5, "reason": "unreadable input"}],
+        "amendments": 1,
+        "masked": 2,
+        "quarantined": 3,
+        "unattributed": 4,
+        "rejoins": 5,
+        "head": recorder.head,
+    }
+
+
+def test_session_records_of_one_chat_have_different_cloud_event_ids(recording: Recording) -> None:
+    recorder = ChatRecorder(SESSION, recording)
+    headers = [dict(recorder.session_headers(*when)) for when in ((OPENED, 1), (CLOSED, 2), (OPENED, 3), (CLOSED, 4))]
+    assert len({header["ce_id"] for header in headers}) == 4
+    assert headers[0]["ce_type"] == b"org.chatbridge.v1.SessionRecord"
+    assert headers[3]["ce_time"] == b"1970-01-01T00:00:00.000004Z"
+
+
+@given(st.binary(max_size=300), st.integers(1, 64))
+def test_the_parts_of_a_quarantined_input_give_the_input(raw: bytes, part_bytes: int) -> None:
+    records = [
+        SCHEMAS.decode(QUARANTINED_INPUT, payload)
+        for payload in quarantine_records(
+            SCHEMAS,
+            source="chat-1:4800",
+            session_id=None,
+            observed_at=7,
+            reason="no JSON",
+            raw=raw,
+            part_bytes=part_bytes,
+        )
+    ]
+    assert b"".join(record["bytes"] for record in records) == raw
+    assert [record["part"] for record in records] == list(range(1, len(records) + 1))
+    assert {record["parts"] for record in records} == {len(records)}
+    assert {record["totalBytes"] for record in records} == {len(raw)}
+    assert all(len(record["bytes"]) <= part_bytes for record in records)
+
+
+@pytest.mark.parametrize("part_bytes", [7, 1000])
+def test_a_secret_does_not_reach_the_quarantine_even_when_a_part_ends_inside_its_name(part_bytes: int) -> None:
+    raw = b'{"key":"GCTI_Chat_SessionPassword","value":"Zx9hidden71"'
+    payloads = quarantine_records(
+        SCHEMAS, source="s", session_id=SESSION, observed_at=7, reason="no JSON", raw=raw, part_bytes=part_bytes
+    )
+    kept = b"".join(SCHEMAS.decode(QUARANTINED_INPUT, payload)["bytes"] for payload in payloads)
+    assert kept == b'{"***":"****_****_***************","*****":"***********"'
+
+
+def test_an_input_of_which_only_the_beginning_was_kept_tells_its_whole_size() -> None:
+    (payload,) = quarantine_records(
+        SCHEMAS, source="s", session_id=None, observed_at=7, reason="too long", raw=b"abc", total_bytes=5000
+    )
+    assert SCHEMAS.decode(QUARANTINED_INPUT, payload)["totalBytes"] == 5000

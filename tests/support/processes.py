@@ -1,0 +1,199 @@
+"""Bridge and simulator as child processes: started with plain flags, waited for by condition, ended by process id."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from bridge.sandbox.process import free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+POLL_SECONDS = 0.05
+
+
+def wait_for(
+    condition: Callable[[], object], seconds: float, what: str | Callable[[], str], poll: float = POLL_SECONDS
+) -> None:
+    """Wait until `condition` holds; AssertionError naming `what` (asked then) when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {seconds:g} s: {what if isinstance(what, str) else what()}"
+        time.sleep(poll)
+
+
+class Process:
+    """One child; its output goes to a file that a failing test can show. `program` is what Python is told to run."""
+
+    program: ClassVar[list[str]] = ["-m", "bridge"]
+
+    def __init__(self, words: list[str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as sink:
+            self._child = subprocess.Popen(
+                [sys.executable, *self.program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        return self._child.poll() is None
+
+    def send(self, which: signal.Signals) -> None:
+        if self.running:
+            self._child.send_signal(which)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.send(signal.SIGCONT)
+        self.send(signal.SIGKILL)
+        self._child.wait()
+        if self._child.stdout is not None:
+            self._child.stdout.close()
+
+    def terminate(self, seconds: float = 40) -> int:
+        """Ask it to end; return its exit code."""
+        self.send(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end; return its exit code."""
+        return self._child.wait(seconds)
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far, all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+    def rss_bytes(self) -> int:
+        """Resident memory now."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+class Bridge(Process):
+    """`chatbridge run` with settings as flags; HTTP on a free port of 127.0.0.1."""
+
+    def __init__(self, bootstrap_servers: str, log: Path, *, prefix: str, worker: str, **settings: object) -> None:
+        [self.port] = free_ports(1)
+        values = {
+            "kafka.bootstrap_servers": bootstrap_servers,
+            "kafka.topic_prefix": prefix,
+            "kafka.group": f"{prefix}bridge",
+            "http.port": self.port,
+            "worker_id": worker,
+            "chat_server.joins_per_second": 1000,
+            "chat_server.joins_peak": 1000,
+            "chat_server.reconnect_delay_seconds": 1,
+            "log.format": "text",
+            **{name.replace("__", "."): value for name, value in settings.items()},
+        }
+        words = ["run"]
+        for key, value in values.items():
+            words += ["--set", f"{key}={value}"]
+        super().__init__(words, log)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """GET; (0, b"") when nobody answers."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+        except OSError:
+            return 0, b""
+
+    def post(self, path: str, value: object) -> tuple[int, bytes]:
+        request = urllib.request.Request(self.url + path, json.dumps(value).encode(), method="POST")
+        request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=15) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    @property
+    def ready(self) -> bool:
+        return self.get("/readyz")[0] == 200
+
+    def wait_ready(self, seconds: float = 60) -> Self:
+        wait_for(lambda: self.ready or not self.running, seconds, lambda: f"not ready: {self.get('/readyz')[1]!r}")
+        assert self.running, self.log.read_text(encoding="utf-8")[-3000:]
+        return self
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum of a metric's samples that have these labels."""
+        total = 0.0
+        for line in self.get("/metrics")[1].decode().splitlines():
+            if not line.startswith(name) or line[len(name)] not in " {":
+                continue
+            if all(f'{key}="{value}"' in line for key, value in labels.items()):
+                total += float(line.rsplit(" ", 1)[1])
+        return total
+
+    def sessions(self) -> list[dict[str, Any]]:
+        status, body = self.get("/v1/sessions?limit=10000")
+        return list(json.loads(body)["sessions"]) if status == 200 else []
+
+
+class Simulator(Process):
+    """`chatbridge simulate`; `address` is where it listens, `control` the URL that makes faults."""
+
+    def __init__(self, log: Path, ledger: Path, **flags: object) -> None:
+        self.ledger = ledger
+        words = ["simulate", "--ledger", str(ledger), "--control-port", "0"]
+        for name, value in flags.items():
+            flag = "--" + name.replace("_", "-")
+            words += [flag] if value is True else [flag, str(value)]
+        super().__init__(words, log)
+        assert self._child.stdout is not None
+        first: Mapping[str, Any] = json.loads(self._child.stdout.readline())
+        self.address: str = first["listening"]
+        self.seed: int = first["seed"]
+        self.control: str = f"http://127.0.0.1:{str(first['control']).rpartition(':')[2]}"
+
+    def fault(self, name: str, **values: object) -> Any:
+        request = urllib.request.Request(f"{self.control}/faults/{name}", json.dumps(values).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def stats(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.control}/stats", timeout=10) as answer:
+            return dict(json.loads(answer.read()))
+
+    def open_chats(self) -> list[dict[str, Any]]:
+        """Return the sessions that are open now: `sessionId`, `startAt`, `monitored` and more."""
+        with urllib.request.urlopen(f"{self.control}/sessions", timeout=10) as answer:
+            return list(json.loads(answer.read()))
+
+    def summary(self, seconds: float) -> dict[str, Any]:
+        """Wait for its end; return the last line it wrote."""
+        assert self._child.stdout is not None
+        self.wait(seconds)
+        return dict(json.loads(self._child.stdout.read().splitlines()[-1]))

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.addresses import split_address
+from bridge.announcement import MAX_BYTES, Announcement, encode, parse
+from bridge.errors import UnreadableAnnouncement
+
+SMALLEST = {"sessionId": "0000SIMA00000001", "host": "chat-1.example", "port": 4800}
+IDS = st.text("abcXYZ019_.:~-", min_size=1, max_size=64)
+USER_DATA = st.dictionaries(st.text(max_size=8), st.text(max_size=8) | st.integers(-9, 9) | st.booleans(), max_size=4)
+
+
+def test_the_smallest_announcement_has_an_id_and_an_address() -> None:
+    announcement = parse(json.dumps(SMALLEST).encode())
+    assert announcement == Announcement(session_id="0000SIMA00000001", host="chat-1.example", port=4800)
+    assert announcement.addresses() == ["chat-1.example:4800"]
+
+
+def test_unknown_fields_pass() -> None:
+    assert parse(json.dumps({**SMALLEST, "later": {"deep": [1]}}).encode()).session_id == SMALLEST["sessionId"]
+
+
+@given(session_id=IDS, user_data=USER_DATA, password=st.none() | st.text(max_size=20))
+def test_what_is_encoded_is_parsed_back(
+    session_id: str, user_data: dict[str, str | int | float | bool], password: str | None
+) -> None:
+    announcement = Announcement(
+        session_id=session_id, host="::1", port=1, servers=["b:2"], user_data=user_data, password=password
+    )
+    assert parse(encode(announcement)) == announcement
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_an_announcement_or_unreadable_and_nothing_else(data: bytes) -> None:
+    with contextlib.suppress(UnreadableAnnouncement):
+        parse(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"sessionId": "two words"}, "sessionId"),
+        ({"sessionId": ""}, "sessionId"),
+        ({"sessionId": "x" * 65}, "sessionId"),
+        ({"sessionId": "line\n"}, "sessionId"),
+        ({"host": "a b"}, "host"),
+        ({"host": "[::1]"}, "host"),
+        ({"port": 0}, "port"),
+        ({"port": 65536}, "port"),
+        ({"port": "4800"}, "port"),
+        ({"servers": ["chat-2"]}, "servers"),
+        ({"servers": ["chat-2:4800"] * 33}, "servers"),
+        ({"servers": "chat-2:4800"}, "servers"),
+        ({"userData": {"k": {"nested": 1}}}, "userData"),
+        ({"password": 7}, "password"),
+    ],
+)
+def test_a_refusal_names_the_field(change: dict[str, object], named: str) -> None:
+    with pytest.raises(UnreadableAnnouncement, match=named):
+        parse(json.dumps({**SMALLEST, **change}).encode())
+
+
+@pytest.mark.parametrize("missing", ["sessionId", "host", "port"])
+def test_a_missing_field_is_named(missing: str) -> None:
+    with pytest.raises(UnreadableAnnouncement, match=missing):
+        parse(json.dumps({key: value for key, value in SMALLEST.items() if key != missing}).encode())
+
+
+def test_all_wrong_values_of_a_kind_are_named_at_once() -> None:
+    with pytest.raises(UnreadableAnnouncement, match=r"sessionId.*host.*port"):
+        parse(b'{"sessionId": "", "host": "", "port": -1}')
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"\xff\xfe",
+        b'{"sessionId": "\xff"}',
+        b'{"sessionId": "s3cret", "host": "s3cret host", "port": "s3cret", "password": ["s3cret"]}',
+        b'{"sessionId": "s3cret',
+        b'{"x":' + b"[" * 20_000,
+    ],
+)
+def test_a_refusal_never_shows_a_value(data: bytes) -> None:
+    with pytest.raises(UnreadableAnnouncement) as caught:
+        parse(data)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_oversized_announcement_is_neither_read_nor_written() -> None:
+    padded = json.dumps({**SMALLEST, "password": "t" * MAX_BYTES}).encode()
+    with pytest.raises(UnreadableAnnouncement, match="at most"):
+        parse(padded)
+    with pytest.raises(UnreadableAnnouncement, match="at most"):
+        encode(Announcement(session_id="a", host="b", port=1, password="t" * MAX_BYTES))
+
+
+def test_what_json_cannot_say_is_refused() -> None:
+    with pytest.raises(ValueError, match="userData: expected finite numbers"):
+        Announcement(session_id="a", host="b", port=1, user_data={"k": float("nan")})
+    with pytest.raises(UnreadableAnnouncement, match="no Unicode"):
+        encode(Announcement(session_id="a", host="b", port=1, password="\ud800"))
+
+
+def test_its_representation_does_not_hold_the_password() -> None:
+    announcement = Announcement(session_id="a", host="b", port=1, password="hidden", user_data={"k": "hidden"})
+    assert "hidden" not in repr(announcement)
+
+
+def test_each_address_is_given_once_and_the_announced_one_first() -> None:
+    announcement = Announcement(session_id="a", host="::1", port=1, servers=["b:2", "[::1]:1", "b:2", "c:3"])
+    assert announcement.addresses() == ["[::1]:1", "b:2", "c:3"]
+
+
+def test_an_address_splits_into_host_and_port() -> None:
+    assert split_address("chat.example:4800") == ("chat.example", 4800)
+    assert split_address("[2001:db8::1]:4800") == ("2001:db8::1", 4800)
+
+
+@pytest.mark.parametrize("wrong", ["", ":", "h", "h:", "h:0", "h:٣", "::1:4800", "[h]:1", "[::1]", "h:99999999999"])
+def test_what_is_no_address_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"expected|brackets"):
+        split_address(wrong)
