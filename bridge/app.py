@@ -70,7 +70,7 @@ class _Bridge:
         self._redactor = redactor_of(config)
         self._payload_headers: dict[str, bytes] = {}
         self._rate_limiter = JoinRateLimiter(
-            config.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock, self._share
+            config.sources.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock, self._share
         )
         self._rate = EventRate()
         self._announcer = AnnouncementProducer(self._kafka)
@@ -179,7 +179,7 @@ class _Bridge:
                     )
                 ),
                 partition_of=lambda key: partition_of(key, partitions),
-                checkpoint_retention_us=config.capture.checkpoint_retention_seconds * 1_000_000,
+                checkpoint_retention_us=config.capture.closed_retention_seconds * 1_000_000,
             ),
             check_assignment=check_assignment,
             make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),
@@ -190,7 +190,7 @@ class _Bridge:
         )
 
     def _source(self, shard: Shard) -> SessionManager:
-        settings = self._config.chat_server
+        settings = self._config.sources.chat_server
         return SessionManager(
             ReconnectSettings(
                 attempts=settings.reconnect_attempts,
@@ -211,7 +211,7 @@ class _Bridge:
         )
 
     def _link(self, server: str, owner: SessionManager) -> Link:
-        settings = self._config.chat_server
+        settings = self._config.sources.chat_server
         identity = ConnectionSettings(
             nickname=settings.nickname,
             person_id=settings.person_id,

@@ -4,13 +4,12 @@ Only `app`, `cli` and `commands` see a `Config`; everything below them is handed
 """
 
 from bridge.config.loading import load, origins
+from bridge.config.source_settings import ChatServerSettings, LinkTls, SourcesSettings
 from bridge.config.tree import (
     CaptureSettings,
-    ChatServerSettings,
     Config,
     HttpSettings,
     KafkaSettings,
-    LinkTls,
     LogSettings,
     PrivacyRule,
     PrivacySettings,
@@ -28,6 +27,7 @@ __all__ = [
     "PrivacyRule",
     "PrivacySettings",
     "SchemaRegistrySettings",
+    "SourcesSettings",
     "load",
     "origins",
 ]

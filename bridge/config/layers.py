@@ -118,8 +118,7 @@ def _add_texts(layers: Layers, tree: type[BaseSettings], texts: Mapping[tuple[st
             known["__".join(path)] = text
             origins[path] = origin
         else:
-            hint = nearest(path[:1] if len(path) > 1 else path, tree)
-            layers.problems.append(f"{'.'.join(path)}: unknown key; {hint} (from {origin})")
+            layers.problems.append(f"{'.'.join(path)}: unknown key; {nearest(path, tree)} (from {origin})")
     layers.add(_TextSource(tree, known)(), origins)
 
 
