@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults lint types bench chaos mutants fuzz
+.PHONY: help venv demo test faults lint types docs bench chaos mutants fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ demo: $(STAMP)  ## Run the demonstration: make demo ARGS="..."
 test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 	$(VENV)/bin/python -m pytest $(ARGS)
 
-faults: $(STAMP)  ## Run the tests that break links, brokers and replicas on purpose (12 minutes)
+faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (12 minutes)
 	$(VENV)/bin/python -m pytest -m faults $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
@@ -33,6 +33,9 @@ lint: $(STAMP)  ## Check style and formatting
 
 types: $(STAMP)  ## Check types
 	$(VENV)/bin/mypy
+
+docs: $(STAMP)  ## Write docs/reference (settings, metrics, topics, commands) from the code
+	$(VENV)/bin/python -m tests.documentation
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(VENV)/bin/python -m tests.bench $(ARGS)

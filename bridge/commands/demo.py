@@ -1,6 +1,6 @@
-"""`chatbridge demo`: the whole line on this machine, and a count of what came out against what was said.
+"""`chatbridge demo`: Kafka, a simulated Chat Server and the bridge on this machine; at the end every event is counted.
 
-Apache Kafka, a simulated Chat Server and the bridge run as child processes that end with this one, however it ends.
+All of them run as child processes that end with this one, however it ends.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ _POLL_SECONDS: Final = 0.2
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
-    parser.add_argument("--seconds", metavar="N", type=int, default=40, help="how long chats are played (default 40)")
-    parser.add_argument("--chats", metavar="N", type=int, default=6, help="how many at a time (default 6)")
-    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="leave ledger and logs there")
+    parser.add_argument("--seconds", metavar="N", type=int, default=40, help="how long chats run (default 40)")
+    parser.add_argument("--chats", metavar="N", type=int, default=6, help="concurrent chats (default 6)")
+    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="keep ledger and logs in this folder")
     parser.epilog = """\
 examples:
   chatbridge demo
   chatbridge demo --seconds 120 --chats 30
 
-Needs Java 17 or later, and Maven once to fetch Kafka. Everything listens on 127.0.0.1 only. Exit code 1 when an event
-is missing, is there twice or differs from what the simulated Chat Server says it said.
+Needs Java 17 or later and, once, Maven to fetch Kafka. Everything listens on 127.0.0.1 only. Exit code 1 when an event
+is missing, duplicated or different from the ledger of the simulated Chat Server.
 """
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show it, then count."""
+    """Show the events as they come, then count."""
     with ExitStack() as stack:
         folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatbridge-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ class _Demo:
         bridge = self._child("bridge", ["run", *(word for pair in self._flags.items() for word in _as_set(*pair))])
         async with aiohttp.ClientSession(self._url) as http:
             await self._until_ready(bridge, http)
-            say(f"the bridge is ready, see {self._url} - chats begin\n\n{HEADER}")
+            say(f"the bridge is ready, status page at {self._url}; starting chats\n\n{HEADER}")
             simulator = self._child("simulator", self._simulate())
             show = asyncio.create_task(self._show())
             try:
@@ -156,7 +156,7 @@ class _Demo:
             raise EnvironmentFault(f"the simulator failed.\n{tail([self._log('simulator')])}")
 
     async def _until_captured(self, http: aiohttp.ClientSession) -> None:
-        """Wait until everything that was said was seen on the topic, for a while: what is missing then, is missing."""
+        """Wait, for a limited time, until every event of the ledger is on the topic and all chats have been left."""
         said = len(self._said())
         deadline = time.monotonic() + _SETTLE_SECONDS
         while len(self._captured.texts) < said and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's
@@ -194,7 +194,7 @@ class _Demo:
                     show(event)
 
     def _said(self) -> dict[tuple[str, int], str]:
-        """Return the text of every event that the simulated server said and a monitor may see."""
+        """Return the text of every event of the ledger that a monitor may see."""
         return {
             (chat.session_id, event.event_id): event.message_text.text if event.message_text else ""
             for chat in read_ledger(self._folder / "ledger.jsonl").values()
@@ -216,7 +216,7 @@ class _Demo:
             "broken promises": len(findings),
             "exit code of the bridge": exit_code,
         }
-        say("\nwhat the simulated Chat Server said, against what a read_committed consumer got from Kafka:")
+        say("\nledger of the simulated Chat Server, compared with a read_committed consumer:")
         for name, number in numbers.items():
             say(f"  {name:24} {number:>7}")
         say(f"  {'verify':24} {'broken' if findings else 'ok':>7}")
@@ -224,9 +224,9 @@ class _Demo:
             say(f"  {finding}")
         wrong = [name for name, number in numbers.items() if number and name not in {"chats", "events"}]
         if wrong or not captured.texts:
-            say(f"wrong: {', '.join(wrong) or 'nothing was captured'}\n{tail([self._log('bridge')])}")
+            say(f"FAILED: {', '.join(wrong) or 'nothing was captured'}\n{tail([self._log('bridge')])}")
             return EXIT_RUNTIME
-        say(f"all there, each once.   {json.dumps(numbers)}")
+        say(f"every event is on Kafka exactly once.   {json.dumps(numbers)}")
         return EXIT_OK
 
 

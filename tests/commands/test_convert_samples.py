@@ -165,7 +165,7 @@ def test_a_transcript_is_never_taken_for_the_file_to_write(tmp_path: Path) -> No
     first.write_bytes(SAMPLES[0].read_bytes())
     done = convert("--avro", first, *SAMPLES[1:])
     assert done.returncode == 2
-    assert done.stderr.startswith(f"chatbridge: {first} is there and no Avro container file\n".encode())
+    assert done.stderr.startswith(f"chatbridge: {first} exists and is not an Avro container file\n".encode())
     assert first.read_bytes() == SAMPLES[0].read_bytes()
 
 
@@ -406,7 +406,7 @@ def test_without_a_readable_start_it_is_not_known_when_events_occurred_and_that_
         """<chatTranscript startAt="yesterday" sessionId="0000SIMU00000009">
 <message userId="00D4000000000001" timeShift="3" visibility="ALL" eventId="1"><msgText>said</msgText></message>
 </chatTranscript>""",
-        notes=("no readable startAt: when its events occurred is not known",),
+        notes=("startAt is missing or unreadable: the times of its events are not known",),
     )
     nowhere = dict.fromkeys(("startAt", "tenant", "monitored", "idleTimeExpire", "server", "clientVersion"))
     assert found == [record(1, 1, "MESSAGE", 3, occurredAt=None, message=message("said"), session=nowhere)]
