@@ -70,7 +70,7 @@ class _Bridge:
         self._redactor = redactor_of(config)
         self._payload_headers: dict[str, bytes] = {}
         self._rate_limiter = JoinRateLimiter(
-            config.sources.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock, self._share
+            config.sources.chat_server.joins_per_second, config.sources.chat_server.joins_peak, self._clock, self._share
         )
         self._rate = EventRate()
         self._announcer = AnnouncementProducer(self._kafka)

@@ -1,6 +1,6 @@
-"""The settings: one tree (`tree`), three layers (`layers`), every problem in one message (`problems`).
+"""The settings: a tree of sections (`tree`), three layers (`layers`), all problems in one message (`problems`).
 
-Only `app`, `cli` and `commands` see a `Config`; everything below them is handed plain values.
+Only `app`, `factories`, `cli` and `commands` see a `Config`; everything else is given plain values.
 """
 
 from bridge.config.loading import load, origins
