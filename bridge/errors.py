@@ -15,7 +15,7 @@ BridgeError
 │   ├── UnreadableTranscript                     a stored transcript (file, line, reason)
 │   └── UnreadableAnnouncement                   one record of the announcements topic
 ├── AttributesTooDeep      peer         exit 1   a KeyValueCollection nested beyond the limit
-├── IllegalTransition      bridge       exit 1   a state machine was given an input that its state does not have: a defect
+├── IllegalTransition      bridge       exit 1   a state machine was given an input that its state lacks: a defect
 ├── ShardFenced            environment  exit 1   another worker owns this shard now
 └── VerificationFailed     peer         exit 1   the topic does not hold what the certificate says
 ```

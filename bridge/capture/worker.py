@@ -181,7 +181,7 @@ class Worker:
             if now < self._rest_until.get(partition, 0.0):
                 continue
             self._rest_until[partition] = now + _CRASH_SECONDS
-            # P2: the announcements that it had taken and not committed are lost with it; its successor reads them again.
+            # P2: announcements that it had taken and not committed went with it; its successor reads them again.
             await consumer.reread(partition)
             task = self._tasks.get(partition)
             if task is None or not task.done() or self._draining:

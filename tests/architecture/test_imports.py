@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
-COMPOSITION = {"app", "factories", "cli", "commands", "__main__"}
+COMPOSITION = {"app", "factories", "source_factory", "cli", "commands", "__main__"}
 PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses")
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "subprocess", "secrets", "logging"}
 THIRD_PARTY = {
