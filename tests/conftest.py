@@ -1,10 +1,20 @@
-"""Which tests `make test` runs: all but the long ones that break things on purpose, which `make faults` runs."""
+"""Which tests `make test` runs: all but the long ones that break things on purpose, which `make faults` runs.
+
+Its property tests draw the same inputs each time: a change is judged, not the luck. `make explore` runs them alone,
+with other inputs for each seed. What it finds stays as an `@example`, or as a named test of the right value.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 import pytest
+from hypothesis import settings
+
+# Neither remembers what failed before: a run is what its tree and its seed say, on any machine.
+settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
+settings.register_profile("explore", derandomize=False, database=None, deadline=None, max_examples=300, print_blob=True)
+settings.load_profile("fixed")  # --hypothesis-profile comes later, and wins
 
 FAULTS: Final = {
     "test_crashed_shard.py",
@@ -17,7 +27,9 @@ FAULTS: Final = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of these files."""
+    """Mark the tests of these files, and the property tests of all files."""
     for item in items:
         if item.path.name in FAULTS:
             item.add_marker(pytest.mark.faults)
+        if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.property)
