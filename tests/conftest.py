@@ -6,14 +6,19 @@ with other inputs for each seed. What it finds stays as an `@example`, or as a n
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# Neither remembers what failed before: a run is what its tree and its seed say, on any machine.
-settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
-settings.register_profile("explore", derandomize=False, database=None, deadline=None, max_examples=300, print_blob=True)
+# No profile remembers what failed before, nor looks at the clock: a run is what its tree and its seed say.
+_SAME_ANYWHERE: Final[dict[str, Any]] = {
+    "database": None,
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+settings.register_profile("fixed", derandomize=True, **_SAME_ANYWHERE)
+settings.register_profile("explore", derandomize=False, max_examples=300, print_blob=True, **_SAME_ANYWHERE)
 settings.load_profile("fixed")  # --hypothesis-profile comes later, and wins
 
 FAULTS: Final = {
