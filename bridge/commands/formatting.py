@@ -51,11 +51,13 @@ def columns_of(char: str) -> int:
 
 def shortened(text: str, columns: int) -> str:
     """Return the text cut to so many columns of a terminal."""
-    taken = 0
+    taken = kept = 0
     for at, char in enumerate(text):
         taken += columns_of(char)
         if taken > columns or at > _MOST_CHARACTERS * columns:  # marks that take no column could go on for ever
-            return text[: max(at - 1, 0)] + "…"
+            return text[:kept] + "…"
+        if taken < columns:  # what takes no column may stand between the last that fits and the first that does not
+            kept = at + 1
     return text
 
 
