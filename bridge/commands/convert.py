@@ -105,7 +105,7 @@ def _converted(file: Path, recording: Recording) -> tuple[list[dict[str, Any]], 
         told, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000
     )
     recorder = ChatRecorder(told.session_id, recording)
-    entries = fold.see(seen, origin=ARCHIVE)
+    entries = fold.apply(seen, origin=ARCHIVE)
     if facts.start_at is None:
         stored.notes.append("startAt is missing or unreadable: the times of its events are not known")
     facts = replace(fold.facts, server=None, client_version=None)  # a stored transcript holds neither

@@ -51,11 +51,13 @@ def columns_of(char: str) -> int:
 
 def shortened(text: str, columns: int) -> str:
     """Return the text cut to at most `columns` columns of a terminal."""
-    taken = 0
+    taken = kept = 0
     for at, char in enumerate(text):
         taken += columns_of(char)
         if taken > columns or at > _MOST_CHARACTERS * columns:  # there may be any number of marks of no width
-            return text[: max(at - 1, 0)] + "…"
+            return text[:kept] + "…"
+        if taken < columns:  # what takes no column may be between the last that fits and the first that does not
+            kept = at + 1
     return text
 
 

@@ -1,6 +1,6 @@
 """The settings: a tree of sections (`tree`), three layers (`layers`), all problems in one message (`problems`).
 
-Only `app`, `factories`, `cli` and `commands` see a `Config`; everything else is given plain values.
+Only `app`, the factories, `cli` and `commands` see a `Config`; everything else is given plain values.
 """
 
 from bridge.config.loading import load, origins
