@@ -19,7 +19,7 @@ def render(outcome: Outcome) -> str:
     lines = [
         "# Chaos",
         "",
-        f"`{command}`: three replicas, a Chat Server cluster of two with a standby each, session passwords on,",
+        f"`{command}`: three workers, a Chat Server cluster of two with a standby each, session passwords on,",
         f"{brokers}. **{verdict}**",
         "",
         "## What was injected",
@@ -85,7 +85,7 @@ def _figures(outcome: Outcome) -> list[tuple[str, object]]:
         *((f"certificates {verdict}", count) for verdict, count in sorted(judged.verdicts.items())),
         ("longest time from a fault's end until every chat was followed again", f"{max(recoveries):.1f} s"),
         ("median of that time", f"{statistics.median(recoveries):.1f} s"),
-        *((f"peak memory of replica {number}", f"{peak >> 20} MiB") for number, peak in sorted(outcome.peaks.items())),
+        *((f"peak memory of worker {number}", f"{peak >> 20} MiB") for number, peak in sorted(outcome.peaks.items())),
         *((f"requests: {name}", count) for name, count in sorted(outcome.requests.items())),
         *((f"caused in chats: {name}", count) for name, count in sorted(outcome.caused.items())),
     ]
