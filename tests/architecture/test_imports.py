@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "adapters": {"chat", "telemetry", "errors"},
     "sandbox": {"errors"},
     "simulator": {"chat", "wires", "errors"},
-    "config": {"chat", "errors"},
+    "config": {"chat", "records", "errors"},
     "views": {"adapters", "capture", "chat", "telemetry", "errors"},
 }
 """Room -> the rooms it may use besides itself. app, cli and commands put everything together and may use all."""
@@ -39,7 +39,7 @@ IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "sub
 THIRD_PARTY = {
     "chat": {"msgspec"},
     "wires": {"msgspec"},
-    "records": {"msgspec", "fastavro"},
+    "records": {"msgspec", "fastavro", "re2"},
     "capture": {"msgspec"},
     "errors": set[str](),
 }
