@@ -42,11 +42,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "addresses",
         "errors",
     },
-    "config": {"addresses", "announcement", "errors"},
+    "config": {"addresses", "announcement", "records", "errors"},
     "status": {
         "adapters/http",
         "adapters/kafka",
-        "sources/chat_server",
         "capture",
         "announcement",
         "telemetry",
@@ -65,7 +64,7 @@ THIRD_PARTY = {
     "transcript": {"msgspec"},
     "chatserver": {"msgspec"},
     "archive": {"msgspec"},
-    "records": {"msgspec", "fastavro"},
+    "records": {"msgspec", "fastavro", "re2"},
     "capture": {"msgspec"},
     "errors": set[str](),
 }
