@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from bridge.telemetry import Drained, Draining
+from bridge.facts import Drained, Draining
 
 if TYPE_CHECKING:
     from bridge.capture.worker import Worker

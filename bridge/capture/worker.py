@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.announcement import parse
 from bridge.capture.inbox import Announced
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement, places
-from bridge.telemetry import ConsumerFailed, ShardCrashed, ShardReleased
+from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
