@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Future[signal.Signals]:
-    """Return a future that the first SIGTERM or SIGINT sets. A second one has its default effect and ends the process."""
+    """Return a future that the first SIGTERM or SIGINT sets. A second one ends the process."""
     stop: asyncio.Future[signal.Signals] = loop.create_future()
 
     def came(which: signal.Signals) -> None:
