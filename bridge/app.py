@@ -24,12 +24,13 @@ from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
 from bridge.factories import SCHEMA_BY_TOPIC, redactor_of, topics_of
+from bridge.facts import BridgeStarted, ConsumerFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object, unframe
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
-from bridge.telemetry import BridgeStarted, ConsumerFailed, Telemetry
+from bridge.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,9 @@ from bridge.announcement import session_id_problem
 from bridge.capture.chat import OVER, Chat
 from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
 from bridge.errors import BridgeError
+from bridge.facts import Fact, GapRecorded, Quarantined, Resumed
 from bridge.records.checkpoint import Checkpoint
 from bridge.records.session_records import PART_BYTES, json_of, quarantine_records
-from bridge.telemetry import Fact, GapRecorded, Quarantined, Resumed
 from bridge.transcript import gap_reasons
 from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry
 

@@ -15,11 +15,11 @@ from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.ports import Outgoing
 from bridge.errors import EnvironmentFault, places
+from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
 from bridge.records.checkpoint import decode_checkpoint
 from bridge.records.normalise import ChatRecorder
 from bridge.records.payload_framing import unframe
 from bridge.records.session_records import CLOSED, OPENED, json_of
-from bridge.telemetry import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
 from bridge.transcript import gap_reasons
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript, TranscriptState

@@ -40,7 +40,7 @@ from bridge.capture.inbox import Announced, Inbox, Input
 from bridge.capture.pacing import EventRate, wait_before
 from bridge.capture.session_store import SessionStore
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
-from bridge.telemetry import (
+from bridge.facts import (
     BatchCommitted,
     InboxPaused,
     InboxResumed,

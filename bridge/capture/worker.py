@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.announcement import parse
 from bridge.capture.inbox import Announced
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement, places
-from bridge.telemetry import ConsumerFailed, ShardCrashed, ShardReleased
+from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,7 +64,7 @@ class Worker:
 
     @property
     def shards(self) -> Iterable[Shard]:
-        """The shards that are ours, by partition."""
+        """The shards of this worker, by partition."""
         return [self._shards[partition] for partition in sorted(self._shards)]
 
     @property
@@ -86,7 +86,7 @@ class Worker:
     # --- running -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Read announcements and hand them to their shards, for ever; a consumer that fails is replaced."""
+        """Read announcements and pass them to their shards, for ever; a consumer that fails is replaced."""
         delay = 0.5
         while not self._draining:
             self._announcements = consumer = self._make_announcements()
@@ -115,7 +115,7 @@ class Worker:
     async def drain(self, seconds: float) -> None:
         """Hand the shards over and leave the chats with KeepAlive; at most `seconds`.
 
-        The group is left first: while the others take over, the shards here go on capturing, until their new owners
+        The group is left first: while other workers take over, the shards here go on capturing until their new owners
         fence them. What nobody takes over is committed and closed.
         """
         self._draining = True
@@ -140,7 +140,7 @@ class Worker:
     # --- inside --------------------------------------------------------------------------------------------------
 
     async def _assigned(self, partitions: frozenset[int]) -> None:
-        """Take what is new, keep what stays, release what is gone."""
+        """Start the shards that are new, keep those that stay, stop those that are gone."""
         if self._draining:
             return
         self.problem = None if partitions else "no partitions assigned: are there more workers than partitions?"

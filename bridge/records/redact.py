@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from bridge.errors import ConfigError
-from bridge.records import detectors
+from bridge.records import detectors, patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +93,7 @@ class Redactor:
         elif rule.detector == "regex":
             if rule.pattern is None:
                 raise ValueError("detector regex needs a pattern")
-            self._by_text.append((rule.name, detectors.own(rule.pattern), replace))
+            self._by_text.append((rule.name, patterns.compiled(rule.pattern), replace))
         elif rule.detector in _DETECTORS:
             self._by_text.append((rule.name, _DETECTORS[rule.detector], replace))
         else:
@@ -165,7 +165,7 @@ def _mask(value: str) -> str:
 
 
 def _hash(key: bytes, value: str) -> str:
-    return hmac.digest(key, value.encode(), "sha256").hex()[:_HASH_DIGITS]
+    return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:_HASH_DIGITS]
 
 
 def _replacement(rule: Rule) -> Callable[[str], str]:

@@ -12,11 +12,11 @@ from bridge.capture.chat import GIVEN_UP
 from bridge.capture.inbox import Announced
 from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
+from bridge.facts import ChatFailed
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
-from bridge.telemetry import ChatFailed
 from bridge.transcript.gap_reasons import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.transcript.build import CHAT, history, joined, push, said

@@ -36,8 +36,8 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkLost, LinkOpened
 from bridge.sources.chat_server.server_queue import FIRST_PAUSE, FollowedSession, ServerQueue
-from bridge.telemetry import JoinAnswered, JoinRefusal, LinkLost, LinkOpened
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
 
 if TYPE_CHECKING:
