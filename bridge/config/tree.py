@@ -174,10 +174,10 @@ class PrivacyRule(Section):
     pattern: str | None = Field(
         default=None,
         description="Regular expression of detector `regex`, in the "
-        "[syntax of RE2](https://github.com/google/re2/wiki/Syntax): no look-around, back-references, possessive repeats "
-        "or repeats above 1,000. `\\d`, `\\w`, `\\s`, `\\b` know ASCII only: write `\\pL` for letters and `\\p{Nd}` for "
-        "digits of every script. `$` matches at the end only, not before a last line end. After many matches in a long "
-        "text (16 MiB read in sum), a match is looked for within 1 KiB of its beginning.",
+        "[syntax of RE2](https://github.com/google/re2/wiki/Syntax): no look-around, back-references, possessive "
+        "repeats or repeats above 1,000. `\\d`, `\\w`, `\\s`, `\\b` know ASCII only: write `\\pL` for letters and "
+        "`\\p{Nd}` for digits of every script. `$` matches at the end only, not before a last line end. After many "
+        "matches in a long text (16 MiB read in sum), a match is looked for within 1 KiB of its beginning.",
     )
     action: Literal["drop", "mask", "hash"] = Field(default="mask", description="What happens to what is found.")
 
