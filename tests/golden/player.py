@@ -17,20 +17,20 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
-from bridge.adapters.announcements import partition_of
-from bridge.capture.book import Book, BookSettings
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.announcement import parse
 from bridge.capture.inbox import Announced
-from bridge.capture.link import Link
-from bridge.chat.announcement import parse
-from bridge.chat.conversation import Identity
-from bridge.chat.observations import GIVE_UP, Away, JoinRefused
+from bridge.capture.session_store import SessionStore, SessionStoreSettings
+from bridge.chatserver.conversation import ConnectionSettings
+from bridge.chatserver.psdk_json import client_wire
 from bridge.errors import UnreadableAnnouncement
-from bridge.parts import VALUES
+from bridge.factories import SCHEMA_BY_TOPIC
 from bridge.records.avro import Schemas, schema_folder
-from bridge.records.framing import confluent, single_object, unframe
 from bridge.records.normalise import Recording
+from bridge.records.payload_framing import confluent, single_object, unframe
 from bridge.records.redact import Redactor, Rule
-from bridge.wires.psdk_json import client_wire
+from bridge.sources.chat_server.link import Link
+from bridge.transcript.updates import GIVE_UP, JoinRefused, LinkDown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.inbox import Input
     from bridge.capture.ports import Outgoing
-    from bridge.chat.observations import Observation
+    from bridge.transcript.updates import Update
 
     Step = Mapping[str, Any]
     Output = dict[str, Any]
@@ -58,22 +58,22 @@ single objects with records of the default size and rules that drop and hash."""
 _SCHEMAS: Final = Schemas(schema_folder())
 
 
-def settings_of(name: str) -> BookSettings:
+def settings_of(name: str) -> SessionStoreSettings:
     """Return the settings of one of PASSES."""
-    prefixes = {kind: single_object(_SCHEMAS.fingerprint(value)) for kind, value in VALUES.items()}
+    payload_headers = {kind: single_object(_SCHEMAS.fingerprint(value)) for kind, value in SCHEMA_BY_TOPIC.items()}
     rules = [
         Rule("account", attribute="*account*", action="drop"),
         Rule("card", detector="payment_card", action="hash", key=b"golden-run-key-1"),
     ]
-    limits = dict.fromkeys(VALUES, 1_000_000)
+    limits = dict.fromkeys(SCHEMA_BY_TOPIC, 1_000_000)
     if name == "registry":
-        prefixes = {kind: confluent(number) for number, kind in enumerate(VALUES, 11)}
+        payload_headers = {kind: confluent(number) for number, kind in enumerate(SCHEMA_BY_TOPIC, 11)}
         rules = [Rule("account", attribute="*account*"), Rule("card", detector="payment_card")]
         limits = {"events": 24_000, "sessions": 1_500, "quarantine": 50_000, "checkpoints": 100_000}
-    return BookSettings(
+    return SessionStoreSettings(
         recording=Recording(_SCHEMAS, Redactor(rules), "/chatbridge/golden"),
-        prefixes=prefixes,
-        checkpoint_marks=frozenset({unframe(prefixes["checkpoints"])[0]}),
+        payload_headers=payload_headers,
+        checkpoint_schema_ids=frozenset({unframe(payload_headers["checkpoints"])[0]}),
         partition_of=lambda key: partition_of(key, PARTITIONS),
         limits=limits,
         checkpoint_retention_us=RETENTION_US,
@@ -167,7 +167,7 @@ class Player:
 
     def __init__(self, name: str) -> None:
         self._settings = settings_of(name)
-        self._book = Book(PARTITION, self._settings)
+        self._store = SessionStore(PARTITION, self._settings)
         self._loop = asyncio.get_running_loop()
         self._clock = ScriptClock()
         self._links: dict[int, Link] = {}
@@ -194,7 +194,7 @@ class Player:
 
     # --- the owner of the links --------------------------------------------------------------------------------------
 
-    def learnt(self, link: Link, observation: Observation, _size: int) -> None:
+    def learnt(self, link: Link, observation: Update, _size: int) -> None:
         if isinstance(observation, JoinRefused):
             self._chats.pop(observation.session_id, None)
             self._put(
@@ -215,14 +215,14 @@ class Player:
         self._put("link", link=self._number_of(link), ended=reason, never_registered=refused)
         for session_id in [session_id for session_id, its_link in self._chats.items() if its_link is link]:
             del self._chats[session_id]
-            self._inputs.append(Away(session_id, reason, self._clock.us))
+            self._inputs.append(LinkDown(session_id, reason, self._clock.us))
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def _do_connect(self, step: Step) -> None:
         """Open link number `link` to `server`, declaring `client_version`."""
         number = step["link"]
-        identity = Identity("bridge", "monitor", step["server"], client_version=step["client_version"])
+        identity = ConnectionSettings("bridge", "monitor", step["server"], client_version=step["client_version"])
         self._links[number] = Link(identity, client_wire(INBOUND_BYTES), self._clock, self, paused=False)
         self._streams[number] = RecordedTransport()
         self._links[number].connection_made(self._streams[number])
@@ -256,7 +256,7 @@ class Player:
 
     def _do_leave(self, step: Step) -> None:
         """`session` is left where it is joined, as when it was announced on another server: it is absent."""
-        self._inputs.append(Away(step["session"], "announced on another server", self._clock.us))
+        self._inputs.append(LinkDown(step["session"], "announced on another server", self._clock.us))
         self._chats.pop(step["session"]).leave(step["session"])
 
     def _do_give_up(self, step: Step) -> None:
@@ -276,9 +276,9 @@ class Player:
         """One transaction takes what was learnt. When it `fails`, a restored shard folds the same inputs again."""
         inputs, self._inputs = self._inputs, []
         if step["fails"]:
-            self._book.fold(inputs, self._clock.us)
+            self._store.fold(inputs, self._clock.us)
             self._do_restore(step)
-        plan = self._book.fold(inputs, self._clock.us)
+        plan = self._store.fold(inputs, self._clock.us)
         batch = plan.batch
         for topic in ("events", "sessions", "quarantine"):
             for record in getattr(batch, topic):
@@ -301,8 +301,8 @@ class Player:
 
     def _do_restore(self, _step: Step) -> None:
         """What is remembered of the chats is thrown away and read back from the checkpoints."""
-        self._book = Book(PARTITION, self._settings)
-        self._book.restore([(key.decode(), value) for key, value in self._checkpoints.items()])
+        self._store = SessionStore(PARTITION, self._settings)
+        self._store.restore([(key.decode(), value) for key, value in self._checkpoints.items()])
 
     # --- output ------------------------------------------------------------------------------------------------------
 
