@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from bridge.chatserver.bounds import EVENT_IDS, INT32
 from bridge.transcript.attributes import typed_value
+from bridge.transcript.bounds import EVENT_IDS, INT32
 from bridge.transcript.events import ALL, KVLIST, STRING, ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
 """The JSON line wire: the vendor's JSON image of PSDK messages, one UTF-8 object per line, ended by LF.
 
-The exact types are tried first; a line that does not fit them is read again by `psdk_tolerant`, which lets
-unknown things pass and loses no more than what is really unreadable. Of attributes that come twice the last
-one counts.
+The exact types are tried first; a line that does not fit them is decoded again by `psdk_tolerant`, which lets unknown
+attributes pass and loses only what is really unreadable. If an attribute occurs twice, the last one counts.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast, get_args
 import msgspec
 
 from bridge.chatserver import psdk_tolerant
-from bridge.chatserver.bounds import number_outside, outside, xml_characters
 from bridge.chatserver.decoded import Decoded, Unreadable
 from bridge.chatserver.line_framing import LineFramer, OversizedLine
 from bridge.chatserver.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
 from bridge.errors import FrameTooLong, UnreadableMessage
+from bridge.transcript.bounds import number_outside, outside, xml_characters
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,9 +1,9 @@
-"""The JSON line wire, the slow way: for lines that the exact types do not fit.
+"""Tolerant decoding of the JSON line wire, for lines that the exact types do not fit.
 
-What is not known passes: an event's attributes that its type lacks are kept as `unknown_attributes` (JSON text
-when they are structures), a message of an unknown name is an `UnknownMessage`. A null counts as absent. One
-unreadable event costs that event only. Dropped knowingly, because no value has a place for them: unknown
-attributes of a message, of its transcript, and of one item of a collection.
+What is not known passes: attributes of an event that have no field are kept as `unknown_attributes` (JSON text for
+structures), a message of an unknown name becomes an `UnknownMessage`. A null counts as absent. An unreadable event
+costs that event only. Dropped on purpose, because no type has a place for them: unknown attributes of a message, of its
+transcript, and of an item of a collection.
 
 Other shapes than ours for an item's value (a boolean, an object, a list of plain values) become their JSON
 text.
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from bridge.chatserver.bounds import EVENT_IDS, number_outside, outside
 from bridge.chatserver.messages import ChatTranscript, EventSessionInfo, EventStatus, FlexTranscript, UnknownMessage
 from bridge.errors import UnreadableMessage
-from bridge.transcript.events import ChatEvent, MessageText, NoticeText, Reason, UserInfo
+from bridge.transcript.bounds import EVENT_IDS, number_outside, outside
+from bridge.transcript.events import ChatEvent
+from bridge.transcript.fields import collections_by_name, parts_by_name
 from bridge.transcript.updates import Damaged
 
 if TYPE_CHECKING:
@@ -29,13 +30,8 @@ if TYPE_CHECKING:
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises on bytes that are not what they should be."""
 
-_PARTS: Final[dict[str, type[msgspec.Struct]]] = {
-    "userInfo": UserInfo,
-    "messageText": MessageText,
-    "noticeText": NoticeText,
-    "reason": Reason,
-}
-_COLLECTIONS: Final = frozenset({"userData", "eventAttributes"})
+_PARTS: Final = parts_by_name()
+_COLLECTIONS: Final = collections_by_name()
 # Attributes whose type nobody has published (protocol facts 3.1): anything else is kept as its JSON text.
 _UNTYPED: Final[dict[str, tuple[type, ...]]] = {
     "idleTimeExpire": (str, int),
