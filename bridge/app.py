@@ -18,12 +18,12 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaConnection, KafkaTransactionalWriter, forget_failed_batches
 from bridge.adapters.schema_registry import SchemaRegistry
+from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.pacing import EventRate
-from bridge.capture.session_store import SessionStoreSettings
 from bridge.capture.shard import Shard, ShardSettings
-from bridge.capture.worker import CheckAssignment, Worker
-from bridge.chatserver.conversation import ConnectionSettings
+from bridge.capture.worker import Worker
+from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
 from bridge.factories import SCHEMA_BY_TOPIC, redactor_of, topics_of
@@ -38,6 +38,7 @@ from bridge.status import WorkerStatus
 from bridge.telemetry import BridgeStarted, ConsumerFailed, Telemetry
 
 if TYPE_CHECKING:
+    from bridge.capture.ports import CheckAssignment, Deliver, Source
     from bridge.config import Config
 
 
@@ -179,7 +180,7 @@ class _Bridge:
                     )
                 ),
                 partition_of=lambda key: partition_of(key, partitions),
-                checkpoint_retention_us=config.capture.checkpoint_retention_seconds * 1_000_000,
+                closed_retention_us=config.capture.checkpoint_retention_seconds * 1_000_000,
             ),
             check_assignment=check_assignment,
             make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),
@@ -189,7 +190,7 @@ class _Bridge:
             telemetry=self._telemetry,
         )
 
-    def _source(self, shard: Shard) -> SessionManager:
+    def _source(self, deliver: Deliver) -> Source:
         settings = self._config.chat_server
         return SessionManager(
             ReconnectSettings(
@@ -207,7 +208,7 @@ class _Bridge:
             clock=self._clock,
             rng=random.Random(),  # noqa: S311 - jitter, not cryptography
             telemetry=self._telemetry,
-            deliver=shard.learnt,
+            deliver=deliver,
         )
 
     def _link(self, server: str, owner: SessionManager) -> Link:

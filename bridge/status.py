@@ -41,7 +41,7 @@ class WorkerStatus:
         telemetry.watch("buffer_bytes", lambda: sum(shard.buffer_bytes for shard in worker.shards))
         telemetry.watch("sessions", lambda: sum(len(shard.store.followed()) for shard in worker.shards))
         telemetry.watch("shards", lambda: sum(1 for _ in worker.shards))
-        telemetry.watch("links", lambda: sum(shard.source.links for shard in worker.shards))
+        telemetry.watch("links", lambda: sum(shard.source.connections for shard in worker.shards))
         telemetry.watch("joins_waiting", lambda: rate_limiter.waiting)
 
     def readiness(self) -> list[str]:
@@ -70,8 +70,8 @@ class WorkerStatus:
                     session_id=session_id,
                     shard=shard.partition,
                     state=chat.state,
-                    server=shard.source.joined_server(session_id),
-                    joined=shard.source.joined_server(session_id) is not None,
+                    server=shard.source.joined_at(session_id),
+                    joined=shard.source.joined_at(session_id) is not None,
                     sequence=fold.sequence,
                     last_event_id=fold.delivered.maximum,
                     gaps=fold.counts.get("GAP", 0),

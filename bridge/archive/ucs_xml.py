@@ -24,10 +24,10 @@ from bridge.archive.ucs_elements import (
     event_of,
     number,
 )
-from bridge.chatserver.messages import ChatTranscript
 from bridge.errors import UnreadableTranscript
 from bridge.transcript.attributes import MAX_DEPTH, typed_value
 from bridge.transcript.bounds import INT32, xml_characters
+from bridge.transcript.events import ChatTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -29,7 +29,7 @@ from bridge.transcript.fields import EVENT_FIELDS, EventField
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bridge.chatserver.messages import ChatTranscript
+    from bridge.transcript.events import ChatTranscript
 
 LOWEST: Final = 101
 HIGHEST: Final = 106

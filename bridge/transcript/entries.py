@@ -73,7 +73,8 @@ class SessionFacts:
         monitored = self.monitored if told.monitored is None else told.monitored not in (False, "false")
         idle = told.idle_time_expire
         idle = self.idle_time_expire if idle is None else str(idle)[:MAX_FACT_CHARACTERS]
-        server, version = update.server, update.version
+        server = update.server or self.server
+        version = self.client_version if update.version is None else update.version
         if (monitored, idle, server, version) == (
             self.monitored,
             self.idle_time_expire,

@@ -1,8 +1,8 @@
 """The fold: histories and increments of one chat in, each event once and in order out; what is missing is a GAP entry.
 
-`Transcript.see` takes an update and returns the entries that are new. Duplicates are recognised by the set of delivered
-ids and a fingerprint per id, never by a maximum: ids have legitimate holes (withheld or unsaved events), and a later
-history may fill one. The caller publishes the entries and keeps `Transcript` only if they were committed (P3);
+`Transcript.apply` takes an update and returns the entries that are new. Duplicates are recognised by the set of
+delivered ids and a fingerprint per id, never by a maximum: ids have legitimate holes (withheld or unsaved events), and
+a later history may fill one. The caller publishes the entries and keeps `Transcript` only if they were committed (P3);
 otherwise it restores the last committed state and folds the same input again.
 """
 
@@ -75,6 +75,7 @@ class Transcript:
         "_sequence",
         "_slow_changes",
         "_unattributed",
+        "_version",
         "facts",
     )
 
@@ -85,7 +86,8 @@ class Transcript:
         """
         self.facts = state.facts
         self._fields = fields
-        self._carried = carried_groups(state.facts.client_version, fields)
+        self._version = state.facts.client_version
+        self._carried = carried_groups(self._version, fields)
         self._slow_changes = 0  # of facts, gaps and amendments: with those of the parties, the key of `_kept`
         self._sequence = state.sequence
         self._delivered = IdRanges(state.id_ranges)
@@ -102,8 +104,6 @@ class Transcript:
         self._away_since = state.away_since
         self._kept: tuple[list[Party], list[Gap], dict[int, int]] = ([], [], {})
         self._kept_at = -1
-
-    # --- queries -------------------------------------------------------------------------------------------------
 
     @property
     def session_id(self) -> str:
@@ -190,13 +190,15 @@ class Transcript:
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
-    def see(self, update: TranscriptUpdate, *, origin: str | None = None) -> list[Entry]:
+    def apply(self, update: TranscriptUpdate, *, origin: str | None = None) -> list[Entry]:
         """Fold one history or increment in; return what is new, in publishing order. `origin` overrides LIVE/REPLAY."""
         facts = self.facts.after(update)
         if facts is not self.facts:
             self.facts = facts
-            self._carried = carried_groups(facts.client_version, self._fields)
             self._slow_changes += 1
+        if update.version != self._version:
+            self._version = update.version
+            self._carried = carried_groups(update.version, self._fields)
         at = update.observed_at
         events = update.transcript.chat_event_list
         if len(events) > 1:
@@ -275,8 +277,7 @@ class Transcript:
         self._gaps.append(hole)
         self._quarantined += 1
         self._slow_changes += 1
-        entry.kind, entry.event, entry.party, entry.gap = kinds.GAP, None, None, hole
-        entry.amendment = 0
+        entry.kind, entry.event, entry.party, entry.gap, entry.amendment = kinds.GAP, None, None, hole, 0
 
     # --- inside --------------------------------------------------------------------------------------------------
 

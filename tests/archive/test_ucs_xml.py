@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.archive.ucs_xml import MAX_ELEMENT_DEPTH, StoredTranscript, read, write
-from bridge.chatserver.messages import ChatTranscript
 from bridge.errors import UnreadableTranscript
-from bridge.transcript.events import ChatEvent, Item, MessageText, Reason, UserInfo, find, is_marked_bot
+from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, Reason, UserInfo, find, is_marked_bot
 from tests.strategies import any_texts, chat_transcripts
 
 SAMPLES = sorted((Path(__file__).parent.parent / "samples").glob("*.xml"))

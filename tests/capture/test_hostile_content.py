@@ -15,21 +15,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.announcement import MAX_BYTES, MAX_TENANT
+from bridge.capture.chat import FOLLOWED, GIVEN_UP
 from bridge.capture.ports import same_limits
-from bridge.capture.session_store import FOLLOWED, GIVEN_UP
 from bridge.chatserver.conversation import _HELD_BYTES
-from bridge.chatserver.messages import ChatTranscript
 from bridge.chatserver.psdk_json import INBOUND_LIMIT
 from bridge.records.session_records import SHORTENED
 from bridge.sources.chat_server.transport import TcpTransports
 from bridge.transcript import gap_reasons
 from bridge.transcript.attributes import MAX_DEPTH
 from bridge.transcript.entries import MAX_FACT_CHARACTERS
-from bridge.transcript.events import ChatEvent, MessageText
+from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText
 from bridge.transcript.fingerprints import MAX_BYTES as MAX_PRINTS
 from bridge.transcript.fold import MAX_HOLES
 from bridge.transcript.parties import MAX_PARTIES
-from bridge.transcript.updates import TranscriptUpdate
+from bridge.transcript.updates import TranscriptUpdate, Verdict
 from tests.capture.link_harness import CHAT, OTHER, SERVER, START, LinkHarness, info, line, message, party
 
 if TYPE_CHECKING:
@@ -330,7 +329,7 @@ def test_a_surrogate_in_the_bytes_costs_its_event_only(harness: LinkHarness) -> 
 
 def test_a_text_that_no_wire_would_let_through_is_quarantined_and_not_the_end_of_the_chat(harness: LinkHarness) -> None:
     said = ChatEvent("message", 2, "00A1", message_text=MessageText("\ud83d"))
-    harness.learnt(
+    harness.update_received(
         harness.link,
         TranscriptUpdate(ChatTranscript(CHAT, START, chat_event_list=[said]), False, False, SERVER, 106),
         0,
@@ -484,7 +483,7 @@ def test_an_answer_with_somebody_elses_chat_is_published_under_neither(
     assert b"not for you" in aside["bytes"]
     assert harness.quarantined() == {"stray": 1}
     [refusal] = harness.refused
-    assert (refusal.session_id, refusal.verdict) == ("0000ROOM00000004", "retry")
+    assert (refusal.session_id, refusal.verdict) == ("0000ROOM00000004", Verdict.RETRY)
     # The join is asked again, and everything goes on.
     harness.hears(info("0000ROOM00000004", party(1), reference=harness.join("0000ROOM00000004")))
     harness.hears(info(third, party(1), reference=third_reference))
@@ -518,7 +517,7 @@ def test_events_without_end_before_the_answer_to_a_join_are_not_held_without_end
         harness.hears(push)
     assert harness.refused == []
     harness.hears(push)
-    assert [(refusal.session_id, refusal.verdict) for refusal in harness.refused] == [(STRANGER, "retry")]
+    assert [(refusal.session_id, refusal.verdict) for refusal in harness.refused] == [(STRANGER, Verdict.RETRY)]
     assert json.loads(harness.stream.written.splitlines()[-1])["messageName"] == "RequestReleaseParty"
     assert harness.set_aside() == []
     harness.hears(info(STRANGER, party(1), reference=harness.join(STRANGER)))

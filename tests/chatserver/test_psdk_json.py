@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from bridge.chatserver import psdk_json, psdk_tolerant
 from bridge.chatserver.decoded import Decoded, Unreadable
 from bridge.chatserver.messages import (
-    ChatTranscript,
     Event,
     EventError,
     EventSessionInfo,
@@ -34,7 +33,7 @@ from bridge.chatserver.psdk_json import (
 )
 from bridge.errors import FrameTooLong, UnreadableMessage
 from bridge.transcript.bounds import xml_characters
-from bridge.transcript.events import ChatEvent, Item, MessageText, UserInfo
+from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, UserInfo
 from bridge.transcript.updates import Damaged
 from tests.strategies import any_texts, events, requests
 

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.announcement import parse
+from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.inbox import Announced
-from bridge.capture.session_store import SessionStore, SessionStoreSettings
-from bridge.chatserver.conversation import ConnectionSettings
+from bridge.capture.session_store import SessionStore
+from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
+from bridge.chatserver.verdicts import verdict_on
 from bridge.errors import UnreadableAnnouncement
 from bridge.factories import SCHEMA_BY_TOPIC
 from bridge.records.avro import Schemas, schema_folder
@@ -30,7 +32,7 @@ from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object, unframe
 from bridge.records.redact import Redactor, Rule
 from bridge.sources.chat_server.link import Link
-from bridge.transcript.updates import GIVE_UP, JoinRefused, LinkDown
+from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -60,23 +62,23 @@ _SCHEMAS: Final = Schemas(schema_folder())
 
 def settings_of(name: str) -> SessionStoreSettings:
     """Return the settings of one of PASSES."""
-    payload_headers = {kind: single_object(_SCHEMAS.fingerprint(value)) for kind, value in SCHEMA_BY_TOPIC.items()}
+    headers = {kind: single_object(_SCHEMAS.fingerprint(value)) for kind, value in SCHEMA_BY_TOPIC.items()}
     rules = [
         Rule("account", attribute="*account*", action="drop"),
         Rule("card", detector="payment_card", action="hash", key=b"golden-run-key-1"),
     ]
     limits = dict.fromkeys(SCHEMA_BY_TOPIC, 1_000_000)
     if name == "registry":
-        payload_headers = {kind: confluent(number) for number, kind in enumerate(SCHEMA_BY_TOPIC, 11)}
+        headers = {kind: confluent(number) for number, kind in enumerate(SCHEMA_BY_TOPIC, 11)}
         rules = [Rule("account", attribute="*account*"), Rule("card", detector="payment_card")]
         limits = {"events": 24_000, "sessions": 1_500, "quarantine": 50_000, "checkpoints": 100_000}
     return SessionStoreSettings(
         recording=Recording(_SCHEMAS, Redactor(rules), "/chatbridge/golden"),
-        payload_headers=payload_headers,
-        checkpoint_schema_ids=frozenset({unframe(payload_headers["checkpoints"])[0]}),
+        payload_headers=headers,
+        checkpoint_schema_ids=frozenset({unframe(headers["checkpoints"])[0]}),
         partition_of=lambda key: partition_of(key, PARTITIONS),
         limits=limits,
-        checkpoint_retention_us=RETENTION_US,
+        closed_retention_us=RETENTION_US,
     )
 
 
@@ -194,19 +196,19 @@ class Player:
 
     # --- the owner of the links --------------------------------------------------------------------------------------
 
-    def learnt(self, link: Link, observation: Update, _size: int) -> None:
-        if isinstance(observation, JoinRefused):
-            self._chats.pop(observation.session_id, None)
+    def update_received(self, link: Link, update: Update, _size: int) -> None:
+        if isinstance(update, JoinRefused):
+            self._chats.pop(update.session_id, None)
             self._put(
                 "link",
                 link=self._number_of(link),
-                refused=observation.session_id,
-                error=observation.error_id,
-                description=observation.description,
-                verdict=observation.verdict,
+                refused=update.session_id,
+                error=update.code,
+                description=update.description,
+                verdict="retry" if update.verdict is Verdict.RETRY else "give up",
             )
         else:
-            self._inputs.append(observation)
+            self._inputs.append(update)
 
     def registered(self, link: Link) -> None:
         self._put("link", link=self._number_of(link), registered=True)
@@ -261,7 +263,8 @@ class Player:
 
     def _do_give_up(self, step: Step) -> None:
         """All attempts to join `session` are spent; the last was refused with `error`."""
-        self._inputs.append(JoinRefused(step["session"], step["error"], "refused", GIVE_UP, self._clock.us))
+        verdict = Verdict.GONE if verdict_on(step["error"]) is Verdict.GONE else Verdict.NEVER
+        self._inputs.append(JoinRefused(step["session"], step["error"], "refused", verdict, self._clock.us))
 
     def _do_announce(self, step: Step) -> None:
         """A record with `data` lies at `offset` of the shard's announcements partition."""
