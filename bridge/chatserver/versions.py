@@ -8,7 +8,6 @@ vendor's page on client versions (ChatSrvAPINoTo); ASM marks an inference (see t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -116,7 +115,6 @@ class _Withheld:
 _ABSENT: Final = ChatEvent("", 0)
 
 
-@lru_cache(maxsize=64)
 def _withheld(version: int, fields: tuple[EventField, ...], *, notice: bool) -> _Withheld:
     lost = [field for field in fields if not field.is_carried(version, notice=notice)]
     return _Withheld(
@@ -125,13 +123,23 @@ def _withheld(version: int, fields: tuple[EventField, ...], *, notice: bool) -> 
     )
 
 
+_WITHHELD: Final = {
+    (version, notice): _withheld(version, EVENT_FIELDS, notice=notice)
+    for version in range(LOWEST, HIGHEST + 1)
+    for notice in (False, True)
+}
+
+
 def withhold(event: ChatEvent, version: int, fields: tuple[EventField, ...] = EVENT_FIELDS) -> ChatEvent | None:
     """Return the event as a client of `version` gets it, or None when it does not get it. Ids stay as they are."""
     if not carries_event(event, version):
         return None
-    withheld = _withheld(version, fields, notice=event.event_type == NOTICE)
+    notice = event.event_type == NOTICE
+    withheld = _WITHHELD.get((version, notice)) if fields is EVENT_FIELDS else None
+    if withheld is None:
+        withheld = _withheld(version, fields, notice=notice)
     changes = {name: absent for name, absent in withheld.fields.items() if getattr(event, name) != absent}
-    if not withheld.unknown.isdisjoint(event.unknown_attributes):
+    if withheld.unknown and not withheld.unknown.isdisjoint(event.unknown_attributes):
         changes["unknown_attributes"] = {
             name: text for name, text in event.unknown_attributes.items() if name not in withheld.unknown
         }

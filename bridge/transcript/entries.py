@@ -75,11 +75,11 @@ class SessionFacts:
         idle = self.idle_time_expire if idle is None else str(idle)[:MAX_FACT_CHARACTERS]
         server = update.server or self.server
         version = self.client_version if update.version is None else update.version
-        if (monitored, idle, server, version) == (
-            self.monitored,
-            self.idle_time_expire,
-            self.server,
-            self.client_version,
+        if (
+            monitored == self.monitored
+            and idle == self.idle_time_expire
+            and server == self.server
+            and version == self.client_version
         ):
             return self
         return replace(self, monitored=monitored, idle_time_expire=idle, server=server, client_version=version)

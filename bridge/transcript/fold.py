@@ -279,8 +279,6 @@ class Transcript:
         self._slow_changes += 1
         entry.kind, entry.event, entry.party, entry.gap, entry.amendment = kinds.GAP, None, None, hole, 0
 
-    # --- inside --------------------------------------------------------------------------------------------------
-
     def _holes(self, events: list[ChatEvent], damaged: list[Damaged]) -> list[tuple[int, int]]:
         """Return the ranges of ids that the replay lacks, from the last delivered id to the replay's last."""
         last = self._delivered.maximum or 0
@@ -326,7 +324,8 @@ class Transcript:
         party = self._parties.party_of(event)
         kind = KIND_OF.get(event.event_type, kinds.UNKNOWN)
         entry = self._entry(kind, origin, observed_at, event=event, party=party, amendment=amendment)
-        self._parties.apply_rename(party, event)
+        if event.notice_text is not None:
+            self._parties.apply_rename(party, event.notice_text)
         return entry
 
     def _entry(  # noqa: PLR0913 - the fields of an entry, by name

@@ -11,7 +11,7 @@ from bridge.transcript.events import NEW_PARTY, USER_UPDATE_NICK, is_marked_bot
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bridge.transcript.events import ChatEvent
+    from bridge.transcript.events import ChatEvent, NoticeText
 
 MAX_PARTIES: Final = 512
 """Limit for the parties of a chat that are remembered; events of a further party carry its userId only (P6)."""
@@ -56,10 +56,9 @@ class Parties:
             self._remember(known)
         return known
 
-    def apply_rename(self, party: Party, event: ChatEvent) -> None:
-        """Remember the new nickname if the event is a notice that sets one: it holds for the events that follow."""
-        notice = event.notice_text
-        if notice is not None and notice.notice_type == USER_UPDATE_NICK and notice.text:
+    def apply_rename(self, party: Party, notice: NoticeText) -> None:
+        """Remember the new nickname if the notice of this party sets one: it holds for the events that follow."""
+        if notice.notice_type == USER_UPDATE_NICK and notice.text:
             self._remember(replace(party, nickname=notice.text))
 
     def _remember(self, party: Party) -> None:
