@@ -1,7 +1,7 @@
 """The elements of a stored transcript, and the event that an element holds.
 
-Where an attribute is stored is said by the field table (`transcript.fields`; protocol facts, section 3). Everything
-else in the element is kept under `unknown_attributes`: an attribute by its name, an element by its name (its text, or
+The field table has the place of each attribute (`transcript.fields`; protocol facts, section 3). Everything else in
+the element is kept under `unknown_attributes`: an attribute by its name, an element by its name (its text, or
 JSON text if it has attributes or children), text outside of any known place as `strayText`. An attribute of a part has
 the name that it has on the live wire (`messageText.foo`), so that an event is the same whichever way it came. A
 repeated name is numbered: `name#2`.

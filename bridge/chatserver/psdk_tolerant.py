@@ -5,7 +5,7 @@ structures), a message of an unknown name becomes an `UnknownMessage`. A null co
 costs that event only. Dropped on purpose, because no type has a place for them: unknown attributes of a message, of its
 transcript, and of an item of a collection.
 
-Other shapes than ours for an item's value (a boolean, an object, a list of plain values) become their JSON
+Unknown shapes of an item's value (a boolean, an object, a list of plain values) become their JSON
 text.
 """
 
@@ -32,7 +32,7 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _PARTS: Final = parts_by_name()
 _COLLECTIONS: Final = collections_by_name()
-# Attributes whose type nobody has published (protocol facts 3.1): anything else is kept as its JSON text.
+# Attributes without a published type (protocol facts 3.1): anything else is kept as its JSON text.
 _UNTYPED: Final[dict[str, tuple[type, ...]]] = {
     "idleTimeExpire": (str, int),
     "monitored": (str, bool),

@@ -1,7 +1,7 @@
 """ClientVersion 101 to 106 as one table, and what the server withholds from a client of each.
 
-The server withholds what a client's version does not know and never renumbers what is left. Since when an attribute of
-an event is sent is said by the field table (`transcript.fields`); the values are listed here. Sources: D1 is the
+The server withholds what a client's version does not know and never renumbers what is left. The field table
+(`transcript.fields`) has the first version of each attribute of an event; values are listed here. Sources: D1 is the
 vendor's page on client versions (ChatSrvAPINoTo); ASM marks an inference (see the protocol facts, section 2).
 """
 

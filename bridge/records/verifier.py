@@ -36,7 +36,7 @@ _LONGEST_NUMBER: Final = 19  # digits of 64 bits
 
 @dataclass(slots=True, frozen=True)
 class Finding:
-    """Something to be said about a chat. `broken` tells a broken promise from a mere remark.
+    """One result about a chat. `broken` distinguishes a broken promise from a remark.
 
     `session_id` is empty when the record could not be read.
     """
