@@ -21,11 +21,13 @@ from bridge.chatserver.conversation import _HELD_BYTES
 from bridge.chatserver.psdk_json import INBOUND_LIMIT
 from bridge.records.session_records import SHORTENED
 from bridge.sources.chat_server.transport import TcpTransports
-from bridge.transcript import fold as fold_limits
 from bridge.transcript import gap_reasons
 from bridge.transcript.attributes import MAX_DEPTH
+from bridge.transcript.entries import MAX_FACT_CHARACTERS
 from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText
 from bridge.transcript.fingerprints import MAX_BYTES as MAX_PRINTS
+from bridge.transcript.fold import MAX_HOLES
+from bridge.transcript.parties import MAX_PARTIES
 from bridge.transcript.updates import TranscriptUpdate, Verdict
 from tests.capture.link_harness import CHAT, OTHER, SERVER, START, LinkHarness, info, line, message, party
 
@@ -153,7 +155,7 @@ def test_nesting_of_any_depth_anywhere_is_kept_as_text_or_quarantined(
 def test_an_attribute_of_the_session_cannot_make_every_record_too_large(harness: LinkHarness) -> None:
     harness.hears(info(CHAT, message(2), idleTimeExpire="9" * 1_000_000), info(CHAT, idleTimeExpire=10**4000))
     assert harness.ids() == [1, 2]
-    assert harness.published()[-1]["session"]["idleTimeExpire"] == "9" * fold_limits.MAX_FACT_CHARACTERS
+    assert harness.published()[-1]["session"]["idleTimeExpire"] == "9" * MAX_FACT_CHARACTERS
     assert harness.still_works()
 
 
@@ -221,9 +223,9 @@ def test_a_hundred_thousand_nicknames_and_keys_grow_neither_memory_nor_metrics_n
     assert work(step) <= settled * 1.2
     fold = harness.store.chats[CHAT].transcript
     assert harness.store.chats[CHAT].state == FOLLOWED
-    assert len(fold.parties) == fold_limits.MAX_PARTIES
+    assert len(fold.parties) == MAX_PARTIES
     assert len(fold.state().prints) <= MAX_PRINTS
-    assert largest < MAX_PRINTS + 200 * fold_limits.MAX_PARTIES
+    assert largest < MAX_PRINTS + 200 * MAX_PARTIES
     assert len(harness.events) == FLOOD + 2
     assert [record.key for record in harness.events[2:]] == [CHAT.encode()] * FLOOD
     assert harness.series() == before
@@ -255,7 +257,7 @@ def test_a_chat_with_more_holes_than_can_be_remembered_ends_with_a_gap_and_the_o
         harness.hears(info(CHAT, *(message(number) for number in ids[at : at + 500])))
     assert CHAT not in harness.store.chats
     assert harness.published()[-1]["gap"]["reason"] == gap_reasons.OUTGROWN
-    assert len(harness.published()) > fold_limits.MAX_HOLES
+    assert len(harness.published()) > MAX_HOLES
     assert (harness.certificate()["verdict"], harness.certificate()["reasons"]) == (
         "INCOMPLETE",
         [gap_reasons.OUTGROWN],
@@ -272,7 +274,7 @@ def test_a_flood_of_damaged_events_ends_that_chat_only_and_its_certificate_still
     certificate = harness.certificate()
     assert certificate["verdict"] == "INCOMPLETE"
     assert certificate["reasons"] == [gap_reasons.OUTGROWN, gap_reasons.UNREADABLE]
-    assert len(harness.gaps()) == len(certificate["gaps"]) == certificate["counts"]["GAP"] > fold_limits.MAX_HOLES
+    assert len(harness.gaps()) == len(certificate["gaps"]) == certificate["counts"]["GAP"] > MAX_HOLES
     assert harness.still_works(OTHER)
 
 

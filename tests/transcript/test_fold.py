@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from bridge.transcript import entries as kinds
 from bridge.transcript.events import ChatEvent, Item
-from bridge.transcript.fold import MAX_PARTIES, Transcript
+from bridge.transcript.fold import Transcript
 from bridge.transcript.gap_reasons import NOT_IN_REPLAY, UNREADABLE
+from bridge.transcript.parties import MAX_PARTIES
 from bridge.transcript.updates import Damaged, TranscriptUpdate
 from tests.transcript.build import ALICE, fresh, history, joined, left, noticed, push, said
 
