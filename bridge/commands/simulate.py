@@ -24,53 +24,65 @@ examples:
   chatbridge simulate --events-per-second 500 --concurrent-chats 200 --kafka localhost:9092
   chatbridge simulate --replay transcripts/ --speed 60
 
-Ends after --duration or --chats (chats that run are played to their end), or on SIGTERM or SIGINT; the last line on
-standard output is a summary in JSON. The ledger holds every event that was really said, to compare with Kafka.
+Ends after --duration or --chats (open chats are played to their end), or on SIGTERM or SIGINT; the last line on
+standard output is a summary in JSON. The ledger contains every event of the simulated chats, to compare with Kafka.
 """
 
 
 def define(parser: argparse.ArgumentParser) -> None:
-    """Add arguments and help."""
+    """Add the arguments and the help text of `simulate`."""
     standard = SimulatorOptions()
     parser.epilog = _EXAMPLES
-    parser.add_argument("--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="port 0: a free one")
-    parser.add_argument("--seed", type=int, help="the same seed gives the same chats; default: chosen anew")
-
-    pace = parser.add_argument_group("how much")
-    pace.add_argument("--chats-per-second", metavar="N", type=float)
-    pace.add_argument("--concurrent-chats", metavar="N", type=int, help="keep so many open")
-    pace.add_argument("--events-per-second", metavar="N", type=float, help="whatever the chats' own pauses are")
-    pace.add_argument("--duration", metavar="SECONDS", type=float, help="then start no more chats")
-    pace.add_argument("--chats", metavar="N", type=int, help="after so many start no more")
-    pace.add_argument(
-        "--finish", metavar="SECONDS", type=float, default=standard.finish_seconds, help="for chats that run, then"
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="default: a free port of 127.0.0.1"
     )
-    pace.add_argument("--no-traffic", action="store_true", help="only serve; others bring the chats")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same chats; default: random")
 
-    chats = parser.add_argument_group("the chats")
-    chats.add_argument("--mean-events", metavar="N", type=int, default=standard.mean_events, help="per chat")
-    chats.add_argument("--think-scale", metavar="X", type=float, default=standard.think_scale, help="1: as people do")
-    chats.add_argument("--replay", metavar="FOLDER", type=Path, help="play stored transcripts instead")
-    chats.add_argument("--speed", metavar="X", type=float, default=standard.speed, help="of the replay")
-    chats.add_argument("--passwords", action="store_true", help="joining needs the session password")
-    chats.add_argument("--client-version", metavar="N", type=int, default=standard.client_version, help="of the server")
+    load = parser.add_argument_group("load profile")
+    load.add_argument("--chats-per-second", metavar="N", type=float)
+    load.add_argument("--concurrent-chats", metavar="N", type=int, help="keep that many chats open")
+    load.add_argument("--events-per-second", metavar="N", type=float, help="ignores the pauses of the chats")
+    load.add_argument("--duration", metavar="SECONDS", type=float, help="start no more chats after this time")
+    load.add_argument("--chats", metavar="N", type=int, help="start no more than that many chats")
+    load.add_argument(
+        "--finish", metavar="SECONDS", type=float, default=standard.finish_seconds, help="time for open chats to end"
+    )
+    load.add_argument("--no-traffic", action="store_true", help="only serve; clients open the chats")
 
-    telling = parser.add_argument_group("announcing")
-    telling.add_argument("--announce-url", metavar="URL", help="POST to this bridge")
-    telling.add_argument("--announce-token-file", metavar="FILE", type=Path, help="its bearer token")
-    telling.add_argument("--kafka", metavar="HOST:PORT", help="write to the announcements topic instead")
-    telling.add_argument("--kafka-topic", metavar="NAME", default=standard.kafka_topic)
-    telling.add_argument("--announce-address", metavar="HOST:PORT", help="address to announce, behind a proxy")
+    chats = parser.add_argument_group("chats")
+    chats.add_argument("--mean-events", metavar="N", type=int, default=standard.mean_events, help="events per chat")
+    chats.add_argument(
+        "--think-scale",
+        metavar="X",
+        type=float,
+        default=standard.think_scale,
+        help="multiplies all pauses; 1: realistic",
+    )
+    chats.add_argument("--replay", metavar="FOLDER", type=Path, help="replay stored transcripts instead")
+    chats.add_argument(
+        "--speed", metavar="X", type=float, default=standard.speed, help="divides the pauses of a replay"
+    )
+    chats.add_argument("--passwords", action="store_true", help="a join requires the session password")
+    chats.add_argument(
+        "--client-version", metavar="N", type=int, default=standard.client_version, help="the server's highest"
+    )
+
+    announcing = parser.add_argument_group("announcing")
+    announcing.add_argument("--announce-url", metavar="URL", help="POST announcements to this bridge")
+    announcing.add_argument("--announce-token-file", metavar="FILE", type=Path, help="bearer token for --announce-url")
+    announcing.add_argument("--kafka", metavar="HOST:PORT", help="write announcements to Kafka instead")
+    announcing.add_argument("--kafka-topic", metavar="NAME", default=standard.kafka_topic)
+    announcing.add_argument("--announce-address", metavar="HOST:PORT", help="announced address, if behind a proxy")
 
     outputs = parser.add_argument_group("files and control")
-    outputs.add_argument("--ledger", metavar="FILE", type=Path, help="every event as it was said, JSON lines")
-    outputs.add_argument("--journal", metavar="FILE", type=Path, help="every request as it came in, JSON lines")
-    outputs.add_argument("--control-port", metavar="PORT", type=int, help="HTTP API that makes faults; 0: a free one")
-    outputs.add_argument("--standby", action="store_true", help="a second server to fail over to")
+    outputs.add_argument("--ledger", metavar="FILE", type=Path, help="write every event as JSON lines")
+    outputs.add_argument("--journal", metavar="FILE", type=Path, help="write every client request as JSON lines")
+    outputs.add_argument("--control-port", metavar="PORT", type=int, help="control API (faults); 0: a free port")
+    outputs.add_argument("--standby", action="store_true", help="run a second server to fail over to")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Simulate until the end or a signal."""
+    """Run the simulator until its end or a signal, and print the summary."""
     options = _options(args)
     logs.start("info", "text")
     with asyncio.Runner(loop_factory=EventLoop) as runner:

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.sandbox import LocalBroker
 from bridge.simulator.harness.ledger import read_ledger
-from bridge.simulator.model.parties import sees
+from bridge.simulator.model.parties import can_see
 from bridge.transcript.events import AGENT, CLIENT, NEW_PARTY, PARTY_LEFT, VIP, ChatEvent
 from tests.support.non_interference import interference
 from tests.support.oracle import closed_sessions, judge
@@ -64,7 +64,7 @@ def received(events: list[ChatEvent]) -> dict[str, list[ChatEvent]]:
             user_type, since, _ = stays[event.user_id]
             stays[event.user_id] = (user_type, since, at)
     return {
-        user_id: [event for at, event in enumerate(events) if at <= left and sees(user_type, user_id, event)]
+        user_id: [event for at, event in enumerate(events) if at <= left and can_see(user_type, user_id, event)]
         for user_id, (user_type, _, left) in stays.items()
     }
 

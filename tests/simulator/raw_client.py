@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from bridge.chatserver.messages import Request
+    from bridge.simulator.protocol.observers import RequestObserver
     from bridge.transcript.events import ChatEvent, Item
 
 PATIENCE = 20.0
@@ -158,9 +159,11 @@ class TestClient(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def serving(settings: ServerSettings | None = None) -> AsyncIterator[ChatServer]:
+async def serving(
+    settings: ServerSettings | None = None, request_observer: RequestObserver | None = None
+) -> AsyncIterator[ChatServer]:
     """Run a server on a free port."""
-    server = ChatServer(settings or ServerSettings(), seed=7)
+    server = ChatServer(settings or ServerSettings(), seed=7, request_observer=request_observer)
     await server.start()
     try:
         yield server

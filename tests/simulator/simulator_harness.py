@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 from bridge.chatserver.messages import EventSessionInfo
-from bridge.simulator.model.effects import Closed, Effect, Push, Said
+from bridge.simulator.model.effects import Effect, EventAdded, Push, SessionClosed
 from bridge.simulator.model.parties import BASIC, ESP, FLEX, PartySpec
-from bridge.simulator.model.sessions import ModelSettings, Sessions
+from bridge.simulator.model.sessions import Sessions
+from bridge.simulator.model.settings import ModelSettings
 from bridge.transcript.events import (
     ALL,
     CLIENT,
@@ -45,9 +46,9 @@ class ServerHarness:
         for effect in effects:
             if isinstance(effect, Push) and isinstance(effect.message, EventSessionInfo):
                 self.received.setdefault(effect.connection, []).append(effect.message)
-        said = [effect.event for effect in effects if isinstance(effect, Said)]
+        said = [effect.event for effect in effects if isinstance(effect, EventAdded)]
         self.said += said
-        self.closed |= any(isinstance(effect, Closed) for effect in effects)
+        self.closed |= any(isinstance(effect, SessionClosed) for effect in effects)
         return said
 
     def enter(self, spec: PartySpec, connection: int | None = None) -> list[ChatEvent]:
@@ -59,12 +60,12 @@ class ServerHarness:
     def say(self, user_id: str, visibility: str = ALL, receiver_id: str | None = None) -> ChatEvent:
         text = MessageText("hello")
         return self.do(
-            self.sessions.say(CHAT, user_id, text, self.now, visibility=visibility, receiver_id=receiver_id)
+            self.sessions.send_message(CHAT, user_id, text, self.now, visibility=visibility, receiver_id=receiver_id)
         )[0]
 
     def notify(self, user_id: str, notice_type: str, text: str = "", *data: Item) -> ChatEvent:
         notice = NoticeText(notice_type, text)
-        return self.do(self.sessions.notify(CHAT, user_id, notice, self.now, user_data=list(data)))[0]
+        return self.do(self.sessions.send_notice(CHAT, user_id, notice, self.now, user_data=list(data)))[0]
 
     def seen_by(self, connection: int) -> list[int]:
         """Event ids that a connection was given, history and pushes together."""

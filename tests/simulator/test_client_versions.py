@@ -1,7 +1,7 @@
 import pytest
 
 from bridge.simulator.model.idle import IdleTimeouts
-from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.model.settings import ModelSettings
 from bridge.transcript.events import (
     AGENT,
     INT,
@@ -113,5 +113,5 @@ def test_a_new_nickname_is_the_partys_from_then_on() -> None:
 def test_spent_ids_leave_a_hole() -> None:
     stage = ServerHarness()
     stage.enter(person("A", AGENT))
-    stage.sessions.spend_ids(CHAT, 3)
+    stage.sessions.consume_ids(CHAT, 3)
     assert stage.say("A", INT).event_id == 6

@@ -8,8 +8,8 @@ from bridge.chatserver.messages import (
     RequestNotify,
     RequestRefresh,
 )
-from bridge.simulator.harness.faults import Faults, fail_over
-from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.harness.fault_injector import FaultInjector, fail_over
+from bridge.simulator.model.settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
 from bridge.transcript.events import Item, MessageText, NoticeText, find
 from tests.simulator.raw_client import TestClient, play, serving, until
@@ -74,8 +74,10 @@ def test_a_customer_is_shown_nothing_internal() -> None:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
             coach = person("K", "SUPERVISOR", "INT")
-            server.act(server.sessions.join(session_id, coach, server.clock()))
-            server.act(server.sessions.say(session_id, "K", MessageText("psst"), server.clock(), visibility="INT"))
+            server.apply(server.sessions.join(session_id, coach, server.clock()))
+            server.apply(
+                server.sessions.send_message(session_id, "K", MessageText("psst"), server.clock(), visibility="INT")
+            )
             status = await client.flex(refresh(user_id, key, 1))
             assert status.flex_transcript is not None
             assert status.flex_transcript.events == []
@@ -135,7 +137,7 @@ def test_the_end_is_told_once_and_then_nobody_is_known() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
-            server.act(server.sessions.stop(session_id, server.clock()))
+            server.apply(server.sessions.stop(session_id, server.clock()))
             last = await client.flex(refresh(user_id, key, 1))
             assert last.session_status == OVER
             assert last.flex_transcript is not None
@@ -150,7 +152,7 @@ def test_a_customer_keeps_his_key_across_a_restart() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, _ = await in_a_chat(client)
-            await Faults(server).restart()
+            await FaultInjector(server).restart()
             again = await TestClient.connect(server.port)
             status = await again.flex(refresh(user_id, key, 1, "still here"))
             assert status.request_result == SUCCESS

@@ -3,7 +3,7 @@ import pytest
 from bridge.chatserver.messages import CLOSE_IF_NO_AGENTS, FORCE_CLOSE, KEEP_ALIVE, OVER
 from bridge.simulator.model import departures
 from bridge.simulator.model.departures import Departure
-from bridge.simulator.model.refusals import Refused
+from bridge.simulator.model.refusals import RequestRefused
 from bridge.transcript.events import AGENT, EXTERNAL, INT, PARTY_LEFT, SUPERVISOR, VIP, ChatEvent, find
 from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
@@ -133,7 +133,7 @@ def test_a_stopped_workflow_removes_everybody_with_code_5() -> None:
 def test_after_the_end_every_request_is_refused_with_8201() -> None:
     stage = a_chat()
     stage.do(stage.sessions.stop(CHAT, stage.now))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         stage.say("A")
     assert refused.value.error_id == 8201
 

@@ -3,9 +3,10 @@ import random
 import msgspec
 import pytest
 
-from bridge.simulator.model.effects import Restored, Said
-from bridge.simulator.model.restoration import RestorePlan, SessionDump, dump, take_over
-from bridge.simulator.model.sessions import ModelSettings, Sessions
+from bridge.simulator.model.effects import EventAdded, SessionRestored
+from bridge.simulator.model.restoration import RestorePlan, SessionDump, dump, restore_all
+from bridge.simulator.model.sessions import Sessions
+from bridge.simulator.model.settings import ModelSettings
 from bridge.transcript.events import AGENT, CLIENT, EXTERNAL, MESSAGE, find
 from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
@@ -20,13 +21,13 @@ def a_chat() -> ServerHarness:
     return stage
 
 
-def next_life(stage: ServerHarness, plan: RestorePlan) -> tuple[Sessions, Restored, list[Said]]:
+def next_life(stage: ServerHarness, plan: RestorePlan) -> tuple[Sessions, SessionRestored, list[EventAdded]]:
     saved = msgspec.json.decode(msgspec.json.encode(dump(stage.sessions.session(CHAT))), type=SessionDump)
     sessions = Sessions(ModelSettings(), random.Random(2))
-    effects = take_over(sessions, [saved], plan, stage.now + 60)
+    effects = restore_all(sessions, [saved], plan, stage.now + 60)
     restored = effects[0]
-    assert isinstance(restored, Restored)
-    return sessions, restored, [effect for effect in effects if isinstance(effect, Said)]
+    assert isinstance(restored, SessionRestored)
+    return sessions, restored, [effect for effect in effects if isinstance(effect, EventAdded)]
 
 
 def test_parties_that_did_not_return_are_marked_with_code_8() -> None:

@@ -18,10 +18,10 @@ from bridge.chatserver.messages import (
     RequestNotify,
     RequestReleaseParty,
 )
-from bridge.simulator.harness.faults import Faults
+from bridge.simulator.harness.fault_injector import FaultInjector
 from bridge.simulator.harness.journal import Journal
 from bridge.simulator.model.restoration import RestorePlan
-from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.model.settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
 from bridge.transcript.events import AGENT, CLIENT, Item, MessageText, NoticeText
 from tests.simulator.raw_client import TestClient, play, serving, until
@@ -29,11 +29,11 @@ from tests.simulator.simulator_harness import CHAT, person
 
 
 def open_chat(server: ChatServer, session_id: str = CHAT) -> None:
-    server.act(server.sessions.open(person("C", CLIENT), server.clock(), session_id=session_id))
+    server.apply(server.sessions.open(person("C", CLIENT), server.clock(), session_id=session_id))
 
 
 def speak(server: ChatServer, text: str = "hello", session_id: str = CHAT) -> None:
-    server.act(server.sessions.say(session_id, "C", MessageText(text), server.clock()))
+    server.apply(server.sessions.send_message(session_id, "C", MessageText(text), server.clock()))
 
 
 def test_a_monitor_registers_joins_gets_the_history_the_pushes_and_the_end() -> None:
@@ -50,7 +50,7 @@ def test_a_monitor_registers_joins_gets_the_history_the_pushes_and_the_end() -> 
             assert [event.event_type for event in listed] == ["newParty", "newParty"]
             assert listed[1].user_id == registered.user_id
             speak(server)
-            server.act(server.sessions.stop(CHAT, server.clock()))
+            server.apply(server.sessions.stop(CHAT, server.clock()))
             await until(lambda: monitor.infos()[-1].session_status == OVER)
             assert [event.event_id for event in monitor.events(CHAT)] == [1, 2, 3, 4, 5]
             assert [info.reference_id for info in monitor.infos()] == [1, None, None]
@@ -213,7 +213,8 @@ def test_a_request_beyond_the_packet_limit_ends_the_connection() -> None:
 
 def test_a_client_that_does_not_read_is_cut() -> None:
     async def scene() -> None:
-        async with serving(ServerSettings(write_buffer_bytes=100_000)) as server:
+        journal = Journal()
+        async with serving(ServerSettings(write_buffer_bytes=100_000), journal) as server:
             open_chat(server)
             reader = await TestClient.monitor(server.port)
             await reader.join(CHAT)
@@ -224,7 +225,7 @@ def test_a_client_that_does_not_read_is_cut() -> None:
             while len(server.connections) == 2:
                 speak(server, "x" * 20_000)
                 await asyncio.sleep(0)
-            assert server.journal.dropped_connections == {"does not read": 1}
+            assert journal.dropped_connections == {"does not read": 1}
             assert not reader.ended
 
     play(scene())
@@ -234,7 +235,8 @@ def test_the_journal_says_what_was_asked_and_what_it_caused(tmp_path: Path) -> N
     path = tmp_path / "journal.jsonl"
 
     async def scene() -> None:
-        server = ChatServer(ServerSettings(), journal=Journal(path))
+        journal = Journal(path)
+        server = ChatServer(ServerSettings(), request_observer=journal)
         await server.start()
         open_chat(server)
         monitor = await TestClient.monitor(server.port)
@@ -242,9 +244,9 @@ def test_the_journal_says_what_was_asked_and_what_it_caused(tmp_path: Path) -> N
         monitor.close()
         await until(lambda: not server.connections)
         await server.stop()
-        assert dict(server.journal.requests) == {"RequestRegister": 1, "RequestJoin": 1}
-        assert dict(server.journal.caused) == {"newParty VIP": 1, "partyLeft VIP": 1}
-        server.journal.close()
+        assert dict(journal.requests) == {"RequestRegister": 1, "RequestJoin": 1}
+        assert dict(journal.caused) == {"newParty VIP": 1, "partyLeft VIP": 1}
+        journal.close()
 
     play(scene())
     text = path.read_text()
@@ -262,7 +264,7 @@ def test_dropped_connections_end_with_a_reset_or_in_order(
         async with serving() as server:
             for reset in (True, False):
                 client = await TestClient.monitor(server.port)
-                assert Faults(server).drop(reset=reset) == 1
+                assert FaultInjector(server).drop(reset=reset) == 1
                 await until(lambda: client.ended)  # noqa: B023 - called here
                 assert isinstance(client.end_error, ConnectionResetError) is reset
 
@@ -270,12 +272,12 @@ def test_dropped_connections_end_with_a_reset_or_in_order(
         runner.run(asyncio.wait_for(scene(), 20))
 
 
-def test_a_server_that_plays_dead_keeps_sockets_open_and_says_nothing() -> None:
+def test_a_server_that_unresponsive_keeps_sockets_open_and_says_nothing() -> None:
     async def scene() -> None:
         async with serving() as server:
             before = await TestClient.monitor(server.port)
-            faults = Faults(server)
-            faults.play_dead()
+            faults = FaultInjector(server)
+            faults.stop_responding()
             after = await TestClient.connect(server.port)
             before.say(Ping())
             after.say(Ping())
@@ -293,12 +295,12 @@ def test_requests_are_refused_with_the_error_that_was_asked_for() -> None:
     async def scene() -> None:
         async with serving() as server:
             open_chat(server)
-            Faults(server).refuse("RequestJoin", 8209)
+            FaultInjector(server).refuse("RequestJoin", 8209)
             monitor = await TestClient.monitor(server.port)
             refused = await monitor.join(CHAT)
             assert isinstance(refused, EventError)
             assert refused.error_id == 8209
-            Faults(server).heal()
+            FaultInjector(server).heal()
             assert isinstance(await monitor.join(CHAT), EventSessionInfo)
 
     play(scene())
@@ -309,7 +311,7 @@ def test_answers_can_be_late_and_stay_in_order() -> None:
         async with serving() as server:
             open_chat(server)
             monitor = await TestClient.monitor(server.port)
-            Faults(server).delay_answers(0.2)
+            FaultInjector(server).delay_answers(0.2)
             begun = server.clock()
             await monitor.join(CHAT)
             assert server.clock() - begun >= 0.2
@@ -326,7 +328,7 @@ def test_raw_bytes_reach_the_client_as_they_are() -> None:
     async def scene() -> None:
         async with serving() as server:
             monitor = await TestClient.monitor(server.port)
-            Faults(server).send_raw(b'{"messageName":\n\xff\xff\n')
+            FaultInjector(server).send_raw(b'{"messageName":\n\xff\xff\n')
             await until(lambda: len(monitor.wire_errors) == 2)
             assert not monitor.ended
 
@@ -341,7 +343,7 @@ def test_a_restart_resets_everybody_and_the_chat_goes_on() -> None:
             await monitor.join(CHAT)
             speak(server)
             port = server.port
-            await Faults(server).restart(RestorePlan(lose_last=1, continue_ids=False))
+            await FaultInjector(server).restart(RestorePlan(lose_last=1, continue_ids=False))
             await until(lambda: monitor.ended)
             assert server.port == port
             again = await TestClient.monitor(port)

@@ -1,7 +1,7 @@
 import pytest
 
 from bridge.simulator.model.parties import may_join
-from bridge.simulator.model.refusals import Refused
+from bridge.simulator.model.refusals import RequestRefused
 from bridge.transcript.events import AGENT, ALL, CLIENT, EXTERNAL, INT, SUPERVISOR, VIP
 from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
@@ -69,14 +69,14 @@ def test_a_user_type_may_join_only_as_its_row_says(user_type: str, allowed: set[
 def test_a_silent_monitor_may_not_speak() -> None:
     stage = ServerHarness()
     stage.monitor()
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         stage.say("M", VIP)
 
 
 def test_nobody_speaks_more_openly_than_the_way_he_joined() -> None:
     stage = ServerHarness()
     stage.enter(person("K", SUPERVISOR, INT))
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         stage.say("K", ALL)
     assert stage.say("K", INT).visibility == INT
 
@@ -84,7 +84,7 @@ def test_nobody_speaks_more_openly_than_the_way_he_joined() -> None:
 def test_nothing_can_be_said_to_somebody_who_is_not_there() -> None:
     stage = ServerHarness()
     stage.enter(person("A", AGENT))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         stage.say("A", INT, receiver_id="nobody")
     assert refused.value.error_id == 8201
 
