@@ -9,6 +9,7 @@ import pytest
 FAULTS: Final = {
     "test_crashed_shard.py",
     "test_do_no_harm.py",
+    "test_kafka_backlog.py",
     "test_kafka_faults.py",
     "test_links.py",
     "test_scale_out.py",

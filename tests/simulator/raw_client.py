@@ -18,6 +18,8 @@ from bridge.chatserver.messages import (
 )
 from bridge.chatserver.psdk_json import client_wire
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
+from bridge.transcript.events import CLIENT, MessageText
+from tests.simulator.simulator_harness import CHAT, person
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -45,7 +47,7 @@ def play(scene: Coroutine[object, object, T]) -> T:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition; `play` bounds how long."""
-    while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+    while not condition():  # noqa: ASYNC110 - the condition sets no event
         await asyncio.sleep(0.002)
 
 
@@ -169,3 +171,13 @@ async def serving(
         yield server
     finally:
         await server.stop()
+
+
+def open_chat(server: ChatServer, session_id: str = CHAT) -> None:
+    """Open a session with a customer `C`."""
+    server.apply(server.sessions.open(person("C", CLIENT), server.clock(), session_id=session_id))
+
+
+def send_text(server: ChatServer, text: str = "hello", session_id: str = CHAT) -> None:
+    """Add a message of the customer."""
+    server.apply(server.sessions.send_message(session_id, "C", MessageText(text), server.clock()))

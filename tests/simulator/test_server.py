@@ -1,10 +1,8 @@
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from bridge.chatserver.messages import (
     FORCE_CLOSE,
@@ -18,22 +16,12 @@ from bridge.chatserver.messages import (
     RequestNotify,
     RequestReleaseParty,
 )
-from bridge.simulator.harness.fault_injector import FaultInjector
 from bridge.simulator.harness.journal import Journal
-from bridge.simulator.model.restoration import RestorePlan
 from bridge.simulator.model.settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
-from bridge.transcript.events import AGENT, CLIENT, Item, MessageText, NoticeText
-from tests.simulator.raw_client import TestClient, play, serving, until
-from tests.simulator.simulator_harness import CHAT, person
-
-
-def open_chat(server: ChatServer, session_id: str = CHAT) -> None:
-    server.apply(server.sessions.open(person("C", CLIENT), server.clock(), session_id=session_id))
-
-
-def speak(server: ChatServer, text: str = "hello", session_id: str = CHAT) -> None:
-    server.apply(server.sessions.send_message(session_id, "C", MessageText(text), server.clock()))
+from bridge.transcript.events import AGENT, Item, MessageText, NoticeText
+from tests.simulator.raw_client import TestClient, open_chat, play, send_text, serving, until
+from tests.simulator.simulator_harness import CHAT
 
 
 def test_a_monitor_registers_joins_gets_the_history_the_pushes_and_the_end() -> None:
@@ -49,7 +37,7 @@ def test_a_monitor_registers_joins_gets_the_history_the_pushes_and_the_end() -> 
             listed = history.chat_transcript.chat_event_list
             assert [event.event_type for event in listed] == ["newParty", "newParty"]
             assert listed[1].user_id == registered.user_id
-            speak(server)
+            send_text(server)
             server.apply(server.sessions.stop(CHAT, server.clock()))
             await until(lambda: monitor.infos()[-1].session_status == OVER)
             assert [event.event_id for event in monitor.events(CHAT)] == [1, 2, 3, 4, 5]
@@ -77,7 +65,7 @@ def test_one_connection_follows_many_chats() -> None:
                 open_chat(server, chat)
                 await monitor.join(chat)
             for chat in chats:
-                speak(server, f"in {chat}", chat)
+                send_text(server, f"in {chat}", chat)
             await until(lambda: len(monitor.infos()) == 100)
             for chat in chats:
                 said = [event.message_text.text for event in monitor.events(chat) if event.message_text]
@@ -223,7 +211,7 @@ def test_a_client_that_does_not_read_is_cut() -> None:
             assert sleeper.transport is not None
             sleeper.transport.pause_reading()
             while len(server.connections) == 2:
-                speak(server, "x" * 20_000)
+                send_text(server, "x" * 20_000)
                 await asyncio.sleep(0)
             assert journal.dropped_connections == {"does not read": 1}
             assert not reader.ended
@@ -254,102 +242,3 @@ def test_the_journal_says_what_was_asked_and_what_it_caused(tmp_path: Path) -> N
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line.get("request") for line in lines] == ["RequestRegister", "RequestJoin", None]
     assert lines[1]["session_id"] == CHAT
-
-
-@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_dropped_connections_end_with_a_reset_or_in_order(
-    new_loop: Callable[[], asyncio.AbstractEventLoop],
-) -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            for reset in (True, False):
-                client = await TestClient.monitor(server.port)
-                assert FaultInjector(server).drop(reset=reset) == 1
-                await until(lambda: client.ended)  # noqa: B023 - called here
-                assert isinstance(client.end_error, ConnectionResetError) is reset
-
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(asyncio.wait_for(scene(), 20))
-
-
-def test_a_server_that_unresponsive_keeps_sockets_open_and_says_nothing() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            before = await TestClient.monitor(server.port)
-            faults = FaultInjector(server)
-            faults.stop_responding()
-            after = await TestClient.connect(server.port)
-            before.say(Ping())
-            after.say(Ping())
-            await asyncio.sleep(0.1)  # absence cannot be waited for
-            assert (before.pongs(), after.pongs(), before.ended, after.ended) == (0, 0, False, False)
-            faults.heal()
-            await until(lambda: before.ended and after.ended)
-            healed = await TestClient.monitor(server.port)
-            assert isinstance(healed.heard[0], EventRegistered)
-
-    play(scene())
-
-
-def test_requests_are_refused_with_the_error_that_was_asked_for() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            open_chat(server)
-            FaultInjector(server).refuse("RequestJoin", 8209)
-            monitor = await TestClient.monitor(server.port)
-            refused = await monitor.join(CHAT)
-            assert isinstance(refused, EventError)
-            assert refused.error_id == 8209
-            FaultInjector(server).heal()
-            assert isinstance(await monitor.join(CHAT), EventSessionInfo)
-
-    play(scene())
-
-
-def test_answers_can_be_late_and_stay_in_order() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            open_chat(server)
-            monitor = await TestClient.monitor(server.port)
-            FaultInjector(server).delay_answers(0.2)
-            begun = server.clock()
-            await monitor.join(CHAT)
-            assert server.clock() - begun >= 0.2
-            for number in range(20):
-                speak(server, str(number))
-            await until(lambda: len(monitor.events(CHAT)) == 22)
-            texts = [event.message_text.text for event in monitor.events(CHAT) if event.message_text]
-            assert texts == [str(number) for number in range(20)]
-
-    play(scene())
-
-
-def test_raw_bytes_reach_the_client_as_they_are() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            monitor = await TestClient.monitor(server.port)
-            FaultInjector(server).send_raw(b'{"messageName":\n\xff\xff\n')
-            await until(lambda: len(monitor.wire_errors) == 2)
-            assert not monitor.ended
-
-    play(scene())
-
-
-def test_a_restart_resets_everybody_and_the_chat_goes_on() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            open_chat(server)
-            monitor = await TestClient.monitor(server.port)
-            await monitor.join(CHAT)
-            speak(server)
-            port = server.port
-            await FaultInjector(server).restart(RestorePlan(lose_last=1, continue_ids=False))
-            await until(lambda: monitor.ended)
-            assert server.port == port
-            again = await TestClient.monitor(port)
-            history = await again.join(CHAT)
-            assert isinstance(history, EventSessionInfo)
-            listed = [(event.event_id, event.event_type) for event in history.chat_transcript.chat_event_list]
-            assert listed == [(1, "newParty"), (2, "newParty"), (3, "partyLeft"), (4, "newParty")]
-
-    play(scene())
