@@ -32,7 +32,7 @@ def settings(**changes: Any) -> SessionStoreSettings:
     fields: dict[str, Any] = {
         "recording": Recording(SCHEMAS, Redactor()),
         "payload_headers": dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), PREFIX),
-        "checkpoint_marks": frozenset({1}),
+        "checkpoint_schema_ids": frozenset({1}),
         "partition_of": lambda key: 3 if key == CHAT.encode() else 7,
     }
     return SessionStoreSettings(**{**fields, **changes})

@@ -105,7 +105,7 @@ def test_a_bridge_without_chats_notices_that_kafka_is_away(own_broker: LocalBrok
     ("replicas", "stuck"), [(1, {2, 5}), (2, {1, 2, 4, 5})], ids=["no leader", "too few replicas in sync"]
 )
 def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
-    tmp_path: Path, workers: int, stuck: set[int]
+    tmp_path: Path, replicas: int, stuck: set[int]
 ) -> None:
     partitions = 6
     with LocalCluster(nodes=3) as cluster:
@@ -114,17 +114,17 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
         )
         # Shard n lies on node n % 3 (and on the one after it) with all its partitions.
         numbers = [node.number for node in cluster.nodes]
-        places = [[numbers[(shard + more) % 3] for more in range(workers)] for shard in range(partitions)]
+        places = [[numbers[(shard + more) % 3] for more in range(replicas)] for shard in range(partitions)]
         for kind in ("announcements", "events", "sessions", "quarantine", "checkpoints"):
             config = {
                 "cleanup.policy": "compact" if kind == "checkpoints" else "delete",
-                "min.insync.replicas": str(workers),
+                "min.insync.replicas": str(replicas),
             }
             create(
                 environment.broker,
                 NewTopic(environment.topic(kind), partitions, replica_assignment=places, config=config),
             )
-        with capturing_bridge(environment, count=30, kafka__replication_factor=workers) as running:
+        with capturing_bridge(environment, count=30, kafka__replication_factor=replicas) as running:
             cluster.nodes[2].kill()
             running.wait_unready(WAITING, *(f"shard {shard}: " for shard in stuck), seconds=30)
             # All that have chats; some must find their transactions' coordinator anew, which was on the killed node.
