@@ -15,7 +15,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Pro
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.simulator.harness.ledger import LedgerChat, read_ledger, visible_to_monitor
-from tests.support.oracle import closed_sessions, judge
+from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -145,9 +145,9 @@ def run_and_capture(broker: str, folder: Path, registry: str | None) -> Captured
         wait_for(lambda: len(closed_sessions(broker, prefix)) == CHATS, 30, "some chats have no certificate")
         resumed = int(bridge.metric("chatbridge_resumptions_total"))
         assert bridge.terminate() == 0
-    result = judge(broker, prefix, chats.ledger)
+    result = compare_with_ledger(broker, prefix, chats.ledger)
     assert result.clean, str(result)
-    assert result.told == []
+    assert result.explained == []
     return CapturedRun(broker, prefix, ledger, resumed, unreadable_inputs, registry)
 
 

@@ -14,7 +14,7 @@ from bridge.simulator.harness.ledger import read_ledger
 from bridge.simulator.model.parties import can_see
 from bridge.transcript.events import AGENT, CLIENT, NEW_PARTY, PARTY_LEFT, VIP, ChatEvent
 from tests.support.non_interference import interference
-from tests.support.oracle import closed_sessions, judge
+from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def monitored(broker: LocalBroker, folder: Path) -> Path:
             wait_for(
                 lambda: len(closed_sessions(broker.bootstrap_servers, PREFIX)) == CHATS["chats"], 60, "no certificate"
             )
-            result = judge(broker.bootstrap_servers, PREFIX, chats.ledger)
+            result = compare_with_ledger(broker.bootstrap_servers, PREFIX, chats.ledger)
             assert third.terminate() == 0
     assert result.clean, str(result)
     return chats.ledger

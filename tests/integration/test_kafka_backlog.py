@@ -75,7 +75,7 @@ def test_a_flood_of_announcements_waits_on_kafka_while_nothing_can_be_committed(
         bridge.wait_ready()
         assert set(environment.certificates()) == set(names)
         assert joins_and_leaves(server)["RequestJoin"] == count
-    assert environment.disturbed() == []
+    assert environment.interference() == []
 
 
 def test_a_minute_without_kafka_at_five_hundred_events_a_second_fits_into_memory(

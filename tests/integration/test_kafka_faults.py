@@ -27,10 +27,10 @@ from tests.support.kafka_tools import (
     create,
     delete,
     exists,
+    fence,
     fill,
     forbid_writes,
     small_disk,
-    usurp,
 )
 from tests.support.processes import wait_for
 
@@ -175,7 +175,7 @@ def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(own_broker: LocalBrok
         while running.transactions("fenced") < 2:
             before = interrupted()
             assert before < 6, "it fails, and is not fenced"
-            usurp(environment.broker, f"{environment.prefix}bridge-0")
+            fence(environment.broker, f"{environment.prefix}bridge-0")
             wait_for(lambda: interrupted() > before, 10, "nobody noticed")  # noqa: B023 - called here
             running.wait_recovered()
         assert running.bridge.metric("chatbridge_shard_changes_total", change="fenced") == running.transactions(
@@ -199,7 +199,7 @@ def test_a_topic_that_somebody_deleted_stops_its_writers_until_it_is_there_again
             bridge.wait_ready(30)
             assert joins_and_leaves(chats)["RequestJoin"] == 10
             result = environment.finish(chats)
-            assert result.told == []
+            assert result.explained == []
 
 
 def test_a_permission_that_was_taken_away_is_asked_for_and_waited_for(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bridge.chatserver.messages import (
 )
 from bridge.simulator.harness.fault_injector import FaultInjector
 from bridge.simulator.model.restoration import RestorePlan
-from tests.simulator.raw_client import TestClient, open_chat, play, send_text, serving, until
+from tests.simulator.raw_client import TestClient, open_chat, run_test, send_text, serving, until
 from tests.simulator.simulator_harness import CHAT
 
 
@@ -22,7 +22,7 @@ from tests.simulator.simulator_harness import CHAT
 def test_dropped_connections_end_with_a_reset_or_in_order(
     new_loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             for reset in (True, False):
                 client = await TestClient.monitor(server.port)
@@ -31,11 +31,11 @@ def test_dropped_connections_end_with_a_reset_or_in_order(
                 assert isinstance(client.end_error, ConnectionResetError) is reset
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(asyncio.wait_for(scene(), 20))
+        runner.run(asyncio.wait_for(steps(), 20))
 
 
 def test_a_server_that_plays_dead_keeps_sockets_open_and_says_nothing() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             before = await TestClient.monitor(server.port)
             faults = FaultInjector(server)
@@ -48,13 +48,13 @@ def test_a_server_that_plays_dead_keeps_sockets_open_and_says_nothing() -> None:
             faults.heal()
             await until(lambda: before.ended and after.ended)
             healed = await TestClient.monitor(server.port)
-            assert isinstance(healed.heard[0], EventRegistered)
+            assert isinstance(healed.received[0], EventRegistered)
 
-    play(scene())
+    run_test(steps())
 
 
 def test_requests_are_refused_with_the_error_that_was_asked_for() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             FaultInjector(server).refuse("RequestJoin", 8209)
@@ -65,11 +65,11 @@ def test_requests_are_refused_with_the_error_that_was_asked_for() -> None:
             FaultInjector(server).heal()
             assert isinstance(await monitor.join(CHAT), EventSessionInfo)
 
-    play(scene())
+    run_test(steps())
 
 
 def test_answers_can_be_late_and_stay_in_order() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             monitor = await TestClient.monitor(server.port)
@@ -83,22 +83,22 @@ def test_answers_can_be_late_and_stay_in_order() -> None:
             texts = [event.message_text.text for event in monitor.events(CHAT) if event.message_text]
             assert texts == [str(number) for number in range(20)]
 
-    play(scene())
+    run_test(steps())
 
 
 def test_raw_bytes_reach_the_client_as_they_are() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             monitor = await TestClient.monitor(server.port)
             FaultInjector(server).send_raw(b'{"messageName":\n\xff\xff\n')
             await until(lambda: len(monitor.wire_errors) == 2)
             assert not monitor.ended
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_restart_resets_everybody_and_the_chat_goes_on() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             monitor = await TestClient.monitor(server.port)
@@ -114,4 +114,4 @@ def test_a_restart_resets_everybody_and_the_chat_goes_on() -> None:
             listed = [(event.event_id, event.event_type) for event in history.chat_transcript.chat_event_list]
             assert listed == [(1, "newParty"), (2, "newParty"), (3, "partyLeft"), (4, "newParty")]
 
-    play(scene())
+    run_test(steps())

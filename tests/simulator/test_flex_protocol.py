@@ -12,7 +12,7 @@ from bridge.simulator.harness.fault_injector import FaultInjector, fail_over
 from bridge.simulator.model.settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
 from bridge.transcript.events import Item, MessageText, NoticeText, find
-from tests.simulator.raw_client import TestClient, play, serving, until
+from tests.simulator.raw_client import TestClient, run_test, serving, until
 from tests.simulator.simulator_harness import person
 
 
@@ -39,7 +39,7 @@ def refresh(user_id: str, key: str, position: int = 0, text: str | None = None) 
 
 
 def test_a_customer_logs_in_joins_polls_by_position_and_logs_out() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
@@ -65,11 +65,11 @@ def test_a_customer_logs_in_joins_polls_by_position_and_logs_out() -> None:
             assert find(left.event_attributes, "GCTI_SYSTEM", "quit-reason-code") == "0"
             assert (await client.flex(refresh(user_id, key))).error_id == 8201
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_customer_is_shown_nothing_internal() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
@@ -82,11 +82,11 @@ def test_a_customer_is_shown_nothing_internal() -> None:
             assert status.flex_transcript is not None
             assert status.flex_transcript.events == []
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_flex_client_needs_no_connection_of_its_own() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(register_timeout_seconds=0.2))) as server:
             first = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(first)
@@ -96,11 +96,11 @@ def test_a_flex_client_needs_no_connection_of_its_own() -> None:
             second = await TestClient.connect(server.port)
             assert (await second.flex(refresh(user_id, key, 0, "still here"))).request_result == SUCCESS
 
-    play(scene())
+    run_test(steps())
 
 
 def test_who_stops_polling_leaves_with_quit_reason_3_and_is_told_8209() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(flex_disconnect_seconds=0.5))) as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
@@ -111,11 +111,11 @@ def test_who_stops_polling_leaves_with_quit_reason_3_and_is_told_8209() -> None:
             assert find(left.event_attributes, "GCTI_SYSTEM", "quit-reason-code") == "3"
             assert (await client.flex(refresh(user_id, key))).error_id == 8209
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_wrong_key_is_8210_and_costs_the_place_with_code_6() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
@@ -129,11 +129,11 @@ def test_a_wrong_key_is_8210_and_costs_the_place_with_code_6() -> None:
             assert reason.code == 6
             assert (await client.flex(refresh(user_id, key))).error_id == 8209
 
-    play(scene())
+    run_test(steps())
 
 
 def test_the_end_is_told_once_and_then_nobody_is_known() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
@@ -144,11 +144,11 @@ def test_the_end_is_told_once_and_then_nobody_is_known() -> None:
             assert [event.event_type for event in last.flex_transcript.events] == ["partyLeft"]
             assert (await client.flex(refresh(user_id, key, 2))).error_id == 8201
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_customer_keeps_his_key_across_a_restart() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, _ = await in_a_chat(client)
@@ -159,11 +159,11 @@ def test_a_customer_keeps_his_key_across_a_restart() -> None:
             assert status.flex_transcript is not None
             assert [event.event_id for event in status.flex_transcript.events] == [2]
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_customer_finds_the_chat_on_the_server_that_took_it_over() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as heir:
             dead = ChatServer(ServerSettings(), seed=8)
             await dead.start()
@@ -175,4 +175,4 @@ def test_a_customer_finds_the_chat_on_the_server_that_took_it_over() -> None:
             moved = await TestClient.connect(heir.port)
             assert (await moved.flex(refresh(user_id, key, 1, "found you"))).request_result == SUCCESS
 
-    play(scene())
+    run_test(steps())

@@ -20,16 +20,16 @@ from bridge.simulator.harness.journal import Journal
 from bridge.simulator.model.settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
 from bridge.transcript.events import AGENT, Item, MessageText, NoticeText
-from tests.simulator.raw_client import TestClient, open_chat, play, send_text, serving, until
+from tests.simulator.raw_client import TestClient, open_chat, run_test, send_text, serving, until
 from tests.simulator.simulator_harness import CHAT
 
 
 def test_a_monitor_registers_joins_gets_the_history_the_pushes_and_the_end() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             monitor = await TestClient.monitor(server.port)
-            registered = monitor.heard[0]
+            registered = monitor.received[0]
             assert isinstance(registered, EventRegistered)
             assert registered.client_version == 106
             history = await monitor.join(CHAT)
@@ -43,21 +43,21 @@ def test_a_monitor_registers_joins_gets_the_history_the_pushes_and_the_end() -> 
             assert [event.event_id for event in monitor.events(CHAT)] == [1, 2, 3, 4, 5]
             assert [info.reference_id for info in monitor.infos()] == [1, None, None]
 
-    play(scene())
+    run_test(steps())
 
 
 def test_the_negotiated_version_is_the_lower_one() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(client_version=104))) as server:
             monitor = await TestClient.monitor(server.port, version=106)
-            assert isinstance(monitor.heard[0], EventRegistered)
-            assert monitor.heard[0].client_version == 104
+            assert isinstance(monitor.received[0], EventRegistered)
+            assert monitor.received[0].client_version == 104
 
-    play(scene())
+    run_test(steps())
 
 
 def test_one_connection_follows_many_chats() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             monitor = await TestClient.monitor(server.port)
             chats = [f"CHAT{number:012}" for number in range(50)]
@@ -71,22 +71,22 @@ def test_one_connection_follows_many_chats() -> None:
                 said = [event.message_text.text for event in monitor.events(chat) if event.message_text]
                 assert said == [f"in {chat}"]
 
-    play(scene())
+    run_test(steps())
 
 
 def test_who_never_registers_is_dropped() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(register_timeout_seconds=0.2))) as server:
             silent = await TestClient.connect(server.port)
             registered = await TestClient.monitor(server.port)
             await until(lambda: silent.ended)
             assert not registered.ended
 
-    play(scene())
+    run_test(steps())
 
 
 def test_joining_is_refused_for_what_does_not_exist_and_without_registration() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             stranger = await TestClient.connect(server.port)
@@ -99,11 +99,11 @@ def test_joining_is_refused_for_what_does_not_exist_and_without_registration() -
             agent = await TestClient.monitor(server.port, user_type=AGENT)
             assert isinstance(await agent.join(CHAT, visibility="VIP"), EventError)
 
-    play(scene())
+    run_test(steps())
 
 
 def test_an_enforced_password_opens_the_session_to_who_has_it() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(passwords=True))) as server:
             open_chat(server)
             password = server.sessions.session(CHAT).password
@@ -114,11 +114,11 @@ def test_an_enforced_password_opens_the_session_to_who_has_it() -> None:
             assert isinstance(await monitor.join(CHAT, Item(key, value="wrong")), EventError)
             assert isinstance(await monitor.join(CHAT, Item(key, value=password)), EventSessionInfo)
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_lost_connection_is_a_party_left_with_code_3_at_once() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             witness = await TestClient.monitor(server.port)
@@ -133,11 +133,11 @@ def test_a_lost_connection_is_a_party_left_with_code_3_at_once() -> None:
             assert left.asker_id == left.user_id
             assert CHAT in server.sessions.by_id
 
-    play(scene())
+    run_test(steps())
 
 
 def test_an_agent_on_the_wire_talks_and_closes() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             agent = await TestClient.monitor(server.port, user_type=AGENT)
@@ -151,56 +151,56 @@ def test_an_agent_on_the_wire_talks_and_closes() -> None:
             assert closed.session_status == OVER
             assert CHAT not in server.sessions.by_id
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_session_can_be_started_on_the_wire() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             agent = await TestClient.monitor(server.port, user_type=AGENT)
             answer = await agent.ask(RequestJoin(5, queue_key="Resources:default", visibility="ALL"))
             assert isinstance(answer, EventSessionInfo)
             assert list(server.sessions.by_id) == [answer.chat_transcript.session_id]
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_ping_is_answered() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.monitor(server.port)
             client.say(Ping())
             await until(lambda: client.pongs() == 1)
 
-    play(scene())
+    run_test(steps())
 
 
 @pytest.mark.parametrize(
     "line", [b"{", b'{"messageName":"RequestJoin","visibility":7}', b"\xff\xfe", b'{"messageName":"X"}']
 )
 def test_a_line_that_is_no_request_is_answered_with_an_error(line: bytes) -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.monitor(server.port)
             client.send_raw(line + b"\n")
-            await until(lambda: isinstance(client.heard[-1], EventError))
+            await until(lambda: isinstance(client.received[-1], EventError))
             assert not client.ended
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_request_beyond_the_packet_limit_ends_the_connection() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.monitor(server.port)
             client.send_raw(b'{"messageName":"Ping","x":"' + b"a" * 40_000 + b'"}\n')
             await until(lambda: client.ended)
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_client_that_does_not_read_is_cut() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         journal = Journal()
         async with serving(ServerSettings(write_buffer_bytes=100_000), journal) as server:
             open_chat(server)
@@ -216,13 +216,13 @@ def test_a_client_that_does_not_read_is_cut() -> None:
             assert journal.dropped_connections == {"does not read": 1}
             assert not reader.ended
 
-    play(scene())
+    run_test(steps())
 
 
 def test_the_journal_says_what_was_asked_and_what_it_caused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
 
-    async def scene() -> None:
+    async def steps() -> None:
         journal = Journal(path)
         server = ChatServer(ServerSettings(), request_observer=journal)
         await server.start()
@@ -236,7 +236,7 @@ def test_the_journal_says_what_was_asked_and_what_it_caused(tmp_path: Path) -> N
         assert dict(journal.caused) == {"newParty VIP": 1, "partyLeft VIP": 1}
         journal.close()
 
-    play(scene())
+    run_test(steps())
     text = path.read_text()
     assert "secret-word" not in text
     lines = [json.loads(line) for line in text.splitlines()]
