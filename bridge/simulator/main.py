@@ -21,7 +21,7 @@ from bridge.simulator.harness.fault_injector import fail_over
 from bridge.simulator.harness.journal import Journal
 from bridge.simulator.harness.ledger import Ledger
 from bridge.simulator.harness.session_announcer import AnnouncedAddress, SessionAnnouncer
-from bridge.simulator.model.settings import ModelSettings
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
 from bridge.simulator.traffic.generator import LoadProfile, TrafficGenerator
 from bridge.simulator.traffic.replay import Replay, read_folder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.integration.e2e_environment import ENDLESS_CHAT, joins_and_leaves
-from tests.support.oracle import Comparison, closed_sessions, compare_with_ledger
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Outage:
     """Since Kafka was available again, until no event that is not committed is older than 2 s."""
     joins_and_leaves: int = 0
     """Number of requests during the outage."""
-    comparison: Comparison | None = None
+    comparison: LedgerComparison | None = None
 
 
 def outage(broker: LocalBroker, folder: Path, *, seconds: float, inbox_bytes: int, partitions: int) -> Outage:

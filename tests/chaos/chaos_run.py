@@ -15,7 +15,7 @@ from tests.chaos.cluster import ChaosCluster, ExpectationFailed
 from tests.chaos.plan import Fault, Step, steps
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
-from tests.support.oracle import Comparison, closed_sessions, compare_with_ledger, records_of
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, records_of
 from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Outcome:
     recoveries: list[float] = field(default_factory=list)
     fault_free: list[FaultFreePeriod] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    comparison: Comparison = field(default_factory=Comparison)
+    comparison: LedgerComparison = field(default_factory=LedgerComparison)
     peaks: dict[int, int] = field(default_factory=dict)
     lost_by_server: int = 0
     restorations: int = 0
@@ -54,7 +54,7 @@ class Outcome:
         return not self.problems and self.comparison.clean
 
 
-def chats_with_defects(comparison: Comparison) -> list[str]:
+def chats_with_defects(comparison: LedgerComparison) -> list[str]:
     """Return the entries that name chats with defects, the most important list first."""
     lists = (
         comparison.unexplained,

@@ -21,7 +21,7 @@ from tests.chaos.cluster import EVENTS_TOPIC, TOPIC
 from tests.chaos.mutant_bridge import BY_MAXIMUM, CHECKPOINT_FIRST, PRODUCER_KEPT
 from tests.support.kafka_tools import alter
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
-from tests.support.oracle import Comparison, closed_sessions, compare_with_ledger
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class MutantRun:
         """Return whether all chats are open and each has a silent monitor."""
         return [chat["monitored"] for chat in self.chats.open_chats()] == [True] * _CHATS
 
-    def compared(self) -> Comparison:
+    def compared(self) -> LedgerComparison:
         """End the chats, wait for their certificates, compare."""
         self.chats.summary(60)
         with suppress(AssertionError):  # the comparison says which have no certificate
@@ -180,7 +180,7 @@ SCENARIOS: Final = {
 }
 
 
-def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[Comparison, Comparison]:
+def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[LedgerComparison, LedgerComparison]:
     """Run a mutant's scenario; return the comparisons of the unchanged build and of the mutant."""
     lines = [MutantRun(build, f"{mutant}.{build}.", folder, broker) for build in (AS_IT_IS, mutant)]
     with ExitStack() as stack:

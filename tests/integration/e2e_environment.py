@@ -19,7 +19,7 @@ from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicS
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.simulator.harness.ledger import LedgerLine, read_ledger
 from tests.support.non_interference import interference
-from tests.support.oracle import Comparison, closed_sessions, compare_with_ledger, read_all, unframed
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, read_all, unframed
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class E2EEnvironment:
         """Return the certificates of closed chats by session id."""
         return {name: record["certificate"] for name, record in closed_sessions(self.broker, self.prefix).items()}
 
-    def compare_when_closed(self, *servers: Simulator, seconds: float = 60) -> Comparison:
+    def compare_when_closed(self, *servers: Simulator, seconds: float = 60) -> LedgerComparison:
         """Wait until every chat that ended has its certificate, then compare Kafka with the ledgers."""
         ledgers = [server.ledger for server in servers]
 
@@ -108,7 +108,7 @@ class E2EEnvironment:
         wait_for(all_closed, seconds, "some chats have no certificate")
         return compare_with_ledger(self.broker, self.prefix, *ledgers)
 
-    def finish(self, *servers: Simulator, seconds: float = 60) -> Comparison:
+    def finish(self, *servers: Simulator, seconds: float = 60) -> LedgerComparison:
         """End all chats, then compare: nothing may be missing, duplicated, altered, out of order or unverifiable.
 
         No chat may have been disturbed (P4), whatever the test did to the bridge.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.simulator.harness.ledger import read_ledger
-from tests.support.oracle import Comparison, closed_sessions, compare_with_ledger
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class EndToEndLine:
         where = {} if "announce_url" in flags else {"kafka": self.broker, "kafka_topic": self.prefix + TOPIC}
         return Simulator(self.folder / f"{name}.log", self.folder / f"{name}.jsonl", **where, **flags)
 
-    def compare_when_closed(self, *ledgers: Path, seconds: float = 60) -> Comparison:
+    def compare_when_closed(self, *ledgers: Path, seconds: float = 60) -> LedgerComparison:
         """Wait until every chat that ended has its certificate, then compare."""
 
         def all_closed() -> bool:

@@ -6,9 +6,9 @@ import random
 
 from bridge.chatserver.messages import EventSessionInfo
 from bridge.simulator.model.effects import Effect, EventAdded, Push, SessionClosed
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.model.parties import BASIC, ESP, FLEX, PartySpec
 from bridge.simulator.model.sessions import Sessions
-from bridge.simulator.model.settings import ModelSettings
 from bridge.transcript.events import (
     ALL,
     CLIENT,

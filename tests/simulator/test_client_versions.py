@@ -1,7 +1,7 @@
 import pytest
 
 from bridge.simulator.model.idle import IdleTimeouts
-from bridge.simulator.model.settings import ModelSettings
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.transcript.events import (
     AGENT,
     INT,

@@ -9,7 +9,7 @@ from bridge.chatserver.messages import (
     RequestRefresh,
 )
 from bridge.simulator.harness.fault_injector import FaultInjector, fail_over
-from bridge.simulator.model.settings import ModelSettings
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
 from bridge.transcript.events import Item, MessageText, NoticeText, find
 from tests.simulator.raw_client import TestClient, run_test, serving, until

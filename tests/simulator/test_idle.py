@@ -1,6 +1,6 @@
 from bridge.chatserver.messages import OVER
 from bridge.simulator.model.idle import IdleTimeouts
-from bridge.simulator.model.settings import ModelSettings
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.transcript.events import AGENT, EXTERNAL, Item, find
 from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 

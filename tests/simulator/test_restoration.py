@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from bridge.simulator.model.effects import EventAdded, SessionRestored
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.model.restoration import RestorePlan, SessionDump, dump, restore_all
 from bridge.simulator.model.sessions import Sessions
-from bridge.simulator.model.settings import ModelSettings
 from bridge.transcript.events import AGENT, CLIENT, EXTERNAL, MESSAGE, find
 from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 

@@ -4,8 +4,8 @@ from collections import Counter
 import pytest
 
 from bridge.simulator.model.effects import EventAdded, SessionClosed
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.model.sessions import Sessions
-from bridge.simulator.model.settings import ModelSettings
 from bridge.simulator.traffic.actions import OpenSession, perform
 from bridge.simulator.traffic.scenario import ScenarioSettings, scenario, session_id
 from bridge.transcript.events import PARTY_LEFT, find

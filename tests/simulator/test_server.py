@@ -17,7 +17,7 @@ from bridge.chatserver.messages import (
     RequestReleaseParty,
 )
 from bridge.simulator.harness.journal import Journal
-from bridge.simulator.model.settings import ModelSettings
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
 from bridge.transcript.events import AGENT, Item, MessageText, NoticeText
 from tests.simulator.raw_client import TestClient, open_chat, run_test, send_text, serving, until

@@ -72,7 +72,7 @@ _LISTS = (
 
 
 @dataclass(slots=True)
-class Comparison:
+class LedgerComparison:
     """Counts of a run, and lists of chat:id pairs.
 
     Always a defect: `unexplained`, missing without a GAP or certificate that says so; `missing_required`, missing
@@ -175,9 +175,9 @@ def records_of(bootstrap_servers: str, prefix: str, session_ids: set[str]) -> li
 
 def compare_with_ledger(
     bootstrap_servers: str, prefix: str, *ledgers: Path, fault_free: Sequence[FaultFreePeriod] = ()
-) -> Comparison:
+) -> LedgerComparison:
     """Compare all topics with the ledgers. `fault_free` periods decide which events are required."""
-    result = Comparison()
+    result = LedgerComparison()
     chats: dict[str, list[dict[str, Any]]] = defaultdict(list)
     verifier = Verifier(_SCHEMAS)
     ids: Counter[str] = Counter()
@@ -210,7 +210,7 @@ def compare_with_ledger(
 
 
 def _compare(
-    timeline: ChatTimeline, records: list[dict[str, Any]], certificate_reasons: set[str], result: Comparison
+    timeline: ChatTimeline, records: list[dict[str, Any]], certificate_reasons: set[str], result: LedgerComparison
 ) -> None:
     """Check that every event of the ledger has its record, and every record its event."""
     result.chats += 1
@@ -240,7 +240,7 @@ def _by_id(records: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
-def _check_order(session_id: str, records: list[dict[str, Any]], result: Comparison) -> None:
+def _check_order(session_id: str, records: list[dict[str, Any]], result: LedgerComparison) -> None:
     live = [
         record["eventId"]
         for record in records
@@ -253,7 +253,7 @@ def _check_order(session_id: str, records: list[dict[str, Any]], result: Compari
         result.unordered.append(f"{session_id} sequence")
 
 
-def _check_gap_reasons(timeline: ChatTimeline, records: list[dict[str, Any]], result: Comparison) -> None:
+def _check_gap_reasons(timeline: ChatTimeline, records: list[dict[str, Any]], result: LedgerComparison) -> None:
     """Check that no GAP reports the end of an open chat, or a defect of the bridge itself."""
     over = math.inf if timeline.closed_at is None else timeline.closed_at
     for record in records:
@@ -269,7 +269,7 @@ def _classify_missing(
     one: LedgerEvent,
     captured: dict[int, list[dict[str, Any]]],
     explanations: tuple[list[dict[str, Any]], set[str]],
-    result: Comparison,
+    result: LedgerComparison,
 ) -> None:
     """Classify an event without a record. `explanations`: the chat's gaps and its certificate's reasons."""
     event_id, (gaps, certificate_reasons) = one.event.event_id, explanations

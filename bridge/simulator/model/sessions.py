@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     import random
 
     from bridge.simulator.model.idle import IdleTimeouts
-    from bridge.simulator.model.settings import ModelSettings
+    from bridge.simulator.model.model_settings import ModelSettings
     from bridge.transcript.events import ChatEvent
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final, cast
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.psdk_json import encode, server_wire
 from bridge.simulator.model.effects import CloseConnection, Effect, Push
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.model.sessions import Sessions
-from bridge.simulator.model.settings import ModelSettings
 from bridge.simulator.protocol.injected_faults import InjectedFaults
 from bridge.simulator.protocol.observers import NoRequestObserver
 from bridge.simulator.protocol.requests import RequestHandler
