@@ -1,6 +1,6 @@
-"""`chatbridge demo`: Kafka, bridge and simulator on this machine; compares the records with the ledger.
+"""`chatbridge demo`: Kafka, a simulated Chat Server and the bridge on this machine; at the end every event is counted.
 
-Apache Kafka, a simulated Chat Server and the bridge run as child processes that end with this one, however it ends.
+All of them run as child processes that end with this one, however it ends.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ _POLL_SECONDS: Final = 0.2
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
-    parser.add_argument("--seconds", metavar="N", type=int, default=40, help="duration of the traffic (default 40)")
+    parser.add_argument("--seconds", metavar="N", type=int, default=40, help="how long chats run (default 40)")
     parser.add_argument("--chats", metavar="N", type=int, default=6, help="concurrent chats (default 6)")
-    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="keep ledger and logs there")
+    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="keep ledger and logs in this folder")
     parser.epilog = """\
 examples:
   chatbridge demo
   chatbridge demo --seconds 120 --chats 30
 
-Needs Java 17 or later, and Maven once to fetch Kafka. Everything listens on 127.0.0.1 only. Exit code 1 when an event
-is missing, duplicated or differs from the simulated Chat Server's ledger.
+Needs Java 17 or later and, once, Maven to fetch Kafka. Everything listens on 127.0.0.1 only. Exit code 1 when an event
+is missing, duplicated or different from the ledger of the simulated Chat Server.
 """
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run Kafka, bridge and simulator, show the events, then compare Kafka with the ledger."""
+    """Show the events as they come, then count."""
     with ExitStack() as stack:
         folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatbridge-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(slots=True)
 class _Captured:
-    """Records read from the events topic: the count of each record id, and the text of each chat event."""
+    """What was read from the events topic: how often each id, and the text of each event."""
 
     ids: Counter[str] = field(default_factory=Counter)
     texts: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class _Demo:
         bridge = self._child("bridge", ["run", *(word for pair in self._flags.items() for word in _as_set(*pair))])
         async with aiohttp.ClientSession(self._url) as http:
             await self._until_ready(bridge, http)
-            say(f"the bridge is ready, see {self._url}; starting chats\n\n{HEADER}")
+            say(f"the bridge is ready, status page at {self._url}; starting chats\n\n{HEADER}")
             simulator = self._child("simulator", self._simulate())
             show = asyncio.create_task(self._show())
             try:
@@ -112,7 +112,7 @@ class _Demo:
         code = await asyncio.to_thread(bridge.wait, _END_SECONDS)
         return await self._count(code)
 
-    # --- child processes -------------------------------------------------------------------------------------------
+    # --- the children ----------------------------------------------------------------------------------------------
 
     def _child(self, name: str, words: list[str]) -> GuardedProcess:
         root = self._folder / f"{name}.run"
@@ -156,10 +156,10 @@ class _Demo:
             raise EnvironmentFault(f"the simulator failed.\n{tail([self._log('simulator')])}")
 
     async def _until_captured(self, http: aiohttp.ClientSession) -> None:
-        """Wait until every event of the ledger is on the topic and no chat is joined, at most `_SETTLE_SECONDS`."""
-        expected = len(self._expected())
+        """Wait, for a limited time, until every event of the ledger is on the topic and all chats have been left."""
+        said = len(self._said())
         deadline = time.monotonic() + _SETTLE_SECONDS
-        while len(self._captured.texts) < expected and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's
+        while len(self._captured.texts) < said and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's
             await asyncio.sleep(_POLL_SECONDS)
         while time.monotonic() < deadline:
             async with http.get("/v1/sessions", params={"joined": "true"}) as answer:
@@ -167,7 +167,7 @@ class _Demo:
                     return
             await asyncio.sleep(_POLL_SECONDS)
 
-    # --- results ---------------------------------------------------------------------------------------------------
+    # --- what comes out --------------------------------------------------------------------------------------------
 
     async def _show(self) -> None:
         columns = width()
@@ -193,8 +193,8 @@ class _Demo:
                         self._captured.texts[event["sessionId"], event["eventId"]] = _text_of(event)
                     show(event)
 
-    def _expected(self) -> dict[tuple[str, int], str]:
-        """Return the text of every event of the ledger that a silent monitor may see."""
+    def _said(self) -> dict[tuple[str, int], str]:
+        """Return the text of every event of the ledger that a monitor may see."""
         return {
             (chat.session_id, event.event_id): event.message_text.text if event.message_text else ""
             for chat in read_ledger(self._folder / "ledger.jsonl").values()
@@ -203,20 +203,20 @@ class _Demo:
         }
 
     async def _count(self, exit_code: int) -> int:
-        expected, captured = self._expected(), self._captured
+        said, captured = self._said(), self._captured
         verifier, findings = await verify(self._config)
         findings = [each for each in (*findings, *verifier.findings()) if each.broken]
         numbers = {
-            "chats": len({session_id for session_id, _ in expected}),
+            "chats": len({session_id for session_id, _ in said}),
             "events": len(captured.texts),
-            "missing": len(expected.keys() - captured.texts.keys()),
+            "missing": len(said.keys() - captured.texts.keys()),
             "duplicates": sum(count - 1 for count in captured.ids.values()),
-            "invented": len(captured.texts.keys() - expected.keys()),
-            "altered": sum(1 for key, text in captured.texts.items() if key in expected and expected[key] != text),
+            "invented": len(captured.texts.keys() - said.keys()),
+            "altered": sum(1 for key, text in captured.texts.items() if key in said and said[key] != text),
             "broken promises": len(findings),
             "exit code of the bridge": exit_code,
         }
-        say("\nthe simulated Chat Server's ledger compared with what a read_committed consumer read from Kafka:")
+        say("\nledger of the simulated Chat Server, compared with a read_committed consumer:")
         for name, number in numbers.items():
             say(f"  {name:24} {number:>7}")
         say(f"  {'verify':24} {'broken' if findings else 'ok':>7}")
@@ -224,9 +224,9 @@ class _Demo:
             say(f"  {finding}")
         wrong = [name for name, number in numbers.items() if number and name not in {"chats", "events"}]
         if wrong or not captured.texts:
-            say(f"failed: {', '.join(wrong) or 'nothing was captured'}\n{tail([self._log('bridge')])}")
+            say(f"FAILED: {', '.join(wrong) or 'nothing was captured'}\n{tail([self._log('bridge')])}")
             return EXIT_RUNTIME
-        say(f"all events captured exactly once.   {json.dumps(numbers)}")
+        say(f"every event is on Kafka exactly once.   {json.dumps(numbers)}")
         return EXIT_OK
 
 

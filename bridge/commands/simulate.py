@@ -24,65 +24,80 @@ examples:
   chatbridge simulate --events-per-second 500 --concurrent-chats 200 --kafka localhost:9092
   chatbridge simulate --replay transcripts/ --speed 60
 
-Ends after --duration or --chats (open chats are played to their end), or on SIGTERM or SIGINT; the last line on
-standard output is a summary in JSON. The ledger contains every event of the simulated chats, to compare with Kafka.
+Ends after --duration or --chats, when the chats that are open have ended, or on SIGTERM or SIGINT; the last line on
+standard output is a summary in JSON. The ledger holds every event of every chat, to compare with Kafka.
 """
 
 
 def define(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments and the help text of `simulate`."""
+    """Add arguments and help."""
     standard = SimulatorOptions()
     parser.epilog = _EXAMPLES
     parser.add_argument(
-        "--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="default: a free port of 127.0.0.1"
+        "--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="address of the server; port 0: any free one"
     )
-    parser.add_argument("--seed", type=int, help="the same seed gives the same chats; default: random")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same chats; default: a random one")
 
-    load = parser.add_argument_group("load profile")
-    load.add_argument("--chats-per-second", metavar="N", type=float)
-    load.add_argument("--concurrent-chats", metavar="N", type=int, help="keep that many chats open")
-    load.add_argument("--events-per-second", metavar="N", type=float, help="ignores the pauses of the chats")
-    load.add_argument("--duration", metavar="SECONDS", type=float, help="start no more chats after this time")
-    load.add_argument("--chats", metavar="N", type=int, help="start no more than that many chats")
-    load.add_argument(
-        "--finish", metavar="SECONDS", type=float, default=standard.finish_seconds, help="time for open chats to end"
+    pace = parser.add_argument_group("load")
+    pace.add_argument("--chats-per-second", metavar="N", type=float, help="start N chats per second")
+    pace.add_argument("--concurrent-chats", metavar="N", type=int, help="keep N chats open")
+    pace.add_argument(
+        "--events-per-second",
+        metavar="N",
+        type=float,
+        help="N events per second over all chats, instead of the chats' own pauses",
     )
-    load.add_argument("--no-traffic", action="store_true", help="only serve; clients open the chats")
+    pace.add_argument("--duration", metavar="SECONDS", type=float, help="start no more chats after so long")
+    pace.add_argument("--chats", metavar="N", type=int, help="start no more than N chats")
+    pace.add_argument(
+        "--finish",
+        metavar="SECONDS",
+        type=float,
+        default=standard.finish_seconds,
+        help="time for open chats to end after that",
+    )
+    pace.add_argument("--no-traffic", action="store_true", help="serve only, without chats of its own")
 
     chats = parser.add_argument_group("chats")
-    chats.add_argument("--mean-events", metavar="N", type=int, default=standard.mean_events, help="events per chat")
+    chats.add_argument(
+        "--mean-events", metavar="N", type=int, default=standard.mean_events, help="mean number of events per chat"
+    )
     chats.add_argument(
         "--think-scale",
         metavar="X",
         type=float,
         default=standard.think_scale,
-        help="multiplies all pauses; 1: realistic",
+        help="scales the pauses between events; 1: as people do",
     )
-    chats.add_argument("--replay", metavar="FOLDER", type=Path, help="replay stored transcripts instead")
+    chats.add_argument("--replay", metavar="FOLDER", type=Path, help="play stored transcripts instead")
     chats.add_argument(
-        "--speed", metavar="X", type=float, default=standard.speed, help="divides the pauses of a replay"
+        "--speed", metavar="X", type=float, default=standard.speed, help="speed of --replay; 2: twice as fast"
     )
-    chats.add_argument("--passwords", action="store_true", help="a join requires the session password")
+    chats.add_argument("--passwords", action="store_true", help="require the session password to join")
     chats.add_argument(
-        "--client-version", metavar="N", type=int, default=standard.client_version, help="the server's highest"
+        "--client-version", metavar="N", type=int, default=standard.client_version, help="ClientVersion of the server"
     )
 
-    announcing = parser.add_argument_group("announcing")
-    announcing.add_argument("--announce-url", metavar="URL", help="POST announcements to this bridge")
-    announcing.add_argument("--announce-token-file", metavar="FILE", type=Path, help="bearer token for --announce-url")
-    announcing.add_argument("--kafka", metavar="HOST:PORT", help="write announcements to Kafka instead")
-    announcing.add_argument("--kafka-topic", metavar="NAME", default=standard.kafka_topic)
-    announcing.add_argument("--announce-address", metavar="HOST:PORT", help="announced address, if behind a proxy")
+    announcing = parser.add_argument_group("announcements")
+    announcing.add_argument("--announce-url", metavar="URL", help="announce by POST to this bridge")
+    announcing.add_argument("--announce-token-file", metavar="FILE", type=Path, help="file that holds its bearer token")
+    announcing.add_argument("--kafka", metavar="HOST:PORT", help="announce by writing to the topic instead")
+    announcing.add_argument("--kafka-topic", metavar="NAME", default=standard.kafka_topic, help="announcements topic")
+    announcing.add_argument(
+        "--announce-address", metavar="HOST:PORT", help="address to announce instead of --listen, behind a proxy"
+    )
 
     outputs = parser.add_argument_group("files and control")
-    outputs.add_argument("--ledger", metavar="FILE", type=Path, help="write every event as JSON lines")
-    outputs.add_argument("--journal", metavar="FILE", type=Path, help="write every client request as JSON lines")
-    outputs.add_argument("--control-port", metavar="PORT", type=int, help="control API (faults); 0: a free port")
+    outputs.add_argument("--ledger", metavar="FILE", type=Path, help="write every event, as JSON lines")
+    outputs.add_argument("--journal", metavar="FILE", type=Path, help="write every request received, as JSON lines")
+    outputs.add_argument(
+        "--control-port", metavar="PORT", type=int, help="HTTP API that injects faults; 0: any free port"
+    )
     outputs.add_argument("--standby", action="store_true", help="run a second server to fail over to")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the simulator until its end or a signal, and print the summary."""
+    """Simulate until the end or a signal."""
     options = _options(args)
     logs.start("info", "text")
     with asyncio.Runner(loop_factory=EventLoop) as runner:

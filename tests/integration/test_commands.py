@@ -30,6 +30,6 @@ def test_topics_are_made_and_chats_announced_from_the_command_line(broker: str) 
 def test_the_demonstration_counts_every_event_once() -> None:
     done = chatbridge("demo", "--seconds", "20", "--chats", "4")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    numbers = json.loads(done.stdout.splitlines()[-1].partition("all events captured exactly once.")[2])
+    numbers = json.loads(done.stdout.splitlines()[-1].partition("every event is on Kafka exactly once.")[2])
     assert numbers["events"] > 50
     assert numbers["missing"] == numbers["duplicates"] == numbers["broken promises"] == 0
