@@ -248,7 +248,7 @@ def read(broker: str, topic: str) -> list[Message]:
 
 
 def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event) -> None:
-    """Note when each id arrives, until told to stop."""
+    """Record the time at which each id arrives, until `stop` is set."""
     consumer = consumer_of(broker)
     partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
@@ -262,7 +262,7 @@ def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event
 
 
 def latencies(ledger: Path, seen: dict[str, float]) -> list[float]:
-    """Seconds from said to seen, of the events that were seen live; the first 3 s (joins, warm-up) left out."""
+    """Return the seconds from ledger to topic of live events, without the first 3 s (joins, warm-up)."""
     decoder = msgspec.json.Decoder(LedgerLine)
     lines = [decoder.decode(line) for line in ledger.read_bytes().splitlines()]
     begun = min(line.at for line in lines)

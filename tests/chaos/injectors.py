@@ -72,7 +72,7 @@ def _refuse_writes(cluster: ChaosCluster, fault: Fault) -> None:
 
 def _accept_writes(cluster: ChaosCluster, fault: Fault) -> None:
     if all(worker.ready for worker in cluster.workers.values()):
-        raise ExpectationFailed(f"nobody noticed that {fault} refused their writes")
+        raise ExpectationFailed(f"no worker reported that {fault} refused its writes")
     if fault.values["how"] == NO_PERMISSION:
         allow_writes(cluster.kafka.bootstrap_servers, cluster.prefix + EVENTS_TOPIC)
     else:

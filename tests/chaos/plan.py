@@ -26,7 +26,7 @@ FEW_BYTES: Final = "few bytes"
 NO_PERMISSION: Final = "no permission"
 _PAIRS: Final = 0.35
 _KILLED_MEANWHILE: Final = 0.5
-_RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, one that nobody knows
+_RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, an unknown one
 GARBAGE: Final = (
     "this is no JSON\n",
     '{"messageName":"EventFromTheFuture","referenceId":1,"sessionId":"SOMEWHERE"}\n',
@@ -49,9 +49,9 @@ class Fault:
     values: dict[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = "".join(f" {key}={value!r}" for key, value in self.values.items())
+        values = "".join(f" {key}={value!r}" for key, value in self.values.items())
         lasts = f" for {self.seconds:.1f} s" if self.seconds else ""
-        return f"{self.kind} {self.victim}-{self.number}{told}{lasts}"
+        return f"{self.kind} {self.victim}-{self.number}{values}{lasts}"
 
 
 @dataclass(slots=True, frozen=True)

@@ -22,7 +22,7 @@ TOPIC = "chat.capture.announcements.v1"
 
 
 class EndToEndLine:
-    """One test's own corner of the broker: a topic prefix, a folder, and what runs."""
+    """The environment of one test: a topic prefix and a folder."""
 
     def __init__(self, broker: str, folder: Path) -> None:
         self.broker = broker

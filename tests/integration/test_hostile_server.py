@@ -1,4 +1,4 @@
-"""A Chat Server that says what no one should, to a real bridge while real chats run: nothing ends, nothing is lost."""
+"""A hostile Chat Server and a real bridge that captures other chats: no chat ends, and none loses an event."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STRANGER = "0000ELSEWHERE001"
 
 
 def stored(number: int) -> str:
-    """A chat of a hundred events in which every word that somebody chose is the marker."""
+    """Return a chat of a hundred events in which every free text is the marker."""
     who = f"00F{number:X}000000000001"
     said = "".join(
         f'<message userId="{who}" timeShift="{at}" visibility="ALL" eventId="{at + 1}">'
@@ -186,7 +186,7 @@ def test_thousands_of_names_servers_and_reasons_make_no_new_series_and_no_new_tr
                 for number in range(1_000)
             ] + [session_info(f"{number}", 5, **{f"{MARKER}{number}": MARKER}) for number in range(1_000)]
             links = send(chats, *said)
-            # Addresses of this machine where nobody listens.
+            # Addresses of this machine on which nothing listens.
             servers = [f"127.9.{number // 250}.{number % 250 + 1}" for number in range(500)]
             told = [{"sessionId": f"0000LOST{at:08}", "host": host, "port": 9} for at, host in enumerate(servers)]
             assert bridge.post("/v1/sessions", told)[0] == 202

@@ -1,4 +1,4 @@
-"""More replicas, fewer, and none of the old ones: chats go on, and how long each is without a monitor is measured."""
+"""Workers are added, removed and replaced: chats stay captured; the time without a monitor is measured."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def is_even(*bridges: Bridge) -> bool:
 
 
 def without_a_monitor(environment: E2EEnvironment, chats: Simulator, since: float = 0.0) -> float:
-    """The longest time in seconds that a chat was in nobody's sight; every one must have been found again."""
+    """Return the longest time in seconds that a chat had no monitor; every chat must have one again."""
     watch = unwatched(environment.journal(), chats.ledger)
     assert watch.empty_since == {}, "chats that were never joined again"
     return max((seconds for seconds, at, _ in watch.gaps if at >= since), default=0.0)

@@ -1,4 +1,4 @@
-"""The parts together: traffic against a server, a monitor in every chat, the ledger as the judge."""
+"""Server, traffic and ledger together, with a monitor in every chat, compared with the ledger."""
 
 from __future__ import annotations
 
