@@ -1,7 +1,7 @@
-"""The command line: finds the command, runs it, and turns what went wrong into two lines and an exit code.
+"""The command line: finds the command, runs it, and reports an error as two lines and an exit code.
 
-Exit codes: 0 done, 1 something failed while running, 2 wrong settings or arguments, 3 something outside is missing,
-128 + number of the signal that ended us.
+Exit codes: 0 done, 1 something failed while running, 2 wrong settings or arguments, 3 something outside is missing
+(Kafka, registry, Java), 128 + number of the signal that ended the process.
 """
 
 from __future__ import annotations
@@ -14,32 +14,36 @@ import sys
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from bridge import __version__
-from bridge.errors import EXIT_RUNTIME, EXIT_SIGNAL_BASE, BridgeError
+from bridge.errors import EXIT_RUNTIME, EXIT_SIGNAL_BASE, BridgeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS: Final = {
     "run": "capture chats to Kafka until stopped",
-    "demo": "show it all on this machine: Kafka, a simulated Chat Server, the bridge",
+    "demo": "run Kafka, a simulated Chat Server and the bridge on this machine",
     "simulate": "run a simulated Chat Server",
     "tail": "show transcript events as they are committed",
-    "announce": "tell the bridge to follow a chat",
+    "announce": "announce a chat, so that a worker follows it",
     "convert": "turn stored transcript files (XML) into records, without Kafka",
-    "verify": "check that what lies on Kafka is complete and unaltered",
-    "topics": "compare or create the topics",
+    "verify": "check that the records on Kafka are complete and unaltered",
+    "topics": "compare, create or alter the topics",
     "schemas": "print, check or register the Avro schemas",
     "config": "print every setting, its value and where it came from",
 }
 
+RESERVED: Final = ("acls", "backfill", "coverage", "doctor", "export", "reconcile", "unseal")
+"""Commands of later versions: refused by name, so that nobody takes one for a typing mistake."""
+
 _EPILOG: Final = """\
 examples:
-  chatbridge demo                               see it work; needs Java, nothing else
+  chatbridge demo                               a demonstration; needs Java, and Maven once
   chatbridge run --config bridge.yaml           capture until SIGTERM
   chatbridge tail --from-beginning --max 20     the first twenty events
   chatbridge COMMAND --help                     more, with examples
 
-exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 something outside is missing, 128+n ended by signal n
+exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 something outside is missing (Kafka, registry, Java),
+128+n ended by signal n
 """
 
 
@@ -50,13 +54,15 @@ class Command(Protocol):
         """Add arguments and help."""
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do it; return the exit code. Raises BridgeError."""
+        """Run the command; return the exit code. Raises BridgeError."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in words if not word.startswith("-")), "")
+    if chosen in RESERVED:
+        return _report(UsageError(f"{chosen} is reserved for a later version; not part of this one"))
     parser = argparse.ArgumentParser(
         prog="chatbridge",
         description="Captures Genesys chat transcripts to Kafka, each event exactly once.",
@@ -84,14 +90,11 @@ def _guarded(module: Command, args: argparse.Namespace) -> int:
         code = module.run(args)
         sys.stdout.flush()
     except BridgeError as error:
-        sys.stderr.write(f"chatbridge: {error.message}\n")
-        if error.next_step:
-            sys.stderr.write(f"  next: {error.next_step}\n")
-        return error.exit_code
+        return _report(error)
     except KeyboardInterrupt:
         return EXIT_SIGNAL_BASE + signal.SIGINT
     except BrokenPipeError:
-        # The reader (head, less) has enough. Python would complain again when it flushes at exit.
+        # The reader (head, less) has closed the pipe. Python would fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_SIGNAL_BASE + signal.SIGPIPE
     except OSError as error:
@@ -99,3 +102,10 @@ def _guarded(module: Command, args: argparse.Namespace) -> int:
         return EXIT_RUNTIME
     else:
         return code
+
+
+def _report(error: BridgeError) -> int:
+    sys.stderr.write(f"chatbridge: {error.message}\n")
+    if error.next_step:
+        sys.stderr.write(f"  next: {error.next_step}\n")
+    return error.exit_code

@@ -1,10 +1,10 @@
-"""From settings to plain values and parts, for the daemon and the commands alike."""
+"""From settings to plain values and objects, for the daemon and the commands."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.redact import Redactor, Rule
 
@@ -23,7 +23,13 @@ SCHEMA_BY_TOPIC: Final = {
 
 
 def topics_of(config: Config) -> TopicManager:
-    """Return the topics of an installation, to look at or to bring into shape."""
+    """Return the manager of an installation's topics."""
+    kafka = config.kafka
+    return TopicManager(kafka.bootstrap_servers, kafka.client_arguments(), wanted_topics(config))
+
+
+def wanted_topics(config: Config) -> list[Topic]:
+    """Return the topics of an installation as they should be."""
     kafka = config.kafka
     shape = TopicShape(
         partitions=kafka.partitions,
@@ -32,16 +38,16 @@ def topics_of(config: Config) -> TopicManager:
         retention_seconds=kafka.retention_seconds,
         announcement_retention_seconds=kafka.announcement_retention_seconds,
     )
-    return TopicManager(kafka.bootstrap_servers, kafka.client_arguments(), wanted(names_of(config), shape))
+    return wanted(names_of(config), shape)
 
 
 def names_of(config: Config) -> TopicNames:
-    """Return the topics' names."""
+    """Return the names of the topics."""
     return TopicNames(config.kafka.topic_prefix)
 
 
 def redactor_of(config: Config) -> Redactor:
-    """Return what the privacy rules do."""
+    """Return the redactor that applies the privacy rules."""
     key = config.privacy.hash_key.get_secret_value().encode() if config.privacy.hash_key else None
     return Redactor(
         [
@@ -59,7 +65,7 @@ def redactor_of(config: Config) -> Redactor:
 
 
 def client_of(config: Config) -> dict[str, Any]:
-    """Return the arguments that every aiokafka client needs."""
+    """Return the keyword arguments that every aiokafka client needs."""
     return {"bootstrap_servers": config.kafka.bootstrap_servers, **config.kafka.client_arguments()}
 
 

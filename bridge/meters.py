@@ -66,12 +66,12 @@ _COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 GaugeName = Literal["oldest_uncommitted_event_seconds", "buffer_bytes", "sessions", "shards", "links", "joins_waiting"]
 GAUGES: Final[dict[GaugeName, str]] = {
-    "oldest_uncommitted_event_seconds": "Age of the oldest event that is not committed; 0 without one",
-    "buffer_bytes": "Bytes held in memory until Kafka has committed them",
-    "sessions": "Chats that are followed",
-    "shards": "Shards that are owned",
-    "links": "Connections to Chat Servers or gateways",
-    "joins_waiting": "Joins that wait for their turn",
+    "oldest_uncommitted_event_seconds": "Age of the oldest uncommitted event; 0 when there is none",
+    "buffer_bytes": "Bytes of uncommitted input held in memory",
+    "sessions": "Chats followed by this worker",
+    "shards": "Shards owned by this worker",
+    "links": "Open connections to Chat Servers or gateways",
+    "joins_waiting": "Joins waiting for the join rate limiter",
 }
 
 
@@ -101,40 +101,47 @@ class Meters:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.events = _counter(registry, "events", "Committed records of the events topic", kind=(*KINDS, OTHER))
-        self.bytes = _counter(registry, "committed_bytes", "Committed bytes of the events topic")
+        self.events = _counter(registry, "events", "Records committed to the events topic", kind=(*KINDS, OTHER))
+        self.bytes = _counter(registry, "committed_bytes", "Bytes committed to the events topic")
         outcomes = ("committed", "failed", "fenced")
         self.transactions = _counter(registry, "transactions", "Kafka transactions", outcome=outcomes)
         self.commit_seconds = Histogram(
-            "chatbridge_commit_seconds", "Time of one transaction", buckets=_COMMIT_SECONDS, registry=registry
+            "chatbridge_commit_seconds", "Duration of a transaction", buckets=_COMMIT_SECONDS, registry=registry
         )
         self.capture_seconds = Histogram(
             "chatbridge_capture_seconds",
-            "Age of the oldest event of a transaction when it was committed",
+            "Age of the oldest event of a transaction at its commit",
             buckets=_COMMIT_SECONDS,
             registry=registry,
         )
-        self.consumer_failures = _counter(registry, "consumer_failures", "Times the consumer was made anew")
+        self.consumer_failures = _counter(
+            registry, "consumer_failures", "Times that the consumer failed and was created again"
+        )
         changes = ("taken", "not_opened", "released", "fenced", "crashed")
         self.shard_changes = _counter(
-            registry, "shard_changes", "Shards that came, went, or did not open", change=changes
+            registry, "shard_changes", "Shards taken, not opened, released, fenced and crashed", change=changes
         )
-        self.links_opened = _counter(registry, "links_opened", "Connections that were registered")
+        self.links_opened = _counter(registry, "links_opened", "Connections that completed their registration")
         self.links_lost = _counter(
-            registry, "links_lost", "Connections that ended or never came up", reason=_values(LOSS_REASONS)
+            registry, "links_lost", "Connections that ended or could not be established", reason=_values(LOSS_REASONS)
         )
         results = ("answered", "refused", "given_up", OTHER)
         self.joins = _counter(registry, "joins", "Answers to joins", result=results)
-        self.replayed = _counter(registry, "replayed_events", "Events in the histories that answered joins")
+        self.replayed = _counter(registry, "replayed_events", "Events replayed in answers to joins")
         self.gaps = _counter(registry, "gaps", "GAP records", reason=_values(GAP_REASONS))
         self.resumptions = _counter(registry, "resumptions", "RESUMED records")
         self.quarantined = _counter(
-            registry, "quarantined", "Inputs that were set aside", reason=_values(QUARANTINE_REASONS)
+            registry, "quarantined", "Inputs written to the quarantine topic", reason=_values(QUARANTINE_REASONS)
         )
-        self.opened = _counter(registry, "chats_opened", "Chats that began to be followed")
-        self.closed = _counter(registry, "chats_closed", "Chats with a certificate", verdict=(*VERDICTS, OTHER))
-        self.failures = _counter(registry, "chat_failures", "Chats given up for a defect of the bridge")
+        self.opened = _counter(registry, "chats_opened", "Chats opened")
+        self.closed = _counter(registry, "chats_closed", "Chats closed with a certificate", verdict=(*VERDICTS, OTHER))
+        self.failures = _counter(registry, "chat_failures", "Chats given up because of a defect of the bridge")
         odd = ("forwarded", "rejected")
-        self.announcements = _counter(registry, "announcements", "Announcements not taken where they lay", result=odd)
-        self.pauses = _counter(registry, "inbox_pauses", "Times that reading paused because a buffer was full")
+        self.announcements = _counter(
+            registry,
+            "announcements",
+            "Announcements forwarded to their partition, or rejected as unreadable",
+            result=odd,
+        )
+        self.pauses = _counter(registry, "inbox_pauses", "Times that reading was paused because a buffer was full")
         self.gauges = {name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()}

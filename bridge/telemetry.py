@@ -9,17 +9,23 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from prometheus_client import generate_latest
 
 from bridge.meters import GAP_REASONS, KINDS, LOSS_REASONS, OTHER, QUARANTINE_REASONS, VERDICTS, Meters, label
-from bridge.transcript.updates import GIVE_UP, RETRY
+from bridge.transcript.updates import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.meters import GaugeName
+
+_JOIN_RESULTS: Final = {
+    Verdict.RETRY.value: "refused",
+    Verdict.GONE.value: "given_up",
+    Verdict.NEVER.value: "given_up",
+}
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -222,14 +228,14 @@ class JoinAnswered(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class JoinRefusal(Fact):
-    """A server refused a join. `verdict` tells whether it is worth another attempt."""
+    """A server refused a join. `verdict` (the value of a Verdict) tells whether another attempt may succeed."""
 
     error_id: int
     verdict: str
 
     def count(self, meters: Meters) -> None:
         """Count it by verdict."""
-        meters.joins.labels({RETRY: "refused", GIVE_UP: "given_up"}.get(self.verdict, OTHER)).inc()
+        meters.joins.labels(_JOIN_RESULTS.get(self.verdict, OTHER)).inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
 def test_without_any_layer_every_default_holds() -> None:
     config = load(None, {}, {})
     assert config.kafka.bootstrap_servers == "localhost:9092"
-    assert config.chat_server.client_version == 106
+    assert config.sources.chat_server.client_version == 106
     assert {origin for _, _, origin in origins(config)} == {"default"}
 
 
@@ -92,14 +92,34 @@ def test_a_problem_names_what_is_wrong_what_is_expected_and_where_it_came_from()
     ("key", "meant"),
     [
         ("kafka.bootstrap_server", "kafka.bootstrap_servers"),
-        ("kafak.group", "kafka"),
+        ("kafak.group", "kafka.group"),
         ("bootstrap_servers", "kafka.bootstrap_servers"),
-        ("chat_server.tls.cafile", "chat_server.tls.ca_file"),
+        ("sources.chat_server.tls.cafile", "sources.chat_server.tls.ca_file"),
+        ("chat_server.gateway", "sources.chat_server.gateway"),
+        ("chat_server.tls.ca_file", "sources.chat_server.tls.ca_file"),
+        ("chat_server.unheard_of", "sources.chat_server"),
+        ("replica_id", "worker_id"),
+        ("capture.checkpoint_retention_seconds", "capture.closed_retention_seconds"),
     ],
 )
 def test_an_unknown_key_is_told_its_nearest_match(key: str, meant: str) -> None:
     with pytest.raises(ConfigError, match=f"{key}: unknown key; did you mean {meant}\\?"):
         load(None, {}, {key: "x"})
+
+
+def test_an_unknown_section_of_a_file_is_told_its_nearest_match_and_its_file(
+    write: Callable[[str, str], Path],
+) -> None:
+    file = write("bridge.yaml", "chat_server: {gateway: 'gateway:4800'}\nreplica_id: r1\n")
+    assert sorted(problems(file)) == [
+        f"chat_server: unknown key; did you mean sources.chat_server? (from file {file})",
+        f"replica_id: unknown key; did you mean worker_id? (from file {file})",
+    ]
+
+
+def test_the_environment_reaches_the_settings_of_a_source() -> None:
+    config = load(None, {"CHATBRIDGE_SOURCES__CHAT_SERVER__TLS__VERIFY_HOSTNAME": "false"}, {})
+    assert not config.sources.chat_server.tls.verify_hostname
 
 
 @pytest.mark.parametrize(
@@ -201,12 +221,12 @@ def test_tls_files_are_tried_before_anything_opens(tmp_path: Path) -> None:
     found = problems(
         kafka__client__security_protocol="SSL",
         kafka__client__ssl_cafile=str(tmp_path / "ca.pem"),
-        chat_server__tls__enabled="true",
-        chat_server__tls__ca_file=str(tmp_path / "none.pem"),
+        sources__chat_server__tls__enabled="true",
+        sources__chat_server__tls__ca_file=str(tmp_path / "none.pem"),
     )
     assert [line.split(":")[0] for line in found] == [
         "kafka.client.security_protocol",
-        "chat_server.tls.verify_hostname",
+        "sources.chat_server.tls.verify_hostname",
     ]
 
 

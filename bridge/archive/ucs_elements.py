@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from bridge.chatserver.bounds import EVENT_IDS, INT32
 from bridge.transcript.attributes import typed_value
+from bridge.transcript.bounds import EVENT_IDS, INT32
 from bridge.transcript.events import ALL, KVLIST, STRING, ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ IDENTIFIERS: Final = {"userId": "user_id", "receiverId": "receiver_id", "askerId
 UNKNOWN_ATTRIBUTES: Final = "unknownAttributes"
 """Our own element for what has no place in the stored form: items, name -> text."""
 
+UNNAMED_EVENT: Final = "event"
 EVENT_TYPE: Final = "eventType"
-"""Our own attribute, for an event type that cannot be the name of an element."""
+"""Our own attribute, of an element UNNAMED_EVENT: an event type that cannot be the name of an element."""
 
 
 @dataclass(slots=True)
@@ -132,7 +133,8 @@ def event_of(element: Element, kept: Kept) -> ChatEvent | None:
         if name in rest:
             fields[field_name] = rest.pop(name).strip(BLANK)
     visibility = rest.pop("visibility", ALL).strip(BLANK)
-    event_type = rest.pop(EVENT_TYPE, element.name)
+    # Under any other name it is somebody else's attribute, and the name is the type.
+    event_type = rest.pop(EVENT_TYPE, element.name) if element.name == UNNAMED_EVENT else element.name
     for name, text in rest.items():
         kept.add(name, text)
     kept.add_stray("strayText", element)
@@ -197,12 +199,15 @@ def _read_items(element: Element, collection: str, kept: Kept) -> Items:
             kept.add(f"{collection}.{child.name}", _as_text(child))
             continue
         key, word = child.attributes.get("key", ""), child.attributes.get("type")
-        if child.children:
+        if any(inner.name == "item" for inner in child.children):
             items.append(Item(key, word or KVLIST, _read_items(child, collection, kept)))
-        elif word == KVLIST and not child.text.strip(BLANK):
-            items.append(Item(key, KVLIST, []))
         else:
-            items.append(Item(key, word or STRING, typed_value(child.text, word or STRING)))
+            if word == KVLIST and not child.text.strip(BLANK):
+                items.append(Item(key, KVLIST, []))
+            else:
+                items.append(Item(key, word or STRING, typed_value(child.text, word or STRING)))
+            for inner in child.children:  # they make no list of it: as a list without items its type would be lost
+                kept.add(f"{collection}.{inner.name}", _as_text(inner))
         for name, text in child.attributes.items():
             if name not in ("key", "type"):
                 kept.add(f"{collection}.item.{name}", text)

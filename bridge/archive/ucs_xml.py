@@ -19,15 +19,16 @@ from bridge.archive.ucs_elements import (
     IDENTIFIERS,
     PARTS,
     UNKNOWN_ATTRIBUTES,
+    UNNAMED_EVENT,
     Element,
     Kept,
     event_of,
     number,
 )
-from bridge.chatserver.bounds import INT32, xml_characters
-from bridge.chatserver.messages import ChatTranscript
 from bridge.errors import UnreadableTranscript
 from bridge.transcript.attributes import MAX_DEPTH, typed_value
+from bridge.transcript.bounds import INT32, xml_characters
+from bridge.transcript.events import KVLIST, ChatTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -174,8 +175,9 @@ def _whole_or_text(text: str) -> int | str:
 def write(transcript: ChatTranscript) -> bytes:
     """Return the transcript in the stored form, UTF-8, one event per line.
 
-    `read` gives the same value back if it is canonical: items typed as `typed_value` types them, and only characters
-    that XML 1.0 has (others become U+FFFD).
+    `read` gives the same value back if it is canonical: items typed as `typed_value` types them, an empty list as
+    `kvlist` (one under another type word becomes one, and so does an item `kvlist` with nothing but blanks), and only
+    characters that XML 1.0 has (others become U+FFFD).
     """
     root: list[tuple[str, str | int | None]] = [
         ("startAt", transcript.start_at),
@@ -199,7 +201,7 @@ def _written_event(event: ChatEvent) -> str:
     attributes += [(name, getattr(event, IDENTIFIERS[name])) for name in ("askerId", "receiverId")]
     name = event.event_type
     if not _NAME.fullmatch(name):
-        name = "event"
+        name = UNNAMED_EVENT
         attributes.append((EVENT_TYPE, event.event_type))
     inner: list[str] = []
     for part_name, part in PARTS.items():
@@ -220,7 +222,8 @@ def _written_items(items: Items) -> str:
     return "".join(
         _element(
             "item",
-            [("key", item.key), ("type", item.type)],
+            # As in the flat form, whatever word it came under: an item without content is the empty text elsewhere.
+            [("key", item.key), ("type", KVLIST if item.value == [] else item.type)],
             _written_items(item.value) if isinstance(item.value, list) else _escaped(str(item.value)),
         )
         for item in items

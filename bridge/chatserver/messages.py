@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText
+from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, NoticeText
 
 KEEP_ALIVE: Final = 0
 CLOSE_IF_NO_AGENTS: Final = 1
@@ -162,19 +162,6 @@ class EventRegistered(_Message, frozen=True, tag=True):
     user_id: str = ""
     client_version: int = 101
     reference_id: int | None = None
-
-
-class ChatTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """The transcript part of EventSessionInfo: all of it after a join, later only what is new.
-
-    `start_at` is ISO-8601 UTC to the second. `idle_time_expire` (v103) and `monitored` (v105) have no published type.
-    """
-
-    session_id: str
-    start_at: str = ""
-    idle_time_expire: str | int | None = None
-    monitored: bool | str | None = None
-    chat_event_list: list[ChatEvent] = []
 
 
 class EventSessionInfo(_Message, frozen=True, tag=True):

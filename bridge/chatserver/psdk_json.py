@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast, get_args
 import msgspec
 
 from bridge.chatserver import psdk_tolerant
-from bridge.chatserver.bounds import number_outside, outside, xml_characters
 from bridge.chatserver.decoded import Decoded, Unreadable
 from bridge.chatserver.line_framing import LineFramer, OversizedLine
 from bridge.chatserver.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
 from bridge.errors import FrameTooLong, UnreadableMessage
+from bridge.transcript.bounds import number_outside, outside, xml_characters
 
 if TYPE_CHECKING:
     from collections.abc import Callable

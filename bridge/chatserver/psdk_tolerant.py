@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from bridge.chatserver.bounds import EVENT_IDS, number_outside, outside
-from bridge.chatserver.messages import ChatTranscript, EventSessionInfo, EventStatus, FlexTranscript, UnknownMessage
+from bridge.chatserver.messages import EventSessionInfo, EventStatus, FlexTranscript, UnknownMessage
 from bridge.errors import UnreadableMessage
-from bridge.transcript.events import ChatEvent, MessageText, NoticeText, Reason, UserInfo
+from bridge.transcript.bounds import EVENT_IDS, number_outside, outside
+from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText, NoticeText, Reason, UserInfo
 from bridge.transcript.updates import Damaged
 
 if TYPE_CHECKING:

@@ -23,8 +23,7 @@ from bridge.transcript.events import (
 )
 
 if TYPE_CHECKING:
-    from bridge.chatserver.messages import ChatTranscript
-    from bridge.transcript.events import ChatEvent
+    from bridge.transcript.events import ChatEvent, ChatTranscript
 
 LOWEST: Final = 101
 HIGHEST: Final = 106

@@ -26,10 +26,16 @@ if TYPE_CHECKING:
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
-    parser.add_argument("session_id", metavar="SESSION_ID", help="the chat; - reads JSON lines from standard input")
-    parser.add_argument("servers", metavar="HOST:PORT", nargs="*", help="where it lives; further ones are tried next")
+    parser.add_argument(
+        "session_id",
+        metavar="SESSION_ID",
+        help="id of the chat; - reads announcements from standard input, one JSON object per line",
+    )
+    parser.add_argument(
+        "servers", metavar="HOST:PORT", nargs="*", help="address of its Chat Server; further ones are tried after it"
+    )
     parser.add_argument("--password-file", metavar="FILE", type=Path, help="file that holds the session password")
-    parser.add_argument("--tenant", metavar="NAME")
+    parser.add_argument("--tenant", metavar="NAME", help="name of the tenant")
     settings.define(
         parser,
         """\
@@ -37,12 +43,12 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge announce - < chats.jsonl      {"sessionId": "...", "host": "...", "port": 4800} on each line
 
 Writes to the announcements topic and returns once Kafka has acknowledged. Announcing a chat again is harmless.
-Programs may rather POST to /v1/sessions of any replica.""",
+Programs can also POST to /v1/sessions of any worker.""",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Announce one chat, or those on standard input."""
+    """Announce one chat, or those read from standard input."""
     config = settings.config_of(args)
     announcements = _from_lines(sys.stdin.buffer) if args.session_id == "-" else iter([_from_arguments(args)])
     count = asyncio.run(_announce(config, announcements))

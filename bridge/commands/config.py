@@ -21,10 +21,10 @@ def define(parser: argparse.ArgumentParser) -> None:
         parser,
         """\
   chatbridge config                        every setting with its default
-  chatbridge config --config bridge.yaml   what a file and the environment make of it
+  chatbridge config --config bridge.yaml   the values from a file and the environment
   chatbridge config --json | jq 'map_values(select(.origin != "default"))'
 
-Secrets are shown as ***. Wrong settings are all named at once, exit code 2.""",
+Secrets are shown as ***. All wrong settings are reported together, with exit code 2.""",
     )
 
 

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CONTAINER: Final = b"Obj\x01"
-"""How an Avro container file begins."""
+"""The first bytes of an Avro container file."""
 
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="stored transcripts (chatTranscript XML)")
     parser.add_argument("--avro", metavar="OUT", type=Path, help="write an Avro container file instead of JSON lines")
-    parser.add_argument("--notes", action="store_true", help="say on standard error what was odd in a file")
+    parser.add_argument("--notes", action="store_true", help="report on standard error what was unusual in a file")
     settings.define(
         parser,
         """\
@@ -44,8 +44,8 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge convert --avro records.avro transcripts/*.xml
   chatbridge convert chat.xml | jq -r 'select(.kind == "MESSAGE") | .party.nickname + ": " + .message.text'
 
-Makes the same records as the live capture, with origin ARCHIVE; the privacy rules of the settings apply. A file that
-cannot be read is named on standard error (file, line, reason); the others are converted, the exit code is 1.""",
+Makes the same records as live capture, with origin ARCHIVE; the privacy rules of the settings apply. A file that
+cannot be read is reported on standard error (file, line, reason); the others are converted, and the exit code is 1.""",
     )
 
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.avro is None:
         render, lines = Renderer(recording.schemas), sys.stdout.buffer  # JSON lines are UTF-8, whatever the locale
         return _convert_all(args, recording, lambda record: lines.write(render.line(TRANSCRIPT_EVENT, record) + b"\n"))
-    _spare(args.avro)
+    _refuse_to_overwrite(args.avro)
     with args.avro.open("wb") as out:
         container: Any = Writer(out, recording.schemas.whole(TRANSCRIPT_EVENT), codec="deflate")
         code = _convert_all(args, recording, container.write)
@@ -63,13 +63,15 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _spare(out: Path) -> None:
-    """Refuse to overwrite what is no Avro container: `--avro *.xml` takes the first transcript for OUT."""
+def _refuse_to_overwrite(out: Path) -> None:
+    """Raise UsageError for a file that is no Avro container: `--avro *.xml` takes the first transcript for OUT."""
     if out.is_file():
         with out.open("rb") as there:
             beginning = there.read(len(_CONTAINER))
         if beginning not in (b"", _CONTAINER):
-            raise UsageError(f"{out} is there and no Avro container file", next_step="name another file after --avro")
+            raise UsageError(
+                f"{out} exists and is not an Avro container file", next_step="name another file after --avro"
+            )
 
 
 def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[dict[str, Any]], object]) -> int:
@@ -103,9 +105,9 @@ def _converted(file: Path, recording: Recording) -> tuple[list[dict[str, Any]], 
         told, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000
     )
     recorder = ChatRecorder(told.session_id, recording)
-    entries = fold.see(seen, origin=ARCHIVE)
+    entries = fold.apply(seen, origin=ARCHIVE)
     if facts.start_at is None:
-        stored.notes.append("no readable startAt: when its events occurred is not known")
-    facts = replace(fold.facts, server=None, client_version=None)  # a stored transcript knows neither
+        stored.notes.append("startAt is missing or unreadable: the times of its events are not known")
+    facts = replace(fold.facts, server=None, client_version=None)  # a stored transcript holds neither
     payloads = [recorder.event_record(entry, facts) for entry in entries]
     return [recording.schemas.decode(TRANSCRIPT_EVENT, payload) for payload in payloads], stored.notes

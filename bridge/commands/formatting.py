@@ -1,4 +1,4 @@
-"""Transcript events as lines for people: one event, one line, nothing in it that a terminal would obey."""
+"""Transcript events as lines of text: one line per event, without control characters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_CHARACTERS: Final = 4  # for each column
 
 
 def say(text: str) -> None:
-    """Write one line to standard output, at once: the reader may be a pipe that waits for it."""
+    """Write one line to standard output and flush it: the reader may be a pipe that waits for it."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -28,14 +28,14 @@ def warn(text: str) -> None:
 
 
 def width() -> int:
-    """Return the columns of the terminal; without one, plenty."""
+    """Return the columns of the terminal; 160 without one."""
     return shutil.get_terminal_size((160, 24)).columns
 
 
 def escaped(text: str) -> str:
-    """Return the text with all that is not visible (control, format, line and paragraph ends) spelled out.
+    """Return the text with every invisible character (control, format, line and paragraph separator) escaped.
 
-    Format characters matter as much as control characters: some turn the direction of what follows.
+    Format characters matter as much as control characters: some change the direction of the text after them.
     """
     if text.isprintable():
         return text
@@ -50,17 +50,19 @@ def columns_of(char: str) -> int:
 
 
 def shortened(text: str, columns: int) -> str:
-    """Return the text cut to so many columns of a terminal."""
-    taken = 0
+    """Return the text cut to at most `columns` columns of a terminal."""
+    taken = kept = 0
     for at, char in enumerate(text):
         taken += columns_of(char)
-        if taken > columns or at > _MOST_CHARACTERS * columns:  # marks that take no column could go on for ever
-            return text[: max(at - 1, 0)] + "…"
+        if taken > columns or at > _MOST_CHARACTERS * columns:  # there may be any number of marks of no width
+            return text[:kept] + "…"
+        if taken < columns:  # what takes no column may be between the last that fits and the first that does not
+            kept = at + 1
     return text
 
 
 def event_line(record: dict[str, Any], columns: int) -> str:
-    """Return a decoded TranscriptEvent as one line of at most about so many columns, under HEADER."""
+    """Return a decoded TranscriptEvent as one line of about `columns` columns, to print under HEADER."""
     party = record["party"]
     name = (party["nickname"] or party["userId"]) if party else ""
     head = (
@@ -85,7 +87,7 @@ def _time_of(record: dict[str, Any]) -> str:
 
 
 def _content(record: dict[str, Any]) -> str:
-    """Say what the event is about, in its own words where it has any."""
+    """Return what the event is about: its text where it has one."""
     parts: list[str] = []
     if record["amends"]:
         parts.append("(amended)")

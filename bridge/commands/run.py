@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.app import run_bridge
+from bridge.app import run_worker
 from bridge.commands import settings
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge run --bootstrap-servers kafka-1:9092,kafka-2:9092 --set log.format=text
   CHATBRIDGE_KAFKA__CLIENT__SECURITY_PROTOCOL=SSL chatbridge run --config bridge.yaml
 
-SIGTERM or SIGINT: commits what is held, hands the shards over, leaves the chats unnoticed, exits 0.
-A second one ends it at once; nothing that was counted as captured is lost by that.""",
+SIGTERM or SIGINT: hands the shards over, commits what is held, leaves the chats without ending them, exits 0.
+A second signal ends the process at once; nothing that was committed is lost.""",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Capture until stopped."""
-    return run_bridge(settings.config_of(args))
+    return run_worker(settings.config_of(args))

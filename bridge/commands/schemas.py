@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     parser.add_argument(
-        "action", choices=("print", "check", "register"), help="print; or ask the registry; or register"
+        "action",
+        choices=("print", "check", "register"),
+        help="print: to standard output; check: compatibility in the registry; register: in the registry",
     )
     parser.add_argument("--subject", metavar="NAME", help="only this subject (<topic>-value)")
     settings.define(
@@ -32,7 +34,7 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge schemas check --set schema_registry.url=http://localhost:8081
   chatbridge schemas register --config bridge.yaml
 
-check exits 1 when a schema cannot follow what the registry has. The bridge registers by itself when it starts.""",
+check exits 1 when a schema is incompatible with a registered version. `chatbridge run` registers when it starts.""",
     )
 
 
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.subject is not None:
         if args.subject not in subjects:
-            raise UsageError(f"no subject {args.subject}", next_step=f"known are {', '.join(subjects)}")
+            raise UsageError(f"no subject {args.subject}", next_step=f"known subjects: {', '.join(subjects)}")
         subjects = {args.subject: subjects[args.subject]}
     if args.action == "print":
         texts = [json.loads(text) for text in subjects.values()]

@@ -1,4 +1,4 @@
-"""The options that every command with settings shares, and what commands make of settings."""
+"""The options for settings that commands share, and loading the settings that a command was called with."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import argparse
 
 _EPILOG = """
-settings: --config FILE (YAML or TOML; or environment CHATBRIDGE_CONFIG) < environment (CHATBRIDGE_KAFKA__GROUP)
-< --set kafka.group=...; `chatbridge config` prints them all
+settings, a later place overrides an earlier one: --config FILE (or environment CHATBRIDGE_CONFIG; YAML or TOML),
+environment (CHATBRIDGE_KAFKA__GROUP=trial), --set kafka.group=trial; `chatbridge config` prints them all
 """
 
 
@@ -24,8 +24,10 @@ def define(parser: argparse.ArgumentParser, examples: str) -> None:
     group = parser.add_argument_group("settings")
     group.add_argument("--config", metavar="FILE", type=Path, help="settings file, .yaml or .toml")
     group.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting; may be repeated")
-    group.add_argument("--bootstrap-servers", metavar="HOST:PORT", help="short for --set kafka.bootstrap_servers=...")
-    group.add_argument("--topic-prefix", metavar="PREFIX", help="short for --set kafka.topic_prefix=...")
+    group.add_argument(
+        "--bootstrap-servers", metavar="HOST:PORT", help="short form of --set kafka.bootstrap_servers=..."
+    )
+    group.add_argument("--topic-prefix", metavar="PREFIX", help="short form of --set kafka.topic_prefix=...")
     parser.epilog = f"examples:\n{examples.rstrip()}\n{_EPILOG}"
 
 

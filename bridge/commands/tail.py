@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
-    parser.add_argument("--from-beginning", action="store_true", help="what is there already, too")
+    parser.add_argument("--from-beginning", action="store_true", help="also show events that are already there")
     parser.add_argument("--chat", metavar="ID", help="only this chat")
     parser.add_argument("--max", metavar="N", type=int, help="stop after N events")
-    parser.add_argument("--json", action="store_true", help="whole records, one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="whole records, one JSON object per line")
     settings.define(
         parser,
         """\
@@ -34,7 +34,7 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge tail --from-beginning --chat 0000SIMA00000001
   chatbridge tail --json --from-beginning --max 100 | jq -r .message.text
 
-Shows committed events only. Control characters in texts are spelled out; long texts are cut (not with --json).""",
+Shows committed events only. Control characters in texts are escaped and long texts are cut (not with --json).""",
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
-    parser.add_argument("action", choices=("plan", "apply"), help="plan: only compare; apply: create and alter")
+    parser.add_argument("action", choices=("plan", "apply"), help="plan: compare only; apply: create and alter")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     settings.define(
         parser,
@@ -25,13 +25,13 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge topics plan --bootstrap-servers localhost:9092
   chatbridge topics apply --config bridge.yaml
 
-plan exits 0 when nothing is to be done, 1 otherwise. What could lose data or split a chat (another partition count,
-another cleanup.policy) is never changed: exit code 3, with what to do.""",
+plan exits 0 when there is nothing to do, 1 otherwise. A difference whose correction could lose data or give a chat two
+owners (partition count, cleanup.policy) is never changed: exit code 3, with the next step.""",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare, or bring into shape."""
+    """Compare, or create and alter."""
     topics = factories.topics_of(settings.config_of(args))
     applying = args.action == "apply"
     plan = asyncio.run(topics.apply() if applying else topics.plan())

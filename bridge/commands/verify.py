@@ -34,14 +34,14 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge verify --config bridge.yaml
   chatbridge verify --chat 0000SIMA00000001 --json
 
-Reads the events and sessions topics to their ends and checks every chat: hashes and their chain, sequence numbers
-without holes, each id once, ids in order, and the certificates. Exit code 1 when a promise is broken; a chat whose
-beginning has passed out of retention is only remarked on.""",
+Reads the events and sessions topics to their ends and checks every chat: hash chain, sequence numbers without holes,
+each id once, ids in order, certificates. Exit code 1 when a promise is broken; a chat whose beginning has been deleted
+by retention is only remarked on.""",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check, and say what was found."""
+    """Check, and print the findings."""
     verifier, unframed = asyncio.run(verify(settings.config_of(args), args.chat))
     findings = [*unframed, *verifier.findings()]
     broken = [finding for finding in findings if finding.broken]

@@ -1,16 +1,15 @@
-"""The settings: one tree (`tree`), three layers (`layers`), every problem in one message (`problems`).
+"""The settings: a tree of sections (`tree`), three layers (`layers`), all problems in one message (`problems`).
 
-Only `app`, `cli` and `commands` see a `Config`; everything below them is handed plain values.
+Only `app`, the factories, `cli` and `commands` see a `Config`; everything else is given plain values.
 """
 
 from bridge.config.loading import load, origins
+from bridge.config.source_settings import ChatServerSettings, LinkTls, SourcesSettings
 from bridge.config.tree import (
     CaptureSettings,
-    ChatServerSettings,
     Config,
     HttpSettings,
     KafkaSettings,
-    LinkTls,
     LogSettings,
     PrivacyRule,
     PrivacySettings,
@@ -28,6 +27,7 @@ __all__ = [
     "PrivacyRule",
     "PrivacySettings",
     "SchemaRegistrySettings",
+    "SourcesSettings",
     "load",
     "origins",
 ]

@@ -1,7 +1,7 @@
 """Settings files: YAML or TOML by suffix, read strictly.
 
-YAML is read by a safe loader that also refuses what would surprise: a key given twice, aliases (which can
-make a small file enormous), several documents, something else than a mapping.
+YAML is read by a safe loader that also refuses a key given twice, aliases (which can make a small file enormous),
+several documents, and anything but a mapping.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 MAX_BYTES: Final = 1 << 20
 
 
-# What PyYAML raises beside its own errors: its constructors trust that a tagged value (`!!int ''`) is one.
+# What PyYAML raises besides its own errors: its constructors assume that a tagged value (`!!int ''`) is valid.
 _REFUSALS: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, OverflowError, RecursionError)
 
 

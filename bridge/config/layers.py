@@ -1,4 +1,4 @@
-"""The three layers of settings merged into one nested mapping that remembers where each value came from."""
+"""The three layers of settings, merged into one nested mapping with the origin of each value."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _SECRETS: Final = (
     ("kafka", "client", "ssl_password"),
 )
 
-# What Kubernetes puts into every container beside a Service that is called chatbridge; not meant for us.
+# Variables that Kubernetes sets in every container for a Service named chatbridge; they are not settings.
 _SERVICE_LINK: Final = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_(TCP|UDP|SCTP)\w*)")
 
 
 @dataclass(slots=True)
 class Layers:
-    """`values` nested as the tree, `origins` by path (the longest prefix counts), `problems` as lines."""
+    """`values` nested like the tree, `origins` by path (the longest prefix counts), `problems` as lines."""
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[tuple[str, ...], str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def add(self, values: dict[str, Any], origins: Mapping[tuple[str, ...], str]) -> None:
-        """Lay another layer over what is there."""
+        """Merge a layer over the values so far."""
         _merge(self.values, values)
         for path, origin in origins.items():
             for below in [known for known in self.origins if known[: len(path)] == path]:
@@ -59,7 +59,7 @@ def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
 
 
 def gather(tree: type[BaseSettings], file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]) -> Layers:
-    """Merge file < environment < flags, and read the secrets that stand in files."""
+    """Merge file < environment < flags, and read the secrets that are kept in files."""
     layers = Layers()
     if file is not None:
         try:
@@ -96,14 +96,14 @@ def _leaves(values: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, .
 
 
 class _TextSource(EnvSettingsSource):
-    """pydantic-settings' reading of environment variables, over a mapping that is handed in."""
+    """The environment source of pydantic-settings, applied to a given mapping."""
 
     def __init__(self, tree: type[BaseSettings], texts: dict[str, str]) -> None:
         super().__init__(tree, case_sensitive=False, env_prefix="", env_nested_delimiter="__")
         self.env_vars = texts
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Decode JSON; what is none stays text, for validation to refuse together with everything else."""
+        """Decode JSON; a value that is not JSON stays text, for validation to report with all other problems."""
         try:
             return super().decode_complex_value(field_name, field, value)
         except (ValueError, RecursionError):
@@ -118,8 +118,7 @@ def _add_texts(layers: Layers, tree: type[BaseSettings], texts: Mapping[tuple[st
             known["__".join(path)] = text
             origins[path] = origin
         else:
-            hint = nearest(path[:1] if len(path) > 1 else path, tree)
-            layers.problems.append(f"{'.'.join(path)}: unknown key; {hint} (from {origin})")
+            layers.problems.append(f"{'.'.join(path)}: unknown key; {nearest(path, tree)} (from {origin})")
     layers.add(_TextSource(tree, known)(), origins)
 
 
@@ -132,7 +131,7 @@ def _read_secret(layers: Layers, path: tuple[str, ...]) -> None:
         return
     key, origin = ".".join(path), layers.origins.get((*path[:-1], file_key), "")
     if here.get(path[-1]) is not None:
-        layers.problems.append(f"{key}: given beside {key}_file; expected one of the two (from {origin})")
+        layers.problems.append(f"{key}: set together with {key}_file; expected one of the two (from {origin})")
         return
     try:
         with Path(here[file_key]).open("rb") as stream:
@@ -142,7 +141,7 @@ def _read_secret(layers: Layers, path: tuple[str, ...]) -> None:
     except UnicodeDecodeError:
         layers.problems.append(f"{key}_file: not UTF-8 text (from {origin})")
     except ValueError:  # NUL, or half a character
-        layers.problems.append(f"{key}_file: no name that a file can have (from {origin})")
+        layers.problems.append(f"{key}_file: not a valid file name (from {origin})")
     else:
         here[path[-1]] = secret
         layers.origins[path] = origin

@@ -1,4 +1,4 @@
-"""From three layers to one `Config`, and back to lines that say where each value came from."""
+"""Load a `Config` from its three layers, and list its values with their origins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
     """Return the settings of file < environment < flags.
 
     `file` is YAML or TOML by its suffix. `environ` may hold anything; names that begin with CHATBRIDGE_ are
-    ours (`CHATBRIDGE_KAFKA__BOOTSTRAP_SERVERS`). `flags` are dotted keys to text (`kafka.bootstrap_servers`).
+    settings (`CHATBRIDGE_KAFKA__BOOTSTRAP_SERVERS`). `flags` are dotted keys to text (`kafka.bootstrap_servers`).
 
     Raises ConfigError with one line per problem, of all layers.
     """

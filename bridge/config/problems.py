@@ -1,4 +1,4 @@
-"""What pydantic found wrong, one line each: key, what is wrong, what is expected, where it came from."""
+"""Problems that pydantic found, one line each: key, what is wrong, what is expected, where the value came from."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def _from_validator(
 
 
 def _origin(path: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> str:
-    return next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), "default")
+    """Return where a value came from; of a section, where the first value in it came from."""
+    around = (origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins)
+    inside = (origin for known, origin in origins.items() if known[: len(path)] == path)
+    return next(around, next(inside, "default"))
 
 
 def _shown(value: object) -> str:
@@ -94,25 +97,33 @@ def _hidden(path: tuple[str, ...], tree: type[BaseModel]) -> bool:
 
 
 def keys(tree: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of every setting."""
+    """Yield the path of every setting and of every section, a section before what is in it."""
     for name, field in tree.model_fields.items():
         annotation: Any = field.annotation
+        yield (*above, name)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from keys(annotation, (*above, name))
-        else:
-            yield (*above, name)
 
 
 def nearest(path: tuple[str, ...], tree: type[BaseModel]) -> str:
-    """Say which known key an unknown one may have meant, or what is known in its place."""
+    """Say which known key an unknown one may have meant, or which keys are known in its place."""
     *above, last = path
+    known = list(keys(tree))
+    moved = next((each for each in known if len(each) > len(path) and each[-len(path) :] == path), None)
+    if moved is not None:
+        return f"did you mean {'.'.join(moved)}?"
     model = _model_at(tuple(above), tree)
     siblings = list(model.model_fields) if model is not None else []
     near = difflib.get_close_matches(last, siblings, 1)
     if near:
         return f"did you mean {'.'.join([*above, near[0]])}?"
-    elsewhere = {known[-1]: ".".join(known) for known in keys(tree)}
+    elsewhere = {each[-1]: ".".join(each) for each in known}
     near = difflib.get_close_matches(last, elsewhere, 1, cutoff=0.85)
     if near:
         return f"did you mean {elsewhere[near[0]]}?"
-    return f"expected one of {', '.join(siblings)}" if siblings else "`chatbridge config` prints every key"
+    akin = [sibling for sibling in siblings if set(sibling.split("_")) & set(last.split("_"))]
+    if len(akin) == 1:
+        return f"did you mean {'.'.join([*above, akin[0]])}?"
+    if siblings:
+        return f"expected one of {', '.join(siblings)}"
+    return nearest(tuple(above), tree) if above else "`chatbridge config` prints every key"

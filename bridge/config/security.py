@@ -1,8 +1,8 @@
-"""What goes through to every Kafka client, and TLS contexts.
+"""The pass-through map `kafka.client`, and TLS contexts.
 
-`kafka.client` is one map instead of forty settings. It holds what all of aiokafka's clients have in common
-(the names are aiokafka's) and `ssl_...` names for the context that aiokafka wants ready-made. What the
-promises rest on (acks, idempotence, isolation, the group) is not in the table: it cannot be set.
+`kafka.client` is one map instead of forty settings. It holds what all of aiokafka's clients have in common, under
+aiokafka's names, and `ssl_...` names for the TLS context that aiokafka expects ready-made. What the promises rest on
+(acks, idempotence, isolation level, group, transactional id) is not among the keys: it cannot be set.
 """
 
 from __future__ import annotations
@@ -35,16 +35,19 @@ _FOR_THE_CONTEXT: Final[dict[str, type]] = {
     "ssl_password": str,
     "ssl_check_hostname": bool,
 }
-_KNOWN: Final = {**_PASSED_ON, **_FOR_THE_CONTEXT, **{f"{name}_file": str for name in CLIENT_SECRETS}}
+CLIENT_KEYS: Final[dict[str, type]] = {
+    **_PASSED_ON,
+    **_FOR_THE_CONTEXT,
+    **{f"{name}_file": str for name in sorted(CLIENT_SECRETS)},
+}
+"""What `kafka.client` may hold: key -> type of its value."""
 _WORDS: Final = {"true": True, "false": False}
 _EXPECTED: Final = {str: "text", int: "a whole number", bool: "true or false"}
-_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-_MECHANISMS: Final = (
-    "PLAIN",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-512",
-    "GSSAPI",
-)  # OAUTHBEARER needs code, not a setting
+CLIENT_CHOICES: Final = {
+    "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI"),  # OAUTHBEARER needs code, not a setting
+}
+"""Keys of `kafka.client` with a closed set of values."""
 
 
 def checked_client(given: dict[str, object]) -> dict[str, Any]:
@@ -52,16 +55,16 @@ def checked_client(given: dict[str, object]) -> dict[str, Any]:
     problems: list[str] = []
     result: dict[str, Any] = {}
     for key, value in given.items():
-        if key not in _KNOWN:
-            near = difflib.get_close_matches(key, _KNOWN, 1)
-            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(_KNOWN))}"
+        if key not in CLIENT_KEYS:
+            near = difflib.get_close_matches(key, CLIENT_KEYS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(CLIENT_KEYS))}"
             problems.append(f"{key}: unknown client setting; {hint}")
             continue
         try:
-            result[key] = _typed(value, _KNOWN[key])
+            result[key] = _typed(value, CLIENT_KEYS[key])
         except ValueError:
-            problems.append(f"{key}: expected {_EXPECTED[_KNOWN[key]]}")
-    for key, choices in (("security_protocol", _PROTOCOLS), ("sasl_mechanism", _MECHANISMS)):
+            problems.append(f"{key}: expected {_EXPECTED[CLIENT_KEYS[key]]}")
+    for key, choices in CLIENT_CHOICES.items():
         if key in result and result[key] not in choices:
             problems.append(f"{key}: expected one of {', '.join(choices)}")
     if not problems and uses_tls(result):

@@ -1,7 +1,8 @@
-"""The settings as typed values with defaults that work for a local trial.
+"""The settings as typed values, with defaults that work for a local trial.
 
-Units stand in the names (`_seconds`, `_bytes`). No representation of a value here shows a secret. A rule that
-spans two settings stands on the later one, so that validation finds it beside all other problems.
+Names end in their unit (`_seconds`, `_bytes`). No representation of a value shows a secret. A rule that spans two
+settings belongs to the later one, so that validation reports it together with all other problems. The descriptions are
+the text of docs/reference/settings.md.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -22,11 +21,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bridge.addresses import split_address
-from bridge.config.security import checked_client, client_arguments, tls_context
+from bridge.config.section import Addresses, Count, Name, Seconds, Section
+from bridge.config.security import checked_client, client_arguments
+from bridge.config.source_settings import SourcesSettings
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Mapping
 
     from pydantic_settings import PydanticBaseSettingsSource
@@ -35,56 +34,55 @@ DAY_SECONDS: Final = 86_400
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def _is_address(value: str) -> str:
-    split_address(value)
-    return value
+class KafkaSettings(Section):
+    """The cluster, the names and shape of the topics, and the transactions."""
 
-
-def _are_addresses(value: str) -> str:
-    for part in value.split(","):
-        split_address(part.strip())
-    return value
-
-
-Address = Annotated[str, AfterValidator(_is_address)]
-Addresses = Annotated[str, AfterValidator(_are_addresses)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class KafkaSettings(_Section):
-    """The cluster, the topics' names and shape, the transaction."""
-
-    bootstrap_servers: Addresses = Field(default="localhost:9092", description="brokers, host:port[,host:port...]")
+    bootstrap_servers: Addresses = Field(
+        default="localhost:9092", description="Brokers to start from, host:port[,host:port...]."
+    )
     client: Annotated[dict[str, object], AfterValidator(checked_client)] = Field(
         default_factory=dict,
         repr=False,
-        description="for every Kafka client: security_protocol, sasl_..., ssl_...; ..._file for secrets",
+        description="Passed on to every Kafka client (SASL, TLS, time-outs); the keys are listed below.",
     )
-    topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="put before every topic name")
-    group: Name = Field(default="chatbridge", description="consumer group; also names the transactional ids")
+    topic_prefix: str = Field(
+        default="", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="Put before the name of every topic."
+    )
+    group: Name = Field(
+        default="chatbridge", description="Consumer group of the workers; transactional ids begin with it, too."
+    )
     partitions: int = Field(
-        default=12, ge=1, le=10_000, description="shards; cannot be changed once chats are captured"
+        default=12,
+        ge=1,
+        le=10_000,
+        description="Partitions of every topic, one shard each: the largest useful number of workers. "
+        "Cannot be changed once chats have been captured.",
     )
     replication_factor: int = Field(
-        default=1, ge=1, le=100, description="of topics the bridge creates; 3 in production"
+        default=1, ge=1, le=100, description="Of the topics that the bridge creates; use 3 in production."
     )
-    compression: Literal["zstd", "lz4", "snappy", "gzip", "none"] = Field(default="zstd", description="of all records")
-    max_record_bytes: int = Field(default=1_000_000, ge=65_536, description="larger records are quarantined in pieces")
+    compression: Literal["zstd", "lz4", "snappy", "gzip", "none"] = Field(
+        default="zstd", description="Codec of all record batches."
+    )
+    max_record_bytes: int = Field(
+        default=1_000_000, ge=65_536, description="Largest record to write; a larger one goes to quarantine in pieces."
+    )
     transaction_timeout_seconds: float = Field(
-        default=60.0, ge=10, le=900, description="after it Kafka aborts what hangs"
+        default=60.0,
+        ge=10,
+        le=900,
+        description="Kafka aborts a transaction that has been open for so long; the bridge gives it up, too.",
     )
     session_timeout_seconds: float = Field(
-        default=15.0, ge=6, le=300, description="without a heartbeat for so long, a replica's shards go to others"
+        default=15.0, ge=6, le=300, description="A worker without a heartbeat for so long loses its shards to others."
     )
-    retention_seconds: Count = Field(default=7 * DAY_SECONDS, description="of events, sessions and quarantine")
+    retention_seconds: Count = Field(
+        default=7 * DAY_SECONDS, description="Retention of the events, sessions and quarantine topics."
+    )
     announcement_retention_seconds: Count = Field(
-        default=3 * DAY_SECONDS, description="passwords lie there: days, not months"
+        default=3 * DAY_SECONDS,
+        description="Retention of the announcements topic. Announcements may hold session passwords: "
+        "keep it to days, not months.",
     )
 
     def client_arguments(self) -> dict[str, Any]:
@@ -92,100 +90,62 @@ class KafkaSettings(_Section):
         return client_arguments(self.client)
 
 
-class RegistryAuth(_Section):
+class RegistryAuth(Section):
     """Basic authentication at the schema registry."""
 
-    user: str | None = Field(default=None, description="user name")
-    password: SecretStr | None = Field(default=None, description="password")
-    password_file: str | None = Field(default=None, description="file that holds the password")
+    user: str | None = Field(default=None, description="User name.")
+    password: SecretStr | None = Field(default=None, description="Password.")
+    password_file: str | None = Field(default=None, description="File that holds the password.")
 
 
-class SchemaRegistrySettings(_Section):
-    """Where schemas are registered; without a URL records are framed as Avro single objects."""
+class SchemaRegistrySettings(Section):
+    """Where schemas are registered. Without a URL, records use Avro's single-object encoding."""
 
     url: str | None = Field(
-        default=None, pattern=r"^https?://[^\s@]+$", description="http(s)://host:port, no credentials in it"
+        default=None,
+        pattern=r"^https?://[^\s@]+$",
+        description="URL of a registry with the Confluent API, without credentials.",
     )
     auth: RegistryAuth = Field(default_factory=RegistryAuth)
-    timeout_seconds: Seconds = Field(default=10.0, description="for one request")
+    timeout_seconds: Seconds = Field(default=10.0, description="Time limit of one request.")
 
 
-class LinkTls(_Section):
-    """TLS towards Chat Server or the gateway."""
-
-    enabled: bool = Field(default=False, description="speak TLS")
-    ca_file: str | None = Field(default=None, description="PEM of trusted authorities; the system's when not given")
-    certificate_file: str | None = Field(default=None, description="PEM of our certificate, for mutual TLS")
-    key_file: str | None = Field(default=None, description="PEM of its key")
-    verify_hostname: bool = Field(default=True, description="the certificate must name the host")
-
-    @field_validator("key_file")
-    @classmethod
-    def _go_together(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if (value is None) != (info.data.get("certificate_file") is None):
-            raise ValueError("certificate_file and key_file go together")
-        return value
-
-    @field_validator("verify_hostname")
-    @classmethod
-    def _files_are_usable(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it
-        if info.data.get("enabled") and {"ca_file", "certificate_file", "key_file"} <= info.data.keys():
-            try:
-                tls_context(info.data["ca_file"], info.data["certificate_file"], info.data["key_file"])
-            except OSError as error:
-                raise ValueError(f"the TLS files cannot be used: {error}") from None
-        return value
-
-    def context(self) -> ssl.SSLContext | None:
-        """Return the context to connect with, or None when TLS is off."""
-        if not self.enabled:
-            return None
-        return tls_context(self.ca_file, self.certificate_file, self.key_file, verify_hostname=self.verify_hostname)
-
-
-class ChatServerSettings(_Section):
-    """How the bridge appears in chats, and how patient its connections are."""
-
-    gateway: Address | None = Field(
-        default=None, description="host:port of a PSDK gateway; without it the announced address"
-    )
-    nickname: str = Field(default="bridge", min_length=1, max_length=64, description="shown to other supervisors")
-    person_id: str = Field(default="", max_length=64, description="employee id to register with")
-    user_type: Literal["SUPERVISOR"] = Field(
-        default="SUPERVISOR", description="fixed: only supervisors may join unseen"
-    )
-    client_version: int = Field(default=106, ge=101, le=106, description="the highest ClientVersion to declare")
-    max_sessions_per_connection: Count = Field(default=100, description="chats on one connection; the vendor advises 1")
-    register_timeout_seconds: Seconds = Field(default=10.0, description="Chat Server itself gives up after 30")
-    join_timeout_seconds: Seconds = Field(default=10.0, description="for the answer to one join")
-    ping_after_seconds: Seconds = Field(default=30.0, description="of silence")
-    pong_timeout_seconds: Seconds = Field(default=10.0, description="then the connection counts as lost")
-    reconnect_attempts: Count = Field(default=15, description="the vendor's template")
-    reconnect_delay_seconds: Seconds = Field(default=10.0, description="between attempts, jittered")
-    joins_per_second: Seconds = Field(default=10.0, description="the vendor sizes a server for 10 openings a second")
-    joins_peak: Count = Field(default=30, description="joins that may go out in one burst")
-    inbound_frame_bytes: int = Field(default=1 << 20, ge=32_768, description="a join replays the whole transcript")
-    tls: LinkTls = Field(default_factory=LinkTls)
-
-
-class CaptureSettings(_Section):
-    """Buffers and patience between links and Kafka."""
+class CaptureSettings(Section):
+    """Buffers, batches, the planned stop, and how long closed chats are remembered."""
 
     inbox_bytes: int = Field(
-        default=64 << 20, ge=1 << 20, description="of one replica with all shards; when full, reading pauses"
+        default=64 << 20,
+        ge=1 << 20,
+        description="Memory for input that is not committed yet, of a worker that has all shards; each shard has an "
+        "equal part, at least 1 MiB. A shard whose part is full reads neither connections nor announcements; what was "
+        "just read comes on top: at most 256 KiB per connection, 1 MiB of announcements.",
     )
-    linger_max_seconds: float = Field(default=0.25, ge=0, le=5, description="longest wait to fill a batch")
-    drain_seconds: Seconds = Field(default=25.0, description="from SIGTERM to exit; below the pod's grace period")
-    checkpoint_retention_seconds: Count = Field(default=3 * DAY_SECONDS, description="after a chat is over")
+    linger_max_seconds: float = Field(
+        default=0.25, ge=0, le=5, description="Longest time that a batch waits for more events under load."
+    )
+    drain_seconds: Seconds = Field(
+        default=25.0, description="From SIGTERM to exit; keep it below the pod's termination grace period."
+    )
+    closed_retention_seconds: Count = Field(
+        default=3 * DAY_SECONDS,
+        description="How long the checkpoint of a chat that was closed or given up is kept. "
+        "Keep it at or above kafka.announcement_retention_seconds.",
+    )
 
 
-class HttpSettings(_Section):
-    """Probes, metrics and the sessions API."""
+class HttpSettings(Section):
+    """Probes, metrics, the sessions API and the status page."""
 
-    host: str = Field(default="127.0.0.1", min_length=1, description="a token is required unless this is loopback")
-    port: int = Field(default=8080, ge=0, le=65_535, description="0 = any free port")
-    token_file: str | None = Field(default=None, description="file that holds the token")
-    token: SecretStr | None = Field(default=None, min_length=16, description="bearer token of the API")
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on; a token is required unless it is loopback.",
+    )
+    port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
+    token_file: str | None = Field(default=None, description="File that holds the token.")
+    token: SecretStr | None = Field(
+        default=None, min_length=16, description="Bearer token of the API and of /metrics, 16 characters or more."
+    )
 
     @field_validator("token")
     @classmethod
@@ -201,16 +161,18 @@ class HttpSettings(_Section):
         return self.host in LOOPBACK
 
 
-class PrivacyRule(_Section):
-    """Hide one attribute, or what one detector finds in texts."""
+class PrivacyRule(Section):
+    """One rule: hides one attribute, or what one detector finds in texts."""
 
-    name: Name = Field(description="stands in `redactions`")
-    attribute: str | None = Field(default=None, description="path in userData or eventAttributes, `*` for any part")
-    detector: Literal["payment_card", "iban", "email", "phone", "regex"] | None = Field(
-        default=None, description="in texts"
+    name: Name = Field(description="Name of the rule; recorded in `redactions`.")
+    attribute: str | None = Field(
+        default=None, description="Path of a value in userData or eventAttributes; `*` stands for any characters."
     )
-    pattern: str | None = Field(default=None, description="regular expression of detector `regex`")
-    action: Literal["drop", "mask", "hash"] = Field(default="mask", description="what to do with what is found")
+    detector: Literal["payment_card", "iban", "email", "phone", "regex"] | None = Field(
+        default=None, description="What to look for in texts."
+    )
+    pattern: str | None = Field(default=None, description="Regular expression, for detector `regex` only.")
+    action: Literal["drop", "mask", "hash"] = Field(default="mask", description="What happens to what is found.")
 
     @field_validator("detector")
     @classmethod
@@ -232,12 +194,14 @@ class PrivacyRule(_Section):
         return value
 
 
-class PrivacySettings(_Section):
+class PrivacySettings(Section):
     """Redaction beyond the secrets that are always removed (P5)."""
 
-    rules: tuple[PrivacyRule, ...] = Field(default=(), description="applied in order")
-    hash_key_file: str | None = Field(default=None, description="file that holds the key")
-    hash_key: SecretStr | None = Field(default=None, min_length=16, description="key of action `hash`")
+    rules: tuple[PrivacyRule, ...] = Field(
+        default=(), description="Redaction rules, applied in order; the keys of a rule are listed below."
+    )
+    hash_key_file: str | None = Field(default=None, description="File that holds the key.")
+    hash_key: SecretStr | None = Field(default=None, min_length=16, description="Key of action `hash`.")
 
     @field_validator("hash_key")
     @classmethod
@@ -248,11 +212,15 @@ class PrivacySettings(_Section):
         return value
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """Log lines on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="lowest level shown")
-    format: Literal["json", "text"] = Field(default="json", description="one JSON object, or one readable line")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is written."
+    )
+    format: Literal["json", "text"] = Field(
+        default="json", description="One JSON object per line, or one readable line."
+    )
 
 
 class Config(BaseSettings):
@@ -262,12 +230,15 @@ class Config(BaseSettings):
 
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     schema_registry: SchemaRegistrySettings = Field(default_factory=SchemaRegistrySettings)
-    chat_server: ChatServerSettings = Field(default_factory=ChatServerSettings)
+    sources: SourcesSettings = Field(default_factory=SourcesSettings)
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     log: LogSettings = Field(default_factory=LogSettings)
-    worker_id: Name = Field(default_factory=socket.gethostname, description="stable name of this replica (host name)")
+    worker_id: Name = Field(
+        default_factory=socket.gethostname,
+        description="Name of this worker, unique and the same after a restart (static group membership).",
+    )
 
     _origins: dict[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
 

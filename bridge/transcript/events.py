@@ -118,6 +118,19 @@ class ChatEvent(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defa
     unknown_attributes: dict[str, str] = {}
 
 
+class ChatTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """The transcript part of EventSessionInfo: all of it after a join, later only what is new.
+
+    `start_at` is ISO-8601 UTC to the second. `idle_time_expire` (v103) and `monitored` (v105) have no published type.
+    """
+
+    session_id: str
+    start_at: str = ""
+    idle_time_expire: str | int | None = None
+    monitored: bool | str | None = None
+    chat_event_list: list[ChatEvent] = []
+
+
 def find(items: Items, *path: str) -> str | None:
     """Return the text at a path of keys (first match on each level), or None when there is none."""
     here: Items = items

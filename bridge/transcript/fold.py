@@ -37,6 +37,10 @@ MAX_HOLES: Final = 10_000
 """Ranges of ids, and gaps, and amended ids; a chat with more cannot be remembered (`outgrown`)."""
 
 
+_WITHHOLDS_NOTHING: Final = 2**31 - 1
+"""Version of a source that has none: above all versions of the field table."""
+
+
 @dataclass(slots=True)
 class TranscriptState:
     """All that a fold remembers, as plain values: what a checkpoint stores."""
@@ -188,7 +192,7 @@ class Transcript:
 
     # --- what can happen -----------------------------------------------------------------------------------------
 
-    def see(self, seen: TranscriptUpdate, *, origin: str | None = None) -> list[Entry]:
+    def apply(self, seen: TranscriptUpdate, *, origin: str | None = None) -> list[Entry]:
         """Fold one history or increment in; return what is new, in the order in which it is to be published.
 
         `origin` overrides LIVE/REPLAY (a stored transcript is ARCHIVE).
@@ -230,7 +234,7 @@ class Transcript:
             if event.event_id not in self._delivered:
                 out.append(self._deliver(event, origin, seen))
                 if known is not None:
-                    known[event.event_id] = fingerprint(event, seen.version)
+                    known[event.event_id] = fingerprint(event, _version_of(seen))
                 continue
             if known is None:
                 known = self._prints.by_id(self._delivered)
@@ -276,19 +280,21 @@ class Transcript:
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _learn(self, seen: TranscriptUpdate) -> None:
-        """Take over what the transcript says of the session; an absent attribute keeps what was known."""
+        """Take over what the update says of the session; an absent attribute keeps what was known."""
         told, facts = seen.transcript, self.facts
         monitored = facts.monitored if told.monitored is None else told.monitored not in (False, "false")
         idle = told.idle_time_expire
         idle = facts.idle_time_expire if idle is None else str(idle)[:MAX_FACT_CHARACTERS]
+        server = seen.server or facts.server
+        version = facts.client_version if seen.version is None else seen.version
         if (
             monitored != facts.monitored
             or idle != facts.idle_time_expire
-            or seen.server != facts.server
-            or seen.version != facts.client_version
+            or server != facts.server
+            or version != facts.client_version
         ):
             self.facts = replace(
-                facts, monitored=monitored, idle_time_expire=idle, server=seen.server, client_version=seen.version
+                facts, monitored=monitored, idle_time_expire=idle, server=server, client_version=version
             )
             self.slow_changes += 1
 
@@ -310,7 +316,7 @@ class Transcript:
 
     def _deliver(self, event: ChatEvent, origin: str, seen: TranscriptUpdate) -> Entry:
         highest = self._delivered.maximum
-        taken = fingerprint(event, seen.version)
+        taken = fingerprint(event, _version_of(seen))
         if highest is None or event.event_id > highest:
             self._prints.append(taken)
         else:
@@ -327,12 +333,12 @@ class Transcript:
         before = known.get(event.event_id)
         if before is None:
             return  # so far back that its print is forgotten: taken for what it was
-        likeness = compare(before, event, seen.version)
+        likeness = compare(before, event, _version_of(seen))
         if likeness is Comparison.MASKED:
             self._masked += 1
             self.slow_changes += 1
         elif likeness is Comparison.DIFFERENT:
-            taken = fingerprint(event, seen.version)
+            taken = fingerprint(event, _version_of(seen))
             known[event.event_id] = taken
             self._prints.replace(self._delivered.rank(event.event_id), taken)
             count = self._amendments.get(event.event_id, 0) + 1
@@ -392,6 +398,10 @@ class Transcript:
         self._sequence += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return Entry(kind, self._sequence, origin, observed_at, event, party, amendment, gap)
+
+
+def _version_of(update: TranscriptUpdate) -> int:
+    return _WITHHOLDS_NOTHING if update.version is None else update.version
 
 
 def _event_id(event: ChatEvent) -> int:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 
 from bridge.archive.ucs_xml import StoredTranscript, read, write
-from bridge.chatserver.messages import ChatTranscript
-from bridge.transcript.events import ChatEvent, Item, MessageText, Reason, UserInfo, find, is_marked_bot
+from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, Reason, UserInfo, find, is_marked_bot
 from tests.archive.stored_xml import SAMPLES, event_of, stored
 from tests.strategies import any_texts, chat_transcripts
 
@@ -212,6 +211,12 @@ def test_what_is_not_known_of_an_event_is_kept(inner: str, kept: dict[str, str])
 
 def test_an_unknown_attribute_of_an_event_is_kept() -> None:
     assert event_of('<message eventId="1" mood="fine"/>').unknown_attributes == {"mood": "fine"}
+
+
+def test_the_name_of_an_event_is_its_type_whatever_attribute_of_ours_it_bears() -> None:
+    event = event_of('<message eventId="1" eventType="other"/>')
+    assert event == ChatEvent("message", 1, unknown_attributes={"eventType": "other"})
+    assert event_of('<event eventId="1" eventType="two words"/>') == ChatEvent("two words", 1)
 
 
 @pytest.mark.parametrize(

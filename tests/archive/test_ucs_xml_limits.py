@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.archive.ucs_xml import MAX_ELEMENT_DEPTH, read, write
-from bridge.chatserver.messages import ChatTranscript
 from bridge.errors import UnreadableTranscript
-from tests.archive.stored_xml import event_of, refusal, stored
+from tests.archive.stored_xml import refusal, stored
 from tests.strategies import chat_transcripts
+
+if TYPE_CHECKING:
+    from bridge.transcript.events import ChatTranscript
 
 
 @pytest.mark.parametrize(
@@ -68,34 +72,3 @@ def test_flipped_bytes_raise_nothing_but_unreadable_transcript(transcript: ChatT
     except UnreadableTranscript:
         return
     assert read(write(result.transcript), "s").transcript == result.transcript
-
-
-_NAMES = ["message", "msgText", "userInfo", "noticeText", "reason", "userData", "item", "unknownAttributes", "new"]
-_ATTRIBUTES = ["eventId", "timeShift", "key", "type", "code", "clientVersion", "eventType", "userId", "new"]
-_VALUES = st.sampled_from(["1", "-1", "kvlist", "int", "x", "", " 7 "])
-
-
-def element(name: str, attributes: dict[str, str], parts: list[str]) -> str:
-    """One element as text."""
-    shown = "".join(f' {key}="{value}"' for key, value in attributes.items())
-    return f"<{name}{shown}>{''.join(parts)}</{name}>"
-
-
-ELEMENTS: st.SearchStrategy[str] = st.recursive(
-    st.sampled_from(["SAID", " ", "7"]),
-    lambda inner: st.builds(
-        element,
-        st.sampled_from(_NAMES),
-        st.dictionaries(st.sampled_from(_ATTRIBUTES), _VALUES, max_size=3),
-        st.lists(inner, max_size=4),
-    ),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=1000)
-@given(st.lists(ELEMENTS, max_size=3))
-def test_whatever_elements_an_event_has_none_of_its_text_is_lost(inner: list[str]) -> None:
-    event = event_of(f'<message eventId="1">{"".join(inner)}</message>')
-    assert repr(event).count("SAID") == "".join(inner).count("SAID")
-    assert read(write(ChatTranscript("S1", chat_event_list=[event])), "s").transcript.chat_event_list == [event]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from bridge.capture.chat import FOLLOWED
 from bridge.capture.ports import same_limits
-from bridge.capture.session_store import FOLLOWED
-from bridge.chatserver.messages import ChatTranscript
 from bridge.records.session_records import SHORTENED
 from bridge.transcript import fold as fold_limits
 from bridge.transcript import gap_reasons
+from bridge.transcript.events import ChatTranscript
 from bridge.transcript.fingerprints import MAX_BYTES as MAX_PRINTS
 from bridge.transcript.updates import TranscriptUpdate
 from tests.capture.link_harness import CHAT, OTHER, SERVER, START, LinkHarness, info, line, message, party

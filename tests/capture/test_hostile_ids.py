@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.capture.session_store import GIVEN_UP
+from bridge.capture.chat import GIVEN_UP
 from bridge.transcript import gap_reasons
 from tests.capture.hostile_input import LAST_ID
 from tests.capture.link_harness import CHAT, LinkHarness, info, message, party

@@ -8,9 +8,10 @@ import json
 import pytest
 
 from bridge.announcement import MAX_BYTES, MAX_TENANT
-from bridge.capture.session_store import FOLLOWED
+from bridge.capture.chat import FOLLOWED
 from bridge.chatserver.conversation import _HELD_BYTES
 from bridge.sources.chat_server.transport import TcpTransports
+from bridge.transcript.updates import Verdict
 from tests.capture.hostile_input import STRANGER
 from tests.capture.link_harness import OTHER, SERVER, LinkHarness, info, line, message, party
 
@@ -32,7 +33,7 @@ def test_an_answer_with_somebody_elses_chat_is_published_under_neither(
     assert b"not for you" in aside["bytes"]
     assert harness.quarantined() == {"stray": 1}
     [refusal] = harness.refused
-    assert (refusal.session_id, refusal.verdict) == ("0000ROOM00000004", "retry")
+    assert (refusal.session_id, refusal.verdict) == ("0000ROOM00000004", Verdict.RETRY)
     # The join is asked again, and everything goes on.
     harness.hears(info("0000ROOM00000004", party(1), reference=harness.join("0000ROOM00000004")))
     harness.hears(info(third, party(1), reference=third_reference))
@@ -66,7 +67,7 @@ def test_events_without_end_before_the_answer_to_a_join_are_not_held_without_end
         harness.hears(push)
     assert harness.refused == []
     harness.hears(push)
-    assert [(refusal.session_id, refusal.verdict) for refusal in harness.refused] == [(STRANGER, "retry")]
+    assert [(refusal.session_id, refusal.verdict) for refusal in harness.refused] == [(STRANGER, Verdict.RETRY)]
     assert json.loads(harness.stream.written.splitlines()[-1])["messageName"] == "RequestReleaseParty"
     assert harness.set_aside() == []
     harness.hears(info(STRANGER, party(1), reference=harness.join(STRANGER)))

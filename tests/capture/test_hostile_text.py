@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bridge.chatserver.messages import ChatTranscript
 from bridge.transcript import gap_reasons
-from bridge.transcript.events import ChatEvent, MessageText
+from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText
 from bridge.transcript.updates import TranscriptUpdate
 from tests.capture.hostile_input import item
 from tests.capture.link_harness import CHAT, SERVER, START, LinkHarness, info, line, message, party
@@ -44,7 +43,7 @@ def test_a_surrogate_in_the_bytes_costs_its_event_only(harness: LinkHarness) -> 
 
 def test_a_text_that_no_wire_would_let_through_is_quarantined_and_not_the_end_of_the_chat(harness: LinkHarness) -> None:
     said = ChatEvent("message", 2, "00A1", message_text=MessageText("\ud83d"))
-    harness.learnt(
+    harness.update_received(
         harness.link,
         TranscriptUpdate(ChatTranscript(CHAT, START, chat_event_list=[said]), False, False, SERVER, 106),
         0,

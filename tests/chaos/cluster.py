@@ -30,12 +30,12 @@ _SAMPLE_SECONDS = 1.0
 _SETTINGS = {
     "kafka.partitions": SHARDS,
     "kafka.session_timeout_seconds": 10,
-    "chat_server.ping_after_seconds": 5,
-    "chat_server.pong_timeout_seconds": 5,
-    "chat_server.register_timeout_seconds": 5,
-    "chat_server.join_timeout_seconds": 5,
-    "chat_server.reconnect_attempts": 40,
-    "chat_server.reconnect_delay_seconds": 2,
+    "sources.chat_server.ping_after_seconds": 5,
+    "sources.chat_server.pong_timeout_seconds": 5,
+    "sources.chat_server.register_timeout_seconds": 5,
+    "sources.chat_server.join_timeout_seconds": 5,
+    "sources.chat_server.reconnect_attempts": 40,
+    "sources.chat_server.reconnect_delay_seconds": 2,
 }
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 
 from bridge.chatserver import psdk_json, psdk_tolerant
-from bridge.chatserver.bounds import xml_characters
 from bridge.chatserver.decoded import Decoded, Unreadable
 from bridge.chatserver.messages import (
     Event,
@@ -26,6 +25,7 @@ from bridge.chatserver.psdk_json import (
     session_hint,
 )
 from bridge.errors import FrameTooLong
+from bridge.transcript.bounds import xml_characters
 from bridge.transcript.events import MessageText
 from tests.chatserver.psdk_lines import CHAT, SAID, line
 from tests.strategies import any_texts, events, requests

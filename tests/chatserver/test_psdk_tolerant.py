@@ -9,7 +9,6 @@ import pytest
 
 from bridge.chatserver.decoded import Decoded
 from bridge.chatserver.messages import (
-    ChatTranscript,
     EventSessionInfo,
     Pong,
     RequestMessage,
@@ -21,7 +20,7 @@ from bridge.chatserver.psdk_json import (
     decode_request,
     encode,
 )
-from bridge.transcript.events import Item, MessageText, UserInfo
+from bridge.transcript.events import ChatTranscript, Item, MessageText, UserInfo
 from tests.chatserver.psdk_lines import CHAT, SAID, SAID_EVENT, events_in, line, only_event
 
 

@@ -238,7 +238,7 @@ def test_without_a_readable_start_it_is_not_known_when_events_occurred_and_that_
         """<chatTranscript startAt="yesterday" sessionId="0000SIMU00000009">
 <message userId="00D4000000000001" timeShift="3" visibility="ALL" eventId="1"><msgText>said</msgText></message>
 </chatTranscript>""",
-        notes=("no readable startAt: when its events occurred is not known",),
+        notes=("startAt is missing or unreadable: the times of its events are not known",),
     )
     nowhere = dict.fromkeys(("startAt", "tenant", "monitored", "idleTimeExpire", "server", "clientVersion"))
     assert found == [record(1, 1, "MESSAGE", 3, occurredAt=None, message=message("said"), session=nowhere)]

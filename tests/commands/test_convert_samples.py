@@ -119,7 +119,7 @@ def test_a_transcript_is_never_taken_for_the_file_to_write(tmp_path: Path) -> No
     first.write_bytes(SAMPLES[0].read_bytes())
     done = convert("--avro", first, *SAMPLES[1:])
     assert done.returncode == 2
-    assert done.stderr.startswith(f"chatbridge: {first} is there and no Avro container file\n".encode())
+    assert done.stderr.startswith(f"chatbridge: {first} exists and is not an Avro container file\n".encode())
     assert first.read_bytes() == SAMPLES[0].read_bytes()
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.commands.formatting import HEADER, columns_of, escaped, event_line, shortened
@@ -77,8 +77,26 @@ def test_what_a_terminal_would_obey_is_spelled_out(text: str) -> None:
 
 
 @given(st.text(max_size=80), st.integers(2, 40))
+@example("0\u2795\u1ab00", 3)
 def test_a_cut_text_fits(text: str, columns: int) -> None:
     assert sum(map(columns_of, shortened(text, columns))) <= columns
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "cut"),
+    [
+        ("0\u2795\u1ab00", 3, "0…"),  # a wide character, a mark without columns, one column too many
+        ("abcd", 3, "ab…"),
+        ("abc", 3, "abc"),
+        ("\u4e2d\u4e2d", 3, "\u4e2d…"),
+        ("\u4e2d\u4e2d", 2, "…"),
+        ("e\u0301e\u0301e\u0301", 2, "e\u0301…"),
+    ],
+)
+def test_a_text_is_cut_before_the_last_column_and_marks_stay_with_their_letter(
+    text: str, columns: int, cut: str
+) -> None:
+    assert shortened(text, columns) == cut
 
 
 def test_marks_without_columns_do_not_make_a_line_endless() -> None:

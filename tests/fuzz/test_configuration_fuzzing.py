@@ -33,7 +33,13 @@ _REPEATED: Final = re.compile(
 
 CALLS_PER_BYTE: Final = 1_000  # two thousand unknown keys are two thousand searches for the nearest known one
 MEASURED: Final = 8  # one in so many: measuring costs more than reading
-_VARIABLES: Final = ("KAFKA", "HTTP__TOKEN", "PRIVACY__RULES", "CHAT_SERVER__PING_AFTER_SECONDS", "KAFKA__CLIENT")
+_VARIABLES: Final = (
+    "KAFKA",
+    "HTTP__TOKEN",
+    "PRIVACY__RULES",
+    "SOURCES__CHAT_SERVER__PING_AFTER_SECONDS",
+    "KAFKA__CLIENT",
+)
 
 TOKENS: Final = (
     *(

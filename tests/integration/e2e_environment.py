@@ -39,11 +39,11 @@ SCHEMAS = Schemas(schema_folder())
 _LINE = msgspec.json.Decoder(LedgerLine)
 SCHEMA_OF = {"events": TRANSCRIPT_EVENT, "sessions": SESSION_RECORD, "quarantine": QUARANTINED_INPUT}
 SHORT_LINK_TIMEOUTS = {
-    "chat_server__register_timeout_seconds": 1,
-    "chat_server__join_timeout_seconds": 2,
-    "chat_server__ping_after_seconds": 1,
-    "chat_server__pong_timeout_seconds": 1,
-    "chat_server__reconnect_delay_seconds": 1,
+    "sources__chat_server__register_timeout_seconds": 1,
+    "sources__chat_server__join_timeout_seconds": 2,
+    "sources__chat_server__ping_after_seconds": 1,
+    "sources__chat_server__pong_timeout_seconds": 1,
+    "sources__chat_server__reconnect_delay_seconds": 1,
 }
 
 

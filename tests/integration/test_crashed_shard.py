@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bridge import cli
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.capture.inbox import Announced, Input
-from bridge.capture.session_store import SessionStore, TransactionPlan
+from bridge.capture.session_store import SessionStore
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, all_joined, followed, reasons
 from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from bridge.capture.batch_builder import TransactionPlan
 
 CHATS = 20
 EACH_ONCE = "each-once"

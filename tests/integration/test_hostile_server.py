@@ -176,7 +176,7 @@ def _says(raw: bytes, said: dict[str, Any]) -> bool:
 def test_thousands_of_names_servers_and_reasons_make_no_new_series_and_no_new_trouble(
     environment: E2EEnvironment, recorded: Path
 ) -> None:
-    with environment.bridge(chat_server__reconnect_attempts=1) as bridge:
+    with environment.bridge(sources__chat_server__reconnect_attempts=1) as bridge:
         bridge.wait_ready()
         with environment.simulator(replay=recorded, speed=10, concurrent_chats=3, chats=3, finish=60) as chats:
             wait_for(lambda: all_joined(bridge, 3), 60, "the chats are not followed")

@@ -177,7 +177,7 @@ def test_a_join_that_stays_refused_ends_in_a_certificate_that_says_so(
     environment: E2EEnvironment, error: int, asked: int
 ) -> None:
     with (
-        environment.bridge(chat_server__reconnect_attempts=3) as bridge,
+        environment.bridge(sources__chat_server__reconnect_attempts=3) as bridge,
         environment.chats(concurrent_chats=3) as chats,
     ):
         chats.fault("refuse", request="RequestJoin", errorId=error)
@@ -243,7 +243,7 @@ def test_a_chat_that_ends_while_we_are_away_gets_a_gap_and_an_incomplete_certifi
 
 def test_chats_of_a_server_that_never_comes_back_are_given_up_and_say_why(environment: E2EEnvironment) -> None:
     with (
-        environment.bridge(chat_server__reconnect_attempts=3) as bridge,
+        environment.bridge(sources__chat_server__reconnect_attempts=3) as bridge,
         environment.chats(concurrent_chats=4) as chats,
     ):
         running(bridge, chats, 4)
@@ -259,9 +259,12 @@ def test_chats_of_a_server_that_never_comes_back_are_given_up_and_say_why(enviro
 
 def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(environment: E2EEnvironment) -> None:
     chats_count, rate, peak = 150, 20, 35
-    rate_limiter: dict[str, Any] = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
+    rate_limiter: dict[str, Any] = {
+        "sources__chat_server__joins_per_second": rate,
+        "sources__chat_server__joins_peak": peak,
+    }
     with (
-        environment.bridge(**rate_limiter, chat_server__max_sessions_per_connection=20) as bridge,
+        environment.bridge(**rate_limiter, sources__chat_server__max_sessions_per_connection=20) as bridge,
         environment.chats(concurrent_chats=chats_count) as chats,
     ):
         bridge.wait_ready()
@@ -290,7 +293,9 @@ def test_five_hundred_chats_come_back_after_a_crash_at_the_rate_that_the_vendor_
             wait_for(lambda: all_joined(quick, count), 60, "not all joined at first", poll=0.5)
             quick.kill()
         killed = time.time()
-        with environment.bridge(chat_server__joins_per_second=rate, chat_server__joins_peak=peak) as bridge:
+        with environment.bridge(
+            sources__chat_server__joins_per_second=rate, sources__chat_server__joins_peak=peak
+        ) as bridge:
             bridge.wait_ready()
             wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > count / 2, 20, "nobody stands in line")
             wait_for(lambda: all_joined(bridge, count), 90, "not all chats are joined again", poll=0.5)
@@ -310,7 +315,10 @@ def test_five_hundred_chats_come_back_after_a_crash_at_the_rate_that_the_vendor_
 
 
 def test_an_answer_that_comes_too_late_harms_nothing(environment: E2EEnvironment) -> None:
-    slow: dict[str, Any] = {"chat_server__register_timeout_seconds": 10, "chat_server__pong_timeout_seconds": 20}
+    slow: dict[str, Any] = {
+        "sources__chat_server__register_timeout_seconds": 10,
+        "sources__chat_server__pong_timeout_seconds": 20,
+    }
     with environment.bridge(**slow) as bridge, environment.chats(concurrent_chats=3) as chats:
         chats.fault("delay", seconds=5)  # longer than the patience with a join
         bridge.wait_ready()

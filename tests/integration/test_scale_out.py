@@ -173,7 +173,10 @@ def test_a_worker_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a
 
 def test_a_storm_hits_a_server_no_harder_because_there_are_three_workers(environment: E2EEnvironment) -> None:
     count, rate, peak = 90, 20, 35
-    rate_limiter: dict[str, Any] = {"chat_server__joins_per_second": rate, "chat_server__joins_peak": peak}
+    rate_limiter: dict[str, Any] = {
+        "sources__chat_server__joins_per_second": rate,
+        "sources__chat_server__joins_peak": peak,
+    }
     with (
         environment.bridge("replica-1", **rate_limiter) as one,
         environment.bridge("replica-2", **rate_limiter) as two,

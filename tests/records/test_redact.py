@@ -52,7 +52,8 @@ def test_what_only_looks_a_little_like_a_secret_stays(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("secureKey", SECRET), ("login", f'{{"user": "a", "secureKey": "{SECRET}"}}')]
+    ("name", "text"),
+    [("secureKey", SECRET), ("SECUREKEY", ""), ("login", f'{{"user": "a", "secureKey": "{SECRET}"}}')],
 )
 def test_a_secret_inside_an_unknown_attribute_takes_the_attribute_with_it(name: str, text: str) -> None:
     done: list[Redaction] = []

@@ -102,9 +102,9 @@ class Bridge(Process):
             "kafka.group": f"{prefix}bridge",
             "http.port": self.port,
             "worker_id": worker,
-            "chat_server.joins_per_second": 1000,
-            "chat_server.joins_peak": 1000,
-            "chat_server.reconnect_delay_seconds": 1,
+            "sources.chat_server.joins_per_second": 1000,
+            "sources.chat_server.joins_peak": 1000,
+            "sources.chat_server.reconnect_delay_seconds": 1,
             "log.format": "text",
             **{name.replace("__", "."): value for name, value in settings.items()},
         }

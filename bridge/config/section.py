@@ -1,0 +1,34 @@
+"""What every section of the settings is made of: its base class and the types of its values."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from bridge.addresses import split_address
+
+
+def _is_address(value: str) -> str:
+    split_address(value)
+    return value
+
+
+def _are_addresses(value: str) -> str:
+    for part in value.split(","):
+        split_address(part.strip())
+    return value
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
+Addresses = Annotated[str, AfterValidator(_are_addresses)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PerSecond = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+
+
+class Section(BaseModel):
+    """A group of settings: an unknown key is an error, values do not change, defaults are checked, too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)

@@ -1,0 +1,103 @@
+"""The settings of what delivers chats: `sources.chat_server.*`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from bridge.config.section import Address, Count, PerSecond, Seconds, Section
+from bridge.config.security import tls_context
+
+if TYPE_CHECKING:
+    import ssl
+
+
+class LinkTls(Section):
+    """TLS of the connections to Chat Server or to the gateway."""
+
+    enabled: bool = Field(default=False, description="Connect with TLS.")
+    ca_file: str | None = Field(
+        default=None, description="PEM file of trusted authorities; without it those of the system."
+    )
+    certificate_file: str | None = Field(
+        default=None, description="PEM file of the client certificate, for mutual TLS."
+    )
+    key_file: str | None = Field(default=None, description="PEM file of the key of the client certificate.")
+    verify_hostname: bool = Field(default=True, description="Require that the server's certificate names its host.")
+
+    @field_validator("key_file")
+    @classmethod
+    def _go_together(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if (value is None) != (info.data.get("certificate_file") is None):
+            raise ValueError("certificate_file and key_file go together")
+        return value
+
+    @field_validator("verify_hostname")
+    @classmethod
+    def _files_are_usable(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it
+        if info.data.get("enabled") and {"ca_file", "certificate_file", "key_file"} <= info.data.keys():
+            try:
+                tls_context(info.data["ca_file"], info.data["certificate_file"], info.data["key_file"])
+            except OSError as error:
+                raise ValueError(f"the TLS files cannot be used: {error}") from None
+        return value
+
+    def context(self) -> ssl.SSLContext | None:
+        """Return the context to connect with, or None when TLS is off."""
+        if not self.enabled:
+            return None
+        return tls_context(self.ca_file, self.certificate_file, self.key_file, verify_hostname=self.verify_hostname)
+
+
+class ChatServerSettings(Section):
+    """How the bridge appears in chats, and the time-outs and limits of its connections to Chat Server."""
+
+    gateway: Address | None = Field(
+        default=None,
+        description="host:port of a gateway that hosts the Platform SDK; without it the announced address is used.",
+    )
+    nickname: str = Field(default="bridge", min_length=1, max_length=64, description="Shown to other supervisors.")
+    person_id: str = Field(default="", max_length=64, description="Employee id to register with.")
+    user_type: Literal["SUPERVISOR"] = Field(
+        default="SUPERVISOR", description="Fixed: only a supervisor can join a chat unseen."
+    )
+    client_version: int = Field(
+        default=106,
+        ge=101,
+        le=106,
+        description="Highest ClientVersion to declare; the server answers with the lower of its own and this.",
+    )
+    max_sessions_per_connection: Count = Field(
+        default=100, description="Chats that share one connection; the vendor advises 1."
+    )
+    register_timeout_seconds: Seconds = Field(
+        default=10.0, description="Time limit of a registration; Chat Server itself gives up after 30 s."
+    )
+    join_timeout_seconds: Seconds = Field(default=10.0, description="Time limit of the answer to one join.")
+    ping_after_seconds: Seconds = Field(default=30.0, description="Send a Ping after so long without input.")
+    pong_timeout_seconds: Seconds = Field(
+        default=10.0, description="Without input for so long after a Ping, the connection counts as lost."
+    )
+    reconnect_attempts: Count = Field(
+        default=15, description="Attempts to join a chat again before it is given up (the vendor's template)."
+    )
+    reconnect_delay_seconds: Seconds = Field(default=10.0, description="Delay between these attempts, with jitter.")
+    joins_per_second: PerSecond = Field(
+        default=10.0,
+        description="Joins per second at one server, of all workers together (the vendor sizes a server for 10).",
+    )
+    joins_peak: Count = Field(default=30, description="Most joins in any one second at one server, bursts included.")
+    inbound_frame_bytes: int = Field(
+        default=1 << 20,
+        ge=32_768,
+        description="Longest line to accept. The answer to a join holds the whole transcript: "
+        "a chat with a longer history cannot be joined.",
+    )
+    tls: LinkTls = Field(default_factory=LinkTls)
+
+
+class SourcesSettings(Section):
+    """What delivers chats."""
+
+    chat_server: ChatServerSettings = Field(default_factory=ChatServerSettings)

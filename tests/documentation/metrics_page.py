@@ -1,0 +1,40 @@
+"""docs/reference/metrics.md: every metric, from bridge/meters.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.meters import Meters
+from tests.documentation.tables import code, table
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+_HEAD: Final = """\
+# Metrics
+
+`GET /metrics`, in Prometheus' text format. Names and labels are an interface. Every label has a closed set of values,
+all of which exist from the start; `other` stands for what a later version may add. No session id, nickname, key or
+address is ever a label. The metrics of `prometheus_client` about the process (`process_...`) come with them.
+[Operating](../operating.md) says which of them to watch.
+"""
+_SUFFIX: Final = {"counter": "_total"}
+
+
+def text() -> str:
+    """Return the page."""
+    families = [family for family in Meters().registry.collect() if family.name.startswith("chatbridge_")]
+    rows = [
+        (code(family.name + _SUFFIX.get(family.type, "")), family.type, _labels(family), f"{family.documentation}.")
+        for family in sorted(families, key=lambda family: family.name)
+    ]
+    return f"{_HEAD}\n{table(('name', 'type', 'label and its values', 'meaning'), rows)}"
+
+
+def _labels(family: Metric) -> str:
+    values: dict[str, dict[str, None]] = {}
+    for sample in family.samples:
+        for label, value in sample.labels.items():
+            values.setdefault(label, {})[value] = None
+    values.pop("le", None)  # the bounds of a histogram's buckets
+    return "; ".join(f"{code(label)}: {', '.join(known)}" for label, known in values.items())

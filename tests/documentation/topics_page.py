@@ -1,0 +1,112 @@
+"""docs/reference/topics.md: topics from bridge/adapters/kafka, fields of their records from schemas/."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.config import load
+from bridge.factories import SCHEMA_BY_TOPIC, names_of, wanted_topics
+from bridge.records.avro import schema_folder
+from tests.documentation.tables import code, table
+
+if TYPE_CHECKING:
+    from bridge.adapters.kafka.topic_manager import Topic
+
+_HEAD: Final = """\
+# Topics and records
+
+`kafka.topic_prefix` is put before each name. All topics have the same number of partitions (`kafka.partitions`), and a
+chat has the same partition number in each of them: murmur2 of the session id, as in Kafka's Java client.
+`chatbridge topics plan` compares a cluster with this table, `chatbridge topics apply` creates and alters topics;
+`chatbridge run` applies when it starts. Partition counts and cleanup policies of existing topics are never altered.
+"""
+_KEYS: Final = {"quarantine": "sessionId, or the source when no chat is known"}
+_JSON: Final = {"announcements": "[JSON](#announcements)"}
+_AFTER: Final = """
+The announcements and checkpoints topics may hold session passwords: only the bridge should have the right to read them.
+
+## How values are framed
+
+With `schema_registry.url` a value has the Confluent wire format (subject `<topic>-value`, compatibility
+BACKWARD_TRANSITIVE). Without a registry it has Avro's single-object encoding. Events and session records carry
+CloudEvents headers (binary mode).
+
+## Ids of events
+
+| record | `id` |
+| --- | --- |
+| event | `sessionId:eventId` |
+| n-th amendment of an event | `sessionId:eventId:n`; `amends` names the id whose content it replaces |
+| GAP, RESUMED | `sessionId:~sequence` |
+
+`kind` is PARTY_JOINED, MESSAGE, NOTICE, PARTY_LEFT, UNKNOWN, GAP or RESUMED. `origin` is LIVE, REPLAY (from a history
+after a join) or ARCHIVE (from a stored transcript). Maps of attributes have paths as keys (`userData['context.step']`);
+`.`, `\\` and `#` inside a key are escaped with `\\`, the n-th repeat of a key is `key#n`, and the map `...Types` beside
+them names the type of every value that is not a string.
+
+## Announcements
+
+One JSON object per record, keyed by the session id; the same object, or a list of up to 1,000, is the body of
+`POST /v1/sessions`. On the topic unknown fields are ignored, in a POST they are refused.
+
+| field | value |
+| --- | --- |
+| `sessionId` | the chat; required |
+| `host`, `port` | address of its Chat Server; required |
+| `servers` | list of further addresses to try, `host:port` |
+| `password` | session password, where the site enforces one |
+| `tenant` | name of the tenant |
+| `userData` | map of what is known of the chat: text, numbers, true or false |
+| `announcedAt` | ms since 1970 UTC |
+"""
+
+
+def text() -> str:
+    """Return the page."""
+    config = load(None, {}, {})
+    names = names_of(config)
+    kinds = {getattr(names, kind): kind for kind in (*SCHEMA_BY_TOPIC, "announcements")}
+    rows = [_topic(topic, kinds[topic.name]) for topic in wanted_topics(config)]
+    files = sorted((file for file in schema_folder().iterdir() if file.is_file()), key=lambda file: file.name)
+    schemas = {file.name.removesuffix(".avsc"): json.loads(file.read_text("utf-8")) for file in files}
+    first = list(SCHEMA_BY_TOPIC.values())
+    ordered = [*first, *(name for name in schemas if name not in first)]
+    return "\n".join(
+        [
+            _HEAD,
+            table(("topic", "key", "value", "settings by default"), rows),
+            _AFTER,
+            *(_record(schemas[name]) for name in ordered),
+        ]
+    )
+
+
+def _topic(topic: Topic, kind: str) -> tuple[str, str, str, str]:
+    value = _JSON[kind] if kind in _JSON else _link(SCHEMA_BY_TOPIC[kind])
+    settings = ", ".join(f"{key}={value}" for key, value in topic.config.items())
+    return code(topic.name), _KEYS.get(kind, "sessionId"), value, settings
+
+
+def _link(name: str) -> str:
+    short = name.rpartition(".")[2]
+    return f"[{short}](#{short.lower()})"
+
+
+def _record(schema: dict[str, Any]) -> str:
+    rows = [(code(field["name"]), _type(field["type"]), field["doc"]) for field in schema["fields"]]
+    return f"## {schema['name']}\n\n{schema['doc']}\n\n{table(('field', 'type', 'meaning'), rows)}\n"
+
+
+def _type(avro: Any) -> str:
+    """Return an Avro type in words."""
+    if isinstance(avro, list):
+        (inner,) = (part for part in avro if part != "null")
+        return f"{_type(inner)} or null"
+    if isinstance(avro, str):
+        return _link(avro) if "." in avro else avro
+    if avro["type"] == "array":
+        return f"array of {_type(avro['items'])}"
+    if avro["type"] == "map":
+        return f"map of {_type(avro['values'])}"
+    return f"{avro['type']} ({avro['logicalType']})" if "logicalType" in avro else _type(avro["type"])
