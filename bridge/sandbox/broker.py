@@ -30,7 +30,7 @@ _LOG4J = Path(__file__).with_name("log4j2-kafka.xml")
 _JVM_OPTIONS = ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"]
 
 # Sized for one machine and for tests: few internal partitions, no waiting for further group members, and a
-# killed broker is missed after 3 s, not 9 s: so long does its successor wait before it may register.
+# killed broker is fenced after 3 s, not 9 s: a restarted one cannot register before.
 _SETTINGS = {
     "auto.create.topics.enable": "false",
     "broker.heartbeat.interval.ms": "500",
@@ -116,7 +116,7 @@ class LocalCluster:
         for node in self.nodes:
             node.launch(record=node.number == 1)
         for node in self.nodes:
-            node.wait_until_it_knows(self._count)
+            node.wait_for_brokers(self._count)
 
     def _settings(self, node: Node, voters: str) -> dict[str, str]:
         replicas = min(self._count, 3)
@@ -143,7 +143,7 @@ class LocalCluster:
 
 
 class LocalBroker(LocalCluster):
-    """Apache Kafka with a single broker; what a test does to it is a method here."""
+    """Apache Kafka with a single broker, which tests can kill, restart, pause and resume."""
 
     def __init__(self, *, overrides: Mapping[str, str] | None = None) -> None:
         super().__init__(nodes=1, overrides=overrides)

@@ -1,4 +1,4 @@
-"""Runs one command that must not outlive whoever started it: `guard.py DIRECTORY COMMAND...`.
+"""Runs one command that must not outlive the process that started it: `guard.py DIRECTORY COMMAND...`.
 
 Run as a script, not imported. It prints the command's pid on stdout and exits with its exit status. When its
 stdin is closed, which the kernel does for a killed parent too, it kills the command and removes DIRECTORY.

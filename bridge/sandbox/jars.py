@@ -1,4 +1,4 @@
-"""Java programs out of Maven Central, kept in a cache, and Java's options to start them quickly.
+"""Java programs from Maven Central, kept in a cache, and Java's options to start them quickly.
 
 The cache is `~/.cache/chatbridge`, or `CHATBRIDGE_CACHE`. Each program is a pom beside this file whose
 `package` phase puts all it needs into the directory `sandbox.directory`; the cache key is a hash of that pom.
@@ -34,7 +34,7 @@ _ERRORS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class JavaProgram:
-    """A program in Maven Central: its name for people, its pom, and how much there is to download."""
+    """A program in Maven Central: its display name, its pom file, and the size of the download."""
 
     title: str
     pom: str
@@ -43,8 +43,8 @@ class JavaProgram:
     def fetch(self) -> Path:
         """Return the directory that holds the program, downloading it first if this is the first time.
 
-        Several processes may call this at once: one downloads, the others wait for it. A directory that
-        exists is complete, because it gets its name only when it is.
+        Several processes may call this at once: one downloads, the others wait for it. A directory is renamed to
+        its final name only when it is complete.
 
         Raises:
             EnvironmentFault: Java is missing or too old, Maven is missing, or Maven failed.
@@ -88,10 +88,10 @@ def java() -> str:
     if found is None:
         where = f"JAVA_HOME ({home})" if home else "PATH"
         raise EnvironmentFault(f"no Java in {where}; the local servers are Java programs", next_step=next_step)
-    told = subprocess.run(
+    properties = subprocess.run(
         [found, "-XshowSettings:properties", "-version"], capture_output=True, text=True, check=False
     ).stderr
-    version = re.search(r"java\.specification\.version = (?:1\.)?(\d+)", told)
+    version = re.search(r"java\.specification\.version = (?:1\.)?(\d+)", properties)
     if version is None or int(version[1]) < _LOWEST_JAVA:
         is_version = f"Java {version[1]}" if version else "of an unknown version"
         raise EnvironmentFault(f"{found} is {is_version}; Java {_LOWEST_JAVA} is needed", next_step=next_step)
@@ -109,7 +109,7 @@ class ClassArchive:
     """
 
     def __init__(self, program: Path, scratch: Path) -> None:
-        # Only the very same Java can read it, and a Java that cannot read it ignores it without a word.
+        # Only the same Java build can read it; another one ignores it silently.
         runtime = Path(java()).resolve()
         identity = hashlib.sha256(f"{runtime} {runtime.stat().st_mtime_ns}".encode()).hexdigest()[:12]
         self._archive = program.with_name(f"{program.name}-{identity}.jsa")

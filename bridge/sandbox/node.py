@@ -59,7 +59,7 @@ class Node:
         return self._process is not None and self._process.running
 
     def kill(self) -> None:
-        """End it with SIGKILL, as a power cut would; its data stays for `restart()`."""
+        """End it with SIGKILL; its data stays for `restart()`."""
         self._launched.kill()
 
     def pause(self) -> None:
@@ -85,7 +85,7 @@ class Node:
             self.shut_down()
         self._launched.release()
         self.launch(record=False)
-        self.wait_until_it_knows(1)
+        self.wait_for_brokers(1)
 
     def begin_format(self, cluster_id: str, settings: Mapping[str, str]) -> None:
         """Write the configuration and begin to format the storage; `finish_format()` must follow."""
@@ -109,12 +109,12 @@ class Node:
         self._launched.release()
 
     def launch(self, *, record: bool) -> None:
-        """Start the broker; `wait_until_it_knows()` says when it can be used."""
+        """Start the broker; `wait_for_brokers()` returns when it can be used."""
         self._recording = record and self._archive.missing
         self._run(["kafka.Kafka", str(self._properties)])
 
-    def wait_until_it_knows(self, brokers: int) -> None:
-        """Return when the broker answers and counts at least this many brokers, itself included, as up."""
+    def wait_for_brokers(self, brokers: int) -> None:
+        """Return when the broker answers and reports at least this many brokers as alive, itself included."""
         wait_until(
             lambda: brokers_known_to(LOOPBACK, self.port, _ANSWER_SECONDS) >= brokers,
             title=f"Apache Kafka (node {self.number}, port {self.port})",
@@ -124,7 +124,7 @@ class Node:
         )
 
     def release(self) -> None:
-        """End it for good; its directory goes with it. Safe to repeat."""
+        """End it and remove its directory. Safe to repeat."""
         if self._process is None:
             return
         if self._recording and self.running:

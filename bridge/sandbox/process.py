@@ -1,4 +1,4 @@
-"""Server processes that end with us, and the loopback ports they listen on."""
+"""Server processes that do not outlive this process, and the loopback ports they listen on."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class GuardedProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=sink,
-                start_new_session=True,  # Ctrl-C in a terminal is ours to handle, not the server's
+                start_new_session=True,  # Ctrl-C in a terminal must not reach the server
             )
-        assert self._guard.stdout is not None  # noqa: S101 - says to mypy what PIPE above says to us
-        with self._guard.stdout as told:
-            self.pid = int(told.readline())  #: of the server itself, not of its guard
+        assert self._guard.stdout is not None  # noqa: S101 - for mypy: stdout is PIPE
+        with self._guard.stdout as pid_line:
+            self.pid = int(pid_line.readline())  #: of the server itself, not of its guard
 
     @property
     def running(self) -> bool:
@@ -65,16 +65,16 @@ class GuardedProcess:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the server, if it runs."""
         if self.running:
-            with suppress(ProcessLookupError):  # it may end between the question and the signal
+            with suppress(ProcessLookupError):  # it may end between the check and the signal
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it as a power cut would, and wait until it is gone. The directory stays."""
+        """End it with SIGKILL and wait until it has ended. The directory stays."""
         self.signal(signal.SIGKILL)
         self._guard.wait()
 
     def terminate(self, timeout_seconds: float) -> bool:
-        """Ask it to end; kill it when it takes too long. Returns whether it ended by itself."""
+        """Send SIGTERM; SIGKILL if it does not end in time. Return whether it ended by itself."""
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         try:
@@ -92,10 +92,10 @@ class GuardedProcess:
 
 
 def free_ports(count: int) -> list[int]:
-    """Pick ports that nothing on the loopback address listens on just now.
+    """Return ports on which nothing on the loopback address listens at the moment.
 
-    They lie below the range from which the kernel takes ports for outgoing connections, so that a server that
-    is down for a moment finds its port free when it comes back.
+    They lie below the range from which the kernel takes ports for outgoing connections, so that the port of a server
+    that is restarted is still free.
     """
     highest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
     candidates = range(_LOWEST_PORT, max(highest, _LOWEST_PORT + 1_000))

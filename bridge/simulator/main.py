@@ -1,4 +1,4 @@
-"""Puts a simulated Chat Server together and runs it: what `chatbridge simulate` calls."""
+"""Builds a simulation from its options and runs it. Entry point: `run_simulator`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bridge.announcement import Announcement
 from bridge.chatserver.versions import HIGHEST
 from bridge.errors import UsageError
-from bridge.simulator.harness.announcer import Announcer, HttpAnnouncer, KafkaAnnouncer, SilentAnnouncer
+from bridge.simulator.harness.announcer import Announcer, HttpAnnouncer, KafkaAnnouncer, NoAnnouncer
 from bridge.simulator.harness.control import ControlApi
-from bridge.simulator.harness.faults import fail_over
+from bridge.simulator.harness.fault_injector import fail_over
 from bridge.simulator.harness.journal import Journal
 from bridge.simulator.harness.ledger import Ledger
-from bridge.simulator.model.effects import Closed, Effect, Opened, Restored
-from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.harness.session_announcer import AnnouncedAddress, SessionAnnouncer
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
+from bridge.simulator.traffic.generator import LoadProfile, TrafficGenerator
 from bridge.simulator.traffic.replay import Replay, read_folder
 from bridge.simulator.traffic.scenario import ScenarioSettings, scenario
-from bridge.simulator.traffic.traffic import Pace, Traffic
-from bridge.transcript.events import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,23 +33,22 @@ if TYPE_CHECKING:
 
     from bridge.simulator.model.restoration import RestorePlan
     from bridge.simulator.traffic.actions import Scenario
-    from bridge.transcript.events import Items
 
 _FLUSH_SECONDS = 0.5
-_TOLD = ("MediaType", "GCTI_LanguageCode", "GCTI_Chat_AsyncMode")  # what an announcement says of the customer's data
 
 
 @dataclass(slots=True, frozen=True)
 class SimulatorOptions:
-    """What to simulate. `seed` None chooses one, so that two runs never share session ids.
+    """What to simulate. With `seed` None a random one is used, so that two runs do not share session ids.
 
-    Announcing: over HTTP with `announce_url` (the bridge's base URL), or to Kafka with `kafka_bootstrap_servers`, or
-    not at all. `announce_host` and `announce_port` replace the address that is announced (containers, proxies).
-    With `print_listening` the first line on stdout is `{"listening":"host:port","seed":...,"control":...}`.
+    Announcements are sent over HTTP with `announce_url` (the bridge's base URL), to Kafka with
+    `kafka_bootstrap_servers`, or not at all. `announce_host` and `announce_port` override the announced address
+    (containers, proxies). With `print_listening` the first line on stdout is
+    `{"listening":"host:port","seed":...,"control":...}`.
 
-    `think_scale` stretches all pauses of people (1.0 as they are). `replay_folder` plays stored transcripts instead of
-    invented chats, each once, or again and again if `chats` or `duration_seconds` say how long; `speed` divides their
-    time. `control_port` opens the HTTP API (0 chooses a port). `standby` runs a second server to fail over to.
+    `think_scale` multiplies all pauses between actions (1.0: realistic). `replay_folder` replays stored transcripts
+    instead of generated chats, each once, or repeatedly if `chats` or `duration_seconds` is set; `speed` divides their
+    pauses. `control_port` opens the control API (0 chooses a port). `standby` runs a second server to fail over to.
     """
 
     host: str = "127.0.0.1"
@@ -90,7 +87,7 @@ class SimulatorOptions:
 
 @dataclass(slots=True, frozen=True)
 class SimulatorSummary:
-    """What a run came to. `requests` and `caused`: what clients asked for, and what that changed in the chats."""
+    """Figures of a finished run. `requests`: client requests by name; `caused`: their effects on chats (`Journal`)."""
 
     listening: str
     seed: int
@@ -108,80 +105,43 @@ class SimulatorSummary:
         return msgspec.json.encode(asdict(self)).decode()
 
 
-class Herald:
-    """A witness of one server that has every new chat announced, and those that it takes over from another one."""
-
-    def __init__(
-        self, announcer: Announcer, server: ChatServer, options: SimulatorOptions, others: Callable[[], list[str]]
-    ) -> None:
-        """`others` gives the addresses (host:port) where a chat may go on when this server dies."""
-        self.takes_over_quietly = False
-        self._announcer = announcer
-        self._server = server
-        self._options = options
-        self._others = others
-        self._announced: set[str] = set()
-
-    def see(self, effect: Effect, now: float) -> None:
-        """Announce; a restart of the same server is no news, since the address stays."""
-        if isinstance(effect, Opened):
-            self._announce(effect.session_id, effect.password, effect.tenant, effect.user_data, now)
-        elif isinstance(effect, Closed):
-            self._announced.discard(effect.session_id)
-        elif isinstance(effect, Restored) and not self.takes_over_quietly and effect.session_id not in self._announced:
-            session = self._server.sessions.by_id[effect.session_id]
-            self._announce(session.session_id, session.password, session.tenant, session.events[0].user_data, now)
-
-    def _announce(self, session_id: str, password: str | None, tenant: str, user_data: Items, now: float) -> None:
-        self._announced.add(session_id)
-        told = {key: value for key in _TOLD if (value := find(user_data, key)) is not None}
-        self._announcer.announce(
-            Announcement(
-                session_id=session_id,
-                host=self._options.announce_host or self._options.host,
-                port=self._options.announce_port or self._server.port,
-                servers=self._others(),
-                password=password,
-                tenant=tenant,
-                user_data=dict(told),
-                announced_at=int(now * 1000),
-            )
-        )
-
-
 class Simulation:
-    """One run: the parts, and what the control API may do with them."""
+    """One run: servers, traffic, files, and the operations of the control API."""
 
     def __init__(self, options: SimulatorOptions, announcer: Announcer, stop: asyncio.Event) -> None:
-        """Nothing is opened but the ledger's and the journal's files."""
+        """Open the ledger and journal files; nothing listens before `run`."""
         self.seed = secrets.randbits(32) if options.seed is None else options.seed
         self.journal = Journal(options.journal)
         self.ledger = None if options.ledger is None else Ledger(options.ledger)
         self._options = options
         self._stop = stop
         self.announcer = announcer
-        self._heralds: dict[ChatServer, Herald] = {}
+        self._session_announcers: dict[ChatServer, SessionAnnouncer] = {}
         self._server = self._new_server(announcer, options.port, self.seed)
         self._standby = self._new_server(announcer, 0, self.seed + 1) if options.standby else None
-        self.traffic = Traffic(self._server, _pace(options), _source(options, self.seed))
+        self.traffic = TrafficGenerator(self._server, _load_profile(options), _scenario_source(options, self.seed))
 
     def _new_server(self, announcer: Announcer, port: int, seed: int) -> ChatServer:
-        server = ChatServer(_server_settings(self._options, port), seed=seed, journal=self.journal)
+        server = ChatServer(_server_settings(self._options, port), seed=seed, request_observer=self.journal)
         if self.ledger is not None:
-            server.witnesses.append(self.ledger)
-        self._heralds[server] = Herald(
-            announcer, server, self._options, lambda: [one.address for one in self._servers() if one is not server]
+            server.observers.append(self.ledger)
+        options = self._options
+        self._session_announcers[server] = SessionAnnouncer(
+            announcer,
+            server,
+            AnnouncedAddress(options.announce_host or options.host, options.announce_port),
+            lambda: [other.address for other in self._servers() if other is not server],
         )
-        server.witnesses.append(self._heralds[server])
+        server.observers.append(self._session_announcers[server])
         return server
 
     @property
     def server(self) -> ChatServer:
-        """The server that has the chats now."""
+        """The server that has the chats; after a fail-over the standby."""
         return self._server
 
     async def run(self) -> None:
-        """Serve and play until the pace's end or `stop`; without traffic until `stop`."""
+        """Serve, and generate traffic until the load profile's end or `stop`; without traffic until `stop`."""
         async with contextlib.AsyncExitStack() as stack:
             for server in self._servers():
                 await server.start()
@@ -201,7 +161,7 @@ class Simulation:
                 await self._stop.wait()
 
     def close(self) -> None:
-        """Write the rest of the files."""
+        """Flush and close the files."""
         if self.ledger is not None:
             self.ledger.close()
         self.journal.close()
@@ -224,24 +184,24 @@ class Simulation:
         }
 
     def stop_traffic(self) -> None:
-        """Start no more chats; let those that run end."""
+        """Start no more chats; those that are open are played to their end."""
         self._stop.set()
 
     async def fail_over(self, plan: RestorePlan, *, announce: bool) -> str:
         """Kill the server that has the chats and restore them on the standby; return its address.
 
-        With `announce` the new address is announced, as by somebody who watches the interactions' properties.
+        With `announce` the new address is announced, as a site that watches interaction properties would.
 
-        Raises UsageError when there is no standby (any longer: it is used up by the first fail-over).
+        Raises UsageError when there is no standby; a fail-over uses it up.
         """
-        heir, self._standby = self._standby, None
-        if heir is None:
-            raise UsageError("no standby is left", next_step="start the simulator with a standby")
-        self._heralds[heir].takes_over_quietly = not announce
-        dead, self._server = self._server, heir
-        await fail_over(dead, heir, plan)
-        self.traffic.move_to(heir)
-        return heir.address
+        standby, self._standby = self._standby, None
+        if standby is None:
+            raise UsageError("no standby is left", next_step="start the simulator with --standby")
+        self._session_announcers[standby].announces_restored = announce
+        failed, self._server = self._server, standby
+        await fail_over(failed, standby, plan)
+        self.traffic.move_to(standby)
+        return standby.address
 
     def _servers(self) -> list[ChatServer]:
         return [self._server] if self._standby is None else [self._server, self._standby]
@@ -264,11 +224,11 @@ class Simulation:
 
 
 async def run_simulator(options: SimulatorOptions, *, stop: asyncio.Event) -> SimulatorSummary:
-    """Run until the pace's end or `stop`. Chats that run are played to their end, for at most `finish_seconds`.
+    """Run until the load profile's end or `stop`, then play open chats to their end, for at most `finish_seconds`.
 
-    Raises UsageError when `replay_folder` holds no transcript, OSError when a port is taken.
+    Raises UsageError when `replay_folder` contains no transcript, OSError when a port is taken.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     announcer = _announcer(options)
     simulation = Simulation(options, announcer, stop)
     try:
@@ -279,7 +239,7 @@ async def run_simulator(options: SimulatorOptions, *, stop: asyncio.Event) -> Si
     return SimulatorSummary(
         listening=simulation.server.address,
         seed=simulation.seed,
-        seconds=round(time.monotonic() - begun, 3),
+        seconds=round(time.monotonic() - started, 3),
         chats_started=simulation.traffic.started,
         chats_finished=simulation.traffic.finished,
         events=simulation.traffic.events,
@@ -300,8 +260,8 @@ def _server_settings(options: SimulatorOptions, port: int) -> ServerSettings:
     return ServerSettings(options.host, port, options.inbound_frame_bytes, options.write_buffer_bytes, model)
 
 
-def _pace(options: SimulatorOptions) -> Pace:
-    return Pace(
+def _load_profile(options: SimulatorOptions) -> LoadProfile:
+    return LoadProfile(
         options.chats_per_second,
         options.concurrent_chats,
         options.events_per_second,
@@ -311,7 +271,7 @@ def _pace(options: SimulatorOptions) -> Pace:
     )
 
 
-def _source(options: SimulatorOptions, seed: int) -> Callable[[], Scenario | None]:
+def _scenario_source(options: SimulatorOptions, seed: int) -> Callable[[], Scenario | None]:
     if options.replay_folder is not None:
         endless = options.chats is not None or options.duration_seconds is not None
         return Replay(read_folder(options.replay_folder), options.speed, seed, endless=endless)
@@ -325,4 +285,4 @@ def _announcer(options: SimulatorOptions) -> Announcer:
         return HttpAnnouncer(options.announce_url, token=options.announce_token)
     if options.kafka_bootstrap_servers is not None:
         return KafkaAnnouncer(options.kafka_bootstrap_servers, options.kafka_topic, options.kafka_options)
-    return SilentAnnouncer()
+    return NoAnnouncer()

@@ -11,7 +11,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "bridge"
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
-MOST_LINES = 400
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -148,11 +147,6 @@ def test_only_the_composition_sees_the_settings(path: Path) -> None:
     if package_of(path) in COMPOSITION | {"config"}:
         return
     assert not [module for module, _ in imports(path) if module.startswith("bridge.config")]
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= MOST_LINES
 
 
 def test_nothing_is_called_utils() -> None:

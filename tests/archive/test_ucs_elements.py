@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.archive.ucs_xml import read, write
 from bridge.transcript.attributes import flatten
 from bridge.transcript.events import ChatEvent, ChatTranscript, Item
-from tests.archive.test_ucs_xml import event_of
+from tests.archive.stored_xml import event_of
 
 
 def again(event: ChatEvent) -> ChatEvent:

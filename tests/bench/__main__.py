@@ -20,7 +20,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Top
 from bridge.sandbox import LocalBroker, kafka_or_local
 from bridge.simulator.harness.ledger import LedgerLine
 from tests.bench.outage import ANNOUNCEMENTS, outage
-from tests.support.oracle import closed_sessions, judge
+from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Bench:
                 wait_for(lambda: len(closed_sessions(self.broker, prefix)) >= started, 90, "chats are not closed")
             used = bridge.cpu_seconds() - before
             ledger = simulator.ledger
-            result = judge(self.broker, prefix, ledger)
+            result = compare_with_ledger(self.broker, prefix, ledger)
             bridge.terminate()
         if not result.clean:
             say(f"    NOT CLEAN: {result}")
@@ -248,7 +248,7 @@ def read(broker: str, topic: str) -> list[Message]:
 
 
 def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event) -> None:
-    """Note when each id arrives, until told to stop."""
+    """Record the time at which each id arrives, until `stop` is set."""
     consumer = consumer_of(broker)
     partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
@@ -262,7 +262,7 @@ def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event
 
 
 def latencies(ledger: Path, seen: dict[str, float]) -> list[float]:
-    """Seconds from said to seen, of the events that were seen live; the first 3 s (joins, warm-up) left out."""
+    """Return the seconds from ledger to topic of live events, without the first 3 s (joins, warm-up)."""
     decoder = msgspec.json.Decoder(LedgerLine)
     lines = [decoder.decode(line) for line in ledger.read_bytes().splitlines()]
     begun = min(line.at for line in lines)
@@ -285,7 +285,7 @@ def outages(folder: Path, minutes: float, partitions: int) -> None:
             f"RSS {seen.resident_before / 1e6:.0f} MB before, {seen.resident_most / 1e6:.0f} MB at most; caught up "
             f"{seen.caught_up_after:.1f} s after its end; joins and leaves because of it: {seen.joins_and_leaves}"
         )
-        say(f"    judged: {seen.judgement}")
+        say(f"    compared: {seen.comparison}")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A long outage of Kafka under load: what the bridge holds meanwhile, and what it does with it afterwards (P6)."""
+"""A long outage of Kafka under load: memory during the outage, and the time to catch up (P6)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.integration.e2e_environment import ENDLESS, joins_and_leaves
-from tests.support.oracle import Judgement, closed_sessions, judge
+from tests.integration.e2e_environment import ENDLESS_CHAT, joins_and_leaves
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Outage:
-    """What was seen. Bytes, seconds."""
+    """Measurements of one outage. Bytes, seconds."""
 
     resident_before: int
     resident_most: int = 0
@@ -32,14 +32,14 @@ class Outage:
     paused_after: float | None = None
     """Since the beginning of the outage; None when reading never had to pause."""
     caught_up_after: float = 0.0
-    """Since Kafka was back, until nothing that was said is older than 2 s."""
+    """Since Kafka was available again, until no event that is not committed is older than 2 s."""
     joins_and_leaves: int = 0
-    """Asked for because of the outage."""
-    judgement: Judgement | None = None
+    """Number of requests during the outage."""
+    comparison: LedgerComparison | None = None
 
 
 def outage(broker: LocalBroker, folder: Path, *, seconds: float, inbox_bytes: int, partitions: int) -> Outage:
-    """Stop Kafka for so long while 100 chats say 500 events per second, then let them end and judge."""
+    """Pause Kafka for so many seconds while 100 chats have 500 events per second, then end them and compare."""
     prefix = f"{uuid.uuid4().hex[:8]}."
     with Bridge(
         broker.bootstrap_servers,
@@ -57,45 +57,45 @@ def outage(broker: LocalBroker, folder: Path, *, seconds: float, inbox_bytes: in
             kafka_topic=prefix + ANNOUNCEMENTS,
             concurrent_chats=CHATS,
             events_per_second=EVENTS_PER_SECOND,
-            mean_events=ENDLESS,
+            mean_events=ENDLESS_CHAT,
             finish=2,
         ) as chats:
             wait_for(lambda: bridge.metric("chatbridge_joins_total", result="answered") >= CHATS, 60, "not joined")
             enough = bridge.metric("chatbridge_events_total") + 10 * EVENTS_PER_SECOND
             wait_for(lambda: bridge.metric("chatbridge_events_total") > enough, 60, "nothing is captured")
             asked = _asked(chats)
-            seen = Outage(bridge.rss_bytes())
-            _endure(broker, bridge, seen, seconds)
-            seen.joins_and_leaves = _asked(chats) - asked
+            figures = Outage(bridge.rss_bytes())
+            _run_outage(broker, bridge, figures, seconds)
+            figures.joins_and_leaves = _asked(chats) - asked
             chats.terminate()
             _wait_for_certificates(broker.bootstrap_servers, prefix)
-            seen.judgement = judge(broker.bootstrap_servers, prefix, chats.ledger)
+            figures.comparison = compare_with_ledger(broker.bootstrap_servers, prefix, chats.ledger)
         bridge.terminate()
-    return seen
+    return figures
 
 
-def _endure(broker: LocalBroker, bridge: Bridge, seen: Outage, seconds: float) -> None:
+def _run_outage(broker: LocalBroker, bridge: Bridge, figures: Outage, seconds: float) -> None:
     broker.pause()
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
-        while (passed := time.monotonic() - begun) < seconds:
-            _look(bridge, seen)
-            if seen.paused_after is None and bridge.metric("chatbridge_inbox_pauses_total") > 0:
-                seen.paused_after = passed
+        while (passed := time.monotonic() - started) < seconds:
+            _sample(bridge, figures)
+            if figures.paused_after is None and bridge.metric("chatbridge_inbox_pauses_total") > 0:
+                figures.paused_after = passed
             time.sleep(_POLL_SECONDS)
     finally:
         broker.resume()
-    back = time.monotonic()
+    resumed_at = time.monotonic()
     while bridge.metric("chatbridge_oldest_uncommitted_event_seconds") > 2 or not bridge.ready:
-        assert time.monotonic() - back < seconds + 60, "it does not catch up"
-        _look(bridge, seen)
+        assert time.monotonic() - resumed_at < seconds + 60, "it does not catch up"
+        _sample(bridge, figures)
         time.sleep(_POLL_SECONDS)
-    seen.caught_up_after = time.monotonic() - back
+    figures.caught_up_after = time.monotonic() - resumed_at
 
 
-def _look(bridge: Bridge, seen: Outage) -> None:
-    seen.resident_most = max(seen.resident_most, bridge.rss_bytes())
-    seen.buffered_most = max(seen.buffered_most, bridge.metric("chatbridge_buffer_bytes"))
+def _sample(bridge: Bridge, figures: Outage) -> None:
+    figures.resident_most = max(figures.resident_most, bridge.rss_bytes())
+    figures.buffered_most = max(figures.buffered_most, bridge.metric("chatbridge_buffer_bytes"))
 
 
 def _asked(chats: Simulator) -> int:

@@ -1,7 +1,7 @@
-"""One link and one shard's book without a socket, a clock or Kafka: bytes of a server in, what would be committed out.
+"""One link and one session store without socket, clock or Kafka: bytes of a server in, records to commit out.
 
-The link is the real one on a transport that only remembers; the server's messages are written by Python's own JSON,
-not by the bridge's encoder; records are read back with plain fastavro, timestamps included.
+The link is the real one on a transport that only stores what is written. The server's messages are encoded with
+Python's json, not by the bridge; records are decoded with plain fastavro, timestamps included.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _READERS = {
 
 
 def info(session_id: str, *events: object, reference: int | None = None, **transcript: object) -> dict[str, Any]:
-    """An EventSessionInfo; `status` makes it the last one."""
+    """Return an EventSessionInfo; `status=Over` ends the chat."""
     status = transcript.pop("status", "Alive")
     said = {"sessionId": session_id, "startAt": START, "chatEventList": list(events), **transcript}
     message = {"messageName": "EventSessionInfo", "chatTranscript": said, "sessionStatus": status}
@@ -75,7 +75,7 @@ def line(value: object) -> bytes:
 
 
 class Stream(asyncio.Transport):
-    """A transport that goes nowhere: keeps what was written, and whether anybody reads."""
+    """A transport without a socket: stores what is written, and whether reading is paused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Stream(asyncio.Transport):
 
 
 class FakeClock:
-    """A clock that moves when it is told to, in either direction."""
+    """A clock that a test sets, forwards or backwards: `us` since 1970 UTC, `seconds` monotonic."""
 
     def __init__(self) -> None:
         self.us = 1_930_000_000_000_000
@@ -117,7 +117,7 @@ class FakeClock:
 
 
 class LinkHarness:
-    """A shard that follows the chats it is told of, over one link to one server."""
+    """A session store that follows `chats` over one link to one server. `buffered`: the most bytes the wire held."""
 
     def __init__(self, *chats: str, password: str | None = None, **settings: Any) -> None:
         self.settings = SessionStoreSettings(
@@ -171,10 +171,10 @@ class LinkHarness:
         self.lost.append(reason)
         self._inbox += [LinkDown(session_id, reason, self.clock.now_us()) for session_id in self.store.chats]
 
-    # --- what happens ------------------------------------------------------------------------------------------------
+    # --- input -------------------------------------------------------------------------------------------------------
 
     def hears(self, *lines: object) -> Self:
-        """The server says these messages (or bytes), one line each; what they make is committed as one batch."""
+        """Receive these messages (or bytes) from the server, one line each, and commit the result as one batch."""
         data = b"".join(line(one) + b"\n" for one in lines)
         for at in range(0, len(data), CHUNK):
             self._run(self.link.data_received, data[at : at + CHUNK])
@@ -182,7 +182,7 @@ class LinkHarness:
         return self.commit()
 
     def connect(self) -> Self:
-        """Make a new link; one that was there is lost."""
+        """Make a new link; an existing one is lost."""
         if self.lost or self.events:
             self._run(self.link.connection_lost, None)
         self.stream = Stream()
@@ -191,13 +191,13 @@ class LinkHarness:
         return self.hears({"messageName": "EventRegistered", "userId": "00B1", "clientVersion": 106, "referenceId": 1})
 
     def announce(self, value: object) -> Self:
-        """Somebody writes this to the announcements partition."""
-        raw, told, problem = line(value), None, ""
+        """Read this from the announcements partition."""
+        raw, announcement, problem = line(value), None, ""
         try:
-            told = parse(raw)
+            announcement = parse(raw)
         except UnreadableAnnouncement as error:
             problem = error.message
-        self._inbox.append(Announced(self._offset, raw, None, told, problem, self.clock.now_us()))
+        self._inbox.append(Announced(self._offset, raw, None, announcement, problem, self.clock.now_us()))
         self._offset += 1
         return self.commit()
 
@@ -213,13 +213,13 @@ class LinkHarness:
         return self.commit()
 
     def overdue(self, seconds: float) -> Self:
-        """So much time passes; the link's timer fires."""
+        """Advance the clock by so many seconds and fire the link's timer."""
         self.clock.seconds += seconds
         self._run(self.link._on_timer)
         return self.commit()
 
     def commit(self) -> Self:
-        """Fold what was learnt; every record must be one that Kafka takes."""
+        """Fold the inbox; check that every record is within Kafka's limits."""
         inputs, self._inbox = self._inbox, []
         plan = self.store.fold(inputs, self.clock.now_us())
         batch = plan.batch
@@ -236,10 +236,10 @@ class LinkHarness:
             self._run(self.link.leave, session_id)
         return self
 
-    # --- what came of it ---------------------------------------------------------------------------------------------
+    # --- results -----------------------------------------------------------------------------------------------------
 
     def published(self, chat: str = CHAT) -> list[dict[str, Any]]:
-        """The event records of a chat as another reader sees them; what verify says of them is nothing."""
+        """Return the event records of a chat, decoded with fastavro; check that `verify` has no finding."""
         verifier = Verifier(SCHEMAS)
         for offset, record in enumerate(self.events):
             verifier.feed_event((record.value or b"")[len(PREFIX) :], PARTITION, offset)
@@ -249,20 +249,20 @@ class LinkHarness:
         return [record for record in self._read(TRANSCRIPT_EVENT, self.events) if record["sessionId"] == chat]
 
     def ids(self, chat: str = CHAT) -> list[int | None]:
-        """Event ids of a chat's records in their order; None for what the bridge itself has to say."""
+        """Return the event ids of a chat's records in order; None for records of the bridge itself, such as GAP."""
         return [record["eventId"] for record in self.published(chat)]
 
     def gaps(self, chat: str = CHAT) -> list[tuple[int | None, int | None, str]]:
-        """The holes that were told."""
+        """Return the GAP records: first id, last id, reason."""
         gaps = [record["gap"] for record in self.published(chat) if record["kind"] == "GAP"]
         return [(gap["fromEventId"], gap["toEventId"], gap["reason"]) for gap in gaps]
 
     def set_aside(self) -> list[dict[str, Any]]:
-        """The quarantine."""
+        """Return the records of the quarantine."""
         return self._read(QUARANTINED_INPUT, self.quarantine)
 
     def certificate(self, chat: str = CHAT) -> dict[str, Any]:
-        """The last certificate of a chat."""
+        """Return the last certificate of a chat."""
         closed = [
             record["certificate"]
             for record in self._read(SESSION_RECORD, self.sessions)
@@ -271,7 +271,7 @@ class LinkHarness:
         return dict(closed[-1])
 
     def restored(self) -> SessionStore:
-        """A book made from the checkpoints; it must remember what this one does."""
+        """Return a session store restored from the checkpoints; check that its state is the same."""
         other = SessionStore(PARTITION, self.settings)
         other.restore([(key.decode(), value) for key, value in self.checkpoints.items() if value is not None])
         assert {name: chat.transcript.state() for name, chat in other.chats.items()} == {
@@ -280,7 +280,7 @@ class LinkHarness:
         return other
 
     def still_works(self, chat: str = CHAT, event_id: int = 1_000_000_000) -> bool:
-        """Whether the next message of the chat arrives as if nothing had been; the link must never have been lost."""
+        """Return whether the next message of the chat is captured unaltered and the link was never lost."""
         self.hears(info(chat, message(event_id, "still here")))
         self.restored()
         last = self.published(chat)[-1]
@@ -290,19 +290,19 @@ class LinkHarness:
         )
 
     def log(self) -> str:
-        """Everything that was logged, at the lowest level."""
+        """Return everything that was logged, at level DEBUG."""
         return self._log.getvalue()
 
     def metrics(self) -> str:
-        """Everything that is measured."""
+        """Return the metrics in Prometheus' text format."""
         return self.telemetry.render().decode()
 
     def series(self) -> list[str]:
-        """The names and labels of all metrics."""
+        """Return the names and labels of all metrics."""
         return [one.rpartition(" ")[0] for one in self.metrics().splitlines() if not one.startswith("#")]
 
     def quarantined(self) -> dict[str, float]:
-        """Label -> count, of what was set aside."""
+        """Return the non-zero counts of quarantined inputs by reason."""
         start = "chatbridge_quarantined_total{reason="
         pairs = (one.rpartition(" ") for one in self.metrics().splitlines() if one.startswith(start))
         return {name[len(start) + 1 : -2]: float(count) for name, _, count in pairs if float(count)}
@@ -322,7 +322,7 @@ class LinkHarness:
         self._runner.run(acted())
 
     def _logger(self) -> logging.Logger:
-        logger = logging.Logger("bridge.room", logging.DEBUG)  # noqa: LOG001 - one of its own for each room
+        logger = logging.Logger("bridge.link_harness", logging.DEBUG)  # noqa: LOG001 - one for each harness
         handler = logging.StreamHandler(self._log)
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)

@@ -1,7 +1,7 @@
-"""Chat Servers without sockets and hours without waiting: a follower with real links in a loop whose time is virtual.
+"""Virtual Chat Servers: a session manager with real links, without sockets, in an event loop with virtual time.
 
-The loop never sleeps: when nothing is to be done its clock jumps to the next timer. What servers hear is read with
-Python's own JSON.
+The loop never sleeps: when no callback is ready, its time advances to the next timer. Requests are decoded with
+Python's json.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Impatient(selectors.DefaultSelector):
-    """Where the loop would wait it is told that the time has passed."""
+class _VirtualSelector(selectors.DefaultSelector):
+    """Advances the time instead of waiting."""
 
     passed = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "nothing is left to happen, and somebody still waits"
+        assert timeout is not None, "a task waits, but no timer is set"
         self.passed += timeout
         return super().select(0)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that has its own time, beginning at 0."""
+    """An event loop with virtual time, beginning at 0."""
 
     def __init__(self) -> None:
-        self._clockwork = _Impatient()
-        super().__init__(self._clockwork)
+        self._virtual_selector = _VirtualSelector()
+        super().__init__(self._virtual_selector)
 
     def time(self) -> float:
-        return self._clockwork.passed
+        return self._virtual_selector.passed
 
 
 def play(scene: Coroutine[Any, Any, T]) -> T:
-    """Run a scene in virtual time."""
+    """Run a coroutine in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(scene)
 
 
-class _Now:
+class _VirtualClock:
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()
 
@@ -65,7 +65,7 @@ class _Now:
 
 
 class VirtualTransport(asyncio.Transport):
-    """One connection, seen from the server. `reading` is whether the client wants to hear."""
+    """One connection, seen from the server. `reading`: whether the client reads."""
 
     def __init__(self, server: Server, link: asyncio.Protocol) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class VirtualTransport(asyncio.Transport):
             self.server.hears(self, json.loads(one))
 
     def says(self, **message: object) -> None:
-        """Let the client hear this; what it does not read waits."""
+        """Send a message to the client; it is dropped while the client does not read."""
         if not self.closed:
             asyncio.get_running_loop().call_soon(self._says, json.dumps(message).encode() + b"\n")
 
@@ -108,15 +108,15 @@ class VirtualTransport(asyncio.Transport):
 
 
 class Server:
-    """A Chat Server. `refuses` maps a chat to the error id of its joins, `mute` answers to nothing any more."""
+    """A Chat Server. `refuses` maps a chat to the error id of its joins; with `mute` it answers no request."""
 
     def __init__(self) -> None:
         self.up = True
         self.mute = False
         self.refuses: dict[str, int] = {}
         self.wires: list[VirtualTransport] = []
-        self.connected: list[float] = []  #: when somebody tried to connect
-        self.joins: list[tuple[float, str]] = []  #: when which chat was asked for
+        self.connected: list[float] = []  #: times of connection attempts
+        self.joins: list[tuple[float, str]] = []  #: time and session id of join requests
         self.left: list[str] = []
 
     def hears(self, wire: VirtualTransport, request: dict[str, Any]) -> None:
@@ -162,12 +162,12 @@ class Server:
 
 
 class VirtualServers:
-    """Servers by address, and a follower that asks them. `delivered` is what the shard would be told."""
+    """Servers by address, and a session manager. `delivered` are the updates for the shard."""
 
     def __init__(self, *servers: str, per_link: int = 100, rate: float = 1e9, peak: float = 1e9) -> None:
         self.servers = {name: Server() for name in servers}
         self.delivered: list[Update] = []
-        self.clock = _Now()
+        self.clock = _VirtualClock()
         self.rate_limiter = JoinRateLimiter(rate, peak, self.clock, lambda: 1.0)
         self.manager = SessionManager(
             ReconnectSettings(attempts=15, delay=10.0, per_link=per_link),

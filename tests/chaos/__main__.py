@@ -12,21 +12,23 @@ import time
 from pathlib import Path
 
 from bridge.errors import EXIT_SIGNAL_BASE
-from tests.chaos.chaos_run import broken_chats, run
+from tests.chaos.chaos_run import chats_with_defects, run
 from tests.chaos.cluster import ChaosCluster
 from tests.chaos.report import render
 
 
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     sys.stdout.write(f"{time.strftime('%H:%M:%S')} {line}\n")
     sys.stdout.flush()
 
 
 def main() -> int:
-    """Run once; on failure print the seed, the plan so far and the broken chats, and keep the logs."""
+    """Run once; on failure print the seed, the plan so far and the chats with defects, and keep the logs."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=300.0, help="for faults; healing and judging come on top")
-    parser.add_argument("--seed", type=int, default=None, help="default: drawn anew")
+    parser.add_argument(
+        "--seconds", type=float, default=300.0, help="duration of the faults, without recovery and comparison"
+    )
+    parser.add_argument("--seed", type=int, default=None, help="default: random")
     parser.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="3: a killed one leaves no leader")
     parser.add_argument("--report", type=Path, default=None, help="Markdown")
     parser.add_argument("--logs", type=Path, default=None, help="folder to keep; default: kept on failure only")
@@ -34,24 +36,24 @@ def main() -> int:
     seed = random.randrange(1_000_000) if args.seed is None else args.seed
     folder = args.logs or Path(tempfile.mkdtemp(prefix="chatbridge-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
-    # However it is ended, what it started ends with it; a shell's background job would ignore Ctrl-C.
+    # End all child processes on SIGTERM and SIGINT; a background job of a shell would ignore Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_SIGNAL_BASE + signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    _tell(f"seed {seed}, {args.seconds:g} s, logs in {folder}")
-    with ChaosCluster(folder, seed, brokers=args.brokers) as stage:
-        outcome = run(stage, args.seconds, args.brokers, _tell)
+    _log(f"seed {seed}, {args.seconds:g} s, logs in {folder}")
+    with ChaosCluster(folder, seed, brokers=args.brokers) as cluster:
+        outcome = run(cluster, args.seconds, args.brokers, _log)
     report = render(outcome)
     if args.report is not None:
         args.report.write_text(report, encoding="utf-8")
-    _tell(f"{outcome.judgement}\n\n{report}")
+    _log(f"{outcome.comparison}\n\n{report}")
     if outcome.held:
-        _tell(f"seed {seed}: everything held")
+        _log(f"seed {seed}: everything held")
         if args.logs is None:
             shutil.rmtree(folder)
         return 0
-    _tell(f"RED: seed {seed}; logs in {folder}")
-    for name in broken_chats(outcome.judgement):
-        _tell(f"broken: {name}")
+    _log(f"RED: seed {seed}; logs in {folder}")
+    for name in chats_with_defects(outcome.comparison):
+        _log(f"broken: {name}")
     return 1
 
 

@@ -1,4 +1,4 @@
-"""One run: faults from the plan until the time is up, everything healed, then the judgement."""
+"""One chaos run: the plan's faults until the time is up, recovery, then the comparison with the ledgers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.chaos import injectors
-from tests.chaos.cluster import Broken, ChaosCluster
+from tests.chaos.cluster import ChaosCluster, ExpectationFailed
 from tests.chaos.plan import Fault, Step, steps
-from tests.support.ledger_timeline import Calm, read_lives
+from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
-from tests.support.oracle import Judgement, closed_sessions, judge, records_of
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, records_of
 from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ MOST_RSS_BYTES = 400 << 20
 _CERTIFICATE_SECONDS = 240
 _SETTLE_POLL_SECONDS = 3.0
 _SHOWN = 20
-_BREAKAGES = (Broken, AssertionError, OSError, subprocess.TimeoutExpired)
+_BREAKAGES = (ExpectationFailed, AssertionError, OSError, subprocess.TimeoutExpired)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run came to. `problems` are broken promises beside those of the judgement."""
+    """The result of a run. `problems` are failures besides those of the comparison."""
 
     seed: int
     seconds: float
@@ -39,9 +39,9 @@ class Outcome:
     injected: Counter[str] = field(default_factory=Counter)
     durations: dict[str, float] = field(default_factory=dict)
     recoveries: list[float] = field(default_factory=list)
-    calm: list[Calm] = field(default_factory=list)
+    fault_free: list[FaultFreePeriod] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    judgement: Judgement = field(default_factory=Judgement)
+    comparison: LedgerComparison = field(default_factory=LedgerComparison)
     peaks: dict[int, int] = field(default_factory=dict)
     lost_by_server: int = 0
     restorations: int = 0
@@ -50,91 +50,93 @@ class Outcome:
 
     @property
     def held(self) -> bool:
-        """Whether everything that was promised was kept."""
-        return not self.problems and self.judgement.clean
+        """Whether there is no failure."""
+        return not self.problems and self.comparison.clean
 
 
-def broken_chats(judged: Judgement) -> list[str]:
-    """Return what names the chats that have to be looked at, most telling list first."""
+def chats_with_defects(comparison: LedgerComparison) -> list[str]:
+    """Return the entries that name chats with defects, the most important list first."""
     lists = (
-        judged.silent,
-        judged.withheld,
-        judged.wrong,
-        judged.duplicates,
-        judged.unordered,
-        judged.untrue,
-        judged.findings,
-        judged.unclosed,
+        comparison.unexplained,
+        comparison.missing_required,
+        comparison.altered,
+        comparison.duplicates,
+        comparison.unordered,
+        comparison.over_too_early,
+        comparison.findings,
+        comparison.unclosed,
     )
     return [name for one in lists for name in one[:_SHOWN]]
 
 
-def run(stage: ChaosCluster, seconds: float, brokers: int, tell: Callable[[str], None]) -> Outcome:
-    """Play, heal, judge. Never raises for what the bridge does: it is in the outcome."""
-    outcome = Outcome(stage.seed, seconds, brokers)
+def run(cluster: ChaosCluster, seconds: float, brokers: int, log: Callable[[str], None]) -> Outcome:
+    """Run the plan, recover, compare. Failures of the bridge are in the outcome and not raised."""
+    outcome = Outcome(cluster.seed, seconds, brokers)
     try:
-        _play(stage, seconds, outcome, tell)
+        _run_steps(cluster, seconds, outcome, log)
     except _BREAKAGES as error:
         outcome.problems.append(f"{type(error).__name__}: {error}")
-        stage.heal()
-        with suppress(*_BREAKAGES):  # what can still be told
-            stage.finish()
-            _wait_certified(stage)
-    outcome.peaks = dict(stage.peaks)
+        cluster.heal()
+        with suppress(*_BREAKAGES):  # compare as much as possible
+            cluster.finish()
+            _wait_certified(cluster)
+    outcome.peaks = dict(cluster.peaks)
     outcome.problems += [
         f"replica {number} had {peak >> 20} MiB resident"
         for number, peak in outcome.peaks.items()
         if peak > MOST_RSS_BYTES
     ]
-    outcome.problems += sorted(set(interference(stage.summaries, stage.journals)))
-    outcome.judgement = judge(stage.cluster.bootstrap_servers, stage.prefix, *stage.ledgers, calm=outcome.calm)
-    if not outcome.judgement.clean:
-        broken = {re.split(r"[ :]", name.removeprefix("chat "))[0] for name in broken_chats(outcome.judgement)}
-        lines = records_of(stage.cluster.bootstrap_servers, stage.prefix, broken)
-        (stage.folder / "broken-chats.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    for ledger in stage.ledgers:
-        for life in read_lives(ledger).values():
-            outcome.lost_by_server += sum(one.lost_at is not None for one in life.visible())
-            outcome.restorations += life.restorations
-    for summary in stage.summaries:
+    outcome.problems += sorted(set(interference(cluster.summaries, cluster.journals)))
+    outcome.comparison = compare_with_ledger(
+        cluster.kafka.bootstrap_servers, cluster.prefix, *cluster.ledgers, fault_free=outcome.fault_free
+    )
+    if not outcome.comparison.clean:
+        broken = {re.split(r"[ :]", name.removeprefix("chat "))[0] for name in chats_with_defects(outcome.comparison)}
+        lines = records_of(cluster.kafka.bootstrap_servers, cluster.prefix, broken)
+        (cluster.folder / "broken-chats.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    for ledger in cluster.ledgers:
+        for timeline in read_timelines(ledger).values():
+            outcome.lost_by_server += sum(one.lost_at is not None for one in timeline.visible())
+            outcome.restorations += timeline.restorations
+    for summary in cluster.summaries:
         outcome.requests.update(summary["requests"])
         outcome.caused.update(summary["caused"])
     return outcome
 
 
-def _play(stage: ChaosCluster, seconds: float, outcome: Outcome, tell: Callable[[str], None]) -> None:
+def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Callable[[str], None]) -> None:
     deadline = time.monotonic() + seconds
-    plan = steps(stage.seed, outcome.brokers)
-    healed = time.time()
+    plan = steps(cluster.seed, outcome.brokers)
+    last_fault_ended = time.time()
     while True:
         recovering = time.monotonic()
-        stage.wait_ready()
-        stage.wait_followed()
-        stage.kafka_was_unavailable = False
+        cluster.wait_ready()
+        cluster.wait_followed()
+        cluster.kafka_was_unavailable = False
         since = time.time()
         if outcome.steps:
             outcome.recoveries.append(time.monotonic() - recovering)
-            tell(f"      followed again {outcome.recoveries[-1]:.1f} s after the last fault's end")
-        stage.renew()
+            log(f"      followed again {outcome.recoveries[-1]:.1f} s after the last fault's end")
+        cluster.renew()
         step = next(plan)
         if time.monotonic() > deadline:
             break
-        time.sleep(step.rest)  # drawn: in this time the line must have come to rest
-        outcome.calm.append(Calm(healed, since, time.time()))
-        tell(f"{len(outcome.steps) + 1:4}  {step}")
+        time.sleep(step.rest)  # drawn by the plan: everything must be captured within it
+        outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since, time.time()))
+        log(f"{len(outcome.steps) + 1:4}  {step}")
         outcome.steps.append(str(step))
-        _suffer(stage, step, outcome)
-        healed = time.time()
-    outcome.calm.append(Calm(healed, since))
-    stage.finish()
-    _wait_certified(stage)
-    codes = stage.terminate_workers()
+        _inject(cluster, step, outcome)
+        last_fault_ended = time.time()
+    outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since))
+    cluster.finish()
+    _wait_certified(cluster)
+    codes = cluster.terminate_workers()
     if any(codes.values()):
-        raise Broken(f"exit codes after the last SIGTERM: {codes}")
+        raise ExpectationFailed(f"exit codes after the last SIGTERM: {codes}")
 
 
-def _suffer(stage: ChaosCluster, step: Step, outcome: Outcome) -> None:
-    """Begin and end the faults of a step at their drawn moments."""
+def _inject(cluster: ChaosCluster, step: Step, outcome: Outcome) -> None:
+    """Begin and end the faults of a step at their planned times."""
     moments: list[tuple[float, bool, Fault]] = []
     for at, fault in step.faults:
         moments += [(at, False, fault), (at + fault.seconds, True, fault)]
@@ -143,22 +145,22 @@ def _suffer(stage: ChaosCluster, step: Step, outcome: Outcome) -> None:
         outcome.durations[name] = outcome.durations.get(name, 0.0) + fault.seconds
     begun = time.monotonic()
     for at, is_end, fault in sorted(moments, key=lambda one: one[:2]):
-        # How long a fault lasts, and which moment of the other one it hits, is what the plan has drawn.
+        # The plan determines the duration of a fault and its offset to the other one.
         time.sleep(max(begun + at - time.monotonic(), 0.0))
-        (injectors.end if is_end else injectors.begin)(stage, fault)
+        (injectors.end if is_end else injectors.begin)(cluster, fault)
     if not any(fault.seconds for _, fault in step.faults):
-        time.sleep(step.rest / 4)  # what lasts no time shall have begun to hurt before it is asked for recovery
+        time.sleep(step.rest / 4)  # an instant fault must take effect before recovery is checked
 
 
-def _wait_certified(stage: ChaosCluster) -> None:
+def _wait_certified(cluster: ChaosCluster) -> None:
     what = "some chats have no certificate"
-    wait_for(lambda: _all_certified(stage), _CERTIFICATE_SECONDS, what, _SETTLE_POLL_SECONDS)
+    wait_for(lambda: _all_certified(cluster), _CERTIFICATE_SECONDS, what, _SETTLE_POLL_SECONDS)
 
 
-def _all_certified(stage: ChaosCluster) -> bool:
-    closed = closed_sessions(stage.cluster.bootstrap_servers, stage.prefix)
+def _all_certified(cluster: ChaosCluster) -> bool:
+    closed = closed_sessions(cluster.kafka.bootstrap_servers, cluster.prefix)
     return all(
-        life.closed_at is None or session_id in closed
-        for ledger in stage.ledgers
-        for session_id, life in read_lives(ledger).items()
+        timeline.closed_at is None or session_id in closed
+        for ledger in cluster.ledgers
+        for session_id, timeline in read_timelines(ledger).items()
     )

@@ -1,4 +1,4 @@
-"""What chaos is played on: brokers, three replicas, two Chat Servers with a standby each, all as processes."""
+"""The processes of a chaos run: brokers, three workers, two Chat Servers with a standby each."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _SETTINGS = {
 }
 
 
-class Broken(Exception):
-    """A promise about the time was broken: something did not come back."""
+class ExpectationFailed(Exception):
+    """Something did not recover in time or did not behave as it must."""
 
 
 class ChaosCluster:
@@ -50,8 +50,8 @@ class ChaosCluster:
         self.folder = folder
         self.seed = seed
         self.prefix = f"chaos{seed}."
-        # Brokers that ask each other for permission would have to log in to each other: one alone need not.
-        self.cluster = LocalCluster(nodes=brokers, overrides=AUTHORIZER if brokers == 1 else None)
+        # Several brokers with an authorizer would need authentication among themselves.
+        self.kafka = LocalCluster(nodes=brokers, overrides=AUTHORIZER if brokers == 1 else None)
         self.workers: dict[int, Bridge] = {}
         self.servers: dict[int, Simulator] = {}
         self.leaving: list[Simulator] = []
@@ -66,7 +66,7 @@ class ChaosCluster:
         self._watch = threading.Thread(target=self._sample, name="memory", daemon=True)
 
     def __enter__(self) -> Self:
-        self.cluster.start()
+        self.kafka.start()
         try:
             for number in range(1, WORKERS + 1):
                 self.start_worker(number)
@@ -84,12 +84,12 @@ class ChaosCluster:
     ) -> None:
         self._end()
 
-    # --- what comes and goes -----------------------------------------------------------------------------------------
+    # --- starting ---------------------------------------------------------------------------------------------------
 
     def start_worker(self, number: int) -> None:
         log = self.folder / f"replica-{number}.log"
         self.workers[number] = Bridge(
-            self.cluster.bootstrap_servers, log, prefix=self.prefix, worker=f"replica-{number}", **_SETTINGS
+            self.kafka.bootstrap_servers, log, prefix=self.prefix, worker=f"replica-{number}", **_SETTINGS
         )
 
     def start_server(self, number: int) -> None:
@@ -101,7 +101,7 @@ class ChaosCluster:
             self.folder / f"{name}.log",
             ledger,
             journal=journal,
-            kafka=self.cluster.bootstrap_servers,
+            kafka=self.kafka.bootstrap_servers,
             kafka_topic=self.prefix + TOPIC,
             seed=self.seed * 1_000 + self._generation,
             mean_events=150,
@@ -115,7 +115,7 @@ class ChaosCluster:
         self.journals.append(journal)
 
     def renew(self) -> None:
-        """Give a Chat Server whose standby is used up a successor; its chats are played to their end meanwhile."""
+        """Replace Chat Servers whose standby is used up; their open chats are still played to their end."""
         for number in sorted(self.used_up):
             self.leaving.append(self.servers[number])
             self.servers[number].send(signal.SIGTERM)
@@ -132,15 +132,15 @@ class ChaosCluster:
         while unready := [number for number, one in self.workers.items() if not one.ready]:
             if time.monotonic() > deadline:
                 why = {number: self.workers[number].get("/readyz")[1].decode() for number in unready}
-                raise Broken(f"not ready {seconds:g} s after the last fault: {why}")
+                raise ExpectationFailed(f"not ready {seconds:g} s after the last fault: {why}")
             time.sleep(_POLL_SECONDS)
 
     def wait_followed(self, seconds: float = READY_SECONDS) -> None:
-        """Wait until every open chat that is not just beginning has a silent monitor, and a replica that says so."""
+        """Wait until every open chat that is not new has a silent monitor, and a worker reports it as joined."""
         deadline = time.monotonic() + seconds
         while alone := self._unfollowed():
             if time.monotonic() > deadline:
-                raise Broken(f"not followed {seconds:g} s after the last fault: {alone[:10]}")
+                raise ExpectationFailed(f"not followed {seconds:g} s after the last fault: {alone[:10]}")
             time.sleep(_POLL_SECONDS)
 
     def _unfollowed(self) -> list[str]:
@@ -150,7 +150,7 @@ class ChaosCluster:
         for server in [*self.servers.values(), *self.leaving]:
             try:
                 open_chats = server.open_chats()
-            except OSError:  # on its way out, or not back yet
+            except OSError:  # ending, or not up again
                 alone += [] if server in self.leaving else [server.ledger.name]
                 continue
             alone += [
@@ -162,7 +162,7 @@ class ChaosCluster:
         return alone
 
     def finish(self) -> None:
-        """Let all chats come to their end and the Chat Servers with them."""
+        """Let all chats and then the Chat Servers end."""
         servers = [*self.servers.values(), *self.leaving]
         for server in servers:
             server.send(signal.SIGTERM)
@@ -171,8 +171,8 @@ class ChaosCluster:
         self.leaving.clear()
 
     def heal(self) -> None:
-        """Bring back what a run that broke off may have left stopped, so that it can be judged."""
-        for node in self.cluster.nodes:
+        """Resume and restart what an aborted run may have left stopped, so that the topics can be compared."""
+        for node in self.kafka.nodes:
             node.resume()
             if not node.running:
                 node.restart()
@@ -180,12 +180,12 @@ class ChaosCluster:
             one.send(signal.SIGCONT)
 
     def terminate_workers(self) -> dict[int, int]:
-        """End every replica in order; return the exit codes."""
+        """Send SIGTERM to every worker; return the exit codes."""
         for worker in self.workers.values():
             worker.send(signal.SIGTERM)
         return {number: worker.wait(60) for number, worker in self.workers.items()}
 
-    # --- inside ------------------------------------------------------------------------------------------------------
+    # --- internals ---------------------------------------------------------------------------------------------------
 
     def _sample(self) -> None:
         while not self._over.wait(_SAMPLE_SECONDS):
@@ -199,10 +199,10 @@ class ChaosCluster:
             self._watch.join()
         for one in [*self.workers.values(), *self.servers.values(), *self.leaving]:
             one.kill()
-        self.cluster.stop()
+        self.kafka.stop()
 
 
 def wait_until_ended(worker: Bridge, seconds: float = 60) -> int:
-    """Wait for the end of a replica that was asked to end; return its exit code."""
+    """Wait for the end of a worker after SIGTERM; return its exit code."""
     wait_for(lambda: not worker.running, seconds, "a replica did not end after SIGTERM")
     return worker.wait(1)

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from tests.chaos.cluster import EVENTS_TOPIC, Broken, ChaosCluster, wait_until_ended
+from tests.chaos.cluster import EVENTS_TOPIC, ChaosCluster, ExpectationFailed, wait_until_ended
 from tests.chaos.plan import BRIDGE, BROKER_STOP, KAFKA, NO_PERMISSION, Fault
-from tests.support.kafka_tools import allow_writes, alter, forbid_writes, usurp
+from tests.support.kafka_tools import allow_writes, alter, fence, forbid_writes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,94 +17,94 @@ Act = Callable[[ChaosCluster, Fault], object]
 
 
 def _nothing(_: ChaosCluster, __: Fault) -> None:
-    """Be over already."""
+    """Do nothing: the fault has no end."""
 
 
 def _signal_worker(which: signal.Signals) -> Act:
-    return lambda stage, fault: stage.workers[fault.number].send(which)
+    return lambda cluster, fault: cluster.workers[fault.number].send(which)
 
 
-def _kill_worker(stage: ChaosCluster, fault: Fault) -> None:
-    stage.workers[fault.number].kill()
+def _kill_worker(cluster: ChaosCluster, fault: Fault) -> None:
+    cluster.workers[fault.number].kill()
 
 
-def _start_worker(stage: ChaosCluster, fault: Fault) -> None:
-    stage.start_worker(fault.number)
+def _start_worker(cluster: ChaosCluster, fault: Fault) -> None:
+    cluster.start_worker(fault.number)
 
 
-def _restart_worker(stage: ChaosCluster, fault: Fault) -> None:
-    code = wait_until_ended(stage.workers[fault.number])
-    if code and not (code == 1 and stage.kafka_was_unavailable):  # 1: not everything could be committed in time
-        raise Broken(f"replica {fault.number} ended with {code} after SIGTERM")
-    stage.workers[fault.number].kill()
-    stage.start_worker(fault.number)
+def _restart_worker(cluster: ChaosCluster, fault: Fault) -> None:
+    code = wait_until_ended(cluster.workers[fault.number])
+    if code and not (code == 1 and cluster.kafka_was_unavailable):  # 1: not everything could be committed in time
+        raise ExpectationFailed(f"replica {fault.number} ended with {code} after SIGTERM")
+    cluster.workers[fault.number].kill()
+    cluster.start_worker(fault.number)
 
 
-def _pause_broker(stage: ChaosCluster, fault: Fault) -> None:
-    stage.kafka_was_unavailable = True
-    stage.cluster.nodes[fault.number - 1].pause()
+def _pause_broker(cluster: ChaosCluster, fault: Fault) -> None:
+    cluster.kafka_was_unavailable = True
+    cluster.kafka.nodes[fault.number - 1].pause()
 
 
-def _resume_broker(stage: ChaosCluster, fault: Fault) -> None:
-    stage.cluster.nodes[fault.number - 1].resume()
+def _resume_broker(cluster: ChaosCluster, fault: Fault) -> None:
+    cluster.kafka.nodes[fault.number - 1].resume()
 
 
-def _kill_broker(stage: ChaosCluster, fault: Fault) -> None:
-    stage.kafka_was_unavailable = True
-    stage.cluster.nodes[fault.number - 1].kill()
+def _kill_broker(cluster: ChaosCluster, fault: Fault) -> None:
+    cluster.kafka_was_unavailable = True
+    cluster.kafka.nodes[fault.number - 1].kill()
 
 
-def _restart_broker(stage: ChaosCluster, fault: Fault) -> None:
-    stage.cluster.nodes[fault.number - 1].restart()
+def _restart_broker(cluster: ChaosCluster, fault: Fault) -> None:
+    cluster.kafka.nodes[fault.number - 1].restart()
 
 
-def _fence(stage: ChaosCluster, fault: Fault) -> None:
-    usurp(stage.cluster.bootstrap_servers, f"{stage.prefix}bridge-{fault.values['shard']}")
+def _fence(cluster: ChaosCluster, fault: Fault) -> None:
+    fence(cluster.kafka.bootstrap_servers, f"{cluster.prefix}bridge-{fault.values['shard']}")
 
 
-def _refuse_writes(stage: ChaosCluster, fault: Fault) -> None:
-    stage.kafka_was_unavailable = True
+def _refuse_writes(cluster: ChaosCluster, fault: Fault) -> None:
+    cluster.kafka_was_unavailable = True
     if fault.values["how"] == NO_PERMISSION:
-        forbid_writes(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC)
+        forbid_writes(cluster.kafka.bootstrap_servers, cluster.prefix + EVENTS_TOPIC)
     else:
-        alter(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC, "max.message.bytes", "100")
+        alter(cluster.kafka.bootstrap_servers, cluster.prefix + EVENTS_TOPIC, "max.message.bytes", "100")
 
 
-def _accept_writes(stage: ChaosCluster, fault: Fault) -> None:
-    if all(worker.ready for worker in stage.workers.values()):
-        raise Broken(f"nobody noticed that {fault} refused their writes")
+def _accept_writes(cluster: ChaosCluster, fault: Fault) -> None:
+    if all(worker.ready for worker in cluster.workers.values()):
+        raise ExpectationFailed(f"no worker reported that {fault} refused its writes")
     if fault.values["how"] == NO_PERMISSION:
-        allow_writes(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC)
+        allow_writes(cluster.kafka.bootstrap_servers, cluster.prefix + EVENTS_TOPIC)
     else:
-        alter(stage.cluster.bootstrap_servers, stage.prefix + EVENTS_TOPIC, "max.message.bytes", None)
+        alter(cluster.kafka.bootstrap_servers, cluster.prefix + EVENTS_TOPIC, "max.message.bytes", None)
 
 
 def _control(name: str) -> Act:
-    return lambda stage, fault: stage.servers[fault.number].fault(name, **fault.values)
+    return lambda cluster, fault: cluster.servers[fault.number].fault(name, **fault.values)
 
 
-def _heal(stage: ChaosCluster, fault: Fault) -> None:
-    stage.servers[fault.number].fault("heal")
+def _heal(cluster: ChaosCluster, fault: Fault) -> None:
+    cluster.servers[fault.number].fault("heal")
 
 
-def _end_the_line(stage: ChaosCluster, fault: Fault) -> None:
-    stage.servers[fault.number].fault("send-raw", text="\n")
+def _end_the_line(cluster: ChaosCluster, fault: Fault) -> None:
+    cluster.servers[fault.number].fault("send-raw", text="\n")
 
 
-def _refuse(stage: ChaosCluster, fault: Fault) -> None:
-    server = stage.servers[fault.number]
+def _refuse(cluster: ChaosCluster, fault: Fault) -> None:
+    server = cluster.servers[fault.number]
     server.fault("refuse", **fault.values)
-    server.fault("drop", reset=False)  # or nobody would ask
+    server.fault("drop", reset=False)  # otherwise no request would be sent
 
 
-def _fail_over(stage: ChaosCluster, fault: Fault) -> None:
-    if fault.number not in stage.used_up:
-        stage.servers[fault.number].fault("fail-over", **fault.values)
-        stage.used_up.add(fault.number)
+def _fail_over(cluster: ChaosCluster, fault: Fault) -> None:
+    if fault.number not in cluster.used_up:
+        cluster.servers[fault.number].fault("fail-over", **fault.values)
+        cluster.used_up.add(fault.number)
 
 
 def _signal_server(which: signal.Signals) -> Act:
-    return lambda stage, fault: stage.servers[fault.number].send(which)
+    return lambda cluster, fault: cluster.servers[fault.number].send(which)
 
 
 _ACTS: Final[Mapping[str, tuple[Act, Act]]] = {
@@ -127,14 +127,14 @@ _ACTS: Final[Mapping[str, tuple[Act, Act]]] = {
 }
 
 
-def begin(stage: ChaosCluster, fault: Fault) -> None:
+def begin(cluster: ChaosCluster, fault: Fault) -> None:
     """Make it go wrong."""
-    _ACTS[fault.kind][0](stage, fault)
+    _ACTS[fault.kind][0](cluster, fault)
 
 
-def end(stage: ChaosCluster, fault: Fault) -> None:
+def end(cluster: ChaosCluster, fault: Fault) -> None:
     """Mend it."""
-    _ACTS[fault.kind][1](stage, fault)
+    _ACTS[fault.kind][1](cluster, fault)
 
 
 def name_of(fault: Fault) -> str:

@@ -1,6 +1,6 @@
-"""`python -m tests.chaos.mutant_bridge MUTANT run ...`: `chatbridge` with one promise broken on purpose.
+"""`python -m tests.chaos.mutant_bridge MUTANT run ...`: `chatbridge` with one deliberate defect.
 
-The product's code is untouched: what is broken is replaced in this process before the command starts.
+The code on disk is unchanged; the defect is patched in before the command starts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Does the oracle bite? `python -m tests.chaos.mutants`: each mutant must turn its scenario red, and the build as it is
-must be green in the very same one.
+"""Mutation tests of the oracle: `python -m tests.chaos.mutants`.
 
-A scenario plays the same faults at the same moments to two lines side by side on one broker: the bridge as it is, and
-the mutant. Each has a Chat Server of its own, with the same seed.
+A scenario injects the same faults at the same time into two bridges on one broker: the unchanged build and a mutant.
+Each has its own Chat Server, with the same seed. The mutant must fail and the unchanged build must pass.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from bridge.sandbox import LocalBroker
 from tests.chaos.cluster import EVENTS_TOPIC, TOPIC
 from tests.chaos.mutant_bridge import BY_MAXIMUM, CHECKPOINT_FIRST, PRODUCER_KEPT
 from tests.support.kafka_tools import alter
-from tests.support.ledger_timeline import Calm, read_lives
-from tests.support.oracle import Judgement, closed_sessions, judge
+from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 AS_IT_IS: Final = "as-it-is"
 _SEED: Final = 20
-_CHATS: Final = 15  # none of them ends before it is told to
+_CHATS: Final = 15  # none of them ends by itself
 _FINISH_SECONDS: Final = 8
 _TOO_FEW_BYTES: Final = 100
 _SETTINGS: Final = {"kafka.session_timeout_seconds": 6}
@@ -45,13 +44,13 @@ class _Mutant(Bridge):
 
 @dataclass(slots=True)
 class MutantRun:
-    """One bridge, its Chat Server, and what was calm."""
+    """One bridge, its Chat Server, and its fault-free periods."""
 
     build: str
     prefix: str
     folder: Path
     broker: LocalBroker
-    calm: list[Calm] = field(default_factory=list)
+    fault_free: list[FaultFreePeriod] = field(default_factory=list)
     bridge: Bridge = field(init=False)
     chats: Simulator = field(init=False)
 
@@ -86,19 +85,21 @@ class MutantRun:
         return self.bridge.metric("chatbridge_quarantined_total")
 
     def all_followed(self) -> bool:
-        """Tell whether all chats are open, which takes a moment after the start, and each has its silent monitor."""
+        """Return whether all chats are open and each has a silent monitor."""
         return [chat["monitored"] for chat in self.chats.open_chats()] == [True] * _CHATS
 
-    def judged(self) -> Judgement:
-        """Let the chats end, wait for their certificates, judge."""
+    def compared(self) -> LedgerComparison:
+        """End the chats, wait for their certificates, compare."""
         self.chats.summary(60)
-        with suppress(AssertionError):  # the judgement says which have no certificate
+        with suppress(AssertionError):  # the comparison says which have no certificate
             wait_for(self._all_certified, 20, "some chats have no certificate", poll=1)
-        return judge(self.broker.bootstrap_servers, self.prefix, self.chats.ledger, calm=self.calm)
+        return compare_with_ledger(
+            self.broker.bootstrap_servers, self.prefix, self.chats.ledger, fault_free=self.fault_free
+        )
 
     def _all_certified(self) -> bool:
         closed = closed_sessions(self.broker.bootstrap_servers, self.prefix)
-        return all(one.closed_at is None or name in closed for name, one in read_lives(self.chats.ledger).items())
+        return all(one.closed_at is None or name in closed for name, one in read_timelines(self.chats.ledger).items())
 
 
 def _each(
@@ -113,8 +114,8 @@ def _more_captured(lines: list[MutantRun], events: int) -> None:
 
 
 def killed_while_kafka_stands_still(lines: list[MutantRun], broker: LocalBroker) -> float:
-    """Kill the bridge while a transaction of every busy shard is on its way and can come no further."""
-    healed = time.time()
+    """Kill the bridge while a transaction of every busy shard waits for a paused broker."""
+    last_fault_ended = time.time()
     for _ in range(4):
         _more_captured(lines, 100)
         broker.pause()
@@ -125,17 +126,17 @@ def killed_while_kafka_stands_still(lines: list[MutantRun], broker: LocalBroker)
         for line in lines:
             line.kill_bridge()
         broker.resume()
-        healed = time.time()
+        last_fault_ended = time.time()
         for line in lines:
             line.start_bridge()
         for line in lines:
             line.bridge.wait_ready()
         _each(lines, MutantRun.all_followed, 30, "not every chat is followed again")
-    return healed
+    return last_fault_ended
 
 
 def a_history_fills_a_hole(lines: list[MutantRun], _: LocalBroker) -> float:
-    """Destroy a line on every link, see more events arrive, then lose the links: the history has what was destroyed."""
+    """Damage a line on every link, wait for more events, then drop the links: the history has the damaged events."""
     links = {line.build: line.bridge.metric("chatbridge_links") for line in lines}
     assert min(links.values()) > 0, links
     for line in lines:
@@ -147,15 +148,15 @@ def a_history_fills_a_hole(lines: list[MutantRun], _: LocalBroker) -> float:
         lambda: f"of one line on each of {links} links these were destroyed: {[line.destroyed() for line in lines]}",
     )
     _more_captured(lines, 200)
-    healed = time.time()
+    last_fault_ended = time.time()
     for line in lines:
         line.chats.fault("drop")
     _each(lines, MutantRun.all_followed, 30, "not every chat is followed again")
-    return healed
+    return last_fault_ended
 
 
 def batches_are_refused(lines: list[MutantRun], broker: LocalBroker) -> float:
-    """Let Kafka refuse every batch of events for a while: an error that no retry inside the client mends."""
+    """Let Kafka refuse every batch of events for a while, an error that the client's retries cannot resolve."""
 
     def allow(size: int | None) -> None:
         value = None if size is None else str(size)
@@ -179,11 +180,8 @@ SCENARIOS: Final = {
 }
 
 
-def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[Judgement, Judgement]:
-    """Play a mutant's scenario, which tells when its last fault was over.
-
-    Return the judgement of the build as it is, and of the mutant.
-    """
+def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[LedgerComparison, LedgerComparison]:
+    """Run a mutant's scenario; return the comparisons of the unchanged build and of the mutant."""
     lines = [MutantRun(build, f"{mutant}.{build}.", folder, broker) for build in (AS_IT_IS, mutant)]
     with ExitStack() as stack:
         for line in lines:
@@ -194,11 +192,11 @@ def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[Judgement, Ju
             line.start_chats()
             stack.callback(line.chats.kill)
         _each(lines, MutantRun.all_followed, 30, "not every chat is followed")
-        healed = SCENARIOS[mutant](lines, broker)
+        last_fault_ended = SCENARIOS[mutant](lines, broker)
         for line in lines:
-            line.calm.append(Calm(healed, time.time()))
+            line.fault_free.append(FaultFreePeriod(last_fault_ended, time.time()))
             line.chats.send(signal.SIGTERM)
-        as_it_is, mutated = (line.judged() for line in lines)
+        as_it_is, mutated = (line.compared() for line in lines)
         return as_it_is, mutated
 
 
@@ -210,8 +208,8 @@ def main() -> int:
         for mutant in SCENARIOS:
             begun = time.monotonic()
             as_it_is, mutated = check(mutant, broker, Path(folder))
-            # It has to be found out by what it loses, not by whatever else.
-            caught, clean = bool(mutated.silent or mutated.withheld), as_it_is.clean
+            # It must be detected by the events it loses, not by another symptom.
+            caught, clean = bool(mutated.unexplained or mutated.missing_required), as_it_is.clean
             failed += not (caught and clean)
             sys.stdout.write(
                 f"{mutant}: {'caught' if caught else 'SURVIVED'}, {time.monotonic() - begun:.0f} s\n"

@@ -1,7 +1,7 @@
-"""What goes wrong, when and for how long: drawn from a seed, and from nothing else.
+"""The plan of a chaos run: which fault, when and for how long. It depends only on the seed.
 
-A step is one fault, or two that overlap (each with another victim), and the rest that follows once all is well again.
-Kinds come out of a bag that is filled anew when it is empty, so that a run of a few minutes has met most of them.
+A step is one fault, or two that overlap (of different components), and the pause after recovery. Kinds are drawn
+without replacement until all have been used, so that a run of a few minutes has had most of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FEW_BYTES: Final = "few bytes"
 NO_PERMISSION: Final = "no permission"
 _PAIRS: Final = 0.35
 _KILLED_MEANWHILE: Final = 0.5
-_RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, one that nobody knows
+_RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, an unknown one
 GARBAGE: Final = (
     "this is no JSON\n",
     '{"messageName":"EventFromTheFuture","referenceId":1,"sessionId":"SOMEWHERE"}\n',
@@ -40,7 +40,7 @@ GARBAGE: Final = (
 
 @dataclass(slots=True, frozen=True)
 class Fault:
-    """One thing that goes wrong. `seconds` from its beginning to its end; 0 for what is over at once."""
+    """One fault. `victim` and `number` name the process; `seconds` is its duration, 0 for an instant."""
 
     kind: str
     victim: str
@@ -49,14 +49,14 @@ class Fault:
     values: dict[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = "".join(f" {key}={value!r}" for key, value in self.values.items())
+        values = "".join(f" {key}={value!r}" for key, value in self.values.items())
         lasts = f" for {self.seconds:.1f} s" if self.seconds else ""
-        return f"{self.kind} {self.victim}-{self.number}{told}{lasts}"
+        return f"{self.kind} {self.victim}-{self.number}{values}{lasts}"
 
 
 @dataclass(slots=True, frozen=True)
 class Step:
-    """Faults with the second at which each begins, and the seconds of rest after recovery."""
+    """Faults with the second at which each begins, and the seconds of pause after recovery."""
 
     faults: tuple[tuple[float, Fault], ...]
     rest: float
@@ -69,7 +69,7 @@ Draw = Callable[[random.Random, int], Fault]
 
 
 def _between(rng: random.Random, low: float, high: float) -> float:
-    """Draw so that short times are as frequent as long ones of the same ratio."""
+    """Draw from a log-uniform distribution."""
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
@@ -102,7 +102,7 @@ def _fence(rng: random.Random, _: int) -> Fault:
 
 
 def _refuse_writes(rng: random.Random, brokers: int) -> Fault:
-    # Few bytes: the bridge sees by itself that it must wait. No permission: only the refusals tell.
+    # The bridge sees a low max.message.bytes in the topic settings; a missing permission shows in refused writes only.
     hows = (FEW_BYTES, NO_PERMISSION) if brokers == 1 else (FEW_BYTES,)
     return Fault("writes refused", KAFKA, 1, _between(rng, 2, 30), {"how": rng.choice(hows)})
 
@@ -148,7 +148,7 @@ def _fail_over(rng: random.Random, _: int) -> Fault:
 
 
 def _garbage(rng: random.Random, _: int) -> Fault:
-    # What is still waiting for the rest of its line when the fault is over is ended with it.
+    # An incomplete line is terminated when the fault ends.
     return _chat("raw garbage", rng, rng.uniform(1, 6), text=rng.choice(GARBAGE))
 
 
@@ -179,14 +179,14 @@ _DRAWS: Final[tuple[Draw, ...]] = (
 
 
 def steps(seed: int, brokers: int = 1) -> Iterator[Step]:
-    """Yield steps without end; the same seed gives the same steps."""
+    """Yield an endless sequence of steps; the same seed gives the same steps."""
     rng = random.Random(seed)
     bag: list[Draw] = []
     while True:
         faults: list[tuple[float, Fault]] = [(0.0, _next(bag, rng, brokers))]
         first = faults[0][1]
         if first.kind == BROKER_STOP and rng.random() < _KILLED_MEANWHILE:
-            # Nothing shows better what was counted as captured before it was committed.
+            # The best test for events that were counted as captured before they were committed.
             faults.append((round(rng.uniform(0.5, 1.0) * first.seconds, 1), _bridge_kill(rng, brokers)))
         elif rng.random() < _PAIRS:
             second = _next(bag, rng, brokers)

@@ -1,4 +1,4 @@
-"""The report of a run, as Markdown: what was injected, how often, what held."""
+"""The report of a run as Markdown: injected faults, promises and breaches, figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def render(outcome: Outcome) -> str:
     """Return the whole report."""
-    judged = outcome.judgement
+    comparison = outcome.comparison
     command = f"python -m tests.chaos --seconds {outcome.seconds:g} --seed {outcome.seed} --brokers {outcome.brokers}"
     verdict = "Everything held." if outcome.held else "RED."
     brokers = "one Kafka broker" if outcome.brokers == 1 else f"{outcome.brokers} Kafka brokers"
@@ -47,42 +47,45 @@ def render(outcome: Outcome) -> str:
     ]
     if not outcome.held:
         lines += ["## What broke", "", *(f"* {problem}" for problem in outcome.problems)]
-        lines += [f"* {judged}", "", "## The plan so far", "", *(f"1. {step}" for step in outcome.steps), ""]
+        lines += [f"* {comparison}", "", "## The plan so far", "", *(f"1. {step}" for step in outcome.steps), ""]
     return "\n".join(lines)
 
 
 def _promises(outcome: Outcome) -> list[tuple[str, int]]:
-    judged = outcome.judgement
-    calm = "nothing missing, told or not, that a silent monitor was shown while nothing was wrong"
+    comparison = outcome.comparison
+    required = "nothing missing, reported or not, that a silent monitor was sent in a fault-free period"
     return [
-        ("nothing missing without a GAP or an INCOMPLETE certificate that says why", len(judged.silent)),
-        (calm, len(judged.withheld)),
-        ("no record twice", len(judged.duplicates)),
-        ("no content altered or invented", len(judged.wrong)),
-        ("live events in order, sequences without holes", len(judged.unordered)),
-        ("chains, ids and certificates as `verify` wants them", len(judged.findings)),
-        ("no chat called over while it went on", len(judged.untrue)),
-        ("every chat that ended has its certificate", len(judged.unclosed)),
-        ("back within 90 s, below 400 MiB, exit code 0, nobody's chat disturbed", len(outcome.problems)),
+        ("nothing missing without a GAP or an INCOMPLETE certificate that says why", len(comparison.unexplained)),
+        (required, len(comparison.missing_required)),
+        ("no record twice", len(comparison.duplicates)),
+        ("no content altered or invented", len(comparison.altered)),
+        ("live events in order, sequences without holes", len(comparison.unordered)),
+        ("chains, ids and certificates as `verify` wants them", len(comparison.findings)),
+        ("no chat recorded as over while it was open", len(comparison.over_too_early)),
+        ("every chat that ended has its certificate", len(comparison.unclosed)),
+        ("back within 90 s, below 400 MiB, exit code 0, no chat disturbed", len(outcome.problems)),
     ]
 
 
 def _figures(outcome: Outcome) -> list[tuple[str, object]]:
-    judged, recoveries = outcome.judgement, outcome.recoveries or [math.nan]
+    comparison, recoveries = outcome.comparison, outcome.recoveries or [math.nan]
     gone = f"{outcome.lost_by_server} in {outcome.restorations} restorations of chats"
     return [
         ("seed", outcome.seed),
-        ("chats", judged.chats),
-        ("events that a monitor may see", judged.expected),
-        ("of them shown to a silent monitor while nothing was wrong", judged.owed),
-        ("records on the events topic", judged.records),
-        ("amendments", judged.amendments),
-        ("rejoins (RESUMED)", judged.kinds["RESUMED"]),
+        ("chats", comparison.chats),
+        ("events that a monitor may see", comparison.expected),
+        ("of them sent to a silent monitor in fault-free periods", comparison.required),
+        ("records on the events topic", comparison.records),
+        ("amendments", comparison.amendments),
+        ("rejoins (RESUMED)", comparison.kinds["RESUMED"]),
         ("events that the Chat Servers themselves lost", gone),
-        ("of them forgotten before anybody could have them, without a trace on the wire", judged.forgotten),
-        ("events missing and told so", len(judged.told)),
-        *((f"GAP: {reason}", count) for reason, count in sorted(judged.gaps.items())),
-        *((f"certificates {verdict}", count) for verdict, count in sorted(judged.verdicts.items())),
+        (
+            "of them lost before they could be captured, with nothing on the wire that shows it",
+            comparison.lost_untraceable,
+        ),
+        ("events missing and recorded as such", len(comparison.explained)),
+        *((f"GAP: {reason}", count) for reason, count in sorted(comparison.gaps.items())),
+        *((f"certificates {verdict}", count) for verdict, count in sorted(comparison.verdicts.items())),
         ("longest time from a fault's end until every chat was followed again", f"{max(recoveries):.1f} s"),
         ("median of that time", f"{statistics.median(recoveries):.1f} s"),
         *((f"peak memory of worker {number}", f"{peak >> 20} MiB") for number, peak in sorted(outcome.peaks.items())),

@@ -1,4 +1,4 @@
-"""The servers that integration tests share; an address in the environment replaces either."""
+"""Servers and runs that integration tests share. An address in the environment replaces Kafka or the registry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.sandbox import kafka_or_local, registry_or_local
+from bridge.sandbox import LocalBroker, kafka_or_local, registry_or_local
+from tests.integration.captured_run import CapturedRun, run_and_capture
+from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,3 +26,29 @@ def registry() -> Iterator[str]:
     """Give the base URL of a schema registry's Confluent-compatible API."""
     with registry_or_local() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def own_broker() -> Iterator[LocalBroker]:
+    """Give a broker that the tests of one module may stop or kill; each test leaves it running."""
+    with LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def registered(broker: str, registry: str, tmp_path_factory: pytest.TempPathFactory) -> CapturedRun:
+    """Give a finished run with a schema registry."""
+    return run_and_capture(broker, tmp_path_factory.mktemp("registered"), registry)
+
+
+@pytest.fixture(scope="session")
+def unregistered(broker: str, tmp_path_factory: pytest.TempPathFactory) -> CapturedRun:
+    """Give a finished run without a schema registry."""
+    return run_and_capture(broker, tmp_path_factory.mktemp("unregistered"), None)
+
+
+@pytest.fixture(params=["registered", "unregistered"])
+def captured(request: pytest.FixtureRequest) -> CapturedRun:
+    """Give either run."""
+    found: CapturedRun = request.getfixturevalue(request.param)
+    return found

@@ -1,4 +1,4 @@
-"""One test's own corner of a Kafka: a topic prefix, a folder, processes, and what can be asked of them afterwards."""
+"""An end-to-end environment for one test: a topic prefix, a folder, processes, and queries of what they did."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicS
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.simulator.harness.ledger import LedgerLine, read_ledger
 from tests.support.non_interference import interference
-from tests.support.oracle import Judgement, closed_sessions, judge, read_all, unframed
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, read_all, unframed
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 PARTITIONS = 3
 CUSTOMER = "customer"
-"""Nickname of a test's own client, whose doings in a chat are not the bridge's."""
+"""Nickname of a test's own client, whose requests must not be attributed to the bridge."""
 JITTER = 2
-"""Joins that a busy machine may carry from one second into the next."""
+"""Joins that may be delayed from one second into the next on a busy machine."""
 FIGURES = logging.getLogger("figures")
-"""What tests measure; shown with `--log-cli-level=info`."""
-ENDLESS = 10**9
-"""Events per chat: it does not end before the simulator is told to."""
+"""Logs what tests measure; shown with `--log-cli-level=info`."""
+ENDLESS_CHAT = 10**9
+"""Events per chat: it does not end before the simulator is stopped."""
 SCHEMAS = Schemas(schema_folder())
 _LINE = msgspec.json.Decoder(LedgerLine)
 SCHEMA_OF = {"events": TRANSCRIPT_EVENT, "sessions": SESSION_RECORD, "quarantine": QUARANTINED_INPUT}
-IMPATIENT = {
+SHORT_LINK_TIMEOUTS = {
     "sources__chat_server__register_timeout_seconds": 1,
     "sources__chat_server__join_timeout_seconds": 2,
     "sources__chat_server__ping_after_seconds": 1,
@@ -48,94 +48,94 @@ IMPATIENT = {
 
 
 class E2EEnvironment:
-    """`bridge` and `simulator` start processes; `settle` judges what came of them."""
+    """`bridge` and `simulator` start processes; `finish` ends the chats and compares Kafka with the ledgers."""
 
     def __init__(self, broker: str, folder: Path, **settings: object) -> None:
-        """`settings` are those of all bridges here."""
+        """`settings` are those of all bridges of this environment."""
         self.broker = broker
         self.folder = folder
         self.settings = settings
         self.prefix = f"{uuid.uuid4().hex[:8]}."
 
     def prepare(self) -> Self:
-        """Make the topics, for tests whose chats are announced before the first bridge is there."""
+        """Create the topics, for tests that announce chats before the first bridge has started."""
         shape = TopicShape(PARTITIONS, 1, 1_000_000, 7 * 86_400, 3 * 86_400)
         asyncio.run(TopicManager(self.broker, {}, wanted(TopicNames(self.prefix), shape)).apply())
         return self
 
     def bridge(self, worker: str = "replica-1", *, make: type[Bridge] = Bridge, **settings: object) -> Bridge:
-        """Start a replica; `make` is how, for tests that break one on purpose."""
+        """Start a worker; `make` is its class, for tests with a bridge that is defective on purpose."""
         all_settings = {"kafka__partitions": PARTITIONS, **self.settings, **settings}
         return make(self.broker, self.folder / f"{worker}.log", prefix=self.prefix, worker=worker, **all_settings)
 
     def simulator(self, name: str = "chat-server", *, announce: bool = True, **flags: object) -> Simulator:
-        """Start a Chat Server that writes a journal and announces to Kafka, unless it is told another way."""
-        where: dict[str, object] = {"journal": self.journal(name), "finish": 2}
+        """Start a Chat Server that writes a journal and announces to Kafka, unless the flags say otherwise."""
+        defaults: dict[str, object] = {"journal": self.journal(name), "finish": 2}
         if announce and "announce_url" not in flags:
-            where |= {"kafka": self.broker, "kafka_topic": self.topic("announcements")}
-        return Simulator(self.folder / f"{name}.log", self.folder / f"{name}.jsonl", **(where | flags))
+            defaults |= {"kafka": self.broker, "kafka_topic": self.topic("announcements")}
+        return Simulator(self.folder / f"{name}.log", self.folder / f"{name}.jsonl", **(defaults | flags))
 
     def chats(self, **flags: object) -> Simulator:
-        """Start a Chat Server with ten chats that go on until it is told to stop."""
-        all_flags: dict[str, Any] = {"concurrent_chats": 10, "events_per_second": 100, "mean_events": ENDLESS, **flags}
-        return self.simulator(**all_flags)
+        """Start a Chat Server with ten chats that go on until it is stopped."""
+        defaults: dict[str, Any] = {"concurrent_chats": 10, "events_per_second": 100, "mean_events": ENDLESS_CHAT}
+        return self.simulator(**(defaults | flags))
 
     def journal(self, name: str = "chat-server") -> Path:
         return self.folder / f"{name}.journal"
 
     def topic(self, kind: str) -> str:
-        room = "capture" if kind in {"announcements", "checkpoints"} else "transcript"
-        return f"{self.prefix}chat.{room}.{kind}.v1"
+        namespace = "capture" if kind in {"announcements", "checkpoints"} else "transcript"
+        return f"{self.prefix}chat.{namespace}.{kind}.v1"
 
     def records(self, kind: str) -> list[dict[str, Any]]:
-        """All committed records of a topic."""
+        """Return all committed records of a topic, decoded."""
         read = read_all(self.broker, self.topic(kind))
         return [SCHEMAS.decode(SCHEMA_OF[kind], unframed(value)) for _, _, value in read]
 
     def certificates(self) -> dict[str, dict[str, Any]]:
-        """The certificate of each chat that is closed."""
+        """Return the certificates of closed chats by session id."""
         return {name: record["certificate"] for name, record in closed_sessions(self.broker, self.prefix).items()}
 
-    def settle(self, *servers: Simulator, seconds: float = 60) -> Judgement:
-        """Wait until every chat that ended has its certificate, then judge."""
+    def compare_when_closed(self, *servers: Simulator, seconds: float = 60) -> LedgerComparison:
+        """Wait until every chat that ended has its certificate, then compare Kafka with the ledgers."""
         ledgers = [server.ledger for server in servers]
 
         def all_closed() -> bool:
             closed = closed_sessions(self.broker, self.prefix)
-            lives = [one for path in ledgers for one in read_ledger(path).values()]
-            return all(not life.closed or life.session_id in closed for life in lives)
+            chats = [one for path in ledgers for one in read_ledger(path).values()]
+            return all(not chat.closed or chat.session_id in closed for chat in chats)
 
         wait_for(all_closed, seconds, "some chats have no certificate")
-        return judge(self.broker, self.prefix, *ledgers)
+        return compare_with_ledger(self.broker, self.prefix, *ledgers)
 
-    def finish(self, *servers: Simulator, seconds: float = 60) -> Judgement:
-        """Let all chats end, then settle. Nothing may be missing, twice, altered, out of order or unverifiable.
+    def finish(self, *servers: Simulator, seconds: float = 60) -> LedgerComparison:
+        """End all chats, then compare: nothing may be missing, duplicated, altered, out of order or unverifiable.
 
-        Nor may anybody's chat have been disturbed (P4), whatever the test did to the bridge.
+        No chat may have been disturbed (P4), whatever the test did to the bridge.
         """
         for server in servers:
             server.terminate()
-        result = self.settle(*servers, seconds=seconds)
+        result = self.compare_when_closed(*servers, seconds=seconds)
         assert result.clean, str(result)
-        assert self.disturbed() == []
+        assert self.interference() == []
         return result
 
-    def disturbed(self) -> list[str]:
-        """Say, on the word of all Chat Servers here, what any bridge did that others in a chat could notice."""
+    def interference(self) -> list[str]:
+        """Return what any bridge did that others in a chat could notice, from the journals of all Chat Servers here."""
         return interference([], sorted(self.folder.glob("*.journal")), customers={CUSTOMER})
 
 
-class Noticeboard:
-    """Where a simulator announces when a test wants to hand its announcements on itself."""
+class AnnouncementCollector:
+    """An HTTP server for a simulator's announcements, for tests that pass them on themselves."""
 
     def __init__(self) -> None:
         self.announced: dict[str, dict[str, Any]] = {}
-        board = self
+        collector = self
 
         class _Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                board.announced[told["sessionId"]] = told
+                announcement = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                collector.announced[announcement["sessionId"]] = announcement
                 self.send_response(202)
                 self.end_headers()
 
@@ -159,7 +159,7 @@ class Noticeboard:
 
 
 def followed(bridge: Bridge) -> list[dict[str, Any]]:
-    """The chats that the bridge follows, as its API shows them."""
+    """Return the chats that the bridge follows, from its API."""
     return [session for session in bridge.sessions() if session["state"] == "FOLLOWED"]
 
 
@@ -169,7 +169,7 @@ def all_joined(bridge: Bridge, at_least: int = 1) -> bool:
 
 
 def reasons(bridge: Bridge) -> list[str]:
-    """Why it is not ready; nothing when it is."""
+    """Return the reasons of `/readyz`; empty when ready."""
     status, body = bridge.get("/readyz")
     assert status in {200, 503}, f"/readyz answers {status}"
     return list(json.loads(body)["reasons"])
@@ -180,30 +180,30 @@ def captured(bridge: Bridge) -> float:
 
 
 def joins_and_leaves(server: Simulator) -> dict[str, int]:
-    """How often clients joined and left: what no trouble with Kafka may change (P4)."""
+    """Return how often clients registered, joined and left: a fault of Kafka must not change it (P4)."""
     asked = server.stats()["requests"]
     return {name: asked.get(name, 0) for name in ("RequestRegister", "RequestJoin", "RequestReleaseParty")}
 
 
 def journal_lines(path: Path) -> list[dict[str, Any]]:
-    """What clients asked of a server, in order. A last line that is still being written is left out."""
+    """Return the lines of a server's journal. An incomplete last line is left out."""
     return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def joins(path: Path, since: float = 0.0) -> list[tuple[float, str]]:
-    """When which chat was asked for."""
+    """Return (time, session id) of every join request."""
     asked = [one for one in journal_lines(path) if one.get("request") == "RequestJoin" and one["at"] >= since]
     return [(one["at"], one["session_id"]) for one in asked]
 
 
 def most_within(seconds: float, times: list[float]) -> int:
-    """Count how many of these (ascending) lie within the fullest stretch of so many seconds."""
+    """Return the highest number of these times (ascending) within any interval of so many seconds."""
     return max(bisect_left(times, start + seconds) - at for at, start in enumerate(times))
 
 
 @dataclass(slots=True)
 class OutageWatch:
-    """Who is in a chat, from a server's journal: times without any monitor between the first join and the end."""
+    """Periods in which a chat had no monitor, between its first join and its end, from a server's journal."""
 
     present: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     empty_since: dict[str, float] = field(default_factory=dict)
@@ -224,7 +224,7 @@ class OutageWatch:
 
 
 def unwatched(journal: Path, ledger: Path) -> OutageWatch:
-    """Return the times in which nobody of ours was in a chat that went on; `empty_since` are those without an end."""
+    """Return the periods in which an open chat had no monitor; `empty_since` are those that have not ended."""
     watch = OutageWatch()
     for line in journal_lines(journal):
         at, connection = line["at"], line["connection"]
@@ -244,12 +244,12 @@ def unwatched(journal: Path, ledger: Path) -> OutageWatch:
 
 
 def closed_at(ledger: Path) -> dict[str, float]:
-    """When each chat ended."""
+    """Return the end of each closed chat, in seconds since 1970 UTC."""
     lines = [line for line in ledger.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     entries = [_LINE.decode(line) for line in lines if b'"kind":"closed"' in line]
     return {entry.session_id: entry.at for entry in entries}
 
 
 def gap_reasons(environment: E2EEnvironment) -> Counter[str]:
-    """Count the GAP records by reason."""
+    """Return the number of GAP records by reason."""
     return Counter(record["gap"]["reason"] for record in environment.records("events") if record["gap"])

@@ -47,7 +47,7 @@ def test_what_a_crashed_shard_had_in_hand_is_taken_up_by_its_successor(broker: s
             assert bridge.metric("chatbridge_shard_changes_total", change="crashed") == 3
             bridge.wait_ready()
             result = environment.finish(chats)
-    assert result.told == []
+    assert result.explained == []
     assert "ZeroDivisionError" in bridge.log.read_text("utf-8")
 
 
@@ -69,7 +69,7 @@ def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_
             assert set(shards) == {1, 2}
             assert shards.total() == len(others)
             assert bridge.terminate() == 1  # not everything that was seen could be committed
-    assert environment.disturbed() == []
+    assert environment.interference() == []
 
 
 def partition_of_chat(chat: dict[str, Any]) -> int:

@@ -11,10 +11,10 @@ import pytest
 
 from bridge.sandbox import LocalBroker
 from bridge.simulator.harness.ledger import read_ledger
-from bridge.simulator.model.parties import sees
+from bridge.simulator.model.parties import can_see
 from bridge.transcript.events import AGENT, CLIENT, NEW_PARTY, PARTY_LEFT, VIP, ChatEvent
 from tests.support.non_interference import interference
-from tests.support.oracle import closed_sessions, judge
+from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def received(events: list[ChatEvent]) -> dict[str, list[ChatEvent]]:
             user_type, since, _ = stays[event.user_id]
             stays[event.user_id] = (user_type, since, at)
     return {
-        user_id: [event for at, event in enumerate(events) if at <= left and sees(user_type, user_id, event)]
+        user_id: [event for at, event in enumerate(events) if at <= left and can_see(user_type, user_id, event)]
         for user_id, (user_type, _, left) in stays.items()
     }
 
@@ -128,7 +128,7 @@ def monitored(broker: LocalBroker, folder: Path) -> Path:
             wait_for(
                 lambda: len(closed_sessions(broker.bootstrap_servers, PREFIX)) == CHATS["chats"], 60, "no certificate"
             )
-            result = judge(broker.bootstrap_servers, PREFIX, chats.ledger)
+            result = compare_with_ledger(broker.bootstrap_servers, PREFIX, chats.ledger)
             assert third.terminate() == 0
     assert result.clean, str(result)
     return chats.ledger

@@ -1,4 +1,4 @@
-"""The main job, as processes over real sockets and Apache Kafka, judged by the simulator's ledger."""
+"""Capture end to end: processes, real sockets and Apache Kafka, compared with the simulator's ledger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.simulator.harness.ledger import read_ledger
-from tests.support.oracle import Judgement, closed_sessions, judge
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ TOPIC = "chat.capture.announcements.v1"
 
 
 class EndToEndLine:
-    """One test's own corner of the broker: a topic prefix, a folder, and what runs."""
+    """The environment of one test: a topic prefix and a folder."""
 
     def __init__(self, broker: str, folder: Path) -> None:
         self.broker = broker
@@ -36,8 +36,8 @@ class EndToEndLine:
         where = {} if "announce_url" in flags else {"kafka": self.broker, "kafka_topic": self.prefix + TOPIC}
         return Simulator(self.folder / f"{name}.log", self.folder / f"{name}.jsonl", **where, **flags)
 
-    def settle(self, *ledgers: Path, seconds: float = 60) -> Judgement:
-        """Wait until every chat that ended has its certificate, then judge."""
+    def compare_when_closed(self, *ledgers: Path, seconds: float = 60) -> LedgerComparison:
+        """Wait until every chat that ended has its certificate, then compare."""
 
         def all_closed() -> bool:
             closed = closed_sessions(self.broker, self.prefix)
@@ -48,7 +48,7 @@ class EndToEndLine:
             )
 
         wait_for(all_closed, seconds, "some chats have no certificate")
-        return judge(self.broker, self.prefix, *ledgers)
+        return compare_with_ledger(self.broker, self.prefix, *ledgers)
 
 
 def all_joined(bridge: Bridge) -> bool:
@@ -74,9 +74,9 @@ def test_every_event_of_every_chat_is_on_kafka_once_in_order_and_verifiable(line
             passwords=True,
         ) as chats:
             summary = chats.summary(60)
-            result = line.settle(chats.ledger)
+            result = line.compare_when_closed(chats.ledger)
         assert result.clean, str(result)
-        assert result.told == []
+        assert result.explained == []
         assert result.chats == summary["chats_started"] >= 20
         assert result.expected > 1000
         assert bridge.metric("chatbridge_events_total") == result.records
@@ -98,11 +98,11 @@ def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line:
             wait_for(lambda: all_joined(last), 60, "not every chat is followed again")
             chats.send(signal.SIGTERM)  # no chat ends before: what ends unseen cannot be captured
             chats.summary(120)
-            result = line.settle(chats.ledger)
+            result = line.compare_when_closed(chats.ledger)
             assert last.terminate() == 0
     assert result.clean, str(result)
     assert result.kinds["RESUMED"] > 0
-    assert result.told == []
+    assert result.explained == []
 
 
 def test_two_workers_take_over_from_each_other(line: EndToEndLine) -> None:
@@ -126,7 +126,7 @@ def test_two_workers_take_over_from_each_other(line: EndToEndLine) -> None:
                 two.kill()
                 wait_for(lambda: again.metric("chatbridge_shards") == 12, 60, "the killed replica's shards are orphans")
                 chats.summary(120)
-                result = line.settle(chats.ledger)
+                result = line.compare_when_closed(chats.ledger)
     assert result.clean, str(result)
 
 
@@ -149,7 +149,7 @@ def test_a_paused_worker_comes_back_as_a_zombie_and_writes_nothing(line: EndToEn
                     "the two did not come to terms",
                 )
                 chats.summary(120)
-                result = line.settle(chats.ledger)
+                result = line.compare_when_closed(chats.ledger)
     assert result.clean, str(result)
 
 

@@ -1,4 +1,4 @@
-"""A Chat Server that says what no one should, to a real bridge while real chats run: nothing ends, nothing is lost."""
+"""A hostile Chat Server and a real bridge that captures other chats: no chat ends, and none loses an event."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STRANGER = "0000ELSEWHERE001"
 
 
 def stored(number: int) -> str:
-    """A chat of a hundred events in which every word that somebody chose is the marker."""
+    """Return a chat of a hundred events in which every free text is the marker."""
     who = f"00F{number:X}000000000001"
     said = "".join(
         f'<message userId="{who}" timeShift="{at}" visibility="ALL" eventId="{at + 1}">'
@@ -119,9 +119,9 @@ def test_hostile_lines_in_live_connections_are_set_aside_and_every_chat_is_captu
             assert bridge.metric("chatbridge_links_lost_total") == 0
             assert bridge.metric("chatbridge_links_opened_total") == opened
             chats.summary(120)
-            result = environment.settle(chats)
+            result = environment.compare_when_closed(chats)
         assert result.clean, str(result)
-        assert result.told == []
+        assert result.explained == []
         assert (result.chats, result.records) == (2 * CHATS, result.expected)
         assert result.expected >= 2 * CHATS * 100
 
@@ -135,14 +135,14 @@ def test_hostile_lines_in_live_connections_are_set_aside_and_every_chat_is_captu
         assert series(bridge) == before
         assert bridge.terminate() == 0
 
-    _judge_quarantine(quarantine(environment), per_line)
+    _check_quarantine(quarantine(environment), per_line)
     log = bridge.log.read_text("utf-8")
     assert "quarantined" in log
     for word in (MARKER, "FUZZ0", STRANGER):
         assert word not in log
 
 
-def _judge_quarantine(found: list[dict[str, Any]], per_line: int) -> None:
+def _check_quarantine(found: list[dict[str, Any]], per_line: int) -> None:
     """Each line is there as often as it was said, with its reason; what was decoded, by what it says."""
     assert len(found) == per_line * len(HOSTILE)
     by_reason = Counter(record["reason"].partition(":")[0] for record in found)
@@ -186,7 +186,7 @@ def test_thousands_of_names_servers_and_reasons_make_no_new_series_and_no_new_tr
                 for number in range(1_000)
             ] + [session_info(f"{number}", 5, **{f"{MARKER}{number}": MARKER}) for number in range(1_000)]
             links = send(chats, *said)
-            # Addresses of this machine where nobody listens.
+            # Addresses of this machine on which nothing listens.
             servers = [f"127.9.{number // 250}.{number % 250 + 1}" for number in range(500)]
             told = [{"sessionId": f"0000LOST{at:08}", "host": host, "port": 9} for at, host in enumerate(servers)]
             assert bridge.post("/v1/sessions", told)[0] == 202
@@ -202,9 +202,9 @@ def test_thousands_of_names_servers_and_reasons_make_no_new_series_and_no_new_tr
             assert bridge.metric("chatbridge_links_lost_total") == len(servers)
             assert bridge.metric("chatbridge_links_lost_total", reason="unreachable") == len(servers)
             chats.summary(120)
-            result = environment.settle(chats)
-        # The judge knows no server that had them.
-        result.wrong = [one for one in result.wrong if not one.startswith("0000LOST")]
+            result = environment.compare_when_closed(chats)
+        # They are in no ledger.
+        result.altered = [one for one in result.altered if not one.startswith("0000LOST")]
         assert result.clean, str(result)
         assert bridge.terminate() == 0
     log = bridge.log.read_text("utf-8")

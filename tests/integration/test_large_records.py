@@ -18,8 +18,8 @@ from tests.integration.e2e_environment import (
     joins_and_leaves,
     reasons,
 )
-from tests.simulator.raw_client import TestClient, play
-from tests.support.kafka_tools import alter, usurp
+from tests.simulator.raw_client import TestClient, run_test
+from tests.support.kafka_tools import alter, fence
 from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_a_record_larger_than_the_topic_takes_is_quarantined_and_leaves_a_gap(br
     with environment.bridge() as bridge, environment.simulator(no_traffic=True) as server:
         bridge.wait_ready()
         alter(broker, environment.topic("events"), "max.message.bytes", str(LIMIT))
-        session_id = play(customer_says(server, lambda: all_joined(bridge), "short", LONG, "short again"))
+        session_id = run_test(customer_says(server, lambda: all_joined(bridge), "short", LONG, "short again"))
         wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") == 1, 30, "the chat is not closed")
         assert bridge.metric("chatbridge_gaps_total", reason="too_large") == 1
         assert bridge.metric("chatbridge_quarantined_total", reason="too_large") == 1
@@ -58,7 +58,7 @@ def test_a_record_larger_than_the_topic_takes_is_quarantined_and_leaves_a_gap(br
         wait_for(lambda: bridge.ready, 10, "not ready again")
         assert server.stats()["requests"]["RequestJoin"] == 2  # the customer's and ours
         result = environment.finish(server)
-    assert len(result.told) == 1
+    assert len(result.explained) == 1
     assert gap_reasons(environment) == {TOO_LARGE: 1}
     texts = [record["message"]["text"] for record in environment.records("events") if record["message"]]
     assert texts == ["short", "short again"]
@@ -87,7 +87,7 @@ def test_a_limit_that_is_lowered_for_a_while_costs_time_and_no_record(broker: st
         assert bridge.metric("chatbridge_quarantined_total") == 0
         assert joins_and_leaves(chats)["RequestJoin"] == 10
         result = environment.finish(chats)
-    assert result.told == []
+    assert result.explained == []
 
 
 def test_a_limit_that_is_raised_again_is_used_before_anything_is_set_aside(broker: str, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_limit_that_is_raised_again_is_used_before_anything_is_set_aside(broke
     with environment.bridge() as bridge, environment.simulator(no_traffic=True) as server:
         bridge.wait_ready()
         alter(broker, environment.topic("events"), "max.message.bytes", str(LIMIT))
-        usurp(broker, f"{environment.prefix}bridge-0")  # the shard is opened anew and finds the low limit
+        fence(broker, f"{environment.prefix}bridge-0")  # the shard is opened anew and finds the low limit
 
         def ready_to_raise() -> bool:
             if not all_joined(bridge) or bridge.metric("chatbridge_shard_changes_total", change="taken") < 2:
@@ -103,10 +103,10 @@ def test_a_limit_that_is_raised_again_is_used_before_anything_is_set_aside(broke
             alter(broker, environment.topic("events"), "max.message.bytes", None)
             return True
 
-        play(customer_says(server, ready_to_raise, LONG, "short"))
+        run_test(customer_says(server, ready_to_raise, LONG, "short"))
         result = environment.finish(server)
         assert bridge.metric("chatbridge_quarantined_total") == 0
-    assert result.told == []
+    assert result.explained == []
     assert [record["message"]["text"] for record in environment.records("events") if record["message"]] == [
         LONG,
         "short",

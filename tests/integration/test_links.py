@@ -1,4 +1,4 @@
-"""Links that survive: what happens to connections, servers and joins, judged by the simulator's ledger."""
+"""Recovery from faults of links, servers and joins, compared with the simulator's ledger."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from bridge.transcript.gap_reasons import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY
 from tests.integration.e2e_environment import (
-    ENDLESS,
+    ENDLESS_CHAT,
     FIGURES,
-    IMPATIENT,
     JITTER,
+    SHORT_LINK_TIMEOUTS,
+    AnnouncementCollector,
     E2EEnvironment,
-    Noticeboard,
     all_joined,
     captured,
     followed,
@@ -34,7 +34,7 @@ UNHEARD_OF = 8999
 
 @pytest.fixture
 def environment(broker: str, tmp_path: Path) -> E2EEnvironment:
-    return E2EEnvironment(broker, tmp_path, **IMPATIENT).prepare()
+    return E2EEnvironment(broker, tmp_path, **SHORT_LINK_TIMEOUTS).prepare()
 
 
 def running(bridge: Bridge, chats: Simulator, count: int = 10) -> None:
@@ -83,7 +83,7 @@ def test_a_server_that_forgot_events_is_believed_and_contradicted_by_no_silent_m
         original = f"{record['sessionId']}:{record['eventId']}"
         assert (record["amends"], record["id"].rpartition(":")[0]) == (original, original)
         assert any(other["id"] == original for other in records)
-    assert result.told == []
+    assert result.explained == []
     assert bool(amendments) is not continued
     assert result.kinds["RESUMED"] == 10
 
@@ -91,16 +91,16 @@ def test_a_server_that_forgot_events_is_believed_and_contradicted_by_no_silent_m
 def test_a_newer_announcement_moves_a_chat_and_the_former_server_sees_it_left_with_keep_alive(
     environment: E2EEnvironment,
 ) -> None:
-    wishes: dict[str, Any] = {"concurrent_chats": 1, "events_per_second": 20, "mean_events": ENDLESS, "seed": 77}
+    wishes: dict[str, Any] = {"concurrent_chats": 1, "events_per_second": 20, "mean_events": ENDLESS_CHAT, "seed": 77}
     with (
-        Noticeboard() as board,
+        AnnouncementCollector() as collector,
         environment.bridge() as bridge,
-        environment.simulator("former", announce_url=board.url, **wishes) as former,
+        environment.simulator("former", announce_url=collector.url, **wishes) as former,
         environment.simulator("newer", announce=False, **wishes) as newer,
     ):
         bridge.wait_ready()
-        wait_for(lambda: board.announced, 10, "nothing is announced")
-        [told] = board.announced.values()
+        wait_for(lambda: collector.announced, 10, "nothing is announced")
+        [told] = collector.announced.values()
         assert bridge.post("/v1/sessions", told)[0] == 202
         wait_for(lambda: all_joined(bridge), 20, "the chat is not joined")
         [before] = followed(bridge)
@@ -118,20 +118,20 @@ def test_a_newer_announcement_moves_a_chat_and_the_former_server_sees_it_left_wi
         wait_for(left_with_keep_alive, 5, "the former server was not left so")
         assert former.stats()["openChats"] == 1
         wait_for(lambda: bridge.metric("chatbridge_resumptions_total") == 1, 10, "no RESUMED record")
-    assert environment.disturbed() == []
+    assert environment.interference() == []
 
 
 def test_rejoining_needs_the_session_password_again_and_a_wrong_one_is_mended_by_a_newer_announcement(
     environment: E2EEnvironment,
 ) -> None:
     with (
-        Noticeboard() as board,
+        AnnouncementCollector() as collector,
         environment.bridge() as bridge,
-        environment.chats(passwords=True, announce_url=board.url, concurrent_chats=2) as chats,
+        environment.chats(passwords=True, announce_url=collector.url, concurrent_chats=2) as chats,
     ):
         bridge.wait_ready()
-        wait_for(lambda: len(board.announced) == 2, 10, "nothing is announced")
-        wrong, right = board.announced.values()
+        wait_for(lambda: len(collector.announced) == 2, 10, "nothing is announced")
+        wrong, right = collector.announced.values()
         bridge.post("/v1/sessions", wrong | {"password": "not-this-one"})
         bridge.post("/v1/sessions", right)
         wait_for(lambda: bridge.metric("chatbridge_joins_total", result="refused") >= 2, 20, "nothing is refused")
@@ -142,7 +142,7 @@ def test_rejoining_needs_the_session_password_again_and_a_wrong_one_is_mended_by
         chats.fault("drop")
         wait_for(lambda: bridge.metric("chatbridge_joins_total", result="answered") == 4, 20, "no rejoin")
         result = environment.finish(chats)
-    assert result.told == []
+    assert result.explained == []
     log = bridge.log.read_text("utf-8")
     assert all(told["password"] not in log for told in (wrong, right))
 
@@ -157,7 +157,7 @@ def test_a_refused_registration_is_tried_again_until_it_is_granted(environment: 
         chats.fault("heal")
         everybody_is_back(bridge, seconds=10)
         result = environment.finish(chats)
-    assert (result.told, result.kinds["GAP"]) == ([], 0)
+    assert (result.explained, result.kinds["GAP"]) == ([], 0)
 
 
 @pytest.mark.parametrize("error", [8209, UNHEARD_OF])
@@ -169,7 +169,7 @@ def test_a_join_that_is_refused_for_now_is_tried_again(environment: E2EEnvironme
         chats.fault("heal")
         everybody_is_back(bridge, 3, 10)
         result = environment.finish(chats)
-    assert (result.told, result.kinds["GAP"]) == ([], 0)
+    assert (result.explained, result.kinds["GAP"]) == ([], 0)
 
 
 @pytest.mark.parametrize(("error", "asked"), [(8201, 1), (8210, 1), (UNHEARD_OF, 3)])
@@ -190,7 +190,7 @@ def test_a_join_that_stays_refused_ends_in_a_certificate_that_says_so(
             assert (certificate["verdict"], certificate["reasons"]) == ("INCOMPLETE", [NEVER_JOINED])
         assert gap_reasons(environment) == {NEVER_JOINED: 3}
         assert chats.stats()["requests"]["RequestJoin"] == 3 * asked
-    assert environment.disturbed() == []
+    assert environment.interference() == []
 
 
 @pytest.mark.parametrize("how", ["half-open", "stopped"])
@@ -215,7 +215,7 @@ def test_a_silent_server_is_found_out_by_ping_and_its_chats_are_joined_again(
             chats.fault("heal")
         everybody_is_back(bridge)
         result = environment.finish(chats)
-    assert result.told == []
+    assert result.explained == []
     assert result.kinds["RESUMED"] >= 10
 
 
@@ -238,7 +238,7 @@ def test_a_chat_that_ends_while_we_are_away_gets_a_gap_and_an_incomplete_certifi
     for reason in (OVER_WHILE_AWAY, NEVER_JOINED):
         assert sum(reason in one["reasons"] for one in certificates) == told[reason] > 0
     assert all(one["verdict"] == "INCOMPLETE" for one in certificates if one["gaps"])
-    assert result.told != []
+    assert result.explained != []
 
 
 def test_chats_of_a_server_that_never_comes_back_are_given_up_and_say_why(environment: E2EEnvironment) -> None:
@@ -254,7 +254,7 @@ def test_chats_of_a_server_that_never_comes_back_are_given_up_and_say_why(enviro
         for certificate in environment.certificates().values():
             assert (certificate["verdict"], certificate["reasons"]) == ("INCOMPLETE", [OUT_OF_REACH])
         assert (followed(bridge), bridge.metric("chatbridge_joins_waiting")) == ([], 0)
-    assert environment.disturbed() == []
+    assert environment.interference() == []
 
 
 def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(environment: E2EEnvironment) -> None:
@@ -279,7 +279,7 @@ def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(environme
     assert len(times) == chats_count
     assert most_within(1, times) <= peak + JITTER
     assert times[-1] - times[0] >= (chats_count - peak) / rate
-    assert result.told == []
+    assert result.explained == []
 
 
 @pytest.mark.timeout(240)
@@ -311,7 +311,7 @@ def test_five_hundred_chats_come_back_after_a_crash_at_the_rate_that_the_vendor_
     )
     assert most_within(1, times) <= peak + JITTER
     assert most_within(10, times) <= peak + 9 * rate + JITTER
-    assert result.told == []
+    assert result.explained == []
 
 
 def test_an_answer_that_comes_too_late_harms_nothing(environment: E2EEnvironment) -> None:
@@ -326,4 +326,4 @@ def test_an_answer_that_comes_too_late_harms_nothing(environment: E2EEnvironment
         chats.fault("heal")
         everybody_is_back(bridge, 3)
         result = environment.finish(chats)
-    assert (result.told, environment.records("quarantine")) == ([], [])
+    assert (result.explained, environment.records("quarantine")) == ([], [])

@@ -1,4 +1,4 @@
-"""The local servers are real: they keep what they are given, and they end with us."""
+"""The local servers work as real ones, and end with this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting into a world that is not ready, or not as it should be: wait and say why, or refuse and say how to mend."""
+"""Start without Kafka or registry, or with wrong topics: wait and give the reason, or refuse and say what to do."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def nobody() -> str:
-    """An address at which nobody listens."""
+def unused_address() -> str:
+    """Return an address on which nothing listens."""
     [port] = free_ports(1)
     return f"127.0.0.1:{port}"
 
@@ -25,7 +25,7 @@ def reasons(bridge: Bridge) -> str:
 
 
 def test_without_kafka_it_waits_alive_and_says_why(tmp_path: Path) -> None:
-    address = nobody()
+    address = unused_address()
     with Bridge(address, tmp_path / "bridge.log", prefix="away.", worker="one") as bridge:
         wait_for(lambda: f"Kafka at {address} does not answer" in reasons(bridge), 30, "no true reason")
         assert bridge.get("/livez")[0] == 200
@@ -35,7 +35,7 @@ def test_without_kafka_it_waits_alive_and_says_why(tmp_path: Path) -> None:
 
 def test_without_its_registry_it_waits_alive_and_becomes_ready_without_one(broker: str, tmp_path: Path) -> None:
     prefix = f"{uuid.uuid4().hex[:8]}."
-    url = f"http://{nobody()}"
+    url = f"http://{unused_address()}"
     with Bridge(
         broker, tmp_path / "bridge.log", prefix=prefix, worker="one", kafka__partitions=2, schema_registry__url=url
     ) as bridge:

@@ -1,4 +1,4 @@
-"""The smallest client there is: connects, says what it is told to, keeps what it hears."""
+"""A minimal protocol client for tests: sends given requests and keeps every message received."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ from bridge.chatserver.messages import (
 )
 from bridge.chatserver.psdk_json import client_wire
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
+from bridge.transcript.events import CLIENT, MessageText
+from tests.simulator.simulator_harness import CHAT, person
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from bridge.chatserver.messages import Request
+    from bridge.simulator.protocol.observers import RequestObserver
     from bridge.transcript.events import ChatEvent, Item
 
-PATIENCE = 20.0
+TEST_TIMEOUT_SECONDS = 20.0
 T = TypeVar("T")
 
 
-def play(scene: Coroutine[object, object, T]) -> T:
-    """Run one test's scene, for at most PATIENCE seconds."""
+def run_test(steps: Coroutine[object, object, T]) -> T:
+    """Run one test's steps, for at most TEST_TIMEOUT_SECONDS seconds."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
             try:
-                return await scene
+                return await steps
             finally:
                 await TestClient.all_ended()
 
@@ -43,19 +46,19 @@ def play(scene: Coroutine[object, object, T]) -> T:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition; `play` bounds how long."""
-    while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+    """Wait for a condition; `run_test` bounds how long."""
+    while not condition():  # noqa: ASYNC110 - the condition sets no event
         await asyncio.sleep(0.002)
 
 
 class TestClient(asyncio.Protocol):
-    """One connection. `heard` are all messages, `wire_errors` what could not be read."""
+    """One connection. `received` are all messages, `wire_errors` the unreadable lines."""
 
     __test__ = False  # pytest: not a test class
     connected: ClassVar[list[TestClient]] = []
 
     def __init__(self) -> None:
-        self.heard: list[object] = []
+        self.received: list[object] = []
         self.wire_errors: list[Unreadable] = []
         self.ended = False
         self.end_error: Exception | None = None
@@ -70,7 +73,7 @@ class TestClient(asyncio.Protocol):
 
     @classmethod
     async def all_ended(cls) -> None:
-        """Leave no socket behind."""
+        """Close all connections and wait for their end."""
         for client in cls.connected:
             client.close()
         await until(lambda: all(client.ended for client in cls.connected))
@@ -94,7 +97,7 @@ class TestClient(asyncio.Protocol):
                 self.wire_errors.append(line)
             else:
                 assert not line.damaged
-                self.heard.append(line.message)
+                self.received.append(line.message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended, self.end_error = True, exc
@@ -108,14 +111,14 @@ class TestClient(asyncio.Protocol):
 
     async def ask(self, request: Request) -> object:
         """Send a request that has a reference id, and wait for its answer."""
-        before = len(self.heard)
+        before = len(self.received)
         self.say(request)
         answers: list[object] = []
 
         def answered() -> bool:
             answers[:] = [
                 message
-                for message in self.heard[before:]
+                for message in self.received[before:]
                 if getattr(message, "reference_id", None) == request.reference_id
                 or isinstance(message, EventRegistered)
             ]
@@ -123,7 +126,7 @@ class TestClient(asyncio.Protocol):
 
         await until(lambda: answered() or self.ended)
         if not answers:
-            raise ConnectionResetError("the server went away before it answered")
+            raise ConnectionResetError("the connection ended before the answer")
         return answers[0]
 
     async def join(self, session_id: str, *data: Item, visibility: str = "VIP") -> EventSessionInfo | EventError:
@@ -137,10 +140,10 @@ class TestClient(asyncio.Protocol):
         self.transport.close()
 
     def infos(self) -> list[EventSessionInfo]:
-        return [message for message in self.heard if isinstance(message, EventSessionInfo)]
+        return [message for message in self.received if isinstance(message, EventSessionInfo)]
 
     def events(self, session_id: str) -> list[ChatEvent]:
-        """All events it was given of a chat, in the order they came."""
+        """Return all events of a chat in the order of their arrival."""
         return [
             event
             for info in self.infos()
@@ -149,7 +152,7 @@ class TestClient(asyncio.Protocol):
         ]
 
     def pongs(self) -> int:
-        return sum(isinstance(message, Pong) for message in self.heard)
+        return sum(isinstance(message, Pong) for message in self.received)
 
     async def flex(self, request: Request) -> EventStatus:
         answer = await self.ask(request)
@@ -158,11 +161,23 @@ class TestClient(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def serving(settings: ServerSettings | None = None) -> AsyncIterator[ChatServer]:
+async def serving(
+    settings: ServerSettings | None = None, request_observer: RequestObserver | None = None
+) -> AsyncIterator[ChatServer]:
     """Run a server on a free port."""
-    server = ChatServer(settings or ServerSettings(), seed=7)
+    server = ChatServer(settings or ServerSettings(), seed=7, request_observer=request_observer)
     await server.start()
     try:
         yield server
     finally:
         await server.stop()
+
+
+def open_chat(server: ChatServer, session_id: str = CHAT) -> None:
+    """Open a session with a customer `C`."""
+    server.apply(server.sessions.open(person("C", CLIENT), server.clock(), session_id=session_id))
+
+
+def send_text(server: ChatServer, text: str = "hello", session_id: str = CHAT) -> None:
+    """Add a message of the customer."""
+    server.apply(server.sessions.send_message(session_id, "C", MessageText(text), server.clock()))

@@ -1,13 +1,14 @@
-"""A model with people in it, for tests that need no sockets. Time stands still unless a test moves it."""
+"""A model with one chat, for tests without sockets. Time does not pass unless a test advances it."""
 
 from __future__ import annotations
 
 import random
 
 from bridge.chatserver.messages import EventSessionInfo
-from bridge.simulator.model.effects import Closed, Effect, Push, Said
+from bridge.simulator.model.effects import Effect, EventAdded, Push, SessionClosed
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.model.parties import BASIC, ESP, FLEX, PartySpec
-from bridge.simulator.model.sessions import ModelSettings, Sessions
+from bridge.simulator.model.sessions import Sessions
 from bridge.transcript.events import (
     ALL,
     CLIENT,
@@ -31,43 +32,43 @@ def person(user_id: str, user_type: str, visibility: str = ALL, version: int = 1
 
 
 class ServerHarness:
-    """One chat with a customer `C` in it; further people by `enter`. `received` collects pushes by connection."""
+    """One chat with a customer `C`; `join` adds parties. `received` has the pushes by connection."""
 
     def __init__(self, settings: ModelSettings | None = None, *data: Item) -> None:
         self.now = START
         self.sessions = Sessions(settings or ModelSettings(), random.Random(1))
-        self.said: list[ChatEvent] = []
+        self.events: list[ChatEvent] = []
         self.closed = False
         self.received: dict[int, list[EventSessionInfo]] = {}
-        self.do(self.sessions.open(person("C", CLIENT, ALL, 106, *data), self.now, session_id=CHAT))
+        self.apply(self.sessions.open(person("C", CLIENT, ALL, 106, *data), self.now, session_id=CHAT))
 
-    def do(self, effects: list[Effect]) -> list[ChatEvent]:
+    def apply(self, effects: list[Effect]) -> list[ChatEvent]:
         for effect in effects:
             if isinstance(effect, Push) and isinstance(effect.message, EventSessionInfo):
                 self.received.setdefault(effect.connection, []).append(effect.message)
-        said = [effect.event for effect in effects if isinstance(effect, Said)]
-        self.said += said
-        self.closed |= any(isinstance(effect, Closed) for effect in effects)
-        return said
+        added = [effect.event for effect in effects if isinstance(effect, EventAdded)]
+        self.events += added
+        self.closed |= any(isinstance(effect, SessionClosed) for effect in effects)
+        return added
 
-    def enter(self, spec: PartySpec, connection: int | None = None) -> list[ChatEvent]:
-        return self.do(self.sessions.join(CHAT, spec, self.now, connection=connection, trusted=True))
+    def join(self, spec: PartySpec, connection: int | None = None) -> list[ChatEvent]:
+        return self.apply(self.sessions.join(CHAT, spec, self.now, connection=connection, trusted=True))
 
     def monitor(self, connection: int = 9, version: int = 106, user_id: str = "M") -> None:
-        self.enter(person(user_id, SUPERVISOR, "VIP", version), connection)
+        self.join(person(user_id, SUPERVISOR, "VIP", version), connection)
 
-    def say(self, user_id: str, visibility: str = ALL, receiver_id: str | None = None) -> ChatEvent:
+    def send_text(self, user_id: str, visibility: str = ALL, receiver_id: str | None = None) -> ChatEvent:
         text = MessageText("hello")
-        return self.do(
-            self.sessions.say(CHAT, user_id, text, self.now, visibility=visibility, receiver_id=receiver_id)
+        return self.apply(
+            self.sessions.send_message(CHAT, user_id, text, self.now, visibility=visibility, receiver_id=receiver_id)
         )[0]
 
-    def notify(self, user_id: str, notice_type: str, text: str = "", *data: Item) -> ChatEvent:
+    def send_notice(self, user_id: str, notice_type: str, text: str = "", *data: Item) -> ChatEvent:
         notice = NoticeText(notice_type, text)
-        return self.do(self.sessions.notify(CHAT, user_id, notice, self.now, user_data=list(data)))[0]
+        return self.apply(self.sessions.send_notice(CHAT, user_id, notice, self.now, user_data=list(data)))[0]
 
-    def seen_by(self, connection: int) -> list[int]:
-        """Event ids that a connection was given, history and pushes together."""
+    def received_ids(self, connection: int) -> list[int]:
+        """Return the event ids that a connection received, in histories and pushes."""
         return [
             event.event_id
             for message in self.received.get(connection, [])

@@ -1,7 +1,7 @@
 import pytest
 
 from bridge.simulator.model.idle import IdleTimeouts
-from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.transcript.events import (
     AGENT,
     INT,
@@ -19,24 +19,24 @@ from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
 def what_a_monitor_gets(version: int, *, late: bool) -> tuple[list[ChatEvent], ServerHarness]:
     """Play one chat with everything that some version does not know."""
-    stage = ServerHarness()
+    harness = ServerHarness()
     if not late:
-        stage.monitor(version=version)
+        harness.monitor(version=version)
     bot_style = Item("GCTI_Chat_SetPartyStyle", value="BOT")
-    stage.enter(person("B", AGENT, "ALL", 105, bot_style))
-    stage.notify("C", USER_UPDATE_NICK, "Visitor Uno")
-    stage.notify("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="sample.pdf"))
-    stage.notify("C", USER_CUSTOM, "x", Item("k", value="v"))
-    stage.do(stage.sessions.set_idle(CHAT, IdleTimeouts(20, 0, 10), stage.now))
+    harness.join(person("B", AGENT, "ALL", 105, bot_style))
+    harness.send_notice("C", USER_UPDATE_NICK, "Visitor Uno")
+    harness.send_notice("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="sample.pdf"))
+    harness.send_notice("C", USER_CUSTOM, "x", Item("k", value="v"))
+    harness.apply(harness.sessions.set_idle(CHAT, IdleTimeouts(20, 0, 10), harness.now))
     if late:
-        stage.monitor(version=version)
+        harness.monitor(version=version)
     events = [
         event
-        for message in stage.received[9]
+        for message in harness.received[9]
         for event in message.chat_transcript.chat_event_list
         if event.user_id != "M"
     ]
-    return events, stage
+    return events, harness
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -64,54 +64,54 @@ def test_each_version_gets_what_it_knows_and_no_more(
 
 
 def test_what_is_withheld_leaves_holes_and_ids_are_those_of_the_session() -> None:
-    low, stage = what_a_monitor_gets(101, late=True)
-    all_ids = [event.event_id for event in stage.said]
+    low, harness = what_a_monitor_gets(101, late=True)
+    all_ids = [event.event_id for event in harness.events]
     assert all_ids == list(range(1, len(all_ids) + 1))
     assert {event.event_id for event in low} < set(all_ids)
 
 
 @pytest.mark.parametrize(("version", "idle", "monitored"), [(102, False, False), (103, True, False), (105, True, True)])
 def test_transcript_attributes_come_with_their_version(version: int, idle: bool, monitored: bool) -> None:
-    _, stage = what_a_monitor_gets(version, late=True)
-    transcript = stage.received[9][-1].chat_transcript
+    _, harness = what_a_monitor_gets(version, late=True)
+    transcript = harness.received[9][-1].chat_transcript
     assert (transcript.idle_time_expire is not None) is idle
     assert (transcript.monitored is True) is monitored
 
 
 def test_a_push_of_withheld_things_only_is_not_sent() -> None:
-    stage = ServerHarness()
-    stage.monitor(version=101)
-    before = len(stage.received[9])
-    stage.notify("C", USER_UPDATE_NICK, "Visitor Uno")
-    assert len(stage.received[9]) == before
+    harness = ServerHarness()
+    harness.monitor(version=101)
+    before = len(harness.received[9])
+    harness.send_notice("C", USER_UPDATE_NICK, "Visitor Uno")
+    assert len(harness.received[9]) == before
 
 
 def test_the_server_numbers_files() -> None:
-    stage = ServerHarness()
-    first = stage.notify("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="a"))
-    second = stage.notify("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="b"))
+    harness = ServerHarness()
+    first = harness.send_notice("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="a"))
+    second = harness.send_notice("C", SYS_COMMAND, "file-uploaded", Item("file-name", value="b"))
     ids = [[item.value for item in event.user_data if item.key == "file-id"] for event in (first, second)]
     assert ids == [["0000000000000001"], ["0000000000000002"]]
 
 
 def test_typing_can_be_left_out_of_histories() -> None:
     for replay_typing in (True, False):
-        stage = ServerHarness(ModelSettings(replay_typing=replay_typing))
-        typing = stage.notify("C", TYPING_STARTED, "hel")
-        stage.monitor()
-        live = stage.notify("C", TYPING_STARTED, "hello")
-        assert (typing.event_id in stage.seen_by(9)) is replay_typing
-        assert live.event_id in stage.seen_by(9)
+        harness = ServerHarness(ModelSettings(replay_typing=replay_typing))
+        typing = harness.send_notice("C", TYPING_STARTED, "hel")
+        harness.monitor()
+        live = harness.send_notice("C", TYPING_STARTED, "hello")
+        assert (typing.event_id in harness.received_ids(9)) is replay_typing
+        assert live.event_id in harness.received_ids(9)
 
 
 def test_a_new_nickname_is_the_partys_from_then_on() -> None:
-    stage = ServerHarness()
-    stage.notify("C", USER_UPDATE_NICK, "Visitor Uno")
-    assert stage.sessions.session(CHAT).party("C").info.user_nickname == "Visitor Uno"
+    harness = ServerHarness()
+    harness.send_notice("C", USER_UPDATE_NICK, "Visitor Uno")
+    assert harness.sessions.session(CHAT).party("C").info.user_nickname == "Visitor Uno"
 
 
 def test_spent_ids_leave_a_hole() -> None:
-    stage = ServerHarness()
-    stage.enter(person("A", AGENT))
-    stage.sessions.spend_ids(CHAT, 3)
-    assert stage.say("A", INT).event_id == 6
+    harness = ServerHarness()
+    harness.join(person("A", AGENT))
+    harness.sessions.consume_ids(CHAT, 3)
+    assert harness.send_text("A", INT).event_id == 6

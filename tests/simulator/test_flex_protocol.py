@@ -8,11 +8,11 @@ from bridge.chatserver.messages import (
     RequestNotify,
     RequestRefresh,
 )
-from bridge.simulator.harness.faults import Faults, fail_over
-from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.harness.fault_injector import FaultInjector, fail_over
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
 from bridge.transcript.events import Item, MessageText, NoticeText, find
-from tests.simulator.raw_client import TestClient, play, serving, until
+from tests.simulator.raw_client import TestClient, run_test, serving, until
 from tests.simulator.simulator_harness import person
 
 
@@ -39,7 +39,7 @@ def refresh(user_id: str, key: str, position: int = 0, text: str | None = None) 
 
 
 def test_a_customer_logs_in_joins_polls_by_position_and_logs_out() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
@@ -65,26 +65,28 @@ def test_a_customer_logs_in_joins_polls_by_position_and_logs_out() -> None:
             assert find(left.event_attributes, "GCTI_SYSTEM", "quit-reason-code") == "0"
             assert (await client.flex(refresh(user_id, key))).error_id == 8201
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_customer_is_shown_nothing_internal() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
             coach = person("K", "SUPERVISOR", "INT")
-            server.act(server.sessions.join(session_id, coach, server.clock()))
-            server.act(server.sessions.say(session_id, "K", MessageText("psst"), server.clock(), visibility="INT"))
+            server.apply(server.sessions.join(session_id, coach, server.clock()))
+            server.apply(
+                server.sessions.send_message(session_id, "K", MessageText("psst"), server.clock(), visibility="INT")
+            )
             status = await client.flex(refresh(user_id, key, 1))
             assert status.flex_transcript is not None
             assert status.flex_transcript.events == []
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_flex_client_needs_no_connection_of_its_own() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(register_timeout_seconds=0.2))) as server:
             first = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(first)
@@ -94,11 +96,11 @@ def test_a_flex_client_needs_no_connection_of_its_own() -> None:
             second = await TestClient.connect(server.port)
             assert (await second.flex(refresh(user_id, key, 0, "still here"))).request_result == SUCCESS
 
-    play(scene())
+    run_test(steps())
 
 
 def test_who_stops_polling_leaves_with_quit_reason_3_and_is_told_8209() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(flex_disconnect_seconds=0.5))) as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
@@ -109,11 +111,11 @@ def test_who_stops_polling_leaves_with_quit_reason_3_and_is_told_8209() -> None:
             assert find(left.event_attributes, "GCTI_SYSTEM", "quit-reason-code") == "3"
             assert (await client.flex(refresh(user_id, key))).error_id == 8209
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_wrong_key_is_8210_and_costs_the_place_with_code_6() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
@@ -127,41 +129,41 @@ def test_a_wrong_key_is_8210_and_costs_the_place_with_code_6() -> None:
             assert reason.code == 6
             assert (await client.flex(refresh(user_id, key))).error_id == 8209
 
-    play(scene())
+    run_test(steps())
 
 
 def test_the_end_is_told_once_and_then_nobody_is_known() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, session_id = await in_a_chat(client)
-            server.act(server.sessions.stop(session_id, server.clock()))
+            server.apply(server.sessions.stop(session_id, server.clock()))
             last = await client.flex(refresh(user_id, key, 1))
             assert last.session_status == OVER
             assert last.flex_transcript is not None
             assert [event.event_type for event in last.flex_transcript.events] == ["partyLeft"]
             assert (await client.flex(refresh(user_id, key, 2))).error_id == 8201
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_customer_keeps_his_key_across_a_restart() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.connect(server.port)
             user_id, key, _ = await in_a_chat(client)
-            await Faults(server).restart()
+            await FaultInjector(server).restart()
             again = await TestClient.connect(server.port)
             status = await again.flex(refresh(user_id, key, 1, "still here"))
             assert status.request_result == SUCCESS
             assert status.flex_transcript is not None
             assert [event.event_id for event in status.flex_transcript.events] == [2]
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_customer_finds_the_chat_on_the_server_that_took_it_over() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as heir:
             dead = ChatServer(ServerSettings(), seed=8)
             await dead.start()
@@ -173,4 +175,4 @@ def test_a_customer_finds_the_chat_on_the_server_that_took_it_over() -> None:
             moved = await TestClient.connect(heir.port)
             assert (await moved.flex(refresh(user_id, key, 1, "found you"))).request_result == SUCCESS
 
-    play(scene())
+    run_test(steps())

@@ -3,35 +3,36 @@ import random
 import msgspec
 import pytest
 
-from bridge.simulator.model.effects import Restored, Said
-from bridge.simulator.model.restoration import RestorePlan, SessionDump, dump, take_over
-from bridge.simulator.model.sessions import ModelSettings, Sessions
+from bridge.simulator.model.effects import EventAdded, SessionRestored
+from bridge.simulator.model.model_settings import ModelSettings
+from bridge.simulator.model.restoration import RestorePlan, SessionDump, dump, restore_all
+from bridge.simulator.model.sessions import Sessions
 from bridge.transcript.events import AGENT, CLIENT, EXTERNAL, MESSAGE, find
 from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
 
 def a_chat() -> ServerHarness:
-    stage = ServerHarness()
-    stage.enter(person("W", EXTERNAL))
-    stage.enter(person("A", AGENT))
-    stage.monitor()
-    stage.say("C")
-    stage.say("A")
-    return stage
+    harness = ServerHarness()
+    harness.join(person("W", EXTERNAL))
+    harness.join(person("A", AGENT))
+    harness.monitor()
+    harness.send_text("C")
+    harness.send_text("A")
+    return harness
 
 
-def next_life(stage: ServerHarness, plan: RestorePlan) -> tuple[Sessions, Restored, list[Said]]:
-    saved = msgspec.json.decode(msgspec.json.encode(dump(stage.sessions.session(CHAT))), type=SessionDump)
+def restored_sessions(harness: ServerHarness, plan: RestorePlan) -> tuple[Sessions, SessionRestored, list[EventAdded]]:
+    saved = msgspec.json.decode(msgspec.json.encode(dump(harness.sessions.session(CHAT))), type=SessionDump)
     sessions = Sessions(ModelSettings(), random.Random(2))
-    effects = take_over(sessions, [saved], plan, stage.now + 60)
+    effects = restore_all(sessions, [saved], plan, harness.now + 60)
     restored = effects[0]
-    assert isinstance(restored, Restored)
-    return sessions, restored, [effect for effect in effects if isinstance(effect, Said)]
+    assert isinstance(restored, SessionRestored)
+    return sessions, restored, [effect for effect in effects if isinstance(effect, EventAdded)]
 
 
 def test_parties_that_did_not_return_are_marked_with_code_8() -> None:
-    stage = a_chat()
-    sessions, restored, said = next_life(stage, RestorePlan())
+    harness = a_chat()
+    sessions, restored, said = restored_sessions(harness, RestorePlan())
     left = [effect.event for effect in said]
     assert [(event.user_id, event.asker_id) for event in left] == [("M", "M")]  # only who was on a socket
     assert left[0].reason is not None
@@ -42,7 +43,7 @@ def test_parties_that_did_not_return_are_marked_with_code_8() -> None:
 
 
 def test_agents_that_come_back_are_new_arrivals() -> None:
-    sessions, _, said = next_life(a_chat(), RestorePlan(agents_return=False))
+    sessions, _, said = restored_sessions(a_chat(), RestorePlan(agents_return=False))
     assert [(effect.event.event_type, effect.event.user_id) for effect in said] == [
         ("partyLeft", "A"),
         ("partyLeft", "M"),
@@ -53,9 +54,9 @@ def test_agents_that_come_back_are_new_arrivals() -> None:
 
 @pytest.mark.parametrize(("continue_ids", "expected"), [(True, 7), (False, 5)])
 def test_ids_go_on_or_come_again_as_the_plan_says(continue_ids: bool, expected: int) -> None:
-    stage = a_chat()
-    assert stage.said[-1].event_id == 6
-    sessions, restored, said = next_life(stage, RestorePlan(lose_last=2, continue_ids=continue_ids))
+    harness = a_chat()
+    assert harness.events[-1].event_id == 6
+    sessions, restored, said = restored_sessions(harness, RestorePlan(lose_last=2, continue_ids=continue_ids))
     assert restored.lost == [5, 6]
     assert restored.next_id == expected
     assert said[0].event.event_id == expected
@@ -63,36 +64,36 @@ def test_ids_go_on_or_come_again_as_the_plan_says(continue_ids: bool, expected: 
 
 
 def test_restored_text_can_be_masked() -> None:
-    stage = ServerHarness()
-    event = stage.say("C")
+    harness = ServerHarness()
+    event = harness.send_text("C")
     assert event.message_text is not None
     masked_before = msgspec.structs.replace(
         event, message_text=msgspec.structs.replace(event.message_text, text="42 x")
     )
-    stage.sessions.session(CHAT).events[-1] = masked_before
-    sessions, _, _ = next_life(stage, RestorePlan(mask=True))
+    harness.sessions.session(CHAT).events[-1] = masked_before
+    sessions, _, _ = restored_sessions(harness, RestorePlan(mask=True))
     texts = [e.message_text.text for e in sessions.session(CHAT).events if e.event_type == MESSAGE and e.message_text]
     assert texts == ["** x"]
 
 
 def test_the_password_and_the_last_nickname_survive() -> None:
-    stage = ServerHarness(ModelSettings(passwords=True))
-    stage.notify("C", "USER_UPDATE_NICK", "Visitor Uno")
-    sessions, _, _ = next_life(stage, RestorePlan())
+    harness = ServerHarness(ModelSettings(passwords=True))
+    harness.send_notice("C", "USER_UPDATE_NICK", "Visitor Uno")
+    sessions, _, _ = restored_sessions(harness, RestorePlan())
     session = sessions.session(CHAT)
-    assert session.password == stage.sessions.session(CHAT).password is not None
+    assert session.password == harness.sessions.session(CHAT).password is not None
     assert session.party("C").info.user_nickname == "Visitor Uno"
 
 
 def test_a_leave_that_was_not_saved_is_made_up_for() -> None:
-    stage = a_chat()
-    stage.do(stage.sessions.release(CHAT, "A", stage.now))
-    _, restored, said = next_life(stage, RestorePlan(lose_last=1))
+    harness = a_chat()
+    harness.apply(harness.sessions.release(CHAT, "A", harness.now))
+    _, restored, said = restored_sessions(harness, RestorePlan(lose_last=1))
     assert restored.lost == [7]
     assert {effect.event.user_id for effect in said} == {"A", "M"}
 
 
 def test_at_least_the_first_event_is_kept() -> None:
-    stage = ServerHarness()
-    sessions, _, _ = next_life(stage, RestorePlan(lose_last=50))
+    harness = ServerHarness()
+    sessions, _, _ = restored_sessions(harness, RestorePlan(lose_last=50))
     assert sessions.session(CHAT).party("C").info.user_type == CLIENT

@@ -3,15 +3,16 @@ from collections import Counter
 
 import pytest
 
-from bridge.simulator.model.effects import Closed, Said
-from bridge.simulator.model.sessions import ModelSettings, Sessions
-from bridge.simulator.traffic.actions import Open, perform
+from bridge.simulator.model.effects import EventAdded, SessionClosed
+from bridge.simulator.model.model_settings import ModelSettings
+from bridge.simulator.model.sessions import Sessions
+from bridge.simulator.traffic.actions import OpenSession, perform
 from bridge.simulator.traffic.scenario import ScenarioSettings, scenario, session_id
 from bridge.transcript.events import PARTY_LEFT, find
 from tests.simulator.simulator_harness import START
 
 
-def played(settings: ScenarioSettings, number: int) -> tuple[list[Said], bool]:
+def played(settings: ScenarioSettings, number: int) -> tuple[list[EventAdded], bool]:
     """Play one chat to its end, without waiting."""
     chat = scenario(settings, number)
     sessions = Sessions(ModelSettings(), random.Random(1))
@@ -23,8 +24,8 @@ def played(settings: ScenarioSettings, number: int) -> tuple[list[Said], bool]:
     while sessions.by_id:
         now += 1
         effects += sessions.on_timer(now)
-    closed = sum(isinstance(effect, Closed) for effect in effects) == 1
-    return [effect for effect in effects if isinstance(effect, Said)], closed
+    closed = sum(isinstance(effect, SessionClosed) for effect in effects) == 1
+    return [effect for effect in effects if isinstance(effect, EventAdded)], closed
 
 
 def test_the_same_seed_gives_the_same_chats() -> None:
@@ -94,7 +95,7 @@ def test_everything_that_happens_in_chats_happens() -> None:
 
 def test_customers_bring_the_keys_that_customers_bring() -> None:
     opened = next(scenario(ScenarioSettings(seed=1), 12).steps)[1]
-    assert isinstance(opened, Open)
+    assert isinstance(opened, OpenSession)
     data = opened.creator.user_data
     assert len(data) >= 15
     assert find(data, "EmailAddress") == "visitor12@example.invalid"

@@ -1,10 +1,8 @@
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from bridge.chatserver.messages import (
     FORCE_CLOSE,
@@ -18,30 +16,20 @@ from bridge.chatserver.messages import (
     RequestNotify,
     RequestReleaseParty,
 )
-from bridge.simulator.harness.faults import Faults
 from bridge.simulator.harness.journal import Journal
-from bridge.simulator.model.restoration import RestorePlan
-from bridge.simulator.model.sessions import ModelSettings
+from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
-from bridge.transcript.events import AGENT, CLIENT, Item, MessageText, NoticeText
-from tests.simulator.raw_client import TestClient, play, serving, until
-from tests.simulator.simulator_harness import CHAT, person
-
-
-def open_chat(server: ChatServer, session_id: str = CHAT) -> None:
-    server.act(server.sessions.open(person("C", CLIENT), server.clock(), session_id=session_id))
-
-
-def speak(server: ChatServer, text: str = "hello", session_id: str = CHAT) -> None:
-    server.act(server.sessions.say(session_id, "C", MessageText(text), server.clock()))
+from bridge.transcript.events import AGENT, Item, MessageText, NoticeText
+from tests.simulator.raw_client import TestClient, open_chat, run_test, send_text, serving, until
+from tests.simulator.simulator_harness import CHAT
 
 
 def test_a_monitor_registers_joins_gets_the_history_the_pushes_and_the_end() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             monitor = await TestClient.monitor(server.port)
-            registered = monitor.heard[0]
+            registered = monitor.received[0]
             assert isinstance(registered, EventRegistered)
             assert registered.client_version == 106
             history = await monitor.join(CHAT)
@@ -49,27 +37,27 @@ def test_a_monitor_registers_joins_gets_the_history_the_pushes_and_the_end() -> 
             listed = history.chat_transcript.chat_event_list
             assert [event.event_type for event in listed] == ["newParty", "newParty"]
             assert listed[1].user_id == registered.user_id
-            speak(server)
-            server.act(server.sessions.stop(CHAT, server.clock()))
+            send_text(server)
+            server.apply(server.sessions.stop(CHAT, server.clock()))
             await until(lambda: monitor.infos()[-1].session_status == OVER)
             assert [event.event_id for event in monitor.events(CHAT)] == [1, 2, 3, 4, 5]
             assert [info.reference_id for info in monitor.infos()] == [1, None, None]
 
-    play(scene())
+    run_test(steps())
 
 
 def test_the_negotiated_version_is_the_lower_one() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(client_version=104))) as server:
             monitor = await TestClient.monitor(server.port, version=106)
-            assert isinstance(monitor.heard[0], EventRegistered)
-            assert monitor.heard[0].client_version == 104
+            assert isinstance(monitor.received[0], EventRegistered)
+            assert monitor.received[0].client_version == 104
 
-    play(scene())
+    run_test(steps())
 
 
 def test_one_connection_follows_many_chats() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             monitor = await TestClient.monitor(server.port)
             chats = [f"CHAT{number:012}" for number in range(50)]
@@ -77,28 +65,28 @@ def test_one_connection_follows_many_chats() -> None:
                 open_chat(server, chat)
                 await monitor.join(chat)
             for chat in chats:
-                speak(server, f"in {chat}", chat)
+                send_text(server, f"in {chat}", chat)
             await until(lambda: len(monitor.infos()) == 100)
             for chat in chats:
                 said = [event.message_text.text for event in monitor.events(chat) if event.message_text]
                 assert said == [f"in {chat}"]
 
-    play(scene())
+    run_test(steps())
 
 
 def test_who_never_registers_is_dropped() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(register_timeout_seconds=0.2))) as server:
             silent = await TestClient.connect(server.port)
             registered = await TestClient.monitor(server.port)
             await until(lambda: silent.ended)
             assert not registered.ended
 
-    play(scene())
+    run_test(steps())
 
 
 def test_joining_is_refused_for_what_does_not_exist_and_without_registration() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             stranger = await TestClient.connect(server.port)
@@ -111,11 +99,11 @@ def test_joining_is_refused_for_what_does_not_exist_and_without_registration() -
             agent = await TestClient.monitor(server.port, user_type=AGENT)
             assert isinstance(await agent.join(CHAT, visibility="VIP"), EventError)
 
-    play(scene())
+    run_test(steps())
 
 
 def test_an_enforced_password_opens_the_session_to_who_has_it() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving(ServerSettings(model=ModelSettings(passwords=True))) as server:
             open_chat(server)
             password = server.sessions.session(CHAT).password
@@ -126,11 +114,11 @@ def test_an_enforced_password_opens_the_session_to_who_has_it() -> None:
             assert isinstance(await monitor.join(CHAT, Item(key, value="wrong")), EventError)
             assert isinstance(await monitor.join(CHAT, Item(key, value=password)), EventSessionInfo)
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_lost_connection_is_a_party_left_with_code_3_at_once() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             witness = await TestClient.monitor(server.port)
@@ -145,11 +133,11 @@ def test_a_lost_connection_is_a_party_left_with_code_3_at_once() -> None:
             assert left.asker_id == left.user_id
             assert CHAT in server.sessions.by_id
 
-    play(scene())
+    run_test(steps())
 
 
 def test_an_agent_on_the_wire_talks_and_closes() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             open_chat(server)
             agent = await TestClient.monitor(server.port, user_type=AGENT)
@@ -163,57 +151,58 @@ def test_an_agent_on_the_wire_talks_and_closes() -> None:
             assert closed.session_status == OVER
             assert CHAT not in server.sessions.by_id
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_session_can_be_started_on_the_wire() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             agent = await TestClient.monitor(server.port, user_type=AGENT)
             answer = await agent.ask(RequestJoin(5, queue_key="Resources:default", visibility="ALL"))
             assert isinstance(answer, EventSessionInfo)
             assert list(server.sessions.by_id) == [answer.chat_transcript.session_id]
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_ping_is_answered() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.monitor(server.port)
             client.say(Ping())
             await until(lambda: client.pongs() == 1)
 
-    play(scene())
+    run_test(steps())
 
 
 @pytest.mark.parametrize(
     "line", [b"{", b'{"messageName":"RequestJoin","visibility":7}', b"\xff\xfe", b'{"messageName":"X"}']
 )
 def test_a_line_that_is_no_request_is_answered_with_an_error(line: bytes) -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.monitor(server.port)
             client.send_raw(line + b"\n")
-            await until(lambda: isinstance(client.heard[-1], EventError))
+            await until(lambda: isinstance(client.received[-1], EventError))
             assert not client.ended
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_request_beyond_the_packet_limit_ends_the_connection() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with serving() as server:
             client = await TestClient.monitor(server.port)
             client.send_raw(b'{"messageName":"Ping","x":"' + b"a" * 40_000 + b'"}\n')
             await until(lambda: client.ended)
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_client_that_does_not_read_is_cut() -> None:
-    async def scene() -> None:
-        async with serving(ServerSettings(write_buffer_bytes=100_000)) as server:
+    async def steps() -> None:
+        journal = Journal()
+        async with serving(ServerSettings(write_buffer_bytes=100_000), journal) as server:
             open_chat(server)
             reader = await TestClient.monitor(server.port)
             await reader.join(CHAT)
@@ -222,19 +211,20 @@ def test_a_client_that_does_not_read_is_cut() -> None:
             assert sleeper.transport is not None
             sleeper.transport.pause_reading()
             while len(server.connections) == 2:
-                speak(server, "x" * 20_000)
+                send_text(server, "x" * 20_000)
                 await asyncio.sleep(0)
-            assert server.journal.dropped_connections == {"does not read": 1}
+            assert journal.dropped_connections == {"does not read": 1}
             assert not reader.ended
 
-    play(scene())
+    run_test(steps())
 
 
 def test_the_journal_says_what_was_asked_and_what_it_caused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
 
-    async def scene() -> None:
-        server = ChatServer(ServerSettings(), journal=Journal(path))
+    async def steps() -> None:
+        journal = Journal(path)
+        server = ChatServer(ServerSettings(), request_observer=journal)
         await server.start()
         open_chat(server)
         monitor = await TestClient.monitor(server.port)
@@ -242,112 +232,13 @@ def test_the_journal_says_what_was_asked_and_what_it_caused(tmp_path: Path) -> N
         monitor.close()
         await until(lambda: not server.connections)
         await server.stop()
-        assert dict(server.journal.requests) == {"RequestRegister": 1, "RequestJoin": 1}
-        assert dict(server.journal.caused) == {"newParty VIP": 1, "partyLeft VIP": 1}
-        server.journal.close()
+        assert dict(journal.requests) == {"RequestRegister": 1, "RequestJoin": 1}
+        assert dict(journal.caused) == {"newParty VIP": 1, "partyLeft VIP": 1}
+        journal.close()
 
-    play(scene())
+    run_test(steps())
     text = path.read_text()
     assert "secret-word" not in text
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line.get("request") for line in lines] == ["RequestRegister", "RequestJoin", None]
     assert lines[1]["session_id"] == CHAT
-
-
-@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_dropped_connections_end_with_a_reset_or_in_order(
-    new_loop: Callable[[], asyncio.AbstractEventLoop],
-) -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            for reset in (True, False):
-                client = await TestClient.monitor(server.port)
-                assert Faults(server).drop(reset=reset) == 1
-                await until(lambda: client.ended)  # noqa: B023 - called here
-                assert isinstance(client.end_error, ConnectionResetError) is reset
-
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(asyncio.wait_for(scene(), 20))
-
-
-def test_a_server_that_plays_dead_keeps_sockets_open_and_says_nothing() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            before = await TestClient.monitor(server.port)
-            faults = Faults(server)
-            faults.play_dead()
-            after = await TestClient.connect(server.port)
-            before.say(Ping())
-            after.say(Ping())
-            await asyncio.sleep(0.1)  # absence cannot be waited for
-            assert (before.pongs(), after.pongs(), before.ended, after.ended) == (0, 0, False, False)
-            faults.heal()
-            await until(lambda: before.ended and after.ended)
-            healed = await TestClient.monitor(server.port)
-            assert isinstance(healed.heard[0], EventRegistered)
-
-    play(scene())
-
-
-def test_requests_are_refused_with_the_error_that_was_asked_for() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            open_chat(server)
-            Faults(server).refuse("RequestJoin", 8209)
-            monitor = await TestClient.monitor(server.port)
-            refused = await monitor.join(CHAT)
-            assert isinstance(refused, EventError)
-            assert refused.error_id == 8209
-            Faults(server).heal()
-            assert isinstance(await monitor.join(CHAT), EventSessionInfo)
-
-    play(scene())
-
-
-def test_answers_can_be_late_and_stay_in_order() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            open_chat(server)
-            monitor = await TestClient.monitor(server.port)
-            Faults(server).delay_answers(0.2)
-            begun = server.clock()
-            await monitor.join(CHAT)
-            assert server.clock() - begun >= 0.2
-            for number in range(20):
-                speak(server, str(number))
-            await until(lambda: len(monitor.events(CHAT)) == 22)
-            texts = [event.message_text.text for event in monitor.events(CHAT) if event.message_text]
-            assert texts == [str(number) for number in range(20)]
-
-    play(scene())
-
-
-def test_raw_bytes_reach_the_client_as_they_are() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            monitor = await TestClient.monitor(server.port)
-            Faults(server).send_raw(b'{"messageName":\n\xff\xff\n')
-            await until(lambda: len(monitor.wire_errors) == 2)
-            assert not monitor.ended
-
-    play(scene())
-
-
-def test_a_restart_resets_everybody_and_the_chat_goes_on() -> None:
-    async def scene() -> None:
-        async with serving() as server:
-            open_chat(server)
-            monitor = await TestClient.monitor(server.port)
-            await monitor.join(CHAT)
-            speak(server)
-            port = server.port
-            await Faults(server).restart(RestorePlan(lose_last=1, continue_ids=False))
-            await until(lambda: monitor.ended)
-            assert server.port == port
-            again = await TestClient.monitor(port)
-            history = await again.join(CHAT)
-            assert isinstance(history, EventSessionInfo)
-            listed = [(event.event_id, event.event_type) for event in history.chat_transcript.chat_event_list]
-            assert listed == [(1, "newParty"), (2, "newParty"), (3, "partyLeft"), (4, "newParty")]
-
-    play(scene())

@@ -1,4 +1,4 @@
-"""The parts together: traffic against a server, a monitor in every chat, the ledger as the judge."""
+"""Server, traffic and ledger together, with a monitor in every chat, compared with the ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bridge.errors import UsageError
 from bridge.simulator.harness.ledger import read_ledger, visible_to_monitor
 from bridge.simulator.main import SimulatorOptions, run_simulator
 from bridge.transcript.events import Item
-from tests.simulator.raw_client import TestClient, play, until
+from tests.simulator.raw_client import TestClient, run_test, until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -72,7 +72,7 @@ class EventCollector:
 def test_what_a_monitor_received_is_what_the_ledger_says_it_may_see(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
 
-    async def scene() -> EventCollector:
+    async def steps() -> EventCollector:
         async with EventCollector() as follower:
             options = SimulatorOptions(
                 chats=40,
@@ -90,7 +90,7 @@ def test_what_a_monitor_received_is_what_the_ledger_says_it_may_see(tmp_path: Pa
             assert summary.dropped_connections == {}
         return follower
 
-    follower = play(scene())
+    follower = run_test(steps())
     chats = read_ledger(ledger)
     assert len(chats) == 40
     assert follower.monitor is not None
@@ -110,20 +110,20 @@ def test_what_a_monitor_received_is_what_the_ledger_says_it_may_see(tmp_path: Pa
 @pytest.mark.parametrize("rate", [500, 2000])
 def test_the_event_rate_holds(rate: int) -> None:
     options = SimulatorOptions(events_per_second=rate, duration_seconds=2.0, finish_seconds=0.0, seed=1)
-    summary = play(run_simulator(options, stop=asyncio.Event()))
+    summary = run_test(run_simulator(options, stop=asyncio.Event()))
     assert summary.events == pytest.approx(2 * rate, rel=0.1)
 
 
 def test_the_rate_of_chats_holds() -> None:
     options = SimulatorOptions(chats_per_second=100, duration_seconds=2.0, finish_seconds=0.0, seed=1)
-    summary = play(run_simulator(options, stop=asyncio.Event()))
+    summary = run_test(run_simulator(options, stop=asyncio.Event()))
     assert summary.chats_started == pytest.approx(200, abs=10)
 
 
 def test_a_stop_starts_no_more_chats_and_lets_those_that_run_end(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
 
-    async def scene() -> None:
+    async def steps() -> None:
         stop = asyncio.Event()
         running = asyncio.create_task(
             run_simulator(SimulatorOptions(concurrent_chats=10, ledger=ledger, **FAST), stop=stop)
@@ -133,14 +133,14 @@ def test_a_stop_starts_no_more_chats_and_lets_those_that_run_end(tmp_path: Path)
         summary = await running
         assert summary.chats_started == summary.chats_finished
 
-    play(scene())
+    run_test(steps())
     assert all(chat.closed for chat in read_ledger(ledger).values())
 
 
 def test_chats_that_do_not_end_in_time_are_stopped(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     options = SimulatorOptions(chats=5, think_scale=60.0, finish_seconds=0.3, seed=4, ledger=ledger)
-    summary = play(run_simulator(options, stop=asyncio.Event()))
+    summary = run_test(run_simulator(options, stop=asyncio.Event()))
     assert summary.seconds < 5
     chats = read_ledger(ledger).values()
     assert all(chat.closed for chat in chats)
@@ -148,7 +148,7 @@ def test_chats_that_do_not_end_in_time_are_stopped(tmp_path: Path) -> None:
 
 
 def test_announcing_goes_on_until_it_is_taken() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with EventCollector(first_answers=(503, 429, 500)) as follower:
             options = SimulatorOptions(chats=3, announce_url=follower.url, tenant="Shop", **FAST)
             summary = await run_simulator(options, stop=asyncio.Event())
@@ -158,11 +158,11 @@ def test_announcing_goes_on_until_it_is_taken() -> None:
             assert f"{announcement.host}:{announcement.port}" == summary.listening
             assert announcement.user_data["MediaType"] == "chat"
 
-    play(scene())
+    run_test(steps())
 
 
 def test_a_bad_request_is_not_announced_again() -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with EventCollector(first_answers=(400, 400)) as follower:
             summary = await run_simulator(
                 SimulatorOptions(chats=2, announce_url=follower.url, **FAST), stop=asyncio.Event()
@@ -170,7 +170,7 @@ def test_a_bad_request_is_not_announced_again() -> None:
             assert summary.announced == 0
             assert follower.announced == []
 
-    play(scene())
+    run_test(steps())
 
 
 TRANSCRIPT = b"""<?xml version="1.0"?>
@@ -190,7 +190,7 @@ def test_a_replayed_transcript_keeps_ids_users_and_attributes(tmp_path: Path) ->
     (tmp_path / "one.xml").write_bytes(TRANSCRIPT)
     ledger = tmp_path / "ledger.jsonl"
     options = SimulatorOptions(replay_folder=tmp_path, speed=100.0, ledger=ledger)
-    summary = play(run_simulator(options, stop=asyncio.Event()))
+    summary = run_test(run_simulator(options, stop=asyncio.Event()))
     assert summary.chats_finished == 1
     assert 2.9 < summary.seconds < 6
     stored = ucs_xml.read(TRANSCRIPT, "one.xml").transcript.chat_event_list
@@ -210,21 +210,21 @@ def test_rounds_of_a_replay_are_different_chats(tmp_path: Path) -> None:
     (tmp_path / "one.xml").write_bytes(TRANSCRIPT)
     ledger = tmp_path / "ledger.jsonl"
     options = SimulatorOptions(replay_folder=tmp_path, speed=10_000.0, ledger=ledger, chats=3, seed=1)
-    assert play(run_simulator(options, stop=asyncio.Event())).chats_finished == 3
+    assert run_test(run_simulator(options, stop=asyncio.Event())).chats_finished == 3
     assert len(read_ledger(ledger)) == 3
 
 
 def test_a_folder_without_transcripts_is_said_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no XML file"):
-        play(run_simulator(SimulatorOptions(replay_folder=tmp_path), stop=asyncio.Event()))
+        run_test(run_simulator(SimulatorOptions(replay_folder=tmp_path), stop=asyncio.Event()))
 
 
 async def steered(
     options: SimulatorOptions,
-    scene: Callable[[aiohttp.ClientSession, dict[str, str]], Awaitable[None]],
+    steps: Callable[[aiohttp.ClientSession, dict[str, str]], Awaitable[None]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Run a simulation that prints where it listens, and a scene that steers it over HTTP."""
+    """Run a simulation that prints where it listens, and a steps that steers it over HTTP."""
     stop = asyncio.Event()
     running = asyncio.create_task(run_simulator(options, stop=stop))
     printed: list[str] = []
@@ -236,7 +236,7 @@ async def steered(
     await until(has_printed)
     listening = json.loads(printed[-1])
     async with aiohttp.ClientSession(f"http://{listening['control']}") as http:
-        await scene(http, listening)
+        await steps(http, listening)
     stop.set()
     await running
 
@@ -244,7 +244,7 @@ async def steered(
 def test_another_process_can_steer_the_simulator(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
 
-    async def scene(http: aiohttp.ClientSession, listening: dict[str, str]) -> None:
+    async def steps(http: aiohttp.ClientSession, listening: dict[str, str]) -> None:
         port = int(listening["listening"].rpartition(":")[2])
         monitor = await TestClient.monitor(port)
         sessions: list[dict[str, Any]] = []
@@ -265,7 +265,7 @@ def test_another_process_can_steer_the_simulator(capsys: pytest.CaptureFixture[s
     options = SimulatorOptions(
         concurrent_chats=5, control_port=0, print_listening=True, ledger=ledger, think_scale=0.1, finish_seconds=0.5
     )
-    play(steered(options, scene, capsys))
+    run_test(steered(options, steps, capsys))
     chats = read_ledger(ledger).values()
     assert all(chat.closed for chat in chats)
     assert any(chat.restorations for chat in chats)
@@ -273,7 +273,7 @@ def test_another_process_can_steer_the_simulator(capsys: pytest.CaptureFixture[s
 
 
 def test_chats_go_on_at_the_standby_after_a_fail_over(capsys: pytest.CaptureFixture[str]) -> None:
-    async def scene() -> None:
+    async def steps() -> None:
         async with EventCollector() as follower:
             options = SimulatorOptions(
                 concurrent_chats=5,
@@ -307,4 +307,4 @@ def test_chats_go_on_at_the_standby_after_a_fail_over(capsys: pytest.CaptureFixt
         await until(somebody_speaks)
         assert (await http.post("/faults/fail-over", json={})).status == 409
 
-    play(scene())
+    run_test(steps())

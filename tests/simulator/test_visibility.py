@@ -1,7 +1,7 @@
 import pytest
 
 from bridge.simulator.model.parties import may_join
-from bridge.simulator.model.refusals import Refused
+from bridge.simulator.model.refusals import RequestRefused
 from bridge.transcript.events import AGENT, ALL, CLIENT, EXTERNAL, INT, SUPERVISOR, VIP
 from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 
@@ -18,11 +18,11 @@ MATRIX = [
     [(visibility, viewer, sees) for visibility, row in MATRIX for viewer, sees in row.items()],
 )
 def test_who_is_shown_an_event_follows_the_viewer_matrix(visibility: str, viewer: str, *, sees: bool) -> None:
-    stage = ServerHarness()
-    stage.enter(person("V", viewer), connection=1)
-    stage.enter(person("S", EXTERNAL))
-    event = stage.say("S", visibility)
-    assert (event.event_id in stage.seen_by(1)) is sees
+    harness = ServerHarness()
+    harness.join(person("V", viewer), connection=1)
+    harness.join(person("S", EXTERNAL))
+    event = harness.send_text("S", visibility)
+    assert (event.event_id in harness.received_ids(1)) is sees
 
 
 @pytest.mark.parametrize(
@@ -30,32 +30,38 @@ def test_who_is_shown_an_event_follows_the_viewer_matrix(visibility: str, viewer
     [(visibility, viewer, sees) for visibility, row in MATRIX for viewer, sees in row.items()],
 )
 def test_history_is_filtered_like_pushes(visibility: str, viewer: str, *, sees: bool) -> None:
-    stage = ServerHarness()
-    stage.enter(person("S", EXTERNAL))
-    event = stage.say("S", visibility)
-    stage.enter(person("V", viewer), connection=1)
-    assert (event.event_id in stage.seen_by(1)) is sees
+    harness = ServerHarness()
+    harness.join(person("S", EXTERNAL))
+    event = harness.send_text("S", visibility)
+    harness.join(person("V", viewer), connection=1)
+    assert (event.event_id in harness.received_ids(1)) is sees
 
 
 def test_a_direct_message_reaches_sender_and_recipient_only_and_no_supervisor() -> None:
-    stage = ServerHarness()
-    stage.enter(person("A", AGENT), connection=1)
-    stage.enter(person("K", SUPERVISOR, INT), connection=2)
-    stage.monitor(connection=3)
-    stage.enter(person("B", AGENT), connection=4)
-    event = stage.say("K", INT, receiver_id="A")
-    stage.enter(person("L", SUPERVISOR, VIP), connection=5)
-    assert [event.event_id in stage.seen_by(number) for number in (1, 2, 3, 4, 5)] == [True, True, False, False, False]
+    harness = ServerHarness()
+    harness.join(person("A", AGENT), connection=1)
+    harness.join(person("K", SUPERVISOR, INT), connection=2)
+    harness.monitor(connection=3)
+    harness.join(person("B", AGENT), connection=4)
+    event = harness.send_text("K", INT, receiver_id="A")
+    harness.join(person("L", SUPERVISOR, VIP), connection=5)
+    assert [event.event_id in harness.received_ids(number) for number in (1, 2, 3, 4, 5)] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_a_silent_monitor_is_seen_by_supervisors_only() -> None:
-    stage = ServerHarness()
-    stage.enter(person("A", AGENT), connection=1)
-    stage.enter(person("K", SUPERVISOR), connection=2)
-    stage.monitor(connection=3)
-    joined = stage.said[-1]
+    harness = ServerHarness()
+    harness.join(person("A", AGENT), connection=1)
+    harness.join(person("K", SUPERVISOR), connection=2)
+    harness.monitor(connection=3)
+    joined = harness.events[-1]
     assert joined.visibility == VIP
-    assert [joined.event_id in stage.seen_by(number) for number in (1, 2, 3)] == [False, True, True]
+    assert [joined.event_id in harness.received_ids(number) for number in (1, 2, 3)] == [False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -67,33 +73,33 @@ def test_a_user_type_may_join_only_as_its_row_says(user_type: str, allowed: set[
 
 
 def test_a_silent_monitor_may_not_speak() -> None:
-    stage = ServerHarness()
-    stage.monitor()
-    with pytest.raises(Refused):
-        stage.say("M", VIP)
+    harness = ServerHarness()
+    harness.monitor()
+    with pytest.raises(RequestRefused):
+        harness.send_text("M", VIP)
 
 
 def test_nobody_speaks_more_openly_than_the_way_he_joined() -> None:
-    stage = ServerHarness()
-    stage.enter(person("K", SUPERVISOR, INT))
-    with pytest.raises(Refused):
-        stage.say("K", ALL)
-    assert stage.say("K", INT).visibility == INT
+    harness = ServerHarness()
+    harness.join(person("K", SUPERVISOR, INT))
+    with pytest.raises(RequestRefused):
+        harness.send_text("K", ALL)
+    assert harness.send_text("K", INT).visibility == INT
 
 
 def test_nothing_can_be_said_to_somebody_who_is_not_there() -> None:
-    stage = ServerHarness()
-    stage.enter(person("A", AGENT))
-    with pytest.raises(Refused) as refused:
-        stage.say("A", INT, receiver_id="nobody")
+    harness = ServerHarness()
+    harness.join(person("A", AGENT))
+    with pytest.raises(RequestRefused) as refused:
+        harness.send_text("A", INT, receiver_id="nobody")
     assert refused.value.error_id == 8201
 
 
 def test_a_session_says_that_it_is_monitored_while_it_is() -> None:
-    stage = ServerHarness()
-    stage.enter(person("A", AGENT), connection=1)
-    stage.monitor(connection=2)
-    stage.say("C")
-    stage.do(stage.sessions.release(CHAT, "M", stage.now))
-    stage.say("C")
-    assert [message.chat_transcript.monitored for message in stage.received[1]] == [None, True, None]
+    harness = ServerHarness()
+    harness.join(person("A", AGENT), connection=1)
+    harness.monitor(connection=2)
+    harness.send_text("C")
+    harness.apply(harness.sessions.release(CHAT, "M", harness.now))
+    harness.send_text("C")
+    assert [message.chat_transcript.monitored for message in harness.received[1]] == [None, True, None]

@@ -1,1 +1,1 @@
-"""The whole line as real processes, for integration tests and benchmarks, and the oracle that judges what came out."""
+"""Shared by integration tests, chaos runs and benchmarks: processes, Kafka tools, comparison with the ledger."""

@@ -1,4 +1,4 @@
-"""What tests do to a Kafka from outside: topics and their settings, a foreign producer, a small disk."""
+"""Operations on a Kafka cluster from outside the bridge: topics, permissions, a second producer, a full disk."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ AUTHORIZER = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "allow.everyone.if.no.acl.found": "true",
 }
-"""Settings of a broker that knows permissions, and has none to begin with."""
+"""Settings of a broker with an authorizer and without ACLs."""
 
 
 def alter(broker: str, topic: str, name: str, value: str | None) -> None:
-    """Set one value of a topic's configuration; None takes it back."""
+    """Set one value of a topic's configuration; None removes it."""
     what = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
     entry = ConfigEntry(name, value or "", incremental_operation=what)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
@@ -62,13 +62,13 @@ def exists(broker: str, topic: str) -> bool:
     return topic in found
 
 
-def usurp(broker: str, transactional_id: str) -> None:
-    """Initialise a transactional id, as another owner of the shard would."""
+def fence(broker: str, transactional_id: str) -> None:
+    """Fence the producer of a transactional id by initialising it from another producer."""
     Producer({"bootstrap.servers": broker, "transactional.id": transactional_id}).init_transactions(SECONDS)
 
 
 def write(broker: str, topic: str, values: Mapping[str, bytes]) -> None:
-    """Write one record per key, and wait until all are there."""
+    """Write one record per key, and wait until all are acknowledged."""
     producer = Producer({"bootstrap.servers": broker, "queue.buffering.max.messages": 2 * len(values)})
     for key, value in values.items():
         producer.produce(topic, value, key)
@@ -76,7 +76,7 @@ def write(broker: str, topic: str, values: Mapping[str, bytes]) -> None:
 
 
 def forbid_writes(broker: str, topic: str) -> None:
-    """Take everybody's permission to write to a topic away; the broker needs to have `AUTHORIZER`."""
+    """Deny every principal to write to a topic; the broker must be started with `AUTHORIZER`."""
     admin = AdminClient({"bootstrap.servers": broker})
     rules = ((AclOperation.ALL, AclPermissionType.ALLOW), (AclOperation.WRITE, AclPermissionType.DENY))
     for done in admin.create_acls([_acl(topic, *rule) for rule in rules]).values():
@@ -84,9 +84,9 @@ def forbid_writes(broker: str, topic: str) -> None:
 
 
 def allow_writes(broker: str, topic: str) -> None:
-    """Give the permission back."""
+    """Remove the ACLs of `forbid_writes`."""
     admin = AdminClient({"bootstrap.servers": broker})
-    all_of_them = AclBindingFilter(
+    acls_of_topic = AclBindingFilter(
         ResourceType.TOPIC,
         topic,
         ResourcePatternType.LITERAL,
@@ -95,7 +95,7 @@ def allow_writes(broker: str, topic: str) -> None:
         AclOperation.ANY,
         AclPermissionType.ANY,
     )
-    for done in admin.delete_acls([all_of_them]).values():
+    for done in admin.delete_acls([acls_of_topic]).values():
         assert done.result(SECONDS)
 
 
@@ -104,7 +104,7 @@ def _acl(topic: str, operation: AclOperation, permission: AclPermissionType) -> 
 
 
 def fill(disk: Path) -> Path:
-    """Leave no byte free; return the file that takes it all."""
+    """Fill a file system; return the file that takes the space."""
     ballast = disk / "ballast"
     with suppress(OSError), ballast.open("wb", buffering=0) as full:
         while full.write(bytes(1 << 16)):
@@ -115,7 +115,7 @@ def fill(disk: Path) -> Path:
 
 @contextmanager
 def small_disk(megabytes: int) -> Iterator[Path | None]:
-    """Mount a disk in memory; None where that is not allowed."""
+    """Mount a file system in memory; yield None where that is not permitted."""
     folder = Path(tempfile.mkdtemp(prefix="chatbridge-disk-"))
     options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     mount, umount = shutil.which("mount"), shutil.which("umount")

@@ -1,8 +1,7 @@
-"""What a Chat Server said, occurrence by occurrence, and which of it is owed to the topic whatever else went wrong.
+"""The events of each chat from the ledger, and which of them the bridge must have captured whatever faults occurred.
 
-The ledger is read in its order, with the moments: an event id may be said again after a restoration that forgot it, and
-a silent monitor comes and goes. From that, and from the windows in which nothing was wrong, follows what no fault
-excuses.
+The ledger is read in order, with times: an event id may be reused after a restoration that lost it, and a silent
+monitor joins and leaves. Together with the periods without faults this decides which events must not be missing.
 """
 
 from __future__ import annotations
@@ -23,40 +22,40 @@ if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
 
 MARGIN_SECONDS = 5.0
-"""How long nothing must be wrong before something counts as captured: a join, a transaction, a busy machine."""
+"""How long a fault-free period must last for a join and a transaction to complete, on a busy machine."""
 
 
 @dataclass(slots=True, frozen=True)
-class Calm:
-    """A time without a fault, in seconds since 1970 UTC.
+class FaultFreePeriod:
+    """A period without a fault. All times in seconds since 1970 UTC.
 
-    The last fault was over at `healed`; from `since` on every replica was ready and every chat followed; the next fault
-    began after `until`.
+    `fault_ended`: end of the last fault; `start`: from then on every worker was ready and every chat followed; `end`:
+    beginning of the next fault.
     """
 
-    healed: float
-    since: float
-    until: float = math.inf
+    fault_ended: float
+    start: float
+    end: float = math.inf
 
 
 @dataclass(slots=True)
-class Occurrence:
-    """One event as it was said at `at`; `lost_at`: when a restoration forgot it.
+class LedgerEvent:
+    """One event, added to the chat at `at`; `lost_at`: when a restoration lost it.
 
-    `owed`: no fault excuses its absence. `traceless`: a restoration let the ids go back behind it, so that nothing on
-    the wire tells anybody that it ever was.
+    `required`: its record may not be missing. `untraceable`: a restoration reused its id, so that nothing on the wire
+    shows that it existed.
     """
 
     event: ChatEvent
     at: float
     lost_at: float | None = None
-    owed: bool = False
-    traceless: bool = False
+    required: bool = False
+    untraceable: bool = False
 
 
 @dataclass(slots=True)
-class Stay:
-    """A silent monitor in the chat. `left` is infinite when nobody saw it go."""
+class MonitorPresence:
+    """The time a silent monitor was in the chat. `left` is infinite when the ledger has no end of it."""
 
     user_id: str
     joined: float
@@ -64,85 +63,85 @@ class Stay:
 
 
 @dataclass(slots=True)
-class Life:
-    """One chat, all its lives. `highest` is the highest id that was ever given."""
+class ChatTimeline:
+    """One chat over all restorations. `highest` is the highest event id; `reused_up_to`: ids up to it were reused."""
 
     session_id: str
-    occurrences: list[Occurrence] = field(default_factory=list)
-    stays: list[Stay] = field(default_factory=list)
+    events: list[LedgerEvent] = field(default_factory=list)
+    presences: list[MonitorPresence] = field(default_factory=list)
     closed_at: float | None = None
     restorations: int = 0
     highest: int = 0
-    behind: int = 0
+    reused_up_to: int = 0
 
-    def visible(self) -> list[Occurrence]:
-        """Return what a monitor that is in the chat is shown."""
-        return [one for one in self.occurrences if visible_to_monitor(one.event)]
+    def visible(self) -> list[LedgerEvent]:
+        """Return the events that a silent monitor in the chat is sent."""
+        return [one for one in self.events if visible_to_monitor(one.event)]
 
-    def take(self, line: LedgerLine) -> None:
+    def add(self, line: LedgerLine) -> None:
         """Add the next line of the ledger."""
         if line.kind == "event" and line.event is not None:
-            self._said(line.event, line.at)
+            self._add_event(line.event, line.at)
         elif line.kind == "restored":
-            self._restored(line)
+            self._add_restoration(line)
         elif line.kind == "closed":
             self.closed_at = line.at
 
-    def _said(self, event: ChatEvent, at: float) -> None:
-        self.occurrences.append(Occurrence(event, at, traceless=event.event_id <= self.behind))
+    def _add_event(self, event: ChatEvent, at: float) -> None:
+        self.events.append(LedgerEvent(event, at, untraceable=event.event_id <= self.reused_up_to))
         self.highest = max(self.highest, event.event_id)
         if event.visibility != VIP:
             return
         if event.event_type == NEW_PARTY:
-            self.stays.append(Stay(event.user_id, at))
+            self.presences.append(MonitorPresence(event.user_id, at))
         elif event.event_type == PARTY_LEFT:
-            for stay in self.stays:
-                if stay.user_id == event.user_id and stay.left == math.inf:
-                    stay.left = at
+            for presence in self.presences:
+                if presence.user_id == event.user_id and presence.left == math.inf:
+                    presence.left = at
 
-    def _restored(self, line: LedgerLine) -> None:
+    def _add_restoration(self, line: LedgerLine) -> None:
         self.restorations += 1
-        for stay in self.stays:
-            stay.left = min(stay.left, line.at)
+        for presence in self.presences:
+            presence.left = min(presence.left, line.at)
         lost = set(line.lost)
-        goes_back = line.next_id is not None and line.next_id <= self.highest
-        for one in reversed(self.occurrences):
+        reuses_ids = line.next_id is not None and line.next_id <= self.highest
+        for one in reversed(self.events):
             if one.event.event_id in lost and one.lost_at is None:
                 lost.discard(one.event.event_id)
                 one.lost_at = line.at
-                one.traceless = one.traceless or goes_back
-        if goes_back:
-            self.behind = self.highest
+                one.untraceable = one.untraceable or reuses_ids
+        if reuses_ids:
+            self.reused_up_to = self.highest
 
-    def owe(self, calm: Iterable[Calm], margin: float = MARGIN_SECONDS) -> None:
-        """Mark what has to be on the topic.
+    def mark_required(self, periods: Iterable[FaultFreePeriod], margin: float = MARGIN_SECONDS) -> None:
+        """Mark the events that must have been captured.
 
-        A monitor that joins while nothing is wrong and stays for `margin` seconds gets the whole history, and then all
-        that is said until it leaves or the next fault is near. One that joined before gets what is said in the calm.
+        A monitor that joins in a fault-free period and stays for `margin` seconds gets the whole history, and then all
+        events until it leaves or the period ends. One that joined before the period gets the events within it.
         """
-        for window in calm:
-            for stay in self.stays:
-                begin = max(stay.joined, window.since)
-                end = min(stay.left, window.until)
+        for period in periods:
+            for presence in self.presences:
+                begin = max(presence.joined, period.start)
+                end = min(presence.left, period.end)
                 if end - begin < margin:
                     continue
-                over = self.closed_at is not None and stay.left >= self.closed_at <= window.until - margin
+                over = self.closed_at is not None and presence.left >= self.closed_at <= period.end - margin
                 limit = end if over else end - margin
-                since = -math.inf if stay.joined >= window.healed else begin
-                for one in self.occurrences:
-                    known = one.lost_at is None or one.lost_at > stay.joined
+                since = -math.inf if presence.joined >= period.fault_ended else begin
+                for one in self.events:
+                    known = one.lost_at is None or one.lost_at > presence.joined
                     if known and since <= one.at <= limit:
-                        one.owed = True
+                        one.required = True
 
 
-def read_lives(path: Path) -> dict[str, Life]:
-    """Return the chats of a ledger by session id. A last line that is still being written is left out."""
+def read_timelines(path: Path) -> dict[str, ChatTimeline]:
+    """Return the chats of a ledger by session id. An incomplete last line is left out."""
     decoder = msgspec.json.Decoder(LedgerLine)
-    lives: dict[str, Life] = {}
+    timelines: dict[str, ChatTimeline] = {}
     with path.open("rb") as lines:
         for line in lines:
             if not line.endswith(b"\n"):
                 break
             entry = decoder.decode(line)
-            lives.setdefault(entry.session_id, Life(entry.session_id)).take(entry)
-    return lives
+            timelines.setdefault(entry.session_id, ChatTimeline(entry.session_id)).add(entry)
+    return timelines

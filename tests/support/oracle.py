@@ -1,7 +1,6 @@
-"""The judge: what the simulator's ledger says was said, against what a read_committed consumer finds on Kafka.
+"""The test oracle: compares the simulator's ledger with what a read_committed consumer reads from Kafka.
 
-Not one line of this is the bridge's own reading: records are decoded with confluent-kafka's consumer and plain
-fastavro, the ledger is the simulator's.
+It does not use the bridge's own decoding: records are read with confluent-kafka's consumer and plain fastavro.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.verifier import Verifier
 from bridge.transcript import gap_reasons
-from tests.support.ledger_timeline import Calm, Life, Occurrence, read_lives
+from tests.support.ledger_timeline import ChatTimeline, FaultFreePeriod, LedgerEvent, read_timelines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +33,7 @@ READ_SECONDS = 60
 _SCHEMAS = Schemas(schema_folder())
 _EVENT = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.TranscriptEvent")))
 _SESSION = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.SessionRecord")))
-_JUDGED = (
+_COMPARED_FIELDS = (
     "eventId",
     "sequence",
     "kind",
@@ -51,61 +50,61 @@ _JUDGED = (
 KINDS = {"newParty": "PARTY_JOINED", "message": "MESSAGE", "notice": "NOTICE", "partyLeft": "PARTY_LEFT"}
 
 
-OPEN_REASONS = {
+REASONS_WITHOUT_IDS = {
     gap_reasons.UNREADABLE,
     gap_reasons.OVER_WHILE_AWAY,
     gap_reasons.OUT_OF_REACH,
     gap_reasons.NEVER_JOINED,
     "unreadable input that may have concerned this chat",
 }
-"""Of a certificate that says INCOMPLETE without being able to say which ids."""
+"""Reasons of an INCOMPLETE certificate that cannot name the missing ids."""
 _LISTS = (
-    "silent",
-    "withheld",
-    "told",
+    "unexplained",
+    "missing_required",
+    "explained",
     "duplicates",
-    "wrong",
+    "altered",
     "unordered",
-    "untrue",
+    "over_too_early",
     "findings",
     "unclosed",
 )
 
 
 @dataclass(slots=True)
-class Judgement:
+class LedgerComparison:
     """Counts of a run, and lists of chat:id pairs.
 
-    Always a defect: `silent`, missing although no record says so; `withheld`, missing, said aloud or not, although it
-    was there to be had while nothing was wrong; `wrong`, another content than was said; `untrue`, called over while
-    it went on. No defect in themselves: `told`, missing and covered by a GAP or by a certificate that says INCOMPLETE
-    for such a reason; `forgotten`, the number of those that the server itself forgot without a trace before they could
-    be had. `owed` counts those that no fault excuses, there or not.
+    Always a defect: `unexplained`, missing without a GAP or certificate that says so; `missing_required`, missing
+    although a monitor was sent them in a fault-free period; `altered`, records that differ from the ledger;
+    `over_too_early`, chats recorded as over while they went on. No defect: `explained`, missing and covered by a GAP or
+    by an INCOMPLETE certificate; `lost_untraceable`, the number of events that the server lost before they could be
+    captured. `required` counts the events that may not be missing, missing or not.
     """
 
     chats: int = 0
     expected: int = 0
-    owed: int = 0
+    required: int = 0
     records: int = 0
-    forgotten: int = 0
+    lost_untraceable: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     gaps: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     amendments: int = 0
-    silent: list[str] = field(default_factory=list)
-    withheld: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    missing_required: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
     unordered: list[str] = field(default_factory=list)
-    untrue: list[str] = field(default_factory=list)
+    over_too_early: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     unclosed: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        """Nothing lost silently, nothing twice, nothing altered, nothing out of order, every chain intact."""
-        return not any(getattr(self, name) for name in _LISTS if name != "told")
+        """Whether there is no defect: all lists but `explained` are empty."""
+        return not any(getattr(self, name) for name in _LISTS if name != "explained")
 
     def __str__(self) -> str:
         shown = {name: getattr(self, name)[:5] for name in _LISTS if getattr(self, name)}
@@ -113,12 +112,12 @@ class Judgement:
 
 
 def unframed(value: bytes) -> bytes:
-    """Take the framing off: Confluent's, or Avro's single-object encoding."""
+    """Return the Avro payload of a value in Confluent's framing or in Avro's single-object encoding."""
     return value[SINGLE_OBJECT_PREFIX:] if value[:2] == b"\xc3\x01" else value[CONFLUENT_PREFIX:]
 
 
 def read_all(bootstrap_servers: str, topic: str) -> list[tuple[int, int, bytes]]:
-    """Read (partition, offset, value) of all committed records, each partition in its order."""
+    """Return (partition, offset, value) of all committed records, in order within a partition."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -134,7 +133,7 @@ def read_all(bootstrap_servers: str, topic: str) -> list[tuple[int, int, bytes]]
         found: list[tuple[int, int, bytes]] = []
         at_end: set[int] = set()
         deadline = time.monotonic() + READ_SECONDS
-        # What lies behind the last stable offset is an open transaction: not committed, not ours to see.
+        # Records after the last stable offset belong to an open transaction and are not read.
         while len(at_end) < len(partitions):
             assert time.monotonic() < deadline, f"{topic} could not be read within {READ_SECONDS} s"
             for message in consumer.consume(5000, 0.2):
@@ -165,7 +164,7 @@ def closed_sessions(bootstrap_servers: str, prefix: str) -> dict[str, dict[str, 
 
 
 def records_of(bootstrap_servers: str, prefix: str, session_ids: set[str]) -> list[str]:
-    """Return the event records of some chats as JSON lines, to be looked at."""
+    """Return the event records of some chats as JSON lines, for analysis."""
     found: list[str] = []
     for partition, offset, value in read_all(bootstrap_servers, f"{prefix}chat.transcript.events.v1"):
         record: Any = fastavro.schemaless_reader(io.BytesIO(unframed(value)), _EVENT, None)
@@ -174,9 +173,11 @@ def records_of(bootstrap_servers: str, prefix: str, session_ids: set[str]) -> li
     return found
 
 
-def judge(bootstrap_servers: str, prefix: str, *ledgers: Path, calm: Sequence[Calm] = ()) -> Judgement:
-    """Compare everything. `calm`: when nothing was wrong, see `tests.support.ledger_timeline`."""
-    result = Judgement()
+def compare_with_ledger(
+    bootstrap_servers: str, prefix: str, *ledgers: Path, fault_free: Sequence[FaultFreePeriod] = ()
+) -> LedgerComparison:
+    """Compare all topics with the ledgers. `fault_free` periods decide which events are required."""
+    result = LedgerComparison()
     chats: dict[str, list[dict[str, Any]]] = defaultdict(list)
     verifier = Verifier(_SCHEMAS)
     ids: Counter[str] = Counter()
@@ -186,7 +187,7 @@ def judge(bootstrap_servers: str, prefix: str, *ledgers: Path, calm: Sequence[Ca
         payload = unframed(value)
         verifier.feed_event(payload, partition, offset)
         record: Any = fastavro.schemaless_reader(io.BytesIO(payload), _EVENT, None)
-        chats[record["sessionId"]].append({name: record[name] for name in _JUDGED})
+        chats[record["sessionId"]].append({name: record[name] for name in _COMPARED_FIELDS})
         ids[record["id"]] += 1
         result.records += 1
         result.kinds[record["kind"]] += 1
@@ -197,36 +198,38 @@ def judge(bootstrap_servers: str, prefix: str, *ledgers: Path, calm: Sequence[Ca
     result.duplicates = [name for name, count in ids.items() if count > 1]
     closed = closed_sessions(bootstrap_servers, prefix)
     for path in ledgers:
-        for session_id, life in read_lives(path).items():
-            life.owe(calm)
+        for session_id, timeline in read_timelines(path).items():
+            timeline.mark_required(fault_free)
             certificate = (closed.get(session_id) or {}).get("certificate") or {}
-            _compare(life, chats.pop(session_id, []), set(certificate.get("reasons", ())), result)
+            _compare(timeline, chats.pop(session_id, []), set(certificate.get("reasons", ())), result)
             result.verdicts[certificate.get("verdict", "none")] += 1
-            if life.closed_at is not None and session_id not in closed:
+            if timeline.closed_at is not None and session_id not in closed:
                 result.unclosed.append(session_id)
-    result.wrong += [f"{session_id}: nobody had this chat" for session_id in chats if ledgers]
+    result.altered += [f"{session_id}: not a chat of any ledger" for session_id in chats if ledgers]
     return result
 
 
-def _compare(life: Life, records: list[dict[str, Any]], because: set[str], result: Judgement) -> None:
-    """Every occurrence must have its record, and every record its occurrence."""
+def _compare(
+    timeline: ChatTimeline, records: list[dict[str, Any]], certificate_reasons: set[str], result: LedgerComparison
+) -> None:
+    """Check that every event of the ledger has its record, and every record its event."""
     result.chats += 1
-    got = _by_id(records)
+    captured = _by_id(records)
     gaps = [record["gap"] for record in records if record["gap"]]
-    said: dict[int, list[Occurrence]] = defaultdict(list)
-    for one in life.visible():
+    in_ledger: dict[int, list[LedgerEvent]] = defaultdict(list)
+    for one in timeline.visible():
         result.expected += 1
-        result.owed += one.owed
-        said[one.event.event_id].append(one)
-        if not any(_same(one.event, record) for record in got[one.event.event_id]):
-            _missing(life.session_id, one, got, (gaps, because), result)
-    for event_id, found in got.items():
+        result.required += one.required
+        in_ledger[one.event.event_id].append(one)
+        if not any(_same(one.event, record) for record in captured[one.event.event_id]):
+            _classify_missing(timeline.session_id, one, captured, (gaps, certificate_reasons), result)
+    for event_id, found in captured.items():
         for record in found:
-            invented = not any(_same(one.event, record) for one in said[event_id])
-            if invented or (record["amends"] and len(said[event_id]) < 2):
-                result.wrong.append(f"{life.session_id}:{event_id} was never said so")
-    _check_order(life.session_id, records, result)
-    _check_claims(life, records, result)
+            invented = not any(_same(one.event, record) for one in in_ledger[event_id])
+            if invented or (record["amends"] and len(in_ledger[event_id]) < 2):
+                result.altered.append(f"{timeline.session_id}:{event_id} is not in the ledger like this")
+    _check_order(timeline.session_id, records, result)
+    _check_gap_reasons(timeline, records, result)
 
 
 def _by_id(records: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
@@ -237,7 +240,7 @@ def _by_id(records: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
-def _check_order(session_id: str, records: list[dict[str, Any]], result: Judgement) -> None:
+def _check_order(session_id: str, records: list[dict[str, Any]], result: LedgerComparison) -> None:
     live = [
         record["eventId"]
         for record in records
@@ -250,38 +253,38 @@ def _check_order(session_id: str, records: list[dict[str, Any]], result: Judgeme
         result.unordered.append(f"{session_id} sequence")
 
 
-def _check_claims(life: Life, records: list[dict[str, Any]], result: Judgement) -> None:
-    """Nothing may be called over that goes on, and no chat may end by a fault of the bridge's own."""
-    over = math.inf if life.closed_at is None else life.closed_at
+def _check_gap_reasons(timeline: ChatTimeline, records: list[dict[str, Any]], result: LedgerComparison) -> None:
+    """Check that no GAP reports the end of an open chat, or a defect of the bridge itself."""
+    over = math.inf if timeline.closed_at is None else timeline.closed_at
     for record in records:
         reason = record["gap"]["reason"] if record["gap"] else None
         if reason == gap_reasons.OVER_WHILE_AWAY and record["observedAt"].timestamp() < over:
-            result.untrue.append(life.session_id)
+            result.over_too_early.append(timeline.session_id)
         if reason in {gap_reasons.INTERNAL, gap_reasons.OUTGROWN}:
-            result.findings.append(f"chat {life.session_id}: {reason}")
+            result.findings.append(f"chat {timeline.session_id}: {reason}")
 
 
-def _missing(
+def _classify_missing(
     session_id: str,
-    one: Occurrence,
-    got: dict[int, list[dict[str, Any]]],
-    told: tuple[list[dict[str, Any]], set[str]],
-    result: Judgement,
+    one: LedgerEvent,
+    captured: dict[int, list[dict[str, Any]]],
+    explanations: tuple[list[dict[str, Any]], set[str]],
+    result: LedgerComparison,
 ) -> None:
-    """Say what it is that no record holds this occurrence. `told`: the chat's gaps, its certificate's reasons."""
-    event_id, (gaps, because) = one.event.event_id, told
+    """Classify an event without a record. `explanations`: the chat's gaps and its certificate's reasons."""
+    event_id, (gaps, certificate_reasons) = one.event.event_id, explanations
     name = f"{session_id}:{event_id}"
     covered = any((gap["fromEventId"] or 0) <= event_id <= (gap["toEventId"] or event_id) for gap in gaps)
-    if one.owed:
-        result.withheld.append(name)
-    elif covered or because & OPEN_REASONS:
-        result.told.append(name)
-    elif one.lost_at is not None and (one.traceless or not any(later > event_id for later in got)):
-        result.forgotten += 1
-    elif got[event_id] and one.lost_at is None:
-        result.wrong.append(name)
+    if one.required:
+        result.missing_required.append(name)
+    elif covered or certificate_reasons & REASONS_WITHOUT_IDS:
+        result.explained.append(name)
+    elif one.lost_at is not None and (one.untraceable or not any(later > event_id for later in captured)):
+        result.lost_untraceable += 1
+    elif captured[event_id] and one.lost_at is None:
+        result.altered.append(name)
     else:
-        result.silent.append(name)
+        result.unexplained.append(name)
 
 
 def _same(event: ChatEvent, record: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Bridge and simulator as child processes: started with plain flags, waited for by condition, ended by process id."""
+"""Bridge and simulator as child processes, started with command-line flags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLL_SECONDS = 0.05
 def wait_for(
     condition: Callable[[], object], seconds: float, what: str | Callable[[], str], poll: float = POLL_SECONDS
 ) -> None:
-    """Wait until `condition` holds; AssertionError naming `what` (asked then) when it does not in time."""
+    """Wait until `condition` holds. Raises AssertionError with `what` (called then) after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"after {seconds:g} s: {what if isinstance(what, str) else what()}"
@@ -32,7 +32,7 @@ def wait_for(
 
 
 class Process:
-    """One child; its output goes to a file that a failing test can show. `program` is what Python is told to run."""
+    """One child process; stderr goes to `log`. `program` are the arguments for Python."""
 
     program: ClassVar[list[str]] = ["-m", "bridge"]
 
@@ -64,7 +64,7 @@ class Process:
             self._child.send_signal(which)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End it with SIGKILL."""
         self.send(signal.SIGCONT)
         self.send(signal.SIGKILL)
         self._child.wait()
@@ -72,21 +72,21 @@ class Process:
             self._child.stdout.close()
 
     def terminate(self, seconds: float = 40) -> int:
-        """Ask it to end; return its exit code."""
+        """Send SIGTERM and wait; return the exit code."""
         self.send(signal.SIGTERM)
         return self.wait(seconds)
 
     def wait(self, seconds: float) -> int:
-        """Wait for its end; return its exit code."""
+        """Wait for the end; return the exit code."""
         return self._child.wait(seconds)
 
     def cpu_seconds(self) -> float:
-        """User and system time so far, all threads."""
+        """Return user and system time so far, all threads."""
         fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
 
     def rss_bytes(self) -> int:
-        """Resident memory now."""
+        """Return the resident memory."""
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
@@ -118,7 +118,7 @@ class Bridge(Process):
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path: str) -> tuple[int, bytes]:
-        """GET; (0, b"") when nobody answers."""
+        """Return status and body of a GET; (0, b"") when there is no answer."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=5) as answer:
                 return answer.status, answer.read()
@@ -148,7 +148,7 @@ class Bridge(Process):
         return self
 
     def metric(self, name: str, **labels: str) -> float:
-        """Sum of a metric's samples that have these labels."""
+        """Return the sum of a metric's samples that have these labels."""
         total = 0.0
         for line in self.get("/metrics")[1].decode().splitlines():
             if not line.startswith(name) or line[len(name)] not in " {":
@@ -163,7 +163,7 @@ class Bridge(Process):
 
 
 class Simulator(Process):
-    """`chatbridge simulate`; `address` is where it listens, `control` the URL that makes faults."""
+    """`chatbridge simulate`; `address` is its Chat Server (host:port), `control` the URL of the control API."""
 
     def __init__(self, log: Path, ledger: Path, **flags: object) -> None:
         self.ledger = ledger
@@ -188,12 +188,12 @@ class Simulator(Process):
             return dict(json.loads(answer.read()))
 
     def open_chats(self) -> list[dict[str, Any]]:
-        """Return the sessions that are open now: `sessionId`, `startAt`, `monitored` and more."""
+        """Return the open sessions: `sessionId`, `startAt`, `monitored` and more."""
         with urllib.request.urlopen(f"{self.control}/sessions", timeout=10) as answer:
             return list(json.loads(answer.read()))
 
     def summary(self, seconds: float) -> dict[str, Any]:
-        """Wait for its end; return the last line it wrote."""
+        """Wait for the end; return the summary, the last line of its output."""
         assert self._child.stdout is not None
         self.wait(seconds)
         return dict(json.loads(self._child.stdout.read().splitlines()[-1]))

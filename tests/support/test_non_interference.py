@@ -1,4 +1,4 @@
-"""The judge of P4 must find what would disturb a chat, and nothing else."""
+"""`interference` must find what would disturb a chat, and nothing else."""
 
 from __future__ import annotations
 

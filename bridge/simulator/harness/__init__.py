@@ -1,1 +1,1 @@
-"""Around the simulator: control API, faults, ledger, journal, announcer."""
+"""Around the server: control API, fault injection, ledger, journal, announcements."""

@@ -1,4 +1,4 @@
-"""Tells the bridge which chats there are: over HTTP, straight to Kafka, or not at all."""
+"""Announcements of chats to the bridge: over HTTP, directly to Kafka, or none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LAST_RETRY_SECONDS: Final = 5.0
 
 
 class Announcer(Protocol):
-    """Where announcements go. Enter it before use; leaving it sends what is still held."""
+    """Where announcements go. An async context manager; leaving it sends what is still queued."""
 
     announced: int
 
@@ -31,14 +31,14 @@ class Announcer(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Send the rest and disconnect."""
+        """Send what is queued, then disconnect."""
 
     def announce(self, announcement: Announcement) -> None:
-        """Take one announcement; returns at once, in the order given per chat."""
+        """Queue one announcement without blocking. Those of one chat are sent in the order of the calls."""
 
 
-class SilentAnnouncer:
-    """Announces nothing: the bridge is told by other means."""
+class NoAnnouncer:
+    """Announces nothing."""
 
     announced = 0
 
@@ -50,25 +50,25 @@ class SilentAnnouncer:
         """Nothing to send."""
 
     def announce(self, announcement: Announcement) -> None:
-        """Drop it."""
+        """Ignore it."""
 
 
 class HttpAnnouncer:
-    """POSTs to `<bridge-url>/v1/sessions`, at most `concurrency` at a time, again and again until it is taken.
+    """POSTs to `<bridge-url>/v1/sessions`, at most `concurrency` at a time, and retries until it is accepted.
 
-    A refusal that another attempt cannot change (4xx but 408 and 429) is counted in `refused` and not repeated.
+    A refusal that a retry cannot change (4xx except 408 and 429) is counted in `refused` and not retried.
     """
 
     def __init__(
-        self, bridge_url: str, *, concurrency: int = 16, token: str | None = None, patience: float = 10.0
+        self, bridge_url: str, *, concurrency: int = 16, token: str | None = None, flush_timeout: float = 10.0
     ) -> None:
-        """`token` goes out as a bearer token. After leaving, what is not taken within `patience` seconds is dropped."""
+        """`token` is sent as a bearer token. On exit, what is not accepted in `flush_timeout` seconds is dropped."""
         self.announced = 0
         self.refused = 0
         self._url = bridge_url.rstrip("/") + "/v1/sessions"
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._concurrency = concurrency
-        self._patience = patience
+        self._patience = flush_timeout
         self._queue: asyncio.Queue[bytes] = asyncio.Queue()
         self._workers: list[asyncio.Task[None]] = []
         self._client: aiohttp.ClientSession | None = None
@@ -120,7 +120,7 @@ class HttpAnnouncer:
 class KafkaAnnouncer:
     """Writes to the announcements topic: key = sessionId, the client's own murmur2 partitioner, acks=all.
 
-    What the brokers do not take is sent again; a chat announced twice is followed once.
+    Records that fail are sent again; the bridge follows a chat that was announced twice only once.
     """
 
     def __init__(
@@ -129,14 +129,14 @@ class KafkaAnnouncer:
         topic: str,
         options: dict[str, object] | None = None,
         *,
-        patience: float = 10.0,
+        flush_timeout: float = 10.0,
     ) -> None:
-        """`options` go to the Kafka client as they are (SASL, TLS). `patience` as in `HttpAnnouncer`."""
+        """`options` are passed to the Kafka client (SASL, TLS). `flush_timeout` as in `HttpAnnouncer`."""
         self.announced = 0
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
         self._options = options or {}
-        self._patience = patience
+        self._patience = flush_timeout
         self._queue: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._producer: AIOKafkaProducer | None = None

@@ -1,4 +1,4 @@
-"""A small HTTP API to steer a simulator from another process. Loopback only; it has no token.
+"""An HTTP API to control a simulator from another process. Loopback only, without authentication.
 
 GET /sessions, GET /stats, POST /stop-traffic, and POST /faults/<name> with a JSON object:
 drop {connection?, reset?}, play-dead {connection?}, refuse {request, errorId}, delay {seconds}, heal {},
@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from bridge.errors import UsageError
-from bridge.simulator.harness.faults import Faults
+from bridge.simulator.harness.fault_injector import FaultInjector
 from bridge.simulator.model.restoration import RestorePlan
 
 if TYPE_CHECKING:
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from bridge.simulator.protocol.server import ChatServer
 
 
-_MOST_BYTES: Final = 16 << 20  # a line that is too long for any client has to fit in
+_MOST_BYTES: Final = 16 << 20  # send-raw must be able to send a line that exceeds every client's limit
 
 
 class Controlled(Protocol):
-    """What the API steers."""
+    """What the API controls: the simulation."""
 
     @property
     def server(self) -> ChatServer:
-        """The server that has the chats now."""
+        """The server that has the chats; after a fail-over the standby."""
 
     def stats(self) -> dict[str, object]:
         """Return the figures of the run so far."""
 
     def stop_traffic(self) -> None:
-        """Start no more chats; let those that run end."""
+        """Start no more chats; those that are open are played to their end."""
 
     async def fail_over(self, plan: RestorePlan, *, announce: bool) -> str:
-        """Kill the server that has the chats and restore them on the other; return its address."""
+        """Kill the server that has the chats and restore them on the standby; return its address."""
 
 
 class _Plan(msgspec.Struct, rename="camel"):
@@ -81,15 +81,15 @@ class _Raw(msgspec.Struct, rename="camel"):
 
 
 class ControlApi:
-    """The API of one simulation. `start` returns the port."""
+    """The HTTP server of the API."""
 
     def __init__(self, controlled: Controlled) -> None:
-        """Nothing listens before `start`."""
+        """Take what the API controls; `start` listens."""
         self._controlled = controlled
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int) -> int:
-        """Listen on loopback; 0 chooses a port."""
+        """Listen on 127.0.0.1 and return the port; 0 chooses one."""
         app = web.Application(client_max_size=_MOST_BYTES)
         app.add_routes(
             [
@@ -138,7 +138,7 @@ class ControlApi:
     async def _fault(self, request: web.Request) -> web.Response:
         fault = _FAULTS.get(request.match_info["name"])
         if fault is None:
-            raise web.HTTPNotFound(text=f"no such fault; there are {', '.join(sorted(_FAULTS))}\n")
+            raise web.HTTPNotFound(text=f"unknown fault; known are {', '.join(sorted(_FAULTS))}\n")
         try:
             return _json(await fault(self._controlled, await request.read() or b"{}"))
         except msgspec.MsgspecError as error:
@@ -152,47 +152,47 @@ def _json(value: object) -> web.Response:
 
 
 async def _drop(controlled: Controlled, body: bytes) -> object:
-    wish = msgspec.json.decode(body, type=_Drop)
-    return {"connections": Faults(controlled.server).drop(wish.connection, reset=wish.reset)}
+    body_fields = msgspec.json.decode(body, type=_Drop)
+    return {"connections": FaultInjector(controlled.server).drop(body_fields.connection, reset=body_fields.reset)}
 
 
 async def _play_dead(controlled: Controlled, body: bytes) -> object:
-    wish = msgspec.json.decode(body, type=_PlayDead)
-    return {"connections": Faults(controlled.server).play_dead(wish.connection)}
+    body_fields = msgspec.json.decode(body, type=_PlayDead)
+    return {"connections": FaultInjector(controlled.server).stop_responding(body_fields.connection)}
 
 
 async def _refuse(controlled: Controlled, body: bytes) -> object:
-    wish = msgspec.json.decode(body, type=_Refuse)
-    Faults(controlled.server).refuse(wish.request, wish.error_id)
+    body_fields = msgspec.json.decode(body, type=_Refuse)
+    FaultInjector(controlled.server).refuse(body_fields.request, body_fields.error_id)
     return {}
 
 
 async def _delay(controlled: Controlled, body: bytes) -> object:
-    Faults(controlled.server).delay_answers(msgspec.json.decode(body, type=_Delay).seconds)
+    FaultInjector(controlled.server).delay_answers(msgspec.json.decode(body, type=_Delay).seconds)
     return {}
 
 
 async def _send_raw(controlled: Controlled, body: bytes) -> object:
-    wish = msgspec.json.decode(body, type=_Raw)
-    data = base64.b64decode(wish.base64) if wish.base64 is not None else (wish.text or "").encode()
-    return {"connections": Faults(controlled.server).send_raw(data, wish.connection)}
+    body_fields = msgspec.json.decode(body, type=_Raw)
+    data = base64.b64decode(body_fields.base64) if body_fields.base64 is not None else (body_fields.text or "").encode()
+    return {"connections": FaultInjector(controlled.server).send_raw(data, body_fields.connection)}
 
 
 async def _heal(controlled: Controlled, body: bytes) -> object:
     del body
-    Faults(controlled.server).heal()
+    FaultInjector(controlled.server).heal()
     return {}
 
 
 async def _restart(controlled: Controlled, body: bytes) -> object:
-    wish = msgspec.json.decode(body, type=_Plan)
-    saved = await Faults(controlled.server).restart(wish.plan(), down_seconds=wish.down_seconds)
+    body_fields = msgspec.json.decode(body, type=_Plan)
+    saved = await FaultInjector(controlled.server).restart(body_fields.plan(), down_seconds=body_fields.down_seconds)
     return {"sessions": len(saved)}
 
 
 async def _fail_over(controlled: Controlled, body: bytes) -> object:
-    wish = msgspec.json.decode(body, type=_Plan)
-    return {"listening": await controlled.fail_over(wish.plan(), announce=wish.announce)}
+    body_fields = msgspec.json.decode(body, type=_Plan)
+    return {"listening": await controlled.fail_over(body_fields.plan(), announce=body_fields.announce)}
 
 
 _FAULTS: dict[str, Callable[[Controlled, bytes], Awaitable[object]]] = {

@@ -1,7 +1,7 @@
-"""What clients asked of the server and what came of it, for showing that a monitor does no harm.
+"""What clients requested and which effects that had, to show that a silent monitor does not disturb chats.
 
-Counters per request name, and optionally one JSON line per request. User data and texts are not written: passwords
-travel there.
+Counters per request name, and optionally one JSON line per request. User data and texts are not written, because they
+may contain passwords.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bridge.chatserver.messages import RequestRegister
-from bridge.simulator.model.effects import Closed, Opened, Said
+from bridge.simulator.model.effects import EventAdded, SessionClosed, SessionOpened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Counts always; writes when it has a path. `close` ends the file."""
+    """A request observer that counts and, with a path, writes JSON lines. `close` closes the file."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """`path` is written anew."""
+        """`path` is overwritten."""
         self.requests: Counter[str] = Counter()
         self.caused: Counter[str] = Counter()
         self.dropped_connections: Counter[str] = Counter()
         self._nicknames: dict[int, str] = {}
         self._file: BinaryIO | None = None if path is None else path.open("wb")
 
-    def asked(self, connection: int, request: Message, effects: list[Effect], now: float) -> None:
-        """Note a request and what it changed in the sessions."""
+    def request_handled(self, connection: int, request: Message, effects: list[Effect], now: float) -> None:
+        """Record a request and its effects on sessions."""
         name = type(request).__name__
         self.requests[name] += 1
         if isinstance(request, RequestRegister):
@@ -49,31 +49,31 @@ class Journal:
             }
             self._write(connection, now, {"request": name, **details, "caused": changes})
 
-    def unreadable(self, connection: int, now: float) -> None:
-        """Note a line that was no message."""
+    def line_unreadable(self, connection: int, now: float) -> None:
+        """Record an unreadable line."""
         self.requests["unreadable"] += 1
         self._write(connection, now, {"request": "unreadable"})
 
-    def dropped(self, connection: int, reason: str, now: float) -> None:
-        """Note that the server cut a connection."""
+    def connection_dropped(self, connection: int, reason: str, now: float) -> None:
+        """Record that the server closes a connection."""
         self.dropped_connections[reason] += 1
         self._write(connection, now, {"dropped": reason})
 
-    def disconnected(self, connection: int, effects: list[Effect], now: float) -> None:
-        """Note the end of a connection and what it changed."""
+    def connection_lost(self, connection: int, effects: list[Effect], now: float) -> None:
+        """Record the end of a connection and its effects on sessions."""
         changes = _changes(effects)
         self.caused.update(changes)
         self._write(connection, now, {"disconnected": True, "caused": changes})
         self._nicknames.pop(connection, None)
 
     def close(self) -> None:
-        """End the file."""
+        """Close the file. Safe to repeat."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def flush(self) -> None:
-        """Let other processes see what was written."""
+        """Make everything recorded so far readable by other processes."""
         if self._file is not None:
             self._file.flush()
 
@@ -85,13 +85,13 @@ class Journal:
 
 
 def _changes(effects: list[Effect]) -> dict[str, int]:
-    """Count what happened to sessions: events by type and visibility, sessions opened and closed."""
+    """Count the effects on sessions: events by type and visibility, sessions opened and closed."""
     changes: Counter[str] = Counter()
     for effect in effects:
-        if isinstance(effect, Said):
+        if isinstance(effect, EventAdded):
             changes[f"{effect.event.event_type} {effect.event.visibility}"] += 1
-        elif isinstance(effect, Opened):
+        elif isinstance(effect, SessionOpened):
             changes["opened"] += 1
-        elif isinstance(effect, Closed):
+        elif isinstance(effect, SessionClosed):
             changes["closed"] += 1
     return dict(changes)

@@ -1,4 +1,4 @@
-"""The oracle: what a Chat Server really said, chat by chat, as JSON lines.
+"""The ledger: every event of the simulated chats as JSON lines, to compare with what was captured.
 
 One line per event `{"kind":"event","sessionId":...,"eventId":...,"at":...,"event":{...}}` (the event as on the wire,
 at ClientVersion 106) and one per session opened, restored and closed. `at` is seconds since 1970 UTC.
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from bridge.simulator.model.effects import Closed, Opened, Restored, Said
+from bridge.simulator.model.effects import EventAdded, SessionClosed, SessionOpened, SessionRestored
 from bridge.transcript.events import ChatEvent
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _FLUSH_LINES: Final = 2_000
 
 
 class LedgerLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One line. `lost` are the event ids that a restoration forgot, `next_id` where it goes on."""
+    """One line. `at`: seconds since 1970 UTC; `lost`: event ids lost in a restoration; `next_id`: the id after it."""
 
     kind: Literal["opened", "event", "restored", "closed"]
     session_id: str
@@ -36,10 +36,10 @@ class LedgerLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
 
 
 class LedgerChat(msgspec.Struct):
-    """One chat as it was said.
+    """One chat as the server knows it.
 
-    `events` in the order they happened; an id occurs twice only after a restoration that gave it again. `lost` are ids
-    of events that happened and that the server itself then forgot.
+    `events` in the order they were added; an id occurs twice only after a restoration that reused it. `lost` are the
+    ids of events that the server lost in a restoration.
     """
 
     session_id: str
@@ -51,25 +51,25 @@ class LedgerChat(msgspec.Struct):
 
 
 class Ledger:
-    """A witness that writes. Lines reach the file when `flush` is called (a timer does), and on close."""
+    """An effect observer that writes the ledger. Lines are buffered until `flush` or `close`."""
 
     def __init__(self, path: Path) -> None:
-        """`path` is written anew."""
+        """`path` is overwritten."""
         self.path = path
         self._file: BinaryIO = path.open("wb")
         self._lines: list[bytes] = []
         self._encoder = msgspec.json.Encoder()
 
-    def see(self, effect: Effect, now: float) -> None:
-        """Write down what happened to a session."""
+    def on_effect(self, effect: Effect, now: float) -> None:
+        """Buffer the line of an effect on a session; other effects are ignored."""
         match effect:
-            case Said(session_id, event):
+            case EventAdded(session_id, event):
                 line = LedgerLine("event", session_id, now, event.event_id, event)
-            case Opened(session_id=session_id, start_at=start_at):
+            case SessionOpened(session_id=session_id, start_at=start_at):
                 line = LedgerLine("opened", session_id, now, start_at=start_at)
-            case Restored(session_id, lost, next_id):
+            case SessionRestored(session_id, lost, next_id):
                 line = LedgerLine("restored", session_id, now, lost=lost, next_id=next_id)
-            case Closed(session_id):
+            case SessionClosed(session_id):
                 line = LedgerLine("closed", session_id, now)
             case _:
                 return
@@ -78,20 +78,20 @@ class Ledger:
             self.flush()
 
     def flush(self) -> None:
-        """Let other processes read what has happened."""
+        """Write buffered lines so that other processes can read them."""
         if self._lines:
             self._file.write(b"\n".join(self._lines) + b"\n")
             self._lines.clear()
             self._file.flush()
 
     def close(self) -> None:
-        """Write the rest and end the file."""
+        """Flush and close the file."""
         self.flush()
         self._file.close()
 
 
 def visible_to_monitor(event: ChatEvent) -> bool:
-    """Tell whether a silent monitor that is in the session is shown this event: direct messages are not (D2)."""
+    """Return whether a silent monitor in the session is sent this event: direct messages are not (D2)."""
     return event.receiver_id is None
 
 

@@ -1,1 +1,1 @@
-"""The simulated chats: sessions, parties, idle timers, restoration."""
+"""The model of a Chat Server: sessions, parties, events, idle timers, restoration. No sockets, no clock."""

@@ -1,4 +1,4 @@
-"""The ways to leave a session: one row per way, with what the transcript says of it (4.8)."""
+"""Ways to leave a session: one row each, with the reason and quit code that the partyLeft event carries (4.8)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class Departure:
-    """`code` None means that the reason has none. `quit_code` is what a customer's eventAttributes say."""
+    """One way to leave. `code` is the reason code, None if it has none; `quit_code` goes into a customer's attributes.
+
+    `source` names where this is documented or observed.
+    """
 
     code: int | None
     text: str
@@ -28,7 +31,7 @@ class Departure:
         return Reason(self.code, self.text)
 
     def attributes(self, user_type: str) -> Items:
-        """Return the eventAttributes of the partyLeft: the quit reason is about customers (D4)."""
+        """Return the eventAttributes of the partyLeft: only customers have a quit reason (D4), with one exception."""
         if user_type != CLIENT and not self.quit_code_for_all:
             return []
         return [Item("GCTI_SYSTEM", KVLIST, [Item("quit-reason-code", value=str(self.quit_code))])]

@@ -1,4 +1,4 @@
-"""What the model wants done or known: it decides, `server.py` acts."""
+"""Effects: what the model decided must be sent, closed or reported. `ChatServer.apply` carries them out."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class Push(msgspec.Struct, frozen=True, gc=False):
     message: Event
 
 
-class Drop(msgspec.Struct, frozen=True, gc=False):
-    """Close `connection`; `reason` is for the journal."""
+class CloseConnection(msgspec.Struct, frozen=True, gc=False):
+    """Close `connection`; `reason` goes to the request observer."""
 
     connection: int
     reason: str
 
 
-class Said(msgspec.Struct, frozen=True, gc=False):
-    """The event became part of the session, whoever may see it."""
+class EventAdded(msgspec.Struct, frozen=True, gc=False):
+    """`event` was added to the session, whatever its visibility."""
 
     session_id: str
     event: ChatEvent
 
 
-class Opened(msgspec.Struct, frozen=True, gc=False):
-    """A session began. `start_at` is ISO-8601 UTC to the second; `user_data` is the creator's."""
+class SessionOpened(msgspec.Struct, frozen=True, gc=False):
+    """A session was opened. `start_at` is ISO-8601 UTC to the second; `user_data` is the creator's."""
 
     session_id: str
     start_at: str
@@ -39,18 +39,18 @@ class Opened(msgspec.Struct, frozen=True, gc=False):
     user_data: list[Item]
 
 
-class Closed(msgspec.Struct, frozen=True, gc=False):
-    """The session is over."""
+class SessionClosed(msgspec.Struct, frozen=True, gc=False):
+    """The session was closed; no event follows."""
 
     session_id: str
 
 
-class Restored(msgspec.Struct, frozen=True, gc=False):
-    """The session goes on in another life of the server, without the events `lost`, next id `next_id`."""
+class SessionRestored(msgspec.Struct, frozen=True, gc=False):
+    """The session was restored without the events whose ids are in `lost`; its next event id is `next_id`."""
 
     session_id: str
     lost: list[int]
     next_id: int
 
 
-Effect = Push | Drop | Said | Opened | Closed | Restored
+Effect = Push | CloseConnection | EventAdded | SessionOpened | SessionClosed | SessionRestored

@@ -1,4 +1,4 @@
-"""The common ends of what happens in a session: who is told, who is removed when it closes, what the server says."""
+"""Delivery of new events to the parties of a session, and the events that the server itself adds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.chatserver.messages import ALIVE
-from bridge.simulator.model.effects import Effect, Said
+from bridge.simulator.model.effects import Effect, EventAdded
 from bridge.simulator.model.parties import ESP, NONE, PartySpec
 from bridge.transcript.events import ALL, CLIENT, SYSTEM, ChatEvent, NoticeText, UserInfo
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, frozen=True)
-class Answer:
-    """Who asked, on which connection, under which reference: that client's push is its answer."""
+class ReplyTo:
+    """The request being answered: the push on `connection` carries its `reference_id`."""
 
     connection: int
     reference_id: int | None
 
 
-def tell(  # noqa: PLR0913 - what, to whom, when, how it stands, who asked
+def fan_out(  # noqa: PLR0913 - events, recipients and the state that goes with them
     session: ChatSession,
     events: list[ChatEvent],
     audience: list[SessionParty],
     now: float,
     *,
     status: str = ALIVE,
-    answer: Answer | None = None,
+    answer: ReplyTo | None = None,
 ) -> list[Effect]:
-    """Return the effects of events that have happened. Nothing is pushed to whom there is nothing to show."""
+    """Return the effects of new events: one `EventAdded` each, and a push to every party that may see any of them."""
     session_id = session.session_id
-    effects: list[Effect] = [Said(session_id, event) for event in events]
+    effects: list[Effect] = [EventAdded(session_id, event) for event in events]
     for party in audience:
         asked = answer is not None and party.connection == answer.connection
         reference_id = answer.reference_id if asked and answer is not None else None
@@ -45,20 +45,22 @@ def tell(  # noqa: PLR0913 - what, to whom, when, how it stands, who asked
     return effects
 
 
-def remove_all(session: ChatSession, departure: Departure, asker_id: str, now: float) -> list[ChatEvent]:
-    """Remove who remains when a session closes, customers first.
+def remove_remaining(session: ChatSession, departure: Departure, asker_id: str, now: float) -> list[ChatEvent]:
+    """Remove the remaining parties of a session that closes, customers first; return their partyLeft events.
 
-    The server adds a partyLeft for each, none for the workflow (3.9: R1-R3 for customers, others by 4.6).
+    The workflow gets none (3.9: R1-R3 for customers, others by 4.6).
     """
     remaining = [party for party in session.parties.values() if party.info.protocol_type not in {ESP, NONE}]
     remaining.sort(key=lambda party: party.info.user_type != CLIENT)
-    return [session.drop_party(party, departure, asker_id or party.user_id, now) for party in remaining]
+    return [session.remove_party(party, departure, asker_id or party.user_id, now) for party in remaining]
 
 
-def system_notice(session: ChatSession, notice: NoticeText, user_id: str, now: float) -> tuple[str, list[ChatEvent]]:
-    """Let the server itself say something; return its userId and the events.
+def add_system_notice(
+    session: ChatSession, notice: NoticeText, user_id: str, now: float
+) -> tuple[str, list[ChatEvent]]:
+    """Add a notice by the server's own SYSTEM party; return that party's userId and the events.
 
-    Its party comes in with the first notice (`user_id` is for it then). What the server says is no activity.
+    The first notice also adds the party, as `user_id`. These events do not count as activity.
     """
     idle, session.idle = session.idle, None
     events: list[ChatEvent] = []

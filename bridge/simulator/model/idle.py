@@ -1,4 +1,4 @@
-"""Inactivity control of one session: first a warning, then the end (4.10: D6b, D8)."""
+"""Inactivity control of one session: a warning, then the close (4.10: D6b, D8)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from bridge.simulator.model.parties import SessionParty
     from bridge.transcript.events import ChatEvent
 
-Step = Literal["alert", "close"]
+IdleAction = Literal["alert", "close"]
 
 
 @dataclass(slots=True, frozen=True)
 class IdleTimeouts:
-    """Seconds of silence until each step; `alert2_seconds` 0 means no second warning.
+    """Seconds without activity until each step; `alert2_seconds` 0 means no second warning.
 
     `minor_notices`: whether typing counts as activity (the vendor's `include-notices`, default major).
-    `monitors_count`: whether a silent monitor's coming and going does; the documents allow either reading (4.10).
+    `monitors_count`: whether a silent monitor's join and leave do; the documents allow either reading (4.10).
     """
 
     alert_seconds: float = 255.0
@@ -45,21 +45,21 @@ _TYPING: Final = frozenset({TYPING_STARTED, TYPING_STOPPED})
 
 
 class IdleControl:
-    """Counts silence. Ask `deadline`, and `due(now)` when it has come."""
+    """Idle timer of one session. The owner calls `due(now)` when `deadline` has passed."""
 
     __slots__ = ("_asynchronous", "_since", "_step", "timeouts")
 
     def __init__(self, timeouts: IdleTimeouts, now: float, *, asynchronous: bool) -> None:
-        """Start counting. In an `asynchronous` chat only joins and leaves of agents are activity (D8)."""
+        """Start the timer. In an `asynchronous` chat only joins and leaves of agents are activity (D8)."""
         self.timeouts = timeouts
         self._asynchronous = asynchronous
         self._since = now
         self._step = 0
 
     @property
-    def _steps(self) -> list[tuple[Step, float]]:
+    def _steps(self) -> list[tuple[IdleAction, float]]:
         timeouts = self.timeouts
-        steps: list[tuple[Step, float]] = [("alert", timeouts.alert_seconds)]
+        steps: list[tuple[IdleAction, float]] = [("alert", timeouts.alert_seconds)]
         if timeouts.alert2_seconds:
             steps.append(("alert", timeouts.alert2_seconds))
         steps.append(("close", timeouts.close_seconds))
@@ -67,11 +67,11 @@ class IdleControl:
 
     @property
     def deadline(self) -> float:
-        """When the next step is due if nobody does anything."""
+        """When the next step is due unless there is activity before, in seconds since 1970 UTC."""
         return self._since + self._steps[self._step][1]
 
-    def due(self, now: float) -> Step | None:
-        """Return the step that is due and count on from there; None while there is time."""
+    def due(self, now: float) -> IdleAction | None:
+        """Return the step whose time has come and start the next one; None before the deadline."""
         if now < self.deadline:
             return None
         step = self._steps[self._step][0]
@@ -80,11 +80,11 @@ class IdleControl:
         return step
 
     def remaining(self, now: float) -> int:
-        """Whole seconds until the next step: what `idleTimeExpire` says here (its unit is ASM)."""
+        """Return the whole seconds until the next step, the value of `idleTimeExpire` (its unit is ASM)."""
         return max(0, int(self.deadline - now))
 
-    def heard(self, event: ChatEvent, party: SessionParty | None, now: float) -> None:
-        """Start over if `event` by `party` is activity."""
+    def on_event(self, event: ChatEvent, party: SessionParty | None, now: float) -> None:
+        """Restart the timer if `event` by `party` is activity."""
         if self._is_activity(event, party):
             self._since = now
             self._step = 0

@@ -1,7 +1,6 @@
-"""Parties of a session, what each may do, and who sees what.
+"""Parties of a session, their permissions, and the visibility rules.
 
-Sources are those of the protocol facts: D3 protocol elements, D2 functional capabilities, R observed transcripts, ASM
-an assumption.
+Source codes: D3 protocol elements, D2 functional capabilities, R observed transcripts, ASM an assumption.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ FLEX: Final = "FLEX"
 ESP: Final = "ESP"
 NONE: Final = "NONE"
 
-# Who sees an event of a visibility (4.3: D3; EXTERNAL and SYSTEM as viewers of INT and VIP are ASM).
+# User types that see an event of a visibility (4.3: D3; EXTERNAL and SYSTEM as viewers of INT and VIP are ASM).
 VIEWERS: Final = {
     ALL: frozenset({CLIENT, AGENT, SUPERVISOR, EXTERNAL, SYSTEM}),
     INT: frozenset({AGENT, SUPERVISOR, EXTERNAL, SYSTEM}),
     VIP: frozenset({SUPERVISOR, EXTERNAL, SYSTEM}),
 }
 
-# Which visibility a user type may join with and use (4.1: D3).
-MAY_USE: Final = {
+# Visibilities that a user type may join with and send with (4.1: D3).
+ALLOWED_VISIBILITIES: Final = {
     CLIENT: frozenset({ALL}),
     AGENT: frozenset({ALL, INT}),
     SUPERVISOR: frozenset({ALL, INT, VIP}),
@@ -51,12 +50,12 @@ MAY_USE: Final = {
     SYSTEM: frozenset({ALL, INT, VIP}),
 }
 
-_OPENNESS: Final = {VIP: 0, INT: 1, ALL: 2}
+_VISIBILITY_RANK: Final = {VIP: 0, INT: 1, ALL: 2}
 
 
 @dataclass(slots=True, frozen=True)
 class PartySpec:
-    """Somebody about to join. An empty `user_id` lets the server choose one."""
+    """A party that is about to join. With an empty `user_id` the server generates one."""
 
     info: UserInfo
     user_id: str = ""
@@ -67,7 +66,7 @@ class PartySpec:
 
 @dataclass(slots=True)
 class SessionParty:
-    """Somebody in a session. `connection` is None for those who need no push: flex, ESP and in-process parties."""
+    """A party in a session. `connection` is None for parties that get no pushes: flex, ESP and in-process ones."""
 
     user_id: str
     info: UserInfo
@@ -76,12 +75,12 @@ class SessionParty:
 
     @property
     def version(self) -> int:
-        """The ClientVersion this party gets."""
+        """The ClientVersion for which this party's events are written."""
         return self.info.client_version or HIGHEST
 
     @property
-    def counts(self) -> bool:
-        """Tell whether this party keeps a session open: not a silent monitor, not the workflow, not the server.
+    def keeps_session_open(self) -> bool:
+        """Whether the session stays open while this party is present: not a silent monitor, the workflow, the server.
 
         That a VIP monitor does not is ASM (section 7, open).
         """
@@ -89,36 +88,36 @@ class SessionParty:
 
     @property
     def is_agent(self) -> bool:
-        """Tell whether after-action CloseIfNoAgents counts this party as an agent (VIP is not: ASM)."""
+        """Whether after-action CloseIfNoAgents counts this party as an agent (VIP is not: ASM)."""
         return self.info.user_type in {AGENT, SUPERVISOR} and self.visibility != VIP
 
 
-def sees(user_type: str, user_id: str, event: ChatEvent) -> bool:
-    """Tell whether a viewer is shown an event: direct ones go to sender and recipient only, supervisors included."""
+def can_see(user_type: str, user_id: str, event: ChatEvent) -> bool:
+    """Return whether a viewer may see an event. A direct message is for sender and recipient only, not supervisors."""
     if event.receiver_id is not None:
         return user_id in (event.receiver_id, event.user_id)
     return user_type in VIEWERS.get(event.visibility, VIEWERS[VIP])
 
 
 def may_join(user_type: str, visibility: str) -> bool:
-    """Tell whether this user type may join so; user types we do not know may use ALL."""
-    return visibility in MAY_USE.get(user_type, MAY_USE[CLIENT])
+    """Return whether this user type may join with this visibility; unknown user types may use ALL only."""
+    return visibility in ALLOWED_VISIBILITIES.get(user_type, ALLOWED_VISIBILITIES[CLIENT])
 
 
 def may_send(party: SessionParty, visibility: str) -> bool:
-    """Tell whether a party may send at this visibility: never more openly than its own mode, a silent monitor never.
+    """Return whether a party may send at this visibility: not wider than its own; a silent monitor never.
 
     D13 says so for the vendor's web services; that the server itself enforces it is ASM.
     """
     if party.visibility == VIP and party.info.protocol_type == BASIC:
         return False
-    return may_join(party.info.user_type, visibility) and _OPENNESS.get(visibility, 2) <= _OPENNESS.get(
+    return may_join(party.info.user_type, visibility) and _VISIBILITY_RANK.get(visibility, 2) <= _VISIBILITY_RANK.get(
         party.visibility, 2
     )
 
 
 def party_attributes(user_data: Items) -> Items:
-    """Return the eventAttributes a newParty carries: a bot that says so is marked (3.8, R1)."""
+    """Return the eventAttributes of a newParty: a party that declares itself a bot gets style BOT (3.8, R1)."""
     if find(user_data, "GCTI_Chat_SetPartyStyle") != "BOT":
         return []
     style = Item("style", value="BOT")

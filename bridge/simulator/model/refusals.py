@@ -1,4 +1,4 @@
-"""Why a request is refused. 8201, 8209 and 8210 are public (D18); the others have no public number, so ours are ASM."""
+"""Error ids of refused requests. 8201, 8209 and 8210 are public (D18); the numbers of the others are assumed (ASM)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ UNREADABLE: Final = 8304
 LIMIT_EXCEEDED: Final = 8305
 
 
-class Refused(PeerError):
-    """The server says no to a request; `error_id` goes on the wire."""
+class RequestRefused(PeerError):
+    """The server refuses a request: the client's fault. `error_id` goes on the wire."""
 
     def __init__(self, error_id: int, message: str) -> None:
-        """Keep the number beside the words."""
+        """`message` is the description that goes on the wire."""
         super().__init__(message)
         self.error_id = error_id
 
 
-def no_such_user() -> Refused:
-    """Return the answer to whoever speaks of a session or a party that does not exist (any longer)."""
-    return Refused(NO_SUCH_USER, "no such user in the session")
+def no_such_user() -> RequestRefused:
+    """Return the refusal (8201) for a session or party that does not exist or no longer exists."""
+    return RequestRefused(NO_SUCH_USER, "no such user in the session")
 
 
-def logged_out() -> Refused:
-    """Return the answer to a flex user that the server logged out while the session went on."""
-    return Refused(LOGGED_OUT, "user was logged out")
+def logged_out() -> RequestRefused:
+    """Return the refusal (8209) for a flex user whom the server logged out while the session is still open."""
+    return RequestRefused(LOGGED_OUT, "user was logged out")
 
 
-def wrong_secure_key() -> Refused:
-    """Return the answer to a flex request with another key than the login gave."""
-    return Refused(WRONG_SECURE_KEY, "wrong secure key")
+def wrong_secure_key() -> RequestRefused:
+    """Return the refusal (8210) for a flex request whose secure key is not that of the login."""
+    return RequestRefused(WRONG_SECURE_KEY, "wrong secure key")

@@ -1,4 +1,4 @@
-"""One chat session: its parties, its events with their ids, and whom an event is shown to."""
+"""One chat session: its parties, its events with their ids, and who is sent which event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from bridge.chatserver.messages import ALIVE, EventSessionInfo
 from bridge.chatserver.versions import withhold, withhold_from_transcript
 from bridge.simulator.model.effects import Push
-from bridge.simulator.model.parties import PartySpec, SessionParty, party_attributes, sees
+from bridge.simulator.model.parties import PartySpec, SessionParty, can_see, party_attributes
 from bridge.simulator.model.refusals import no_such_user
 from bridge.transcript.events import (
     MESSAGE,
@@ -45,7 +45,7 @@ def iso_utc(seconds: int) -> str:
 
 
 class ChatSession:
-    """State of one chat. Methods that add an event return it; `Sessions` turns them into effects.
+    """State of one chat. Methods that add an event return it; `Sessions` turns events into effects.
 
     `now` is in seconds since 1970 UTC everywhere.
     """
@@ -53,7 +53,7 @@ class ChatSession:
     def __init__(
         self, session_id: str, start: int, *, password: str | None = None, asynchronous: bool = False, tenant: str = ""
     ) -> None:
-        """Begin empty; `start` is a whole second, as `startAt` has no fraction."""
+        """Create a session without parties; `start` is a whole second, because `startAt` has no fraction."""
         self.session_id = session_id
         self.start = start
         self.start_at = iso_utc(start)
@@ -66,10 +66,10 @@ class ChatSession:
         self.parties: dict[str, SessionParty] = {}
         self.idle: IdleControl | None = None
 
-    # --- who is here -------------------------------------------------------------------------------------------------
+    # --- parties ----------------------------------------------------------------------------------------------------
 
     def party(self, user_id: str) -> SessionParty:
-        """Return the party, or raise Refused(8201)."""
+        """Return the party, or raise RequestRefused(8201)."""
         found = self.parties.get(user_id)
         if found is None:
             raise no_such_user()
@@ -77,66 +77,66 @@ class ChatSession:
 
     @property
     def is_kept_open(self) -> bool:
-        """Tell whether anybody is left for whom the session exists."""
-        return any(party.counts for party in self.parties.values())
+        """Whether a party is present that keeps the session open (see `SessionParty.keeps_session_open`)."""
+        return any(party.keeps_session_open for party in self.parties.values())
 
     @property
     def has_agents(self) -> bool:
-        """Tell whether an agent (or a supervisor who is not a silent monitor) is in the session."""
+        """Whether an agent (or a supervisor who is not a silent monitor) is in the session."""
         return any(party.is_agent for party in self.parties.values())
 
     @property
     def monitored(self) -> bool:
-        """Tell whether a silent monitor is in the session."""
+        """Whether a silent monitor is in the session."""
         return any(party.visibility == VIP and party.info.user_type == "SUPERVISOR" for party in self.parties.values())
 
-    def listeners(self) -> list[SessionParty]:
-        """Return those who get pushes, as they are now (somebody removed in the same breath still gets the news)."""
+    def connected_parties(self) -> list[SessionParty]:
+        """Return the parties that get pushes. To notify a party of its own removal, call this before removing it."""
         return [party for party in self.parties.values() if party.connection is not None]
 
-    # --- what happens ------------------------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------------------------
 
-    def shift(self, now: float) -> int:
-        """Whole seconds since the start."""
+    def time_shift(self, now: float) -> int:
+        """Return the whole seconds since the session's start, never negative."""
         return max(0, int(now) - self.start)
 
-    def take_id(self) -> int:
-        """Spend an event id; one that no event then carries leaves a hole, as unsaved things do (3.3)."""
+    def allocate_id(self) -> int:
+        """Return the next event id. If no event uses it, the ids have a hole, as real transcripts do (3.3)."""
         taken = self.next_id
         self.next_id += 1
         return taken
 
     def add_party(self, spec: PartySpec, user_id: str, connection: int | None, now: float) -> ChatEvent:
-        """Let somebody in."""
+        """Add a party and its newParty event."""
         party = SessionParty(user_id, spec.info, spec.visibility, connection)
         self.parties[user_id] = party
         event = ChatEvent(
             NEW_PARTY,
-            self.take_id(),
+            self.allocate_id(),
             user_id,
-            self.shift(now),
+            self.time_shift(now),
             spec.visibility,
             user_info=spec.info,
             user_data=spec.user_data,
             message_text=spec.greeting,
             event_attributes=party_attributes(spec.user_data),
         )
-        return self._note(event, party, now)
+        return self._append(event, party, now)
 
     def add_message(
         self, party: SessionParty, text: MessageText, visibility: str, receiver_id: str | None, now: float
     ) -> ChatEvent:
-        """Let a party say something."""
+        """Add a message event."""
         event = ChatEvent(
             MESSAGE,
-            self.take_id(),
+            self.allocate_id(),
             party.user_id,
-            self.shift(now),
+            self.time_shift(now),
             visibility,
             receiver_id=receiver_id,
             message_text=text,
         )
-        return self._note(event, party, now)
+        return self._append(event, party, now)
 
     def add_notice(  # noqa: PLR0913 - the fields of a notice
         self,
@@ -149,62 +149,62 @@ class ChatSession:
         message_text: MessageText | None = None,
         receiver_id: str | None = None,
     ) -> ChatEvent:
-        """Let a party give notice of something."""
+        """Add a notice event."""
         event = ChatEvent(
             NOTICE,
-            self.take_id(),
+            self.allocate_id(),
             party.user_id,
-            self.shift(now),
+            self.time_shift(now),
             visibility,
             receiver_id=receiver_id,
             notice_text=notice,
             message_text=message_text,
             user_data=user_data or [],
         )
-        return self._note(event, party, now)
+        return self._append(event, party, now)
 
-    def drop_party(
+    def remove_party(
         self, party: SessionParty, departure: Departure, asker_id: str, now: float, text: MessageText | None = None
     ) -> ChatEvent:
-        """Let a party go, or make it go."""
+        """Remove a party and add its partyLeft event; `asker_id` is the user who asked for it."""
         del self.parties[party.user_id]
         event = ChatEvent(
             PARTY_LEFT,
-            self.take_id(),
+            self.allocate_id(),
             party.user_id,
-            self.shift(now),
+            self.time_shift(now),
             party.visibility,
             asker_id=asker_id,
             reason=Reason(departure.code, departure.text),
             message_text=text,
             event_attributes=departure.attributes(party.info.user_type),
         )
-        return self._note(event, party, now)
+        return self._append(event, party, now)
 
     def add_recorded(self, event: ChatEvent, now: float) -> ChatEvent:
-        """Take an event of a stored transcript as it is, id included."""
+        """Add an event of a stored transcript unchanged, event id included."""
         self.next_id = max(self.next_id, event.event_id + 1)
         if event.event_type == NEW_PARTY and event.user_info is not None:
             self.parties[event.user_id] = SessionParty(event.user_id, event.user_info, event.visibility)
         party = self.parties.get(event.user_id)
         if event.event_type == PARTY_LEFT:
             self.parties.pop(event.user_id, None)
-        return self._note(event, party, now)
+        return self._append(event, party, now)
 
-    def _note(self, event: ChatEvent, party: SessionParty | None, now: float) -> ChatEvent:
+    def _append(self, event: ChatEvent, party: SessionParty | None, now: float) -> ChatEvent:
         self.events.append(event)
         if self.idle is not None:
-            self.idle.heard(event, party, now)
+            self.idle.on_event(event, party, now)
         return event
 
-    # --- who is told -------------------------------------------------------------------------------------------------
+    # --- delivery ---------------------------------------------------------------------------------------------------
 
     def history_for(self, party: SessionParty, now: float, *, typing: bool) -> ChatTranscript:
         """Return the transcript so far as `party` may see it; `typing`: whether typing notices are replayed."""
         shown = [
             event
             for event in self.events
-            if sees(party.info.user_type, party.user_id, event)
+            if can_see(party.info.user_type, party.user_id, event)
             and (typing or event.notice_text is None or event.notice_text.notice_type not in _TYPING)
         ]
         return self._transcript(shown, party.version, now)
@@ -218,11 +218,11 @@ class ChatSession:
         status: str = ALIVE,
         reference_id: int | None = None,
     ) -> Push | None:
-        """Return what `party` is told of `events`; None when there is nothing to tell."""
+        """Return the push that gives `party` the `events` it may see; None when there is nothing to send."""
         if party.connection is None:
             return None
         user_type, user_id, version = party.info.user_type, party.user_id, party.version
-        shown = [event for event in events if sees(user_type, user_id, event)]
+        shown = [event for event in events if can_see(user_type, user_id, event)]
         if not shown and status == ALIVE and reference_id is None:
             return None
         transcript = self._transcript(shown, version, now)
@@ -230,12 +230,12 @@ class ChatSession:
             return None  # its ClientVersion knows none of them
         return Push(party.connection, EventSessionInfo(transcript, status, reference_id))
 
-    def shown_to_flex(self, party: SessionParty, position: int) -> list[ChatEvent]:
-        """Return the events after `position` that a flex client may have."""
+    def events_for_flex(self, party: SessionParty, position: int) -> list[ChatEvent]:
+        """Return the events after event id `position` that a flex client may see."""
         return [
             shown
             for event in self._after(position)
-            if sees(party.info.user_type, party.user_id, event)
+            if can_see(party.info.user_type, party.user_id, event)
             and (shown := withhold(event, party.version)) is not None
         ]
 
@@ -256,14 +256,14 @@ class ChatSession:
         return withhold_from_transcript(transcript, version)
 
 
-def rename_if_asked(party: SessionParty, notice: NoticeText) -> None:
-    """Give the party its new name if that is what the notice says (102)."""
+def apply_nickname_update(party: SessionParty, notice: NoticeText) -> None:
+    """Change the party's nickname if the notice is USER_UPDATE_NICK (since ClientVersion 102)."""
     if notice.notice_type == USER_UPDATE_NICK and notice.text:
         party.info = msgspec.structs.replace(party.info, user_nickname=notice.text)
 
 
 def with_file_id(session: ChatSession, user_data: Items) -> Items:
-    """Return the data of a file-uploaded notice with the id that the server gives the file (4.9)."""
+    """Return the user data of a file-uploaded notice with the file id that the server adds (4.9)."""
     file_id = f"{session.next_file:016X}"
     session.next_file += 1
     return [*user_data, Item("file-id", value=file_id)]

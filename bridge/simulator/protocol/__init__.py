@@ -1,1 +1,1 @@
-"""What the simulated Chat Server answers: basic and flex protocol, connections."""
+"""The Chat Server's side of the basic and the flex protocol, and the server socket."""

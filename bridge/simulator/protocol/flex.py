@@ -1,6 +1,6 @@
 """The server's side of the flex protocol: log in, join, poll by position, log out. Pure.
 
-The connection means nothing; `userId` and `secureKey` in every request say who asks (1.6: R7, D11, D18).
+The connection does not matter; `userId` and `secureKey` in every request identify the user (1.6: R7, D11, D18).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from bridge.chatserver.messages import (
     ERROR,
     NO_SUCH_USER,
     OVER,
+    WRONG_SECURE_KEY,
     EventStatus,
     FlexTranscript,
     RequestJoin,
@@ -23,9 +24,9 @@ from bridge.chatserver.messages import (
 )
 from bridge.chatserver.versions import negotiate
 from bridge.simulator.model.departures import FLEX_INACTIVE, LEFT, WRONG_KEY
-from bridge.simulator.model.effects import Opened
+from bridge.simulator.model.effects import SessionOpened
 from bridge.simulator.model.parties import FLEX, PartySpec
-from bridge.simulator.model.refusals import Refused, logged_out, no_such_user, wrong_secure_key
+from bridge.simulator.model.refusals import RequestRefused, logged_out, no_such_user, wrong_secure_key
 from bridge.transcript.events import CLIENT, UserInfo
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ FlexRequest = RequestLogin | RequestJoin | RequestRefresh | RequestNotify | Requ
 
 @dataclass(slots=True)
 class FlexUser:
-    """Somebody who logged in. `session` and `party` are set by the join and outlive both: the end must be told."""
+    """A logged-in user. `session` and `party` are set by the join and kept after the session closed, to report that."""
 
     user_id: str
     secure_key: str
@@ -52,22 +53,22 @@ class FlexUser:
 
 
 def is_flex(request: object) -> bool:
-    """Tell whether a request is one of the flex protocol; joins and notices are when they carry a userId."""
+    """Return whether a request is one of the flex protocol; joins and notices are if they carry a userId."""
     if isinstance(request, RequestJoin | RequestNotify):
         return request.user_id is not None
     return isinstance(request, RequestLogin | RequestRefresh | RequestLogout)
 
 
-class FlexDesk:
-    """All flex users of one server."""
+class FlexHandler:
+    """Handles the requests of all flex users of one server."""
 
     def __init__(self, sessions: Sessions, users: dict[str, FlexUser] | None = None) -> None:
-        """`users` by userId; those of a former life keep their keys."""
+        """`users` by userId: those from before a restart keep their secure keys."""
         self._sessions = sessions
         self.users = users or {}
 
-    def relink(self) -> None:
-        """Find the restored sessions of users who were in one that this server did not have before."""
+    def reattach_sessions(self) -> None:
+        """Point users at the restored objects of their sessions, after a restoration."""
         for user in self.users.values():
             session = None if user.session is None else self._sessions.by_id.get(user.session.session_id)
             if session is not None and session is not user.session:
@@ -75,7 +76,7 @@ class FlexDesk:
                 user.party = session.parties.get(user.user_id, user.party)
 
     def handle(self, request: FlexRequest, now: float) -> tuple[EventStatus, list[Effect]]:
-        """Return the answer and what else happens. Never raises for what a client asks."""
+        """Return the answer and the effects. A refused request is answered with an error; nothing is raised."""
         try:
             if isinstance(request, RequestLogin):
                 return self._login(request, now), []
@@ -88,8 +89,8 @@ class FlexDesk:
             if isinstance(request, RequestLogout):
                 return self._logout(user, user.session, request, now)
             return self._poll(user, user.session, user.party, request, now)
-        except Refused as refusal:
-            effects = self._punish(request, now) if refusal.error_id == wrong_secure_key().error_id else []
+        except RequestRefused as refusal:
+            effects = self._remove_for_wrong_key(request, now) if refusal.error_id == WRONG_SECURE_KEY else []
             return _error(refusal, request.reference_id), effects
 
     def _login(self, request: RequestLogin, now: float) -> EventStatus:
@@ -113,8 +114,8 @@ class FlexDesk:
             raise wrong_secure_key()
         return user
 
-    def _punish(self, request: FlexRequest, now: float) -> list[Effect]:
-        # A wrong key costs the party its place (reason 6: D18).
+    def _remove_for_wrong_key(self, request: FlexRequest, now: float) -> list[Effect]:
+        # A request with a wrong key removes the party from the session (reason 6: D18).
         user = self.users[getattr(request, "user_id", "")]
         if user.session is None or not self._is_in(user):
             return []
@@ -137,7 +138,7 @@ class FlexDesk:
             session = self._sessions.session(request.session_id)
         else:
             effects = self._sessions.open(spec, now)
-            session = self._sessions.session(next(e.session_id for e in effects if isinstance(e, Opened)))
+            session = self._sessions.session(next(e.session_id for e in effects if isinstance(e, SessionOpened)))
         user.session, user.party = session, session.party(user.user_id)
         return self._status(user, session, user.party, 0, request.reference_id), effects
 
@@ -151,12 +152,12 @@ class FlexDesk:
     ) -> tuple[EventStatus, list[Effect]]:
         over = self._sessions.by_id.get(session.session_id) is not session
         effects: list[Effect] = []
-        if over:  # the end is told once; whoever asks again is nobody (8201)
+        if over:  # the end is reported once; further requests get 8201
             del self.users[user.user_id]
         elif not self._is_in(user):
             raise logged_out()
         elif isinstance(request, RequestNotify):
-            effects = self._sessions.notify(
+            effects = self._sessions.send_notice(
                 session.session_id,
                 user.user_id,
                 request.notice_text,
@@ -165,7 +166,7 @@ class FlexDesk:
                 message_text=request.message_text,
             )
         elif request.message_text is not None:
-            effects = self._sessions.say(session.session_id, user.user_id, request.message_text, now)
+            effects = self._sessions.send_message(session.session_id, user.user_id, request.message_text, now)
         position = request.last_position or 0
         return self._status(user, session, party, position, request.reference_id, over=over), effects
 
@@ -179,10 +180,10 @@ class FlexDesk:
         return EventStatus(session_status=OVER, reference_id=request.reference_id), effects
 
     def _leave(self, session: ChatSession, user: FlexUser, text: MessageText | None, now: float) -> list[Effect]:
-        effects = [] if text is None else self._sessions.say(session.session_id, user.user_id, text, now)
+        effects = [] if text is None else self._sessions.send_message(session.session_id, user.user_id, text, now)
         return effects + self._sessions.depart(session.session_id, user.user_id, LEFT, now)
 
-    def _status(  # noqa: PLR0913 - the parts of an answer
+    def _status(  # noqa: PLR0913 - the fields of an answer
         self,
         user: FlexUser,
         session: ChatSession,
@@ -192,7 +193,7 @@ class FlexDesk:
         *,
         over: bool = False,
     ) -> EventStatus:
-        events = session.shown_to_flex(party, position)
+        events = session.events_for_flex(party, position)
         last = session.events[-1].event_id if session.events else position
         transcript = FlexTranscript(session.session_id, last, session.start_at, events)
         return EventStatus(
@@ -204,19 +205,19 @@ class FlexDesk:
         )
 
     def on_timer(self, now: float) -> list[Effect]:
-        """Log out those who stopped polling (flex-disconnect-timeout, quit reason 3)."""
+        """Log out users that stopped polling (flex-disconnect-timeout, quit reason 3)."""
         limit = now - self._sessions.settings.flex_disconnect_seconds
         effects: list[Effect] = []
         for user in [user for user in self.users.values() if user.last_contact <= limit]:
             if user.session is not None and self._is_in(user):
                 effects += self._sessions.depart(user.session.session_id, user.user_id, FLEX_INACTIVE, now)
-                user.last_contact = now  # a late poll within the same time is told 8209, a later one 8201
+                user.last_contact = now  # a poll within another such period gets 8209, a later one 8201
             else:
                 del self.users[user.user_id]
         return effects
 
 
-def _error(refusal: Refused, reference_id: int | None) -> EventStatus:
+def _error(refusal: RequestRefused, reference_id: int | None) -> EventStatus:
     return EventStatus(
         ERROR,
         error_id=refusal.error_id,

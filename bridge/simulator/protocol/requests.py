@@ -1,4 +1,4 @@
-"""What clients on connections ask, and what the model makes of it: the basic protocol, and who speaks it. Pure."""
+"""The basic protocol: maps the requests of clients to operations on the sessions. Pure."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from bridge.chatserver.messages import (
 )
 from bridge.chatserver.versions import negotiate
 from bridge.simulator.model.departures import DISCONNECTED
-from bridge.simulator.model.effects import Drop, Effect, Opened, Push
-from bridge.simulator.model.fanout import Answer
+from bridge.simulator.model.effects import CloseConnection, Effect, Push, SessionOpened
+from bridge.simulator.model.fanout import ReplyTo
 from bridge.simulator.model.parties import BASIC, PartySpec
-from bridge.simulator.model.refusals import NOT_REGISTERED, UNREADABLE, Refused
-from bridge.simulator.protocol.flex import FlexDesk, is_flex
+from bridge.simulator.model.refusals import NOT_REGISTERED, UNREADABLE, RequestRefused
+from bridge.simulator.protocol.flex import FlexHandler, is_flex
 from bridge.transcript.events import UserInfo
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Client:
-    """One connection. `info` is None until it registers; a flex front end never does. `joined`: its session ids."""
+class ClientState:
+    """State of one connection. `info` is None until it registers; a flex front end never does. `joined`: sessions."""
 
     connection: int
     connected_at: float
@@ -47,21 +47,21 @@ class Client:
     joined: set[str] = field(default_factory=set)
 
 
-class RequestDesk:
-    """All connections of one server. Answers requests by changing the sessions."""
+class RequestHandler:
+    """Handles the requests of all connections of one server; flex requests go to `flex`."""
 
     def __init__(self, sessions: Sessions, flex_users: dict[str, FlexUser] | None = None) -> None:
-        """Begin with nobody connected. `flex_users` outlive a restart: their front end finds the sessions again."""
+        """Start without connections. `flex_users` are those from before a restart: their sessions are restored."""
         self.sessions = sessions
-        self.flex = FlexDesk(sessions, flex_users)
-        self.clients: dict[int, Client] = {}
+        self.flex = FlexHandler(sessions, flex_users)
+        self.clients: dict[int, ClientState] = {}
 
     def connect(self, connection: int, now: float) -> None:
-        """Take a new connection; it has `register_timeout_seconds` to say who it is."""
-        self.clients[connection] = Client(connection, now)
+        """Add a connection; it is closed if it does not register within `register_timeout_seconds`."""
+        self.clients[connection] = ClientState(connection, now)
 
     def disconnect(self, connection: int, now: float) -> list[Effect]:
-        """Let the party of a lost connection leave all its sessions at once (code 3; no grace is documented)."""
+        """Remove the party of a lost connection from all its sessions (code 3; no grace period is documented)."""
         client = self.clients.pop(connection, None)
         effects: list[Effect] = []
         if client is None:
@@ -73,19 +73,19 @@ class RequestDesk:
         return effects
 
     def on_timer(self, now: float) -> list[Effect]:
-        """Drop who never registered, log out who no longer polls, warn and close what is silent."""
+        """Apply the timeouts: unregistered connections, flex users that stopped polling, idle sessions."""
         for client in self.clients.values():
             client.joined.intersection_update(self.sessions.by_id)
         limit = now - self.sessions.settings.register_timeout_seconds
         effects: list[Effect] = [
-            Drop(client.connection, "user-register-timeout")
+            CloseConnection(client.connection, "user-register-timeout")
             for client in self.clients.values()
             if client.info is None and not client.speaks_flex and client.connected_at <= limit
         ]
         return effects + self.flex.on_timer(now) + self.sessions.on_timer(now)
 
     def handle(self, connection: int, request: Message, now: float) -> list[Effect]:
-        """Answer one request. Never raises for what a client asks: a refusal is an answer."""
+        """Answer one request. A request that is refused is answered with an error; nothing is raised."""
         client = self.clients.get(connection)
         if client is None:
             return []
@@ -97,32 +97,32 @@ class RequestDesk:
             return [*effects, Push(connection, status)]
         try:
             return self._answer(request, client, now)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             return [_error(connection, refusal.error_id, refusal.message, getattr(request, "reference_id", None))]
 
     def unreadable(self, connection: int, reason: str) -> list[Effect]:
-        """Answer a line that is no message."""
+        """Return the error that answers an unreadable line."""
         return [_error(connection, UNREADABLE, reason, None)]
 
-    # --- one answer per request --------------------------------------------------------------------------------------
+    # --- one method per request -------------------------------------------------------------------------------------
 
     @singledispatchmethod
-    def _answer(self, request: object, client: Client, now: float) -> list[Effect]:
+    def _answer(self, request: object, client: ClientState, now: float) -> list[Effect]:
         del client, now
-        raise Refused(UNREADABLE, f"{type(request).__name__} is no request")
+        raise RequestRefused(UNREADABLE, f"{type(request).__name__} is not a request")
 
     @_answer.register
-    def _(self, request: Ping, client: Client, now: float) -> list[Effect]:
+    def _(self, request: Ping, client: ClientState, now: float) -> list[Effect]:
         del now
         return [Push(client.connection, Pong(request.reference_id))]
 
     @_answer.register
-    def _(self, request: Pong, client: Client, now: float) -> list[Effect]:
+    def _(self, request: Pong, client: ClientState, now: float) -> list[Effect]:
         del request, client, now
         return []
 
     @_answer.register
-    def _(self, request: RequestRegister, client: Client, now: float) -> list[Effect]:
+    def _(self, request: RequestRegister, client: ClientState, now: float) -> list[Effect]:
         del now
         version = negotiate(request.client_version, self.sessions.settings.client_version)
         client.info = UserInfo(
@@ -137,7 +137,7 @@ class RequestDesk:
         return [Push(client.connection, EventRegistered(client.user_id, version, request.reference_id))]
 
     @_answer.register
-    def _(self, request: RequestJoin, client: Client, now: float) -> list[Effect]:
+    def _(self, request: RequestJoin, client: ClientState, now: float) -> list[Effect]:
         spec = PartySpec(
             _registered(client), client.user_id, request.visibility, request.user_data, request.message_text
         )
@@ -148,26 +148,26 @@ class RequestDesk:
             client.joined.add(request.session_id)
             return effects
         effects = self.sessions.open(spec, now, connection=client.connection, reference_id=request.reference_id)
-        client.joined.update(effect.session_id for effect in effects if isinstance(effect, Opened))
+        client.joined.update(effect.session_id for effect in effects if isinstance(effect, SessionOpened))
         return effects
 
     @_answer.register
-    def _(self, request: RequestMessage, client: Client, now: float) -> list[Effect]:
+    def _(self, request: RequestMessage, client: ClientState, now: float) -> list[Effect]:
         _registered(client)
-        return self.sessions.say(
+        return self.sessions.send_message(
             request.session_id,
             client.user_id,
             request.message_text,
             now,
             visibility=request.visibility,
             receiver_id=request.receiver_id,
-            answer=Answer(client.connection, request.reference_id),
+            answer=ReplyTo(client.connection, request.reference_id),
         )
 
     @_answer.register
-    def _(self, request: RequestNotify, client: Client, now: float) -> list[Effect]:
+    def _(self, request: RequestNotify, client: ClientState, now: float) -> list[Effect]:
         _registered(client)
-        return self.sessions.notify(
+        return self.sessions.send_notice(
             request.session_id or "",
             client.user_id,
             request.notice_text,
@@ -176,11 +176,11 @@ class RequestDesk:
             receiver_id=request.receiver_id,
             user_data=request.user_data,
             message_text=request.message_text,
-            answer=Answer(client.connection, request.reference_id),
+            answer=ReplyTo(client.connection, request.reference_id),
         )
 
     @_answer.register
-    def _(self, request: RequestReleaseParty, client: Client, now: float) -> list[Effect]:
+    def _(self, request: RequestReleaseParty, client: ClientState, now: float) -> list[Effect]:
         _registered(client)
         return self.sessions.release(
             request.session_id,
@@ -189,13 +189,13 @@ class RequestDesk:
             user_id=request.user_id,
             after_action=request.after_action,
             text=request.message_text,
-            answer=Answer(client.connection, request.reference_id),
+            answer=ReplyTo(client.connection, request.reference_id),
         )
 
 
-def _registered(client: Client) -> UserInfo:
+def _registered(client: ClientState) -> UserInfo:
     if client.info is None:
-        raise Refused(NOT_REGISTERED, "register first")
+        raise RequestRefused(NOT_REGISTERED, "register first")
     return client.info
 
 

@@ -1,8 +1,7 @@
-"""A Chat Server on a socket: carries out what the model decides.
+"""A Chat Server on a socket: reads requests and carries out the model's effects.
 
-One `ChatServer` is one instance. It owns the listening socket, the connections and the clock; the sessions are the
-model's. Everything the model says has happened is shown to the witnesses (ledger, announcer, journal) before a byte
-of it is sent.
+One `ChatServer` is one server process. It owns the listening socket, the connections and the clock; the model owns the
+sessions. Effects are reported to the observers before anything of them is sent.
 """
 
 from __future__ import annotations
@@ -15,37 +14,33 @@ import socket
 import struct
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.psdk_json import encode, server_wire
-from bridge.simulator.harness.fault_state import FaultState
-from bridge.simulator.harness.journal import Journal
-from bridge.simulator.model.effects import Drop, Effect, Push
-from bridge.simulator.model.sessions import ModelSettings, Sessions
-from bridge.simulator.protocol.requests import RequestDesk
+from bridge.simulator.model.effects import CloseConnection, Effect, Push
+from bridge.simulator.model.model_settings import ModelSettings
+from bridge.simulator.model.sessions import Sessions
+from bridge.simulator.protocol.injected_faults import InjectedFaults
+from bridge.simulator.protocol.observers import NoRequestObserver
+from bridge.simulator.protocol.requests import RequestHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.chatserver.messages import Event, Message
+    from bridge.simulator.protocol.observers import EffectObserver, RequestObserver
 
-_TICK_SECONDS: Final = 0.1
+_TIMER_SECONDS: Final = 0.1
 _CLOSING_SECONDS: Final = 1.0
-
-
-class Witness(Protocol):
-    """Somebody who sees everything that happens on a server."""
-
-    def see(self, effect: Effect, now: float) -> None:
-        """Take note of one effect; must return at once. `now` in seconds since 1970 UTC."""
 
 
 @dataclass(slots=True, frozen=True)
 class ServerSettings:
-    """Where to listen and how patient to be.
+    """Address and limits. Port 0 chooses a free one.
 
-    `inbound_frame_bytes` is the vendor's packet limit (D17). A client that leaves `write_buffer_bytes` unread is cut.
+    `inbound_frame_bytes` is the vendor's packet limit (D17). A client that leaves `write_buffer_bytes` unread is
+    disconnected.
     """
 
     host: str = "127.0.0.1"
@@ -56,190 +51,193 @@ class ServerSettings:
 
 
 class ChatServer:
-    """One Chat Server. `start`, then `sessions` and `act` for whoever drives it in-process, then `stop`."""
+    """One Chat Server: `start`, then `stop`. In-process traffic uses `sessions` and passes the effects to `apply`."""
 
     def __init__(
         self,
         settings: ServerSettings,
         *,
         seed: int = 0,
-        witnesses: Sequence[Witness] = (),
-        journal: Journal | None = None,
+        observers: Sequence[EffectObserver] = (),
+        request_observer: RequestObserver | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Nothing listens before `start`. `seed` decides the ids that the server gives."""
+        """`seed` determines the ids that the server generates. `clock` returns seconds since 1970 UTC."""
         self.settings = settings
         self.clock = clock
-        self.witnesses = list(witnesses)
-        self.journal = journal or Journal()
-        self.faults = FaultState()
-        self.desk = RequestDesk(Sessions(settings.model, random.Random(seed)))  # noqa: S311 - ids of a simulation
+        self.observers = list(observers)
+        self.request_observer = request_observer or NoRequestObserver()
+        self.faults = InjectedFaults()
+        self.handler = RequestHandler(Sessions(settings.model, random.Random(seed)))  # noqa: S311 - ids of a simulation
         self.connections: dict[int, Connection] = {}
         self.port = settings.port
         self.pushed_events = 0
         self.pushed_bytes = 0
-        self._listening: asyncio.Server | None = None
-        self._ticking: asyncio.TimerHandle | None = None
-        self._numbers = 0
-        self._deserted = asyncio.Event()
-        self._deserted.set()
+        self._listener: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._connections_made = 0
+        self._no_connections = asyncio.Event()
+        self._no_connections.set()
 
     @property
     def sessions(self) -> Sessions:
-        """The sessions as they are now (a restart exchanges them)."""
-        return self.desk.sessions
+        """The open sessions. A restart replaces the object."""
+        return self.handler.sessions
 
     @property
     def address(self) -> str:
-        """Where this server listens, as host:port."""
+        """The address on which this server listens, as host:port."""
         return f"{self.settings.host}:{self.port}"
 
     @property
     def is_up(self) -> bool:
-        """Tell whether the server listens now."""
-        return self._listening is not None
+        """Whether the server is listening."""
+        return self._listener is not None
 
     async def start(self) -> None:
-        """Listen. With port 0 the first start chooses one, which later starts keep."""
+        """Listen. With port 0 the first start chooses a port, and later starts use the same.
+
+        Raises OSError when the port is taken.
+        """
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(
+        self._listener = await loop.create_server(
             lambda: Connection(self), self.settings.host, self.port, reuse_address=True
         )
-        self.port = self._listening.sockets[0].getsockname()[1]
-        self._tick()
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._on_timer()
 
     async def stop(self, *, reset: bool = False) -> None:
-        """Stop listening and end all connections; the sessions stay in memory."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-            self._ticking = None
-        listening, self._listening = self._listening, None
-        if listening is not None:
-            listening.close()
+        """Stop listening and close all connections, by TCP resets if `reset`; the sessions stay in memory."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
         for connection in list(self.connections.values()):
             connection.end(reset=reset)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
-                await self._deserted.wait()
-        for connection in list(self.connections.values()):  # clients that do not read what was still to be said
+                await self._no_connections.wait()
+        for connection in list(self.connections.values()):  # clients that did not read what was still to be sent
             connection.end(reset=True)
-        await self._deserted.wait()
-        if listening is not None:
-            await listening.wait_closed()
+        await self._no_connections.wait()
+        if listener is not None:
+            await listener.wait_closed()
 
-    # --- acting ------------------------------------------------------------------------------------------------------
+    # --- requests and effects ---------------------------------------------------------------------------------------
 
-    def act(self, effects: list[Effect]) -> None:
-        """Carry out what the model decided."""
+    def apply(self, effects: list[Effect]) -> None:
+        """Carry out effects: send pushes, close connections, report everything else to the observers."""
         now = self.clock()
         for effect in effects:
             if isinstance(effect, Push):
                 connection = self.connections.get(effect.connection)
                 if connection is not None:
                     connection.send(effect.message)
-            elif isinstance(effect, Drop):
+            elif isinstance(effect, CloseConnection):
                 connection = self.connections.get(effect.connection)
                 if connection is not None:
-                    self.journal.dropped(connection.number, effect.reason, now)
+                    self.request_observer.connection_dropped(connection.number, effect.reason, now)
                     connection.end()
             else:
-                for witness in self.witnesses:
-                    witness.see(effect, now)
+                for observer in self.observers:
+                    observer.on_effect(effect, now)
 
-    def received(self, connection: Connection, request: Message) -> None:
-        """Answer one request of a client."""
+    def handle_request(self, connection: Connection, request: Message) -> None:
+        """Answer one request of a client, or refuse it if an injected fault says so."""
         now = self.clock()
         refusal = self.faults.refusal(connection.number, request)
-        effects: list[Effect] = self.desk.handle(connection.number, request, now) if refusal is None else [refusal]
-        self.journal.asked(connection.number, request, effects, now)
-        self.act(effects)
+        effects: list[Effect] = self.handler.handle(connection.number, request, now) if refusal is None else [refusal]
+        self.request_observer.request_handled(connection.number, request, effects, now)
+        self.apply(effects)
 
-    def not_understood(self, connection: Connection, line: Unreadable) -> None:
-        """Answer a line that is no message; one that is too long ends the connection."""
-        self.journal.unreadable(connection.number, self.clock())
+    def handle_unreadable(self, connection: Connection, line: Unreadable) -> None:
+        """Answer an unreadable line with an error; close the connection if the line is too long."""
+        self.request_observer.line_unreadable(connection.number, self.clock())
         if line.length > self.settings.inbound_frame_bytes:
             connection.end()
         else:
-            self.act(self.desk.unreadable(connection.number, line.reason))
+            self.apply(self.handler.unreadable(connection.number, line.reason))
 
-    def joined(self, connection: Connection) -> None:
-        """Take a new connection."""
+    def connection_opened(self, connection: Connection) -> None:
+        """Register a new connection."""
         self.connections[connection.number] = connection
-        self._deserted.clear()
-        self.desk.connect(connection.number, self.clock())
+        self._no_connections.clear()
+        self.handler.connect(connection.number, self.clock())
 
-    def lost(self, connection: Connection) -> None:
-        """Note that a connection is gone: its parties have left."""
+    def connection_closed(self, connection: Connection) -> None:
+        """Forget a connection that has ended and remove its parties from their sessions."""
         self.connections.pop(connection.number, None)
         if not self.connections:
-            self._deserted.set()
+            self._no_connections.set()
         now = self.clock()
-        effects = self.desk.disconnect(connection.number, now)
-        self.journal.disconnected(connection.number, effects, now)
-        self.act(effects)
+        effects = self.handler.disconnect(connection.number, now)
+        self.request_observer.connection_lost(connection.number, effects, now)
+        self.apply(effects)
 
     def next_number(self) -> int:
-        """Number a connection."""
-        self._numbers += 1
-        return self._numbers
+        """Return the number of a new connection, counting from 1."""
+        self._connections_made += 1
+        return self._connections_made
 
-    def _tick(self) -> None:
-        self.act(self.desk.on_timer(self.clock()))
-        self._ticking = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
+    def _on_timer(self) -> None:
+        self.apply(self.handler.on_timer(self.clock()))
+        self._timer = asyncio.get_running_loop().call_later(_TIMER_SECONDS, self._on_timer)
 
 
 class Connection(asyncio.Protocol):
-    """One client's socket. Writes of one turn of the loop go out together."""
+    """One client's socket. Everything sent in one iteration of the event loop is written at once."""
 
     def __init__(self, server: ChatServer) -> None:
-        """The transport comes with `connection_made`."""
+        """Take a number; `connection_made` provides the transport."""
         self.number = server.next_number()
         self._server = server
         self._wire = server_wire(server.settings.inbound_frame_bytes)
         self._transport: asyncio.Transport | None = None
         self._outbox: list[bytes] = []
         self._flushing = False
-        self._mute = False
+        self._unresponsive = False
 
     @property
-    def is_mute(self) -> bool:
-        """Tell whether this connection was played dead."""
-        return self._mute
+    def is_unresponsive(self) -> bool:
+        """Whether `stop_responding` was called."""
+        return self._unresponsive
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin; a server that plays dead takes the connection and nothing more."""
+        """Register with the server; an unresponsive server accepts the connection and then ignores it."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of asyncio's
         self._transport.set_write_buffer_limits(high=self._server.settings.write_buffer_bytes)
-        self._server.joined(self)
-        if self._server.faults.plays_dead:
-            self.play_dead()
+        self._server.connection_opened(self)
+        if self._server.faults.unresponsive:
+            self.stop_responding()
 
     def data_received(self, data: bytes) -> None:
-        """Answer every complete line."""
+        """Pass every complete line to the server."""
         for line in self._wire.feed(data):
             if isinstance(line, Unreadable):
-                self._server.not_understood(self, line)
+                self._server.handle_unreadable(self, line)
             else:
-                self._server.received(self, line.message)
+                self._server.handle_request(self, line.message)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let the server know."""
+        """Report the end to the server."""
         del exc
         self._transport = None
-        self._server.lost(self)
+        self._server.connection_closed(self)
 
     def pause_writing(self) -> None:
-        """Cut a client that does not read: a server cannot hold its chats in memory for ever."""
-        self._server.journal.dropped(self.number, "does not read", self._server.clock())
+        """Reset a client that does not read, to bound the memory that its unsent pushes take."""
+        self._server.request_observer.connection_dropped(self.number, "does not read", self._server.clock())
         self.end(reset=True)
 
     def send(self, message: Event) -> None:
-        """Send a message with whatever else this turn of the loop brings."""
+        """Encode and send a message."""
         self.send_raw(encode(message))
 
     def send_raw(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        if self._transport is None or self._mute:
+        """Send bytes unchanged, after the delay that an injected fault may ask for."""
+        if self._transport is None or self._unresponsive:
             return
         self._outbox.append(data)
         if not self._flushing:
@@ -255,18 +253,18 @@ class Connection(asyncio.Protocol):
         self._flushing = False
         data = b"".join(self._outbox)
         self._outbox.clear()
-        if self._transport is not None and not self._mute:
+        if self._transport is not None and not self._unresponsive:
             self._server.pushed_bytes += len(data)
             self._transport.write(data)
 
-    def play_dead(self) -> None:
-        """Neither read nor write any more; the socket stays open."""
-        self._mute = True
+    def stop_responding(self) -> None:
+        """Neither read nor write any more, with the socket open."""
+        self._unresponsive = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def end(self, *, reset: bool = False) -> None:
-        """Close the socket: in order, or with a reset as a killed machine's successor would."""
+        """Close the socket: after sending what is pending, or at once with a TCP reset, as after a crash."""
         transport = self._transport
         if transport is None:
             return
@@ -275,12 +273,12 @@ class Connection(asyncio.Protocol):
             transport.close()
             return
         with contextlib.suppress(OSError):
-            linger_zero(transport)
+            reset_on_close(transport)
         transport.abort()
 
 
-def linger_zero(transport: asyncio.BaseTransport) -> None:
-    """Make the close of this transport's socket a reset."""
+def reset_on_close(transport: asyncio.BaseTransport) -> None:
+    """Make the close of this transport's socket a TCP reset (SO_LINGER 0)."""
     number = transport.get_extra_info("socket").fileno()
-    with socket.socket(fileno=os.dup(number)) as twin:  # uvloop's own socket object cannot set options
-        twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with socket.socket(fileno=os.dup(number)) as duplicate:  # uvloop's socket object cannot set options
+        duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

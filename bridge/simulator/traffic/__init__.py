@@ -1,1 +1,1 @@
-"""What happens in the simulated chats: scenarios and their replay."""
+"""Generated and replayed chats, and the load profile at which they are run."""

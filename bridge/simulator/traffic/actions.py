@@ -1,4 +1,4 @@
-"""What the people of a scenario do, as values, and `perform`, which lets the model do it. Pure."""
+"""The actions of scenarios, and `perform`, which applies them to the model. Pure."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, frozen=True)
-class Open:
-    """Start the chat, with its creator in it."""
+class OpenSession:
+    """Open the session with its creator."""
 
     creator: PartySpec
     tenant: str = ""
 
 
 @dataclass(slots=True, frozen=True)
-class Join:
-    """Come in."""
+class JoinSession:
+    """Add a party."""
 
     spec: PartySpec
 
 
 @dataclass(slots=True, frozen=True)
-class Say:
-    """Say something, to all who may see it or to one."""
+class SendMessage:
+    """Send a message, to all who may see it or to `receiver_id` only."""
 
     user_id: str
     text: MessageText
@@ -45,8 +45,8 @@ class Say:
 
 
 @dataclass(slots=True, frozen=True)
-class Notify:
-    """Give notice of something."""
+class SendNotice:
+    """Send a notice."""
 
     user_id: str
     notice: NoticeText
@@ -56,8 +56,8 @@ class Notify:
 
 
 @dataclass(slots=True, frozen=True)
-class Leave:
-    """Leave with an after-action, or remove somebody (`asker_id` releases `user_id`)."""
+class LeaveSession:
+    """Leave with an after-action, or remove another party (`asker_id` releases `user_id`)."""
 
     asker_id: str
     after_action: int = KEEP_ALIVE
@@ -65,57 +65,70 @@ class Leave:
 
 
 @dataclass(slots=True, frozen=True)
-class Depart:
-    """Leave by something that happens: a lost connection, silence on flex, a wrong key."""
+class DepartSession:
+    """Remove a party that did not ask to leave: lost connection, flex timeout, wrong key."""
 
     user_id: str
     departure: Departure
 
 
 @dataclass(slots=True, frozen=True)
-class Stop:
-    """The workflow stops the interaction: everyone is removed (code 5)."""
+class StopSession:
+    """The workflow stops the interaction: every party is removed (code 5)."""
 
 
 @dataclass(slots=True, frozen=True)
 class SetIdle:
-    """Switch inactivity control on for this chat."""
+    """Set inactivity control of this session."""
 
     timeouts: IdleTimeouts
 
 
 @dataclass(slots=True, frozen=True)
-class SpendIds:
-    """Consume event ids for things that nobody is told of."""
+class ConsumeIds:
+    """Use up event ids without events."""
 
     count: int
 
 
 @dataclass(slots=True, frozen=True)
 class OpenRecorded:
-    """Start a chat that was recorded; its events follow, the creator's arrival among them."""
+    """Open an empty session for replay; its events follow, the creator's newParty among them."""
 
     user_data: Items
 
 
 @dataclass(slots=True, frozen=True)
-class Record:
-    """An event happens as it was recorded."""
+class AddRecordedEvent:
+    """Add an event of a stored transcript."""
 
     event: ChatEvent
 
 
 @dataclass(slots=True, frozen=True)
-class End:
-    """The chat is over, without another event."""
+class CloseRecorded:
+    """Close a replayed session without a further event."""
 
 
-Action = Open | Join | Say | Notify | Leave | Depart | Stop | SetIdle | SpendIds | OpenRecorded | Record | End
+Action = (
+    OpenSession
+    | JoinSession
+    | SendMessage
+    | SendNotice
+    | LeaveSession
+    | DepartSession
+    | StopSession
+    | SetIdle
+    | ConsumeIds
+    | OpenRecorded
+    | AddRecordedEvent
+    | CloseRecorded
+)
 
 
 @dataclass(slots=True, frozen=True)
 class Scenario:
-    """One chat to be played: seconds to wait before each action, and the action. `steps` may be read once only."""
+    """One chat: pairs of seconds to wait and the action that follows. `steps` can be iterated only once."""
 
     session_id: str
     steps: Iterator[tuple[float, Action]]
@@ -123,31 +136,31 @@ class Scenario:
 
 @singledispatch
 def perform(action: object, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
-    """Do one action in a session. Raises Refused when the server says no (the chat may be over by now)."""
+    """Apply one action to a session. Raises RequestRefused, for example when the session is closed."""
     del sessions, session_id, now
-    raise TypeError(f"{type(action).__name__} is no action")
+    raise TypeError(f"{type(action).__name__} is not an action")
 
 
 @perform.register
-def _(action: Open, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+def _(action: OpenSession, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
     return sessions.open(action.creator, now, session_id=session_id, tenant=action.tenant)
 
 
 @perform.register
-def _(action: Join, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+def _(action: JoinSession, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
     return sessions.join(session_id, action.spec, now, trusted=True)
 
 
 @perform.register
-def _(action: Say, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
-    return sessions.say(
+def _(action: SendMessage, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+    return sessions.send_message(
         session_id, action.user_id, action.text, now, visibility=action.visibility, receiver_id=action.receiver_id
     )
 
 
 @perform.register
-def _(action: Notify, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
-    return sessions.notify(
+def _(action: SendNotice, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+    return sessions.send_notice(
         session_id,
         action.user_id,
         action.notice,
@@ -159,17 +172,17 @@ def _(action: Notify, sessions: Sessions, session_id: str, now: float) -> list[E
 
 
 @perform.register
-def _(action: Leave, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+def _(action: LeaveSession, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
     return sessions.release(session_id, action.asker_id, now, user_id=action.user_id, after_action=action.after_action)
 
 
 @perform.register
-def _(action: Depart, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+def _(action: DepartSession, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
     return sessions.depart(session_id, action.user_id, action.departure, now)
 
 
 @perform.register
-def _(action: Stop, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+def _(action: StopSession, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
     del action
     return sessions.stop(session_id, now)
 
@@ -180,9 +193,9 @@ def _(action: SetIdle, sessions: Sessions, session_id: str, now: float) -> list[
 
 
 @perform.register
-def _(action: SpendIds, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+def _(action: ConsumeIds, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
     del now
-    sessions.spend_ids(session_id, action.count)
+    sessions.consume_ids(session_id, action.count)
     return []
 
 
@@ -192,11 +205,11 @@ def _(action: OpenRecorded, sessions: Sessions, session_id: str, now: float) -> 
 
 
 @perform.register
-def _(action: Record, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
-    return sessions.record(session_id, action.event, now)
+def _(action: AddRecordedEvent, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+    return sessions.add_recorded_event(session_id, action.event, now)
 
 
 @perform.register
-def _(action: End, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
+def _(action: CloseRecorded, sessions: Sessions, session_id: str, now: float) -> list[Effect]:
     del action
-    return sessions.end(session_id, now)
+    return sessions.close_recorded(session_id, now)

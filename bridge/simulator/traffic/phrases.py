@@ -1,4 +1,4 @@
-"""Invented sentences. Some go beyond ASCII and beyond the basic plane, some look like what redaction looks for."""
+"""Texts for generated chats. Some have non-ASCII or non-BMP characters, some match redaction rules."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ GREETINGS: Final = (
     "Herzlich willkommen, bitte warten Sie einen Moment.",
 )
 
-CUSTOMER_SAYS: Final = (
+CUSTOMER_PHRASES: Final = (
     "my order number is {number}",
     "Hello, I have a question about order {number}.",
     'It says "delivered" but nothing came <yet>',
@@ -22,7 +22,7 @@ CUSTOMER_SAYS: Final = (
     "call me at 555-0100 please",
 )
 
-AGENT_SAYS: Final = (
+AGENT_PHRASES: Final = (
     "Let me look that up for you.",
     "I can see order {number}. One moment please.",
     "Your reference is {number}.",
@@ -32,14 +32,14 @@ AGENT_SAYS: Final = (
     "I understand.",
 )
 
-BOT_SAYS: Final = (
+BOT_PHRASES: Final = (
     "Hello, I am a test bot.",
     "Please choose: 1 orders, 2 invoices, 3 something else.",
     "I did not understand that. Could you say it in other words?",
     "I am passing you on to a colleague.",
 )
 
-COACH_SAYS: Final = (
+COACH_PHRASES: Final = (
     "Offer the second option.",
     "Ask for the order number first.",
     "You are doing well.",

@@ -1,4 +1,4 @@
-"""Stored transcripts, played again as scenarios."""
+"""Stored transcripts as scenarios."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from bridge.archive import ucs_xml
 from bridge.errors import UsageError
-from bridge.simulator.traffic.actions import Action, End, OpenRecorded, Record, Scenario
+from bridge.simulator.traffic.actions import Action, AddRecordedEvent, CloseRecorded, OpenRecorded, Scenario
 from bridge.simulator.traffic.scenario import session_id
 from bridge.transcript.events import CLIENT, NEW_PARTY, Items
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def read_folder(folder: Path) -> list[ChatTranscript]:
-    """Return the transcripts of all XML files of a folder, by file name.
+    """Return the transcripts of all XML files of a folder, sorted by file name.
 
-    Raises UsageError when there is none, UnreadableTranscript when one cannot be read.
+    Raises UsageError when there is no XML file, UnreadableTranscript when one cannot be read.
     """
     files = sorted(folder.glob("*.xml"))
     if not files:
@@ -31,9 +31,9 @@ def read_folder(folder: Path) -> list[ChatTranscript]:
 
 
 def replayed(transcript: ChatTranscript, speed: float, new_id: str | None = None) -> Scenario:
-    """Return a recorded chat as a scenario: events keep ids, users and attributes, shifts are divided by `speed`.
+    """Return a stored chat as a scenario: events keep ids, users and attributes; time shifts are divided by `speed`.
 
-    `new_id` is for a second time: a session id is never used twice.
+    `new_id` replaces the session id when a transcript is replayed again: a session id must not be used twice.
     """
     return Scenario(new_id or transcript.session_id, _steps(transcript, speed))
 
@@ -44,8 +44,8 @@ def _steps(transcript: ChatTranscript, speed: float) -> Iterator[tuple[float, Ac
     for event in transcript.chat_event_list:
         pause = max(0, event.time_shift - before) / speed
         before = max(before, event.time_shift)
-        yield pause, Record(msgspec.structs.replace(event, time_shift=int(event.time_shift / speed)))
-    yield 0.0, End()
+        yield pause, AddRecordedEvent(msgspec.structs.replace(event, time_shift=int(event.time_shift / speed)))
+    yield 0.0, CloseRecorded()
 
 
 def _creator_data(transcript: ChatTranscript) -> Items:
@@ -56,10 +56,10 @@ def _creator_data(transcript: ChatTranscript) -> Items:
 
 
 class Replay:
-    """A source of scenarios: every transcript once, or round after round under new session ids when `endless`."""
+    """An iterator of scenarios: every transcript once, or with `endless` repeatedly under new session ids."""
 
     def __init__(self, transcripts: list[ChatTranscript], speed: float, seed: int, *, endless: bool) -> None:
-        """`seed` gives the ids of later rounds."""
+        """`seed` determines the session ids of later rounds."""
         self._transcripts = transcripts
         self._speed = speed
         self._seed = seed

@@ -1,4 +1,4 @@
-"""What a server looks at while it answers, when something is to go wrong. `faults.py` sets it."""
+"""Faulty behaviour that a server shows while it answers."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class FaultState:
-    """What the server looks at while it answers.
+class InjectedFaults:
+    """Faults of one server; by default none.
 
-    `refuse` maps a request name (`RequestJoin`) to the error id it is answered with. `plays_dead`: new connections are
-    taken and then ignored. `answer_delay_seconds` delays everything that is sent.
+    `refuse` maps a request name (`RequestJoin`) to the error id it is answered with. `unresponsive`: new connections
+    are accepted and then ignored. `answer_delay_seconds` delays everything that is sent.
     """
 
     refuse: dict[str, int] = field(default_factory=dict)
-    plays_dead: bool = False
+    unresponsive: bool = False
     answer_delay_seconds: float = 0.0
 
     def clear(self) -> None:
-        """Answer as a healthy server again."""
+        """Remove all faults."""
         self.refuse.clear()
-        self.plays_dead = False
+        self.unresponsive = False
         self.answer_delay_seconds = 0.0
 
     def refusal(self, connection: int, request: Message) -> Push | None:
-        """Return the refusal of a request that is to be refused."""
+        """Return the error that answers this request, or None if it is not to be refused."""
         error_id = self.refuse.get(type(request).__name__) if self.refuse else None
         if error_id is None:
             return None

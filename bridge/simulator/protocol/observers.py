@@ -1,0 +1,48 @@
+"""What a server reports to the code around it: effects on sessions, and the requests of its clients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bridge.chatserver.messages import Message
+    from bridge.simulator.model.effects import Effect
+
+
+class EffectObserver(Protocol):
+    """Is told of every event and of every session opened, restored or closed on a server, before it is sent."""
+
+    def on_effect(self, effect: Effect, now: float) -> None:
+        """Take note of one effect; must not block. `now` in seconds since 1970 UTC."""
+
+
+class RequestObserver(Protocol):
+    """Is told what clients requested and which effects that had. No method may block; `now` as above."""
+
+    def request_handled(self, connection: int, request: Message, effects: list[Effect], now: float) -> None:
+        """A request was answered, before its effects are applied."""
+
+    def line_unreadable(self, connection: int, now: float) -> None:
+        """A line could not be read as a request."""
+
+    def connection_dropped(self, connection: int, reason: str, now: float) -> None:
+        """The server closes a connection."""
+
+    def connection_lost(self, connection: int, effects: list[Effect], now: float) -> None:
+        """A connection has ended, whoever closed it."""
+
+
+class NoRequestObserver:
+    """Ignores everything."""
+
+    def request_handled(self, connection: int, request: Message, effects: list[Effect], now: float) -> None:
+        """Ignore it."""
+
+    def line_unreadable(self, connection: int, now: float) -> None:
+        """Ignore it."""
+
+    def connection_dropped(self, connection: int, reason: str, now: float) -> None:
+        """Ignore it."""
+
+    def connection_lost(self, connection: int, effects: list[Effect], now: float) -> None:
+        """Ignore it."""

@@ -1,0 +1,19 @@
+"""Fixtures of the tests of capture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.capture.link_harness import CHAT, OTHER, LinkHarness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def harness() -> Iterator[LinkHarness]:
+    """Give a shard that follows two chats over one link."""
+    with LinkHarness(CHAT, OTHER) as one:
+        yield one
