@@ -18,6 +18,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaConnection, KafkaTransactionalWriter, forget_failed_batches
 from bridge.adapters.schema_registry import SchemaRegistry
+from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.pacing import EventRate
 from bridge.capture.session_store import SessionStoreSettings
@@ -55,6 +56,7 @@ class _Bridge:
         self._config = config
         self._clock = SystemClock()
         self._telemetry = Telemetry()
+        self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
         self._schemas = Schemas(schema_folder())
         self._names = TopicNames(config.kafka.topic_prefix)
         compression = config.kafka.compression
@@ -81,6 +83,7 @@ class _Bridge:
                 session_timeout=config.kafka.session_timeout_seconds,
             ),
             self._shard,
+            backoff=Backoff(self._rng.random),
             clock=self._clock,
             telemetry=self._telemetry,
         )
@@ -128,7 +131,7 @@ class _Bridge:
 
     async def _prepare(self) -> None:
         """Bring topics and schemas into shape; wait, saying why, while Kafka or the registry is away."""
-        delay, config = 0.5, self._config
+        backoff, config = Backoff(self._rng.random), self._config
         while True:
             try:
                 self._view.preparing = "checking the topics"
@@ -140,8 +143,7 @@ class _Bridge:
                     raise
                 self._view.preparing = str(error)
                 self._telemetry.emit(ConsumerFailed(error=type(error).__name__))
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, 10.0)
+                await asyncio.sleep(backoff.next())
             else:
                 self._view.preparing = None
                 return
@@ -184,6 +186,7 @@ class _Bridge:
             check_assignment=check_assignment,
             make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),
             make_source=self._source,
+            backoff=Backoff(self._rng.random),
             clock=self._clock,
             rate=self._rate,
             telemetry=self._telemetry,
@@ -205,7 +208,7 @@ class _Bridge:
             make_link=self._link,
             rate_limiter=self._rate_limiter,
             clock=self._clock,
-            rng=random.Random(),  # noqa: S311 - jitter, not cryptography
+            rng=self._rng,
             telemetry=self._telemetry,
             deliver=shard.learnt,
         )

@@ -29,6 +29,7 @@ from bridge.telemetry import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from bridge.backoff import Backoff
     from bridge.capture.ports import Clock, TransactionalWriter
     from bridge.sources.chat_server.session_manager import SessionManager
     from bridge.telemetry import Telemetry
@@ -38,8 +39,8 @@ _BATCH_BYTES: Final = 2 * 1024 * 1024
 """Wire bytes per transaction at most: a backlog goes out in several, each well inside the transaction time-out."""
 _OVERHEAD: Final = 400
 """Bytes that an input occupies beyond its wire bytes; decoded values are about as large as their JSON again."""
-_FIRST_DELAY: Final = 0.5
-_LONGEST_DELAY: Final = 10.0
+_WORKED_SECONDS: Final = 10.0
+"""A shard that ran for longer than this before it failed is opened again after the shortest delay."""
 _HOUSEKEEPING: Final = 30.0
 """Seconds after which an idle shard looks for checkpoints to expire."""
 
@@ -64,6 +65,7 @@ class Shard:
         check_assignment: Callable[[], Awaitable[None]],
         make_writer: Callable[[int], TransactionalWriter],
         make_source: Callable[[Shard], SessionManager],
+        backoff: Backoff,
         clock: Clock,
         rate: EventRate,
         telemetry: Telemetry,
@@ -76,6 +78,7 @@ class Shard:
         self._store_settings = store_settings
         self._confirm = check_assignment
         self._open_log = make_writer
+        self._backoff = backoff
         self._clock = clock
         self._rate = rate
         self._telemetry = telemetry
@@ -147,7 +150,7 @@ class Shard:
             self._idle.set()  # nobody waits for a drain that cannot come any more
 
     async def _own(self) -> None:
-        delay, unopened = _FIRST_DELAY, ""
+        unopened = ""
         while True:
             log = self._open_log(self.partition)
             started = self._clock.monotonic()
@@ -180,9 +183,9 @@ class Shard:
                 unopened = "" if opened else name
             finally:
                 await log.close()
-            worked = self._clock.monotonic() - started > _LONGEST_DELAY
-            delay = _FIRST_DELAY if worked else min(2 * delay, _LONGEST_DELAY)
-            await asyncio.sleep(delay)
+            if self._clock.monotonic() - started > _WORKED_SECONDS:
+                self._backoff.reset()
+            await asyncio.sleep(self._backoff.next())
 
     async def _still_ours(self) -> bool:
         """Tell whether the group still gives us the partition, although somebody opened our log."""
