@@ -14,9 +14,11 @@ from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.http.http_server import HttpServer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.producers import ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
-from bridge.adapters.kafka.transactional_writer import KafkaConnection, KafkaTransactionalWriter, forget_failed_batches
+from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
@@ -43,14 +45,14 @@ if TYPE_CHECKING:
 
 
 def run_bridge(config: Config) -> int:
-    """Run a replica until SIGTERM or SIGINT; return the exit code. Raises BridgeError for what cannot be mended."""
+    """Run a worker until SIGTERM or SIGINT; return the exit code. Raises BridgeError for what cannot be retried."""
     logs.start(config.log.level, config.log.format)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
         return runner.run(_Bridge(config).run())
 
 
 class _Bridge:
-    """The parts of one replica, put together from the settings."""
+    """The parts of one worker, built from the settings."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -91,7 +93,7 @@ class _Bridge:
 
     async def run(self) -> int:
         config = self._config
-        asyncio.get_running_loop().set_exception_handler(forget_failed_batches)
+        asyncio.get_running_loop().set_exception_handler(ignore_unretrieved_batches)
         stop = on_signals(asyncio.get_running_loop())
         http = HttpServer(
             self._view,
@@ -118,7 +120,7 @@ class _Bridge:
             await http.stop()
 
     def _share(self) -> float:
-        """Return which part of all shards is ours."""
+        """Return the share of all shards that this worker owns."""
         return max(sum(1 for _ in self._worker.shards), 1) / self._config.kafka.partitions
 
     async def _capture(self) -> None:
@@ -130,7 +132,7 @@ class _Bridge:
         await self._worker.run()
 
     async def _prepare(self) -> None:
-        """Bring topics and schemas into shape; wait, saying why, while Kafka or the registry is away."""
+        """Create or alter topics, register schemas; retry while Kafka or the registry is unavailable."""
         backoff, config = Backoff(self._rng.random), self._config
         while True:
             try:

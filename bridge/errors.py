@@ -6,6 +6,7 @@ BridgeError
 ├── UsageError             caller       exit 2   a command was called with words that do not fit
 ├── EnvironmentFault       environment  exit 3   something the bridge stands on is missing or refuses
 │   ├── KafkaUnavailable                         (retryable)
+│   │   └── AnnouncementsNotWritten              says how many were
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
 │   └── TopicMismatch                            a topic exists in a shape the bridge cannot use
@@ -77,6 +78,15 @@ class KafkaUnavailable(EnvironmentFault):
     """No broker answers, or the one that does is not able to serve us now."""
 
     retryable = True
+
+
+class AnnouncementsNotWritten(KafkaUnavailable):
+    """Kafka acknowledged only the first `accepted` announcements of a list; it may hold some of the others, too."""
+
+    def __init__(self, message: str, *, accepted: int, next_step: str = "") -> None:
+        """`accepted` counts from the beginning of the list."""
+        super().__init__(message, next_step=next_step)
+        self.accepted = accepted
 
 
 class RegistryUnavailable(EnvironmentFault):

@@ -1,13 +1,13 @@
-"""What the HTTP API and the metrics may ask of a running replica."""
+"""What the HTTP API and the metrics read from a running worker."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.adapters.http.http_server import SessionView
+from bridge.adapters.http.status_view import SessionView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
     from bridge.announcement import Announcement
@@ -21,7 +21,7 @@ _STUCK_SECONDS = 30.0
 
 
 class WorkerStatus:
-    """A window onto one replica: reads its state, changes nothing but to announce."""
+    """The `StatusView` of one worker: reads its state; only `announce` has an effect."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class WorkerStatus:
         clock: Clock,
         rate_limiter: JoinRateLimiter,
     ) -> None:
-        """Hang the gauges up, too: they are read when somebody scrapes."""
+        """Register the gauges that are computed when metrics are scraped."""
         self.preparing: str | None = "starting"
         self._worker = worker
         self._announcer = announcer
@@ -45,24 +45,24 @@ class WorkerStatus:
         telemetry.watch("joins_waiting", lambda: rate_limiter.waiting)
 
     def readiness(self) -> list[str]:
-        """Say why the replica is not ready; nothing when it is."""
+        """Return why the worker is not ready; nothing when it is."""
         if self.preparing:
             return [self.preparing]
         reasons = self._worker.problems()
         waited = self._longest_transaction()
         if waited > _SLOW_SECONDS:
-            reasons.append(f"waiting for Kafka: a transaction has been under way for {waited:.0f} s")
+            reasons.append(f"waiting for Kafka: a transaction has been open for {waited:.0f} s")
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
-            reasons.append(f"the oldest uncommitted event has waited for {oldest:.0f} s")
+            reasons.append(f"the oldest uncommitted event is {oldest:.0f} s old")
         return reasons
 
     def live(self) -> bool:
-        """Tell whether the process is worth keeping: that this answers is the proof."""
+        """Return True: an event loop that is stuck does not answer at all."""
         return True
 
     def sessions(self) -> Iterator[SessionView]:
-        """Yield the chats of all shards of this replica."""
+        """Yield the chats of all shards of this worker."""
         for shard in self._worker.shards:
             for session_id, chat in shard.store.chats.items():
                 fold = chat.transcript
@@ -77,9 +77,9 @@ class WorkerStatus:
                     gaps=fold.counts.get("GAP", 0),
                 )
 
-    async def announce(self, announcement: Announcement) -> None:
-        """Write an announcement; on return Kafka has acknowledged it. Raises KafkaUnavailable."""
-        await self._announcer.announce(announcement)
+    async def announce(self, announcements: Sequence[Announcement]) -> None:
+        """Write announcements; on return Kafka has acknowledged all of them. Raises AnnouncementsNotWritten."""
+        await self._announcer.announce(announcements)
 
     def metrics(self) -> bytes:
         """Return all metrics in Prometheus' text form."""
