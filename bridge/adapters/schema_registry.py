@@ -7,12 +7,15 @@ BACKWARD_TRANSITIVE, so that nobody can later register a schema that cannot read
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import random
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import quote
 
 import aiohttp
 
+from bridge.backoff import Backoff
 from bridge.errors import RegistryRefused, RegistryUnavailable
 
 if TYPE_CHECKING:
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 COMPATIBILITY: Final = "BACKWARD_TRANSITIVE"
 _MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _ATTEMPTS: Final = 3
-_PAUSE_SECONDS: Final = 0.5
 _SHOWN_CHARACTERS: Final = 300
 _NOT_FOUND: Final = 404
 _SERVER_ERROR: Final = 500
@@ -120,15 +122,12 @@ class SchemaRegistry:
 
     async def _request(self, method: str, path: str, body: dict[str, str], *, or_none: bool = False) -> Any:
         """Send a request, at most three times while the registry is unavailable; 404 returns None if `or_none`."""
-        attempt = 1
-        while True:
-            try:
+        backoff = Backoff(random.random)
+        for _ in range(_ATTEMPTS - 1):
+            with contextlib.suppress(RegistryUnavailable):
                 return await self._request_once(method, path, body, or_none=or_none)
-            except RegistryUnavailable:
-                if attempt == _ATTEMPTS:
-                    raise
-            await asyncio.sleep(_PAUSE_SECONDS * attempt)
-            attempt += 1
+            await asyncio.sleep(backoff.next())
+        return await self._request_once(method, path, body, or_none=or_none)
 
     async def _request_once(self, method: str, path: str, body: dict[str, str], *, or_none: bool) -> Any:
         if self._session is None:

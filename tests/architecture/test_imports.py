@@ -15,6 +15,7 @@ MOST_LINES = 400
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "backoff": set(),
     "addresses": set(),
     "announcement": {"addresses", "errors"},
     "transcript": {"errors"},
@@ -24,9 +25,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meters": {"transcript"},
     "telemetry": {"transcript", "meters", "errors"},
     "logs": {"errors"},
-    "capture": {"transcript", "records", "announcement", "telemetry", "errors"},
+    "capture": {"transcript", "records", "announcement", "telemetry", "backoff", "errors"},
     "sources/chat_server": {"chatserver", "transcript", "capture", "addresses", "telemetry", "errors"},
-    "adapters": {"errors"},
+    "adapters": {"backoff", "errors"},
     "adapters/kafka": {"announcement", "errors"},
     "adapters/http": {"announcement", "addresses", "telemetry", "errors"},
     "sandbox": {"errors"},
@@ -39,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transcript",
         "announcement",
         "addresses",
+        "backoff",
         "errors",
     },
     "config": {"addresses", "announcement", "errors"},
@@ -50,7 +52,7 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
 COMPOSITION = {"app", "factories", "cli", "commands", "__main__"}
-PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses")
+PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses", "backoff")
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "subprocess", "secrets", "logging"}
 THIRD_PARTY = {
     "transcript": {"msgspec"},
