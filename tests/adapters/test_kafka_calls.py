@@ -16,15 +16,13 @@ from aiokafka.errors import (
 
 from bridge.adapters.kafka import announcement_consumer, topic_manager, topic_reader, transactional_writer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
-from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
-from bridge.announcement import Announcement
 from bridge.capture.ports import Batch, Outgoing
-from bridge.errors import AnnouncementsNotWritten, EnvironmentFault, KafkaUnavailable, ShardFenced
+from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -294,62 +292,3 @@ def test_a_call_that_is_cancelled_stays_cancelled() -> None:
             await waiting
 
     play(scenario())
-
-
-# --- announcements ---------------------------------------------------------------------------------------------------
-
-
-class SendingProducer:
-    """An AIOKafkaProducer that gives a future per record; `outcomes` are set on them once all are sent."""
-
-    def __init__(self, *outcomes: Exception | None) -> None:
-        self.sent: list[tuple[bytes, asyncio.Future[object]]] = []
-        self.stopped = False
-        self._outcomes = outcomes
-
-    async def send(self, _topic: str, *, key: bytes, value: bytes) -> asyncio.Future[object]:
-        assert value
-        sent: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self.sent.append((key, sent))
-        if len(self.sent) == len(self._outcomes):
-            for (_, future), outcome in zip(self.sent, self._outcomes, strict=True):
-                if outcome is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(outcome)
-        return sent
-
-    async def stop(self) -> None:
-        self.stopped = True
-
-
-def announce(producer: SendingProducer, count: int) -> None:
-    async def scenario() -> None:
-        announcer = AnnouncementProducer(SETTINGS)
-        announcer._producer = producer
-        await announcer.announce(
-            [Announcement(session_id=f"s{number}", host="chat-1", port=4800) for number in range(count)]
-        )
-
-    asyncio.run(scenario())
-
-
-def test_all_are_sent_before_the_first_is_waited_for() -> None:
-    producer = SendingProducer(None, None, None)
-    announce(producer, 3)
-    assert [key for key, _ in producer.sent] == [b"s0", b"s1", b"s2"]
-    assert not producer.stopped
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "accepted"),
-    [((None, OSError(), None), 1), ((OSError(), None, None), 0), ((None, None, RuntimeError()), 2)],
-)
-def test_a_failure_says_how_many_from_the_beginning_are_durable(
-    outcomes: tuple[Exception | None, ...], accepted: int
-) -> None:
-    producer = SendingProducer(*outcomes)
-    with pytest.raises(AnnouncementsNotWritten) as caught:
-        announce(producer, 3)
-    assert caught.value.accepted == accepted
-    assert producer.stopped

@@ -44,6 +44,7 @@ class AnnouncementProducer:
             return
         records = [(one.session_id.encode(), encode(one)) for one in announcements]
         topic, failed = self._settings.topics.announcements, unavailable("cannot write announcements")
+        producer: AIOKafkaProducer | None = None
         sent: list[asyncio.Future[object]] = []
         try:
             # An idempotent producer would retry without limit.
@@ -57,7 +58,8 @@ class AnnouncementProducer:
                         await asyncio.sleep(0)
                 await call(asyncio.gather(*sent), failed)
         except KafkaUnavailable as error:
-            await self.close()  # nothing that was refused to the caller is kept and sent later (P6)
+            if producer is self._producer:  # a request beside this one may have replaced it already
+                await self.close()  # nothing that was refused to the caller is kept and sent later (P6)
             outcomes = [_acknowledged(each) for each in sent]
             durable = sum(1 for _ in takewhile(bool, outcomes))
             raise AnnouncementsNotWritten(error.message, accepted=durable) from error
