@@ -51,7 +51,7 @@ class WorkerStatus:
         reasons = self._worker.problems()
         waited = self._longest_transaction()
         if waited > _SLOW_SECONDS:
-            reasons.append(f"waiting for Kafka: a transaction has been open for {waited:.0f} s")
+            reasons.append(f"waiting for Kafka: a transaction has been under way for {waited:.0f} s")
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
             reasons.append(f"the oldest uncommitted event is {oldest:.0f} s old")
