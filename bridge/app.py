@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 
 def run_bridge(config: Config) -> int:
-    """Run a worker until SIGTERM or SIGINT; return the exit code. Raises BridgeError for what cannot be retried."""
+    """Run a replica until SIGTERM or SIGINT; return the exit code. Raises BridgeError for what cannot be mended."""
     logs.start(config.log.level, config.log.format)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
         return runner.run(_Bridge(config).run())
 
 
 class _Bridge:
-    """The parts of one worker, built from the settings."""
+    """The parts of one replica, put together from the settings."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -120,7 +120,7 @@ class _Bridge:
             await http.stop()
 
     def _share(self) -> float:
-        """Return the share of all shards that this worker owns."""
+        """Return which part of all shards is ours."""
         return max(sum(1 for _ in self._worker.shards), 1) / self._config.kafka.partitions
 
     async def _capture(self) -> None:
@@ -132,7 +132,7 @@ class _Bridge:
         await self._worker.run()
 
     async def _prepare(self) -> None:
-        """Create or alter topics, register schemas; retry while Kafka or the registry is unavailable."""
+        """Bring topics and schemas into shape; wait, saying why, while Kafka or the registry is away."""
         backoff, config = Backoff(self._rng.random), self._config
         while True:
             try:

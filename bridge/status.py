@@ -1,4 +1,4 @@
-"""What the HTTP API and the metrics read from a running worker."""
+"""What the HTTP API and the metrics may ask of a running replica."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STUCK_SECONDS = 30.0
 
 
 class WorkerStatus:
-    """The `StatusView` of one worker: reads its state; only `announce` has an effect."""
+    """A window onto one replica: reads its state, changes nothing but to announce."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class WorkerStatus:
         clock: Clock,
         rate_limiter: JoinRateLimiter,
     ) -> None:
-        """Register the gauges that are computed when metrics are scraped."""
+        """Hang the gauges up, too: they are read when somebody scrapes."""
         self.preparing: str | None = "starting"
         self._worker = worker
         self._announcer = announcer
@@ -45,7 +45,7 @@ class WorkerStatus:
         telemetry.watch("joins_waiting", lambda: rate_limiter.waiting)
 
     def readiness(self) -> list[str]:
-        """Return why the worker is not ready; nothing when it is."""
+        """Say why the replica is not ready; nothing when it is."""
         if self.preparing:
             return [self.preparing]
         reasons = self._worker.problems()
@@ -54,15 +54,15 @@ class WorkerStatus:
             reasons.append(f"waiting for Kafka: a transaction has been under way for {waited:.0f} s")
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
-            reasons.append(f"the oldest uncommitted event is {oldest:.0f} s old")
+            reasons.append(f"the oldest uncommitted event has waited for {oldest:.0f} s")
         return reasons
 
     def live(self) -> bool:
-        """Return True: an event loop that is stuck does not answer at all."""
+        """Tell whether the process is worth keeping: that this answers is the proof."""
         return True
 
     def sessions(self) -> Iterator[SessionView]:
-        """Yield the chats of all shards of this worker."""
+        """Yield the chats of all shards of this replica."""
         for shard in self._worker.shards:
             for session_id, chat in shard.store.chats.items():
                 fold = chat.transcript
