@@ -210,7 +210,7 @@ class _Bridge:
             make_link=self._link,
             rate_limiter=self._rate_limiter,
             clock=self._clock,
-            rng=self._rng,
+            rng=random.Random(),  # noqa: S311 - jitter, not cryptography
             telemetry=self._telemetry,
             deliver=shard.learnt,
         )
