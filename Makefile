@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults lint types bench chaos mutants fuzz
+.PHONY: help venv demo test faults lint types bench chaos mutants explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,5 +44,12 @@ chaos: $(STAMP)  ## Random faults for a set time, judged: make chaos SECONDS=360
 mutants: $(STAMP)  ## Check that the judge of chaos finds what is broken on purpose (2 minutes)
 	$(VENV)/bin/python -m tests.chaos.mutants
 
-fuzz: $(STAMP)  ## Look for input that breaks a decoder: make fuzz ARGS="--seconds 600 wire"
+# Shrinking what was found may take five minutes, longer than a test may take otherwise.
+explore: $(STAMP)  ## Run the property tests on inputs of a new seed (2 minutes): make explore SEED=1
+	@seed=$${SEED:-$$($(VENV)/bin/python -c 'import secrets; print(secrets.randbits(32))')}; \
+	echo "seed $$seed"; \
+	$(VENV)/bin/python -m pytest -m property --hypothesis-profile=explore --hypothesis-seed=$$seed --timeout=600 || \
+	{ echo "to repeat this: make explore SEED=$$seed; what it found becomes an @example of its test" >&2; exit 1; }
+
+fuzz: explore  ## Explore, then look for input that breaks a decoder: make fuzz ARGS="--seconds 600 wire"
 	$(VENV)/bin/python -m tests.fuzz $(ARGS)

@@ -59,10 +59,10 @@ class Announcement(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 
     def __repr__(self) -> str:
         """Show the id and the place only: logged by accident, it must not give away a password (P5)."""
-        return f"Announcement({self.session_id!r}, {self.addresses()[0]!r})"
+        return f"Announcement({self.session_id!r}, {self.places()[0]!r})"
 
-    def addresses(self) -> list[str]:
-        """Return where the chat may be found, as `host:port` (IPv6 in brackets), best first, each once."""
+    def places(self) -> list[str]:
+        """Return the places at which the chat may be found: `host:port` (IPv6 in brackets), best first, each once."""
         first = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         return list(dict.fromkeys([first, *self.servers]))
 

@@ -21,40 +21,39 @@ from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
+from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.pacing import EventRate
-from bridge.capture.session_store import SessionStoreSettings
 from bridge.capture.shard import Shard, ShardSettings
-from bridge.capture.worker import CheckAssignment, Worker
-from bridge.chatserver.conversation import ConnectionSettings
-from bridge.chatserver.psdk_json import client_wire
+from bridge.capture.worker import Worker
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
 from bridge.factories import SCHEMA_BY_TOPIC, redactor_of, topics_of
+from bridge.facts import BridgeStarted, ConsumerFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object, unframe
-from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
-from bridge.sources.chat_server.link import Link
-from bridge.sources.chat_server.session_manager import ReconnectSettings, SessionManager
-from bridge.sources.chat_server.transport import TcpTransports
+from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
-from bridge.telemetry import BridgeStarted, ConsumerFailed, Telemetry
+from bridge.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.capture.ports import CheckAssignment
     from bridge.config import Config
 
 
-def run_bridge(config: Config) -> int:
-    """Run a replica until SIGTERM or SIGINT; return the exit code. Raises BridgeError for what cannot be mended."""
+def run_worker(config: Config, make_sources: Callable[[SourceContext], SourceFactory] = ChatServerSources) -> int:
+    """Run a worker until SIGTERM or SIGINT; return the exit code. Raises BridgeError for what retrying cannot help."""
     logs.start(config.log.level, config.log.format)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        return runner.run(_Bridge(config).run())
+        return runner.run(_WorkerProcess(config, make_sources).run())
 
 
-class _Bridge:
-    """The parts of one replica, put together from the settings."""
+class _WorkerProcess:
+    """The parts of one worker, built from the settings."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, make_sources: Callable[[SourceContext], SourceFactory]) -> None:
         self._config = config
         self._clock = SystemClock()
         self._telemetry = Telemetry()
@@ -73,9 +72,7 @@ class _Bridge:
         )
         self._redactor = redactor_of(config)
         self._payload_headers: dict[str, bytes] = {}
-        self._rate_limiter = JoinRateLimiter(
-            config.chat_server.joins_per_second, config.chat_server.joins_peak, self._clock, self._share
-        )
+        self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share))
         self._rate = EventRate()
         self._announcer = AnnouncementProducer(self._kafka)
         self._worker = Worker(
@@ -89,7 +86,13 @@ class _Bridge:
             clock=self._clock,
             telemetry=self._telemetry,
         )
-        self._view = WorkerStatus(self._worker, self._announcer, self._telemetry, self._clock, self._rate_limiter)
+        self._view = WorkerStatus(
+            self._worker,
+            self._announcer,
+            self._telemetry,
+            self._clock,
+            joins_waiting=lambda: self._sources.joins_waiting,
+        )
 
     async def run(self) -> int:
         config = self._config
@@ -183,50 +186,13 @@ class _Bridge:
                     )
                 ),
                 partition_of=lambda key: partition_of(key, partitions),
-                checkpoint_retention_us=config.capture.checkpoint_retention_seconds * 1_000_000,
+                closed_retention_us=config.capture.checkpoint_retention_seconds * 1_000_000,
             ),
             check_assignment=check_assignment,
             make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),
-            make_source=self._source,
+            make_source=self._sources.make_source,
             backoff=Backoff(self._rng.random),
             clock=self._clock,
             rate=self._rate,
             telemetry=self._telemetry,
         )
-
-    def _source(self, shard: Shard) -> SessionManager:
-        settings = self._config.chat_server
-        return SessionManager(
-            ReconnectSettings(
-                attempts=settings.reconnect_attempts,
-                delay=settings.reconnect_delay_seconds,
-                per_link=settings.max_sessions_per_connection,
-            ),
-            transports=TcpTransports(
-                gateway=settings.gateway,
-                timeout=settings.register_timeout_seconds,
-                tls=settings.tls.context(),
-            ),
-            make_link=self._link,
-            rate_limiter=self._rate_limiter,
-            clock=self._clock,
-            rng=random.Random(),  # noqa: S311 - jitter, not cryptography
-            telemetry=self._telemetry,
-            deliver=shard.learnt,
-        )
-
-    def _link(self, server: str, owner: SessionManager) -> Link:
-        settings = self._config.chat_server
-        identity = ConnectionSettings(
-            nickname=settings.nickname,
-            person_id=settings.person_id,
-            server=server,
-            client_version=settings.client_version,
-            target=server if settings.gateway else None,
-            register_timeout=settings.register_timeout_seconds,
-            join_timeout=settings.join_timeout_seconds,
-            ping_after=settings.ping_after_seconds,
-            pong_timeout=settings.pong_timeout_seconds,
-        )
-        wire = client_wire(settings.inbound_frame_bytes)
-        return Link(identity, wire, self._clock, owner, paused=owner.paused)

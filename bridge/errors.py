@@ -16,7 +16,8 @@ BridgeError
 │   ├── UnreadableTranscript                     a stored transcript (file, line, reason)
 │   └── UnreadableAnnouncement                   one record of the announcements topic
 ├── AttributesTooDeep      peer         exit 1   a KeyValueCollection nested beyond the limit
-├── ShardFenced            environment  exit 1   another replica owns this shard now
+├── IllegalTransition      bridge       exit 1   a state machine was given an input that its state lacks: a defect
+├── ShardFenced            environment  exit 1   another worker owns this shard now
 └── VerificationFailed     peer         exit 1   the topic does not hold what the certificate says
 ```
 """
@@ -134,6 +135,10 @@ class UnreadableAnnouncement(PeerError):
 
 class AttributesTooDeep(PeerError):
     """A KeyValueCollection is nested deeper than the bridge follows."""
+
+
+class IllegalTransition(BridgeError):
+    """A state machine was given an input that its state does not have: a defect of the bridge."""
 
 
 class ShardFenced(BridgeError):

@@ -36,7 +36,7 @@ GAP_REASONS: Final = {
     gap_reasons.INTERNAL: "internal",
     gap_reasons.OUTGROWN: "outgrown",
 }
-# Beginnings of reasons, in the words of link and conversation; a label only groups, nothing is decided by it.
+# First words of the reasons that links and conversations give. A label only groups; nothing is decided by it.
 LOSS_REASONS: Final = {
     "connection reset": "reset",
     "connection closed": "closed",
@@ -48,7 +48,7 @@ LOSS_REASONS: Final = {
     "OSError": "unreachable",
     "gaierror": "unreachable",
 }
-# Beginnings of reasons in our own words. All others are the wire's, for a line or an event that it could not read.
+# First words of our own reasons. All others come from decoding a line or an event.
 QUARANTINE_REASONS: Final = {
     "unknown message": "unknown_message",
     "internal error": "internal",
@@ -66,12 +66,12 @@ _COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 GaugeName = Literal["oldest_uncommitted_event_seconds", "buffer_bytes", "sessions", "shards", "links", "joins_waiting"]
 GAUGES: Final[dict[GaugeName, str]] = {
-    "oldest_uncommitted_event_seconds": "Age of the oldest event that is not committed; 0 without one",
+    "oldest_uncommitted_event_seconds": "Age of the oldest event that is not committed; 0 when there is none",
     "buffer_bytes": "Bytes held in memory until Kafka has committed them",
-    "sessions": "Chats that are followed",
-    "shards": "Shards that are owned",
+    "sessions": "Chats that this worker follows",
+    "shards": "Shards that this worker owns",
     "links": "Connections to Chat Servers or gateways",
-    "joins_waiting": "Joins that wait for their turn",
+    "joins_waiting": "Chats that wait to be joined, because of the rate limit or of a missing connection",
 }
 
 
@@ -81,7 +81,7 @@ def label(value: str, known: Mapping[str, str]) -> str:
 
 
 def _counter(registry: CollectorRegistry, name: str, text: str, **labels: tuple[str, ...]) -> Counter:
-    """Make a counter with at most one label; every value of it is there from the start, at 0."""
+    """Create a counter with at most one label; each of its values is present from the start, at 0."""
     counter = Counter(f"chatbridge_{name}", text, tuple(labels), registry=registry)
     for values in labels.values():
         for value in values:
@@ -94,10 +94,10 @@ def _values(known: Mapping[str, str]) -> tuple[str, ...]:
 
 
 class Meters:
-    """All metrics, in a registry of their own."""
+    """All metrics, in their own registry."""
 
     def __init__(self) -> None:
-        """Make them all, at 0."""
+        """Create them all, at 0."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -106,7 +106,7 @@ class Meters:
         outcomes = ("committed", "failed", "fenced")
         self.transactions = _counter(registry, "transactions", "Kafka transactions", outcome=outcomes)
         self.commit_seconds = Histogram(
-            "chatbridge_commit_seconds", "Time of one transaction", buckets=_COMMIT_SECONDS, registry=registry
+            "chatbridge_commit_seconds", "Duration of one transaction", buckets=_COMMIT_SECONDS, registry=registry
         )
         self.capture_seconds = Histogram(
             "chatbridge_capture_seconds",
@@ -114,14 +114,19 @@ class Meters:
             buckets=_COMMIT_SECONDS,
             registry=registry,
         )
-        self.consumer_failures = _counter(registry, "consumer_failures", "Times the consumer was made anew")
+        self.consumer_failures = _counter(
+            registry, "consumer_failures", "Times that the consumer of announcements failed and was re-created"
+        )
         changes = ("taken", "not_opened", "released", "fenced", "crashed")
         self.shard_changes = _counter(
-            registry, "shard_changes", "Shards that came, went, or did not open", change=changes
+            registry,
+            "shard_changes",
+            "Shards that were taken, released, fenced, could not be opened, or crashed",
+            change=changes,
         )
-        self.links_opened = _counter(registry, "links_opened", "Connections that were registered")
+        self.links_opened = _counter(registry, "links_opened", "Connections that were registered with a Chat Server")
         self.links_lost = _counter(
-            registry, "links_lost", "Connections that ended or never came up", reason=_values(LOSS_REASONS)
+            registry, "links_lost", "Connections that ended or could not be established", reason=_values(LOSS_REASONS)
         )
         results = ("answered", "refused", "given_up", OTHER)
         self.joins = _counter(registry, "joins", "Answers to joins", result=results)
@@ -129,12 +134,16 @@ class Meters:
         self.gaps = _counter(registry, "gaps", "GAP records", reason=_values(GAP_REASONS))
         self.resumptions = _counter(registry, "resumptions", "RESUMED records")
         self.quarantined = _counter(
-            registry, "quarantined", "Inputs that were set aside", reason=_values(QUARANTINE_REASONS)
+            registry, "quarantined", "Inputs that were quarantined", reason=_values(QUARANTINE_REASONS)
         )
-        self.opened = _counter(registry, "chats_opened", "Chats that began to be followed")
-        self.closed = _counter(registry, "chats_closed", "Chats with a certificate", verdict=(*VERDICTS, OTHER))
-        self.failures = _counter(registry, "chat_failures", "Chats given up for a defect of the bridge")
+        self.opened = _counter(registry, "chats_opened", "Chats that were opened")
+        self.closed = _counter(
+            registry, "chats_closed", "Chats that were closed with a certificate", verdict=(*VERDICTS, OTHER)
+        )
+        self.failures = _counter(registry, "chat_failures", "Chats whose capture was ended by a defect of the bridge")
         odd = ("forwarded", "rejected")
-        self.announcements = _counter(registry, "announcements", "Announcements not taken where they lay", result=odd)
-        self.pauses = _counter(registry, "inbox_pauses", "Times that reading paused because a buffer was full")
+        self.announcements = _counter(
+            registry, "announcements", "Announcements that were forwarded to another partition, or rejected", result=odd
+        )
+        self.pauses = _counter(registry, "inbox_pauses", "Times that reading was paused because a buffer was full")
         self.gauges = {name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()}

@@ -1,4 +1,4 @@
-"""What the HTTP API and the metrics may ask of a running replica."""
+"""The state of a running worker, as the HTTP API and the gauges show it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from bridge.adapters.http.status_view import SessionView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
     from bridge.announcement import Announcement
     from bridge.capture.ports import Clock
     from bridge.capture.worker import Worker
-    from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
     from bridge.telemetry import Telemetry
 
 _SLOW_SECONDS = 5.0
@@ -21,7 +20,7 @@ _STUCK_SECONDS = 30.0
 
 
 class WorkerStatus:
-    """A window onto one replica: reads its state, changes nothing but to announce."""
+    """Reads the state of one worker; writes nothing but announcements."""
 
     def __init__(
         self,
@@ -29,9 +28,10 @@ class WorkerStatus:
         announcer: AnnouncementProducer,
         telemetry: Telemetry,
         clock: Clock,
-        rate_limiter: JoinRateLimiter,
+        *,
+        joins_waiting: Callable[[], int],
     ) -> None:
-        """Hang the gauges up, too: they are read when somebody scrapes."""
+        """Register the gauges, too; their values are read at each scrape."""
         self.preparing: str | None = "starting"
         self._worker = worker
         self._announcer = announcer
@@ -41,28 +41,28 @@ class WorkerStatus:
         telemetry.watch("buffer_bytes", lambda: sum(shard.buffer_bytes for shard in worker.shards))
         telemetry.watch("sessions", lambda: sum(len(shard.store.followed()) for shard in worker.shards))
         telemetry.watch("shards", lambda: sum(1 for _ in worker.shards))
-        telemetry.watch("links", lambda: sum(shard.source.links for shard in worker.shards))
-        telemetry.watch("joins_waiting", lambda: rate_limiter.waiting)
+        telemetry.watch("links", lambda: sum(shard.source.connections for shard in worker.shards))
+        telemetry.watch("joins_waiting", joins_waiting)
 
     def readiness(self) -> list[str]:
-        """Say why the replica is not ready; nothing when it is."""
+        """Say why the worker is not ready; nothing when it is."""
         if self.preparing:
             return [self.preparing]
         reasons = self._worker.problems()
         waited = self._longest_transaction()
         if waited > _SLOW_SECONDS:
-            reasons.append(f"waiting for Kafka: a transaction has been under way for {waited:.0f} s")
+            reasons.append(f"waiting for Kafka: a transaction has been in progress for {waited:.0f} s")
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
-            reasons.append(f"the oldest uncommitted event has waited for {oldest:.0f} s")
+            reasons.append(f"the oldest uncommitted event is {oldest:.0f} s old")
         return reasons
 
     def live(self) -> bool:
-        """Tell whether the process is worth keeping: that this answers is the proof."""
+        """Tell whether the process is alive; that it answers is the proof."""
         return True
 
     def sessions(self) -> Iterator[SessionView]:
-        """Yield the chats of all shards of this replica."""
+        """Yield the chats of all shards of this worker."""
         for shard in self._worker.shards:
             for session_id, chat in shard.store.chats.items():
                 fold = chat.transcript
@@ -70,8 +70,8 @@ class WorkerStatus:
                     session_id=session_id,
                     shard=shard.partition,
                     state=chat.state,
-                    server=shard.source.joined_server(session_id),
-                    joined=shard.source.joined_server(session_id) is not None,
+                    server=shard.source.joined_at(session_id),
+                    joined=shard.source.joined_at(session_id) is not None,
                     sequence=fold.sequence,
                     last_event_id=fold.delivered.maximum,
                     gaps=fold.counts.get("GAP", 0),

@@ -1,10 +1,25 @@
-"""Which tests `make test` runs: all but the long ones that break things on purpose, which `make faults` runs."""
+"""Which tests `make test` runs: all but the long ones that break things on purpose, which `make faults` runs.
+
+Its property tests draw the same inputs each time: a change is judged, not the luck. `make explore` runs them alone,
+with other inputs for each seed. What it finds stays as an `@example`, or as a named test of the right value.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No profile remembers what failed before, nor looks at the clock: a run is what its tree and its seed say.
+_SAME_ANYWHERE: Final[dict[str, Any]] = {
+    "database": None,
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+settings.register_profile("fixed", derandomize=True, **_SAME_ANYWHERE)
+settings.register_profile("explore", derandomize=False, max_examples=300, print_blob=True, **_SAME_ANYWHERE)
+settings.load_profile("fixed")  # --hypothesis-profile comes later, and wins
 
 FAULTS: Final = {
     "test_crashed_shard.py",
@@ -17,7 +32,9 @@ FAULTS: Final = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of these files."""
+    """Mark the tests of these files, and the property tests of all files."""
     for item in items:
         if item.path.name in FAULTS:
             item.add_marker(pytest.mark.faults)
+        if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.property)

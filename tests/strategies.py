@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from bridge.chatserver.messages import (
-    ChatTranscript,
     Event,
     EventError,
     EventRegistered,
@@ -33,7 +32,7 @@ from bridge.chatserver.messages import (
     RequestReleaseParty,
 )
 from bridge.transcript.attributes import typed_value
-from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
+from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, NoticeText, Reason, UserInfo
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -19,7 +19,7 @@ USER_DATA = st.dictionaries(st.text(max_size=8), st.text(max_size=8) | st.intege
 def test_the_smallest_announcement_has_an_id_and_an_address() -> None:
     announcement = parse(json.dumps(SMALLEST).encode())
     assert announcement == Announcement(session_id="0000SIMA00000001", host="chat-1.example", port=4800)
-    assert announcement.addresses() == ["chat-1.example:4800"]
+    assert announcement.places() == ["chat-1.example:4800"]
 
 
 def test_unknown_fields_pass() -> None:
@@ -118,7 +118,7 @@ def test_its_representation_does_not_hold_the_password() -> None:
 
 def test_each_address_is_given_once_and_the_announced_one_first() -> None:
     announcement = Announcement(session_id="a", host="::1", port=1, servers=["b:2", "[::1]:1", "b:2", "c:3"])
-    assert announcement.addresses() == ["[::1]:1", "b:2", "c:3"]
+    assert announcement.places() == ["[::1]:1", "b:2", "c:3"]
 
 
 def test_an_address_splits_into_host_and_port() -> None:

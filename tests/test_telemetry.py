@@ -9,15 +9,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import logs, meters
-from bridge.telemetry import (
-    BatchCommitted,
-    Fact,
-    GapRecorded,
-    LinkLost,
-    Quarantined,
-    Telemetry,
-    TransactionFailed,
-)
+from bridge.facts import BatchCommitted, Fact, GapRecorded, Quarantined, TransactionFailed
+from bridge.sources.chat_server.link_facts import LinkLost
+from bridge.telemetry import Telemetry
 
 FACTS = sorted(Fact.__subclasses__(), key=lambda fact: fact.__name__)
 SAMPLE = {"int": 3, "float": 0.25, "str": "something never heard of", "bool": True}

@@ -1,8 +1,8 @@
 """Stored transcripts: the `chatTranscript` XML that Chat Server leaves in the contact database (UCS).
 
-Real files are untidy, so what is not understood is kept rather than refused (`ucs_elements` says how). Dropped with
-a note, because no value has a place for them: unknown attributes of the root, and text between events. An attribute's
-line breaks are blanks by the rules of XML, and blanks around identifiers and numbers are nothing.
+Real files are untidy, so what is unknown is kept rather than refused (see `ucs_elements`). Dropped with a note, because
+no type has a place for them: unknown attributes of the root, and text between events. XML turns line breaks in
+attributes into blanks; blanks around identifiers and numbers are ignored.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from xml.parsers import expat
 
 from bridge.archive.ucs_elements import (
     BLANK,
-    COLLECTIONS,
+    COLLECTION_ELEMENTS,
     EVENT_TYPE,
-    IDENTIFIERS,
-    PARTS,
+    OWN_ATTRIBUTES,
+    PART_ELEMENTS,
     UNKNOWN_ATTRIBUTES,
+    UNNAMED_EVENT,
     Element,
     Kept,
     event_of,
     number,
 )
-from bridge.chatserver.bounds import INT32, xml_characters
-from bridge.chatserver.messages import ChatTranscript
 from bridge.errors import UnreadableTranscript
 from bridge.transcript.attributes import MAX_DEPTH, typed_value
+from bridge.transcript.bounds import INT32, xml_characters
+from bridge.transcript.events import KVLIST, ChatTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_ELEMENTS: Final = 1_000_000
-"""Elements of one document: some 300,000 events, a thousand times a long chat."""
+"""Limit for the elements of a document: some 300,000 events, a thousand times those of a long chat."""
 MAX_ELEMENT_DEPTH: Final = MAX_DEPTH + 3  # root, event, userData, and items in items
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -46,7 +47,7 @@ _QUOTED_MARKUP: Final = _MARKUP | str.maketrans({'"': "&quot;", "\t": "&#9;", "\
 
 @dataclass(slots=True)
 class StoredTranscript:
-    """What a stored transcript says, and notes on what was odd in it: line numbers and counts, never text."""
+    """A stored transcript as typed values, and notes on oddities: line numbers and counts, never text."""
 
     transcript: ChatTranscript
     notes: list[str] = field(default_factory=list)
@@ -58,8 +59,8 @@ class StoredTranscript:
 def read(data: bytes, source: str, *, max_bytes: int = MAX_BYTES, max_elements: int = MAX_ELEMENTS) -> StoredTranscript:
     """Read one stored transcript; `source` names it in errors. The encoding is the declared one, else UTF-8.
 
-    Raises UnreadableTranscript, the peer's fault: no well-formed XML, a document type (none is ever stored, and
-    entities are how XML explodes), another root, no sessionId, an event without a readable eventId, a limit passed.
+    Raises UnreadableTranscript, the peer's fault: no well-formed XML, a document type (never stored, and
+    entities allow expansion attacks), another root, no sessionId, an event without a readable eventId, a limit passed.
     """
     if len(data) > max_bytes:
         raise UnreadableTranscript(source, 0, f"{len(data)} bytes; at most {max_bytes} are read")
@@ -174,8 +175,9 @@ def _whole_or_text(text: str) -> int | str:
 def write(transcript: ChatTranscript) -> bytes:
     """Return the transcript in the stored form, UTF-8, one event per line.
 
-    `read` gives the same value back if it is canonical: items typed as `typed_value` types them, and only characters
-    that XML 1.0 has (others become U+FFFD).
+    `read` gives the same value back if it is canonical: items typed as `typed_value` types them, an empty list as
+    `kvlist` (one under another type word becomes one, and so does an item `kvlist` with nothing but blanks), and only
+    characters that XML 1.0 has (others become U+FFFD).
     """
     root: list[tuple[str, str | int | None]] = [
         ("startAt", transcript.start_at),
@@ -191,23 +193,19 @@ def write(transcript: ChatTranscript) -> bytes:
 
 def _written_event(event: ChatEvent) -> str:
     attributes: list[tuple[str, str | int | None]] = [
-        ("userId", event.user_id),
-        ("timeShift", event.time_shift),
-        ("visibility", event.visibility),
-        ("eventId", event.event_id),
+        (name, getattr(event, attribute)) for name, attribute in OWN_ATTRIBUTES.items()
     ]
-    attributes += [(name, getattr(event, IDENTIFIERS[name])) for name in ("askerId", "receiverId")]
     name = event.event_type
     if not _NAME.fullmatch(name):
-        name = "event"
+        name = UNNAMED_EVENT
         attributes.append((EVENT_TYPE, event.event_type))
     inner: list[str] = []
-    for part_name, part in PARTS.items():
+    for part_name, part in PART_ELEMENTS.items():
         value = getattr(event, part.event_field)
         if value is not None:
             known = [(xml, getattr(value, at)) for xml, at in {**part.texts, **part.numbers}.items()]
             inner.append(_element(part_name, known, _escaped(value.text) if part.has_text else ""))
-    for collection, field_name in COLLECTIONS.items():
+    for collection, field_name in COLLECTION_ELEMENTS.items():
         if items := getattr(event, field_name):
             inner.append(_element(collection, (), _written_items(items)))
     if event.unknown_attributes:
@@ -220,7 +218,8 @@ def _written_items(items: Items) -> str:
     return "".join(
         _element(
             "item",
-            [("key", item.key), ("type", item.type)],
+            # As in the flat form, whatever word it came under: an item without content is the empty text elsewhere.
+            [("key", item.key), ("type", KVLIST if item.value == [] else item.type)],
             _written_items(item.value) if isinstance(item.value, list) else _escaped(str(item.value)),
         )
         for item in items

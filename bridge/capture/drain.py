@@ -1,4 +1,4 @@
-"""Signals, and leaving in order: what SIGTERM and SIGINT do to a running replica."""
+"""The orderly shutdown of a worker on SIGTERM and SIGINT."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from bridge.telemetry import Drained, Draining
+from bridge.facts import Drained, Draining
 
 if TYPE_CHECKING:
     from bridge.capture.worker import Worker
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Future[signal.Signals]:
-    """Return a future that the first SIGTERM or SIGINT sets. A second one has its default effect: it ends us."""
+    """Return a future that the first SIGTERM or SIGINT sets. A second one ends the process."""
     stop: asyncio.Future[signal.Signals] = loop.create_future()
 
     def came(which: signal.Signals) -> None:
@@ -29,14 +29,15 @@ def on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Future[signal.Signals
 
 
 async def drain(worker: Worker, seconds: float, telemetry: Telemetry) -> bool:
-    """Drain within `seconds`; return whether everything that was seen is committed.
+    """Drain within `seconds`; return whether all input is committed or handed over.
 
-    When the time is up the rest is not lost: it was never counted as captured, and the next owner reads it again from
-    the chats' histories.
+    When the time is up, the rest is not lost: it was never counted as captured (P3), and the next owner reads it again
+    from the chats' histories.
     """
     telemetry.emit(Draining(seconds=seconds))
     try:
-        await asyncio.wait_for(worker.drain(seconds), seconds)
+        async with asyncio.timeout(seconds):
+            await worker.drain(seconds)
         drained = worker.drained
     except TimeoutError:
         await worker.close()

@@ -1,7 +1,7 @@
-"""What links have seen and no transaction has taken yet: bounded in bytes, never dropping (P6).
+"""What the source delivered and no transaction has taken yet: bounded in bytes, never dropping (P6).
 
-`put` never refuses; a full inbox tells its owner to pause reading, so that TCP pushes back on the server. What is
-already in a socket's read buffer may still come in: the bound is exceeded by at most one read per link.
+`put` never refuses; a full inbox tells its owner to pause reading, so that TCP pushes back on the server. What has
+been read already may still come in: the bound is exceeded by at most one read per connection.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """How long a shard waits before it starts a transaction.
 
-Two reasons to wait, both measured against Apache Kafka (`make bench`):
+There are two reasons to wait, both measured against Apache Kafka (`make bench`):
 
-* A broker answers the end of a transaction before it has written the commit markers. A next transaction that begins
-  meanwhile is refused once and tried again after 20 ms (a constant of aiokafka). Resting for 5 ms after a commit makes
+* A broker answers the end of a transaction before it has written the commit markers. A transaction that begins in
+  between is refused once and retried after 20 ms (a constant of aiokafka). A rest of 5 ms after a commit lets
   back-to-back transactions take 3 ms each instead of 24.
-* A transaction costs about a millisecond of CPU whatever is in it. At a small load that is cheap, and waiting would
-  only add latency. At a high load twelve shards committing back to back would spend more on transactions than on
-  events: the wait grows with the load of the whole replica, so that each carries more.
+* A transaction costs about a millisecond of CPU whatever it contains. At a small load that is cheap, and a linger would
+  only add latency. At a high load twelve shards that commit back to back would spend more on transactions than on
+  events: the linger grows with the load of the whole worker, so that each transaction carries more.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from __future__ import annotations
 from typing import Final
 
 REST: Final = 0.005
-"""Seconds between the end of a transaction and the beginning of the shard's next one."""
+"""Seconds between the end of a transaction and the start of the next one of the same shard."""
 _QUIET: Final = 1_000.0
-"""Events per second up to which there is no waiting for company."""
+"""Events per second up to which there is no linger."""
 _SLOPE: Final = 20_000.0
-"""Above it, one second of waiting per this many events per second more: 4,000/s wait 150 ms."""
+"""Above it, one second of linger per this many further events per second: 150 ms at 4,000/s."""
 
 
 def linger(events_per_second: float, most: float) -> float:
-    """Return the seconds to wait for company before taking a batch; never more than `most`."""
+    """Return the linger in seconds: how long a batch is left to fill; never more than `most`."""
     return min(max(events_per_second - _QUIET, 0.0) / _SLOPE, most)
 
 
 def wait_before(rate: float, most: float, since_commit: float) -> float:
     """Return the seconds to wait before the next transaction begins.
 
-    `rate` in events per second of the replica; `since_commit` in seconds since the shard's last commit.
+    `rate` in events per second of the worker; `since_commit` in seconds since the shard's last commit.
     """
     return max(linger(rate, most), REST - since_commit, 0.0)
 
 
 class EventRate:
-    """Events per second, smoothed over about `window` seconds. Told of events with the time; asked with the time."""
+    """Events per second, smoothed over about `window` seconds. The time is an argument of every call."""
 
     __slots__ = ("_count", "_rate", "_since", "_window")
 

@@ -1,39 +1,74 @@
-"""The edges of the capture, as small protocols: what it needs of a wire, of Kafka and of a clock.
+"""The ports of the engine: what it needs of sources, of Kafka and of a clock, as small protocols.
 
-The adapters implement them with third-party clients; tests with real ones or with scripted stand-ins.
+Sources and adapters implement them; tests use the real ones or scripted stand-ins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
+from bridge.transcript.updates import Update
 
-    from bridge.chatserver.decoded import Decoded, Unreadable
-    from bridge.chatserver.messages import Event, Request
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Clock(Protocol):
+    """Wall clock and monotonic clock."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970 UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+
+# --- sources -----------------------------------------------------------------------------------------------------
+
+Deliver = Callable[[Update, int], None]
+"""Takes an update and the number of bytes that it occupied in the source; never blocks, never refuses."""
+
+
+class Source(Protocol):
+    """Delivers the chats of one shard, as updates through `Deliver`, until it is closed.
+
+    The updates of one chat come in the order in which the source had them: a snapshot first, then increments, until a
+    LinkDown, which the next snapshot ends. A chat is finished with an update that says `over`, or with a JoinRefused
+    that says GONE or NEVER; the shard answers either with `forget`. Input that cannot be read is delivered as
+    QuarantinedInput. Nothing is delivered after `close`, nor for a chat that was forgotten.
+    """
+
+    @property
+    def connections(self) -> int:
+        """Number of open connections."""
+
+    def joined_at(self, session_id: str) -> str | None:
+        """Return the place at which a chat is watched right now; None when it is not."""
+
+    def follow(self, session_id: str, places: tuple[str, ...], secret: str | None) -> None:
+        """Watch a chat. `places` are the announced ones, best first; said again, the newest call counts."""
+
+    def forget(self, session_id: str) -> None:
+        """Stop watching a chat, without disturbing it (P4)."""
+
+    def pause(self) -> None:
+        """Stop reading (P6). What was read already may still be delivered."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    async def close(self, *, leave: bool) -> None:
+        """Close everything; with `leave`, leave the chats first, without disturbing them (P4)."""
+
+
+MakeSource = Callable[[Deliver], Source]
+
+
+# --- Kafka: the shard's transactions -------------------------------------------------------------------------------
 
 Headers = list[tuple[str, bytes]]
-
-
-class Wire(Protocol):
-    """Bytes to messages and back, for one connection."""
-
-    def feed(self, data: bytes) -> list[Decoded[Event] | Unreadable]:
-        """Take bytes as they come; return what is complete, in order."""
-
-    def encode(self, request: Request) -> bytes:
-        """Return the bytes of a request."""
-
-
-class Transports(Protocol):
-    """Opens connections to Chat Servers (or to a gateway)."""
-
-    async def connect(self, server: str, factory: Callable[[], asyncio.Protocol]) -> None:
-        """Connect to `server` (host:port). Raises OSError when it cannot be reached in time."""
 
 
 @dataclass(slots=True)
@@ -67,7 +102,7 @@ class Batch:
 
 
 Limits = Mapping[str, int]
-"""Topic kind ("events", "sessions", "quarantine", "checkpoints") -> bytes of the largest record, all in all."""
+"""Topic kind ("events", "sessions", "quarantine", "checkpoints") -> size of the largest record in bytes, in all."""
 
 
 def same_limits(most: int) -> Limits:
@@ -76,7 +111,7 @@ def same_limits(most: int) -> Limits:
 
 
 class TransactionalWriter(Protocol):
-    """One shard's hold on Kafka: a transactional producer and the way to read its checkpoints back.
+    """The transactional producer of one shard, and the way to read its checkpoints back.
 
     An instance is used until its first error and then dropped: a failed idempotent producer has spent its sequence
     numbers.
@@ -84,15 +119,15 @@ class TransactionalWriter(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """What the topics took when `open` looked."""
+        """Largest records that the topics accepted when `open` asked."""
 
     async def refresh_limits(self) -> Limits:
-        """Ask what the topics take now. Raises KafkaUnavailable."""
+        """Ask for the limits again. Raises KafkaUnavailable."""
 
     async def open(self) -> None:
         """Initialise the transactional id, which fences every former owner.
 
-        Raises KafkaUnavailable, ShardFenced, TopicMismatch when a topic takes hardly anything.
+        Raises KafkaUnavailable, ShardFenced, TopicMismatch when a topic accepts hardly anything.
         """
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
@@ -105,11 +140,58 @@ class TransactionalWriter(Protocol):
         """Give the connections back, within seconds, whatever state they are in."""
 
 
-class Clock(Protocol):
-    """Wall clock and monotonic clock."""
+# --- Kafka: the consumer group -------------------------------------------------------------------------------------
 
-    def now_us(self) -> int:
-        """Microseconds since 1970 UTC."""
 
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
+class AnnouncementRecord(Protocol):
+    """One record of the announcements topic, as the consumer's client gives it."""
+
+    @property
+    def partition(self) -> int:
+        """Its partition."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key: the session id, when the writer gave one."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The announcement's JSON; None for a tombstone."""
+
+
+class Announcements(Protocol):
+    """The consumer group member. `assigned` is called with all partitions that are ours, after each rebalance."""
+
+    async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
+        """Join the group. Raises KafkaUnavailable, TopicMismatch."""
+
+    async def fetch(self, full: frozenset[int]) -> Sequence[AnnouncementRecord]:
+        """Wait for records, at most a second or so; partitions in `full` are not read. Raises KafkaUnavailable."""
+
+    async def reread(self, partition: int) -> None:
+        """Go back to the committed offset of `partition`. Raises KafkaUnavailable."""
+
+    async def check_assignment(self, partition: int) -> None:
+        """Ask the group's coordinator whether `partition` is ours.
+
+        Raises ShardFenced when it is not, KafkaUnavailable when that is not known just now: nobody answers, or a
+        rebalance is under way. `assigned` will tell (P4: no chat is left meanwhile).
+        """
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be read just now; None when all is well."""
+
+    async def leave(self) -> None:
+        """Leave the group at once, so that others take over without waiting for a session time-out."""
+
+    async def handed_over(self) -> bool:
+        """After `leave`: wait until the group has reassigned the partitions; False when there is no other member."""
+
+
+CheckAssignment = Callable[[], Awaitable[None]]
+"""Announcements.check_assignment for one partition."""

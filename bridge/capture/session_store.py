@@ -1,103 +1,40 @@
-"""What inputs become: the chats of one shard, and the batch that each handful of inputs makes.
+"""The chats of one shard, and what inputs make of them: the batch of the next transaction.
 
-Nothing here does I/O or looks at a clock. `fold` changes the chats in memory and returns the batch to be committed;
-when the commit fails, the shard throws the book away, restores one from the checkpoints, and folds the same inputs
+Nothing here does I/O or looks at a clock. `fold` changes the chats in memory and returns the plan of a transaction;
+when the commit fails, the shard drops the store, restores another one from the checkpoints, and folds the same inputs
 again (P3).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from bridge.announcement import Announcement, parse, rewritten, session_id_problem
+from bridge.announcement import parse, rewritten
+from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan, checkpoint_of
+from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.inbox import Announced, Input
-from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
-from bridge.chatserver.messages import NO_SUCH_USER
-from bridge.errors import BridgeError, EnvironmentFault, places
-from bridge.records.checkpoint import Checkpoint, decode_checkpoint
-from bridge.records.normalise import ChatRecorder, Recording
+from bridge.capture.ports import Outgoing
+from bridge.errors import EnvironmentFault, places
+from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
+from bridge.records.checkpoint import decode_checkpoint
+from bridge.records.normalise import ChatRecorder
 from bridge.records.payload_framing import unframe
-from bridge.records.session_records import CLOSED, OPENED, PART_BYTES, json_of, quarantine_records
-from bridge.telemetry import (
-    AnnouncementForwarded,
-    AnnouncementRejected,
-    ChatClosed,
-    ChatFailed,
-    ChatOpened,
-    Fact,
-    GapRecorded,
-    Quarantined,
-    Resumed,
-)
+from bridge.records.session_records import CLOSED, OPENED, json_of
 from bridge.transcript import gap_reasons
-from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry, SessionFacts
+from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript, TranscriptState
 from bridge.transcript.times import parse_start_at
-from bridge.transcript.updates import GIVE_UP, JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate
+from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-FOLLOWED: Final = "FOLLOWED"
-OVER: Final = "OVER"
-GIVEN_UP: Final = "GIVEN_UP"
+    from bridge.announcement import Announcement
 
-_HEADROOM: Final = 1_024
-"""Bytes that Kafka's record framing and the headers may add to a value."""
 _US_PER_MS: Final = 1_000
 _HOUSEKEEPING_US: Final = 30_000_000
 _LAST_ID: Final = 2**63 - 1
-_T = TypeVar("_T", TranscriptUpdate, LinkDown, JoinRefused)
-
-
-@dataclass(slots=True, frozen=True)
-class SessionStoreSettings:
-    """What all shards of a process share. `prefixes` frame a value: topic kind -> bytes before the payload.
-
-    `checkpoint_marks` are the schema ids and fingerprints under which our own checkpoints may stand.
-    """
-
-    recording: Recording
-    payload_headers: Mapping[str, bytes]
-    checkpoint_schema_ids: frozenset[int | bytes]
-    partition_of: Callable[[bytes], int]
-    limits: Limits = field(default_factory=lambda: same_limits(1_000_000))
-    checkpoint_retention_us: int = 86_400_000_000
-
-
-@dataclass(slots=True)
-class Chat:
-    """One chat of the shard. `closed_at` in us since 1970 UTC, None while it is followed.
-
-    `announced` is the announcement's JSON, which goes into every checkpoint; `start_text` the session's start as the
-    server last wrote it.
-    """
-
-    transcript: Transcript
-    recorder: ChatRecorder
-    announcement: Announcement
-    announced: bytes
-    state: str = FOLLOWED
-    closed_at: int | None = None
-    start_text: str = ""
-
-    @property
-    def servers(self) -> tuple[str, ...]:
-        """Where it may be found, best first."""
-        return tuple(self.announcement.addresses())
-
-
-@dataclass(slots=True)
-class TransactionPlan:
-    """What a fold decided: batch, chats to follow or forget, facts to tell once committed; `cut`: not all fitted."""
-
-    batch: Batch = field(default_factory=Batch)
-    follow: list[Chat] = field(default_factory=list)
-    forget: list[str] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
-    kinds: dict[str, int] = field(default_factory=dict)
-    cut: bool = False
+_U = TypeVar("_U", TranscriptUpdate, LinkDown, JoinRefused)
 
 
 class SessionStore:
@@ -107,11 +44,10 @@ class SessionStore:
         """Start empty; `restore` fills it from the checkpoints."""
         self._partition = partition
         self._settings = settings
-        self._room = {kind: most - _HEADROOM for kind, most in settings.limits.items()}
         self._chats: dict[str, Chat] = {}
         self._over: dict[str, int] = {}
         self._touched: dict[str, Chat] = {}
-        self._plan = TransactionPlan()
+        self._builder = BatchBuilder(settings)
         self._expire_at = 0
 
     # --- what can be asked ---------------------------------------------------------------------------------------
@@ -122,19 +58,19 @@ class SessionStore:
         return self._chats
 
     def followed(self) -> list[Chat]:
-        """Chats that must be joined."""
+        """Chats that the source has to watch."""
         return [chat for chat in self._chats.values() if chat.state == FOLLOWED]
 
     # --- restoring -----------------------------------------------------------------------------------------------
 
     def restore(self, checkpoints: Iterable[tuple[str, bytes]]) -> None:
-        """Fill an empty book from (session id, checkpoint value).
+        """Fill an empty store from (session id, checkpoint value).
 
         Raises EnvironmentFault on one that another schema wrote, VerificationFailed on an unreadable one.
         """
         for session_id, value in checkpoints:
-            mark, payload = unframe(value)
-            if mark not in self._settings.checkpoint_schema_ids:
+            writer_schema_id, payload = unframe(value)
+            if writer_schema_id not in self._settings.checkpoint_schema_ids:
                 raise EnvironmentFault(
                     f"the checkpoint of a chat on shard {self._partition} was written with another schema",
                     next_step="run with the schema registry and the version of the bridge that wrote it",
@@ -157,243 +93,169 @@ class SessionStore:
 
     def fold(self, inputs: Sequence[Input], now: int) -> TransactionPlan:
         """Fold inputs in order; `now` in us since 1970 UTC stamps the checkpoints and expires old ones."""
-        self._plan = TransactionPlan()
+        self._builder = BatchBuilder(self._settings)
         self._touched = {}
         for one in inputs:
             if isinstance(one, TranscriptUpdate):
-                self._guarded(one.session_id, one, self._seen)
+                self._guarded(one.session_id, one, self._updated)
             elif isinstance(one, Announced):
                 self._announced(one)
             elif isinstance(one, LinkDown):
-                self._guarded(one.session_id, one, self._away)
+                self._guarded(one.session_id, one, self._link_down)
             elif isinstance(one, JoinRefused):
-                self._guarded(one.session_id, one, self._given_up)
+                self._guarded(one.session_id, one, self._refused)
             else:
-                self._set_aside(one)
+                self._quarantined(one)
         if now >= self._expire_at:
             self._expire(now)
             self._expire_at = now + _HOUSEKEEPING_US
-        for session_id, chat in self._touched.items():
-            value = self._checkpoint(chat, now)
-            large = len(value) > self._room["checkpoints"]
-            if chat.state != OVER and (chat.transcript.outgrown or large):
-                # What Kafka refuses would end the whole shard, again and again: better one chat, and said aloud (P2).
-                self._end_with_gap(chat, gap_reasons.OUTGROWN, now, OVER)
-                self._plan.cut |= large
-                value = self._checkpoint(chat, now)
-            self._plan.batch.checkpoints.append(Outgoing(session_id.encode(), self._framed("checkpoints", value)))
-        return self._plan
+        self._write_checkpoints(now)
+        return self._builder.plan
 
-    def _guarded(self, session_id: str, one: _T, act: Callable[[Chat, _T], None]) -> None:
-        """Let a bug in one chat end that chat only, and say so."""
+    def _guarded(self, session_id: str, update: _U, act: Callable[[Chat, _U], None]) -> None:
+        """Let a defect in one chat end that chat only, and record it."""
         chat = self._chats.get(session_id)
         if chat is None or chat.state != FOLLOWED:
             return  # closed or moved meanwhile: what is still in flight is not ours
         try:
-            act(chat, one)
-        except Exception as error:  # noqa: BLE001 - the whole point: one chat's bug is not the others'
-            self._plan.facts.append(ChatFailed(error=type(error).__name__, at=places(error)))
-            if isinstance(one, TranscriptUpdate):
-                self._quarantine(one.server, session_id, one.observed_at, "internal error", json_of(one.transcript))
-            self._close(chat, one.observed_at, GIVEN_UP, gap_reasons.INTERNAL)
+            act(chat, update)
+        except Exception as error:  # noqa: BLE001 - a defect in one chat must not end the others
+            self._builder.plan.facts.append(ChatFailed(error=type(error).__name__, at=places(error)))
+            if isinstance(update, TranscriptUpdate):
+                self._builder.quarantine(
+                    update.server, session_id, update.observed_at, "internal error", json_of(update.transcript)
+                )
+            self._close(chat, update.observed_at, GIVEN_UP, gap_reasons.INTERNAL)
         self._touched[session_id] = chat
 
     # --- announcements -------------------------------------------------------------------------------------------
 
     def _announced(self, one: Announced) -> None:
-        self._plan.batch.announcement_offset = one.offset + 1
+        plan = self._builder.plan
+        plan.batch.announcement_offset = one.offset + 1
         told = one.announcement
         if told is None:
-            self._plan.facts.append(AnnouncementRejected())
-            self._quarantine(
-                f"announcements-{self._partition}@{one.offset}", None, one.observed_at, one.problem, one.raw
-            )
+            plan.facts.append(AnnouncementRejected())
+            source = f"announcements-{self._partition}@{one.offset}"
+            self._builder.quarantine(source, None, one.observed_at, one.problem, one.raw)
             return
         key = told.session_id.encode()
         partition = self._settings.partition_of(key)
         if partition != self._partition:
-            # Two owners of one chat must be impossible: send it to where every client's murmur2 would.
-            self._plan.batch.forwards.append((partition, Outgoing(key, one.raw)))
-            self._plan.facts.append(AnnouncementForwarded())
+            # Two owners of one chat must be impossible: forward it to where every client's murmur2 would write it.
+            plan.batch.forwards.append((partition, Outgoing(key, one.raw)))
+            plan.facts.append(AnnouncementForwarded())
             return
         if told.session_id in self._over:
-            return  # said again after its end
+            return  # announced again after its end
+        announced = rewritten(told, one.raw)
         chat = self._chats.get(told.session_id)
         if chat is None:
-            facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.addresses()[0])
-            chat = Chat(
-                Transcript(TranscriptState(facts)),
-                ChatRecorder(told.session_id, self._settings.recording),
-                told,
-                rewritten(told, one.raw),
-            )
-            self._chats[told.session_id] = chat
+            chat = self._chats[told.session_id] = self._new_chat(told, announced)
             self._opened(chat, one.observed_at)
         elif chat.state == GIVEN_UP:
-            chat.announcement, chat.announced = told, rewritten(told, one.raw)
-            chat.state, chat.closed_at = FOLLOWED, None
+            chat.follow_again(told, announced)
             self._opened(chat, one.observed_at)
-        elif chat.announcement.addresses() != told.addresses() or told.password:
-            chat.announcement, chat.announced = told, rewritten(told, one.raw)
-        self._plan.follow.append(chat)
+        elif chat.announcement.places() != told.places() or told.password:
+            chat.announcement, chat.announced = told, announced
+        plan.follow.append(chat)
         self._touched[told.session_id] = chat
 
+    def _new_chat(self, told: Announcement, announced: bytes) -> Chat:
+        facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0])
+        recorder = ChatRecorder(told.session_id, self._settings.recording)
+        return Chat(Transcript(TranscriptState(facts)), recorder, told, announced)
+
     def _opened(self, chat: Chat, at: int) -> None:
-        self._session_record(chat, OPENED, at, None)
-        self._plan.facts.append(ChatOpened())
+        self._builder.session_record(chat, OPENED, at, None)
+        self._builder.plan.facts.append(ChatOpened())
 
-    # --- what links saw ------------------------------------------------------------------------------------------
+    # --- what the source delivered -------------------------------------------------------------------------------
 
-    def _seen(self, chat: Chat, seen: TranscriptUpdate) -> None:
-        if seen.transcript.start_at != chat.start_text:
-            chat.start_text = seen.transcript.start_at
+    def _updated(self, chat: Chat, update: TranscriptUpdate) -> None:
+        if update.transcript.start_at != chat.start_text:
+            chat.start_text = update.transcript.start_at
             chat.transcript.start(parse_start_at(chat.start_text))
-        for entry in chat.transcript.see(seen):
-            self._publish(chat, entry)
-        for damaged in seen.damaged:
-            self._quarantine(seen.server, seen.session_id, seen.observed_at, damaged.reason, damaged.raw)
-        if seen.over:
-            self._close(chat, seen.observed_at, OVER)
+        for entry in chat.transcript.apply(update):
+            self._builder.publish(chat, entry)
+        for damaged in update.damaged:
+            self._builder.quarantine(update.server, update.session_id, update.observed_at, damaged.reason, damaged.raw)
+        if update.over:
+            self._close(chat, update.observed_at, OVER)
 
-    def _away(self, chat: Chat, away: LinkDown) -> None:
-        chat.transcript.away(away.observed_at // _US_PER_MS)
+    def _link_down(self, chat: Chat, down: LinkDown) -> None:
+        chat.transcript.away(down.observed_at // _US_PER_MS)
 
-    def _given_up(self, chat: Chat, refused: JoinRefused) -> None:
-        if refused.verdict != GIVE_UP:
+    def _refused(self, chat: Chat, refused: JoinRefused) -> None:
+        if refused.verdict is Verdict.RETRY:
             return
         if not chat.transcript.joined:
             reason = gap_reasons.NEVER_JOINED
-        elif refused.error_id == NO_SUCH_USER:
+        elif refused.verdict is Verdict.GONE:
             reason = gap_reasons.OVER_WHILE_AWAY
         else:
             reason = gap_reasons.OUT_OF_REACH
         self._end_with_gap(chat, reason, refused.observed_at, GIVEN_UP)
 
+    def _quarantined(self, given: QuarantinedInput) -> None:
+        self._builder.quarantine(
+            given.source, given.session_id, given.observed_at, given.reason, given.raw, total_bytes=given.total_bytes
+        )
+        chat = self._chats.get(given.session_id) if given.session_id else None
+        if chat is not None and chat.state == FOLLOWED and given.attributed:
+            for entry in chat.transcript.set_aside(attributed=True, observed_at=given.observed_at):
+                self._builder.publish(chat, entry)
+            self._touched[chat.session_id] = chat
+        for session_id in given.followed:
+            other = self._chats.get(session_id)
+            if other is not None and other.state == FOLLOWED:
+                other.transcript.set_aside(attributed=False, observed_at=given.observed_at)
+                self._touched[session_id] = other
+
+    # --- closing -------------------------------------------------------------------------------------------------
+
     def _end_with_gap(self, chat: Chat, reason: str, at: int, state: str) -> None:
         last = chat.transcript.delivered.maximum
         after = None if last is None or last == _LAST_ID else last + 1
-        self._publish(chat, chat.transcript.gap(after, None, reason, at))
+        self._builder.publish(chat, chat.transcript.gap(after, None, reason, at))
         self._close(chat, at, state)
-
-    def _set_aside(self, aside: QuarantinedInput) -> None:
-        chat = self._chats.get(aside.session_id) if aside.session_id else None
-        self._quarantine(
-            aside.source, aside.session_id, aside.observed_at, aside.reason, aside.raw, total_bytes=aside.total_bytes
-        )
-        if chat is not None and chat.state == FOLLOWED and aside.attributed:
-            for entry in chat.transcript.set_aside(attributed=True, observed_at=aside.observed_at):
-                self._publish(chat, entry)
-            self._touched[chat.transcript.session_id] = chat
-        for session_id in aside.followed:
-            other = self._chats.get(session_id)
-            if other is not None and other.state == FOLLOWED:
-                other.transcript.set_aside(attributed=False, observed_at=aside.observed_at)
-                self._touched[session_id] = other
-
-    # --- records -------------------------------------------------------------------------------------------------
-
-    def _publish(self, chat: Chat, entry: Entry) -> None:
-        """Encode an entry into the batch; one that cannot be published becomes a GAP in its place (P2)."""
-        recorder, facts = chat.recorder, chat.transcript.facts
-        head = recorder.head
-        reason = gap_reasons.TOO_LARGE
-        try:
-            payload = recorder.event_record(entry, facts)
-        except BridgeError as error:
-            payload, reason = b"", error.message
-        if not payload or len(payload) > self._room["events"]:
-            recorder.head = head
-            self._plan.cut |= bool(payload)
-            self._quarantine(facts.server or "", facts.session_id, entry.observed_at, reason, json_of(entry.event))
-            chat.transcript.withdraw(entry, gap_reasons.TOO_LARGE if payload else gap_reasons.UNREADABLE)
-            payload = recorder.event_record(entry, facts)
-        self._plan.batch.events.append(
-            Outgoing(
-                facts.session_id.encode(),
-                self._framed("events", payload),
-                entry.observed_at // _US_PER_MS,
-                recorder.headers(entry, facts),
-            )
-        )
-        kind = entry.kind
-        self._plan.kinds[kind] = self._plan.kinds.get(kind, 0) + 1
-        if kind == GAP and entry.gap is not None:
-            self._plan.facts.append(GapRecorded(reason=entry.gap.reason))
-        elif kind == RESUMED:
-            self._plan.facts.append(Resumed())
 
     def _close(self, chat: Chat, at: int, state: str, *because: str) -> None:
         certificate = chat.transcript.certificate(*because)
-        chat.state, chat.closed_at = state, at
-        self._session_record(chat, CLOSED, at, certificate)
-        self._plan.facts.append(ChatClosed(verdict=certificate.verdict))
-        session_id = chat.transcript.session_id
-        self._plan.forget.append(session_id)
+        chat.close(state, at)
+        self._builder.session_record(chat, CLOSED, at, certificate)
+        plan, session_id = self._builder.plan, chat.session_id
+        plan.facts.append(ChatClosed(verdict=certificate.verdict))
+        plan.forget.append(session_id)
         if state == OVER:
             del self._chats[session_id]
             self._over[session_id] = at
 
-    def _session_record(self, chat: Chat, state: str, at: int, certificate: Certificate | None) -> None:
-        facts = chat.transcript.facts
-        payload = chat.recorder.session_record(state, facts, at, certificate, room=self._room["sessions"])
-        self._plan.batch.sessions.append(
-            Outgoing(
-                facts.session_id.encode(),
-                self._framed("sessions", payload),
-                at // _US_PER_MS,
-                chat.recorder.session_headers(state, at),
-            )
-        )
-
-    def _quarantine(  # noqa: PLR0913 - the columns of a quarantine record
-        self, source: str, session_id: str | None, at: int, reason: str, raw: bytes, *, total_bytes: int | None = None
-    ) -> None:
-        if session_id is not None and session_id_problem(session_id):
-            session_id = None  # a peer may call a chat anything; what is no id is in the bytes
-        key = (session_id or source).encode()
-        for payload in quarantine_records(
-            self._settings.recording.schemas,
-            source=source,
-            session_id=session_id,
-            observed_at=at,
-            reason=reason,
-            raw=raw,
-            total_bytes=total_bytes,
-            part_bytes=min(PART_BYTES, self._room["quarantine"] // 2),
-        ):
-            self._plan.batch.quarantine.append(Outgoing(key, self._framed("quarantine", payload), at // _US_PER_MS))
-        self._plan.facts.append(Quarantined(reason=reason))
-
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
-    def _checkpoint(self, chat: Chat, now: int) -> bytes:
-        state = chat.transcript.state()
-        if chat.state == OVER:  # nothing more can come: remember that it is over, not what was in it
-            state = replace(state, id_ranges=[], prints=b"", parties=[], gaps=[], amendments={})
-        return chat.recorder.checkpoint(
-            Checkpoint(
-                announcement=b"" if chat.state == OVER else chat.announced,
-                state=chat.state,
-                transcript=state,
-                head=chat.recorder.head,
-                observed_at=chat.closed_at or now,
-            )
-        )
+    def _write_checkpoints(self, now: int) -> None:
+        room = self._builder.room("checkpoints")
+        for session_id, chat in self._touched.items():
+            value = checkpoint_of(chat, now)
+            large = len(value) > room
+            if chat.state != OVER and (chat.transcript.outgrown or large):
+                # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
+                self._end_with_gap(chat, gap_reasons.OUTGROWN, now, OVER)
+                self._builder.plan.cut |= large
+                value = checkpoint_of(chat, now)
+            self._builder.checkpoint(session_id, value)
 
     def _expire(self, now: int) -> None:
-        """Tombstone the checkpoints of chats that were closed long ago."""
-        before = now - self._settings.checkpoint_retention_us
+        """Delete the checkpoints of chats that were closed long ago."""
+        before = now - self._settings.closed_retention_us
         for session_id in _older(self._over, before):
             del self._over[session_id]
-            self._plan.batch.checkpoints.append(Outgoing(session_id.encode(), None))
+            self._builder.tombstone(session_id)
         given_up = {name: chat.closed_at for name, chat in self._chats.items() if chat.closed_at is not None}
         for session_id in _older(given_up, before):
             del self._chats[session_id]
             self._touched.pop(session_id, None)
-            self._plan.batch.checkpoints.append(Outgoing(session_id.encode(), None))
-
-    def _framed(self, kind: str, payload: bytes) -> bytes:
-        return self._settings.payload_headers[kind] + payload
+            self._builder.tombstone(session_id)
 
 
 def _older(closed: Mapping[str, int], before: int) -> list[str]:

@@ -1,9 +1,32 @@
-"""One partition of the announcements: its chats, its transactions, its recovery.
+r"""One partition of the announcements: its chats, its transactions, its recovery.
 
-The loop: take what the inbox holds, fold it, commit it as one transaction, repeat; while a transaction commits, the
-inbox collects the next batch. Any error of the producer, of whatever kind, ends in the same way: drop it, open a new
-one (which fences the old and settles what was in doubt), restore the chats from the checkpoints, fold again what was
-not committed. Links know nothing of this (P4): they stay joined.
+Theory of operation. A shard exists from the moment its partition is assigned to this worker until the partition is
+revoked, fenced or drained. It has three parts: a Source, which delivers updates; an Inbox, which holds them until a
+transaction takes them; a SessionStore, which turns them into records. `run` is the only task; it goes through
+
+    OPENING   check the assignment, initialise the transactional id (which fences the former owner)
+    RESTORING read the checkpoints back, fold again what was taken and not committed, follow every open chat
+    RUNNING   commit batch after batch
+    BACKOFF   after any error of the producer, or when the shard could not be opened; then OPENING again
+    FENCED    another worker owns the partition; the chats are left, `run` returns
+    DRAINED   everything that was taken in is committed; `run` returns
+
+    OPENING -> RESTORING -> RUNNING -> DRAINED
+       ^  \         \          |  \
+       |   +---------+--> BACKOFF   +-> FENCED
+       +--------------------+
+
+In RUNNING a batch is taken from the inbox, folded (pure) and committed as one transaction, while the inbox collects
+the next one. Only after the commit are the inputs dropped and the facts counted (P3). Between two transactions lies a
+short rest, and under load a linger (`pacing.py`).
+
+There is one path for every error of the producer, whatever its class: the writer is dropped, a new one fences it and
+settles what was in doubt, the store is restored from the checkpoints, and the inputs that are still held are folded
+again. The source is not touched: chats stay joined (P4) while Kafka is away, and reading pauses when the inbox is full
+(P6). An exception that is no BridgeError is a defect: it ends the task, and the worker starts a new shard.
+
+A writer is never opened without asking the group first whether the partition is still ours: a worker that was paused
+for a minute does not know that it lost its partitions, and would fence their rightful owner.
 """
 
 from __future__ import annotations
@@ -12,11 +35,12 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.capture.chat import FOLLOWED, Chat
 from bridge.capture.inbox import Announced, Inbox, Input
 from bridge.capture.pacing import EventRate, wait_before
-from bridge.capture.session_store import FOLLOWED, SessionStore, SessionStoreSettings, TransactionPlan
+from bridge.capture.session_store import SessionStore
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
-from bridge.telemetry import (
+from bridge.facts import (
     BatchCommitted,
     InboxPaused,
     InboxResumed,
@@ -27,18 +51,18 @@ from bridge.telemetry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from bridge.backoff import Backoff
-    from bridge.capture.ports import Clock, TransactionalWriter
-    from bridge.sources.chat_server.session_manager import SessionManager
+    from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
+    from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Source, TransactionalWriter
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
 
 _BATCH_BYTES: Final = 2 * 1024 * 1024
-"""Wire bytes per transaction at most: a backlog goes out in several, each well inside the transaction time-out."""
+"""Source bytes per transaction at most: a backlog goes out in several, each well inside the transaction time-out."""
 _OVERHEAD: Final = 400
-"""Bytes that an input occupies beyond its wire bytes; decoded values are about as large as their JSON again."""
+"""Bytes that an input occupies beyond its source bytes, which count twice: decoded values are about as large."""
 _WORKED_SECONDS: Final = 10.0
 """A shard that ran for longer than this before it failed is opened again after the shortest delay."""
 _HOUSEKEEPING: Final = 30.0
@@ -47,14 +71,14 @@ _HOUSEKEEPING: Final = 30.0
 
 @dataclass(slots=True, frozen=True)
 class ShardSettings:
-    """Bounds of one shard: bytes it may hold, seconds it may wait to fill a batch."""
+    """Limits of one shard: bytes that it may hold, seconds that it may wait to fill a batch."""
 
     inbox_bytes: int
     linger_max: float = 0.25
 
 
 class Shard:
-    """Owned by a replica from the moment its partition is assigned until it is revoked, fenced or drained."""
+    """One shard of this worker. `run` owns it until it is cancelled, drained or fenced."""
 
     def __init__(  # noqa: PLR0913 - the collaborators, by name, built once in the composition root
         self,
@@ -62,29 +86,29 @@ class Shard:
         settings: ShardSettings,
         *,
         store_settings: SessionStoreSettings,
-        check_assignment: Callable[[], Awaitable[None]],
+        check_assignment: CheckAssignment,
         make_writer: Callable[[int], TransactionalWriter],
-        make_source: Callable[[Shard], SessionManager],
+        make_source: MakeSource,
         backoff: Backoff,
         clock: Clock,
         rate: EventRate,
         telemetry: Telemetry,
     ) -> None:
-        """Nothing runs before `run`. `confirm` asks whether the partition is (still) ours."""
+        """Nothing runs before `run`. `check_assignment` asks whether the partition is (still) ours."""
         self.partition = partition
         self.problem: str | None = "starting"
         self.fenced = False
         self._settings = settings
         self._store_settings = store_settings
-        self._confirm = check_assignment
-        self._open_log = make_writer
+        self._check_assignment = check_assignment
+        self._make_writer = make_writer
         self._backoff = backoff
         self._clock = clock
         self._rate = rate
         self._telemetry = telemetry
         self._store = SessionStore(partition, store_settings)
         self._inbox = Inbox(settings.inbox_bytes, self._pause, self._resume)
-        self._source = make_source(self)
+        self._source = make_source(self.update_received)
         self._held: list[Input] = []
         self._held_since: float | None = None
         self._began: float | None = None
@@ -101,13 +125,13 @@ class Shard:
         return self._store
 
     @property
-    def source(self) -> SessionManager:
-        """Keeps the chats joined."""
+    def source(self) -> Source:
+        """Delivers the chats."""
         return self._source
 
     @property
     def buffer_bytes(self) -> int:
-        """Bytes seen and not committed."""
+        """Bytes that were delivered and are not committed."""
         return self._inbox.bytes
 
     @property
@@ -133,9 +157,9 @@ class Shard:
         self._next_offset = record.offset + 1
         self._inbox.put(record, len(record.raw) + _OVERHEAD, self._clock.monotonic())
 
-    def learnt(self, observation: Update, size: int) -> None:
-        """Take what a link saw."""
-        self._inbox.put(observation, 2 * size + _OVERHEAD, self._clock.monotonic())
+    def update_received(self, update: Update, size: int) -> None:
+        """Take what the source delivered."""
+        self._inbox.put(update, 2 * size + _OVERHEAD, self._clock.monotonic())
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -144,35 +168,33 @@ class Shard:
         try:
             await self._own()
         except Exception:
-            self.problem = "ended by a defect, see the log; it is started again within seconds"
+            self.problem = "ended by a defect (see the log); it is started again within seconds"
             raise
         finally:
-            self._idle.set()  # nobody waits for a drain that cannot come any more
+            self._idle.set()  # a drain can no longer come: nobody may wait for it
 
     async def _own(self) -> None:
         unopened = ""
         while True:
-            log = self._open_log(self.partition)
+            writer = self._make_writer(self.partition)
             started = self._clock.monotonic()
             opened = False
             try:
-                # Opening fences whoever holds the shard: never without asking whether it is ours. A replica that was
-                # paused for a minute does not know that it is not.
-                await self._confirm()
-                await log.open()
+                await self._check_assignment()  # opening fences whoever holds the shard
+                await writer.open()
                 opened = True
-                await self._recover(log)
+                await self._restore(writer)
                 self.problem = None
-                if await self._commit_forever(log):
+                if await self._commit_forever(writer):
                     return
             except ShardFenced:
                 self._telemetry.emit(ShardFencedOff(shard=self.partition))
                 if self._draining or not await self._still_ours():
                     self.fenced = True
-                    self.problem = "fenced: another replica owns this shard"
+                    self.problem = "fenced: another worker owns this shard"
                     await self._source.close(leave=True)
                     return
-                self.problem = "its log was opened by somebody else although it is ours: opening it again"
+                self.problem = "fenced but still assigned to this worker; re-initialising the producer"
             except BridgeError as error:
                 self.problem = str(error)
                 name = _name_of(error)
@@ -182,44 +204,44 @@ class Shard:
                     self._telemetry.emit(ShardNotOpened(shard=self.partition, error=name))
                 unopened = "" if opened else name
             finally:
-                await log.close()
+                await writer.close()
             if self._clock.monotonic() - started > _WORKED_SECONDS:
                 self._backoff.reset()
             await asyncio.sleep(self._backoff.next())
 
     async def _still_ours(self) -> bool:
-        """Tell whether the group still gives us the partition, although somebody opened our log."""
+        """Tell whether the partition is still assigned to this worker, although somebody fenced it."""
         try:
-            await self._confirm()
+            await self._check_assignment()
         except ShardFenced:
             return False
         except KafkaUnavailable:
-            return True  # not known: `run` asks again before it opens the log
+            return True  # not known: `run` asks again before it opens a writer
         return True
 
     async def drain(self) -> None:
-        """Take no more announcements; return when all that was seen is committed, or will never be committed here."""
+        """Take no more announcements; return when all input is committed, or can never be committed here."""
         self._draining = True
         self._inbox.wake()
         await self._idle.wait()
 
     async def close(self, *, leave: bool) -> None:
-        """End the links. The caller cancels `run` before or after."""
+        """Close the source. The caller cancels `run` before or after."""
         await self._source.close(leave=leave)
 
-    async def _recover(self, log: TransactionalWriter) -> None:
+    async def _restore(self, writer: TransactionalWriter) -> None:
         """Read the chats back and fold again what was taken and not committed."""
-        stored = await log.checkpoints()
-        store = SessionStore(self.partition, replace(self._store_settings, limits=log.limits))
+        stored = await writer.checkpoints()
+        store = SessionStore(self.partition, replace(self._store_settings, limits=writer.limits))
         store.restore(stored)
         self._store = store
         self._telemetry.emit(ShardTaken(shard=self.partition, sessions=len(store.followed())))
         if self._held:
-            await self._commit(log, self._held)
+            await self._commit(writer, self._held)
         for chat in store.followed():
-            self._source.follow(chat.transcript.session_id, chat.servers, chat.announcement.password)
+            self._follow(chat)
 
-    async def _commit_forever(self, log: TransactionalWriter) -> bool:
+    async def _commit_forever(self, writer: TransactionalWriter) -> bool:
         """Commit batch after batch; return True when drained."""
         while True:
             if not len(self._inbox):
@@ -227,16 +249,17 @@ class Shard:
                     self._idle.set()
                     return True
                 try:
-                    await asyncio.wait_for(self._inbox.arrival(), _HOUSEKEEPING)
+                    async with asyncio.timeout(_HOUSEKEEPING):
+                        await self._inbox.arrival()
                 except TimeoutError:
-                    await self._commit(log, [])
+                    await self._commit(writer, [])
                     continue
                 if not len(self._inbox):
                     continue
             await self._linger()
             self._held_since = self._inbox.oldest
             self._held = self._inbox.take(_BATCH_BYTES)
-            await self._commit(log, self._held)
+            await self._commit(writer, self._held)
 
     async def _linger(self) -> None:
         now = self._clock.monotonic()
@@ -245,28 +268,31 @@ class Shard:
         if wait:
             await asyncio.sleep(wait)
 
-    async def _commit(self, log: TransactionalWriter, inputs: list[Input]) -> None:
+    async def _commit(self, writer: TransactionalWriter, inputs: list[Input]) -> None:
         """Fold inputs and write them as one transaction; only then do they count as captured (P3)."""
         plan = self._store.fold(inputs, self._clock.now_us())
-        if plan.cut and await log.refresh_limits() != log.limits:
-            raise KafkaUnavailable("a topic's max.message.bytes is another now: opening the shard again")
+        if plan.cut and await writer.refresh_limits() != writer.limits:
+            raise KafkaUnavailable("max.message.bytes of a topic has changed; re-opening the shard")
         self._act(plan)
         if not len(plan.batch) and plan.batch.announcement_offset is None:
             self._settled(plan, 0.0)
             return
         self._began = started = self._clock.monotonic()
         try:
-            await log.commit(plan.batch)
+            await writer.commit(plan.batch)
         finally:
             self._began = None
         self._settled(plan, self._clock.monotonic() - started)
+
+    def _follow(self, chat: Chat) -> None:
+        self._source.follow(chat.session_id, tuple(chat.announcement.places()), chat.announcement.password)
 
     def _act(self, plan: TransactionPlan) -> None:
         for session_id in plan.forget:  # first: one that was given up may be announced again in the same batch
             self._source.forget(session_id)
         for chat in plan.follow:
             if chat.state == FOLLOWED:
-                self._source.follow(chat.transcript.session_id, chat.servers, chat.announcement.password)
+                self._follow(chat)
 
     def _settled(self, plan: TransactionPlan, seconds: float) -> None:
         now = self._clock.monotonic()

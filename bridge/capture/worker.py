@@ -1,87 +1,34 @@
-"""Which shards are ours: one consumer group member on the announcements topic, one shard per assigned partition.
+"""All shards of this process: one consumer group member on the announcements topic, one shard per assigned partition.
 
-A rebalance keeps what stays ours running without a break: shards are only stopped when the new assignment is known
-and does not name them (P4). What is lost is stopped here while its new owner already joins its chats; for a moment
-two monitors may be in a chat, which is better than none.
+A rebalance does not interrupt the shards that stay: a shard is only stopped when the new assignment is known and does
+not contain its partition (P4). It is stopped while its new owner already joins its chats; for a moment two monitors
+may be in a chat, which is better than none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import parse
 from bridge.capture.inbox import Announced
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement, places
-from bridge.telemetry import ConsumerFailed, ShardCrashed, ShardReleased
+from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from bridge.backoff import Backoff
-    from bridge.capture.ports import Clock
+    from bridge.capture.ports import AnnouncementRecord, Announcements, CheckAssignment, Clock
     from bridge.capture.shard import Shard
     from bridge.telemetry import Telemetry
 
 
-class AnnouncementRecord(Protocol):
-    """One record of the announcements topic, as the consumer's client gives it."""
-
-    @property
-    def partition(self) -> int:
-        """Its partition."""
-
-    @property
-    def offset(self) -> int:
-        """Its offset."""
-
-    @property
-    def key(self) -> bytes | None:
-        """Its key: the session id, when the writer gave one."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The announcement's JSON; None for a tombstone."""
-
-
-class Announcements(Protocol):
-    """The consumer group member. `assigned` is called with all partitions that are ours, after each rebalance."""
-
-    async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
-        """Join the group. Raises KafkaUnavailable, TopicMismatch."""
-
-    async def fetch(self, full: frozenset[int]) -> Sequence[AnnouncementRecord]:
-        """Wait for records, at most a second or so; partitions in `full` wait on Kafka. Raises KafkaUnavailable."""
-
-    async def reread(self, partition: int) -> None:
-        """Go back to what is committed of `partition`. Raises KafkaUnavailable."""
-
-    async def check_assignment(self, partition: int) -> None:
-        """Ask the group's coordinator whether `partition` is ours.
-
-        Raises ShardFenced when it is not, KafkaUnavailable when that is not known just now: nobody answers, or the
-        partitions are being shared out. `assigned` will tell (P4: no chat is left meanwhile).
-        """
-
-    @property
-    def problem(self) -> str | None:
-        """Why nothing can be read just now; None when all is well."""
-
-    async def leave(self) -> None:
-        """Leave the group at once, so that others take over without waiting for a session time-out."""
-
-    async def handed_over(self) -> bool:
-        """After `leave`: wait until the others have shared the partitions out; False when there are none."""
-
-
-CheckAssignment = Callable[[], Awaitable[None]]
-
 _FENCE_SECONDS: Final = 2.0
-"""How long new owners may take from their assignment to opening the shards' logs."""
+"""How long new owners may take from their assignment to initialising the shards' transactional ids."""
 _CRASH_SECONDS: Final = 10.0
-"""Between two starts of a shard that a defect ends: its chats are not joined and left all the time (P4)."""
+"""Between two starts of a shard that a defect ends: its chats must not be joined and left all the time (P4)."""
 _HANDOVER_SHARE: Final = 0.5
 """Share of the drain time that shards wait for their new owners; the rest is for what nobody took over."""
 
@@ -100,7 +47,7 @@ class Worker:
     ) -> None:
         """`announcements` makes a new consumer each time the former one failed.
 
-        `make_shard` gets the partition and the question that a shard must ask before each time it opens its log.
+        `make_shard` gets the partition, and the check that a shard must make each time before it opens a writer.
         """
         self._make_announcements = announcements
         self._make_shard = make_shard
@@ -120,16 +67,16 @@ class Worker:
 
     @property
     def shards(self) -> Iterable[Shard]:
-        """The shards that are ours, by partition."""
+        """The shards of this worker, by partition."""
         return [self._shards[partition] for partition in sorted(self._shards)]
 
     @property
     def draining(self) -> bool:
-        """Whether the replica is on its way out."""
+        """Whether the worker is shutting down."""
         return self._draining
 
     def problems(self) -> list[str]:
-        """Say why the replica is not ready; nothing when it is."""
+        """Say why the worker is not ready; nothing when it is."""
         found = ["draining"] if self._draining else []
         if self.problem:
             found.append(self.problem)
@@ -142,18 +89,18 @@ class Worker:
     # --- running -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Read announcements and hand them to their shards, for ever; a consumer that fails is replaced."""
+        """Read announcements and pass them to their shards, for ever; a consumer that fails is replaced."""
         while not self._draining:
             self._announcements = consumer = self._make_announcements()
             try:
                 await consumer.start(self._assigned)
                 self._backoff.reset()
                 while not self._draining:
-                    # P6: who cannot commit what it holds gets no more; up to one fetch comes on top.
+                    # P6: a shard that cannot commit what it holds gets no more; up to one fetch may come on top.
                     full = frozenset(shard.partition for shard in self._shards.values() if shard.paused)
                     for record in await consumer.fetch(full):
                         self._dispatch(record)
-                    await self._replace_fallen(consumer)
+                    await self._restart_crashed(consumer)
             except KafkaUnavailable as error:
                 self.problem = str(error)
                 self._telemetry.emit(ConsumerFailed(error=type(error.__cause__ or error).__name__))
@@ -169,7 +116,7 @@ class Worker:
     async def drain(self, seconds: float) -> None:
         """Hand the shards over and leave the chats with KeepAlive; at most `seconds`.
 
-        The group is left first: while the others take over, the shards here go on capturing, until their new owners
+        The group is left first: while other workers take over, the shards here go on capturing until their new owners
         fence them. What nobody takes over is committed and closed.
         """
         self._draining = True
@@ -194,10 +141,10 @@ class Worker:
     # --- inside --------------------------------------------------------------------------------------------------
 
     async def _assigned(self, partitions: frozenset[int]) -> None:
-        """Take what is new, keep what stays, release what is gone."""
+        """Start the shards that are new, keep those that stay, stop those that are gone."""
         if self._draining:
             return
-        self.problem = None if partitions else "no partitions assigned: more replicas than partitions?"
+        self.problem = None if partitions else "no partitions assigned: are there more workers than partitions?"
         for partition in set(self._shards) - partitions:
             task = asyncio.get_running_loop().create_task(self._stop(partition), name=f"release {partition}")
             self._releases.add(task)
@@ -205,16 +152,16 @@ class Worker:
         for partition in sorted(partitions):
             if partition not in self._shards:
                 self._take(partition)
-            elif self._shards[partition].fenced:  # ours again: what fenced it was the owner in between
+            elif self._shards[partition].fenced:  # assigned again: the owner in between had fenced it
                 await self._stop(partition)
                 self._take(partition)
 
     def _take(self, partition: int) -> None:
         async def check_assignment() -> None:
             if self._draining:
-                raise ShardFenced("this replica has left the group")
+                raise ShardFenced("this worker has left the group")
             if self._announcements is None:
-                raise KafkaUnavailable("the consumer is not started")
+                raise KafkaUnavailable("the consumer has not started yet")
             await self._announcements.check_assignment(partition)
 
         shard = self._shards[partition] = self._make_shard(partition, check_assignment)
@@ -227,19 +174,19 @@ class Worker:
         await shard.close(leave=True)
         self._telemetry.emit(ShardReleased(shard=partition))
 
-    async def _replace_fallen(self, consumer: Announcements) -> None:
-        """Start shards again whose tasks were ended by a bug. A fenced one waits for the next assignment."""
+    async def _restart_crashed(self, consumer: Announcements) -> None:
+        """Start shards again whose tasks were ended by a defect. A fenced one waits for the next assignment."""
         now = self._clock.monotonic()
         ended = [one for one, task in self._tasks.items() if task.done() and not self._shards[one].fenced]
         for partition in ended:
             if now < self._rest_until.get(partition, 0.0):
                 continue
             self._rest_until[partition] = now + _CRASH_SECONDS
-            # P2: the announcements that it had taken and not committed went with it; its successor takes them again.
+            # P2: announcements that it had taken and not committed went with it; its successor reads them again.
             await consumer.reread(partition)
             task = self._tasks.get(partition)
             if task is None or not task.done() or self._draining:
-                continue  # given away meanwhile
+                continue  # revoked meanwhile
             error = None if task.cancelled() else task.exception()
             if error is not None:
                 self._telemetry.emit(ShardCrashed(shard=partition, error=type(error).__name__, at=places(error)))

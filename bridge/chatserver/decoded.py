@@ -1,4 +1,4 @@
-"""What a wire makes of one line: a message, or bytes that are none."""
+"""The result of decoding one line: a message, or unreadable bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ M = TypeVar("M")
 
 
 class Decoded(msgspec.Struct, Generic[M], frozen=True):
-    """One readable message: what it says, which of its events could not be read, its length in bytes."""
+    """One readable message, those of its events that could not be read, and its length in bytes."""
 
     message: M | UnknownMessage
     damaged: tuple[Damaged, ...] = ()
@@ -21,10 +21,10 @@ class Decoded(msgspec.Struct, Generic[M], frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """A line that is no message. `raw` is it, or the beginning of one too long; `length` is all of it, in bytes.
+    """A line that is no message. `raw` is the line, or its beginning if it is too long; `length` its size in bytes.
 
-    `reason` names where and what, never a value. `raw` is what the peer sent: it may hold secrets. `session_hint` is
-    the chat that it seems to speak of.
+    `reason` names the place and the problem, never a value. `raw` is what the peer sent: it may hold secrets.
+    `session_hint` is the chat that the line seems to be about.
     """
 
     raw: bytes

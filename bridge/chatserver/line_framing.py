@@ -1,8 +1,8 @@
-"""Lines out of a byte stream, with a limit that limits while the bytes arrive, not after.
+"""Lines out of a byte stream, with a length limit that is enforced while the bytes arrive.
 
-LF is the only delimiter. A CR is content like any other byte: it is never removed and never ends a line (JSON
-counts a CR around its value as blank, so a peer that writes CR LF is understood by the decoder, not by the
-framing). An empty line carries nothing and is skipped.
+LF is the only delimiter. A CR is content like any other byte: it is never removed and never ends a line (JSON treats a
+CR around its value as white space, so a peer that writes CR LF is understood by the decoder, not by the framing). An
+empty line is skipped.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, frozen=True)
 class OversizedLine:
-    """A line beyond the limit: its first bytes, and its length in bytes as far as it came, without the LF."""
+    """A line beyond the limit: its first bytes, and the length in bytes of what arrived of it, without the LF."""
 
     head: bytes
     length: int
 
 
 class LineFramer:
-    """Cuts one stream into lines. Sans-IO: `feed` what arrives, in any cuts; `close` when nothing more will.
+    """Splits one stream into lines. Sans-IO: `feed` what arrives, in chunks of any size; `close` at the end.
 
-    `limit` is the longest line in bytes, LF not counted; `keep` is how much of a longer one is kept. Never holds
-    more than `limit` bytes, nor reads a byte twice while it waits for a line's end.
+    `limit` is the longest line in bytes, LF not counted; `keep` is how much of a longer one is kept. Holds at most
+    `limit` bytes, and scans no byte twice while the end of a line is missing.
     """
 
     __slots__ = ("_held", "_keep", "_length", "_limit")
 
     def __init__(self, limit: int, keep: int = 65536) -> None:
-        """Start at the beginning of a line."""
+        """Start with an empty buffer."""
         self._limit = limit
         self._keep = min(keep, limit)
         self._held = bytearray()  # the unfinished line; only its head once it is too long
-        self._length = 0  # of the unfinished line, whether held or not
+        self._length = 0  # of the unfinished line, held or not
 
     @property
     def buffered(self) -> int:
@@ -40,7 +40,7 @@ class LineFramer:
         return len(self._held)
 
     def feed(self, data: bytes) -> list[bytes | OversizedLine]:
-        """Return the lines that `data` completes, without their LF; too long ones are told when they end."""
+        """Return the lines that `data` completes, without their LF; one beyond the limit is reported when it ends."""
         pieces = data.split(b"\n")
         rest = pieces.pop()
         lines: list[bytes | OversizedLine] = []
@@ -58,7 +58,7 @@ class LineFramer:
         return lines
 
     def close(self) -> OversizedLine | None:
-        """End the stream. A line cut off by the end was never said; only one already too long is still told."""
+        """End the stream. An unfinished line is dropped, unless it is beyond the limit already: that is reported."""
         line = self._take()
         return line if isinstance(line, OversizedLine) else None
 

@@ -1,8 +1,8 @@
 """Requests and events of the basic and the flex protocol, as typed values.
 
 Names are those of the vendor's SDK (`messageName` on the wire); `RequestRegister` is an assumption, because public
-clients always let the SDK register. `Ping` and `Pong` stand for ADDP between the bridge and its peer. Attributes that
-a message carries beyond these fields are kept by the wire as `UnknownMessage` or `ChatEvent.unknown_attributes`.
+clients always let the SDK register. `Ping` and `Pong` stand for ADDP between the bridge and its peer. A message of
+another name becomes an `UnknownMessage`, an unknown attribute of an event is kept in `ChatEvent.unknown_attributes`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText
+from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, NoticeText
 
 KEEP_ALIVE: Final = 0
 CLOSE_IF_NO_AGENTS: Final = 1
@@ -34,14 +34,14 @@ SESSION_PASSWORD_KEY: Final = "GCTI_Chat_SessionPassword"  # noqa: S105 - the ke
 class _Message(
     msgspec.Struct, frozen=True, rename="camel", tag_field="messageName", omit_defaults=True, forbid_unknown_fields=True
 ):
-    """Base of all messages: lower camel case, the name in `messageName`."""
+    """Base of all messages: field names in lower camel case, the type in `messageName`."""
 
 
 # --- requests, basic -------------------------------------------------------------------------------------------------
 
 
 class RequestRegister(_Message, frozen=True, tag=True):
-    """Say who we are on this connection. `target` (host:port) names the Chat Server when the peer is a gateway."""
+    """Register the party of this connection. `target` (host:port) is the Chat Server if the peer is a gateway."""
 
     user_nickname: str
     user_type: str
@@ -55,7 +55,7 @@ class RequestRegister(_Message, frozen=True, tag=True):
 class RequestJoin(_Message, frozen=True, tag=True):
     """Join an existing session (`session_id`), or start one (`queue_key`). Basic and flex share the name.
 
-    On flex `user_id` and `secure_key` say who asks; on basic the connection does.
+    On flex `user_id` and `secure_key` identify the client; on basic the connection does.
     """
 
     reference_id: int | None = None
@@ -119,7 +119,7 @@ class RequestLogin(_Message, frozen=True, tag=True):
 
 
 class RequestRefresh(_Message, frozen=True, tag=True):
-    """Poll for events after `last_position`, and say something in the same breath if `message_text` is given."""
+    """Poll for events after `last_position`; with `message_text`, send a message as well."""
 
     user_id: str
     secure_key: str
@@ -129,7 +129,7 @@ class RequestRefresh(_Message, frozen=True, tag=True):
 
 
 class RequestLogout(_Message, frozen=True, tag=True):
-    """End a flex client's part in its session."""
+    """End the participation of a flex client in its session."""
 
     user_id: str
     secure_key: str
@@ -142,13 +142,13 @@ class RequestLogout(_Message, frozen=True, tag=True):
 
 
 class Ping(_Message, frozen=True, tag=True):
-    """Ask the other side whether it lives."""
+    """Ask the peer for a Pong."""
 
     reference_id: int | None = None
 
 
 class Pong(_Message, frozen=True, tag=True):
-    """Answer a Ping."""
+    """Answer to a Ping."""
 
     reference_id: int | None = None
 
@@ -157,24 +157,11 @@ class Pong(_Message, frozen=True, tag=True):
 
 
 class EventRegistered(_Message, frozen=True, tag=True):
-    """Registration accepted. `client_version` is the negotiated one: the lower of both sides'."""
+    """Registration accepted. `client_version` is the negotiated one: the lower of the two."""
 
     user_id: str = ""
     client_version: int = 101
     reference_id: int | None = None
-
-
-class ChatTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """The transcript part of EventSessionInfo: all of it after a join, later only what is new.
-
-    `start_at` is ISO-8601 UTC to the second. `idle_time_expire` (v103) and `monitored` (v105) have no published type.
-    """
-
-    session_id: str
-    start_at: str = ""
-    idle_time_expire: str | int | None = None
-    monitored: bool | str | None = None
-    chat_event_list: list[ChatEvent] = []
 
 
 class EventSessionInfo(_Message, frozen=True, tag=True):
@@ -195,7 +182,7 @@ class EventError(_Message, frozen=True, tag=True):
 
 
 class FlexTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """What a flex client gets: the events after the position it gave, and its new position."""
+    """The events after the position that a flex client gave, and its new position."""
 
     session_id: str
     last_position: int = 0
@@ -217,7 +204,7 @@ class EventStatus(_Message, frozen=True, tag=True):
 
 
 class UnknownMessage(msgspec.Struct, frozen=True):
-    """A message whose name we do not know: data, not an error. `fields` is its JSON object without the name."""
+    """A message of an unknown name: data, not an error. `fields` is its JSON object without the name."""
 
     name: str
     fields: dict[str, object]
@@ -238,6 +225,6 @@ Request = (
 """What a client may send."""
 
 Event = EventRegistered | EventSessionInfo | EventError | EventStatus | Ping | Pong
-"""What a server may send and this bridge knows."""
+"""What a server may send, as far as it is known."""
 
 Message = Request | Event | UnknownMessage

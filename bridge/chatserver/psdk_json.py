@@ -1,8 +1,7 @@
 """The JSON line wire: the vendor's JSON image of PSDK messages, one UTF-8 object per line, ended by LF.
 
-The exact types are tried first; a line that does not fit them is read again by `psdk_tolerant`, which lets
-unknown things pass and loses no more than what is really unreadable. Of attributes that come twice the last
-one counts.
+The exact types are tried first; a line that does not fit them is decoded again by `psdk_tolerant`, which lets unknown
+attributes pass and loses only what is really unreadable. If an attribute occurs twice, the last one counts.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast, get_args
 import msgspec
 
 from bridge.chatserver import psdk_tolerant
-from bridge.chatserver.bounds import number_outside, outside, xml_characters
 from bridge.chatserver.decoded import Decoded, Unreadable
 from bridge.chatserver.line_framing import LineFramer, OversizedLine
 from bridge.chatserver.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
 from bridge.errors import FrameTooLong, UnreadableMessage
+from bridge.transcript.bounds import number_outside, outside, xml_characters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +41,9 @@ _REQUEST_KINDS: Final = {kind.__name__: kind for kind in get_args(Request)}
 
 
 def decode_event(line: bytes) -> Decoded[Event]:
-    """Read what a server said; `line` is without its LF.
+    """Decode a line from a server, without its LF.
 
-    Events of it that cannot be read are in `damaged`, the others in the message.
+    Events in it that cannot be read are in `damaged`, the others in the message.
     Raises UnreadableMessage, the peer's fault.
     """
     exact = _exact_event(line)
@@ -55,7 +54,7 @@ def decode_event(line: bytes) -> Decoded[Event]:
 
 
 def decode_request(line: bytes) -> Decoded[Request]:
-    """Read what a client said; `line` is without its LF. Raises UnreadableMessage, the peer's fault."""
+    """Decode a line from a client, without its LF. Raises UnreadableMessage, the peer's fault."""
     exact = _exact_request(line)
     if exact is not None:
         return Decoded(exact, (), len(line))
@@ -64,7 +63,7 @@ def decode_request(line: bytes) -> Decoded[Request]:
 
 
 def _exact_event(line: bytes) -> Event | None:
-    """Return what the exact types make of the line; None when it needs the tolerant reading."""
+    """Decode with the exact types; None if the line needs the tolerant decoding."""
     try:
         message = _EVENTS.decode(line)
     except psdk_tolerant.UNREADABLE:
@@ -100,14 +99,14 @@ def session_hint(raw: bytes) -> str | None:
 # --- encoding -----------------------------------------------------------------------------------------------
 
 _ENCODER: Final = msgspec.json.Encoder()
-# What the encoder writes for characters that XML lacks: \b, \f, \u00.., and U+FFFE, U+FFFF as they are.
+# How the encoder writes characters that XML lacks: \b, \f, \u00.., and U+FFFE, U+FFFF as they are.
 _MAYBE_NOT_XML: Final = re.compile(rb"\\[bfu]|\xef\xbf[\xbe\xbf]")
 
 
 def encode(message: Request | Event, limit: int | None = None) -> bytes:
     """Return the message as one line with its LF.
 
-    Characters that XML 1.0 does not have become U+FFFD: behind the wire the peer speaks XML.
+    Characters that XML 1.0 does not have become U+FFFD: a gateway passes the message on as XML.
     Raises FrameTooLong, the caller's fault, when the line without its LF is longer than `limit` bytes.
     """
     line = _encoded(message)
@@ -139,14 +138,13 @@ def _in_xml_characters(value: object) -> object:
 
 
 class PsdkJsonWire(Generic[M]):
-    """Bytes to messages and back, for one connection; `client_wire` and `server_wire` make the two ends.
+    """Decodes and encodes the lines of one connection; `client_wire` and `server_wire` return the two ends.
 
-    Sans-IO: `feed` what arrives, in any cuts; `close` when nothing more will. Neither raises on what the peer
-    sends.
+    Sans-IO: `feed` what arrives, in chunks of any size; `close` at the end. Neither raises on what the peer sends.
     """
 
     def __init__(self, decode: Callable[[bytes], Decoded[M]], inbound: int, outbound: int) -> None:
-        """Take the decoder of what comes in, and the limits of a line in bytes, each way."""
+        """Take the decoder of inbound lines, and the limits of a line in bytes in both directions."""
         self._decode = decode
         self._framer = LineFramer(inbound)
         self._inbound = inbound

@@ -1,11 +1,11 @@
-"""The JSON line wire, the slow way: for lines that the exact types do not fit.
+"""Tolerant decoding of the JSON line wire, for lines that the exact types do not fit.
 
-What is not known passes: an event's attributes that its type lacks are kept as `unknown_attributes` (JSON text
-when they are structures), a message of an unknown name is an `UnknownMessage`. A null counts as absent. One
-unreadable event costs that event only. Dropped knowingly, because no value has a place for them: unknown
-attributes of a message, of its transcript, and of one item of a collection.
+What is not known passes: attributes of an event that have no field are kept as `unknown_attributes` (JSON text for
+structures), a message of an unknown name becomes an `UnknownMessage`. A null counts as absent. An unreadable event
+costs that event only. Dropped on purpose, because no type has a place for them: unknown attributes of a message, of its
+transcript, and of an item of a collection.
 
-Other shapes than ours for an item's value (a boolean, an object, a list of plain values) become their JSON
+Unknown shapes of an item's value (a boolean, an object, a list of plain values) become their JSON
 text.
 """
 
@@ -17,26 +17,22 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from bridge.chatserver.bounds import EVENT_IDS, number_outside, outside
-from bridge.chatserver.messages import ChatTranscript, EventSessionInfo, EventStatus, FlexTranscript, UnknownMessage
+from bridge.chatserver.messages import EventSessionInfo, EventStatus, FlexTranscript, UnknownMessage
 from bridge.errors import UnreadableMessage
-from bridge.transcript.events import ChatEvent, MessageText, NoticeText, Reason, UserInfo
+from bridge.transcript.bounds import EVENT_IDS, number_outside, outside
+from bridge.transcript.events import ChatEvent, ChatTranscript
+from bridge.transcript.fields import collections_by_name, parts_by_name
 from bridge.transcript.updates import Damaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are not what they should be."""
+"""What msgspec raises on bytes that do not fit the expected type."""
 
-_PARTS: Final[dict[str, type[msgspec.Struct]]] = {
-    "userInfo": UserInfo,
-    "messageText": MessageText,
-    "noticeText": NoticeText,
-    "reason": Reason,
-}
-_COLLECTIONS: Final = frozenset({"userData", "eventAttributes"})
-# Attributes whose type nobody has published (protocol facts 3.1): anything else is kept as its JSON text.
+_PARTS: Final = parts_by_name()
+_COLLECTIONS: Final = collections_by_name()
+# Attributes without a published type (protocol facts 3.1): anything else is kept as its JSON text.
 _UNTYPED: Final[dict[str, tuple[type, ...]]] = {
     "idleTimeExpire": (str, int),
     "monitored": (str, bool),
@@ -71,9 +67,9 @@ _EVENT_ID: Final = re.compile(rb'"eventId"\s*:\s*(\d{1,19})\b')
 
 
 def explain(error: Exception, at: str = "") -> str:
-    """Say where and what is wrong, e.g. `chatTranscript.startAt: expected str, got int`.
+    """Describe the place and the problem, e.g. `chatTranscript.startAt: expected str, got int`.
 
-    Never quotes a value. `at` is the path of the part that was being read.
+    Never quotes a value. `at` is the path of the part that was being decoded.
     """
     if isinstance(error, UnicodeDecodeError):
         what, path = f"not UTF-8: {error.reason}", ""
@@ -93,7 +89,7 @@ def read(
 ) -> tuple[msgspec.Struct | UnknownMessage, tuple[Damaged, ...]]:
     """Return the message (one of `kinds`, or UnknownMessage) and what of its events could not be read.
 
-    A lone surrogate escape (half a character: a text that its writer cut) is read as U+FFFD.
+    A lone surrogate escape (a text that its writer cut within a character) is decoded as U+FFFD.
     Raises UnreadableMessage, the peer's fault.
     """
     line = _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], line)
@@ -132,7 +128,7 @@ def _decode(raw: bytes | msgspec.Raw, kind: Any, at: str) -> Any:
 
 
 def _decode_fields(fields: _Raws, kind: type[msgspec.Struct], above: str) -> dict[str, Any]:
-    """Decode every field. A reason names only attributes that we know: the peer's own words may be anything."""
+    """Decode every field. A reason names known attributes only: the names that a peer invents may hold anything."""
     known = kind.__struct_encode_fields__
     return {name: _decode(raw, Any, above + (name if name in known else _UNNAMED)) for name, raw in fields.items()}
 
@@ -179,14 +175,14 @@ def _read_event(raw: msgspec.Raw) -> ChatEvent:
 
 
 def _event_id(raw: bytes) -> int | None:
-    """Guess the id of a damaged event, so that what is missing can be named."""
+    """Guess the id of a damaged event, for the GAP that stands for it."""
     match = _EVENT_ID.search(raw)
     number = int(match[1]) if match else -1
     return number if number in EVENT_IDS else None
 
 
 def _known(fields: dict[str, Any], kind: type[msgspec.Struct], unknown: dict[str, str]) -> dict[str, Any]:
-    """Return the fields that `kind` has, shaped for it; put the others into `unknown`."""
+    """Return the fields that `kind` has, converted to its shapes; put the others into `unknown`."""
     known: dict[str, Any] = {}
     for name, value in fields.items():
         if name not in kind.__struct_encode_fields__:
@@ -207,7 +203,7 @@ def _known(fields: dict[str, Any], kind: type[msgspec.Struct], unknown: dict[str
 
 
 def _item(item: Any) -> Any:
-    """Shape one item; what is no item at all is left for the conversion to complain about."""
+    """Convert one item to its shape; what is no item at all is left for msgspec to refuse."""
     if not isinstance(item, dict):
         return item
     shaped = {name: item[name] for name in ("key", "type", "value") if item.get(name) is not None}

@@ -1,13 +1,14 @@
-"""ClientVersion 101..106 as one table, and the only place where versions are compared.
+"""ClientVersion 101 to 106 as one table, and what the server withholds from a client of each.
 
-The server withholds what a client's version does not know and never renumbers what is left. Sources: D1 is the
+The server withholds what a client's version does not know and never renumbers what is left. The field table
+(`transcript.fields`) has the first version of each attribute of an event; values are listed here. Sources: D1 is the
 vendor's page on client versions (ChatSrvAPINoTo); ASM marks an inference (see the protocol facts, section 2).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -20,11 +21,14 @@ from bridge.transcript.events import (
     SYS_COMMAND,
     SYSTEM,
     USER_UPDATE_NICK,
+    ChatEvent,
 )
+from bridge.transcript.fields import EVENT_FIELDS, EventField
 
 if TYPE_CHECKING:
-    from bridge.chatserver.messages import ChatTranscript
-    from bridge.transcript.events import ChatEvent
+    from collections.abc import Mapping
+
+    from bridge.transcript.events import ChatTranscript
 
 LOWEST: Final = 101
 HIGHEST: Final = 106
@@ -40,6 +44,17 @@ class Row:
     feature: Feature
     name: str
     source: str
+
+
+def event_attribute_rows(fields: tuple[EventField, ...]) -> list[Row]:
+    """Return the rows of the attributes of events that were not there from the lowest version on."""
+    rows: list[Row] = []
+    for field in fields:
+        if field.on_notices_since is not None:
+            rows.append(Row(field.on_notices_since, "event attribute", f"{field.json} on notices", field.source))
+        if field.since > LOWEST:
+            rows.append(Row(field.since, "event attribute", field.json, field.source))
+    return rows
 
 
 TABLE: Final = (
@@ -62,9 +77,8 @@ TABLE: Final = (
     Row(103, "user type", SYSTEM, "D1 row 103; that the party is suppressed below is ASM"),
     Row(103, "protocol type", "NONE", "D1 row 103"),
     Row(104, "notice type", SYS_COMMAND, "D1 row 104 (server 8.5.104.07)"),
-    Row(104, "event attribute", "userData on notices", "D1 row 104 (stated for flex; basic likewise is ASM)"),
     Row(105, "transcript attribute", "monitored", "D1 row 105 (server 8.5.105.04)"),
-    Row(106, "event attribute", "eventAttributes", "D1 row 106 (server 8.5.109.06)"),
+    *event_attribute_rows(EVENT_FIELDS),
 )
 
 _SINCE: Final = {(row.feature, row.name): row.version for row in TABLE}
@@ -90,34 +104,53 @@ def carries_event(event: ChatEvent, version: int) -> bool:
     return True
 
 
-_USER_DATA_ON_NOTICES: Final = since("event attribute", "userData on notices")
-_EVENT_ATTRIBUTES: Final = since("event attribute", "eventAttributes")
+@dataclass(slots=True, frozen=True)
+class _Withheld:
+    """What an event loses: fields of ChatEvent, each with the value that means absent, and unknown attributes."""
+
+    fields: Mapping[str, Any]
+    unknown: frozenset[str]
 
 
-def carries_user_data(event_type: str, version: int) -> bool:
-    """Tell whether userData of an event of this type is sent to `version`."""
-    return event_type != NOTICE or version >= _USER_DATA_ON_NOTICES
+_ABSENT: Final = ChatEvent("", 0)
 
 
-def carries_event_attributes(version: int) -> bool:
-    """Tell whether eventAttributes are sent to `version`."""
-    return version >= _EVENT_ATTRIBUTES
+def _withheld(version: int, fields: tuple[EventField, ...], *, notice: bool) -> _Withheld:
+    lost = [field for field in fields if not field.is_carried(version, notice=notice)]
+    return _Withheld(
+        {field.attribute: getattr(_ABSENT, field.attribute) for field in lost if field.attribute is not None},
+        frozenset(field.json for field in lost if field.attribute is None),
+    )
 
 
-def withhold(event: ChatEvent, version: int) -> ChatEvent | None:
+_WITHHELD: Final = {
+    (version, notice): _withheld(version, EVENT_FIELDS, notice=notice)
+    for version in range(LOWEST, HIGHEST + 1)
+    for notice in (False, True)
+}
+
+
+def withhold(event: ChatEvent, version: int, fields: tuple[EventField, ...] = EVENT_FIELDS) -> ChatEvent | None:
     """Return the event as a client of `version` gets it, or None when it does not get it. Ids stay as they are."""
     if not carries_event(event, version):
         return None
-    user_data = event.user_data if carries_user_data(event.event_type, version) else []
-    attributes = event.event_attributes if carries_event_attributes(version) else []
-    if user_data is event.user_data and attributes is event.event_attributes:
-        return event
-    return msgspec.structs.replace(event, user_data=user_data, event_attributes=attributes)
+    notice = event.event_type == NOTICE
+    withheld = _WITHHELD.get((version, notice)) if fields is EVENT_FIELDS else None
+    if withheld is None:
+        withheld = _withheld(version, fields, notice=notice)
+    changes = {name: absent for name, absent in withheld.fields.items() if getattr(event, name) != absent}
+    if withheld.unknown and not withheld.unknown.isdisjoint(event.unknown_attributes):
+        changes["unknown_attributes"] = {
+            name: text for name, text in event.unknown_attributes.items() if name not in withheld.unknown
+        }
+    return msgspec.structs.replace(event, **changes) if changes else event
 
 
-def withhold_from_transcript(transcript: ChatTranscript, version: int) -> ChatTranscript:
+def withhold_from_transcript(
+    transcript: ChatTranscript, version: int, fields: tuple[EventField, ...] = EVENT_FIELDS
+) -> ChatTranscript:
     """Return the transcript as a client of `version` gets it: events and transcript attributes it knows."""
-    kept = [shown for event in transcript.chat_event_list if (shown := withhold(event, version)) is not None]
+    kept = [shown for event in transcript.chat_event_list if (shown := withhold(event, version, fields)) is not None]
     idle = transcript.idle_time_expire if version >= since("transcript attribute", "idleTimeExpire") else None
     monitored = transcript.monitored if version >= since("transcript attribute", "monitored") else None
     return msgspec.structs.replace(transcript, idle_time_expire=idle, monitored=monitored, chat_event_list=kept)

@@ -103,7 +103,7 @@ def _converted(file: Path, recording: Recording) -> tuple[list[dict[str, Any]], 
         told, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000
     )
     recorder = ChatRecorder(told.session_id, recording)
-    entries = fold.see(seen, origin=ARCHIVE)
+    entries = fold.apply(seen, origin=ARCHIVE)
     if facts.start_at is None:
         stored.notes.append("no readable startAt: when its events occurred is not known")
     facts = replace(fold.facts, server=None, client_version=None)  # a stored transcript knows neither

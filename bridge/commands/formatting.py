@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from wcwidth import iter_graphemes, wcswidth
 
 HEADER: Final = f"{'time (UTC)':12} {'chat':16} {'seq':>5} {'kind':12} {'party':18} {'seen by':7} text"
 _NARROWEST: Final = 40
@@ -42,21 +43,24 @@ def escaped(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def columns_of(char: str) -> int:
-    """Return the columns of a terminal that a character takes: 0 to 2."""
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+def columns_of(text: str) -> int:
+    """Return the columns of a terminal that a text without control characters takes."""
+    return wcswidth(text)
 
 
 def shortened(text: str, columns: int) -> str:
-    """Return the text cut to so many columns of a terminal."""
-    taken = 0
-    for at, char in enumerate(text):
-        taken += columns_of(char)
-        if taken > columns or at > _MOST_CHARACTERS * columns:  # marks that take no column could go on for ever
-            return text[: max(at - 1, 0)] + "…"
-    return text
+    """Return the text, without control characters, cut to so many columns (at least 1) between two graphemes."""
+    looked_at = text[: _MOST_CHARACTERS * columns]  # marks that take no column could go on for ever
+    if looked_at == text and columns_of(text) <= columns:
+        return text
+    kept: list[str] = []
+    free = columns - 1  # the ellipsis takes one
+    for grapheme in iter_graphemes(looked_at):
+        free -= columns_of(grapheme)
+        if free < 0:
+            break
+        kept.append(grapheme)
+    return "".join(kept) + "…"
 
 
 def event_line(record: dict[str, Any], columns: int) -> str:
@@ -67,12 +71,12 @@ def event_line(record: dict[str, Any], columns: int) -> str:
         f"{_time_of(record):12} {_cell(record['sessionId'], _CHAT_COLUMNS)} {record['sequence']:>5} "
         f"{_cell(record['kind'], 12)} {_cell(name, _PARTY_COLUMNS)} {_cell(record['visibility'] or '', 7)} "
     )
-    return (head + shortened(escaped(_content(record)), max(columns - len(head), _NARROWEST))).rstrip()
+    return (head + shortened(escaped(_content(record)), max(columns - columns_of(head), _NARROWEST))).rstrip()
 
 
 def _cell(text: str, columns: int) -> str:
     cut = shortened(escaped(text), columns)
-    return cut + " " * max(columns - sum(map(columns_of, cut)), 0)
+    return cut + " " * max(columns - columns_of(cut), 0)
 
 
 def _time_of(record: dict[str, Any]) -> str:

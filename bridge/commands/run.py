@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.app import run_bridge
+from bridge.app import run_worker
 from bridge.commands import settings
 
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ A second one ends it at once; nothing that was counted as captured is lost by th
 
 def run(args: argparse.Namespace) -> int:
     """Capture until stopped."""
-    return run_bridge(settings.config_of(args))
+    return run_worker(settings.config_of(args))

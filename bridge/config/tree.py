@@ -6,7 +6,6 @@ spans two settings stands on the later one, so that validation finds it beside a
 
 from __future__ import annotations
 
-import re
 import socket
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -24,6 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bridge.addresses import split_address
 from bridge.config.security import checked_client, client_arguments, tls_context
+from bridge.records import patterns
 
 if TYPE_CHECKING:
     import ssl
@@ -209,7 +209,7 @@ class PrivacyRule(_Section):
     detector: Literal["payment_card", "iban", "email", "phone", "regex"] | None = Field(
         default=None, description="in texts"
     )
-    pattern: str | None = Field(default=None, description="regular expression of detector `regex`")
+    pattern: str | None = Field(default=None, description="of detector `regex`; syntax of RE2")
     action: Literal["drop", "mask", "hash"] = Field(default="mask", description="what to do with what is found")
 
     @field_validator("detector")
@@ -225,10 +225,7 @@ class PrivacyRule(_Section):
         if (value is not None) != (info.data.get("detector") == "regex"):
             raise ValueError("goes with detector: regex, and only with it")
         if value is not None:
-            try:
-                re.compile(value)
-            except (re.error, RecursionError, OverflowError) as error:
-                raise ValueError(f"no regular expression: {error}") from None
+            patterns.compiled(value)
         return value
 
 

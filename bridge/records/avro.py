@@ -1,7 +1,7 @@
-"""The Avro schemas: loaded once, resolved, fingerprinted; and the general encoding and decoding by them.
+"""The Avro schemas: loaded once, resolved, fingerprinted; and general encoding and decoding with them.
 
-The hot path does not come here: `normalise.py` puts records together from pieces (see `binary.py`). This module serves
-what is rare (session records, the registry, reading back), and defines what the pieces must amount to.
+Not on the hot path: `normalise.py` assembles records from encoded pieces (see `binary.py`). This module serves what is
+rare (session records, the registry, reading back); its encoding is the reference for the assembled one.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ QUARANTINED_INPUT: Final = f"{NAMESPACE}.QuarantinedInput"
 SESSION_CHECKPOINT: Final = f"{NAMESPACE}.SessionCheckpoint"
 
 ROOTS: Final = (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT, SESSION_CHECKPOINT)
-"""The types that are values of a topic; the others are parts of them."""
+"""The types that are values of a topic; the others occur inside them."""
 
 _SUFFIX: Final = ".avsc"
 
 
 def schema_folder() -> Traversable:
-    """Return where the schemas lie: inside the package when installed, at the root of a source tree otherwise."""
+    """Return the folder of the schemas: inside the package when installed, at the root of a source tree otherwise."""
     installed = resources.files("bridge") / "schemas"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "schemas"
 
@@ -58,7 +58,7 @@ class Schemas:
                 f"no schema {missing[0]} in {folder}", next_step="install the package again, or restore schemas/"
             )
         self._whole: dict[str, dict[str, Any]] = {name: self._inline(name, set()) for name in ROOTS}
-        # Timestamps are read as plain numbers: a reader that makes dates of them cannot show a damaged one.
+        # Timestamps are decoded as plain numbers: as dates, values outside the calendar would fail.
         self._plain = {name: parse_schema(_without_logical_types(whole)) for name, whole in self._whole.items()}
         self._fingerprints = {
             name: bytes.fromhex(fingerprint(to_parsing_canonical_form(whole), "CRC-64-AVRO"))
@@ -108,7 +108,7 @@ class Schemas:
     def decode(self, name: str, payload: bytes) -> dict[str, Any]:
         """Decode a record of one of ROOTS; timestamps come as numbers in the unit of their field.
 
-        Raises VerificationFailed when the payload is no such record, or has bytes left over.
+        Raises VerificationFailed when the payload is no such record, or bytes are left over.
         """
         source = io.BytesIO(payload)
         try:

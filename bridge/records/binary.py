@@ -1,7 +1,7 @@
 """Avro's binary encoding of the few types that the records use. Pure, and as fast as Python allows.
 
-The encoding of an Avro record is nothing but the encodings of its fields one after the other, so whoever knows the
-order of the fields can put a record together from pieces and keep the pieces that repeat. Source: Apache Avro
+An Avro record is encoded as its fields one after the other, without separators: with the order of the fields known, a
+record can be assembled from encoded pieces, and pieces that repeat can be cached. Source: Apache Avro
 specification, "Binary Encoding"; a property test compares every record with fastavro's encoding of the same record.
 
 Errors: OverflowError for a number beyond 64 bits, UnicodeEncodeError for a text with a lone surrogate.
@@ -25,9 +25,9 @@ EMPTY: Final = b"\0"
 
 _ONE: Final = tuple(bytes((value,)) for value in range(128))
 _TWO: Final = (*_ONE, *(bytes((value & 127 | 128, value >> 7)) for value in range(128, 1 << 14)))
-"""Every number of one or two bytes, by its zigzag form: lengths, ids, sequences."""
+"""The encodings of one and two bytes, by zigzag value: most lengths, ids and sequences."""
 _SHIFTS: Final = tuple(tuple(range(0, 7 * (size - 1), 7)) for size in range(11))
-"""By number of bytes: how far to shift for each byte but the last."""
+"""By encoded size: the shift of each byte but the last."""
 
 
 def long(value: int) -> bytes:
@@ -42,12 +42,12 @@ def long(value: int) -> bytes:
 
 
 def data(value: bytes) -> bytes:
-    """Encode bytes: their number, then they themselves."""
+    """Encode bytes: length prefix, then the payload."""
     return long(len(value)) + value
 
 
 def text(value: str) -> bytes:
-    """Encode a string: the number of its UTF-8 bytes, then the bytes."""
+    """Encode a string: length prefix in bytes, then the UTF-8 bytes."""
     raw = value.encode()
     size = len(raw)
     return (_ONE[size + size] if size < 64 else long(size)) + raw  # noqa: PLR2004 - seven bits, zigzag
@@ -72,7 +72,7 @@ def text_map(values: Mapping[str, str]) -> bytes:
     """Encode a map of strings as one block."""
     if not values:
         return EMPTY
-    # Written out, because two calls per entry would be a third of the cost of a newParty.
+    # `text` inlined: two calls per entry would be a third of the cost of a newParty.
     one = _ONE
     out = [long(len(values))]
     add = out.append

@@ -1,6 +1,6 @@
-"""The encodings of the records inside a record: party, message, notice, file, departure, gap, session, redactions.
+"""Encodings of the records inside a TranscriptEvent: party, message, notice, file, departure, gap, session, redactions.
 
-Each function returns the bytes of one type of `schemas/`; the order of its pieces is the order of that type's fields.
+Each function returns one type of `schemas/` encoded; the order of its pieces is the order of that type's fields.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bridge.transcript.entries import Gap, Party, SessionFacts
     from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 
-_FILE_KEY = "file-"  # D5: every key of a file notice's userData begins so, but uploaded-event-id
+_FILE_KEY = "file-"  # D5: the prefix of all keys in a file notice's userData except uploaded-event-id
 _QUIT_REASON = "GCTI_SYSTEM.quit-reason-code"  # D4
 
 
@@ -59,7 +59,7 @@ def notice_block(notice: NoticeText, redactor: Redactor, done: list[Redaction]) 
 def file_block(event: ChatEvent, user_data: dict[str, str]) -> bytes | None:
     """Encode the FileReference of a SYS_COMMAND notice about a file; None for any other event.
 
-    `user_data` is the flat, redacted one: what a rule took out of it does not come back here.
+    `user_data` is the flat, redacted one: a value that a rule has removed is not in the file reference either.
     """
     notice = event.notice_text
     if notice is None or notice.notice_type != SYS_COMMAND:
@@ -126,7 +126,7 @@ def redactions_block(done: Sequence[Redaction]) -> bytes:
 
 
 def _number(value: str | None) -> int | None:
-    """Read a number that came as text; None when it is none, or is longer than any that could be meant."""
+    """Return the integer that a text spells; None if it is none, or too long to be a plausible one."""
     if value is None or len(value) > 18 or not value.isascii():  # noqa: PLR2004 - digits that surely fit in 64 bits
         return None
     return int(value) if value.removeprefix("-").isdigit() else None

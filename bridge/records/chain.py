@@ -1,7 +1,7 @@
 """The hash chain of a chat: each record's `integrity` binds it to the record before it.
 
-`integrity` is the last field of a TranscriptEvent and has a fixed size, so the bytes that are hashed are simply all
-the bytes before it: `hash = SHA-256(previousHash || those bytes)`. The chain starts from `genesis(session_id)`.
+`integrity` is the last field of a TranscriptEvent and has a fixed size, so the hashed bytes are all the bytes
+before it: `hash = SHA-256(previousHash || those bytes)`. The chain starts from `genesis(session_id)`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""SessionCheckpoints: what goes to the compacted topic so that any replica can go on with a chat.
+"""SessionCheckpoints: the state of a chat on the compacted topic, from which any worker can continue the chat.
 
-One is written per touched chat and transaction, so the encoding of what changes seldom (it comes first in the schema)
-is kept from one to the next.
+One is written per touched chat and transaction, so the encoding of fields that seldom change (they come first in the
+schema) is cached from one to the next.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 class Checkpoint:
     """A chat as of its last committed record.
 
-    `state` is the capture's own word for where the chat stands; `announcement` the JSON that it was announced with,
-    perhaps with the session's password (P5: to be shown to nobody); `head` the chain's head; `observed_at` in us
-    since 1970 UTC.
+    `state` is the engine's word for the chat's state; `announcement` is the JSON of its announcement, which may hold
+    the session's password (P5: never shown); `head` is the chain's head; `observed_at` in us since 1970 UTC.
     """
 
     state: str
@@ -53,7 +52,7 @@ class CheckpointEncoder:
     def encode(self, checkpoint: Checkpoint) -> bytes:
         """Return the payload of a SessionCheckpoint."""
         fold = checkpoint.transcript
-        # Compared by value, not by a counter: a restored fold begins to count anew.
+        # Compared by value, not by a counter of changes: a restored fold restarts its counter.
         seldom = (
             checkpoint.announcement,
             checkpoint.state,
@@ -70,7 +69,7 @@ class CheckpointEncoder:
         )
         if seldom != self._seldom:
             self._seldom_bytes = _seldom_fields(checkpoint)
-            # The lists are the caller's and may grow: keep copies to compare with.
+            # The lists belong to the caller and may grow: copies are kept for the comparison.
             self._seldom = (
                 *seldom[:3],
                 list(fold.parties),

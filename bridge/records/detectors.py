@@ -1,4 +1,4 @@
-"""Finds personal data in text: payment cards, IBANs, e-mail addresses, telephone numbers, and what an own pattern says.
+"""Finds personal data in text: payment cards, IBANs, e-mail addresses, telephone numbers.
 
 A detector takes a text and yields the (start, end) of each find, in order and without overlap. Chat text comes from
 strangers, so every one of them takes time linear in the length of the text, whatever it holds: no pattern here has a
@@ -8,21 +8,13 @@ distance from where it starts.
 
 from __future__ import annotations
 
-import math
 import re
-from re import _parser  # type: ignore[attr-defined]  # the one reader of patterns that agrees with re about them
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Detector = Callable[[str], Iterator[tuple[int, int]]]
-
-MAX_WAYS: Final = 5_000
-"""In how many ways an own pattern may try to match at one place; the factor before the length of the text."""
-
-MAX_WIDTH: Final = 1_000
-"""How many characters an own pattern may match."""
 
 # --- payment cards ----------------------------------------------------------------------------------------------------
 
@@ -145,59 +137,3 @@ _PHONE: Final = re.compile(
 def phones(text: str) -> Iterator[tuple[int, int]]:
     """Yield what is written like a telephone number; plain digits without prefix or grouping are not."""
     return (found.span() for found in _PHONE.finditer(text))
-
-
-# --- own patterns -----------------------------------------------------------------------------------------------------
-
-
-def own(pattern: str) -> Detector:
-    """Return the detector of an own regular expression; empty matches are no finds.
-
-    Raises ValueError when it is none, or when text could make it take more than linear time: repeats have to be
-    bounded (`{1,40}`, not `+`), the ways to match at one place may not exceed MAX_WAYS, nor the length MAX_WIDTH.
-    """
-    try:
-        parsed = _parser.parse(pattern)
-        too_slow = parsed.getwidth()[1] > MAX_WIDTH or _ways(parsed) > MAX_WAYS
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"no regular expression: {error}") from None
-    if too_slow:
-        raise ValueError("could take very long on some texts: bound its repeats, for example {1,40} instead of +")
-    compiled = re.compile(pattern)
-    return lambda text: (found.span() for found in compiled.finditer(text) if found.group())
-
-
-def _ways(nodes: Any) -> float:
-    """Count the ways in which a parsed pattern can match or fail at one place, as an upper bound."""
-    return math.prod(_ways_of(operator.name, argument) for operator, argument in nodes)
-
-
-def _ways_of(operator: str, argument: Any) -> float:
-    match operator:
-        case "MAX_REPEAT" | "MIN_REPEAT":
-            ways = _ways_of_repeat(*argument)
-        case "POSSESSIVE_REPEAT":  # once matched it is never tried again
-            ways = _ways(argument[2])
-        case "ATOMIC_GROUP":
-            ways = _ways(argument)
-        case "SUBPATTERN":
-            ways = _ways(argument[3])
-        case "BRANCH":
-            ways = math.fsum(_ways(branch) for branch in argument[1])
-        case "ASSERT" | "ASSERT_NOT":  # reads ahead without adding to the width
-            ways = _ways(argument[1]) * max(1, argument[1].getwidth()[1])
-        case "GROUPREF" | "GROUPREF_EXISTS":
-            ways = math.inf
-        case _:
-            ways = 1
-    return ways
-
-
-def _ways_of_repeat(low: int, high: int, inner: Any) -> float:
-    ways = _ways(inner)
-    if high is _parser.MAXREPEAT or math.isinf(ways):
-        return math.inf
-    try:
-        return float(high - low + 1) if ways == 1 else math.pow(ways, high + 1)
-    except OverflowError:
-        return math.inf

@@ -1,7 +1,7 @@
-"""Turns what the fold of a chat puts out into the records of the topics, and names them for CloudEvents.
+"""Encodes the entries of a chat's fold as records of the topics, with their CloudEvents headers.
 
-A `ChatRecorder` belongs to one chat. It holds the head of the chat's hash chain and the encodings that repeat: the
-session and the parties are on every record, and change seldom.
+A `ChatRecorder` belongs to one chat. It holds the head of the chat's hash chain and caches the encodings that repeat:
+the session and the parties are on every record, and seldom change.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Headers = list[tuple[str, bytes]]
 
 EVENT_TYPE_KEY: Final = "eventType"
-"""Where unknownAttributes has the word of an event type that nobody knows."""
+"""The key in unknownAttributes that holds the word of an unknown event type."""
 
 _KNOWN_PARTIES: Final = 64
 _NO_ATTRIBUTES: Final = EMPTY + EMPTY
@@ -67,7 +67,7 @@ _CONTENT_TYPE: Final = ("content-type", b"application/avro")
 
 @dataclass(slots=True, frozen=True)
 class Recording:
-    """What all chats of a process share. `source` becomes `ce_source`, an URI reference that names this bridge."""
+    """What the chats of a process share. `source` becomes `ce_source`, a URI reference that identifies this bridge."""
 
     schemas: Schemas
     redactor: Redactor
@@ -75,10 +75,10 @@ class Recording:
 
 
 class ChatRecorder:
-    """Makes the records of one chat, in the order in which they will lie on the topic.
+    """Makes the records of one chat, in the order in which they are published.
 
-    `head` is the hash of the last record made. It may be set back to an earlier value when the records made since
-    will not be published; a restored chat goes on from its checkpoint's head.
+    `head` is the hash of the last record made. It may be reset to an earlier value if the records made since then will
+    not be published; a restored chat continues from the head in its checkpoint.
     """
 
     __slots__ = (
@@ -95,7 +95,7 @@ class ChatRecorder:
     )
 
     def __init__(self, session_id: str, recording: Recording, head: bytes | None = None) -> None:
-        """Start at the chain's beginning, or after the record whose hash is `head`."""
+        """Start a new chain, or continue after the record whose hash is `head`."""
         self.head = genesis(session_id) if head is None else head
         self._session_id = session_id
         self._session_id_text = text(session_id)
@@ -117,8 +117,8 @@ class ChatRecorder:
     def event_record(self, entry: Entry, facts: SessionFacts) -> bytes:
         """Return the Avro payload of one TranscriptEvent, without framing, and advance `head`.
 
-        Raises UnreadableMessage for a number beyond 64 bits or a text that is no Unicode, and AttributesTooDeep;
-        `head` has not moved then.
+        Raises UnreadableMessage for a number beyond 64 bits or a text that is not Unicode, and AttributesTooDeep;
+        `head` is unchanged then.
         """
         try:
             body = self._body(entry, facts)
@@ -146,7 +146,7 @@ class ChatRecorder:
         )
         if event is None:
             gap = NULL if entry.gap is None else SOME + gap_block(entry.gap)
-            # No time, no party, no content: from occurredAt to eventAttributes these have nothing but a gap to tell.
+            # Of the fields from occurredAt to unknownAttributes, GAP and RESUMED have observedAt, party and gap only.
             rest: tuple[bytes, ...] = (
                 NULL + NULL + long(entry.observed_at) + NULL + NULL,
                 self._party(entry.party, done),
@@ -257,8 +257,8 @@ class ChatRecorder:
     ) -> bytes:
         """Return the Avro payload of a SessionRecord: OPENED, or CLOSED with its certificate. `at` in us since 1970.
 
-        The certificate vouches for the records made so far: it takes over `head`. It lists ids and gaps if that fits
-        into `room` bytes.
+        The certificate covers the records made so far: it carries `head`. It lists ids and gaps if the payload then
+        fits into `room` bytes.
         """
         return session_record(self._schemas, state, facts, at, certificate=certificate, head=self.head, room=room)
 
@@ -272,12 +272,12 @@ class ChatRecorder:
         ]
 
     def checkpoint(self, checkpoint: Checkpoint) -> bytes:
-        """Return the Avro payload of a SessionCheckpoint. What changes seldom is encoded again only when it changed."""
+        """Return the Avro payload of a SessionCheckpoint. Fields that seldom change are encoded only after a change."""
         return self._checkpoints.encode(checkpoint)
 
 
 def id_of(entry: Entry, session_id: str) -> str:
-    """Return the id under which a record can be told from every other: the rule stands in the schema."""
+    """Return the unique id of a record; the schema describes how it is formed."""
     event = entry.event
     if event is None:
         return f"{session_id}:~{entry.sequence}"

@@ -1,8 +1,8 @@
-"""What stands before an Avro payload in a Kafka value, so that a reader finds the schema it was written with.
+"""The payload header of a Kafka value: it names the schema that the Avro payload after it was written with.
 
 With a schema registry: Confluent's wire format, `0x00` and the schema's id in 4 bytes, big-endian. Without one: Avro
 single-object encoding, `0xC3 0x01` and the schema's CRC-64-AVRO fingerprint in 8 bytes, little-endian. The first byte
-tells the two apart.
+distinguishes the two.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ _SINGLE_OBJECT_BYTES: Final = 10
 
 
 def confluent(schema_id: int) -> bytes:
-    """Return the prefix of a value whose schema has this id in the registry."""
+    """Return the payload header for a schema that has this id in the registry."""
     return _CONFLUENT + schema_id.to_bytes(4, "big")
 
 
 def single_object(fingerprint: bytes) -> bytes:
-    """Return the prefix of a value whose schema has this fingerprint (8 bytes, `Schemas.fingerprint`)."""
+    """Return the payload header for a schema with this fingerprint (8 bytes, `Schemas.fingerprint`)."""
     return _SINGLE_OBJECT + fingerprint
 
 
 def unframe(value: bytes) -> tuple[int | bytes, bytes]:
-    """Return (schema id or fingerprint, payload). Raises VerificationFailed when the value has neither prefix."""
+    """Return (writer_schema_id, payload); the first is a registry's id, or a fingerprint.
+
+    Raises VerificationFailed when the value has neither of the two headers.
+    """
     if value[:1] == _CONFLUENT and len(value) >= _CONFLUENT_BYTES:
         return int.from_bytes(value[1:_CONFLUENT_BYTES], "big"), value[_CONFLUENT_BYTES:]
     if value[:2] == _SINGLE_OBJECT and len(value) >= _SINGLE_OBJECT_BYTES:

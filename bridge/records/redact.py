@@ -1,8 +1,8 @@
-"""Takes out of a record what must not be published: secrets always, more by rule. Says what was done, never the value.
+"""Redaction: secrets always, more by rule. Records what was done, never the value.
 
 P5: session passwords, secure keys and device tokens are attributes of certain names. An attribute is removed when any
-part of its path contains such a name; capitals, `_` and `-` do not count. The quarantine holds bytes that could not be
-read, so there a name is enough: `scrub` then masks every letter and digit of the input.
+part of its path contains such a name; case, `_` and `-` are ignored. The quarantine holds unreadable bytes, so there
+the name alone decides: `scrub` then masks every letter and digit of the input.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from bridge.errors import ConfigError
-from bridge.records import detectors
+from bridge.records import detectors, patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,13 +33,13 @@ SECRET_NAMES: Final = (
 )
 """What a part of a path may not contain (P5): names that Genesys documents, without their prefixes."""
 
-_ALSO_IN_RAW_INPUT: Final = ("password",)  # the announcement's field, and whatever else calls itself so
+_ALSO_IN_RAW_INPUT: Final = ("password",)  # the field of an announcement, and any other of that name
 
 _HASH_DIGITS: Final = 16
 
 
 class Redaction(NamedTuple):
-    """What was done to one field, on behalf of the rule of this name; `times` is the number of values or finds."""
+    """What the rule of this name did to one field; `times` is the number of values or matches."""
 
     field: str
     rule: str
@@ -48,11 +48,11 @@ class Redaction(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Rule:
-    """One rule of the settings: either a path of attributes or a detector, and what to do with what it finds.
+    """One rule of the settings: either a path of attributes or a detector, and the action on a match.
 
-    `attribute` is a glob (`*`, `?`, `[...]`, capitals do not count) over the path of an attribute; `detector` one of
-    payment_card, iban, email, phone, or regex with `pattern`, looked for in all texts and attributes. `drop` takes the
-    attribute, or the find in a text, away; `mask` puts `*` for each character; `hash` the first 16 hex digits of
+    `attribute` is a glob (`*`, `?`, `[...]`, case-insensitive) over the path of an attribute; `detector` is one of
+    payment_card, iban, email, phone, or regex with `pattern`, applied to all texts and attributes. `drop` removes the
+    attribute, or the match in a text; `mask` replaces each character by `*`; `hash` puts the first 16 hex digits of
     HMAC-SHA256 under `key`, so that equal values stay equal.
     """
 
@@ -65,12 +65,12 @@ class Rule:
 
 
 class Redactor:
-    """The rules, compiled. One per process; keeps nothing of what it sees."""
+    """The rules, compiled. One per process; stateless."""
 
     __slots__ = ("_by_path", "_by_text", "has_rules")
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
-        """Compile. Raises ConfigError naming every rule that cannot be followed."""
+        """Compile the rules. Raises ConfigError naming every invalid one."""
         self._by_path: list[tuple[str, re.Pattern[str], Callable[[str], str] | None]] = []
         self._by_text: list[tuple[str, Detector, Callable[[str], str]]] = []
         problems: list[str] = []
@@ -93,14 +93,14 @@ class Redactor:
         elif rule.detector == "regex":
             if rule.pattern is None:
                 raise ValueError("detector regex needs a pattern")
-            self._by_text.append((rule.name, detectors.own(rule.pattern), replace))
+            self._by_text.append((rule.name, patterns.compiled(rule.pattern), replace))
         elif rule.detector in _DETECTORS:
             self._by_text.append((rule.name, _DETECTORS[rule.detector], replace))
         else:
             raise ValueError(f"unknown detector {rule.detector}")
 
     def text(self, where: str, text: str, done: list[Redaction]) -> str:
-        """Return the text with what the detectors find replaced; adds to `done` what was done. `where` names it."""
+        """Return the text with every match of the detectors replaced, and append to `done`. `where` names the field."""
         for name, detect, replace in self._by_text:
             pieces: list[str] = []
             at = count = 0
@@ -114,7 +114,7 @@ class Redactor:
         return text
 
     def attributes(self, where: str, values: dict[str, str], types: dict[str, str], done: list[Redaction]) -> None:
-        """Redact a flat map (and the map of its types) in place; adds to `done` what was done, key by key."""
+        """Redact a flat map (and the map of its types) in place, and append to `done`, key by key."""
         if _mentions_secret(values):
             for path in [path for path, value in values.items() if _names_secret(path) or _holds_secret(value)]:
                 del values[path]
@@ -124,7 +124,7 @@ class Redactor:
             self._follow_rules(where, values, types, done)
 
     def unknown(self, values: dict[str, str], done: list[Redaction]) -> dict[str, str]:
-        """Return unknown attributes, redacted; one whose text (it may be JSON) names a secret goes whole."""
+        """Return unknown attributes, redacted; one whose text (perhaps JSON) names a secret is removed as a whole."""
         kept = dict(values)
         for name, text in values.items():
             if _names_secret(name) or _names_secret(_seen_through(text.encode("utf-8", "replace"))):
@@ -165,7 +165,7 @@ def _mask(value: str) -> str:
 
 
 def _hash(key: bytes, value: str) -> str:
-    return hmac.digest(key, value.encode(), "sha256").hex()[:_HASH_DIGITS]
+    return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:_HASH_DIGITS]
 
 
 def _replacement(rule: Rule) -> Callable[[str], str]:
@@ -195,12 +195,12 @@ def _names_secret(text: str, names: tuple[str, ...] = _PLAIN_SECRETS) -> bool:
 
 
 def _mentions_secret(values: dict[str, str]) -> bool:
-    """Tell quickly whether any path may hold a secret's name; it seldom does, so one pass over all paths is enough."""
+    """Tell whether any path or value may name a secret. Seldom true, so all paths are searched in one pass."""
     return bool(values) and (_names_secret("\n".join(values)) or any(map(_holds_secret, values.values())))
 
 
 def _holds_secret(value: str) -> bool:
-    """Tell whether a value is a structure that names a secret: other shapes than ours for an item become JSON text."""
+    """Tell whether a value is a structure that names a secret: unknown shapes of an item are kept as JSON text."""
     return value[:1] in _STRUCTURES and _names_secret(_seen_through(value.encode("utf-8", "replace")))
 
 
@@ -211,8 +211,8 @@ def _seen_through(raw: bytes) -> str:
 def scrub(raw: bytes) -> bytes:
     r"""Return input for the quarantine: as it is, or with every letter and digit masked when it names a secret (P5).
 
-    The structure stays visible; where a value begins and ends in damaged input nobody can tell. Escaped spellings of
-    the names (`\u0053`, `&#83;`) and UTF-16 are seen through.
+    The structure stays visible, because the ends of a value cannot be found in damaged input. Escaped spellings of the
+    names (`\u0053`, `&#83;`) and UTF-16 are recognised.
     """
     names = (*_PLAIN_SECRETS, *_ALSO_IN_RAW_INPUT)
     return _LETTERS_AND_DIGITS.sub(b"*", raw) if _names_secret(_seen_through(raw), names) else raw

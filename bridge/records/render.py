@@ -1,4 +1,4 @@
-"""Decoded records as JSON for people and for tools that read lines: times readable, bytes as text.
+"""Decoded records as JSON lines for people and tools: times readable, bytes as text.
 
 Timestamps become RFC 3339 in UTC (a number stays when it lies outside the years 1 to 9999), hashes become hex, other
 bytes base64. The announcement inside a checkpoint is withheld: it may hold a session password (P5).
@@ -29,7 +29,7 @@ _MICROSECONDS: Final = {"timestamp-millis": 1000, "timestamp-micros": 1}
 
 
 class Renderer:
-    """Renders records of the topics' types. Reading the schemas once, it makes one function per type."""
+    """Renders records of the topics' types, with one function per type that is derived from the schemas once."""
 
     def __init__(self, schemas: Schemas) -> None:
         self._types: dict[str, Render] = {}

@@ -1,6 +1,6 @@
-"""SessionRecords (a chat was opened or closed, with the certificate) and QuarantinedInputs (what was set aside).
+"""SessionRecords (a chat was opened or closed, with the certificate) and QuarantinedInputs (unreadable input).
 
-Both are rare, so the general encoder is good enough.
+Both are rare, so they use the general encoder.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ OPENED: Final = "OPENED"
 CLOSED: Final = "CLOSED"
 
 PART_BYTES: Final = 512 * 1024
-"""Size of a part of a quarantined input: with framing and headers well below Kafka's default limit of a record."""
+"""Size of a part of a quarantined input: with framing and headers well below Kafka's default record limit."""
 
 
 SHORTENED: Final = "the ids and gaps are too many for this record"
-"""Reason in a certificate that lists neither."""
+"""The reason in a certificate whose lists were left out."""
 
 
 def session_record(  # noqa: PLR0913 - the fields of the record
@@ -41,7 +41,7 @@ def session_record(  # noqa: PLR0913 - the fields of the record
 ) -> bytes:
     """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `head` the chain's head at that time.
 
-    One of more than `room` bytes is made again without the lists in its certificate, which says so.
+    If it exceeds `room` bytes, the certificate is written without its lists and with the reason SHORTENED.
     """
     payload = _session_record(schemas, state, facts, at, certificate=certificate, head=head)
     if room is None or certificate is None or len(payload) <= room:
@@ -96,7 +96,7 @@ def gap_fields(gap: Gap) -> dict[str, Any]:
 
 
 def json_of(value: object) -> bytes:
-    """Return the wire's JSON of a decoded value: what goes into the quarantine when the bytes are gone."""
+    """Return a decoded value as JSON again, for the quarantine, when the original bytes are no longer there."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate, which no wire lets through
@@ -114,10 +114,10 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
     total_bytes: int | None = None,
     part_bytes: int = PART_BYTES,
 ) -> list[bytes]:
-    """Return the payloads of one quarantined input, as many parts as it takes; at least one.
+    """Return the payloads of one quarantined input, in as many parts as necessary; at least one.
 
-    `observed_at` in us since 1970 UTC. `raw` is what was kept of the input, `total_bytes` its whole size when that is
-    more. P5: an input that names a secret is masked first.
+    `observed_at` in us since 1970 UTC. `raw` is the kept beginning of the input, `total_bytes` the size of all of it if
+    that is more. P5: an input that names a secret is masked first.
     """
     kept = scrub(raw)
     parts = [kept[at : at + part_bytes] for at in range(0, len(kept), part_bytes)] or [b""]

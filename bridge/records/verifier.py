@@ -1,8 +1,8 @@
-"""Checks what lies on the topics against what was promised: nothing lost, altered, reordered or there twice.
+"""Verifies the records on the topics: nothing lost, altered, reordered or duplicated.
 
 Feed the session records first, then the event records, each partition in the order of its offsets; then ask for the
-findings. A record that was withheld by retention is no breach: a chat whose first records are gone is checked from
-where it begins. Pure; holds a few hundred bytes per chat.
+findings. Records deleted by retention are no breach: a chat whose first records are gone is checked from the first one
+that is left. Pure; holds a few hundred bytes per chat.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LONGEST_NUMBER: Final = 19  # digits of 64 bits
 
 @dataclass(slots=True, frozen=True)
 class Finding:
-    """Something to be said about a chat. `broken` tells a broken promise from a mere remark.
+    """One result about a chat. `broken` distinguishes a broken promise from a remark.
 
     `session_id` is empty when the record could not be read.
     """

@@ -21,7 +21,7 @@ from bridge.transcript.events import KVLIST, STRING, Item, Items
 
 MAX_DEPTH: Final = 64
 MAX_PATH: Final = 1024
-"""Longest path of an item that has items below it, in characters: each of those repeats it."""
+"""Longest path of an item that has items below it, in characters: the path of each of those repeats it."""
 
 _SPECIAL = str.maketrans({".": "\\.", "\\": "\\\\", "#": "\\#"})
 _NUMERIC = {"int": int, "long": int, "float": float}
@@ -35,8 +35,8 @@ def _escape(key: str) -> str:
 def flatten(items: Items) -> tuple[dict[str, str], dict[str, str]]:
     """Return (path -> text, path -> type word of items that are not strings).
 
-    Raises AttributesTooDeep beyond MAX_DEPTH levels, or below a path longer than MAX_PATH: a path repeats all
-    keys above it, so a line of the wire's size could ask for gigabytes.
+    Raises AttributesTooDeep beyond MAX_DEPTH levels, or below a path longer than MAX_PATH: a path repeats all keys
+    above it, so a line within the wire's limit could otherwise expand to gigabytes.
     """
     values: dict[str, str] = {}
     types: dict[str, str] = {}
@@ -73,7 +73,7 @@ def _flatten(items: Items, prefix: str, values: dict[str, str], types: dict[str,
 
 
 def _split(path: str) -> list[tuple[str, int]]:
-    """Undo the joining: [(key, repeat), ...]. Raises ValueError on what no joining makes."""
+    """Split a path into [(key, repeat), ...]. Raises ValueError on one that `flatten` does not make."""
     parts: list[tuple[str, int]] = []
     key: list[str] = []
     repeat = ""
@@ -103,7 +103,7 @@ def _split(path: str) -> list[tuple[str, int]]:
 def typed_value(text: str, word: str) -> str | int | float:
     """Return the value of an item of type `word` that was written as `text`: a number where it is exactly one.
 
-    Whatever would not be written the same again stays text, and so does what no wire or comparison can bear: an
+    A text that the number would not be written back as stays text, and so does what cannot be encoded or compared: an
     integer beyond 64 bits, an infinity, a NaN (which is unequal to itself).
     """
     convert = _NUMERIC.get(word)

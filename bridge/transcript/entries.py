@@ -1,16 +1,17 @@
-"""What the fold of a chat puts out, one value per record to be published.
+"""The output of the fold: one value per record to be published.
 
-`Entry` is a transcript event or a thing the bridge itself has to say (a gap, a resumption), with its place in the
-chat's own sequence. `Certificate` is what can be vouched for when a chat is closed.
+`Entry` is a transcript event or a statement of the bridge itself (a gap, a resumption), with its place in the sequence
+of the chat. `Certificate` is what can be vouched for when a chat is closed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
+    from bridge.transcript.updates import TranscriptUpdate
 
 PARTY_JOINED: Final = "PARTY_JOINED"
 MESSAGE: Final = "MESSAGE"
@@ -26,6 +27,9 @@ ARCHIVE: Final = "ARCHIVE"
 
 COMPLETE: Final = "COMPLETE"
 INCOMPLETE: Final = "INCOMPLETE"
+
+MAX_FACT_CHARACTERS: Final = 256
+"""Limit for an attribute of the session: it is repeated on every record."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,14 +50,14 @@ class Party:
 
     @property
     def characters(self) -> int:
-        """How much text it is, of what a peer may make as long as it likes."""
+        """Length of the texts that a peer determines."""
         texts = (self.user_id, self.nickname, self.user_type, self.protocol_type, self.person_id)
         return sum(len(text) for text in texts if text is not None)
 
 
 @dataclass(slots=True, frozen=True)
 class SessionFacts:
-    """What is said of the session itself. `start_at` in ms since 1970 UTC; `server` as host:port."""
+    """What is known of the session itself. `start_at` in ms since 1970 UTC; `server` as host:port."""
 
     session_id: str
     start_at: int | None = None
@@ -63,10 +67,27 @@ class SessionFacts:
     server: str | None = None
     client_version: int | None = None
 
+    def after(self, update: TranscriptUpdate) -> SessionFacts:
+        """Return the facts after an update, this object if none changed. An absent attribute keeps its value."""
+        told = update.transcript
+        monitored = self.monitored if told.monitored is None else told.monitored not in (False, "false")
+        idle = told.idle_time_expire
+        idle = self.idle_time_expire if idle is None else str(idle)[:MAX_FACT_CHARACTERS]
+        server = update.server or self.server
+        version = self.client_version if update.version is None else update.version
+        if (
+            monitored == self.monitored
+            and idle == self.idle_time_expire
+            and server == self.server
+            and version == self.client_version
+        ):
+            return self
+        return replace(self, monitored=monitored, idle_time_expire=idle, server=server, client_version=version)
+
 
 @dataclass(slots=True, frozen=True)
 class Gap:
-    """A hole: ids from..to (None = not known) that the bridge did not get. `since` in ms since 1970 UTC."""
+    """Events that the bridge did not get: ids from..to (None = not known). `since` in ms since 1970 UTC."""
 
     from_event_id: int | None
     to_event_id: int | None
@@ -76,7 +97,7 @@ class Gap:
 
 @dataclass(slots=True)
 class Entry:
-    """One record to be. `sequence` counts 1, 2, 3, ... per chat; `observed_at` in us since 1970 UTC.
+    """One record to be published. `sequence` counts 1, 2, 3, ... per chat; `observed_at` in us since 1970 UTC.
 
     `amendment` is 0 for an event seen for the first time, n for the n-th other content under the same event id.
     `event` and `party` are None for GAP and RESUMED.
@@ -96,9 +117,9 @@ class Entry:
 class Certificate:
     """What the bridge vouches for when it stops following a chat.
 
-    `counts` per kind; `id_ranges` as (low, high) pairs; `masked` counts replayed texts that only masked characters of
-    what had been delivered; `quarantined` counts inputs that were set aside, `unattributed` those of them of which it
-    is not known whether they concerned this chat.
+    `counts` per kind; `id_ranges` as (low, high) pairs; `masked` counts replayed texts that differ from the delivered
+    ones by masked characters only; `quarantined` counts what of this chat is in the quarantine, `unattributed`
+    unreadable inputs that may have concerned it.
     """
 
     verdict: str

@@ -45,7 +45,7 @@ STRING: Final = "string"
 class Item(msgspec.Struct, frozen=True, gc=False):
     """One entry of a KeyValueCollection; order and repeats of keys are part of the value.
 
-    `type` is the item's type word (`string`, `int`, `long`, `float`, `binary`, `kvlist`, or one we do not know).
+    `type` is the item's type word (`string`, `int`, `long`, `float`, `binary`, `kvlist`, or an unknown one).
     `value` is text, a number, base64 text for `binary`, or the nested items for `kvlist`.
     """
 
@@ -58,11 +58,11 @@ Items = list[Item]
 
 
 class _Part(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
-    """Base of an event's parts. Attributes they do not know are refused here, and read as data by the tolerant wire."""
+    """Base of an event's parts. Unknown attributes are refused here and kept by the tolerant decoding."""
 
 
 class UserInfo(_Part, frozen=True, gc=False):
-    """Who a party is, as its newParty says. `time_zone_offset` in minutes, signed."""
+    """A party, from its newParty. `time_zone_offset` in minutes, signed."""
 
     user_nickname: str = ""
     user_type: str = ""
@@ -73,7 +73,7 @@ class UserInfo(_Part, frozen=True, gc=False):
 
 
 class MessageText(_Part, frozen=True, gc=False):
-    """Text of a message, or a greeting that came with a join."""
+    """Text of a message, or of a greeting that came with a join."""
 
     text: str = ""
     message_type: str | None = None
@@ -81,7 +81,7 @@ class MessageText(_Part, frozen=True, gc=False):
 
 
 class NoticeText(_Part, frozen=True, gc=False):
-    """Type and content of a notice: an URL, a command word, a new nickname, free text."""
+    """Type and content of a notice: a URL, a command word, a new nickname, free text."""
 
     notice_type: str = ""
     text: str = ""
@@ -97,9 +97,10 @@ class Reason(_Part, frozen=True, gc=False):
 class ChatEvent(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """One event of a transcript.
 
-    `event_type` is newParty, message, notice, partyLeft or a word we do not know (which passes as data).
+    `event_type` is newParty, message, notice, partyLeft, or an unknown word (which passes as data).
     `time_shift` is in whole seconds since the session's start; several events may share one.
-    `unknown_attributes` holds what the event carried beyond the fields here: name -> text (JSON for structures).
+    `unknown_attributes` holds what the event carried beyond the other fields: name -> text (JSON for structures).
+    Every field and every field of a part has a row in `fields.EVENT_FIELDS`.
     """
 
     event_type: str
@@ -116,6 +117,19 @@ class ChatEvent(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defa
     user_data: list[Item] = []
     event_attributes: list[Item] = []
     unknown_attributes: dict[str, str] = {}
+
+
+class ChatTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+    """The transcript part of EventSessionInfo: all of it after a join, later only what is new.
+
+    `start_at` is ISO-8601 UTC to the second. `idle_time_expire` (v103) and `monitored` (v105) have no published type.
+    """
+
+    session_id: str
+    start_at: str = ""
+    idle_time_expire: str | int | None = None
+    monitored: bool | str | None = None
+    chat_event_list: list[ChatEvent] = []
 
 
 def find(items: Items, *path: str) -> str | None:

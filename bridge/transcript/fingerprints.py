@@ -1,17 +1,20 @@
 """A few bytes per delivered event that tell a duplicate from an amendment, and a masked text from a changed one.
 
-One print is: flags (1), frame hash (4), [userData hash (4)], [eventAttributes hash (4)], and for an event with a text
-[text hash (4), text length (2), word count (1), one byte per word]. The parts are separate because a rejoin at
-another ClientVersion carries less or more of an event: only what both versions carry is compared. The word bytes let a
-text that only had characters replaced by `*` (the server's masking, D12) be recognised without keeping the text; from
-17 words on neighbours share a byte. Small matters: all prints of a chat are in each of its checkpoints.
+Layout of a fingerprint: flags (1), frame hash (4), [userData hash (4)], [eventAttributes hash (4)], [hash of newer
+attributes (4)], and for an event with a text [text hash (4), text length (2), word count (1), one byte per word]. The
+hashes are separate because a rejoin at another ClientVersion carries less or more of an event: only what both versions
+carry is compared (`fields.FingerprintGroup`). The word bytes recognise a text in which the server has only replaced
+characters by `*` (D12) without keeping the text; from 17 words on, neighbouring words share a byte. Size matters: all
+fingerprints of a chat are stored in each of its checkpoints.
 
 The layout is stored in checkpoints. A change of it makes every replay after an upgrade look amended.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -19,7 +22,8 @@ from zlib import crc32
 
 import msgspec
 
-from bridge.chatserver.versions import carries_event_attributes, carries_user_data
+from bridge.transcript.events import NOTICE
+from bridge.transcript.fields import EVENT_FIELDS, EventField, FingerprintGroup
 
 if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
 MASK: Final = b"*"
 MAX_BYTES: Final = 256 * 1024
-"""Of one chat's prints, some 10,000 events; a history of more does not fit into a frame of the default size."""
+"""Limit for the fingerprints of one chat, some 10,000 events; a longer history does not fit into a frame anyway."""
 _MAX_GROUPS: Final = 16
 _MAX_LENGTH: Final = 0xFFFF
 _CARRIES_USER_DATA: Final = 1
@@ -35,9 +39,51 @@ _CARRIES_ATTRIBUTES: Final = 2
 _HAS_USER_DATA: Final = 4
 _HAS_ATTRIBUTES: Final = 8
 _HAS_TEXT: Final = 16
+_CARRIES_NEWER: Final = 32
+_HAS_NEWER: Final = 64
+_CARRIES: Final = {
+    FingerprintGroup.USER_DATA: _CARRIES_USER_DATA,
+    FingerprintGroup.EVENT_ATTRIBUTES: _CARRIES_ATTRIBUTES,
+    FingerprintGroup.NEWER: _CARRIES_NEWER,
+}
+_HAS: Final = (_HAS_USER_DATA, _HAS_ATTRIBUTES, _HAS_NEWER)
 _PART: Final = 4
 _SKETCH: Final = 2 + 1
+_HASHES_END: Final = tuple(1 + _PART + _PART * sum(bool(flags & has) for has in _HAS) for flags in range(256))
+"""By flags: where the hashes that every event may have end."""
 _encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(slots=True, frozen=True)
+class CarriedGroups:
+    """What of an event a source sends at one protocol version.
+
+    `flags` are flags of a fingerprint, `flags_on_notices` those of an event of type notice. `newer` are the names of
+    unknown attributes that are compared apart from the others.
+    """
+
+    flags: int
+    flags_on_notices: int
+    newer: frozenset[str]
+
+
+@lru_cache(maxsize=64)
+def carried_groups(version: int | None, fields: tuple[EventField, ...] = EVENT_FIELDS) -> CarriedGroups:
+    """Return what a client of ClientVersion `version` is sent; None stands for a source that withholds nothing."""
+    return CarriedGroups(
+        _carried_flags(version, fields, notice=False),
+        _carried_flags(version, fields, notice=True),
+        frozenset(field.json for field in fields if field.group is FingerprintGroup.NEWER),
+    )
+
+
+def _carried_flags(version: int | None, fields: tuple[EventField, ...], *, notice: bool) -> int:
+    flags = 0
+    for group, flag in _CARRIES.items():
+        carried = [field.is_carried(version, notice=notice) for field in fields if field.group is group]
+        if carried and all(carried):
+            flags |= flag
+    return flags
 
 
 class Comparison(Enum):
@@ -54,10 +100,14 @@ def _text_of(event: ChatEvent) -> str:
     return event.notice_text.text if event.notice_text is not None else ""
 
 
-def fingerprint(event: ChatEvent, version: int) -> bytes:
-    """Return the print of an event that was received at ClientVersion `version`."""
+def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
+    """Return the fingerprint of an event that was received from a source that sends `carried`."""
     message, notice = event.message_text, event.notice_text
     text = _text_of(event).encode("utf-8", "surrogatepass")
+    unknown, newer = event.unknown_attributes, None
+    if unknown and carried.newer:
+        newer = sorted((name, value) for name, value in unknown.items() if name in carried.newer)
+        unknown = {name: value for name, value in unknown.items() if name not in carried.newer}
     frame = _encode(
         (
             event.event_type,
@@ -70,12 +120,10 @@ def fingerprint(event: ChatEvent, version: int) -> bytes:
             event.user_info,
             None if message is None else (message.message_type, message.treat_as),
             None if notice is None else (notice.notice_type, notice.text if message is not None else None),
-            event.unknown_attributes or None,
+            unknown or None,
         )
     )
-    flags = _CARRIES_USER_DATA if carries_user_data(event.event_type, version) else 0
-    if carries_event_attributes(version):
-        flags |= _CARRIES_ATTRIBUTES
+    flags = carried.flags_on_notices if event.event_type == NOTICE else carried.flags
     parts = [b"", _hash(frame)]
     if event.user_data:
         flags |= _HAS_USER_DATA
@@ -83,6 +131,9 @@ def fingerprint(event: ChatEvent, version: int) -> bytes:
     if event.event_attributes:
         flags |= _HAS_ATTRIBUTES
         parts.append(_hash(_encode(event.event_attributes)))
+    if newer:
+        flags |= _HAS_NEWER
+        parts.append(_hash(_encode(newer)))
     if text:
         flags |= _HAS_TEXT
         groups = _groups(text)
@@ -110,39 +161,41 @@ def _groups(text: bytes) -> list[bytes]:
 
 
 def _length(data: bytes | bytearray, at: int) -> int:
-    """Return the length of the print that starts at `at`."""
+    """Return the length of the fingerprint that starts at `at`."""
     flags = data[at]
-    head = 1 + _PART + (_PART if flags & _HAS_USER_DATA else 0) + (_PART if flags & _HAS_ATTRIBUTES else 0)
+    length = _HASHES_END[flags]
     if not flags & _HAS_TEXT:
-        return head
-    return head + _PART + _SKETCH + data[at + head + _PART + _SKETCH - 1]
+        return length
+    return length + _PART + _SKETCH + data[at + length + _PART + _SKETCH - 1]
 
 
-def _parts(taken: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """Return the hashes of userData, eventAttributes and text, and length + words; empty where there was nothing."""
-    flags, at = taken[0], 1 + _PART
-    user_data = attributes = b""
-    if flags & _HAS_USER_DATA:
-        user_data, at = taken[at : at + _PART], at + _PART
-    if flags & _HAS_ATTRIBUTES:
-        attributes, at = taken[at : at + _PART], at + _PART
-    return user_data, attributes, taken[at : at + _PART], taken[at + _PART :]
+def _parts(stored: bytes) -> tuple[list[bytes], bytes, bytes]:
+    """Return the hashes of the groups in the order of _CARRIES, that of the text, then length and words.
+
+    Empty where the event had nothing.
+    """
+    flags, at = stored[0], 1 + _PART
+    hashes: list[bytes] = []
+    for has in _HAS:
+        end = at + _PART if flags & has else at
+        hashes.append(stored[at:end])
+        at = end
+    return hashes, stored[at : at + _PART], stored[at + _PART :]
 
 
-def compare(delivered: bytes, event: ChatEvent, version: int) -> Comparison:
-    """Compare an event received at `version` with the print of the one that was delivered under its id."""
-    now = fingerprint(event, version)
+def compare(delivered: bytes, event: ChatEvent, carried: CarriedGroups) -> Comparison:
+    """Compare an event from a source that sends `carried` with the fingerprint of the one delivered under its id."""
+    now = fingerprint(event, carried)
     if now == delivered:
         return Comparison.SAME
     both = now[0] & delivered[0]
-    old_data, old_attributes, old_text, old_sketch = _parts(delivered)
-    new_data, new_attributes, new_text, new_sketch = _parts(now)
+    old_hashes, old_text, old_sketch = _parts(delivered)
+    new_hashes, new_text, new_sketch = _parts(now)
     if now[1 : 1 + _PART] != delivered[1 : 1 + _PART]:
         return Comparison.DIFFERENT
-    if both & _CARRIES_USER_DATA and old_data != new_data:
-        return Comparison.DIFFERENT
-    if both & _CARRIES_ATTRIBUTES and old_attributes != new_attributes:
-        return Comparison.DIFFERENT
+    for carries, old, new in zip(_CARRIES.values(), old_hashes, new_hashes, strict=True):
+        if both & carries and old != new:
+            return Comparison.DIFFERENT
     if old_text == new_text:
         return Comparison.SAME
     return Comparison.MASKED if _only_masked(old_sketch, new_sketch, event) else Comparison.DIFFERENT
@@ -158,29 +211,29 @@ def _only_masked(old: bytes, new: bytes, event: ChatEvent) -> bool:
 
 
 class Fingerprints:
-    """The prints of the delivered events of a chat, packed in the order of their ids.
+    """The fingerprints of the delivered events of a chat, packed in the order of their ids.
 
-    Goes together with the IdRanges of the delivered ids: the last print belongs to the highest id, and so on downwards.
-    Never holds more than `limit` bytes: beyond it the prints of the lowest ids are forgotten.
+    Belongs to the IdRanges of the delivered ids: the last fingerprint is that of the highest id, and so on downwards.
+    Never holds more than `limit` bytes: beyond it the fingerprints of the lowest ids are dropped.
     """
 
-    __slots__ = ("_data", "_forgotten", "_limit", "_mark")
+    __slots__ = ("_cursor", "_data", "_dropped", "_limit")
 
     def __init__(self, packed: bytes = b"", ids: int | None = None, limit: int = MAX_BYTES) -> None:
-        """Take what `packed` returned before; `ids` is the number of ids delivered by then."""
+        """Start from what `packed` returned; `ids` is the number of ids that had been delivered by then."""
         self._data = bytearray(packed)
         self._limit = limit
-        self._forgotten = 0 if ids is None else max(ids - self._count(), 0)
-        self._mark = (0, 0)  # (number of prints, bytes) from the front up to where something was last put in
+        self._dropped = 0 if ids is None else max(ids - self._count(), 0)
+        self._cursor = (0, 0)  # (fingerprints, bytes) before the place of the last insertion
 
     def packed(self) -> bytes:
-        """Return all prints as one string of bytes."""
+        """Return all fingerprints, one after the other."""
         return bytes(self._data)
 
-    def append(self, taken: bytes) -> None:
-        """Add the print of an id above all others."""
-        self._data += taken
-        self._forget()
+    def append(self, new: bytes) -> None:
+        """Add the fingerprint of an id above all others."""
+        self._data += new
+        self._shorten()
 
     def _count(self) -> int:
         at = count = 0
@@ -189,47 +242,47 @@ class Fingerprints:
             count += 1
         return count
 
-    def _forget(self) -> None:
+    def _shorten(self) -> None:
         if len(self._data) <= self._limit:
             return
         at = 0
-        while len(self._data) - at > self._limit - self._limit // 8:  # more than must be: not again for a while
+        while len(self._data) - at > self._limit - self._limit // 8:  # an eighth more than necessary: seldom
             at += _length(self._data, at)
-            self._forgotten += 1
+            self._dropped += 1
         del self._data[:at]
-        self._mark = (0, 0)
+        self._cursor = (0, 0)
 
     def _offset(self, place: int) -> int:
-        """Return where the print number `place` begins; counts on from where something was last put in."""
-        done, at = self._mark if self._mark[0] <= place else (0, 0)
+        """Return where fingerprint number `place` begins, counting from the last insertion if that lies before it."""
+        done, at = self._cursor if self._cursor[0] <= place else (0, 0)
         for _ in range(place - done):
             at += _length(self._data, at)
         return at
 
-    def insert(self, rank: int, taken: bytes) -> None:
-        """Add the print of an id that has `rank` ids below it."""
-        place = rank - self._forgotten
-        if place < 0:  # it would be among those that are forgotten
-            self._forgotten += 1
+    def insert(self, rank: int, new: bytes) -> None:
+        """Add the fingerprint of an id that has `rank` ids below it."""
+        place = rank - self._dropped
+        if place < 0:  # it would be among those that were dropped
+            self._dropped += 1
             return
         at = self._offset(place)
-        self._data[at:at] = taken
-        self._mark = (place + 1, at + len(taken))
-        self._forget()
+        self._data[at:at] = new
+        self._cursor = (place + 1, at + len(new))
+        self._shorten()
 
-    def replace(self, rank: int, taken: bytes) -> None:
-        """Put an amended event's print in the place of the former one, which must not be forgotten."""
-        place = rank - self._forgotten
+    def replace(self, rank: int, new: bytes) -> None:
+        """Replace the fingerprint of an amended event; only for one that is in `by_id`."""
+        place = rank - self._dropped
         at = self._offset(place)
-        self._data[at : at + _length(self._data, at)] = taken
-        self._mark = (place, at)
-        self._forget()
+        self._data[at : at + _length(self._data, at)] = new
+        self._cursor = (place, at)
+        self._shorten()
 
     def by_id(self, ids: IdRanges) -> dict[int, bytes]:
-        """Unpack: id -> print, of the ids whose print is not forgotten."""
+        """Return the fingerprints by id; those of the lowest ids may have been dropped."""
         found: dict[int, bytes] = {}
         at = 0
-        for event_id in islice(ids, self._forgotten, None):
+        for event_id in islice(ids, self._dropped, None):
             length = _length(self._data, at)
             found[event_id] = bytes(self._data[at : at + length])
             at += length

@@ -72,7 +72,7 @@ class IdRanges:
         return below - max(self._highs[at - 1] - value + 1, 0) if at else 0
 
     def add(self, value: int) -> None:
-        """Put `value` into the set; adding one that is there changes nothing."""
+        """Add `value`; no effect if it is in the set already."""
         lows, highs = self._lows, self._highs
         if not highs or value > highs[-1] + 1:
             lows.append(value)

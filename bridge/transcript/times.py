@@ -1,4 +1,4 @@
-"""Times of records: from Chat Server's text, to the text of a header. Nothing here looks at a clock."""
+"""Times of records: parsed from Chat Server's text, written as the text of a header. Nothing here reads a clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_MS: Final = -62_135_596_800_000  # 0001-01-01: what the timestamp types of all readers can hold
+_EARLIEST_MS: Final = -62_135_596_800_000  # 0001-01-01: the range that the timestamp types of all readers share
 _LATEST_MS: Final = 253_402_300_799_999  # 9999-12-31
 _TO_THE_SECOND: Final = 19
 
@@ -15,7 +15,7 @@ _TO_THE_SECOND: Final = 19
 def occurred_at(start_at: int | None, time_shift: int) -> int | None:
     """Return ms since 1970 UTC, or None when that is not known or outside the years 1 to 9999.
 
-    `start_at` in ms since 1970 UTC; `time_shift` in seconds, as large as a peer cares to send.
+    `start_at` in ms since 1970 UTC; `time_shift` in seconds, of any size.
     """
     if start_at is None:
         return None
@@ -28,7 +28,7 @@ def _within_calendar(at: int) -> int | None:
 
 
 def parse_start_at(text: str) -> int | None:
-    """Return ms since 1970 UTC of an ISO-8601 time (`yyyy-MM-ddTHH:mm:ssZ`), or None when it is none.
+    """Return ms since 1970 UTC of an ISO-8601 time (`yyyy-MM-ddTHH:mm:ssZ`), or None for any other text.
 
     A fraction and an offset are accepted; a time without any zone is UTC, which is what Chat Server writes.
     """
@@ -51,6 +51,6 @@ def rfc3339(at: int) -> str:
     return f"{written}.{fraction:06}Z" if fraction else f"{written}Z"
 
 
-@lru_cache(maxsize=256)  # events have whole seconds, and those of one transaction share a few of them
+@lru_cache(maxsize=256)  # events have whole seconds, and those of one transaction share few of them
 def _to_the_second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:_TO_THE_SECOND]

@@ -1,15 +1,29 @@
-"""What a link learns about one chat: the input of the fold, and of the shard that owns the chat."""
+"""What a source says about a chat: the input of the fold, and of the shard that owns the chat.
+
+The types are the same for every kind of source. A source that has no notion of a server, of a protocol version or of
+wire bytes leaves those fields at their defaults.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from enum import Enum
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bridge.chatserver.messages import ChatTranscript
+    from bridge.transcript.events import ChatTranscript
 
-RETRY: Final = "retry"
-GIVE_UP: Final = "give up"
+
+class Verdict(Enum):
+    """What a refusal means for the chat.
+
+    RETRY: another attempt may succeed. GONE: the chat no longer exists at any of its places. NEVER: further attempts
+    are pointless, or all of them are spent, although the chat may still exist.
+    """
+
+    RETRY = "retry"
+    GONE = "gone"
+    NEVER = "never"
 
 
 @dataclass(slots=True, frozen=True)
@@ -23,30 +37,31 @@ class Damaged:
 
 @dataclass(slots=True)
 class TranscriptUpdate:
-    """Transcript content for a chat. A `snapshot` is the whole history (answer to a join), else an increment.
+    """Transcript content of a chat. A `snapshot` is the whole history, else an increment; `over` says the chat ended.
 
-    `observed_at` in us since 1970 UTC; `server` as host:port; `version` is the negotiated ClientVersion; `size` is the
-    number of wire bytes it came from.
+    `observed_at` in us since 1970 UTC; `server` says where it came from, as it stands in records; `version` is the
+    protocol version that decided what the source withheld, None when it withholds nothing; `size` is the number of
+    bytes it came from.
     """
 
     transcript: ChatTranscript
     over: bool
     snapshot: bool
-    server: str
-    version: int
+    server: str = ""
+    version: int | None = None
     observed_at: int = 0
     size: int = 0
     damaged: list[Damaged] = field(default_factory=list)
 
     @property
     def session_id(self) -> str:
-        """The chat it is about."""
+        """The chat that the update belongs to."""
         return self.transcript.session_id
 
 
 @dataclass(slots=True, frozen=True)
 class LinkDown:
-    """The link of a joined chat is gone; nothing of it is seen until it is joined again."""
+    """The chat is no longer watched; nothing of it arrives until the next snapshot."""
 
     session_id: str
     reason: str
@@ -55,21 +70,21 @@ class LinkDown:
 
 @dataclass(slots=True, frozen=True)
 class JoinRefused:
-    """The server refused to let us in. `verdict` is RETRY or GIVE_UP."""
+    """The chat cannot be watched, for now (RETRY) or for good. `code` is the source's own error code, 0 without one."""
 
     session_id: str
-    error_id: int
+    code: int
     description: str
-    verdict: str
+    verdict: Verdict
     observed_at: int = 0
 
 
 @dataclass(slots=True, frozen=True)
 class QuarantinedInput:
-    """Input that could not be read, or that belongs nowhere. `session_id` is None when no chat can be named.
+    """Input that could not be read, or that belongs to no chat. `session_id` is None when no chat can be named.
 
-    `attributed` says that content of that chat is lost with it. `followed` lists the chats of the link it came on,
-    each of which it may have concerned when none can be named.
+    `attributed` says that content of that chat is lost with it. `followed` lists the chats that were followed over the
+    same connection: each of them may have been meant when none is named.
     """
 
     source: str

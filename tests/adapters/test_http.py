@@ -146,7 +146,7 @@ def test_one_announcement_is_accepted_once_kafka_has_it() -> None:
 
     run(bridge, act)
     (announced,) = bridge.announced
-    assert announced.addresses() == ["chat-1.example:4800", "chat-2.example:4800"]
+    assert announced.places() == ["chat-1.example:4800", "chat-2.example:4800"]
     assert (announced.password, announced.tenant, announced.user_data) == ("p", "t", {"k": 1})
 
 

@@ -1,4 +1,4 @@
-"""The rooms of the house and the doors between them (the design's section 2), read from the source."""
+"""The packages and who may import whom (section 2 of the design), read from the source."""
 
 from __future__ import annotations
 
@@ -23,13 +23,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "archive": {"transcript", "errors"},
     "records": {"transcript", "errors"},
     "meters": {"transcript"},
-    "telemetry": {"transcript", "meters", "errors"},
+    "facts": {"transcript", "meters"},
+    "telemetry": {"facts", "meters"},
     "logs": {"errors"},
-    "capture": {"transcript", "records", "announcement", "telemetry", "backoff", "errors"},
-    "sources/chat_server": {"chatserver", "transcript", "capture", "addresses", "telemetry", "errors"},
+    "capture": {"transcript", "records", "announcement", "facts", "telemetry", "backoff", "errors"},
+    "sources/chat_server": {
+        "chatserver",
+        "transcript",
+        "capture",
+        "addresses",
+        "facts",
+        "meters",
+        "telemetry",
+        "errors",
+    },
     "adapters": {"backoff", "errors"},
     "adapters/kafka": {"announcement", "errors"},
-    "adapters/http": {"announcement", "addresses", "telemetry", "errors"},
+    "adapters/http": {"announcement", "addresses", "facts", "telemetry", "errors"},
     "sandbox": {"errors"},
     "simulator": {
         "simulator/harness",
@@ -37,37 +47,53 @@ MAY_IMPORT: dict[str, set[str]] = {
         "simulator/protocol",
         "simulator/model",
         "chatserver",
+        "archive",
         "transcript",
         "announcement",
         "addresses",
         "backoff",
         "errors",
     },
-    "config": {"addresses", "announcement", "errors"},
-    "status": {"adapters/http", "capture", "announcement", "telemetry", "errors"},
+    "config": {"addresses", "announcement", "records", "errors"},
+    "status": {
+        "adapters/http",
+        "adapters/kafka",
+        "capture",
+        "announcement",
+        "facts",
+        "telemetry",
+        "errors",
+    },
 }
 """Package -> the packages it may use besides itself. app, cli and commands put everything together and may use all."""
 
 ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
-COMPOSITION = {"app", "factories", "cli", "commands", "__main__"}
+COMPOSITION = {"app", "factories", "source_factory", "cli", "commands", "__main__"}
 PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses", "backoff")
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "subprocess", "secrets", "logging"}
 THIRD_PARTY = {
     "transcript": {"msgspec"},
     "chatserver": {"msgspec"},
     "archive": {"msgspec"},
-    "records": {"msgspec", "fastavro"},
+    "records": {"msgspec", "fastavro", "re2"},
     "capture": {"msgspec"},
     "errors": set[str](),
 }
 """What of the outside the inner packages may use."""
 
 
-def room_of(path: Path) -> str:
-    relative = path.relative_to(PACKAGE)
-    return relative.parts[0].removesuffix(".py")
+def package_of(path: Path) -> str:
+    """Return the key of MAY_IMPORT that a file belongs to: the longest one that its path begins with."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return longest(parts)
+
+
+def longest(parts: tuple[str, ...]) -> str:
+    known = MAY_IMPORT.keys()
+    names = ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    return next((name for name in names if name in known), parts[0])
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:
@@ -97,31 +123,31 @@ def name_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_room_imports_only_from_the_rooms_it_may(path: Path) -> None:
-    room = room_of(path)
-    if room in COMPOSITION or room == "__init__":
+def test_a_package_imports_only_from_the_packages_it_may(path: Path) -> None:
+    package = package_of(path)
+    if package in COMPOSITION or package in {"__init__", "sources"}:
         return
-    allowed = MAY_IMPORT[room] | {room}
+    allowed = MAY_IMPORT[package] | {package}
     for module, typing_only in imports(path):
-        if not module.startswith("bridge.") or (typing_only and (room, module) in ONLY_FOR_TYPES):
+        if not module.startswith("bridge.") or (typing_only and (package, module) in ONLY_FOR_TYPES):
             continue
-        assert module.split(".")[1] in allowed, f"{room} must not import {module}"
+        assert longest(tuple(module.split(".")[1:])) in allowed, f"{package} must not import {module}"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room_of(path) in THIRD_PARTY], ids=name_of)
-def test_the_inner_rooms_know_few_third_parties(path: Path) -> None:
+@pytest.mark.parametrize("path", [path for path in FILES if package_of(path) in THIRD_PARTY], ids=name_of)
+def test_the_inner_packages_know_few_third_parties(path: Path) -> None:
     outside = {module.split(".")[0] for module, _ in imports(path)} - set(sys.stdlib_module_names) - {"bridge"}
-    assert outside <= THIRD_PARTY[room_of(path)]
+    assert outside <= THIRD_PARTY[package_of(path)]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room_of(path) in PURE], ids=name_of)
-def test_pure_rooms_know_no_clock_no_chance_and_no_world(path: Path) -> None:
+@pytest.mark.parametrize("path", [path for path in FILES if package_of(path) in PURE], ids=name_of)
+def test_pure_packages_know_no_clock_no_randomness_and_no_io(path: Path) -> None:
     assert not {module.split(".")[0] for module, _ in imports(path)} & IMPURE_MODULES
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_only_the_composition_sees_the_settings(path: Path) -> None:
-    if room_of(path) in COMPOSITION | {"config"}:
+    if package_of(path) in COMPOSITION | {"config"}:
         return
     assert not [module for module, _ in imports(path) if module.startswith("bridge.config")]
 
@@ -136,8 +162,8 @@ def test_nothing_is_called_utils() -> None:
     assert [name_of(path) for path in FILES if path.stem in words or path.parent.name in words] == []
 
 
-def test_every_room_has_its_rules() -> None:
-    assert {room_of(path) for path in FILES} - COMPOSITION - {"__init__"} == set(MAY_IMPORT)
+def test_every_package_has_its_rules() -> None:
+    assert {package_of(path) for path in FILES} - COMPOSITION - {"__init__", "sources"} == set(MAY_IMPORT)
 
 
 def test_no_two_modules_import_each_other() -> None:

@@ -4,13 +4,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.archive.ucs_xml import MAX_ELEMENT_DEPTH, StoredTranscript, read, write
-from bridge.chatserver.messages import ChatTranscript
 from bridge.errors import UnreadableTranscript
-from bridge.transcript.events import ChatEvent, Item, MessageText, Reason, UserInfo, find, is_marked_bot
+from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, Reason, UserInfo, find, is_marked_bot
 from tests.strategies import any_texts, chat_transcripts
 
 SAMPLES = sorted((Path(__file__).parent.parent / "samples").glob("*.xml"))
@@ -236,6 +235,12 @@ def test_an_unknown_attribute_of_an_event_is_kept() -> None:
     assert event_of('<message eventId="1" mood="fine"/>').unknown_attributes == {"mood": "fine"}
 
 
+def test_the_name_of_an_event_is_its_type_whatever_attribute_of_ours_it_bears() -> None:
+    event = event_of('<message eventId="1" eventType="other"/>')
+    assert event == ChatEvent("message", 1, unknown_attributes={"eventType": "other"})
+    assert event_of('<event eventId="1" eventType="two words"/>') == ChatEvent("two words", 1)
+
+
 @pytest.mark.parametrize(
     ("shift", "kept"),
     [("", {}), ('timeShift="soon"', {"timeShift": "soon"}), ('timeShift="2147483648"', {"timeShift": "2147483648"})],
@@ -351,34 +356,3 @@ def test_flipped_bytes_raise_nothing_but_unreadable_transcript(transcript: ChatT
     except UnreadableTranscript:
         return
     assert read(write(result.transcript), "s").transcript == result.transcript
-
-
-_NAMES = ["message", "msgText", "userInfo", "noticeText", "reason", "userData", "item", "unknownAttributes", "new"]
-_ATTRIBUTES = ["eventId", "timeShift", "key", "type", "code", "clientVersion", "eventType", "userId", "new"]
-_VALUES = st.sampled_from(["1", "-1", "kvlist", "int", "x", "", " 7 "])
-
-
-def element(name: str, attributes: dict[str, str], parts: list[str]) -> str:
-    """One element as text."""
-    shown = "".join(f' {key}="{value}"' for key, value in attributes.items())
-    return f"<{name}{shown}>{''.join(parts)}</{name}>"
-
-
-ELEMENTS: st.SearchStrategy[str] = st.recursive(
-    st.sampled_from(["SAID", " ", "7"]),
-    lambda inner: st.builds(
-        element,
-        st.sampled_from(_NAMES),
-        st.dictionaries(st.sampled_from(_ATTRIBUTES), _VALUES, max_size=3),
-        st.lists(inner, max_size=4),
-    ),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=1000)
-@given(st.lists(ELEMENTS, max_size=3))
-def test_whatever_elements_an_event_has_none_of_its_text_is_lost(inner: list[str]) -> None:
-    event = event_of(f'<message eventId="1">{"".join(inner)}</message>')
-    assert repr(event).count("SAID") == "".join(inner).count("SAID")
-    assert read(write(ChatTranscript("S1", chat_event_list=[event])), "s").transcript.chat_event_list == [event]

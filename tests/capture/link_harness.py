@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import fastavro
 
 from bridge.announcement import parse
+from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.inbox import Announced
-from bridge.capture.session_store import SessionStore, SessionStoreSettings
-from bridge.chatserver.conversation import ConnectionSettings
+from bridge.capture.session_store import SessionStore
+from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.errors import UnreadableAnnouncement
 from bridge.logs import JsonLines
@@ -27,7 +28,7 @@ from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
 from bridge.sources.chat_server.link import Link
 from bridge.telemetry import Telemetry
-from bridge.transcript.updates import JoinRefused, LinkDown
+from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -156,11 +157,11 @@ class LinkHarness:
 
     # --- the owner of the link ---------------------------------------------------------------------------------------
 
-    def learnt(self, _link: Link, observation: Update, _size: int) -> None:
-        if isinstance(observation, JoinRefused):
-            self.refused.append(observation)
+    def update_received(self, _link: Link, update: Update, _size: int) -> None:
+        if isinstance(update, JoinRefused):
+            self.refused.append(update)
         else:
-            self._inbox.append(observation)
+            self._inbox.append(update)
 
     def registered(self, _link: Link) -> None:
         pass
@@ -206,9 +207,9 @@ class LinkHarness:
         self._run(self.link.join, chat, password)
         return int(json.loads(self.stream.written)["referenceId"])
 
-    def give_up(self, chat: str, error: int = 0) -> Self:
+    def give_up(self, chat: str) -> Self:
         """The follower gives a chat up."""
-        self._inbox.append(JoinRefused(chat, error, "no", "give up", self.clock.now_us()))
+        self._inbox.append(JoinRefused(chat, 0, "no", Verdict.NEVER, self.clock.now_us()))
         return self.commit()
 
     def overdue(self, seconds: float) -> Self:

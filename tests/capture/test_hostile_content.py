@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.announcement import MAX_BYTES, MAX_TENANT
+from bridge.capture.chat import FOLLOWED, GIVEN_UP
 from bridge.capture.ports import same_limits
-from bridge.capture.session_store import FOLLOWED, GIVEN_UP
 from bridge.chatserver.conversation import _HELD_BYTES
-from bridge.chatserver.messages import ChatTranscript
 from bridge.chatserver.psdk_json import INBOUND_LIMIT
 from bridge.records.session_records import SHORTENED
 from bridge.sources.chat_server.transport import TcpTransports
-from bridge.transcript import fold as fold_limits
 from bridge.transcript import gap_reasons
 from bridge.transcript.attributes import MAX_DEPTH
-from bridge.transcript.events import ChatEvent, MessageText
+from bridge.transcript.entries import MAX_FACT_CHARACTERS
+from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText
 from bridge.transcript.fingerprints import MAX_BYTES as MAX_PRINTS
-from bridge.transcript.updates import TranscriptUpdate
+from bridge.transcript.fold import MAX_HOLES
+from bridge.transcript.parties import MAX_PARTIES
+from bridge.transcript.updates import TranscriptUpdate, Verdict
 from tests.capture.link_harness import CHAT, OTHER, SERVER, START, LinkHarness, info, line, message, party
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def test_nesting_of_any_depth_anywhere_is_kept_as_text_or_quarantined(
 def test_an_attribute_of_the_session_cannot_make_every_record_too_large(harness: LinkHarness) -> None:
     harness.hears(info(CHAT, message(2), idleTimeExpire="9" * 1_000_000), info(CHAT, idleTimeExpire=10**4000))
     assert harness.ids() == [1, 2]
-    assert harness.published()[-1]["session"]["idleTimeExpire"] == "9" * fold_limits.MAX_FACT_CHARACTERS
+    assert harness.published()[-1]["session"]["idleTimeExpire"] == "9" * MAX_FACT_CHARACTERS
     assert harness.still_works()
 
 
@@ -222,9 +223,9 @@ def test_a_hundred_thousand_nicknames_and_keys_grow_neither_memory_nor_metrics_n
     assert work(step) <= settled * 1.2
     fold = harness.store.chats[CHAT].transcript
     assert harness.store.chats[CHAT].state == FOLLOWED
-    assert len(fold.parties) == fold_limits.MAX_PARTIES
+    assert len(fold.parties) == MAX_PARTIES
     assert len(fold.state().prints) <= MAX_PRINTS
-    assert largest < MAX_PRINTS + 200 * fold_limits.MAX_PARTIES
+    assert largest < MAX_PRINTS + 200 * MAX_PARTIES
     assert len(harness.events) == FLOOD + 2
     assert [record.key for record in harness.events[2:]] == [CHAT.encode()] * FLOOD
     assert harness.series() == before
@@ -256,7 +257,7 @@ def test_a_chat_with_more_holes_than_can_be_remembered_ends_with_a_gap_and_the_o
         harness.hears(info(CHAT, *(message(number) for number in ids[at : at + 500])))
     assert CHAT not in harness.store.chats
     assert harness.published()[-1]["gap"]["reason"] == gap_reasons.OUTGROWN
-    assert len(harness.published()) > fold_limits.MAX_HOLES
+    assert len(harness.published()) > MAX_HOLES
     assert (harness.certificate()["verdict"], harness.certificate()["reasons"]) == (
         "INCOMPLETE",
         [gap_reasons.OUTGROWN],
@@ -273,7 +274,7 @@ def test_a_flood_of_damaged_events_ends_that_chat_only_and_its_certificate_still
     certificate = harness.certificate()
     assert certificate["verdict"] == "INCOMPLETE"
     assert certificate["reasons"] == [gap_reasons.OUTGROWN, gap_reasons.UNREADABLE]
-    assert len(harness.gaps()) == len(certificate["gaps"]) == certificate["counts"]["GAP"] > fold_limits.MAX_HOLES
+    assert len(harness.gaps()) == len(certificate["gaps"]) == certificate["counts"]["GAP"] > MAX_HOLES
     assert harness.still_works(OTHER)
 
 
@@ -328,7 +329,7 @@ def test_a_surrogate_in_the_bytes_costs_its_event_only(harness: LinkHarness) -> 
 
 def test_a_text_that_no_wire_would_let_through_is_quarantined_and_not_the_end_of_the_chat(harness: LinkHarness) -> None:
     said = ChatEvent("message", 2, "00A1", message_text=MessageText("\ud83d"))
-    harness.learnt(
+    harness.update_received(
         harness.link,
         TranscriptUpdate(ChatTranscript(CHAT, START, chat_event_list=[said]), False, False, SERVER, 106),
         0,
@@ -482,7 +483,7 @@ def test_an_answer_with_somebody_elses_chat_is_published_under_neither(
     assert b"not for you" in aside["bytes"]
     assert harness.quarantined() == {"stray": 1}
     [refusal] = harness.refused
-    assert (refusal.session_id, refusal.verdict) == ("0000ROOM00000004", "retry")
+    assert (refusal.session_id, refusal.verdict) == ("0000ROOM00000004", Verdict.RETRY)
     # The join is asked again, and everything goes on.
     harness.hears(info("0000ROOM00000004", party(1), reference=harness.join("0000ROOM00000004")))
     harness.hears(info(third, party(1), reference=third_reference))
@@ -516,7 +517,7 @@ def test_events_without_end_before_the_answer_to_a_join_are_not_held_without_end
         harness.hears(push)
     assert harness.refused == []
     harness.hears(push)
-    assert [(refusal.session_id, refusal.verdict) for refusal in harness.refused] == [(STRANGER, "retry")]
+    assert [(refusal.session_id, refusal.verdict) for refusal in harness.refused] == [(STRANGER, Verdict.RETRY)]
     assert json.loads(harness.stream.written.splitlines()[-1])["messageName"] == "RequestReleaseParty"
     assert harness.set_aside() == []
     harness.hears(info(STRANGER, party(1), reference=harness.join(STRANGER)))

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.announcement import Announcement, encode, parse
+from bridge.capture.batch_builder import SessionStoreSettings
+from bridge.capture.chat import GIVEN_UP
 from bridge.capture.inbox import Announced
 from bridge.capture.ports import same_limits
-from bridge.capture.session_store import GIVEN_UP, SessionStore, SessionStoreSettings
+from bridge.capture.session_store import SessionStore
+from bridge.facts import ChatFailed
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
-from bridge.telemetry import ChatFailed
 from bridge.transcript.gap_reasons import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
-from bridge.transcript.updates import GIVE_UP, Damaged, JoinRefused, LinkDown, QuarantinedInput
+from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def settings(**changes: Any) -> SessionStoreSettings:
     fields: dict[str, Any] = {
         "recording": Recording(SCHEMAS, Redactor()),
         "payload_headers": dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), PREFIX),
-        "checkpoint_marks": frozenset({1}),
+        "checkpoint_schema_ids": frozenset({1}),
         "partition_of": lambda key: 3 if key == CHAT.encode() else 7,
     }
     return SessionStoreSettings(**{**fields, **changes})
@@ -126,16 +128,20 @@ def test_a_fold_that_was_not_committed_can_be_done_again_from_the_checkpoints() 
 
 
 @pytest.mark.parametrize(
-    ("seen_before", "error", "reason"),
-    [(False, 8201, NEVER_JOINED), (True, 8201, OVER_WHILE_AWAY), (True, 0, OUT_OF_REACH)],
+    ("seen_before", "verdict", "reason"),
+    [
+        (False, Verdict.GONE, NEVER_JOINED),
+        (True, Verdict.GONE, OVER_WHILE_AWAY),
+        (True, Verdict.NEVER, OUT_OF_REACH),
+    ],
 )
 def test_a_chat_that_is_given_up_says_why_in_a_gap_and_in_its_certificate(
-    seen_before: bool, error: int, reason: str
+    seen_before: bool, verdict: Verdict, reason: str
 ) -> None:
     store = followed()
     if seen_before:
         store.fold([history(joined(1), said(4)), LinkDown(CHAT, "connection reset", NOW)], NOW)
-    plan = store.fold([JoinRefused(CHAT, error, "no", GIVE_UP, NOW)], NOW)
+    plan = store.fold([JoinRefused(CHAT, 0, "no", verdict, NOW)], NOW)
     [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.events)
     assert (gap["kind"], gap["gap"]["reason"]) == ("GAP", reason)
     assert gap["gap"]["fromEventId"] == (5 if seen_before else None)
@@ -147,7 +153,7 @@ def test_a_chat_that_is_given_up_says_why_in_a_gap_and_in_its_certificate(
 
 def test_a_chat_that_was_given_up_and_is_announced_again_goes_on_in_its_sequence() -> None:
     store = followed()
-    store.fold([history(joined(1)), JoinRefused(CHAT, 0, "no", GIVE_UP, NOW)], NOW)
+    store.fold([history(joined(1)), JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW)], NOW)
     assert len(store.fold([announcement(offset=1)], NOW).follow) == 1
     events = decoded(TRANSCRIPT_EVENT, store.fold([history(joined(1), said(2))], NOW).batch.events)
     assert [(event["kind"], event["sequence"]) for event in events] == [("RESUMED", 3), ("MESSAGE", 4)]
@@ -218,7 +224,7 @@ def test_a_defect_in_one_chat_ends_that_chat_only(monkeypatch: pytest.MonkeyPatc
 
 
 def test_checkpoints_of_closed_chats_are_tombstoned_after_their_time() -> None:
-    store = followed(checkpoint_retention_us=DAY)
+    store = followed(closed_retention_us=DAY)
     store.fold([history(joined(1), over=True)], NOW)
     assert store.fold([], NOW + DAY // 2).batch.checkpoints == []
     [tombstone] = store.fold([], NOW + 2 * DAY).batch.checkpoints

@@ -12,7 +12,7 @@ import random
 import selectors
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bridge.chatserver.conversation import ConnectionSettings
+from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
 from bridge.sources.chat_server.link import Link
@@ -207,11 +207,11 @@ class VirtualServers:
         assert self.where(chat) == servers[0]
 
     def where(self, chat: str) -> str | None:
-        return self.manager.joined_server(chat)
+        return self.manager.joined_at(chat)
 
     def given_up(self) -> list[tuple[str, int]]:
         """Chats that were given up, with the error of their last refusal."""
-        return [(one.session_id, one.error_id) for one in self.delivered if isinstance(one, JoinRefused)]
+        return [(one.session_id, one.code) for one in self.delivered if isinstance(one, JoinRefused)]
 
     def away(self) -> list[str]:
         return [one.session_id for one in self.delivered if isinstance(one, LinkDown)]

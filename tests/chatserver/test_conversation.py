@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.chatserver.connection_settings import ConnectionSettings
+from bridge.chatserver.connection_state import ConnectionState
 from bridge.chatserver.conversation import (
-    ConnectionSettings,
     Conversation,
-    Ended,
-    Phase,
-    Registered,
-    UnexpectedMessage,
-    verdict_on,
 )
+from bridge.chatserver.conversation_events import Ended, Registered, UnexpectedMessage
 from bridge.chatserver.messages import (
-    ChatTranscript,
     EventError,
     EventRegistered,
     EventSessionInfo,
@@ -27,7 +23,9 @@ from bridge.chatserver.messages import (
     RequestReleaseParty,
     UnknownMessage,
 )
-from bridge.transcript.updates import GIVE_UP, RETRY, JoinRefused, TranscriptUpdate
+from bridge.chatserver.verdicts import verdict_on
+from bridge.transcript.events import ChatTranscript
+from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Verdict
 from tests.transcript.build import said
 
 ME = ConnectionSettings(
@@ -130,11 +128,13 @@ def test_over_ends_the_chat_and_not_the_connection() -> None:
     assert isinstance(seen, TranscriptUpdate)
     assert seen.over
     assert conversation.joined == frozenset()
-    assert conversation.phase is Phase.READY
+    assert conversation.state is ConnectionState.READY
 
 
-@pytest.mark.parametrize(("error", "verdict"), [(8201, GIVE_UP), (8209, RETRY), (8210, GIVE_UP), (9999, RETRY)])
-def test_a_refused_join_is_classified_by_its_error(error: int, verdict: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "verdict"), [(8201, Verdict.GONE), (8209, Verdict.RETRY), (8210, Verdict.NEVER), (9999, Verdict.RETRY)]
+)
+def test_a_refused_join_is_classified_by_its_error(error: int, verdict: Verdict) -> None:
     conversation = ready()
     reference = join(conversation, "A")
     conversation.receive(EventError(error, "no", reference), 1.0)
@@ -149,7 +149,7 @@ def test_a_join_without_answer_is_given_back_for_another_try() -> None:
     conversation.on_timer(10.0)
     [refused] = conversation.events_received()
     assert isinstance(refused, JoinRefused)
-    assert refused.verdict == RETRY
+    assert refused.verdict is Verdict.RETRY
     assert conversation.load == 0
 
 
@@ -211,7 +211,7 @@ def test_silence_is_answered_with_a_ping_and_then_ends_the_connection() -> None:
     conversation.on_timer(140.0)
     [ended] = conversation.events_received()
     assert isinstance(ended, Ended)
-    assert conversation.phase is Phase.CLOSED
+    assert conversation.state is ConnectionState.CLOSED
 
 
 def test_any_message_counts_as_a_sign_of_life() -> None:
@@ -237,7 +237,7 @@ def test_while_reading_is_paused_it_gives_signs_of_life_and_expects_none() -> No
     pings = conversation.requests()
     assert [type(one) for one in pings] == [Ping] * 4
     assert conversation.events_received() == []
-    assert conversation.phase is Phase.READY
+    assert conversation.state is ConnectionState.READY
 
 
 @pytest.mark.parametrize("way", ["refused", "silent"])

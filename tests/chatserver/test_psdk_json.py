@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.chatserver import psdk_json, psdk_tolerant
-from bridge.chatserver.bounds import xml_characters
 from bridge.chatserver.decoded import Decoded, Unreadable
 from bridge.chatserver.messages import (
-    ChatTranscript,
     Event,
     EventError,
     EventSessionInfo,
@@ -34,7 +32,8 @@ from bridge.chatserver.psdk_json import (
     session_hint,
 )
 from bridge.errors import FrameTooLong, UnreadableMessage
-from bridge.transcript.events import ChatEvent, Item, MessageText, UserInfo
+from bridge.transcript.bounds import xml_characters
+from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, UserInfo
 from bridge.transcript.updates import Damaged
 from tests.strategies import any_texts, events, requests
 

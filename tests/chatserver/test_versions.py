@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.chatserver.messages import ChatTranscript
 from bridge.chatserver.versions import (
     HIGHEST,
     LOWEST,
@@ -18,7 +17,7 @@ from bridge.chatserver.versions import (
     withhold,
     withhold_from_transcript,
 )
-from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, UserInfo
+from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, NoticeText, UserInfo
 from tests.strategies import chat_events, chat_transcripts
 
 VERSIONS = range(LOWEST, HIGHEST + 1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.commands.formatting import HEADER, columns_of, escaped, event_line, shortened
@@ -76,9 +76,62 @@ def test_what_a_terminal_would_obey_is_spelled_out(text: str) -> None:
     assert "\\" in escaped(text)
 
 
-@given(st.text(max_size=80), st.integers(2, 40))
+@given(st.text(max_size=80).map(escaped), st.integers(2, 40))
+@example("0\u2795\u1ab00", 3)
 def test_a_cut_text_fits(text: str, columns: int) -> None:
-    assert sum(map(columns_of, shortened(text, columns))) <= columns
+    assert 0 <= columns_of(shortened(text, columns)) <= columns
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("plain", 5, "plain"),
+        ("plain", 4, "pla…"),
+        ("日本語", 6, "日本語"),
+        ("日本語", 5, "日本…"),
+        ("日本語", 4, "日…"),
+        ("e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"),
+        ("e\u0301e\u0301e\u0301", 2, "e\u0301…"),
+        ("❤\ufe0f❤\ufe0f", 4, "❤\ufe0f❤\ufe0f"),  # the selector makes an emoji of two columns
+        ("❤\ufe0f❤\ufe0f", 3, "❤\ufe0f…"),
+        ("👍🏽👍🏽", 4, "👍🏽👍🏽"),  # a skin tone takes no columns of its own
+        ("👍🏽👍🏽", 3, "👍🏽…"),
+        ("🇩🇪🇫🇷", 3, "🇩🇪…"),
+        ("", 5, ""),
+    ],
+)
+def test_a_text_is_cut_between_what_people_see_as_characters(text: str, columns: int, shown: str) -> None:
+    assert shortened(text, columns) == shown
+
+
+NICKS = st.text(st.one_of(st.characters(), st.sampled_from("日本e\u0301\u20dd\ufe0f\u200d❤👍🏽🇩🇪\x1b\u202e\u200b\x00")))
+
+
+@given(NICKS, NICKS)
+@example("日本語の名前です長い名前", "👩\u200d💻")
+@example("\u0301\u0301", "\u1160\u11a8")
+def test_whatever_the_cells_hold_the_next_column_stands_under_its_title(nick: str, chat: str) -> None:
+    event = {**EVENT, "sessionId": chat, "party": {**EVENT["party"], "nickname": nick, "userId": "7"}}
+    line = event_line(event, 200)
+    for title, value in (("kind", "MESSAGE      "), ("seen by", "ALL     my order"), ("text", "my order")):
+        assert columns_of(line[: line.rindex(value)]) == HEADER.index(title)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "cut"),
+    [
+        ("0\u2795\u1ab00", 3, "0…"),  # a wide character, a mark without columns, one column too many
+        ("abcd", 3, "ab…"),
+        ("abc", 3, "abc"),
+        ("\u4e2d\u4e2d", 3, "\u4e2d…"),
+        ("\u4e2d\u4e2d", 2, "…"),
+        ("e\u0301e\u0301e\u0301", 2, "e\u0301…"),
+    ],
+)
+def test_a_text_is_cut_before_the_last_column_and_marks_stay_with_their_letter(
+    text: str, columns: int, cut: str
+) -> None:
+    assert shortened(text, columns) == cut
 
 
 def test_marks_without_columns_do_not_make_a_line_endless() -> None:

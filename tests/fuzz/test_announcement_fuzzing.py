@@ -39,7 +39,7 @@ def _check(data: bytes) -> str:
         told = parse(data)
     except UnreadableAnnouncement as error:
         return _check_reason(error)
-    addresses = told.addresses()
+    addresses = told.places()
     assert 1 <= len(addresses) <= MAX_SERVERS + 1
     for host, port in map(split_address, addresses):
         assert host

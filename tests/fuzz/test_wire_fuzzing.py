@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pytest
 
-from bridge.chatserver.conversation import ConnectionSettings, Conversation
+from bridge.chatserver.connection_settings import ConnectionSettings
+from bridge.chatserver.conversation import Conversation
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.messages import EventSessionInfo, UnknownMessage
 from bridge.chatserver.psdk_json import client_wire, encode, server_wire

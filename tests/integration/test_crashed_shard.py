@@ -19,13 +19,15 @@ from bridge import cli
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.capture.inbox import Announced, Input
-from bridge.capture.session_store import SessionStore, TransactionPlan
+from bridge.capture.session_store import SessionStore
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, all_joined, followed, reasons
 from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from bridge.capture.batch_builder import TransactionPlan
 
 CHATS = 20
 EACH_ONCE = "each-once"

@@ -51,7 +51,7 @@ IMPATIENT = {
     "kafka__transaction_timeout_seconds": 10,
     "kafka__session_timeout_seconds": 6,
 }
-WAITING = "waiting for Kafka: a transaction has been under way for"
+WAITING = "waiting for Kafka: a transaction has been in progress for"
 
 
 @pytest.fixture(scope="module")

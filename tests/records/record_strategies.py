@@ -11,11 +11,22 @@ from bridge.transcript.fold import TranscriptState
 
 SESSION = "0000TEST00000001"
 
-text = st.text(max_size=40) | st.sampled_from(["", "ALL", "grüße 🙂", "x" * 63, "x" * 64, "x" * 9000])
+
+def names_no_secret(drawn: str) -> bool:
+    """Whether it is published as it is, wherever it stands; hypothesis draws words out of our own modules, too."""
+    plain = drawn.casefold().replace("_", "").replace("-", "")
+    return not any(
+        name in plain for name in ("sessionpassword", "securekey", "pushnotificationdeviceid", "pushdeviceid")
+    )
+
+
+text = st.text(max_size=40).filter(names_no_secret) | st.sampled_from(
+    ["", "ALL", "grüße 🙂", "x" * 63, "x" * 64, "x" * 9000]
+)
 longs = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, -1, 63, 64, -64, -65, 8191, 8192, 2**63 - 1])
 nullable_text = st.none() | text
 nullable_long = st.none() | longs
-keys = st.text(max_size=12) | st.sampled_from(
+keys = st.text(max_size=12).filter(names_no_secret) | st.sampled_from(
     ["file-name", "file-size", "file-id", "GCTI_SYSTEM", "quit-reason-code", "a.b", "c#2", "\\"]
 )
 

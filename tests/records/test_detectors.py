@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.records import detectors
+from bridge.records import detectors, patterns
 
 
 def found(detector: detectors.Detector, text: str) -> list[str]:
@@ -91,7 +91,7 @@ ALL = [
     detectors.ibans,
     detectors.emails,
     detectors.phones,
-    detectors.own(r"[A-Z]{2}-\d{4,10}x"),
+    patterns.compiled(r"[A-Z]{2}-\d{4,10}x"),
 ]
 
 
@@ -121,37 +121,3 @@ def test_ten_times_the_text_takes_about_ten_times_as_long(unit: str, detector: d
         return best
 
     assert seconds(30_000) < 35 * seconds(3_000) + 0.005
-
-
-@pytest.mark.parametrize(
-    "pattern", [r"CUST-\d{6,10}", r"(?i)\b(?:ab|cd)-[0-9]{4}\b", r"(?:\d ?+){4,8}", r"\w{1,64}@\w{1,64}"]
-)
-def test_an_own_pattern_with_bounded_repeats_is_accepted(pattern: str) -> None:
-    detectors.own(pattern)
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        r"\d+",
-        r".*x",
-        r"(a{1,9}){1,9}b",
-        r"(?:a|ab){1,40}c",
-        r"(a)\1",
-        r"\w{1,99}\w{1,99}x",
-        r"a{5000}",
-        r"\d++x",
-        r"(?=.*x)a",
-        r"(?=a{6000}x)b",
-        r"(?:[ -]?\d){12,18}",
-        r"(",
-        r"a{1,99999999999999}",
-    ],
-)
-def test_an_own_pattern_that_could_take_very_long_is_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match=r"regular expression|very long"):
-        detectors.own(pattern)
-
-
-def test_empty_matches_of_an_own_pattern_are_no_finds() -> None:
-    assert found(detectors.own("x{0,3}"), "axxb") == ["xx"]

@@ -45,10 +45,10 @@ class RecordedTopics:
 def a_chat(length: int = 6) -> RecordedTopics:
     """A chat with `length` records as the bridge would publish it, from offset 1200 on, closed with its certificate."""
     fold = fresh()
-    entries = fold.see(history(joined(1), said(2)))
+    entries = fold.apply(history(joined(1), said(2)))
     for number in range(3, length):
-        entries += fold.see(push(said(number)))
-    entries += fold.see(push(left(length)))
+        entries += fold.apply(push(said(number)))
+    entries += fold.apply(push(left(length)))
     return published(entries, fold.certificate(), fold.facts)
 
 
@@ -79,11 +79,11 @@ def test_a_chat_as_it_was_published_gives_no_finding() -> None:
 
 def test_rejoins_gaps_late_events_and_amendments_are_no_findings() -> None:
     fold = fresh()
-    entries = fold.see(history(joined(1), said(2), said(4)))
+    entries = fold.apply(history(joined(1), said(2), said(4)))
     fold.away(5)
-    entries += fold.see(history(joined(1), said(2, "changed"), said(4), said(6)))
-    entries += fold.see(push(said(5), said(7)))
-    entries += fold.see(history(joined(1), said(2, "once more"), said(4), said(5), said(6), said(7)))
+    entries += fold.apply(history(joined(1), said(2, "changed"), said(4), said(6)))
+    entries += fold.apply(push(said(5), said(7)))
+    entries += fold.apply(history(joined(1), said(2, "once more"), said(4), said(5), said(6), said(7)))
     certificate = fold.certificate()
     assert {entry.kind for entry in entries} >= {kinds.GAP, kinds.RESUMED}
     assert [entry.amendment for entry in entries if entry.amendment] == [1, 2]
@@ -92,11 +92,11 @@ def test_rejoins_gaps_late_events_and_amendments_are_no_findings() -> None:
 
 def test_an_event_that_could_not_be_published_and_its_later_amendment_are_no_findings() -> None:
     fold = fresh()
-    entries = fold.see(history(joined(1), said(2)))
+    entries = fold.apply(history(joined(1), said(2)))
     fold.withdraw(entries[1], TOO_LARGE)
-    entries += fold.see(history(joined(1), said(2, "shorter")))
+    entries += fold.apply(history(joined(1), said(2, "shorter")))
     fold.withdraw(entries[-1], TOO_LARGE)
-    entries += fold.see(history(joined(1), said(2, "short")))
+    entries += fold.apply(history(joined(1), said(2, "short")))
     assert entries[-1].amendment == 2
     assert published(entries, fold.certificate(), fold.facts).verify() == []
 
@@ -221,7 +221,7 @@ def test_an_id_that_breaks_its_rule_is_named(at: int, changes: dict[str, Any], m
 
 def test_a_live_event_below_an_earlier_one_is_out_of_order_and_a_replayed_one_is_not() -> None:
     fold = fresh()
-    entries = fold.see(history(joined(1), said(5)))
+    entries = fold.apply(history(joined(1), said(5)))
     late = Entry(kinds.MESSAGE, 3, kinds.LIVE, 1, ChatEvent("message", 3))
     wrong = published([*entries, late], None, fold.facts).verify()
     assert f"chat {CHAT}: record at events-3@1202 is event 3, live, but comes after event 5" in wrong
@@ -249,7 +249,7 @@ def test_a_record_on_another_partition_is_named() -> None:
 )
 def test_a_certificate_that_does_not_agree_is_named(changes: dict[str, Any], message: str) -> None:
     fold = fresh()
-    entries = fold.see(history(joined(1), *(said(number) for number in range(2, 7))))
+    entries = fold.apply(history(joined(1), *(said(number) for number in range(2, 7))))
     (finding,) = published(entries, replace(fold.certificate(), **changes), fold.facts).findings()
     assert finding.promise == "certificate"
     assert message in finding.message
@@ -257,13 +257,13 @@ def test_a_certificate_that_does_not_agree_is_named(changes: dict[str, Any], mes
 
 def test_a_chat_closed_without_a_certificate_is_named() -> None:
     fold = fresh()
-    chat = published(fold.see(history(joined(1))), None, fold.facts)
+    chat = published(fold.apply(history(joined(1))), None, fold.facts)
     assert chat.verify() == [f"chat {CHAT}: closed without a certificate at sessions-3@41"]
 
 
 def test_a_certificate_that_was_read_too_late_to_be_checked_is_remarked() -> None:
     fold = fresh()
-    early = published(fold.see(history(joined(1))), fold.certificate(), fold.facts)
+    early = published(fold.apply(history(joined(1))), fold.certificate(), fold.facts)
     chat = a_chat()
     verifier = Verifier(SCHEMAS)
     for offset, payload in chat.events:

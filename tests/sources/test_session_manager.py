@@ -301,7 +301,7 @@ def test_a_chat_that_is_forgotten_or_closed_is_left_with_keep_alive_and_asked_fo
 
 def test_servers_that_nobody_asks_for_any_more_are_forgotten() -> None:
     def server_queues() -> set[str]:
-        return {name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("lane ")}
+        return {name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("queue ")}
 
     async def scene() -> None:
         gone = [f"gone-{number}:4800" for number in range(50)]
@@ -317,7 +317,7 @@ def test_servers_that_nobody_asks_for_any_more_are_forgotten() -> None:
         assert len(servers.given_up()) == 50
         servers.follow(OTHER, A)
         await asyncio.sleep(1)
-        assert (server_queues(), servers.rate_limiter.remembered) == ({f"lane {A}"}, 1)
+        assert (server_queues(), servers.rate_limiter.remembered) == ({f"queue {A}"}, 1)
         servers.follow("0000ROAD00000003", gone[0])
         servers[gone[0]].up = True
         await asyncio.sleep(1)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.chatserver.messages import ChatTranscript
 from bridge.transcript.entries import SessionFacts
-from bridge.transcript.events import ChatEvent, MessageText, NoticeText, Reason, UserInfo
+from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText, NoticeText, Reason, UserInfo
 from bridge.transcript.fold import Transcript, TranscriptState
 from bridge.transcript.updates import TranscriptUpdate
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from bridge.transcript import entries as kinds
 from bridge.transcript.events import ChatEvent, Item
-from bridge.transcript.fold import MAX_PARTIES, Transcript
+from bridge.transcript.fold import Transcript
 from bridge.transcript.gap_reasons import NOT_IN_REPLAY, UNREADABLE
+from bridge.transcript.parties import MAX_PARTIES
 from bridge.transcript.updates import Damaged, TranscriptUpdate
 from tests.transcript.build import ALICE, fresh, history, joined, left, noticed, push, said
 
@@ -24,8 +25,8 @@ def kinds_of(entries: list[kinds.Entry]) -> list[str]:
 
 def test_a_history_comes_out_in_order_as_replay_and_an_increment_as_live() -> None:
     chat = fresh()
-    first = chat.see(history(joined(1), said(2)))
-    second = chat.see(push(said(4)))
+    first = chat.apply(history(joined(1), said(2)))
+    second = chat.apply(push(said(4)))
     assert [(e.kind, e.sequence, e.origin) for e in first + second] == [
         (kinds.PARTY_JOINED, 1, kinds.REPLAY),
         (kinds.MESSAGE, 2, kinds.REPLAY),
@@ -35,59 +36,59 @@ def test_a_history_comes_out_in_order_as_replay_and_an_increment_as_live() -> No
 
 def test_an_event_that_is_seen_again_with_the_same_content_is_no_news() -> None:
     chat = fresh()
-    chat.see(history(joined(1), said(2)))
-    assert chat.see(push(said(2))) == []
+    chat.apply(history(joined(1), said(2)))
+    assert chat.apply(push(said(2))) == []
 
 
 def test_a_hole_that_is_filled_later_is_published_and_marked_as_late() -> None:
     chat = fresh()
-    chat.see(history(joined(1), said(5)))
-    [late] = chat.see(push(said(3)))
+    chat.apply(history(joined(1), said(5)))
+    [late] = chat.apply(push(said(3)))
     assert (late.event, late.origin, late.sequence) == (said(3), kinds.REPLAY, 3)
 
 
 def test_a_peer_that_lists_ids_out_of_order_does_not_reorder_the_chat() -> None:
-    assert ids(fresh().see(push(said(9), said(7), joined(1)))) == [1, 7, 9]
+    assert ids(fresh().apply(push(said(9), said(7), joined(1)))) == [1, 7, 9]
 
 
 def test_other_content_under_a_delivered_id_is_an_amendment_each_time_it_changes() -> None:
     chat = fresh()
-    chat.see(history(joined(1), said(2, "first")))
-    [once] = chat.see(push(said(2, "second")))
-    [twice] = chat.see(push(said(2, "third")))
+    chat.apply(history(joined(1), said(2, "first")))
+    [once] = chat.apply(push(said(2, "second")))
+    [twice] = chat.apply(push(said(2, "third")))
     assert (once.amendment, twice.amendment) == (1, 2)
-    assert chat.see(push(said(2, "third"))) == []
+    assert chat.apply(push(said(2, "third"))) == []
     assert chat.certificate().amendments == 2
 
 
 def test_a_history_that_only_masks_characters_is_counted_and_not_published() -> None:
     chat = fresh()
-    chat.see(history(joined(1), said(2, "my card is 4111111111111111 thanks")))
-    again = chat.see(history(joined(1), said(2, "my card is **************** thanks")))
+    chat.apply(history(joined(1), said(2, "my card is 4111111111111111 thanks")))
+    again = chat.apply(history(joined(1), said(2, "my card is **************** thanks")))
     assert kinds_of(again) == [kinds.RESUMED]
     assert chat.certificate().masked == 1
 
 
 def test_a_text_that_changes_beyond_its_mask_is_an_amendment() -> None:
     chat = fresh()
-    chat.see(history(joined(1), said(2, "my card is 4111111111111111 thanks")))
-    again = chat.see(history(joined(1), said(2, "my card is **************** plenty")))
+    chat.apply(history(joined(1), said(2, "my card is 4111111111111111 thanks")))
+    again = chat.apply(history(joined(1), said(2, "my card is **************** plenty")))
     assert kinds_of(again) == [kinds.RESUMED, kinds.MESSAGE]
 
 
 def test_a_rejoin_at_a_lower_version_is_compared_on_what_both_versions_carry() -> None:
     chat = fresh()
     rich = msgspec.structs.replace(joined(1), event_attributes=[Item("GCTI_SYSTEM", "kvlist", [Item("a", value="b")])])
-    chat.see(history(rich))
-    assert kinds_of(chat.see(history(joined(1), version=105))) == [kinds.RESUMED]
-    assert kinds_of(chat.see(history(joined(1), version=106))) == [kinds.RESUMED, kinds.PARTY_JOINED]
+    chat.apply(history(rich))
+    assert kinds_of(chat.apply(history(joined(1), version=105))) == [kinds.RESUMED]
+    assert kinds_of(chat.apply(history(joined(1), version=106))) == [kinds.RESUMED, kinds.PARTY_JOINED]
 
 
 def test_a_rejoin_says_resumed_and_names_the_ids_its_replay_does_not_hold() -> None:
     chat = fresh()
-    chat.see(history(joined(1), said(2)))
+    chat.apply(history(joined(1), said(2)))
     chat.away(1_700_000)
-    entries = chat.see(history(joined(1), said(2), said(5), said(8)))
+    entries = chat.apply(history(joined(1), said(2), said(5), said(8)))
     assert kinds_of(entries) == [kinds.RESUMED, kinds.GAP, kinds.MESSAGE, kinds.GAP, kinds.MESSAGE]
     gaps = [entry.gap for entry in entries if entry.gap]
     assert [(g.from_event_id, g.to_event_id, g.since, g.reason) for g in gaps] == [
@@ -99,8 +100,8 @@ def test_a_rejoin_says_resumed_and_names_the_ids_its_replay_does_not_hold() -> N
 
 def test_a_hole_while_joined_is_legitimate_and_visible_in_the_certificate_only() -> None:
     chat = fresh()
-    chat.see(history(joined(1)))
-    assert kinds_of(chat.see(push(said(4)))) == [kinds.MESSAGE]
+    chat.apply(history(joined(1)))
+    assert kinds_of(chat.apply(push(said(4)))) == [kinds.MESSAGE]
     certificate = chat.certificate()
     assert certificate.verdict == kinds.COMPLETE
     assert certificate.id_ranges == [(1, 1), (4, 4)]
@@ -110,7 +111,7 @@ def test_a_damaged_event_is_a_gap_with_its_id_and_the_rest_is_delivered() -> Non
     chat = fresh()
     seen = history(joined(1), said(3))
     seen.damaged = [Damaged(b"{}", "wrong type", 2)]
-    entries = chat.see(seen)
+    entries = chat.apply(seen)
     assert ids(entries) == [1, 3]
     assert [(e.gap.from_event_id, e.gap.reason) for e in entries if e.gap] == [(2, UNREADABLE)]
     assert chat.certificate().quarantined == 1
@@ -118,38 +119,38 @@ def test_a_damaged_event_is_a_gap_with_its_id_and_the_rest_is_delivered() -> Non
 
 def test_a_damaged_event_at_the_end_of_a_replay_leaves_no_hole_unsaid() -> None:
     chat = fresh()
-    chat.see(history(joined(1)))
+    chat.apply(history(joined(1)))
     seen = history(joined(1), said(3))
     seen.damaged = [Damaged(b"{}", "wrong type", 6)]
-    gaps = [(e.gap.from_event_id, e.gap.to_event_id) for e in chat.see(seen) if e.gap]
+    gaps = [(e.gap.from_event_id, e.gap.to_event_id) for e in chat.apply(seen) if e.gap]
     assert gaps == [(2, 2), (4, 5), (6, 6)]
 
 
 def test_a_party_that_was_never_announced_is_known_by_its_id_alone() -> None:
-    [entry] = fresh().see(push(said(1, user_id="00FF")))
+    [entry] = fresh().apply(push(said(1, user_id="00FF")))
     assert entry.party == kinds.Party("00FF")
 
 
 def test_a_new_nickname_holds_from_the_next_event_on() -> None:
     chat = fresh()
-    entries = chat.see(history(joined(1, nickname="Ada"), noticed(2, "USER_UPDATE_NICK", "Bea"), said(3)))
+    entries = chat.apply(history(joined(1, nickname="Ada"), noticed(2, "USER_UPDATE_NICK", "Bea"), said(3)))
     assert [entry.party.nickname for entry in entries if entry.party] == ["Ada", "Ada", "Bea"]
 
 
 def test_an_unknown_event_type_passes_as_data() -> None:
-    [entry] = fresh().see(push(ChatEvent("reaction", 1, ALICE, unknown_attributes={"emoji": "wave"})))
+    [entry] = fresh().apply(push(ChatEvent("reaction", 1, ALICE, unknown_attributes={"emoji": "wave"})))
     assert entry.kind == kinds.UNKNOWN
 
 
 def test_a_flood_of_parties_stays_bounded() -> None:
     chat = fresh()
-    chat.see(history(*(joined(n, user_id=f"{n:016x}") for n in range(1, MAX_PARTIES + 50))))
+    chat.apply(history(*(joined(n, user_id=f"{n:016x}") for n in range(1, MAX_PARTIES + 50))))
     assert len(chat.parties) == MAX_PARTIES
 
 
 def test_an_entry_that_cannot_be_published_becomes_a_gap_in_its_place() -> None:
     chat = fresh()
-    [entry] = chat.see(push(said(7)))
+    [entry] = chat.apply(push(said(7)))
     chat.withdraw(entry, "record too large")
     assert (entry.kind, entry.sequence, entry.event) == (kinds.GAP, 1, None)
     assert entry.gap is not None
@@ -161,8 +162,8 @@ def test_the_session_attributes_follow_the_latest_word() -> None:
     chat = fresh()
     seen = history(joined(1))
     seen.transcript = msgspec.structs.replace(seen.transcript, monitored="true", idle_time_expire=3600)
-    chat.see(seen)
-    chat.see(push(said(2)))
+    chat.apply(seen)
+    chat.apply(push(said(2)))
     assert chat.facts.monitored is True
     assert chat.facts.idle_time_expire == "3600"
     assert chat.facts.client_version == 106
@@ -170,8 +171,8 @@ def test_the_session_attributes_follow_the_latest_word() -> None:
 
 def test_descending_times_and_ids_after_a_restoration_are_data_not_a_silent_merge() -> None:
     chat = fresh()
-    chat.see(history(joined(1), said(2, "before the crash"), said(3, "lost with the node")))
-    entries = chat.see(history(joined(1), said(2, "before the crash"), left(3), server="chat-2:4800"))
+    chat.apply(history(joined(1), said(2, "before the crash"), said(3, "lost with the node")))
+    entries = chat.apply(history(joined(1), said(2, "before the crash"), left(3), server="chat-2:4800"))
     assert kinds_of(entries) == [kinds.RESUMED, kinds.PARTY_LEFT]
     assert entries[1].amendment == 1
     assert chat.facts.server == "chat-2:4800"
@@ -195,7 +196,7 @@ def test_any_interleaving_of_histories_and_increments_delivers_each_event_once(d
     for at, one in enumerate(seen):
         if data.draw(st.booleans()):  # a restart between any two inputs changes nothing
             chat = Transcript(chat.state())
-        out += chat.see(one)
+        out += chat.apply(one)
         assert [e.sequence for e in out] == list(range(1, len(out) + 1)), at
     assert sorted(ids(out)) == [event.event_id for event in EVENTS]
     assert not any(entry.amendment for entry in out)
@@ -206,7 +207,7 @@ def test_any_interleaving_of_histories_and_increments_delivers_each_event_once(d
 
 def test_a_state_goes_through_a_restart_unchanged() -> None:
     chat = fresh()
-    chat.see(history(joined(1), said(2)))
+    chat.apply(history(joined(1), said(2)))
     chat.away(5)
-    chat.see(history(joined(1), said(2, "other"), said(9)))
+    chat.apply(history(joined(1), said(2, "other"), said(9)))
     assert Transcript(chat.state()).state() == chat.state()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bridge.chatserver.messages import ALIVE, ChatTranscript, EventSessionInfo
+from bridge.chatserver.messages import ALIVE, EventSessionInfo
 from bridge.chatserver.versions import withhold, withhold_from_transcript
 from bridge.simulator.model.effects import Push
 from bridge.simulator.model.parties import PartySpec, SessionParty, party_attributes, sees
@@ -22,6 +22,7 @@ from bridge.transcript.events import (
     USER_UPDATE_NICK,
     VIP,
     ChatEvent,
+    ChatTranscript,
     Item,
     Items,
     MessageText,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bridge.chatserver.messages import ChatTranscript
+    from bridge.transcript.events import ChatTranscript
 
 
 def read_folder(folder: Path) -> list[ChatTranscript]:

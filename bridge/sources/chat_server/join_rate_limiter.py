@@ -1,8 +1,8 @@
-"""How fast joins may be asked for: one budget per Chat Server, whatever shard of whatever replica asks.
+"""Limits the rate of joins per Chat Server, for all shards of all workers together.
 
-A Chat Server is sized for 10 opens per second with peaks of 30 (D16); a rejoin storm of hundreds of chats must not hit
-it harder. Chats are spread over shards evenly, so a replica takes the share of the budget that its shards are of all
-shards: together they never ask for more. The bucket is pure: it is asked with the time and answers how long to wait.
+A Chat Server is sized for 10 openings per second with peaks of 30 (D16); a rejoin storm of hundreds of chats must not
+exceed that. Chats are spread evenly over shards, so each worker takes the share of the rate that its shards are of all
+shards: nobody has to coordinate. The bucket is pure: the time is an argument, the answer is how long to wait.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class TokenBucket:
     __slots__ = ("_at", "_rate", "_room", "_tokens")
 
     def __init__(self, rate: float, peak: float) -> None:
-        """Start full, so that a quiet bridge joins at once."""
+        """Start full, so that the first joins need not wait."""
         self._rate = rate
         self._room = self._tokens = max(peak - rate, 1.0)
         self._at = 0.0
 
     def full(self, now: float, share: float = 1.0) -> bool:
-        """Tell whether it is as good as new."""
+        """Tell whether it has refilled completely."""
         return self._tokens + (now - self._at) * self._rate * share >= self._most(share)
 
     def reserve(self, now: float, share: float = 1.0) -> float:
@@ -47,13 +47,13 @@ class TokenBucket:
 
 
 class JoinRateLimiter:
-    """The buckets of all servers, shared by the shards of a replica.
+    """The buckets of all servers, shared by the shards of one worker.
 
-    `waiting` is how many chats stand in line at all lanes; those who line them up keep it.
+    `waiting` is the number of chats in all queues; whoever queues them keeps it up to date.
     """
 
     def __init__(self, rate: float, peak: float, clock: Clock, share: Callable[[], float]) -> None:
-        """`rate` and `peak` in joins per second and server, of all replicas; `share` tells which part is ours now."""
+        """`rate` and `peak` in joins per second and server, of all workers; `share` tells which part is ours now."""
         self._rate = rate
         self._peak = peak
         self._clock = clock
@@ -63,14 +63,14 @@ class JoinRateLimiter:
 
     @property
     def remembered(self) -> int:
-        """How many servers have a bucket."""
+        """Number of servers that have a bucket."""
         return len(self._buckets)
 
     async def take(self, server: str) -> None:
-        """Wait until one more join may be asked of `server`."""
+        """Wait until one more join may be sent to `server`."""
         now, share = self._clock.monotonic(), self._share()
         bucket = self._buckets.pop(server, None) or TokenBucket(self._rate, self._peak)
-        # Those used longest ago stand in front: addresses that nobody asks for any more do not pile up.
+        # The least recently used come first: buckets of addresses that are no longer used do not accumulate.
         while self._buckets and next(iter(self._buckets.values())).full(now, share):
             del self._buckets[next(iter(self._buckets))]
         self._buckets[server] = bucket

@@ -1,52 +1,46 @@
-"""One connection to a Chat Server: transport <-> wire <-> conversation, and what it learns handed on.
+"""One connection to a Chat Server: transport <-> wire <-> conversation, with the result passed to its owner.
 
-No decisions here: the conversation decides, the link moves bytes, stamps times and arms one timer.
+No decisions here: the conversation decides, the link moves bytes, adds the time and keeps one timer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
-from bridge.chatserver.conversation import ConnectionSettings, Conversation, Ended, Phase, Registered, UnexpectedMessage
+from bridge.chatserver.connection_state import ConnectionState
+from bridge.chatserver.conversation import Conversation
+from bridge.chatserver.conversation_events import Ended, Registered, UnexpectedMessage
 from bridge.chatserver.decoded import Unreadable
+from bridge.chatserver.messages import RequestJoin
+from bridge.errors import FrameTooLong
 from bridge.transcript.updates import JoinRefused, QuarantinedInput, TranscriptUpdate
 
 if TYPE_CHECKING:
-    from typing import Protocol
+    from bridge.capture.ports import Clock
+    from bridge.chatserver.connection_settings import ConnectionSettings
+    from bridge.chatserver.messages import Request
+    from bridge.sources.chat_server.link_ports import LinkOwner, Wire
 
-    from bridge.capture.ports import Clock, Wire
-    from bridge.transcript.updates import Update
-
-    class LinkOwner(Protocol):
-        """Who is told what a link learns."""
-
-        def learnt(self, link: Link, observation: Update, size: int) -> None:
-            """Take an observation that came from `size` bytes."""
-
-        def registered(self, link: Link) -> None:
-            """The link may be used for joins."""
-
-        def ended(self, link: Link, reason: str, *, refused: bool) -> None:
-            """The link is gone; `refused` when it never came to be registered."""
+_CANNOT_BE_SENT: Final = "the join does not fit into a frame: the session password is too long"
 
 
 class Link(asyncio.Protocol):
     """One connection. Made by the transport's factory; ends by itself or by `close`."""
 
     def __init__(
-        self, identity: ConnectionSettings, wire: Wire, clock: Clock, owner: LinkOwner, *, paused: bool
+        self, settings: ConnectionSettings, wire: Wire, clock: Clock, owner: LinkOwner, *, paused: bool
     ) -> None:
         """`paused` starts with reading paused, as when the inbox is full."""
-        self.server = identity.server
-        self._conversation = Conversation(identity)
+        self.server = settings.server
+        self._conversation = Conversation(settings)
         self._wire = wire
         self._clock = clock
         self._owner = owner
         self._paused = paused
-        self._choked = False
+        self._write_paused = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -57,21 +51,20 @@ class Link(asyncio.Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether joins may be asked for."""
-        return self._conversation.phase is Phase.READY
+        """Whether the link accepts joins."""
+        return self._conversation.state is ConnectionState.READY
 
     @property
     def load(self) -> int:
-        """Chats joined or being joined on it."""
+        """Number of chats that are joined or being joined on it."""
         return self._conversation.load
 
-    @property
-    def joined(self) -> frozenset[str]:
-        """Chats whose events arrive on it."""
-        return self._conversation.joined
+    def is_joined(self, session_id: str) -> bool:
+        """Tell whether the events of this chat arrive here."""
+        return self._conversation.is_joined(session_id)
 
     def join(self, session_id: str, password: str | None) -> None:
-        """Ask to join a chat silently."""
+        """Ask to join a chat silently. The answer is an update; a join that cannot be sent is refused at once."""
         self._conversation.join(session_id, password, self._clock.monotonic())
         self._flush()
 
@@ -83,14 +76,14 @@ class Link(asyncio.Protocol):
     def pause(self) -> None:
         """Stop reading; TCP pushes back on the server (P6)."""
         self._paused = True
-        self._stop_or_go()
+        self._update_reading()
 
     def resume(self) -> None:
         """Read again. The time without reading does not count as silence of the peer."""
         self._paused = False
         if self._transport is not None and not self._transport.is_closing():
             self._conversation.listening_again(self._clock.monotonic())
-            self._stop_or_go()
+            self._update_reading()
 
     def close(self) -> None:
         """Close after what was written is sent."""
@@ -103,30 +96,30 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register at once."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclass of it
         self._conversation.opened(self._clock.monotonic())
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Decode and hand on."""
+        """Decode what is complete and pass it on."""
         now = self._clock.monotonic()
         for one in self._wire.feed(data):
             if isinstance(one, Unreadable):
-                self._set_aside(one)
+                self._quarantine(one)
             else:
                 self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size)
-                self._hand_on(one.size)
+                self._pass_on(one.size)
         self._flush()
 
     def pause_writing(self) -> None:
-        """Stop listening to a server that does not: our answers to its pings would fill the memory (P6)."""
-        self._choked = True
-        self._stop_or_go()
+        """Stop reading from a server that does not read: our answers to its pings would fill the memory (P6)."""
+        self._write_paused = True
+        self._update_reading()
 
     def resume_writing(self) -> None:
-        """It listens again."""
-        self._choked = False
-        self._stop_or_go()
+        """The server reads again."""
+        self._write_paused = False
+        self._update_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
@@ -135,68 +128,79 @@ class Link(asyncio.Protocol):
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _hand_on(self, size: int) -> None:
-        events_received = self._conversation.events_received()
-        if not events_received:
+    def _pass_on(self, size: int) -> None:
+        events = self._conversation.events_received()
+        if not events:
             return
         stamp = self._clock.now_us()
-        for what in events_received:
-            if isinstance(what, TranscriptUpdate):
-                what.observed_at = stamp
-                self._owner.learnt(self, what, size)
-            elif isinstance(what, JoinRefused):
-                self._owner.learnt(self, what, size)
-            elif isinstance(what, Registered):
+        for event in events:
+            if isinstance(event, TranscriptUpdate):
+                event.observed_at = stamp
+                self._owner.update_received(self, event, size)
+            elif isinstance(event, JoinRefused):
+                self._owner.update_received(self, event, size)
+            elif isinstance(event, Registered):
                 self._was_ready = True
-                self._stop_or_go()
+                self._update_reading()
                 self._owner.registered(self)
-            elif isinstance(what, UnexpectedMessage):
-                self._owner.learnt(
+            elif isinstance(event, UnexpectedMessage):
+                self._owner.update_received(
                     self,
                     QuarantinedInput(
                         self.server,
-                        msgspec.json.encode(what.message),
-                        what.reason,
+                        msgspec.json.encode(event.message),
+                        event.reason,
                         size,
-                        what.session_id,
+                        event.session_id,
                         observed_at=stamp,
                     ),
                     size,
                 )
-            elif isinstance(what, Ended):
-                self._finish(what.reason)
+            elif isinstance(event, Ended):
+                self._finish(event.reason)
 
-    def _stop_or_go(self) -> None:
-        """Read or not. A choked link still counts the silence: a server that never listens is given up."""
-        stream, reads = self._transport, self._listening and not self._choked
-        if stream is not None and not stream.is_closing() and stream.is_reading() != reads:
-            (stream.resume_reading if reads else stream.pause_reading)()
+    def _update_reading(self) -> None:
+        """Read or not. While writing is paused the silence still counts: a server that never reads is given up."""
+        transport, reads = self._transport, self._listening and not self._write_paused
+        if transport is not None and not transport.is_closing() and transport.is_reading() != reads:
+            (transport.resume_reading if reads else transport.pause_reading)()
 
     @property
     def _listening(self) -> bool:
-        """A pause begins with the first join: who does not hear the answer to a registration waits for ever."""
+        """A pause takes effect after the registration: its answer has to be read, or it would time out."""
         return not (self._paused and self._was_ready)
 
-    def _set_aside(self, bad: Unreadable) -> None:
-        hint, joined = bad.session_hint, self._conversation.joined
-        known = hint in joined
-        aside = QuarantinedInput(
+    def _quarantine(self, bad: Unreadable) -> None:
+        joined = self._conversation.joined
+        known = bad.session_hint in joined
+        quarantined = QuarantinedInput(
             self.server,
             bad.raw,
             bad.reason,
             bad.length,
-            session_id=hint if known else None,
+            session_id=bad.session_hint if known else None,
             attributed=known,
             followed=() if known else tuple(joined),
             observed_at=self._clock.now_us(),
         )
-        self._owner.learnt(self, aside, len(bad.raw))
+        self._owner.update_received(self, quarantined, len(bad.raw))
 
     def _flush(self) -> None:
         requests = self._conversation.requests()
         if requests and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._wire.encode(request) for request in requests))
+            self._transport.write(b"".join(self._encoded(request) for request in requests))
         self._arm()
+
+    def _encoded(self, request: Request) -> bytes:
+        try:
+            return self._wire.encode(request)
+        except FrameTooLong:
+            if not isinstance(request, RequestJoin):
+                raise
+            # One chat's password must not end the link of all others.
+            self._conversation.join_not_sent(request, _CANNOT_BE_SENT)
+            self._pass_on(0)
+            return b""
 
     def _arm(self) -> None:
         """Keep one timer, at or before the time the conversation wants; a timer that comes early is harmless."""
@@ -214,7 +218,7 @@ class Link(asyncio.Protocol):
         self._timer = None
         now = self._clock.monotonic()
         self._conversation.on_timer(now, listening=self._listening)
-        self._hand_on(0)
+        self._pass_on(0)
         self._flush()
 
     def _stop_timer(self) -> None:
@@ -225,5 +229,7 @@ class Link(asyncio.Protocol):
     def _finish(self, reason: str) -> None:
         if self._ended:
             return
+        for bad in self._wire.close():  # P2: too long already, and its end will never come
+            self._quarantine(bad)
         self.close()
         self._owner.ended(self, reason, refused=not self._was_ready)

@@ -1,4 +1,4 @@
-"""Chats that are to be joined, and the lines in which they stand: one per Chat Server address."""
+"""Chats that are to be joined, and the queues in which they wait: one per Chat Server address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE: Final = 0.05
 """Share of the whole delay that passes after the first round through a list of servers."""
-_LOOKS: Final = 2
+_ROUNDS_AFTER_A_JOIN: Final = 2
 """A chat that was joined is looked for twice: its next server restores it when the customer's side asks (D7)."""
 
 
@@ -20,8 +20,8 @@ _LOOKS: Final = 2
 class FollowedSession:
     """One chat that is to be joined. `servers` is tried in turn, beginning at `turn`.
 
-    `gone` are the servers that said, since it was last joined, that they do not have it; `looks` is how often all of
-    them have to say so. `lane` is where it stands in line.
+    `denied_by` are the servers that said, since it was last joined, that they do not have it; `rounds_left` is how
+    often all of them have to say so. `queue` is where it waits for its join.
     """
 
     session_id: str
@@ -29,10 +29,10 @@ class FollowedSession:
     password: str | None
     turn: int = 0
     attempt: int = 0
-    gone: set[str] = field(default_factory=set)
-    looks: int = 1
+    denied_by: set[str] = field(default_factory=set)
+    rounds_left: int = 1
     link: Link | None = None
-    server_queue: ServerQueue | None = None
+    queue: ServerQueue | None = None
     timer: asyncio.TimerHandle | None = None
 
     @property
@@ -41,25 +41,25 @@ class FollowedSession:
         return self.servers[self.turn % len(self.servers)]
 
     def joined(self) -> None:
-        """It is joined: all attempts are there again."""
-        self.attempt, self.looks = 0, _LOOKS
-        self.gone.clear()
+        """It is joined: all attempts are available again."""
+        self.attempt, self.rounds_left = 0, _ROUNDS_AFTER_A_JOIN
+        self.denied_by.clear()
 
     def announced(self, servers: tuple[str, ...], password: str | None) -> None:
-        """A newer announcement says where it is: all attempts are there again."""
+        """A newer announcement says where it is: all attempts are available again."""
         self.servers, self.password, self.attempt = servers, password or self.password, 0
-        self.gone.clear()
+        self.denied_by.clear()
 
     def denied(self) -> bool:
         """Note that its server does not have it; tell whether all of them have said so often enough.
 
         A chat that moved is on one of the list (D7), and a server that only could not be reached has said nothing.
         """
-        self.gone.add(self.server)
-        if self.gone.issuperset(self.servers):
-            self.gone.clear()
-            self.looks -= 1
-        return self.looks <= 0
+        self.denied_by.add(self.server)
+        if self.denied_by.issuperset(self.servers):
+            self.denied_by.clear()
+            self.rounds_left -= 1
+        return self.rounds_left <= 0
 
     def next_try(self, delay: float) -> float:
         """Count an attempt, turn to the next server, and return the seconds to wait before it is asked.
@@ -72,7 +72,7 @@ class FollowedSession:
         return 0.0 if within else delay * (FIRST_PAUSE if rounds == 1 else 1.0)
 
     def cancel_timer(self) -> None:
-        """Do not wait for another attempt any more."""
+        """Stop waiting for the next attempt."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -80,10 +80,13 @@ class FollowedSession:
 
 @dataclass(slots=True)
 class ServerQueue:
-    """The chats that are to be joined at one server, its links, and the task that works the line off."""
+    """The chats that wait to be joined at one server, its links, and the task that works through the queue.
+
+    `not_before` is the monotonic time before which no further link is opened.
+    """
 
     server: str
-    queue: OrderedDict[str, FollowedSession] = field(default_factory=OrderedDict)
+    sessions: OrderedDict[str, FollowedSession] = field(default_factory=OrderedDict)
     links: list[Link] = field(default_factory=list)
     work: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None

@@ -25,9 +25,9 @@ class TcpTransports:
     async def connect(self, server: str, factory: Callable[[], asyncio.Protocol]) -> None:
         """Connect; raise OSError when that cannot be done in time."""
         host, port = split_address(self._gateway or server)
-        connecting = asyncio.get_running_loop().create_connection(factory, host, port, ssl=self._tls)
         try:
-            await asyncio.wait_for(connecting, self._timeout)
+            async with asyncio.timeout(self._timeout):
+                await asyncio.get_running_loop().create_connection(factory, host, port, ssl=self._tls)
         except TimeoutError as error:
             raise TimeoutError(f"no connection within {self._timeout:g} s") from error
         except UnicodeError as error:  # how Python refuses a name with an empty or overlong label

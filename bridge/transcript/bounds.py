@@ -1,4 +1,4 @@
-"""What a value may be, whatever the wire: the ranges of its numbers, the characters of its text."""
+"""Bounds of the values of an event, whatever its source: ranges of numbers, nesting, characters of texts."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 INT32: Final = range(-(2**31), 2**31)
 INT64: Final = range(-(2**63), 2**63)
-EVENT_IDS: Final = range(2**63)  # a session-wide sequence from 1 (R1-R5 OBS); 0 is odd, but harms nobody
+EVENT_IDS: Final = range(2**63)  # a session-wide sequence from 1 (R1-R5 OBS); 0 is tolerated
 
 # XML 1.0, production 2 (Char). Nothing else, lone surrogates included, can travel in XML in any spelling.
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml_characters(text: str) -> str:
-    """Return `text` with U+FFFD in the place of every character that XML 1.0 does not have."""
+    """Return `text` with every character that XML 1.0 does not have replaced by U+FFFD."""
     return _NOT_XML.sub("\ufffd", text)
 
 
 def outside(event: ChatEvent) -> str | None:
-    """Say which attribute (JSON spelling) no record can hold, and why; None when all of them fit.
+    """Return which attribute (JSON spelling) is out of bounds, and why; None if none is.
 
-    The event id is a signed 64-bit number and not negative. Every other number is held to 32 bits: 68 years of
-    seconds for `timeShift`, beyond which no date can be computed from it. Collections are held to MAX_DEPTH here,
-    so that nothing behind the wire meets one that the interpreter's stack could not bear.
+    The event id is a signed 64-bit number and not negative. Every other number is limited to 32 bits: 68 years of
+    seconds for `timeShift`, beyond which no date can be computed from it. Collections are limited to MAX_DEPTH here, so
+    that recursion over them cannot exhaust the interpreter's stack anywhere else.
     """
     name = _number_outside(event)
     if name is not None:
@@ -70,7 +70,7 @@ def _too_deep(items: Items, depth: int = 1) -> bool:
 
 
 def number_outside(message: msgspec.Struct) -> str | None:
-    """Name the message's own attribute (JSON spelling) whose number does not fit 64 bits; None when all do."""
+    """Return which of the message's own attributes (JSON spelling) does not fit 64 bits; None if all do."""
     for index, value in enumerate(astuple(message)):
         if type(value) is int and value not in INT64:
             return message.__struct_encode_fields__[index]

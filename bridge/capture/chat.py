@@ -1,0 +1,71 @@
+r"""One chat of a shard, and the states that it can be in.
+
+    FOLLOWED --> OVER         the source said that the chat ended
+        ^  \--> GIVEN_UP      it could not be joined (again)
+        |          |   \--> OVER   (its checkpoint has become too large)
+        +----------+          announced again
+
+OVER and GIVEN_UP chats are remembered until their checkpoint expires. An announcement of a chat that is OVER changes
+nothing; one of a chat that was GIVEN_UP makes it FOLLOWED again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.errors import IllegalTransition
+
+if TYPE_CHECKING:
+    from bridge.announcement import Announcement
+    from bridge.records.normalise import ChatRecorder
+    from bridge.transcript.fold import Transcript
+
+FOLLOWED: Final = "FOLLOWED"
+OVER: Final = "OVER"
+GIVEN_UP: Final = "GIVEN_UP"
+
+TRANSITIONS: Final = {
+    FOLLOWED: frozenset({OVER, GIVEN_UP}),
+    GIVEN_UP: frozenset({FOLLOWED, OVER}),
+    OVER: frozenset[str](),
+}
+"""State -> the states that may follow. The names stand in checkpoints."""
+
+
+@dataclass(slots=True)
+class Chat:
+    """One chat of the shard. `closed_at` in us since 1970 UTC, None while it is followed.
+
+    `announced` is the announcement's JSON, which goes into every checkpoint; `start_text` the session's start as the
+    source last wrote it.
+    """
+
+    transcript: Transcript
+    recorder: ChatRecorder
+    announcement: Announcement
+    announced: bytes
+    state: str = FOLLOWED
+    closed_at: int | None = None
+    start_text: str = ""
+
+    @property
+    def session_id(self) -> str:
+        """The chat's id."""
+        return self.transcript.session_id
+
+    def close(self, state: str, at: int) -> None:
+        """Go to OVER or GIVEN_UP. Raises IllegalTransition, a defect of the caller."""
+        self._move(state)
+        self.closed_at = at
+
+    def follow_again(self, announcement: Announcement, announced: bytes) -> None:
+        """Go back to FOLLOWED, as a newer announcement says. Raises IllegalTransition, a defect of the caller."""
+        self._move(FOLLOWED)
+        self.closed_at = None
+        self.announcement, self.announced = announcement, announced
+
+    def _move(self, state: str) -> None:
+        if state not in TRANSITIONS[self.state]:
+            raise IllegalTransition(f"a chat that is {self.state} cannot become {state}")
+        self.state = state

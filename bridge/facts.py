@@ -1,0 +1,294 @@
+"""What can happen, each as one dataclass that knows its log line and its metrics.
+
+Facts hold numbers, class names and reasons in our own words; chat text and user data have no
+field to stand in (P5).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar
+
+from bridge.meters import GAP_REASONS, KINDS, OTHER, QUARANTINE_REASONS, VERDICTS, Meters, label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Fact:
+    """Something that happened. Its fields are those of the log line; `count` updates the metrics."""
+
+    level: ClassVar[int] = logging.INFO
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the name of the log line, e.g. `batch_committed`."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def line(self) -> dict[str, object]:
+        """Return the fields of the log line."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def count(self, meters: Meters) -> None:
+        """Update the metrics; a fact without metrics is only a log line."""
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class BridgeStarted(Fact):
+    """The process has started; its shards are assigned later."""
+
+    version: str
+    worker: str
+    group: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Draining(Fact):
+    """A signal was received; input is being committed and shards handed over, for at most so many seconds."""
+
+    seconds: float
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Drained(Fact):
+    """The end of draining. If not `complete`, the next owner reads the rest from the chats' histories."""
+
+    complete: bool
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ConsumerFailed(Fact):
+    """The consumer of announcements failed and is re-created. `error` is a class name."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    error: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.consumer_failures.inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class BatchCommitted(Fact):
+    """One transaction is durable. `kinds` counts event records per kind; `bytes` are those of the events."""
+
+    level: ClassVar[int] = logging.DEBUG  # up to a hundred a second: the metrics carry it
+
+    shard: int
+    kinds: Mapping[str, int]
+    records: int
+    bytes: int
+    seconds: float
+    oldest_seconds: float
+
+    def count(self, meters: Meters) -> None:
+        """Count events, bytes, the transaction and its times."""
+        for kind, number in self.kinds.items():
+            meters.events.labels(kind if kind in KINDS else OTHER).inc(number)
+        meters.bytes.inc(self.bytes)
+        meters.transactions.labels("committed").inc()
+        meters.commit_seconds.observe(self.seconds)
+        meters.capture_seconds.observe(self.oldest_seconds)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class TransactionFailed(Fact):
+    """A transaction failed; the shard starts again from its checkpoints. `error` is a class name."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    shard: int
+    error: str
+
+    def count(self, meters: Meters) -> None:
+        """Count the transaction."""
+        meters.transactions.labels("failed").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ShardNotOpened(Fact):
+    """A shard's producer could not be initialised; it is retried. `error` is a class name."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    shard: int
+    error: str
+
+    def count(self, meters: Meters) -> None:
+        """Count the attempt."""
+        meters.shard_changes.labels("not_opened").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ShardTaken(Fact):
+    """A shard was taken over, and its open chats are followed."""
+
+    shard: int
+    sessions: int
+
+    def count(self, meters: Meters) -> None:
+        """Count the change."""
+        meters.shard_changes.labels("taken").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ShardReleased(Fact):
+    """A shard was released in order."""
+
+    shard: int
+
+    def count(self, meters: Meters) -> None:
+        """Count the change."""
+        meters.shard_changes.labels("released").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ShardFencedOff(Fact):
+    """Another producer fenced a shard of this worker."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    shard: int
+
+    def count(self, meters: Meters) -> None:
+        """Count the change, and the transaction that failed with it."""
+        meters.shard_changes.labels("fenced").inc()
+        meters.transactions.labels("fenced").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ShardCrashed(Fact):
+    """A defect of the bridge ended a shard's task; it is started again. `error` is a class name, `at` its places."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    shard: int
+    error: str
+    at: tuple[str, ...]
+
+    def count(self, meters: Meters) -> None:
+        """Count the change."""
+        meters.shard_changes.labels("crashed").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GapRecorded(Fact):
+    """Something could not be captured; a GAP record stands in its place (P2)."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    reason: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it by reason."""
+        meters.gaps.labels(GAP_REASONS.get(self.reason, OTHER)).inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Resumed(Fact):
+    """A chat is watched again after an absence; a RESUMED record was written (P2)."""
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.resumptions.inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Quarantined(Fact):
+    """Input was quarantined. A reason may quote a name that a peer sent: the log line has its label only."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    reason: str
+
+    def line(self) -> dict[str, object]:
+        """Return the label of the reason."""
+        return {"reason": label(self.reason, QUARANTINE_REASONS)}
+
+    def count(self, meters: Meters) -> None:
+        """Count it by reason."""
+        meters.quarantined.labels(label(self.reason, QUARANTINE_REASONS)).inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ChatOpened(Fact):
+    """A chat is followed from now on."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.opened.inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ChatClosed(Fact):
+    """A chat was closed with a certificate."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    verdict: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it by verdict."""
+        meters.closed.labels(self.verdict if self.verdict in VERDICTS else OTHER).inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ChatFailed(Fact):
+    """A defect of the bridge ended one chat's capture; the others go on. `error` is a class name, `at` its places."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    error: str
+    at: tuple[str, ...]
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.failures.inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AnnouncementForwarded(Fact):
+    """An announcement was on the wrong partition and was forwarded to the right one."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.announcements.labels("forwarded").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class AnnouncementRejected(Fact):
+    """An announcement could not be read and was quarantined."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.announcements.labels("rejected").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class InboxPaused(Fact):
+    """A buffer is full: reading is paused, so that TCP pushes back (P6)."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    shard: int
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.pauses.inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class InboxResumed(Fact):
+    """A buffer has room again: reading is resumed."""
+
+    shard: int

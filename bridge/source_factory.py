@@ -1,0 +1,97 @@
+"""From settings to sources: what a worker needs to give each of its shards a Source."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from bridge.chatserver.connection_settings import ConnectionSettings
+from bridge.chatserver.psdk_json import client_wire
+from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
+from bridge.sources.chat_server.link import Link
+from bridge.sources.chat_server.session_manager import ReconnectSettings, SessionManager
+from bridge.sources.chat_server.transport import TcpTransports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.capture.ports import Clock, Deliver, Source
+    from bridge.config import Config
+    from bridge.telemetry import Telemetry
+
+
+@dataclass(slots=True, frozen=True)
+class SourceContext:
+    """What the sources of a worker may use. `share`: the part of all shards that this worker owns, above 0, up to 1."""
+
+    config: Config
+    clock: Clock
+    telemetry: Telemetry
+    share: Callable[[], float]
+
+
+class SourceFactory(Protocol):
+    """Makes the Source of each shard, and knows what they share."""
+
+    @property
+    def joins_waiting(self) -> int:
+        """Number of chats that wait to be joined, in all shards."""
+
+    def make_source(self, deliver: Deliver) -> Source:
+        """Return the Source of one shard; it has to pass its updates to `deliver`."""
+
+
+class ChatServerSources:
+    """Sources that join chats on Chat Servers; they share one join rate limit per server."""
+
+    def __init__(self, context: SourceContext) -> None:
+        """Nothing connects before a chat is followed."""
+        self._context = context
+        self._settings = context.config.chat_server
+        self._rate_limiter = JoinRateLimiter(
+            self._settings.joins_per_second, self._settings.joins_peak, context.clock, context.share
+        )
+
+    @property
+    def joins_waiting(self) -> int:
+        """Number of chats that wait to be joined, in all shards."""
+        return self._rate_limiter.waiting
+
+    def make_source(self, deliver: Deliver) -> Source:
+        """Return the Source of one shard."""
+        settings = self._settings
+        return SessionManager(
+            ReconnectSettings(
+                attempts=settings.reconnect_attempts,
+                delay=settings.reconnect_delay_seconds,
+                per_link=settings.max_sessions_per_connection,
+            ),
+            transports=TcpTransports(
+                gateway=settings.gateway,
+                timeout=settings.register_timeout_seconds,
+                tls=settings.tls.context(),
+            ),
+            make_link=self._link,
+            rate_limiter=self._rate_limiter,
+            clock=self._context.clock,
+            rng=random.Random(),  # noqa: S311 - jitter, not cryptography
+            telemetry=self._context.telemetry,
+            deliver=deliver,
+        )
+
+    def _link(self, server: str, owner: SessionManager) -> Link:
+        settings = self._settings
+        connection = ConnectionSettings(
+            nickname=settings.nickname,
+            person_id=settings.person_id,
+            server=server,
+            client_version=settings.client_version,
+            target=server if settings.gateway else None,
+            register_timeout=settings.register_timeout_seconds,
+            join_timeout=settings.join_timeout_seconds,
+            ping_after=settings.ping_after_seconds,
+            pong_timeout=settings.pong_timeout_seconds,
+        )
+        wire = client_wire(settings.inbound_frame_bytes)
+        return Link(connection, wire, self._context.clock, owner, paused=owner.paused)

@@ -1,0 +1,69 @@
+"""What can happen to links and joins, each as one dataclass that knows its log line and its metrics."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from bridge.facts import Fact
+from bridge.meters import LOSS_REASONS, OTHER, Meters, label
+from bridge.transcript.updates import Verdict
+
+_JOIN_RESULTS: Final = {
+    Verdict.RETRY.value: "refused",
+    Verdict.GONE.value: "given_up",
+    Verdict.NEVER.value: "given_up",
+}
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class LinkOpened(Fact):
+    """A connection is registered."""
+
+    server: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.links_opened.inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class LinkLost(Fact):
+    """A connection ended, or (`registered` false) never came up."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    server: str
+    reason: str
+    registered: bool
+
+    def count(self, meters: Meters) -> None:
+        """Count it by reason."""
+        meters.links_lost.labels(label(self.reason, LOSS_REASONS)).inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class JoinAnswered(Fact):
+    """A chat is joined; its history had `events` events."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    events: int
+
+    def count(self, meters: Meters) -> None:
+        """Count the join and its history."""
+        meters.joins.labels("answered").inc()
+        meters.replayed.inc(self.events)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class JoinRefusal(Fact):
+    """A server refused a join. `verdict` (the value of a Verdict) tells whether another attempt may succeed."""
+
+    error_id: int
+    verdict: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it by verdict."""
+        meters.joins.labels(_JOIN_RESULTS.get(self.verdict, OTHER)).inc()

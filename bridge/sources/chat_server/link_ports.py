@@ -1,0 +1,47 @@
+"""What a link needs from its surroundings: bytes to messages, a way to connect, and somebody to tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from bridge.chatserver.decoded import Decoded, Unreadable
+    from bridge.chatserver.messages import Event, Request
+    from bridge.sources.chat_server.link import Link
+    from bridge.transcript.updates import Update
+
+
+class Wire(Protocol):
+    """Bytes to messages and back, for one connection."""
+
+    def feed(self, data: bytes) -> list[Decoded[Event] | Unreadable]:
+        """Take bytes as they come; return what is complete, in order."""
+
+    def close(self) -> list[Unreadable]:
+        """End the stream; return what can no longer become a message and will not come again."""
+
+    def encode(self, message: Request) -> bytes:
+        """Return the bytes of a request. Raises FrameTooLong, the caller's fault."""
+
+
+class Transports(Protocol):
+    """Opens connections to Chat Servers (or to a gateway)."""
+
+    async def connect(self, server: str, factory: Callable[[], asyncio.Protocol]) -> None:
+        """Connect to `server` (host:port). Raises OSError when it cannot be reached in time."""
+
+
+class LinkOwner(Protocol):
+    """Who is told what a link learns."""
+
+    def update_received(self, link: Link, update: Update, size: int) -> None:
+        """Take an update that came from `size` bytes."""
+
+    def registered(self, link: Link) -> None:
+        """The link accepts joins."""
+
+    def ended(self, link: Link, reason: str, *, refused: bool) -> None:
+        """The link is gone; `refused` when it never became ready."""
