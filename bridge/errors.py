@@ -142,7 +142,7 @@ class IllegalTransition(BridgeError):
 
 
 class ShardFenced(BridgeError):
-    """Another replica initialised this shard's transactional id: stop here, it goes on there."""
+    """Another worker initialised this shard's transactional id and owns the shard now."""
 
     fault = "environment"
 

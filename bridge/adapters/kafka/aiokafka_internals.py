@@ -1,8 +1,8 @@
 """Every private attribute of aiokafka that the bridge reads or sets, one function each.
 
 aiokafka is pinned to a minor version because of this file. tests/adapters/test_aiokafka_internals.py and
-tests/integration/test_aiokafka_internals.py name each attribute and what it is needed for; they fail when an upgrade
-renames or removes one. What each function relies on was read in aiokafka 0.14.
+tests/integration/test_aiokafka_running_clients.py name each attribute and what it is needed for; they fail when an
+upgrade renames or removes one. What each function relies on was read in aiokafka 0.14.
 """
 
 from __future__ import annotations
