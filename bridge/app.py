@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import random
 from typing import TYPE_CHECKING, Any
 
 from bridge import __version__, logs
@@ -13,10 +14,13 @@ from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.http.http_server import HttpServer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.producers import ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
-from bridge.adapters.kafka.transactional_writer import KafkaConnection, KafkaTransactionalWriter, forget_failed_batches
+from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.adapters.schema_registry import SchemaRegistry
+from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.pacing import EventRate
@@ -53,6 +57,7 @@ class _WorkerProcess:
         self._config = config
         self._clock = SystemClock()
         self._telemetry = Telemetry()
+        self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
         self._schemas = Schemas(schema_folder())
         self._names = TopicNames(config.kafka.topic_prefix)
         compression = config.kafka.compression
@@ -77,6 +82,7 @@ class _WorkerProcess:
                 session_timeout=config.kafka.session_timeout_seconds,
             ),
             self._shard,
+            backoff=Backoff(self._rng.random),
             clock=self._clock,
             telemetry=self._telemetry,
         )
@@ -90,7 +96,7 @@ class _WorkerProcess:
 
     async def run(self) -> int:
         config = self._config
-        asyncio.get_running_loop().set_exception_handler(forget_failed_batches)
+        asyncio.get_running_loop().set_exception_handler(ignore_unretrieved_batches)
         stop = on_signals(asyncio.get_running_loop())
         http = HttpServer(
             self._view,
@@ -130,7 +136,7 @@ class _WorkerProcess:
 
     async def _prepare(self) -> None:
         """Bring topics and schemas into shape; wait, saying why, while Kafka or the registry is away."""
-        delay, config = 0.5, self._config
+        backoff, config = Backoff(self._rng.random), self._config
         while True:
             try:
                 self._view.preparing = "checking the topics"
@@ -142,8 +148,7 @@ class _WorkerProcess:
                     raise
                 self._view.preparing = str(error)
                 self._telemetry.emit(ConsumerFailed(error=type(error).__name__))
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, 10.0)
+                await asyncio.sleep(backoff.next())
             else:
                 self._view.preparing = None
                 return
@@ -186,6 +191,7 @@ class _WorkerProcess:
             check_assignment=check_assignment,
             make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),
             make_source=self._sources.make_source,
+            backoff=Backoff(self._rng.random),
             clock=self._clock,
             rate=self._rate,
             telemetry=self._telemetry,

@@ -6,6 +6,7 @@ BridgeError
 ├── UsageError             caller       exit 2   a command was called with words that do not fit
 ├── EnvironmentFault       environment  exit 3   something the bridge stands on is missing or refuses
 │   ├── KafkaUnavailable                         (retryable)
+│   │   └── AnnouncementsNotWritten              says how many were
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
 │   └── TopicMismatch                            a topic exists in a shape the bridge cannot use
@@ -80,6 +81,15 @@ class KafkaUnavailable(EnvironmentFault):
     retryable = True
 
 
+class AnnouncementsNotWritten(KafkaUnavailable):
+    """Kafka acknowledged only the first `accepted` announcements of a list; it may hold some of the others, too."""
+
+    def __init__(self, message: str, *, accepted: int, next_step: str = "") -> None:
+        """`accepted` counts from the beginning of the list."""
+        super().__init__(message, next_step=next_step)
+        self.accepted = accepted
+
+
 class RegistryUnavailable(EnvironmentFault):
     """The schema registry does not answer, or answers with a server error."""
 
@@ -132,7 +142,7 @@ class IllegalTransition(BridgeError):
 
 
 class ShardFenced(BridgeError):
-    """Another replica initialised this shard's transactional id: stop here, it goes on there."""
+    """Another worker initialised this shard's transactional id and owns the shard now."""
 
     fault = "environment"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.adapters.http.http_server import SessionView
+from bridge.adapters.http.status_view import SessionView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
     from bridge.announcement import Announcement
@@ -77,9 +77,9 @@ class WorkerStatus:
                     gaps=fold.counts.get("GAP", 0),
                 )
 
-    async def announce(self, announcement: Announcement) -> None:
-        """Write an announcement; on return Kafka has acknowledged it. Raises KafkaUnavailable."""
-        await self._announcer.announce(announcement)
+    async def announce(self, announcements: Sequence[Announcement]) -> None:
+        """Write announcements; on return Kafka has acknowledged all of them. Raises AnnouncementsNotWritten."""
+        await self._announcer.announce(announcements)
 
     def metrics(self) -> bytes:
         """Return all metrics in Prometheus' text form."""

@@ -1,4 +1,4 @@
-"""The machine's clocks."""
+"""The system's clocks, behind the capture's `Clock` port."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 
 class SystemClock:
-    """Wall clock in us since 1970 UTC; monotonic clock in seconds."""
+    """Wall clock and monotonic clock of the machine."""
 
     def now_us(self) -> int:
-        """Microseconds since 1970 UTC."""
+        """Return wall clock time in microseconds since 1970 UTC; it may be set back."""
         return time.time_ns() // 1_000
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Return seconds from an arbitrary start; they never go back."""
         return time.monotonic()

@@ -1,8 +1,8 @@
-"""uvloop, with one difference: writing to a connection that is gone is an OSError there, too.
+"""uvloop, with one difference: writing to a closed connection raises OSError instead of RuntimeError.
 
-asyncio's own transports take such a write silently; uvloop's raise RuntimeError. aiokafka expects OSError, so the other
-one ends its metadata task, for good and without a word, whenever a write meets a connection that the broker has just
-reset: every producer and consumer of that client then waits for ever (aio-libs/aiokafka#1038, open).
+asyncio's own transports ignore such a write; uvloop's raise RuntimeError. aiokafka handles OSError only: a RuntimeError
+ends its metadata task, without a log line, as soon as it writes to a connection that the broker has just reset. Every
+call of that client then waits for ever (aio-libs/aiokafka#1038, open).
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import uvloop
 
 
 class EventLoop(uvloop.Loop):
-    """What `run` and `simulate` run on."""
+    """The event loop of `chatbridge run` and `chatbridge simulate`."""
 
     async def create_connection(self, *args: Any, **kwargs: Any) -> Any:
-        """Connect as usual. The transport returned (not the protocol's) raises OSError when it is closed."""
+        """Connect. The returned transport (not the one passed to the protocol) raises OSError when it is closed."""
         transport, protocol = await super().create_connection(*args, **kwargs)
         return _Transport(transport), protocol
 
 
 class _Transport:
-    """A transport as `asyncio.StreamWriter` uses it."""
+    """Wraps the transport that an `asyncio.StreamWriter` writes to."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
 
     def __getattr__(self, name: str) -> Any:
-        """Give all else of the transport."""
+        """Return every other attribute of the transport."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Write. Raises ConnectionResetError when the connection is gone."""
+        """Write. Raises ConnectionResetError when the connection is closed."""
         try:
             self._transport.write(data)
         except RuntimeError as error:

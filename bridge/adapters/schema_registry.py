@@ -1,18 +1,21 @@
-"""A schema registry with the Confluent API (Confluent's own, Apicurio, Karapace, Redpanda).
+"""Client of a schema registry with the Confluent API (Confluent's own, Apicurio, Karapace, Redpanda).
 
-Registering a schema that is there already gives back its id. Before the first version of a subject its compatibility
-is set to BACKWARD_TRANSITIVE, so that nobody can later register what would leave old records unreadable.
+Registering an existing schema returns its id. Before a subject gets its first version, its compatibility is set to
+BACKWARD_TRANSITIVE, so that nobody can later register a schema that cannot read old records.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import random
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import quote
 
 import aiohttp
 
+from bridge.backoff import Backoff
 from bridge.errors import RegistryRefused, RegistryUnavailable
 
 if TYPE_CHECKING:
@@ -23,18 +26,17 @@ if TYPE_CHECKING:
 COMPATIBILITY: Final = "BACKWARD_TRANSITIVE"
 _MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _ATTEMPTS: Final = 3
-_PAUSE_SECONDS: Final = 0.5
 _SHOWN_CHARACTERS: Final = 300
 _NOT_FOUND: Final = 404
 _SERVER_ERROR: Final = 500
 
 
 class RegistryCredentials(Protocol):
-    """Who asks."""
+    """User and password for HTTP basic authentication."""
 
     @property
     def user(self) -> str | None:
-        """User name, None for no authentication."""
+        """User name, None without authentication."""
 
     @property
     def password(self) -> SecretStr | None:
@@ -42,19 +44,19 @@ class RegistryCredentials(Protocol):
 
 
 class RegistryConnection(Protocol):
-    """Where the registry is."""
+    """Address, time limit and credentials of a registry."""
 
     @property
     def url(self) -> str | None:
-        """Base URL."""
+        """Base URL, None without a registry."""
 
     @property
     def timeout_seconds(self) -> float:
-        """Limit of one request."""
+        """Time limit of one request."""
 
     @property
     def auth(self) -> RegistryCredentials:
-        """Who asks."""
+        """Credentials."""
 
 
 class SchemaRegistry:
@@ -69,7 +71,7 @@ class SchemaRegistry:
 
     @classmethod
     def from_settings(cls, settings: RegistryConnection) -> Self:
-        """Make a client for a registry whose URL is set."""
+        """Return a client. Raises RegistryRefused when no URL is configured."""
         if settings.url is None:
             raise RegistryRefused("no schema registry is configured", next_step="set schema_registry.url")
         password = settings.auth.password
@@ -81,7 +83,7 @@ class SchemaRegistry:
         )
 
     async def __aenter__(self) -> Self:
-        """Open a session."""
+        """Open the HTTP session."""
         headers = {"Accept": f"{_MEDIA_TYPE}, application/json", "Content-Type": _MEDIA_TYPE}
         self._session = aiohttp.ClientSession(auth=self._auth, timeout=self._timeout, headers=headers)
         return self
@@ -89,24 +91,24 @@ class SchemaRegistry:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the HTTP session."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
     async def register(self, subject: str, schema: str) -> int:
-        """Return the id of the schema under `subject`, registering it if it is not there."""
+        """Return the schema's id under `subject`; register it if necessary."""
         body = {"schema": schema, "schemaType": "AVRO"}
-        there = await self._ask("POST", f"/subjects/{quote(subject, safe='')}", body, or_none=True)
-        if there is None:
-            await self._ask("PUT", f"/config/{quote(subject, safe='')}", {"compatibility": COMPATIBILITY})
-            there = await self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", body)
-        return self._integer(there, "id", subject)
+        registered = await self._request("POST", f"/subjects/{quote(subject, safe='')}", body, or_none=True)
+        if registered is None:
+            await self._request("PUT", f"/config/{quote(subject, safe='')}", {"compatibility": COMPATIBILITY})
+            registered = await self._request("POST", f"/subjects/{quote(subject, safe='')}/versions", body)
+        return self._integer(registered, "id", subject)
 
     async def check(self, subject: str, schema: str) -> list[str]:
-        """Return why the schema cannot follow the newest version of `subject`; nothing when it can."""
+        """Return why the schema is incompatible with the newest version of `subject`; nothing when it is compatible."""
         path = f"/compatibility/subjects/{quote(subject, safe='')}/versions/latest?verbose=true"
-        answer = await self._ask("POST", path, {"schema": schema, "schemaType": "AVRO"}, or_none=True)
+        answer = await self._request("POST", path, {"schema": schema, "schemaType": "AVRO"}, or_none=True)
         if answer is None or answer.get("is_compatible") is True:
             return []  # without a version everything is compatible
         messages = answer.get("messages")
@@ -115,22 +117,19 @@ class SchemaRegistry:
     def _integer(self, answer: Any, key: str, subject: str) -> int:
         value = answer.get(key) if isinstance(answer, dict) else None
         if not isinstance(value, int):
-            raise RegistryRefused(f"{self._url} gave no {key} for {subject}: is it a schema registry?")
+            raise RegistryRefused(f"{self._url} returned no {key} for {subject}: is it a schema registry?")
         return value
 
-    async def _ask(self, method: str, path: str, body: dict[str, str], *, or_none: bool = False) -> Any:
-        """Send a request, again after a moment when the registry is away; 404 gives None if `or_none`."""
-        attempt = 1
-        while True:
-            try:
-                return await self._ask_once(method, path, body, or_none=or_none)
-            except RegistryUnavailable:
-                if attempt == _ATTEMPTS:
-                    raise
-            await asyncio.sleep(_PAUSE_SECONDS * attempt)
-            attempt += 1
+    async def _request(self, method: str, path: str, body: dict[str, str], *, or_none: bool = False) -> Any:
+        """Send a request, at most three times while the registry is unavailable; 404 returns None if `or_none`."""
+        backoff = Backoff(random.random)
+        for _ in range(_ATTEMPTS - 1):
+            with contextlib.suppress(RegistryUnavailable):
+                return await self._request_once(method, path, body, or_none=or_none)
+            await asyncio.sleep(backoff.next())
+        return await self._request_once(method, path, body, or_none=or_none)
 
-    async def _ask_once(self, method: str, path: str, body: dict[str, str], *, or_none: bool) -> Any:
+    async def _request_once(self, method: str, path: str, body: dict[str, str], *, or_none: bool) -> Any:
         if self._session is None:
             raise RegistryUnavailable("the registry client is not open")
         try:
@@ -140,7 +139,7 @@ class SchemaRegistry:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:  # TimeoutError: the limit of the whole request
             raise RegistryUnavailable(
                 f"the schema registry at {self._url} does not answer: {type(error).__name__}",
-                next_step="check schema_registry.url and that the registry runs",
+                next_step="check schema_registry.url and that the registry is running",
             ) from error
         if status == _NOT_FOUND and or_none:
             return None
@@ -153,7 +152,7 @@ class SchemaRegistry:
         if not response.ok or answer is None:
             raise RegistryRefused(
                 f"the schema registry answered {status}: {_reason(text)}",
-                next_step="`chatbridge schemas check` shows what is incompatible; check the rights of the user",
+                next_step="`chatbridge schemas check` shows what is incompatible; check the user's permissions",
             )
         return answer
 

@@ -53,6 +53,7 @@ from bridge.facts import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridge.backoff import Backoff
     from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
     from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Source, TransactionalWriter
     from bridge.telemetry import Telemetry
@@ -62,8 +63,8 @@ _BATCH_BYTES: Final = 2 * 1024 * 1024
 """Source bytes per transaction at most: a backlog goes out in several, each well inside the transaction time-out."""
 _OVERHEAD: Final = 400
 """Bytes that an input occupies beyond its source bytes, which count twice: decoded values are about as large."""
-_FIRST_DELAY: Final = 0.5
-_LONGEST_DELAY: Final = 10.0
+_WORKED_SECONDS: Final = 10.0
+"""A shard that ran for longer than this before it failed is opened again after the shortest delay."""
 _HOUSEKEEPING: Final = 30.0
 """Seconds after which an idle shard looks for checkpoints to expire."""
 
@@ -88,6 +89,7 @@ class Shard:
         check_assignment: CheckAssignment,
         make_writer: Callable[[int], TransactionalWriter],
         make_source: MakeSource,
+        backoff: Backoff,
         clock: Clock,
         rate: EventRate,
         telemetry: Telemetry,
@@ -100,6 +102,7 @@ class Shard:
         self._store_settings = store_settings
         self._check_assignment = check_assignment
         self._make_writer = make_writer
+        self._backoff = backoff
         self._clock = clock
         self._rate = rate
         self._telemetry = telemetry
@@ -171,7 +174,7 @@ class Shard:
             self._idle.set()  # a drain can no longer come: nobody may wait for it
 
     async def _own(self) -> None:
-        delay, unopened = _FIRST_DELAY, ""
+        unopened = ""
         while True:
             writer = self._make_writer(self.partition)
             started = self._clock.monotonic()
@@ -202,9 +205,9 @@ class Shard:
                 unopened = "" if opened else name
             finally:
                 await writer.close()
-            worked = self._clock.monotonic() - started > _LONGEST_DELAY
-            delay = _FIRST_DELAY if worked else min(2 * delay, _LONGEST_DELAY)
-            await asyncio.sleep(delay)
+            if self._clock.monotonic() - started > _WORKED_SECONDS:
+                self._backoff.reset()
+            await asyncio.sleep(self._backoff.next())
 
     async def _still_ours(self) -> bool:
         """Tell whether the partition is still assigned to this worker, although somebody fenced it."""

@@ -19,6 +19,7 @@ from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from bridge.backoff import Backoff
     from bridge.capture.ports import AnnouncementRecord, Announcements, CheckAssignment, Clock
     from bridge.capture.shard import Shard
     from bridge.telemetry import Telemetry
@@ -40,6 +41,7 @@ class Worker:
         announcements: Callable[[], Announcements],
         make_shard: Callable[[int, CheckAssignment], Shard],
         *,
+        backoff: Backoff,
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
@@ -49,6 +51,7 @@ class Worker:
         """
         self._make_announcements = announcements
         self._make_shard = make_shard
+        self._backoff = backoff
         self._clock = clock
         self._telemetry = telemetry
         self._announcements: Announcements | None = None
@@ -87,12 +90,11 @@ class Worker:
 
     async def run(self) -> None:
         """Read announcements and pass them to their shards, for ever; a consumer that fails is replaced."""
-        delay = 0.5
         while not self._draining:
             self._announcements = consumer = self._make_announcements()
             try:
                 await consumer.start(self._assigned)
-                delay = 0.5
+                self._backoff.reset()
                 while not self._draining:
                     # P6: a shard that cannot commit what it holds gets no more; up to one fetch may come on top.
                     full = frozenset(shard.partition for shard in self._shards.values() if shard.paused)
@@ -109,8 +111,7 @@ class Worker:
                 if not self._draining:
                     await consumer.leave()
             if not self._draining:
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, 10.0)
+                await asyncio.sleep(self._backoff.next())
 
     async def drain(self, seconds: float) -> None:
         """Hand the shards over and leave the chats with KeepAlive; at most `seconds`.

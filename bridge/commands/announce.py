@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge import factories
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
-from bridge.adapters.kafka.transactional_writer import KafkaConnection
+from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.addresses import split_address
 from bridge.announcement import MAX_BYTES, Announcement, parse
 from bridge.commands import settings
 from bridge.commands.formatting import say
-from bridge.errors import EXIT_OK, BridgeError, UnreadableAnnouncement, UsageError
+from bridge.errors import EXIT_OK, AnnouncementsNotWritten, KafkaUnavailable, UnreadableAnnouncement, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from bridge.config import Config
+
+_READ_BYTES: Final = 64 * 1024
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +54,8 @@ Programs can also POST to /v1/sessions of any worker.""",
 def run(args: argparse.Namespace) -> int:
     """Announce one chat, or those read from standard input."""
     config = settings.config_of(args)
-    announcements = _from_lines(sys.stdin.buffer) if args.session_id == "-" else iter([_from_arguments(args)])
-    count = asyncio.run(_announce(config, announcements))
+    batches = _from_lines(partial(os.read, sys.stdin.fileno())) if args.session_id == "-" else [[_from_arguments(args)]]
+    count = asyncio.run(_announce(config, batches))
     say(f"announced {count} {'chat' if count == 1 else 'chats'}")
     return EXIT_OK
 
@@ -74,16 +78,34 @@ def _from_arguments(args: argparse.Namespace) -> Announcement:
         raise UsageError(f"announce: {error}") from None
 
 
-def _from_lines(lines: Iterable[bytes]) -> Iterator[Announcement]:
-    for number, line in enumerate(lines, 1):
-        if line.strip():
+def _from_lines(read: Callable[[int], bytes]) -> Iterator[list[Announcement]]:
+    """Yield the announcements of all lines that have arrived, as often as some do.
+
+    Raises UnreadableAnnouncement for a line, after yielding what stands before it.
+    """
+    number, rest = 0, b""
+    while True:
+        data = read(_READ_BYTES)
+        *lines, rest = (rest + data).split(b"\n")
+        if len(rest) > MAX_BYTES or not data:  # a line that is too long to be read any further, or the last one
+            lines, rest = [*lines, rest], b""
+        batch: list[Announcement] = []
+        for line in lines:
+            number += 1
+            if not line.strip():
+                continue
             try:
-                yield parse(line[: MAX_BYTES + 1])
+                batch.append(parse(line))
             except UnreadableAnnouncement as error:
+                yield batch
                 raise UnreadableAnnouncement(f"standard input, line {number}: {error.message}") from None
+        yield batch
+        if not data:
+            return
 
 
-async def _announce(config: Config, announcements: Iterator[Announcement]) -> int:
+async def _announce(config: Config, batches: Iterable[list[Announcement]]) -> int:
+    """Write each batch as a whole; return how many announcements Kafka has acknowledged."""
     kafka = KafkaConnection(
         bootstrap_servers=config.kafka.bootstrap_servers,
         group=config.kafka.group,
@@ -94,11 +116,14 @@ async def _announce(config: Config, announcements: Iterator[Announcement]) -> in
     announcer = AnnouncementProducer(kafka)
     count = 0
     try:
-        for announcement in announcements:
-            await announcer.announce(announcement)
-            count += 1
-    except BridgeError as error:
-        raise type(error)(f"{error.message}; {count} announced before", next_step=error.next_step) from None
+        for batch in batches:
+            await announcer.announce(batch)
+            count += len(batch)
+    except AnnouncementsNotWritten as error:
+        count += error.accepted
+        raise KafkaUnavailable(f"{error.message}; {count} announced before", next_step=error.next_step) from None
+    except UnreadableAnnouncement as error:
+        raise UnreadableAnnouncement(f"{error.message}; {count} announced before") from None
     finally:
         await announcer.close()
     return count

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from bridge.adapters.http.http_server import MAX_BODY_BYTES, HttpServer, SessionView
-from bridge.errors import ConfigError, KafkaUnavailable
+from bridge.adapters.http.announcement_body import MAX_BODY_BYTES
+from bridge.adapters.http.http_server import HttpServer
+from bridge.adapters.http.status_view import SessionView
+from bridge.errors import AnnouncementsNotWritten, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from bridge.announcement import Announcement
 
@@ -22,7 +24,7 @@ ONE = {"sessionId": "0000SIMA00000001", "host": "chat-1.example", "port": 4800}
 
 
 class InMemoryBridge:
-    """A BridgeView whose state a test sets."""
+    """A StatusView whose state a test sets."""
 
     def __init__(self) -> None:
         self.alive = True
@@ -40,10 +42,11 @@ class InMemoryBridge:
     def sessions(self) -> list[SessionView]:
         return self.views
 
-    async def announce(self, announcement: Announcement) -> None:
-        if len(self.announced) >= self.kafka_takes:
-            raise KafkaUnavailable("no broker answers")
-        self.announced.append(announcement)
+    async def announce(self, announcements: Sequence[Announcement]) -> None:
+        taken = announcements[: self.kafka_takes]
+        self.announced += taken
+        if len(taken) < len(announcements):
+            raise AnnouncementsNotWritten("no broker answers", accepted=len(taken))
 
     def metrics(self) -> bytes:
         return b"chatbridge_sessions 1\n"

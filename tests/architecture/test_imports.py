@@ -14,6 +14,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "backoff": set(),
     "addresses": set(),
     "announcement": {"addresses", "errors"},
     "transcript": {"errors"},
@@ -24,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
     "logs": {"errors"},
-    "capture": {"transcript", "records", "announcement", "facts", "telemetry", "errors"},
+    "capture": {"transcript", "records", "announcement", "facts", "telemetry", "backoff", "errors"},
     "sources/chat_server": {
         "chatserver",
         "transcript",
@@ -35,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "telemetry",
         "errors",
     },
-    "adapters": {"errors"},
+    "adapters": {"backoff", "errors"},
     "adapters/kafka": {"announcement", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "telemetry", "errors"},
     "sandbox": {"errors"},
@@ -49,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transcript",
         "announcement",
         "addresses",
+        "backoff",
         "errors",
     },
     "config": {"addresses", "announcement", "records", "errors"},
@@ -68,7 +70,7 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
 COMPOSITION = {"app", "factories", "source_factory", "cli", "commands", "__main__"}
-PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses")
+PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses", "backoff")
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "subprocess", "secrets", "logging"}
 THIRD_PARTY = {
     "transcript": {"msgspec"},

@@ -1,8 +1,9 @@
 """A defect ends a shard's task: its successor takes up every announcement and every chat that it had in hand (P2).
 
 `python -m tests.integration.test_crashed_shard WHICH run ...` is `chatbridge` with such a defect: a shard dies of the
-first announcements that it is to fold, each shard once, or the first one every time. The product's code is untouched;
-it is replaced in that process.
+first announcements that it is to fold, each shard once, or the first one every time; or of packing its first
+transaction. Or aiokafka has the defect: then the shard must not die. The product's code is untouched; it is replaced in
+that process.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from aiokafka import AIOKafkaProducer
+
 from bridge import cli
 from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.session_store import SessionStore
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, all_joined, followed, reasons
@@ -28,6 +32,10 @@ if TYPE_CHECKING:
 CHATS = 20
 EACH_ONCE = "each-once"
 FIRST_ALWAYS = "first-always"
+PACKING = "packing"
+AIOKAFKA = "aiokafka"
+FROM_AIOKAFKA = (OSError, AssertionError, RuntimeError, TypeError)
+"""What its calls raise, one after the other, in that process."""
 
 
 class EachOnce(Bridge):
@@ -36,6 +44,14 @@ class EachOnce(Bridge):
 
 class FirstAlways(Bridge):
     program: ClassVar[list[str]] = ["-m", "tests.integration.test_crashed_shard", FIRST_ALWAYS]
+
+
+class Packing(Bridge):
+    program: ClassVar[list[str]] = ["-m", "tests.integration.test_crashed_shard", PACKING]
+
+
+class Aiokafka(Bridge):
+    program: ClassVar[list[str]] = ["-m", "tests.integration.test_crashed_shard", AIOKAFKA]
 
 
 def test_what_a_crashed_shard_had_in_hand_is_taken_up_by_its_successor(broker: str, tmp_path: Path) -> None:
@@ -49,6 +65,44 @@ def test_what_a_crashed_shard_had_in_hand_is_taken_up_by_its_successor(broker: s
             result = environment.finish(chats)
     assert result.explained == []
     assert "ZeroDivisionError" in bridge.log.read_text("utf-8")
+
+
+def test_a_defect_inside_a_transaction_ends_the_shard_and_is_logged_with_class_and_place(
+    broker: str, tmp_path: Path
+) -> None:
+    environment = E2EEnvironment(broker, tmp_path).prepare()
+    with environment.chats(concurrent_chats=CHATS) as chats:
+        wait_for(lambda: len(chats.open_chats()) == CHATS, 20, "not all chats are open")
+        with environment.bridge(make=Packing) as bridge:
+            crashes = "chatbridge_shard_changes_total"
+            wait_for(lambda: bridge.metric(crashes, change="crashed") == 3, 30, "not every shard has crashed")
+            wait_for(lambda: all_joined(bridge, CHATS), 30, lambda: f"joined: {len(bridge.sessions())} of {CHATS}")
+            assert bridge.metric(crashes, change="crashed") == 3
+            assert bridge.metric("chatbridge_transactions_total", outcome="failed") == 0
+            result = environment.finish(chats)
+    assert result.told == []
+    told = [line for line in bridge.log.read_text("utf-8").splitlines() if "shard_crashed" in line]
+    assert len(told) == 3
+    for line in told:
+        assert "TypeError" in line
+        assert "transactional_writer.py" in line
+
+
+def test_the_same_classes_of_error_from_aiokafka_are_retried(broker: str, tmp_path: Path) -> None:
+    environment = E2EEnvironment(broker, tmp_path).prepare()
+    with environment.chats(concurrent_chats=CHATS) as chats:
+        wait_for(lambda: len(chats.open_chats()) == CHATS, 20, "not all chats are open")
+        with environment.bridge(make=Aiokafka) as bridge:
+            wait_for(lambda: all_joined(bridge, CHATS), 30, lambda: f"joined: {len(bridge.sessions())} of {CHATS}")
+            transactions = "chatbridge_transactions_total"
+            wait_for(
+                lambda: bridge.metric(transactions, outcome="failed") == len(FROM_AIOKAFKA), 30, "not all were raised"
+            )
+            assert bridge.metric("chatbridge_shard_changes_total", change="crashed") == 0
+            result = environment.finish(chats)
+    assert result.told == []
+    log = bridge.log.read_text("utf-8")
+    assert [error.__name__ for error in FROM_AIOKAFKA if error.__name__ not in log] == []
 
 
 def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_other(
@@ -89,6 +143,35 @@ def _die_of_an_announcement(which: str) -> None:
     SessionStore.fold = defective  # type: ignore[method-assign]
 
 
+def _die_of_packing() -> None:
+    pack, dead = KafkaTransactionalWriter._pack, set[int]()
+
+    def defective(self: KafkaTransactionalWriter, *words: Any) -> Any:
+        if self._partition not in dead:
+            dead.add(self._partition)
+            raise TypeError
+        return pack(self, *words)
+
+    KafkaTransactionalWriter._pack = defective  # type: ignore[method-assign, assignment]
+
+
+def _fail_in_aiokafka() -> None:
+    send, errors = AIOKafkaProducer.send_batch, list(FROM_AIOKAFKA)
+
+    async def defective(self: AIOKafkaProducer, *words: Any, **named: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return await send(self, *words, **named)
+
+    AIOKafkaProducer.send_batch = defective
+
+
 if __name__ == "__main__":
-    _die_of_an_announcement(sys.argv.pop(1))
+    which = sys.argv.pop(1)
+    if which == PACKING:
+        _die_of_packing()
+    elif which == AIOKAFKA:
+        _fail_in_aiokafka()
+    else:
+        _die_of_an_announcement(which)
     sys.exit(cli.main())

@@ -56,6 +56,6 @@ def test_topics_with_another_partition_count_are_refused_with_the_way_to_mend_it
     with Bridge(broker, log, prefix=prefix, worker="one", kafka__partitions=3) as second:
         assert second.wait(30) == 3
     said = log.read_text(encoding="utf-8")
-    assert f"{prefix}chat.transcript.events.v1 has 2 partitions, needed are 3" in said
-    assert "set kafka.partitions to what is there, or use another kafka.topic_prefix" in said
+    assert f"{prefix}chat.transcript.events.v1 has 2 partitions, required: 3" in said
+    assert "set kafka.partitions to the existing count, or use another kafka.topic_prefix" in said
     assert "Traceback" not in said

@@ -66,7 +66,7 @@ def test_a_changed_retention_is_altered_and_what_others_set_is_kept(broker: str,
 def test_another_partition_count_is_never_changed_but_explained(broker: str, names: TopicNames) -> None:
     async def main() -> None:
         await topics(broker, names).apply()
-        with pytest.raises(TopicMismatch, match="has 3 partitions, needed are 4") as caught:
+        with pytest.raises(TopicMismatch, match="has 3 partitions, required: 4") as caught:
             await topics(broker, names, replace(SHAPE, partitions=4)).apply()
         assert "kafka.partitions" in caught.value.next_step
         assert await topics(broker, names).partitions(names.events) == 3
@@ -79,7 +79,7 @@ def test_another_cleanup_policy_is_never_changed_but_explained(broker: str, name
         compacted = wanted(names, SHAPE)
         compacted[0].config["cleanup.policy"] = "compact"
         await TopicManager(broker, {}, compacted).apply()
-        with pytest.raises(TopicMismatch, match=r"events\.v1 has cleanup\.policy=compact, needed is delete"):
+        with pytest.raises(TopicMismatch, match=r"events\.v1 has cleanup\.policy=compact, required: delete"):
             await topics(broker, names).apply()
 
     asyncio.run(main())

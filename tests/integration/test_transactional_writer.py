@@ -10,10 +10,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
-from bridge.adapters.kafka.transactional_writer import KafkaConnection, KafkaTransactionalWriter
-from bridge.announcement import Announcement
+from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.announcement import Announcement, parse
 from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import KafkaUnavailable, ShardFenced
 
@@ -171,10 +172,36 @@ def test_an_announcement_lies_where_every_murmur2_client_puts_it(broker: str) ->
         announcer = AnnouncementProducer(settings)
         sessions = [f"0000KEYS{number:08}" for number in range(20)]
         for session in sessions:
-            await announcer.announce(Announcement(session_id=session, host="chat-1", port=4800))
+            await announcer.announce([Announcement(session_id=session, host="chat-1", port=4800)])
         await announcer.close()
+        found = []
         for partition in range(PARTITIONS):
             for key, _ in await committed(settings, settings.topics.announcements, partition):
+                found.append((key or b"").decode())
                 assert partition_of(key or b"", PARTITIONS) == partition
+        assert sorted(found) == sessions
+
+    play(scenario, broker)
+
+
+def test_a_list_of_announcements_is_written_whole_and_those_of_one_chat_stay_in_order(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        announcer = AnnouncementProducer(settings)
+        tenant = "t" * 200  # several record batches per partition
+        announced = [
+            Announcement(session_id=f"0000MANY{number % 300:08}", host=f"chat-{number}", port=4800, tenant=tenant)
+            for number in range(1000)
+        ]
+        await announcer.announce(announced)
+        await announcer.close()
+        hosts: dict[str, list[str]] = {}
+        for partition in range(PARTITIONS):
+            for _, value in await committed(settings, settings.topics.announcements, partition):
+                read = parse(value or b"")
+                hosts.setdefault(read.session_id, []).append(read.host)
+        expected: dict[str, list[str]] = {}
+        for one in announced:
+            expected.setdefault(one.session_id, []).append(one.host)
+        assert hosts == expected
 
     play(scenario, broker)

@@ -1,36 +1,32 @@
-"""The HTTP side: probes, metrics, the sessions API and a status page.
+"""The HTTP server: probes, metrics, the sessions API and the status page.
 
-It knows the bridge only as a `BridgeView`. Probes answer everyone who can connect; everything else wants the bearer
-token when one is set. No answer and no log line repeats a body that was sent.
+It sees the bridge only through a `StatusView`. Probes answer everyone who can connect; everything else requires the
+bearer token when one is configured. No response and no log line repeats a request body.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from bridge import announcement as rules
-from bridge.announcement import Announcement
-from bridge.errors import ConfigError, KafkaUnavailable, UnreadableAnnouncement
+from bridge.adapters.http.announcement_body import MAX_BODY_BYTES, BodyRefused, read_announcements
+from bridge.errors import AnnouncementsNotWritten, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
+
+    from bridge.adapters.http.status_view import SessionView, StatusView
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-MAX_BODY_BYTES: Final = 1 << 20
-MAX_ANNOUNCEMENTS: Final = 1_000
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000
-_MAX_PROBLEMS: Final = 20
 _SHUTDOWN_SECONDS: Final = 2.0
 _BODY_SECONDS: Final = 30.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -45,80 +41,11 @@ _HEADERS: Final = {
 }
 
 
-@dataclass(slots=True, frozen=True)
-class SessionView:
-    """One chat that is followed, as the API shows it: no text, no nickname, no user data.
-
-    `state` is a word of the capture; `server` (host:port) is where it is joined right now, None when it is not.
-    `sequence` counts its records, `gaps` those of them that say that something is missing.
-    """
-
-    session_id: str
-    shard: int
-    state: str
-    server: str | None
-    joined: bool
-    sequence: int
-    last_event_id: int | None
-    gaps: int
-
-
-class StatusView(Protocol):
-    """What the HTTP side needs to know of the bridge. All but `announce` answer at once."""
-
-    def live(self) -> bool:
-        """Tell whether the process is worth keeping; False makes an orchestrator restart it."""
-
-    def readiness(self) -> list[str]:
-        """Return why the bridge is not ready; nothing when it is."""
-
-    def sessions(self) -> Iterable[SessionView]:
-        """Return the chats that are followed here."""
-
-    async def announce(self, announcement: Announcement) -> None:
-        """Write an announcement; on return Kafka has it. Raises KafkaUnavailable."""
-
-    def metrics(self) -> bytes:
-        """Return the metrics in Prometheus' text form."""
-
-
-def _without(problem_of: Callable[[Any], str]) -> AfterValidator:
-    def check(value: Any) -> Any:
-        problem = problem_of(value)
-        if problem:
-            raise ValueError(problem)
-        return value
-
-    return AfterValidator(check)
-
-
-class AnnouncementBody(BaseModel):
-    """An announcement as it is posted.
-
-    Unlike on the topic an unknown field is an error: a typing mistake in `password` would otherwise only show as a
-    join that is refused.
-    """
-
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, strict=True, allow_inf_nan=False)
-
-    session_id: Annotated[str, _without(rules.session_id_problem)]
-    host: Annotated[str, _without(rules.host_problem)]
-    port: Annotated[int, _without(rules.port_problem)]
-    servers: Annotated[list[str], _without(rules.servers_problem)] = []
-    password: str | None = None
-    tenant: Annotated[str | None, _without(rules.tenant_problem)] = None
-    user_data: dict[str, str | int | float | bool] = {}
-    announced_at: int | None = None
-
-
-_BODY: Final = TypeAdapter(Annotated[list[AnnouncementBody], Field(max_length=MAX_ANNOUNCEMENTS)])
-
-
 class HttpServer:
-    """Serves a BridgeView on one address."""
+    """Serves a StatusView on one address."""
 
     def __init__(self, view: StatusView, *, host: str, port: int, token: str | None) -> None:
-        """Port 0 takes a free one. Raises ConfigError for an open address without a token."""
+        """Port 0 selects a free one. Raises ConfigError for an address other than loopback without a token."""
         if token is None and host not in _LOOPBACK:
             raise ConfigError("http.token: required when http.host is not loopback")
         self._view = view
@@ -129,7 +56,7 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """The port that is served; once started, never 0."""
+        """The port that the server listens on; after `start` never 0."""
         return self._port
 
     async def start(self) -> None:
@@ -156,12 +83,12 @@ class HttpServer:
         self._port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop listening, and end the requests under way within seconds."""
+        """Stop listening; requests in progress are cancelled after a few seconds."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
 
-    # --- who may ---------------------------------------------------------------------------------------------------
+    # --- authorisation ----------------------------------------------------------------------------------------------
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -170,7 +97,7 @@ class HttpServer:
             return refusal
         try:
             response = await handler(request)
-        except web.HTTPException as error:  # routing: not found, method not allowed; or a body beyond the limit
+        except web.HTTPException as error:  # not found, method not allowed, body too large
             response = _problem(error.status, [error.reason])
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
@@ -179,10 +106,10 @@ class HttpServer:
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if self._token is None:
-            # Bound to loopback; a page in a browser may still get here under a name of its own (DNS rebinding).
+            # Bound to loopback, where a page in a browser could still reach it by a name of its own (DNS rebinding).
             host = (request.url.host or "").lower()
-            return None if host in _LOOPBACK else _problem(421, ["this address answers to loopback names only"])
-        # Probes come from an orchestrator that has no secrets, and the page's own files hold none.
+            return None if host in _LOOPBACK else _problem(421, ["without a token only loopback host names are served"])
+        # Probes come from an orchestrator without credentials, and the page's files contain nothing secret.
         if request.path in _OPEN_PATHS:
             return None
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -210,7 +137,7 @@ class HttpServer:
     # --- sessions --------------------------------------------------------------------------------------------------
 
     async def _list(self, request: web.Request) -> web.Response:
-        """Answer GET: `joined`, `server`, `sessionId` (its beginning) filter; `limit` bounds."""
+        """GET: filters `joined`, `server`, `sessionId` (a prefix); at most `limit` sessions are returned."""
         if not set(request.query) <= {"joined", "server", "sessionId", "limit"}:
             return _problem(400, ["query: expected joined, server, sessionId or limit"])
         try:
@@ -224,8 +151,8 @@ class HttpServer:
         return _json(200, {"total": len(chosen), "sessions": shown})
 
     async def _announce(self, request: web.Request) -> web.Response:
-        """Answer POST: 202 once Kafka has every announcement of the body, one or a list."""
-        if request.content_type != "application/json":  # what a form of another site cannot send
+        """POST one announcement or a list: 202 once Kafka has acknowledged all of them (P3)."""
+        if request.content_type != "application/json":  # a form on another site cannot send that type
             return _problem(415, ["Content-Type: expected application/json"])
         try:
             async with asyncio.timeout(_BODY_SECONDS):
@@ -233,65 +160,17 @@ class HttpServer:
         except TimeoutError:
             return _problem(408, [f"the body did not arrive within {_BODY_SECONDS:g} s"])
         try:
-            announcements = _read(body)
-        except _BodyRefused as error:
+            announcements = read_announcements(body)
+        except BodyRefused as error:
             return _problem(400, error.problems)
-        for done, announcement in enumerate(announcements):
-            try:
-                await self._view.announce(announcement)
-            except KafkaUnavailable as error:
-                # What was written stays written; announcing it again is harmless.
-                refusal = _problem(503, [error.message], accepted=done)
-                refusal.headers["Retry-After"] = "5"
-                return refusal
-        return _json(202, {"accepted": len(announcements)})
-
-
-class _BodyRefused(Exception):
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__()
-        self.problems = problems
-
-
-def _read(body: bytes) -> list[Announcement]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise _BodyRefused(["the body is not JSON"]) from None
-    many = isinstance(value, list)
-    try:
-        bodies = _BODY.validate_python(value if many else [value])
-    except ValidationError as error:
-        raise _BodyRefused(_reasons(error, many=many)) from None
-    found: list[Announcement] = []
-    for at, each in enumerate(bodies):
-        one = Announcement(**dict(each))
         try:
-            rules.encode(one)  # here and not at Kafka, so that a list is refused as a whole
-        except UnreadableAnnouncement as error:
-            raise _BodyRefused([f"[{at}]: {error.message}" if many else error.message]) from None
-        found.append(one)
-    return found
-
-
-def _reasons(error: ValidationError, *, many: bool) -> list[str]:
-    """Say where and what is expected; never the value that was sent."""
-    lines: list[str] = []
-    for each in error.errors(include_url=False, include_input=False, include_context=False)[:_MAX_PROBLEMS]:
-        first, *rest = each["loc"] or ("",)
-        # Below userData the path holds what a caller named; the field is enough.
-        where = ".".join(str(part) for part in rest[:1])
-        if each["type"] == "extra_forbidden":
-            where, text = (
-                "",
-                "a field that is not known; known are "
-                + ", ".join(to_camel(name) for name in AnnouncementBody.model_fields),
-            )
-        else:
-            text = each["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        place = ([f"[{first}]"] if many and first != "" else []) + ([where] if where else [])
-        lines.append(": ".join([".".join(place), text]) if place else text)
-    return list(dict.fromkeys(lines))
+            await self._view.announce(announcements)
+        except AnnouncementsNotWritten as error:
+            # What was written stays written; announcing it again has no effect.
+            refusal = _problem(503, [error.message], accepted=error.accepted)
+            refusal.headers["Retry-After"] = "5"
+            return refusal
+        return _json(202, {"accepted": len(announcements)})
 
 
 def _matches(session: SessionView, request: web.Request) -> bool:

@@ -1,11 +1,11 @@
-"""Reads the announcements topic: the consumer group member, with static membership."""
+"""Reads the announcements topic as a static member of the consumer group."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -17,6 +17,8 @@ from aiokafka.errors import (
     UnknownMemberIdError,
 )
 
+from bridge.adapters.kafka.aiokafka_internals import coordinator_known, forget_static_membership, metadata_task_ended
+from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.errors import KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
@@ -24,37 +26,37 @@ if TYPE_CHECKING:
 
     from aiokafka.structs import ConsumerRecord
 
-    from bridge.adapters.kafka.transactional_writer import KafkaConnection
+    from bridge.adapters.kafka.connection import KafkaConnection
 
 _STOP_SECONDS: Final = 5.0
+_FETCH_MS: Final = 1000
 _POLL_SECONDS: Final = 0.2
-_CONFIRM_SECONDS: Final = 10.0
-_ANNOUNCE_SECONDS: Final = 10.0
-_SILENT_SECONDS: Final = 5.0
-"""How long the group's coordinator may be looked for before that is a problem."""
+_ANSWER_SECONDS: Final = 10.0
+"""How long the group's coordinator may take to answer one question."""
+_COORDINATOR_SECONDS: Final = 5.0
+"""How long the group's coordinator may be unknown before that is reported as a problem."""
 _STABLE: Final = "Stable"
-_CLIENT_ERRORS: Final = (RuntimeError, OSError, AssertionError)
-"""What aiokafka raises: KafkaError, which is a RuntimeError, and what its background tasks died of."""
 
 
 class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """One member of the consumer group, with static membership."""
 
     def __init__(self, settings: KafkaConnection, *, worker_id: str, session_timeout: float) -> None:
-        """`session_timeout` in seconds: after so long without a heartbeat the partitions go to others."""
+        """`session_timeout` in seconds: after so long without a heartbeat the partitions go to other members."""
         self._settings = settings
         self._worker_id = worker_id
         self._session_timeout = session_timeout
         self._consumer: AIOKafkaConsumer | None = None
-        self._assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None
-        self._ours: frozenset[int] | None = None
-        self._lost_at: float | None = None
+        self._on_assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None
+        self._assigned: frozenset[int] | None = None
+        self._defect: Exception | None = None
+        self._coordinator_lost_at: float | None = None
 
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
-        """Join the group; `assigned` is called after each rebalance, this first one included."""
-        self._assigned = assigned
+        """Join the group; `assigned` is called after each rebalance, including the first. Raises KafkaUnavailable."""
+        self._on_assigned = assigned
         settings = self._settings
-        self._consumer = AIOKafkaConsumer(
+        consumer = self._consumer = AIOKafkaConsumer(
             **{
                 "bootstrap_servers": settings.bootstrap_servers,
                 "client_id": f"chatbridge-{self._worker_id}",
@@ -69,38 +71,42 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 "partition_assignment_strategy": (StickyPartitionAssignor,),
             }
         )
-        try:
-            await self._consumer.start()
-        except _CLIENT_ERRORS as error:
-            raise KafkaUnavailable(f"cannot reach Kafka: {type(error).__name__}") from error
-        self._consumer.subscribe([settings.topics.announcements], listener=self)
+        await call(consumer.start(), unavailable("cannot connect to Kafka"))
+        consumer.subscribe([settings.topics.announcements], listener=self)
 
     async def fetch(self, full: frozenset[int]) -> Sequence[ConsumerRecord]:
-        """Wait for records, at most a second; partitions in `full` are not read."""
-        consumer = self._started()
-        try:
-            held = {one for one in consumer.assignment() if one.partition in full}
-            consumer.pause(*held)
-            consumer.resume(*(consumer.paused() - held))
-            found = await consumer.getmany(timeout_ms=1000)
-        except _CLIENT_ERRORS as error:
-            raise KafkaUnavailable(f"cannot read announcements: {type(error).__name__}") from error
-        if consumer._client._sync_task.done():  # noqa: SLF001
-            # A client whose metadata task has died waits for ever, without a word.
-            raise KafkaUnavailable("the consumer's client has stopped looking for brokers")
-        # What is away is only said to the coordinator's own tasks: a fetch just comes back with nothing.
-        known = consumer._coordinator.coordinator_id is not None  # noqa: SLF001
-        self._lost_at = None if known else self._lost_at or time.monotonic()
-        return [record for records in found.values() for record in records]
+        """Wait for records, at most a second; partitions in `full` are not read. Raises KafkaUnavailable.
+
+        A defect in the `assigned` callback is raised here, too: aiokafka itself only logs what its listener raises.
+        """
+        if self._defect is not None:
+            raise self._defect
+        consumer, failed = self._started(), unavailable("cannot read announcements")
+        with kafka_errors(failed):
+            assignment = consumer.assignment()
+        paused = {each for each in assignment if each.partition in full}
+        with kafka_errors(failed):
+            consumer.pause(*paused)
+        with kafka_errors(failed):
+            resumed = consumer.paused() - paused
+        with kafka_errors(failed):
+            consumer.resume(*resumed)
+        fetched = await call(consumer.getmany(timeout_ms=_FETCH_MS), failed)
+        if metadata_task_ended(consumer):
+            raise KafkaUnavailable("the Kafka client's metadata task has ended")
+        # An outage does not make a fetch fail: it returns nothing. Only the group's coordinator is found missing.
+        known = coordinator_known(consumer)
+        self._coordinator_lost_at = None if known else self._coordinator_lost_at or time.monotonic()
+        return [record for records in fetched.values() for record in records]
 
     async def reread(self, partition: int) -> None:
-        """Go back to what is committed of a partition, or to its beginning."""
-        consumer, at = self._started(), TopicPartition(self._settings.topics.announcements, partition)
-        try:
-            async with asyncio.timeout(_CONFIRM_SECONDS):
-                consumer.seek(at, await consumer.committed(at) or 0)
-        except _CLIENT_ERRORS as error:
-            raise KafkaUnavailable(f"cannot read announcements again: {type(error).__name__}") from error
+        """Go back to the committed offset of a partition, or to its beginning. Raises KafkaUnavailable."""
+        consumer, failed = self._started(), unavailable("cannot read announcements again")
+        at = TopicPartition(self._settings.topics.announcements, partition)
+        async with self._answer_limit():
+            offset = await call(consumer.committed(at), failed) or 0
+        with kafka_errors(failed):  # the partition may have been revoked meanwhile
+            consumer.seek(at, offset)
 
     def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
@@ -109,73 +115,82 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
 
     @property
     def problem(self) -> str | None:
-        """Say that the group's coordinator has not answered for some time."""
-        if self._lost_at is None or time.monotonic() - self._lost_at < _SILENT_SECONDS:
+        """Why announcements cannot be read now: the group's coordinator has been unknown for some time."""
+        lost_at = self._coordinator_lost_at
+        if lost_at is None or time.monotonic() - lost_at < _COORDINATOR_SECONDS:
             return None
-        return f"Kafka does not answer: no group coordinator for {time.monotonic() - self._lost_at:.0f} s"
+        return f"Kafka does not answer: no group coordinator for {time.monotonic() - lost_at:.0f} s"
 
     async def check_assignment(self, partition: int) -> None:
-        """Ask the group's coordinator whether `partition` is ours.
+        """Ask the group's coordinator whether `partition` is assigned to this worker.
 
-        A coordinator that does not know our membership (any more) says nothing about the partition: the group is then
-        shared out anew, and `assigned` tells. (P4: a Kafka that was away for longer than the session time-out has
-        forgotten all its members.)
+        Raises ShardFenced when it is not. Raises KafkaUnavailable when the coordinator does not answer or does not
+        know this member: that says nothing about the partition, because the group then rebalances and `assigned` is
+        called. (P4: after an outage longer than the session time-out it has forgotten all members.)
 
-        An offset commit is the one request that the coordinator checks against the member's generation; committing
-        again what is committed changes nothing. (A pending transactional commit may make it an older offset: the
-        announcements since then are then read twice, and folded to nothing.)
+        An offset commit is the one request in which the coordinator checks the member's generation; committing the
+        committed offset again changes nothing. (A pending transactional commit may make it an older offset: the
+        announcements after it are then read twice, which has no effect.)
         """
         consumer, at = self._started(), TopicPartition(self._settings.topics.announcements, partition)
-        if self._ours is not None and partition not in self._ours:
-            raise ShardFenced("the partition is not assigned to this replica")
-        try:
-            async with asyncio.timeout(_CONFIRM_SECONDS):
-                await consumer.commit({at: await consumer.committed(at) or 0})
-        except (CommitFailedError, IllegalGenerationError, IllegalStateError, UnknownMemberIdError) as error:
-            raise KafkaUnavailable("the group is sharing its partitions out") from error
-        except TimeoutError as error:
-            raise KafkaUnavailable(f"the group's coordinator gave no answer in {_CONFIRM_SECONDS:g} s") from error
-        except _CLIENT_ERRORS as error:
-            raise KafkaUnavailable(f"cannot ask for the partition: {type(error).__name__}") from error
+        if self._assigned is not None and partition not in self._assigned:
+            raise ShardFenced("the partition is not assigned to this worker")
+        async with self._answer_limit():
+            offset = await call(consumer.committed(at), _not_confirmed) or 0
+            await call(consumer.commit({at: offset}), _not_confirmed)
+
+    def _answer_limit(self) -> contextlib.AbstractAsyncContextManager[asyncio.Timeout]:
+        return time_limit(_ANSWER_SECONDS, f"the group's coordinator did not answer within {_ANSWER_SECONDS:g} s")
 
     async def leave(self) -> None:
-        """Leave the group and stop.
+        """Leave the group and stop, within seconds. Raises nothing of aiokafka's.
 
-        aiokafka never lets a static member leave: a planned stop would keep its partitions unserved for the whole
-        session time-out. So the instance id, which is what it looks at, is taken away before it stops.
+        As a static member aiokafka would stop without leaving, and the partitions would have no owner for the rest
+        of the session time-out.
         """
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return
-        coordinator = getattr(consumer, "_coordinator", None)
-        if coordinator is not None:
-            coordinator._group_instance_id = None  # noqa: SLF001
-        with contextlib.suppress(*_CLIENT_ERRORS):
-            await asyncio.wait_for(consumer.stop(), _STOP_SECONDS)
+        forget_static_membership(consumer)
+        with contextlib.suppress(KafkaUnavailable):
+            await call(asyncio.wait_for(consumer.stop(), _STOP_SECONDS), unavailable("cannot leave the group"))
 
     async def handed_over(self) -> bool:
-        """Wait until the group has shared its partitions out without us; False when nobody is left in it."""
+        """Wait until the group has assigned its partitions without this member; False when it has no members."""
+        failed = unavailable("cannot describe the group")
         admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap_servers, **self._settings.client)
         try:
-            await admin.start()
+            await call(admin.start(), failed)
             while True:
-                answers = await admin.describe_consumer_groups([self._settings.group])
-                states = [(state, bool(members)) for one in answers for _, _, state, _, _, members, *_ in one.groups]
-                if not any(members for _, members in states):
+                responses = await call(admin.describe_consumer_groups([self._settings.group]), failed)
+                groups = [(state, bool(members)) for one in responses for _, _, state, _, _, members, *_ in one.groups]
+                if not any(has_members for _, has_members in groups):
                     return False
-                if all(state == _STABLE for state, _ in states):
+                if all(state == _STABLE for state, _ in groups):
                     return True
                 await asyncio.sleep(_POLL_SECONDS)
-        except _CLIENT_ERRORS:
+        except KafkaUnavailable:
             return False
         finally:
-            await admin.close()
+            with contextlib.suppress(KafkaUnavailable):
+                await call(admin.close(), failed)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Do nothing: a revoked shard is kept until the new assignment is known (P4)."""
+        """Do nothing: a shard keeps running until the new assignment is known (P4)."""
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Tell the replica what is ours now."""
-        self._ours = frozenset(partition.partition for partition in assigned)
-        if self._assigned is not None:
-            await self._assigned(self._ours)
+        """Pass the new assignment on; keep what the callback raises for `fetch`."""
+        self._assigned = frozenset(partition.partition for partition in assigned)
+        if self._on_assigned is None:
+            return
+        try:
+            await self._on_assigned(self._assigned)
+        except Exception as error:
+            self._defect = error
+            raise
+
+
+def _not_confirmed(error: Exception) -> NoReturn:
+    if isinstance(error, CommitFailedError | IllegalGenerationError | IllegalStateError | UnknownMemberIdError):
+        raise KafkaUnavailable("the consumer group is rebalancing") from error
+    raise KafkaUnavailable(f"cannot check the partition's assignment: {type(error).__name__}") from error

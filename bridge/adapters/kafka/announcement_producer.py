@@ -1,29 +1,28 @@
-"""Writes announcements to their topic, each acknowledged by Kafka before the caller is told so."""
+"""Writes announcements to their topic; the caller is answered once Kafka has acknowledged them."""
 
 from __future__ import annotations
 
 import asyncio
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaProducer
 
-from bridge.adapters.kafka.transactional_writer import stop
+from bridge.adapters.kafka.calls import call, time_limit, unavailable
+from bridge.adapters.kafka.producers import stop_producer
 from bridge.announcement import encode
-from bridge.errors import KafkaUnavailable
+from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
 
 if TYPE_CHECKING:
-    from bridge.adapters.kafka.transactional_writer import KafkaConnection
+    from collections.abc import Sequence
+
+    from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.announcement import Announcement
 
-_STOP_SECONDS: Final = 5.0
-_POLL_SECONDS: Final = 0.2
-_CONFIRM_SECONDS: Final = 10.0
-_ANNOUNCE_SECONDS: Final = 10.0
-_SILENT_SECONDS: Final = 5.0
-"""How long the group's coordinator may be looked for before that is a problem."""
-_STABLE: Final = "Stable"
-_CLIENT_ERRORS: Final = (RuntimeError, OSError, AssertionError)
-"""What aiokafka raises: KafkaError, which is a RuntimeError, and what its background tasks died of."""
+_ACKNOWLEDGE_SECONDS: Final = 10.0
+_REQUEST_MS: Final = 10_000
+_SENDS_PER_TURN: Final = 100
+"""Records added before the event loop gets a turn: `send` does not give it one while there is room."""
 
 
 class AnnouncementProducer:
@@ -35,24 +34,38 @@ class AnnouncementProducer:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
-    async def announce(self, announcement: Announcement) -> None:
-        """Write one; on return it is durable. Raises KafkaUnavailable."""
+    async def announce(self, announcements: Sequence[Announcement]) -> None:
+        """Write all of them; on return all are durable. Those of one chat keep their order.
+
+        They are sent together and acknowledged together, within one time limit. Raises AnnouncementsNotWritten with
+        how many from the beginning of the list are durable; some after these may be, too.
+        """
+        if not announcements:
+            return
+        records = [(one.session_id.encode(), encode(one)) for one in announcements]
+        topic, failed = self._settings.topics.announcements, unavailable("cannot write announcements")
+        producer: AIOKafkaProducer | None = None
+        sent: list[asyncio.Future[object]] = []
         try:
-            async with asyncio.timeout(_ANNOUNCE_SECONDS):  # an idempotent producer would try for ever
+            # An idempotent producer would retry without limit.
+            async with time_limit(
+                _ACKNOWLEDGE_SECONDS, f"Kafka did not acknowledge announcements within {_ACKNOWLEDGE_SECONDS:g} s"
+            ):
                 producer = await self._started()
-                await producer.send_and_wait(
-                    self._settings.topics.announcements,
-                    key=announcement.session_id.encode(),
-                    value=encode(announcement),
-                )
-        except TimeoutError as error:
-            await self.close()  # P6: what it holds was refused to whoever asked
-            raise KafkaUnavailable(f"Kafka did not take the announcement within {_ANNOUNCE_SECONDS:g} s") from error
-        except _CLIENT_ERRORS as error:
-            await self.close()
-            raise KafkaUnavailable(f"cannot write the announcement: {type(error).__name__}") from error
+                for number, (key, value) in enumerate(records, 1):
+                    sent.append(await call(producer.send(topic, key=key, value=value), failed))
+                    if not number % _SENDS_PER_TURN:
+                        await asyncio.sleep(0)
+                await call(asyncio.gather(*sent), failed)
+        except KafkaUnavailable as error:
+            if producer is self._producer:  # a request beside this one may have replaced it already
+                await self.close()  # nothing that was refused to the caller is kept and sent later (P6)
+            outcomes = [_acknowledged(each) for each in sent]
+            durable = sum(1 for _ in takewhile(bool, outcomes))
+            raise AnnouncementsNotWritten(error.message, accepted=durable) from error
 
     async def _started(self) -> AIOKafkaProducer:
+        failed = unavailable("cannot connect to Kafka")
         async with self._starting:
             if self._producer is None:
                 producer = AIOKafkaProducer(
@@ -61,13 +74,13 @@ class AnnouncementProducer:
                         **self._settings.client,
                         "acks": "all",
                         "enable_idempotence": True,
-                        "request_timeout_ms": 10_000,
+                        "request_timeout_ms": _REQUEST_MS,
                     }
                 )
                 try:
-                    await producer.start()
+                    await call(producer.start(), failed)
                 except BaseException:
-                    await stop(producer)
+                    await stop_producer(producer)
                     raise
                 self._producer = producer
             return self._producer
@@ -76,4 +89,8 @@ class AnnouncementProducer:
         """Stop the producer, within seconds."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await stop(producer)
+            await stop_producer(producer)
+
+
+def _acknowledged(sent: asyncio.Future[object]) -> bool:
+    return sent.done() and not sent.cancelled() and sent.exception() is None

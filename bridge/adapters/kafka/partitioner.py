@@ -1,4 +1,4 @@
-"""Which partition a key belongs to."""
+"""The default partitioner of the Java client: murmur2 of the key."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from aiokafka.partitioner import murmur2
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition that every murmur2 client (the Java client's default) gives a key."""
+    """Return the partition (from 0) that the Java client's default partitioner gives a key."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions

@@ -1,4 +1,4 @@
-"""Reads topics from a beginning to an end, or on and on: committed records only, without a consumer group."""
+"""Reads topics up to their current end, or continuously: committed records only, without a consumer group."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
-from bridge.errors import KafkaUnavailable
+from bridge.adapters.kafka.calls import call, kafka_errors, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from aiokafka.structs import ConsumerRecord
 
+    from bridge.adapters.kafka.calls import Translate
+
 _WAIT_MS: Final = 500
 
 
 @contextlib.asynccontextmanager
 async def reader(client: Mapping[str, Any]) -> AsyncIterator[TopicReader]:
-    """Give a reader for the block. Raises KafkaUnavailable, from the block too."""
+    """Give a reader for the block. Entering it, and every method of the reader, raises KafkaUnavailable.
+
+    `client` holds aiokafka's arguments: `bootstrap_servers`, SASL, TLS.
+    """
     consumer = AIOKafkaConsumer(
         **{
             **client,
@@ -31,42 +35,50 @@ async def reader(client: Mapping[str, Any]) -> AsyncIterator[TopicReader]:
             "max_partition_fetch_bytes": 4 << 20,
         }
     )
+    failed = unavailable(
+        f"Kafka at {client['bootstrap_servers']} does not answer",
+        next_step="check kafka.bootstrap_servers and kafka.client",
+    )
     try:
-        await consumer.start()
-        yield TopicReader(consumer)
-    except KafkaError as error:
-        raise KafkaUnavailable(
-            f"Kafka at {client['bootstrap_servers']} does not answer: {type(error).__name__}",
-            next_step="check kafka.bootstrap_servers and kafka.client",
-        ) from error
+        await call(consumer.start(), failed)
+        yield TopicReader(consumer, failed)
     finally:
-        await consumer.stop()
+        await call(consumer.stop(), failed)
 
 
 class TopicReader:
     """What `reader` gives."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
-        """Take a started consumer."""
+    def __init__(self, consumer: AIOKafkaConsumer, failed: Translate) -> None:
+        """`consumer` is started; `failed` translates its errors."""
         self._consumer = consumer
+        self._failed = failed
 
     async def follow(
         self, topic: str, partitions: Iterable[int], *, from_beginning: bool
     ) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """Yield what is committed, for ever; each partition in its order. An empty yield says: nothing new now."""
-        ours = [TopicPartition(topic, partition) for partition in partitions]
-        self._consumer.assign(ours)
-        await (self._consumer.seek_to_beginning(*ours) if from_beginning else self._consumer.seek_to_end(*ours))
+        """Yield committed records without end, each partition in its order. An empty yield: nothing new now."""
+        assigned = [TopicPartition(topic, partition) for partition in partitions]
+        with kafka_errors(self._failed):
+            self._consumer.assign(assigned)
+        seek = self._consumer.seek_to_beginning if from_beginning else self._consumer.seek_to_end
+        await call(seek(*assigned), self._failed)
         while True:
-            found = await self._consumer.getmany(timeout_ms=_WAIT_MS)
-            yield [record for records in found.values() for record in records]
+            fetched = await call(self._consumer.getmany(timeout_ms=_WAIT_MS), self._failed)
+            yield [record for records in fetched.values() for record in records]
 
     async def whole(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """Yield what is committed by now, from the beginning to the end; each partition in its order."""
-        ours = [TopicPartition(topic, partition) for partition in partitions]
-        self._consumer.assign(ours)
-        await self._consumer.seek_to_beginning(*ours)
-        ends = await self._consumer.end_offsets(ours)
-        while unread := [each for each in ours if await self._consumer.position(each) < ends[each]]:
-            for records in (await self._consumer.getmany(*unread, timeout_ms=_WAIT_MS)).values():
+        """Yield what is committed now, from the beginning to the end, each partition in its order."""
+        assigned = [TopicPartition(topic, partition) for partition in partitions]
+        with kafka_errors(self._failed):
+            self._consumer.assign(assigned)
+        await call(self._consumer.seek_to_beginning(*assigned), self._failed)
+        ends = await call(self._consumer.end_offsets(assigned), self._failed)
+        while unread := [each for each in assigned if await self._position(each) < ends[each]]:
+            fetched = await call(self._consumer.getmany(*unread, timeout_ms=_WAIT_MS), self._failed)
+            for records in fetched.values():
                 yield records
+
+    async def _position(self, partition: TopicPartition) -> int:
+        position: int = await call(self._consumer.position(partition), self._failed)
+        return position

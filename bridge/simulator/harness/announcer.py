@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
@@ -11,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from bridge.announcement import Announcement, encode
+from bridge.backoff import Backoff
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -103,7 +105,7 @@ class HttpAnnouncer:
                 self._queue.task_done()
 
     async def _post(self, client: aiohttp.ClientSession, body: bytes) -> None:
-        pause = _FIRST_RETRY_SECONDS
+        backoff = _backoff()
         while True:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with client.post(self._url, data=body) as answer:
@@ -113,8 +115,7 @@ class HttpAnnouncer:
                     if 400 <= answer.status < 500 and answer.status not in {408, 429}:  # noqa: PLR2004
                         self.refused += 1
                         return
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LAST_RETRY_SECONDS)
+            await asyncio.sleep(backoff.next())
 
 
 class KafkaAnnouncer:
@@ -177,7 +178,7 @@ class KafkaAnnouncer:
                 self._queue.task_done()
 
     async def _send(self, producer: AIOKafkaProducer, batch: list[tuple[bytes, bytes]]) -> None:
-        pause = _FIRST_RETRY_SECONDS
+        backoff = _backoff()
         while batch:
             sending = [producer.send_and_wait(self._topic, value=value, key=key) for key, value in batch]
             outcomes = await asyncio.gather(*sending, return_exceptions=True)
@@ -188,5 +189,8 @@ class KafkaAnnouncer:
             self.announced += len(batch) - len(refused)
             batch = refused
             if batch:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LAST_RETRY_SECONDS)
+                await asyncio.sleep(backoff.next())
+
+
+def _backoff() -> Backoff:
+    return Backoff(random.random, first=_FIRST_RETRY_SECONDS, maximum=_LAST_RETRY_SECONDS)

@@ -1,0 +1,48 @@
+"""What the HTTP API shows of a worker, and what it asks a worker to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bridge.announcement import Announcement
+
+
+@dataclass(slots=True, frozen=True)
+class SessionView:
+    """One followed chat as the API shows it: no text, no nickname, no user data.
+
+    `state` is that of the capture. `server` (host:port) is the Chat Server where the chat is joined now, None while it
+    is not. `sequence` is the number of its event records, `gaps` the number of GAP records among them.
+    """
+
+    session_id: str
+    shard: int
+    state: str
+    server: str | None
+    joined: bool
+    sequence: int
+    last_event_id: int | None
+    gaps: int
+
+
+class StatusView(Protocol):
+    """What the HTTP server needs of the bridge. Only `announce` waits for anything."""
+
+    def live(self) -> bool:
+        """Return False when the process should be restarted by its orchestrator."""
+
+    def readiness(self) -> list[str]:
+        """Return why the bridge is not ready; nothing when it is."""
+
+    def sessions(self) -> Iterable[SessionView]:
+        """Return the chats that this worker follows."""
+
+    async def announce(self, announcements: Sequence[Announcement]) -> None:
+        """Write announcements; on return Kafka has acknowledged all of them. Raises AnnouncementsNotWritten."""
+
+    def metrics(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""

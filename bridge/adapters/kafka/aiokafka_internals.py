@@ -1,0 +1,85 @@
+"""Every private attribute of aiokafka that the bridge reads or sets, one function each.
+
+aiokafka is pinned to a minor version because of this file. tests/adapters/test_aiokafka_internals.py and
+tests/integration/test_aiokafka_running_clients.py name each attribute and what it is needed for; they fail when an
+upgrade renames or removes one. What each function relies on was read in aiokafka 0.14.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+
+def metadata_task_ended(consumer: AIOKafkaConsumer) -> bool:
+    """Return whether nothing updates the consumer's cluster metadata any more.
+
+    True after an error ended the client's metadata task (aio-libs/aiokafka#1038), and before `start` or after `stop`,
+    when there is none. A started consumer in this state never returns records again and raises nothing.
+
+    Relies on `AIOKafkaConsumer._client` and `AIOKafkaClient._sync_task`, None or an asyncio.Task.
+    """
+    task: asyncio.Task[None] | None = consumer._client._sync_task  # noqa: SLF001
+    return task is None or task.done()
+
+
+def coordinator_known(consumer: AIOKafkaConsumer) -> bool:
+    """Return whether the consumer knows its group's coordinator; False before `start`.
+
+    aiokafka forgets the coordinator when a request to it fails and looks for it until it is found; `getmany` returns
+    nothing meanwhile, without an error.
+
+    Relies on `AIOKafkaConsumer._coordinator`, None until started with a group id, and on its `coordinator_id`, None
+    or the broker's node id.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001
+    return coordinator is not None and coordinator.coordinator_id is not None
+
+
+def forget_static_membership(consumer: AIOKafkaConsumer) -> None:
+    """Make `stop` send LeaveGroup although the consumer is a static member; nothing to do before `start`.
+
+    aiokafka sends LeaveGroup only for a member without a group instance id. The broker identifies the member by its
+    member id, so that the request needs no instance id.
+
+    Relies on `GroupCoordinator._group_instance_id`, which `_maybe_leave_group` compares with None.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001
+    if coordinator is not None:
+        coordinator._group_instance_id = None  # noqa: SLF001
+
+
+def producer_error(producer: AIOKafkaProducer) -> BaseException | None:
+    """Return the error that ended the producer, None while there is none.
+
+    Once its sender has failed, the producer answers calls with IllegalOperation or an assertion; the cause (such as
+    ProducerFenced) is only kept here.
+
+    Relies on `AIOKafkaProducer._message_accumulator` and `MessageAccumulator._exception`.
+    """
+    error: BaseException | None = producer._message_accumulator._exception  # noqa: SLF001
+    return error
+
+
+def fail_pending_batches(producer: AIOKafkaProducer, error: Exception) -> None:
+    """Set `error` on the future of every batch that is not delivered; `producer_error` returns it from then on.
+
+    Relies on `AIOKafkaProducer._message_accumulator`; its `fail_all` is what the sender itself calls when it fails.
+    """
+    producer._message_accumulator.fail_all(error)  # noqa: SLF001
+
+
+def sender_tasks(producer: AIOKafkaProducer) -> list[asyncio.Task[object]]:
+    """Return the tasks of the running loop that execute a method of the producer's sender.
+
+    The sender holds its main task in an attribute, but those that it sends requests with only in a local variable;
+    they retry without limit. So the tasks are found by what they run.
+
+    Relies on `AIOKafkaProducer._sender`, and on the sender's tasks running its own coroutine methods.
+    """
+    sender = producer._sender  # noqa: SLF001
+    frames = ((task, getattr(task.get_coro(), "cr_frame", None)) for task in asyncio.all_tasks())
+    return [task for task, frame in frames if frame is not None and frame.f_locals.get("self") is sender]

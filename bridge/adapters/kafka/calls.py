@@ -1,0 +1,64 @@
+"""Calls of aiokafka: what one of them raises is Kafka's fault and is retried; what our own code raises is a defect.
+
+aiokafka raises more than KafkaError: assertions of its state machines, OSError of sockets, RuntimeError of the event
+loop, whatever ended its background tasks. Our own defects have the same classes, and retrying those would hide them
+for ever. So the call site decides, not the class: only the call itself is awaited by `call` (or stands in
+`kafka_errors`, when it is synchronous); its arguments are computed, and its results evaluated, outside.
+
+Constructing a client, and filling a batch (`create_batch`, `append`), does no I/O. What they raise is about the values
+that we pass: a defect, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from bridge.errors import KafkaUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Iterator
+
+Translate = Callable[[Exception], NoReturn]
+"""Takes what aiokafka raised and raises the bridge's error for it, chained to the cause."""
+
+_Result = TypeVar("_Result")
+
+
+def unavailable(message: str, *, next_step: str = "") -> Translate:
+    """Return a `Translate` that raises KafkaUnavailable with `message` and the name of the error's class."""
+
+    def translate(error: Exception) -> NoReturn:
+        raise KafkaUnavailable(f"{message}: {type(error).__name__}", next_step=next_step) from error
+
+    return translate
+
+
+async def call(awaitable: Awaitable[_Result], translate: Translate) -> _Result:
+    """Await a call of aiokafka. Raises what `translate` raises for its error."""
+    with kafka_errors(translate):
+        return await awaitable
+
+
+@contextlib.contextmanager
+def kafka_errors(translate: Translate) -> Iterator[None]:
+    """Translate errors of the block, which holds one synchronous call of aiokafka and nothing of ours."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - of whatever class: that is the point
+        translate(error)
+
+
+@contextlib.asynccontextmanager
+async def time_limit(seconds: float, message: str) -> AsyncIterator[asyncio.Timeout]:
+    """Cancel the block after `seconds`. Raises KafkaUnavailable with `message` then."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield limit
+    except TimeoutError as error:
+        if not limit.expired():  # somebody else's time-out
+            raise
+        raise KafkaUnavailable(message) from error

@@ -1,0 +1,142 @@
+"""Each private attribute of aiokafka that the bridge uses, by name; with a running client: tests/integration."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiokafka
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import ProducerClosed
+from aiokafka.producer.message_accumulator import MessageAccumulator
+from aiokafka.producer.sender import Sender
+
+from bridge.adapters.kafka import aiokafka_internals
+from bridge.adapters.kafka.aiokafka_internals import (
+    coordinator_known,
+    fail_pending_batches,
+    forget_static_membership,
+    metadata_task_ended,
+    producer_error,
+    sender_tasks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+
+class Used(NamedTuple):
+    """One attribute: of which class, its type before `start`, and what the bridge needs it for."""
+
+    owner: str
+    attribute: str
+    kind: type
+    purpose: str
+
+
+USED = [
+    Used("AIOKafkaConsumer", "_client", AIOKafkaClient, "metadata_task_ended: find the client's metadata task"),
+    Used("AIOKafkaClient", "_sync_task", type(None), "metadata_task_ended: notice a client that waits for ever"),
+    Used("AIOKafkaConsumer", "_coordinator", type(None), "coordinator_known, forget_static_membership"),
+    Used("GroupCoordinator", "coordinator_id", type(None), "coordinator_known: notice that Kafka does not answer"),
+    Used("GroupCoordinator", "_group_instance_id", str, "forget_static_membership: leave the group at a planned stop"),
+    Used("AIOKafkaProducer", "_message_accumulator", MessageAccumulator, "producer_error, fail_pending_batches"),
+    Used("MessageAccumulator", "_exception", type(None), "producer_error: tell a fenced producer from a failed one"),
+    Used("AIOKafkaProducer", "_sender", Sender, "sender_tasks: cancel what a producer that cannot stop still runs"),
+]
+
+
+class Clients(NamedTuple):
+    """Clients as their constructors leave them; nothing is connected. The coordinator is that of a started consumer."""
+
+    producer: AIOKafkaProducer
+    consumer: AIOKafkaConsumer
+    coordinator: GroupCoordinator
+
+    def owner(self, name: str) -> Any:
+        return {
+            "AIOKafkaProducer": self.producer,
+            "AIOKafkaConsumer": self.consumer,
+            "AIOKafkaClient": self.producer.client,
+            "GroupCoordinator": self.coordinator,
+            "MessageAccumulator": getattr(self.producer, "_message_accumulator", None),
+        }[name]
+
+
+def with_clients(act: Callable[[Clients], Coroutine[Any, Any, None]]) -> None:
+    async def whole() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers="127.0.0.1:1", transactional_id="t", acks="all")
+        consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1", group_id="g", group_instance_id="worker-1")
+        coordinator = GroupCoordinator(
+            AIOKafkaClient(bootstrap_servers="127.0.0.1:1"),
+            SubscriptionState(),
+            group_id="g",
+            group_instance_id="worker-1",
+        )
+        try:
+            await act(Clients(producer, consumer, coordinator))
+        finally:
+            await coordinator.close()
+            await consumer.stop()
+            await producer.stop()
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize("used", USED, ids=lambda used: f"{used.owner}.{used.attribute}")
+def test_the_attribute_exists_and_has_its_type(used: Used) -> None:
+    async def act(clients: Clients) -> None:
+        told = f"aiokafka {aiokafka.__version__}: {used.owner}.{used.attribute}, needed by {used.purpose}"
+        owner = clients.owner(used.owner)
+        assert type(owner).__name__ == used.owner, told
+        assert hasattr(owner, used.attribute), f"{told}, does not exist"
+        found = getattr(owner, used.attribute)
+        assert isinstance(found, used.kind), f"{told}, is {found!r}, expected {used.kind.__name__}"
+
+    with_clients(act)
+
+
+def test_this_list_is_complete() -> None:
+    tree = ast.parse(Path(aiokafka_internals.__file__).read_text("utf-8"))
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    private = {name for name in attributes if name.startswith("_")}
+    assert private == {used.attribute for used in USED if used.attribute.startswith("_")}
+
+
+def test_before_start_there_is_no_metadata_task_no_coordinator_and_no_sender_task() -> None:
+    async def act(clients: Clients) -> None:
+        assert metadata_task_ended(clients.consumer)
+        assert not coordinator_known(clients.consumer)
+        assert sender_tasks(clients.producer) == []
+        assert producer_error(clients.producer) is None
+        forget_static_membership(clients.consumer)  # nothing to forget, and no error
+
+    with_clients(act)
+
+
+def test_the_error_of_failed_batches_is_kept_as_the_producers_error() -> None:
+    async def act(clients: Clients) -> None:
+        error = ProducerClosed()
+        fail_pending_batches(clients.producer, error)
+        assert producer_error(clients.producer) is error
+
+    with_clients(act)
+
+
+def test_only_a_member_without_instance_id_leaves_its_group() -> None:
+    source = inspect.getsource(GroupCoordinator._maybe_leave_group)
+    assert "self._group_instance_id is None" in source, "forget_static_membership relies on this comparison"
+
+
+def test_the_senders_tasks_run_methods_of_the_sender() -> None:
+    for name in ("_sender_routine", "_send_produce_req"):
+        assert inspect.iscoroutinefunction(getattr(Sender, name, None)), (
+            f"sender_tasks looks for tasks of Sender.{name}"
+        )
