@@ -80,7 +80,7 @@ def test_a_defect_inside_a_transaction_ends_the_shard_and_is_logged_with_class_a
             assert bridge.metric(crashes, change="crashed") == 3
             assert bridge.metric("chatbridge_transactions_total", outcome="failed") == 0
             result = environment.finish(chats)
-    assert result.told == []
+    assert result.explained == []
     told = [line for line in bridge.log.read_text("utf-8").splitlines() if "shard_crashed" in line]
     assert len(told) == 3
     for line in told:
@@ -100,7 +100,7 @@ def test_the_same_classes_of_error_from_aiokafka_are_retried(broker: str, tmp_pa
             )
             assert bridge.metric("chatbridge_shard_changes_total", change="crashed") == 0
             result = environment.finish(chats)
-    assert result.told == []
+    assert result.explained == []
     log = bridge.log.read_text("utf-8")
     assert [error.__name__ for error in FROM_AIOKAFKA if error.__name__ not in log] == []
 
