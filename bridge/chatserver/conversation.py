@@ -30,7 +30,6 @@ and Pong are ever sent. No code here could send a message, create a session or r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bridge.chatserver.connection_state import (
@@ -59,6 +58,7 @@ from bridge.chatserver.messages import (
     RequestReleaseParty,
     UnknownMessage,
 )
+from bridge.chatserver.pending_join import PendingJoin
 from bridge.chatserver.verdicts import verdict_on
 from bridge.transcript.events import SUPERVISOR, VIP, Item
 from bridge.transcript.updates import Damaged, JoinRefused, TranscriptUpdate, Verdict
@@ -73,14 +73,6 @@ _HELD_BYTES: Final = 4 * 1024 * 1024
 _DESCRIPTION_CHARACTERS: Final = 200
 
 
-@dataclass(slots=True)
-class _PendingJoin:
-    session_id: str
-    deadline: float
-    held: list[TranscriptUpdate] = field(default_factory=list)
-    held_bytes: int = 0
-
-
 class Conversation:
     """One connection. No method raises on what the peer sends; IllegalTransition is a defect of the owner."""
 
@@ -93,7 +85,7 @@ class Conversation:
         self._events_received: list[ConversationEvent] = []
         self._chats: dict[str, ChatState] = {}  # NOT_JOINED is the absence of an entry
         self._joined = 0
-        self._pending: dict[int, _PendingJoin] = {}
+        self._pending: dict[int, PendingJoin] = {}
         self._reference_of: dict[str, int] = {}
         self._reference = 0
         self._register_deadline = 0.0
@@ -175,7 +167,7 @@ class Conversation:
             return
         self._move_chat(session_id, ChatInput.JOIN)
         reference = self._next_reference()
-        self._pending[reference] = _PendingJoin(session_id, now + self._settings.join_timeout)
+        self._pending[reference] = PendingJoin(session_id, now + self._settings.join_timeout)
         self._reference_of[session_id] = reference
         secret = [Item(SESSION_PASSWORD_KEY, value=password)] if password else []
         self._requests.append(

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.sandbox import LocalBroker
 from bridge.simulator.harness.ledger import read_ledger
-from bridge.simulator.model.parties import can_see
+from bridge.simulator.model.session_parties import can_see
 from bridge.transcript.events import AGENT, CLIENT, NEW_PARTY, PARTY_LEFT, VIP, ChatEvent
 from tests.support.non_interference import interference
 from tests.support.oracle import closed_sessions, compare_with_ledger

@@ -7,7 +7,7 @@ import random
 from bridge.chatserver.messages import EventSessionInfo
 from bridge.simulator.model.effects import Effect, EventAdded, Push, SessionClosed
 from bridge.simulator.model.model_settings import ModelSettings
-from bridge.simulator.model.parties import BASIC, ESP, FLEX, PartySpec
+from bridge.simulator.model.session_parties import BASIC, ESP, FLEX, PartySpec
 from bridge.simulator.model.sessions import Sessions
 from bridge.transcript.events import (
     ALL,

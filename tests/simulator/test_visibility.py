@@ -1,7 +1,7 @@
 import pytest
 
-from bridge.simulator.model.parties import may_join
 from bridge.simulator.model.refusals import RequestRefused
+from bridge.simulator.model.session_parties import may_join
 from bridge.transcript.events import AGENT, ALL, CLIENT, EXTERNAL, INT, SUPERVISOR, VIP
 from tests.simulator.simulator_harness import CHAT, ServerHarness, person
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from bridge.chatserver.messages import ALIVE
 from bridge.simulator.model.effects import Effect, EventAdded
-from bridge.simulator.model.parties import ESP, NONE, PartySpec
+from bridge.simulator.model.session_parties import ESP, NONE, PartySpec
 from bridge.transcript.events import ALL, CLIENT, SYSTEM, ChatEvent, NoticeText, UserInfo
 
 if TYPE_CHECKING:
     from bridge.simulator.model.departures import Departure
-    from bridge.simulator.model.parties import SessionParty
     from bridge.simulator.model.session import ChatSession
+    from bridge.simulator.model.session_parties import SessionParty
 
 
 @dataclass(slots=True, frozen=True)

@@ -18,7 +18,7 @@ from bridge.transcript.events import (
 )
 
 if TYPE_CHECKING:
-    from bridge.simulator.model.parties import SessionParty
+    from bridge.simulator.model.session_parties import SessionParty
     from bridge.transcript.events import ChatEvent
 
 IdleAction = Literal["alert", "close"]

@@ -15,8 +15,8 @@ import msgspec
 from bridge.simulator.model.departures import NOT_RETURNED
 from bridge.simulator.model.effects import Effect, EventAdded, SessionRestored
 from bridge.simulator.model.idle import IdleControl, IdleTimeouts
-from bridge.simulator.model.parties import BASIC, ESP, NONE, SessionParty
 from bridge.simulator.model.session import ChatSession, apply_nickname_update
+from bridge.simulator.model.session_parties import BASIC, ESP, NONE, SessionParty
 from bridge.transcript.events import MESSAGE, NEW_PARTY, NOTICE, PARTY_LEFT, ChatEvent
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import msgspec
 from bridge.chatserver.messages import ALIVE, EventSessionInfo
 from bridge.chatserver.versions import withhold, withhold_from_transcript
 from bridge.simulator.model.effects import Push
-from bridge.simulator.model.parties import PartySpec, SessionParty, can_see, party_attributes
 from bridge.simulator.model.refusals import no_such_user
+from bridge.simulator.model.session_parties import PartySpec, SessionParty, can_see, party_attributes
 from bridge.transcript.events import (
     MESSAGE,
     NEW_PARTY,

@@ -28,9 +28,9 @@ from bridge.simulator.model.departures import (
 from bridge.simulator.model.effects import Effect, Push, SessionClosed, SessionOpened
 from bridge.simulator.model.fanout import ReplyTo, add_system_notice, fan_out, remove_remaining
 from bridge.simulator.model.idle_timers import IdleTimers
-from bridge.simulator.model.parties import PartySpec, SessionParty, may_join, may_send
 from bridge.simulator.model.refusals import NOT_ALLOWED, WRONG_PASSWORD, RequestRefused, no_such_user
 from bridge.simulator.model.session import ChatSession, apply_nickname_update, with_file_id
+from bridge.simulator.model.session_parties import PartySpec, SessionParty, may_join, may_send
 from bridge.transcript.events import (
     ALL,
     EXTERNAL,

@@ -25,14 +25,14 @@ from bridge.chatserver.messages import (
 from bridge.chatserver.versions import negotiate
 from bridge.simulator.model.departures import FLEX_INACTIVE, LEFT, WRONG_KEY
 from bridge.simulator.model.effects import SessionOpened
-from bridge.simulator.model.parties import FLEX, PartySpec
 from bridge.simulator.model.refusals import RequestRefused, logged_out, no_such_user, wrong_secure_key
+from bridge.simulator.model.session_parties import FLEX, PartySpec
 from bridge.transcript.events import CLIENT, UserInfo
 
 if TYPE_CHECKING:
     from bridge.simulator.model.effects import Effect
-    from bridge.simulator.model.parties import SessionParty
     from bridge.simulator.model.session import ChatSession
+    from bridge.simulator.model.session_parties import SessionParty
     from bridge.simulator.model.sessions import Sessions
     from bridge.transcript.events import Items, MessageText
 

@@ -24,8 +24,8 @@ from bridge.chatserver.versions import negotiate
 from bridge.simulator.model.departures import DISCONNECTED
 from bridge.simulator.model.effects import CloseConnection, Effect, Push, SessionOpened
 from bridge.simulator.model.fanout import ReplyTo
-from bridge.simulator.model.parties import BASIC, PartySpec
 from bridge.simulator.model.refusals import NOT_REGISTERED, UNREADABLE, RequestRefused
+from bridge.simulator.model.session_parties import BASIC, PartySpec
 from bridge.simulator.protocol.flex import FlexHandler, is_flex
 from bridge.transcript.events import UserInfo
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bridge.simulator.model.departures import Departure
     from bridge.simulator.model.idle import IdleTimeouts
-    from bridge.simulator.model.parties import PartySpec
+    from bridge.simulator.model.session_parties import PartySpec
 
 
 @dataclass(slots=True, frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.chatserver.messages import CLOSE_IF_NO_AGENTS, FORCE_CLOSE
 from bridge.simulator.model.departures import DISCONNECTED, FLEX_INACTIVE, WRONG_KEY
 from bridge.simulator.model.idle import IdleTimeouts
-from bridge.simulator.model.parties import BASIC, ESP, FLEX, PartySpec
+from bridge.simulator.model.session_parties import BASIC, ESP, FLEX, PartySpec
 from bridge.simulator.traffic.actions import (
     Action,
     ConsumeIds,
