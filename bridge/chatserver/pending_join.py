@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class PendingJoin:
-    """`deadline` on the clock of the conversation; `held` are pushes that overtook the answer, `held_bytes` their size."""
+    """`deadline` on the clock of the conversation; `held` are pushes that overtook the answer, with their size."""
 
     session_id: str
     deadline: float
