@@ -26,8 +26,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from bridge.sandbox import LocalBroker
 from tests.integration.e2e_environment import E2EEnvironment, all_joined, captured, reasons
+from tests.simulator.raw_client import TestClient, play
 from tests.support.kafka_tools import AUTHORIZER, alter, create, delete
 from tests.support.oracle import judge
 from tests.support.processes import Bridge, Simulator, wait_for
@@ -35,17 +35,21 @@ from tests.support.processes import Bridge, Simulator, wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from bridge.sandbox import LocalBroker
+
 __all__ = [
     "AUTHORIZER",
     "Bridge",
     "E2EEnvironment",
     "Simulator",
+    "TestClient",
     "all_joined",
     "alter",
     "captured",
     "create",
     "delete",
     "judge",
+    "play",
     "wait_for",
 ]
 
@@ -148,10 +152,10 @@ def kafka_flags(environment: E2EEnvironment) -> list[str]:
     return [word for value in values for word in ("--set", f"kafka.{value}")]
 
 
-def announce(environment: E2EEnvironment, announcements: Mapping[str, bytes]) -> set[int]:
+def announce(environment: E2EEnvironment, announcements: Mapping[str, bytes]) -> set[int | None]:
     """Write announcements as any client that partitions like Kafka's own; return the partitions they lie on."""
     producer = Producer({"bootstrap.servers": environment.broker, "partitioner": "murmur2_random"})
-    written: set[int] = set()
+    written: set[int | None] = set()
     for session_id, value in announcements.items():
         producer.produce(
             environment.topic("announcements"),

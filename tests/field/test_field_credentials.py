@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import KafkaException
@@ -13,8 +13,8 @@ from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.field.field_environment import (
     OTHERS_KAFKA,
     E2EEnvironment,
-    capturing,
     captured,
+    capturing,
     command,
     preconditions,
     reconfigure,
@@ -84,7 +84,7 @@ def password_broker() -> Iterator[PasswordBroker]:
         yield PasswordBroker(broker)
 
 
-def secured(broker: PasswordBroker, secret: Path) -> dict[str, object]:
+def secured(broker: PasswordBroker, secret: Path) -> dict[str, Any]:
     """Settings of a bridge that reads its password from a file."""
     client = {
         "security_protocol": "SASL_PLAINTEXT",
@@ -92,7 +92,7 @@ def secured(broker: PasswordBroker, secret: Path) -> dict[str, object]:
         "sasl_plain_username": "bridge",
         "sasl_plain_password_file": secret,
     }
-    settings: dict[str, object] = {f"kafka__client__{name}": value for name, value in client.items()}
+    settings: dict[str, Any] = {f"kafka__client__{name}": value for name, value in client.items()}
     return {**settings, "kafka__bootstrap_servers": broker.address}
 
 
@@ -114,9 +114,7 @@ def test_a_rotated_password_is_read_again_from_its_file(password_broker: Passwor
         secret.write_text("second-secret", encoding="ascii")
         rotate(password_broker, "first-secret", "second-secret")
         before = captured(bridge)
-        wait_for(
-            lambda: bridge.ready and captured(bridge) > before, 60, lambda: f"not going on: {reported(bridge)}"
-        )
+        wait_for(lambda: bridge.ready and captured(bridge) > before, 60, lambda: f"not going on: {reported(bridge)}")
 
 
 @wrong_today(OTHERS_KAFKA, "a refused password is reported as a group without a coordinator")

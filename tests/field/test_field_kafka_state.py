@@ -1,4 +1,4 @@
-"""Kafka has forgotten something, has grown, or is somewhere else: no chat is lost silently, nothing is written twice."""
+"""Kafka has forgotten something, has grown, or is somewhere else: nothing is lost silently or written twice."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.field.field_environment import (
     all_joined,
     announce,
     announcements_are_taken,
-    capturing,
     captured,
+    capturing,
     create,
     delete,
     judge,
@@ -93,7 +93,9 @@ def test_chats_survive_a_checkpoints_topic_that_is_deleted_while_the_bridge_is_s
 def open_announcements(chats: Simulator) -> dict[str, bytes]:
     host, _, port = chats.address.rpartition(":")
     places = {"host": host, "port": int(port)}
-    return {one["sessionId"]: json.dumps({"sessionId": one["sessionId"], **places}).encode() for one in chats.open_chats()}
+    return {
+        one["sessionId"]: json.dumps({"sessionId": one["sessionId"], **places}).encode() for one in chats.open_chats()
+    }
 
 
 @wrong_today(FORMATS, "announcements on partitions without a shard are never read, and /readyz says nothing")

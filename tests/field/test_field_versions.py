@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -131,6 +131,6 @@ def test_chats_are_followed_when_the_registry_gives_other_ids(
         with prepared.bridge(schema_registry__url=one) as before:
             capturing(before)
             before.terminate()
-        settings = {"schema_registry__url": other} if afterwards == "other registry" else {}
+        settings: dict[str, Any] = {"schema_registry__url": other} if afterwards == "other registry" else {}
         with prepared.bridge("replica-2", **settings) as after:
             follows_all(after)
