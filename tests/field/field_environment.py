@@ -29,7 +29,6 @@ from confluent_kafka.admin import (
 from tests.integration.e2e_environment import E2EEnvironment, all_joined, captured, reasons
 from tests.simulator.raw_client import TestClient, play
 from tests.support.kafka_tools import AUTHORIZER, alter, create, delete
-from tests.support.oracle import judge
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ __all__ = [
     "captured",
     "create",
     "delete",
-    "judge",
     "play",
     "wait_for",
 ]

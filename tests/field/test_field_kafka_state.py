@@ -32,7 +32,6 @@ from tests.field.field_environment import (
     capturing,
     create,
     delete,
-    judge,
     logged,
     preconditions,
     raise_partitions,
@@ -271,7 +270,6 @@ def test_a_mirror_whose_topics_lag_behind_each_other_is_recognised(tmp_path: Pat
                     starts(bridge)
                     wait_for(lambda: all_joined(bridge, CHATS), 40, lambda: f"not joined: {reported(bridge)}")
                 chats.terminate()
-                there.settle(chats)
-                found = judge(there.broker, there.prefix, chats.ledger)
+                found = there.settle(chats)
     assert found.duplicates == []
     assert found.silent == []
