@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults lint types docs bench chaos mutants explore fuzz
+.PHONY: help venv demo test faults field lint types docs bench chaos mutants explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 
 faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (12 minutes)
 	$(VENV)/bin/python -m pytest -m faults $(ARGS)
+
+field: $(STAMP)  ## Run the tests of faults reported from the field, most of them expected to fail (15 minutes)
+	$(VENV)/bin/python -m pytest -m field tests/field $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
 	$(VENV)/bin/ruff check .

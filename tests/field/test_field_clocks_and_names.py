@@ -1,0 +1,97 @@
+"""A clock that was wrong for a moment, and a worker id that two processes use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.field.field_environment import (
+    FORMATS,
+    OTHERS_KAFKA,
+    QUICK,
+    ROOT,
+    E2EEnvironment,
+    alter,
+    captured,
+    capturing,
+    logged,
+    preconditions,
+    reported,
+    run_by,
+    wait_for,
+    wrong_today,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.field
+
+AHEAD_SECONDS = 150
+LIMIT_SECONDS = 60
+SHIFTED_CLOCK = """
+import pathlib, sys, time
+sys.path.insert(0, {root!r})
+from bridge.adapters.clock import SystemClock
+shift = pathlib.Path({shift!r})
+SystemClock.now_us = lambda self: time.time_ns() // 1000 + int(shift.read_text()) * 1_000_000
+from bridge.cli import main
+sys.exit(main())
+"""
+
+
+@wrong_today(FORMATS, "records keep the wrong time and are refused for as long as the clock was ahead beyond the limit")
+def test_capture_goes_on_soon_after_a_clock_that_was_ahead_is_right_again(prepared: E2EEnvironment) -> None:
+    shift, program = prepared.folder / "shift", prepared.folder / "shifted.py"
+    shift.write_text("0", encoding="ascii")
+    program.write_text(SHIFTED_CLOCK.format(root=str(ROOT), shift=str(shift)), encoding="utf-8")
+    told: set[str] = set()
+
+    def refused_or_going_on(before: float) -> bool:
+        if not bridge.ready:
+            told.add(reported(bridge))
+        return bridge.metric("chatbridge_transactions_total", outcome="failed") >= 3 or captured(bridge) > before + 500
+
+    with prepared.bridge(make=run_by(program)) as bridge, prepared.chats() as chats:
+        capturing(bridge)
+        for kind in ("events", "sessions", "quarantine"):
+            limit = "message.timestamp.after.max.ms"
+            alter(prepared.broker, prepared.topic(kind), limit, str(LIMIT_SECONDS * 1000))
+        shift.write_text(str(AHEAD_SECONDS), encoding="ascii")
+        before = captured(bridge)
+        with preconditions():
+            wait_for(lambda: refused_or_going_on(before), 40, "neither refused nor captured")
+        shift.write_text("0", encoding="ascii")
+        before = captured(bridge)
+        wait_for(
+            lambda: bridge.ready and captured(bridge) > before + 50,
+            30,
+            lambda: f"not going on: {reported(bridge)}",
+        )
+        prepared.finish(chats)
+    assert not told or any("clock" in one for one in told)
+
+
+@wrong_today(OTHERS_KAFKA, "both go on fencing each other for as long as they live, and neither names the worker id")
+def test_of_two_processes_with_one_worker_id_one_stays_out_and_says_why(field_broker: str, tmp_path: Path) -> None:
+    environment = E2EEnvironment(field_broker, tmp_path, **QUICK).prepare()
+    (tmp_path / "second").mkdir()
+    twin = E2EEnvironment(field_broker, tmp_path / "second", **QUICK)
+    twin.prefix = environment.prefix
+    with environment.bridge("same") as first, twin.bridge("same") as second, environment.chats():
+        both = (first, second)
+
+        def fenced() -> float:
+            return sum(one.metric("chatbridge_shard_changes_total", change="fenced") for one in both)
+
+        with preconditions():
+            wait_for(lambda: all(one.get("/readyz")[0] or not one.running for one in both), 30, "they do not start")
+        wait_for(
+            lambda: [one.running for one in both].count(True) == 1,
+            60,
+            lambda: f"both run; shards fenced: {fenced():g}; {reported(first)} / {reported(second)}",
+        )
+        [ended] = [one for one in both if not one.running]
+        assert ended.wait(1) == 3
+        assert "worker_id" in logged(ended)
