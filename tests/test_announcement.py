@@ -141,7 +141,7 @@ LONG = st.sampled_from(["", "x" * 40_000, "\\" * 20_000])
 @st.composite
 def announcements(draw: st.DrawFn) -> Announcement:
     """Announcements of one chat; large ones that do not fit together are among them."""
-    user_data = draw(USER_DATA)
+    user_data: dict[str, str | int | float | bool] = dict(draw(USER_DATA))
     if draw(st.booleans()):
         user_data = {**user_data, draw(st.text(max_size=3)): draw(LONG)}
     return Announcement(
