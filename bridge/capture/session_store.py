@@ -250,6 +250,8 @@ class SessionStore:
 
     def _expire(self, now: int) -> None:
         """Delete the checkpoints of chats that were closed long ago."""
+        if self._settings.closed_retention_us is None:
+            return
         before = now - self._settings.closed_retention_us
         for session_id in _older(self._over, before):
             del self._over[session_id]

@@ -176,7 +176,9 @@ class CaptureSettings(_Section):
     )
     linger_max_seconds: float = Field(default=0.25, ge=0, le=5, description="longest wait to fill a batch")
     drain_seconds: Seconds = Field(default=25.0, description="from SIGTERM to exit; below the pod's grace period")
-    checkpoint_retention_seconds: Count = Field(default=3 * DAY_SECONDS, description="after a chat is over")
+    checkpoint_retention_seconds: Count | None = Field(
+        default=None, description="of closed chats, at least; in any case as long as Kafka keeps their records"
+    )
 
 
 class HttpSettings(_Section):

@@ -121,9 +121,10 @@ class Redactor:
 
     def _detected(self, where: str, text: str, done: list[Redaction]) -> str:
         """Return a text with every match of the detectors replaced, also what they find behind escapes."""
+        escapes = unescaped(text) is not text
         for name, detect, replace in self._by_text:
             times = 0
-            if unescaped(text) is not text:  # first, because an escape may look like a part of what follows it
+            if escapes:  # first, because an escape may look like a part of what follows it
                 escaped = EscapedText(text)
                 text, times = _replaced(text, escaped.shown, detect, replace, escaped.place)
             text, more = _replaced(text, text, detect, replace, None)
@@ -173,7 +174,8 @@ class Redactor:
                 if len(self._known_names) >= _KNOWN_NAMES:
                     self._known_names.clear()  # P6: a flood of keys costs time, not memory
                 self._known_names[name] = known
-        done += [Redaction(where, rule, times) for _, rule, times in known[1]]
+        if known[1]:
+            done += [Redaction(where, rule, times) for _, rule, times in known[1]]
         return known[0]
 
     def attributes(

@@ -23,14 +23,13 @@ SECRET_NAMES: Final = (
 _ALSO_IN_RAW_INPUT: Final = ("password",)  # the field of an announcement, and any other of that name
 
 _LEVELS: Final = 4  # one level is UTF-16 inside of escapes
-_IGNORED: Final = str.maketrans("", "", "_-\0")
 _STRUCTURE: Final = re.compile(r"[{\[<=:]")
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
 _LETTERS_AND_DIGITS: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
 
 
 def _plain(text: str) -> str:
-    return text.casefold().translate(_IGNORED)
+    return text.casefold().replace("_", "").replace("-", "").replace("\0", "")  # faster than translate
 
 
 _PLAIN_SECRETS: Final = tuple(map(_plain, SECRET_NAMES))
@@ -40,8 +39,9 @@ def names_secret(text: str, names: tuple[str, ...] = _PLAIN_SECRETS) -> bool:
     """Tell whether the name of a secret stands anywhere in a text."""
     for _ in range(_LEVELS):
         plain = _plain(text)
-        if any(name in plain for name in names):
-            return True
+        for name in names:
+            if name in plain:
+                return True
         shown = unescaped(text.replace("\0", ""))
         if shown is text:
             return False

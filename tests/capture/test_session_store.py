@@ -268,3 +268,32 @@ def test_checkpoints_of_closed_chats_are_tombstoned_after_their_time() -> None:
     assert store.fold([], NOW + DAY // 2).batch.checkpoints == []
     [tombstone] = store.fold([], NOW + 2 * DAY).batch.checkpoints
     assert (tombstone.key, tombstone.value) == (CHAT.encode(), None)
+
+
+def test_a_chat_that_was_given_up_is_not_published_twice_while_its_records_are_on_the_topic() -> None:
+    store = followed(closed_retention_us=14 * DAY)
+    first = store.fold([history(said(1), said(2)), JoinRefused(CHAT, 0, "no server", Verdict.NEVER, NOW)], NOW)
+    later = NOW + 14 * DAY
+    assert store.fold([], later).batch.checkpoints == []
+    store.fold([announcement(offset=1)], later)
+    second = store.fold([history(said(1), said(2), said(3))], later)
+    records = [*first.batch.events, *second.batch.events]
+    verifier = Verifier(SCHEMAS)
+    for offset, record in enumerate(records):
+        verifier.feed_event((record.value or b"")[len(PREFIX) :], 3, offset)
+    assert verifier.findings() == []
+    assert [event["eventId"] for event in decoded(TRANSCRIPT_EVENT, records)] == [1, 2, None, None, 3]
+
+
+def test_a_chat_that_is_over_is_not_opened_again_while_its_records_are_on_the_topic() -> None:
+    store = followed(closed_retention_us=14 * DAY)
+    store.fold([history(joined(1), over=True)], NOW)
+    plan = store.fold([announcement(offset=1)], NOW + 14 * DAY)
+    assert (plan.follow, plan.batch.sessions) == ([], [])
+
+
+def test_without_a_limit_closed_chats_are_remembered_for_ever() -> None:
+    store = followed(closed_retention_us=None)
+    store.fold([history(joined(1)), JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW)], NOW)
+    assert store.fold([], NOW + 100_000 * DAY).batch.checkpoints == []
+    assert CHAT in store.chats
