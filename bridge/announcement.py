@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -129,6 +129,36 @@ def encode(announcement: Announcement) -> bytes:
     if len(data) > MAX_BYTES:
         raise UnreadableAnnouncement(f"an announcement of {len(data)} bytes; at most {MAX_BYTES} are read")
     return data
+
+
+def merged(older: Announcement, newer: Announcement) -> Announcement:
+    """Return what two announcements of one chat say together: the newer one, and what only the older one tells.
+
+    Host and port are the newer's. Password, tenant, further servers and time stay where the newer has none (absent,
+    null and empty are the same); user data are united key by key, the newer's value first. What then is too large to
+    be written is left out of the older's part until the rest fits: user data, servers, tenant, password, in this order.
+    """
+    kept: dict[str, Any] = {
+        "announced_at": older.announced_at if newer.announced_at is None else newer.announced_at,
+        "password": newer.password or older.password,
+        "tenant": newer.tenant or older.tenant,
+        "servers": newer.servers or older.servers,
+        "user_data": {**older.user_data, **newer.user_data},
+    }
+    while kept:
+        both = msgspec.structs.replace(newer, **kept)
+        if _can_be_written(both):
+            return both
+        kept.popitem()
+    return newer
+
+
+def _can_be_written(announcement: Announcement) -> bool:
+    try:
+        encode(announcement)
+    except UnreadableAnnouncement:
+        return False
+    return True
 
 
 def rewritten(announcement: Announcement, raw: bytes) -> bytes:

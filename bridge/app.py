@@ -24,11 +24,12 @@ from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.pacing import EventRate
+from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
 from bridge.factories import SCHEMA_BY_TOPIC, redactor_of, topics_of
-from bridge.facts import BridgeStarted, ConsumerFailed
+from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object, unframe
@@ -39,6 +40,7 @@ from bridge.telemetry import Telemetry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridge.adapters.kafka.topic_manager import TopicManager
     from bridge.capture.ports import CheckAssignment
     from bridge.config import Config
 
@@ -72,6 +74,7 @@ class _WorkerProcess:
         )
         self._redactor = redactor_of(config)
         self._payload_headers: dict[str, bytes] = {}
+        self._closed_retention: float | None = None
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share))
         self._rate = EventRate()
         self._announcer = AnnouncementProducer(self._kafka)
@@ -140,7 +143,9 @@ class _WorkerProcess:
         while True:
             try:
                 self._view.preparing = "checking the topics"
-                await topics_of(config).apply()
+                topics = topics_of(config)
+                await topics.apply()
+                self._closed_retention = await self._retention(topics)
                 self._view.preparing = "registering the schemas"
                 self._payload_headers = await self._framing()
             except EnvironmentFault as error:
@@ -152,6 +157,17 @@ class _WorkerProcess:
             else:
                 self._view.preparing = None
                 return
+
+    async def _retention(self, topics: TopicManager) -> float | None:
+        """Return how long closed chats are remembered, in seconds; None: for ever. Says so when it is not as set."""
+        setting = self._config.capture.closed_retention_seconds
+        events = await topics.lifetime(self._names.events)
+        announcements = await topics.lifetime(self._names.announcements)
+        used = closed_retention(setting, (events, announcements))
+        if used is None or (setting is not None and used > setting):
+            fact = ClosedRetentionExtended(setting=setting, events=events, announcements=announcements, used=used)
+            self._telemetry.emit(fact)
+        return used
 
     async def _framing(self) -> dict[str, bytes]:
         """Return the bytes before every payload: Confluent's with a registry, Avro's single-object without."""
@@ -186,7 +202,7 @@ class _WorkerProcess:
                     )
                 ),
                 partition_of=lambda key: partition_of(key, partitions),
-                closed_retention_us=config.capture.closed_retention_seconds * 1_000_000,
+                closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
             ),
             check_assignment=check_assignment,
             make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),

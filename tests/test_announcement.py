@@ -3,12 +3,13 @@ from __future__ import annotations
 import contextlib
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.addresses import split_address
-from bridge.announcement import MAX_BYTES, Announcement, encode, parse
+from bridge.announcement import MAX_BYTES, Announcement, encode, merged, parse
 from bridge.errors import UnreadableAnnouncement
 
 SMALLEST = {"sessionId": "0000SIMA00000001", "host": "chat-1.example", "port": 4800}
@@ -130,3 +131,75 @@ def test_an_address_splits_into_host_and_port() -> None:
 def test_what_is_no_address_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"expected|brackets"):
         split_address(wrong)
+
+
+# --- a later announcement of the same chat ----------------------------------------------------------------------------
+
+LONG = st.sampled_from(["", "x" * 40_000, "\\" * 20_000])
+
+
+@st.composite
+def announcements(draw: st.DrawFn) -> Announcement:
+    """Announcements of one chat; large ones that do not fit together are among them."""
+    user_data: dict[str, str | int | float | bool] = dict(draw(USER_DATA))
+    if draw(st.booleans()):
+        user_data = {**user_data, draw(st.text(max_size=3)): draw(LONG)}
+    return Announcement(
+        session_id="0000SIMA00000001",
+        host=draw(st.sampled_from(["chat-1", "chat-2", "::1"])),
+        port=draw(st.integers(1, 65_535)),
+        servers=draw(st.lists(st.sampled_from(["a:1", "b:2", "c:3"]), max_size=3)),
+        password=draw(st.none() | st.just("") | st.text(max_size=9) | st.just("p" * 30_000)),
+        tenant=draw(st.none() | st.text(max_size=9)),
+        user_data=user_data,
+        announced_at=draw(st.none() | st.integers(0, 9)),
+    )
+
+
+def fits(announcement: Announcement) -> bool:
+    with contextlib.suppress(UnreadableAnnouncement):
+        return bool(encode(announcement))
+    return False
+
+
+@given(older=announcements(), newer=announcements().filter(fits))
+def test_a_later_announcement_says_what_it_says_and_keeps_what_it_does_not(
+    older: Announcement, newer: Announcement
+) -> None:
+    both = merged(older, newer)
+    assert parse(encode(both)) == both
+    assert (both.session_id, both.host, both.port) == (newer.session_id, newer.host, newer.port)
+    complete = set(both.user_data) == {*older.user_data, *newer.user_data}
+    for name in ("password", "tenant", "servers"):
+        said, kept, result = (getattr(one, name) for one in (newer, older, both))
+        assert result == said if said else result == kept or not complete
+    assert newer.user_data.items() <= both.user_data.items()
+    assert all(value == older.user_data[key] for key, value in both.user_data.items() if key not in newer.user_data)
+
+
+@given(announcements().filter(fits))
+def test_an_announcement_that_comes_again_changes_nothing(announcement: Announcement) -> None:
+    assert merged(announcement, announcement) == announcement
+
+
+def test_what_is_null_or_empty_is_not_said() -> None:
+    older = Announcement(session_id="a", host="h", port=1, servers=["b:2"], password="open", tenant="North")
+    newer = parse(b'{"sessionId":"a","host":"i","port":2,"servers":[],"password":null,"tenant":""}')
+    assert merged(older, newer) == Announcement(
+        session_id="a", host="i", port=2, servers=["b:2"], password="open", tenant="North"
+    )
+
+
+def test_of_what_does_not_fit_the_older_user_data_go_first_and_the_password_last() -> None:
+    older = Announcement(
+        session_id="a", host="h", port=1, servers=["b:2"], password="p" * 30_000, tenant="North", user_data={"k": "old"}
+    )
+    room = MAX_BYTES - len(encode(msgspec.structs.replace(older, user_data={"n": ""})))
+    small = Announcement(session_id="a", host="h", port=1, user_data={"n": "x" * room})
+    assert merged(older, small) == msgspec.structs.replace(
+        small, password=older.password, tenant="North", servers=["b:2"]
+    )
+    large = msgspec.structs.replace(small, user_data={"n": "x" * 60_000})
+    assert merged(older, large) == large
+    unwritable = msgspec.structs.replace(small, user_data={"n": "x" * MAX_BYTES})
+    assert merged(older, unwritable) == unwritable

@@ -34,6 +34,7 @@ class SessionStoreSettings:
     """What all shards of a process share. `payload_headers`: topic kind -> bytes before the Avro payload of a value.
 
     `checkpoint_schema_ids` are the schema ids and fingerprints under which our own checkpoints may be stored.
+    `closed_retention_us` says how long closed chats are remembered; None is for ever.
     """
 
     recording: Recording
@@ -41,7 +42,7 @@ class SessionStoreSettings:
     checkpoint_schema_ids: frozenset[int | bytes]
     partition_of: Callable[[bytes], int]
     limits: Limits = field(default_factory=lambda: same_limits(1_000_000))
-    closed_retention_us: int = 86_400_000_000
+    closed_retention_us: int | None = 86_400_000_000
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ TRANSITIONS: Final = {
 class Chat:
     """One chat of the shard. `closed_at` in us since 1970 UTC, None while it is followed.
 
-    `announced` is the announcement's JSON, which goes into every checkpoint; `start_text` the session's start as the
+    `announced` is the JSON of `announcement`, which goes into every checkpoint; `start_text` the session's start as the
     source last wrote it.
     """
 
@@ -59,11 +59,10 @@ class Chat:
         self._move(state)
         self.closed_at = at
 
-    def follow_again(self, announcement: Announcement, announced: bytes) -> None:
-        """Go back to FOLLOWED, as a newer announcement says. Raises IllegalTransition, a defect of the caller."""
+    def follow_again(self) -> None:
+        """Go back to FOLLOWED. Raises IllegalTransition, a defect of the caller."""
         self._move(FOLLOWED)
         self.closed_at = None
-        self.announcement, self.announced = announcement, announced
 
     def _move(self, state: str) -> None:
         if state not in TRANSITIONS[self.state]:

@@ -7,9 +7,10 @@ again (P3).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from bridge.announcement import parse, rewritten
+from bridge.announcement import merged, parse, rewritten
 from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan, checkpoint_of
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.inbox import Announced, Input
@@ -148,16 +149,18 @@ class SessionStore:
             return
         if told.session_id in self._over:
             return  # announced again after its end
-        announced = rewritten(told, one.raw)
         chat = self._chats.get(told.session_id)
         if chat is None:
-            chat = self._chats[told.session_id] = self._new_chat(told, announced)
+            chat = self._chats[told.session_id] = self._new_chat(told, rewritten(told, one.raw))
             self._opened(chat, one.observed_at)
-        elif chat.state == GIVEN_UP:
-            chat.follow_again(told, announced)
-            self._opened(chat, one.observed_at)
-        elif chat.announcement.places() != told.places() or told.password:
-            chat.announcement, chat.announced = told, announced
+        else:
+            told = merged(chat.announcement, told)
+            chat.announcement, chat.announced = told, rewritten(told, one.raw)
+            if told.tenant != chat.transcript.facts.tenant:
+                chat.transcript.facts = replace(chat.transcript.facts, tenant=told.tenant)
+            if chat.state == GIVEN_UP:
+                chat.follow_again()
+                self._opened(chat, one.observed_at)
         plan.follow.append(chat)
         self._touched[told.session_id] = chat
 
@@ -247,6 +250,8 @@ class SessionStore:
 
     def _expire(self, now: int) -> None:
         """Delete the checkpoints of chats that were closed long ago."""
+        if self._settings.closed_retention_us is None:
+            return
         before = now - self._settings.closed_retention_us
         for session_id in _older(self._over, before):
             del self._over[session_id]

@@ -126,10 +126,11 @@ class CaptureSettings(Section):
     drain_seconds: Seconds = Field(
         default=25.0, description="From SIGTERM to exit; keep it below the pod's termination grace period."
     )
-    closed_retention_seconds: Count = Field(
-        default=3 * DAY_SECONDS,
-        description="How long the checkpoint of a chat that was closed or given up is kept. "
-        "Keep it at or above kafka.announcement_retention_seconds.",
+    closed_retention_seconds: Count | None = Field(
+        default=None,
+        description="How long closed chats are remembered at least. In any case it is as long as Kafka may still hold "
+        "their events or announcements (retention.ms and segment.ms of the topics, read at start), so that a chat that "
+        "is announced again is not published twice; a smaller value is named in a warning at start.",
     )
 
 
@@ -166,10 +167,14 @@ class PrivacyRule(Section):
 
     name: Name = Field(description="Name of the rule; recorded in `redactions`.")
     attribute: str | None = Field(
-        default=None, description="Path of a value in userData or eventAttributes; `*` stands for any characters."
+        default=None,
+        description="Path of a value in userData or eventAttributes; `*` stands for any characters. It also holds for "
+        "repeats of the key and for everything below a list.",
     )
     detector: Literal["payment_card", "iban", "email", "phone", "regex"] | None = Field(
-        default=None, description="What to look for in texts."
+        default=None,
+        description="What to look for in every text that people may have written, keys of attributes included, and "
+        "behind escapes of JSON and XML.",
     )
     pattern: str | None = Field(
         default=None,

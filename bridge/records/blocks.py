@@ -15,7 +15,7 @@ from bridge.records.binary import (
     optional_text,
     text,
 )
-from bridge.transcript.events import SYS_COMMAND
+from bridge.transcript.events import NOTICE_TYPES, SYS_COMMAND, TREATMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 
 _FILE_KEY = "file-"  # D5: the prefix of all keys in a file notice's userData except uploaded-event-id
+_MESSAGE_TYPES = frozenset(("text",))
 _QUIT_REASON = "GCTI_SYSTEM.quit-reason-code"  # D4
 
 
@@ -46,20 +47,26 @@ def party_block(party: Party) -> bytes:
 
 def message_block(message: MessageText, redactor: Redactor, done: list[Redaction]) -> bytes:
     """Encode a MessageText."""
-    said = redactor.text("message.text", message.text, done) if redactor.has_rules else message.text
-    return text(said) + optional_text(message.message_type) + optional_text(message.treat_as)
+    return b"".join(
+        (
+            text(redactor.text("message.text", message.text, done)),
+            optional_text(redactor.word("message.messageType", message.message_type, _MESSAGE_TYPES, done)),
+            optional_text(redactor.word("message.treatAs", message.treat_as, TREATMENTS, done)),
+        )
+    )
 
 
-def notice_block(notice: NoticeText, redactor: Redactor, done: list[Redaction]) -> bytes:
-    """Encode a NoticeText."""
-    said = redactor.text("notice.text", notice.text, done) if redactor.has_rules else notice.text
-    return text(notice.notice_type) + text(said)
+def notice_block(notice: NoticeText, said: str, redactor: Redactor, done: list[Redaction]) -> bytes:
+    """Encode a NoticeText; `said` is its text, redacted."""
+    word = redactor.word("notice.noticeType", notice.notice_type, NOTICE_TYPES, done)
+    return text(word or "") + text(said)
 
 
-def file_block(event: ChatEvent, user_data: dict[str, str]) -> bytes | None:
+def file_block(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes | None:
     """Encode the FileReference of a SYS_COMMAND notice about a file; None for any other event.
 
-    `user_data` is the flat, redacted one: a value that a rule has removed is not in the file reference either.
+    `said` is the notice's text and `user_data` the flat map, both redacted: what a rule has removed there is not in
+    the file reference either.
     """
     notice = event.notice_text
     if notice is None or notice.notice_type != SYS_COMMAND:
@@ -73,7 +80,7 @@ def file_block(event: ChatEvent, user_data: dict[str, str]) -> bytes | None:
             optional_long(_number(user_data.get("file-size"))),
             optional_text(user_data.get("file-source")),
             optional_text(user_data.get("file-document-id")),
-            text(notice.text),
+            text(said),
         )
     )
 
@@ -82,7 +89,7 @@ def departure_block(event: ChatEvent, attributes: dict[str, str], redactor: Reda
     """Encode a Departure; `attributes` is the flat form of eventAttributes."""
     reason = event.reason
     why = reason.text if reason is not None else None
-    if why and redactor.has_rules:
+    if why:
         why = redactor.text("departure.reasonText", why, done)
     return b"".join(
         (

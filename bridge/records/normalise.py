@@ -26,7 +26,7 @@ from bridge.records.chain import genesis, link, trailer
 from bridge.records.checkpoint import CheckpointEncoder
 from bridge.records.session_records import session_record
 from bridge.transcript import entries as kinds
-from bridge.transcript.attributes import flatten
+from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
 from bridge.transcript.times import occurred_at, rfc3339
 
 if TYPE_CHECKING:
@@ -173,27 +173,33 @@ class ChatRecorder:
         user_data_maps = attribute_maps = _NO_ATTRIBUTES
         party = self._party(entry.party, done)
         if event.user_data:
-            user_data, types = flatten(event.user_data)
-            redactor.attributes("userData", user_data, types, done)
+            user_data, types = redactor.items("userData", event.user_data, done)
             user_data_maps = text_map(user_data) + text_map(types)
         if event.event_attributes:
-            attributes, types = flatten(event.event_attributes)
-            redactor.attributes("eventAttributes", attributes, types, done)
+            attributes, types = redactor.items("eventAttributes", event.event_attributes, done)
             attribute_maps = text_map(attributes) + text_map(types)
-        message = event.message_text
-        notice = event.notice_text
-        file = file_block(event, user_data) if notice is not None else None
+        visibility = _VISIBILITIES.get(event.visibility)
+        if visibility is None:
+            visibility = optional_text(redactor.text("visibility", event.visibility, done))
+        message = file = notice = NULL
+        if event.message_text is not None:
+            message = SOME + message_block(event.message_text, redactor, done)
+        if event.notice_text is not None:
+            said = redactor.text("notice.text", event.notice_text.text, done)
+            notice = SOME + notice_block(event.notice_text, said, redactor, done)
+            block = file_block(event, said, user_data)
+            file = NULL if block is None else SOME + block
         leaves = event.reason is not None or event.asker_id is not None or entry.kind == kinds.PARTY_LEFT
         return (
             optional_long(occurred_at(facts.start_at, event.time_shift)),
             SOME + long(event.time_shift),
             long(entry.observed_at),
-            _VISIBILITIES.get(event.visibility) or optional_text(event.visibility),
+            visibility,
             optional_text(event.receiver_id),
             party,
-            NULL if message is None else SOME + message_block(message, redactor, done),
-            NULL if notice is None else SOME + notice_block(notice, redactor, done),
-            NULL if file is None else SOME + file,
+            message,
+            notice,
+            file,
             SOME + departure_block(event, attributes, redactor, done) if leaves else NULL,
             NULL if entry.gap is None else SOME + gap_block(entry.gap),
             optional_text(f"{self._session_id}:{event.event_id}") if entry.amendment else NULL,
@@ -207,7 +213,8 @@ class ChatRecorder:
         if values:
             values = self._redactor.unknown(values, done)
         if entry.kind == kinds.UNKNOWN:
-            values = {**values, EVENT_TYPE_KEY: event.event_type}
+            word = self._redactor.text(f"unknownAttributes.{EVENT_TYPE_KEY}", event.event_type, done)
+            values = {**values, EVENT_TYPE_KEY: word}
         return text_map(values)
 
     def _party(self, party: Party | None, done: list[Redaction]) -> bytes:
@@ -221,13 +228,14 @@ class ChatRecorder:
 
     def _keep_party(self, party: Party) -> tuple[Party, bytes, list[Redaction]]:
         done: list[Redaction] = []
-        shown = party
-        if self._redactor.has_rules:
-            shown = replace(
-                party,
-                nickname=party.nickname and self._redactor.text("party.nickname", party.nickname, done),
-                person_id=party.person_id and self._redactor.text("party.personId", party.person_id, done),
-            )
+        redactor = self._redactor
+        shown = replace(
+            party,
+            nickname=party.nickname and redactor.text("party.nickname", party.nickname, done),
+            user_type=redactor.word("party.userType", party.user_type, USER_TYPES, done),
+            protocol_type=redactor.word("party.protocolType", party.protocol_type, PROTOCOL_TYPES, done),
+            person_id=party.person_id and redactor.text("party.personId", party.person_id, done),
+        )
         if len(self._parties) >= _KNOWN_PARTIES and party.user_id not in self._parties:
             self._parties.clear()  # P6: a flood of parties costs time, not memory
         kept = self._parties[party.user_id] = (party, SOME + party_block(shown), done)

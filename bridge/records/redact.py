@@ -1,8 +1,8 @@
 """Redaction: secrets always, more by rule. Records what was done, never the value.
 
-P5: session passwords, secure keys and device tokens are attributes of certain names. An attribute is removed when any
-part of its path contains such a name; case, `_` and `-` are ignored. The quarantine holds unreadable bytes, so there
-the name alone decides: `scrub` then masks every letter and digit of the input.
+P5: an attribute is removed when any part of its path, or its value, names a secret (`secret_names`); of another text
+that holds one, every letter and digit is masked. Rules reach every text that people can write, escaped or not: texts,
+words that are not the protocol's, and values, names and type words of attributes.
 """
 
 from __future__ import annotations
@@ -12,30 +12,33 @@ import re
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import partial
+from itertools import chain, count
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from bridge.errors import ConfigError
 from bridge.records import detectors, patterns
+from bridge.records.escapes import EscapedText, unescaped
+from bridge.records.secret_names import SECRET, names_secret, without_secret
+from bridge.transcript.attributes import flatten
+from bridge.transcript.events import TYPE_WORDS, Item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bridge.records.detectors import Detector
+    from bridge.transcript.events import Items
 
 Action = Literal["drop", "mask", "hash"]
 
-SECRET: Final = "secret"  # noqa: S105 - the name of the rule
-SECRET_NAMES: Final = (
-    "SessionPassword",  # GCTI_Chat_SessionPassword, ChatServerSessionPassword: protocol facts 5.3
-    "SecureKey",  # flex credentials: 1.6
-    "push_notification_deviceid",  # a customer's newParty: 3.8
-    "PushDeviceId",  # GCTI_GMS_PushDeviceId, session userData of custom-http: 8.4
-)
-"""What a part of a path may not contain (P5): names that Genesys documents, without their prefixes."""
-
-_ALSO_IN_RAW_INPUT: Final = ("password",)  # the field of an announcement, and any other of that name
-
 _HASH_DIGITS: Final = 16
+_UNKNOWN: Final = "unknownAttributes"
+
+_END_OF_PART: Final = r"(?:\.|\Z)"
+_ESCAPED_IN_PATH: Final = re.compile(r"\\(.)")
+_REPEAT: Final = re.compile(r"(\\.)|#[0-9]+")  # of a path; what is escaped belongs to a key
+
+_KNOWN_NAMES: Final = 1_024
+_LONGEST_KNOWN_NAME: Final = 128
 
 
 class Redaction(NamedTuple):
@@ -50,10 +53,11 @@ class Redaction(NamedTuple):
 class Rule:
     """One rule of the settings: either a path of attributes or a detector, and the action on a match.
 
-    `attribute` is a glob (`*`, `?`, `[...]`, case-insensitive) over the path of an attribute; `detector` is one of
-    payment_card, iban, email, phone, or regex with `pattern`, applied to all texts and attributes. `drop` removes the
-    attribute, or the match in a text; `mask` replaces each character by `*`; `hash` puts the first 16 hex digits of
-    HMAC-SHA256 under `key`, so that equal values stay equal.
+    `attribute` is a glob (`*`, `?`, `[...]`, case-insensitive) over the path of an attribute; it holds for repeats of
+    the key (`key#2`) and, where the path is that of a list, for all below it. `detector` is one of payment_card, iban,
+    email, phone, or regex with `pattern`, applied to all texts and attributes. `drop` removes the attribute, or the
+    match in a text; `mask` replaces each character by `*`; `hash` puts the first 16 hex digits of HMAC-SHA256 under
+    `key`, so that equal values stay equal.
     """
 
     name: str
@@ -65,14 +69,15 @@ class Rule:
 
 
 class Redactor:
-    """The rules, compiled. One per process; stateless."""
+    """The rules, compiled. One per process; what it remembers only saves work."""
 
-    __slots__ = ("_by_path", "_by_text", "has_rules")
+    __slots__ = ("_by_path", "_by_text", "_known_names", "has_rules")
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         """Compile the rules. Raises ConfigError naming every invalid one."""
         self._by_path: list[tuple[str, re.Pattern[str], Callable[[str], str] | None]] = []
         self._by_text: list[tuple[str, Detector, Callable[[str], str]]] = []
+        self._known_names: dict[str, tuple[str, list[Redaction]]] = {}
         problems: list[str] = []
         for rule in rules:
             try:
@@ -88,7 +93,7 @@ class Redactor:
         if (rule.attribute is None) == (rule.detector is None):
             raise ValueError("expected either attribute or detector")
         if rule.attribute is not None:
-            glob = re.compile(translate(rule.attribute), re.IGNORECASE)
+            glob = re.compile(translate(rule.attribute).removesuffix(r"\Z") + _END_OF_PART, re.IGNORECASE)
             self._by_path.append((rule.name, glob, None if rule.action == "drop" else replace))
         elif rule.detector == "regex":
             if rule.pattern is None:
@@ -100,52 +105,160 @@ class Redactor:
             raise ValueError(f"unknown detector {rule.detector}")
 
     def text(self, where: str, text: str, done: list[Redaction]) -> str:
-        """Return the text with every match of the detectors replaced, and append to `done`. `where` names the field."""
+        """Return a text redacted, and append to `done`. `where` names the field.
+
+        Every match of the detectors is replaced; a text that holds a secret is masked as a whole.
+        """
+        masked = without_secret(text)
+        if masked is not None:
+            done.append(Redaction(where, SECRET, 1))
+            text = masked
+        return self._detected(where, text, done) if self._by_text else text
+
+    def word(self, where: str, word: str | None, known: frozenset[str], done: list[Redaction]) -> str | None:
+        """Return a word of the protocol as it is, and any other as `text` does: anything may stand in its place."""
+        return word if word is None or word in known else self.text(where, word, done)
+
+    def _detected(self, where: str, text: str, done: list[Redaction]) -> str:
+        """Return a text with every match of the detectors replaced, also what they find behind escapes."""
+        escapes = unescaped(text) is not text
         for name, detect, replace in self._by_text:
-            pieces: list[str] = []
-            at = count = 0
-            for start, end in detect(text):
-                pieces += (text[at:start], replace(text[start:end]))
-                at = end
-                count += 1
-            if count:
-                text = "".join(pieces) + text[at:]
-                done.append(Redaction(where, name, count))
+            times = 0
+            if escapes:  # first, because an escape may look like a part of what follows it
+                escaped = EscapedText(text)
+                text, times = _replaced(text, escaped.shown, detect, replace, escaped.place)
+            text, more = _replaced(text, text, detect, replace, None)
+            times += more
+            if times:
+                done.append(Redaction(where, name, times))
         return text
 
-    def attributes(self, where: str, values: dict[str, str], types: dict[str, str], done: list[Redaction]) -> None:
-        """Redact a flat map (and the map of its types) in place, and append to `done`, key by key."""
-        if _mentions_secret(values):
-            for path in [path for path, value in values.items() if _names_secret(path) or _holds_secret(value)]:
+    def items(self, where: str, items: Items, done: list[Redaction]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return a KeyValueCollection as flat maps of values and types, redacted, and append to `done`.
+
+        What is replaced has the type string. Raises AttributesTooDeep.
+        """
+        values, types = flatten(items)
+        if not self._by_text and not _path_names_secret("\n".join(values)):
+            self.attributes(where, values, types, done)
+            return values, types
+        shown = self._names_redacted(where, items, done)
+        if shown is items:
+            self.attributes(where, values, types, done)
+            return values, types
+        # Rules go by the true path; the record, and what it says was done, show the redacted one.
+        shown_values, shown_types = flatten(shown)
+        names = dict(zip((*values, *types), (*shown_values, *shown_types), strict=True))
+        self.attributes(where, values, types, done, names)
+        return {names[path]: value for path, value in values.items()}, {names[path]: w for path, w in types.items()}
+
+    def _names_redacted(self, where: str, items: Items, done: list[Redaction]) -> Items:
+        """Return the items with redacted keys; the same list if there is nothing to redact."""
+        kept: Items = []
+        changed = False
+        for item in items:
+            key = self._name(where, item.key, done)
+            inner = self._names_redacted(where, item.value, done) if isinstance(item.value, list) else item.value
+            same = key == item.key and inner is item.value
+            changed |= not same
+            kept.append(item if same else Item(key, item.type, inner))
+        return kept if changed else items
+
+    def _name(self, where: str, name: str, done: list[Redaction]) -> str:
+        """Return a key redacted. Few keys are in use, so what became of the shorter ones is remembered."""
+        known = self._known_names.get(name)
+        if known is None:
+            did: list[Redaction] = []
+            known = self.text("", name, did), did
+            if len(name) <= _LONGEST_KNOWN_NAME:
+                if len(self._known_names) >= _KNOWN_NAMES:
+                    self._known_names.clear()  # P6: a flood of keys costs time, not memory
+                self._known_names[name] = known
+        if known[1]:
+            done += [Redaction(where, rule, times) for _, rule, times in known[1]]
+        return known[0]
+
+    def attributes(
+        self,
+        where: str,
+        values: dict[str, str],
+        types: dict[str, str],
+        done: list[Redaction],
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Redact values of a flat map, and the map of their types, in place; append to `done`, attribute by attribute.
+
+        `names` are the paths as `done` shows them.
+        """
+        names = names or {}
+        if values and (_path_names_secret("\n".join(values)) or names_secret("\n".join(values.values()))):
+            for path in [path for path, value in values.items() if _path_names_secret(path) or names_secret(value)]:
                 del values[path]
                 types.pop(path, None)
-                done.append(Redaction(f"{where}.{path}", SECRET, 1))
+                done.append(Redaction(f"{where}.{names.get(path, path)}", SECRET, 1))
         if self.has_rules:
-            self._follow_rules(where, values, types, done)
+            self._follow_rules(where, values, types, done, names)
+        for path, word in types.items():
+            if word not in TYPE_WORDS:
+                types[path] = self.text(f"{where}.{names.get(path, path)}", word, done)
 
     def unknown(self, values: dict[str, str], done: list[Redaction]) -> dict[str, str]:
-        """Return unknown attributes, redacted; one whose text (perhaps JSON) names a secret is removed as a whole."""
+        """Return unknown attributes (name -> text, which may be JSON), redacted like others."""
         kept = dict(values)
-        for name, text in values.items():
-            if _names_secret(name) or _names_secret(_seen_through(text.encode("utf-8", "replace"))):
-                del kept[name]
-                done.append(Redaction(f"unknownAttributes.{name}", SECRET, 1))
-        if self.has_rules:
-            self._follow_rules("unknownAttributes", kept, {}, done)
-        return kept
+        names: dict[str, str] = {}
+        for name in values:
+            shown = self._name(_UNKNOWN, name, done)
+            if shown != name:
+                taken = {*names.values(), *values}
+                shown = next(one for one in chain([shown], (f"{shown}#{n}" for n in count(2))) if one not in taken)
+                names[name] = shown
+        self.attributes(_UNKNOWN, kept, {}, done, names)
+        return {names.get(name, name): text for name, text in kept.items()} if names else kept
 
-    def _follow_rules(self, where: str, values: dict[str, str], types: dict[str, str], done: list[Redaction]) -> None:
+    def _follow_rules(
+        self,
+        where: str,
+        values: dict[str, str],
+        types: dict[str, str],
+        done: list[Redaction],
+        names: Mapping[str, str],
+    ) -> None:
         for name, glob, replace in self._by_path:
-            for path in [path for path in values if glob.match(path)]:
+            for path in [path for path in values if _matches(glob, path)]:
                 if replace is None:
                     del values[path]
-                    types.pop(path, None)
                 else:
                     values[path] = replace(values[path])
-                done.append(Redaction(f"{where}.{path}", name, 1))
-        if self._by_text:
-            for path, value in values.items():
-                values[path] = self.text(f"{where}.{path}", value, done)
+                types.pop(path, None)
+                done.append(Redaction(f"{where}.{names.get(path, path)}", name, 1))
+        if not self._by_text:
+            return
+        for path, value in values.items():
+            shown = values[path] = self._detected(f"{where}.{names.get(path, path)}", value, done)
+            if shown != value:
+                types.pop(path, None)
+
+
+def _matches(glob: re.Pattern[str], path: str) -> bool:
+    """Tell whether a rule is about a path, a list around it, or a key of which this is a repeat."""
+    return glob.match(path) is not None or ("#" in path and glob.match(_REPEAT.sub(r"\1", path)) is not None)
+
+
+def _path_names_secret(path: str) -> bool:
+    return names_secret(_ESCAPED_IN_PATH.sub(r"\1", path) if "\\" in path else path)
+
+
+def _replaced(
+    text: str, shown: str, detect: Detector, replace: Callable[[str], str], place: Callable[[int], int] | None
+) -> tuple[str, int]:
+    """Return the text with each find in `shown` replaced, and how many there were; `place` leads from there to it."""
+    pieces: list[str] = []
+    at = times = 0
+    for start, end in detect(shown):
+        pieces += (text[at : place(start) if place else start], replace(shown[start:end]))
+        at = place(end) if place else end
+        times += 1
+    return ("".join(pieces) + text[at:], times) if times else (text, 0)
 
 
 _DETECTORS: Final[dict[str | None, Detector]] = {
@@ -174,50 +287,3 @@ def _replacement(rule: Rule) -> Callable[[str], str]:
             raise ValueError("action hash needs a key")
         return partial(_hash, rule.key)
     return _drop if rule.action == "drop" else _mask
-
-
-# --- secrets ----------------------------------------------------------------------------------------------------------
-
-
-def _plain(text: str) -> str:
-    return text.casefold().replace("_", "").replace("-", "")
-
-
-_PLAIN_SECRETS: Final = tuple(_plain(name) for name in SECRET_NAMES)
-_ESCAPED: Final = re.compile(rb"\\u00([0-9a-fA-F]{2})|&#x0*([0-9a-fA-F]{2});|&#0*([0-9]{2,3});")
-_STRUCTURES: Final = ("{", "[")
-_LETTERS_AND_DIGITS: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
-
-
-def _names_secret(text: str, names: tuple[str, ...] = _PLAIN_SECRETS) -> bool:
-    plain = _plain(text)
-    return any(name in plain for name in names)
-
-
-def _mentions_secret(values: dict[str, str]) -> bool:
-    """Tell whether any path or value may name a secret. Seldom true, so all paths are searched in one pass."""
-    return bool(values) and (_names_secret("\n".join(values)) or any(map(_holds_secret, values.values())))
-
-
-def _holds_secret(value: str) -> bool:
-    """Tell whether a value is a structure that names a secret: unknown shapes of an item are kept as JSON text."""
-    return value[:1] in _STRUCTURES and _names_secret(_seen_through(value.encode("utf-8", "replace")))
-
-
-def _seen_through(raw: bytes) -> str:
-    return _ESCAPED.sub(_unescape, raw).replace(b"\0", b"").decode("latin-1")
-
-
-def scrub(raw: bytes) -> bytes:
-    r"""Return input for the quarantine: as it is, or with every letter and digit masked when it names a secret (P5).
-
-    The structure stays visible, because the ends of a value cannot be found in damaged input. Escaped spellings of the
-    names (`\u0053`, `&#83;`) and UTF-16 are recognised.
-    """
-    names = (*_PLAIN_SECRETS, *_ALSO_IN_RAW_INPUT)
-    return _LETTERS_AND_DIGITS.sub(b"*", raw) if _names_secret(_seen_through(raw), names) else raw
-
-
-def _unescape(found: re.Match[bytes]) -> bytes:
-    code = int(found[1], 16) if found[1] else int(found[2], 16) if found[2] else int(found[3])
-    return bytes((code & 0xFF,))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
-from bridge.records.redact import scrub
+from bridge.records.secret_names import scrub
 from bridge.transcript.entries import INCOMPLETE
 
 if TYPE_CHECKING:

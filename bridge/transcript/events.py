@@ -26,6 +26,19 @@ IDLE_CONTROL_ALERT: Final = "IDLE_CONTROL_ALERT"
 IDLE_CONTROL_CLOSE: Final = "IDLE_CONTROL_CLOSE"
 IDLE_CONTROL_SET: Final = "IDLE_CONTROL_SET"
 SYS_COMMAND: Final = "SYS_COMMAND"
+NOTICE_TYPES: Final = frozenset(
+    (
+        TYPING_STARTED,
+        TYPING_STOPPED,
+        USER_PUSHED_URL,
+        USER_CUSTOM,
+        USER_UPDATE_NICK,
+        IDLE_CONTROL_ALERT,
+        IDLE_CONTROL_CLOSE,
+        IDLE_CONTROL_SET,
+        SYS_COMMAND,
+    )
+)
 
 # Visibility of an event, and of a party.
 ALL: Final = "ALL"
@@ -37,9 +50,13 @@ AGENT: Final = "AGENT"
 SUPERVISOR: Final = "SUPERVISOR"
 EXTERNAL: Final = "EXTERNAL"
 SYSTEM: Final = "SYSTEM"
+USER_TYPES: Final = frozenset((CLIENT, AGENT, SUPERVISOR, EXTERNAL, SYSTEM))
+PROTOCOL_TYPES: Final = frozenset(("BASIC", "FLEX", "ESP", "NONE"))
+TREATMENTS: Final = frozenset(("NORMAL", "SYSTEM"))
 
 KVLIST: Final = "kvlist"
 STRING: Final = "string"
+TYPE_WORDS: Final = frozenset((STRING, "int", "long", "float", "binary", KVLIST))
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):

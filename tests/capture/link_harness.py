@@ -31,10 +31,12 @@ from bridge.telemetry import Telemetry
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from bridge.capture.inbox import Input
     from bridge.capture.ports import Outgoing
+    from bridge.records.redact import Rule
     from bridge.transcript.updates import Update
 
 CHAT = "0000ROOM00000001"
@@ -119,9 +121,9 @@ class FakeClock:
 class LinkHarness:
     """A session store that follows `chats` over one link to one server. `buffered`: the most bytes the wire held."""
 
-    def __init__(self, *chats: str, password: str | None = None, **settings: Any) -> None:
+    def __init__(self, *chats: str, password: str | None = None, rules: Sequence[Rule] = (), **settings: Any) -> None:
         self.settings = SessionStoreSettings(
-            recording=Recording(SCHEMAS, Redactor()),
+            recording=Recording(SCHEMAS, Redactor(rules)),
             payload_headers=dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), PREFIX),
             checkpoint_schema_ids=frozenset({1}),
             partition_of=lambda _: PARTITION,

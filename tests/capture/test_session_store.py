@@ -159,6 +159,45 @@ def test_a_chat_that_was_given_up_and_is_announced_again_goes_on_in_its_sequence
     assert [(event["kind"], event["sequence"]) for event in events] == [("RESUMED", 3), ("MESSAGE", 4)]
 
 
+def restored(checkpoints: list[Outgoing], **changes: Any) -> SessionStore:
+    store = SessionStore(3, settings(**changes))
+    store.restore([(record.key.decode(), record.value or b"") for record in checkpoints])
+    return store
+
+
+def test_a_later_announcement_keeps_the_password_and_the_tenant_that_it_does_not_tell_also_after_a_restart() -> None:
+    store = SessionStore(3, settings())
+    store.fold([announcement(password="invented", tenant="North", user_data={"a": 1, "b": 2})], NOW)
+    later = Announcement(session_id=CHAT, host="chat-2", port=4800, user_data={"b": 3})
+    plan = store.fold([Announced(1, encode(later), CHAT.encode(), later, observed_at=NOW)], NOW)
+    for one in (store, restored(plan.batch.checkpoints)):
+        kept = one.chats[CHAT].announcement
+        assert (kept.places(), kept.password, kept.tenant) == (["chat-2:4800"], "invented", "North")
+        assert kept.user_data == {"a": 1, "b": 3}
+        [event] = decoded(TRANSCRIPT_EVENT, one.fold([history(joined(1))], NOW).batch.events)
+        assert event["session"]["tenant"] == "North"
+
+
+def test_a_tenant_that_a_later_announcement_tells_is_on_all_records_from_then_on() -> None:
+    store = followed()
+    store.fold([history(joined(1))], NOW)
+    plan = store.fold([announcement(offset=1, tenant="North")], NOW)
+    for one in (store, restored(plan.batch.checkpoints)):
+        plan = one.fold([push(said(2), over=True)], NOW)
+        assert decoded(TRANSCRIPT_EVENT, plan.batch.events)[0]["session"]["tenant"] == "North"
+        assert decoded(SESSION_RECORD, plan.batch.sessions)[0]["tenant"] == "North"
+
+
+def test_a_chat_that_was_given_up_is_followed_again_with_the_password_it_had() -> None:
+    store = SessionStore(3, settings())
+    store.fold([announcement(password="invented")], NOW)
+    plan = store.fold([history(joined(1)), JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW)], NOW)
+    for one in (store, restored(plan.batch.checkpoints)):
+        [chat] = one.fold([announcement(offset=1, tenant="North")], NOW).follow
+        assert (chat.announcement.password, chat.transcript.facts.tenant) == ("invented", "North")
+        assert parse(chat.announced) == chat.announcement
+
+
 def test_a_record_that_is_too_large_is_quarantined_in_parts_and_leaves_a_gap() -> None:
     store = followed(limits=same_limits(100_000))
     plan = store.fold([history(joined(1), said(2, "x" * 1_200_000), said(3))], NOW)
@@ -229,3 +268,32 @@ def test_checkpoints_of_closed_chats_are_tombstoned_after_their_time() -> None:
     assert store.fold([], NOW + DAY // 2).batch.checkpoints == []
     [tombstone] = store.fold([], NOW + 2 * DAY).batch.checkpoints
     assert (tombstone.key, tombstone.value) == (CHAT.encode(), None)
+
+
+def test_a_chat_that_was_given_up_is_not_published_twice_while_its_records_are_on_the_topic() -> None:
+    store = followed(closed_retention_us=14 * DAY)
+    first = store.fold([history(said(1), said(2)), JoinRefused(CHAT, 0, "no server", Verdict.NEVER, NOW)], NOW)
+    later = NOW + 14 * DAY
+    assert store.fold([], later).batch.checkpoints == []
+    store.fold([announcement(offset=1)], later)
+    second = store.fold([history(said(1), said(2), said(3))], later)
+    records = [*first.batch.events, *second.batch.events]
+    verifier = Verifier(SCHEMAS)
+    for offset, record in enumerate(records):
+        verifier.feed_event((record.value or b"")[len(PREFIX) :], 3, offset)
+    assert verifier.findings() == []
+    assert [event["eventId"] for event in decoded(TRANSCRIPT_EVENT, records)] == [1, 2, None, None, 3]
+
+
+def test_a_chat_that_is_over_is_not_opened_again_while_its_records_are_on_the_topic() -> None:
+    store = followed(closed_retention_us=14 * DAY)
+    store.fold([history(joined(1), over=True)], NOW)
+    plan = store.fold([announcement(offset=1)], NOW + 14 * DAY)
+    assert (plan.follow, plan.batch.sessions) == ([], [])
+
+
+def test_without_a_limit_closed_chats_are_remembered_for_ever() -> None:
+    store = followed(closed_retention_us=None)
+    store.fold([history(joined(1)), JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW)], NOW)
+    assert store.fold([], NOW + 100_000 * DAY).batch.checkpoints == []
+    assert CHAT in store.chats

@@ -59,3 +59,19 @@ def test_topics_with_another_partition_count_are_refused_with_the_way_to_mend_it
     assert f"{prefix}chat.transcript.events.v1 has 2 partitions, required: 3" in said
     assert "set kafka.partitions to the existing count, or use another kafka.topic_prefix" in said
     assert "Traceback" not in said
+
+
+def test_closed_chats_are_remembered_as_long_as_their_records_and_a_setting_below_is_named(
+    broker: str, tmp_path: Path
+) -> None:
+    prefix, log = f"{uuid.uuid4().hex[:8]}.", tmp_path / "bridge.log"
+    month = 30 * 86_400
+    settings = {"kafka__retention_seconds": month, "capture__closed_retention_seconds": 86_400}
+    with Bridge(broker, log, prefix=prefix, worker="one", kafka__partitions=2, **settings) as bridge:
+        bridge.wait_ready()
+        assert bridge.terminate() == 0
+    [line] = [line for line in log.read_text("utf-8").splitlines() if "closed_retention_extended" in line]
+    values = dict(pair.split("=") for pair in line.split() if "=" in pair)
+    assert values["setting"] == "86400"
+    assert values["used"] == values["events"]
+    assert float(values["used"]) > month

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
 from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch
+from tests.support.kafka_tools import alter
 
 SHAPE = TopicShape(
     partitions=3,
@@ -59,6 +60,22 @@ def test_a_changed_retention_is_altered_and_what_others_set_is_kept(broker: str,
         done = await topics(broker, names, shorter).apply()
         assert [(change.create, change.config) for change in done.changes] == [(False, {"retention.ms": "3600000"})] * 3
         assert (await TopicManager(broker, {}, first[:1]).plan()).changes[0].config == {"retention.ms": "604800000"}
+
+    asyncio.run(main())
+
+
+def test_how_long_a_record_can_be_read_is_what_the_topic_says(broker: str, names: TopicNames) -> None:
+    day, hour = 86_400, 3_600
+
+    async def main() -> None:
+        ours = topics(broker, names)
+        await ours.apply()
+        alter(broker, names.events, "segment.ms", str(day * 1000))
+        assert await ours.lifetime(names.events) == 7 * day + day + hour
+        alter(broker, names.events, "retention.ms", str(30 * day * 1000))
+        assert await ours.lifetime(names.events) == 30 * day + day + hour
+        alter(broker, names.events, "retention.ms", "-1")
+        assert await ours.lifetime(names.events) is None
 
     asyncio.run(main())
 

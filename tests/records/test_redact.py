@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 import hmac
+import json
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
-from bridge.records.redact import Redaction, Redactor, Rule, scrub
+from bridge.records.redact import Redaction, Redactor, Rule
+from bridge.records.secret_names import SECRET_NAMES, scrub
+from bridge.transcript.events import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.transcript.events import Items
 
 SECRET = "Zx9-hidden-71"
 
@@ -95,7 +104,7 @@ def test_each_action_replaces_every_find_in_a_text_and_counts_them(rule: Rule, e
 def test_each_action_replaces_a_whole_attribute(action: str, expected: dict[str, str]) -> None:
     kept, types, done = attributes({"FirstName": "Nora"}, Rule("names", attribute="FirstName", action=action, key=KEY))  # type: ignore[arg-type]
     assert kept == expected
-    assert types.keys() == expected.keys()
+    assert types == {}
     assert done == [Redaction("userData.FirstName", "names", 1)]
 
 
@@ -164,6 +173,129 @@ def test_what_was_done_never_holds_the_text(text: str) -> None:
     secret = f"{text}nora@example.org"
     Redactor([Rule("mail", detector="email")]).text("message.text", secret, done)
     assert done == [Redaction("message.text", "mail", done[0].times)]
+
+
+# --- attributes as they come ------------------------------------------------------------------------------------------
+
+
+def redacted(items: Items, *rules: Rule) -> tuple[dict[str, str], dict[str, str], list[Redaction]]:
+    done: list[Redaction] = []
+    return *Redactor(rules).items("userData", items, done), done
+
+
+CARD = 4111111111111111
+NUMBERS = [
+    Item("Account", "long", CARD),
+    Item("Customer", "kvlist", [Item("Account", "long", CARD), Item("Age", "int", 33)]),
+    Item("Empty", "kvlist", []),
+]
+
+
+@pytest.mark.parametrize("action", ["mask", "hash"])
+@pytest.mark.parametrize("target", [{"attribute": "*Account"}, {"detector": "payment_card"}])
+def test_what_was_masked_or_hashed_is_a_string_also_where_it_was_a_number_or_nested(
+    action: str, target: dict[str, str]
+) -> None:
+    values, types, done = redacted(NUMBERS, Rule("r", action=action, key=KEY, **target))  # type: ignore[arg-type]
+    hidden = "*" * 16 if action == "mask" else hmac.digest(KEY, str(CARD).encode(), "sha256").hex()[:16]
+    assert values == {"Account": hidden, "Customer.Account": hidden, "Customer.Age": "33", "Empty": ""}
+    assert types == {"Customer.Age": "int", "Empty": "kvlist"}
+    assert done == [Redaction("userData.Account", "r", 1), Redaction("userData.Customer.Account", "r", 1)]
+
+
+def test_a_rule_for_a_list_hides_all_below_it_and_a_rule_for_a_key_its_repeats() -> None:
+    below = [Item("City", "string", "Sampletown"), Item("City", "string", "Othertown")]
+    items = [Item("Address", "kvlist", below), Item("Address", "kvlist", below[:1]), Item("Addressee", "string", "N")]
+    kept = {"Addressee": "N"}
+    assert redacted(items, Rule("r", attribute="Address", action="drop"))[0] == kept
+    assert redacted(items, Rule("r", attribute="Address.City", action="drop"))[0] == kept
+    assert list(redacted(items, Rule("r", attribute="Address#2", action="drop"))[0]) == [
+        "Address.City",
+        "Address.City#2",
+        "Addressee",
+    ]
+
+
+def test_keys_are_redacted_like_texts_and_no_value_gets_lost() -> None:
+    items = [
+        Item("write to a@example.org", "string", "1"),
+        Item("write to b@example.org", "odd", [Item("deep", "int", 2)]),
+        Item("plain", "kvlist", [Item("b@example.org", "int", 3)]),
+    ]
+    values, types, done = redacted(items, Rule("mail", detector="email", action="drop"))
+    assert values == {"write to ": "1", "write to #2.deep": "2", "plain.": "3"}
+    assert types == {"write to #2": "odd", "write to #2.deep": "int", "plain.": "int"}
+    assert done == [Redaction("userData", "mail", 1)] * 3
+
+
+def test_a_rule_goes_by_the_true_name_of_an_attribute_and_tells_the_redacted_one() -> None:
+    items = [Item("of a@example.org", "string", "hidden")]
+    rules = [Rule("mail", detector="email", action="drop"), Rule("r", attribute="*@example*", action="drop")]
+    assert redacted(items, *rules) == ({}, {}, [Redaction("userData", "mail", 1), Redaction("userData.of ", "r", 1)])
+
+
+def test_unknown_attributes_whose_names_become_equal_are_all_kept() -> None:
+    values = {"a@example.org": "1", "#2": "2", "b@example.org": "3"}
+    done: list[Redaction] = []
+    rule = Rule("mail", detector="email", action="drop")
+    assert Redactor([rule]).unknown(values, done) == {"": "1", "#2": "2", "#3": "3"}
+    assert done == [Redaction("unknownAttributes", "mail", 1)] * 2
+
+
+@pytest.mark.parametrize(
+    ("detector", "said"),
+    [("phone", "+49 30 1234567"), ("iban", "GB82 WEST 1234 5698 7654 32"), ("email", "nora@example.org")],
+)
+def test_what_stands_after_an_escaped_line_end_is_found_too(detector: str, said: str) -> None:
+    text = json.dumps({"note": json.dumps(["call\n" + said])})
+    done: list[Redaction] = []
+    shown = Redactor([Rule("r", detector=detector)]).text("message.text", text, done)
+    assert said not in shown
+    assert json.loads(json.loads(shown)["note"]) == ["call\n" + "*" * len(said)]
+    assert done == [Redaction("message.text", "r", 1)]
+
+
+# --- secrets behind anything ------------------------------------------------------------------------------------------
+
+WRAPPERS = st.sampled_from(
+    [
+        lambda text: text,
+        lambda text: json.dumps({"a": text}),
+        lambda text: json.dumps([1, {"b": [text]}]),
+        lambda text: json.dumps(text, ensure_ascii=True),
+        lambda text: f"\ufeff {text}",
+        lambda text: f"callback({text});",
+        lambda text: f"answer was: {text} (end)",
+        lambda text: text.encode("utf-16-le").decode("latin-1"),
+        lambda text: text.replace("S", "\\u0053").replace("K", "&#75;"),
+    ]
+)
+
+
+@given(st.sampled_from(SECRET_NAMES), st.lists(WRAPPERS, max_size=5), st.text(max_size=5))
+def test_a_secret_by_name_is_removed_from_a_value_whatever_stands_around_it(
+    name: str, wrappers: list[Callable[[str], str]], before: str
+) -> None:
+    value = json.dumps({name: "Zx9-hidden-71"})
+    for wrap in wrappers:
+        value = wrap(value)
+    items = [Item("Kept", "string", "x"), Item("Note", "string", before + value)]
+    inner = [Item("In", "kvlist", items), Item(before + value, "odd", "x"), Item("t", before + value, "x")]
+    values, types, done = redacted(inner)
+    assert values == {"In.Kept": "x", "t": values["t"]}
+    assert Redaction("userData.In.Note", "secret", 1) in done
+    assert "hidden" not in repr((values, types, done)).replace("\\x00", "")
+    said: list[Redaction] = []
+    assert "hidden" not in Redactor().text("notice.text", before + value, said).replace("\0", "")
+    assert said == [Redaction("notice.text", "secret", 1)]
+    assert Redactor().unknown({"new": before + value}, []) == {}
+
+
+def test_who_only_talks_about_a_secret_keeps_the_words() -> None:
+    done: list[Redaction] = []
+    said = "I have lost my SecureKey"
+    assert Redactor().text("message.text", said, done) == said
+    assert done == []
 
 
 # --- the quarantine ---------------------------------------------------------------------------------------------------

@@ -32,6 +32,10 @@ _HEADROOM_BYTES: Final = 256 * 1024
 _SET_ON_THE_TOPIC: Final = 1
 """DescribeConfigs' `config_source` of a value set on the topic itself, not a broker default."""
 
+_RETENTION: Final = "retention.ms"
+_DELETION_SECONDS: Final = 3_600
+"""What a broker may take to notice that a segment is too old: 12 times the default of its check interval."""
+
 _POLL_SECONDS: Final = 0.1
 _POLLS: Final = 150
 
@@ -132,7 +136,7 @@ def wanted(names: TopicNames, shape: TopicShape) -> list[Topic]:
     def retained(name: str, seconds: int) -> Topic:
         config = {
             "cleanup.policy": "delete",
-            "retention.ms": str(seconds * _MS),
+            _RETENTION: str(seconds * _MS),
             "max.message.bytes": limit,
         }
         return Topic(name, shape.partitions, shape.replication_factor, config)
@@ -173,6 +177,21 @@ class TopicManager:
         if found is None:
             raise EnvironmentFault(f"there is no topic {topic}", next_step="`chatbridge topics apply` creates it")
         return found
+
+    async def lifetime(self, topic: str) -> float | None:
+        """Return for how many seconds a record of one of the topics can still be read at most; None: for ever.
+
+        Kafka deletes whole segments: a record goes with the newest one in its segment, which takes records for
+        segment.ms. Raises KafkaUnavailable.
+        """
+        async with self._admin() as admin:
+            found = {key: value for key, (value, _) in (await _config(admin, topic)).items()}
+        # A broker may not have heard yet of what `apply` has set.
+        wanted_ms = [int(each.config[_RETENTION]) for each in self._topics if each.name == topic]
+        retention = [int(found[_RETENTION]), *wanted_ms]
+        if min(retention) < 0:
+            return None
+        return (max(retention) + int(found["segment.ms"])) / _MS + _DELETION_SECONDS
 
     async def plan(self) -> TopicPlan:
         """Compare, and change nothing. Raises KafkaUnavailable."""
