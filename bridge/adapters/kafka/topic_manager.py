@@ -185,7 +185,7 @@ class TopicManager:
         segment.ms. Raises KafkaUnavailable.
         """
         async with self._admin() as admin:
-            found = {key: value for key, (value, _) in (await _config(admin, topic)).items()}
+            found = {key: value for key, (value, _) in (await self._config(admin, topic)).items()}
         # A broker may not have heard yet of what `apply` has set.
         wanted_ms = [int(each.config[_RETENTION]) for each in self._topics if each.name == topic]
         retention = [int(found[_RETENTION]), *wanted_ms]
