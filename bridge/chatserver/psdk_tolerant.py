@@ -35,11 +35,12 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _PARTS: Final = parts_by_name()
 _COLLECTIONS: Final = collections_by_name()
-# Attributes without a published type (protocol facts 3.1): anything else is kept as its JSON text.
+# Attributes without a published type (protocol facts 3.1), and a word that may be any: all else is kept as JSON text.
 _UNTYPED: Final[dict[str, tuple[type, ...]]] = {
     "idleTimeExpire": (str, int),
     "monitored": (str, bool),
     "userStatus": (str, int),
+    "sessionStatus": (str,),
 }
 
 

@@ -16,12 +16,17 @@ _JOIN_RESULTS: Final = {
     Verdict.NEVER.value: "given_up",
 }
 
+_WORD: Final = 20
+"""Longest word of an enumeration in the log, in characters."""
+
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class LinkOpened(Fact):
-    """A connection is registered."""
+    """A connection is registered; `version` is the ClientVersion in force, `assumed` if the server did not say it."""
 
     server: str
+    version: int
+    assumed: bool
 
     def count(self, meters: Meters) -> None:
         """Count it."""
@@ -58,11 +63,36 @@ class JoinAnswered(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class UnknownStatus(Fact):
+    """A server told the state of a chat in a word that is not known; the chat goes on. Once per word and chat.
+
+    `word` is the word if it may be one of an enumeration (a few ASCII letters), and `other` if it may be anything.
+    """
+
+    level: ClassVar[int] = logging.WARNING
+
+    word: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.unknown_statuses.inc()
+
+    @classmethod
+    def of(cls, word: str) -> UnknownStatus:
+        """Return the fact about a word that a server chose."""
+        return cls(word=word if len(word) <= _WORD and word.isascii() and word.isalpha() else OTHER)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class JoinRefusal(Fact):
-    """A server refused a join. `verdict` (the value of a Verdict) tells whether another attempt may succeed."""
+    """A server refused a join. `verdict` (the value of a Verdict) tells whether another attempt may succeed.
+
+    `unreadable`: it was not refused, but the history that answered it could not be read.
+    """
 
     error_id: int
     verdict: str
+    unreadable: bool = False
 
     def count(self, meters: Meters) -> None:
         """Count it by verdict."""
