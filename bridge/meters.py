@@ -51,6 +51,7 @@ LOSS_REASONS: Final = {
 # First words of our own reasons. All others come from decoding a line or an event.
 QUARANTINE_REASONS: Final = {
     "unknown message": "unknown_message",
+    "unknown session status": "unknown_status",
     "internal error": "internal",
     "an announcement": "announcement",
     "longer than": "too_long",
@@ -131,9 +132,6 @@ class Meters:
         results = ("answered", "refused", "given_up", OTHER)
         self.joins = _counter(registry, "joins", "Answers to joins", result=results)
         self.replayed = _counter(registry, "replayed_events", "Events in the histories that answered joins")
-        self.unknown_statuses = _counter(
-            registry, "unknown_statuses", "Chats whose state was told in a word that is not known, once per word"
-        )
         self.gaps = _counter(registry, "gaps", "GAP records", reason=_values(GAP_REASONS))
         self.resumptions = _counter(registry, "resumptions", "RESUMED records")
         self.quarantined = _counter(

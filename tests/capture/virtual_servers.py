@@ -184,7 +184,6 @@ class VirtualServers:
         self.servers = {name: Server() for name in servers}
         self.delivered: list[Update] = []
         self.clock = _Now()
-        self.telemetry = Telemetry()
         self.rate_limiter = JoinRateLimiter(rate, peak, self.clock, lambda: 1.0)
         self.manager = SessionManager(
             ReconnectSettings(attempts=15, delay=10.0, per_link=per_link),
@@ -193,7 +192,7 @@ class VirtualServers:
             rate_limiter=self.rate_limiter,
             clock=self.clock,
             rng=random.Random(1),
-            telemetry=self.telemetry,
+            telemetry=Telemetry(),
             deliver=lambda observation, _size: self.delivered.append(observation),
         )
 

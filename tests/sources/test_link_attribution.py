@@ -8,6 +8,7 @@ import json
 import pytest
 
 from bridge.chatserver.psdk_json import INBOUND_LIMIT
+from bridge.meters import QUARANTINE_REASONS, label
 from bridge.transcript.gap_reasons import UNREADABLE
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.capture.link_harness import CHAT, OTHER, LinkHarness, info, line, message, party
@@ -238,20 +239,19 @@ def test_the_opening_of_a_link_tells_its_version_and_whether_it_is_assumed(
     assert opened.__dict__["fields"] == {"server": A, "version": version, "assumed": assumed}
 
 
-@pytest.mark.parametrize(("status", "word"), [("Dormant", "Dormant"), ("call 555-0100", "other"), ("x" * 21, "other")])
-def test_an_unknown_status_is_logged_and_counted_once_per_chat_and_costs_nothing(
-    status: str, word: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unknown_status_is_quarantined_once_per_chat_and_word_and_marks_nothing() -> None:
     async def scene() -> None:
         servers = VirtualServers(A)
         await servers.joined(CHAT, A)
-        for number in (1, 2):
+        for number, status in enumerate(["Dormant", "Dormant", "alive", "Dormant", "Paused", "OVER"], 1):
             servers[A].pushes(CHAT, number, status)
         await asyncio.sleep(1)
-        assert updates(servers, CHAT) == [([], False), ([1], False), ([2], False)]
-        assert "chatbridge_unknown_statuses_total 1.0" in servers.telemetry.render().decode()
+        assert updates(servers, CHAT) == [([], False), *(([number], number == 6) for number in range(1, 7))]
+        quarantined = [one for one in servers.delivered if isinstance(one, QuarantinedInput)]
+        assert [(one.session_id, one.raw, one.attributed, one.followed) for one in quarantined] == [
+            (CHAT, b'{"sessionStatus":"Dormant"}', False, ()),
+            (CHAT, b'{"sessionStatus":"Paused"}', False, ()),
+        ]
+        assert {label(one.reason, QUARANTINE_REASONS) for one in quarantined} == {"unknown_status"}
 
-    with caplog.at_level("DEBUG", "bridge"):
-        play(scene())
-    told = [one.__dict__["fields"] for one in caplog.records if one.getMessage() == "unknown_status"]
-    assert told == [{"word": word}]
+    play(scene())

@@ -16,9 +16,6 @@ _JOIN_RESULTS: Final = {
     Verdict.NEVER.value: "given_up",
 }
 
-_WORD: Final = 20
-"""Longest word of an enumeration in the log, in characters."""
-
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class LinkOpened(Fact):
@@ -60,27 +57,6 @@ class JoinAnswered(Fact):
         """Count the join and its history."""
         meters.joins.labels("answered").inc()
         meters.replayed.inc(self.events)
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class UnknownStatus(Fact):
-    """A server told the state of a chat in a word that is not known; the chat goes on. Once per word and chat.
-
-    `word` is the word if it may be one of an enumeration (a few ASCII letters), and `other` if it may be anything.
-    """
-
-    level: ClassVar[int] = logging.WARNING
-
-    word: str
-
-    def count(self, meters: Meters) -> None:
-        """Count it."""
-        meters.unknown_statuses.inc()
-
-    @classmethod
-    def of(cls, word: str) -> UnknownStatus:
-        """Return the fact about a word that a server chose."""
-        return cls(word=word if len(word) <= _WORD and word.isascii() and word.isalpha() else OTHER)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -7,8 +7,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from bridge.transcript.updates import QuarantinedInput
+
 if TYPE_CHECKING:
     from bridge.sources.chat_server.link import Link
+    from bridge.transcript.updates import TranscriptUpdate
 
 FIRST_PAUSE: Final = 0.05
 """Share of the whole delay that passes after the first round through a list of servers."""
@@ -68,6 +73,16 @@ class FollowedSession:
             self.denied_by.clear()
             self.rounds_left -= 1
         return self.rounds_left <= 0
+
+    def odd_status(self, update: TranscriptUpdate) -> QuarantinedInput | None:
+        """Return what is to be kept of a word for its state that is not known; None if it was the last such word."""
+        word = update.unknown_status
+        if word is None or word == self.unknown_status:
+            return None
+        self.unknown_status = word
+        raw = msgspec.json.encode({"sessionStatus": word})
+        reason, at = "unknown session status", update.observed_at
+        return QuarantinedInput(update.server, raw, reason, len(raw), self.session_id, observed_at=at)
 
     def has_unreadable_history(self) -> bool:
         """Note that its history could not be read; tell whether it is pointless to ask for it again.

@@ -24,7 +24,8 @@ one connection and not one for each. After `attempts` rounds without success the
 A server that answers "no such session" is not asked again in that round; when every server of the list has answered
 so, the chat is given up at once. A chat that was joined before is looked for twice, because its backup server
 restores it only when the customer's side asks for it (D7). A chat whose history cannot be read (mostly, because it is
-longer than a line may be) is given up after the second time: each attempt costs the whole history.
+longer than a line may be) is given up after the second time: each attempt costs the whole history. A word for the
+state of a chat that is not known goes to the quarantine, once; it decides nothing and costs the chat nothing.
 
 What a link delivers of a chat that is not on it any more is passed on as well: its last events may come one by one
 after the Over that finished it. A chat that was left is none of those; the link drops what arrives for it. If the chat
@@ -41,7 +42,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkLost, LinkOpened, UnknownStatus
+from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkLost, LinkOpened
 from bridge.sources.chat_server.server_queue import FIRST_PAUSE, FollowedSession, ServerQueue
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
 
@@ -234,10 +235,8 @@ class SessionManager:
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _updated(self, session: FollowedSession, update: TranscriptUpdate) -> None:
-        word = update.unknown_status
-        if word is not None and word != session.unknown_status:
-            session.unknown_status = word
-            self._telemetry.emit(UnknownStatus.of(word))
+        if (odd := session.odd_status(update)) is not None:
+            self._deliver(odd, 0)
         if update.snapshot:
             session.joined()
             self._telemetry.emit(JoinAnswered(events=len(update.transcript.chat_event_list)))
