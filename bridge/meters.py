@@ -51,6 +51,7 @@ LOSS_REASONS: Final = {
 # First words of our own reasons. All others come from decoding a line or an event.
 QUARANTINE_REASONS: Final = {
     "unknown message": "unknown_message",
+    "unknown session status": "unknown_status",
     "internal error": "internal",
     "an announcement": "announcement",
     "longer than": "too_long",

@@ -171,7 +171,7 @@ def events(text: SearchStrategy[str] | None = None) -> SearchStrategy[Event]:
     reference = st.none() | INT64
     flex = st.builds(FlexTranscript, IDENTIFIERS, INT64, text, st.lists(chat_events(text=text), max_size=2))
     return st.one_of(
-        st.builds(EventRegistered, text, INT32, reference),
+        st.builds(EventRegistered, text, st.none() | INT32, reference),
         st.builds(EventSessionInfo, chat_transcripts(text), text, reference, st.none() | INT64 | text),
         st.builds(EventError, INT64, text, reference),
         st.builds(EventStatus, INT64, text, text, INT64, text, text, st.none() | flex, reference),

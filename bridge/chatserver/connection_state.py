@@ -1,15 +1,18 @@
-"""The states of a basic connection and of a chat on it, as tables: a transition that is not listed does not exist.
+r"""The states of a basic connection and of a chat on it, as tables: a transition that is not listed does not exist.
 
     connection:  OPENING -> REGISTERING -> READY -> CLOSED
 
-    chat:        NOT_JOINED -> JOINING -> JOINED -> LEFT
-                     ^            |         |        |
-                     |  refused   |         | over   | join again
-                     +------------+---------+        v
-                                                  JOINING
+    chat:        NOT_JOINED -> JOINING -> JOINED -> ENDED
+                     ^         |     \      |         |
+                     | refused |      leave |         |
+                     +---------+         \  v         |
+                                          LEFT        |
+                                           |          |
+                                           +----------+--> JOINING (joined again)
 
 A chat that is LEFT may still be pushed to us until the server has processed the release: what arrives is dropped. A
-chat that is NOT_JOINED has no business on the connection: what arrives is reported as unexpected.
+chat that has ENDED (the server said that it is over) may have events left to come, one by one and each marked Over:
+they are passed on. A chat that is NOT_JOINED has no business on the connection: what arrives is reported as unexpected.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ class ChatState(Enum):
     JOINING = auto()
     JOINED = auto()
     LEFT = auto()
+    ENDED = auto()
 
 
 class ChatInput(Enum):
@@ -82,8 +86,9 @@ CHAT_TRANSITIONS: Final = {
         ChatInput.REFUSED: ChatState.NOT_JOINED,
         ChatInput.LEAVE: ChatState.LEFT,
     },
-    ChatState.JOINED: {ChatInput.LEAVE: ChatState.LEFT, ChatInput.OVER: ChatState.NOT_JOINED},
+    ChatState.JOINED: {ChatInput.LEAVE: ChatState.LEFT, ChatInput.OVER: ChatState.ENDED},
     ChatState.LEFT: {ChatInput.JOIN: ChatState.JOINING},
+    ChatState.ENDED: {ChatInput.JOIN: ChatState.JOINING},
 }
 
 S = TypeVar("S", bound=Enum)

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class Registered:
-    """The connection accepts joins; `version` is the negotiated ClientVersion."""
+    """The connection accepts joins; `version` is the ClientVersion in force.
+
+    `assumed`: the server did not say it, and the declared one is taken for it.
+    """
 
     version: int
+    assumed: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -27,11 +31,24 @@ class Ended:
 
 @dataclass(slots=True, frozen=True)
 class UnexpectedMessage:
-    """A message that belongs to no chat of this connection; it is kept as data. `session_id` is the chat it names."""
+    """A message that cannot be taken as an update of a chat; it is kept as data. `session_id` is the chat it names.
+
+    `attributed`: that chat is joined here, or has ended here, so that content of it may be lost with the message.
+    """
 
     session_id: str | None
     reason: str
     message: Event | UnknownMessage
+    attributed: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Concern:
+    """Which chats an unreadable line may have been about; the fields are those of a QuarantinedInput."""
+
+    session_id: str | None
+    attributed: bool
+    followed: tuple[str, ...] = ()
 
 
 ConversationEvent = Registered | Ended | UnexpectedMessage | TranscriptUpdate | JoinRefused

@@ -157,20 +157,36 @@ class Pong(_Message, frozen=True, tag=True):
 
 
 class EventRegistered(_Message, frozen=True, tag=True):
-    """Registration accepted. `client_version` is the negotiated one: the lower of the two."""
+    """Registration accepted. `client_version` is the negotiated one: the lower of the two.
+
+    It is not known whether servers say it (protocol facts 1.5); None stands for one that does not.
+    """
 
     user_id: str = ""
-    client_version: int = 101
+    client_version: int | None = None
     reference_id: int | None = None
 
 
 class EventSessionInfo(_Message, frozen=True, tag=True):
-    """Answer to a join, and every later push. An instance with a `reference_id` is an answer; others are pushes."""
+    """Answer to a join, and every later push. An instance with a `reference_id` is an answer; others are pushes.
+
+    `session_status` is ALIVE or OVER in any case of letters, or a word that is not known.
+    """
 
     chat_transcript: ChatTranscript
     session_status: str = ALIVE
     reference_id: int | None = None
     user_status: int | str | None = None
+
+
+def is_over(status: str) -> bool:
+    """Tell whether a status says that the session ended. An unknown word does not say so."""
+    return status.casefold() == OVER.casefold()
+
+
+def is_known_status(status: str) -> bool:
+    """Tell whether a status is one of the words that are known, in any case of letters."""
+    return is_over(status) or status.casefold() == ALIVE.casefold()
 
 
 class EventError(_Message, frozen=True, tag=True):
@@ -208,6 +224,14 @@ class UnknownMessage(msgspec.Struct, frozen=True):
 
     name: str
     fields: dict[str, object]
+
+    @property
+    def session_id(self) -> str | None:
+        """The chat that it is about, as far as it says so: in its own `sessionId` or in that of its transcript."""
+        transcript = self.fields.get("chatTranscript")
+        inner = transcript.get("sessionId") if isinstance(transcript, dict) else None
+        named = self.fields.get("sessionId", inner)
+        return named if isinstance(named, str) else None
 
 
 Request = (

@@ -16,7 +16,7 @@ from bridge.chatserver.decoded import Decoded, Unreadable
 from bridge.chatserver.line_framing import LineFramer, OversizedLine
 from bridge.chatserver.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
 from bridge.errors import FrameTooLong, UnreadableMessage
-from bridge.transcript.bounds import number_outside, outside, xml_characters
+from bridge.transcript.bounds import is_bounded, items_outside, number_outside, outside, xml_characters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,8 @@ def _exact_event(line: bytes) -> Event | None:
         message = _EVENTS.decode(line)
     except psdk_tolerant.UNREADABLE:
         return None
+    if type(message) is EventSessionInfo and not is_bounded(message.chat_transcript.idle_time_expire):
+        return None
     return None if number_outside(message) or any(map(outside, _events_of(message))) else message
 
 
@@ -76,7 +78,8 @@ def _exact_request(line: bytes) -> Request | None:
         message = _REQUESTS.decode(line)
     except psdk_tolerant.UNREADABLE:
         return None
-    return None if number_outside(message) else message
+    items = getattr(message, "user_data", None)
+    return None if number_outside(message) or (items and items_outside(items)) else message
 
 
 def _events_of(message: Event) -> list[ChatEvent]:

@@ -6,20 +6,23 @@ costs that event only. Dropped on purpose, because no type has a place for them:
 transcript, and of an item of a collection.
 
 Unknown shapes of an item's value (a boolean, an object, a list of plain values) become their JSON
-text.
+text. So does a number beyond 64 bits, of an item or of an attribute without a published type: its digits are kept as
+they came, and its type word stays. Where a number is required (`eventId`, `timeShift`), such a one is unreadable.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
 from bridge.chatserver.messages import EventSessionInfo, EventStatus, FlexTranscript, UnknownMessage
 from bridge.errors import UnreadableMessage
-from bridge.transcript.bounds import EVENT_IDS, number_outside, outside
+from bridge.transcript.bounds import EVENT_IDS, is_bounded, number_outside, outside
 from bridge.transcript.events import ChatEvent, ChatTranscript
 from bridge.transcript.fields import collections_by_name, parts_by_name
 from bridge.transcript.updates import Damaged
@@ -32,11 +35,12 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _PARTS: Final = parts_by_name()
 _COLLECTIONS: Final = collections_by_name()
-# Attributes without a published type (protocol facts 3.1): anything else is kept as its JSON text.
+# Attributes without a published type (protocol facts 3.1), and a word that may be any: all else is kept as JSON text.
 _UNTYPED: Final[dict[str, tuple[type, ...]]] = {
     "idleTimeExpire": (str, int),
     "monitored": (str, bool),
     "userStatus": (str, int),
+    "sessionStatus": (str,),
 }
 
 
@@ -63,7 +67,7 @@ _ERROR: Final = re.compile(r"(.*?)(?: - at `(\$.*)`)?", re.DOTALL)
 _ESCAPE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )
-_EVENT_ID: Final = re.compile(rb'"eventId"\s*:\s*(\d{1,19})\b')
+_EVENT_ID: Final = re.compile(rb"[0-9]{1,19}")
 
 
 def explain(error: Exception, at: str = "") -> str:
@@ -99,7 +103,7 @@ def read(
     name = _decode(fields.pop("messageName"), str, "messageName")
     kind = kinds.get(name)
     if kind is None:
-        return UnknownMessage(name, {key: _decode(raw, Any, _UNNAMED) for key, raw in fields.items()}), ()
+        return UnknownMessage(name, {key: _decode_untyped(raw, _UNNAMED) for key, raw in fields.items()}), ()
     shaped: dict[str, object] = {"messageName": name}
     events: list[ChatEvent] = []
     damaged: tuple[Damaged, ...] = ()
@@ -127,10 +131,51 @@ def _decode(raw: bytes | msgspec.Raw, kind: Any, at: str) -> Any:
         raise UnreadableMessage(explain(error, at)) from None
 
 
+def _decode_untyped(raw: bytes | msgspec.Raw, at: str) -> Any:
+    try:
+        return _untyped(raw)
+    except UNREADABLE as error:
+        raise UnreadableMessage(explain(error, at)) from None
+
+
+def _untyped(raw: bytes | msgspec.Raw) -> Any:
+    """Decode JSON of any shape. A number that Python does not read, or reads as infinite, stays as its bytes (Raw).
+
+    Raises UNREADABLE.
+    """
+    try:
+        return _ANY.decode(raw)
+    except msgspec.ValidationError:  # of any shape, so it can only be an integer of too many digits
+        try:
+            return _ANY_DIGITS.decode(bytes(raw).decode())
+        except json.JSONDecodeError as error:
+            raise msgspec.DecodeError(f"JSON is malformed: {error.msg}") from None
+
+
+def _finite(text: str) -> float | msgspec.Raw:
+    number = float(text)
+    return number if isfinite(number) else msgspec.Raw(text.encode())
+
+
+def _whole(text: str) -> int | msgspec.Raw:
+    try:
+        return int(text)
+    except ValueError:  # more digits than Python converts
+        return msgspec.Raw(text.encode())
+
+
+def _not_json(name: str) -> None:
+    raise msgspec.DecodeError(f"JSON is malformed: {name} is no number")
+
+
+_ANY: Final = msgspec.json.Decoder(Any, float_hook=_finite)
+_ANY_DIGITS: Final = json.JSONDecoder(parse_int=_whole, parse_float=_finite, parse_constant=_not_json)
+
+
 def _decode_fields(fields: _Raws, kind: type[msgspec.Struct], above: str) -> dict[str, Any]:
     """Decode every field. A reason names known attributes only: the names that a peer invents may hold anything."""
     known = kind.__struct_encode_fields__
-    return {name: _decode(raw, Any, above + (name if name in known else _UNNAMED)) for name, raw in fields.items()}
+    return {name: _decode_untyped(raw, above + (name if name in known else _UNNAMED)) for name, raw in fields.items()}
 
 
 def _read_transcript(
@@ -167,7 +212,9 @@ def _read_events(raws: list[msgspec.Raw], at: str) -> tuple[list[ChatEvent], tup
 
 def _read_event(raw: msgspec.Raw) -> ChatEvent:
     unknown: dict[str, str] = {}
-    fields = msgspec.json.decode(raw, type=dict[str, Any])
+    fields = _untyped(raw)
+    if not isinstance(fields, dict):
+        msgspec.convert(fields, ChatEvent)  # says what it is instead of an object
     event = msgspec.convert(_known(fields, ChatEvent, unknown), ChatEvent)
     if unknown:
         return msgspec.structs.replace(event, unknown_attributes=event.unknown_attributes | unknown)
@@ -175,9 +222,12 @@ def _read_event(raw: msgspec.Raw) -> ChatEvent:
 
 
 def _event_id(raw: bytes) -> int | None:
-    """Guess the id of a damaged event, for the GAP that stands for it."""
-    match = _EVENT_ID.search(raw)
-    number = int(match[1]) if match else -1
+    """Return the id of a damaged event, for the GAP that stands for it: its own attribute, if that is an id at all."""
+    try:
+        own = msgspec.json.decode(raw, type=_Raws).get("eventId", b"")
+    except UNREADABLE:
+        return None
+    number = int(own) if _EVENT_ID.fullmatch(bytes(own)) else -1
     return number if number in EVENT_IDS else None
 
 
@@ -191,15 +241,24 @@ def _known(fields: dict[str, Any], kind: type[msgspec.Struct], unknown: dict[str
             continue
         elif name in _PARTS and isinstance(value, dict):
             within = _PARTS[name].__struct_encode_fields__
-            known[name] = {key: inner for key, inner in value.items() if key in within and inner is not None}
+            known[name] = {
+                key: _refusable(inner) for key, inner in value.items() if key in within and inner is not None
+            }
             unknown |= {f"{name}.{key}": _text(inner) for key, inner in value.items() if key not in within}
         elif name in _COLLECTIONS and isinstance(value, list):
             known[name] = [_item(item) for item in value]
-        elif name in _UNTYPED and type(value) not in _UNTYPED[name]:
+        elif name in _UNTYPED and not (type(value) in _UNTYPED[name] and is_bounded(value)):
             known[name] = _text(value)
         else:
-            known[name] = value
+            known[name] = _refusable(value)
     return known
+
+
+def _refusable(value: Any) -> Any:
+    """Replace a number that was left as its bytes by one that the type of its attribute refuses for what it is."""
+    if not isinstance(value, msgspec.Raw):
+        return value
+    return 2**64 if bytes(value).lstrip(b"-").isdigit() else inf
 
 
 def _item(item: Any) -> Any:
@@ -210,7 +269,7 @@ def _item(item: Any) -> Any:
     value = shaped.get("value")
     if isinstance(value, list) and all(isinstance(inner, dict) and "key" in inner for inner in value):
         shaped["value"] = [_item(inner) for inner in value]
-    elif isinstance(value, list | dict | bool):
+    elif isinstance(value, list | dict | bool | msgspec.Raw) or not is_bounded(value):
         shaped["value"] = _text(value)
     return shaped
 

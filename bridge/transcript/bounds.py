@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import astuple
@@ -18,6 +19,8 @@ INT32: Final = range(-(2**31), 2**31)
 INT64: Final = range(-(2**63), 2**63)
 EVENT_IDS: Final = range(2**63)  # a session-wide sequence from 1 (R1-R5 OBS); 0 is tolerated
 
+_TOO_DEEP: Final = f"nested more than {MAX_DEPTH} levels deep"
+
 # XML 1.0, production 2 (Char). Nothing else, lone surrogates included, can travel in XML in any spelling.
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -32,15 +35,16 @@ def outside(event: ChatEvent) -> str | None:
 
     The event id is a signed 64-bit number and not negative. Every other number is limited to 32 bits: 68 years of
     seconds for `timeShift`, beyond which no date can be computed from it. Collections are limited to MAX_DEPTH here, so
-    that recursion over them cannot exhaust the interpreter's stack anywhere else.
+    that recursion over them cannot exhaust the interpreter's stack anywhere else. A number in one fits 64 bits: a
+    source gives any other as text (`attributes.typed_value`), because it can be neither compared nor computed with.
     """
     name = _number_outside(event)
     if name is not None:
         return f"{name}: integer value out of range"
-    if event.user_data and _too_deep(event.user_data):
-        return f"userData: nested more than {MAX_DEPTH} levels deep"
-    if event.event_attributes and _too_deep(event.event_attributes):
-        return f"eventAttributes: nested more than {MAX_DEPTH} levels deep"
+    if event.user_data and (problem := items_outside(event.user_data)):
+        return f"userData: {problem}"
+    if event.event_attributes and (problem := items_outside(event.event_attributes)):
+        return f"eventAttributes: {problem}"
     return None
 
 
@@ -61,12 +65,26 @@ def _number_outside(event: ChatEvent) -> str | None:
     return None
 
 
-def _too_deep(items: Items, depth: int = 1) -> bool:
+def items_outside(items: Items, depth: int = 1) -> str | None:
+    """Return why a KeyValueCollection is out of bounds: its depth, or a number in it; None if it is not."""
     for item in items:
-        inner = item.value
-        if type(inner) is list and inner and (depth == MAX_DEPTH or _too_deep(inner, depth + 1)):
-            return True
-    return False
+        value = item.value
+        if type(value) is str or value == []:
+            continue
+        if type(value) is list:
+            problem = _TOO_DEEP if depth == MAX_DEPTH else items_outside(value, depth + 1)
+            if problem is not None:
+                return problem
+        elif not is_bounded(value):
+            return "number out of range"
+    return None
+
+
+def is_bounded(value: object) -> bool:
+    """Tell whether a value, if it is a number, fits 64 bits: an INT64, or a finite float."""
+    if type(value) is int:
+        return value in INT64
+    return type(value) is not float or isfinite(value)
 
 
 def number_outside(message: msgspec.Struct) -> str | None:

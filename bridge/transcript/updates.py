@@ -41,7 +41,8 @@ class TranscriptUpdate:
 
     `observed_at` in us since 1970 UTC; `server` says where it came from, as it stands in records; `version` is the
     protocol version that decided what the source withheld, None when it withholds nothing; `size` is the number of
-    bytes it came from.
+    bytes it came from. `unknown_status` is what the source said of the chat's state in a word that is not known; such
+    a word does not end the chat.
     """
 
     transcript: ChatTranscript
@@ -52,6 +53,7 @@ class TranscriptUpdate:
     observed_at: int = 0
     size: int = 0
     damaged: list[Damaged] = field(default_factory=list)
+    unknown_status: str | None = None
 
     @property
     def session_id(self) -> str:
@@ -70,13 +72,17 @@ class LinkDown:
 
 @dataclass(slots=True, frozen=True)
 class JoinRefused:
-    """The chat cannot be watched, for now (RETRY) or for good. `code` is the source's own error code, 0 without one."""
+    """The chat cannot be watched, for now (RETRY) or for good. `code` is the source's own error code, 0 without one.
+
+    `unreadable`: the history came and could not be read; the next one will hardly be different.
+    """
 
     session_id: str
     code: int
     description: str
     verdict: Verdict
     observed_at: int = 0
+    unreadable: bool = False
 
 
 @dataclass(slots=True, frozen=True)

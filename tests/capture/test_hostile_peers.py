@@ -9,7 +9,7 @@ import pytest
 
 from bridge.announcement import MAX_BYTES, MAX_TENANT
 from bridge.capture.chat import FOLLOWED
-from bridge.chatserver.conversation import _HELD_BYTES
+from bridge.chatserver.memberships import HELD_BYTES
 from bridge.sources.chat_server.transport import TcpTransports
 from bridge.transcript.updates import Verdict
 from tests.capture.hostile_input import STRANGER
@@ -17,16 +17,13 @@ from tests.capture.link_harness import OTHER, SERVER, LinkHarness, info, line, m
 
 
 @pytest.mark.parametrize("status", ["Alive", "Over"])
-@pytest.mark.parametrize("answered_with", [STRANGER, OTHER, "0000ROOM00000003"], ids=["a stranger", "joined", "asked"])
-def test_an_answer_with_somebody_elses_chat_is_published_under_neither(
-    harness: LinkHarness, answered_with: str, status: str
-) -> None:
+def test_an_answer_with_a_strangers_chat_is_published_under_neither(harness: LinkHarness, status: str) -> None:
     third = "0000ROOM00000003"
     for chat in ("0000ROOM00000004", third):
         harness.announce({"sessionId": chat, "host": "chat-1", "port": 4800})
     reference, third_reference = harness.join("0000ROOM00000004"), harness.join(third)
     published = len(harness.events)
-    harness.hears(info(answered_with, message(77, "not for you"), reference=reference, status=status))
+    harness.hears(info(STRANGER, message(77, "not for you"), reference=reference, status=status))
     assert len(harness.events) == published
     [aside] = harness.set_aside()
     assert aside["reason"] == "answer to a join of another chat"
@@ -39,6 +36,24 @@ def test_an_answer_with_somebody_elses_chat_is_published_under_neither(
     harness.hears(info(third, party(1), reference=third_reference))
     assert (harness.ids("0000ROOM00000004"), harness.ids(third)) == ([1], [1])
     assert harness.still_works(OTHER)
+    assert harness.still_works()
+
+
+@pytest.mark.parametrize("status", ["Alive", "Over"])
+@pytest.mark.parametrize("chat", [OTHER, "0000ROOM00000003"], ids=["joined", "asked"])
+def test_a_push_with_the_reference_of_another_join_belongs_to_its_chat_and_the_join_waits(
+    harness: LinkHarness, chat: str, status: str
+) -> None:
+    third, fourth = "0000ROOM00000003", "0000ROOM00000004"
+    for name in (third, fourth):
+        harness.announce({"sessionId": name, "host": "chat-1", "port": 4800})
+    third_reference, fourth_reference = harness.join(third), harness.join(fourth)
+    harness.hears(info(chat, message(77), reference=fourth_reference, status=status))
+    harness.hears(info(third, party(1), reference=third_reference))
+    harness.hears(info(fourth, party(1), reference=fourth_reference))
+    assert (harness.ids(chat), harness.ids(fourth)) == ([1, 77], [1])
+    assert (harness.set_aside(), harness.refused) == ([], [])
+    assert (chat in harness.store.chats) == (status == "Alive")
     assert harness.still_works()
 
 
@@ -63,15 +78,16 @@ def test_events_without_end_before_the_answer_to_a_join_are_not_held_without_end
     harness.announce({"sessionId": STRANGER, "host": "chat-1", "port": 4800})
     harness.join(STRANGER)
     push = line(info(STRANGER, message(5, "z" * 500_000)))
-    for _ in range(_HELD_BYTES // len(push)):
+    for _ in range(HELD_BYTES // len(push)):
         harness.hears(push)
     assert harness.refused == []
     harness.hears(push)
     assert [(refusal.session_id, refusal.verdict) for refusal in harness.refused] == [(STRANGER, Verdict.RETRY)]
     assert json.loads(harness.stream.written.splitlines()[-1])["messageName"] == "RequestReleaseParty"
     assert harness.set_aside() == []
+    assert harness.ids(STRANGER) == [5]  # what was held is not lost with the join
     harness.hears(info(STRANGER, party(1), reference=harness.join(STRANGER)))
-    assert harness.ids(STRANGER) == [1]
+    assert harness.ids(STRANGER) == [5, 1]
 
 
 def test_a_server_that_does_not_read_is_not_listened_to_and_given_up_at_last(harness: LinkHarness) -> None:

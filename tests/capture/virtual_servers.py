@@ -108,12 +108,18 @@ class VirtualTransport(asyncio.Transport):
 
 
 class Server:
-    """A Chat Server. `refuses` maps a chat to the error id of its joins; with `mute` it answers no request."""
+    """A Chat Server.
+
+    `refuses` maps a chat to the error id of its joins, `histories` one to the text of its only message; with `mute` it
+    answers no request; `registration` is what it says of itself.
+    """
 
     def __init__(self) -> None:
         self.up = True
         self.mute = False
         self.refuses: dict[str, int] = {}
+        self.histories: dict[str, str] = {}
+        self.registration: dict[str, object] = {"clientVersion": 106}
         self.wires: list[VirtualTransport] = []
         self.connected: list[float] = []  #: times of connection attempts
         self.joins: list[tuple[float, str]] = []  #: time and session id of join requests
@@ -129,23 +135,33 @@ class Server:
         if self.mute:
             return
         if name == "RequestRegister":
-            wire.says(messageName="EventRegistered", userId="00B1", clientVersion=106, referenceId=reference)
+            wire.says(messageName="EventRegistered", userId="00B1", referenceId=reference, **self.registration)
         elif name == "Ping":
             wire.says(messageName="Pong", referenceId=reference)
         elif name == "RequestJoin" and request["sessionId"] in self.refuses:
             error = self.refuses[request["sessionId"]]
             wire.says(messageName="EventError", errorId=error, description="no", referenceId=reference)
         elif name == "RequestJoin":
-            wire.says(**self.info(request["sessionId"]), referenceId=reference)
+            text = self.histories.get(request["sessionId"])
+            history = [] if text is None else [self.message(1, text)]
+            wire.says(**self.info(request["sessionId"], "Alive", *history), referenceId=reference)
 
     @staticmethod
-    def info(chat: str, status: str = "Alive") -> dict[str, Any]:
-        transcript = {"sessionId": chat, "startAt": "2031-02-28T23:59:58Z", "chatEventList": []}
+    def message(event_id: int, text: str = "") -> dict[str, Any]:
+        return {"eventType": "message", "eventId": event_id, "messageText": {"text": text}}
+
+    @staticmethod
+    def info(chat: str, status: str = "Alive", *events: dict[str, Any]) -> dict[str, Any]:
+        transcript = {"sessionId": chat, "startAt": "2031-02-28T23:59:58Z", "chatEventList": list(events)}
         return {"messageName": "EventSessionInfo", "sessionStatus": status, "chatTranscript": transcript}
 
     def ends(self, chat: str) -> None:
         for wire in self.wires:
             wire.says(**self.info(chat, "Over"))
+
+    def pushes(self, chat: str, event_id: int, status: str) -> None:
+        for wire in self.wires:
+            wire.says(**self.info(chat, status, self.message(event_id)))
 
     def dies(self) -> None:
         """Stop listening; reset all connections."""

@@ -33,8 +33,12 @@ class Link(asyncio.Protocol):
     def __init__(
         self, settings: ConnectionSettings, wire: Wire, clock: Clock, owner: LinkOwner, *, paused: bool
     ) -> None:
-        """`paused` starts with reading paused, as when the inbox is full."""
+        """`paused` starts with reading paused, as when the inbox is full.
+
+        `version_assumed` becomes true when the server does not say its ClientVersion: the declared one is in force.
+        """
         self.server = settings.server
+        self.version_assumed = False
         self._conversation = Conversation(settings)
         self._wire = wire
         self._clock = clock
@@ -53,6 +57,11 @@ class Link(asyncio.Protocol):
     def ready(self) -> bool:
         """Whether the link accepts joins."""
         return self._conversation.state is ConnectionState.READY
+
+    @property
+    def version(self) -> int:
+        """The ClientVersion in force on it."""
+        return self._conversation.version
 
     @property
     def load(self) -> int:
@@ -141,6 +150,7 @@ class Link(asyncio.Protocol):
                 self._owner.update_received(self, event, size)
             elif isinstance(event, Registered):
                 self._was_ready = True
+                self.version_assumed = event.assumed
                 self._update_reading()
                 self._owner.registered(self)
             elif isinstance(event, UnexpectedMessage):
@@ -152,6 +162,7 @@ class Link(asyncio.Protocol):
                         event.reason,
                         size,
                         event.session_id,
+                        event.attributed,
                         observed_at=stamp,
                     ),
                     size,
@@ -171,19 +182,19 @@ class Link(asyncio.Protocol):
         return not (self._paused and self._was_ready)
 
     def _quarantine(self, bad: Unreadable) -> None:
-        joined = self._conversation.joined
-        known = bad.session_hint in joined
+        concern = self._conversation.unreadable(bad.session_hint, bad.reason)
         quarantined = QuarantinedInput(
             self.server,
             bad.raw,
             bad.reason,
             bad.length,
-            session_id=bad.session_hint if known else None,
-            attributed=known,
-            followed=() if known else tuple(joined),
+            concern.session_id,
+            concern.attributed,
+            concern.followed,
             observed_at=self._clock.now_us(),
         )
         self._owner.update_received(self, quarantined, len(bad.raw))
+        self._pass_on(0)
 
     def _flush(self) -> None:
         requests = self._conversation.requests()

@@ -19,9 +19,11 @@ _JOIN_RESULTS: Final = {
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class LinkOpened(Fact):
-    """A connection is registered."""
+    """A connection is registered; `version` is the ClientVersion in force, `assumed` if the server did not say it."""
 
     server: str
+    version: int
+    assumed: bool
 
     def count(self, meters: Meters) -> None:
         """Count it."""
@@ -59,10 +61,14 @@ class JoinAnswered(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class JoinRefusal(Fact):
-    """A server refused a join. `verdict` (the value of a Verdict) tells whether another attempt may succeed."""
+    """A server refused a join. `verdict` (the value of a Verdict) tells whether another attempt may succeed.
+
+    `unreadable`: it was not refused, but the history that answered it could not be read.
+    """
 
     error_id: int
     verdict: str
+    unreadable: bool = False
 
     def count(self, meters: Meters) -> None:
         """Count it by verdict."""

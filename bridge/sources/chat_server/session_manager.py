@@ -23,7 +23,13 @@ one connection and not one for each. After `attempts` rounds without success the
 
 A server that answers "no such session" is not asked again in that round; when every server of the list has answered
 so, the chat is given up at once. A chat that was joined before is looked for twice, because its backup server
-restores it only when the customer's side asks for it (D7).
+restores it only when the customer's side asks for it (D7). A chat whose history cannot be read (mostly, because it is
+longer than a line may be) is given up after the second time: each attempt costs the whole history. A word for the
+state of a chat that is not known goes to the quarantine, once; it decides nothing and costs the chat nothing.
+
+What a link delivers of a chat that is not on it any more is passed on as well: its last events may come one by one
+after the Over that finished it. A chat that was left is none of those; the link drops what arrives for it. If the chat
+is followed elsewhere meanwhile, such an update brings its events and does not end it.
 
 Whatever ends a join is reported to the shard as an update, in the order in which it happened; the shard decides what
 becomes of it. After `close` nothing is reported any more.
@@ -187,28 +193,24 @@ class SessionManager:
             return
         if isinstance(update, TranscriptUpdate):
             session = self._sessions.get(update.session_id)
-            if session is None or session.link is not link:
-                return  # left meanwhile
-            if update.snapshot:
-                session.joined()
-                self._telemetry.emit(JoinAnswered(events=len(update.transcript.chat_event_list)))
-            if update.over:
-                session.cancel_timer()
-                del self._sessions[update.session_id]
-                self._finished.add(update.session_id)
+            if session is not None and session.link is link:
+                self._updated(session, update)
+            elif session is not None:
+                update.over = False
         elif isinstance(update, JoinRefused):
             session = self._sessions.get(update.session_id)
             if session is None or session.link is not link:
                 return
             session.link = None
-            self._telemetry.emit(JoinRefusal(error_id=update.code, verdict=update.verdict.value))
+            refusal = JoinRefusal(error_id=update.code, verdict=update.verdict.value, unreadable=update.unreadable)
+            self._telemetry.emit(refusal)
             self._refused(session, update)
             return
         self._deliver(update, size)
 
     def registered(self, link: Link) -> None:
         """A link is ready: its queue can go on."""
-        self._telemetry.emit(LinkOpened(server=link.server))
+        self._telemetry.emit(LinkOpened(server=link.server, version=link.version, assumed=link.version_assumed))
         queue = self._queues.get(link.server)
         if queue is not None:
             queue.registered.set()
@@ -231,6 +233,17 @@ class SessionManager:
             self._try_later(session, JoinRefused(session.session_id, 0, reason, Verdict.RETRY, now), jitter)
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _updated(self, session: FollowedSession, update: TranscriptUpdate) -> None:
+        if (odd := session.odd_status(update)) is not None:
+            self._deliver(odd, 0)
+        if update.snapshot:
+            session.joined()
+            self._telemetry.emit(JoinAnswered(events=len(update.transcript.chat_event_list)))
+        if update.over:
+            session.cancel_timer()
+            del self._sessions[session.session_id]
+            self._finished.add(session.session_id)
 
     def _enqueue(self, session: FollowedSession) -> None:
         session.timer = None
@@ -309,7 +322,8 @@ class SessionManager:
             self._try_later(session, refusal, jitter)
 
     def _refused(self, session: FollowedSession, refusal: JoinRefused) -> None:
-        if refusal.verdict is not Verdict.RETRY and session.denied():
+        pointless = refusal.unreadable and session.has_unreadable_history()
+        if pointless or (refusal.verdict is not Verdict.RETRY and session.denied()):
             self._give_up(session, refusal)
         else:
             self._try_later(session, refusal, self._jitter())
