@@ -116,7 +116,11 @@ def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_
             crashes = "chatbridge_shard_changes_total"
             wait_for(lambda: bridge.metric(crashes, change="crashed") >= 2, 40, "it does not crash again")
             assert time.monotonic() - began > 10  # so long it rested before its second start
-            wait_for(lambda: "shard 0: ended by a defect" in str(reasons(bridge)), 10, "the probe does not tell")
+            wait_for(
+                lambda: "shard 0: crashed because of a defect" in str(reasons(bridge)),
+                10,
+                "the probe does not report it",
+            )
             assert bridge.get("/livez")[0] == 200
             shards = Counter(chat["shard"] for chat in followed(bridge) if chat["joined"])
             others = [chat["sessionId"] for chat in chats.open_chats() if partition_of_chat(chat) != 0]
