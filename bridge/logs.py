@@ -48,7 +48,7 @@ class Repetitions(logging.Filter):
         self._counts: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to write the line; the first of a new minute has the number of suppressed ones in `repeated`."""
+        """Return whether to write the line; the first after a minute has the count of suppressed ones in `repeated`."""
         if record.name.partition(".")[0] == "bridge":
             return True
         same = (record.name, str(record.msg) if record.args else record.pathname + str(record.lineno))

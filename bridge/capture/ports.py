@@ -167,7 +167,7 @@ class Announcements(Protocol):
     """The consumer group member of this worker, on the announcements topic."""
 
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
-        """Join the group; call `assigned` with all assigned partitions after each rebalance. Raises KafkaUnavailable."""
+        """Join the group; `assigned` gets all assigned partitions after each rebalance. Raises KafkaUnavailable."""
 
     async def fetch(self, full: frozenset[int]) -> Sequence[AnnouncementRecord]:
         """Wait for records, at most about a second; partitions in `full` are not read. Raises KafkaUnavailable."""

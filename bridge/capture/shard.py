@@ -23,7 +23,7 @@ pauses briefly, and lingers under load (`pacing.py`).
 There is one path for every error of the producer, whatever its class: the writer is dropped, a new one fences it and
 resolves any transaction in doubt, the store is restored from the checkpoints, and the inputs that are still held are
 folded again. The source is not affected: chats stay joined (P4) while Kafka is unavailable, and reading pauses when the
-inbox is full (P6). An exception other than BridgeError is a defect: it ends the task, and the worker starts a new shard.
+inbox is full (P6). Any other exception than BridgeError is a defect: it ends the task; the worker starts a new shard.
 
 Before opening a writer, a shard always asks the group coordinator whether the partition is still assigned to this
 worker: one that was paused for a minute does not know that it lost its partitions, and would fence their new owner.

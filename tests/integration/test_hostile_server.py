@@ -64,19 +64,19 @@ HOSTILE: dict[bytes, tuple[str, str]] = {
 
 
 def series(bridge: Bridge) -> list[str]:
-    """Names and labels of all that is measured."""
+    """Return names and labels of all metrics."""
     lines = bridge.get("/metrics")[1].decode().splitlines()
     return sorted(line.rpartition(" ")[0] for line in lines if not line.startswith("#"))
 
 
 def send(chats: Simulator, *lines: bytes) -> int:
-    """Say these lines on every connection; return on how many."""
+    """Send these lines on every connection; return on how many."""
     data = base64.b64encode(b"\n".join([*lines, b""])).decode()
     return int(chats.fault("send-raw", base64=data)["connections"])
 
 
 def quarantine(environment: E2EEnvironment) -> list[dict[str, Any]]:
-    """What was set aside, its parts put together."""
+    """Return the quarantined inputs, reassembled from their parts."""
     found: list[dict[str, Any]] = []
     for record in environment.records("quarantine"):
         if record["part"] == 1:
@@ -143,7 +143,7 @@ def test_hostile_lines_in_live_connections_are_set_aside_and_every_chat_is_captu
 
 
 def _check_quarantine(found: list[dict[str, Any]], per_line: int) -> None:
-    """Each line is there as often as it was said, with its reason; what was decoded, by what it says."""
+    """Each line is there as often as it was sent, with its reason; decoded ones are compared by content."""
     assert len(found) == per_line * len(HOSTILE)
     by_reason = Counter(record["reason"].partition(":")[0] for record in found)
     for raw, (label, reason) in HOSTILE.items():
@@ -163,7 +163,7 @@ def _check_quarantine(found: list[dict[str, Any]], per_line: int) -> None:
 
 
 def _says(raw: bytes, said: dict[str, Any]) -> bool:
-    """Whether a message that was written again is the one that was said."""
+    """Whether a re-encoded message equals the one that was sent."""
     try:
         again = json.loads(raw)
     except (ValueError, RecursionError):

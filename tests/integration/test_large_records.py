@@ -1,4 +1,4 @@
-"""A record that Kafka refuses for its size: quarantine and a GAP in its place, and the chat goes on (P2)."""
+"""A record that Kafka refuses for its size: quarantine and a GAP in its place; the chat continues (P2)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LONG = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz ", k=25_000)
 
 
 async def customer_says(server: Simulator, ready: Callable[[], bool], *texts: str) -> str:
-    """A customer opens a chat, waits until `ready`, says these things and ends it; returns the session id."""
+    """A customer opens a chat, waits until `ready`, sends these messages and ends it; returns the session id."""
     client = await TestClient.monitor(int(server.address.rpartition(":")[2]), user_type=CLIENT, nickname=CUSTOMER)
     answer = await client.ask(RequestJoin(reference_id=1, visibility="ALL"))
     session_id: str = answer.chat_transcript.session_id  # type: ignore[attr-defined]
@@ -95,7 +95,7 @@ def test_a_limit_that_is_raised_again_is_used_before_anything_is_set_aside(broke
     with environment.bridge() as bridge, environment.simulator(no_traffic=True) as server:
         bridge.wait_ready()
         alter(broker, environment.topic("events"), "max.message.bytes", str(LIMIT))
-        fence(broker, f"{environment.prefix}bridge-0")  # the shard is opened anew and finds the low limit
+        fence(broker, f"{environment.prefix}bridge-0")  # the shard is re-opened and reads the lowered limit
 
         def ready_to_raise() -> bool:
             if not all_joined(bridge) or bridge.metric("chatbridge_shard_changes_total", change="taken") < 2:
