@@ -49,7 +49,7 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge announce 0000SIMA00000001 chat-1.example:4800 chat-2.example:4800
   chatbridge announce - < chats.jsonl      {"sessionId": "...", "host": "...", "port": 4800} on each line
 
-Writes to the announcements topic and returns once Kafka has acknowledged. Announcing a chat again has no effect.
+Writes to the announcements topic and returns once Kafka has acknowledged. Announcing a chat again is harmless.
 Programs can also POST to /v1/sessions of any worker.""",
     )
 

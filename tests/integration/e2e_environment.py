@@ -76,7 +76,7 @@ class E2EEnvironment:
         return Simulator(self.folder / f"{name}.log", self.folder / f"{name}.jsonl", **(defaults | flags))
 
     def chats(self, **flags: object) -> Simulator:
-        """Start a Chat Server with ten chats that go on until it is stopped."""
+        """Start a Chat Server with ten chats that continue until it is stopped."""
         defaults: dict[str, Any] = {"concurrent_chats": 10, "events_per_second": 100, "mean_events": ENDLESS_CHAT}
         return self.simulator(**(defaults | flags))
 

@@ -81,9 +81,9 @@ def test_a_defect_inside_a_transaction_ends_the_shard_and_is_logged_with_class_a
             assert bridge.metric("chatbridge_transactions_total", outcome="failed") == 0
             result = environment.finish(chats)
     assert result.explained == []
-    told = [line for line in bridge.log.read_text("utf-8").splitlines() if "shard_crashed" in line]
-    assert len(told) == 3
-    for line in told:
+    logged = [line for line in bridge.log.read_text("utf-8").splitlines() if "shard_crashed" in line]
+    assert len(logged) == 3
+    for line in logged:
         assert "TypeError" in line
         assert "transactional_writer.py" in line
 

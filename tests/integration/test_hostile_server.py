@@ -115,7 +115,7 @@ def test_hostile_lines_in_live_connections_are_set_aside_and_every_chat_is_captu
             assert links >= len(HOSTILE)
             wait_for(lambda: bridge.metric("chatbridge_quarantined_total") >= links, 60, "not all is set aside")
             going_on = captured(bridge)
-            wait_for(lambda: captured(bridge) > going_on + 100, 60, "the chats do not go on")
+            wait_for(lambda: captured(bridge) > going_on + 100, 60, "the chats do not continue")
             assert bridge.metric("chatbridge_links_lost_total") == 0
             assert bridge.metric("chatbridge_links_opened_total") == opened
             chats.summary(120)
@@ -188,15 +188,15 @@ def test_thousands_of_names_servers_and_reasons_make_no_new_series_and_no_new_tr
             links = send(chats, *said)
             # Addresses of this machine on which nothing listens.
             servers = [f"127.9.{number // 250}.{number % 250 + 1}" for number in range(500)]
-            told = [{"sessionId": f"0000LOST{at:08}", "host": host, "port": 9} for at, host in enumerate(servers)]
-            assert bridge.post("/v1/sessions", told)[0] == 202
+            announced = [{"sessionId": f"0000LOST{at:08}", "host": host, "port": 9} for at, host in enumerate(servers)]
+            assert bridge.post("/v1/sessions", announced)[0] == 202
             wait_for(
-                lambda: bridge.metric("chatbridge_quarantined_total") >= links * len(said), 60, "not all set aside"
+                lambda: bridge.metric("chatbridge_quarantined_total") >= links * len(said), 60, "not all quarantined"
             )
             wait_for(
                 lambda: bridge.metric("chatbridge_gaps_total", reason="never_joined") == len(servers),
                 60,
-                "the chats that nobody has are not given up",
+                "the chats that no server has are not given up",
             )
             assert series(bridge) == before
             assert bridge.metric("chatbridge_links_lost_total") == len(servers)

@@ -137,11 +137,11 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
                 def moved(more: int) -> set[int]:
                     return {shard for shard, sequence in running.sequences().items() if sequence > before[shard] + more}
 
-                wait_for(lambda: moved(20) >= others, 60, lambda: f"only {moved(20)} of {others} go on")
+                wait_for(lambda: moved(20) >= others, 60, lambda: f"only {moved(20)} of {others} continue")
                 return moved(0) == others
 
             # A stuck one folds once more when a coordinator answers late: the next transaction cannot begin.
-            wait_for(only_the_others_go_on, 30, "those that cannot be written go on, too")
+            wait_for(only_the_others_go_on, 30, "shards that cannot write continue, too")
             assert all_joined(running.bridge, 30)
             assert running.oldest_seconds() > 5
             cluster.nodes[2].restart()
@@ -176,7 +176,7 @@ def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(own_broker: LocalBrok
             before = interrupted()
             assert before < 6, "it fails, and is not fenced"
             fence(environment.broker, f"{environment.prefix}bridge-0")
-            wait_for(lambda: interrupted() > before, 10, "nobody noticed")  # noqa: B023 - called here
+            wait_for(lambda: interrupted() > before, 10, "no shard was interrupted")  # noqa: B023 - called here
             running.wait_recovered()
         assert running.bridge.metric("chatbridge_shard_changes_total", change="fenced") == running.transactions(
             "fenced"

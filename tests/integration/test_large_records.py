@@ -77,8 +77,8 @@ def test_a_limit_that_is_lowered_for_a_while_costs_time_and_no_record(broker: st
         wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 30, "the chats are not captured")
         for too_little in (100, 200):
             alter(broker, events, "max.message.bytes", str(too_little))
-            told = f"{events} accepts no records above {too_little} bytes"
-            wait_for(lambda: told in str(reasons(bridge)), 20, "the reason is not given")  # noqa: B023
+            reason = f"{events} accepts no records above {too_little} bytes"
+            wait_for(lambda: reason in str(reasons(bridge)), 20, "the reason is not given")  # noqa: B023
             assert all_joined(bridge, 10)
             alter(broker, events, "max.message.bytes", None)
             bridge.wait_ready(30)

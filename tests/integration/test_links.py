@@ -100,14 +100,14 @@ def test_a_newer_announcement_moves_a_chat_and_the_former_server_sees_it_left_wi
     ):
         bridge.wait_ready()
         wait_for(lambda: collector.announced, 10, "nothing is announced")
-        [told] = collector.announced.values()
-        assert bridge.post("/v1/sessions", told)[0] == 202
+        [announced] = collector.announced.values()
+        assert bridge.post("/v1/sessions", announced)[0] == 202
         wait_for(lambda: all_joined(bridge), 20, "the chat is not joined")
         [before] = followed(bridge)
         host, _, port = newer.address.rpartition(":")
-        assert bridge.post("/v1/sessions", told | {"host": host, "port": int(port)})[0] == 202
+        assert bridge.post("/v1/sessions", announced | {"host": host, "port": int(port)})[0] == 202
         wait_for(lambda: followed(bridge)[0]["server"] == newer.address, 20, "the chat is not at the newer address")
-        assert (before["server"], followed(bridge)[0]["sessionId"]) == (former.address, told["sessionId"])
+        assert (before["server"], followed(bridge)[0]["sessionId"]) == (former.address, announced["sessionId"])
         wait_for(lambda: joins(environment.journal("newer")), 5, "nothing is written down")
         former_lines = [("RequestJoin", None), ("RequestReleaseParty", 0)]
 
@@ -144,7 +144,7 @@ def test_rejoining_needs_the_session_password_again_and_a_wrong_one_is_mended_by
         result = environment.finish(chats)
     assert result.explained == []
     log = bridge.log.read_text("utf-8")
-    assert all(told["password"] not in log for told in (wrong, right))
+    assert all(each["password"] not in log for each in (wrong, right))
 
 
 def test_a_refused_registration_is_tried_again_until_it_is_granted(environment: E2EEnvironment) -> None:
@@ -233,10 +233,10 @@ def test_a_chat_that_ends_while_we_are_away_gets_a_gap_and_an_incomplete_certifi
             wait_for(lambda: bridge.metric("chatbridge_gaps_total", reason=reason) > 0, 20, f"no gap {reason}")  # noqa: B023
         wait_for(lambda: all_joined(bridge, 5), 20, "the chats that continue are not joined again")
         result = environment.finish(chats)
-    told = gap_reasons(environment)
+    recorded = gap_reasons(environment)
     certificates = environment.certificates().values()
     for reason in (OVER_WHILE_AWAY, NEVER_JOINED):
-        assert sum(reason in one["reasons"] for one in certificates) == told[reason] > 0
+        assert sum(reason in one["reasons"] for one in certificates) == recorded[reason] > 0
     assert all(one["verdict"] == "INCOMPLETE" for one in certificates if one["gaps"])
     assert result.explained != []
 
