@@ -44,18 +44,18 @@ bench: $(STAMP)  ## Run the benchmarks
 	$(VENV)/bin/python -m tests.bench $(ARGS)
 
 SECONDS ?= 300
-chaos: $(STAMP)  ## Random faults for a set time, judged: make chaos SECONDS=3600 ARGS="--seed 1 --report FILE"
+chaos: $(STAMP)  ## Random faults for a set time, compared with the ledger: make chaos SECONDS=3600 ARGS="--seed 1 --report FILE"
 	$(VENV)/bin/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
 
-mutants: $(STAMP)  ## Check that the judge of chaos finds what is broken on purpose (2 minutes)
+mutants: $(STAMP)  ## Check that the oracle of chaos detects deliberate defects (2 minutes)
 	$(VENV)/bin/python -m tests.chaos.mutants
 
-# Shrinking what was found may take five minutes, longer than a test may take otherwise.
+# Shrinking a failing example may take five minutes, more than the usual time limit of a test.
 explore: $(STAMP)  ## Run the property tests on inputs of a new seed (2 minutes): make explore SEED=1
 	@seed=$${SEED:-$$($(VENV)/bin/python -c 'import secrets; print(secrets.randbits(32))')}; \
 	echo "seed $$seed"; \
 	$(VENV)/bin/python -m pytest -m property --hypothesis-profile=explore --hypothesis-seed=$$seed --timeout=600 || \
 	{ echo "to repeat this: make explore SEED=$$seed; what it found becomes an @example of its test" >&2; exit 1; }
 
-fuzz: explore  ## Explore, then look for input that breaks a decoder: make fuzz ARGS="--seconds 600 wire"
+fuzz: explore  ## Explore, then fuzz every decoder: make fuzz ARGS="--seconds 600 wire"
 	$(VENV)/bin/python -m tests.fuzz $(ARGS)

@@ -16,12 +16,12 @@ def split_address(address: str) -> tuple[str, int]:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
         if ":" not in host:
-            raise ValueError("only an IPv6 address stands in brackets")
+            raise ValueError("only an IPv6 address is written in brackets")
     elif ":" in host:
         raise ValueError("expected host:port, an IPv6 address in brackets")
     if not colon or not (port.isascii() and port.isdigit()):
         raise ValueError("expected host:port")
-    number = int(port) if len(port) <= _PORT_DIGITS else 0  # a longer one is no port, whatever its first digits say
+    number = int(port) if len(port) <= _PORT_DIGITS else 0  # more digits cannot be a port
     problem = host_problem(host) or port_problem(number)
     if problem:
         raise ValueError(problem)
@@ -29,7 +29,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def host_problem(host: str) -> str:
-    """Return why this is no host name or IP address, without showing it; the empty text when it is one."""
+    """Return why this is not a host name or IP address, without showing it; empty when it is one."""
     if ":" in host:
         try:
             ipaddress.IPv6Address(host)
@@ -40,5 +40,5 @@ def host_problem(host: str) -> str:
 
 
 def port_problem(port: int) -> str:
-    """Return why this is no TCP port; the empty text when it is one."""
+    """Return why this is not a TCP port; empty when it is one."""
     return "" if 0 < port < 1 << 16 else "expected a port from 1 to 65535"

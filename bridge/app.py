@@ -1,4 +1,4 @@
-"""The composition root: picks the parts, hands them plain values, and runs them until a signal."""
+"""The composition root: builds the parts of a worker from the settings and runs them until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 def run_worker(config: Config, make_sources: Callable[[SourceContext], SourceFactory] = ChatServerSources) -> int:
-    """Run a worker until SIGTERM or SIGINT; return the exit code. Raises BridgeError for what retrying cannot help."""
+    """Run a worker until SIGTERM or SIGINT; return the exit code. Raises BridgeErrors that a retry cannot resolve."""
     logs.start(config.log.level, config.log.format)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
         return runner.run(_WorkerProcess(config, make_sources).run())
@@ -126,19 +126,19 @@ class _WorkerProcess:
             await http.stop()
 
     def _share(self) -> float:
-        """Return which part of all shards is ours."""
+        """Return the fraction of all shards that this worker owns."""
         return max(sum(1 for _ in self._worker.shards), 1) / self._config.kafka.partitions
 
     async def _capture(self) -> None:
         await self._prepare()
-        # What exists now lives as long as the process: keep the collector from looking at it again and again.
+        # Objects that exist now live as long as the process: exclude them from garbage collection.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         await self._worker.run()
 
     async def _prepare(self) -> None:
-        """Bring topics and schemas into shape; wait, saying why, while Kafka or the registry is away."""
+        """Create or alter the topics and register the schemas; retry while Kafka or the registry is unavailable."""
         backoff, config = Backoff(self._rng.random), self._config
         while True:
             try:
@@ -170,7 +170,7 @@ class _WorkerProcess:
         return used
 
     async def _framing(self) -> dict[str, bytes]:
-        """Return the bytes before every payload: Confluent's with a registry, Avro's single-object without."""
+        """Return topic kind -> payload header: Confluent framing with a registry, single-object encoding without."""
         registry = self._config.schema_registry
         if registry.url is None:
             return {kind: single_object(self._schemas.fingerprint(name)) for kind, name in SCHEMA_BY_TOPIC.items()}

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: twice as long each time, with jitter."""
+"""Exponential back-off with jitter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class Backoff:
     """Exponential back-off with equal jitter: half of each delay is fixed, the other half is random.
 
-    Without jitter everyone who lost a server at the same moment would come back to it at the same moment.
+    Without jitter all clients that lost a server at the same moment would reconnect at the same moment.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The command line: finds the command, runs it, and reports an error as two lines and an exit code.
 
-Exit codes: 0 done, 1 something failed while running, 2 wrong settings or arguments, 3 something outside is missing
-(Kafka, registry, Java), 128 + number of the signal that ended the process.
+Exit codes: 0 done, 1 failed while running, 2 wrong settings or arguments, 3 an external dependency is missing or
+refuses (Kafka, registry, Java), 128 + number of the signal that ended the process.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ COMMANDS: Final = {
     "verify": "check that the records on Kafka are complete and unaltered",
     "topics": "compare, create or alter the topics",
     "schemas": "print, check or register the Avro schemas",
-    "config": "print every setting, its value and where it came from",
+    "config": "print every setting with its value and origin",
 }
 
 RESERVED: Final = ("acls", "backfill", "coverage", "doctor", "export", "reconcile", "unseal")
-"""Commands of later versions: refused by name, so that nobody takes one for a typing mistake."""
+"""Commands of later versions, refused with a message of their own."""
 
 _EPILOG: Final = """\
 examples:
@@ -42,7 +42,7 @@ examples:
   chatbridge tail --from-beginning --max 20     the first twenty events
   chatbridge COMMAND --help                     more, with examples
 
-exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 something outside is missing (Kafka, registry, Java),
+exit codes: 0 done, 1 failed, 2 wrong settings or arguments, 3 external dependency missing (Kafka, registry, Java),
 128+n ended by signal n
 """
 
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sub = commands.add_parser(
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        if name == chosen:  # only the chosen command is imported: Kafka and Avro clients take their time
+        if name == chosen:  # only the chosen command is imported: Kafka and Avro clients are slow to import
             module = cast("Command", importlib.import_module(f"bridge.commands.{name}"))
             module.define(sub)
     args = parser.parse_args(words)

@@ -1,24 +1,24 @@
-"""Every exception the bridge raises on purpose: whose fault it is, whether trying again may help, the exit code.
+"""Every exception the bridge raises on purpose: whose fault it is, whether a retry may help, the exit code.
 
 ```
 BridgeError
 ├── ConfigError            caller       exit 2   a setting is wrong; every problem is in one message
-├── UsageError             caller       exit 2   a command was called with words that do not fit
-├── EnvironmentFault       environment  exit 3   something the bridge stands on is missing or refuses
+├── UsageError             caller       exit 2   arguments of a command do not fit together
+├── EnvironmentFault       environment  exit 3   an external dependency is missing or refuses
 │   ├── KafkaUnavailable                         (retryable)
-│   │   └── AnnouncementsNotWritten              says how many were
+│   │   └── AnnouncementsNotWritten              `accepted`: how many were
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
-│   └── TopicMismatch                            a topic exists in a shape the bridge cannot use
-├── PeerError              peer         exit 1   what came in is not what the protocol says
+│   └── TopicMismatch                            a topic exists with properties the bridge cannot use
+├── PeerError              peer         exit 1   input violates its protocol
 │   ├── UnreadableMessage                        one line of a wire
 │   ├── FrameTooLong                             one line longer than the limit
 │   ├── UnreadableTranscript                     a stored transcript (file, line, reason)
 │   └── UnreadableAnnouncement                   one record of the announcements topic
 ├── AttributesTooDeep      peer         exit 1   a KeyValueCollection nested beyond the limit
-├── IllegalTransition      bridge       exit 1   a state machine was given an input that its state lacks: a defect
+├── IllegalTransition      bridge       exit 1   input not allowed in a state machine's state: a defect
 ├── ShardFenced            environment  exit 1   another worker owns this shard now
-└── VerificationFailed     peer         exit 1   the topic does not hold what the certificate says
+└── VerificationFailed     peer         exit 1   records on a topic contradict each other
 ```
 """
 
@@ -37,14 +37,14 @@ EXIT_SIGNAL_BASE = 128
 
 
 class BridgeError(Exception):
-    """Base of all. `message` says what happened; `next_step`, when there is one, what the reader can do."""
+    """Base class. `message`: what happened; `next_step`: what the operator can do, empty if nothing."""
 
     fault: ClassVar[Fault] = "bridge"
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = EXIT_RUNTIME
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
-        """Keep the two parts apart, so that a command can print them on two lines."""
+        """The two parts are kept separately because commands print them on two lines."""
         super().__init__(message)
         self.message = message
         self.next_step = next_step
@@ -76,13 +76,13 @@ class EnvironmentFault(BridgeError):
 
 
 class KafkaUnavailable(EnvironmentFault):
-    """No broker answers, or the one that does is not able to serve us now."""
+    """No broker answers, or the one that does cannot serve the request now."""
 
     retryable = True
 
 
 class AnnouncementsNotWritten(KafkaUnavailable):
-    """Kafka acknowledged only the first `accepted` announcements of a list; it may hold some of the others, too."""
+    """Kafka acknowledged only the first `accepted` announcements of a list; others may have been written as well."""
 
     def __init__(self, message: str, *, accepted: int, next_step: str = "") -> None:
         """`accepted` counts from the beginning of the list."""
@@ -97,21 +97,21 @@ class RegistryUnavailable(EnvironmentFault):
 
 
 class RegistryRefused(EnvironmentFault):
-    """The schema registry answered and said no: incompatible schema, missing rights."""
+    """The schema registry rejected the request: incompatible schema, missing rights."""
 
 
 class TopicMismatch(EnvironmentFault):
-    """A topic exists with a partition count or policy that would break a promise."""
+    """A topic exists with a partition count, cleanup policy or record limit that would break a promise."""
 
 
 class PeerError(BridgeError):
-    """What the other side sent is not what its protocol says."""
+    """Input from a peer violates its protocol."""
 
     fault = "peer"
 
 
 class UnreadableMessage(PeerError):
-    """A complete line that is no message: not UTF-8, no JSON, or values of wrong types."""
+    """A complete line that is not a message: not UTF-8, not JSON, or values of wrong types."""
 
 
 class FrameTooLong(PeerError):
@@ -130,7 +130,7 @@ class UnreadableTranscript(PeerError):
 
 
 class UnreadableAnnouncement(PeerError):
-    """A record on the announcements topic (or a POST body) that is no announcement."""
+    """A record on the announcements topic (or a POST body) that is not an announcement."""
 
 
 class AttributesTooDeep(PeerError):
@@ -138,7 +138,7 @@ class AttributesTooDeep(PeerError):
 
 
 class IllegalTransition(BridgeError):
-    """A state machine was given an input that its state does not have: a defect of the bridge."""
+    """A state machine received an input that its current state does not allow: a defect of the bridge."""
 
 
 class ShardFenced(BridgeError):
@@ -148,11 +148,11 @@ class ShardFenced(BridgeError):
 
 
 class VerificationFailed(BridgeError):
-    """A chain, a sequence or an id on the topic is not what it must be."""
+    """Records on a topic are unreadable, or have a broken hash chain, sequence or id."""
 
     fault = "peer"
 
 
 def places(error: BaseException) -> tuple[str, ...]:
-    """Return where an unexpected error came through, outermost first, without its text, which may quote a chat (P5)."""
+    """Return the stack frames of an unexpected error, outermost first; not its text, which may quote a chat (P5)."""
     return tuple(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__))

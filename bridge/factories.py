@@ -1,4 +1,4 @@
-"""From settings to plain values and objects, for the daemon and the commands."""
+"""Builds topic lists, redactor and client arguments from the settings, for `app` and the commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def topics_of(config: Config) -> TopicManager:
 
 
 def wanted_topics(config: Config) -> list[Topic]:
-    """Return the topics of an installation as they should be."""
+    """Return the required topics of an installation."""
     kafka = config.kafka
     shape = TopicShape(
         partitions=kafka.partitions,

@@ -1,7 +1,6 @@
-"""What can happen, each as one dataclass that knows its log line and its metrics.
+"""Telemetry events: one dataclass per kind of log line, which also updates the metrics.
 
-Facts hold numbers, class names and reasons in our own words; chat text and user data have no
-field to stand in (P5).
+Fields hold numbers, class names and the bridge's own reasons. There is no field for chat text or user data (P5).
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class Fact:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class BridgeStarted(Fact):
-    """The process has started; its shards are assigned later."""
+    """The process started; its shards are assigned later."""
 
     version: str
     worker: str
@@ -69,14 +68,14 @@ class ClosedRetentionExtended(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Draining(Fact):
-    """A signal was received; input is being committed and shards handed over, for at most so many seconds."""
+    """A signal was received: input is committed and shards are handed over, within `seconds`."""
 
     seconds: float
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Drained(Fact):
-    """The end of draining. If not `complete`, the next owner reads the rest from the chats' histories."""
+    """Draining ended. If not `complete`, the next owner reads what is missing from the chats' histories."""
 
     complete: bool
 
@@ -98,7 +97,7 @@ class ConsumerFailed(Fact):
 class BatchCommitted(Fact):
     """One transaction is durable. `kinds` counts event records per kind; `bytes` are those of the events."""
 
-    level: ClassVar[int] = logging.DEBUG  # up to a hundred a second: the metrics carry it
+    level: ClassVar[int] = logging.DEBUG  # up to a hundred a second; the metrics cover it
 
     shard: int
     kinds: Mapping[str, int]
@@ -159,7 +158,7 @@ class ShardTaken(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ShardReleased(Fact):
-    """A shard was released in order."""
+    """A shard was released in an orderly way: revoked or drained."""
 
     shard: int
 
@@ -184,7 +183,7 @@ class ShardFencedOff(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ShardCrashed(Fact):
-    """A defect of the bridge ended a shard's task; it is started again. `error` is a class name, `at` its places."""
+    """A defect of the bridge ended a shard's task; it is restarted. `error` is a class name, `at` the stack frames."""
 
     level: ClassVar[int] = logging.ERROR
 
@@ -199,7 +198,7 @@ class ShardCrashed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class GapRecorded(Fact):
-    """Something could not be captured; a GAP record stands in its place (P2)."""
+    """Events could not be captured; a GAP record marks their place (P2)."""
 
     level: ClassVar[int] = logging.WARNING
 
@@ -212,7 +211,7 @@ class GapRecorded(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Resumed(Fact):
-    """A chat is watched again after an absence; a RESUMED record was written (P2)."""
+    """A chat is monitored again after an interruption; a RESUMED record was written (P2)."""
 
     def count(self, meters: Meters) -> None:
         """Count it."""
@@ -221,7 +220,7 @@ class Resumed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Quarantined(Fact):
-    """Input was quarantined. A reason may quote a name that a peer sent: the log line has its label only."""
+    """Input was quarantined. The log line has the label of the reason only: a reason may quote a name from a peer."""
 
     level: ClassVar[int] = logging.WARNING
 
@@ -262,7 +261,7 @@ class ChatClosed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ChatFailed(Fact):
-    """A defect of the bridge ended one chat's capture; the others go on. `error` is a class name, `at` its places."""
+    """A defect of the bridge ended the capture of one chat only. `error` is a class name, `at` the stack frames."""
 
     level: ClassVar[int] = logging.ERROR
 
@@ -311,6 +310,6 @@ class InboxPaused(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class InboxResumed(Fact):
-    """A buffer has room again: reading is resumed."""
+    """A buffer is half empty: reading is resumed."""
 
     shard: int

@@ -1,8 +1,8 @@
-"""Log lines on standard error: JSON for machines, or one readable line.
+"""Log formatting and set-up: JSON or text lines on standard error, repeated lines of libraries suppressed.
 
-Lines are built from fixed names and a fact's fields. Of exceptions only classes and places are written: the
-text of an unexpected one may quote what a customer wrote (P5). For the same reason third-party loggers never go
-below WARNING; aiokafka's DEBUG lines hold keys and values of records.
+A line consists of the name and the fields of a fact (`facts`). Exceptions are logged by class and stack frames only:
+the text of an unexpected one may quote a chat (P5). For the same reason third-party loggers never go below WARNING:
+aiokafka's DEBUG lines contain keys and values of records.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ def start(level: str, form: Literal["json", "text"], stream: TextIO = sys.stderr
 
 
 class Repetitions(logging.Filter):
-    """Lets a library say the same thing 10 times a minute, and counts what it holds back.
+    """Rate limit of third-party log lines: the same line at most 10 times a minute; the suppressed ones are counted.
 
-    A broker that is away makes aiokafka write ten lines a second. The same thing is the same logger and template,
-    whatever the values. Our own lines are never held back.
+    Without a broker aiokafka writes ten lines a second. Lines are the same if logger and template are, whatever the
+    values. The bridge's own lines are never suppressed.
     """
 
     def __init__(self) -> None:
-        """Nothing was said yet."""
+        """Start with no lines counted."""
         super().__init__()
-        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        self._counts: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to write the line; the first after a rest says in `repeated` how many were held back."""
+        """Return whether to write the line; the first after a minute has the count of suppressed ones in `repeated`."""
         if record.name.partition(".")[0] == "bridge":
             return True
         same = (record.name, str(record.msg) if record.args else record.pathname + str(record.lineno))
-        since, times = self._said.get(same, (record.created, 0))
+        since, times = self._counts.get(same, (record.created, 0))
         if record.created - since >= _WINDOW:
             if times > _OFTEN:
                 record.__dict__["fields"] = {"repeated": times - _OFTEN}
             since, times = record.created, 0
-        self._said[same] = since, times + 1
+        self._counts[same] = since, times + 1
         return times < _OFTEN
 
 

@@ -1,6 +1,7 @@
-"""The metrics and their labels, which are an interface: names stay, label sets are closed.
+"""The Prometheus metrics: names, help texts and closed sets of label values.
 
-A value outside of its set is counted as `other`; no session id, nickname, key or address is ever a label.
+Names and labels are a public interface and are not renamed. A value outside its set is counted as `other`; no session
+id, nickname, key or address is ever a label.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ GAP_REASONS: Final = {
     gap_reasons.INTERNAL: "internal",
     gap_reasons.OUTGROWN: "outgrown",
 }
-# First words of the reasons that links and conversations give. A label only groups; nothing is decided by it.
+# Prefixes of the reasons that links and conversations give. Labels only group: no decision depends on them.
 LOSS_REASONS: Final = {
     "connection reset": "reset",
     "connection closed": "closed",
@@ -48,7 +49,7 @@ LOSS_REASONS: Final = {
     "OSError": "unreachable",
     "gaierror": "unreachable",
 }
-# First words of our own reasons. All others come from decoding a line or an event.
+# Prefixes of the reasons that the bridge itself gives. All others come from decoding a line or an event.
 QUARANTINE_REASONS: Final = {
     "unknown message": "unknown_message",
     "unknown session status": "unknown_status",
@@ -67,17 +68,17 @@ _COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 GaugeName = Literal["oldest_uncommitted_event_seconds", "buffer_bytes", "sessions", "shards", "links", "joins_waiting"]
 GAUGES: Final[dict[GaugeName, str]] = {
-    "oldest_uncommitted_event_seconds": "Age of the oldest event that is not committed; 0 when there is none",
-    "buffer_bytes": "Bytes held in memory until Kafka has committed them",
-    "sessions": "Chats that this worker follows",
-    "shards": "Shards that this worker owns",
-    "links": "Connections to Chat Servers or gateways",
-    "joins_waiting": "Chats that wait to be joined, because of the rate limit or of a missing connection",
+    "oldest_uncommitted_event_seconds": "Age of the oldest event not yet committed to Kafka; 0 when there is none",
+    "buffer_bytes": "Bytes received but not yet committed to Kafka, held in memory",
+    "sessions": "Chats followed by this worker",
+    "shards": "Shards owned by this worker",
+    "links": "Open connections to Chat Servers or gateways",
+    "joins_waiting": "Chats waiting to be joined, because of the rate limit or a missing connection",
 }
 
 
 def label(value: str, known: Mapping[str, str]) -> str:
-    """Return the label of a reason, by its beginning."""
+    """Return the label of the first prefix in `known` that a reason begins with."""
     return next((word for beginning, word in known.items() if value.startswith(beginning)), OTHER)
 
 
@@ -116,35 +117,39 @@ class Meters:
             registry=registry,
         )
         self.consumer_failures = _counter(
-            registry, "consumer_failures", "Times that the consumer of announcements failed and was re-created"
+            registry,
+            "consumer_failures",
+            "Failures of the announcements consumer, after each of which it is re-created",
         )
         changes = ("taken", "not_opened", "released", "fenced", "crashed")
         self.shard_changes = _counter(
             registry,
             "shard_changes",
-            "Shards that were taken, released, fenced, could not be opened, or crashed",
+            "Shards taken over, not opened because of an error, released, fenced, or crashed because of a defect",
             change=changes,
         )
-        self.links_opened = _counter(registry, "links_opened", "Connections that were registered with a Chat Server")
+        self.links_opened = _counter(registry, "links_opened", "Connections registered with a Chat Server")
         self.links_lost = _counter(
-            registry, "links_lost", "Connections that ended or could not be established", reason=_values(LOSS_REASONS)
+            registry, "links_lost", "Connections lost or not established", reason=_values(LOSS_REASONS)
         )
         results = ("answered", "refused", "given_up", OTHER)
-        self.joins = _counter(registry, "joins", "Answers to joins", result=results)
-        self.replayed = _counter(registry, "replayed_events", "Events in the histories that answered joins")
+        self.joins = _counter(registry, "joins", "Answers to join requests", result=results)
+        self.replayed = _counter(registry, "replayed_events", "Events in the histories received with joins")
         self.gaps = _counter(registry, "gaps", "GAP records", reason=_values(GAP_REASONS))
         self.resumptions = _counter(registry, "resumptions", "RESUMED records")
-        self.quarantined = _counter(
-            registry, "quarantined", "Inputs that were quarantined", reason=_values(QUARANTINE_REASONS)
+        self.quarantined = _counter(registry, "quarantined", "Quarantined inputs", reason=_values(QUARANTINE_REASONS))
+        self.opened = _counter(registry, "chats_opened", "Chats opened")
+        self.closed = _counter(registry, "chats_closed", "Chats closed with a certificate", verdict=(*VERDICTS, OTHER))
+        self.failures = _counter(
+            registry, "chat_failures", "Chats whose capture was ended because of a defect of the bridge"
         )
-        self.opened = _counter(registry, "chats_opened", "Chats that were opened")
-        self.closed = _counter(
-            registry, "chats_closed", "Chats that were closed with a certificate", verdict=(*VERDICTS, OTHER)
-        )
-        self.failures = _counter(registry, "chat_failures", "Chats whose capture was ended by a defect of the bridge")
-        odd = ("forwarded", "rejected")
         self.announcements = _counter(
-            registry, "announcements", "Announcements that were forwarded to another partition, or rejected", result=odd
+            registry,
+            "announcements",
+            "Announcements forwarded to the right partition, or rejected as unreadable",
+            result=("forwarded", "rejected"),
         )
-        self.pauses = _counter(registry, "inbox_pauses", "Times that reading was paused because a buffer was full")
+        self.pauses = _counter(
+            registry, "inbox_pauses", "Number of times that reading was paused because a buffer was full"
+        )
         self.gauges = {name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()}

@@ -1,4 +1,4 @@
-"""From settings to sources: what a worker needs to give each of its shards a Source."""
+"""Builds the Source of each shard from the settings; the only place that chooses a kind of source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class SourceContext:
-    """What the sources of a worker may use. `share`: the part of all shards that this worker owns, above 0, up to 1."""
+    """What the sources of a worker may use. `share`: fraction of all shards that this worker owns, above 0, up to 1."""
 
     config: Config
     clock: Clock
@@ -32,7 +32,7 @@ class SourceContext:
 
 
 class SourceFactory(Protocol):
-    """Makes the Source of each shard, and knows what they share."""
+    """Makes the Source of each shard, and holds what the sources of a worker share."""
 
     @property
     def joins_waiting(self) -> int:

@@ -1,4 +1,4 @@
-"""The state of a running worker, as the HTTP API and the gauges show it."""
+"""Implements `StatusView` for a running worker: readiness, list of chats, gauges, announcing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STUCK_SECONDS = 30.0
 
 
 class WorkerStatus:
-    """Reads the state of one worker; writes nothing but announcements."""
+    """The `StatusView` of one worker. Read-only, except that `announce` writes announcements."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class WorkerStatus:
         *,
         joins_waiting: Callable[[], int],
     ) -> None:
-        """Register the gauges, too; their values are read at each scrape."""
+        """Also registers the gauges; their values are read at each scrape."""
         self.preparing: str | None = "starting"
         self._worker = worker
         self._announcer = announcer
@@ -45,7 +45,7 @@ class WorkerStatus:
         telemetry.watch("joins_waiting", joins_waiting)
 
     def readiness(self) -> list[str]:
-        """Say why the worker is not ready; nothing when it is."""
+        """Return why the worker is not ready; empty when it is."""
         if self.preparing:
             return [self.preparing]
         reasons = self._worker.problems()
@@ -58,7 +58,7 @@ class WorkerStatus:
         return reasons
 
     def live(self) -> bool:
-        """Tell whether the process is alive; that it answers is the proof."""
+        """Return True: a process that can answer is alive."""
         return True
 
     def sessions(self) -> Iterator[SessionView]:

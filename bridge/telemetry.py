@@ -1,4 +1,4 @@
-"""Passes each fact to the log and to the metrics."""
+"""Writes each fact (`facts`) to the log and counts it in the metrics (`meters`)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Telemetry:
             self._logger.log(fact.level, fact.name(), extra={"fields": fact.line()})
 
     def watch(self, gauge: GaugeName, read: Callable[[], float]) -> None:
-        """Take the value of a gauge from `read`, which is called at every scrape, in the thread that scrapes."""
+        """Read the value of a gauge from `read` at every scrape, in the thread of the scrape."""
         self._meters.gauges[gauge].set_function(read)
 
     def render(self) -> bytes:

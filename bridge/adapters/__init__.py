@@ -1,1 +1,1 @@
-"""Third-party clients behind the small protocols that `capture` defines."""
+"""Adapters of third-party libraries: Kafka client, HTTP server, schema registry, event loop, clock."""

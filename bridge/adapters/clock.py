@@ -1,4 +1,4 @@
-"""The system's clocks, behind the capture's `Clock` port."""
+"""The system clocks, as the `Clock` of `capture/ports.py`."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 asyncio's own transports ignore such a write; uvloop's raise RuntimeError. aiokafka handles OSError only: a RuntimeError
 ends its metadata task, without a log line, as soon as it writes to a connection that the broker has just reset. Every
-call of that client then waits for ever (aio-libs/aiokafka#1038, open).
+call of that client then never returns (aio-libs/aiokafka#1038, open).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Client of a schema registry with the Confluent API (Confluent's own, Apicurio, Karapace, Redpanda).
 
 Registering an existing schema returns its id. Before a subject gets its first version, its compatibility is set to
-BACKWARD_TRANSITIVE, so that nobody can later register a schema that cannot read old records.
+BACKWARD_TRANSITIVE, so that the registry later refuses schemas that cannot read old records.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class SchemaRegistry:
         return self._integer(registered, "id", subject)
 
     async def check(self, subject: str, schema: str) -> list[str]:
-        """Return why the schema is incompatible with the newest version of `subject`; nothing when it is compatible."""
+        """Return why the schema is incompatible with the newest version of `subject`; empty when it is."""
         path = f"/compatibility/subjects/{quote(subject, safe='')}/versions/latest?verbose=true"
         answer = await self._request("POST", path, {"schema": schema, "schemaType": "AVRO"}, or_none=True)
         if answer is None or answer.get("is_compatible") is True:

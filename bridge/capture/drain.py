@@ -17,22 +17,22 @@ def on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Future[signal.Signals
     """Return a future that the first SIGTERM or SIGINT sets. A second one ends the process."""
     stop: asyncio.Future[signal.Signals] = loop.create_future()
 
-    def came(which: signal.Signals) -> None:
+    def received(which: signal.Signals) -> None:
         for other in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(other)
         if not stop.done():
             stop.set_result(which)
 
     for which in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(which, came, which)
+        loop.add_signal_handler(which, received, which)
     return stop
 
 
 async def drain(worker: Worker, seconds: float, telemetry: Telemetry) -> bool:
     """Drain within `seconds`; return whether all input is committed or handed over.
 
-    When the time is up, the rest is not lost: it was never counted as captured (P3), and the next owner reads it again
-    from the chats' histories.
+    Input that is not committed in time is not lost: it never counted as captured (P3), and the next owner reads it
+    again from the chats' histories.
     """
     telemetry.emit(Draining(seconds=seconds))
     try:

@@ -1,7 +1,7 @@
-"""What the source delivered and no transaction has taken yet: bounded in bytes, never dropping (P6).
+"""The queue of inputs between a source and its shard's transactions: bounded in bytes, nothing dropped (P6).
 
-`put` never refuses; a full inbox tells its owner to pause reading, so that TCP pushes back on the server. What has
-been read already may still come in: the bound is exceeded by at most one read per connection.
+`put` always accepts; a full inbox makes its owner pause reading, so that TCP back-pressure reaches the server. Data
+that was already read may still arrive: the limit is exceeded by at most one read per connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOW_WATER: Final = 0.5
 
 @dataclass(slots=True, frozen=True)
 class Announced:
-    """A record of the shard's announcements partition: what it says, or why it cannot be read, and its raw bytes."""
+    """A record of the shard's announcements partition: the announcement, or why it is unreadable, and the raw bytes."""
 
     offset: int
     raw: bytes
@@ -40,7 +40,7 @@ class Inbox:
     """First in, first out. `pause` is called when it fills, `resume` when it is half empty again."""
 
     def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
-        """`limit` in bytes (as `put` is told them)."""
+        """`limit` in bytes, in the sense of `put`'s `size`."""
         self._limit = limit
         self._pause = pause
         self._resume = resume
@@ -51,12 +51,12 @@ class Inbox:
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
-        """Count the inputs that wait."""
+        """Return the number of queued inputs."""
         return len(self._waiting)
 
     @property
     def bytes(self) -> int:
-        """Bytes that wait or are held by the transaction under way."""
+        """Bytes queued or held by the transaction in progress."""
         return self._bytes + self._held
 
     @property
@@ -66,11 +66,11 @@ class Inbox:
 
     @property
     def oldest(self) -> float | None:
-        """Monotonic time of the oldest input that waits."""
+        """Monotonic time at which the oldest queued input was put; None when the queue is empty."""
         return self._waiting[0][2] if self._waiting else None
 
     def put(self, item: Input, size: int, now: float) -> None:
-        """Add an input that came from `size` bytes at monotonic time `now`."""
+        """Append an input that counts as `size` bytes, at monotonic time `now`."""
         self._waiting.append((item, size, now))
         self._bytes += size
         self._arrived.set()
@@ -79,17 +79,17 @@ class Inbox:
             self._pause()
 
     async def arrival(self) -> None:
-        """Wait until something is in it."""
+        """Wait until it is not empty, or for `wake`."""
         if not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
 
     def wake(self) -> None:
-        """End a wait in `arrival` although nothing came."""
+        """End a wait in `arrival` although the inbox is empty."""
         self._arrived.set()
 
     def take(self, most_bytes: int) -> list[Input]:
-        """Take inputs in order, up to about `most_bytes` (at least one if there is one); they count as held."""
+        """Remove inputs in order, up to `most_bytes` (but at least one if there is one); they count as held."""
         taken: list[Input] = []
         held = 0
         while self._waiting and (not taken or held + self._waiting[0][1] <= most_bytes):
@@ -101,7 +101,7 @@ class Inbox:
         return taken
 
     def settle(self) -> None:
-        """What was taken is committed: its bytes are free."""
+        """Release the bytes of the inputs taken, which are now committed."""
         self._held = 0
         if self._full and self.bytes <= self._limit * _LOW_WATER:
             self._full = False

@@ -1,9 +1,9 @@
-"""How long a shard waits before it starts a transaction.
+"""Pacing of transactions: how long a shard waits before it starts the next one.
 
 There are two reasons to wait, both measured against Apache Kafka (`make bench`):
 
 * A broker answers the end of a transaction before it has written the commit markers. A transaction that begins in
-  between is refused once and retried after 20 ms (a constant of aiokafka). A rest of 5 ms after a commit lets
+  between is refused once and retried after 20 ms (a constant of aiokafka). A pause of 5 ms after a commit lets
   back-to-back transactions take 3 ms each instead of 24.
 * A transaction costs about a millisecond of CPU whatever it contains. At a small load that is cheap, and a linger would
   only add latency. At a high load twelve shards that commit back to back would spend more on transactions than on
@@ -23,7 +23,7 @@ _SLOPE: Final = 20_000.0
 
 
 def linger(events_per_second: float, most: float) -> float:
-    """Return the linger in seconds: how long a batch is left to fill; never more than `most`."""
+    """Return the linger in seconds, at most `most`."""
     return min(max(events_per_second - _QUIET, 0.0) / _SLOPE, most)
 
 

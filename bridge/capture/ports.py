@@ -1,6 +1,6 @@
-"""The ports of the engine: what it needs of sources, of Kafka and of a clock, as small protocols.
+"""The ports of the engine, as protocols: sources, the transactional writer, the announcements consumer, the clock.
 
-Sources and adapters implement them; tests use the real ones or scripted stand-ins.
+Sources and adapters implement them; tests use the real ones or scripted fakes.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Deliver = Callable[[Update, int], None]
 class Source(Protocol):
     """Delivers the chats of one shard, as updates through `Deliver`, until it is closed.
 
-    The updates of one chat come in the order in which the source had them: a snapshot first, then increments, until a
-    LinkDown, which the next snapshot ends. A chat is finished with an update that says `over`, or with a JoinRefused
-    that says GONE or NEVER; the shard answers either with `forget`. Input that cannot be read is delivered as
-    QuarantinedInput. Nothing is delivered after `close`, nor for a chat that was forgotten.
+    The updates of one chat are delivered in the order of the source: a snapshot first, then increments. A LinkDown
+    means that the chat is not monitored until the next snapshot. A chat ends with an update that has `over` set, or
+    with a JoinRefused with verdict GONE or NEVER; the shard answers either with `forget`. Input that cannot be read is
+    delivered as QuarantinedInput. Nothing is delivered after `close`, nor for a chat that was forgotten.
     """
 
     @property
@@ -45,19 +45,19 @@ class Source(Protocol):
         """Number of open connections."""
 
     def joined_at(self, session_id: str) -> str | None:
-        """Return the place at which a chat is watched right now; None when it is not."""
+        """Return the place (an address) at which a chat is monitored now; None when it is not."""
 
     def follow(self, session_id: str, places: tuple[str, ...], secret: str | None) -> None:
-        """Watch a chat. `places` are the announced ones, best first; said again, the newest call counts."""
+        """Start delivering a chat. `places` are the announced addresses, best first; a later call replaces them."""
 
     def forget(self, session_id: str) -> None:
-        """Stop watching a chat, without disturbing it (P4)."""
+        """Stop delivering a chat, without disturbing it (P4)."""
 
     def pause(self) -> None:
-        """Stop reading (P6). What was read already may still be delivered."""
+        """Stop reading (P6). Data that was already read may still be delivered."""
 
     def resume(self) -> None:
-        """Read again."""
+        """Resume reading."""
 
     async def close(self, *, leave: bool) -> None:
         """Close everything; with `leave`, leave the chats first, without disturbing them (P4)."""
@@ -85,8 +85,8 @@ class Outgoing:
 class Batch:
     """What one transaction writes, all to the shard's own partition of each topic.
 
-    `forwards` are announcements that lie on a wrong partition: (right partition, record).
-    `announcement_offset` is the next offset to read, None when it did not move.
+    `forwards` are announcements that were written to the wrong partition: (right partition, record).
+    `announcement_offset` is the next offset to read, None when it is unchanged.
     """
 
     events: list[Outgoing] = field(default_factory=list)
@@ -102,32 +102,32 @@ class Batch:
 
 
 Limits = Mapping[str, int]
-"""Topic kind ("events", "sessions", "quarantine", "checkpoints") -> size of the largest record in bytes, in all."""
+"""Topic kind ("events", "sessions", "quarantine", "checkpoints") -> largest record in bytes, with key and headers."""
 
 
 def same_limits(most: int) -> Limits:
-    """Return the same limit for every kind of topic."""
+    """Return a `Limits` with the same value for every kind of topic."""
     return dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), most)
 
 
 class TransactionalWriter(Protocol):
-    """The transactional producer of one shard, and the way to read its checkpoints back.
+    """The transactional producer of one shard, which also reads its checkpoints back.
 
-    An instance is used until its first error and then dropped: a failed idempotent producer has spent its sequence
+    An instance is used until its first error and then dropped: a failed idempotent producer has used up sequence
     numbers.
     """
 
     @property
     def limits(self) -> Limits:
-        """Largest records that the topics accepted when `open` asked."""
+        """The largest records that the topics accepted when `open` read their configuration."""
 
     async def refresh_limits(self) -> Limits:
-        """Ask for the limits again. Raises KafkaUnavailable."""
+        """Read the limits again and return them; `limits` is unchanged. Raises KafkaUnavailable."""
 
     async def open(self) -> None:
         """Initialise the transactional id, which fences every former owner.
 
-        Raises KafkaUnavailable, ShardFenced, TopicMismatch when a topic accepts hardly anything.
+        Raises KafkaUnavailable, ShardFenced, and TopicMismatch when a topic's max.message.bytes is too small.
         """
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
@@ -137,7 +137,7 @@ class TransactionalWriter(Protocol):
         """Write the batch in one transaction; on return it is durable. Raises KafkaUnavailable, ShardFenced."""
 
     async def close(self) -> None:
-        """Give the connections back, within seconds, whatever state they are in."""
+        """Close the connections, within seconds, in whatever state they are."""
 
 
 # --- Kafka: the consumer group -------------------------------------------------------------------------------------
@@ -164,30 +164,30 @@ class AnnouncementRecord(Protocol):
 
 
 class Announcements(Protocol):
-    """The consumer group member. `assigned` is called with all partitions that are ours, after each rebalance."""
+    """The consumer group member of this worker, on the announcements topic."""
 
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
-        """Join the group. Raises KafkaUnavailable, TopicMismatch."""
+        """Join the group; `assigned` gets all assigned partitions after each rebalance. Raises KafkaUnavailable."""
 
     async def fetch(self, full: frozenset[int]) -> Sequence[AnnouncementRecord]:
-        """Wait for records, at most a second or so; partitions in `full` are not read. Raises KafkaUnavailable."""
+        """Wait for records, at most about a second; partitions in `full` are not read. Raises KafkaUnavailable."""
 
     async def reread(self, partition: int) -> None:
         """Go back to the committed offset of `partition`. Raises KafkaUnavailable."""
 
     async def check_assignment(self, partition: int) -> None:
-        """Ask the group's coordinator whether `partition` is ours.
+        """Ask the group's coordinator whether `partition` is assigned to this worker.
 
-        Raises ShardFenced when it is not, KafkaUnavailable when that is not known just now: nobody answers, or a
-        rebalance is under way. `assigned` will tell (P4: no chat is left meanwhile).
+        Raises ShardFenced when it is not. Raises KafkaUnavailable when that is unknown (no answer, or a rebalance in
+        progress): then the next call of `assigned` decides, and chats stay joined until it comes (P4).
         """
 
     @property
     def problem(self) -> str | None:
-        """Why nothing can be read just now; None when all is well."""
+        """Why announcements cannot be read now; None when they can."""
 
     async def leave(self) -> None:
-        """Leave the group at once, so that others take over without waiting for a session time-out."""
+        """Leave the group at once, so that other members take over without waiting for the session time-out."""
 
     async def handed_over(self) -> bool:
         """After `leave`: wait until the group has reassigned the partitions; False when there is no other member."""

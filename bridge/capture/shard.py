@@ -1,15 +1,15 @@
-r"""One partition of the announcements: its chats, its transactions, its recovery.
+r"""The shard of one announcements partition: follows its chats, commits its transactions, recovers from errors.
 
 Theory of operation. A shard exists from the moment its partition is assigned to this worker until the partition is
 revoked, fenced or drained. It has three parts: a Source, which delivers updates; an Inbox, which holds them until a
-transaction takes them; a SessionStore, which turns them into records. `run` is the only task; it goes through
+transaction takes them; a SessionStore, which turns them into records. `run` is the only task. Its states:
 
     OPENING   check the assignment, initialise the transactional id (which fences the former owner)
-    RESTORING read the checkpoints back, fold again what was taken and not committed, follow every open chat
+    RESTORING read the checkpoints back, fold the uncommitted inputs again, follow every open chat
     RUNNING   commit batch after batch
     BACKOFF   after any error of the producer, or when the shard could not be opened; then OPENING again
     FENCED    another worker owns the partition; the chats are left, `run` returns
-    DRAINED   everything that was taken in is committed; `run` returns
+    DRAINED   every input is committed; `run` returns
 
     OPENING -> RESTORING -> RUNNING -> DRAINED
        ^  \         \          |  \
@@ -17,16 +17,16 @@ transaction takes them; a SessionStore, which turns them into records. `run` is 
        +--------------------+
 
 In RUNNING a batch is taken from the inbox, folded (pure) and committed as one transaction, while the inbox collects
-the next one. Only after the commit are the inputs dropped and the facts counted (P3). Between two transactions lies a
-short rest, and under load a linger (`pacing.py`).
+the next one. Only after the commit are the inputs dropped and the facts counted (P3). Between two transactions it
+pauses briefly, and lingers under load (`pacing.py`).
 
 There is one path for every error of the producer, whatever its class: the writer is dropped, a new one fences it and
-settles what was in doubt, the store is restored from the checkpoints, and the inputs that are still held are folded
-again. The source is not touched: chats stay joined (P4) while Kafka is away, and reading pauses when the inbox is full
-(P6). An exception that is no BridgeError is a defect: it ends the task, and the worker starts a new shard.
+resolves any transaction in doubt, the store is restored from the checkpoints, and the inputs that are still held are
+folded again. The source is not affected: chats stay joined (P4) while Kafka is unavailable, and reading pauses when the
+inbox is full (P6). Any other exception than BridgeError is a defect: it ends the task; the worker starts a new shard.
 
-A writer is never opened without asking the group first whether the partition is still ours: a worker that was paused
-for a minute does not know that it lost its partitions, and would fence their rightful owner.
+Before opening a writer, a shard always asks the group coordinator whether the partition is still assigned to this
+worker: one that was paused for a minute does not know that it lost its partitions, and would fence their new owner.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from bridge.transcript.updates import Update
 
 _BATCH_BYTES: Final = 2 * 1024 * 1024
-"""Source bytes per transaction at most: a backlog goes out in several, each well inside the transaction time-out."""
+"""Source bytes per transaction at most: a backlog takes several, each well within the transaction time-out."""
 _OVERHEAD: Final = 400
 """Bytes that an input occupies beyond its source bytes, which count twice: decoded values are about as large."""
 _WORKED_SECONDS: Final = 10.0
@@ -71,7 +71,7 @@ _HOUSEKEEPING: Final = 30.0
 
 @dataclass(slots=True, frozen=True)
 class ShardSettings:
-    """Limits of one shard: bytes that it may hold, seconds that it may wait to fill a batch."""
+    """Limits of one shard: bytes of uncommitted input, and longest linger in seconds."""
 
     inbox_bytes: int
     linger_max: float = 0.25
@@ -94,7 +94,7 @@ class Shard:
         rate: EventRate,
         telemetry: Telemetry,
     ) -> None:
-        """Nothing runs before `run`. `check_assignment` asks whether the partition is (still) ours."""
+        """Nothing runs before `run`. `check_assignment`: see `Announcements.check_assignment`."""
         self.partition = partition
         self.problem: str | None = "starting"
         self.fenced = False
@@ -117,7 +117,7 @@ class Shard:
         self._draining = False
         self._idle = asyncio.Event()
 
-    # --- what can be asked ---------------------------------------------------------------------------------------
+    # --- state ---------------------------------------------------------------------------------------------------
 
     @property
     def store(self) -> SessionStore:
@@ -126,12 +126,12 @@ class Shard:
 
     @property
     def source(self) -> Source:
-        """Delivers the chats."""
+        """The source that delivers the shard's chats."""
         return self._source
 
     @property
     def buffer_bytes(self) -> int:
-        """Bytes that were delivered and are not committed."""
+        """Bytes delivered and not yet committed."""
         return self._inbox.bytes
 
     @property
@@ -145,20 +145,20 @@ class Shard:
         return 0.0 if oldest is None else max(now - oldest, 0.0)
 
     def under_way(self, now: float) -> float:
-        """Return for how many seconds the transaction under way has been; 0.0 when there is none."""
+        """Return the age in seconds of the transaction in progress; 0.0 when there is none."""
         return 0.0 if self._began is None else now - self._began
 
-    # --- what comes in -------------------------------------------------------------------------------------------
+    # --- input ---------------------------------------------------------------------------------------------------
 
     def announced(self, record: Announced) -> None:
-        """Take a record of the announcements partition; one that was taken before (after a rebalance) is dropped."""
+        """Queue a record of the announcements partition; one seen before (after a rebalance) is ignored."""
         if record.offset < self._next_offset or self._draining:
             return
         self._next_offset = record.offset + 1
         self._inbox.put(record, len(record.raw) + _OVERHEAD, self._clock.monotonic())
 
     def update_received(self, update: Update, size: int) -> None:
-        """Take what the source delivered."""
+        """Queue an update of the source."""
         self._inbox.put(update, 2 * size + _OVERHEAD, self._clock.monotonic())
 
     # --- the loop ------------------------------------------------------------------------------------------------
@@ -168,10 +168,10 @@ class Shard:
         try:
             await self._own()
         except Exception:
-            self.problem = "ended by a defect (see the log); it is started again within seconds"
+            self.problem = "crashed because of a defect (see the log); restarting within seconds"
             raise
         finally:
-            self._idle.set()  # a drain can no longer come: nobody may wait for it
+            self._idle.set()  # release a `drain` that waits for this task
 
     async def _own(self) -> None:
         unopened = ""
@@ -210,17 +210,17 @@ class Shard:
             await asyncio.sleep(self._backoff.next())
 
     async def _still_ours(self) -> bool:
-        """Tell whether the partition is still assigned to this worker, although somebody fenced it."""
+        """Return whether the partition is still assigned to this worker, although its producer was fenced."""
         try:
             await self._check_assignment()
         except ShardFenced:
             return False
         except KafkaUnavailable:
-            return True  # not known: `run` asks again before it opens a writer
+            return True  # unknown: `run` checks again before it opens a writer
         return True
 
     async def drain(self) -> None:
-        """Take no more announcements; return when all input is committed, or can never be committed here."""
+        """Stop accepting announcements; return when all input is committed, or the task has ended."""
         self._draining = True
         self._inbox.wake()
         await self._idle.wait()
@@ -230,7 +230,7 @@ class Shard:
         await self._source.close(leave=leave)
 
     async def _restore(self, writer: TransactionalWriter) -> None:
-        """Read the chats back and fold again what was taken and not committed."""
+        """Restore the chats from their checkpoints and fold the uncommitted inputs again."""
         stored = await writer.checkpoints()
         store = SessionStore(self.partition, replace(self._store_settings, limits=writer.limits))
         store.restore(stored)
@@ -288,7 +288,7 @@ class Shard:
         self._source.follow(chat.session_id, tuple(chat.announcement.places()), chat.announcement.password)
 
     def _act(self, plan: TransactionPlan) -> None:
-        for session_id in plan.forget:  # first: one that was given up may be announced again in the same batch
+        for session_id in plan.forget:  # first: a chat that was given up may be announced again in the same batch
             self._source.forget(session_id)
         for chat in plan.follow:
             if chat.state == FOLLOWED:
@@ -327,5 +327,5 @@ class Shard:
 
 
 def _name_of(error: BaseException) -> str:
-    """Return the name of the underlying client's error, which says more than our own class."""
+    """Return the class name of the client's error, which is more specific than the bridge's own."""
     return type(error.__cause__ or error).__name__

@@ -1,4 +1,4 @@
-"""All shards of this process: one consumer group member on the announcements topic, one shard per assigned partition.
+"""The worker of this process: one consumer group member on the announcements topic, one shard per assigned partition.
 
 A rebalance does not interrupt the shards that stay: a shard is only stopped when the new assignment is known and does
 not contain its partition (P4). It is stopped while its new owner already joins its chats; for a moment two monitors
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 _FENCE_SECONDS: Final = 2.0
 """How long new owners may take from their assignment to initialising the shards' transactional ids."""
 _CRASH_SECONDS: Final = 10.0
-"""Between two starts of a shard that a defect ends: its chats must not be joined and left all the time (P4)."""
+"""Minimum time between two restarts of a crashing shard: its chats must not be joined and left continuously (P4)."""
 _HANDOVER_SHARE: Final = 0.5
-"""Share of the drain time that shards wait for their new owners; the rest is for what nobody took over."""
+"""Fraction of the drain time that shards wait for new owners; the rest is for shards that were not taken over."""
 
 
 class Worker:
@@ -63,7 +63,7 @@ class Worker:
         self.drained = False
         self.problem: str | None = "waiting for partitions"
 
-    # --- what can be asked ---------------------------------------------------------------------------------------
+    # --- state ---------------------------------------------------------------------------------------------------
 
     @property
     def shards(self) -> Iterable[Shard]:
@@ -76,7 +76,7 @@ class Worker:
         return self._draining
 
     def problems(self) -> list[str]:
-        """Say why the worker is not ready; nothing when it is."""
+        """Return why the worker is not ready; empty when it is."""
         found = ["draining"] if self._draining else []
         if self.problem:
             found.append(self.problem)
@@ -89,14 +89,14 @@ class Worker:
     # --- running -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Read announcements and pass them to their shards, for ever; a consumer that fails is replaced."""
+        """Read announcements and pass them to their shards until cancelled; a consumer that fails is replaced."""
         while not self._draining:
             self._announcements = consumer = self._make_announcements()
             try:
                 await consumer.start(self._assigned)
                 self._backoff.reset()
                 while not self._draining:
-                    # P6: a shard that cannot commit what it holds gets no more; up to one fetch may come on top.
+                    # P6: a shard with a full inbox gets no more records; one fetch may exceed the limit.
                     full = frozenset(shard.partition for shard in self._shards.values() if shard.paused)
                     for record in await consumer.fetch(full):
                         self._dispatch(record)
@@ -114,10 +114,10 @@ class Worker:
                 await asyncio.sleep(self._backoff.next())
 
     async def drain(self, seconds: float) -> None:
-        """Hand the shards over and leave the chats with KeepAlive; at most `seconds`.
+        """Hand the shards over and leave the chats with KeepAlive, within `seconds`.
 
-        The group is left first: while other workers take over, the shards here go on capturing until their new owners
-        fence them. What nobody takes over is committed and closed.
+        The worker leaves the group first: while other workers take over, its shards keep capturing until their new
+        owners fence them. Shards that are not taken over commit what they hold and are closed.
         """
         self._draining = True
         if self._announcements is not None:
@@ -125,7 +125,7 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds * _HANDOVER_SHARE):
                     if self._tasks and await self._announcements.handed_over():
-                        # A shard that has something to commit finds out that it is fenced; an idle one does not.
+                        # A shard notices that it is fenced only when it commits; an idle one does not.
                         await asyncio.wait(self._tasks.values(), timeout=_FENCE_SECONDS)
         able = [shard for shard in self.shards if not shard.problem]
         await asyncio.gather(*(shard.drain() for shard in able))
@@ -138,10 +138,10 @@ class Worker:
         await asyncio.gather(*(self._stop(partition) for partition in list(self._shards)))
         await asyncio.gather(*self._releases, return_exceptions=True)
 
-    # --- inside --------------------------------------------------------------------------------------------------
+    # --- internals -----------------------------------------------------------------------------------------------
 
     async def _assigned(self, partitions: frozenset[int]) -> None:
-        """Start the shards that are new, keep those that stay, stop those that are gone."""
+        """Start shards for new partitions, keep the running ones, stop those of revoked partitions."""
         if self._draining:
             return
         self.problem = None if partitions else "no partitions assigned: are there more workers than partitions?"
@@ -152,7 +152,7 @@ class Worker:
         for partition in sorted(partitions):
             if partition not in self._shards:
                 self._take(partition)
-            elif self._shards[partition].fenced:  # assigned again: the owner in between had fenced it
+            elif self._shards[partition].fenced:  # assigned again: another worker owned and fenced it in between
                 await self._stop(partition)
                 self._take(partition)
 
@@ -175,14 +175,14 @@ class Worker:
         self._telemetry.emit(ShardReleased(shard=partition))
 
     async def _restart_crashed(self, consumer: Announcements) -> None:
-        """Start shards again whose tasks were ended by a defect. A fenced one waits for the next assignment."""
+        """Restart shards whose tasks ended because of a defect. A fenced one waits for the next assignment."""
         now = self._clock.monotonic()
         ended = [one for one, task in self._tasks.items() if task.done() and not self._shards[one].fenced]
         for partition in ended:
             if now < self._rest_until.get(partition, 0.0):
                 continue
             self._rest_until[partition] = now + _CRASH_SECONDS
-            # P2: announcements that it had taken and not committed went with it; its successor reads them again.
+            # P2: announcements that it had read and not committed are lost with it; its successor reads them again.
             await consumer.reread(partition)
             task = self._tasks.get(partition)
             if task is None or not task.done() or self._draining:

@@ -1,1 +1,1 @@
-"""One module per command of `chatbridge`: `define` says what it takes, `run` does it and returns the exit code."""
+"""One module per command of `chatbridge`: `define` adds its arguments, `run` runs it and returns the exit code."""

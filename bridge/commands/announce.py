@@ -1,4 +1,4 @@
-"""`chatbridge announce`."""
+"""`chatbridge announce`: writes announcements of chats to Kafka, from arguments or from standard input."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def define(parser: argparse.ArgumentParser) -> None:
         help="id of the chat; - reads announcements from standard input, one JSON object per line",
     )
     parser.add_argument(
-        "servers", metavar="HOST:PORT", nargs="*", help="address of its Chat Server; further ones are tried after it"
+        "servers",
+        metavar="HOST:PORT",
+        nargs="*",
+        help="address of its Chat Server; further addresses are tried in order",
     )
     parser.add_argument("--password-file", metavar="FILE", type=Path, help="file that holds the session password")
     parser.add_argument("--tenant", metavar="NAME", help="name of the tenant")
@@ -79,15 +82,15 @@ def _from_arguments(args: argparse.Namespace) -> Announcement:
 
 
 def _from_lines(read: Callable[[int], bytes]) -> Iterator[list[Announcement]]:
-    """Yield the announcements of all lines that have arrived, as often as some do.
+    """Yield the announcements of the complete lines of each read, as one batch.
 
-    Raises UnreadableAnnouncement for a line, after yielding what stands before it.
+    Raises UnreadableAnnouncement for an unreadable line, after yielding the announcements before it.
     """
     number, rest = 0, b""
     while True:
         data = read(_READ_BYTES)
         *lines, rest = (rest + data).split(b"\n")
-        if len(rest) > MAX_BYTES or not data:  # a line that is too long to be read any further, or the last one
+        if len(rest) > MAX_BYTES or not data:  # a line longer than any announcement, or the last one
             lines, rest = [*lines, rest], b""
         batch: list[Announcement] = []
         for line in lines:
@@ -112,7 +115,9 @@ async def _announce(config: Config, batches: Iterable[list[Announcement]]) -> in
         topics=factories.names_of(config),
         client=config.kafka.client_arguments(),
     )
-    await factories.topics_of(config).partitions(kafka.topics.announcements)  # a broker might create it otherwise
+    await factories.topics_of(config).partitions(
+        kafka.topics.announcements
+    )  # raises if it is missing: writing could make the broker create it
     announcer = AnnouncementProducer(kafka)
     count = 0
     try:

@@ -1,4 +1,4 @@
-"""`chatbridge config`."""
+"""`chatbridge config`: prints every setting with its value and origin."""
 
 from __future__ import annotations
 

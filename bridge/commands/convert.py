@@ -1,4 +1,4 @@
-"""`chatbridge convert`."""
+"""`chatbridge convert`: converts stored transcripts (XML) to event records, as JSON lines or an Avro file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="stored transcripts (chatTranscript XML)")
     parser.add_argument("--avro", metavar="OUT", type=Path, help="write an Avro container file instead of JSON lines")
-    parser.add_argument("--notes", action="store_true", help="report on standard error what was unusual in a file")
+    parser.add_argument(
+        "--notes", action="store_true", help="report deviations from the published format on standard error"
+    )
     settings.define(
         parser,
         """\
@@ -44,7 +46,7 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge convert --avro records.avro transcripts/*.xml
   chatbridge convert chat.xml | jq -r 'select(.kind == "MESSAGE") | .party.nickname + ": " + .message.text'
 
-Makes the same records as live capture, with origin ARCHIVE; the privacy rules of the settings apply. A file that
+The records are those of live capture, with origin ARCHIVE; the privacy rules of the settings apply. A file that
 cannot be read is reported on standard error (file, line, reason); the others are converted, and the exit code is 1.""",
     )
 
@@ -89,7 +91,7 @@ def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[
             warn(escaped(f"{file}:0: {error.message}"))
             code = EXIT_RUNTIME
         else:
-            for record in records:  # all of a file or nothing
+            for record in records:  # a file is converted as a whole or not at all
                 put(record)
             for note in notes if args.notes else ():
                 warn(escaped(f"{file}: {note}"))
@@ -98,13 +100,13 @@ def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[
 
 def _converted(file: Path, recording: Recording) -> tuple[list[dict[str, Any]], list[str]]:
     stored = ucs_xml.read(file.read_bytes(), str(file))
-    told = stored.transcript
-    facts = SessionFacts(told.session_id, start_at=parse_start_at(told.start_at))
+    transcript = stored.transcript
+    facts = SessionFacts(transcript.session_id, start_at=parse_start_at(transcript.start_at))
     fold = Transcript(TranscriptState(facts))
     seen = TranscriptUpdate(
-        told, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000
+        transcript, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000
     )
-    recorder = ChatRecorder(told.session_id, recording)
+    recorder = ChatRecorder(transcript.session_id, recording)
     entries = fold.apply(seen, origin=ARCHIVE)
     if facts.start_at is None:
         stored.notes.append("startAt is missing or unreadable: the times of its events are not known")

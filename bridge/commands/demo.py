@@ -1,6 +1,6 @@
-"""`chatbridge demo`: Kafka, a simulated Chat Server and the bridge on this machine; at the end every event is counted.
+"""`chatbridge demo`: runs Kafka, a simulated Chat Server and the bridge, then compares the topics with the ledger.
 
-All of them run as child processes that end with this one, however it ends.
+All of them are child processes on this machine that end with this process, however it ends.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ is missing, duplicated or different from the ledger of the simulated Chat Server
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the events as they come, then count."""
+    """Print the events as they are committed, then compare them with the ledger."""
     with ExitStack() as stack:
         folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatbridge-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(slots=True)
 class _Captured:
-    """What was read from the events topic: how often each id, and the text of each event."""
+    """What was read from the events topic: how often each record id, and the text of each event."""
 
     ids: Counter[str] = field(default_factory=Counter)
     texts: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class _Demo:
         code = await asyncio.to_thread(bridge.wait, _END_SECONDS)
         return await self._count(code)
 
-    # --- the children ----------------------------------------------------------------------------------------------
+    # --- child processes ------------------------------------------------------------------------------------------
 
     def _child(self, name: str, words: list[str]) -> GuardedProcess:
         root = self._folder / f"{name}.run"
@@ -157,9 +157,9 @@ class _Demo:
 
     async def _until_captured(self, http: aiohttp.ClientSession) -> None:
         """Wait, for a limited time, until every event of the ledger is on the topic and all chats have been left."""
-        said = len(self._said())
+        expected = len(self._expected())
         deadline = time.monotonic() + _SETTLE_SECONDS
-        while len(self._captured.texts) < said and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's
+        while len(self._captured.texts) < expected and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's
             await asyncio.sleep(_POLL_SECONDS)
         while time.monotonic() < deadline:
             async with http.get("/v1/sessions", params={"joined": "true"}) as answer:
@@ -167,7 +167,7 @@ class _Demo:
                     return
             await asyncio.sleep(_POLL_SECONDS)
 
-    # --- what comes out --------------------------------------------------------------------------------------------
+    # --- captured events -------------------------------------------------------------------------------------------
 
     async def _show(self) -> None:
         columns = width()
@@ -193,8 +193,8 @@ class _Demo:
                         self._captured.texts[event["sessionId"], event["eventId"]] = _text_of(event)
                     show(event)
 
-    def _said(self) -> dict[tuple[str, int], str]:
-        """Return the text of every event of the ledger that a monitor may see."""
+    def _expected(self) -> dict[tuple[str, int], str]:
+        """Return (session id, event id) -> text of every event in the ledger that a silent monitor is sent."""
         return {
             (chat.session_id, event.event_id): event.message_text.text if event.message_text else ""
             for chat in read_ledger(self._folder / "ledger.jsonl").values()
@@ -203,16 +203,16 @@ class _Demo:
         }
 
     async def _count(self, exit_code: int) -> int:
-        said, captured = self._said(), self._captured
+        expected, captured = self._expected(), self._captured
         verifier, findings = await verify(self._config)
         findings = [each for each in (*findings, *verifier.findings()) if each.broken]
         numbers = {
-            "chats": len({session_id for session_id, _ in said}),
+            "chats": len({session_id for session_id, _ in expected}),
             "events": len(captured.texts),
-            "missing": len(said.keys() - captured.texts.keys()),
+            "missing": len(expected.keys() - captured.texts.keys()),
             "duplicates": sum(count - 1 for count in captured.ids.values()),
-            "invented": len(captured.texts.keys() - said.keys()),
-            "altered": sum(1 for key, text in captured.texts.items() if key in said and said[key] != text),
+            "invented": len(captured.texts.keys() - expected.keys()),
+            "altered": sum(1 for key, text in captured.texts.items() if key in expected and expected[key] != text),
             "broken promises": len(findings),
             "exit code of the bridge": exit_code,
         }

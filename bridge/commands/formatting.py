@@ -50,7 +50,7 @@ def columns_of(text: str) -> int:
 
 def shortened(text: str, columns: int) -> str:
     """Return a text without control characters, cut to at most `columns` (at least 1) between two graphemes."""
-    looked_at = text[: _MOST_CHARACTERS * columns]  # there may be any number of marks of no width
+    looked_at = text[: _MOST_CHARACTERS * columns]  # a text may have any number of zero-width marks
     if looked_at == text and columns_of(text) <= columns:
         return text
     kept: list[str] = []

@@ -1,4 +1,4 @@
-"""`chatbridge run`."""
+"""`chatbridge run`: runs a worker until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 

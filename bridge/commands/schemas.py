@@ -1,4 +1,4 @@
-"""`chatbridge schemas`."""
+"""`chatbridge schemas`: prints the Avro schemas, or checks or registers them in a schema registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options for settings that commands share, and loading the settings that a command was called with."""
+"""The settings options shared by the commands (--config, --set, ...), and loading the settings they give."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import argparse
 
 _EPILOG = """
-settings, a later place overrides an earlier one: --config FILE (or environment CHATBRIDGE_CONFIG; YAML or TOML),
-environment (CHATBRIDGE_KAFKA__GROUP=trial), --set kafka.group=trial; `chatbridge config` prints them all
+settings, later ones override earlier ones: --config FILE (or environment variable CHATBRIDGE_CONFIG; YAML or TOML),
+environment (CHATBRIDGE_KAFKA__GROUP=trial), --set kafka.group=trial; `chatbridge config` lists all of them
 """
 
 
@@ -34,10 +34,10 @@ def define(parser: argparse.ArgumentParser, examples: str) -> None:
 def config_of(args: argparse.Namespace) -> Config:
     """Load the settings that a command was called with. Raises ConfigError, UsageError."""
     flags: dict[str, str] = {}
-    for word in args.set:
-        key, equals, value = word.partition("=")
+    for assignment in args.set:
+        key, equals, value = assignment.partition("=")
         if not equals:
-            raise UsageError(f"--set {word}: expected KEY=VALUE, e.g. --set kafka.group=trial")
+            raise UsageError(f"--set {assignment}: expected KEY=VALUE, e.g. --set kafka.group=trial")
         flags[key] = value
     for option, key in (("bootstrap_servers", "kafka.bootstrap_servers"), ("topic_prefix", "kafka.topic_prefix")):
         value = getattr(args, option)

@@ -1,4 +1,4 @@
-"""`chatbridge simulate`."""
+"""`chatbridge simulate`: runs a simulated Chat Server with generated or replayed chats."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ examples:
   chatbridge simulate --replay transcripts/ --speed 60
 
 Ends after --duration or --chats, when the chats that are open have ended, or on SIGTERM or SIGINT; the last line on
-standard output is a summary in JSON. The ledger holds every event of every chat, to compare with Kafka.
+standard output is a JSON summary. The ledger holds every event of every chat, to compare with Kafka.
 """
 
 
@@ -34,7 +34,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     standard = SimulatorOptions()
     parser.epilog = _EXAMPLES
     parser.add_argument(
-        "--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="address of the server; port 0: any free one"
+        "--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="address of the server; port 0 chooses a free one"
     )
     parser.add_argument("--seed", type=int, help="the same seed gives the same chats; default: a random one")
 
@@ -67,7 +67,7 @@ def define(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         type=float,
         default=standard.think_scale,
-        help="scales the pauses between events; 1: as people do",
+        help="scales the pauses between events; 1: realistic",
     )
     chats.add_argument("--replay", metavar="FOLDER", type=Path, help="play stored transcripts instead")
     chats.add_argument(
@@ -91,7 +91,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     outputs.add_argument("--ledger", metavar="FILE", type=Path, help="write every event, as JSON lines")
     outputs.add_argument("--journal", metavar="FILE", type=Path, help="write every request received, as JSON lines")
     outputs.add_argument(
-        "--control-port", metavar="PORT", type=int, help="HTTP API that injects faults; 0: any free port"
+        "--control-port", metavar="PORT", type=int, help="HTTP API that injects faults; 0 chooses a free one"
     )
     outputs.add_argument("--standby", action="store_true", help="run a second server to fail over to")
 
@@ -112,7 +112,7 @@ async def _simulate(options: SimulatorOptions) -> SimulatorSummary:
     try:
         return await run_simulator(options, stop=stop)
     except OSError as error:
-        raise ConfigError(f"simulate: {error.strerror or error}", next_step="is the port taken?") from error
+        raise ConfigError(f"simulate: {error.strerror or error}", next_step="is the port in use?") from error
 
 
 def _options(args: argparse.Namespace) -> SimulatorOptions:

@@ -1,4 +1,4 @@
-"""`chatbridge tail`."""
+"""`chatbridge tail`: prints committed transcript events as they arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chatbridge topics`."""
+"""`chatbridge topics`: compares the topics with what is required, or creates and alters them."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def run(args: argparse.Namespace) -> int:
         for change in plan.changes:
             say(f"{'done: ' if applying else ''}{change}")
         if not plan.changes and not plan.mismatches:
-            say("all topics are as they should be")
+            say("all topics are as required")
     plan.check()
     return EXIT_OK if applying or not plan.changes else EXIT_RUNTIME

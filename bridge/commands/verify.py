@@ -1,4 +1,4 @@
-"""`chatbridge verify`."""
+"""`chatbridge verify`: checks the records on the events and sessions topics, chat by chat."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def define(parser: argparse.ArgumentParser) -> None:
 
 Reads the events and sessions topics to their ends and checks every chat: hash chain, sequence numbers without holes,
 each id once, ids in order, certificates. Exit code 1 when a promise is broken; a chat whose beginning has been deleted
-by retention is only remarked on.""",
+by retention is only a remark.""",
     )
 
 

@@ -20,7 +20,7 @@ _REFUSALS: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, Typ
 
 
 class FileError(ValueError):
-    """A settings file that cannot be used; the text says where and why."""
+    """A settings file that cannot be used; the text has place and reason."""
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -1,4 +1,4 @@
-"""The three layers of settings, merged into one nested mapping with the origin of each value."""
+"""Merges settings file, environment and flags into one nested mapping, with the origin of each value."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _read_secret(layers: Layers, path: tuple[str, ...]) -> None:
         layers.problems.append(f"{key}_file: cannot be read: {error.strerror} (from {origin})")
     except UnicodeDecodeError:
         layers.problems.append(f"{key}_file: not UTF-8 text (from {origin})")
-    except ValueError:  # NUL, or half a character
+    except ValueError:  # NUL, or a lone surrogate
         layers.problems.append(f"{key}_file: not a valid file name (from {origin})")
     else:
         here[path[-1]] = secret

@@ -1,4 +1,4 @@
-"""Load a `Config` from its three layers, and list its values with their origins."""
+"""Loads a `Config` from file, environment and flags, and lists its values with their origins."""
 
 from __future__ import annotations
 

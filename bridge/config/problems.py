@@ -1,4 +1,4 @@
-"""Problems that pydantic found, one line each: key, what is wrong, what is expected, where the value came from."""
+"""Turns pydantic's errors into one line each: key, what is wrong, what is expected, origin of the value."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def keys(tree: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 def nearest(path: tuple[str, ...], tree: type[BaseModel]) -> str:
-    """Say which known key an unknown one may have meant, or which keys are known in its place."""
+    """Return a hint for an unknown key: the nearest known one, or the keys that are known in its section."""
     *above, last = path
     known = list(keys(tree))
     moved = next((each for each in known if len(each) > len(path) and each[-len(path) :] == path), None)

@@ -1,4 +1,4 @@
-"""What every section of the settings is made of: its base class and the types of its values."""
+"""Base class of the sections of the settings, and the value types they share."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
 class Section(BaseModel):
-    """A group of settings: an unknown key is an error, values do not change, defaults are checked, too."""
+    """A group of settings: unknown keys are errors, values are frozen, defaults are validated, too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)

@@ -1,8 +1,8 @@
-"""The pass-through map `kafka.client`, and TLS contexts.
+"""Validates the pass-through map `kafka.client`, and makes TLS contexts.
 
 `kafka.client` is one map instead of forty settings. It holds what all of aiokafka's clients have in common, under
-aiokafka's names, and `ssl_...` names for the TLS context that aiokafka expects ready-made. What the promises rest on
-(acks, idempotence, isolation level, group, transactional id) is not among the keys: it cannot be set.
+aiokafka's names, and `ssl_...` names for the TLS context that aiokafka expects ready-made. The settings
+that the promises depend on (acks, idempotence, isolation level, group, transactional id) are not accepted.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _typed(value: object, kind: type) -> object:
 
 
 def uses_tls(client: Mapping[str, Any]) -> bool:
-    """Tell whether a checked client map asks for TLS."""
+    """Return whether a checked client map selects TLS."""
     return str(client.get("security_protocol", "")).endswith("SSL")
 
 

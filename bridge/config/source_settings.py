@@ -1,4 +1,4 @@
-"""The settings of what delivers chats: `sources.chat_server.*`."""
+"""The section `sources` of the settings: `sources.chat_server.*`."""
 
 from __future__ import annotations
 
@@ -98,6 +98,6 @@ class ChatServerSettings(Section):
 
 
 class SourcesSettings(Section):
-    """What delivers chats."""
+    """The sources that deliver chats."""
 
     chat_server: ChatServerSettings = Field(default_factory=ChatServerSettings)

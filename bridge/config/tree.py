@@ -1,4 +1,4 @@
-"""The settings as typed values, with defaults that work for a local trial.
+"""The tree of all settings: types, limits, descriptions, and defaults that work for a local trial.
 
 Names end in their unit (`_seconds`, `_bytes`). No representation of a value shows a secret. A rule that spans two
 settings belongs to the later one, so that validation reports it together with all other problems. The descriptions are
@@ -35,10 +35,10 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class KafkaSettings(Section):
-    """The cluster, the names and shape of the topics, and the transactions."""
+    """Cluster, topics and transactions."""
 
     bootstrap_servers: Addresses = Field(
-        default="localhost:9092", description="Brokers to start from, host:port[,host:port...]."
+        default="localhost:9092", description="Bootstrap brokers, host:port[,host:port...]."
     )
     client: Annotated[dict[str, object], AfterValidator(checked_client)] = Field(
         default_factory=dict,
@@ -65,16 +65,21 @@ class KafkaSettings(Section):
         default="zstd", description="Codec of all record batches."
     )
     max_record_bytes: int = Field(
-        default=1_000_000, ge=65_536, description="Largest record to write; a larger one goes to quarantine in pieces."
+        default=1_000_000,
+        ge=65_536,
+        description="Largest record to write; a larger one is quarantined in several parts.",
     )
     transaction_timeout_seconds: float = Field(
         default=60.0,
         ge=10,
         le=900,
-        description="Kafka aborts a transaction that has been open for so long; the bridge gives it up, too.",
+        description="The broker aborts a transaction that stays open for longer; the bridge gives up on it, too.",
     )
     session_timeout_seconds: float = Field(
-        default=15.0, ge=6, le=300, description="A worker without a heartbeat for so long loses its shards to others."
+        default=15.0,
+        ge=6,
+        le=300,
+        description="A worker that sends no heartbeat for this long loses its shards to others.",
     )
     retention_seconds: Count = Field(
         default=7 * DAY_SECONDS, description="Retention of the events, sessions and quarantine topics."
@@ -111,14 +116,14 @@ class SchemaRegistrySettings(Section):
 
 
 class CaptureSettings(Section):
-    """Buffers, batches, the planned stop, and how long closed chats are remembered."""
+    """Buffers, batches, draining on shutdown, and retention of closed chats."""
 
     inbox_bytes: int = Field(
         default=64 << 20,
         ge=1 << 20,
-        description="Memory for input that is not committed yet, of a worker that has all shards; each shard has an "
-        "equal part, at least 1 MiB. A shard whose part is full reads neither connections nor announcements; what was "
-        "just read comes on top: at most 256 KiB per connection, 1 MiB of announcements.",
+        description="Memory for input that is not committed yet, in a worker that owns all shards. Divided equally "
+        "among the shards, at least 1 MiB each. A shard that has used up its part stops reading connections and "
+        "announcements; one read may exceed it: at most 256 KiB per connection, 1 MiB of announcements.",
     )
     linger_max_seconds: float = Field(
         default=0.25, ge=0, le=5, description="Longest time that a batch waits for more events under load."
@@ -142,7 +147,7 @@ class HttpSettings(Section):
         min_length=1,
         description="Address to listen on; a token is required unless it is loopback.",
     )
-    port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
+    port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 chooses a free one.")
     token_file: str | None = Field(default=None, description="File that holds the token.")
     token: SecretStr | None = Field(
         default=None, min_length=16, description="Bearer token of the API and of /metrics, 16 characters or more."
@@ -158,7 +163,7 @@ class HttpSettings(Section):
 
     @property
     def loopback(self) -> bool:
-        """Tell whether only this machine can connect."""
+        """Whether only this machine can connect."""
         return self.host in LOOPBACK
 
 
@@ -168,7 +173,7 @@ class PrivacyRule(Section):
     name: Name = Field(description="Name of the rule; recorded in `redactions`.")
     attribute: str | None = Field(
         default=None,
-        description="Path of a value in userData or eventAttributes; `*` stands for any characters. It also holds for "
+        description="Path of a value in userData or eventAttributes; `*` matches any characters. It also holds for "
         "repeats of the key and for everything below a list.",
     )
     detector: Literal["payment_card", "iban", "email", "phone", "regex"] | None = Field(
@@ -260,14 +265,14 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what `load` hands over and nothing else: no environment is read behind its back."""
+        """Use only the values that `load` passes: pydantic-settings must not read the environment itself."""
         return (init_settings,)
 
     @property
     def origins(self) -> Mapping[tuple[str, ...], str]:
-        """Where values came from, by path; a setting that is not under any of them has its default."""
+        """Origins of values by path; a setting that is not under any of them has its default."""
         return self._origins
 
     def remember(self, origins: Mapping[tuple[str, ...], str]) -> None:
-        """Note where values came from."""
+        """Store the origins of the values."""
         self._origins.update(origins)

@@ -36,7 +36,7 @@ _SETTINGS = {
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",
     "group.initial.rebalance.delay.ms": "0",
-    "log.cleaner.dedupe.buffer.size": str(16 << 20),  # the default takes 128 MB of the heap
+    "log.cleaner.dedupe.buffer.size": str(16 << 20),  # the default uses 128 MB of the heap
     "offsets.topic.num.partitions": "4",
     "share.coordinator.state.topic.num.partitions": "1",
     "transaction.state.log.num.partitions": "4",
@@ -49,7 +49,7 @@ class LocalCluster:
     A context manager, or `start()` and `stop()`. All methods block.
 
     Args:
-        nodes: 1, or 3 for tests that take a broker away (a majority must stay).
+        nodes: 1, or 3 for tests that stop a broker (a majority must remain).
         overrides: broker settings that replace or extend those chosen here.
     """
 

@@ -1,6 +1,6 @@
 """Runs one command that must not outlive the process that started it: `guard.py DIRECTORY COMMAND...`.
 
-Run as a script, not imported. It prints the command's pid on stdout and exits with its exit status. When its
+Run as a script, not imported. It writes the command's pid to stdout and exits with its exit status. When its
 stdin is closed, which the kernel does for a killed parent too, it kills the command and removes DIRECTORY.
 
 Why not only PR_SET_PDEATHSIG in the parent: that signal follows the parent's *thread*, and a server started

@@ -1,4 +1,4 @@
-"""Java programs from Maven Central, kept in a cache, and Java's options to start them quickly.
+"""Fetches Java programs from Maven Central into a cache, and gives the Java options to start them quickly.
 
 The cache is `~/.cache/chatbridge`, or `CHATBRIDGE_CACHE`. Each program is a pom beside this file whose
 `package` phase puts all it needs into the directory `sandbox.directory`; the cache key is a hash of that pom.

@@ -1,7 +1,7 @@
-"""The one Kafka request that the launcher needs: whom does this broker know?
+"""A Metadata request to a Kafka broker: how many brokers it knows, which tells when a cluster is ready.
 
-Asked by hand because it is the truthful sign of readiness, and a Kafka client would want an event loop of its
-own in whatever thread starts the broker. Source: Kafka protocol guide, Metadata request and response, v1.
+Encoded here because a Kafka client would need an event loop in the thread that starts the broker.
+Source: Kafka protocol guide, Metadata request and response, v1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LONGEST_RESPONSE = 1 << 20
 
 
 def brokers_known_to(host: str, port: int, timeout_seconds: float) -> int:
-    """Return how many brokers the one at this address says are up; 0 when it does not answer."""
+    """Return how many live brokers the one at this address reports; 0 when it does not answer."""
     try:
         with socket.create_connection((host, port), timeout_seconds) as connection:
             connection.sendall(struct.pack(">i", len(_REQUEST)) + _REQUEST)
@@ -25,6 +25,6 @@ def brokers_known_to(host: str, port: int, timeout_seconds: float) -> int:
                 if size > _LONGEST_RESPONSE:
                     return 0  # not Kafka
                 correlation, brokers = struct.unpack_from(">ii", stream.read(size))
-    except (OSError, struct.error):  # refused, slow, or closed half-way
+    except (OSError, struct.error):  # refused, timed out, or closed during the response
         return 0
     return int(brokers) if correlation == _CORRELATION else 0

@@ -1,4 +1,4 @@
-"""One Kafka node: its directory, its process, and what a test may do to it."""
+"""One Kafka node: its directory, its process, and the operations on it (kill, pause, restart)."""
 
 from __future__ import annotations
 

@@ -94,8 +94,7 @@ class GuardedProcess:
 def free_ports(count: int) -> list[int]:
     """Return ports on which nothing on the loopback address listens at the moment.
 
-    They lie below the range from which the kernel takes ports for outgoing connections, so that the port of a server
-    that is restarted is still free.
+    They are below the kernel's range for outgoing connections, so that a restarted server finds its port still free.
     """
     highest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
     candidates = range(_LOWEST_PORT, max(highest, _LOWEST_PORT + 1_000))

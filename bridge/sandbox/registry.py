@@ -34,14 +34,14 @@ _OPTIONS = [
     "-XX:+UseSerialGC",
     "-XX:-UsePerfData",
     "-Dapicurio.storage.kind=sql",
-    "-Dapicurio.storage.sql.kind=h2",  # in memory unless a URL says otherwise
+    "-Dapicurio.storage.sql.kind=h2",  # in memory unless a URL is set
     "-Dquarkus.http.access-log.enabled=false",
     f"-Dquarkus.http.host={LOOPBACK}",
 ]
 
 
 class LocalRegistry:
-    """An Apicurio Registry on 127.0.0.1; its schemas are gone when it stops.
+    """An Apicurio Registry on 127.0.0.1; its schemas are lost when it stops.
 
     A context manager, or `start()` and `stop()`. All methods block.
     """

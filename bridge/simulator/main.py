@@ -226,7 +226,7 @@ class Simulation:
 async def run_simulator(options: SimulatorOptions, *, stop: asyncio.Event) -> SimulatorSummary:
     """Run until the load profile's end or `stop`, then play open chats to their end, for at most `finish_seconds`.
 
-    Raises UsageError when `replay_folder` contains no transcript, OSError when a port is taken.
+    Raises UsageError when `replay_folder` contains no transcript, OSError when a port is in use.
     """
     started = time.monotonic()
     announcer = _announcer(options)

@@ -43,12 +43,17 @@ class Used(NamedTuple):
 
 USED = [
     Used("AIOKafkaConsumer", "_client", AIOKafkaClient, "metadata_task_ended: find the client's metadata task"),
-    Used("AIOKafkaClient", "_sync_task", type(None), "metadata_task_ended: notice a client that waits for ever"),
+    Used("AIOKafkaClient", "_sync_task", type(None), "metadata_task_ended: detect a client that never answers again"),
     Used("AIOKafkaConsumer", "_coordinator", type(None), "coordinator_known, forget_static_membership"),
     Used("GroupCoordinator", "coordinator_id", type(None), "coordinator_known: notice that Kafka does not answer"),
     Used("GroupCoordinator", "_group_instance_id", str, "forget_static_membership: leave the group at a planned stop"),
     Used("AIOKafkaProducer", "_message_accumulator", MessageAccumulator, "producer_error, fail_pending_batches"),
-    Used("MessageAccumulator", "_exception", type(None), "producer_error: tell a fenced producer from a failed one"),
+    Used(
+        "MessageAccumulator",
+        "_exception",
+        type(None),
+        "producer_error: distinguish a fenced producer from a failed one",
+    ),
     Used("AIOKafkaProducer", "_sender", Sender, "sender_tasks: cancel what a producer that cannot stop still runs"),
 ]
 
@@ -93,12 +98,12 @@ def with_clients(act: Callable[[Clients], Coroutine[Any, Any, None]]) -> None:
 @pytest.mark.parametrize("used", USED, ids=lambda used: f"{used.owner}.{used.attribute}")
 def test_the_attribute_exists_and_has_its_type(used: Used) -> None:
     async def act(clients: Clients) -> None:
-        told = f"aiokafka {aiokafka.__version__}: {used.owner}.{used.attribute}, needed by {used.purpose}"
+        message = f"aiokafka {aiokafka.__version__}: {used.owner}.{used.attribute}, needed by {used.purpose}"
         owner = clients.owner(used.owner)
-        assert type(owner).__name__ == used.owner, told
-        assert hasattr(owner, used.attribute), f"{told}, does not exist"
+        assert type(owner).__name__ == used.owner, message
+        assert hasattr(owner, used.attribute), f"{message}, does not exist"
         found = getattr(owner, used.attribute)
-        assert isinstance(found, used.kind), f"{told}, is {found!r}, expected {used.kind.__name__}"
+        assert isinstance(found, used.kind), f"{message}, is {found!r}, expected {used.kind.__name__}"
 
     with_clients(act)
 

@@ -1,4 +1,4 @@
-"""A list of announcements is sent together; what a failure leaves behind is told."""
+"""AnnouncementProducer: a list is sent together, and a failure reports how many announcements are durable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A write to a connection that is gone says so in the way that aiokafka understands."""
+"""EventLoop: a write to a closed connection raises an OSError, which aiokafka handles."""
 
 from __future__ import annotations
 

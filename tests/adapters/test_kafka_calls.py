@@ -1,4 +1,4 @@
-"""Whose fault an error is, by where it was raised: in a call of aiokafka (retried), or in our own code (a defect)."""
+"""Errors by call site: raised in a call of aiokafka they are retried, raised in the bridge's code they are defects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SETTINGS = KafkaConnection(bootstrap_servers="127.0.0.1:1", group="g", topics=TopicNames())
 WHATEVER = [OSError(), AssertionError(), RuntimeError(), TypeError(), KeyError("node"), AttributeError()]
-"""What aiokafka was seen to raise, and what it might: the class says nothing about whose fault it is."""
+"""Errors that aiokafka raises or may raise; defects of the bridge may have the same classes."""
 STEPS = ["begin_transaction", "send_batch", "delivery", "send_offsets_to_transaction", "commit_transaction"]
 RECORD = Outgoing(b"chat", b"value", headers=[("ce_id", b"1")])
 
@@ -260,7 +260,7 @@ def test_a_defect_in_taking_an_assignment_is_raised_where_announcements_are_read
     async def scenario() -> None:
         consumer = AnnouncementConsumer(SETTINGS, worker_id="w", session_timeout=6)
         consumer._on_assigned = assigned
-        with pytest.raises(KeyError):  # aiokafka logs it and goes on
+        with pytest.raises(KeyError):  # aiokafka logs it and continues
             await consumer.on_partitions_assigned(set())
         with pytest.raises(KeyError, match="ours"):
             await consumer.fetch(frozenset())

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cost] [latency] [memory] [outage]`: the figures of the README, on this machine, now."""
+"""`python -m tests.bench [cost] [latency] [memory] [outage]`: the figures of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class Bench:
             self.memory_with(chats, target, partitions)
 
     def memory_with(self, chats: int, target: int, partitions: int) -> None:
-        """Follow so many chats, let each say ten things, look."""
+        """Return the memory with so many chats followed, after ten messages in each."""
         prefix = f"{uuid.uuid4().hex[:8]}."
         with Bridge(
             self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
@@ -221,7 +221,7 @@ def consumer_of(broker: str) -> Consumer:
 
 
 def captured(message: Message) -> Captured:
-    """Take out of a message what the bare producer sends."""
+    """Return the parts of a message that the bare producer sends."""
     partition = message.partition()
     headers: Any = message.headers()
     assert partition is not None
@@ -253,7 +253,7 @@ def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event
     partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
     while not stop.is_set():
-        message = consumer.poll(0.1)  # one by one: `consume` would wait for company
+        message = consumer.poll(0.1)  # one by one: `consume` would wait for more messages
         if message is not None and message.error() is None:
             name = dict(message.headers() or [])["ce_id"]
             assert isinstance(name, bytes)
@@ -274,7 +274,7 @@ def latencies(ledger: Path, seen: dict[str, float]) -> list[float]:
 
 
 def outages(folder: Path, minutes: float, partitions: int) -> None:
-    """Stop a Kafka of our own, with the default buffer and with one that has to fill."""
+    """Stop a Kafka of its own, once with the default inbox size and once with a small one."""
     say(f"{minutes:g} minutes without Kafka at 500 events/s in 100 chats, {partitions} shards")
     for mebibytes in (64, 8):
         with LocalBroker() as broker:
@@ -289,7 +289,7 @@ def outages(folder: Path, minutes: float, partitions: int) -> None:
 
 
 def main() -> None:
-    """Run what is asked for, by default everything."""
+    """Run the benchmarks that were named, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", choices=["cost", "latency", "memory", "outage"], default=[])
     parser.add_argument("--repeats", type=int, default=3)
@@ -306,7 +306,7 @@ def main() -> None:
 
 
 def measure(what: list[str], args: argparse.Namespace, folder: Path) -> None:
-    """Run what needs no more of Kafka than that it is there."""
+    """Run the benchmarks that need a running Kafka only."""
     with kafka_or_local() as broker:
         bench = Bench(broker, folder)
         if "cost" in what:

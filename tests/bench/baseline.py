@@ -1,6 +1,6 @@
-"""A bare aiokafka transactional producer that sends given records; prints its own CPU time per record.
+"""A bare aiokafka transactional producer that sends given records and prints its CPU time per record.
 
-Run as a child process, so that nothing else is in the figure: `python -m tests.bench.baseline FILE SERVERS TOPIC MODE`.
+Run as a child process, so that nothing else is measured: `python -m tests.bench.baseline FILE SERVERS TOPIC MODE`.
 Modes: `send` (one `send` per record, aiokafka's default batches) and `batch` (`create_batch`/`send_batch`).
 """
 

@@ -82,7 +82,7 @@ def run(cluster: ChaosCluster, seconds: float, brokers: int, log: Callable[[str]
             _wait_certified(cluster)
     outcome.peaks = dict(cluster.peaks)
     outcome.problems += [
-        f"replica {number} had {peak >> 20} MiB resident"
+        f"worker {number} had {peak >> 20} MiB resident"
         for number, peak in outcome.peaks.items()
         if peak > MOST_RSS_BYTES
     ]

@@ -87,9 +87,9 @@ class ChaosCluster:
     # --- starting ---------------------------------------------------------------------------------------------------
 
     def start_worker(self, number: int) -> None:
-        log = self.folder / f"replica-{number}.log"
+        log = self.folder / f"worker-{number}.log"
         self.workers[number] = Bridge(
-            self.kafka.bootstrap_servers, log, prefix=self.prefix, worker=f"replica-{number}", **_SETTINGS
+            self.kafka.bootstrap_servers, log, prefix=self.prefix, worker=f"worker-{number}", **_SETTINGS
         )
 
     def start_server(self, number: int) -> None:
@@ -204,5 +204,5 @@ class ChaosCluster:
 
 def wait_until_ended(worker: Bridge, seconds: float = 60) -> int:
     """Wait for the end of a worker after SIGTERM; return its exit code."""
-    wait_for(lambda: not worker.running, seconds, "a replica did not end after SIGTERM")
+    wait_for(lambda: not worker.running, seconds, "a worker did not end after SIGTERM")
     return worker.wait(1)

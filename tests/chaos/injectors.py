@@ -35,7 +35,7 @@ def _start_worker(cluster: ChaosCluster, fault: Fault) -> None:
 def _restart_worker(cluster: ChaosCluster, fault: Fault) -> None:
     code = wait_until_ended(cluster.workers[fault.number])
     if code and not (code == 1 and cluster.kafka_was_unavailable):  # 1: not everything could be committed in time
-        raise ExpectationFailed(f"replica {fault.number} ended with {code} after SIGTERM")
+        raise ExpectationFailed(f"worker {fault.number} ended with {code} after SIGTERM")
     cluster.workers[fault.number].kill()
     cluster.start_worker(fault.number)
 
@@ -114,7 +114,7 @@ _ACTS: Final[Mapping[str, tuple[Act, Act]]] = {
     "scale 3 to 2 to 3": (_signal_worker(signal.SIGTERM), _restart_worker),
     BROKER_STOP: (_pause_broker, _resume_broker),
     "broker kill and restart": (_kill_broker, _restart_broker),
-    "shard fenced by a stranger": (_fence, _nothing),
+    "shard fenced by another producer": (_fence, _nothing),
     "writes refused": (_refuse_writes, _accept_writes),
     "drop all connections": (_control("drop"), _nothing),
     "play dead": (_control("play-dead"), _heal),
@@ -128,16 +128,16 @@ _ACTS: Final[Mapping[str, tuple[Act, Act]]] = {
 
 
 def begin(cluster: ChaosCluster, fault: Fault) -> None:
-    """Make it go wrong."""
+    """Start the fault."""
     _ACTS[fault.kind][0](cluster, fault)
 
 
 def end(cluster: ChaosCluster, fault: Fault) -> None:
-    """Mend it."""
+    """End the fault."""
     _ACTS[fault.kind][1](cluster, fault)
 
 
 def name_of(fault: Fault) -> str:
-    """Return what the report calls it."""
+    """Return the name of the fault in the report."""
     owner = {BRIDGE: "bridge", KAFKA: "Kafka"}.get(fault.victim, "Chat Server")
     return f"{owner}: {fault.kind}"

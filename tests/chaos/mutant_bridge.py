@@ -45,7 +45,7 @@ def _by_maximum() -> None:
 
 
 def _producer_kept() -> None:
-    """Break the rule about failed producers: after an error the same one goes on with the next batch."""
+    """Break the rule about failed producers: after an error the same producer is used for the next batch."""
     commit = KafkaTransactionalWriter.commit
 
     async def whatever_happens(self: KafkaTransactionalWriter, batch: Batch) -> None:

@@ -58,9 +58,9 @@ class MutantRun:
         log = self.folder / f"{self.prefix}bridge.log"
         servers = self.broker.bootstrap_servers
         if self.build == AS_IT_IS:
-            self.bridge = Bridge(servers, log, prefix=self.prefix, worker="replica-1", **_SETTINGS)
+            self.bridge = Bridge(servers, log, prefix=self.prefix, worker="worker-1", **_SETTINGS)
         else:
-            self.bridge = _Mutant(self.build, servers, log, prefix=self.prefix, worker="replica-1", **_SETTINGS)
+            self.bridge = _Mutant(self.build, servers, log, prefix=self.prefix, worker="worker-1", **_SETTINGS)
 
     def kill_bridge(self) -> None:
         self.bridge.kill()

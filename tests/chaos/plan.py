@@ -98,7 +98,7 @@ def _broker_kill(rng: random.Random, brokers: int) -> Fault:
 
 
 def _fence(rng: random.Random, _: int) -> Fault:
-    return Fault("shard fenced by a stranger", KAFKA, 1, 0.0, {"shard": rng.randrange(SHARDS)})
+    return Fault("shard fenced by another producer", KAFKA, 1, 0.0, {"shard": rng.randrange(SHARDS)})
 
 
 def _refuse_writes(rng: random.Random, brokers: int) -> Fault:

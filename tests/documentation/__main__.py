@@ -1,4 +1,4 @@
-"""Write docs/reference from the code; a test compares what is there."""
+"""Writes docs/reference from the code; `test_reference.py` checks that the files are up to date."""
 
 from __future__ import annotations
 

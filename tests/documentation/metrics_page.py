@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 _HEAD: Final = """\
 # Metrics
 
-`GET /metrics`, in Prometheus' text format. Names and labels are an interface. Every label has a closed set of values,
-all of which exist from the start; `other` stands for what a later version may add. No session id, nickname, key or
-address is ever a label. The metrics of `prometheus_client` about the process (`process_...`) come with them.
-[Operating](../operating.md) says which of them to watch.
+`GET /metrics`, in Prometheus' text format. Names and labels are an interface and are not renamed. Every label has a
+closed set of values, all of which exist from the start; any other value is counted as `other`. No session id, nickname,
+key or address is ever a label. The `process_...` metrics of `prometheus_client` are included.
+[Operating](../operating.md) lists the ones to watch.
 """
 _SUFFIX: Final = {"counter": "_total"}
 

@@ -1,4 +1,4 @@
-"""The pages of the reference and what they share: where they go, their first lines, tables."""
+"""The list of the generated reference pages, their directory and their first line."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ A setting can be given in three places; a later one overrides an earlier one:
 2. the environment: the variables are listed at the end; lists and maps are given as JSON
 3. flags: `--set kafka.group=trial`; `--bootstrap-servers` and `--topic-prefix` are short forms
 
-An unknown key is an error, in the environment, too. All problems of all places are reported in one message, each with
-the place it came from and, for an unknown key, the nearest known one. A key that ends in `_file` and has a sibling
-without that ending reads a secret from a file. Times are in seconds and sizes in bytes, as the names say.
-`chatbridge config` prints every setting with its value and where it came from; secrets are shown as `***`.
+An unknown key is an error, in the environment, too. All problems are reported in one message, each with the
+origin of the value and, for an unknown key, the nearest known one. A key `..._file` beside a key without that ending
+names a file from which the secret is read. Times are in seconds and sizes in bytes, as their names indicate.
+`chatbridge config` prints every setting with its value and origin; secrets are shown as `***`.
 """
 _DEFAULTS: Final = {("worker_id",): "host name"}
 _WORDS: Final[dict[object, str]] = {
@@ -95,7 +95,7 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _kind(field: FieldInfo) -> str:
-    """Say in words which values a setting takes."""
+    """Return a description of the values that a setting accepts."""
     annotation = _bare(field.annotation)
     if get_origin(annotation) is Literal:
         return ", ".join(map(code, get_args(annotation)))
@@ -139,11 +139,11 @@ def _default(path: tuple[str, ...], field: FieldInfo) -> str:
 
 
 def _client() -> str:
-    """Say what the map `kafka.client` may hold."""
+    """Return the section on the map `kafka.client`."""
     rows = [(code(key), _client_kind(key)) for key in CLIENT_KEYS]
     return (
-        "### kafka.client\n\nThe names are aiokafka's; `ssl_...` are for the TLS context. What the promises rest on "
-        "(acks, idempotence, isolation level, group, transactional id) is not among them and cannot be set.\n\n"
+        "### kafka.client\n\nThe names are aiokafka's; `ssl_...` are for the TLS context. Settings that the "
+        "promises depend on (acks, idempotence, isolation level, group, transactional id) are not accepted.\n\n"
         + table(("key", "value"), rows)
         + "\n"
     )
@@ -156,7 +156,7 @@ def _client_kind(key: str) -> str:
 
 
 def _rule() -> str:
-    """Say what one entry of `privacy.rules` may hold."""
+    """Return the section on an entry of `privacy.rules`."""
     rows = [
         (code(name), _kind(field), _default((name,), field), field.description or "")
         for name, field in PrivacyRule.model_fields.items()

@@ -1,4 +1,4 @@
-"""Markdown tables."""
+"""Formats Markdown tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings files and names of tests that stand in documents and manifests are those of today."""
+"""Settings in documents and manifests load; tests named in documents exist."""
 
 from __future__ import annotations
 

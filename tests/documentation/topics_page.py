@@ -57,7 +57,7 @@ One JSON object per record, keyed by the session id; the same object, or a list 
 | `servers` | list of further addresses to try, `host:port` |
 | `password` | session password, where the site enforces one |
 | `tenant` | name of the tenant |
-| `userData` | map of what is known of the chat: text, numbers, true or false |
+| `userData` | map of further data about the chat: text, numbers, true or false |
 | `announcedAt` | ms since 1970 UTC |
 """
 

@@ -122,7 +122,7 @@ def run_and_capture(broker: str, folder: Path, registry: str | None) -> Captured
     settings: dict[str, object] = {"kafka__partitions": PARTITIONS}
     if registry is not None:
         settings["schema_registry__url"] = registry
-    with Bridge(broker, folder / "bridge.log", prefix=prefix, worker="replica-1", **settings) as bridge:
+    with Bridge(broker, folder / "bridge.log", prefix=prefix, worker="worker-1", **settings) as bridge:
         bridge.wait_ready()
         with Simulator(
             folder / "chat-server.log",

@@ -81,7 +81,7 @@ class CapturingBridge:
         """End the chats, compare the topics with the ledger, end the bridge."""
         result = self.environment.finish(self.chats)
         assert result.explained == []
-        # Counters hold what the bridge knows: the answer to a commit that succeeded may be lost with its connection.
+        # Counters count acknowledged commits only: the answer to a successful commit may be lost with its connection.
         in_doubt = self.transactions("failed") + self.transactions("fenced")
         assert captured(self.bridge) == result.records or (in_doubt and captured(self.bridge) < result.records)
         assert self.bridge.terminate() == 0

@@ -63,7 +63,7 @@ class E2EEnvironment:
         asyncio.run(TopicManager(self.broker, {}, wanted(TopicNames(self.prefix), shape)).apply())
         return self
 
-    def bridge(self, worker: str = "replica-1", *, make: type[Bridge] = Bridge, **settings: object) -> Bridge:
+    def bridge(self, worker: str = "worker-1", *, make: type[Bridge] = Bridge, **settings: object) -> Bridge:
         """Start a worker; `make` is its class, for tests with a bridge that is defective on purpose."""
         all_settings = {"kafka__partitions": PARTITIONS, **self.settings, **settings}
         return make(self.broker, self.folder / f"{worker}.log", prefix=self.prefix, worker=worker, **all_settings)
@@ -76,7 +76,7 @@ class E2EEnvironment:
         return Simulator(self.folder / f"{name}.log", self.folder / f"{name}.jsonl", **(defaults | flags))
 
     def chats(self, **flags: object) -> Simulator:
-        """Start a Chat Server with ten chats that go on until it is stopped."""
+        """Start a Chat Server with ten chats that continue until it is stopped."""
         defaults: dict[str, Any] = {"concurrent_chats": 10, "events_per_second": 100, "mean_events": ENDLESS_CHAT}
         return self.simulator(**(defaults | flags))
 

@@ -1,9 +1,9 @@
-"""A defect ends a shard's task: its successor takes up every announcement and every chat that it had in hand (P2).
+"""A defect ends a shard's task: its successor continues with every announcement and chat that it held (P2).
 
-`python -m tests.integration.test_crashed_shard WHICH run ...` is `chatbridge` with such a defect: a shard dies of the
-first announcements that it is to fold, each shard once, or the first one every time; or of packing its first
-transaction. Or aiokafka has the defect: then the shard must not die. The product's code is untouched; it is replaced in
-that process.
+`python -m tests.integration.test_crashed_shard WHICH run ...` is `chatbridge` with such a defect: a shard crashes when
+it folds its first announcements (each shard once, or the first one every time), or when it packs its first
+transaction. Or aiokafka raises the error: then the shard must not crash. The defect is patched in at
+run time, in that process only.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def test_a_defect_inside_a_transaction_ends_the_shard_and_is_logged_with_class_a
             assert bridge.metric("chatbridge_transactions_total", outcome="failed") == 0
             result = environment.finish(chats)
     assert result.explained == []
-    told = [line for line in bridge.log.read_text("utf-8").splitlines() if "shard_crashed" in line]
-    assert len(told) == 3
-    for line in told:
+    logged = [line for line in bridge.log.read_text("utf-8").splitlines() if "shard_crashed" in line]
+    assert len(logged) == 3
+    for line in logged:
         assert "TypeError" in line
         assert "transactional_writer.py" in line
 
@@ -115,14 +115,18 @@ def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_
         with environment.bridge(make=FirstAlways) as bridge:
             crashes = "chatbridge_shard_changes_total"
             wait_for(lambda: bridge.metric(crashes, change="crashed") >= 2, 40, "it does not crash again")
-            assert time.monotonic() - began > 10  # so long it rested before its second start
-            wait_for(lambda: "shard 0: ended by a defect" in str(reasons(bridge)), 10, "the probe does not tell")
+            assert time.monotonic() - began > 10  # the pause before its second start
+            wait_for(
+                lambda: "shard 0: crashed because of a defect" in str(reasons(bridge)),
+                10,
+                "the probe does not report it",
+            )
             assert bridge.get("/livez")[0] == 200
             shards = Counter(chat["shard"] for chat in followed(bridge) if chat["joined"])
             others = [chat["sessionId"] for chat in chats.open_chats() if partition_of_chat(chat) != 0]
             assert set(shards) == {1, 2}
             assert shards.total() == len(others)
-            assert bridge.terminate() == 1  # not everything that was seen could be committed
+            assert bridge.terminate() == 1  # not all input could be committed
     assert environment.interference() == []
 
 

@@ -29,7 +29,7 @@ class EndToEndLine:
         self.folder = folder
         self.prefix = f"{uuid.uuid4().hex[:8]}."
 
-    def bridge(self, worker: str = "replica-1", **settings: object) -> Bridge:
+    def bridge(self, worker: str = "worker-1", **settings: object) -> Bridge:
         return Bridge(self.broker, self.folder / f"{worker}.log", prefix=self.prefix, worker=worker, **settings)
 
     def simulator(self, name: str = "chat-server", **flags: object) -> Simulator:
@@ -108,7 +108,7 @@ def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line:
 def test_two_workers_take_over_from_each_other(line: EndToEndLine) -> None:
     # Long enough to tell a hand-over from a time-out.
     settings = {"kafka__session_timeout_seconds": 30}
-    with line.bridge("replica-1", **settings) as one, line.bridge("replica-2", **settings) as two:
+    with line.bridge("worker-1", **settings) as one, line.bridge("worker-2", **settings) as two:
         one.wait_ready()
         two.wait_ready()
         wait_for(
@@ -117,14 +117,16 @@ def test_two_workers_take_over_from_each_other(line: EndToEndLine) -> None:
         with line.simulator(
             concurrent_chats=20, events_per_second=150, duration=25, mean_events=200, seed=5, finish=3
         ) as chats:
-            wait_for(lambda: two.metric("chatbridge_events_total") > 100, 30, "replica 2 captures nothing")
+            wait_for(lambda: two.metric("chatbridge_events_total") > 100, 30, "worker 2 captures nothing")
             assert one.terminate() == 0
-            wait_for(lambda: two.metric("chatbridge_shards") == 12, 10, "replica 2 did not take all shards over")
-            with line.bridge("replica-1", **settings) as again:
+            wait_for(lambda: two.metric("chatbridge_shards") == 12, 10, "worker 2 did not take all shards over")
+            with line.bridge("worker-1", **settings) as again:
                 again.wait_ready()
-                wait_for(lambda: again.metric("chatbridge_shards") > 0, 30, "replica 1 got nothing back")
+                wait_for(lambda: again.metric("chatbridge_shards") > 0, 30, "worker 1 got nothing back")
                 two.kill()
-                wait_for(lambda: again.metric("chatbridge_shards") == 12, 60, "the killed replica's shards are orphans")
+                wait_for(
+                    lambda: again.metric("chatbridge_shards") == 12, 60, "the killed worker's shards have no owner"
+                )
                 chats.summary(120)
                 result = line.compare_when_closed(chats.ledger)
     assert result.clean, str(result)
@@ -132,15 +134,15 @@ def test_two_workers_take_over_from_each_other(line: EndToEndLine) -> None:
 
 def test_a_paused_worker_comes_back_as_a_zombie_and_writes_nothing(line: EndToEndLine) -> None:
     settings = {"kafka__session_timeout_seconds": 6}
-    with line.bridge("replica-1", **settings) as zombie:
+    with line.bridge("worker-1", **settings) as zombie:
         zombie.wait_ready()
         with line.simulator(
             concurrent_chats=15, events_per_second=100, duration=35, mean_events=300, seed=3, finish=3
         ) as chats:
             wait_for(lambda: zombie.metric("chatbridge_events_total") > 100, 30, "nothing is captured")
             zombie.send(signal.SIGSTOP)
-            with line.bridge("replica-2", **settings) as owner:
-                wait_for(lambda: owner.metric("chatbridge_shards") == 12, 60, "no take-over from the paused replica")
+            with line.bridge("worker-2", **settings) as owner:
+                wait_for(lambda: owner.metric("chatbridge_shards") == 12, 60, "no take-over from the paused worker")
                 owner.wait_ready()
                 zombie.send(signal.SIGCONT)
                 wait_for(

@@ -139,7 +139,7 @@ def test_the_registry_knows_each_subject_under_the_id_that_values_carry(
 
 
 def ours(name: str, value: bytes) -> Any:
-    """What our own decoder gives, with times as a foreign reader gives them."""
+    """Decode with the bridge's decoder, with times as a third-party reader returns them."""
     return with_times(SCHEMAS.whole(name), SCHEMAS.decode(name, unframe(value)[1]), {})
 
 

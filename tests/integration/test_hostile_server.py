@@ -64,19 +64,19 @@ HOSTILE: dict[bytes, tuple[str, str]] = {
 
 
 def series(bridge: Bridge) -> list[str]:
-    """Names and labels of all that is measured."""
+    """Return names and labels of all metrics."""
     lines = bridge.get("/metrics")[1].decode().splitlines()
     return sorted(line.rpartition(" ")[0] for line in lines if not line.startswith("#"))
 
 
 def send(chats: Simulator, *lines: bytes) -> int:
-    """Say these lines on every connection; return on how many."""
+    """Send these lines on every connection; return on how many."""
     data = base64.b64encode(b"\n".join([*lines, b""])).decode()
     return int(chats.fault("send-raw", base64=data)["connections"])
 
 
 def quarantine(environment: E2EEnvironment) -> list[dict[str, Any]]:
-    """What was set aside, its parts put together."""
+    """Return the quarantined inputs, reassembled from their parts."""
     found: list[dict[str, Any]] = []
     for record in environment.records("quarantine"):
         if record["part"] == 1:
@@ -115,7 +115,7 @@ def test_hostile_lines_in_live_connections_are_set_aside_and_every_chat_is_captu
             assert links >= len(HOSTILE)
             wait_for(lambda: bridge.metric("chatbridge_quarantined_total") >= links, 60, "not all is set aside")
             going_on = captured(bridge)
-            wait_for(lambda: captured(bridge) > going_on + 100, 60, "the chats do not go on")
+            wait_for(lambda: captured(bridge) > going_on + 100, 60, "the chats do not continue")
             assert bridge.metric("chatbridge_links_lost_total") == 0
             assert bridge.metric("chatbridge_links_opened_total") == opened
             chats.summary(120)
@@ -143,7 +143,7 @@ def test_hostile_lines_in_live_connections_are_set_aside_and_every_chat_is_captu
 
 
 def _check_quarantine(found: list[dict[str, Any]], per_line: int) -> None:
-    """Each line is there as often as it was said, with its reason; what was decoded, by what it says."""
+    """Each line is there as often as it was sent, with its reason; decoded ones are compared by content."""
     assert len(found) == per_line * len(HOSTILE)
     by_reason = Counter(record["reason"].partition(":")[0] for record in found)
     for raw, (label, reason) in HOSTILE.items():
@@ -163,7 +163,7 @@ def _check_quarantine(found: list[dict[str, Any]], per_line: int) -> None:
 
 
 def _says(raw: bytes, said: dict[str, Any]) -> bool:
-    """Whether a message that was written again is the one that was said."""
+    """Whether a re-encoded message equals the one that was sent."""
     try:
         again = json.loads(raw)
     except (ValueError, RecursionError):
@@ -188,15 +188,15 @@ def test_thousands_of_names_servers_and_reasons_make_no_new_series_and_no_new_tr
             links = send(chats, *said)
             # Addresses of this machine on which nothing listens.
             servers = [f"127.9.{number // 250}.{number % 250 + 1}" for number in range(500)]
-            told = [{"sessionId": f"0000LOST{at:08}", "host": host, "port": 9} for at, host in enumerate(servers)]
-            assert bridge.post("/v1/sessions", told)[0] == 202
+            announced = [{"sessionId": f"0000LOST{at:08}", "host": host, "port": 9} for at, host in enumerate(servers)]
+            assert bridge.post("/v1/sessions", announced)[0] == 202
             wait_for(
-                lambda: bridge.metric("chatbridge_quarantined_total") >= links * len(said), 60, "not all set aside"
+                lambda: bridge.metric("chatbridge_quarantined_total") >= links * len(said), 60, "not all quarantined"
             )
             wait_for(
                 lambda: bridge.metric("chatbridge_gaps_total", reason="never_joined") == len(servers),
                 60,
-                "the chats that nobody has are not given up",
+                "the chats that no server has are not given up",
             )
             assert series(bridge) == before
             assert bridge.metric("chatbridge_links_lost_total") == len(servers)

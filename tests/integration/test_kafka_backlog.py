@@ -69,7 +69,7 @@ def test_a_flood_of_announcements_waits_on_kafka_while_nothing_can_be_committed(
             time.sleep(0.1)
         assert limit <= most <= limit + 1.5 * one_fetch  # an input counts as a little more than its bytes
         alter(environment.broker, environment.topic("sessions"), "max.message.bytes", None)
-        # Nobody has these chats: each must be said to be so.
+        # No server has these chats: each must end with a certificate that reports it.
         closed = "chatbridge_chats_closed_total"
         wait_for(lambda: bridge.metric(closed) == count, 60, lambda: f"{bridge.metric(closed)} closed", poll=0.5)
         bridge.wait_ready()

@@ -112,7 +112,7 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
         environment = E2EEnvironment(
             cluster.bootstrap_servers, tmp_path, kafka__partitions=partitions, **SHORT_KAFKA_TIMEOUTS
         )
-        # Shard n lies on node n % 3 (and on the one after it) with all its partitions.
+        # All partitions of shard n are on node n % 3 (and on the next one).
         numbers = [node.number for node in cluster.nodes]
         places = [[numbers[(shard + more) % 3] for more in range(replicas)] for shard in range(partitions)]
         for kind in ("announcements", "events", "sessions", "quarantine", "checkpoints"):
@@ -127,7 +127,7 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
         with capturing_bridge(environment, count=30, kafka__replication_factor=replicas) as running:
             cluster.nodes[2].kill()
             running.wait_unready(WAITING, *(f"shard {shard}: " for shard in stuck), seconds=30)
-            # All that have chats; some must find their transactions' coordinator anew, which was on the killed node.
+            # All that have chats; some must find a new transaction coordinator, because theirs was on the killed node.
             others = set(running.sequences()) - stuck
             assert others
 
@@ -137,11 +137,11 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
                 def moved(more: int) -> set[int]:
                     return {shard for shard, sequence in running.sequences().items() if sequence > before[shard] + more}
 
-                wait_for(lambda: moved(20) >= others, 60, lambda: f"only {moved(20)} of {others} go on")
+                wait_for(lambda: moved(20) >= others, 60, lambda: f"only {moved(20)} of {others} continue")
                 return moved(0) == others
 
             # A stuck one folds once more when a coordinator answers late: the next transaction cannot begin.
-            wait_for(only_the_others_go_on, 30, "those that cannot be written go on, too")
+            wait_for(only_the_others_go_on, 30, "shards that cannot write continue, too")
             assert all_joined(running.bridge, 30)
             assert running.oldest_seconds() > 5
             cluster.nodes[2].restart()
@@ -157,7 +157,7 @@ def test_a_transaction_that_the_broker_gave_up_is_done_again(own_broker: LocalBr
         wait_for(lambda: running.oldest_seconds() > 1, 10, "no transaction is under way")
         running.bridge.send(signal.SIGSTOP)  # between the beginning of a transaction and its end
         own_broker.resume()
-        time.sleep(12)  # the broker's patience of 10 s, and its look at it every half second
+        time.sleep(12)  # the transaction time-out of 10 s, which the broker checks every half second
         running.bridge.send(signal.SIGCONT)
         running.wait_recovered()
         assert running.transactions("failed") + running.transactions("fenced") >= 1
@@ -176,7 +176,7 @@ def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(own_broker: LocalBrok
             before = interrupted()
             assert before < 6, "it fails, and is not fenced"
             fence(environment.broker, f"{environment.prefix}bridge-0")
-            wait_for(lambda: interrupted() > before, 10, "nobody noticed")  # noqa: B023 - called here
+            wait_for(lambda: interrupted() > before, 10, "no shard was interrupted")  # noqa: B023 - called here
             running.wait_recovered()
         assert running.bridge.metric("chatbridge_shard_changes_total", change="fenced") == running.transactions(
             "fenced"

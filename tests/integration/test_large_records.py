@@ -1,4 +1,4 @@
-"""A record that Kafka refuses for its size: quarantine and a GAP in its place, and the chat goes on (P2)."""
+"""A record that Kafka refuses for its size: quarantine and a GAP in its place; the chat continues (P2)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LONG = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz ", k=25_000)
 
 
 async def customer_says(server: Simulator, ready: Callable[[], bool], *texts: str) -> str:
-    """A customer opens a chat, waits until `ready`, says these things and ends it; returns the session id."""
+    """A customer opens a chat, waits until `ready`, sends these messages and ends it; returns the session id."""
     client = await TestClient.monitor(int(server.address.rpartition(":")[2]), user_type=CLIENT, nickname=CUSTOMER)
     answer = await client.ask(RequestJoin(reference_id=1, visibility="ALL"))
     session_id: str = answer.chat_transcript.session_id  # type: ignore[attr-defined]
@@ -77,8 +77,8 @@ def test_a_limit_that_is_lowered_for_a_while_costs_time_and_no_record(broker: st
         wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 30, "the chats are not captured")
         for too_little in (100, 200):
             alter(broker, events, "max.message.bytes", str(too_little))
-            told = f"{events} accepts no records above {too_little} bytes"
-            wait_for(lambda: told in str(reasons(bridge)), 20, "the reason is not given")  # noqa: B023
+            reason = f"{events} accepts no records above {too_little} bytes"
+            wait_for(lambda: reason in str(reasons(bridge)), 20, "the reason is not given")  # noqa: B023
             assert all_joined(bridge, 10)
             alter(broker, events, "max.message.bytes", None)
             bridge.wait_ready(30)
@@ -95,7 +95,7 @@ def test_a_limit_that_is_raised_again_is_used_before_anything_is_set_aside(broke
     with environment.bridge() as bridge, environment.simulator(no_traffic=True) as server:
         bridge.wait_ready()
         alter(broker, environment.topic("events"), "max.message.bytes", str(LIMIT))
-        fence(broker, f"{environment.prefix}bridge-0")  # the shard is opened anew and finds the low limit
+        fence(broker, f"{environment.prefix}bridge-0")  # the shard is re-opened and reads the lowered limit
 
         def ready_to_raise() -> bool:
             if not all_joined(bridge) or bridge.metric("chatbridge_shard_changes_total", change="taken") < 2:

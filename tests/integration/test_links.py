@@ -45,7 +45,7 @@ def running(bridge: Bridge, chats: Simulator, count: int = 10) -> None:
     assert chats.running
 
 
-def everybody_is_back(bridge: Bridge, count: int = 10, seconds: float = 30) -> None:
+def wait_all_rejoined(bridge: Bridge, count: int = 10, seconds: float = 30) -> None:
     wait_for(lambda: all_joined(bridge, count), seconds, f"not all chats are joined again: {followed(bridge)}")
 
 
@@ -56,7 +56,7 @@ def test_chats_go_on_at_another_server_after_a_fail_over(environment: E2EEnviron
         heir = chats.fault("fail-over", announce=announced, loseLast=3)["listening"]
         wait_for(lambda: {chat["server"] for chat in followed(bridge)} == {heir}, 30, "not all chats are at the heir")
         assert bridge.metric("chatbridge_links_lost_total", reason="reset") >= 1
-        wait_for(lambda: bridge.metric("chatbridge_resumptions_total") == 10, 10, "not every chat says RESUMED")
+        wait_for(lambda: bridge.metric("chatbridge_resumptions_total") == 10, 10, "not every chat has a RESUMED record")
         assert bridge.metric("chatbridge_oldest_uncommitted_event_seconds") < 5
         result = environment.finish(chats)
         assert result.kinds["RESUMED"] == 10
@@ -74,7 +74,7 @@ def test_a_server_that_forgot_events_is_believed_and_contradicted_by_no_silent_m
     with environment.bridge() as bridge, environment.chats() as chats:
         running(bridge, chats)
         chats.fault("restart", loseLast=5, continueIds=continued, agentsReturn=False, downSeconds=0.5)
-        everybody_is_back(bridge)
+        wait_all_rejoined(bridge)
         result = environment.finish(chats)
     records = environment.records("events")
     amendments = [record for record in records if record["amends"]]
@@ -100,14 +100,14 @@ def test_a_newer_announcement_moves_a_chat_and_the_former_server_sees_it_left_wi
     ):
         bridge.wait_ready()
         wait_for(lambda: collector.announced, 10, "nothing is announced")
-        [told] = collector.announced.values()
-        assert bridge.post("/v1/sessions", told)[0] == 202
+        [announced] = collector.announced.values()
+        assert bridge.post("/v1/sessions", announced)[0] == 202
         wait_for(lambda: all_joined(bridge), 20, "the chat is not joined")
         [before] = followed(bridge)
         host, _, port = newer.address.rpartition(":")
-        assert bridge.post("/v1/sessions", told | {"host": host, "port": int(port)})[0] == 202
+        assert bridge.post("/v1/sessions", announced | {"host": host, "port": int(port)})[0] == 202
         wait_for(lambda: followed(bridge)[0]["server"] == newer.address, 20, "the chat is not at the newer address")
-        assert (before["server"], followed(bridge)[0]["sessionId"]) == (former.address, told["sessionId"])
+        assert (before["server"], followed(bridge)[0]["sessionId"]) == (former.address, announced["sessionId"])
         wait_for(lambda: joins(environment.journal("newer")), 5, "nothing is written down")
         former_lines = [("RequestJoin", None), ("RequestReleaseParty", 0)]
 
@@ -138,13 +138,13 @@ def test_rejoining_needs_the_session_password_again_and_a_wrong_one_is_mended_by
         joined = {chat["sessionId"]: chat["joined"] for chat in followed(bridge)}
         assert joined == {wrong["sessionId"]: False, right["sessionId"]: True}
         bridge.post("/v1/sessions", wrong)
-        everybody_is_back(bridge, 2, 5)
+        wait_all_rejoined(bridge, 2, 5)
         chats.fault("drop")
         wait_for(lambda: bridge.metric("chatbridge_joins_total", result="answered") == 4, 20, "no rejoin")
         result = environment.finish(chats)
     assert result.explained == []
     log = bridge.log.read_text("utf-8")
-    assert all(told["password"] not in log for told in (wrong, right))
+    assert all(each["password"] not in log for each in (wrong, right))
 
 
 def test_a_refused_registration_is_tried_again_until_it_is_granted(environment: E2EEnvironment) -> None:
@@ -155,7 +155,7 @@ def test_a_refused_registration_is_tried_again_until_it_is_granted(environment: 
         wait_for(lambda: bridge.metric(lost, reason="refused") >= 3, 20, "the refusal is not counted")
         assert not any(chat["joined"] for chat in followed(bridge))
         chats.fault("heal")
-        everybody_is_back(bridge, seconds=10)
+        wait_all_rejoined(bridge, seconds=10)
         result = environment.finish(chats)
     assert (result.explained, result.kinds["GAP"]) == ([], 0)
 
@@ -167,7 +167,7 @@ def test_a_join_that_is_refused_for_now_is_tried_again(environment: E2EEnvironme
         bridge.wait_ready()
         wait_for(lambda: bridge.metric("chatbridge_joins_total", result="refused") >= 6, 20, "not refused twice each")
         chats.fault("heal")
-        everybody_is_back(bridge, 3, 10)
+        wait_all_rejoined(bridge, 3, 10)
         result = environment.finish(chats)
     assert (result.explained, result.kinds["GAP"]) == ([], 0)
 
@@ -208,12 +208,12 @@ def test_a_silent_server_is_found_out_by_ping_and_its_chats_are_joined_again(
         assert time.monotonic() - began < 4  # 1 s of silence, 1 s for the pong, a busy machine
         lost = "chatbridge_links_lost_total"
         wait_for(lambda: bridge.metric(lost, reason="not_registered") >= 1, 10, "no new attempt was silent, too")
-        assert bridge.ready  # Kafka is well, and so are we
+        assert bridge.ready  # Kafka and the bridge are fine
         if how == "stopped":
             chats.send(signal.SIGCONT)
         else:
             chats.fault("heal")
-        everybody_is_back(bridge)
+        wait_all_rejoined(bridge)
         result = environment.finish(chats)
     assert result.explained == []
     assert result.kinds["RESUMED"] >= 10
@@ -231,12 +231,12 @@ def test_a_chat_that_ends_while_we_are_away_gets_a_gap_and_an_incomplete_certifi
         chats.fault("heal")
         for reason in ("over_while_away", "never_joined"):
             wait_for(lambda: bridge.metric("chatbridge_gaps_total", reason=reason) > 0, 20, f"no gap {reason}")  # noqa: B023
-        wait_for(lambda: all_joined(bridge, 5), 20, "those that go on are not joined again")
+        wait_for(lambda: all_joined(bridge, 5), 20, "the chats that continue are not joined again")
         result = environment.finish(chats)
-    told = gap_reasons(environment)
+    recorded = gap_reasons(environment)
     certificates = environment.certificates().values()
     for reason in (OVER_WHILE_AWAY, NEVER_JOINED):
-        assert sum(reason in one["reasons"] for one in certificates) == told[reason] > 0
+        assert sum(reason in one["reasons"] for one in certificates) == recorded[reason] > 0
     assert all(one["verdict"] == "INCOMPLETE" for one in certificates if one["gaps"])
     assert result.explained != []
 
@@ -271,8 +271,8 @@ def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(environme
         wait_for(lambda: all_joined(bridge, chats_count), 30, "not all joined at first")
         dropped = time.time()
         assert chats.fault("drop")["connections"] >= chats_count / 20
-        wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > chats_count / 2, 5, "nobody stands in line")
-        everybody_is_back(bridge, chats_count)
+        wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > chats_count / 2, 5, "no chat waits to be joined")
+        wait_all_rejoined(bridge, chats_count)
         assert bridge.metric("chatbridge_joins_waiting") == 0
         result = environment.finish(chats)
     times = sorted(at for at, _ in joins(environment.journal(), dropped))
@@ -297,7 +297,7 @@ def test_five_hundred_chats_come_back_after_a_crash_at_the_rate_that_the_vendor_
             sources__chat_server__joins_per_second=rate, sources__chat_server__joins_peak=peak
         ) as bridge:
             bridge.wait_ready()
-            wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > count / 2, 20, "nobody stands in line")
+            wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > count / 2, 20, "no chat waits to be joined")
             wait_for(lambda: all_joined(bridge, count), 90, "not all chats are joined again", poll=0.5)
             assert bridge.metric("chatbridge_resumptions_total") == count
             result = environment.finish(chats)
@@ -320,10 +320,10 @@ def test_an_answer_that_comes_too_late_harms_nothing(environment: E2EEnvironment
         "sources__chat_server__pong_timeout_seconds": 20,
     }
     with environment.bridge(**slow) as bridge, environment.chats(concurrent_chats=3) as chats:
-        chats.fault("delay", seconds=5)  # longer than the patience with a join
+        chats.fault("delay", seconds=5)  # longer than join_timeout_seconds
         bridge.wait_ready()
         wait_for(lambda: bridge.metric("chatbridge_joins_total", result="refused") >= 6, 30, "no join timed out twice")
         chats.fault("heal")
-        everybody_is_back(bridge, 3)
+        wait_all_rejoined(bridge, 3)
         result = environment.finish(chats)
     assert (result.explained, environment.records("quarantine")) == ([], [])

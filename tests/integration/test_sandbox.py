@@ -1,4 +1,4 @@
-"""The local servers work as real ones, and end with this process."""
+"""The sandbox: its servers behave like real ones, and end with this process."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def without_a_monitor(environment: E2EEnvironment, chats: Simulator, since: floa
 
 
 def test_a_rolling_restart_of_three_workers_hands_every_chat_over_within_seconds(environment: E2EEnvironment) -> None:
-    names = ("replica-1", "replica-2", "replica-3")
+    names = ("worker-1", "worker-2", "worker-3")
     with (
         environment.bridge(names[0]) as one,
         environment.bridge(names[1]) as two,
@@ -99,11 +99,11 @@ def test_a_rolling_restart_of_three_workers_hands_every_chat_over_within_seconds
 
 
 def test_one_worker_becomes_three_and_then_two_and_the_shards_are_shared_evenly(environment: E2EEnvironment) -> None:
-    with environment.bridge("replica-1") as one:
+    with environment.bridge("worker-1") as one:
         one.wait_ready()
         with environment.chats(concurrent_chats=CHATS, events_per_second=150, seed=5) as chats:
             settled(one)
-            with environment.bridge("replica-2") as two, environment.bridge("replica-3") as three:
+            with environment.bridge("worker-2") as two, environment.bridge("worker-3") as three:
                 wait_for(lambda: is_even(one, two, three), 60, "the shards are not shared evenly")
                 settled(one, two, three)
                 where = [{chat["shard"] for chat in followed(bridge)} for bridge in (one, two, three)]
@@ -114,16 +114,16 @@ def test_one_worker_becomes_three_and_then_two_and_the_shards_are_shared_evenly(
                 settled(one, three)
                 result = environment.finish(chats)
     longest = without_a_monitor(environment, chats)
-    FIGURES.info("1 to 3 to 2 replicas: at most %.2f s without a monitor; %s", longest, result)
+    FIGURES.info("1 to 3 to 2 workers: at most %.2f s without a monitor; %s", longest, result)
     assert result.explained == []
     assert longest < HANDOVER_SECONDS
 
 
 def test_the_chats_of_a_killed_worker_are_followed_again_after_the_session_timeout(environment: E2EEnvironment) -> None:
     with (
-        environment.bridge("replica-1") as one,
-        environment.bridge("replica-2") as two,
-        environment.bridge("replica-3") as three,
+        environment.bridge("worker-1") as one,
+        environment.bridge("worker-2") as two,
+        environment.bridge("worker-3") as three,
     ):
         for bridge in (one, two, three):
             bridge.wait_ready()
@@ -146,9 +146,9 @@ def test_a_worker_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a
     environment: E2EEnvironment,
 ) -> None:
     with (
-        environment.bridge("replica-1") as one,
-        environment.bridge("replica-2") as two,
-        environment.bridge("replica-3") as three,
+        environment.bridge("worker-1") as one,
+        environment.bridge("worker-2") as two,
+        environment.bridge("worker-3") as three,
     ):
         for bridge in (one, two, three):
             bridge.wait_ready()
@@ -163,10 +163,10 @@ def test_a_worker_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a
             settled(one, two, three)
             assert is_even(one, two, three)
             result = environment.finish(chats)
-    # The server goes on counting the one that stands still as present: what tells is when another came.
+    # The server still counts the stopped worker as present: what matters is when another one joined.
     came = {session_id: at for at, session_id in reversed(joins(environment.journal(), stopped))}
     longest = max(came[session_id] - stopped for session_id in orphans)
-    FIGURES.info("SIGSTOP for %d s: other replicas came after at most %.2f s; %s", PAUSE_SECONDS, longest, result)
+    FIGURES.info("SIGSTOP for %d s: other workers came after at most %.2f s; %s", PAUSE_SECONDS, longest, result)
     assert result.explained == []
     assert longest < SESSION_SECONDS + HANDOVER_SECONDS
 
@@ -178,9 +178,9 @@ def test_a_storm_hits_a_server_no_harder_because_there_are_three_workers(environ
         "sources__chat_server__joins_peak": peak,
     }
     with (
-        environment.bridge("replica-1", **rate_limiter) as one,
-        environment.bridge("replica-2", **rate_limiter) as two,
-        environment.bridge("replica-3", **rate_limiter) as three,
+        environment.bridge("worker-1", **rate_limiter) as one,
+        environment.bridge("worker-2", **rate_limiter) as two,
+        environment.bridge("worker-3", **rate_limiter) as three,
     ):
         wait_for(lambda: is_even(one, two, three), 60, "the shards are not shared evenly")
         with environment.chats(concurrent_chats=count) as chats:
@@ -191,6 +191,6 @@ def test_a_storm_hits_a_server_no_harder_because_there_are_three_workers(environ
             settled(one, two, three, chats=count)
             result = environment.finish(chats)
     most = most_within(1, sorted(at for at, _ in joins(environment.journal(), dropped)))
-    FIGURES.info("a storm of %d chats on three replicas: at most %d joins in a second", count, most)
+    FIGURES.info("a storm of %d chats on three workers: at most %d joins in a second", count, most)
     assert most <= peak + JITTER, f"{most} joins in one second"
     assert result.explained == []

@@ -29,25 +29,25 @@ EVENTS = 120
 
 
 class Chats(threading.Thread):
-    """Writes the chats' files, an event at a time; `said` is what was written in all."""
+    """Writes the chats' files, an event at a time; `written`: number of events per chat."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        self.said = {f"0000FILES{number:07}": 0 for number in range(CHATS)}
+        self.written = {f"0000FILES{number:07}": 0 for number in range(CHATS)}
         self.go_on = threading.Event()
-        for session_id in self.said:
+        for session_id in self.written:
             (folder / f"{session_id}.jsonl").touch()
 
     def run(self) -> None:
         rng = random.Random(7)
-        left = [session_id for session_id in self.said for _ in range(EVENTS)]
+        left = [session_id for session_id in self.written for _ in range(EVENTS)]
         rng.shuffle(left)
         for session_id in left:
-            self.said[session_id] += 1
-            self._write(session_id, event(self.said[session_id]))
+            self.written[session_id] += 1
+            self._write(session_id, event(self.written[session_id]))
             self.go_on.wait(0.004)
-        for session_id in self.said:
+        for session_id in self.written:
             self._write(session_id, {})
 
     def _write(self, session_id: str, value: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ def test_another_source_survives_a_kill_and_a_hand_over_and_its_chats_verify(bro
 
     with environment.bridge("one", make=FromFiles) as first:
         first.wait_ready()
-        announced = [{"sessionId": name, "host": "files", "port": 1} for name in chats.said]
+        announced = [{"sessionId": name, "host": "files", "port": 1} for name in chats.written]
         assert first.post("/v1/sessions", announced)[0] == 202
         chats.start()
         try:
@@ -94,7 +94,7 @@ def test_another_source_survives_a_kill_and_a_hand_over_and_its_chats_verify(bro
             chats.go_on.set()
             chats.join()
     records = [record for record in environment.records("events") if record["eventId"] is not None]
-    for session_id, count in chats.said.items():
+    for session_id, count in chats.written.items():
         assert count == EVENTS
         found = [record["eventId"] for record in records if record["sessionId"] == session_id]
         assert found == list(range(1, EVENTS + 1)), session_id

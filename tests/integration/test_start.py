@@ -1,4 +1,4 @@
-"""Start without Kafka or registry, or with wrong topics: wait and give the reason, or refuse and say what to do."""
+"""Start without Kafka or registry, or with wrong topics: wait and give the reason, or refuse and give the next step."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_looking_at_topics_does_not_create_them(broker: str, names: TopicNames) 
 def test_a_changed_retention_is_altered_and_what_others_set_is_kept(broker: str, names: TopicNames) -> None:
     async def main() -> None:
         first = wanted(names, SHAPE)
-        first[0].config["retention.bytes"] = "123456789"  # set by somebody else
+        first[0].config["retention.bytes"] = "123456789"  # set by another tool
         await TopicManager(broker, {}, first).apply()
         shorter = replace(SHAPE, retention_seconds=3600)
         done = await topics(broker, names, shorter).apply()

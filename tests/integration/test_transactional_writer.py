@@ -1,4 +1,4 @@
-"""A shard's hold on Kafka: transactions that are all or nothing, fencing, and checkpoints read back."""
+"""KafkaTransactionalWriter: atomic transactions, fencing, and checkpoints read back."""
 
 from __future__ import annotations
 

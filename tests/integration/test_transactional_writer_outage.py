@@ -1,4 +1,4 @@
-"""A shard's hold on a Kafka that stops answering: closing it takes seconds and leaves nothing behind."""
+"""KafkaTransactionalWriter while Kafka does not answer: closing takes seconds and leaves no task behind."""
 
 from __future__ import annotations
 

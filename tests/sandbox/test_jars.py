@@ -23,7 +23,7 @@ JAVA = """#!/bin/sh
 echo "    java.specification.version = {version}" >&2
 """
 
-# Takes its time, so that a second caller comes while it works; notes each call.
+# Slow, so that a second caller arrives while it runs; records each call.
 MAVEN = """#!/bin/sh
 for argument; do case $argument in -Dsandbox.directory=*) target=${{argument#*=}};; esac; done
 echo called >> {calls}

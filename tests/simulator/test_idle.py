@@ -9,7 +9,7 @@ ASYNC = Item("GCTI_Chat_AsyncMode", value="true")
 
 
 def pass_time(harness: ServerHarness, seconds: float) -> list[str]:
-    """Let time pass and return what the server itself said and did meanwhile."""
+    """Advance the time; return the notices and events that the server itself added."""
     harness.now += seconds
     said = harness.apply(harness.sessions.on_timer(harness.now))
     return [event.notice_text.notice_type if event.notice_text else event.event_type for event in said]

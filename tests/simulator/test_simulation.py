@@ -27,7 +27,7 @@ FAST: dict[str, Any] = {"think_scale": 0.01, "seed": 11, "finish_seconds": 15.0}
 
 
 class EventCollector:
-    """Stands for the bridge: takes announcements over HTTP and has one monitor join everything."""
+    """A fake bridge: receives announcements over HTTP and has one monitor join every chat."""
 
     def __init__(self, first_answers: tuple[int, ...] = ()) -> None:
         self.announced: list[Announcement] = []
@@ -224,7 +224,7 @@ async def steered(
     steps: Callable[[aiohttp.ClientSession, dict[str, str]], Awaitable[None]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Run a simulation that prints where it listens, and a steps that steers it over HTTP."""
+    """Run a simulation that prints where it listens, and steps that control it over HTTP."""
     stop = asyncio.Event()
     running = asyncio.create_task(run_simulator(options, stop=stop))
     printed: list[str] = []

@@ -104,7 +104,7 @@ def _acl(topic: str, operation: AclOperation, permission: AclPermissionType) -> 
 
 
 def fill(disk: Path) -> Path:
-    """Fill a file system; return the file that takes the space."""
+    """Fill a file system; return the file that occupies the space."""
     ballast = disk / "ballast"
     with suppress(OSError), ballast.open("wb", buffering=0) as full:
         while full.write(bytes(1 << 16)):

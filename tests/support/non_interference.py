@@ -25,7 +25,7 @@ def interference(
     """
     found: list[str] = []
     for summary in summaries:
-        found += [f"a client asked {name}" for name in summary["requests"].keys() - ALLOWED_REQUESTS]
+        found += [f"a client requested {name}" for name in summary["requests"].keys() - ALLOWED_REQUESTS]
         found += [f"a client caused {name}" for name in summary["caused"].keys() - ALLOWED_EFFECTS]
     for journal in journals:
         with journal.open("rb") as lines:
@@ -50,5 +50,5 @@ def _findings_in(line: dict[str, Any]) -> list[str]:
             if line.get("after_action", KEEP_ALIVE) != KEEP_ALIVE or line.get("user_id"):
                 found.append(f"a release of another party or without KeepAlive: {line}")
         case other:
-            found.append(f"a client asked {other}")
+            found.append(f"a client requested {other}")
     return found

@@ -75,7 +75,7 @@ _LISTS = (
 class LedgerComparison:
     """Counts of a run, and lists of chat:id pairs.
 
-    Always a defect: `unexplained`, missing without a GAP or certificate that says so; `missing_required`, missing
+    Always a defect: `unexplained`, missing without a GAP or certificate that reports it; `missing_required`, missing
     although a monitor was sent them in a fault-free period; `altered`, records that differ from the ledger;
     `over_too_early`, chats recorded as over while they went on. No defect: `explained`, missing and covered by a GAP or
     by an INCOMPLETE certificate; `lost_untraceable`, the number of events that the server lost before they could be

@@ -1,4 +1,4 @@
-"""`interference` must find what would disturb a chat, and nothing else."""
+"""Tests of `interference`: it finds what disturbs a chat, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The HTTP server: probes, metrics, the sessions API and the status page."""
+"""HTTP: the server, the bodies it accepts, and the `StatusView` that it needs of the bridge."""

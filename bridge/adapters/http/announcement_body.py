@@ -1,4 +1,4 @@
-"""The body of POST /v1/sessions: one announcement or a list of them, as JSON."""
+"""Validates the body of POST /v1/sessions: one announcement or a list of them, as JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _BODIES: Final = TypeAdapter(Annotated[list[AnnouncementBody], Field(max_length=
 
 
 class BodyRefused(Exception):
-    """The body is not acceptable; `problems` says why without repeating any value of it."""
+    """The body is not acceptable; `problems` are the reasons, without any value of the body."""
 
     def __init__(self, problems: list[str]) -> None:
         """One line per problem."""
@@ -84,7 +84,7 @@ def read_announcements(body: bytes) -> list[Announcement]:
 
 
 def _reasons(error: ValidationError, *, is_list: bool) -> list[str]:
-    """Return where and what is expected; never a value of the body."""
+    """Return place and expectation of each problem; never a value of the body."""
     lines: list[str] = []
     for each in error.errors(include_url=False, include_input=False, include_context=False)[:_MAX_PROBLEMS]:
         first, *rest = each["loc"] or ("",)

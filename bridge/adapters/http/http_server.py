@@ -1,7 +1,7 @@
 """The HTTP server: probes, metrics, the sessions API and the status page.
 
-It sees the bridge only through a `StatusView`. Probes answer everyone who can connect; everything else requires the
-bearer token when one is configured. No response and no log line repeats a request body.
+It accesses the bridge only through a `StatusView`. Probes need no token; everything else requires the bearer token when
+one is configured. No response and no log line repeats a request body.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ class HttpServer:
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if self._token is None:
-            # Bound to loopback, where a page in a browser could still reach it by a name of its own (DNS rebinding).
+            # Bound to loopback, where a web page could still reach it under its own host name (DNS rebinding).
             host = (request.url.host or "").lower()
             return None if host in _LOOPBACK else _problem(421, ["without a token only loopback host names are served"])
-        # Probes come from an orchestrator without credentials, and the page's files contain nothing secret.
+        # An orchestrator's probes have no credentials, and the files of the status page contain nothing secret.
         if request.path in _OPEN_PATHS:
             return None
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -166,7 +166,7 @@ class HttpServer:
         try:
             await self._view.announce(announcements)
         except AnnouncementsNotWritten as error:
-            # What was written stays written; announcing it again has no effect.
+            # Announcements that were written stay; announcing them again has no effect.
             refusal = _problem(503, [error.message], accepted=error.accepted)
             refusal.headers["Retry-After"] = "5"
             return refusal

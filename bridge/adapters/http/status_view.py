@@ -1,4 +1,4 @@
-"""What the HTTP API shows of a worker, and what it asks a worker to do."""
+"""The port of the HTTP server: the `StatusView` protocol, which `bridge/status.py` implements."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class SessionView:
 
 
 class StatusView(Protocol):
-    """What the HTTP server needs of the bridge. Only `announce` waits for anything."""
+    """What the HTTP server needs of the bridge. Only `announce` does I/O."""
 
     def live(self) -> bool:
         """Return False when the process should be restarted by its orchestrator."""
 
     def readiness(self) -> list[str]:
-        """Return why the bridge is not ready; nothing when it is."""
+        """Return why the bridge is not ready; empty when it is."""
 
     def sessions(self) -> Iterable[SessionView]:
         """Return the chats that this worker follows."""

@@ -1,1 +1,1 @@
-"""Kafka through aiokafka."""
+"""Everything that uses Kafka, through aiokafka: consumer, producers, topics, reader."""

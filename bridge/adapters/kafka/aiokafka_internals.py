@@ -2,7 +2,7 @@
 
 aiokafka is pinned to a minor version because of this file. tests/adapters/test_aiokafka_internals.py and
 tests/integration/test_aiokafka_running_clients.py name each attribute and what it is needed for; they fail when an
-upgrade renames or removes one. What each function relies on was read in aiokafka 0.14.
+upgrade renames or removes one. The notes on each function refer to aiokafka 0.14.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def metadata_task_ended(consumer: AIOKafkaConsumer) -> bool:
-    """Return whether nothing updates the consumer's cluster metadata any more.
+    """Return whether the consumer's cluster metadata is no longer updated.
 
     True after an error ended the client's metadata task (aio-libs/aiokafka#1038), and before `start` or after `stop`,
     when there is none. A started consumer in this state never returns records again and raises nothing.
@@ -29,8 +29,8 @@ def metadata_task_ended(consumer: AIOKafkaConsumer) -> bool:
 def coordinator_known(consumer: AIOKafkaConsumer) -> bool:
     """Return whether the consumer knows its group's coordinator; False before `start`.
 
-    aiokafka forgets the coordinator when a request to it fails and looks for it until it is found; `getmany` returns
-    nothing meanwhile, without an error.
+    aiokafka discards the coordinator when a request to it fails and searches until it finds one; meanwhile `getmany`
+    returns nothing and raises no error.
 
     Relies on `AIOKafkaConsumer._coordinator`, None until started with a group id, and on its `coordinator_id`, None
     or the broker's node id.
@@ -76,7 +76,7 @@ def sender_tasks(producer: AIOKafkaProducer) -> list[asyncio.Task[object]]:
     """Return the tasks of the running loop that execute a method of the producer's sender.
 
     The sender holds its main task in an attribute, but those that it sends requests with only in a local variable;
-    they retry without limit. So the tasks are found by what they run.
+    they retry without limit. So the tasks are identified by the object whose coroutine they run.
 
     Relies on `AIOKafkaProducer._sender`, and on the sender's tasks running its own coroutine methods.
     """

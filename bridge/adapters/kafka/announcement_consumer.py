@@ -32,9 +32,9 @@ _STOP_SECONDS: Final = 5.0
 _FETCH_MS: Final = 1000
 _POLL_SECONDS: Final = 0.2
 _ANSWER_SECONDS: Final = 10.0
-"""How long the group's coordinator may take to answer one question."""
+"""Time limit of one request to the group coordinator."""
 _COORDINATOR_SECONDS: Final = 5.0
-"""How long the group's coordinator may be unknown before that is reported as a problem."""
+"""Time that the group coordinator may be unknown before `problem` reports it."""
 _STABLE: Final = "Stable"
 
 
@@ -42,7 +42,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
     """One member of the consumer group, with static membership."""
 
     def __init__(self, settings: KafkaConnection, *, worker_id: str, session_timeout: float) -> None:
-        """`session_timeout` in seconds: after so long without a heartbeat the partitions go to other members."""
+        """`session_timeout` in seconds: without a heartbeat for longer, the partitions move to other members."""
         self._settings = settings
         self._worker_id = worker_id
         self._session_timeout = session_timeout
@@ -94,13 +94,13 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         fetched = await call(consumer.getmany(timeout_ms=_FETCH_MS), failed)
         if metadata_task_ended(consumer):
             raise KafkaUnavailable("the Kafka client's metadata task has ended")
-        # An outage does not make a fetch fail: it returns nothing. Only the group's coordinator is found missing.
+        # During an outage getmany returns nothing and raises nothing; only the coordinator becomes unknown.
         known = coordinator_known(consumer)
         self._coordinator_lost_at = None if known else self._coordinator_lost_at or time.monotonic()
         return [record for records in fetched.values() for record in records]
 
     async def reread(self, partition: int) -> None:
-        """Go back to the committed offset of a partition, or to its beginning. Raises KafkaUnavailable."""
+        """Seek to the committed offset of a partition, or to its beginning. Raises KafkaUnavailable."""
         consumer, failed = self._started(), unavailable("cannot read announcements again")
         at = TopicPartition(self._settings.topics.announcements, partition)
         async with self._answer_limit():
@@ -125,8 +125,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         """Ask the group's coordinator whether `partition` is assigned to this worker.
 
         Raises ShardFenced when it is not. Raises KafkaUnavailable when the coordinator does not answer or does not
-        know this member: that says nothing about the partition, because the group then rebalances and `assigned` is
-        called. (P4: after an outage longer than the session time-out it has forgotten all members.)
+        know this member: the assignment is unknown then, because the group rebalances and `assigned` is
+        called. (P4: after an outage longer than the session time-out the coordinator has removed all members.)
 
         An offset commit is the one request in which the coordinator checks the member's generation; committing the
         committed offset again changes nothing. (A pending transactional commit may make it an older offset: the
@@ -143,10 +143,10 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         return time_limit(_ANSWER_SECONDS, f"the group's coordinator did not answer within {_ANSWER_SECONDS:g} s")
 
     async def leave(self) -> None:
-        """Leave the group and stop, within seconds. Raises nothing of aiokafka's.
+        """Leave the group and stop, within seconds. Errors of aiokafka are suppressed.
 
-        As a static member aiokafka would stop without leaving, and the partitions would have no owner for the rest
-        of the session time-out.
+        aiokafka stops a static member without leaving the group: the partitions would have no owner until the session
+        time-out.
         """
         consumer, self._consumer = self._consumer, None
         if consumer is None:
@@ -179,7 +179,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         """Do nothing: a shard keeps running until the new assignment is known (P4)."""
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Pass the new assignment on; keep what the callback raises for `fetch`."""
+        """Pass the new assignment to the callback; store an exception of it, for `fetch` to raise."""
         self._assigned = frozenset(partition.partition for partition in assigned)
         if self._on_assigned is None:
             return

@@ -1,4 +1,4 @@
-"""Writes announcements to their topic; the caller is answered once Kafka has acknowledged them."""
+"""Writes announcements to their topic and returns once Kafka has acknowledged them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _ACKNOWLEDGE_SECONDS: Final = 10.0
 _REQUEST_MS: Final = 10_000
 _SENDS_PER_TURN: Final = 100
-"""Records added before the event loop gets a turn: `send` does not give it one while there is room."""
+"""Records sent between two yields to the event loop: `send` does not yield while its buffer has space."""
 
 
 class AnnouncementProducer:
@@ -38,7 +38,7 @@ class AnnouncementProducer:
         """Write all of them; on return all are durable. Those of one chat keep their order.
 
         They are sent together and acknowledged together, within one time limit. Raises AnnouncementsNotWritten with
-        how many from the beginning of the list are durable; some after these may be, too.
+        the number of durable ones from the beginning of the list; later ones may be durable, too.
         """
         if not announcements:
             return
@@ -58,8 +58,8 @@ class AnnouncementProducer:
                         await asyncio.sleep(0)
                 await call(asyncio.gather(*sent), failed)
         except KafkaUnavailable as error:
-            if producer is self._producer:  # a request beside this one may have replaced it already
-                await self.close()  # nothing that was refused to the caller is kept and sent later (P6)
+            if producer is self._producer:  # a concurrent request may have replaced it already
+                await self.close()  # announcements reported as failed must not be sent later (P6)
             outcomes = [_acknowledged(each) for each in sent]
             durable = sum(1 for _ in takewhile(bool, outcomes))
             raise AnnouncementsNotWritten(error.message, accepted=durable) from error

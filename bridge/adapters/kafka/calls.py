@@ -1,12 +1,12 @@
-"""Calls of aiokafka: what one of them raises is Kafka's fault and is retried; what our own code raises is a defect.
+"""Wrappers for calls of aiokafka: errors raised inside are retried as KafkaUnavailable, all others are defects.
 
 aiokafka raises more than KafkaError: assertions of its state machines, OSError of sockets, RuntimeError of the event
-loop, whatever ended its background tasks. Our own defects have the same classes, and retrying those would hide them
-for ever. So the call site decides, not the class: only the call itself is awaited by `call` (or stands in
-`kafka_errors`, when it is synchronous); its arguments are computed, and its results evaluated, outside.
+loop, whatever ended its background tasks. Defects of the bridge raise the same classes, and retrying those would hide
+them. So the call site decides, not the class: `call` awaits only the call itself (`kafka_errors` encloses it when it is
+synchronous); arguments are computed, and results evaluated, outside.
 
-Constructing a client, and filling a batch (`create_batch`, `append`), does no I/O. What they raise is about the values
-that we pass: a defect, too.
+Constructing a client, and filling a batch (`create_batch`, `append`), does no I/O. An error there is caused by the
+values that the bridge passes, so it is a defect, too.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ async def call(awaitable: Awaitable[_Result], translate: Translate) -> _Result:
 
 @contextlib.contextmanager
 def kafka_errors(translate: Translate) -> Iterator[None]:
-    """Translate errors of the block, which holds one synchronous call of aiokafka and nothing of ours."""
+    """Translate errors of the block, which must contain one synchronous call of aiokafka and nothing else."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - of whatever class: that is the point
+    except Exception as error:  # noqa: BLE001 - of whatever class: see the module
         translate(error)
 
 
 @contextlib.asynccontextmanager
 async def time_limit(seconds: float, message: str) -> AsyncIterator[asyncio.Timeout]:
-    """Cancel the block after `seconds`. Raises KafkaUnavailable with `message` then."""
+    """Cancel the block after `seconds` and raise KafkaUnavailable with `message`."""
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
             yield limit
     except TimeoutError as error:
-        if not limit.expired():  # somebody else's time-out
+        if not limit.expired():  # a time-out of the block itself
             raise
         raise KafkaUnavailable(message) from error

@@ -1,4 +1,4 @@
-"""How every part of the bridge reaches Kafka."""
+"""`KafkaConnection`: the connection parameters that all Kafka adapters share."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class KafkaConnection:
-    """Where Kafka is, and the limits of one installation.
+    """Addresses, group, topic names, client arguments and limits of one installation.
 
-    `client` is passed to aiokafka's clients as it is (SASL, TLS). `transaction_timeout` in seconds: after it the
-    broker aborts a transaction. `max_record_bytes` is the largest record, headers included, that is written.
+    `client` is passed to aiokafka's clients unchanged (SASL, TLS). `transaction_timeout` in seconds: the broker aborts
+    older transactions. `max_record_bytes` is the largest record that is written, headers included.
     """
 
     bootstrap_servers: str

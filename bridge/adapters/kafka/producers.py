@@ -1,4 +1,4 @@
-"""Ending producers within seconds, in whatever state they and the broker are."""
+"""Stops aiokafka producers within seconds, whatever their state and the broker's."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _STOP_SECONDS: Final = 5.0
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
-    """Stop a producer, and cancel what it runs when it does not stop within seconds. Raises nothing of aiokafka's.
+    """Stop a producer; cancel its tasks if it does not stop within seconds. Errors of aiokafka are suppressed.
 
-    aiokafka's `stop` waits without limit for batches to be delivered, and a sender that nobody cancels keeps sending,
+    aiokafka's `stop` waits without limit for batches to be delivered, and a sender that is not cancelled keeps sending,
     on new connections.
     """
     try:
@@ -30,7 +30,7 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
         fail_pending_batches(producer, ProducerClosed())
         with contextlib.suppress(Exception):
             await asyncio.wait_for(producer.client.close(), _STOP_SECONDS)
-    except Exception:  # noqa: BLE001, S110 - what ended its background tasks is raised here; whoever awaited them knows
+    except Exception:  # noqa: BLE001, S110 - the error that ended its tasks; it was raised to their callers
         pass
 
 

@@ -1,4 +1,4 @@
-"""The five topics: names, required configuration, and bringing a cluster to it.
+"""The five topics: their names and required configuration; compares, creates and alters them.
 
 `plan` only compares; `apply` creates topics that are missing and alters settings that are safe to alter. A wrong
 partition count or cleanup policy is reported and never altered: changing the first would give chats a second owner,
@@ -114,7 +114,7 @@ class Change:
 
 @dataclass(slots=True)
 class TopicPlan:
-    """What to change, and what is wrong and must not be changed automatically."""
+    """Changes to make, and mismatches that must not be corrected automatically."""
 
     changes: list[Change] = field(default_factory=list)
     mismatches: list[str] = field(default_factory=list)
@@ -171,7 +171,7 @@ class TopicManager:
         self._topics = topics
 
     async def partitions(self, topic: str) -> int:
-        """Return how many partitions a topic has. Raises KafkaUnavailable; EnvironmentFault when it does not exist."""
+        """Return a topic's number of partitions. Raises KafkaUnavailable; EnvironmentFault when it does not exist."""
         async with self._admin() as admin:
             found = (await self._partitions(admin)).get(topic)
         if found is None:
@@ -276,14 +276,14 @@ class TopicManager:
         new = NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=topic.config)
         response = await self._call(admin.create_topics([new]))
         for _, code, text in response.topic_errors:
-            if code and for_code(code) is not TopicAlreadyExistsError:  # another worker may have created it just now
+            if code and for_code(code) is not TopicAlreadyExistsError:  # another worker may have created it meanwhile
                 raise EnvironmentFault(
                     f"Kafka refuses to create {topic.name}: {text or for_code(code).__name__}",
-                    next_step="compare kafka.replication_factor with the number of brokers; check the right to create",
+                    next_step="compare kafka.replication_factor with the broker count; check the Create permission",
                 )
 
     async def _alter(self, admin: AIOKafkaAdminClient, change: Change) -> None:
-        # AlterConfigs replaces all of a topic's settings: those that others set have to be sent again.
+        # AlterConfigs replaces all settings of a topic: the existing ones must be sent along.
         name = change.topic.name
         set_before = {key: value for key, (value, own) in (await self._config(admin, name)).items() if own}
         resource = ConfigResource(ConfigResourceType.TOPIC, name, {**set_before, **change.topic.config})
@@ -292,5 +292,5 @@ class TopicManager:
             if code:
                 raise EnvironmentFault(
                     f"Kafka refuses to alter {name}: {text or for_code(code).__name__}",
-                    next_step="check the right to alter the topic's configuration",
+                    next_step="check the AlterConfigs permission on the topic",
                 )

@@ -1,4 +1,4 @@
-"""Reads topics up to their current end, or continuously: committed records only, without a consumer group."""
+"""Reads committed records of topics without a consumer group: up to the current end, or continuously."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WAIT_MS: Final = 500
 
 @contextlib.asynccontextmanager
 async def reader(client: Mapping[str, Any]) -> AsyncIterator[TopicReader]:
-    """Give a reader for the block. Entering it, and every method of the reader, raises KafkaUnavailable.
+    """Provide a started reader for the block. Entering it, and every method of the reader, raises KafkaUnavailable.
 
     `client` holds aiokafka's arguments: `bootstrap_servers`, SASL, TLS.
     """
@@ -47,7 +47,7 @@ async def reader(client: Mapping[str, Any]) -> AsyncIterator[TopicReader]:
 
 
 class TopicReader:
-    """What `reader` gives."""
+    """Reads committed records; made by `reader`."""
 
     def __init__(self, consumer: AIOKafkaConsumer, failed: Translate) -> None:
         """`consumer` is started; `failed` translates its errors."""
@@ -57,7 +57,7 @@ class TopicReader:
     async def follow(
         self, topic: str, partitions: Iterable[int], *, from_beginning: bool
     ) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """Yield committed records without end, each partition in its order. An empty yield: nothing new now."""
+        """Yield committed records endlessly, in order within a partition; an empty list when there is nothing new."""
         assigned = [TopicPartition(topic, partition) for partition in partitions]
         with kafka_errors(self._failed):
             self._consumer.assign(assigned)
@@ -68,7 +68,7 @@ class TopicReader:
             yield [record for records in fetched.values() for record in records]
 
     async def whole(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """Yield what is committed now, from the beginning to the end, each partition in its order."""
+        """Yield the records committed by now, from the beginning, in order within a partition."""
         assigned = [TopicPartition(topic, partition) for partition in partitions]
         with kafka_errors(self._failed):
             self._consumer.assign(assigned)

@@ -1,11 +1,11 @@
-"""A shard's transactional producer on Kafka: fence, read checkpoints back, commit batches atomically.
+"""A shard's transactional producer: fences former owners, reads checkpoints back, commits batches atomically.
 
-Particular to aiokafka:
+Specific to aiokafka:
 
 - `send_batch` instead of `send`: a quarter of the CPU per record.
 - `acks="all"` is set explicitly: with a transactional id aiokafka would choose it, without one it would not.
 - A producer is dropped after its first error: a failed batch has used up sequence numbers.
-- Every step has a time limit: aiokafka waits without one for transactions that the broker aborted long ago.
+- Every step has a time limit: aiokafka waits indefinitely for transactions that the broker has aborted.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     """Topic, partition and record batch, in the order in which they are sent."""
 
 _BATCH_BYTES: Final = 900_000
-"""Bytes per record batch: below the broker's default max.message.bytes (1,048,588) with room for the batch header."""
+"""Bytes per record batch: below the broker's default max.message.bytes (1,048,588) less the batch header."""
 _RECORD_OVERHEAD: Final = 64
 """Upper bound of a record's bytes in a batch besides key, value and headers."""
 _HEADER_OVERHEAD: Final = 10
@@ -77,7 +77,7 @@ class KafkaTransactionalWriter:
         return self._limits_of(self._topic_limits)
 
     async def refresh_limits(self) -> Limits:
-        """Return what `limits` would be now; `limits` itself stays."""
+        """Return the limits as they are now; `limits` is unchanged."""
         async with self._time_limit():
             return self._limits_of(await self._read_topic_limits())
 
@@ -143,7 +143,7 @@ class KafkaTransactionalWriter:
         }
         for name, limit in limits.items():
             if limit < _MIN_TOPIC_LIMIT:
-                # With such a limit not even a GAP could be written: wait rather than drop anything for it.
+                # Such a limit does not even admit a GAP record: wait instead of dropping events.
                 raise TopicMismatch(
                     f"{name} accepts no records above {limit} bytes",
                     next_step=f"set its max.message.bytes to at least {_MIN_TOPIC_LIMIT} "
@@ -201,7 +201,7 @@ class KafkaTransactionalWriter:
             if offset is not None:
                 await self._call(producer.send_offsets_to_transaction({self._announcements: offset}, group))
             await self._call(asyncio.gather(*delivered))
-            await self._call(producer.commit_transaction())  # P3: only when this returns is anything captured
+            await self._call(producer.commit_transaction())  # P3: nothing counts as captured before this returns
 
     def _packed(self, producer: AIOKafkaProducer, batch: Batch) -> _Packed:
         """Put all records into record batches, each partition's in order."""
@@ -228,14 +228,16 @@ class KafkaTransactionalWriter:
                 batch = producer.create_batch()
                 packed.append((topic, partition, batch))
             added = batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)
-            if added is None:  # it answers so instead of raising: the record would be missing in the transaction (P1)
-                raise ValueError("a record does not fit into a record batch that has room for it")
+            if (
+                added is None
+            ):  # append reports a full batch by None: the record would be missing in the transaction (P1)
+                raise ValueError("a record does not fit into a record batch that has space for it")
         for _, _, one in packed:
             one.close()
         return packed
 
     async def close(self) -> None:
-        """Stop the producer; after a few seconds without success cut its connections."""
+        """Stop the producer; close its connections if that takes more than a few seconds."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await stop_producer(producer)
@@ -260,12 +262,12 @@ class KafkaTransactionalWriter:
             raise ShardFenced("fenced: another worker initialised this shard's transactional id") from error
         if isinstance(error, TransactionalIdAuthorizationFailed):
             raise EnvironmentFault(
-                "Kafka denies the transactional id",
+                "Kafka denies access to the transactional id",
                 next_step="grant Write and Describe on the transactional ids with the group's prefix",
             ) from error
         if isinstance(error, TopicAuthorizationFailedError):
             raise EnvironmentFault(
-                "Kafka denies a topic of the bridge",
+                "Kafka denies access to a topic of the bridge",
                 next_step="grant Read, Write, Describe and DescribeConfigs on all topics with kafka.topic_prefix",
             ) from error
         raise KafkaUnavailable(f"the transaction was not committed: {type(error).__name__}") from error

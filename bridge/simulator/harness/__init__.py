@@ -1,1 +1,1 @@
-"""Around the server: control API, fault injection, ledger, journal, announcements."""
+"""What surrounds the simulated server: control API, fault injection, ledger, journal, announcements."""

@@ -84,7 +84,7 @@ class ControlApi:
     """The HTTP server of the API."""
 
     def __init__(self, controlled: Controlled) -> None:
-        """Take what the API controls; `start` listens."""
+        """Nothing listens before `start`."""
         self._controlled = controlled
         self._runner: web.AppRunner | None = None
 

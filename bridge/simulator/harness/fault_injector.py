@@ -91,7 +91,7 @@ def restore_on(server: ChatServer, saved: list[SessionDump], plan: RestorePlan) 
 
 
 async def fail_over(failed: ChatServer, standby: ChatServer, plan: RestorePlan | None = None) -> None:
-    """Kill one server and restore its sessions and flex users on a running each."""
+    """Kill one server and restore its sessions and flex users on another that is running."""
     users = failed.handler.flex.users
     saved = await FaultInjector(failed).kill()
     standby.handler.flex.users.update(users)

@@ -1,4 +1,4 @@
-"""Announces the sessions of one server as they are opened or taken over."""
+"""Announces the sessions of one server when they are opened, or restored after a fail-over."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def may_join(user_type: str, visibility: str) -> bool:
 def may_send(party: SessionParty, visibility: str) -> bool:
     """Return whether a party may send at this visibility: not wider than its own; a silent monitor never.
 
-    D13 says so for the vendor's web services; that the server itself enforces it is ASM.
+    D13 states this for the vendor's web services; that the server itself enforces it is ASM.
     """
     if party.visibility == VIP and party.info.protocol_type == BASIC:
         return False

@@ -165,7 +165,7 @@ class Sessions:
         receiver_id: str | None = None,
         answer: ReplyTo | None = None,
     ) -> list[Effect]:
-        """Add a message, for everybody who may see this visibility or for `receiver_id` only."""
+        """Add a message, for all parties that may see this visibility or for `receiver_id` only."""
         session, party = self._check_sender(session_id, user_id, visibility, receiver_id)
         event = session.add_message(party, text, visibility, receiver_id, now)
         return fan_out(session, [event], session.connected_parties(), now, answer=answer)
@@ -255,11 +255,11 @@ class Sessions:
         return self._after_leave(session, events, audience, asker_id, now, close=close, answer=answer)
 
     def depart(self, session_id: str, user_id: str, departure: Departure, now: float) -> list[Effect]:
-        """Remove a party that did not ask to leave: lost connection, inactivity, wrong secure key."""
+        """Remove a party that did not request to leave: lost connection, inactivity, wrong secure key."""
         session = self.session(session_id)
         leaver = session.party(user_id)
         audience = session.connected_parties()
-        if departure is DISCONNECTED:  # it has no connection any more
+        if departure is DISCONNECTED:  # it no longer has a connection
             audience = [party for party in audience if party is not leaver]
         events = [session.remove_party(leaver, departure, user_id, now)]
         return self._after_leave(session, events, audience, user_id, now)

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 class EffectObserver(Protocol):
-    """Is told of every event and of every session opened, restored or closed on a server, before it is sent."""
+    """Called with every event and every session opened, restored or closed on a server, before it is sent."""
 
     def on_effect(self, effect: Effect, now: float) -> None:
-        """Take note of one effect; must not block. `now` in seconds since 1970 UTC."""
+        """Observe one effect; must not block. `now` in seconds since 1970 UTC."""
 
 
 class RequestObserver(Protocol):
-    """Is told what clients requested and which effects that had. No method may block; `now` as above."""
+    """Called with the requests of clients and the effects of each. No method may block; `now` as above."""
 
     def request_handled(self, connection: int, request: Message, effects: list[Effect], now: float) -> None:
         """A request was answered, before its effects are applied."""

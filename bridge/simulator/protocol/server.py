@@ -97,7 +97,7 @@ class ChatServer:
     async def start(self) -> None:
         """Listen. With port 0 the first start chooses a port, and later starts use the same.
 
-        Raises OSError when the port is taken.
+        Raises OSError when the port is in use.
         """
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
@@ -145,7 +145,7 @@ class ChatServer:
                     observer.on_effect(effect, now)
 
     def handle_request(self, connection: Connection, request: Message) -> None:
-        """Answer one request of a client, or refuse it if an injected fault says so."""
+        """Answer one request of a client, or refuse it if an injected fault requires it."""
         now = self.clock()
         refusal = self.faults.refusal(connection.number, request)
         effects: list[Effect] = self.handler.handle(connection.number, request, now) if refusal is None else [refusal]
@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
     """One client's socket. Everything sent in one iteration of the event loop is written at once."""
 
     def __init__(self, server: ChatServer) -> None:
-        """Take a number; `connection_made` provides the transport."""
+        """Get a number from the server; `connection_made` provides the transport."""
         self.number = server.next_number()
         self._server = server
         self._wire = server_wire(server.settings.inbound_frame_bytes)
@@ -227,7 +227,7 @@ class Connection(asyncio.Protocol):
         self._server.connection_closed(self)
 
     def pause_writing(self) -> None:
-        """Reset a client that does not read, to bound the memory that its unsent pushes take."""
+        """Reset a client that does not read, to bound the memory of its unsent pushes."""
         self._server.request_observer.connection_dropped(self.number, "does not read", self._server.clock())
         self.end(reset=True)
 
@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
         self.send_raw(encode(message))
 
     def send_raw(self, data: bytes) -> None:
-        """Send bytes unchanged, after the delay that an injected fault may ask for."""
+        """Send bytes unchanged, after the delay of an injected fault, if any."""
         if self._transport is None or self._unresponsive:
             return
         self._outbox.append(data)

@@ -66,7 +66,7 @@ class LeaveSession:
 
 @dataclass(slots=True, frozen=True)
 class DepartSession:
-    """Remove a party that did not ask to leave: lost connection, flex timeout, wrong key."""
+    """Remove a party that did not request to leave: lost connection, flex timeout, wrong key."""
 
     user_id: str
     departure: Departure

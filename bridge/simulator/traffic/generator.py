@@ -105,7 +105,7 @@ class TrafficGenerator:
                 overdue = self._server.is_up and self._run_due_steps(now)
                 await asyncio.sleep(0 if overdue else self._sleep(now))
                 if not self._server.is_up:
-                    self._downtime += clock() - now  # steps missed while down are not made up for
+                    self._downtime += clock() - now  # steps missed while down are not run later
             self._stop_open_chats()
         finally:
             self._server.observers.remove(self)

@@ -1,4 +1,4 @@
-"""Stored transcripts as scenarios."""
+"""Turns stored transcripts into scenarios, to replay them."""
 
 from __future__ import annotations
 
