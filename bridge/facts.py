@@ -240,7 +240,7 @@ class ChatClosed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ChatFailed(Fact):
-    """A defect of the bridge ended one chat's capture; the others go on. `error` is a class name, `at` its places."""
+    """A defect of the bridge cost one chat an input, which a GAP says; `error` is a class name, `at` its places."""
 
     level: ClassVar[int] = logging.ERROR
 

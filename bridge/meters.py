@@ -31,6 +31,7 @@ GAP_REASONS: Final = {
     gap_reasons.UNREADABLE: "unreadable",
     gap_reasons.OVER_WHILE_AWAY: "over_while_away",
     gap_reasons.TOO_LARGE: "too_large",
+    gap_reasons.NOT_RECORDED: "not_recorded",
     gap_reasons.NEVER_JOINED: "never_joined",
     gap_reasons.OUT_OF_REACH: "out_of_reach",
     gap_reasons.INTERNAL: "internal",
@@ -59,6 +60,8 @@ QUARANTINE_REASONS: Final = {
     "a chat that was not joined here": "stray",
     "a second EventRegistered": "stray",
     "a message that does not belong": "stray",
+    "the chat is closed": "not_followed",
+    "the chat is not followed": "not_followed",
     "": "unreadable",
 }
 VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
@@ -140,7 +143,9 @@ class Meters:
         self.closed = _counter(
             registry, "chats_closed", "Chats that were closed with a certificate", verdict=(*VERDICTS, OTHER)
         )
-        self.failures = _counter(registry, "chat_failures", "Chats whose capture was ended by a defect of the bridge")
+        self.failures = _counter(
+            registry, "chat_failures", "Inputs of a chat that a defect of the bridge has cost, each with a GAP"
+        )
         odd = ("forwarded", "rejected")
         self.announcements = _counter(
             registry, "announcements", "Announcements that were forwarded to another partition, or rejected", result=odd

@@ -25,7 +25,7 @@ from bridge.transcript import gap_reasons
 from bridge.transcript.attributes import MAX_DEPTH
 from bridge.transcript.entries import MAX_FACT_CHARACTERS
 from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText
-from bridge.transcript.fingerprints import MAX_BYTES as MAX_PRINTS
+from bridge.transcript.fingerprint_store import MAX_BYTES as MAX_PRINTS
 from bridge.transcript.fold import MAX_HOLES
 from bridge.transcript.parties import MAX_PARTIES
 from bridge.transcript.updates import TranscriptUpdate, Verdict
@@ -335,7 +335,7 @@ def test_a_text_that_no_wire_would_let_through_is_quarantined_and_not_the_end_of
         0,
     )
     harness.commit()
-    assert harness.gaps() == [(2, 2, gap_reasons.UNREADABLE)]
+    assert harness.gaps() == [(2, 2, gap_reasons.NOT_RECORDED)]
     assert rb"\ud83d" in harness.set_aside()[0]["bytes"]
     assert harness.still_works()
 

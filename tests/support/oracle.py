@@ -45,7 +45,7 @@ _JUDGED = (
     "message",
     "notice",
     "gap",
-    "amends",
+    "amendment",
     "origin",
 )
 KINDS = {"newParty": "PARTY_JOINED", "message": "MESSAGE", "notice": "NOTICE", "partyLeft": "PARTY_LEFT"}
@@ -190,7 +190,7 @@ def judge(bootstrap_servers: str, prefix: str, *ledgers: Path, calm: Sequence[Ca
         ids[record["id"]] += 1
         result.records += 1
         result.kinds[record["kind"]] += 1
-        result.amendments += record["amends"] is not None
+        result.amendments += record["amendment"] is not None
         if record["gap"]:
             result.gaps[record["gap"]["reason"]] += 1
     result.findings = [str(finding) for finding in verifier.findings() if finding.broken]
@@ -223,7 +223,7 @@ def _compare(life: Life, records: list[dict[str, Any]], because: set[str], resul
     for event_id, found in got.items():
         for record in found:
             invented = not any(_same(one.event, record) for one in said[event_id])
-            if invented or (record["amends"] and len(said[event_id]) < 2):
+            if invented or (record["amendment"] and len(said[event_id]) < 2):
                 result.wrong.append(f"{life.session_id}:{event_id} was never said so")
     _check_order(life.session_id, records, result)
     _check_claims(life, records, result)
@@ -241,7 +241,7 @@ def _check_order(session_id: str, records: list[dict[str, Any]], result: Judgeme
     live = [
         record["eventId"]
         for record in records
-        if record["origin"] == "LIVE" and record["eventId"] is not None and not record["amends"]
+        if record["origin"] == "LIVE" and record["eventId"] is not None and not record["amendment"]
     ]
     if live != sorted(live):
         result.unordered.append(session_id)
