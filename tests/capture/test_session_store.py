@@ -105,7 +105,7 @@ def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store_after_a_m
     assert plan.forget == [CHAT]
     assert store.chats[CHAT].state == OVER
     assert store.fold([announcement(offset=9)], NOW).follow == []
-    assert store.fold([], NOW + 59 * SECOND).batch.checkpoints == []
+    assert store.fold([], NOW + 57 * SECOND).batch.checkpoints == []
     [shrunk] = store.fold([], NOW + 62 * SECOND).batch.checkpoints
     assert shrunk.value is not None
     assert decode_checkpoint(SCHEMAS, shrunk.value[len(PREFIX) :]).transcript.id_ranges == []

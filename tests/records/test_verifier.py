@@ -215,8 +215,16 @@ def test_a_chat_that_has_expired_as_a_whole_is_remarked_and_not_called_broken() 
         (2, {"id": f"{CHAT}:33"}, f"record at events-3@1202 has id {CHAT}:33 where {CHAT}:3 was expected"),
         (2, {"id": f"{CHAT}:1", "eventId": 1}, f"record at events-3@1202 has id {CHAT}:1, which was there before"),
         (3, {"id": f"{CHAT}:2", "eventId": 2}, "which was there before"),
-        (3, {"id": f"{CHAT}:99:1", "eventId": 99, "amends": f"{CHAT}:99", "amendment": "CHANGED"}, f"amends {CHAT}:99, which is not there"),
-        (3, {"id": f"{CHAT}:2:0", "eventId": 2, "amends": f"{CHAT}:2", "amendment": "CHANGED"}, f"has id {CHAT}:2:0 where {CHAT}:2:1 was"),
+        (
+            3,
+            {"id": f"{CHAT}:99:1", "eventId": 99, "amends": f"{CHAT}:99", "amendment": "CHANGED"},
+            f"amends {CHAT}:99, which is not there",
+        ),
+        (
+            3,
+            {"id": f"{CHAT}:2:0", "eventId": 2, "amends": f"{CHAT}:2", "amendment": "CHANGED"},
+            f"has id {CHAT}:2:0 where {CHAT}:2:1 was",
+        ),
         (3, {"id": f"{CHAT}:4", "eventId": None}, f"has id {CHAT}:4 where {CHAT}:~4 was expected"),
     ],
 )
