@@ -110,7 +110,7 @@ class SessionStore:
         self._touched = {}
         for one in inputs:
             if isinstance(one, TranscriptUpdate):
-                session_id = one.session_id
+                session_id = one.transcript.session_id
                 chat = self._chats.get(session_id)
                 if chat is None:
                     self._keep(one, _CLOSED if session_id in self._over else _NOT_FOLLOWED)

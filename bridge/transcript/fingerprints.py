@@ -149,12 +149,9 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
         flags |= _HAS_TEXT
         text = words.encode("utf-8", "surrogatepass")
         groups = _groups(text)
-        parts += (
-            _hash(text),
-            min(len(words), _MAX_LENGTH).to_bytes(2, "big"),
-            bytes((len(groups),)),
-            bytes([crc32(group) & 0xFF for group in groups]),
-        )
+        length = min(len(words), _MAX_LENGTH)
+        sketch = [length >> 8, length & 0xFF, len(groups)]
+        parts += (_hash(text), bytes(sketch + [crc32(group) & 0xFF for group in groups]))
     parts[0] = bytes((flags,))
     return b"".join(parts)
 

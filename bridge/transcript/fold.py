@@ -193,12 +193,13 @@ class Transcript:
         out: list[Entry] = []
         stored: dict[int, bytes] | None = None
         waiting = missed[::-1] if missed else missed
+        delivered, withdrawn = self._delivered, self._holes.withdrawn
         for event in events:
             event_id = event.event_id
             while waiting and (waiting[-1].from_event_id or 0) < event_id:
                 out.append(self._gap_entry(waiting.pop(), at))
-            if event_id not in self._delivered:
-                if event_id in self._holes.withdrawn:
+            if event_id not in delivered:
+                if withdrawn and event_id in withdrawn:
                     continue  # its content is in the quarantine
                 new = fingerprint(event, self._carried)
                 out.append(self._deliver(event, new, origin, at))
@@ -208,7 +209,8 @@ class Transcript:
             if stored is None:
                 stored = self._fingerprints.by_id(self._delivered)
             out += self._compare(event, stored, origin, at)
-        out += [self._gap_entry(gap, at) for gap in reversed(waiting)]
+        if waiting:
+            out += [self._gap_entry(gap, at) for gap in reversed(waiting)]
         return out
 
     def start(self, start_at: int | None) -> None:
