@@ -169,6 +169,36 @@ def test_a_defect_while_records_are_made_takes_back_those_that_were_made(
     assert shard.findings() == []
 
 
+def test_a_defect_at_the_very_end_takes_back_quarantined_input_and_facts_too(
+    shard: RecordedShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard.fold(history(joined(1)))
+    real, calls = BatchBuilder.forget, []
+
+    def failing(self: BatchBuilder, session_id: str) -> None:
+        calls.append(session_id)
+        real(self, session_id)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(BatchBuilder, "forget", failing)
+    damaged = replace(push(said(2), over=True), damaged=[Damaged(b"{}", "wrong type", 3)])
+    plan = shard.fold(damaged)
+    assert shard.outline() == [1, "GAP"]
+    assert shard.gaps() == [(2, 3, INTERNAL)]
+    assert shard.set_aside() == [(CHAT, INTERNAL), (CHAT, "wrong type")]
+    assert [type(fact).__name__ for fact in plan.facts] == [
+        "ChatFailed",
+        "Quarantined",
+        "Quarantined",
+        "GapRecorded",
+        "ChatClosed",
+    ]
+    assert plan.forget == [CHAT]
+    assert [one["reasons"] for one in shard.certificates()] == [[INTERNAL]]
+    assert shard.findings() == []
+
+
 def test_a_chat_whose_defect_cannot_even_be_recorded_is_closed_and_never_complete_again(
     shard: RecordedShard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
