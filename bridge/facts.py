@@ -261,7 +261,7 @@ class ChatClosed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ChatFailed(Fact):
-    """A defect of the bridge ended the capture of one chat only. `error` is a class name, `at` the stack frames."""
+    """A defect of the bridge cost one chat an input; a GAP stands for it. `error`: class name, `at`: stack frames."""
 
     level: ClassVar[int] = logging.ERROR
 

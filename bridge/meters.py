@@ -32,6 +32,7 @@ GAP_REASONS: Final = {
     gap_reasons.UNREADABLE: "unreadable",
     gap_reasons.OVER_WHILE_AWAY: "over_while_away",
     gap_reasons.TOO_LARGE: "too_large",
+    gap_reasons.NOT_RECORDED: "not_recorded",
     gap_reasons.NEVER_JOINED: "never_joined",
     gap_reasons.OUT_OF_REACH: "out_of_reach",
     gap_reasons.INTERNAL: "internal",
@@ -61,6 +62,8 @@ QUARANTINE_REASONS: Final = {
     "a chat that was not joined here": "stray",
     "a second EventRegistered": "stray",
     "a message that does not belong": "stray",
+    "the chat is closed": "not_followed",
+    "the chat is not followed": "not_followed",
     "": "unreadable",
 }
 VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
@@ -141,7 +144,7 @@ class Meters:
         self.opened = _counter(registry, "chats_opened", "Chats opened")
         self.closed = _counter(registry, "chats_closed", "Chats closed with a certificate", verdict=(*VERDICTS, OTHER))
         self.failures = _counter(
-            registry, "chat_failures", "Chats whose capture was ended because of a defect of the bridge"
+            registry, "chat_failures", "Inputs of a chat lost to a defect of the bridge, each with a GAP in its place"
         )
         self.announcements = _counter(
             registry,

@@ -6,11 +6,12 @@ here (P2: by a GAP and the quarantined content), never left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bridge.announcement import session_id_problem
-from bridge.capture.chat import OVER, Chat
+from bridge.announcement import Announcement, encode, session_id_problem
+from bridge.capture.chat import OVER
 from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
 from bridge.errors import BridgeError
 from bridge.facts import Fact, GapRecorded, Quarantined, Resumed
@@ -22,11 +23,13 @@ from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bridge.capture.chat import Chat
     from bridge.records.normalise import Recording
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
 _US_PER_MS: Final = 1_000
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True, frozen=True)
@@ -66,7 +69,43 @@ class BatchBuilder:
     def __init__(self, settings: SessionStoreSettings) -> None:
         """Start with an empty plan."""
         self.plan = TransactionPlan()
+        self._kinds: list[str] = []  # of the events of the plan
         self._settings = settings
+        self._event_room = self.room("events")
+        self._event_prefix = settings.payload_headers["events"]
+        self._added: list[list[Any]] = []  # since the last mark: the lists that grew, but for the events
+        self._marked = (0, False)
+
+    def finished(self) -> TransactionPlan:
+        """Return the plan, once everything was added."""
+        self.plan.kinds = dict(Counter(self._kinds))
+        return self.plan
+
+    def mark(self) -> None:
+        """Remember this moment for `undo`; forwards and checkpoints are not part of it."""
+        self._marked = (len(self._kinds), self.plan.cut)
+        if self._added:
+            self._added = []
+
+    def undo(self) -> None:
+        """Take back what was added since the last `mark`."""
+        events, self.plan.cut = self._marked
+        del self.plan.batch.events[events:], self._kinds[events:]
+        for items in reversed(self._added):
+            items.pop()
+        self._added = []
+
+    def fact(self, fact: Fact) -> None:
+        """Add a fact."""
+        self._add(self.plan.facts, fact)
+
+    def forget(self, session_id: str) -> None:
+        """Add a chat that the source need not watch any more."""
+        self._add(self.plan.forget, session_id)
+
+    def _add(self, items: list[_T], item: _T) -> None:
+        items.append(item)
+        self._added.append(items)
 
     def room(self, kind: str) -> int:
         """Return the largest value in bytes that fits a record of this kind of topic."""
@@ -78,41 +117,43 @@ class BatchBuilder:
         head = recorder.head
         reason = gap_reasons.TOO_LARGE
         try:
-            payload = recorder.event_record(entry, facts)
+            payload = b"" if entry.amendment and _amends_nothing(chat, entry) else recorder.event_record(entry, facts)
         except BridgeError as error:
             payload, reason = b"", error.message
-        if not payload or len(payload) > self.room("events"):
+        if not payload or len(payload) > self._event_room:
             recorder.head = head
             self.plan.cut |= bool(payload)
             self.quarantine(facts.server or "", facts.session_id, entry.observed_at, reason, json_of(entry.event))
-            chat.transcript.withdraw(entry, gap_reasons.TOO_LARGE if payload else gap_reasons.UNREADABLE)
+            chat.transcript.withdraw(entry, gap_reasons.TOO_LARGE if payload else gap_reasons.NOT_RECORDED)
             payload = recorder.event_record(entry, facts)
         self.plan.batch.events.append(
             Outgoing(
-                facts.session_id.encode(),
-                self._framed("events", payload),
+                recorder.key,
+                self._event_prefix + payload,
                 entry.observed_at // _US_PER_MS,
                 recorder.headers(entry, facts),
             )
         )
-        kind = entry.kind
-        self.plan.kinds[kind] = self.plan.kinds.get(kind, 0) + 1
-        if kind == GAP and entry.gap is not None:
-            self.plan.facts.append(GapRecorded(reason=entry.gap.reason))
-        elif kind == RESUMED:
-            self.plan.facts.append(Resumed())
+        self._kinds.append(entry.kind)
+        if entry.event is not None:
+            return
+        if entry.kind == GAP and entry.gap is not None:
+            self.fact(GapRecorded(reason=entry.gap.reason))
+        elif entry.kind == RESUMED:
+            self.fact(Resumed())
 
     def session_record(self, chat: Chat, state: str, at: int, certificate: Certificate | None) -> None:
         """Add a record of the sessions topic: the chat was opened, or closed with its certificate."""
         facts = chat.transcript.facts
         payload = chat.recorder.session_record(state, facts, at, certificate, room=self.room("sessions"))
-        self.plan.batch.sessions.append(
+        self._add(
+            self.plan.batch.sessions,
             Outgoing(
                 facts.session_id.encode(),
                 self._framed("sessions", payload),
                 at // _US_PER_MS,
-                chat.recorder.session_headers(state, at),
-            )
+                chat.recorder.session_headers(state, at, certificate),
+            ),
         )
 
     def quarantine(  # noqa: PLR0913 - the columns of a quarantine record
@@ -132,8 +173,9 @@ class BatchBuilder:
             total_bytes=total_bytes,
             part_bytes=min(PART_BYTES, self.room("quarantine") // 2),
         ):
-            self.plan.batch.quarantine.append(Outgoing(key, self._framed("quarantine", payload), at // _US_PER_MS))
-        self.plan.facts.append(Quarantined(reason=reason))
+            record = Outgoing(key, self._framed("quarantine", payload), at // _US_PER_MS)
+            self._add(self.plan.batch.quarantine, record)
+        self.fact(Quarantined(reason=reason))
 
     def checkpoint(self, session_id: str, value: bytes) -> None:
         """Add a checkpoint, as `checkpoint_of` made it."""
@@ -147,14 +189,30 @@ class BatchBuilder:
         return self._settings.payload_headers[kind] + payload
 
 
+def _amends_nothing(chat: Chat, entry: Entry) -> bool:
+    """Tell whether the event that this entry amends was withdrawn from the very same input."""
+    event = entry.event
+    return event is not None and event.event_id not in chat.transcript.delivered
+
+
+def _announced(chat: Chat) -> bytes:
+    """Return what a checkpoint holds of the announcement: of a chat that is over, only that it is there (P5)."""
+    if chat.state != OVER:
+        return chat.announced
+    told = chat.announcement
+    return encode(Announcement(session_id=told.session_id, host=told.host, port=told.port)) if chat.whole else b""
+
+
 def checkpoint_of(chat: Chat, now: int) -> bytes:
     """Return the checkpoint payload of a chat; `now` in us since 1970 UTC."""
     state = chat.transcript.state()
-    if chat.state == OVER:  # nothing more can come: remember that it is over, not what was in it
-        state = replace(state, id_ranges=[], prints=b"", parties=[], gaps=[], amendments={})
+    if not chat.whole:  # remember that it is over, not what was in it
+        state = replace(
+            state, id_ranges=[], prints=b"", parties=[], parties_set_by=[], gaps=[], filled=[], amendments={}
+        )
     return chat.recorder.checkpoint(
         Checkpoint(
-            announcement=b"" if chat.state == OVER else chat.announced,
+            announcement=_announced(chat),
             state=chat.state,
             transcript=state,
             head=chat.recorder.head,

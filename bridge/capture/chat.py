@@ -2,11 +2,13 @@ r"""One chat of a shard, and the states that it can be in.
 
     FOLLOWED --> OVER         the source said that the chat ended
         ^  \--> GIVEN_UP      it could not be joined (again)
-        |          |   \--> OVER   (its checkpoint has become too large)
+        |          |   \--> OVER   (it ended after all, or its checkpoint has become too large)
         +----------+          announced again
 
 OVER and GIVEN_UP chats are remembered until their checkpoint expires. An announcement of a chat that is OVER changes
-nothing; one of a chat that was GIVEN_UP makes it FOLLOWED again.
+nothing; one of a chat that was GIVEN_UP makes it FOLLOWED again. What still comes for a closed chat is folded into it,
+and it is closed again in the same state, with a certificate that supersedes the former one. Of a chat that is OVER,
+only that is remembered after a time: `whole` is False then, and nothing can be folded into it any more.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bridge.announcement import merged, rewritten
 from bridge.errors import IllegalTransition
 
 if TYPE_CHECKING:
@@ -27,8 +30,8 @@ GIVEN_UP: Final = "GIVEN_UP"
 
 TRANSITIONS: Final = {
     FOLLOWED: frozenset({OVER, GIVEN_UP}),
-    GIVEN_UP: frozenset({FOLLOWED, OVER}),
-    OVER: frozenset[str](),
+    GIVEN_UP: frozenset({FOLLOWED, OVER, GIVEN_UP}),
+    OVER: frozenset({OVER}),
 }
 """State -> the states that may follow. The names stand in checkpoints."""
 
@@ -48,11 +51,29 @@ class Chat:
     state: str = FOLLOWED
     closed_at: int | None = None
     start_text: str = ""
+    whole: bool = True
+    _marked: tuple[str, int | None, str, bytes] = (FOLLOWED, None, "", b"")
 
     @property
     def session_id(self) -> str:
         """The chat's id."""
         return self.transcript.session_id
+
+    def mark(self) -> None:
+        """Remember this moment for `undo`."""
+        self.transcript.mark()
+        self._marked = (self.state, self.closed_at, self.start_text, self.recorder.head)
+
+    def undo(self) -> None:
+        """Go back to the last `mark`: what was made of an input that failed half-way is forgotten."""
+        self.transcript.undo()
+        self.state, self.closed_at, self.start_text, self.recorder.head = self._marked
+
+    def announced_again(self, newer: Announcement, raw: bytes) -> None:
+        """Take over what a newer announcement, parsed from `raw`, says; the rest stays as it was announced before."""
+        self.announcement = merged(self.announcement, newer)
+        self.announced = rewritten(self.announcement, raw)
+        self.transcript.learn(tenant=self.announcement.tenant)
 
     def close(self, state: str, at: int) -> None:
         """Go to OVER or GIVEN_UP. Raises IllegalTransition, a defect of the caller."""

@@ -3,14 +3,17 @@
 Nothing here does I/O or looks at a clock. `fold` changes the chats in memory and returns the plan of a transaction;
 when the commit fails, the shard drops the store, restores another one from the checkpoints, and folds the same inputs
 again (P3).
+
+An input is folded whole or not at all (P2). One that a defect of ours breaks is quarantined, and a GAP stands for it.
+What comes for a chat that is closed but still known is folded into it; anything else is quarantined, never dropped.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
 
-from bridge.announcement import merged, parse, rewritten
+from bridge.announcement import parse, rewritten
 from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan, checkpoint_of
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.inbox import Announced, Input
@@ -23,19 +26,24 @@ from bridge.records.payload_framing import unframe
 from bridge.records.session_records import CLOSED, OPENED, json_of
 from bridge.transcript import gap_reasons
 from bridge.transcript.entries import SessionFacts
-from bridge.transcript.fold import Transcript, TranscriptState
+from bridge.transcript.fold import Transcript
+from bridge.transcript.state import TranscriptState
 from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.announcement import Announcement
+    from bridge.transcript.entries import Entry
 
 _US_PER_MS: Final = 1_000
 _HOUSEKEEPING_US: Final = 30_000_000
-_LAST_ID: Final = 2**63 - 1
-_U = TypeVar("_U", TranscriptUpdate, LinkDown, JoinRefused)
+_GRACE_US: Final = 60_000_000
+"""How long a chat that is over is remembered as a whole: its last events may come one by one, each marked Over."""
+_CLOSED: Final = "the chat is closed"
+_NOT_FOLLOWED: Final = "the chat is not followed here"
+_OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput
 
 
 class SessionStore:
@@ -47,6 +55,7 @@ class SessionStore:
         self._settings = settings
         self._chats: dict[str, Chat] = {}
         self._over: dict[str, int] = {}
+        self._ending: dict[str, int] = {}
         self._touched: dict[str, Chat] = {}
         self._builder = BatchBuilder(settings)
         self._expire_at = 0
@@ -55,7 +64,7 @@ class SessionStore:
 
     @property
     def chats(self) -> Mapping[str, Chat]:
-        """Chats that are followed, or were given up and may be announced again."""
+        """Chats that are followed, were given up and may be announced again, or have just ended."""
         return self._chats
 
     def followed(self) -> list[Chat]:
@@ -77,7 +86,7 @@ class SessionStore:
                     next_step="run with the schema registry and the version of the bridge that wrote it",
                 )
             stored = decode_checkpoint(self._settings.recording.schemas, payload)
-            if stored.state == OVER:
+            if stored.state == OVER and not stored.announcement:
                 self._over[session_id] = stored.observed_at
                 continue
             recorder = ChatRecorder(session_id, self._settings.recording, stored.head)
@@ -89,6 +98,9 @@ class SessionStore:
                 stored.state,
                 None if stored.state == FOLLOWED else stored.observed_at,
             )
+            if stored.state == OVER:
+                self._ending[session_id] = stored.observed_at
+        self._ending = dict(sorted(self._ending.items(), key=lambda one: one[1]))
 
     # --- folding -------------------------------------------------------------------------------------------------
 
@@ -98,36 +110,82 @@ class SessionStore:
         self._touched = {}
         for one in inputs:
             if isinstance(one, TranscriptUpdate):
-                self._guarded(one.session_id, one, self._updated)
+                session_id = one.transcript.session_id
+                chat = self._chats.get(session_id)
+                if chat is None:
+                    self._keep(one, _CLOSED if session_id in self._over else _NOT_FOLLOWED)
+                else:
+                    self._fold_into(chat, session_id, one)
             elif isinstance(one, Announced):
                 self._announced(one)
-            elif isinstance(one, LinkDown):
-                self._guarded(one.session_id, one, self._link_down)
-            elif isinstance(one, JoinRefused):
-                self._guarded(one.session_id, one, self._refused)
-            else:
+            elif isinstance(one, QuarantinedInput):
                 self._quarantined(one)
+            else:
+                chat = self._chats.get(one.session_id)
+                if chat is not None and chat.state == FOLLOWED:  # nothing is lost with what says that nothing comes
+                    self._fold_into(chat, one.session_id, one)
+        self._shrink(now)
         if now >= self._expire_at:
             self._expire(now)
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
-        return self._builder.plan
+        return self._builder.finished()
 
-    def _guarded(self, session_id: str, update: _U, act: Callable[[Chat, _U], None]) -> None:
-        """Let a defect in one chat end that chat only, and record it."""
-        chat = self._chats.get(session_id)
-        if chat is None or chat.state != FOLLOWED:
-            return  # closed or moved meanwhile: what is still in flight is not ours
+    def _fold_into(self, chat: Chat, session_id: str, one: _OfOneChat) -> None:
+        """Let an input change its chat, whole or not at all: a defect in it costs this input only (P2)."""
+        chat.mark()
+        self._builder.mark()
         try:
-            act(chat, update)
+            if isinstance(one, TranscriptUpdate):
+                self._updated(chat, one)
+            elif isinstance(one, LinkDown):
+                chat.transcript.away(one.observed_at // _US_PER_MS)
+            elif isinstance(one, JoinRefused):
+                self._refused(chat, one)
+            else:
+                before = chat.transcript.sequence
+                self._publish(chat, chat.transcript.set_aside(None, one.observed_at))
+                self._settle(chat, before, one.observed_at)
         except Exception as error:  # noqa: BLE001 - a defect in one chat must not end the others
-            self._builder.plan.facts.append(ChatFailed(error=type(error).__name__, at=places(error)))
-            if isinstance(update, TranscriptUpdate):
-                self._builder.quarantine(
-                    update.server, session_id, update.observed_at, "internal error", json_of(update.transcript)
-                )
-            self._close(chat, update.observed_at, GIVEN_UP, gap_reasons.INTERNAL)
+            self._undo(chat, error)
+            self._failed(chat, one)
         self._touched[session_id] = chat
+
+    def _undo(self, chat: Chat, error: Exception) -> None:
+        chat.undo()
+        self._builder.undo()
+        self._builder.plan.facts.append(ChatFailed(error=type(error).__name__, at=places(error)))
+
+    def _failed(self, chat: Chat, one: _OfOneChat) -> None:
+        """Record an input that could not be folded; if even that fails, close the chat, never to be COMPLETE again."""
+        at, before = one.observed_at, chat.transcript.sequence
+        update = one if isinstance(one, TranscriptUpdate) else None
+        try:
+            if update is not None:
+                self._keep(update, gap_reasons.INTERNAL)
+            self._publish(chat, chat.transcript.failed(update, at))
+            if isinstance(one, JoinRefused):  # nothing more comes from the source
+                self._close(chat, at, GIVEN_UP)
+            else:
+                self._settle(chat, before, at, over=update is not None and update.over)
+        except Exception as error:  # noqa: BLE001 - see _fold_into
+            self._undo(chat, error)
+            chat.transcript.doubt()
+            followed = chat.state == FOLLOWED
+            state, supersedes = (GIVEN_UP, None) if followed else (chat.state, before)
+            self._close(chat, at, state, gap_reasons.INTERNAL, supersedes=supersedes)
+
+    def _publish(self, chat: Chat, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._builder.publish(chat, entry)
+
+    def _keep(self, update: TranscriptUpdate, reason: str) -> None:
+        """Quarantine what an update says."""
+        at, source, told = update.observed_at, update.server, update.transcript
+        if told.chat_event_list:
+            self._builder.quarantine(source, update.session_id, at, reason, json_of(told))
+        for damaged in update.damaged:
+            self._builder.quarantine(source, update.session_id, at, damaged.reason, damaged.raw)
 
     # --- announcements -------------------------------------------------------------------------------------------
 
@@ -150,14 +208,13 @@ class SessionStore:
         if told.session_id in self._over:
             return  # announced again after its end
         chat = self._chats.get(told.session_id)
+        if chat is not None and chat.state == OVER:
+            return
         if chat is None:
             chat = self._chats[told.session_id] = self._new_chat(told, rewritten(told, one.raw))
             self._opened(chat, one.observed_at)
         else:
-            told = merged(chat.announcement, told)
-            chat.announcement, chat.announced = told, rewritten(told, one.raw)
-            if told.tenant != chat.transcript.facts.tenant:
-                chat.transcript.facts = replace(chat.transcript.facts, tenant=told.tenant)
+            chat.announced_again(told, one.raw)
             if chat.state == GIVEN_UP:
                 chat.follow_again()
                 self._opened(chat, one.observed_at)
@@ -176,18 +233,16 @@ class SessionStore:
     # --- what the source delivered -------------------------------------------------------------------------------
 
     def _updated(self, chat: Chat, update: TranscriptUpdate) -> None:
+        before = 0 if chat.state == FOLLOWED else chat.transcript.sequence
         if update.transcript.start_at != chat.start_text:
             chat.start_text = update.transcript.start_at
-            chat.transcript.start(parse_start_at(chat.start_text))
+            chat.transcript.learn(start_at=parse_start_at(chat.start_text))
         for entry in chat.transcript.apply(update):
             self._builder.publish(chat, entry)
         for damaged in update.damaged:
             self._builder.quarantine(update.server, update.session_id, update.observed_at, damaged.reason, damaged.raw)
-        if update.over:
-            self._close(chat, update.observed_at, OVER)
-
-    def _link_down(self, chat: Chat, down: LinkDown) -> None:
-        chat.transcript.away(down.observed_at // _US_PER_MS)
+        if update.over or chat.state != FOLLOWED:
+            self._settle(chat, before, update.observed_at, over=update.over)
 
     def _refused(self, chat: Chat, refused: JoinRefused) -> None:
         if refused.verdict is Verdict.RETRY:
@@ -205,34 +260,39 @@ class SessionStore:
             given.source, given.session_id, given.observed_at, given.reason, given.raw, total_bytes=given.total_bytes
         )
         chat = self._chats.get(given.session_id) if given.session_id else None
-        if chat is not None and chat.state == FOLLOWED and given.attributed:
-            for entry in chat.transcript.set_aside(attributed=True, observed_at=given.observed_at):
-                self._builder.publish(chat, entry)
-            self._touched[chat.session_id] = chat
+        if chat is not None and given.attributed:
+            self._fold_into(chat, chat.session_id, given)
         for session_id in given.followed:
             other = self._chats.get(session_id)
             if other is not None and other.state == FOLLOWED:
-                other.transcript.set_aside(attributed=False, observed_at=given.observed_at)
+                other.transcript.doubt()
                 self._touched[session_id] = other
 
     # --- closing -------------------------------------------------------------------------------------------------
 
-    def _end_with_gap(self, chat: Chat, reason: str, at: int, state: str) -> None:
-        last = chat.transcript.delivered.maximum
-        after = None if last is None or last == _LAST_ID else last + 1
-        self._builder.publish(chat, chat.transcript.gap(after, None, reason, at))
-        self._close(chat, at, state)
+    def _settle(self, chat: Chat, before: int, at: int, *, over: bool = False) -> None:
+        """Close a chat that is over. One that was closed already is closed again if there is more to vouch for.
 
-    def _close(self, chat: Chat, at: int, state: str, *because: str) -> None:
-        certificate = chat.transcript.certificate(*because)
+        `before` is the sequence before this input, of a chat that was closed: that of its last certificate.
+        """
+        if chat.state == FOLLOWED:
+            if over:
+                self._close(chat, at, OVER)
+        elif chat.transcript.sequence > before or (over and chat.state == GIVEN_UP):
+            self._close(chat, at, OVER if over else chat.state, supersedes=before)
+
+    def _end_with_gap(self, chat: Chat, reason: str, at: int, state: str) -> None:
+        supersedes = None if chat.state == FOLLOWED else chat.transcript.sequence
+        self._builder.publish(chat, chat.transcript.end(reason, at))
+        self._close(chat, at, state, supersedes=supersedes)
+
+    def _close(self, chat: Chat, at: int, state: str, *because: str, supersedes: int | None = None) -> None:
+        certificate = chat.transcript.certificate(*because, supersedes=supersedes)
         chat.close(state, at)
         self._builder.session_record(chat, CLOSED, at, certificate)
-        plan, session_id = self._builder.plan, chat.session_id
-        plan.facts.append(ChatClosed(verdict=certificate.verdict))
-        plan.forget.append(session_id)
-        if state == OVER:
-            del self._chats[session_id]
-            self._over[session_id] = at
+        if supersedes is None:
+            self._builder.fact(ChatClosed(verdict=certificate.verdict))
+            self._builder.forget(chat.session_id)
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -241,12 +301,32 @@ class SessionStore:
         for session_id, chat in self._touched.items():
             value = checkpoint_of(chat, now)
             large = len(value) > room
-            if chat.state != OVER and (chat.transcript.outgrown or large):
+            if chat.whole and (chat.transcript.outgrown or large):
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
-                self._end_with_gap(chat, gap_reasons.OUTGROWN, now, OVER)
-                self._builder.plan.cut |= large
+                if chat.state != OVER:
+                    self._end_with_gap(chat, gap_reasons.OUTGROWN, now, OVER)
+                    self._builder.plan.cut |= large
+                self._forget_content(chat)
                 value = checkpoint_of(chat, now)
+            elif chat.whole and chat.state == OVER:
+                self._ending.pop(session_id, None)  # to the end: in the order of time
+                self._ending[session_id] = chat.closed_at or now
             self._builder.checkpoint(session_id, value)
+
+    def _shrink(self, now: int) -> None:
+        """Forget the content of chats that ended a while ago."""
+        before = now - _GRACE_US
+        for session_id, _ in list(takewhile(lambda one: one[1] < before, self._ending.items())):
+            chat = self._chats[session_id]
+            if (chat.closed_at or 0) < before:  # not closed again just now
+                self._forget_content(chat)
+                self._touched[session_id] = chat
+
+    def _forget_content(self, chat: Chat) -> None:
+        chat.whole = False
+        self._ending.pop(chat.session_id, None)
+        del self._chats[chat.session_id]
+        self._over[chat.session_id] = chat.closed_at or 0
 
     def _expire(self, now: int) -> None:
         """Delete the checkpoints of chats that were closed long ago."""
@@ -259,6 +339,7 @@ class SessionStore:
         given_up = {name: chat.closed_at for name, chat in self._chats.items() if chat.closed_at is not None}
         for session_id in _older(given_up, before):
             del self._chats[session_id]
+            self._ending.pop(session_id, None)
             self._touched.pop(session_id, None)
             self._builder.tombstone(session_id)
 

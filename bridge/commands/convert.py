@@ -20,7 +20,8 @@ from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.render import Renderer
 from bridge.transcript.entries import ARCHIVE, SessionFacts
-from bridge.transcript.fold import Transcript, TranscriptState
+from bridge.transcript.fold import Transcript
+from bridge.transcript.state import TranscriptState
 from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import TranscriptUpdate
 

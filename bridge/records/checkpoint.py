@@ -15,7 +15,9 @@ from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.binary import array, data, long, long_map, optional_long, text
 from bridge.records.blocks import gap_block, party_block, session_block
 from bridge.transcript.entries import Gap, Party, SessionFacts
-from bridge.transcript.fold import TranscriptState
+from bridge.transcript.holes import Absence
+from bridge.transcript.parties import SetBy
+from bridge.transcript.state import TranscriptState
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
@@ -50,7 +52,7 @@ class CheckpointEncoder:
         self._seldom_bytes = b""
 
     def encode(self, checkpoint: Checkpoint) -> bytes:
-        """Return the payload of a SessionCheckpoint."""
+        """Return the payload of a SessionCheckpoint. Lists in its transcript are not changed later, but replaced."""
         fold = checkpoint.transcript
         # Compared by value, not by a counter of changes: a restored fold restarts its counter.
         seldom = (
@@ -65,18 +67,15 @@ class CheckpointEncoder:
             fold.quarantined,
             fold.unattributed,
             fold.joined,
-            fold.away_since,
+            fold.absence,
+            fold.parties_set_by,
+            fold.filled,
+            fold.amended,
+            fold.reused,
         )
         if seldom != self._seldom:
             self._seldom_bytes = _seldom_fields(checkpoint)
-            # The lists belong to the caller and may grow: copies are kept for the comparison.
-            self._seldom = (
-                *seldom[:3],
-                list(fold.parties),
-                list(fold.gaps),
-                dict(fold.amendments),
-                *seldom[6:],
-            )
+            self._seldom = seldom
         return b"".join(
             (
                 self._seldom_bytes,
@@ -99,14 +98,19 @@ def _seldom_fields(checkpoint: Checkpoint) -> bytes:
             text(checkpoint.state),
             session_block(fold.facts),
             array(map(party_block, fold.parties)),
+            array(map(long, chain.from_iterable(fold.parties_set_by))),
             array(map(gap_block, fold.gaps)),
             array(long(event_id) + long(count) for event_id, count in fold.amendments.items()),
+            array(map(gap_block, fold.filled)),
+            long(fold.amended),
+            long(fold.reused),
             long(fold.rejoins),
             long(fold.masked),
             long(fold.quarantined),
             long(fold.unattributed),
             b"\1" if fold.joined else b"\0",
-            optional_long(fold.away_since),
+            optional_long(None if fold.absence is None else fold.absence.since),
+            optional_long(None if fold.absence is None else fold.absence.after),
         )
     )
 
@@ -114,9 +118,12 @@ def _seldom_fields(checkpoint: Checkpoint) -> bytes:
 def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
     """Return what `ChatRecorder.checkpoint` encoded. Raises VerificationFailed when the payload is no checkpoint."""
     record = schemas.decode(SESSION_CHECKPOINT, payload)
-    edges = record["idRanges"]
+    edges, set_by = record["idRanges"], record["partiesSetBy"]
     if len(edges) % 2:
         raise VerificationFailed("a checkpoint with a range of ids that has no end")
+    if len(set_by) != 2 * len(record["parties"]):
+        raise VerificationFailed("a checkpoint that does not say which events set what is known of its parties")
+    after = record["awayAfter"]
     return Checkpoint(
         state=record["state"],
         announcement=record["announcement"],
@@ -127,14 +134,18 @@ def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
             prints=record["prints"],
             parties=[_party(party) for party in record["parties"]],
             counts=record["counts"],
-            gaps=[Gap(gap["fromEventId"], gap["toEventId"], gap["since"], gap["reason"]) for gap in record["gaps"]],
+            gaps=[_gap(gap) for gap in record["gaps"]],
             amendments={counter["eventId"]: counter["count"] for counter in record["amendments"]},
             masked=record["masked"],
             quarantined=record["quarantined"],
             unattributed=record["unattributed"],
             rejoins=record["rejoins"],
             joined=record["joined"],
-            away_since=record["awaySince"],
+            absence=None if after is None else Absence(after, record["awaySince"]),
+            parties_set_by=[SetBy(*pair) for pair in zip(set_by[::2], set_by[1::2], strict=True)],
+            filled=[_gap(gap) for gap in record["filled"]],
+            amended=record["amended"],
+            reused=record["idsReused"],
         ),
         head=record["head"],
         observed_at=record["observedAt"],
@@ -151,6 +162,10 @@ def _facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
         server=session["server"],
         client_version=session["clientVersion"],
     )
+
+
+def _gap(gap: dict[str, Any]) -> Gap:
+    return Gap(gap["fromEventId"], gap["toEventId"], gap["since"], gap["reason"])
 
 
 def _party(party: dict[str, Any]) -> Party:

@@ -58,6 +58,8 @@ _WORDS: Final = {
         kinds.ARCHIVE,
     )
 }
+_CHANGED: Final = optional_text(kinds.CHANGED)
+_ID_REUSED: Final = optional_text(kinds.ID_REUSED)
 _VISIBILITIES: Final = {word: optional_text(word) for word in ("ALL", "INT", "VIP")}
 _CE_TYPES: Final = {word: ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{word}".encode()) for word in _WORDS}
 _SESSION_TYPE: Final = ("ce_type", avro.SESSION_RECORD.encode())
@@ -77,8 +79,8 @@ class Recording:
 class ChatRecorder:
     """Makes the records of one chat, in the order in which they are published.
 
-    `head` is the hash of the last record made. It may be reset to an earlier value if the records made since then will
-    not be published; a restored chat continues from the head in its checkpoint.
+    `key` is the key of its records. `head` is the hash of the last record made. It may be reset to an earlier value if
+    the records made since then will not be published; a restored chat continues from the head in its checkpoint.
     """
 
     __slots__ = (
@@ -92,6 +94,7 @@ class ChatRecorder:
         "_session_id",
         "_session_id_text",
         "head",
+        "key",
     )
 
     def __init__(self, session_id: str, recording: Recording, head: bytes | None = None) -> None:
@@ -99,11 +102,12 @@ class ChatRecorder:
         self.head = genesis(session_id) if head is None else head
         self._session_id = session_id
         self._session_id_text = text(session_id)
+        self.key = session_id.encode()
         self._schemas = recording.schemas
         self._redactor = recording.redactor
         self._constant_headers = (
             ("ce_source", recording.source.encode()),
-            ("ce_subject", session_id.encode()),
+            ("ce_subject", self.key),
             _CE_VERSION,
             _CONTENT_TYPE,
         )
@@ -150,7 +154,7 @@ class ChatRecorder:
             rest: tuple[bytes, ...] = (
                 NULL + NULL + long(entry.observed_at) + NULL + NULL,
                 self._party(entry.party, done),
-                NULL + NULL + NULL + NULL + gap + NULL,
+                NULL + NULL + NULL + NULL + gap + NULL + NULL,
                 _NO_ATTRIBUTES + _NO_ATTRIBUTES + EMPTY,
             )
         else:
@@ -202,11 +206,16 @@ class ChatRecorder:
             file,
             SOME + departure_block(event, attributes, redactor, done) if leaves else NULL,
             NULL if entry.gap is None else SOME + gap_block(entry.gap),
-            optional_text(f"{self._session_id}:{event.event_id}") if entry.amendment else NULL,
+            self._amendment(entry, event) if entry.amendment else NULL + NULL,
             user_data_maps,
             attribute_maps,
             self._unknown(entry, event, done),
         )
+
+    def _amendment(self, entry: Entry, event: ChatEvent) -> bytes:
+        if entry.reused:
+            return NULL + _ID_REUSED
+        return optional_text(f"{self._session_id}:{event.event_id}") + _CHANGED
 
     def _unknown(self, entry: Entry, event: ChatEvent, done: list[Redaction]) -> bytes:
         values = event.unknown_attributes
@@ -270,10 +279,13 @@ class ChatRecorder:
         """
         return session_record(self._schemas, state, facts, at, certificate=certificate, head=self.head, room=room)
 
-    def session_headers(self, state: str, at: int) -> Headers:
+    def session_headers(self, state: str, at: int, certificate: Certificate | None = None) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""
+        number = ""
+        if certificate is not None and certificate.supersedes is not None:  # it may be of the same moment
+            number = f":{certificate.last_sequence}"
         return [
-            ("ce_id", f"{self._session_id}:{state}@{at}".encode()),
+            ("ce_id", f"{self._session_id}:{state}@{at}{number}".encode()),
             _SESSION_TYPE,
             ("ce_time", rfc3339(at).encode()),
             *self._constant_headers,

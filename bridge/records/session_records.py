@@ -46,7 +46,9 @@ def session_record(  # noqa: PLR0913 - the fields of the record
     payload = _session_record(schemas, state, facts, at, certificate=certificate, head=head)
     if room is None or certificate is None or len(payload) <= room:
         return payload
-    short = replace(certificate, verdict=INCOMPLETE, reasons=[*certificate.reasons, SHORTENED], id_ranges=[], gaps=[])
+    short = replace(
+        certificate, verdict=INCOMPLETE, reasons=[*certificate.reasons, SHORTENED], id_ranges=[], gaps=[], filled=[]
+    )
     return _session_record(schemas, state, facts, at, certificate=short, head=head)
 
 
@@ -76,11 +78,14 @@ def _certificate(certificate: Certificate, head: bytes) -> dict[str, Any]:
         "counts": certificate.counts,
         "idRanges": [{"from": low, "to": high} for low, high in certificate.id_ranges],
         "gaps": [gap_fields(gap) for gap in certificate.gaps],
+        "filled": [gap_fields(gap) for gap in certificate.filled],
         "amendments": certificate.amendments,
+        "idsReused": certificate.ids_reused,
         "masked": certificate.masked,
         "quarantined": certificate.quarantined,
         "unattributed": certificate.unattributed,
         "rejoins": certificate.rejoins,
+        "supersedes": certificate.supersedes,
         "head": head,
     }
 

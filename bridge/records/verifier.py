@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.certificate_checks import RecordedChat, disagreements
 from bridge.records.chain import genesis, link, split
-from bridge.records.session_records import CLOSED, SHORTENED
-from bridge.transcript.entries import LIVE
+from bridge.records.session_records import CLOSED
+from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
 from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
@@ -77,10 +78,8 @@ class _Chat:
     truncated: bool = False
     sequences: IdRanges = field(default_factory=IdRanges)
     holes: list[_Hole] = field(default_factory=list)
-    ids: IdRanges = field(default_factory=IdRanges)
-    gaps: list[tuple[int, int]] = field(default_factory=list)
-    amendments: dict[int, int] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    recorded: RecordedChat = field(default_factory=RecordedChat)
+    numbers: dict[int, int] = field(default_factory=dict)
     certified: list[_Certified] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -103,8 +102,8 @@ class _Chat:
         else:
             self._came_late(sequence, where)
         self.sequences.add(sequence)
-        self.counts[record["kind"]] = self.counts.get(record["kind"], 0) + 1
         self._check_id(record, where, in_place=in_place)
+        self.recorded.add(record)
         if in_place:
             for certified in self.certified:
                 if certified.certificate["lastSequence"] == sequence:
@@ -138,28 +137,27 @@ class _Chat:
                 return
 
     def _check_id(self, record: dict[str, Any], where: str, *, in_place: bool) -> None:
-        event_id, amends = record["eventId"], record["amends"]
+        event_id, amends, amendment = record["eventId"], record["amends"], record["amendment"]
         original = f"{self.session_id}:{event_id}"
+        ids = self.recorded.ids
         if event_id is None:
             rule = f"{self.session_id}:~{record['sequence']}"
-            gap = record["gap"]
-            if gap is not None and None not in (gap["fromEventId"], gap["toEventId"]):
-                self.gaps.append((gap["fromEventId"], gap["toEventId"]))
-        elif amends is None:
+        elif amendment is None:
             rule = original
-            if event_id in self.ids:
+            if event_id in ids:
                 self.say(ID, f"record at {where} has id {record['id']}, which was there before")
-            highest = self.ids.maximum
+            highest = ids.maximum
             if in_place and record["origin"] == LIVE and highest is not None and event_id < highest:
                 self.say(ORDER, f"record at {where} is event {event_id}, live, but comes after event {highest}")
-            self.ids.add(event_id)
         else:
             # Numbers rise, but not always by one: an amendment that could not be published left a GAP in its place.
             number = _number_of(record["id"])
-            rule = f"{original}:{max(number, self.amendments.get(event_id, 0) + 1)}"
-            self.amendments[event_id] = number
-            if amends != original or not (self.truncated or event_id in self._covered()):
-                self.say(ID, f"record at {where} amends {amends}, which is not there")
+            rule = f"{original}:{max(number, self.numbers.get(event_id, 0) + 1)}"
+            self.numbers[event_id] = number
+            if not (self.truncated or event_id in ids):
+                self.say(ID, f"record at {where} amends {original}, which is not there")
+        if amends != (original if amendment == CHANGED else None) or amendment not in (None, CHANGED, ID_REUSED):
+            self.say(ID, f"record at {where} has amends {amends} with the amendment {amendment}")
         if record["id"] != rule:
             self.say(ID, f"record at {where} has id {record['id']} where {rule} was expected")
 
@@ -173,19 +171,20 @@ class _Chat:
             self.say(CERTIFICATE, f"certificate at {where} names another head than the record with its lastSequence")
         if self.truncated or self.holes:
             return  # what is missing cannot be counted
-        if {kind: count for kind, count in told["counts"].items() if count} != self.counts:
-            self.say(CERTIFICATE, f"certificate at {where} counts {told['counts']}, the topic holds {self.counts}")
-        if SHORTENED in told["reasons"]:
-            return  # it does not list the ids
-        listed = IdRanges((pair["from"], pair["to"]) for pair in told["idRanges"])
-        for here, other, what in ((listed, self._covered(), "lists"), (self.ids, listed, "lacks")):
-            differing = [hole for low, high in here.pairs() for hole in other.missing_between(low, high)]
-            if differing:
-                self.say(CERTIFICATE, f"certificate at {where} {what} ids {IdRanges(differing)}, unlike the topic")
+        for what in disagreements(told, self.recorded):
+            self.say(CERTIFICATE, f"certificate at {where} {what}")
 
-    def _covered(self) -> IdRanges:
-        """Return the ids on the topic and those that a GAP stands for: an event that could not be published."""
-        return IdRanges([*self.ids.pairs(), *self.gaps])
+    def certify(self, where: str, certificate: dict[str, Any]) -> None:
+        """Take a certificate; it is compared when the record with its lastSequence is there."""
+        before = [one.certificate["lastSequence"] for one in self.certified]
+        replaced = certificate["supersedes"]
+        if replaced is not None and replaced not in before:
+            what = f"certificate at {where} supersedes one with lastSequence {replaced}, which is not on the topic"
+            self.say(CERTIFICATE if before else RETENTION, what, broken=bool(before))
+        certified = _Certified(where, certificate)
+        self.certified.append(certified)
+        if certificate["lastSequence"] == self.last:
+            self.compare(certified)
 
     # --- at the end ----------------------------------------------------------------------------------------------
 
@@ -255,10 +254,7 @@ class Verifier:
             if record["state"] == CLOSED:
                 chat.say(CERTIFICATE, f"closed without a certificate at {where}")
             return
-        certified = _Certified(where, record["certificate"])
-        chat.certified.append(certified)
-        if record["certificate"]["lastSequence"] == chat.last:
-            chat.compare(certified)
+        chat.certify(where, record["certificate"])
 
     def findings(self) -> list[Finding]:
         """Return what was found: unreadable records first, then chat by chat in the order in which they appeared."""

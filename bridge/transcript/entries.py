@@ -28,6 +28,11 @@ ARCHIVE: Final = "ARCHIVE"
 COMPLETE: Final = "COMPLETE"
 INCOMPLETE: Final = "INCOMPLETE"
 
+CHANGED: Final = "CHANGED"
+"""The same event came again with other content."""
+ID_REUSED: Final = "ID_REUSED"
+"""Another event came under an id that was used before."""
+
 MAX_FACT_CHARACTERS: Final = 256
 """Limit for an attribute of the session: it is repeated on every record."""
 
@@ -99,8 +104,8 @@ class Gap:
 class Entry:
     """One record to be published. `sequence` counts 1, 2, 3, ... per chat; `observed_at` in us since 1970 UTC.
 
-    `amendment` is 0 for an event seen for the first time, n for the n-th other content under the same event id.
-    `event` and `party` are None for GAP and RESUMED.
+    `amendment` is 0 for an event seen for the first time, n for the n-th other content under the same event id;
+    `reused` says that this content is another event. `event` and `party` are None for GAP and RESUMED.
     """
 
     kind: str
@@ -111,15 +116,18 @@ class Entry:
     party: Party | None = None
     amendment: int = 0
     gap: Gap | None = None
+    reused: bool = False
 
 
 @dataclass(slots=True)
 class Certificate:
     """What the bridge vouches for when it stops following a chat.
 
-    `counts` per kind; `id_ranges` as (low, high) pairs; `masked` counts replayed texts that differ from the delivered
-    ones by masked characters only; `quarantined` counts what of this chat is in the quarantine, `unattributed`
-    unreadable inputs that may have concerned it.
+    `counts` per kind; `id_ranges` as (low, high) pairs; `gaps` are those that are open, `filled` those that later input
+    has filled; `amendments` and `ids_reused` count records marked CHANGED and ID_REUSED. `masked` counts replayed texts
+    that differ from the delivered ones by masked characters only; `quarantined` counts what of this chat is in the
+    quarantine, `unattributed` unreadable inputs that may have concerned it. `supersedes` is the `last_sequence` of the
+    certificate that this one replaces, because more came for a chat that was closed.
     """
 
     verdict: str
@@ -128,8 +136,11 @@ class Certificate:
     counts: dict[str, int] = field(default_factory=dict)
     id_ranges: list[tuple[int, int]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    filled: list[Gap] = field(default_factory=list)
     amendments: int = 0
+    ids_reused: int = 0
     masked: int = 0
     quarantined: int = 0
     unattributed: int = 0
     rejoins: int = 0
+    supersedes: int | None = None

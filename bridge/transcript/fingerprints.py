@@ -1,23 +1,24 @@
 """A few bytes per delivered event that tell a duplicate from an amendment, and a masked text from a changed one.
 
-Layout of a fingerprint: flags (1), frame hash (4), [userData hash (4)], [eventAttributes hash (4)], [hash of newer
-attributes (4)], and for an event with a text [text hash (4), text length (2), word count (1), one byte per word]. The
-hashes are separate because a rejoin at another ClientVersion carries less or more of an event: only what both versions
-carry is compared (`fields.FingerprintGroup`). The word bytes recognise a text in which the server has only replaced
-characters by `*` (D12) without keeping the text; from 17 words on, neighbouring words share a byte. Size matters: all
-fingerprints of a chat are stored in each of its checkpoints.
+Layout of a fingerprint: flags (1), identity (4), frame hash (4), [userData hash (4)], [eventAttributes hash (4)], [hash
+of newer attributes (4)], and for an event with a text [text hash (4), text length in characters (2), word count (1),
+one byte per word]. The identity is a checksum of type, author and second: those of an event never change, so other ones
+under a used id are another event. The hashes are separate because a rejoin at another ClientVersion carries less or
+more of an event: only what both versions carry is compared (`fields.FingerprintGroup`). The word bytes recognise a text
+in which the server has only replaced characters by `*` (D12) without keeping the text; from 17 words on, neighbouring
+words share a byte. Size matters: all fingerprints of a chat are stored in each of its checkpoints.
 
 The layout is stored in checkpoints. A change of it makes every replay after an upgrade look amended.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -27,11 +28,8 @@ from bridge.transcript.fields import EVENT_FIELDS, EventField, FingerprintGroup
 
 if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
-    from bridge.transcript.ranges import IdRanges
 
 MASK: Final = b"*"
-MAX_BYTES: Final = 256 * 1024
-"""Limit for the fingerprints of one chat, some 10,000 events; a longer history does not fit into a frame anyway."""
 _MAX_GROUPS: Final = 16
 _MAX_LENGTH: Final = 0xFFFF
 _CARRIES_USER_DATA: Final = 1
@@ -48,9 +46,14 @@ _CARRIES: Final = {
 }
 _HAS: Final = (_HAS_USER_DATA, _HAS_ATTRIBUTES, _HAS_NEWER)
 _PART: Final = 4
+_HASHES: Final = 1 + _PART + _PART
+"""Where the hashes begin that not every event has: after the flags, the identity and the hash of the frame."""
 _SKETCH: Final = 2 + 1
-_HASHES_END: Final = tuple(1 + _PART + _PART * sum(bool(flags & has) for has in _HAS) for flags in range(256))
+_COMMON_FRAME: Final = 64
+"""Longest frame in bytes whose hash is worth remembering."""
+_HASHES_END: Final = tuple(_HASHES + _PART * sum(bool(flags & has) for has in _HAS) for flags in range(256))
 """By flags: where the hashes that every event may have end."""
+_STRUCTURES: Final = ("{", "[")
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -92,6 +95,14 @@ class Comparison(Enum):
     SAME = "same"
     MASKED = "masked"
     DIFFERENT = "different"
+    ANOTHER = "another event"
+
+
+class Sight(NamedTuple):
+    """How an event compares with the one under its id. `kept` is the fingerprint to keep from now on, None: the old."""
+
+    result: Comparison
+    kept: bytes | None = None
 
 
 def _text_of(event: ChatEvent) -> str:
@@ -103,16 +114,14 @@ def _text_of(event: ChatEvent) -> str:
 def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
     """Return the fingerprint of an event that was received from a source that sends `carried`."""
     message, notice = event.message_text, event.notice_text
-    text = _text_of(event).encode("utf-8", "surrogatepass")
-    unknown, newer = event.unknown_attributes, None
-    if unknown and carried.newer:
-        newer = sorted((name, value) for name, value in unknown.items() if name in carried.newer)
-        unknown = {name: value for name, value in unknown.items() if name not in carried.newer}
+    words = _text_of(event)
+    unknown, newer = None, None
+    if event.unknown_attributes:  # sorted: the order of members in a JSON object means nothing
+        named = sorted((name, _sorted_json(value)) for name, value in event.unknown_attributes.items())
+        newer = [pair for pair in named if pair[0] in carried.newer]
+        unknown = [pair for pair in named if pair[0] not in carried.newer]
     frame = _encode(
         (
-            event.event_type,
-            event.user_id,
-            event.time_shift,
             event.visibility,
             event.receiver_id,
             event.asker_id,
@@ -124,7 +133,9 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
         )
     )
     flags = carried.flags_on_notices if event.event_type == NOTICE else carried.flags
-    parts = [b"", _hash(frame)]
+    identity = f"{event.event_type}\0{event.user_id}\0{event.time_shift}".encode("utf-8", "surrogatepass")
+    hashed = _hash_again(frame) if len(frame) <= _COMMON_FRAME else _hash(frame)
+    parts = [b"", crc32(identity).to_bytes(_PART, "big"), hashed]
     if event.user_data:
         flags |= _HAS_USER_DATA
         parts.append(_hash(_encode(event.user_data)))
@@ -134,21 +145,32 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
     if newer:
         flags |= _HAS_NEWER
         parts.append(_hash(_encode(newer)))
-    if text:
+    if words:
         flags |= _HAS_TEXT
+        text = words.encode("utf-8", "surrogatepass")
         groups = _groups(text)
-        parts += (
-            _hash(text),
-            min(len(text), _MAX_LENGTH).to_bytes(2, "big"),
-            bytes((len(groups),)),
-            bytes([crc32(group) & 0xFF for group in groups]),
-        )
+        length = min(len(words), _MAX_LENGTH)
+        sketch = [length >> 8, length & 0xFF, len(groups)]
+        parts += (_hash(text), bytes(sketch + [crc32(group) & 0xFF for group in groups]))
     parts[0] = bytes((flags,))
     return b"".join(parts)
 
 
 def _hash(data: bytes) -> bytes:
     return blake2b(data, digest_size=_PART).digest()
+
+
+_hash_again = lru_cache(maxsize=1024)(_hash)  # most frames are one of a few: a message that everybody sees, ...
+
+
+def _sorted_json(value: str) -> str:
+    """Return the JSON text of a structure with its members sorted; any other text as it is."""
+    if not value.startswith(_STRUCTURES):
+        return value
+    try:
+        return json.dumps(json.loads(value), sort_keys=True)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _groups(text: bytes) -> list[bytes]:
@@ -160,7 +182,7 @@ def _groups(text: bytes) -> list[bytes]:
     return [b" ".join(words[at : at + size]) for at in range(0, len(words), size)]
 
 
-def _length(data: bytes | bytearray, at: int) -> int:
+def length_at(data: bytes | bytearray, at: int) -> int:
     """Return the length of the fingerprint that starts at `at`."""
     flags = data[at]
     length = _HASHES_END[flags]
@@ -174,7 +196,7 @@ def _parts(stored: bytes) -> tuple[list[bytes], bytes, bytes]:
 
     Empty where the event had nothing.
     """
-    flags, at = stored[0], 1 + _PART
+    flags, at = stored[0], _HASHES
     hashes: list[bytes] = []
     for has in _HAS:
         end = at + _PART if flags & has else at
@@ -183,22 +205,42 @@ def _parts(stored: bytes) -> tuple[list[bytes], bytes, bytes]:
     return hashes, stored[at : at + _PART], stored[at + _PART :]
 
 
-def compare(delivered: bytes, event: ChatEvent, carried: CarriedGroups) -> Comparison:
+def compare(delivered: bytes, event: ChatEvent, carried: CarriedGroups) -> Sight:
     """Compare an event from a source that sends `carried` with the fingerprint of the one delivered under its id."""
     now = fingerprint(event, carried)
     if now == delivered:
-        return Comparison.SAME
-    both = now[0] & delivered[0]
+        return _UNCHANGED
+    if now[1 : 1 + _PART] != delivered[1 : 1 + _PART]:
+        return Sight(Comparison.ANOTHER, now)
     old_hashes, old_text, old_sketch = _parts(delivered)
     new_hashes, new_text, new_sketch = _parts(now)
-    if now[1 : 1 + _PART] != delivered[1 : 1 + _PART]:
-        return Comparison.DIFFERENT
-    for carries, old, new in zip(_CARRIES.values(), old_hashes, new_hashes, strict=True):
-        if both & carries and old != new:
-            return Comparison.DIFFERENT
-    if old_text == new_text:
-        return Comparison.SAME
-    return Comparison.MASKED if _only_masked(old_sketch, new_sketch, event) else Comparison.DIFFERENT
+    both = now[0] & delivered[0]
+    different = now[1 + _PART : _HASHES] != delivered[1 + _PART : _HASHES] or any(
+        both & carries and old != new
+        for carries, old, new in zip(_CARRIES.values(), old_hashes, new_hashes, strict=True)
+    )
+    if different or (old_text != new_text and not _only_masked(old_sketch, new_sketch, event)):
+        return Sight(Comparison.DIFFERENT, _merged(now, delivered, new_text + new_sketch))
+    # The text stays as it was first seen: a mask would hide what changes beside it.
+    kept = _merged(now, delivered, old_text + old_sketch)
+    result = Comparison.SAME if old_text == new_text else Comparison.MASKED
+    return Sight(result, None if kept == delivered else kept)
+
+
+_UNCHANGED: Final = Sight(Comparison.SAME)
+
+
+def _merged(now: bytes, delivered: bytes, text: bytes) -> bytes:
+    """Return the fingerprint of what is known of an event: as it is now, and as before in what is not carried now."""
+    flags = now[0]
+    hashes: list[bytes] = []
+    groups = zip(_CARRIES.values(), _HAS, _parts(now)[0], _parts(delivered)[0], strict=True)
+    for carries, has, new, old in groups:
+        only_before = delivered[0] & carries and not now[0] & carries
+        if only_before:
+            flags = (flags | carries) & ~has | (has if old else 0)
+        hashes.append(old if only_before else new)
+    return bytes((flags,)) + now[1:_HASHES] + b"".join(hashes) + text
 
 
 def _only_masked(old: bytes, new: bytes, event: ChatEvent) -> bool:
@@ -208,82 +250,3 @@ def _only_masked(old: bytes, new: bytes, event: ChatEvent) -> bool:
     return any(masked) and all(
         hidden or before == after for hidden, before, after in zip(masked, old[_SKETCH:], new[_SKETCH:], strict=True)
     )
-
-
-class Fingerprints:
-    """The fingerprints of the delivered events of a chat, packed in the order of their ids.
-
-    Belongs to the IdRanges of the delivered ids: the last fingerprint is that of the highest id, and so on downwards.
-    Never holds more than `limit` bytes: beyond it the fingerprints of the lowest ids are dropped.
-    """
-
-    __slots__ = ("_cursor", "_data", "_dropped", "_limit")
-
-    def __init__(self, packed: bytes = b"", ids: int | None = None, limit: int = MAX_BYTES) -> None:
-        """Start from what `packed` returned; `ids` is the number of ids that had been delivered by then."""
-        self._data = bytearray(packed)
-        self._limit = limit
-        self._dropped = 0 if ids is None else max(ids - self._count(), 0)
-        self._cursor = (0, 0)  # (fingerprints, bytes) before the place of the last insertion
-
-    def packed(self) -> bytes:
-        """Return all fingerprints, one after the other."""
-        return bytes(self._data)
-
-    def append(self, new: bytes) -> None:
-        """Add the fingerprint of an id above all others."""
-        self._data += new
-        self._shorten()
-
-    def _count(self) -> int:
-        at = count = 0
-        while at < len(self._data):
-            at += _length(self._data, at)
-            count += 1
-        return count
-
-    def _shorten(self) -> None:
-        if len(self._data) <= self._limit:
-            return
-        at = 0
-        while len(self._data) - at > self._limit - self._limit // 8:  # an eighth more than necessary: seldom
-            at += _length(self._data, at)
-            self._dropped += 1
-        del self._data[:at]
-        self._cursor = (0, 0)
-
-    def _offset(self, place: int) -> int:
-        """Return where fingerprint number `place` begins, counting from the last insertion if that lies before it."""
-        done, at = self._cursor if self._cursor[0] <= place else (0, 0)
-        for _ in range(place - done):
-            at += _length(self._data, at)
-        return at
-
-    def insert(self, rank: int, new: bytes) -> None:
-        """Add the fingerprint of an id that has `rank` ids below it."""
-        place = rank - self._dropped
-        if place < 0:  # it would be among those that were dropped
-            self._dropped += 1
-            return
-        at = self._offset(place)
-        self._data[at:at] = new
-        self._cursor = (place + 1, at + len(new))
-        self._shorten()
-
-    def replace(self, rank: int, new: bytes) -> None:
-        """Replace the fingerprint of an amended event; only for one that is in `by_id`."""
-        place = rank - self._dropped
-        at = self._offset(place)
-        self._data[at : at + _length(self._data, at)] = new
-        self._cursor = (place, at)
-        self._shorten()
-
-    def by_id(self, ids: IdRanges) -> dict[int, bytes]:
-        """Return the fingerprints by id; those of the lowest ids may have been dropped."""
-        found: dict[int, bytes] = {}
-        at = 0
-        for event_id in islice(ids, self._dropped, None):
-            length = _length(self._data, at)
-            found[event_id] = bytes(self._data[at : at + length])
-            at += length
-        return found

@@ -3,25 +3,28 @@
 `Transcript.apply` takes an update and returns the entries that are new. Duplicates are recognised by the set of
 delivered ids and a fingerprint per id, never by a maximum: ids have legitimate holes (withheld or unsaved events), and
 a later history may fill one. The caller publishes the entries and keeps `Transcript` only if they were committed (P3);
-otherwise it restores the last committed state and folds the same input again.
+otherwise it restores the last committed state and folds the same input again. An input that fails half-way is undone
+with `mark` and `undo`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.transcript import entries as kinds
 from bridge.transcript import gap_reasons
-from bridge.transcript.entries import Certificate, Entry, Gap, Party, SessionFacts
+from bridge.transcript.entries import Entry, Gap
 from bridge.transcript.events import MESSAGE, NEW_PARTY, NOTICE, PARTY_LEFT, ChatEvent
 from bridge.transcript.fields import EVENT_FIELDS, EventField
-from bridge.transcript.fingerprints import Comparison, Fingerprints, carried_groups, compare, fingerprint
-from bridge.transcript.parties import Parties
+from bridge.transcript.fingerprint_store import Fingerprints
+from bridge.transcript.fingerprints import Comparison, carried_groups, compare, fingerprint
 from bridge.transcript.ranges import IdRanges
+from bridge.transcript.state import SlowMemory, TranscriptState
 
 if TYPE_CHECKING:
-    from bridge.transcript.updates import Damaged, TranscriptUpdate
+    from bridge.transcript.entries import Certificate, Party, SessionFacts
+    from bridge.transcript.updates import TranscriptUpdate
 
 KIND_OF: Final = {
     NEW_PARTY: kinds.PARTY_JOINED,
@@ -33,50 +36,21 @@ MAX_HOLES: Final = 10_000
 """Limit for ranges of ids, for gaps, and for amended ids; a chat with more of them has `outgrown` its checkpoint."""
 
 
-@dataclass(slots=True)
-class TranscriptState:
-    """All that a fold remembers, as plain values: what a checkpoint stores. `prints` are the packed fingerprints."""
-
-    facts: SessionFacts
-    sequence: int = 0
-    id_ranges: list[tuple[int, int]] = field(default_factory=list)
-    prints: bytes = b""
-    parties: list[Party] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    gaps: list[Gap] = field(default_factory=list)
-    amendments: dict[int, int] = field(default_factory=dict)
-    masked: int = 0
-    quarantined: int = 0
-    unattributed: int = 0
-    rejoins: int = 0
-    joined: bool = False
-    away_since: int | None = None
-
-
 class Transcript:
     """One chat."""
 
     __slots__ = (
-        "_amendments",
-        "_away_since",
         "_carried",
         "_counts",
         "_delivered",
         "_fields",
         "_fingerprints",
-        "_gaps",
-        "_joined",
-        "_kept",
-        "_kept_at",
-        "_masked",
+        "_holes",
+        "_marked",
+        "_memory",
         "_parties",
-        "_quarantined",
-        "_rejoins",
         "_sequence",
-        "_slow_changes",
-        "_unattributed",
         "_version",
-        "facts",
     )
 
     def __init__(self, state: TranscriptState, fields: tuple[EventField, ...] = EVENT_FIELDS) -> None:
@@ -84,31 +58,33 @@ class Transcript:
 
         `fields` says what a source of which version carries.
         """
-        self.facts = state.facts
         self._fields = fields
-        self._version = state.facts.client_version
-        self._carried = carried_groups(self._version, fields)
-        self._slow_changes = 0  # of facts, gaps and amendments: with those of the parties, the key of `_kept`
-        self._sequence = state.sequence
         self._delivered = IdRanges(state.id_ranges)
         self._fingerprints = Fingerprints(state.prints, len(self._delivered))
-        self._parties = Parties(state.parties)
+        self._sequence = state.sequence
         self._counts = dict(state.counts)
-        self._gaps = list(state.gaps)
-        self._amendments = dict(state.amendments)
-        self._masked = state.masked
-        self._quarantined = state.quarantined
-        self._unattributed = state.unattributed
-        self._rejoins = state.rejoins
-        self._joined = state.joined
-        self._away_since = state.away_since
-        self._kept: tuple[list[Party], list[Gap], dict[int, int]] = ([], [], {})
-        self._kept_at = -1
+        self._remember(state)
+        self.mark()
+
+    def _remember(self, state: TranscriptState) -> None:
+        """Take over from `state` what changes seldom."""
+        self._memory = SlowMemory(state)
+        self._holes = self._memory.holes
+        self._parties = self._memory.parties
+        self._version = state.facts.client_version
+        self._carried = carried_groups(self._version, self._fields)
+
+    # --- what can be asked ---------------------------------------------------------------------------------------
+
+    @property
+    def facts(self) -> SessionFacts:
+        """What is known of the session."""
+        return self._memory.facts
 
     @property
     def session_id(self) -> str:
         """The chat's id."""
-        return self.facts.session_id
+        return self._memory.facts.session_id
 
     @property
     def sequence(self) -> int:
@@ -118,11 +94,11 @@ class Transcript:
     @property
     def joined(self) -> bool:
         """Whether the chat was ever joined."""
-        return self._joined
+        return self._memory.joined
 
     @property
     def delivered(self) -> IdRanges:
-        """The ids of all events that were returned so far. Not to be changed by the caller."""
+        """The ids of all events that were returned and not withdrawn. Not to be changed by the caller."""
         return self._delivered
 
     @property
@@ -138,64 +114,50 @@ class Transcript:
     @property
     def outgrown(self) -> bool:
         """Whether there is more to remember than a checkpoint should hold. No real chat gets there."""
-        return max(len(self._delivered.pairs()), len(self._gaps), len(self._amendments)) > MAX_HOLES
+        return max(len(self._delivered.pairs()), len(self._holes), len(self._memory.amendments)) > MAX_HOLES
 
     def state(self) -> TranscriptState:
         """Return all that is remembered; `Transcript(state)` goes on from there.
 
         States share their lists until something of them changes: not to be changed by the caller.
         """
-        changes = self._slow_changes + self._parties.changes
-        if self._kept_at != changes:
-            self._kept = (self._parties.known(), list(self._gaps), dict(self._amendments))
-            self._kept_at = changes
-        parties, gaps, amendments = self._kept
-        return TranscriptState(
-            facts=self.facts,
-            sequence=self._sequence,
-            id_ranges=self._delivered.pairs(),
-            prints=self._fingerprints.packed(),
-            parties=parties,
-            counts=self._counts.copy(),
-            gaps=gaps,
-            amendments=amendments,
-            masked=self._masked,
-            quarantined=self._quarantined,
-            unattributed=self._unattributed,
-            rejoins=self._rejoins,
-            joined=self._joined,
-            away_since=self._away_since,
+        return self._memory.state(
+            self._sequence, self._delivered.pairs(), self._fingerprints.packed(), self._counts.copy()
         )
 
-    def certificate(self, *reasons: str) -> Certificate:
-        """Return what can be vouched for. COMPLETE: nothing that a monitor may see is known to be missing."""
-        found = [*reasons]
-        if self._gaps:
-            found += sorted({gap.reason for gap in self._gaps} - set(found))
-        if self._unattributed:
-            found.append("unreadable input that may have concerned this chat")
-        return Certificate(
-            verdict=kinds.INCOMPLETE if found else kinds.COMPLETE,
-            reasons=found,
-            last_sequence=self._sequence,
-            counts=dict(self._counts),
-            id_ranges=self._delivered.pairs(),
-            gaps=list(self._gaps),
-            amendments=sum(self._amendments.values()),
-            masked=self._masked,
-            quarantined=self._quarantined,
-            unattributed=self._unattributed,
-            rejoins=self._rejoins,
+    def certificate(self, *reasons: str, supersedes: int | None = None) -> Certificate:
+        """Return what can be vouched for. COMPLETE: nothing that a monitor may see is known to be missing.
+
+        `reasons` are those of the caller; `supersedes` is the last sequence of the certificate that this one replaces.
+        """
+        return self._memory.certificate(
+            self._delivered, self._sequence, self._counts, reasons=reasons, supersedes=supersedes
         )
+
+    # --- all or nothing ------------------------------------------------------------------------------------------
+
+    def mark(self) -> None:
+        """Remember this moment for `undo`."""
+        self._fingerprints.mark()
+        self._marked = (self._memory.kept(), self._sequence, self._counts.copy(), self._delivered.edges())
+
+    def undo(self) -> None:
+        """Go back to the last `mark`, whatever an exception has left behind."""
+        state, self._sequence, counts, edges = self._marked
+        self._counts = counts.copy()
+        self._delivered.reset(edges)
+        self._fingerprints.undo()
+        self._remember(state)
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
     def apply(self, update: TranscriptUpdate, *, origin: str | None = None) -> list[Entry]:
         """Fold one history or increment in; return what is new, in publishing order. `origin` overrides LIVE/REPLAY."""
-        facts = self.facts.after(update)
-        if facts is not self.facts:
-            self.facts = facts
-            self._slow_changes += 1
+        memory = self._memory
+        facts = memory.facts.after(update)
+        if facts is not memory.facts:
+            memory.facts = facts
+            memory.changes += 1
         if update.version != self._version:
             self._version = update.version
             self._carried = carried_groups(update.version, self._fields)
@@ -204,144 +166,184 @@ class Transcript:
         if len(events) > 1:
             events = sorted(events, key=_event_id)  # P1: a peer that lists ids out of order does not reorder us
         out: list[Entry] = []
-        holes: list[tuple[int, int]] = []
+        missed: list[Gap] = []
         if update.snapshot:
-            if self._joined:
-                self._rejoins += 1
-                out.append(self._entry(kinds.RESUMED, kinds.LIVE, at))
-                holes = self._holes(events, update.damaged)
-            self._joined = True
-            self._slow_changes += 1
-        out += self._fold(events, holes, origin or (kinds.REPLAY if update.snapshot else kinds.LIVE), at)
+            out += self._rejoined(at)
+        if self._holes.absence is not None:
+            missed = self._holes.missed(update.ids, self._delivered, snapshot=update.snapshot)
+            memory.changes += 1
+        out += self._fold(events, missed, origin or (kinds.REPLAY if update.snapshot else kinds.LIVE), at)
         for damaged in update.damaged:
-            self._quarantined += 1
-            out.append(self.gap(damaged.event_id, damaged.event_id, gap_reasons.UNREADABLE, at))
-        if update.snapshot:
-            self._away_since = None
+            out += self.set_aside(damaged.event_id, at)
         return out
 
-    def _fold(self, events: list[ChatEvent], holes: list[tuple[int, int]], origin: str, at: int) -> list[Entry]:
-        """Return what is new of `events` (rising ids), each hole before the event that follows it."""
+    def _rejoined(self, at: int) -> list[Entry]:
+        """Note that a snapshot came; every one but the first ends an absence."""
+        self._memory.changes += 1
+        self._holes.rejoined()
+        if not self._memory.joined:
+            self._memory.joined = True
+            return []
+        self._memory.rejoins += 1
+        self._holes.lost_sight(max(self._told, 0))
+        return [self._entry_without_event(kinds.RESUMED, at)]
+
+    def _fold(self, events: list[ChatEvent], missed: list[Gap], origin: str, at: int) -> list[Entry]:
+        """Return what is new of `events` (rising ids), each gap before the event that follows it."""
         out: list[Entry] = []
         stored: dict[int, bytes] | None = None
+        waiting = missed[::-1] if missed else missed
+        delivered, withdrawn = self._delivered, self._holes.withdrawn
         for event in events:
-            while holes and holes[0][0] < event.event_id:
-                out.append(self.gap(*holes.pop(0), gap_reasons.NOT_IN_REPLAY, at, since=self._away_since))
-            if event.event_id not in self._delivered:
-                out.append(self._deliver(event, origin, at))
+            event_id = event.event_id
+            while waiting and (waiting[-1].from_event_id or 0) < event_id:
+                out.append(self._gap_entry(waiting.pop(), at))
+            if event_id not in delivered:
+                if withdrawn and event_id in withdrawn:
+                    continue  # its content is in the quarantine
+                new = fingerprint(event, self._carried)
+                out.append(self._deliver(event, new, origin, at))
                 if stored is not None:
-                    stored[event.event_id] = fingerprint(event, self._carried)
+                    stored[event_id] = new
                 continue
             if stored is None:
                 stored = self._fingerprints.by_id(self._delivered)
             out += self._compare(event, stored, origin, at)
-        out += [self.gap(*hole, gap_reasons.NOT_IN_REPLAY, at, since=self._away_since) for hole in holes]
+        if waiting:
+            out += [self._gap_entry(gap, at) for gap in reversed(waiting)]
         return out
 
-    def start(self, start_at: int | None) -> None:
-        """Set when the session started (ms since 1970 UTC), once it is known."""
-        if start_at is not None and start_at != self.facts.start_at:
-            self.facts = replace(self.facts, start_at=start_at)
-            self._slow_changes += 1
+    def learn(self, *, start_at: int | None = None, tenant: str | None = None) -> None:
+        """Set when the session started (ms since 1970 UTC), or its tenant; None leaves what is known."""
+        memory = self._memory
+        known = memory.facts
+        facts = replace(known, start_at=start_at or known.start_at, tenant=tenant or known.tenant)
+        memory.changes += facts != known
+        memory.facts = facts
 
     def away(self, since: int) -> None:
         """Note that nothing arrives from `since` (ms since 1970 UTC) on, until the next snapshot."""
-        if self._joined and self._away_since is None:
-            self._away_since = since
-            self._slow_changes += 1
+        if self._memory.joined:
+            self._holes.lost_sight(max(self._told, 0), since)
+            self._memory.changes += 1
 
-    def gap(
-        self, low: int | None, high: int | None, reason: str, observed_at: int, *, since: int | None = None
-    ) -> Entry:
-        """Record missing events; `low` and `high` are the first and last missing id as far as they are known."""
-        hole = Gap(low, high, since, reason)
-        self._gaps.append(hole)
-        self._slow_changes += 1
-        return self._entry(kinds.GAP, kinds.LIVE, observed_at, gap=hole)
+    def end(self, reason: str, observed_at: int) -> Entry:
+        """Record that all events after those that were told may be missing."""
+        return self._gap_entry(self._holes.rest(self._told, reason), observed_at)
 
-    def set_aside(self, *, attributed: bool, observed_at: int) -> list[Entry]:
-        """Record an unreadable input: as a GAP if it was about this chat, as a count if it only may have been."""
-        self._slow_changes += 1
-        if not attributed:
-            self._unattributed += 1
+    def failed(self, update: TranscriptUpdate | None, observed_at: int) -> list[Entry]:
+        """Record an input that could not be folded, after `undo`: what an update held is missing until it comes again.
+
+        None stands for any other input.
+        """
+        self._memory.changes += 1
+        ids: list[int] = []
+        if update is not None:
+            ids = update.ids
+            self._memory.quarantined += bool(update.transcript.chat_event_list) + len(update.damaged)
+            if update.snapshot and self._memory.joined:
+                self._holes.lost_sight(max(self._told, 0))
+            self._memory.joined |= update.snapshot
+        lost = self._holes.lost(ids, self._delivered, gap_reasons.INTERNAL)
+        return [self._gap_entry(gap, observed_at) for gap in lost]
+
+    def set_aside(self, event_id: int | None, observed_at: int) -> list[Entry]:
+        """Record unreadable content of this chat; nothing new is missing if its event is there, or told as missing."""
+        self._memory.changes += 1
+        self._memory.quarantined += 1
+        if event_id is not None and (event_id in self._delivered or event_id in self._holes):
             return []
-        self._quarantined += 1
-        return [self.gap(None, None, gap_reasons.UNREADABLE, observed_at)]
+        return [self._gap_entry(Gap(event_id, event_id, None, gap_reasons.UNREADABLE), observed_at)]
+
+    def doubt(self) -> None:
+        """Count an input that was lost and may have concerned this chat: nothing can be said to be missing."""
+        self._memory.changes += 1
+        self._memory.unattributed += 1
 
     def withdraw(self, entry: Entry, reason: str) -> None:
-        """Turn an entry that cannot be published into a GAP with the same sequence number."""
+        """Turn an entry that cannot be published into a GAP with the same sequence number.
+
+        `reason` is one of gap_reasons.WITHDRAWN.
+        """
         event = entry.event
-        hole = Gap(event.event_id if event else None, event.event_id if event else None, None, reason)
+        event_id = event.event_id if event else None
         self._counts[entry.kind] -= 1
+        self._counts = {kind: count for kind, count in self._counts.items() if count}
         self._counts[kinds.GAP] = self._counts.get(kinds.GAP, 0) + 1
-        self._gaps.append(hole)
-        self._quarantined += 1
-        self._slow_changes += 1
-        entry.kind, entry.event, entry.party, entry.gap, entry.amendment = kinds.GAP, None, None, hole, 0
+        if entry.reused:
+            self._memory.reused -= 1
+        elif entry.amendment:
+            self._memory.amended -= 1
+        elif event is not None:
+            self._fingerprints.remove(self._delivered.rank(event.event_id))
+            self._delivered.remove(event.event_id)
+        gap = Gap(event_id, event_id, None, reason)
+        self._holes.add(gap)
+        self._memory.quarantined += 1
+        self._memory.changes += 1
+        entry.kind, entry.event, entry.party, entry.gap = kinds.GAP, None, None, gap
+        entry.amendment, entry.reused = 0, False
 
-    def _holes(self, events: list[ChatEvent], damaged: list[Damaged]) -> list[tuple[int, int]]:
-        """Return the ranges of ids that the replay lacks, from the last delivered id to the replay's last."""
-        last = self._delivered.maximum or 0
-        replayed = IdRanges((event.event_id, event.event_id) for event in events if event.event_id > last)
-        for broken in damaged:
-            if broken.event_id is not None and broken.event_id > last:
-                replayed.add(broken.event_id)
-        end = replayed.maximum
-        return replayed.missing_between(last + 1, end) if end is not None else []
-
-    def _deliver(self, event: ChatEvent, origin: str, observed_at: int) -> Entry:
+    @property
+    def _told(self) -> int:
+        """The highest id that was delivered or told as missing; -1 when there is none."""
         highest = self._delivered.maximum
-        new = fingerprint(event, self._carried)
-        if highest is None or event.event_id > highest:
+        return self._holes.highest if highest is None else max(highest, self._holes.highest)
+
+    def _deliver(self, event: ChatEvent, new: bytes, origin: str, observed_at: int) -> Entry:
+        event_id, highest = event.event_id, self._delivered.maximum
+        if (highest is None or event_id > highest) and event_id > self._holes.highest:
             self._fingerprints.append(new)
         else:
-            # P1: an id below the highest is late, whatever message brought it, and its record says so.
+            # P1: an id that is not above all that was told is late, whatever message brought it; its record says so.
             origin = kinds.REPLAY if origin == kinds.LIVE else origin
-            self._fingerprints.insert(self._delivered.rank(event.event_id), new)
-        self._delivered.add(event.event_id)
+            self._fingerprints.insert(self._delivered.rank(event_id), new)
+        self._delivered.add(event_id)
         return self._event_entry(event, origin, observed_at)
 
     def _compare(self, event: ChatEvent, stored: dict[int, bytes], origin: str, observed_at: int) -> list[Entry]:
-        """Handle an event under an id that was delivered: a duplicate, a masked text, or an amendment."""
+        """Handle an event under an id that was delivered: a duplicate, a masked text, an amendment, another event."""
         delivered = stored.get(event.event_id)
         if delivered is None:
             return []  # its fingerprint was dropped long ago: taken for a duplicate
-        result = compare(delivered, event, self._carried)
+        result, kept = compare(delivered, event, self._carried)
+        if kept is not None:
+            stored[event.event_id] = kept
+            self._fingerprints.replace(self._delivered.rank(event.event_id), kept)
         if result is Comparison.SAME:
             return []
-        self._slow_changes += 1
+        self._memory.changes += 1
         if result is Comparison.MASKED:
-            self._masked += 1
+            self._memory.masked += 1
             return []
-        new = fingerprint(event, self._carried)
-        stored[event.event_id] = new
-        self._fingerprints.replace(self._delivered.rank(event.event_id), new)
-        count = self._amendments.get(event.event_id, 0) + 1
-        self._amendments[event.event_id] = count
-        return [self._event_entry(event, origin, observed_at, amendment=count)]
+        count = self._memory.amendments.get(event.event_id, 0) + 1
+        self._memory.amendments[event.event_id] = count
+        reused = result is Comparison.ANOTHER
+        self._memory.reused += reused
+        self._memory.amended += not reused
+        return [self._event_entry(event, origin, observed_at, amendment=count, reused=reused)]
 
-    def _event_entry(self, event: ChatEvent, origin: str, observed_at: int, *, amendment: int = 0) -> Entry:
+    def _event_entry(
+        self, event: ChatEvent, origin: str, observed_at: int, *, amendment: int = 0, reused: bool = False
+    ) -> Entry:
         party = self._parties.party_of(event)
         kind = KIND_OF.get(event.event_type, kinds.UNKNOWN)
-        entry = self._entry(kind, origin, observed_at, event=event, party=party, amendment=amendment)
-        if event.notice_text is not None:
-            self._parties.apply_rename(party, event.notice_text)
-        return entry
-
-    def _entry(  # noqa: PLR0913 - the fields of an entry, by name
-        self,
-        kind: str,
-        origin: str,
-        observed_at: int,
-        *,
-        event: ChatEvent | None = None,
-        party: Party | None = None,
-        amendment: int = 0,
-        gap: Gap | None = None,
-    ) -> Entry:
         self._sequence += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
-        return Entry(kind, self._sequence, origin, observed_at, event, party, amendment, gap)
+        entry = Entry(kind, self._sequence, origin, observed_at, event, party, amendment, None, reused)
+        if event.notice_text is not None:
+            self._parties.apply_rename(event, event.notice_text)
+        return entry
+
+    def _gap_entry(self, gap: Gap, observed_at: int) -> Entry:
+        self._holes.add(gap)
+        self._memory.changes += 1
+        return self._entry_without_event(kinds.GAP, observed_at, gap)
+
+    def _entry_without_event(self, kind: str, observed_at: int, gap: Gap | None = None) -> Entry:
+        self._sequence += 1
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return Entry(kind, self._sequence, kinds.LIVE, observed_at, gap=gap)
 
 
 def _event_id(event: ChatEvent) -> int:

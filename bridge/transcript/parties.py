@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.transcript.entries import Party
 from bridge.transcript.events import NEW_PARTY, USER_UPDATE_NICK, is_marked_bot
@@ -19,14 +19,29 @@ MAX_PARTY_CHARACTERS: Final = 100_000
 """Limit for the texts of all of them together; a party beyond it is not remembered either."""
 
 
+class SetBy(NamedTuple):
+    """Ids of the events that set what is known of a party: its nickname, and all else; -1 when none did."""
+
+    nickname: int = -1
+    others: int = -1
+
+
+_BY_NONE: Final = SetBy()
+
+
 class Parties:
-    """The parties by userId. `changes` counts what was put in or replaced."""
+    """The parties by userId. `changes` counts what was put in or replaced.
 
-    __slots__ = ("_by_id", "_characters", "changes")
+    Events come late and amended: what is remembered is what the event with the highest id set, in whatever order they
+    came.
+    """
 
-    def __init__(self, known: Iterable[Party] = ()) -> None:
-        """Start from what `known` returned."""
+    __slots__ = ("_by_id", "_characters", "_set_by", "changes")
+
+    def __init__(self, known: Iterable[Party] = (), set_by: Iterable[SetBy] = ()) -> None:
+        """Start from what `known` and `set_by` returned."""
         self._by_id = {party.user_id: party for party in known}
+        self._set_by = dict(zip(self._by_id, set_by, strict=False))
         self._characters = sum(party.characters for party in self._by_id.values())
         self.changes = 0
 
@@ -34,8 +49,15 @@ class Parties:
         """Return the parties in order of appearance."""
         return list(self._by_id.values())
 
+    def set_by(self) -> list[SetBy]:
+        """Return which events set what is known of each, in the same order."""
+        return [self._set_by.get(user_id, _BY_NONE) for user_id in self._by_id]
+
     def party_of(self, event: ChatEvent) -> Party:
-        """Return the party that the event is about, and remember it: one that joins, else the author."""
+        """Return the party that the event is about, and remember it: one that joins, else the author.
+
+        One that joins is returned as its event has it, whatever newer events said.
+        """
         info = event.user_info
         if event.event_type == NEW_PARTY and info is not None:
             party = Party(
@@ -48,23 +70,38 @@ class Parties:
                 client_version=info.client_version,
                 bot=True if is_marked_bot(event) else None,
             )
-            self._remember(party)
+            self._joined(party, event.event_id)
             return party
         known = self._by_id.get(event.user_id)
         if known is None:  # its newParty was never seen: the id is all that is certain
             known = Party(user_id=event.user_id)
-            self._remember(known)
+            self._remember(known, _BY_NONE)
         return known
 
-    def apply_rename(self, party: Party, notice: NoticeText) -> None:
-        """Remember the new nickname if the notice of this party sets one: it holds for the events that follow."""
-        if notice.notice_type == USER_UPDATE_NICK and notice.text:
-            self._remember(replace(party, nickname=notice.text))
+    def apply_rename(self, event: ChatEvent, notice: NoticeText) -> None:
+        """Remember the new nickname if the notice sets one: it holds for the records that follow."""
+        if notice.notice_type != USER_UPDATE_NICK or not notice.text:
+            return
+        party = self._by_id.get(event.user_id)
+        set_by = self._set_by.get(event.user_id, _BY_NONE)
+        if party is not None and event.event_id >= set_by.nickname:
+            self._remember(replace(party, nickname=notice.text), SetBy(event.event_id, set_by.others))
 
-    def _remember(self, party: Party) -> None:
+    def _joined(self, party: Party, event_id: int) -> None:
+        before = self._by_id.get(party.user_id)
+        set_by = self._set_by.get(party.user_id, _BY_NONE)
+        if before is None or event_id >= max(set_by):
+            self._remember(party, SetBy(event_id, event_id))
+        elif event_id >= set_by.others:
+            self._remember(replace(party, nickname=before.nickname), SetBy(set_by.nickname, event_id))
+        elif event_id >= set_by.nickname:
+            self._remember(replace(before, nickname=party.nickname), SetBy(event_id, set_by.others))
+
+    def _remember(self, party: Party, set_by: SetBy) -> None:
         before = self._by_id.get(party.user_id)
         characters = self._characters + party.characters - (0 if before is None else before.characters)
         if characters <= MAX_PARTY_CHARACTERS and (before is not None or len(self._by_id) < MAX_PARTIES):
             self._by_id[party.user_id] = party
+            self._set_by[party.user_id] = set_by
             self._characters = characters
             self.changes += 1

@@ -97,6 +97,34 @@ class IdRanges:
             lows.insert(at, value)
             highs.insert(at, value)
 
+    def add_range(self, low: int, high: int) -> None:
+        """Add all ids from `low` to `high`; O(number of ranges)."""
+        lows, highs = self._lows, self._highs
+        first = bisect_left(highs, low - 1)  # the first range that touches or follows the new one
+        after = bisect_right(lows, high + 1)
+        if first < after:
+            low, high = min(low, lows[first]), max(high, highs[after - 1])
+        lows[first:after] = [low]
+        highs[first:after] = [high]
+
+    def remove(self, value: int) -> None:
+        """Take `value` out; no effect if it is not in the set."""
+        at = bisect_right(self._lows, value) - 1
+        if at < 0 or value > self._highs[at]:
+            return
+        low, high = self._lows[at], self._highs[at]
+        kept = [(a, b) for a, b in ((low, value - 1), (value + 1, high)) if a <= b]
+        self._lows[at : at + 1] = [a for a, _ in kept]
+        self._highs[at : at + 1] = [b for _, b in kept]
+
+    def edges(self) -> tuple[list[int], list[int]]:
+        """Return the low and the high edges of the ranges, from which `reset` restores the set."""
+        return self._lows.copy(), self._highs.copy()
+
+    def reset(self, edges: tuple[list[int], list[int]]) -> None:
+        """Become the set that `edges` was asked of."""
+        self._lows, self._highs = edges[0].copy(), edges[1].copy()
+
     def missing_between(self, low: int, high: int) -> list[tuple[int, int]]:
         """Return the ranges of ids in [low, high] that are not in the set."""
         holes: list[tuple[int, int]] = []

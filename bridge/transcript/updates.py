@@ -60,6 +60,12 @@ class TranscriptUpdate:
         """The chat that the update belongs to."""
         return self.transcript.session_id
 
+    @property
+    def ids(self) -> list[int]:
+        """The ids of its events, of damaged ones as far as they could be read."""
+        ids = [event.event_id for event in self.transcript.chat_event_list]
+        return ids + [damaged.event_id for damaged in self.damaged if damaged.event_id is not None]
+
 
 @dataclass(slots=True, frozen=True)
 class LinkDown:

@@ -21,9 +21,11 @@ from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, SessionFacts
 from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText
 from bridge.transcript.fields import EVENT_FIELDS, EventField, FingerprintGroup
-from bridge.transcript.fingerprints import Comparison, Fingerprints, carried_groups, compare, fingerprint
-from bridge.transcript.fold import Transcript, TranscriptState
+from bridge.transcript.fingerprint_store import Fingerprints
+from bridge.transcript.fingerprints import Comparison, carried_groups, compare, fingerprint
+from bridge.transcript.fold import Transcript
 from bridge.transcript.ranges import IdRanges
+from bridge.transcript.state import TranscriptState
 from bridge.transcript.updates import TranscriptUpdate
 
 CHAT: Final = "S1"
@@ -139,7 +141,9 @@ def test_fingerprints_with_and_without_it_lie_packed_side_by_side() -> None:
     for event in events:
         packed.append(fingerprint(event, carried))
     restored = Fingerprints(packed.packed(), len(events)).by_id(IdRanges([(1, len(events))]))
-    assert [compare(restored[event.event_id], event, carried) for event in events] == [Comparison.SAME] * len(events)
+    assert [compare(restored[event.event_id], event, carried).result for event in events] == [Comparison.SAME] * len(
+        events
+    )
 
 
 @pytest.mark.parametrize("version", [101, 104, 106, None])
@@ -147,4 +151,4 @@ def test_the_row_changes_no_fingerprint_of_an_event_without_it_below_its_version
     event = said(other="one")
     before, after = (fingerprint(event, carried_groups(version, fields)) for fields in (EVENT_FIELDS, FIELDS))
     assert (before == after) == (version is not None)
-    assert compare(before, event, carried_groups(version, FIELDS)) is Comparison.SAME
+    assert compare(before, event, carried_groups(version, FIELDS)).result is Comparison.SAME

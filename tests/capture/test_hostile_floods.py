@@ -10,7 +10,7 @@ from bridge.capture.ports import same_limits
 from bridge.records.session_records import SHORTENED
 from bridge.transcript import gap_reasons
 from bridge.transcript.events import ChatTranscript
-from bridge.transcript.fingerprints import MAX_BYTES as MAX_PRINTS
+from bridge.transcript.fingerprint_store import MAX_BYTES as MAX_PRINTS
 from bridge.transcript.fold import MAX_HOLES
 from bridge.transcript.parties import MAX_PARTIES
 from bridge.transcript.updates import TranscriptUpdate

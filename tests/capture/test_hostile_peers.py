@@ -53,7 +53,7 @@ def test_a_push_with_the_reference_of_another_join_belongs_to_its_chat_and_the_j
     harness.hears(info(fourth, party(1), reference=fourth_reference))
     assert (harness.ids(chat), harness.ids(fourth)) == ([1, 77], [1])
     assert (harness.set_aside(), harness.refused) == ([], [])
-    assert (chat in harness.store.chats) == (status == "Alive")
+    assert harness.store.chats[chat].state == (FOLLOWED if status == "Alive" else OVER)
     assert harness.still_works()
 
 

@@ -49,7 +49,7 @@ def test_a_text_that_no_wire_would_let_through_is_quarantined_and_not_the_end_of
         0,
     )
     harness.commit()
-    assert harness.gaps() == [(2, 2, gap_reasons.UNREADABLE)]
+    assert harness.gaps() == [(2, 2, gap_reasons.NOT_RECORDED)]
     assert rb"\ud83d" in harness.set_aside()[0]["bytes"]
     assert harness.still_works()
 

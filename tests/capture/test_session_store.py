@@ -8,16 +8,17 @@ import pytest
 
 from bridge.announcement import Announcement, encode, parse
 from bridge.capture.batch_builder import SessionStoreSettings
-from bridge.capture.chat import GIVEN_UP
+from bridge.capture.chat import GIVEN_UP, OVER
 from bridge.capture.inbox import Announced
 from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
 from bridge.facts import ChatFailed
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
+from bridge.records.checkpoint import decode_checkpoint
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
-from bridge.transcript.gap_reasons import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
+from bridge.transcript.gap_reasons import INTERNAL, NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -28,6 +29,7 @@ SCHEMAS = Schemas(schema_folder())
 PREFIX = b"\x00\x00\x00\x00\x01"
 NOW = 3_000_000
 DAY = 86_400_000_000
+SECOND = 1_000_000
 
 
 def settings(**changes: Any) -> SessionStoreSettings:
@@ -94,15 +96,21 @@ def test_events_are_chained_records_in_order_with_cloudevents_headers() -> None:
     assert len(plan.batch.checkpoints) == 1
 
 
-def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store() -> None:
+def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store_after_a_minute() -> None:
     store = followed()
     plan = store.fold([history(joined(1), said(2), over=True)], NOW)
     [closed] = decoded(SESSION_RECORD, plan.batch.sessions)
     assert (closed["state"], closed["certificate"]["verdict"]) == ("CLOSED", "COMPLETE")
     assert closed["certificate"]["lastSequence"] == 2
     assert plan.forget == [CHAT]
-    assert CHAT not in store.chats
+    assert store.chats[CHAT].state == OVER
     assert store.fold([announcement(offset=9)], NOW).follow == []
+    assert store.fold([], NOW + 57 * SECOND).batch.checkpoints == []
+    [shrunk] = store.fold([], NOW + 62 * SECOND).batch.checkpoints
+    assert shrunk.value is not None
+    assert decode_checkpoint(SCHEMAS, shrunk.value[len(PREFIX) :]).transcript.id_ranges == []
+    assert CHAT not in store.chats
+    assert store.fold([announcement(offset=10)], NOW + 63 * SECOND).follow == []
 
 
 def test_a_restored_store_goes_on_where_the_committed_one_was() -> None:
@@ -244,7 +252,7 @@ def test_an_unreadable_line_that_names_a_chat_is_a_gap_of_that_chat() -> None:
     assert [e["kind"] for e in decoded(TRANSCRIPT_EVENT, plan.batch.events)] == ["PARTY_JOINED", "GAP"]
 
 
-def test_a_defect_in_one_chat_ends_that_chat_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_in_one_input_costs_this_input_only(monkeypatch: pytest.MonkeyPatch) -> None:
     other = "0000TEST00000002"
     store = SessionStore(3, settings(partition_of=lambda _: 3))
     store.fold([announcement(), announcement(other, 1)], NOW)
@@ -252,20 +260,22 @@ def test_a_defect_in_one_chat_ends_that_chat_only(monkeypatch: pytest.MonkeyPatc
     def broken(_seen: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(type(store.chats[CHAT].transcript), "start", broken)
+    monkeypatch.setattr(type(store.chats[CHAT].transcript), "learn", broken)
     plan = store.fold([history(joined(1))], NOW)
     monkeypatch.undo()
     assert [fact for fact in plan.facts if isinstance(fact, ChatFailed)]
-    [closed] = decoded(SESSION_RECORD, plan.batch.sessions)
-    assert closed["certificate"]["reasons"] == ["internal error"]
+    [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.events)
+    assert (gap["gap"]["fromEventId"], gap["gap"]["toEventId"], gap["gap"]["reason"]) == (1, 1, INTERNAL)
+    assert plan.batch.sessions == []
     assert len(plan.batch.quarantine) == 1
-    assert [chat.transcript.session_id for chat in store.followed()] == [other]
+    assert [chat.transcript.session_id for chat in store.followed()] == [CHAT, other]
 
 
 def test_checkpoints_of_closed_chats_are_tombstoned_after_their_time() -> None:
     store = followed(closed_retention_us=DAY)
     store.fold([history(joined(1), over=True)], NOW)
-    assert store.fold([], NOW + DAY // 2).batch.checkpoints == []
+    assert len(store.fold([], NOW + DAY // 2).batch.checkpoints) == 1  # all that was in it is forgotten
+    assert store.fold([], NOW + DAY // 2 + SECOND).batch.checkpoints == []
     [tombstone] = store.fold([], NOW + 2 * DAY).batch.checkpoints
     assert (tombstone.key, tombstone.value) == (CHAT.encode(), None)
 

@@ -29,7 +29,7 @@ def record(sequence: int, event_id: int, kind: str, shift: int, **fields: Any) -
         "visibility": "ALL",
         "receiverId": None,
         "party": {"userId": "00D4000000000001", **NOBODY},
-        **dict.fromkeys(("message", "notice", "file", "departure", "gap", "amends")),
+        **dict.fromkeys(("message", "notice", "file", "departure", "gap", "amends", "amendment")),
         **{name: {} for name in ("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes")},
         "unknownAttributes": {},
         "session": {

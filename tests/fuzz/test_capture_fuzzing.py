@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bridge.capture.chat import FOLLOWED
 from tests.capture.link_harness import CHAT, LinkHarness, info, line, message, party
 from tests.fuzz.engine import MARKER, Fuzzer, run_fixed, shape
 from tests.fuzz.test_wire_fuzzing import FUZZER as WIRE
@@ -50,7 +51,9 @@ def check(data: bytes) -> str:
         harness.restored()
         assert MARKER not in harness.log() + harness.metrics()
         assert "chatbridge_chat_failures_total 0.0" in harness.metrics()
-        if CHAT in harness.store.chats and not any(record["eventId"] == LAST for record in records):
+        chat = harness.store.chats.get(CHAT)
+        followed = chat is not None and chat.state == FOLLOWED
+        if followed and not any(record["eventId"] == LAST for record in records):
             harness.hears(info(CHAT, message(LAST, "still here")))
             assert LAST in harness.ids()
         return shape(

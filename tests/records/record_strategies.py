@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason
-from bridge.transcript.fold import TranscriptState
+from bridge.transcript.holes import Absence
+from bridge.transcript.parties import SetBy
+from bridge.transcript.state import TranscriptState
 
 SESSION = "0000TEST00000001"
 
@@ -105,6 +109,7 @@ def transcript_entries(draw: st.DrawFn) -> Entry:
         event,
         draw(parties),
         draw(st.integers(0, 3)),
+        reused=draw(st.booleans()),
     )
 
 
@@ -123,13 +128,15 @@ def id_ranges(draw: st.DrawFn) -> list[tuple[int, int]]:
 
 
 counts = st.dictionaries(st.sampled_from([kinds.MESSAGE, kinds.GAP, kinds.NOTICE]), st.integers(0, 10**6))
-folds = st.builds(
+known_parties = st.lists(
+    st.tuples(parties, st.builds(SetBy, st.integers(-1, 2**62), st.integers(-1, 2**62))), max_size=3
+)
+_states = st.builds(
     TranscriptState,
     facts=facts,
     sequence=st.integers(0, 10**6),
     id_ranges=id_ranges(),
     prints=st.binary(max_size=200),
-    parties=st.lists(parties, max_size=3),
     counts=counts,
     gaps=st.lists(gaps, max_size=2),
     amendments=st.dictionaries(st.integers(1, 10**6), st.integers(1, 9), max_size=3),
@@ -138,5 +145,13 @@ folds = st.builds(
     unattributed=st.integers(0, 9),
     rejoins=st.integers(0, 9),
     joined=st.booleans(),
-    away_since=nullable_long,
+    absence=st.none() | st.builds(Absence, longs, nullable_long),
+    filled=st.lists(gaps, max_size=2),
+    amended=st.integers(0, 9),
+    reused=st.integers(0, 9),
+)
+folds = st.builds(
+    lambda state, known: replace(state, parties=[one for one, _ in known], parties_set_by=[by for _, by in known]),
+    _states,
+    known_parties,
 )

@@ -115,6 +115,7 @@ def event(entry: Entry, facts: SessionFacts) -> dict[str, Any]:
             "party": party(entry.party),
             "gap": gap(entry.gap),
             "amends": None,
+            "amendment": None,
             "session": session(facts),
             "origin": entry.origin,
             "redactions": [],
@@ -126,7 +127,8 @@ def event(entry: Entry, facts: SessionFacts) -> dict[str, Any]:
         return record
     original = f"{facts.session_id}:{said.event_id}"
     record["id"] = f"{original}:{entry.amendment}" if entry.amendment else original
-    record["amends"] = original if entry.amendment else None
+    if entry.amendment:
+        record["amends"], record["amendment"] = (None, "ID_REUSED") if entry.reused else (original, "CHANGED")
     record["eventId"] = said.event_id
     record["timeShift"] = said.time_shift
     if facts.start_at is not None:

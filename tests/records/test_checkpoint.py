@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fastavro.schema import load_schema
@@ -11,7 +12,9 @@ from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.checkpoint import Checkpoint, CheckpointEncoder, decode_checkpoint
 from bridge.transcript.entries import Gap, Party, SessionFacts
-from bridge.transcript.fold import TranscriptState
+from bridge.transcript.holes import Absence
+from bridge.transcript.parties import SetBy
+from bridge.transcript.state import TranscriptState
 from tests.records import reference
 from tests.records.record_strategies import SESSION, folds
 
@@ -38,14 +41,19 @@ def expected(checkpoint: Checkpoint) -> bytes:
             "state": checkpoint.state,
             "session": reference.session(fold.facts),
             "parties": [reference.party(party) for party in fold.parties],
+            "partiesSetBy": [event_id for set_by in fold.parties_set_by for event_id in set_by],
             "gaps": [reference.gap(gap) for gap in fold.gaps],
             "amendments": [{"eventId": event_id, "count": count} for event_id, count in fold.amendments.items()],
+            "filled": [reference.gap(gap) for gap in fold.filled],
+            "amended": fold.amended,
+            "idsReused": fold.reused,
             "rejoins": fold.rejoins,
             "masked": fold.masked,
             "quarantined": fold.quarantined,
             "unattributed": fold.unattributed,
             "joined": fold.joined,
-            "awaySince": fold.away_since,
+            "awaySince": fold.absence.since if fold.absence else None,
+            "awayAfter": fold.absence.after if fold.absence else None,
             "sequence": fold.sequence,
             "head": checkpoint.head,
             "counts": fold.counts,
@@ -68,17 +76,33 @@ def test_a_checkpoint_that_is_read_back_is_the_one_that_was_written(checkpoint: 
     assert decode_checkpoint(SCHEMAS, CheckpointEncoder().encode(checkpoint)) == checkpoint
 
 
-def test_lists_that_grow_after_a_checkpoint_are_in_the_next_one() -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"parties": [Party("00A1")], "parties_set_by": [SetBy(2, 1)]},
+        {"amendments": {3: 1}},
+        {"amended": 1},
+        {"reused": 1},
+        {"gaps": [Gap(1, 2, None, "unreadable input")]},
+        {"filled": [Gap(None, None, None, "never joined")]},
+        {"absence": Absence(7, None)},
+        {"absence": Absence(7, 8)},
+    ],
+)
+def test_what_seldom_changes_is_in_the_next_checkpoint_when_it_does(changed: dict[str, Any]) -> None:
     fold = TranscriptState(SessionFacts(SESSION))
-    checkpoint = Checkpoint("followed", b"{}", fold, bytes(32), 1)
     encoder = CheckpointEncoder()
-    encoder.encode(checkpoint)
-    fold.parties.append(Party("00A1"))
-    assert decode_checkpoint(SCHEMAS, encoder.encode(checkpoint)).transcript.parties == [Party("00A1")]
-    fold.amendments[3] = 1
-    assert decode_checkpoint(SCHEMAS, encoder.encode(checkpoint)).transcript.amendments == {3: 1}
-    fold.gaps.append(Gap(1, 2, None, "unreadable input"))
-    assert decode_checkpoint(SCHEMAS, encoder.encode(checkpoint)).transcript.gaps == fold.gaps
+    encoder.encode(Checkpoint("followed", b"{}", fold, bytes(32), 1))
+    after = replace(fold, **changed)
+    again = encoder.encode(Checkpoint("followed", b"{}", after, bytes(32), 1))
+    assert decode_checkpoint(SCHEMAS, again).transcript == after
+
+
+def test_a_checkpoint_that_does_not_say_who_named_its_parties_is_refused() -> None:
+    checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1)
+    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder().encode(checkpoint))
+    with pytest.raises(VerificationFailed, match="parties"):
+        decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "partiesSetBy": [1, 2]}))
 
 
 def test_a_checkpoint_does_not_show_the_announcement() -> None:

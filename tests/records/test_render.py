@@ -9,7 +9,7 @@ from bridge.records.render import Renderer
 from bridge.records.session_records import quarantine_records
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText
-from bridge.transcript.fold import TranscriptState
+from bridge.transcript.state import TranscriptState
 from tests.records.record_strategies import SESSION
 from tests.records.test_normalise import FACTS, entry
 

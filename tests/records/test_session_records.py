@@ -44,11 +44,14 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         counts={"MESSAGE": 8, "GAP": 1},
         id_ranges=[(1, 6), (9, 10)],
         gaps=[Gap(7, 8, 5, "unreadable input")],
+        filled=[Gap(3, 4, None, "never joined")],
         amendments=1,
+        ids_reused=6,
         masked=2,
         quarantined=3,
         unattributed=4,
         rejoins=5,
+        supersedes=8,
     )
     payload = recorder.session_record(CLOSED, FACTS, 7, certificate)
     assert SCHEMAS.decode(SESSION_RECORD, payload)["certificate"] == {
@@ -58,11 +61,14 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         "counts": {"MESSAGE": 8, "GAP": 1},
         "idRanges": [{"from": 1, "to": 6}, {"from": 9, "to": 10}],
         "gaps": [{"fromEventId": 7, "toEventId": 8, "since": 5, "reason": "unreadable input"}],
+        "filled": [{"fromEventId": 3, "toEventId": 4, "since": None, "reason": "never joined"}],
         "amendments": 1,
+        "idsReused": 6,
         "masked": 2,
         "quarantined": 3,
         "unattributed": 4,
         "rejoins": 5,
+        "supersedes": 8,
         "head": recorder.head,
     }
 

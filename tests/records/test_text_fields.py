@@ -80,6 +80,7 @@ NO_TEXT_OF_PEOPLE: Final = {
     "SessionRecord.sessionId": "an id of the server",
     "SessionRecord.state": "a word of the bridge",
     "SessionRecord.tenant": "the name of an organisation, from who announces the chat",
+    "TranscriptEvent.amendment": "a word of the bridge",
     "TranscriptEvent.amends": "an id of the bridge",
     "TranscriptEvent.id": "an id of the bridge",
     "TranscriptEvent.kind": "a word of the bridge",

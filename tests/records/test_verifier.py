@@ -90,14 +90,24 @@ def test_rejoins_gaps_late_events_and_amendments_are_no_findings() -> None:
     assert published(entries, certificate, fold.facts).verify() == []
 
 
-def test_an_event_that_could_not_be_published_and_its_later_amendment_are_no_findings() -> None:
+def test_an_amendment_that_could_not_be_published_and_the_next_one_are_no_findings() -> None:
     fold = fresh()
     entries = fold.apply(history(joined(1), said(2)))
-    fold.withdraw(entries[1], TOO_LARGE)
-    entries += fold.apply(history(joined(1), said(2, "shorter")))
+    entries += fold.apply(history(joined(1), said(2, "longer")))
     fold.withdraw(entries[-1], TOO_LARGE)
     entries += fold.apply(history(joined(1), said(2, "short")))
     assert entries[-1].amendment == 2
+    assert fold.certificate().amendments == 1
+    assert published(entries, fold.certificate(), fold.facts).verify() == []
+
+
+def test_an_event_that_could_not_be_published_is_not_listed_and_not_published_when_it_is_seen_again() -> None:
+    fold = fresh()
+    entries = fold.apply(history(joined(1), said(2)))
+    fold.withdraw(entries[1], TOO_LARGE)
+    entries += fold.apply(history(joined(1), said(2, "shorter"), said(3)))
+    assert [entry.kind for entry in entries] == ["PARTY_JOINED", "GAP", "RESUMED", "MESSAGE"]
+    assert fold.certificate().id_ranges == [(1, 1), (3, 3)]
     assert published(entries, fold.certificate(), fold.facts).verify() == []
 
 
@@ -205,8 +215,16 @@ def test_a_chat_that_has_expired_as_a_whole_is_remarked_and_not_called_broken() 
         (2, {"id": f"{CHAT}:33"}, f"record at events-3@1202 has id {CHAT}:33 where {CHAT}:3 was expected"),
         (2, {"id": f"{CHAT}:1", "eventId": 1}, f"record at events-3@1202 has id {CHAT}:1, which was there before"),
         (3, {"id": f"{CHAT}:2", "eventId": 2}, "which was there before"),
-        (3, {"id": f"{CHAT}:99:1", "eventId": 99, "amends": f"{CHAT}:99"}, f"amends {CHAT}:99, which is not there"),
-        (3, {"id": f"{CHAT}:2:0", "eventId": 2, "amends": f"{CHAT}:2"}, f"has id {CHAT}:2:0 where {CHAT}:2:1 was"),
+        (
+            3,
+            {"id": f"{CHAT}:99:1", "eventId": 99, "amends": f"{CHAT}:99", "amendment": "CHANGED"},
+            f"amends {CHAT}:99, which is not there",
+        ),
+        (
+            3,
+            {"id": f"{CHAT}:2:0", "eventId": 2, "amends": f"{CHAT}:2", "amendment": "CHANGED"},
+            f"has id {CHAT}:2:0 where {CHAT}:2:1 was",
+        ),
         (3, {"id": f"{CHAT}:4", "eventId": None}, f"has id {CHAT}:4 where {CHAT}:~4 was expected"),
     ],
 )
@@ -242,9 +260,9 @@ def test_a_record_on_another_partition_is_named() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"counts": {"MESSAGE": 5}}, "counts {'MESSAGE': 5}, the topic holds"),
-        ({"id_ranges": [(1, 6), (8, 9)]}, "lists ids 8-9, unlike the topic"),
-        ({"id_ranges": [(1, 4)]}, "lacks ids 5-6, unlike the topic"),
+        ({"counts": {"MESSAGE": 5}}, "says counts {'MESSAGE': 5}, the topic holds"),
+        ({"id_ranges": [(1, 6), (8, 9)]}, "lists ids 8-9 in idRanges, unlike the topic"),
+        ({"id_ranges": [(1, 4)]}, "lacks ids 5-6 in idRanges, unlike the topic"),
     ],
 )
 def test_a_certificate_that_does_not_agree_is_named(changes: dict[str, Any], message: str) -> None:

@@ -44,7 +44,7 @@ _COMPARED_FIELDS = (
     "message",
     "notice",
     "gap",
-    "amends",
+    "amendment",
     "origin",
 )
 KINDS = {"newParty": "PARTY_JOINED", "message": "MESSAGE", "notice": "NOTICE", "partyLeft": "PARTY_LEFT"}
@@ -191,7 +191,7 @@ def compare_with_ledger(
         ids[record["id"]] += 1
         result.records += 1
         result.kinds[record["kind"]] += 1
-        result.amendments += record["amends"] is not None
+        result.amendments += record["amendment"] is not None
         if record["gap"]:
             result.gaps[record["gap"]["reason"]] += 1
     result.findings = [str(finding) for finding in verifier.findings() if finding.broken]
@@ -226,7 +226,7 @@ def _compare(
     for event_id, found in captured.items():
         for record in found:
             invented = not any(_same(one.event, record) for one in in_ledger[event_id])
-            if invented or (record["amends"] and len(in_ledger[event_id]) < 2):
+            if invented or (record["amendment"] and len(in_ledger[event_id]) < 2):
                 result.altered.append(f"{timeline.session_id}:{event_id} is not in the ledger like this")
     _check_order(timeline.session_id, records, result)
     _check_gap_reasons(timeline, records, result)
@@ -244,7 +244,7 @@ def _check_order(session_id: str, records: list[dict[str, Any]], result: LedgerC
     live = [
         record["eventId"]
         for record in records
-        if record["origin"] == "LIVE" and record["eventId"] is not None and not record["amends"]
+        if record["origin"] == "LIVE" and record["eventId"] is not None and not record["amendment"]
     ]
     if live != sorted(live):
         result.unordered.append(session_id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText, NoticeText, Reason, UserInfo
-from bridge.transcript.fold import Transcript, TranscriptState
+from bridge.transcript.fold import Transcript
+from bridge.transcript.state import TranscriptState
 from bridge.transcript.updates import TranscriptUpdate
 
 CHAT = "0000TEST00000001"

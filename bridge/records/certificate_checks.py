@@ -1,0 +1,109 @@
+"""What of a certificate a topic can prove: each field is compared with what the chat's records say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bridge.records.session_records import SHORTENED
+from bridge.transcript.entries import CHANGED, COMPLETE, GAP, ID_REUSED, INCOMPLETE, RESUMED, Gap
+from bridge.transcript.gap_reasons import IDS_REUSED, UNATTRIBUTED, UNTIL_JOINED, WITHDRAWN
+from bridge.transcript.ranges import IdRanges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(slots=True)
+class RecordedChat:
+    """What the records of a chat hold so far. `rejoined` are gaps that lasted until a later join."""
+
+    ids: IdRanges = field(default_factory=IdRanges)
+    counts: dict[str, int] = field(default_factory=dict)
+    amendments: dict[str, int] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    rejoined: list[Gap] = field(default_factory=list)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Take a decoded TranscriptEvent."""
+        kind, amendment = record["kind"], record["amendment"]
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        if amendment is not None:
+            self.amendments[amendment] = self.amendments.get(amendment, 0) + 1
+        elif record["eventId"] is not None:
+            self.ids.add(record["eventId"])
+        elif kind == GAP and record["gap"] is not None:
+            self.gaps.append(_gap(record["gap"]))
+        elif kind == RESUMED:
+            self.rejoined = [gap for gap in self.gaps if gap.to_event_id is None and gap.reason in UNTIL_JOINED]
+
+
+def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
+    """Yield what a certificate says that its chat does not; each names the field. All records of it must be there."""
+    numbers: dict[str, object] = {
+        "counts": chat.counts,
+        "amendments": chat.amendments.get(CHANGED, 0),
+        "idsReused": chat.amendments.get(ID_REUSED, 0),
+        "rejoins": chat.counts.get(RESUMED, 0),
+    }
+    for name, number in numbers.items():
+        if told[name] != number:
+            yield f"says {name} {told[name]}, the topic holds {number}"
+    if SHORTENED in told["reasons"]:
+        return  # it does not list ids and gaps
+    listed = IdRanges((pair["from"], pair["to"]) for pair in told["idRanges"])
+    for here, other, what in ((listed, chat.ids, "lists"), (chat.ids, listed, "lacks")):
+        differing = [hole for low, high in here.pairs() for hole in other.missing_between(low, high)]
+        if differing:
+            yield f"{what} ids {IdRanges(differing)} in idRanges, unlike the topic"
+    yield from _of_gaps(told, chat)
+    yield from _of_reasons(told)
+
+
+def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
+    still_open, filled = ([_gap(gap) for gap in told[name]] for name in ("gaps", "filled"))
+    listed, there = Counter([*still_open, *filled]), Counter(chat.gaps)
+    for gap in (there - listed).elements():
+        yield f"lacks {_shown(gap)} in gaps and filled, unlike the topic"
+    for gap in (listed - there).elements():
+        yield f"lists {_shown(gap)} in gaps or filled, unlike the topic"
+    for gap in still_open:
+        if gap.reason not in WITHDRAWN and _missing(gap, chat.ids) == []:
+            yield f"lists {_shown(gap)} in gaps, although its events are on the topic"
+    for gap in filled:
+        missing = _missing(gap, chat.ids)
+        if missing or gap.reason in WITHDRAWN or (missing is None and gap.reason not in UNTIL_JOINED):
+            yield f"lists {_shown(gap)} in filled, although its events are not on the topic"
+    for gap in (Counter(chat.rejoined) - Counter(filled)).elements():
+        yield f"lacks {_shown(gap)} in filled, although the chat was joined again"
+
+
+def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
+    due = {gap["reason"] for gap in told["gaps"]}
+    due |= {UNATTRIBUTED} if told["unattributed"] else set()
+    due |= {IDS_REUSED} if told["idsReused"] else set()
+    reasons = set(told["reasons"])
+    if due - reasons:
+        yield f"lacks in reasons what follows from its other fields: {sorted(due - reasons)}"
+    if IDS_REUSED in reasons - due:
+        yield "says in reasons that ids were reused, unlike idsReused"
+    verdict = COMPLETE if reasons <= {IDS_REUSED} else INCOMPLETE
+    if told["verdict"] != verdict:
+        yield f"has the verdict {told['verdict']} with the reasons {sorted(reasons)}"
+
+
+def _missing(gap: Gap, ids: IdRanges) -> list[tuple[int, int]] | None:
+    """Return what of a gap is not on the topic; None when it does not say what it lacks."""
+    if gap.from_event_id is None or gap.to_event_id is None:
+        return None
+    return ids.missing_between(gap.from_event_id, gap.to_event_id)
+
+
+def _gap(record: dict[str, Any]) -> Gap:
+    return Gap(record["fromEventId"], record["toEventId"], record["since"], record["reason"])
+
+
+def _shown(gap: Gap) -> str:
+    low, high = ("?" if edge is None else edge for edge in (gap.from_event_id, gap.to_event_id))
+    return f"the gap {low}-{high} ({gap.reason})"

@@ -1,0 +1,170 @@
+"""What a fold remembers: as plain values for a checkpoint, and the part of it that seldom changes as it is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.transcript import gap_reasons
+from bridge.transcript.entries import COMPLETE, INCOMPLETE, Certificate
+from bridge.transcript.holes import Absence, Holes
+from bridge.transcript.parties import Parties, SetBy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.transcript.entries import Gap, Party, SessionFacts
+    from bridge.transcript.ranges import IdRanges
+
+
+@dataclass(slots=True)
+class TranscriptState:
+    """All that a fold remembers, as plain values: what a checkpoint stores. `prints` are the packed fingerprints.
+
+    `gaps` are all that were told but for those in `filled`, which a snapshot has filled. `amendments` counts, per event
+    id, the records after the first one; `amended` and `reused` those of them that were published, by what they are.
+    """
+
+    facts: SessionFacts
+    sequence: int = 0
+    id_ranges: list[tuple[int, int]] = field(default_factory=list)
+    prints: bytes = b""
+    parties: list[Party] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    amendments: dict[int, int] = field(default_factory=dict)
+    masked: int = 0
+    quarantined: int = 0
+    unattributed: int = 0
+    rejoins: int = 0
+    joined: bool = False
+    absence: Absence | None = None
+    parties_set_by: list[SetBy] = field(default_factory=list)
+    filled: list[Gap] = field(default_factory=list)
+    amended: int = 0
+    reused: int = 0
+
+
+class SlowMemory:
+    """What of a chat changes seldom: the facts, the parties, the holes and the counters of what is rare.
+
+    `changes` is to be raised with every change of it, but for the parties, which count their own. `joined` says whether
+    the chat was ever joined.
+    """
+
+    __slots__ = (
+        "_kept",
+        "_kept_at",
+        "amended",
+        "amendments",
+        "changes",
+        "facts",
+        "holes",
+        "joined",
+        "masked",
+        "parties",
+        "quarantined",
+        "rejoins",
+        "reused",
+        "unattributed",
+    )
+
+    def __init__(self, state: TranscriptState) -> None:
+        """Start from a state; it is not changed."""
+        self.facts = state.facts
+        self.parties = Parties(state.parties, state.parties_set_by)
+        self.holes = Holes(state.gaps, state.filled, state.absence)
+        self.amendments = dict(state.amendments)
+        self.amended = state.amended
+        self.reused = state.reused
+        self.masked = state.masked
+        self.quarantined = state.quarantined
+        self.unattributed = state.unattributed
+        self.rejoins = state.rejoins
+        self.joined = state.joined
+        self.changes = 0
+        self._kept = state
+        self._kept_at = -1
+
+    def kept(self) -> TranscriptState:
+        """Return it as a state without sequence, ids, fingerprints and counts; copied only after a change."""
+        changes = self.changes + self.parties.changes
+        if self._kept_at != changes:
+            self._kept = TranscriptState(
+                facts=self.facts,
+                parties=self.parties.known(),
+                gaps=list(self.holes.gaps),
+                amendments=dict(self.amendments),
+                masked=self.masked,
+                quarantined=self.quarantined,
+                unattributed=self.unattributed,
+                rejoins=self.rejoins,
+                joined=self.joined,
+                absence=self.holes.absence,
+                parties_set_by=self.parties.set_by(),
+                filled=list(self.holes.filled),
+                amended=self.amended,
+                reused=self.reused,
+            )
+            self._kept_at = changes
+        return self._kept
+
+    def state(
+        self, sequence: int, id_ranges: list[tuple[int, int]], prints: bytes, counts: dict[str, int]
+    ) -> TranscriptState:
+        """Return all that a fold remembers, given what changes with every event."""
+        kept = self.kept()
+        return TranscriptState(
+            kept.facts,
+            sequence,
+            id_ranges,
+            prints,
+            kept.parties,
+            counts,
+            kept.gaps,
+            kept.amendments,
+            kept.masked,
+            kept.quarantined,
+            kept.unattributed,
+            kept.rejoins,
+            kept.joined,
+            kept.absence,
+            kept.parties_set_by,
+            kept.filled,
+            kept.amended,
+            kept.reused,
+        )
+
+    def certificate(
+        self,
+        delivered: IdRanges,
+        sequence: int,
+        counts: dict[str, int],
+        *,
+        reasons: Iterable[str],
+        supersedes: int | None,
+    ) -> Certificate:
+        """Return what can be vouched for, given what was delivered."""
+        gaps, filled = self.holes.sorted_out(delivered)
+        found = {*reasons, *(gap.reason for gap in gaps)}
+        if self.unattributed:
+            found.add(gap_reasons.UNATTRIBUTED)
+        verdict = INCOMPLETE if found else COMPLETE
+        if self.reused:
+            found.add(gap_reasons.IDS_REUSED)
+        return Certificate(
+            verdict=verdict,
+            reasons=sorted(found),
+            last_sequence=sequence,
+            counts=dict(counts),
+            id_ranges=delivered.pairs(),
+            gaps=gaps,
+            filled=filled,
+            amendments=self.amended,
+            ids_reused=self.reused,
+            masked=self.masked,
+            quarantined=self.quarantined,
+            unattributed=self.unattributed,
+            rejoins=self.rejoins,
+            supersedes=supersedes,
+        )

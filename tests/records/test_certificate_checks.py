@@ -1,0 +1,167 @@
+"""`verify` checks every field of a certificate that the topic can prove, and names it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bridge.records.normalise import ChatRecorder
+from bridge.records.session_records import CLOSED
+from bridge.transcript.entries import Gap
+from bridge.transcript.gap_reasons import (
+    IDS_REUSED,
+    NOT_IN_REPLAY,
+    OUT_OF_REACH,
+    TOO_LARGE,
+    UNATTRIBUTED,
+    UNREADABLE,
+)
+from bridge.transcript.updates import Damaged
+from tests.records.test_verifier import RECORDING, RecordedTopics, published
+from tests.transcript.build import CHAT, fresh, history, joined, push, said
+
+if TYPE_CHECKING:
+    from bridge.transcript.entries import Certificate, Entry, SessionFacts
+
+FILLED = Gap(3, 5, 1_700_000, NOT_IN_REPLAY)
+ENDLESS = Gap(7, None, None, OUT_OF_REACH)
+LOST = Gap(None, None, None, UNREADABLE)
+LARGE = Gap(9, 9, None, TOO_LARGE)
+
+
+def eventful() -> tuple[list[Entry], Certificate, SessionFacts]:
+    """A chat with everything that a certificate has a field for."""
+    fold = fresh()
+    entries = fold.apply(history(joined(1), said(2)))
+    fold.away(1_700_000)
+    entries += fold.apply(history(joined(1), said(2), said(6)))
+    entries += fold.apply(push(said(3), said(4), said(5)))
+    entries += [fold.end(OUT_OF_REACH, 7)]
+    entries += fold.apply(history(joined(1), said(2, "changed"), *(said(n) for n in (3, 4, 5, 6, 7))))
+    entries += fold.apply(push(said(7, user_id="00B2"), said(8)))
+    entries += fold.set_aside(None, 8)
+    entries += fold.apply(push(said(9)))
+    fold.withdraw(entries[-1], TOO_LARGE)
+    return entries, fold.certificate(), fold.facts
+
+
+def found(**changes: Any) -> list[str]:
+    entries, certificate, facts = eventful()
+    start = f"chat {CHAT}: certificate at sessions-3@41 "
+    return [one.removeprefix(start) for one in published(entries, replace(certificate, **changes), facts).verify()]
+
+
+def test_a_certificate_of_an_eventful_chat_agrees_with_its_topic() -> None:
+    _, certificate, _ = eventful()
+    assert found() == []
+    assert (certificate.gaps, certificate.filled) == ([LOST, LARGE], [ENDLESS, FILLED])
+    assert (certificate.rejoins, certificate.amendments, certificate.ids_reused) == (2, 1, 1)
+    assert certificate.id_ranges == [(1, 8)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        ({"amendments": 2}, ["says amendments 2, the topic holds 1"]),
+        ({"rejoins": 0}, ["says rejoins 0, the topic holds 2"]),
+        (
+            {"ids_reused": 0},
+            [
+                "says idsReused 0, the topic holds 1",
+                "says in reasons that ids were reused, unlike idsReused",
+            ],
+        ),
+        ({"id_ranges": [(1, 9)]}, ["lists ids 9 in idRanges, unlike the topic"]),
+        ({"id_ranges": [(1, 7)]}, ["lacks ids 8 in idRanges, unlike the topic"]),
+        (
+            {"filled": [ENDLESS]},
+            ["lacks the gap 3-5 (not in the replay after an absence) in gaps and filled, unlike the topic"],
+        ),
+        (
+            {"filled": [ENDLESS, FILLED, Gap(1, 2, None, UNREADABLE)]},
+            ["lists the gap 1-2 (unreadable input) in gaps or filled, unlike the topic"],
+        ),
+        (
+            {"gaps": [LOST, LARGE, FILLED], "filled": [ENDLESS], "reasons": sorted(
+                [IDS_REUSED, NOT_IN_REPLAY, TOO_LARGE, UNREADABLE])},
+            ["lists the gap 3-5 (not in the replay after an absence) in gaps, although its events are on the topic"],
+        ),
+        (
+            {"gaps": [LOST], "filled": [ENDLESS, FILLED, LARGE]},
+            ["lists the gap 9-9 (record too large) in filled, although its events are not on the topic"],
+        ),
+        (
+            {"gaps": [LARGE], "filled": [ENDLESS, FILLED, LOST]},
+            ["lists the gap ?-? (unreadable input) in filled, although its events are not on the topic"],
+        ),
+        (
+            {"gaps": [LOST, LARGE, ENDLESS], "filled": [FILLED], "reasons": sorted(
+                [IDS_REUSED, OUT_OF_REACH, TOO_LARGE, UNREADABLE])},
+            ["lacks the gap 7-? (the chat could not be joined again) in filled, although the chat was joined again"],
+        ),
+        (
+            {"reasons": [TOO_LARGE]},
+            [f"lacks in reasons what follows from its other fields: {[IDS_REUSED, UNREADABLE]}"],
+        ),
+        ({"unattributed": 1}, [f"lacks in reasons what follows from its other fields: {[UNATTRIBUTED]}"]),
+        (
+            {"verdict": "COMPLETE"},
+            [f"has the verdict COMPLETE with the reasons {[IDS_REUSED, TOO_LARGE, UNREADABLE]}"],
+        ),
+    ],
+)  # fmt: skip
+def test_each_field_that_does_not_agree_with_the_topic_is_named(changes: dict[str, Any], messages: list[str]) -> None:
+    assert found(**changes) == messages
+
+
+def test_a_complete_certificate_may_say_that_ids_were_reused_and_nothing_else() -> None:
+    fold = fresh()
+    entries = fold.apply(history(joined(1), said(2))) + fold.apply(push(said(2, user_id="00B2")))
+    certificate = fold.certificate()
+    assert (certificate.verdict, certificate.reasons) == ("COMPLETE", [IDS_REUSED])
+    assert published(entries, certificate, fold.facts).verify() == []
+    [finding] = published(entries, replace(certificate, verdict="INCOMPLETE"), fold.facts).verify()
+    assert "has the verdict INCOMPLETE" in finding
+
+
+def test_a_damaged_copy_of_an_event_that_is_there_is_no_finding() -> None:
+    fold = fresh()
+    entries = fold.apply(history(joined(1), said(2)))
+    again = history(joined(1))
+    again.damaged = [Damaged(b"{}", "wrong type", 2)]
+    entries += fold.apply(again)
+    assert published(entries, fold.certificate(), fold.facts).verify() == []
+
+
+def superseded(supersedes: int | None, *, first: bool = True) -> RecordedTopics:
+    """A chat of three records that was closed after the second and again after the third."""
+    fold, recorder, topics = fresh(), ChatRecorder(CHAT, RECORDING), RecordedTopics()
+    entries = fold.apply(history(joined(1), said(2)))
+    for number, more in enumerate((entries, fold.apply(push(said(3))))):
+        topics.events += [(1200 + entry.sequence, recorder.event_record(entry, fold.facts)) for entry in more]
+        certificate = fold.certificate(supersedes=supersedes if number else None)
+        if not number:
+            certificate = replace(
+                certificate, last_sequence=2, counts={"PARTY_JOINED": 1, "MESSAGE": 1}, id_ranges=[(1, 2)]
+            )
+        if number or first:
+            topics.sessions.append((40 + number, recorder.session_record(CLOSED, fold.facts, 2, certificate)))
+    return topics
+
+
+def test_a_certificate_that_supersedes_the_former_one_is_no_finding() -> None:
+    assert superseded(2).verify() == []
+    assert superseded(None).verify() == []
+
+
+def test_a_certificate_that_supersedes_none_of_the_former_ones_is_named() -> None:
+    [finding] = superseded(1).findings()
+    assert finding.broken
+    assert "supersedes one with lastSequence 1, which is not on the topic" in finding.message
+
+
+def test_one_whose_former_certificate_has_expired_is_remarked() -> None:
+    [finding] = superseded(2, first=False).findings()
+    assert not finding.broken

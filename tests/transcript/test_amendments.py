@@ -1,0 +1,197 @@
+"""Amendments only where content changed, another event under a used id as such, fingerprints at their limit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.transcript import entries as kinds
+from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText
+from bridge.transcript.fingerprint_store import Fingerprints
+from bridge.transcript.fingerprints import carried_groups, fingerprint
+from bridge.transcript.fold import Transcript
+from bridge.transcript.ranges import IdRanges
+from tests.transcript.build import ALICE, fresh, history, joined, left, push, said
+
+with_more = msgspec.structs.replace
+
+
+def numbers(*updates: Any) -> list[str]:
+    """What is published of the updates: event id, and the number of the record where it is not the first."""
+    chat = fresh()
+    return [
+        f"{entry.event.event_id}:{entry.amendment}" if entry.amendment else str(entry.event.event_id)
+        for update in updates
+        for entry in chat.apply(update)
+        if entry.event
+    ]
+
+
+def noticed(value: str, text: str = "n") -> ChatEvent:
+    data = [Item("k", value=value)] if value else []
+    return ChatEvent("notice", 1, ALICE, notice_text=NoticeText("USER_CUSTOM", text), user_data=data)
+
+
+# --- no change -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}),
+        ({"a": '{"x":1,"y":[{"p":1,"q":2}]}'}, {"a": '{"y":[{"q":2,"p":1}],"x":1}'}),
+    ],
+)
+def test_the_order_of_members_of_unknown_attributes_is_no_change(one: dict[str, str], other: dict[str, str]) -> None:
+    first, second = (with_more(said(1), unknown_attributes=unknown) for unknown in (one, other))
+    assert numbers(history(first), history(second)) == ["1"]
+
+
+@pytest.mark.parametrize("text", ["{not JSON", "[1, 2", "{" * 3000, "[" * 100_000, "[" + "9" * 5000])
+def test_an_unknown_attribute_that_only_looks_like_json_is_compared_as_text(text: str) -> None:
+    first, second = (with_more(said(1), unknown_attributes={"a": one}) for one in (text, text + "x"))
+    assert numbers(history(first), history(first), history(second)) == ["1", "1:1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"), [("grün 1234", "**** ****"), ("Łódź 4111 ok", "Łódź **** ok"), ("🙂🙂 12", "** **")]
+)
+def test_masking_of_characters_of_any_size_is_no_change(text: str, masked: str) -> None:
+    chat = fresh()
+    chat.apply(history(said(1, text)))
+    assert [entry.kind for entry in chat.apply(history(said(1, masked)))] == [kinds.RESUMED]
+    assert chat.certificate().masked == 1
+
+
+def test_a_mask_of_another_length_is_a_change() -> None:
+    assert numbers(history(said(1, "grün")), history(said(1, "*****"))) == ["1", "1:1"]
+
+
+def test_a_change_that_only_the_newer_version_shows_is_one() -> None:
+    poorer, one, other = history(noticed(""), version=103), history(noticed("a")), history(noticed("b"))
+    assert numbers(poorer, one, other) == ["1", "1:1"]
+    assert numbers(poorer, one, poorer, one) == ["1"]
+
+
+def test_what_an_older_version_does_not_carry_stays_as_it_was_known_when_something_else_changes() -> None:
+    changed = history(noticed("", "m"), version=103)
+    assert numbers(history(noticed("a")), changed, history(noticed("a", "m"))) == ["1", "1:1"]
+    assert numbers(history(noticed("a")), changed, history(noticed("b", "m"))) == ["1", "1:1", "1:2"]
+
+
+def test_a_change_beside_a_mask_that_only_the_newer_version_shows_is_one() -> None:
+    poorer = history(noticed("", "pin 1234"), version=103)
+    assert numbers(poorer, history(noticed("a", "pin ****")), history(noticed("b", "pin ****"))) == ["1", "1:1"]
+
+
+# --- another event ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        said(2, "hello", user_id="00B2"),
+        with_more(said(2, "hello"), time_shift=99),
+        left(2),
+        said(2, "something else", user_id="00B2"),
+    ],
+)
+def test_another_event_under_a_used_id_is_published_as_such_and_no_amendment(other: ChatEvent) -> None:
+    chat = fresh()
+    chat.apply(history(joined(1), said(2, "hello")))
+    [_, entry] = chat.apply(history(joined(1), other))
+    assert (entry.event, entry.amendment, entry.reused) == (other, 1, True)
+    certificate = chat.certificate()
+    assert (certificate.ids_reused, certificate.amendments) == (1, 0)
+    assert certificate.verdict == kinds.COMPLETE
+    assert certificate.reasons == ["event ids were reused after a restoration"]
+
+
+def test_the_event_that_took_over_an_id_is_amended_like_any_other() -> None:
+    chat = fresh()
+    chat.apply(history(joined(1), said(2)))
+    other = said(2, "new", user_id="00B2")
+    assert [entry.reused for entry in chat.apply(push(other))] == [True]
+    assert chat.apply(push(other)) == []
+    [changed] = chat.apply(push(said(2, "newer", user_id="00B2")))
+    assert (changed.amendment, changed.reused) == (2, False)
+
+
+def test_the_count_of_reused_ids_survives_a_restart() -> None:
+    chat = fresh()
+    chat.apply(history(joined(1), said(2)))
+    chat.apply(push(said(2, user_id="00B2")))
+    assert Transcript(chat.state()).certificate() == chat.certificate()
+
+
+# --- at the limit ----------------------------------------------------------------------------------------------------
+
+CARRIED = carried_groups(106)
+LIMIT = 200
+
+
+def print_of(number: int) -> bytes:
+    words = " ".join("ab"[: number % 3] for _ in range(number % 5))
+    return fingerprint(ChatEvent("message", 1, "U", message_text=MessageText(f"{number} {words}")), CARRIED)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["put", "put", "put", "remove", "mark", "undo", "restart"]), st.integers(1, 40)),
+    max_size=120,
+)
+
+
+@given(STEPS)
+def test_fingerprints_at_their_limit_never_overwrite_one_another(steps: list[tuple[str, int]]) -> None:
+    """Against a dict: those that are left are those of the highest ids, and each is the right one."""
+    ids, prints, model = IdRanges(), Fingerprints(limit=LIMIT), dict[int, bytes]()
+    marked = (ids.pairs(), dict(model))
+    for number, (what, event_id) in enumerate(steps):
+        rank = ids.rank(event_id)
+        if what == "put":
+            new = print_of(number)
+            if event_id in ids:
+                prints.replace(rank, new)
+            elif rank == len(ids):
+                prints.append(new)
+            else:
+                prints.insert(rank, new)
+            ids.add(event_id)
+            model[event_id] = new
+        elif what == "remove" and event_id in ids:
+            prints.remove(rank)
+            ids.remove(event_id)
+            del model[event_id]
+        elif what == "undo":
+            prints.undo()
+            ids, model = IdRanges(marked[0]), dict(marked[1])
+        elif what == "restart":
+            prints = Fingerprints(prints.packed(), len(ids), LIMIT)
+        if what in ("mark", "restart"):
+            prints.mark()
+            marked = (ids.pairs(), dict(model))
+        kept = prints.by_id(ids)
+        assert kept == {one: model[one] for one in sorted(model)[len(model) - len(kept) :]}
+        assert len(prints.packed()) <= LIMIT
+
+
+def test_a_history_that_amends_forgotten_events_is_not_amended_again_the_next_time() -> None:
+    words = " ".join("abcdefghijklmnop")
+
+    def long_message(event_id: int, value: str = "x") -> ChatEvent:
+        return with_more(said(event_id, words), user_data=[Item("k", value=value)], event_attributes=[Item("k")])
+
+    chat = fresh()
+    chat.apply(history(*[long_message(number) for number in range(2, 4000, 2)]))
+    for start in range(4000, 16000, 4000):
+        chat.apply(push(*[long_message(number) for number in range(start, start + 4000, 2)]))
+    state = chat.state()
+    kept = Fingerprints(state.prints, len(chat.delivered)).by_id(chat.delivered)
+    assert len(kept) < len(chat.delivered)
+    again = [long_message(number, "x" if number % 2 else "y") for number in range(min(kept), min(kept) + 2600)]
+    assert len(chat.apply(history(*again))) > 1000
+    assert [entry.kind for entry in chat.apply(history(*again))] == [kinds.RESUMED]
