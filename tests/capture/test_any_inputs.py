@@ -14,8 +14,9 @@ from bridge.transcript import fold
 from bridge.transcript.events import ChatEvent, NoticeText
 from bridge.transcript.fingerprints import fingerprint
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
+from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SECOND, announcement
-from tests.capture.test_whole_or_not_at_all import DEFECT, RecordedShard
+from tests.capture.test_whole_or_not_at_all import DEFECT
 from tests.transcript.build import ALICE, CHAT, history, joined, left, push, said
 
 USERS = st.sampled_from([ALICE, "00B2"])

@@ -1,0 +1,75 @@
+"""A store, and the topics that its transactions were written to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bridge.capture.ports import same_limits
+from bridge.capture.session_store import SessionStore
+from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.verifier import Verifier
+from tests.capture.test_session_store import NOW, PREFIX, SCHEMAS, announcement, settings
+
+if TYPE_CHECKING:
+    from bridge.capture.inbox import Input
+    from bridge.capture.ports import Outgoing
+
+
+@dataclass
+class RecordedShard:
+    """One shard whose transactions all succeed."""
+
+    limits: int = 1_000_000
+    now: int = NOW
+    events: list[bytes] = field(default_factory=list)
+    sessions: list[bytes] = field(default_factory=list)
+    quarantine: list[bytes] = field(default_factory=list)
+    stored: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.settings = settings(partition_of=lambda _: 3, limits=same_limits(self.limits))
+        self.store = SessionStore(3, self.settings)
+        self.fold(announcement())
+
+    def fold(self, *inputs: Input) -> Any:
+        plan = self.store.fold(list(inputs), self.now)
+        for topic in ("events", "sessions", "quarantine"):
+            records: list[Outgoing] = getattr(plan.batch, topic)
+            getattr(self, topic).extend((record.value or b"")[len(PREFIX) :] for record in records)
+        for record in plan.batch.checkpoints:
+            self.stored[record.key.decode()] = record.value or b""
+        assert sum(plan.kinds.values()) == len(plan.batch.events)
+        return plan
+
+    def restarted(self) -> RecordedShard:
+        """The same topics, and a store that was restored from the checkpoints."""
+        self.store = SessionStore(3, self.settings)
+        self.store.restore(self.stored.items())
+        return self
+
+    def records(self) -> list[dict[str, Any]]:
+        return [SCHEMAS.decode(TRANSCRIPT_EVENT, payload) for payload in self.events]
+
+    def outline(self) -> list[str | int]:
+        return [record["eventId"] or record["kind"] for record in self.records()]
+
+    def gaps(self) -> list[tuple[int | None, int | None, str]]:
+        found = [record["gap"] for record in self.records() if record["gap"]]
+        return [(gap["fromEventId"], gap["toEventId"], gap["reason"]) for gap in found]
+
+    def certificates(self) -> list[dict[str, Any]]:
+        records = [SCHEMAS.decode(SESSION_RECORD, payload) for payload in self.sessions]
+        return [record["certificate"] for record in records if record["certificate"]]
+
+    def set_aside(self) -> list[tuple[str | None, str]]:
+        records = [SCHEMAS.decode(QUARANTINED_INPUT, payload) for payload in self.quarantine]
+        return [(record["sessionId"], record["reason"]) for record in records]
+
+    def findings(self) -> list[str]:
+        verifier = Verifier(SCHEMAS)
+        for offset, payload in enumerate(self.sessions):
+            verifier.feed_session(payload, 3, offset)
+        for offset, payload in enumerate(self.events):
+            verifier.feed_event(payload, 3, offset)
+        return [str(finding) for finding in verifier.findings()]
