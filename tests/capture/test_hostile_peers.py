@@ -8,7 +8,7 @@ import json
 import pytest
 
 from bridge.announcement import MAX_BYTES, MAX_TENANT
-from bridge.capture.chat import FOLLOWED
+from bridge.capture.chat import FOLLOWED, OVER
 from bridge.chatserver.memberships import HELD_BYTES
 from bridge.sources.chat_server.transport import TcpTransports
 from bridge.transcript.updates import Verdict
