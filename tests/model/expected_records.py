@@ -1,0 +1,42 @@
+"""Records and holes as the model and the comparison speak of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Hole(NamedTuple):
+    """A GAP, without its time."""
+
+    low: int | None
+    high: int | None
+    reason: str
+
+
+class Expected(NamedTuple):
+    """What has to be on the events topic, as far as the model speaks of it. GAP and RESUMED have no origin here."""
+
+    id: str
+    kind: str
+    event_id: int | None = None
+    origin: str | None = None
+    amends: str | None = None
+    amendment: str | None = None
+    gap: Hole | None = None
+    nickname: str | None = None
+
+
+def in_order(holes: list[Hole]) -> list[Hole]:
+    """Return the holes in the one order in which they are compared: that of a certificate's lists means nothing."""
+    return sorted(holes, key=lambda hole: (hole.low or 0, hole.high or 0, hole.reason))
+
+
+def runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """Return (first, last) of each run of numbers without a hole."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
