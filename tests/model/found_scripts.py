@@ -276,4 +276,15 @@ FOUND: Final[dict[str, list[ScriptStep]]] = {
         ScriptStep("changes", 0, 3, 4),
         ScriptStep("joins"),
     ],
+    "a history of a closed chat that JSON cannot hold is quarantined whole": [
+        Step("joins"),
+        Step("ends"),
+        Step("says"),
+        Step("pushes"),
+        Step("waits"),
+        Step("restored"),
+        Step("says"),
+        Step("says", 0, 6),
+        Step("joins"),
+    ],
 }
