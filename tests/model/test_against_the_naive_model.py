@@ -86,7 +86,7 @@ def holds(kept: bytes, number: int) -> bool:
     return b'"eventId":%d,' % number in kept or b"event_id=%d," % number in kept
 
 
-def check(script: list[Step]) -> None:
+def check(script: list[ScriptStep]) -> None:
     model, topics = play(script)
     assert topics.findings() == []
     records = topics.records

@@ -1,7 +1,7 @@
 """The server's side of a chat, and scripts of what happens to it and to the bridge's view of it.
 
-A `ScriptStep` is read relative to the chat as it is: ids, authors and victims are counted modulo what there is, so that a
-script stays meaningful when a part of it is left out. `inputs_of` plays a script and returns what the bridge is given.
+A `ScriptStep` is read relative to the chat as it is: ids, authors and victims are counted modulo what there is, so that
+a script stays meaningful when a part of it is left out. `inputs_of` plays it and returns what the bridge is given.
 """
 
 from __future__ import annotations
