@@ -2,7 +2,7 @@
 
 One JSON object per record of the announcements topic, or per POST to the HTTP API. Whoever knows of a chat
 writes it: a routing workflow, a script, a listener on Interaction Server (protocol facts, section 6: Chat
-Server itself announces nothing). Unknown fields pass: a newer writer cannot break an older replica.
+Server itself announces nothing). Unknown fields pass: a newer writer cannot break an older worker.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ def test_a_missing_or_empty_secret_file_is_a_problem(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_loopback_needs_no_token(host: str) -> None:
-    assert load(None, {}, {"http.host": host}).http.loopback
+    assert load(None, {}, {"http.host": host}).http.host == host
 
 
 def test_what_the_promises_rest_on_cannot_be_set_for_the_kafka_client() -> None:

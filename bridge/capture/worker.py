@@ -70,11 +70,6 @@ class Worker:
         """The shards of this worker, by partition."""
         return [self._shards[partition] for partition in sorted(self._shards)]
 
-    @property
-    def draining(self) -> bool:
-        """Whether the worker is shutting down."""
-        return self._draining
-
     def problems(self) -> list[str]:
         """Return why the worker is not ready; empty when it is."""
         found = ["draining"] if self._draining else []

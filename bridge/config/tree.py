@@ -161,11 +161,6 @@ class HttpSettings(Section):
             raise ValueError("required when http.host is not loopback; set http.token_file")
         return value
 
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can connect."""
-        return self.host in LOOPBACK
-
 
 class PrivacyRule(Section):
     """One rule: hides one attribute, or what one detector finds in texts."""

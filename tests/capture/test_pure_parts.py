@@ -1,4 +1,4 @@
-"""Inbox, pacing and join budget: the decisions that need neither Kafka nor a socket."""
+"""Inbox, pacing and the rate limit of joins: the decisions that need neither Kafka nor a socket."""
 
 from __future__ import annotations
 

@@ -71,7 +71,6 @@ class ChatServer:
         self.handler = RequestHandler(Sessions(settings.model, random.Random(seed)))  # noqa: S311 - ids of a simulation
         self.connections: dict[int, Connection] = {}
         self.port = settings.port
-        self.pushed_events = 0
         self.pushed_bytes = 0
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
