@@ -40,7 +40,8 @@ async def drain(worker: Worker, seconds: float, telemetry: Telemetry) -> bool:
             await worker.drain(seconds)
         drained = worker.drained
     except TimeoutError:
-        await worker.close()
         drained = False
+    finally:
+        await worker.close()
     telemetry.emit(Drained(complete=drained))
     return drained

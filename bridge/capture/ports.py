@@ -60,7 +60,10 @@ class Source(Protocol):
         """Resume reading."""
 
     async def close(self, *, leave: bool) -> None:
-        """Close everything; with `leave`, leave the chats first, without disturbing them (P4)."""
+        """Close everything; with `leave`, leave the chats first, without disturbing them (P4).
+
+        A cancellation is raised when everything is closed.
+        """
 
 
 MakeSource = Callable[[Deliver], Source]
@@ -137,7 +140,10 @@ class TransactionalWriter(Protocol):
         """Write the batch in one transaction; on return it is durable. Raises KafkaUnavailable, ShardFenced."""
 
     async def close(self) -> None:
-        """Close the connections, within seconds, in whatever state they are."""
+        """Close the connections, within seconds, in whatever state they are.
+
+        A cancellation makes it faster and is raised when they are closed.
+        """
 
 
 # --- Kafka: the consumer group -------------------------------------------------------------------------------------
@@ -187,7 +193,10 @@ class Announcements(Protocol):
         """Why announcements cannot be read now; None when they can."""
 
     async def leave(self) -> None:
-        """Leave the group at once, so that other members take over without waiting for the session time-out."""
+        """Leave the group at once, so that other members take over without waiting for the session time-out.
+
+        A cancellation is raised when the connections are closed.
+        """
 
     async def handed_over(self) -> bool:
         """After `leave`: wait until the group has reassigned the partitions; False when there is no other member."""

@@ -15,6 +15,7 @@ from bridge.announcement import parse
 from bridge.capture.inbox import Announced
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement, places
 from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
+from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,8 +104,7 @@ class Worker:
                 self.problem = str(error)
                 self._telemetry.emit(ConsumerFailed(error=type(error).__name__))
             finally:
-                if not self._draining:
-                    await consumer.leave()
+                await consumer.leave()  # without effect when `drain` has left
             if not self._draining:
                 await asyncio.sleep(self._backoff.next())
 
@@ -128,10 +128,12 @@ class Worker:
         await self.close()
 
     async def close(self) -> None:
-        """Stop every shard at once; chats are left with KeepAlive."""
+        """Stop every shard at once; chats are left with KeepAlive. A cancellation is raised when all have stopped."""
         self._draining = True
-        await asyncio.gather(*(self._stop(partition) for partition in list(self._shards)))
-        await asyncio.gather(*self._releases, return_exceptions=True)
+        stops = [asyncio.get_running_loop().create_task(self._stop(partition)) for partition in self._shards]
+        await all_ended([*stops, *self._releases])
+        for stop in stops:
+            stop.result()
 
     # --- internals -----------------------------------------------------------------------------------------------
 
@@ -165,8 +167,10 @@ class Worker:
     async def _stop(self, partition: int) -> None:
         shard, task = self._shards.pop(partition), self._tasks.pop(partition)
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await shard.close(leave=True)
+        try:
+            await shard.close(leave=True)  # before the wait for Kafka, in which this may be cancelled
+        finally:
+            await all_ended([task])
         self._telemetry.emit(ShardReleased(shard=partition))
 
     async def _restart_crashed(self, consumer: Announcements) -> None:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import aiokafka
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import ProducerClosed
@@ -20,10 +23,14 @@ from aiokafka.producer.sender import Sender
 
 from bridge.adapters.kafka import aiokafka_internals
 from bridge.adapters.kafka.aiokafka_internals import (
+    admin_client,
+    consumer_client,
+    consumer_tasks,
     coordinator_known,
     fail_pending_batches,
     forget_static_membership,
     metadata_task_ended,
+    open_transports,
     producer_error,
     sender_tasks,
 )
@@ -42,9 +49,13 @@ class Used(NamedTuple):
 
 
 USED = [
-    Used("AIOKafkaConsumer", "_client", AIOKafkaClient, "metadata_task_ended: find the client's metadata task"),
+    Used("AIOKafkaConsumer", "_client", AIOKafkaClient, "metadata_task_ended, consumer_client"),
+    Used("AIOKafkaConsumer", "_fetcher", type(None), "consumer_tasks: cancel what a consumer that cannot stop runs"),
+    Used("AIOKafkaAdminClient", "_client", AIOKafkaClient, "admin_client: close the connections of one that is stuck"),
+    Used("AIOKafkaClient", "_conns", dict, "open_transports: close connections whose bytes the broker does not read"),
+    Used("AIOKafkaConnection", "_writer", type(None), "open_transports"),
     Used("AIOKafkaClient", "_sync_task", type(None), "metadata_task_ended: detect a client that never answers again"),
-    Used("AIOKafkaConsumer", "_coordinator", type(None), "coordinator_known, forget_static_membership"),
+    Used("AIOKafkaConsumer", "_coordinator", type(None), "coordinator_known, forget_static_membership, consumer_tasks"),
     Used("GroupCoordinator", "coordinator_id", type(None), "coordinator_known: notice that Kafka does not answer"),
     Used("GroupCoordinator", "_group_instance_id", str, "forget_static_membership: leave the group at a planned stop"),
     Used("AIOKafkaProducer", "_message_accumulator", MessageAccumulator, "producer_error, fail_pending_batches"),
@@ -64,12 +75,15 @@ class Clients(NamedTuple):
     producer: AIOKafkaProducer
     consumer: AIOKafkaConsumer
     coordinator: GroupCoordinator
+    admin: AIOKafkaAdminClient
 
     def owner(self, name: str) -> Any:
         return {
             "AIOKafkaProducer": self.producer,
             "AIOKafkaConsumer": self.consumer,
             "AIOKafkaClient": self.producer.client,
+            "AIOKafkaAdminClient": self.admin,
+            "AIOKafkaConnection": AIOKafkaConnection("127.0.0.1", 1),
             "GroupCoordinator": self.coordinator,
             "MessageAccumulator": getattr(self.producer, "_message_accumulator", None),
         }[name]
@@ -85,9 +99,11 @@ def with_clients(act: Callable[[Clients], Coroutine[Any, Any, None]]) -> None:
             group_id="g",
             group_instance_id="worker-1",
         )
+        admin = AIOKafkaAdminClient(bootstrap_servers="127.0.0.1:1")
         try:
-            await act(Clients(producer, consumer, coordinator))
+            await act(Clients(producer, consumer, coordinator, admin))
         finally:
+            await admin.close()
             await coordinator.close()
             await consumer.stop()
             await producer.stop()
@@ -120,6 +136,9 @@ def test_before_start_there_is_no_metadata_task_no_coordinator_and_no_sender_tas
         assert metadata_task_ended(clients.consumer)
         assert not coordinator_known(clients.consumer)
         assert sender_tasks(clients.producer) == []
+        assert consumer_tasks(clients.consumer) == []
+        for client in (consumer_client(clients.consumer), admin_client(clients.admin)):
+            assert open_transports(client) == []
         assert producer_error(clients.producer) is None
         forget_static_membership(clients.consumer)  # nothing to forget, and no error
 
@@ -144,4 +163,17 @@ def test_the_senders_tasks_run_methods_of_the_sender() -> None:
     for name in ("_sender_routine", "_send_produce_req"):
         assert inspect.iscoroutinefunction(getattr(Sender, name, None)), (
             f"sender_tasks looks for tasks of Sender.{name}"
+        )
+
+
+def test_a_consumers_tasks_run_methods_of_its_coordinator_and_its_fetcher() -> None:
+    for owner, name in (
+        (GroupCoordinator, "_coordination_routine"),
+        (GroupCoordinator, "_heartbeat_routine"),
+        (GroupCoordinator, "_commit_refresh_routine"),
+        (Fetcher, "_fetch_requests_routine"),
+        (Fetcher, "_proc_fetch_request"),
+    ):
+        assert inspect.iscoroutinefunction(getattr(owner, name, None)), (
+            f"consumer_tasks looks for tasks of {owner.__name__}.{name}"
         )

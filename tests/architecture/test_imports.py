@@ -15,6 +15,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "backoff": set(),
+    "waiting": set(),
     "addresses": set(),
     "announcement": {"addresses", "errors"},
     "transcript": {"errors"},
@@ -25,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
     "logs": {"errors"},
-    "capture": {"transcript", "records", "announcement", "facts", "telemetry", "backoff", "errors"},
+    "capture": {"transcript", "records", "announcement", "facts", "telemetry", "backoff", "waiting", "errors"},
     "sources/chat_server": {
         "chatserver",
         "transcript",
@@ -34,11 +35,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "facts",
         "meters",
         "telemetry",
+        "waiting",
         "errors",
     },
     "adapters": {"backoff", "errors"},
-    "adapters/kafka": {"announcement", "errors"},
-    "adapters/http": {"announcement", "addresses", "facts", "telemetry", "errors"},
+    "adapters/kafka": {"announcement", "waiting", "errors"},
+    "adapters/http": {"announcement", "addresses", "facts", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
         "simulator/harness",

@@ -49,6 +49,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual_selector.passed
 
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """Every timer that is set, and cancelled ones that are not yet removed."""
+        return list(self._scheduled)  # type: ignore[attr-defined]  # asyncio has no public list of them
+
 
 def play(scene: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in virtual time."""
@@ -56,7 +60,7 @@ def play(scene: Coroutine[Any, Any, T]) -> T:
         return runner.run(scene)
 
 
-class _VirtualClock:
+class VirtualClock:
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()
 
@@ -183,7 +187,7 @@ class VirtualServers:
     def __init__(self, *servers: str, per_link: int = 100, rate: float = 1e9, peak: float = 1e9) -> None:
         self.servers = {name: Server() for name in servers}
         self.delivered: list[Update] = []
-        self.clock = _VirtualClock()
+        self.clock = VirtualClock()
         self.rate_limiter = JoinRateLimiter(rate, peak, self.clock, lambda: 1.0)
         self.manager = SessionManager(
             ReconnectSettings(attempts=15, delay=10.0, per_link=per_link),

@@ -20,7 +20,8 @@ from bridge.adapters.kafka.aiokafka_internals import (
     producer_error,
     sender_tasks,
 )
-from bridge.adapters.kafka.producers import ignore_unretrieved_batches, stop_producer
+from bridge.adapters.kafka.producers import ignore_unretrieved_batches
+from bridge.adapters.kafka.stopping import stop_producer
 from tests.integration.test_transactional_writer import play
 
 if TYPE_CHECKING:

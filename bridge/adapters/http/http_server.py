@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES, BodyRefused, read_announcements
 from bridge.errors import AnnouncementsNotWritten, ConfigError
+from bridge.waiting import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,8 +71,8 @@ class HttpServer:
         for path, name in (("/", "status.html"), ("/status.js", "status.js"), ("/status.css", "status.css")):
             app.router.add_get(path, _page(name))
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
-        await self._runner.setup()
         try:
+            await self._runner.setup()
             site = web.TCPSite(self._runner, self._host, self._port)
             await site.start()
         except OSError as error:
@@ -80,13 +81,16 @@ class HttpServer:
                 f"http: cannot listen on {self._host}:{self._port}: {error.strerror}",
                 next_step="set http.host and http.port to a free address",
             ) from error
+        except BaseException:  # cancelled
+            await self.stop()
+            raise
         self._port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Stop listening; requests in progress are cancelled after a few seconds."""
+        """Stop listening; requests in progress are cancelled after seconds. A cancellation is raised at the end."""
         runner, self._runner = self._runner, None
         if runner is not None:
-            await runner.cleanup()
+            await uninterrupted(runner.cleanup())
 
     # --- authorisation ----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.client import AIOKafkaClient
 
 
 def metadata_task_ended(consumer: AIOKafkaConsumer) -> bool:
@@ -80,6 +82,42 @@ def sender_tasks(producer: AIOKafkaProducer) -> list[asyncio.Task[object]]:
 
     Relies on `AIOKafkaProducer._sender`, and on the sender's tasks running its own coroutine methods.
     """
-    sender = producer._sender  # noqa: SLF001
+    return _tasks_of(producer._sender)  # noqa: SLF001
+
+
+def consumer_tasks(consumer: AIOKafkaConsumer) -> list[asyncio.Task[object]]:
+    """Return the tasks of the running loop that execute a method of the consumer's coordinator or fetcher.
+
+    Each cancels what it has started itself. One that is not cancelled keeps sending requests, on new connections.
+
+    Relies on `AIOKafkaConsumer._coordinator` and `AIOKafkaConsumer._fetcher`, None until started, and on their tasks
+    running their own coroutine methods.
+    """
+    return _tasks_of(consumer._coordinator, consumer._fetcher)  # noqa: SLF001
+
+
+def consumer_client(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
+    """Return the client with the consumer's connections. Relies on `AIOKafkaConsumer._client`."""
+    return consumer._client  # noqa: SLF001
+
+
+def admin_client(admin: AIOKafkaAdminClient) -> AIOKafkaClient:
+    """Return the client with the admin client's connections. Relies on `AIOKafkaAdminClient._client`."""
+    return admin._client  # noqa: SLF001
+
+
+def open_transports(client: AIOKafkaClient) -> list[asyncio.Transport]:
+    """Return the transports of a client's open connections.
+
+    `close` of aiokafka waits until everything written is sent, which a broker that does not read prevents for ever.
+
+    Relies on `AIOKafkaClient._conns`, a dict, and `AIOKafkaConnection._writer`, an asyncio.StreamWriter or None.
+    """
+    writers = [connection._writer for connection in client._conns.values()]  # noqa: SLF001
+    return [writer.transport for writer in writers if writer is not None]
+
+
+def _tasks_of(*owners: object) -> list[asyncio.Task[object]]:
     frames = ((task, getattr(task.get_coro(), "cr_frame", None)) for task in asyncio.all_tasks())
-    return [task for task, frame in frames if frame is not None and frame.f_locals.get("self") is sender]
+    own = ((task, None if frame is None else frame.f_locals.get("self")) for task, frame in frames)
+    return [task for task, owner in own if owner is not None and any(owner is one for one in owners)]

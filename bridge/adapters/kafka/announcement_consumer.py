@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -19,16 +18,17 @@ from aiokafka.errors import (
 
 from bridge.adapters.kafka.aiokafka_internals import coordinator_known, forget_static_membership, metadata_task_ended
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.stopping import end_consumer, stop_admin, stop_consumer
 from bridge.errors import KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Awaitable, Callable, Sequence
 
     from aiokafka.structs import ConsumerRecord
 
     from bridge.adapters.kafka.connection import KafkaConnection
 
-_STOP_SECONDS: Final = 5.0
 _FETCH_MS: Final = 1000
 _POLL_SECONDS: Final = 0.2
 _ANSWER_SECONDS: Final = 10.0
@@ -71,7 +71,12 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 "partition_assignment_strategy": (StickyPartitionAssignor,),
             }
         )
-        await call(consumer.start(), unavailable("cannot connect to Kafka"))
+        try:
+            await call(consumer.start(), unavailable("cannot connect to Kafka"))
+        finally:
+            if self._consumer is not consumer:  # `leave` was called meanwhile: what was started since stays otherwise
+                await end_consumer(consumer)
+        self._started()
         consumer.subscribe([settings.topics.announcements], listener=self)
 
     async def fetch(self, full: frozenset[int]) -> Sequence[ConsumerRecord]:
@@ -145,6 +150,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
     async def leave(self) -> None:
         """Leave the group and stop, within seconds. Errors of aiokafka are suppressed.
 
+        A consumer that does not stop in time, or whose `leave` is cancelled, is ended by force.
+
         aiokafka stops a static member without leaving the group: the partitions would have no owner until the session
         time-out.
         """
@@ -152,8 +159,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         if consumer is None:
             return
         forget_static_membership(consumer)
-        with contextlib.suppress(KafkaUnavailable):
-            await call(asyncio.wait_for(consumer.stop(), _STOP_SECONDS), unavailable("cannot leave the group"))
+        await stop_consumer(consumer)
 
     async def handed_over(self) -> bool:
         """Wait until the group has assigned its partitions without this member; False when it has no members."""
@@ -172,8 +178,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         except KafkaUnavailable:
             return False
         finally:
-            with contextlib.suppress(KafkaUnavailable):
-                await call(admin.close(), failed)
+            await stop_admin(admin)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Do nothing: a shard keeps running until the new assignment is known (P4)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aiokafka import AIOKafkaProducer
 
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
-from bridge.adapters.kafka.producers import stop_producer
+from bridge.adapters.kafka.stopping import stop_producer
 from bridge.announcement import encode
 from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
 

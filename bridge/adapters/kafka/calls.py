@@ -37,9 +37,18 @@ def unavailable(message: str, *, next_step: str = "") -> Translate:
 
 
 async def call(awaitable: Awaitable[_Result], translate: Translate) -> _Result:
-    """Await a call of aiokafka. Raises what `translate` raises for its error."""
-    with kafka_errors(translate):
-        return await awaitable
+    """Await a call of aiokafka. Raises what `translate` raises for its error.
+
+    A cancellation of the calling task is raised although aiokafka suppresses it (when it closes connections).
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    try:
+        with kafka_errors(translate):
+            return await awaitable
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 @contextlib.contextmanager

@@ -1,37 +1,13 @@
-"""Stops aiokafka producers within seconds, whatever their state and the broker's."""
+"""What asyncio reports about futures of aiokafka's producers."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from aiokafka.errors import KafkaError, ProducerClosed
-
-from bridge.adapters.kafka.aiokafka_internals import fail_pending_batches, sender_tasks
+from aiokafka.errors import KafkaError
 
 if TYPE_CHECKING:
-    from aiokafka import AIOKafkaProducer
-
-_STOP_SECONDS: Final = 5.0
-
-
-async def stop_producer(producer: AIOKafkaProducer) -> None:
-    """Stop a producer; cancel its tasks if it does not stop within seconds. Errors of aiokafka are suppressed.
-
-    aiokafka's `stop` waits without limit for batches to be delivered, and a sender that is not cancelled keeps sending,
-    on new connections.
-    """
-    try:
-        await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
-    except TimeoutError:
-        for task in sender_tasks(producer):
-            task.cancel()
-        fail_pending_batches(producer, ProducerClosed())
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(producer.client.close(), _STOP_SECONDS)
-    except Exception:  # noqa: BLE001, S110 - the error that ended its tasks; it was raised to their callers
-        pass
+    import asyncio
 
 
 def ignore_unretrieved_batches(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

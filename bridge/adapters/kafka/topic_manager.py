@@ -17,6 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from bridge.adapters.kafka.calls import call, unavailable
+from bridge.adapters.kafka.stopping import stop_admin
 from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class TopicManager:
             await self._call(admin.start())
             yield admin
         finally:
-            await self._call(admin.close())
+            await stop_admin(admin)
 
     async def _call(self, awaitable: Awaitable[_Result]) -> _Result:
         return await call(awaitable, self._failed)

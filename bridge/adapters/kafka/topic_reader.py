@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bridge.adapters.kafka.calls import call, kafka_errors, unavailable
+from bridge.adapters.kafka.stopping import stop_consumer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -43,7 +44,7 @@ async def reader(client: Mapping[str, Any]) -> AsyncIterator[TopicReader]:
         await call(consumer.start(), failed)
         yield TopicReader(consumer, failed)
     finally:
-        await call(consumer.stop(), failed)
+        await stop_consumer(consumer)
 
 
 class TopicReader:

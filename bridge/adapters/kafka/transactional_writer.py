@@ -26,7 +26,7 @@ from aiokafka.errors import (
 
 from bridge.adapters.kafka.aiokafka_internals import producer_error
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
-from bridge.adapters.kafka.producers import stop_producer
+from bridge.adapters.kafka.stopping import stop_admin, stop_consumer, stop_producer
 from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced, TopicMismatch
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class KafkaTransactionalWriter:
             await self._call(admin.start())
             responses = await self._call(admin.describe_configs(resources))
         finally:
-            await self._call(admin.close())
+            await stop_admin(admin)
         limits = {
             name: int(entry[1])
             for response in responses
@@ -182,7 +182,7 @@ class KafkaTransactionalWriter:
                         limit.reschedule(asyncio.get_running_loop().time() + settings.transaction_timeout)
                         _apply_records(records, found)
         finally:
-            await self._call(consumer.stop())
+            await stop_consumer(consumer)
         return list(found.items())
 
     async def commit(self, batch: Batch) -> None:
@@ -237,7 +237,7 @@ class KafkaTransactionalWriter:
         return packed
 
     async def close(self) -> None:
-        """Stop the producer; close its connections if that takes more than a few seconds."""
+        """Stop the producer, within seconds; if it does not stop, or this call is cancelled, end it by force."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await stop_producer(producer)

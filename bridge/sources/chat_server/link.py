@@ -106,6 +106,9 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register at once."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclass of it
+        if self._ended:  # closed while it was being connected
+            self._transport.close()
+            return
         self._conversation.opened(self._clock.monotonic())
         self._flush()
 

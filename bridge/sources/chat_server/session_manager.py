@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkLost, LinkOpened
 from bridge.sources.chat_server.server_queue import FIRST_PAUSE, FollowedSession, ServerQueue
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
+from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     import random
@@ -180,10 +181,10 @@ class SessionManager:
         tasks = [queue.task for queue in self._queues.values() if queue.task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         for queue in self._queues.values():
             for link in queue.links:
                 link.close()
+        await all_ended(tasks)
 
     # --- LinkOwner -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,95 @@
+"""The session manager and the join rate limiter, cancelled wherever they can be, with real links on virtual servers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
+from tests.capture.virtual_servers import VirtualServers, play
+from tests.support.cancellation import cancelled_everywhere
+
+if TYPE_CHECKING:
+    from tests.support.cancellation import Attempt
+
+CHATS = [f"0000STOP0000000{number}" for number in range(3)]
+A, B = "chat-a:4800", "chat-b:4800"
+
+
+def all_closed(servers: VirtualServers) -> bool:
+    return all(wire.closed for server in servers.servers.values() for wire in server.wires)
+
+
+async def close(servers: VirtualServers, *, leave: bool) -> None:
+    joined = [(chat, servers.where(chat)) for chat in CHATS]
+    try:
+        await servers.manager.close(leave=leave)
+    finally:
+        assert all_closed(servers)
+        assert servers.rate_limiter.waiting == 0
+        for chat, place in joined:
+            assert place is None or (chat in servers[place].left) == leave
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_session_manager_is_closed_wherever_following_joining_and_reconnecting_are_cancelled(*, leave: bool) -> None:
+    async def life(servers: VirtualServers) -> None:
+        try:
+            for chat in CHATS:
+                servers.follow(chat, A, B)
+            await asyncio.sleep(0.5)
+            servers[A].dies()
+            await asyncio.sleep(0.5)
+            servers[B].drops()
+            await asyncio.sleep(1)
+            servers[B].dies()
+            servers[A].up = True
+            await asyncio.sleep(12)
+        finally:
+            await close(servers, leave=leave)
+
+    async def scene(attempt: Attempt) -> None:
+        servers = VirtualServers(A, B, per_link=2, rate=10.0, peak=11.0)
+        await attempt.outcome(life(servers), seconds=1)
+        assert all_closed(servers)
+
+    assert cancelled_everywhere(scene) > 50
+
+
+def test_a_close_of_a_session_manager_that_is_cancelled_closes_everything_first() -> None:
+    async def scene(attempt: Attempt) -> None:
+        servers = VirtualServers(A, B, per_link=1, rate=10.0, peak=11.0)
+        for chat in CHATS:
+            servers.follow(chat, A, B)
+        await asyncio.sleep(0.15)  # one is joined, one is about to be, one has no link
+        await attempt.outcome(close(servers, leave=True), seconds=1)
+
+    cancelled_everywhere(scene)
+
+
+def test_a_link_that_is_connected_after_it_was_closed_closes_its_connection() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A)
+        link = servers._link(A, servers.manager)
+        link.close()
+        await servers.connect(A, lambda: link)
+        [wire] = servers[A].wires
+        assert wire.closed
+        assert wire.written == 0
+
+    play(scene())
+
+
+def test_a_wait_for_the_rate_of_joins_can_be_cancelled_and_leaves_no_timer() -> None:
+    async def joins(limiter: JoinRateLimiter) -> None:
+        for _ in range(5):
+            await limiter.take(A)
+
+    async def scene(attempt: Attempt) -> None:
+        limiter = JoinRateLimiter(1.0, 2.0, VirtualServers(A).clock, lambda: 1.0)
+        await attempt.outcome(joins(limiter), seconds=0)
+        assert limiter.waiting == 0
+
+    assert cancelled_everywhere(scene) == 3 * 4
