@@ -43,4 +43,7 @@ async def _wait(tasks: Iterable[asyncio.Future[Any]], *, pass_on: bool) -> None:
                 task.cancel()
             pending = {task for task in pending if not task.done()}
     if cancelled is not None:
-        raise cancelled
+        try:
+            raise cancelled
+        finally:
+            del cancelled  # its traceback refers to this frame: a cycle, which would keep all objects of the callers

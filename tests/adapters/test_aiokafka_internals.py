@@ -177,3 +177,9 @@ def test_a_consumers_tasks_run_methods_of_its_coordinator_and_its_fetcher() -> N
         assert inspect.iscoroutinefunction(getattr(owner, name, None)), (
             f"consumer_tasks looks for tasks of {owner.__name__}.{name}"
         )
+
+
+def test_bootstrap_keeps_its_connection_in_a_variable_of_the_known_name() -> None:
+    source = inspect.getsource(AIOKafkaClient.bootstrap)
+    assert "bootstrap_conn = await create_conn(" in source, "close_bootstrap_connection relies on this name"
+    assert "bootstrap_conn" in AIOKafkaClient.bootstrap.__code__.co_varnames

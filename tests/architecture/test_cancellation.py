@@ -1,8 +1,7 @@
 """Cancellation: what loses it on a Python version that the bridge supports is not used.
 
-On Python 3.11 `asyncio.wait_for` returns normally, and forgets the cancellation of its caller, when what it waits for is
-done in the turn of the loop in which the caller is cancelled (python/cpython#81839, mended in 3.12). `asyncio.timeout`
-does not.
+On Python 3.11 `asyncio.wait_for` returns normally, and forgets the cancellation of its caller, when what it waits for
+is done in the same turn of the loop in which it is cancelled (bpo-37658, mended in 3.12); `asyncio.timeout` does not.
 """
 
 from __future__ import annotations

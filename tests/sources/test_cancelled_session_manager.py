@@ -28,6 +28,7 @@ async def close(servers: VirtualServers, *, leave: bool) -> None:
         await servers.manager.close(leave=leave)
     finally:
         assert all_closed(servers)
+        assert [task for task in asyncio.all_tasks() if task.get_name().startswith("queue")] == []
         assert servers.rate_limiter.waiting == 0
         for chat, place in joined:
             assert place is None or (chat in servers[place].left) == leave

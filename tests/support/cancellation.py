@@ -25,7 +25,13 @@ class _Counted(Coroutine[Any, Any, T], Generic[T]):
 
     def __init__(self, inner: Coroutine[Any, Any, T], suspended: Callable[[], None]) -> None:
         self._inner = inner
+        self.__name__ = getattr(inner, "__name__", "")
         self._suspended = suspended
+
+    @property
+    def cr_frame(self) -> object:
+        """The frame of the coroutine: `aiokafka_internals` looks for its `self`."""
+        return getattr(self._inner, "cr_frame", None)
 
     def __await__(self) -> Any:
         return self._inner.__await__()
@@ -56,6 +62,12 @@ class Attempt:
         self._begun = False
         self.suspensions = 0
         self.hit = False
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Count the suspensions of all tasks that are started from now on."""
+        loop.set_task_factory(
+            lambda loop, work, **more: asyncio.Task(_Counted(work, self.suspended), loop=loop, **more)
+        )
 
     def victim(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a task; suspensions of all tasks count from its first one until it ends."""
@@ -131,13 +143,7 @@ async def _checked(scene: Callable[[Attempt], Coroutine[Any, Any, None]], attemp
     assert isinstance(loop, VirtualLoop)
     reported: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: reported.append(context))
-    loop.set_task_factory(
-        lambda loop, work, **more: asyncio.Task(
-            _Counted(work, attempt.suspended),
-            loop=loop,
-            **more,
-        )
-    )
+    attempt.watch(loop)
     async with asyncio.timeout(10 * _MOST_SECONDS):
         await scene(attempt)
     for _ in range(_TURNS_TO_CLOSE):

@@ -74,7 +74,7 @@ class HttpServer:
         try:
             await self._runner.setup()
             site = web.TCPSite(self._runner, self._host, self._port)
-            await site.start()
+            await uninterrupted(site.start())  # cancelled halfway, asyncio's server goes on listening
         except OSError as error:
             await self.stop()
             raise ConfigError(

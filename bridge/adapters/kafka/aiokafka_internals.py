@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from aiokafka.client import AIOKafkaClient
+
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
     from aiokafka.admin import AIOKafkaAdminClient
-    from aiokafka.client import AIOKafkaClient
 
 
 def metadata_task_ended(consumer: AIOKafkaConsumer) -> bool:
@@ -115,6 +116,22 @@ def open_transports(client: AIOKafkaClient) -> list[asyncio.Transport]:
     """
     writers = [connection._writer for connection in client._conns.values()]  # noqa: SLF001
     return [writer.transport for writer in writers if writer is not None]
+
+
+def close_bootstrap_connection(error: BaseException) -> None:
+    """Close the connection of a client's `bootstrap` that `error` has come through, if there is one.
+
+    `bootstrap` closes it after aiokafka's own errors, but not when it is cancelled; nothing else refers to it then.
+
+    Relies on the variable `bootstrap_conn` of `AIOKafkaClient.bootstrap`.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code is AIOKafkaClient.bootstrap.__code__:
+            connection = trace.tb_frame.f_locals.get("bootstrap_conn")
+            if connection is not None:
+                connection.close()
+        trace = trace.tb_next
 
 
 def _tasks_of(*owners: object) -> list[asyncio.Task[object]]:

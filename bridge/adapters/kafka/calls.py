@@ -16,6 +16,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from bridge.adapters.kafka.aiokafka_internals import close_bootstrap_connection
 from bridge.errors import KafkaUnavailable
 
 if TYPE_CHECKING:
@@ -39,13 +40,17 @@ def unavailable(message: str, *, next_step: str = "") -> Translate:
 async def call(awaitable: Awaitable[_Result], translate: Translate) -> _Result:
     """Await a call of aiokafka. Raises what `translate` raises for its error.
 
-    A cancellation of the calling task is raised although aiokafka suppresses it (when it closes connections).
+    A cancellation of the calling task is raised although aiokafka suppresses it (when it closes connections), and
+    closes the connection that a client's `start` was opening, which aiokafka would leave open.
     """
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
     try:
         with kafka_errors(translate):
             return await awaitable
+    except asyncio.CancelledError as cancelled:
+        close_bootstrap_connection(cancelled)
+        raise
     finally:
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError
