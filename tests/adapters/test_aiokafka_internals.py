@@ -182,4 +182,5 @@ def test_a_consumers_tasks_run_methods_of_its_coordinator_and_its_fetcher() -> N
 def test_bootstrap_keeps_its_connection_in_a_variable_of_the_known_name() -> None:
     source = inspect.getsource(AIOKafkaClient.bootstrap)
     assert "bootstrap_conn = await create_conn(" in source, "close_bootstrap_connection relies on this name"
+    assert AIOKafkaClient.bootstrap.__code__.co_qualname == "AIOKafkaClient.bootstrap"
     assert "bootstrap_conn" in AIOKafkaClient.bootstrap.__code__.co_varnames

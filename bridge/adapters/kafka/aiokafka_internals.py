@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from aiokafka.client import AIOKafkaClient
-
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
     from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.client import AIOKafkaClient
 
 
 def metadata_task_ended(consumer: AIOKafkaConsumer) -> bool:
@@ -118,16 +119,15 @@ def open_transports(client: AIOKafkaClient) -> list[asyncio.Transport]:
     return [writer.transport for writer in writers if writer is not None]
 
 
-def close_bootstrap_connection(error: BaseException) -> None:
-    """Close the connection of a client's `bootstrap` that `error` has come through, if there is one.
+def close_bootstrap_connection(trace: TracebackType | None) -> None:
+    """Close the connection of a client's `bootstrap` that an error with this traceback came through, if there is one.
 
     `bootstrap` closes it after aiokafka's own errors, but not when it is cancelled; nothing else refers to it then.
 
     Relies on the variable `bootstrap_conn` of `AIOKafkaClient.bootstrap`.
     """
-    trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code is AIOKafkaClient.bootstrap.__code__:
+        if trace.tb_frame.f_code.co_qualname == "AIOKafkaClient.bootstrap":
             connection = trace.tb_frame.f_locals.get("bootstrap_conn")
             if connection is not None:
                 connection.close()

@@ -49,7 +49,7 @@ async def call(awaitable: Awaitable[_Result], translate: Translate) -> _Result:
         with kafka_errors(translate):
             return await awaitable
     except asyncio.CancelledError as cancelled:
-        close_bootstrap_connection(cancelled)
+        close_bootstrap_connection(cancelled.__traceback__)
         raise
     finally:
         if task is not None and task.cancelling() > before:
