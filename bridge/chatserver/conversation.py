@@ -215,7 +215,7 @@ class Conversation:
         elif isinstance(message, EventStatus):
             flex = message.flex_transcript
             named = None if flex is None else flex.session_id
-            self._unexpected(named, "a message that does not belong on a basic connection", message)
+            self._unexpected(named, "a message that does not belong on a basic connection", message, damaged)
 
     def unreadable(self, session_hint: str | None, reason: str) -> Concern:
         """A line could not be read that seems to be about a chat; return which chats it may have been about.
@@ -261,9 +261,15 @@ class Conversation:
         self._move(ConnectionInput.FAILED)
         self._events_received.append(Ended(reason))
 
-    def _unexpected(self, session_id: str | None, reason: str, message: Event | UnknownMessage) -> None:
+    def _unexpected(
+        self,
+        session_id: str | None,
+        reason: str,
+        message: Event | UnknownMessage,
+        damaged: Sequence[Damaged] = (),
+    ) -> None:
         attributed = session_id is not None and self._chats.state(session_id) in _HERE
-        self._events_received.append(UnexpectedMessage(session_id, reason, message, attributed))
+        self._events_received.append(UnexpectedMessage(session_id, reason, message, attributed, tuple(damaged)))
 
     def _registered(self, message: EventRegistered) -> None:
         if self._state is not ConnectionState.REGISTERING:
@@ -323,10 +329,10 @@ class Conversation:
             if update.over and state is ChatState.JOINED:
                 self._chats.over(session_id)
         elif state is ChatState.NOT_JOINED and join is None:
-            self._unexpected(session_id, "a chat that was not joined here", message)
+            self._unexpected(session_id, "a chat that was not joined here", message, damaged)
         elif state is ChatState.NOT_JOINED and join is not None:
             # Another chat as the answer to our join: it is not ours to publish, and our join has no answer.
-            self._unexpected(session_id, "answer to a join of another chat", message)
+            self._unexpected(session_id, "answer to a join of another chat", message, damaged)
             self._refuse(join.session_id, 0, "the server answered with another chat", Verdict.RETRY)
 
     def _error(self, message: EventError) -> None:

@@ -117,6 +117,17 @@ def test_an_unknown_message_that_names_a_joined_chat_is_quarantined_and_marks_th
             assert harness.certificate(chat)["verdict"] == verdict
 
 
+def test_the_unreadable_events_of_a_message_for_a_chat_that_is_not_joined_are_quarantined_too() -> None:
+    with LinkHarness(CHAT) as harness:
+        harness.hears(info(OTHER, message(1), message(2, timeShift="soon")))
+        kept = [(one["sessionId"], one["reason"], json.loads(one["bytes"])) for one in harness.set_aside()]
+        assert kept[0][2]["chatTranscript"]["chatEventList"] == [message(1)]
+        reason = "chatTranscript.chatEventList[1].timeShift: expected int, got str"
+        assert kept[1] == (OTHER, reason, message(2, timeShift="soon"))
+        harness.hears(info(CHAT, message(2), status="Over"))
+        assert harness.certificate()["verdict"] == "COMPLETE"
+
+
 @pytest.mark.parametrize("number", ["18446744073709551616", "-9223372036854775809", "1e999", "7" * 5_000])
 def test_an_event_with_a_number_beyond_64_bits_is_published_and_its_chat_goes_on(number: str) -> None:
     with LinkHarness(CHAT) as harness:
