@@ -20,9 +20,9 @@ ClientVersion is in force is taken to speak the declared one.
 The answer to a join holds the history of the chat; it becomes a snapshot. Later pushes become increments, also those
 of a chat that has ended: nothing public says that only the last push of a chat has the status Over. A push belongs to
 the chat that it names, whatever reference it carries. One that overtakes the answer to its join is held back until the
-answer is there, or its ids would come before those of the history; what is held is bounded (P6). When the join is
-refused instead, what was held comes before the refusal; that one of those pushes said Over is then not told, because
-without the history nobody can say that the chat is complete.
+answer is there, or its ids would come before those of the history; what is held is bounded (P6). When the join ends in
+any other way, or the connection does, what was held comes before that; that one of those pushes said Over is then not
+told, because without the history nobody can say that the chat is complete.
 
 An answer that names a chat with which we have nothing to do is unexpected, and the join counts as refused. A join
 without an answer is released, because it may still be granted and nobody would know that we are a party of the chat; so
@@ -183,7 +183,7 @@ class Conversation:
     def leave(self, session_id: str) -> None:
         """Leave a chat with KeepAlive (P4); what still arrives for it is dropped."""
         if self._chats.is_present(session_id):
-            self._leave(session_id)
+            self._events_received += self._leave(session_id)
 
     def listening_again(self, now: float) -> None:
         """Reading was paused until `now`: the silence so far proves nothing about the peer."""
@@ -193,6 +193,7 @@ class Conversation:
 
     def closed(self) -> None:
         """The transport is gone."""
+        self._events_received += self._chats.abandoned()
         self._move(ConnectionInput.TRANSPORT_CLOSED)
 
     # --- what happens to it --------------------------------------------------------------------------------------
@@ -259,7 +260,7 @@ class Conversation:
 
     def _end(self, reason: str) -> None:
         self._move(ConnectionInput.FAILED)
-        self._events_received.append(Ended(reason))
+        self._events_received += [*self._chats.abandoned(), Ended(reason)]
 
     def _unexpected(
         self,

@@ -221,6 +221,17 @@ def test_pushes_that_were_held_for_a_join_that_is_refused_reach_the_shard_before
         assert OTHER in harness.store.chats, "its end cannot be certified without its history"
 
 
+def test_pushes_that_were_held_for_a_join_whose_link_is_lost_reach_the_shard() -> None:
+    with LinkHarness(CHAT) as harness:
+        harness.announce({"sessionId": OTHER, "host": "chat-1", "port": 4800})
+        harness.join(OTHER)
+        harness.hears(info(OTHER, message(5)), info(OTHER, message(6), status="Over"))
+        harness.connect()
+        assert harness.ids(OTHER) == [5, 6]
+        harness.give_up(OTHER)
+        assert harness.certificate(OTHER)["verdict"] == "INCOMPLETE"
+
+
 def test_every_event_of_a_chat_that_is_over_when_it_is_joined_is_published() -> None:
     with LinkHarness(CHAT) as harness:
         harness.announce({"sessionId": OTHER, "host": "chat-1", "port": 4800})

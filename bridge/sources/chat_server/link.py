@@ -80,6 +80,7 @@ class Link(asyncio.Protocol):
     def leave(self, session_id: str) -> None:
         """Leave a chat with KeepAlive (P4)."""
         self._conversation.leave(session_id)
+        self._pass_on(0)
         self._flush()
 
     def pause(self) -> None:
@@ -133,6 +134,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
         self._conversation.closed()
+        self._pass_on(0)
         self._finish("connection reset" if exc is not None else "connection closed by the server")
 
     # --- inside --------------------------------------------------------------------------------------------------
