@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 TEXTS: Final = ("message_text", "notice_text")
 
 
-class Sight(NamedTuple):
+class SeenEvent(NamedTuple):
     """An event as it was seen, with the version that the server told it to."""
 
     event: ChatEvent
@@ -34,7 +34,7 @@ def shown_to(event: ChatEvent, version: int | None) -> dict[str, Any]:
     return shown
 
 
-def known_of(sights: list[Sight]) -> dict[str, Any]:
+def known_of(sights: list[SeenEvent]) -> dict[str, Any]:
     """Return all that is known of an event: each attribute as the last version that carries it has shown it.
 
     What a sight masked is known from those before it.
@@ -48,7 +48,7 @@ def known_of(sights: list[Sight]) -> dict[str, Any]:
     return known
 
 
-def as_far_as_carried(sights: list[Sight], new: Sight) -> tuple[dict[str, Any], dict[str, Any]]:
+def as_far_as_carried(sights: list[SeenEvent], new: SeenEvent) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what is known and what is new, without what one of them does not have."""
     left, right = known_of(sights), shown_to(new.event, new.version)
     both = left.keys() & right.keys()

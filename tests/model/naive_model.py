@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.model.expected_records import Expected, Hole, in_order, runs
-from tests.model.naive_comparison import Sight, as_far_as_carried, identity, is_masked
+from tests.model.naive_comparison import SeenEvent, as_far_as_carried, identity, is_masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ class NaiveChat:
         self.records: list[Expected] = []
         self.certificates: list[dict[str, Any]] = []
         self.quarantined_inputs = 0
-        self.sights: dict[int, list[Sight]] = {}
+        self.sights: dict[int, list[SeenEvent]] = {}
         self.withdrawn_first: list[int] = []
         self.withdrawn_later: list[int] = []
         self.tries: Counter[int] = Counter()
@@ -261,7 +261,7 @@ class NaiveChat:
         if number in self.withdrawn_first:
             return
         before = self.sights.get(number, [])
-        now = Sight(event, told.version)
+        now = SeenEvent(event, told.version)
         pushed = "REPLAY" if told.snapshot else "LIVE"
         if not before:
             self.publish(now, pushed if number > self.highest_told() else "REPLAY", None)
@@ -273,11 +273,11 @@ class NaiveChat:
                 self.sights[number] = [*before, now]
             elif is_masked(known, new):
                 self.masked += 1
-                self.sights[number] = [*before, Sight(event, told.version, masked=True)]
+                self.sights[number] = [*before, SeenEvent(event, told.version, masked=True)]
             else:
                 self.publish(now, pushed, "CHANGED")
 
-    def publish(self, sight: Sight, origin: str, amendment: str | None) -> None:
+    def publish(self, sight: SeenEvent, origin: str, amendment: str | None) -> None:
         event, number = sight.event, sight.event.event_id
         if self.content.meets_defect(event):
             raise DefectMetError

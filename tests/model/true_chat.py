@@ -1,7 +1,7 @@
 """The server's side of a chat, and scripts of what happens to it and to the bridge's view of it.
 
-A `Step` is read relative to the chat as it is: ids, authors and victims are counted modulo what there is, so that a
-script stays meaningful when a part of it is left out. `inputs_of` plays a script and returns what the bridge is given.
+A `ScriptStep` is read relative to the chat as it is: ids, authors and victims are counted modulo what there is, so that
+a script stays meaningful when a part of it is left out. `inputs_of` plays it and returns what the bridge is given.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ VERSIONS: Final = (101, 102, 103, 104, 105, 106)
 TEXTS: Final = ("hello", "grün 1234", "card 4111 1111", "", DEFECT, LARGE, SURROGATE)
 
 
-class Step(NamedTuple):
+class ScriptStep(NamedTuple):
     """One thing that happens; what `a`, `b` and `c` mean depends on `what`, see the methods of TrueChat."""
 
     what: str
@@ -67,8 +67,8 @@ class TrueChat:
         self.given_up = False
         self.batches: list[Given] = [Given(now=100 * SECOND)]
         self.offset = 0
-        self.announce(Step("announce"))
-        self.commit(Step("commit"))
+        self.announce(ScriptStep("announce"))
+        self.commit(ScriptStep("commit"))
 
     # --- what the bridge is given --------------------------------------------------------------------------------
 
@@ -102,13 +102,13 @@ class TrueChat:
             )
         )
 
-    def play(self, step: Step) -> None:
-        act: Callable[[Step], None] = getattr(self, step.what)
+    def play(self, step: ScriptStep) -> None:
+        act: Callable[[ScriptStep], None] = getattr(self, step.what)
         act(step)
 
     # --- the chat itself -----------------------------------------------------------------------------------------
 
-    def happens(self, event_type: str, step: Step, **more: object) -> None:
+    def happens(self, event_type: str, step: ScriptStep, **more: object) -> None:
         """An event: `c` ids are used before it for what nobody is shown."""
         self.last_id += 1 + step.c
         user = USERS[step.a % len(USERS)]
@@ -118,38 +118,38 @@ class TrueChat:
         if self.linked:
             self.unsent.append(event)
 
-    def says(self, step: Step) -> None:
+    def says(self, step: ScriptStep) -> None:
         """User `a` says text `b`."""
         self.happens("message", step, message_text=MessageText(TEXTS[step.b % len(TEXTS)]))
 
-    def comes(self, step: Step) -> None:
+    def comes(self, step: ScriptStep) -> None:
         """User `a` joins, under name `b`."""
         self.happens("newParty", step, user_info=UserInfo(f"Visitor {step.b}", "CLIENT"))
 
-    def renames(self, step: Step) -> None:
+    def renames(self, step: ScriptStep) -> None:
         """User `a` takes name `b`."""
         self.happens("notice", step, notice_text=NoticeText("USER_UPDATE_NICK", f"Name {step.b}"))
 
-    def notes(self, step: Step) -> None:
+    def notes(self, step: ScriptStep) -> None:
         """User `a` sends a notice with data `b` and attributes, which not every version is sent."""
         data = [Item("k", value=f"v{step.b}")]
         self.happens(
             "notice", step, notice_text=NoticeText("USER_CUSTOM", f"n {step.b}"), user_data=data, event_attributes=data
         )
 
-    def commands(self, step: Step) -> None:
+    def commands(self, step: ScriptStep) -> None:
         """User `a` sends a command, an event that only versions from 104 on are sent."""
         self.happens("notice", step, notice_text=NoticeText("SYS_COMMAND", f"c {step.b}"))
 
-    def leaves(self, step: Step) -> None:
+    def leaves(self, step: ScriptStep) -> None:
         """User `a` leaves."""
         self.happens("partyLeft", step, asker_id=USERS[0], reason=Reason(step.b, "left"))
 
-    def invents(self, step: Step) -> None:
+    def invents(self, step: ScriptStep) -> None:
         """An event of a type that nobody knows."""
         self.happens("pushUrl", step, unknown_attributes={"a": str(step.b), "b": "2"})
 
-    def changes(self, step: Step) -> None:
+    def changes(self, step: ScriptStep) -> None:
         """Event `a` of the history is changed in what `b` says."""
         if not self.history:
             return
@@ -166,7 +166,7 @@ class TrueChat:
             event = replace(event, message_text=MessageText(TEXTS[step.c % len(TEXTS)]))
         self.history[at] = event
 
-    def restored(self, step: Step) -> None:
+    def restored(self, step: ScriptStep) -> None:
         """The session is restored from what was saved: the last `a` events are lost, ids go on `b` after the last.
 
         With `b` 0 the ids of what was lost are given again.
@@ -183,14 +183,14 @@ class TrueChat:
 
     # --- the link ------------------------------------------------------------------------------------------------
 
-    def down(self, _step: Step) -> None:
+    def down(self, _step: ScriptStep) -> None:
         """The link is lost; what was not pushed yet is in the history only."""
         if self.linked:
             self.give(LinkDown(CHAT, "connection reset", self.now))
         self.linked = False
         self.unsent.clear()
 
-    def joins(self, step: Step) -> None:
+    def joins(self, step: ScriptStep) -> None:
         """The chat is joined with version `a`; `b` says what the history lacks, `c` of which event from the last."""
         self.version = VERSIONS[-1 - step.a % len(VERSIONS)]
         shown = list(self.history)
@@ -206,7 +206,7 @@ class TrueChat:
         self.linked = True
         self.unsent = self.unsent[: step.b // 4]
 
-    def pushes(self, step: Step) -> None:
+    def pushes(self, step: ScriptStep) -> None:
         """What was not sent is pushed: all at once, one by one, backwards, twice, with one event damaged, in part."""
         if not self.linked:
             return
@@ -225,7 +225,7 @@ class TrueChat:
             for event in events:
                 self.tell([event])
 
-    def repeats(self, step: Step) -> None:
+    def repeats(self, step: ScriptStep) -> None:
         """An event of long ago, event `a` of all that ever were, is pushed (again)."""
         if (self.linked or self.given_up) and self.ever:
             event = self.ever[step.a % len(self.ever)]
@@ -234,7 +234,7 @@ class TrueChat:
             else:
                 self.tell([masked(event) if step.b % 3 else event])
 
-    def ends(self, step: Step) -> None:
+    def ends(self, step: ScriptStep) -> None:
         """The chat ends: what was not sent comes with it, or one by one, each marked, or after the first.
 
         When it is not joined, the answer to a join says that it has ended.
@@ -259,7 +259,7 @@ class TrueChat:
             for event in events[1:]:
                 self.tell([event])
 
-    def lags(self, step: Step) -> None:
+    def lags(self, step: ScriptStep) -> None:
         """A last event of user `a` comes after the end, marked or not."""
         if self.over:
             self.leaves(step)
@@ -268,7 +268,7 @@ class TrueChat:
 
     # --- the rest ------------------------------------------------------------------------------------------------
 
-    def refused(self, step: Step) -> None:
+    def refused(self, step: ScriptStep) -> None:
         """The chat cannot be joined."""
         if self.over or self.given_up:
             return
@@ -277,14 +277,14 @@ class TrueChat:
         self.give(JoinRefused(CHAT, 0, "refused", verdict, self.now))
         self.given_up = verdict is not Verdict.RETRY
 
-    def announce(self, _step: Step) -> None:
+    def announce(self, _step: ScriptStep) -> None:
         """The chat is announced (again)."""
         raw = encode(Announcement(session_id=CHAT, host="chat-1", port=4800))
         self.give(Announced(self.offset, raw, CHAT.encode(), parse(raw), observed_at=self.now))
         self.offset += 1
         self.given_up = False
 
-    def garbage(self, step: Step) -> None:
+    def garbage(self, step: ScriptStep) -> None:
         """Something unreadable came: content of the chat, something that may be, or what only names it."""
         named = step.a % 3 != 1
         self.give(
@@ -300,20 +300,20 @@ class TrueChat:
             )
         )
 
-    def strays(self, step: Step) -> None:
+    def strays(self, step: ScriptStep) -> None:
         """An update of a chat that nobody announced here."""
         self.tell([ChatEvent("message", 1 + step.a, USERS[0], message_text=MessageText("stray"))], session_id=STRANGER)
 
-    def commit(self, _step: Step) -> None:
+    def commit(self, _step: ScriptStep) -> None:
         """What came is committed in one transaction."""
         self.batches.append(Given(now=self.now + SECOND))
 
-    def restart(self, _step: Step) -> None:
+    def restart(self, _step: ScriptStep) -> None:
         """The bridge is started again, after what came was committed."""
         self.commit(_step)
         self.batches[-1].restarted = True
 
-    def waits(self, step: Step) -> None:
+    def waits(self, step: ScriptStep) -> None:
         """Some minutes pass."""
         self.commit(step)
         self.batches[-1].now += 200 * SECOND
@@ -335,7 +335,7 @@ def masked(event: ChatEvent) -> ChatEvent:
     return replace(event, **changes)
 
 
-def inputs_of(script: list[Step]) -> list[Given]:
+def inputs_of(script: list[ScriptStep]) -> list[Given]:
     """Play a script from its beginning."""
     chat = TrueChat()
     for step in script:
