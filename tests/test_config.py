@@ -89,6 +89,23 @@ def test_a_problem_names_what_is_wrong_what_is_expected_and_where_it_came_from()
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("schema_registry.url", "http://user:open-sesame@registry:8081"),
+        ("schema_registry.url", "http://user:open/sesame@open-sesame@registry"),
+        ("schema_registry.url", "user:open-sesame@registry"),
+        ("kafka.bootstrap_servers", "user:open-sesame@kafka:9092"),
+        ("sources.chat_server.gateway", "user:open-sesame@gateway:4800"),
+    ],
+)
+def test_credentials_in_an_address_are_refused_without_being_shown(key: str, value: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(None, {}, {key: value})
+    assert "sesame" not in str(refused.value)
+    assert f"***@{value.rpartition('@')[2]}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("key", "meant"),
     [
         ("kafka.bootstrap_server", "kafka.bootstrap_servers"),

@@ -20,9 +20,9 @@ ClientVersion is in force is taken to speak the declared one.
 The answer to a join holds the history of the chat; it becomes a snapshot. Later pushes become increments, also those
 of a chat that has ended: nothing public says that only the last push of a chat has the status Over. A push belongs to
 the chat that it names, whatever reference it carries. One that overtakes the answer to its join is held back until the
-answer is there, or its ids would come before those of the history; what is held is bounded (P6). When the join is
-refused instead, what was held comes before the refusal; that one of those pushes said Over is then not told, because
-without the history nobody can say that the chat is complete.
+answer is there, or its ids would come before those of the history; what is held is bounded (P6). When the join ends in
+any other way, or the connection does, what was held comes before that; that one of those pushes said Over is then not
+told, because without the history nobody can say that the chat is complete.
 
 An answer that names a chat with which we have nothing to do is unexpected, and the join counts as refused. A join
 without an answer is released, because it may still be granted and nobody would know that we are a party of the chat; so
@@ -183,7 +183,7 @@ class Conversation:
     def leave(self, session_id: str) -> None:
         """Leave a chat with KeepAlive (P4); what still arrives for it is dropped."""
         if self._chats.is_present(session_id):
-            self._leave(session_id)
+            self._events_received += self._leave(session_id)
 
     def listening_again(self, now: float) -> None:
         """Reading was paused until `now`: the silence so far proves nothing about the peer."""
@@ -193,6 +193,7 @@ class Conversation:
 
     def closed(self) -> None:
         """The transport is gone."""
+        self._events_received += self._chats.abandoned()
         self._move(ConnectionInput.TRANSPORT_CLOSED)
 
     # --- what happens to it --------------------------------------------------------------------------------------
@@ -215,7 +216,7 @@ class Conversation:
         elif isinstance(message, EventStatus):
             flex = message.flex_transcript
             named = None if flex is None else flex.session_id
-            self._unexpected(named, "a message that does not belong on a basic connection", message)
+            self._unexpected(named, "a message that does not belong on a basic connection", message, damaged)
 
     def unreadable(self, session_hint: str | None, reason: str) -> Concern:
         """A line could not be read that seems to be about a chat; return which chats it may have been about.
@@ -259,11 +260,17 @@ class Conversation:
 
     def _end(self, reason: str) -> None:
         self._move(ConnectionInput.FAILED)
-        self._events_received.append(Ended(reason))
+        self._events_received += [*self._chats.abandoned(), Ended(reason)]
 
-    def _unexpected(self, session_id: str | None, reason: str, message: Event | UnknownMessage) -> None:
+    def _unexpected(
+        self,
+        session_id: str | None,
+        reason: str,
+        message: Event | UnknownMessage,
+        damaged: Sequence[Damaged] = (),
+    ) -> None:
         attributed = session_id is not None and self._chats.state(session_id) in _HERE
-        self._events_received.append(UnexpectedMessage(session_id, reason, message, attributed))
+        self._events_received.append(UnexpectedMessage(session_id, reason, message, attributed, tuple(damaged)))
 
     def _registered(self, message: EventRegistered) -> None:
         if self._state is not ConnectionState.REGISTERING:
@@ -323,10 +330,10 @@ class Conversation:
             if update.over and state is ChatState.JOINED:
                 self._chats.over(session_id)
         elif state is ChatState.NOT_JOINED and join is None:
-            self._unexpected(session_id, "a chat that was not joined here", message)
+            self._unexpected(session_id, "a chat that was not joined here", message, damaged)
         elif state is ChatState.NOT_JOINED and join is not None:
             # Another chat as the answer to our join: it is not ours to publish, and our join has no answer.
-            self._unexpected(session_id, "answer to a join of another chat", message)
+            self._unexpected(session_id, "answer to a join of another chat", message, damaged)
             self._refuse(join.session_id, 0, "the server answered with another chat", Verdict.RETRY)
 
     def _error(self, message: EventError) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.transcript.updates import JoinRefused, TranscriptUpdate
+from bridge.transcript.updates import Damaged, JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
     from bridge.chatserver.messages import Event, UnknownMessage
@@ -34,12 +34,14 @@ class UnexpectedMessage:
     """A message that cannot be taken as an update of a chat; it is kept as data. `session_id` is the chat it names.
 
     `attributed`: that chat is joined here, or has ended here, so that content of it may be lost with the message.
+    `damaged` are events of it that could not be read: they are not in the message.
     """
 
     session_id: str | None
     reason: str
     message: Event | UnknownMessage
     attributed: bool = False
+    damaged: tuple[Damaged, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)

@@ -126,6 +126,11 @@ class Memberships:
         _forget_oldest(self._releases)
         return _not_over(self._take_join(session_id))
 
+    def abandoned(self) -> list[TranscriptUpdate]:
+        """The connection is gone. Return the pushes that were held for its joins, none with an Over."""
+        held = [update for session_id in list(self._reference_of) for update in self._take_join(session_id)]
+        return _not_over(held)
+
     def over(self, session_id: str) -> None:
         """The server said that the chat ended."""
         self._move(session_id, ChatInput.OVER)

@@ -3,7 +3,8 @@
 What is not known passes: attributes of an event that have no field are kept as `unknown_attributes` (JSON text for
 structures), a message of an unknown name becomes an `UnknownMessage`. A null counts as absent. An unreadable event
 costs that event only. Dropped on purpose, because no type has a place for them: unknown attributes of a message, of its
-transcript, and of an item of a collection.
+transcript, and of an item of a collection; and a number beyond 64 bits in an attribute of the message itself, such as
+`referenceId`: no such number answers anything of ours, and what else the message holds is not lost with it.
 
 Unknown shapes of an item's value (a boolean, an object, a list of plain values) become their JSON
 text. So does a number beyond 64 bits, of an item or of an attribute without a published type: its digits are kept as
@@ -22,7 +23,7 @@ import msgspec
 
 from bridge.chatserver.messages import EventSessionInfo, EventStatus, FlexTranscript, UnknownMessage
 from bridge.errors import UnreadableMessage
-from bridge.transcript.bounds import EVENT_IDS, is_bounded, number_outside, outside
+from bridge.transcript.bounds import EVENT_IDS, is_bounded, outside
 from bridge.transcript.events import ChatEvent, ChatTranscript
 from bridge.transcript.fields import collections_by_name, parts_by_name
 from bridge.transcript.updates import Damaged
@@ -41,6 +42,7 @@ _UNTYPED: Final[dict[str, tuple[type, ...]]] = {
     "monitored": (str, bool),
     "userStatus": (str, int),
     "sessionStatus": (str,),
+    "startAt": (str,),
 }
 
 
@@ -110,13 +112,16 @@ def read(
     carried = _CARRIED.get(kind)
     if carried is not None and carried.transcript in fields:
         shaped[carried.transcript], events, damaged = _read_transcript(fields.pop(carried.transcript), carried)
-    shaped |= _known(_decode_fields(fields, kind, ""), kind, {})
+    own = {
+        attribute: value
+        for attribute, value in _decode_fields(fields, kind, "").items()
+        if _is_usable(attribute, value)
+    }
+    shaped |= _known(own, kind, {})
     try:
         message = msgspec.convert(shaped, kind)
     except UNREADABLE as error:
         raise UnreadableMessage(explain(error)) from None
-    if (number := number_outside(message)) is not None:
-        raise UnreadableMessage(f"{number}: integer value out of range")
     if carried is not None and events:
         transcript = getattr(message, carried.transcript_field)
         transcript = msgspec.structs.replace(transcript, **{carried.events_field: events})
@@ -252,6 +257,11 @@ def _known(fields: dict[str, Any], kind: type[msgspec.Struct], unknown: dict[str
         else:
             known[name] = _refusable(value)
     return known
+
+
+def _is_usable(attribute: str, value: Any) -> bool:
+    """Tell whether the type of an attribute of a message has room for its value, or the value may be text."""
+    return attribute in _UNTYPED or (is_bounded(value) and not isinstance(value, msgspec.Raw))
 
 
 def _refusable(value: Any) -> Any:

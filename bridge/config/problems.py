@@ -62,8 +62,15 @@ def _origin(path: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> st
 def _shown(value: object) -> str:
     if isinstance(value, dict | list | tuple):
         return f"is a {'mapping' if isinstance(value, dict) else 'list'}; "
-    text = repr(value)
+    text = repr(_without_credentials(value) if isinstance(value, str) else value)
     return f"is {text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + '...'}; "
+
+
+def _without_credentials(text: str) -> str:
+    """Return a text with `***` for what stands before its last `@`: in an address that is a user and a password."""
+    before, at, host = text.rpartition("@")
+    scheme, slashes, _ = before.partition("://")
+    return f"{scheme if slashes else ''}{slashes}***@{host}" if at else text
 
 
 def _expected(found: ErrorDetails) -> str:

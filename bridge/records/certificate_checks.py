@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.records.session_records import SHORTENED
 from bridge.transcript.entries import CHANGED, COMPLETE, GAP, ID_REUSED, INCOMPLETE, RESUMED, Gap
-from bridge.transcript.gap_reasons import IDS_REUSED, UNATTRIBUTED, UNTIL_JOINED, WITHDRAWN
+from bridge.transcript.gap_reasons import IDS_REUSED, UNATTRIBUTED, UNREADABLE, UNTIL_JOINED, WITHDRAWN
 from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(slots=True)
@@ -50,6 +50,9 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     for name, number in numbers.items():
         if told[name] != number:
             yield f"says {name} {told[name]}, the topic holds {number}"
+    least = _least_quarantined(chat.gaps)
+    if told["quarantined"] < least:
+        yield f"says quarantined {told['quarantined']}, the topic tells of at least {least}"
     if SHORTENED in told["reasons"]:
         return  # it does not list ids and gaps
     listed = IdRanges((pair["from"], pair["to"]) for pair in told["idRanges"])
@@ -57,8 +60,16 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
         differing = [hole for low, high in here.pairs() for hole in other.missing_between(low, high)]
         if differing:
             yield f"{what} ids {IdRanges(differing)} in idRanges, unlike the topic"
+    pairs = [(pair["from"], pair["to"]) for pair in told["idRanges"]]
+    if pairs != listed.pairs():
+        yield "lists ids more than once or out of order in idRanges"
     yield from _of_gaps(told, chat)
     yield from _of_reasons(told)
+
+
+def _least_quarantined(gaps: Iterable[Gap]) -> int:
+    """Count the GAPs that stand for something in the quarantine, each for a thing of its own."""
+    return sum(gap.reason == UNREADABLE or gap.reason in WITHDRAWN for gap in gaps)
 
 
 def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
@@ -88,6 +99,10 @@ def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
         yield f"lacks in reasons what follows from its other fields: {sorted(due - reasons)}"
     if IDS_REUSED in reasons - due:
         yield "says in reasons that ids were reused, unlike idsReused"
+    if UNATTRIBUTED in reasons - due:
+        yield "says in reasons that unreadable input may have concerned the chat, unlike unattributed"
+    if told["reasons"] != sorted(reasons):
+        yield "lists reasons more than once or out of order"
     verdict = COMPLETE if reasons <= {IDS_REUSED} else INCOMPLETE
     if told["verdict"] != verdict:
         yield f"has the verdict {told['verdict']} with the reasons {sorted(reasons)}"

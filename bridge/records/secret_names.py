@@ -23,7 +23,7 @@ SECRET_NAMES: Final = (
 _ALSO_IN_RAW_INPUT: Final = ("password",)  # the field of an announcement, and any other of that name
 
 _LEVELS: Final = 4  # one level is UTF-16 inside of escapes
-_STRUCTURE: Final = re.compile(r"[{\[<=:]")
+_STRUCTURE: Final = re.compile(r"[{\[<=:]|%3[ADad]")  # %3A and %3D are : and = in a URL
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
 _LETTERS_AND_DIGITS: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]")
 

@@ -69,7 +69,10 @@ class _Hole:
 
 @dataclass(slots=True)
 class _Chat:
-    """One chat as far as it was read; `last` and `head` are of the record with the highest sequence so far."""
+    """One chat as far as it was read; `last` and `head` are of the record with the highest sequence so far.
+
+    `opened` says whether the chat was opened since its last certificate.
+    """
 
     session_id: str
     partition: int
@@ -81,6 +84,7 @@ class _Chat:
     recorded: RecordedChat = field(default_factory=RecordedChat)
     numbers: dict[int, int] = field(default_factory=dict)
     certified: list[_Certified] = field(default_factory=list)
+    opened: bool = False
     findings: list[Finding] = field(default_factory=list)
 
     def say(self, promise: str, message: str, *, broken: bool = True) -> None:
@@ -176,11 +180,13 @@ class _Chat:
 
     def certify(self, where: str, certificate: dict[str, Any]) -> None:
         """Take a certificate; it is compared when the record with its lastSequence is there."""
-        before = [one.certificate["lastSequence"] for one in self.certified]
         replaced = certificate["supersedes"]
-        if replaced is not None and replaced not in before:
-            what = f"certificate at {where} supersedes one with lastSequence {replaced}, which is not on the topic"
-            self.say(CERTIFICATE if before else RETENTION, what, broken=bool(before))
+        former = self.certified[-1].certificate["lastSequence"] if self.certified and not self.opened else None
+        if replaced != former:
+            known = bool(self.certified) or self.opened
+            what = f"certificate at {where} has supersedes {replaced}, the former one is {former}"
+            self.say(CERTIFICATE if known else RETENTION, what, broken=known)
+        self.opened = False
         certified = _Certified(where, certificate)
         self.certified.append(certified)
         if certificate["lastSequence"] == self.last:
@@ -208,7 +214,7 @@ class _Chat:
         if not self.sequences:
             return RETENTION, f"closed after {last} records, none of which is on the topic", False
         if last > self.last:
-            what = f"vouches for sequence {last}, the topic ends at {self.last}: records are missing"
+            what = f"has lastSequence {last}, the topic ends at {self.last}: records are missing"
             return CERTIFICATE, f"certificate at {certified.where} {what}", True
         if last not in self.sequences and self.truncated:
             return RETENTION, f"certificate at {certified.where} is about records not on the topic", False
@@ -253,6 +259,8 @@ class Verifier:
         if record["certificate"] is None:
             if record["state"] == CLOSED:
                 chat.say(CERTIFICATE, f"closed without a certificate at {where}")
+            else:
+                chat.opened = True
             return
         chat.certify(where, record["certificate"])
 

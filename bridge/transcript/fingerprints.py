@@ -23,11 +23,11 @@ from zlib import crc32
 
 import msgspec
 
-from bridge.transcript.events import NOTICE
+from bridge.transcript.events import NOTICE, Item
 from bridge.transcript.fields import EVENT_FIELDS, EventField, FingerprintGroup
 
 if TYPE_CHECKING:
-    from bridge.transcript.events import ChatEvent
+    from bridge.transcript.events import ChatEvent, Items
 
 MASK: Final = b"*"
 _MAX_GROUPS: Final = 16
@@ -138,10 +138,10 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
     parts = [b"", crc32(identity).to_bytes(_PART, "big"), hashed]
     if event.user_data:
         flags |= _HAS_USER_DATA
-        parts.append(_hash(_encode(event.user_data)))
+        parts.append(_hash(_encode(_comparable(event.user_data))))
     if event.event_attributes:
         flags |= _HAS_ATTRIBUTES
-        parts.append(_hash(_encode(event.event_attributes)))
+        parts.append(_hash(_encode(_comparable(event.event_attributes))))
     if newer:
         flags |= _HAS_NEWER
         parts.append(_hash(_encode(newer)))
@@ -171,6 +171,23 @@ def _sorted_json(value: str) -> str:
         return json.dumps(json.loads(value), sort_keys=True)
     except (ValueError, RecursionError):
         return value
+
+
+def _comparable(items: Items) -> Items:
+    """Return the items with the members of structures in their values sorted; the same list if there are none."""
+    for item in items:
+        value = item.value
+        if type(value) is list or (type(value) is str and value.startswith(_STRUCTURES)):
+            break
+    else:
+        return items
+    return [Item(item.key, item.type, _comparable_value(item.value)) for item in items]
+
+
+def _comparable_value(value: str | float | Items) -> str | float | Items:
+    if isinstance(value, list):
+        return _comparable(value)
+    return _sorted_json(value) if isinstance(value, str) else value
 
 
 def _groups(text: bytes) -> list[bytes]:

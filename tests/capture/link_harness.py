@@ -243,10 +243,10 @@ class LinkHarness:
     def published(self, chat: str = CHAT) -> list[dict[str, Any]]:
         """Return the event records of a chat, decoded with fastavro; check that `verify` has no finding."""
         verifier = Verifier(SCHEMAS)
-        for offset, record in enumerate(self.events):
-            verifier.feed_event((record.value or b"")[len(PREFIX) :], PARTITION, offset)
         for offset, record in enumerate(self.sessions):
             verifier.feed_session((record.value or b"")[len(PREFIX) :], PARTITION, offset)
+        for offset, record in enumerate(self.events):
+            verifier.feed_event((record.value or b"")[len(PREFIX) :], PARTITION, offset)
         assert [str(finding) for finding in verifier.findings()] == []
         return [record for record in self._read(TRANSCRIPT_EVENT, self.events) if record["sessionId"] == chat]
 

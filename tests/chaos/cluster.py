@@ -60,10 +60,21 @@ class ChaosCluster:
         self.journals: list[Path] = []
         self.used_up: set[int] = set()
         self.kafka_was_unavailable = False  # since the last recovery
+        self.refusals_before: dict[
+            int, float
+        ] = {}  #: worker -> `refusals` when the writes in progress began to be refused
         self.peaks: dict[int, int] = {}
         self._generation = 0
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._sample, name="memory", daemon=True)
+
+    def refusals(self) -> dict[int, float]:
+        """Return how many transactions failed, or shards could not be opened, in each worker that runs."""
+        return {
+            number: worker.metric("chatbridge_transactions_total", outcome="failed")
+            + worker.metric("chatbridge_shard_changes_total", change="not_opened")
+            for number, worker in self.workers.items()
+        }
 
     def __enter__(self) -> Self:
         self.kafka.start()

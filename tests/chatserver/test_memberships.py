@@ -139,6 +139,24 @@ def test_pushes_that_were_held_for_a_join_come_before_its_time_out() -> None:
     assert talk.learnt() == [("A", [5], False, False), ("A", Verdict.RETRY)]
 
 
+def test_pushes_that_were_held_for_a_join_are_told_when_its_connection_ends_or_its_chat_is_left() -> None:
+    for end in ("closed", "silence", "left"):
+        talk = Talk()
+        talk.join("A")
+        assert talk.hears(info("A", 5), info("A", 6, status="Over")) == []
+        if end == "closed":
+            talk.conversation.closed()
+            assert talk.learnt() == [("A", [5], False, False), ("A", [6], False, False)]
+        elif end == "left":
+            talk.leave("A")
+            assert talk.learnt() == [("A", [5], False, False), ("A", [6], False, False)]
+        else:
+            talk.conversation._end("no sign of life")
+            assert talk.learnt()[:2] == [("A", [5], False, False), ("A", [6], False, False)]
+            talk.conversation.closed()
+            assert talk.learnt() == []
+
+
 def test_pushes_that_were_held_for_a_join_come_before_it_is_refused_for_a_wrong_answer() -> None:
     talk = Talk()
     reference = talk.join("A")

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.archive import ucs_xml
-from bridge.chatserver.messages import EventSessionInfo, RequestJoin, UnknownMessage
+from bridge.chatserver.messages import (
+    EventError,
+    EventRegistered,
+    EventSessionInfo,
+    Ping,
+    RequestJoin,
+    UnknownMessage,
+)
 from bridge.chatserver.psdk_json import decode_event, decode_request, encode
 from bridge.chatserver.versions import HIGHEST
 from bridge.errors import UnreadableMessage
@@ -111,6 +118,27 @@ def test_attributes_of_the_message_and_the_transcript_without_a_published_type_k
     assert isinstance(decoded.message, EventSessionInfo)
     assert decoded.message.chat_transcript.idle_time_expire == number
     assert decoded.message.user_status == number
+
+
+@pytest.mark.parametrize("number", BEYOND, ids=shortened)
+def test_a_number_of_the_message_itself_that_answers_nothing_costs_no_event(number: str) -> None:
+    decoded = decode_event(line('{"eventType":"message","eventId":2}', message=f'"referenceId":{number},'))
+    assert decoded == decode_event(
+        line('{"eventType":"message","eventId":2}', message=" " * len(f'"referenceId":{number},'))
+    )
+    assert decode_event(f'{{"messageName":"Ping","referenceId":{number}}}'.encode()).message == Ping()
+    refused = decode_event(f'{{"messageName":"EventError","errorId":{number},"referenceId":5}}'.encode()).message
+    assert refused == EventError(reference_id=5)
+    registered = decode_event(f'{{"messageName":"EventRegistered","clientVersion":{number}}}'.encode()).message
+    assert registered == EventRegistered()
+
+
+@pytest.mark.parametrize("number", [*BEYOND, *WITHIN], ids=shortened)
+def test_a_start_that_is_a_number_costs_no_event(number: str) -> None:
+    decoded = decode_event(line('{"eventType":"message","eventId":2}', f'"startAt":{number},'))
+    assert isinstance(decoded.message, EventSessionInfo)
+    assert float(decoded.message.chat_transcript.start_at) == float(number)
+    assert decoded.message.chat_transcript.chat_event_list == [ChatEvent("message", 2)]
 
 
 @pytest.mark.parametrize("number", BEYOND, ids=shortened)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.records.normalise import ChatRecorder
-from bridge.records.session_records import CLOSED
+from bridge.records.session_records import CLOSED, OPENED
 from bridge.transcript.entries import Gap
 from bridge.transcript.gap_reasons import (
     IDS_REUSED,
@@ -107,6 +107,13 @@ def test_a_certificate_of_an_eventful_chat_agrees_with_its_topic() -> None:
         ),
         ({"unattributed": 1}, [f"lacks in reasons what follows from its other fields: {[UNATTRIBUTED]}"]),
         (
+            {"reasons": sorted([IDS_REUSED, TOO_LARGE, UNATTRIBUTED, UNREADABLE])},
+            ["says in reasons that unreadable input may have concerned the chat, unlike unattributed"],
+        ),
+        ({"reasons": [UNREADABLE, TOO_LARGE, IDS_REUSED]}, ["lists reasons more than once or out of order"]),
+        ({"quarantined": 1}, ["says quarantined 1, the topic tells of at least 2"]),
+        ({"id_ranges": [(1, 8), (3, 4)]}, ["lists ids more than once or out of order in idRanges"]),
+        (
             {"verdict": "COMPLETE"},
             [f"has the verdict COMPLETE with the reasons {[IDS_REUSED, TOO_LARGE, UNREADABLE]}"],
         ),
@@ -135,7 +142,7 @@ def test_a_damaged_copy_of_an_event_that_is_there_is_no_finding() -> None:
     assert published(entries, fold.certificate(), fold.facts).verify() == []
 
 
-def superseded(supersedes: int | None, *, first: bool = True) -> RecordedTopics:
+def superseded(supersedes: int | None, *, first: bool = True, reopened: bool = False) -> RecordedTopics:
     """A chat of three records that was closed after the second and again after the third."""
     fold, recorder, topics = fresh(), ChatRecorder(CHAT, RECORDING), RecordedTopics()
     entries = fold.apply(history(joined(1), said(2)))
@@ -146,6 +153,8 @@ def superseded(supersedes: int | None, *, first: bool = True) -> RecordedTopics:
             certificate = replace(
                 certificate, last_sequence=2, counts={"PARTY_JOINED": 1, "MESSAGE": 1}, id_ranges=[(1, 2)]
             )
+        if number and reopened:
+            topics.sessions.append((40, recorder.session_record(OPENED, fold.facts, 2)))
         if number or first:
             topics.sessions.append((40 + number, recorder.session_record(CLOSED, fold.facts, 2, certificate)))
     return topics
@@ -153,13 +162,18 @@ def superseded(supersedes: int | None, *, first: bool = True) -> RecordedTopics:
 
 def test_a_certificate_that_supersedes_the_former_one_is_no_finding() -> None:
     assert superseded(2).verify() == []
-    assert superseded(None).verify() == []
+    assert superseded(None, reopened=True).verify() == []
 
 
-def test_a_certificate_that_supersedes_none_of_the_former_ones_is_named() -> None:
-    [finding] = superseded(1).findings()
+@pytest.mark.parametrize(
+    ("supersedes", "reopened", "former"), [(1, False, 2), (None, False, 2), (2, True, None), (1, True, None)]
+)
+def test_a_certificate_that_supersedes_another_one_than_the_former_is_named(
+    supersedes: int | None, reopened: bool, former: int | None
+) -> None:
+    [finding] = superseded(supersedes, reopened=reopened).findings()
     assert finding.broken
-    assert "supersedes one with lastSequence 1, which is not on the topic" in finding.message
+    assert f"has supersedes {supersedes}, the former one is {former}" in finding.message
 
 
 def test_one_whose_former_certificate_has_expired_is_remarked() -> None:

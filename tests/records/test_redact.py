@@ -291,6 +291,15 @@ def test_a_secret_by_name_is_removed_from_a_value_whatever_stands_around_it(
     assert Redactor().unknown({"new": before + value}, []) == {}
 
 
+@pytest.mark.parametrize(
+    "said", ["SecureKey%3Dhidden", "https://e.example/?x=1&secure_key%3dhidden", "%22SecureKey%22%3A%22hidden"]
+)
+def test_a_text_that_gives_a_value_to_a_secret_in_the_spelling_of_a_url_is_masked(said: str) -> None:
+    done: list[Redaction] = []
+    assert "hidden" not in Redactor().text("message.text", said, done)
+    assert done == [Redaction("message.text", "secret", 1)]
+
+
 def test_who_only_talks_about_a_secret_keeps_the_words() -> None:
     done: list[Redaction] = []
     said = "I have lost my SecureKey"

@@ -142,7 +142,7 @@ def test_records_lost_at_the_end_are_told_by_the_certificate() -> None:
     chat = a_chat()
     del chat.events[4:]
     assert chat.verify() == [
-        f"chat {CHAT}: certificate at sessions-3@41 vouches for sequence 6, the topic ends at 4: records are missing"
+        f"chat {CHAT}: certificate at sessions-3@41 has lastSequence 6, the topic ends at 4: records are missing"
     ]
 
 

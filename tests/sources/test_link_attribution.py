@@ -117,6 +117,17 @@ def test_an_unknown_message_that_names_a_joined_chat_is_quarantined_and_marks_th
             assert harness.certificate(chat)["verdict"] == verdict
 
 
+def test_the_unreadable_events_of_a_message_for_a_chat_that_is_not_joined_are_quarantined_too() -> None:
+    with LinkHarness(CHAT) as harness:
+        harness.hears(info(OTHER, message(1), message(2, timeShift="soon")))
+        kept = [(one["sessionId"], one["reason"], json.loads(one["bytes"])) for one in harness.set_aside()]
+        assert kept[0][2]["chatTranscript"]["chatEventList"] == [message(1)]
+        reason = "chatTranscript.chatEventList[1].timeShift: expected int, got str"
+        assert kept[1] == (OTHER, reason, message(2, timeShift="soon"))
+        harness.hears(info(CHAT, message(2), status="Over"))
+        assert harness.certificate()["verdict"] == "COMPLETE"
+
+
 @pytest.mark.parametrize("number", ["18446744073709551616", "-9223372036854775809", "1e999", "7" * 5_000])
 def test_an_event_with_a_number_beyond_64_bits_is_published_and_its_chat_goes_on(number: str) -> None:
     with LinkHarness(CHAT) as harness:
@@ -208,6 +219,17 @@ def test_pushes_that_were_held_for_a_join_that_is_refused_reach_the_shard_before
         assert harness.ids(OTHER) == [5, 6]
         assert [one.verdict for one in harness.refused] == [Verdict.GONE]
         assert OTHER in harness.store.chats, "its end cannot be certified without its history"
+
+
+def test_pushes_that_were_held_for_a_join_whose_link_is_lost_reach_the_shard() -> None:
+    with LinkHarness(CHAT) as harness:
+        harness.announce({"sessionId": OTHER, "host": "chat-1", "port": 4800})
+        harness.join(OTHER)
+        harness.hears(info(OTHER, message(5)), info(OTHER, message(6), status="Over"))
+        harness.connect()
+        assert harness.ids(OTHER) == [5, 6]
+        harness.give_up(OTHER)
+        assert harness.certificate(OTHER)["verdict"] == "INCOMPLETE"
 
 
 def test_every_event_of_a_chat_that_is_over_when_it_is_joined_is_published() -> None:

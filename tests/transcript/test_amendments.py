@@ -51,6 +51,19 @@ def test_the_order_of_members_of_unknown_attributes_is_no_change(one: dict[str, 
     assert numbers(history(first), history(second)) == ["1"]
 
 
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("collection", ["user_data", "event_attributes"])
+def test_the_order_of_members_of_a_structure_as_the_value_of_an_item_is_no_change(
+    collection: str, nested: bool
+) -> None:
+    def event(value: str) -> ChatEvent:
+        item = Item("k", value=value)
+        return with_more(said(1), **{collection: [Item("n", "kvlist", [item]) if nested else item]})
+
+    one, other, changed = map(event, ('{"a":1,"b":[{"c":1,"d":2}]}', '{"b":[{"d":2,"c":1}],"a":1}', '{"a":1,"b":2}'))
+    assert numbers(history(one), history(other), history(changed)) == ["1", "1:1"]
+
+
 @pytest.mark.parametrize("text", ["{not JSON", "[1, 2", "{" * 3000, "[" * 100_000, "[" + "9" * 5000])
 def test_an_unknown_attribute_that_only_looks_like_json_is_compared_as_text(text: str) -> None:
     first, second = (with_more(said(1), unknown_attributes={"a": one}) for one in (text, text + "x"))

@@ -80,6 +80,7 @@ class Link(asyncio.Protocol):
     def leave(self, session_id: str) -> None:
         """Leave a chat with KeepAlive (P4)."""
         self._conversation.leave(session_id)
+        self._pass_on(0)
         self._flush()
 
     def pause(self) -> None:
@@ -136,6 +137,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
         self._conversation.closed()
+        self._pass_on(0)
         self._finish("connection reset" if exc is not None else "connection closed by the server")
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -157,21 +159,20 @@ class Link(asyncio.Protocol):
                 self._update_reading()
                 self._owner.registered(self)
             elif isinstance(event, UnexpectedMessage):
-                self._owner.update_received(
-                    self,
-                    QuarantinedInput(
-                        self.server,
-                        msgspec.json.encode(event.message),
-                        event.reason,
-                        size,
-                        event.session_id,
-                        event.attributed,
-                        observed_at=stamp,
-                    ),
-                    size,
-                )
+                self._unexpected(event, size, stamp)
             elif isinstance(event, Ended):
                 self._finish(event.reason)
+
+    def _unexpected(self, event: UnexpectedMessage, size: int, stamp: int) -> None:
+        """Pass on what an unexpected message holds, and what of it could not be read."""
+        message = msgspec.json.encode(event.message)
+        parts = [(message, event.reason, size, event.attributed)]
+        parts += [(damaged.raw, damaged.reason, len(damaged.raw), False) for damaged in event.damaged]
+        for raw, reason, total, attributed in parts:
+            quarantined = QuarantinedInput(
+                self.server, raw, reason, total, event.session_id, attributed, observed_at=stamp
+            )
+            self._owner.update_received(self, quarantined, total)
 
     def _update_reading(self) -> None:
         """Read or not. While writing is paused the silence still counts: a server that never reads is given up."""
