@@ -5,8 +5,9 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bridge.addresses import split_address
 from bridge.announcement import MAX_BYTES, Announcement, encode, merged, parse
@@ -163,16 +164,27 @@ def fits(announcement: Announcement) -> bool:
 
 
 @given(older=announcements(), newer=announcements().filter(fits))
+@example(  # the password of the one and the user data of the other are too large together
+    older=Announcement(session_id="0000SIMA00000001", host="chat-1", port=1, password="p" * 30_000),
+    newer=Announcement(session_id="0000SIMA00000001", host="chat-1", port=1, user_data={"": "x" * 40_000}),
+)
 def test_a_later_announcement_says_what_it_says_and_keeps_what_it_does_not(
     older: Announcement, newer: Announcement
 ) -> None:
     both = merged(older, newer)
     assert parse(encode(both)) == both
     assert (both.session_id, both.host, both.port) == (newer.session_id, newer.host, newer.port)
-    complete = set(both.user_data) == {*older.user_data, *newer.user_data}
-    for name in ("password", "tenant", "servers"):
-        said, kept, result = (getattr(one, name) for one in (newer, older, both))
-        assert result == said if said else result == kept or not complete
+    everything = replace(
+        newer,
+        password=newer.password or older.password,
+        tenant=newer.tenant or older.tenant,
+        servers=newer.servers or older.servers,
+        user_data={**older.user_data, **newer.user_data},
+    )
+    for name in ("password", "tenant", "servers"):  # null and empty are the same
+        said, kept, result = (getattr(one, name) or None for one in (newer, older, both))
+        assert result == said if said else result in (kept, None)
+        assert result == (said or kept) or not fits(everything)  # only what is too large together is left out
     assert newer.user_data.items() <= both.user_data.items()
     assert all(value == older.user_data[key] for key, value in both.user_data.items() if key not in newer.user_data)
 

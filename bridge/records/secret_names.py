@@ -22,6 +22,8 @@ SECRET_NAMES: Final = (
 
 _ALSO_IN_RAW_INPUT: Final = ("password",)  # the field of an announcement, and any other of that name
 
+# An escaped NUL, with the escaped backslashes before it, which belong to what follows: UTF-16 inside of JSON.
+_ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*+)\\u0000")
 _LEVELS: Final = 4  # one level is UTF-16 inside of escapes
 _STRUCTURE: Final = re.compile(r"[{\[<=:]|%3[ADad]")  # %3A and %3D are : and = in a URL
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
@@ -42,8 +44,9 @@ def names_secret(text: str, names: tuple[str, ...] = _PLAIN_SECRETS) -> bool:
         for name in names:
             if name in plain:
                 return True
-        shown = unescaped(text.replace("\0", ""))
-        if shown is text:
+        shown = text.replace("\0", "")
+        shown = unescaped(_ESCAPED_NUL.sub(r"\1", shown) if "u0000" in shown else shown)
+        if shown == text:
             return False
         text = shown
     return False

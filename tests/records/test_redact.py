@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
@@ -257,22 +257,42 @@ def test_what_stands_after_an_escaped_line_end_is_found_too(detector: str, said:
 
 # --- secrets behind anything ------------------------------------------------------------------------------------------
 
+
+def in_utf_16(text: str) -> str:
+    return text.encode("utf-16-le").decode("latin-1")
+
+
+def escaped_letters(text: str) -> str:
+    return text.replace("S", "\\u0053").replace("K", "&#75;")
+
+
+def in_json(text: str) -> str:
+    return json.dumps({"a": text})
+
+
 WRAPPERS = st.sampled_from(
     [
         lambda text: text,
-        lambda text: json.dumps({"a": text}),
+        in_json,
         lambda text: json.dumps([1, {"b": [text]}]),
         lambda text: json.dumps(text, ensure_ascii=True),
         lambda text: f"\ufeff {text}",
         lambda text: f"callback({text});",
         lambda text: f"answer was: {text} (end)",
-        lambda text: text.encode("utf-16-le").decode("latin-1"),
-        lambda text: text.replace("S", "\\u0053").replace("K", "&#75;"),
+        in_utf_16,
+        escaped_letters,
     ]
 )
 
 
-@given(st.sampled_from(SECRET_NAMES), st.lists(WRAPPERS, max_size=5), st.text(max_size=5))
+@given(
+    st.sampled_from(SECRET_NAMES),
+    st.lists(WRAPPERS, max_size=5).filter(lambda wrappers: wrappers.count(in_utf_16) <= 1),  # nothing is UTF-16 twice
+    st.text(max_size=5),
+)
+@example("SessionPassword", [escaped_letters, in_utf_16, in_json], "")
+@example("SessionPassword", [in_json, in_utf_16, in_json], "")
+@example("PushDeviceId", [in_json, in_utf_16, in_json, in_json], "\\")
 def test_a_secret_by_name_is_removed_from_a_value_whatever_stands_around_it(
     name: str, wrappers: list[Callable[[str], str]], before: str
 ) -> None:
