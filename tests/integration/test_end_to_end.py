@@ -105,6 +105,7 @@ def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line:
     assert result.explained == []
 
 
+@pytest.mark.faults  # a minute of waiting for time-outs
 def test_two_workers_take_over_from_each_other(line: EndToEndLine) -> None:
     # Long enough to tell a hand-over from a time-out.
     settings = {"kafka__session_timeout_seconds": 30}

@@ -5,17 +5,15 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
 from bridge.records.redact import Redaction, Redactor, Rule
-from bridge.records.secret_names import SECRET_NAMES, scrub
+from bridge.records.secret_names import scrub
 from bridge.transcript.events import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bridge.transcript.events import Items
 
 SECRET = "Zx9-hidden-71"
@@ -253,78 +251,6 @@ def test_what_stands_after_an_escaped_line_end_is_found_too(detector: str, said:
     assert said not in shown
     assert json.loads(json.loads(shown)["note"]) == ["call\n" + "*" * len(said)]
     assert done == [Redaction("message.text", "r", 1)]
-
-
-# --- secrets behind anything ------------------------------------------------------------------------------------------
-
-
-def in_utf_16(text: str) -> str:
-    return text.encode("utf-16-le").decode("latin-1")
-
-
-def escaped_letters(text: str) -> str:
-    return text.replace("S", "\\u0053").replace("K", "&#75;")
-
-
-def in_json(text: str) -> str:
-    return json.dumps({"a": text})
-
-
-WRAPPERS = st.sampled_from(
-    [
-        lambda text: text,
-        in_json,
-        lambda text: json.dumps([1, {"b": [text]}]),
-        lambda text: json.dumps(text, ensure_ascii=True),
-        lambda text: f"\ufeff {text}",
-        lambda text: f"callback({text});",
-        lambda text: f"answer was: {text} (end)",
-        in_utf_16,
-        escaped_letters,
-    ]
-)
-
-
-@given(
-    st.sampled_from(SECRET_NAMES),
-    st.lists(WRAPPERS, max_size=5).filter(lambda wrappers: wrappers.count(in_utf_16) <= 1),  # nothing is UTF-16 twice
-    st.text(max_size=5),
-)
-@example("SessionPassword", [escaped_letters, in_utf_16, in_json], "")
-@example("SessionPassword", [in_json, in_utf_16, in_json], "")
-@example("PushDeviceId", [in_json, in_utf_16, in_json, in_json], "\\")
-def test_a_secret_by_name_is_removed_from_a_value_whatever_stands_around_it(
-    name: str, wrappers: list[Callable[[str], str]], before: str
-) -> None:
-    value = json.dumps({name: "Zx9-hidden-71"})
-    for wrap in wrappers:
-        value = wrap(value)
-    items = [Item("Kept", "string", "x"), Item("Note", "string", before + value)]
-    inner = [Item("In", "kvlist", items), Item(before + value, "odd", "x"), Item("t", before + value, "x")]
-    values, types, done = redacted(inner)
-    assert values == {"In.Kept": "x", "t": values["t"]}
-    assert Redaction("userData.In.Note", "secret", 1) in done
-    assert "hidden" not in repr((values, types, done)).replace("\\x00", "")
-    said: list[Redaction] = []
-    assert "hidden" not in Redactor().text("notice.text", before + value, said).replace("\0", "")
-    assert said == [Redaction("notice.text", "secret", 1)]
-    assert Redactor().unknown({"new": before + value}, []) == {}
-
-
-@pytest.mark.parametrize(
-    "said", ["SecureKey%3Dhidden", "https://e.example/?x=1&secure_key%3dhidden", "%22SecureKey%22%3A%22hidden"]
-)
-def test_a_text_that_gives_a_value_to_a_secret_in_the_spelling_of_a_url_is_masked(said: str) -> None:
-    done: list[Redaction] = []
-    assert "hidden" not in Redactor().text("message.text", said, done)
-    assert done == [Redaction("message.text", "secret", 1)]
-
-
-def test_who_only_talks_about_a_secret_keeps_the_words() -> None:
-    done: list[Redaction] = []
-    said = "I have lost my SecureKey"
-    assert Redactor().text("message.text", said, done) == said
-    assert done == []
 
 
 # --- the quarantine ---------------------------------------------------------------------------------------------------
