@@ -114,9 +114,7 @@ def test_each_event_is_told_exactly_once_unless_its_chat_was_left(
         if play.ended:
             break  # silent for too long: its owner uses it no more
         play.step(what, chat, status)
-    if play.ended:
-        pass
-    elif lost:
+    if lost:
         play.talk.conversation.closed()
         play.settle()
     else:
