@@ -115,14 +115,17 @@ _LOCAL_LIMIT: Final = 64  # RFC 5321, 4.5.3.1.1
 
 
 def emails(text: str) -> Iterator[tuple[int, int]]:
-    """Yield `local@domain.tld`. Looks for the domain first and then back from it, so that long words cost nothing."""
+    """Yield `local@domain.tld`. Looks for the domain first and then back from it, so that long words cost nothing.
+
+    In `a@b.nora@example.org` the local part of the second address ends the first find: the rest is a find of its own.
+    """
     floor = 0
     for domain in _DOMAIN.finditer(text):
         at = domain.start()
         local = _LOCAL_BACKWARDS.match(text[max(floor, at - _LOCAL_LIMIT) : at][::-1])
-        if local is not None:
-            yield at - local.end(), domain.end()
-        floor = domain.end()
+        if local is not None or 0 < floor == at:
+            yield at - (local.end() if local else 0), domain.end()
+            floor = domain.end()
 
 
 # --- telephone numbers ------------------------------------------------------------------------------------------------

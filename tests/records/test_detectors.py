@@ -40,7 +40,8 @@ EMAILS = [
     ("write to nora.sample+x@mail.example.org.", ["nora.sample+x@mail.example.org"]),
     ("jürgen@exämple.org", ["jürgen@exämple.org"]),
     ("a@b.co,c@d.co", ["a@b.co", "c@d.co"]),
-    ("a@b.co@d.co", ["a@b.co"]),
+    ("a@b.co@d.co", ["a@b.co", "@d.co"]),  # b.co may be the local part of the second address
+    ("@0.nora@example.org", ["0.nora@example.org"]),
     ("@example.org", []),
     ("nora@localhost", []),
     ("nora at example.org", []),
