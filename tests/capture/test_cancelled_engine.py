@@ -37,11 +37,10 @@ async def events_and_faults(kafka: ScriptedKafka) -> None:
     await kafka.members[-1].rebalance(0)
     await asyncio.sleep(0.3)
     await kafka.members[-1].rebalance(0, 1)
-    kafka.fenced.add(0)
+    kafka.steal(0)
     for source in list(kafka.sources):
         source.says()
     await asyncio.sleep(0.3)
-    kafka.fenced.clear()
     kafka.members[-1].break_down()
     await asyncio.sleep(2)
 
@@ -113,7 +112,7 @@ def test_a_cancelled_shard_closes_its_writer_whatever_it_was_doing() -> None:
             kafka.sources[0].says()
         await shard.drain()
         await attempt.ended(run, seconds=1)
-        await shard.close(leave=True)
+        await shard.close()
         assert kafka.open == set()
 
     assert cancelled_everywhere(scene) > 20
@@ -128,7 +127,7 @@ def test_a_cancelled_drain_of_a_shard_does_not_end_the_shard() -> None:
         kafka.sources[0].says()
         await attempt.outcome(shard.drain(), seconds=0)
         await run
-        await shard.close(leave=True)
+        await shard.close()
         assert kafka.open == set()
 
     cancelled_everywhere(scene)
@@ -138,7 +137,7 @@ def test_a_close_of_a_shards_source_that_is_cancelled_closes_it_first() -> None:
     async def scene(attempt: Attempt) -> None:
         kafka = ScriptedKafka(VirtualClock())
         shard = kafka.shard(0, never_asked)
-        await attempt.outcome(shard.close(leave=True), seconds=1)
+        await attempt.outcome(shard.close(), seconds=1)
         assert kafka.open == set()
 
     cancelled_everywhere(scene)
@@ -148,19 +147,12 @@ def test_a_close_of_a_shards_source_that_is_cancelled_closes_it_first() -> None:
 def test_a_shard_revoked_in_the_turn_in_which_an_input_arrives_is_stopped_every_time(turns: int) -> None:
     async def scene() -> None:
         servers = VirtualServers(A)
-        managers = []
-
-        def make_source(deliver: object) -> object:
-            servers.manager._deliver = deliver  # type: ignore[assignment]
-            managers.append(servers.manager)
-            return servers.manager
-
         kafka = ScriptedKafka(servers.clock, frozenset({0}))
-        worker = kafka.worker(make_source)  # type: ignore[arg-type]
+        worker = kafka.worker(servers.make_source)
         run = asyncio.get_running_loop().create_task(worker.run())
         kafka.announce(0)
         await asyncio.sleep(1.5)
-        assert servers.where(CHAT) == A
+        assert [shard.source.joined_at(CHAT) for shard in worker.shards] == [A]
         servers[A].pushes(CHAT, 1, "Alive")  # arrives in the next turn
         for _ in range(turns):
             await asyncio.sleep(0)
