@@ -128,12 +128,14 @@ class Server:
         self.wires: list[VirtualTransport] = []
         self.connected: list[float] = []  #: times of connection attempts
         self.joins: list[tuple[float, str]] = []  #: time and session id of join requests
+        self.watched: dict[str, list[VirtualTransport]] = {}  #: connections on which a chat was joined
         self.left: list[str] = []
 
     def hears(self, wire: VirtualTransport, request: dict[str, Any]) -> None:
         name, reference = request["messageName"], request.get("referenceId")
         if name == "RequestJoin":
             self.joins.append((asyncio.get_running_loop().time(), request["sessionId"]))
+            self.watched.setdefault(request["sessionId"], []).append(wire)
         if name == "RequestReleaseParty":
             assert request.get("afterAction", 0) == 0  # KeepAlive (P4)
             self.left.append(request["sessionId"])
