@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from bridge.capture.drain import drain
 from tests.capture.scripted_kafka import ScriptedKafka
@@ -26,7 +26,7 @@ class VirtualEngine:
         self.workers: list[Worker] = []
         self._runs: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> VirtualEngine:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
