@@ -279,6 +279,7 @@ class Worker:
         now = self._clock.monotonic()
         ended = [one for one, run in self._runs.items() if run.task.done() and not run.shard.fenced]
         for partition in ended:
+            self._report_crash(self._runs[partition])
             if now < self._rest_until.get(partition, 0.0):
                 continue
             self._rest_until[partition] = now + _CRASH_SECONDS
@@ -287,7 +288,6 @@ class Worker:
             run = self._runs.get(partition)
             if run is None or not run.task.done() or self._draining:
                 continue  # revoked meanwhile
-            self._report_crash(run)
             self._release(partition)
             self._take(partition)
 
