@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
@@ -16,7 +15,7 @@ from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.partitioner import partition_of
-from bridge.adapters.kafka.producers import ignore_unretrieved_batches
+from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.adapters.schema_registry import SchemaRegistry
@@ -27,7 +26,8 @@ from bridge.capture.pacing import EventRate
 from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
-from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
+from bridge.defects import Defects
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault
 from bridge.factories import SCHEMA_BY_TOPIC, redactor_of, topics_of
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
@@ -36,6 +36,7 @@ from bridge.records.payload_framing import confluent, single_object, unframe
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
+from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicManager
     from bridge.capture.ports import CheckAssignment
     from bridge.config import Config
+
+_PROBE_SECONDS: Final = 30.0
+"""A shard commits something at least this often, or once in a session time-out, so that it hears of another owner."""
 
 
 def run_worker(config: Config, make_sources: Callable[[SourceContext], SourceFactory] = ChatServerSources) -> int:
@@ -99,8 +103,10 @@ class _WorkerProcess:
 
     async def run(self) -> int:
         config = self._config
-        asyncio.get_running_loop().set_exception_handler(ignore_unretrieved_batches)
-        stop = on_signals(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        defects = Defects(self._telemetry, ignore_unretrieved_batches, environment=CLIENT_ERRORS)
+        loop.set_exception_handler(defects.handle)
+        stop = on_signals(loop)
         http = HttpServer(
             self._view,
             host=config.http.host,
@@ -110,20 +116,27 @@ class _WorkerProcess:
         await http.start()
         self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
         main = asyncio.create_task(self._capture(), name="capture")
+        main.add_done_callback(defects.task_ended)
+        defect = asyncio.create_task(defects.found.wait(), name="defects")
         try:
-            waiting: set[asyncio.Future[Any]] = {main, stop}
+            waiting: set[asyncio.Future[Any]] = {main, stop, defect}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if main.done():
-                main.result()  # raises what ended the capture
-                return EXIT_RUNTIME
-            drained = await drain(self._worker, config.capture.drain_seconds, self._telemetry)
-            return EXIT_OK if drained else EXIT_RUNTIME
+            if main.done() and isinstance(main.exception(), BridgeError):
+                main.result()  # raises what made it impossible to begin
+            drained = await self._drain(defects)
+            await _ended(main)  # what it ended with, the defects know
+            return EXIT_OK if drained and stop.done() and not defects.found.is_set() else EXIT_RUNTIME
         finally:
-            main.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(main, return_exceptions=True)
+            await _ended(main, defect)
             await self._announcer.close()
             await http.stop()
+
+    async def _drain(self, defects: Defects) -> bool:
+        try:
+            return await drain(self._worker, self._config.capture.drain_seconds, self._telemetry)
+        except Exception as error:  # noqa: BLE001 - the process ends in order all the same
+            defects.report(error)
+            return False
 
     def _share(self) -> float:
         """Return the fraction of all shards that this worker owns."""
@@ -191,6 +204,7 @@ class _WorkerProcess:
             ShardSettings(
                 inbox_bytes=max(config.capture.inbox_bytes // partitions, 1 << 20),
                 linger_max=config.capture.linger_max_seconds,
+                probe_after=min(_PROBE_SECONDS, config.kafka.session_timeout_seconds),
             ),
             store_settings=SessionStoreSettings(
                 recording=Recording(self._schemas, self._redactor, f"/chatbridge/{config.kafka.group}"),
@@ -212,3 +226,9 @@ class _WorkerProcess:
             rate=self._rate,
             telemetry=self._telemetry,
         )
+
+
+async def _ended(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await all_ended(tasks)

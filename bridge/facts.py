@@ -75,9 +75,27 @@ class Draining(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Drained(Fact):
-    """Draining ended. If not `complete`, the next owner reads what is missing from the chats' histories."""
+    """Draining ended. `complete`: each shard was drained, or handed over to another worker.
+
+    Otherwise `unfinished` shards hold `inputs` (of `bytes`) from their chats that are not known to be on Kafka; the
+    next owner reads them from the chats' histories, but for chats that ended meanwhile.
+    """
 
     complete: bool
+    handed_over: int
+    unfinished: int
+    inputs: int
+    bytes: int
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DefectFound(Fact):
+    """A defect of the bridge ends the worker, in order. `error` is a class name, `at` the stack frames."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    error: str
+    at: tuple[str, ...]
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -179,6 +197,22 @@ class ShardFencedOff(Fact):
         """Count the change, and the transaction that failed with it."""
         meters.shard_changes.labels("fenced").inc()
         meters.transactions.labels("fenced").inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ChatsReconciled(Fact):
+    """Another worker had a shard in between: `followed` chats were joined anew, `forgotten` ones are left."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    shard: int
+    followed: int
+    forgotten: int
+
+    def count(self, meters: Meters) -> None:
+        """Count the chats."""
+        meters.reconciled.labels("followed").inc(self.followed)
+        meters.reconciled.labels("forgotten").inc(self.forgotten)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

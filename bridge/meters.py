@@ -131,6 +131,12 @@ class Meters:
             "Shards taken over, not opened because of an error, released, fenced, or crashed because of a defect",
             change=changes,
         )
+        self.reconciled = _counter(
+            registry,
+            "chats_reconciled",
+            "Chats that a shard followed anew, or left, because another worker had the shard in between",
+            change=("followed", "forgotten"),
+        )
         self.links_opened = _counter(registry, "links_opened", "Connections registered with a Chat Server")
         self.links_lost = _counter(
             registry, "links_lost", "Connections lost or not established", reason=_values(LOSS_REASONS)

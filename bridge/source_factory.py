@@ -16,7 +16,7 @@ from bridge.sources.chat_server.transport import TcpTransports
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.capture.ports import Clock, Deliver, Source
+    from bridge.capture.ports import Clock, Deliver, Failed, Source
     from bridge.config import Config
     from bridge.telemetry import Telemetry
 
@@ -38,8 +38,8 @@ class SourceFactory(Protocol):
     def joins_waiting(self) -> int:
         """Number of chats that wait to be joined, in all shards."""
 
-    def make_source(self, deliver: Deliver) -> Source:
-        """Return the Source of one shard; it has to pass its updates to `deliver`."""
+    def make_source(self, deliver: Deliver, failed: Failed) -> Source:
+        """Return the Source of one shard; it has to pass its updates to `deliver`, and defects to `failed`."""
 
 
 class ChatServerSources:
@@ -58,7 +58,7 @@ class ChatServerSources:
         """Number of chats that wait to be joined, in all shards."""
         return self._rate_limiter.waiting
 
-    def make_source(self, deliver: Deliver) -> Source:
+    def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         """Return the Source of one shard."""
         settings = self._settings
         return SessionManager(
@@ -78,6 +78,7 @@ class ChatServerSources:
             rng=random.Random(),  # noqa: S311 - jitter, not cryptography
             telemetry=self._context.telemetry,
             deliver=deliver,
+            failed=failed,
         )
 
     def _link(self, server: str, owner: SessionManager) -> Link:

@@ -18,7 +18,7 @@ SAMPLE = {"int": 3, "float": 0.25, "str": "something never heard of", "bool": Tr
 LABELS = {
     "kind": {*meters.KINDS, "other"},
     "outcome": {"committed", "failed", "fenced"},
-    "change": {"not_opened", "taken", "released", "fenced", "crashed"},
+    "change": {"not_opened", "taken", "released", "fenced", "crashed", "followed", "forgotten"},
     "verdict": {*meters.VERDICTS, "other"},
     "result": {"answered", "refused", "given_up", "other", "forwarded", "rejected"},
     "reason": {

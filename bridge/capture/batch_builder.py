@@ -19,16 +19,20 @@ from bridge.records.checkpoint import Checkpoint
 from bridge.records.session_records import PART_BYTES, json_of, quarantine_records
 from bridge.transcript import gap_reasons
 from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry
+from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.capture.chat import Chat
+    from bridge.capture.inbox import Input
     from bridge.records.normalise import Recording
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
 _US_PER_MS: Final = 1_000
+_MARKER: Final = "\0shard"
+"""The key of a record that belongs to no chat; no session id can be equal to it."""
 _T = TypeVar("_T")
 
 
@@ -76,8 +80,10 @@ class BatchBuilder:
         self._added: list[list[Any]] = []  # since the last mark: the lists that grew, but for the events
         self._marked = (0, False)
 
-    def finished(self) -> TransactionPlan:
-        """Return the plan, once everything was added."""
+    def finished(self, *, mark: bool = False) -> TransactionPlan:
+        """Return the plan, once everything was added; with `mark`, there is at least a marker to write."""
+        if mark:
+            self.tombstone(_MARKER)
         self.plan.kinds = dict(Counter(self._kinds))
         return self.plan
 
@@ -102,6 +108,13 @@ class BatchBuilder:
     def forget(self, session_id: str) -> None:
         """Add a chat that the source need not watch any more."""
         self._add(self.plan.forget, session_id)
+
+    def release(self, one: Input) -> None:
+        """Let the source forget a chat if it reported its end, whatever became of that; not undone with the input."""
+        if not isinstance(one, TranscriptUpdate | JoinRefused) or not one.ends_chat:
+            return
+        if self.plan.forget[-1:] != [one.session_id]:  # else it was closed just now
+            self.plan.forget.append(one.session_id)
 
     def _add(self, items: list[_T], item: _T) -> None:
         items.append(item)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from typing import TYPE_CHECKING
 
 from bridge.facts import Drained, Draining
 
 if TYPE_CHECKING:
+    import asyncio
+
     from bridge.capture.worker import Worker
     from bridge.telemetry import Telemetry
 
@@ -29,19 +30,24 @@ def on_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Future[signal.Signals
 
 
 async def drain(worker: Worker, seconds: float, telemetry: Telemetry) -> bool:
-    """Drain within `seconds`; return whether all input is committed or handed over.
+    """Drain within `seconds`; return whether everything from the chats is committed or other workers have the shards.
 
-    Input that is not committed in time is not lost: it never counted as captured (P3), and the next owner reads it
-    again from the chats' histories.
+    What is not committed in time never counted as captured (P3): the next owner reads it from the chats' histories, but
+    for chats that ended meanwhile.
     """
     telemetry.emit(Draining(seconds=seconds))
     try:
-        async with asyncio.timeout(seconds):
-            await worker.drain(seconds)
-        drained = worker.drained
-    except TimeoutError:
-        drained = False
+        result = await worker.drain(seconds)
     finally:
         await worker.close()
-    telemetry.emit(Drained(complete=drained))
-    return drained
+    complete = not result.unfinished
+    telemetry.emit(
+        Drained(
+            complete=complete,
+            handed_over=result.handed_over,
+            unfinished=result.unfinished,
+            inputs=result.inputs,
+            bytes=result.bytes,
+        )
+    )
+    return complete

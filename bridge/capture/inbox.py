@@ -41,12 +41,14 @@ class Inbox:
 
     def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
         """`limit` in bytes, in the sense of `put`'s `size`."""
+        self.held: list[Input] = []  #: taken, and not settled yet
         self._limit = limit
         self._pause = pause
         self._resume = resume
         self._waiting: deque[tuple[Input, int, float]] = deque()
         self._bytes = 0
-        self._held = 0
+        self._held_bytes = 0
+        self._held_since: float | None = None
         self._full = False
         self._arrived = asyncio.Event()
 
@@ -57,7 +59,18 @@ class Inbox:
     @property
     def bytes(self) -> int:
         """Bytes queued or held by the transaction in progress."""
-        return self._bytes + self._held
+        return self._bytes + self._held_bytes
+
+    @property
+    def uncommitted(self) -> int:
+        """Number of inputs queued or held by the transaction in progress."""
+        return len(self._waiting) + len(self.held)
+
+    @property
+    def updates(self) -> int:
+        """Number of those that came from the source."""
+        held = sum(not isinstance(item, Announced) for item in self.held)
+        return held + sum(not isinstance(item, Announced) for item, _, _ in self._waiting)
 
     @property
     def paused(self) -> bool:
@@ -66,7 +79,9 @@ class Inbox:
 
     @property
     def oldest(self) -> float | None:
-        """Monotonic time at which the oldest queued input was put; None when the queue is empty."""
+        """Monotonic time at which the oldest uncommitted input was put; None when there is none."""
+        if self._held_since is not None:
+            return self._held_since
         return self._waiting[0][2] if self._waiting else None
 
     def put(self, item: Input, size: int, now: float) -> None:
@@ -89,20 +104,29 @@ class Inbox:
         self._arrived.set()
 
     def take(self, most_bytes: int) -> list[Input]:
-        """Remove inputs in order, up to `most_bytes` (but at least one if there is one); they count as held."""
-        taken: list[Input] = []
+        """Remove inputs in order, up to `most_bytes` (but at least one if there is one); they are held now."""
+        self._held_since = self._waiting[0][2] if self._waiting else None
+        self.held = []
         held = 0
-        while self._waiting and (not taken or held + self._waiting[0][1] <= most_bytes):
+        while self._waiting and (not self.held or held + self._waiting[0][1] <= most_bytes):
             item, size, _ = self._waiting.popleft()
-            taken.append(item)
+            self.held.append(item)
             held += size
         self._bytes -= held
-        self._held += held
-        return taken
+        self._held_bytes += held
+        return self.held
+
+    def drop_announcements(self) -> None:
+        """Forget the announcements that are queued: whoever has the shard next reads them again."""
+        kept = [one for one in self._waiting if not isinstance(one[0], Announced)]
+        self._waiting = deque(kept)
+        self._bytes = sum(size for _, size, _ in kept)
 
     def settle(self) -> None:
-        """Release the bytes of the inputs taken, which are now committed."""
-        self._held = 0
+        """Release the inputs taken, which are now committed."""
+        self.held = []
+        self._held_bytes = 0
+        self._held_since = None
         if self._full and self.bytes <= self._limit * _LOW_WATER:
             self._full = False
             self._resume()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from bridge.transcript.updates import Update
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 class Clock(Protocol):
@@ -31,6 +31,10 @@ Deliver = Callable[[Update, int], None]
 """Takes an update and the number of bytes that it occupied in the source; never blocks, never refuses."""
 
 
+Failed = Callable[[Exception], None]
+"""Takes the exception with which a defect of ours ended a task of the source; never one of the network."""
+
+
 class Source(Protocol):
     """Delivers the chats of one shard, as updates through `Deliver`, until it is closed.
 
@@ -43,6 +47,10 @@ class Source(Protocol):
     @property
     def connections(self) -> int:
         """Number of open connections."""
+
+    @property
+    def followed(self) -> Collection[str]:
+        """Every chat that `forget` would release: followed, or its end was delivered and it is not forgotten yet."""
 
     def joined_at(self, session_id: str) -> str | None:
         """Return the place (an address) at which a chat is monitored now; None when it is not."""
@@ -62,11 +70,13 @@ class Source(Protocol):
     async def close(self, *, leave: bool) -> None:
         """Close everything; with `leave`, leave the chats first, without disturbing them (P4).
 
-        A cancellation is raised when everything is closed.
+        Before the first `await` the chats are left and the connections begin to close; on return they are closed,
+        within seconds. Nothing is delivered after the call began. It may be called again, at any time. A cancellation
+        is raised when everything is closed.
         """
 
 
-MakeSource = Callable[[Deliver], Source]
+MakeSource = Callable[[Deliver, Failed], Source]
 
 
 # --- Kafka: the shard's transactions -------------------------------------------------------------------------------
@@ -198,9 +208,16 @@ class Announcements(Protocol):
         A cancellation is raised when the connections are closed.
         """
 
-    async def handed_over(self) -> bool:
-        """After `leave`: wait until the group has reassigned the partitions; False when there is no other member."""
+    async def taken_over(self) -> bool:
+        """Ask the group once, after `leave` was called, whether other members have the partitions.
+
+        True when the group is stable and has other members, False when it has none. Raises KafkaUnavailable when that
+        is unknown: no answer, a rebalance in progress, or this member is still in the group with others.
+        """
 
 
 CheckAssignment = Callable[[], Awaitable[None]]
-"""Announcements.check_assignment for one partition."""
+"""Whether this worker may open the shard: `Announcements.check_assignment` for one partition, or what replaces it.
+
+Raises ShardFenced only when another worker has the partition, KafkaUnavailable when that is unknown.
+"""

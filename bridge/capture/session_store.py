@@ -104,14 +104,13 @@ class SessionStore:
 
     # --- folding -------------------------------------------------------------------------------------------------
 
-    def fold(self, inputs: Sequence[Input], now: int) -> TransactionPlan:
-        """Fold inputs in order; `now` in us since 1970 UTC stamps the checkpoints and expires old ones."""
+    def fold(self, inputs: Sequence[Input], now: int, *, mark: bool = False) -> TransactionPlan:
+        """Fold inputs in order; `now` in us since 1970 UTC stamps the checkpoints. `mark`: the batch is not empty."""
         self._builder = BatchBuilder(self._settings)
         self._touched = {}
         for one in inputs:
             if isinstance(one, TranscriptUpdate):
-                session_id = one.transcript.session_id
-                chat = self._chats.get(session_id)
+                chat = self._chats.get(session_id := one.session_id)
                 if chat is None:
                     self._keep(one, _CLOSED if session_id in self._over else _NOT_FOLLOWED)
                 else:
@@ -124,12 +123,13 @@ class SessionStore:
                 chat = self._chats.get(one.session_id)
                 if chat is not None and chat.state == FOLLOWED:  # nothing is lost with what says that nothing comes
                     self._fold_into(chat, one.session_id, one)
+            self._builder.release(one)
         self._shrink(now)
         if now >= self._expire_at:
             self._expire(now)
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
-        return self._builder.finished()
+        return self._builder.finished(mark=mark)
 
     def _fold_into(self, chat: Chat, session_id: str, one: _OfOneChat) -> None:
         """Let an input change its chat, whole or not at all: a defect in it costs this input only (P2)."""

@@ -5,16 +5,17 @@ revoked, fenced or drained. It has three parts: a Source, which delivers updates
 transaction takes them; a SessionStore, which turns them into records. `run` is the only task. Its states:
 
     OPENING   check the assignment, initialise the transactional id (which fences the former owner)
-    RESTORING read the checkpoints back, fold the uncommitted inputs again, follow every open chat
-    RUNNING   commit batch after batch
+    RESTORING read the checkpoints back, fold the uncommitted inputs again, follow every open chat, forget all others
+    RUNNING   commit batch after batch; probe when there is nothing to commit (`ownership.py`)
     BACKOFF   after any error of the producer, or when the shard could not be opened; then OPENING again
     FENCED    another worker owns the partition; the chats are left, `run` returns
-    DRAINED   every input is committed; `run` returns
+    DRAINED   the source is closed and every input is committed; `run` returns
 
     OPENING -> RESTORING -> RUNNING -> DRAINED
-       ^  \         \          |  \
-       |   +---------+--> BACKOFF   +-> FENCED
-       +--------------------+
+     | ^  \         \          |  \
+     | |   +---------+--> BACKOFF   +-> FENCED
+     | +---------------------+            ^
+     +------------------------------------+
 
 In RUNNING a batch is taken from the inbox, folded (pure) and committed as one transaction, while the inbox collects
 the next one. Only after the commit are the inputs dropped and the facts counted (P3). Between two transactions it
@@ -23,31 +24,35 @@ pauses briefly, and lingers under load (`pacing.py`).
 There is one path for every error of the producer, whatever its class: the writer is dropped, a new one fences it and
 resolves any transaction in doubt, the store is restored from the checkpoints, and the inputs that are still held are
 folded again. The source is not affected: chats stay joined (P4) while Kafka is unavailable, and reading pauses when the
-inbox is full (P6). Any other exception than BridgeError is a defect: it ends the task; the worker starts a new shard.
+inbox is full (P6). Any other exception than BridgeError is a defect, also one in a task of the source: it ends the
+task; the worker starts a new shard.
 
-Before opening a writer, a shard always asks the group coordinator whether the partition is still assigned to this
-worker: one that was paused for a minute does not know that it lost its partitions, and would fence their new owner.
+How it finds out who owns the partition, and how it hands that over, is told in `ownership.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.chat import FOLLOWED, Chat
+from bridge.capture.attempts import Attempts
+from bridge.capture.following import act, reconcile
+from bridge.capture.guarded_run import GuardedRun
 from bridge.capture.inbox import Announced, Inbox, Input
+from bridge.capture.ownership import ProbeTimer
 from bridge.capture.pacing import EventRate, wait_before
 from bridge.capture.session_store import SessionStore
-from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
+from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, places
 from bridge.facts import (
     BatchCommitted,
+    ChatsReconciled,
     InboxPaused,
     InboxResumed,
+    ShardCrashed,
     ShardFencedOff,
-    ShardNotOpened,
     ShardTaken,
-    TransactionFailed,
 )
 
 if TYPE_CHECKING:
@@ -63,18 +68,15 @@ _BATCH_BYTES: Final = 2 * 1024 * 1024
 """Source bytes per transaction at most: a backlog takes several, each well within the transaction time-out."""
 _OVERHEAD: Final = 400
 """Bytes that an input occupies beyond its source bytes, which count twice: decoded values are about as large."""
-_WORKED_SECONDS: Final = 10.0
-"""A shard that ran for longer than this before it failed is opened again after the shortest delay."""
-_HOUSEKEEPING: Final = 30.0
-"""Seconds after which an idle shard looks for checkpoints to expire."""
 
 
 @dataclass(slots=True, frozen=True)
 class ShardSettings:
-    """Limits of one shard: bytes of uncommitted input, and longest linger in seconds."""
+    """Limits of one shard: bytes of uncommitted input, longest linger and longest time between two transactions (s)."""
 
     inbox_bytes: int
     linger_max: float = 0.25
+    probe_after: float = 30.0
 
 
 class Shard:
@@ -94,7 +96,7 @@ class Shard:
         rate: EventRate,
         telemetry: Telemetry,
     ) -> None:
-        """Nothing runs before `run`. `check_assignment`: see `Announcements.check_assignment`."""
+        """Nothing runs before `run`. `check_assignment` is called before each opening of a writer."""
         self.partition = partition
         self.problem: str | None = "starting"
         self.fenced = False
@@ -102,20 +104,22 @@ class Shard:
         self._store_settings = store_settings
         self._check_assignment = check_assignment
         self._make_writer = make_writer
-        self._backoff = backoff
         self._clock = clock
         self._rate = rate
         self._telemetry = telemetry
         self._store = SessionStore(partition, store_settings)
         self._inbox = Inbox(settings.inbox_bytes, self._pause, self._resume)
-        self._source = make_source(self.update_received)
-        self._held: list[Input] = []
-        self._held_since: float | None = None
+        self._source = make_source(self.update_received, self._source_failed)
+        self._probes = ProbeTimer(settings.probe_after)
+        self._attempts = Attempts(partition, backoff, clock, telemetry)
         self._began: float | None = None
         self._committed_at = 0.0
         self._next_offset = 0
+        self._fenced_before = False
+        self._leaving = False
         self._draining = False
-        self._idle = asyncio.Event()
+        self._left = False
+        self._guard = GuardedRun()
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -139,9 +143,19 @@ class Shard:
         """Whether reading is paused because the buffer is full."""
         return self._inbox.paused
 
+    @property
+    def uncommitted(self) -> int:
+        """Number of inputs from the source that are not committed; announcements are on Kafka already."""
+        return self._inbox.updates
+
+    @property
+    def drained(self) -> bool:
+        """Whether all chats were left and everything from the source is committed."""
+        return self._left and self._guard.defect is None and not self.uncommitted
+
     def oldest_uncommitted(self, now: float) -> float:
         """Return the age in seconds of the oldest input that is not committed; 0.0 when there is none."""
-        oldest = self._held_since if self._held_since is not None else self._inbox.oldest
+        oldest = self._inbox.oldest
         return 0.0 if oldest is None else max(now - oldest, 0.0)
 
     def under_way(self, now: float) -> float:
@@ -152,7 +166,7 @@ class Shard:
 
     def announced(self, record: Announced) -> None:
         """Queue a record of the announcements partition; one seen before (after a rebalance) is ignored."""
-        if record.offset < self._next_offset or self._draining:
+        if record.offset < self._next_offset or self._leaving:
             return
         self._next_offset = record.offset + 1
         self._inbox.put(record, len(record.raw) + _OVERHEAD, self._clock.monotonic())
@@ -161,73 +175,94 @@ class Shard:
         """Queue an update of the source."""
         self._inbox.put(update, 2 * size + _OVERHEAD, self._clock.monotonic())
 
+    def _source_failed(self, error: Exception) -> None:
+        """End `run` with a defect that ended a task of the source."""
+        if not self._guard.fail(error):
+            self._telemetry.emit(ShardCrashed(shard=self.partition, error=type(error).__name__, at=places(error)))
+
     # --- the loop ------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Own the shard until cancelled, drained or fenced."""
+        """Own the shard until cancelled, drained or fenced. Raises what a defect raised, here or in the source."""
         try:
-            await self._own()
+            await self._guard.run(self._own())
         except Exception:
             self.problem = "crashed because of a defect (see the log); restarting within seconds"
             raise
-        finally:
-            self._idle.set()  # release a `drain` that waits for this task
 
     async def _own(self) -> None:
-        unopened = ""
-        while True:
+        while not self._draining or self._inbox.uncommitted:
             writer = self._make_writer(self.partition)
-            started = self._clock.monotonic()
-            opened = False
+            self._attempts.begin()
             try:
                 await self._check_assignment()  # opening fences whoever holds the shard
                 await writer.open()
-                opened = True
+                self._attempts.opened()
+                self._probes.proved(self._clock.monotonic())
                 await self._restore(writer)
                 self.problem = None
-                if await self._commit_forever(writer):
-                    return
+                await self._commit_until_drained(writer)
             except ShardFenced:
                 self._telemetry.emit(ShardFencedOff(shard=self.partition))
-                if self._draining or not await self._still_ours():
+                if not await self._still_ours():
                     self.fenced = True
                     self.problem = "fenced: another worker owns this shard"
-                    await self._source.close(leave=True)
+                    await self.close()
                     return
+                self._fenced_before = True
                 self.problem = "fenced but still assigned to this worker; re-initialising the producer"
             except BridgeError as error:
                 self.problem = str(error)
-                name = _name_of(error)
-                if opened:
-                    self._telemetry.emit(TransactionFailed(shard=self.partition, error=name))
-                elif name != unopened:  # once, not every ten seconds of an outage
-                    self._telemetry.emit(ShardNotOpened(shard=self.partition, error=name))
-                unopened = "" if opened else name
+                self._attempts.failed(error)
+            else:
+                return
             finally:
                 await writer.close()
-            if self._clock.monotonic() - started > _WORKED_SECONDS:
-                self._backoff.reset()
-            await asyncio.sleep(self._backoff.next())
+            await self._attempts.pause()
 
     async def _still_ours(self) -> bool:
-        """Return whether the partition is still assigned to this worker, although its producer was fenced."""
+        """Return whether this worker may open the shard again, although its producer was fenced.
+
+        While that is unknown it asks again before it opens a writer. But if it has left the group and another one is
+        expected to take the shard over, then that is who fenced it.
+        """
         try:
             await self._check_assignment()
         except ShardFenced:
             return False
         except KafkaUnavailable:
-            return True  # unknown: `run` checks again before it opens a writer
+            return self._draining or not self._leaving
         return True
 
-    async def drain(self) -> None:
-        """Stop accepting announcements; return when all input is committed, or the task has ended."""
-        self._draining = True
-        self._inbox.wake()
-        await self._idle.wait()
+    # --- the way out ---------------------------------------------------------------------------------------------
 
-    async def close(self, *, leave: bool) -> None:
-        """Close the source. The caller cancels `run` before or after."""
-        await self._source.close(leave=leave)
+    def probe(self) -> None:
+        """Find out now whether another worker has opened the shard meanwhile."""
+        self._probes.ask()
+        self._inbox.wake()
+
+    def hand_over(self) -> None:
+        """Accept no more announcements; go on capturing until another worker has opened the shard, or `drain`."""
+        self._probes.hand_over()
+        self._attempts.hurry()
+        self._leaving = True
+        self._inbox.wake()
+
+    async def drain(self) -> None:
+        """Leave the chats, then return when all input is committed, or the task has ended."""
+        self.hand_over()
+        self._draining = True
+        self._inbox.drop_announcements()
+        await self.close()
+        if self._inbox.uncommitted:
+            await self._guard.ended.wait()
+
+    async def close(self) -> None:
+        """Leave the chats and close the source. The caller cancels `run` before or after."""
+        await self._source.close(leave=True)
+        self._left = True
+
+    # --- transactions --------------------------------------------------------------------------------------------
 
     async def _restore(self, writer: TransactionalWriter) -> None:
         """Restore the chats from their checkpoints and fold the uncommitted inputs again."""
@@ -236,44 +271,44 @@ class Shard:
         store.restore(stored)
         self._store = store
         self._telemetry.emit(ShardTaken(shard=self.partition, sessions=len(store.followed())))
-        if self._held:
-            await self._commit(writer, self._held)
-        for chat in store.followed():
-            self._follow(chat)
+        if self._inbox.held:
+            await self._commit(writer, self._inbox.held)
+        if self._draining:
+            return  # all chats are left
+        followed, forgotten = reconcile(self._source, store)
+        if self._fenced_before and (followed or forgotten):
+            self._telemetry.emit(ChatsReconciled(shard=self.partition, followed=followed, forgotten=forgotten))
+        self._fenced_before = False
 
-    async def _commit_forever(self, writer: TransactionalWriter) -> bool:
-        """Commit batch after batch; return True when drained."""
+    async def _commit_until_drained(self, writer: TransactionalWriter) -> None:
+        """Commit batch after batch, and probe between them; return when drained."""
         while True:
-            if not len(self._inbox):
-                if self._draining:
-                    self._idle.set()
-                    return True
-                try:
-                    async with asyncio.timeout(_HOUSEKEEPING):
+            if len(self._inbox):
+                await self._linger()
+            elif self._draining:
+                return
+            elif rest := self._probes.rest(self._clock.monotonic()):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(rest):
                         await self._inbox.arrival()
-                except TimeoutError:
-                    await self._commit(writer, [])
-                    continue
-                if not len(self._inbox):
-                    continue
-            await self._linger()
-            self._held_since = self._inbox.oldest
-            self._held = self._inbox.take(_BATCH_BYTES)
-            await self._commit(writer, self._held)
+                continue
+            await self._commit(writer, self._inbox.take(_BATCH_BYTES))
 
     async def _linger(self) -> None:
         now = self._clock.monotonic()
-        most = 0.0 if self._draining or self._inbox.paused else self._settings.linger_max
+        most = 0.0 if self._leaving or self._inbox.paused else self._settings.linger_max
         wait = wait_before(self._rate.at(now), most, now - self._committed_at)
         if wait:
             await asyncio.sleep(wait)
 
     async def _commit(self, writer: TransactionalWriter, inputs: list[Input]) -> None:
         """Fold inputs and write them as one transaction; only then do they count as captured (P3)."""
-        plan = self._store.fold(inputs, self._clock.now_us())
+        due = self._probes.begin(self._clock.monotonic())
+        plan = self._store.fold(inputs, self._clock.now_us(), mark=due)
         if plan.cut and await writer.refresh_limits() != writer.limits:
             raise KafkaUnavailable("max.message.bytes of a topic has changed; re-opening the shard")
-        self._act(plan)
+        if not self._draining:
+            act(self._source, plan)
         if not len(plan.batch) and plan.batch.announcement_offset is None:
             self._settled(plan, 0.0)
             return
@@ -282,23 +317,12 @@ class Shard:
             await writer.commit(plan.batch)
         finally:
             self._began = None
+        self._probes.proved(self._clock.monotonic())
         self._settled(plan, self._clock.monotonic() - started)
-
-    def _follow(self, chat: Chat) -> None:
-        self._source.follow(chat.session_id, tuple(chat.announcement.places()), chat.announcement.password)
-
-    def _act(self, plan: TransactionPlan) -> None:
-        for session_id in plan.forget:  # first: a chat that was given up may be announced again in the same batch
-            self._source.forget(session_id)
-        for chat in plan.follow:
-            if chat.state == FOLLOWED:
-                self._follow(chat)
 
     def _settled(self, plan: TransactionPlan, seconds: float) -> None:
         now = self._clock.monotonic()
         oldest = self.oldest_uncommitted(now)
-        self._held = []
-        self._held_since = None
         self._committed_at = now
         self._inbox.settle()
         events = len(plan.batch.events)
@@ -324,8 +348,3 @@ class Shard:
     def _resume(self) -> None:
         self._telemetry.emit(InboxResumed(shard=self.partition))
         self._source.resume()
-
-
-def _name_of(error: BaseException) -> str:
-    """Return the class name of the client's error, which is more specific than the bridge's own."""
-    return type(error.__cause__ or error).__name__

@@ -2,16 +2,22 @@
 
 A rebalance does not interrupt the shards that stay: a shard is only stopped when the new assignment is known and does
 not contain its partition (P4). It is stopped while its new owner already joins its chats; for a moment two monitors
-may be in a chat, which is better than none.
+may be in a chat, which is better than none. One that stays probes: another worker may have had it in between.
+
+A worker that is stopped leaves its group first. Then its shards go on, each until its new owner has opened it, for half
+of the time at most; alone in the group, it does not wait for that. The shards that are left then stop taking in, leave
+their chats, and commit what they hold. Whatever hangs, the chats are left before the time is over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import parse
+from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Announced
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement, places
 from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
@@ -26,12 +32,41 @@ if TYPE_CHECKING:
     from bridge.telemetry import Telemetry
 
 
-_FENCE_SECONDS: Final = 2.0
-"""How long new owners may take from their assignment to initialising the shards' transactional ids."""
 _CRASH_SECONDS: Final = 10.0
 """Minimum time between two restarts of a crashing shard: its chats must not be joined and left continuously (P4)."""
 _HANDOVER_SHARE: Final = 0.5
 """Fraction of the drain time that shards wait for new owners; the rest is for shards that were not taken over."""
+_WRITER_SECONDS: Final = 2.0
+"""How long a cancelled shard may take to close its writer in order; then it is hurried."""
+_LEAVE_SECONDS: Final = 5.0
+"""How long a worker without shards waits until it has left its group."""
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """A shard and the task that runs it. `reported`: a crash of the task is in the log."""
+
+    shard: Shard
+    task: asyncio.Task[None]
+    reported: bool = False
+
+    @property
+    def crash(self) -> BaseException | None:
+        """What a defect ended the task with; None when it runs, or ended otherwise."""
+        return self.task.exception() if self.task.done() and not self.task.cancelled() else None
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class DrainResult:
+    """What became of the shards of a worker that was drained: numbers of shards, and of what is not on Kafka.
+
+    `unfinished` are those that were neither drained nor taken over by other workers.
+    """
+
+    handed_over: int = 0
+    unfinished: int = 0
+    inputs: int = 0
+    bytes: int = 0
 
 
 class Worker:
@@ -56,12 +91,12 @@ class Worker:
         self._clock = clock
         self._telemetry = telemetry
         self._announcements: Announcements | None = None
-        self._shards: dict[int, Shard] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._runs: dict[int, _Run] = {}
+        self._ending: set[_Run] = set()  # no longer ours, until task and source have ended
         self._releases: set[asyncio.Task[None]] = set()
         self._rest_until: dict[int, float] = {}
         self._draining = False
-        self.drained = False
+        self._hand_over: HandOver | None = None
         self.problem: str | None = "waiting for partitions"
 
     # --- state ---------------------------------------------------------------------------------------------------
@@ -69,7 +104,7 @@ class Worker:
     @property
     def shards(self) -> Iterable[Shard]:
         """The shards of this worker, by partition."""
-        return [self._shards[partition] for partition in sorted(self._shards)]
+        return [self._runs[partition].shard for partition in sorted(self._runs)]
 
     def problems(self) -> list[str]:
         """Return why the worker is not ready; empty when it is."""
@@ -93,114 +128,184 @@ class Worker:
                 self._backoff.reset()
                 while not self._draining:
                     # P6: a shard with a full inbox gets no more records; one fetch may exceed the limit.
-                    full = frozenset(shard.partition for shard in self._shards.values() if shard.paused)
+                    full = frozenset(shard.partition for shard in self.shards if shard.paused)
                     for record in await consumer.fetch(full):
                         self._dispatch(record)
                     await self._restart_crashed(consumer)
-            except KafkaUnavailable as error:
-                self.problem = str(error)
-                self._telemetry.emit(ConsumerFailed(error=type(error.__cause__ or error).__name__))
             except BridgeError as error:
-                self.problem = str(error)
-                self._telemetry.emit(ConsumerFailed(error=type(error).__name__))
+                if not self._draining:  # `drain` has left the group
+                    self.problem = str(error)
+                    cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
+                    self._telemetry.emit(ConsumerFailed(error=type(cause or error).__name__))
             finally:
                 await consumer.leave()  # without effect when `drain` has left
             if not self._draining:
                 await asyncio.sleep(self._backoff.next())
 
-    async def drain(self, seconds: float) -> None:
-        """Hand the shards over and leave the chats with KeepAlive, within `seconds`.
+    async def drain(self, seconds: float) -> DrainResult:
+        """Leave the group, hand the shards over or drain them, and end them all, within about `seconds`.
 
-        The worker leaves the group first: while other workers take over, its shards keep capturing until their new
-        owners fence them. Shards that are not taken over commit what they hold and are closed.
+        Raises what a defect raised, once all shards have ended.
         """
         self._draining = True
-        if self._announcements is not None:
-            await self._announcements.leave()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds * _HANDOVER_SHARE):
-                    if self._tasks and await self._announcements.handed_over():
-                        # A shard notices that it is fenced only when it commits; an idle one does not.
-                        await asyncio.wait(self._tasks.values(), timeout=_FENCE_SECONDS)
-        able = [shard for shard in self.shards if not shard.problem]
-        await asyncio.gather(*(shard.drain() for shard in able))
-        self.drained = all(shard.fenced or not shard.problem for shard in self.shards)
-        await self.close()
+        end = self._clock.monotonic() + seconds
+        runs = list(self._runs.values())
+        for run in runs:
+            run.shard.hand_over()
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            if self._announcements is not None:
+                hand_over = self._hand_over = HandOver(self._announcements)
+                create = asyncio.get_running_loop().create_task
+                leaving = create(self._announcements.leave(), name="leave the group")
+                tasks += [leaving, create(hand_over.watch(), name="ask the group")]
+                await self._taken_over(runs, hand_over, seconds * _HANDOVER_SHARE)
+                finishing = [create(self._finish(run)) for run in runs]
+                tasks += finishing
+                if finishing:
+                    await asyncio.wait(finishing, timeout=max(end - self._clock.monotonic(), 0.0))
+                # Without this the partitions would have no owner until the session time-out.
+                await asyncio.wait([leaving], timeout=max(min(end - self._clock.monotonic(), _LEAVE_SECONDS), 0.0))
+        finally:
+            for task in tasks:
+                task.cancel()
+            try:
+                await self.close()
+            finally:
+                await all_ended(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
+        return _result_of(runs)
 
     async def close(self) -> None:
         """Stop every shard at once; chats are left with KeepAlive. A cancellation is raised when all have stopped."""
         self._draining = True
-        stops = [asyncio.get_running_loop().create_task(self._stop(partition)) for partition in self._shards]
+        runs = {*self._runs.values(), *self._ending}
+        stops = [asyncio.get_running_loop().create_task(self._stop(run)) for run in runs]
         await all_ended([*stops, *self._releases])
         for stop in stops:
             stop.result()
 
     # --- internals -----------------------------------------------------------------------------------------------
 
+    async def _taken_over(self, runs: Iterable[_Run], hand_over: HandOver, seconds: float) -> None:
+        """Wait until no shard runs any more, until it is known that nobody takes them over, or for `seconds`."""
+        end = self._clock.monotonic() + seconds
+        running = {run.task for run in runs if not run.task.done()}
+        while running and not hand_over.alone.done():
+            rest = max(end - self._clock.monotonic(), 0.0)
+            waiting: set[asyncio.Future[None]] = {*running, hand_over.alone}
+            ended, _ = await asyncio.wait(waiting, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
+            if not ended:
+                return
+            running = {task for task in running if not task.done()}
+
+    async def _finish(self, run: _Run) -> None:
+        await run.shard.drain()
+        await self._stop(run)
+
     async def _assigned(self, partitions: frozenset[int]) -> None:
         """Start shards for new partitions, keep the running ones, stop those of revoked partitions."""
         if self._draining:
             return
         self.problem = None if partitions else "no partitions assigned: are there more workers than partitions?"
-        for partition in set(self._shards) - partitions:
-            task = asyncio.get_running_loop().create_task(self._stop(partition), name=f"release {partition}")
-            self._releases.add(task)
-            task.add_done_callback(self._releases.discard)
+        for partition in set(self._runs) - partitions:
+            self._release(partition)
         for partition in sorted(partitions):
-            if partition not in self._shards:
+            run = self._runs.get(partition)
+            if run is not None and run.shard.fenced:  # another worker owned it in between, and it has left its chats
+                self._release(partition)
+                run = None
+            if run is None:
                 self._take(partition)
-            elif self._shards[partition].fenced:  # assigned again: another worker owned and fenced it in between
-                await self._stop(partition)
-                self._take(partition)
+            else:
+                run.shard.probe()
 
     def _take(self, partition: int) -> None:
         async def check_assignment() -> None:
-            if self._draining:
-                raise ShardFenced("this worker has left the group")
-            if self._announcements is None:
-                raise KafkaUnavailable("the consumer has not started yet")
-            await self._announcements.check_assignment(partition)
+            if self._hand_over is None:
+                if self._announcements is None:
+                    raise KafkaUnavailable("the consumer has not started yet")
+                try:
+                    await self._announcements.check_assignment(partition)
+                except ShardFenced:
+                    if self._hand_over is None:
+                        raise
+            if self._hand_over is not None:  # the group does not know this worker any more
+                self._hand_over.check()
 
-        shard = self._shards[partition] = self._make_shard(partition, check_assignment)
-        self._tasks[partition] = asyncio.get_running_loop().create_task(shard.run(), name=f"shard {partition}")
+        shard = self._make_shard(partition, check_assignment)
+        task = asyncio.get_running_loop().create_task(shard.run(), name=f"shard {partition}")
+        self._runs[partition] = _Run(shard, task)
 
-    async def _stop(self, partition: int) -> None:
-        shard, task = self._shards.pop(partition), self._tasks.pop(partition)
-        task.cancel()
+    def _release(self, partition: int) -> None:
+        """Stop a shard without waiting for it."""
+        run = self._runs.pop(partition)
+        self._ending.add(run)
+        task = asyncio.get_running_loop().create_task(self._stop(run), name=f"release {partition}")
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+
+    async def _stop(self, run: _Run) -> None:
+        """End a shard that may be stopped already, by a call that was cancelled."""
+        partition = run.shard.partition
+        if self._runs.get(partition) is run:
+            del self._runs[partition]
+        self._ending.add(run)
+        run.task.cancel()
         try:
-            await shard.close(leave=True)  # before the wait for Kafka, in which this may be cancelled
+            await run.shard.close()  # before the wait for Kafka, in which this may be cancelled
         finally:
-            await all_ended([task])
-        self._telemetry.emit(ShardReleased(shard=partition))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WRITER_SECONDS):
+                    await all_ended([run.task])
+            if run in self._ending:
+                self._ending.remove(run)
+                if not self._report_crash(run):
+                    self._telemetry.emit(ShardReleased(shard=partition))
+
+    def _report_crash(self, run: _Run) -> bool:
+        """Return whether a defect ended the shard's task, which is in the log then."""
+        error = run.crash
+        if error is not None and not run.reported:
+            run.reported = True
+            fact = ShardCrashed(shard=run.shard.partition, error=type(error).__name__, at=places(error))
+            self._telemetry.emit(fact)
+        return error is not None
 
     async def _restart_crashed(self, consumer: Announcements) -> None:
         """Restart shards whose tasks ended because of a defect. A fenced one waits for the next assignment."""
         now = self._clock.monotonic()
-        ended = [one for one, task in self._tasks.items() if task.done() and not self._shards[one].fenced]
+        ended = [one for one, run in self._runs.items() if run.task.done() and not run.shard.fenced]
         for partition in ended:
+            self._report_crash(self._runs[partition])
             if now < self._rest_until.get(partition, 0.0):
                 continue
             self._rest_until[partition] = now + _CRASH_SECONDS
             # P2: announcements that it had read and not committed are lost with it; its successor reads them again.
             await consumer.reread(partition)
-            task = self._tasks.get(partition)
-            if task is None or not task.done() or self._draining:
+            run = self._runs.get(partition)
+            if run is None or not run.task.done() or self._draining:
                 continue  # revoked meanwhile
-            error = None if task.cancelled() else task.exception()
-            if error is not None:
-                self._telemetry.emit(ShardCrashed(shard=partition, error=type(error).__name__, at=places(error)))
-            release = asyncio.get_running_loop().create_task(self._shards[partition].close(leave=True))
-            self._releases.add(release)
-            release.add_done_callback(self._releases.discard)
+            self._release(partition)
             self._take(partition)
 
     def _dispatch(self, record: AnnouncementRecord) -> None:
-        shard = self._shards.get(record.partition)
-        if shard is None:
+        run = self._runs.get(record.partition)
+        if run is None:
             return  # revoked meanwhile: its new owner reads it
         raw = record.value or b""
         try:
             announcement, problem = parse(raw), ""
         except UnreadableAnnouncement as error:
             announcement, problem = None, error.message
-        shard.announced(Announced(record.offset, raw, record.key, announcement, problem, self._clock.now_us()))
+        run.shard.announced(Announced(record.offset, raw, record.key, announcement, problem, self._clock.now_us()))
+
+
+def _result_of(runs: Iterable[_Run]) -> DrainResult:
+    handed_over = sum(run.shard.fenced for run in runs)
+    shards = [run.shard for run in runs if not (run.shard.fenced or run.shard.drained)]
+    inputs = sum(shard.uncommitted for shard in shards)
+    bytes_held = sum(shard.buffer_bytes for shard in shards if shard.uncommitted)
+    return DrainResult(handed_over=handed_over, unfinished=len(shards), inputs=inputs, bytes=bytes_held)

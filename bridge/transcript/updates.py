@@ -61,6 +61,11 @@ class TranscriptUpdate:
         return self.transcript.session_id
 
     @property
+    def ends_chat(self) -> bool:
+        """Whether the source delivers nothing more of the chat, unless it is followed again."""
+        return self.over
+
+    @property
     def ids(self) -> list[int]:
         """The ids of its events, of damaged ones as far as they could be read."""
         ids = [event.event_id for event in self.transcript.chat_event_list]
@@ -89,6 +94,11 @@ class JoinRefused:
     verdict: Verdict
     observed_at: int = 0
     unreadable: bool = False
+
+    @property
+    def ends_chat(self) -> bool:
+        """Whether the source delivers nothing more of the chat, unless it is followed again."""
+        return self.verdict is not Verdict.RETRY
 
 
 @dataclass(slots=True, frozen=True)

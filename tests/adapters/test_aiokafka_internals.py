@@ -29,6 +29,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     coordinator_known,
     fail_pending_batches,
     forget_static_membership,
+    member_id,
     metadata_task_ended,
     open_transports,
     producer_error,
@@ -55,8 +56,14 @@ USED = [
     Used("AIOKafkaClient", "_conns", dict, "open_transports: close connections whose bytes the broker does not read"),
     Used("AIOKafkaConnection", "_writer", type(None), "open_transports"),
     Used("AIOKafkaClient", "_sync_task", type(None), "metadata_task_ended: detect a client that never answers again"),
-    Used("AIOKafkaConsumer", "_coordinator", type(None), "coordinator_known, forget_static_membership, consumer_tasks"),
+    Used(
+        "AIOKafkaConsumer",
+        "_coordinator",
+        type(None),
+        "coordinator_known, member_id, forget_static_membership, consumer_tasks",
+    ),
     Used("GroupCoordinator", "coordinator_id", type(None), "coordinator_known: notice that Kafka does not answer"),
+    Used("GroupCoordinator", "member_id", str, "member_id: tell this member from the others of its group"),
     Used("GroupCoordinator", "_group_instance_id", str, "forget_static_membership: leave the group at a planned stop"),
     Used("AIOKafkaProducer", "_message_accumulator", MessageAccumulator, "producer_error, fail_pending_batches"),
     Used(
@@ -135,6 +142,7 @@ def test_before_start_there_is_no_metadata_task_no_coordinator_and_no_sender_tas
     async def act(clients: Clients) -> None:
         assert metadata_task_ended(clients.consumer)
         assert not coordinator_known(clients.consumer)
+        assert member_id(clients.consumer) == ""
         assert sender_tasks(clients.producer) == []
         assert consumer_tasks(clients.consumer) == []
         for client in (consumer_client(clients.consumer), admin_client(clients.admin)):

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
     "logs": {"errors"},
+    "defects": {"errors", "facts", "telemetry"},
     "capture": {"transcript", "records", "announcement", "facts", "telemetry", "backoff", "waiting", "errors"},
     "sources/chat_server": {
         "chatserver",

@@ -23,6 +23,7 @@ from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from bridge.capture.ports import Deliver, Failed
     from bridge.transcript.updates import Update
 
 T = TypeVar("T")
@@ -127,12 +128,14 @@ class Server:
         self.wires: list[VirtualTransport] = []
         self.connected: list[float] = []  #: times of connection attempts
         self.joins: list[tuple[float, str]] = []  #: time and session id of join requests
+        self.watched: dict[str, list[VirtualTransport]] = {}  #: connections on which a chat was joined
         self.left: list[str] = []
 
     def hears(self, wire: VirtualTransport, request: dict[str, Any]) -> None:
         name, reference = request["messageName"], request.get("referenceId")
         if name == "RequestJoin":
             self.joins.append((asyncio.get_running_loop().time(), request["sessionId"]))
+            self.watched.setdefault(request["sessionId"], []).append(wire)
         if name == "RequestReleaseParty":
             assert request.get("afterAction", 0) == 0  # KeepAlive (P4)
             self.left.append(request["sessionId"])
@@ -189,15 +192,24 @@ class VirtualServers:
         self.delivered: list[Update] = []
         self.clock = VirtualClock()
         self.rate_limiter = JoinRateLimiter(rate, peak, self.clock, lambda: 1.0)
-        self.manager = SessionManager(
-            ReconnectSettings(attempts=15, delay=10.0, per_link=per_link),
+        self._per_link = per_link
+        self.defects: list[Exception] = []
+        self.manager = self.make_source(
+            lambda observation, _size: self.delivered.append(observation), self.defects.append
+        )
+
+    def make_source(self, deliver: Deliver, failed: Failed) -> SessionManager:
+        """Return another session manager that connects to the same servers."""
+        return SessionManager(
+            ReconnectSettings(attempts=15, delay=10.0, per_link=self._per_link),
             transports=self,
             make_link=self._link,
             rate_limiter=self.rate_limiter,
             clock=self.clock,
             rng=random.Random(1),
             telemetry=Telemetry(),
-            deliver=lambda observation, _size: self.delivered.append(observation),
+            deliver=deliver,
+            failed=failed,
         )
 
     def __getitem__(self, name: str) -> Server:

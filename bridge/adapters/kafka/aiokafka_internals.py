@@ -43,6 +43,15 @@ def coordinator_known(consumer: AIOKafkaConsumer) -> bool:
     return coordinator is not None and coordinator.coordinator_id is not None
 
 
+def member_id(consumer: AIOKafkaConsumer) -> str:
+    """Return the id under which the group's coordinator knows the consumer; empty before it has joined.
+
+    Relies on `AIOKafkaConsumer._coordinator` and `GroupCoordinator.member_id`.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001
+    return "" if coordinator is None else str(coordinator.member_id)
+
+
 def forget_static_membership(consumer: AIOKafkaConsumer) -> None:
     """Make `stop` send LeaveGroup although the consumer is a static member; nothing to do before `start`.
 

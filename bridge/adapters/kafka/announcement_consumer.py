@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -16,12 +15,18 @@ from aiokafka.errors import (
     UnknownMemberIdError,
 )
 
-from bridge.adapters.kafka.aiokafka_internals import coordinator_known, forget_static_membership, metadata_task_ended
+from bridge.adapters.kafka.aiokafka_internals import (
+    coordinator_known,
+    forget_static_membership,
+    member_id,
+    metadata_task_ended,
+)
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.stopping import end_consumer, stop_admin, stop_consumer
 from bridge.errors import KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
+    import asyncio
     import contextlib
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -30,7 +35,6 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
 
 _FETCH_MS: Final = 1000
-_POLL_SECONDS: Final = 0.2
 _ANSWER_SECONDS: Final = 10.0
 """Time limit of one request to the group coordinator."""
 _COORDINATOR_SECONDS: Final = 5.0
@@ -49,6 +53,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         self._consumer: AIOKafkaConsumer | None = None
         self._on_assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None
         self._assigned: frozenset[int] | None = None
+        self._member_id = ""
         self._defect: Exception | None = None
         self._coordinator_lost_at: float | None = None
 
@@ -158,27 +163,32 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return
+        self._member_id = member_id(consumer)
         forget_static_membership(consumer)
         await stop_consumer(consumer)
 
-    async def handed_over(self) -> bool:
-        """Wait until the group has assigned its partitions without this member; False when it has no members."""
+    async def taken_over(self) -> bool:
+        """Ask the group's coordinator whether other members have the partitions, after `leave` was called.
+
+        Raises KafkaUnavailable when that is unknown. This member counts as long as the coordinator has not heard that
+        it leaves: beside others it still has its partitions; alone, it has nobody to give them to.
+        """
         failed = unavailable("cannot describe the group")
         admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap_servers, **self._settings.client)
         try:
-            await call(admin.start(), failed)
-            while True:
+            async with self._answer_limit():
+                await call(admin.start(), failed)
                 responses = await call(admin.describe_consumer_groups([self._settings.group]), failed)
-                groups = [(state, bool(members)) for one in responses for _, _, state, _, _, members, *_ in one.groups]
-                if not any(has_members for _, has_members in groups):
-                    return False
-                if all(state == _STABLE for state, _ in groups):
-                    return True
-                await asyncio.sleep(_POLL_SECONDS)
-        except KafkaUnavailable:
-            return False
         finally:
             await stop_admin(admin)
+        return taken_over_by_others(
+            [
+                (error, state, [member for member, *_ in members])
+                for one in responses
+                for error, _, state, _, _, members, *_ in one.groups
+            ],
+            self._member_id,
+        )
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Do nothing: a shard keeps running until the new assignment is known (P4)."""
@@ -193,6 +203,21 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         except Exception as error:
             self._defect = error
             raise
+
+
+def taken_over_by_others(groups: Sequence[tuple[int, str, Sequence[str]]], own_id: str) -> bool:
+    """Tell from (error code, state, member ids) of the group whether members other than `own_id` have its partitions.
+
+    Raises KafkaUnavailable when that cannot be told.
+    """
+    if not groups or any(error for error, _, _ in groups):
+        raise KafkaUnavailable("the group's coordinator does not know the group now")
+    members = {member for _, _, members in groups for member in members}
+    if not members - {own_id}:
+        return False
+    if own_id in members or any(state != _STABLE for _, state, _ in groups):
+        raise KafkaUnavailable("the consumer group is rebalancing")
+    return True
 
 
 def _not_confirmed(error: Exception) -> NoReturn:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.errors import KafkaError
 
 if TYPE_CHECKING:
     import asyncio
+
+CLIENT_ERRORS: Final = (KafkaError,)
+"""What aiokafka's clients raise, also in tasks of their own, because of Kafka or the network."""
 
 
 def ignore_unretrieved_batches(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

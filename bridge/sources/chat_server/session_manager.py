@@ -49,9 +49,9 @@ from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-    from bridge.capture.ports import Clock, Deliver
+    from bridge.capture.ports import Clock, Deliver, Failed
     from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
     from bridge.sources.chat_server.link import Link
     from bridge.sources.chat_server.link_ports import Transports
@@ -86,8 +86,9 @@ class SessionManager:
         rng: random.Random,
         telemetry: Telemetry,
         deliver: Deliver,
+        failed: Failed,
     ) -> None:
-        """`deliver` takes every update with the number of bytes it came from."""
+        """`deliver` takes every update with the number of bytes it came from; `failed`, what ends a queue's task."""
         self._settings = settings
         self._transports = transports
         self._make_link = make_link
@@ -96,6 +97,7 @@ class SessionManager:
         self._rng = rng
         self._telemetry = telemetry
         self._deliver = deliver
+        self._failed = failed
         self._sessions: dict[str, FollowedSession] = {}
         self._finished: set[str] = set()
         self._queues: dict[str, ServerQueue] = {}
@@ -113,6 +115,11 @@ class SessionManager:
     def connections(self) -> int:
         """Number of open links."""
         return sum(len(queue.links) for queue in self._queues.values())
+
+    @property
+    def followed(self) -> Collection[str]:
+        """Chats that `forget` would release."""
+        return self._sessions.keys() | self._finished
 
     def joined_at(self, session_id: str) -> str | None:
         """Return the server at which a chat is joined right now."""

@@ -1,0 +1,41 @@
+"""Makes a shard's source follow exactly the chats that its store says are followed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.capture.chat import FOLLOWED
+
+if TYPE_CHECKING:
+    from bridge.capture.batch_builder import TransactionPlan
+    from bridge.capture.chat import Chat
+    from bridge.capture.ports import Source
+    from bridge.capture.session_store import SessionStore
+
+
+def follow(source: Source, chat: Chat) -> None:
+    """Tell the source of a chat, or what a newer announcement says of it."""
+    source.follow(chat.session_id, tuple(chat.announcement.places()), chat.announcement.password)
+
+
+def act(source: Source, plan: TransactionPlan) -> None:
+    """Tell the source what a fold decided."""
+    for session_id in plan.forget:  # first: a chat that was given up may be announced again in the same batch
+        source.forget(session_id)
+    for chat in plan.follow:
+        if chat.state == FOLLOWED:
+            follow(source, chat)
+
+
+def reconcile(source: Source, store: SessionStore) -> tuple[int, int]:
+    """Follow what only the store follows, forget what only the source does; return how many chats each were.
+
+    A chat whose end the source delivered stays as it is while the store follows it: that input is still to be folded.
+    """
+    before, wanted = set(source.followed), store.followed()
+    surplus = before - {chat.session_id for chat in wanted}
+    for session_id in surplus:
+        source.forget(session_id)
+    for chat in wanted:
+        follow(source, chat)
+    return sum(chat.session_id not in before for chat in wanted), len(surplus)
