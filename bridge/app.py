@@ -192,6 +192,7 @@ class _WorkerProcess:
                 inbox_bytes=max(config.capture.inbox_bytes // partitions, 1 << 20),
                 linger_max=config.capture.linger_max_seconds,
             ),
+            owner=self._rng.getrandbits(63),
             store_settings=SessionStoreSettings(
                 recording=Recording(self._schemas, self._redactor, f"/chatbridge/{config.kafka.group}"),
                 payload_headers=self._payload_headers,

@@ -5,7 +5,7 @@ revoked, fenced or drained. It has three parts: a Source, which delivers updates
 transaction takes them; a SessionStore, which turns them into records. `run` is the only task. Its states:
 
     OPENING   check the assignment, initialise the transactional id (which fences the former owner)
-    RESTORING read the checkpoints back, fold the uncommitted inputs again, follow every open chat
+    RESTORING read the checkpoints back, fold the inputs again that are not committed, follow every open chat
     RUNNING   commit batch after batch
     BACKOFF   after any error of the producer, or when the shard could not be opened; then OPENING again
     FENCED    another worker owns the partition; the chats are left, `run` returns
@@ -21,9 +21,11 @@ the next one. Only after the commit are the inputs dropped and the facts counted
 pauses briefly, and lingers under load (`pacing.py`).
 
 There is one path for every error of the producer, whatever its class: the writer is dropped, a new one fences it and
-resolves any transaction in doubt, the store is restored from the checkpoints, and the inputs that are still held are
-folded again. The source is not affected: chats stay joined (P4) while Kafka is unavailable, and reading pauses when the
-inbox is full (P6). Any other exception than BridgeError is a defect: it ends the task; the worker starts a new shard.
+resolves any transaction in doubt, and the store is restored from the checkpoints. They tell whether the last
+transaction is committed, although its answer was lost (`batch_numbers.py`): only if not, the inputs that are still held
+are folded again. The source is not affected: chats stay joined (P4) while Kafka is unavailable, and reading pauses when
+the inbox is full (P6). Any other exception than BridgeError is a defect: it ends the task; the worker starts a new
+shard.
 
 Before opening a writer, a shard always asks the group coordinator whether the partition is still assigned to this
 worker: one that was paused for a minute does not know that it lost its partitions, and would fence their new owner.
@@ -85,6 +87,7 @@ class Shard:
         partition: int,
         settings: ShardSettings,
         *,
+        owner: int,
         store_settings: SessionStoreSettings,
         check_assignment: CheckAssignment,
         make_writer: Callable[[int], TransactionalWriter],
@@ -94,12 +97,15 @@ class Shard:
         rate: EventRate,
         telemetry: Telemetry,
     ) -> None:
-        """Nothing runs before `run`. `check_assignment`: see `Announcements.check_assignment`."""
+        """Nothing runs before `run`. `check_assignment`: see `Announcements.check_assignment`.
+
+        `owner` is a random number of 63 bits that no other shard object has, here or on another worker.
+        """
         self.partition = partition
         self.problem: str | None = "starting"
         self.fenced = False
         self._settings = settings
-        self._store_settings = store_settings
+        self._store_settings = replace(store_settings, owner=owner)
         self._check_assignment = check_assignment
         self._make_writer = make_writer
         self._backoff = backoff
@@ -111,6 +117,7 @@ class Shard:
         self._source = make_source(self.update_received)
         self._held: list[Input] = []
         self._held_since: float | None = None
+        self._uncertain: tuple[TransactionPlan, float] | None = None
         self._began: float | None = None
         self._committed_at = 0.0
         self._next_offset = 0
@@ -230,12 +237,18 @@ class Shard:
         await self._source.close(leave=leave)
 
     async def _restore(self, writer: TransactionalWriter) -> None:
-        """Restore the chats from their checkpoints and fold the uncommitted inputs again."""
+        """Restore the chats from their checkpoints and fold the uncommitted inputs again.
+
+        Inputs whose transaction turns out to be committed, although its commit failed, are not folded again (P1).
+        """
         stored = await writer.checkpoints()
         store = SessionStore(self.partition, replace(self._store_settings, limits=writer.limits))
         store.restore(stored)
         self._store = store
         self._telemetry.emit(ShardTaken(shard=self.partition, sessions=len(store.followed())))
+        uncertain, self._uncertain = self._uncertain, None
+        if uncertain is not None and store.committed(uncertain[0].number):
+            self._settled(uncertain[0], self._clock.monotonic() - uncertain[1])
         if self._held:
             await self._commit(writer, self._held)
         for chat in store.followed():
@@ -274,10 +287,11 @@ class Shard:
         if plan.cut and await writer.refresh_limits() != writer.limits:
             raise KafkaUnavailable("max.message.bytes of a topic has changed; re-opening the shard")
         self._act(plan)
-        if not len(plan.batch) and plan.batch.announcement_offset is None:
+        if not plan.number:
             self._settled(plan, 0.0)
             return
         self._began = started = self._clock.monotonic()
+        self._uncertain = plan, started
         try:
             await writer.commit(plan.batch)
         finally:
@@ -299,6 +313,7 @@ class Shard:
         oldest = self.oldest_uncommitted(now)
         self._held = []
         self._held_since = None
+        self._uncertain = None
         self._committed_at = now
         self._inbox.settle()
         events = len(plan.batch.events)

@@ -87,6 +87,7 @@ class ScriptedKafka:
         return Shard(
             partition,
             ShardSettings(1 << 20),
+            owner=1,
             store_settings=settings(partition_of=lambda _: partition),
             check_assignment=check,
             make_writer=lambda number: ScriptedWriter(self, number),

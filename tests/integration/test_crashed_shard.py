@@ -137,12 +137,12 @@ def partition_of_chat(chat: dict[str, Any]) -> int:
 def _die_of_an_announcement(which: str) -> None:
     fold, dead = SessionStore.fold, set[int]()
 
-    def defective(self: SessionStore, inputs: Sequence[Input], now: int) -> TransactionPlan:
+    def defective(self: SessionStore, inputs: Sequence[Input], now: int, *, mark: bool = False) -> TransactionPlan:
         dies = self._partition not in dead if which == EACH_ONCE else self._partition == 0
         if dies and any(isinstance(one, Announced) for one in inputs):
             dead.add(self._partition)
             raise ZeroDivisionError
-        return fold(self, inputs, now)
+        return fold(self, inputs, now, mark=mark)
 
     SessionStore.fold = defective  # type: ignore[method-assign]
 
