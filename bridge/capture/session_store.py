@@ -332,6 +332,7 @@ class SessionStore:
         before = now - self._settings.closed_retention_us
         for session_id in _older(self._over, before):
             del self._over[session_id]
+            self._touched.pop(session_id, None)  # its content was forgotten just now
             self._builder.tombstone(session_id)
         given_up = {name: chat.closed_at for name, chat in self._chats.items() if chat.closed_at is not None}
         for session_id in _older(given_up, before):
