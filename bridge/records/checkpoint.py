@@ -7,12 +7,13 @@ schema) is cached from one to the next.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
-from bridge.records.binary import array, data, long, long_map, optional_long, text
+from bridge.records.binary import EMPTY, array, data, long, long_map, optional_long, text
 from bridge.records.blocks import gap_block, party_block, session_block
 from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.holes import Absence
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from bridge.records.avro import Schemas
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class BatchStamp:
     """Which transaction wrote a checkpoint: the shard's owner at that time, and the number of the batch.
 
     `owners` are pairs of an owner and the number of its last batch; of a chat's checkpoint there are none. `encoded`
-    is the stamp as the last fields of a SessionCheckpoint: one stamp serves all checkpoints of a batch.
+    is the stamp as the last fields of a SessionCheckpoint: one stamp serves all checkpoints of a batch. It is not
+    changed.
     """
 
     owner: int
@@ -38,8 +40,14 @@ class BatchStamp:
 
     def __post_init__(self) -> None:
         """Encode it. Raises OverflowError for a number beyond 64 bits."""
-        owners = array(map(long, chain.from_iterable(self.owners)))
-        object.__setattr__(self, "encoded", long(self.owner) + long(self.number) + owners)
+        owners = array(map(long, chain.from_iterable(self.owners))) if self.owners else EMPTY
+        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners
+
+
+@lru_cache(maxsize=64)
+def _encoded_owner(owner: int) -> bytes:
+    """Encode an owner. There is one per shard, and it takes longer than all else in a stamp."""
+    return long(owner)
 
 
 @dataclass(slots=True)
