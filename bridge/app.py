@@ -206,6 +206,7 @@ class _WorkerProcess:
                 linger_max=config.capture.linger_max_seconds,
                 probe_after=min(_PROBE_SECONDS, config.kafka.session_timeout_seconds),
             ),
+            owner=self._rng.getrandbits(63),
             store_settings=SessionStoreSettings(
                 recording=Recording(self._schemas, self._redactor, f"/chatbridge/{config.kafka.group}"),
                 payload_headers=self._payload_headers,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.announcement import Announcement, encode, session_id_problem
+from bridge.capture.batch_numbers import MARKER_KEY
 from bridge.capture.chat import OVER
 from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
 from bridge.errors import BridgeError
@@ -24,15 +25,15 @@ from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bridge.capture.batch_numbers import BatchNumbers
     from bridge.capture.chat import Chat
     from bridge.capture.inbox import Input
+    from bridge.records.checkpoint import BatchStamp
     from bridge.records.normalise import Recording
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
 _US_PER_MS: Final = 1_000
-_MARKER: Final = "\0shard"
-"""The key of a record that belongs to no chat; no session id can be equal to it."""
 _T = TypeVar("_T")
 
 
@@ -41,7 +42,8 @@ class SessionStoreSettings:
     """What all shards of a process share. `payload_headers`: topic kind -> bytes before the Avro payload of a value.
 
     `checkpoint_schema_ids` are the schema ids and fingerprints under which our own checkpoints may be stored.
-    `closed_retention_us` says how long closed chats are remembered; None is for ever.
+    `closed_retention_us` says how long closed chats are remembered; None is for ever. `limits` and `owner` are a
+    shard's own: the owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches.
     """
 
     recording: Recording
@@ -50,13 +52,15 @@ class SessionStoreSettings:
     partition_of: Callable[[bytes], int]
     limits: Limits = field(default_factory=lambda: same_limits(1_000_000))
     closed_retention_us: int | None = 86_400_000_000
+    owner: int = 0
 
 
 @dataclass(slots=True)
 class TransactionPlan:
     """What a fold decided. `facts` are emitted once the batch is committed; `kinds` counts event records per kind.
 
-    `cut`: a record did not fit its topic's limit, and was replaced.
+    `number` is that of the batch; 0 when there is nothing to commit. `cut`: a record did not fit its topic's limit,
+    and was replaced.
     """
 
     batch: Batch = field(default_factory=Batch)
@@ -64,6 +68,7 @@ class TransactionPlan:
     forget: list[str] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
+    number: int = 0
     cut: bool = False
 
 
@@ -80,12 +85,18 @@ class BatchBuilder:
         self._added: list[list[Any]] = []  # since the last mark: the lists that grew, but for the events
         self._marked = (0, False)
 
-    def finished(self, *, mark: bool = False) -> TransactionPlan:
-        """Return the plan, once everything was added; with `mark`, there is at least a marker to write."""
-        if mark:
-            self.tombstone(_MARKER)
-        self.plan.kinds = dict(Counter(self._kinds))
-        return self.plan
+    def finished(self, numbers: BatchNumbers, now: int, *, mark: bool) -> TransactionPlan:
+        """Return the plan, once everything was added, with its number and the marker that it may need.
+
+        With `mark` it has the marker in any case. `now` in us since 1970 UTC.
+        """
+        plan = self.plan
+        plan.kinds = dict(Counter(self._kinds))
+        if mark or len(plan.batch) or plan.batch.announcement_offset is not None:
+            if mark or numbers.wants_marker(plan.batch.checkpoints):
+                self.checkpoint(MARKER_KEY, numbers.marker(now))
+            plan.number = numbers.take()
+        return plan
 
     def mark(self) -> None:
         """Remember this moment for `undo`; forwards and checkpoints are not part of it."""
@@ -216,8 +227,8 @@ def _announced(chat: Chat) -> bytes:
     return encode(Announcement(session_id=told.session_id, host=told.host, port=told.port)) if chat.whole else b""
 
 
-def checkpoint_of(chat: Chat, now: int) -> bytes:
-    """Return the checkpoint payload of a chat; `now` in us since 1970 UTC."""
+def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp) -> bytes:
+    """Return the checkpoint payload of a chat, written in the batch of `stamp`; `now` in us since 1970 UTC."""
     state = chat.transcript.state()
     if not chat.whole:  # remember that it is over, not what was in it
         state = replace(
@@ -230,5 +241,6 @@ def checkpoint_of(chat: Chat, now: int) -> bytes:
             transcript=state,
             head=chat.recorder.head,
             observed_at=chat.closed_at or now,
+            stamp=stamp,
         )
     )

@@ -77,12 +77,12 @@ class Inbox:
         """Whether reading is paused."""
         return self._full
 
-    @property
-    def oldest(self) -> float | None:
-        """Monotonic time at which the oldest uncommitted input was put; None when there is none."""
-        if self._held_since is not None:
-            return self._held_since
-        return self._waiting[0][2] if self._waiting else None
+    def age(self, now: float) -> float:
+        """Return the seconds since the oldest uncommitted input was put, by monotonic time; 0.0 when there is none."""
+        oldest = self._held_since
+        if oldest is None and self._waiting:
+            oldest = self._waiting[0][2]
+        return 0.0 if oldest is None else max(now - oldest, 0.0)
 
     def put(self, item: Input, size: int, now: float) -> None:
         """Append an input that counts as `size` bytes, at monotonic time `now`."""

@@ -144,7 +144,7 @@ class TransactionalWriter(Protocol):
         """
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
-        """Read (session id, checkpoint payload) of every chat of the shard, tombstoned ones left out."""
+        """Read (key, value) of every checkpoint of the shard: its chats' and its marker. Deleted ones are left out."""
 
     async def commit(self, batch: Batch) -> None:
         """Write the batch in one transaction; on return it is durable. Raises KafkaUnavailable, ShardFenced."""

@@ -13,16 +13,16 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from bridge.announcement import parse, rewritten
+from bridge.announcement import rewritten
 from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan, checkpoint_of
+from bridge.capture.batch_numbers import MARKER_KEY, BatchNumbers
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.ports import Outgoing
-from bridge.errors import EnvironmentFault, places
+from bridge.capture.stored_chats import stored_chat, stored_checkpoint
+from bridge.errors import places
 from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
-from bridge.records.checkpoint import decode_checkpoint
 from bridge.records.normalise import ChatRecorder
-from bridge.records.payload_framing import unframe
 from bridge.records.session_records import CLOSED, OPENED, json_of
 from bridge.transcript import gap_reasons
 from bridge.transcript.entries import SessionFacts
@@ -59,6 +59,7 @@ class SessionStore:
         self._touched: dict[str, Chat] = {}
         self._builder = BatchBuilder(settings)
         self._expire_at = 0
+        self._numbers = BatchNumbers(settings.owner)
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -71,33 +72,26 @@ class SessionStore:
         """Chats that the source has to watch."""
         return [chat for chat in self._chats.values() if chat.state == FOLLOWED]
 
+    def committed(self, number: int) -> bool:
+        """Return whether the checkpoints restored say that this owner's batch of this number, or a later one, is."""
+        return self._numbers.committed(number)
+
     # --- restoring -----------------------------------------------------------------------------------------------
 
     def restore(self, checkpoints: Iterable[tuple[str, bytes]]) -> None:
-        """Fill an empty store from (session id, checkpoint value).
+        """Fill an empty store from (session id or MARKER_KEY, checkpoint value).
 
         Raises EnvironmentFault on one that another schema wrote, VerificationFailed on an unreadable one.
         """
         for session_id, value in checkpoints:
-            writer_schema_id, payload = unframe(value)
-            if writer_schema_id not in self._settings.checkpoint_schema_ids:
-                raise EnvironmentFault(
-                    f"the checkpoint of a chat on shard {self._partition} was written with another schema",
-                    next_step="run with the schema registry and the version of the bridge that wrote it",
-                )
-            stored = decode_checkpoint(self._settings.recording.schemas, payload)
+            stored = stored_checkpoint(value, self._settings, self._partition)
+            self._numbers.restored(stored.stamp)
+            if session_id == MARKER_KEY:
+                continue
             if stored.state == OVER and not stored.announcement:
                 self._over[session_id] = stored.observed_at
                 continue
-            recorder = ChatRecorder(session_id, self._settings.recording, stored.head)
-            self._chats[session_id] = Chat(
-                Transcript(stored.transcript),
-                recorder,
-                parse(stored.announcement),
-                stored.announcement,
-                stored.state,
-                None if stored.state == FOLLOWED else stored.observed_at,
-            )
+            self._chats[session_id] = stored_chat(session_id, stored, self._settings)
             if stored.state == OVER:
                 self._ending[session_id] = stored.observed_at
         self._ending = dict(sorted(self._ending.items(), key=lambda one: one[1]))
@@ -105,7 +99,10 @@ class SessionStore:
     # --- folding -------------------------------------------------------------------------------------------------
 
     def fold(self, inputs: Sequence[Input], now: int, *, mark: bool = False) -> TransactionPlan:
-        """Fold inputs in order; `now` in us since 1970 UTC stamps the checkpoints. `mark`: the batch is not empty."""
+        """Fold inputs in order; `now` in us since 1970 UTC stamps the checkpoints and expires old ones.
+
+        With `mark` there is something to commit in any case: the shard's marker, even if nothing else.
+        """
         self._builder = BatchBuilder(self._settings)
         self._touched = {}
         for one in inputs:
@@ -129,7 +126,7 @@ class SessionStore:
             self._expire(now)
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
-        return self._builder.finished(mark=mark)
+        return self._builder.finished(self._numbers, now, mark=mark)
 
     def _fold_into(self, chat: Chat, session_id: str, one: _OfOneChat) -> None:
         """Let an input change its chat, whole or not at all: a defect in it costs this input only (P2)."""
@@ -297,9 +294,9 @@ class SessionStore:
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def _write_checkpoints(self, now: int) -> None:
-        room = self._builder.room("checkpoints")
+        room, stamp = self._builder.room("checkpoints"), self._numbers.next()
         for session_id, chat in self._touched.items():
-            value = checkpoint_of(chat, now)
+            value = checkpoint_of(chat, now, stamp)
             large = len(value) > room
             if chat.whole and (chat.transcript.outgrown or large):
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
@@ -307,7 +304,7 @@ class SessionStore:
                     self._end_with_gap(chat, gap_reasons.OUTGROWN, now, OVER)
                     self._builder.plan.cut |= large
                 self._forget_content(chat)
-                value = checkpoint_of(chat, now)
+                value = checkpoint_of(chat, now, stamp)
             elif chat.whole and chat.state == OVER:
                 self._ending.pop(session_id, None)  # to the end: in the order of time
                 self._ending[session_id] = chat.closed_at or now
@@ -335,6 +332,7 @@ class SessionStore:
         before = now - self._settings.closed_retention_us
         for session_id in _older(self._over, before):
             del self._over[session_id]
+            self._touched.pop(session_id, None)  # its content was forgotten just now
             self._builder.tombstone(session_id)
         given_up = {name: chat.closed_at for name, chat in self._chats.items() if chat.closed_at is not None}
         for session_id in _older(given_up, before):

@@ -5,7 +5,8 @@ revoked, fenced or drained. It has three parts: a Source, which delivers updates
 transaction takes them; a SessionStore, which turns them into records. `run` is the only task. Its states:
 
     OPENING   check the assignment, initialise the transactional id (which fences the former owner)
-    RESTORING read the checkpoints back, fold the uncommitted inputs again, follow every open chat, forget all others
+    RESTORING read the checkpoints back, fold the inputs again that are not committed, follow every open chat, forget
+              all others
     RUNNING   commit batch after batch; probe when there is nothing to commit (`ownership.py`)
     BACKOFF   after any error of the producer, or when the shard could not be opened; then OPENING again
     FENCED    another worker owns the partition; the chats are left, `run` returns
@@ -22,9 +23,10 @@ the next one. Only after the commit are the inputs dropped and the facts counted
 pauses briefly, and lingers under load (`pacing.py`).
 
 There is one path for every error of the producer, whatever its class: the writer is dropped, a new one fences it and
-resolves any transaction in doubt, the store is restored from the checkpoints, and the inputs that are still held are
-folded again. The source is not affected: chats stay joined (P4) while Kafka is unavailable, and reading pauses when the
-inbox is full (P6). Any other exception than BridgeError is a defect, also one in a task of the source: it ends the
+resolves any transaction in doubt, and the store is restored from the checkpoints. They tell whether the last
+transaction is committed, although its answer was lost (`batch_numbers.py`): only if not, the inputs that are still held
+are folded again. The source is not affected: chats stay joined (P4) while Kafka is unavailable, and reading pauses when
+the inbox is full (P6). Any other exception than BridgeError is a defect, also one in a task of the source: it ends the
 task; the worker starts a new shard.
 
 How it finds out who owns the partition, and how it hands that over, is told in `ownership.py`.
@@ -42,25 +44,24 @@ from bridge.capture.following import act, reconcile
 from bridge.capture.guarded_run import GuardedRun
 from bridge.capture.inbox import Announced, Inbox, Input
 from bridge.capture.ownership import ProbeTimer
-from bridge.capture.pacing import EventRate, wait_before
-from bridge.capture.session_store import SessionStore
+from bridge.capture.shard_transactions import ShardTransactions
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, places
 from bridge.facts import (
-    BatchCommitted,
     ChatsReconciled,
     InboxPaused,
     InboxResumed,
     ShardCrashed,
     ShardFencedOff,
-    ShardTaken,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.backoff import Backoff
-    from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
+    from bridge.capture.batch_builder import SessionStoreSettings
+    from bridge.capture.pacing import EventRate
     from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Source, TransactionalWriter
+    from bridge.capture.session_store import SessionStore
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
 
@@ -87,6 +88,7 @@ class Shard:
         partition: int,
         settings: ShardSettings,
         *,
+        owner: int,
         store_settings: SessionStoreSettings,
         check_assignment: CheckAssignment,
         make_writer: Callable[[int], TransactionalWriter],
@@ -96,24 +98,31 @@ class Shard:
         rate: EventRate,
         telemetry: Telemetry,
     ) -> None:
-        """Nothing runs before `run`. `check_assignment` is called before each opening of a writer."""
+        """Nothing runs before `run`. `check_assignment` is called before each opening of a writer.
+
+        `owner` is a random number of 63 bits that no other shard object has, here or on another worker.
+        """
         self.partition = partition
         self.problem: str | None = "starting"
         self.fenced = False
         self._settings = settings
-        self._store_settings = store_settings
         self._check_assignment = check_assignment
         self._make_writer = make_writer
         self._clock = clock
-        self._rate = rate
         self._telemetry = telemetry
-        self._store = SessionStore(partition, store_settings)
         self._inbox = Inbox(settings.inbox_bytes, self._pause, self._resume)
+        self._transactions = ShardTransactions(
+            partition,
+            replace(store_settings, owner=owner),
+            self._inbox,
+            clock=clock,
+            rate=rate,
+            linger_max=settings.linger_max,
+            telemetry=telemetry,
+        )
         self._source = make_source(self.update_received, self._source_failed)
         self._probes = ProbeTimer(settings.probe_after)
         self._attempts = Attempts(partition, backoff, clock, telemetry)
-        self._began: float | None = None
-        self._committed_at = 0.0
         self._next_offset = 0
         self._fenced_before = False
         self._leaving = False
@@ -126,7 +135,7 @@ class Shard:
     @property
     def store(self) -> SessionStore:
         """The shard's chats."""
-        return self._store
+        return self._transactions.store
 
     @property
     def source(self) -> Source:
@@ -155,12 +164,11 @@ class Shard:
 
     def oldest_uncommitted(self, now: float) -> float:
         """Return the age in seconds of the oldest input that is not committed; 0.0 when there is none."""
-        oldest = self._inbox.oldest
-        return 0.0 if oldest is None else max(now - oldest, 0.0)
+        return self._inbox.age(now)
 
     def under_way(self, now: float) -> float:
         """Return the age in seconds of the transaction in progress; 0.0 when there is none."""
-        return 0.0 if self._began is None else now - self._began
+        return self._transactions.under_way(now)
 
     # --- input ---------------------------------------------------------------------------------------------------
 
@@ -265,17 +273,13 @@ class Shard:
     # --- transactions --------------------------------------------------------------------------------------------
 
     async def _restore(self, writer: TransactionalWriter) -> None:
-        """Restore the chats from their checkpoints and fold the uncommitted inputs again."""
-        stored = await writer.checkpoints()
-        store = SessionStore(self.partition, replace(self._store_settings, limits=writer.limits))
-        store.restore(stored)
-        self._store = store
-        self._telemetry.emit(ShardTaken(shard=self.partition, sessions=len(store.followed())))
+        """Restore the chats, fold again what is not committed, and make the source follow the chats of the store."""
+        await self._transactions.restore(writer)
         if self._inbox.held:
             await self._commit(writer, self._inbox.held)
         if self._draining:
             return  # all chats are left
-        followed, forgotten = reconcile(self._source, store)
+        followed, forgotten = reconcile(self._source, self.store)
         if self._fenced_before and (followed or forgotten):
             self._telemetry.emit(ChatsReconciled(shard=self.partition, followed=followed, forgotten=forgotten))
         self._fenced_before = False
@@ -284,7 +288,7 @@ class Shard:
         """Commit batch after batch, and probe between them; return when drained."""
         while True:
             if len(self._inbox):
-                await self._linger()
+                await self._transactions.linger(hurried=self._leaving)
             elif self._draining:
                 return
             elif rest := self._probes.rest(self._clock.monotonic()):
@@ -294,52 +298,15 @@ class Shard:
                 continue
             await self._commit(writer, self._inbox.take(_BATCH_BYTES))
 
-    async def _linger(self) -> None:
-        now = self._clock.monotonic()
-        most = 0.0 if self._leaving or self._inbox.paused else self._settings.linger_max
-        wait = wait_before(self._rate.at(now), most, now - self._committed_at)
-        if wait:
-            await asyncio.sleep(wait)
-
     async def _commit(self, writer: TransactionalWriter, inputs: list[Input]) -> None:
-        """Fold inputs and write them as one transaction; only then do they count as captured (P3)."""
+        """Fold inputs, tell the source what follows from them, and write them as one transaction."""
         due = self._probes.begin(self._clock.monotonic())
-        plan = self._store.fold(inputs, self._clock.now_us(), mark=due)
-        if plan.cut and await writer.refresh_limits() != writer.limits:
-            raise KafkaUnavailable("max.message.bytes of a topic has changed; re-opening the shard")
+        plan = await self._transactions.planned(writer, inputs, mark=due)
         if not self._draining:
             act(self._source, plan)
-        if not len(plan.batch) and plan.batch.announcement_offset is None:
-            self._settled(plan, 0.0)
-            return
-        self._began = started = self._clock.monotonic()
-        try:
-            await writer.commit(plan.batch)
-        finally:
-            self._began = None
-        self._probes.proved(self._clock.monotonic())
-        self._settled(plan, self._clock.monotonic() - started)
-
-    def _settled(self, plan: TransactionPlan, seconds: float) -> None:
-        now = self._clock.monotonic()
-        oldest = self.oldest_uncommitted(now)
-        self._committed_at = now
-        self._inbox.settle()
-        events = len(plan.batch.events)
-        self._rate.add(events, now)
-        if len(plan.batch):
-            self._telemetry.emit(
-                BatchCommitted(
-                    shard=self.partition,
-                    kinds=plan.kinds,
-                    records=len(plan.batch),
-                    bytes=sum(len(record.value or b"") for record in plan.batch.events),
-                    seconds=seconds,
-                    oldest_seconds=oldest,
-                )
-            )
-        for fact in plan.facts:
-            self._telemetry.emit(fact)
+        await self._transactions.commit(writer, plan)
+        if plan.number:
+            self._probes.proved(self._clock.monotonic())
 
     def _pause(self) -> None:
         self._telemetry.emit(InboxPaused(shard=self.partition))

@@ -6,13 +6,14 @@ schema) is cached from one to the next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
-from bridge.records.binary import array, data, long, long_map, optional_long, text
+from bridge.records.binary import EMPTY, array, data, long, long_map, optional_long, text
 from bridge.records.blocks import gap_block, party_block, session_block
 from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.holes import Absence
@@ -24,11 +25,38 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
+class BatchStamp:
+    """Which transaction wrote a checkpoint: the shard's owner at that time, and the number of the batch.
+
+    `owners` are pairs of an owner and the number of its last batch; of a chat's checkpoint there are none. `encoded`
+    is the stamp as the last fields of a SessionCheckpoint: one stamp serves all checkpoints of a batch. It is not
+    changed.
+    """
+
+    owner: int
+    number: int
+    owners: tuple[tuple[int, int], ...] = ()
+    encoded: bytes = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Encode it. Raises OverflowError for a number beyond 64 bits."""
+        owners = array(map(long, chain.from_iterable(self.owners))) if self.owners else EMPTY
+        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners
+
+
+@lru_cache(maxsize=64)
+def _encoded_owner(owner: int) -> bytes:
+    """Encode an owner. There is one per shard, and it takes longer than all else in a stamp."""
+    return long(owner)
+
+
+@dataclass(slots=True)
 class Checkpoint:
     """A chat as of its last committed record.
 
     `state` is the engine's word for the chat's state; `announcement` is the JSON of its announcement, which may hold
-    the session's password (P5: never shown); `head` is the chain's head; `observed_at` in us since 1970 UTC.
+    the session's password (P5: never shown); `head` is the chain's head; `observed_at` in us since 1970 UTC; `stamp`
+    names the transaction that writes it.
     """
 
     state: str
@@ -36,6 +64,7 @@ class Checkpoint:
     transcript: TranscriptState
     head: bytes
     observed_at: int
+    stamp: BatchStamp
 
     def __repr__(self) -> str:
         """Show the chat and the state only (P5)."""
@@ -85,6 +114,7 @@ class CheckpointEncoder:
                 array(map(long, chain.from_iterable(fold.id_ranges))),
                 data(fold.prints),
                 long(checkpoint.observed_at),
+                checkpoint.stamp.encoded,
             )
         )
 
@@ -118,11 +148,13 @@ def _seldom_fields(checkpoint: Checkpoint) -> bytes:
 def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
     """Return what `ChatRecorder.checkpoint` encoded. Raises VerificationFailed when the payload is no checkpoint."""
     record = schemas.decode(SESSION_CHECKPOINT, payload)
-    edges, set_by = record["idRanges"], record["partiesSetBy"]
+    edges, set_by, owners = record["idRanges"], record["partiesSetBy"], record["owners"]
     if len(edges) % 2:
         raise VerificationFailed("a checkpoint with a range of ids that has no end")
     if len(set_by) != 2 * len(record["parties"]):
         raise VerificationFailed("a checkpoint that does not say which events set what is known of its parties")
+    if len(owners) % 2:
+        raise VerificationFailed("a checkpoint with an owner whose last batch it does not say")
     after = record["awayAfter"]
     return Checkpoint(
         state=record["state"],
@@ -149,6 +181,7 @@ def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
         ),
         head=record["head"],
         observed_at=record["observedAt"],
+        stamp=BatchStamp(record["owner"], record["batch"], tuple(zip(owners[::2], owners[1::2], strict=True))),
     )
 
 

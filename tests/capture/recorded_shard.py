@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bridge.capture.batch_numbers import MARKER_KEY
 from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT
@@ -47,6 +48,10 @@ class RecordedShard:
         self.store = SessionStore(3, self.settings)
         self.store.restore(self.stored.items())
         return self
+
+    def chats(self) -> dict[str, bytes]:
+        """The stored checkpoints but for the marker, which tells when there were restarts."""
+        return {key: value for key, value in self.stored.items() if key != MARKER_KEY}
 
     def records(self) -> list[dict[str, Any]]:
         return [SCHEMAS.decode(TRANSCRIPT_EVENT, payload) for payload in self.events]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from bridge.announcement import Announcement, encode
@@ -19,7 +20,7 @@ from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
 from bridge.errors import KafkaUnavailable, ShardFenced
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
-from bridge.telemetry import Telemetry
+from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_source import ScriptedSource
 from tests.capture.test_session_store import PREFIX, SCHEMAS, settings
 from tests.transcript.build import CHAT
@@ -28,25 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bridge.capture.ports import Batch, CheckAssignment, Clock, Deliver, Failed, Limits, MakeSource, Outgoing
-    from bridge.facts import Fact
 
 CALL_SECONDS = 0.01
 _FETCH_SECONDS = 0.2
 _TIMEOUT = 60.0
 _OPENED_AFTER = 0.1
 """Seconds that unseen members of the group take from the departure of a worker until they have opened its shards."""
-
-
-class NotedTelemetry(Telemetry):
-    """Telemetry that keeps every fact."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.facts: list[Fact] = []
-
-    def emit(self, fact: Fact) -> None:
-        self.facts.append(fact)
-        super().emit(fact)
 
 
 @dataclass(slots=True, frozen=True)
@@ -91,8 +79,9 @@ class ScriptedKafka:
     sources: list[ScriptedSource] = field(default_factory=list)
     members: list[ScriptedAnnouncements] = field(default_factory=list)
     group: dict[int, frozenset[int]] = field(default_factory=dict)  #: worker -> its partitions
-    telemetry: NotedTelemetry = field(default_factory=NotedTelemetry)
+    telemetry: RecordedFacts = field(default_factory=RecordedFacts)
     left_at: float | None = None
+    owners: count[int] = field(default_factory=count)
 
     def announce(self, partition: int, session_id: str = CHAT, *servers: str) -> None:
         """Announce a chat; its first server is chat-1:4800 if none is named."""
@@ -142,6 +131,7 @@ class ScriptedKafka:
         return Shard(
             partition,
             ShardSettings(1 << 20),
+            owner=next(self.owners),
             store_settings=settings(partition_of=lambda _: partition),
             check_assignment=check,
             make_writer=lambda number: ScriptedWriter(self, number),

@@ -8,7 +8,8 @@ import pytest
 
 from bridge.capture.hand_over import HandOver
 from bridge.facts import Drained, ShardCrashed
-from tests.capture.scripted_kafka import NotedTelemetry, ScriptedKafka
+from tests.capture.recorded_facts import RecordedFacts
+from tests.capture.scripted_kafka import ScriptedKafka
 from tests.capture.virtual_engine import VirtualEngine
 from tests.capture.virtual_servers import VirtualClock, play
 from tests.transcript.build import CHAT
@@ -279,7 +280,7 @@ def test_a_source_that_closes_slowly_is_waited_for_until_the_end() -> None:
 
 def test_the_group_is_alone_only_when_it_says_so() -> None:
     async def scene() -> None:
-        kafka = ScriptedKafka(VirtualClock(), silent=True, telemetry=NotedTelemetry())
+        kafka = ScriptedKafka(VirtualClock(), silent=True, telemetry=RecordedFacts())
         group = HandOver(kafka.member(0))
         watching = asyncio.create_task(group.watch())
         await asyncio.sleep(100)

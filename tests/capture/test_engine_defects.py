@@ -12,7 +12,8 @@ from bridge.capture.guarded_run import GuardedRun
 from bridge.defects import Defects
 from bridge.errors import KafkaUnavailable, ShardFenced
 from bridge.facts import DefectFound, ShardCrashed
-from tests.capture.scripted_kafka import NotedTelemetry, ScriptedKafka
+from tests.capture.recorded_facts import RecordedFacts
+from tests.capture.scripted_kafka import ScriptedKafka
 from tests.capture.virtual_servers import VirtualClock, play
 from tests.transcript.build import CHAT
 
@@ -209,7 +210,7 @@ async def reported(defects: Defects, act: Callable[[], None], how: str) -> None:
 @pytest.mark.parametrize(("act", "ours"), [(of_bridge, True), (of_others, False)])
 def test_an_error_that_passed_through_the_bridge_is_a_defect(act: Callable[[], None], how: str, *, ours: bool) -> None:
     others: list[dict[str, Any]] = []
-    telemetry = NotedTelemetry()
+    telemetry = RecordedFacts()
 
     async def scene() -> None:
         defects = Defects(telemetry, lambda _, context: others.append(context))
@@ -232,7 +233,7 @@ def test_what_is_expected_of_the_environment_is_no_defect(error: Exception) -> N
         guard = GuardedRun()
         guard.defect = error
         passed: list[dict[str, Any]] = []
-        defects = Defects(NotedTelemetry(), lambda _, context: passed.append(context), environment=(KeyError,))
+        defects = Defects(RecordedFacts(), lambda _, context: passed.append(context), environment=(KeyError,))
         task = asyncio.create_task(guard.run(asyncio.sleep(0)))  # raises it from code of the bridge
         await asyncio.wait([task])
         defects.handle(asyncio.get_running_loop(), {"exception": task.exception()})
@@ -248,7 +249,7 @@ def test_what_ended_the_main_task_is_a_defect_unless_it_is_an_error_of_ours() ->
             if error is not None:
                 raise error
 
-        telemetry = NotedTelemetry()
+        telemetry = RecordedFacts()
         defects = Defects(telemetry, lambda *_: None)
         task = asyncio.create_task(main())
         await asyncio.wait([task])

@@ -63,9 +63,9 @@ def test_inputs_come_out_in_order_and_at_least_one_at_a_time() -> None:
     for offset in range(3):
         inbox.put(announced(offset), 500, float(offset))
     assert [one.offset for one in inbox.take(100) if isinstance(one, Announced)] == [0]
-    assert inbox.oldest == 0.0  # held, and not committed
+    assert inbox.age(5.0) == 5.0  # held, and not committed
     inbox.settle()
-    assert inbox.oldest == 1.0
+    assert inbox.age(5.0) == 4.0
     assert [one.offset for one in inbox.take(1_000) if isinstance(one, Announced)] == [1, 2]
 
 

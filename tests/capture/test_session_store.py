@@ -8,6 +8,7 @@ import pytest
 
 from bridge.announcement import Announcement, encode, parse
 from bridge.capture.batch_builder import SessionStoreSettings
+from bridge.capture.batch_numbers import MARKER_KEY
 from bridge.capture.chat import GIVEN_UP, OVER
 from bridge.capture.inbox import Announced
 from bridge.capture.ports import same_limits
@@ -63,7 +64,7 @@ def test_an_announcement_opens_a_chat_and_moves_the_offset() -> None:
     assert (opened["state"], opened["sessionId"]) == ("OPENED", CHAT)
     assert [chat.transcript.session_id for chat in plan.follow] == [CHAT]
     assert plan.batch.announcement_offset == 42
-    assert [record.key for record in plan.batch.checkpoints] == [CHAT.encode()]
+    assert [record.key for record in plan.batch.checkpoints] == [CHAT.encode(), MARKER_KEY.encode()]
 
 
 def test_an_announcement_on_a_wrong_partition_is_sent_on_and_never_followed_here() -> None:
@@ -122,7 +123,9 @@ def test_a_restored_store_goes_on_where_the_committed_one_was() -> None:
     here = store.fold([history(joined(1), said(2), said(3))], NOW)
     there = other.fold([history(joined(1), said(2), said(3))], NOW)
     assert [record.value for record in here.batch.events] == [record.value for record in there.batch.events]
-    assert [record.value for record in here.batch.checkpoints] == [record.value for record in there.batch.checkpoints]
+    [chat, marker] = there.batch.checkpoints
+    assert [(record.key, record.value) for record in here.batch.checkpoints] == [(chat.key, chat.value)]
+    assert marker.key == MARKER_KEY.encode()
 
 
 def test_a_fold_that_was_not_committed_can_be_done_again_from_the_checkpoints() -> None:
@@ -276,8 +279,9 @@ def test_checkpoints_of_closed_chats_are_tombstoned_after_their_time() -> None:
     store.fold([history(joined(1), over=True)], NOW)
     assert len(store.fold([], NOW + DAY // 2).batch.checkpoints) == 1  # all that was in it is forgotten
     assert store.fold([], NOW + DAY // 2 + SECOND).batch.checkpoints == []
-    [tombstone] = store.fold([], NOW + 2 * DAY).batch.checkpoints
+    [tombstone, marker] = store.fold([], NOW + 2 * DAY).batch.checkpoints
     assert (tombstone.key, tombstone.value) == (CHAT.encode(), None)
+    assert marker.key == MARKER_KEY.encode()
 
 
 def test_a_chat_that_was_given_up_is_not_published_twice_while_its_records_are_on_the_topic() -> None:

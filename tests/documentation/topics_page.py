@@ -21,7 +21,10 @@ chat has the same partition number in each of them: murmur2 of the session id, a
 `chatbridge topics plan` compares a cluster with this table, `chatbridge topics apply` creates and alters topics;
 `chatbridge run` applies when it starts. Partition counts and cleanup policies of existing topics are never altered.
 """
-_KEYS: Final = {"quarantine": "sessionId, or the source when no chat is known"}
+_KEYS: Final = {
+    "quarantine": "sessionId, or the source when no chat is known",
+    "checkpoints": "sessionId, or /shard for the marker of the shard",
+}
 _JSON: Final = {"announcements": "[JSON](#announcements)"}
 _AFTER: Final = """
 The announcements and checkpoints topics may hold session passwords: only the bridge should have the right to read them.

@@ -52,6 +52,8 @@ PARTITIONS: Final = 8
 INBOUND_BYTES: Final = 131_072
 """Longest line that a link reads: short, so that the stored input stays small."""
 RETENTION_US: Final = 3_600_000_000
+OWNER: Final = 2**63 - 25
+"""Of the shard, as large as an owner can be."""
 
 PASSES: Final = ("registry", "single-object")
 """The input is played twice: framed for a schema registry with small records and rules that mask, then framed as
@@ -79,6 +81,7 @@ def settings_of(name: str) -> SessionStoreSettings:
         partition_of=lambda key: partition_of(key, PARTITIONS),
         limits=limits,
         closed_retention_us=RETENTION_US,
+        owner=OWNER,
     )
 
 
@@ -286,7 +289,7 @@ class Player:
         for topic in ("events", "sessions", "quarantine"):
             for record in getattr(batch, topic):
                 self._record(topic, record)
-        # One checkpoint per chat: their order within a transaction means nothing, and follows a set's in part.
+        # One checkpoint per key: their order within a transaction means nothing, and follows a set's in part.
         for record in sorted(batch.checkpoints, key=lambda one: one.key):
             self._record("checkpoints", record)
             if record.value is None:

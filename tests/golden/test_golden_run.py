@@ -56,7 +56,7 @@ def test_the_output_holds_what_it_is_meant_to_prove(facts: dict[str, Any], name:
     assert set(found["topics"]) >= {"events", "sessions", "quarantine", "checkpoints", "forwards", "offset"}
     assert min(found["certificates"][one] for one in ("amendments", "masked", "quarantined", "unattributed")) > 0
     assert min(found["amendments"]["events"], found["files"]["events"], found["tombstones"]["checkpoints"]) > 0
-    assert set(found["checkpoint states"]) == {"FOLLOWED", "GIVEN_UP", "OVER"}
+    assert set(found["checkpoint states"]) == {"FOLLOWED", "GIVEN_UP", "OVER", "SHARD"}
     assert found["certificate reasons"].get("the ids and gaps are too many for this record", 0) >= (name == "registry")
     assert set(found["gap reasons"]) >= {
         "not in the replay after an absence",

@@ -81,7 +81,7 @@ class CapturingBridge:
         """End the chats, compare the topics with the ledger, end the bridge."""
         result = self.environment.finish(self.chats)
         assert result.explained == []
-        # Counters count acknowledged commits only: the answer to a successful commit may be lost with its connection.
+        # Nobody counts a commit whose shard ended (its partition was revoked) before it knew that it had succeeded.
         in_doubt = self.transactions("failed") + self.transactions("fenced")
         assert captured(self.bridge) == result.records or (in_doubt and captured(self.bridge) < result.records)
         assert self.bridge.terminate() == 0

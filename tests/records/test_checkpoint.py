@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
-from bridge.records.checkpoint import Checkpoint, CheckpointEncoder, decode_checkpoint
+from bridge.records.checkpoint import BatchStamp, Checkpoint, CheckpointEncoder, decode_checkpoint
 from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.holes import Absence
 from bridge.transcript.parties import SetBy
@@ -21,6 +21,8 @@ from tests.records.record_strategies import SESSION, folds
 SCHEMAS = Schemas(schema_folder())
 SCHEMA = load_schema(str(reference.FOLDER / f"{SESSION_CHECKPOINT}.avsc"))
 
+longs = st.integers(-(2**63), 2**63 - 1)
+stamps = st.builds(BatchStamp, longs, longs, st.lists(st.tuples(longs, longs), max_size=8).map(tuple))
 checkpoints = st.builds(
     Checkpoint,
     state=st.sampled_from(["followed", "given up", "over"]),
@@ -28,6 +30,7 @@ checkpoints = st.builds(
     transcript=folds,
     head=st.binary(min_size=32, max_size=32),
     observed_at=st.integers(0, 2**55),
+    stamp=stamps,
 )
 
 
@@ -60,6 +63,9 @@ def expected(checkpoint: Checkpoint) -> bytes:
             "idRanges": [edge for pair in fold.id_ranges for edge in pair],
             "prints": fold.prints,
             "observedAt": checkpoint.observed_at,
+            "owner": checkpoint.stamp.owner,
+            "batch": checkpoint.stamp.number,
+            "owners": [number for pair in checkpoint.stamp.owners for number in pair],
         },
     )
 
@@ -92,27 +98,36 @@ def test_a_checkpoint_that_is_read_back_is_the_one_that_was_written(checkpoint: 
 def test_what_seldom_changes_is_in_the_next_checkpoint_when_it_does(changed: dict[str, Any]) -> None:
     fold = TranscriptState(SessionFacts(SESSION))
     encoder = CheckpointEncoder()
-    encoder.encode(Checkpoint("followed", b"{}", fold, bytes(32), 1))
+    encoder.encode(Checkpoint("followed", b"{}", fold, bytes(32), 1, BatchStamp(5, 6)))
     after = replace(fold, **changed)
-    again = encoder.encode(Checkpoint("followed", b"{}", after, bytes(32), 1))
+    again = encoder.encode(Checkpoint("followed", b"{}", after, bytes(32), 1, BatchStamp(5, 6)))
     assert decode_checkpoint(SCHEMAS, again).transcript == after
 
 
 def test_a_checkpoint_that_does_not_say_who_named_its_parties_is_refused() -> None:
-    checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1)
+    checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6))
     record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder().encode(checkpoint))
     with pytest.raises(VerificationFailed, match="parties"):
         decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "partiesSetBy": [1, 2]}))
 
 
 def test_a_checkpoint_does_not_show_the_announcement() -> None:
-    checkpoint = Checkpoint("followed", b'{"password":"Zx9hidden"}', TranscriptState(SessionFacts(SESSION)), b"", 1)
+    checkpoint = Checkpoint(
+        "followed", b'{"password":"Zx9hidden"}', TranscriptState(SessionFacts(SESSION)), b"", 1, BatchStamp(5, 6)
+    )
     assert "Zx9" not in repr(checkpoint)
     assert "Zx9" not in repr(replace(checkpoint, announcement=b"Zx9"))
 
 
 def test_a_checkpoint_with_half_a_range_is_refused() -> None:
-    checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1)
+    checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6))
     record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder().encode(checkpoint))
     with pytest.raises(VerificationFailed, match="no end"):
         decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "idRanges": [1, 2, 5]}))
+
+
+def test_a_checkpoint_with_an_owner_without_a_batch_is_refused() -> None:
+    checkpoint = Checkpoint("SHARD", b"", TranscriptState(SessionFacts(SESSION)), b"", 1, BatchStamp(5, 6, ((5, 6),)))
+    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder().encode(checkpoint))
+    with pytest.raises(VerificationFailed, match="last batch"):
+        decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "owners": [5, 6, 7]}))

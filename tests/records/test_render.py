@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, TRANSCRIPT_EVENT, Schemas
-from bridge.records.checkpoint import Checkpoint
+from bridge.records.checkpoint import BatchStamp, Checkpoint
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.render import Renderer
 from bridge.records.session_records import quarantine_records
@@ -43,7 +43,9 @@ def test_quarantined_bytes_are_base64(schemas: Schemas) -> None:
 
 
 def test_a_checkpoint_is_shown_without_the_announcement(schemas: Schemas, recording: Recording) -> None:
-    checkpoint = Checkpoint("followed", b'{"password":"Zx9"}', TranscriptState(SessionFacts(SESSION)), bytes(32), 1)
+    checkpoint = Checkpoint(
+        "followed", b'{"password":"Zx9"}', TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6)
+    )
     payload = ChatRecorder(SESSION, recording).checkpoint(checkpoint)
     line = Renderer(schemas).line(SESSION_CHECKPOINT, schemas.decode(SESSION_CHECKPOINT, payload))
     assert b"Zx9" not in line

@@ -1,0 +1,84 @@
+"""The numbers of a shard's transactions, by which a committed one is recognised whose answer was lost.
+
+Every checkpoint says which owner of the shard wrote it, in which batch. Batches are numbered from 1, over all owners of
+the shard: a transaction that was not committed leaves its number to the next one. The *marker* is a checkpoint that
+belongs to no chat. It is written in the first batch after a restoration, with the last batch of each owner up to then,
+and in every batch that writes no other checkpoint. So the highest number on the topic is always that of the last
+committed batch, whichever checkpoints were overwritten or deleted since, and the last batch of an owner stays known
+until 8 others have owned the shard after it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.records.checkpoint import BatchStamp, Checkpoint, CheckpointEncoder
+from bridge.transcript.entries import SessionFacts
+from bridge.transcript.state import TranscriptState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.capture.ports import Outgoing
+
+MARKER_KEY: Final = "/shard"
+"""The key of the marker: `announcement.session_id_problem` accepts no session id with a slash."""
+SHARD: Final = "SHARD"
+"""The state in the marker."""
+OWNERS: Final = 8
+"""The marker names so many owners at most."""
+
+
+class BatchNumbers:
+    """Which batches of one shard are committed, and what the next one is called.
+
+    Like the chats of a store, it takes every batch for committed; after a failed commit it is dropped with the store.
+    """
+
+    def __init__(self, owner: int) -> None:
+        """Begin with no batch committed; `owner` is the owner of the batches to come."""
+        self._owner = owner
+        self._last: dict[int, int] = {}
+        self._highest = 0
+        self._marked = False
+
+    def restored(self, stamp: BatchStamp) -> None:
+        """Learn from the stamp of a checkpoint that was read back."""
+        for owner, number in ((stamp.owner, stamp.number), *stamp.owners):
+            self._last[owner] = max(number, self._last.get(owner, 0))
+            self._highest = max(number, self._highest)
+
+    def committed(self, number: int) -> bool:
+        """Return whether a batch of this owner with this number, or a later one, is committed."""
+        return self._last.get(self._owner, 0) >= number
+
+    def next(self) -> BatchStamp:
+        """Return the stamp of the next batch."""
+        return BatchStamp(self._owner, self._highest + 1)
+
+    def wants_marker(self, checkpoints: Iterable[Outgoing]) -> bool:
+        """Return whether the next batch, which writes these checkpoints, has to hold the marker."""
+        return not self._marked or all(record.value is None for record in checkpoints)
+
+    def marker(self, now: int) -> bytes:
+        """Return the payload of the marker for the next batch; `now` in us since 1970 UTC."""
+        self._marked = True
+        stamp = self.next()
+        last = {**self._last, stamp.owner: stamp.number}
+        owners = sorted(last.items(), key=lambda one: one[1], reverse=True)[:OWNERS]
+        return CheckpointEncoder().encode(
+            Checkpoint(
+                state=SHARD,
+                announcement=b"",
+                transcript=TranscriptState(SessionFacts(MARKER_KEY)),
+                head=b"",
+                observed_at=now,
+                stamp=BatchStamp(stamp.owner, stamp.number, tuple(owners)),
+            )
+        )
+
+    def take(self) -> int:
+        """Return the number of the next batch, which is taken for committed from now on."""
+        self._highest += 1
+        self._last[self._owner] = self._highest
+        return self._highest

@@ -1,0 +1,119 @@
+"""The transactions of one shard, one after the other: inputs are folded and written, unless they are written already.
+
+Only after a commit are the inputs dropped and the facts counted (P3). The answer to a commit may be lost: the plan is
+kept until the checkpoints that are read back tell whether it is on Kafka (`batch_numbers.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bridge.capture.pacing import wait_before
+from bridge.capture.session_store import SessionStore
+from bridge.errors import KafkaUnavailable
+from bridge.facts import BatchCommitted, ShardTaken
+
+if TYPE_CHECKING:
+    from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
+    from bridge.capture.inbox import Inbox, Input
+    from bridge.capture.pacing import EventRate
+    from bridge.capture.ports import Clock, TransactionalWriter
+    from bridge.telemetry import Telemetry
+
+
+class ShardTransactions:
+    """`restore` with each new writer; then `planned` and `commit`, in turn. `store` holds the shard's chats."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators, by name, built once by the shard
+        self,
+        partition: int,
+        settings: SessionStoreSettings,
+        inbox: Inbox,
+        *,
+        clock: Clock,
+        rate: EventRate,
+        linger_max: float,
+        telemetry: Telemetry,
+    ) -> None:
+        """`linger_max` in seconds; `rate` is shared by all shards of the worker."""
+        self.store = SessionStore(partition, settings)
+        self._partition = partition
+        self._settings = settings
+        self._inbox = inbox
+        self._clock = clock
+        self._rate = rate
+        self._linger_max = linger_max
+        self._telemetry = telemetry
+        self._uncertain: tuple[TransactionPlan, float] | None = None
+        self._began: float | None = None
+        self._committed_at = 0.0
+
+    def under_way(self, now: float) -> float:
+        """Return the age in seconds of the transaction in progress; 0.0 when there is none."""
+        return 0.0 if self._began is None else now - self._began
+
+    async def restore(self, writer: TransactionalWriter) -> None:
+        """Restore the chats from their checkpoints.
+
+        Inputs whose transaction turns out to be committed, although its commit failed, are no longer held (P1).
+        """
+        stored = await writer.checkpoints()
+        store = SessionStore(self._partition, replace(self._settings, limits=writer.limits))
+        store.restore(stored)
+        self.store = store
+        self._telemetry.emit(ShardTaken(shard=self._partition, sessions=len(store.followed())))
+        uncertain, self._uncertain = self._uncertain, None
+        if uncertain is not None and store.committed(uncertain[0].number):
+            self._settled(uncertain[0], self._clock.monotonic() - uncertain[1])
+
+    async def linger(self, *, hurried: bool) -> None:
+        """Wait before the next transaction, for it to grow; briefly if the shard is `hurried` or its inbox is full."""
+        now = self._clock.monotonic()
+        most = 0.0 if hurried or self._inbox.paused else self._linger_max
+        wait = wait_before(self._rate.at(now), most, now - self._committed_at)
+        if wait:
+            await asyncio.sleep(wait)
+
+    async def planned(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool) -> TransactionPlan:
+        """Fold inputs; with `mark` the plan is never empty. Raises KafkaUnavailable when the topics' limits changed."""
+        plan = self.store.fold(inputs, self._clock.now_us(), mark=mark)
+        if plan.cut and await writer.refresh_limits() != writer.limits:
+            raise KafkaUnavailable("max.message.bytes of a topic has changed; re-opening the shard")
+        return plan
+
+    async def commit(self, writer: TransactionalWriter, plan: TransactionPlan) -> None:
+        """Write a plan as one transaction, if it holds anything; only then do its inputs count as captured (P3)."""
+        if not plan.number:
+            self._settled(plan, 0.0)
+            return
+        self._began = started = self._clock.monotonic()
+        self._uncertain = plan, started
+        try:
+            await writer.commit(plan.batch)
+        finally:
+            self._began = None
+        self._settled(plan, self._clock.monotonic() - started)
+
+    def _settled(self, plan: TransactionPlan, seconds: float) -> None:
+        now = self._clock.monotonic()
+        oldest = self._inbox.age(now)
+        self._uncertain = None
+        self._committed_at = now
+        self._inbox.settle()
+        events = len(plan.batch.events)
+        self._rate.add(events, now)
+        if len(plan.batch):
+            self._telemetry.emit(
+                BatchCommitted(
+                    shard=self._partition,
+                    kinds=plan.kinds,
+                    records=len(plan.batch),
+                    bytes=sum(len(record.value or b"") for record in plan.batch.events),
+                    seconds=seconds,
+                    oldest_seconds=oldest,
+                )
+            )
+        for fact in plan.facts:
+            self._telemetry.emit(fact)

@@ -1,0 +1,108 @@
+"""A shard that is fed by hand: no source delivers, and no group assigns."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.backoff import Backoff
+from bridge.capture.inbox import Announced
+from bridge.capture.pacing import EventRate
+from bridge.capture.session_store import SessionStore
+from bridge.capture.shard import Shard, ShardSettings
+from tests.transcript.build import CHAT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from bridge.capture.batch_builder import SessionStoreSettings
+    from bridge.capture.inbox import Input
+    from bridge.capture.ports import Batch, Clock, Deliver, Failed, TransactionalWriter
+    from bridge.telemetry import Telemetry
+
+
+class SilentSource:
+    """Delivers nothing: the tests do."""
+
+    connections = 0
+    followed: Collection[str] = ()
+
+    def __init__(self, deliver: Deliver, failed: Failed) -> None:
+        self.deliver = deliver
+        self.failed = failed
+
+    def joined_at(self, session_id: str) -> str | None:
+        return "chat-1:4800" if session_id == CHAT else None
+
+    def follow(self, session_id: str, places: tuple[str, ...], secret: str | None) -> None:
+        pass
+
+    def forget(self, session_id: str) -> None:
+        pass
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
+    async def close(self, *, leave: bool) -> None:
+        pass
+
+
+def hand_fed_shard(
+    partition: int,
+    make_writer: Callable[[int], TransactionalWriter],
+    clock: Clock,
+    telemetry: Telemetry,
+    store_settings: SessionStoreSettings,
+) -> Shard:
+    """Return a shard that is always assigned; its owner is that of `store_settings`."""
+
+    async def check_assignment() -> None:
+        await asyncio.sleep(0.01)
+
+    return Shard(
+        partition,
+        ShardSettings(1 << 20),
+        owner=store_settings.owner,
+        store_settings=store_settings,
+        check_assignment=check_assignment,
+        make_writer=make_writer,
+        make_source=SilentSource,
+        backoff=Backoff(lambda: 0.5),
+        clock=clock,
+        rate=EventRate(),
+        telemetry=telemetry,
+    )
+
+
+def feed(shard: Shard, inputs: Sequence[Input]) -> None:
+    """Deliver inputs at once, so that they come into one batch."""
+    for one in inputs:
+        if isinstance(one, Announced):
+            shard.announced(one)
+        else:
+            shard.update_received(one, 100)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait, by the loop's time."""
+    for _ in range(100_000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("the condition was not met within 100 s")
+
+
+async def settled(shard: Shard) -> None:
+    """Wait until the shard is open and all that it was fed is committed."""
+    await until(lambda: shard.problem is None and not shard.buffer_bytes)
+
+
+def without_faults(partition: int, store_settings: SessionStoreSettings, *batches: Sequence[Input]) -> list[Batch]:
+    """Return what one store, which nothing disturbs, makes of these batches."""
+    store = SessionStore(partition, store_settings)
+    return [store.fold(inputs, 1).batch for inputs in batches]
