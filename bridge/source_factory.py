@@ -10,13 +10,14 @@ from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
 from bridge.sources.chat_server.link import Link
-from bridge.sources.chat_server.session_manager import ReconnectSettings, SessionManager
+from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
+from bridge.sources.chat_server.session_manager import SessionManager
 from bridge.sources.chat_server.transport import TcpTransports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.capture.ports import Clock, Deliver, Source
+    from bridge.capture.ports import Clock, Deliver, Failed, Source
     from bridge.config import Config
     from bridge.telemetry import Telemetry
 
@@ -38,8 +39,8 @@ class SourceFactory(Protocol):
     def joins_waiting(self) -> int:
         """Number of chats that wait to be joined, in all shards."""
 
-    def make_source(self, deliver: Deliver) -> Source:
-        """Return the Source of one shard; it has to pass its updates to `deliver`."""
+    def make_source(self, deliver: Deliver, failed: Failed) -> Source:
+        """Return the Source of one shard; it passes its updates to `deliver`, and its own defects to `failed`."""
 
 
 class ChatServerSources:
@@ -58,7 +59,7 @@ class ChatServerSources:
         """Number of chats that wait to be joined, in all shards."""
         return self._rate_limiter.waiting
 
-    def make_source(self, deliver: Deliver) -> Source:
+    def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         """Return the Source of one shard."""
         settings = self._settings
         return SessionManager(
@@ -66,6 +67,8 @@ class ChatServerSources:
                 attempts=settings.reconnect_attempts,
                 delay=settings.reconnect_delay_seconds,
                 per_link=settings.max_sessions_per_connection,
+                stable_after=settings.stable_after_seconds,
+                keep_trying=settings.when_attempts_are_used_up == "KEEP_TRYING",
             ),
             transports=TcpTransports(
                 gateway=settings.gateway,
@@ -78,6 +81,7 @@ class ChatServerSources:
             rng=random.Random(),  # noqa: S311 - jitter, not cryptography
             telemetry=self._context.telemetry,
             deliver=deliver,
+            failed=failed,
         )
 
     def _link(self, server: str, owner: SessionManager) -> Link:

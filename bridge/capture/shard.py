@@ -108,13 +108,14 @@ class Shard:
         self._telemetry = telemetry
         self._store = SessionStore(partition, store_settings)
         self._inbox = Inbox(settings.inbox_bytes, self._pause, self._resume)
-        self._source = make_source(self.update_received)
+        self._source = make_source(self.update_received, self.source_failed)
         self._held: list[Input] = []
         self._held_since: float | None = None
         self._began: float | None = None
         self._committed_at = 0.0
         self._next_offset = 0
         self._draining = False
+        self._defect: Exception | None = None
         self._idle = asyncio.Event()
 
     # --- state ---------------------------------------------------------------------------------------------------
@@ -160,6 +161,11 @@ class Shard:
     def update_received(self, update: Update, size: int) -> None:
         """Queue an update of the source."""
         self._inbox.put(update, 2 * size + _OVERHEAD, self._clock.monotonic())
+
+    def source_failed(self, error: Exception) -> None:
+        """Take a defect of the source: it ends `run`."""
+        self._defect = error
+        self._inbox.wake()
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -244,6 +250,8 @@ class Shard:
     async def _commit_forever(self, writer: TransactionalWriter) -> bool:
         """Commit batch after batch; return True when drained."""
         while True:
+            if self._defect is not None:
+                raise self._defect
             if not len(self._inbox):
                 if self._draining:
                     self._idle.set()

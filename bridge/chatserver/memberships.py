@@ -51,6 +51,7 @@ class Memberships:
         self._past: dict[str, ChatState] = {}  # LEFT, ENDED; the latest last. NOT_JOINED is the absence from both
         self._pending: dict[int, PendingJoin] = {}
         self._reference_of: dict[str, int] = {}
+        self._answered: dict[str, int] = {}  # of JOINED chats only: the reference of the join
         self._releases: dict[int, str] = {}
 
     # --- what can be asked ---------------------------------------------------------------------------------------
@@ -87,6 +88,10 @@ class Memberships:
         """Return the join that waits for an answer with this reference, if any."""
         return self._pending.get(reference)
 
+    def joined_with(self, reference: int) -> str | None:
+        """Return the chat that is joined and whose join had this reference, if any."""
+        return next((session_id for session_id, of in self._answered.items() if of == reference), None)
+
     def join_of(self, session_id: str) -> PendingJoin:
         """Return the join of a chat that is JOINING."""
         return self._pending[self._reference_of[session_id]]
@@ -106,6 +111,7 @@ class Memberships:
         """
         session_id = snapshot.session_id
         self._move(session_id, ChatInput.SNAPSHOT)
+        self._answered[session_id] = self._reference_of[session_id]
         snapshot.snapshot = True
         updates = [snapshot, *self._take_join(session_id)]
         if any(update.over for update in updates):
@@ -148,6 +154,7 @@ class Memberships:
         after = next_state(CHAT_TRANSITIONS, self.state(session_id), given)
         self._present.pop(session_id, None)
         self._past.pop(session_id, None)
+        self._answered.pop(session_id, None)
         if after in _PAST:
             self._past[session_id] = after
             _forget_oldest(self._past)

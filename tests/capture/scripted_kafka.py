@@ -25,7 +25,7 @@ from tests.transcript.build import CHAT, history, joined, push, said
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from bridge.capture.ports import Batch, CheckAssignment, Clock, Deliver, Limits, MakeSource
+    from bridge.capture.ports import Batch, CheckAssignment, Clock, Deliver, Failed, Limits, MakeSource
 
 _CALL_SECONDS = 0.01
 _FETCH_SECONDS = 0.2
@@ -69,7 +69,7 @@ class ScriptedKafka:
         self.members.append(member)
         return member
 
-    def source(self, deliver: Deliver) -> ScriptedSource:
+    def source(self, deliver: Deliver, _failed: Failed) -> ScriptedSource:
         source = ScriptedSource(self, deliver)
         self.sources.append(source)
         return source
@@ -147,6 +147,8 @@ class ScriptedSource:
         self._kafka = kafka
         self._deliver = deliver
         self._last = 2
+        self.followed: set[str] = set()
+        self.unstable: dict[str, int] = {}
         kafka.open.add(self)
 
     @property
@@ -158,6 +160,7 @@ class ScriptedSource:
 
     def follow(self, session_id: str, places: tuple[str, ...], secret: str | None) -> None:
         assert (session_id, places, secret) == (CHAT, ("chat-1:4800",), None)
+        self.followed.add(session_id)
         self._deliver(history(joined(1), said(2)), 100)
 
     def says(self) -> None:
@@ -167,6 +170,7 @@ class ScriptedSource:
 
     def forget(self, session_id: str) -> None:
         assert session_id == CHAT
+        self.followed.discard(session_id)
 
     def pause(self) -> None:
         pass

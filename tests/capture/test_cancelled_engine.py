@@ -150,7 +150,7 @@ def test_a_shard_revoked_in_the_turn_in_which_an_input_arrives_is_stopped_every_
         servers = VirtualServers(A)
         managers = []
 
-        def make_source(deliver: object) -> object:
+        def make_source(deliver: object, _failed: object) -> object:
             servers.manager._deliver = deliver  # type: ignore[assignment]
             managers.append(servers.manager)
             return servers.manager

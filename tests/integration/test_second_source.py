@@ -20,7 +20,7 @@ from tests.sources.directory_source import DirectorySource
 from tests.support.processes import Bridge, Process, wait_for
 
 if TYPE_CHECKING:
-    from bridge.capture.ports import Deliver, Source
+    from bridge.capture.ports import Deliver, Failed, Source
     from bridge.config import Config
     from bridge.source_factory import SourceContext
 
@@ -115,8 +115,8 @@ class DirectorySources:
     def __init__(self, _context: SourceContext) -> None:
         pass
 
-    def make_source(self, deliver: Deliver) -> Source:
-        return DirectorySource(Path(FOLDER), deliver)
+    def make_source(self, deliver: Deliver, failed: Failed) -> Source:
+        return DirectorySource(Path(FOLDER), deliver, failed)
 
 
 def _run_worker(config: Config) -> int:

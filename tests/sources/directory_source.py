@@ -15,9 +15,10 @@ from bridge.transcript.events import ChatEvent, ChatTranscript
 from bridge.transcript.updates import TranscriptUpdate
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
-    from bridge.capture.ports import Deliver
+    from bridge.capture.ports import Deliver, Failed
 
 _POLL_SECONDS = 0.02
 
@@ -25,9 +26,11 @@ _POLL_SECONDS = 0.02
 class DirectorySource:
     """The files of one shard. Each is read from its beginning, then followed."""
 
-    def __init__(self, folder: Path, deliver: Deliver) -> None:
+    def __init__(self, folder: Path, deliver: Deliver, failed: Failed) -> None:
         self._folder = folder
         self._deliver = deliver
+        self._failed = failed
+        self.unstable: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reading = asyncio.Event()
         self._reading.set()
@@ -36,12 +39,17 @@ class DirectorySource:
     def connections(self) -> int:
         return len(self._tasks)
 
+    @property
+    def followed(self) -> Collection[str]:
+        return self._tasks.keys()
+
     def joined_at(self, session_id: str) -> str | None:
         return str(self._folder) if session_id in self._tasks else None
 
     def follow(self, session_id: str, places: tuple[str, ...], secret: str | None) -> None:  # noqa: ARG002
         if session_id not in self._tasks:
-            self._tasks[session_id] = asyncio.get_running_loop().create_task(self._read(session_id))
+            self._tasks[session_id] = task = asyncio.get_running_loop().create_task(self._read(session_id))
+            task.add_done_callback(self._ended)
 
     def forget(self, session_id: str) -> None:
         if task := self._tasks.pop(session_id, None):
@@ -58,6 +66,10 @@ class DirectorySource:
         for session_id in list(self._tasks):
             self.forget(session_id)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self._failed(error)
 
     async def _read(self, session_id: str) -> None:
         path, done, over = self._folder / f"{session_id}.jsonl", 0, False
