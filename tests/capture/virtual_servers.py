@@ -97,6 +97,17 @@ class VirtualTransport(asyncio.Transport):
         if not self.closed:
             asyncio.get_running_loop().call_soon(self._says, json.dumps(message).encode() + b"\n")
 
+    def logs_out(self, error: int, chat: str | None) -> None:
+        """Say, without being asked, that the client is no party (of this chat) any more."""
+        named = {} if chat is None else {"sessionId": chat}
+        self.says(messageName="EventError", errorId=error, description="logged out", **named)
+
+    def drops(self) -> None:
+        """Reset the connection."""
+        if not self.closed:
+            self.closed = True
+            self.link.connection_lost(ConnectionResetError())
+
     def _says(self, data: bytes) -> None:
         if self.reading and not self.closed:
             self.link.data_received(data)
@@ -193,9 +204,7 @@ class Server:
         """Reset all connections."""
         wires, self.wires = self.wires, []
         for wire in wires:
-            if not wire.closed:
-                wire.closed = True
-                wire.link.connection_lost(ConnectionResetError())
+            wire.drops()
 
 
 class VirtualServers:
