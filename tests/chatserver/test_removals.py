@@ -24,7 +24,7 @@ def left(session_id: str, user_id: str = ME, status: str = "Alive", reference: i
     return EventSessionInfo(transcript, status, reference)
 
 
-class Registered(Talk):
+class NamedTalk(Talk):
     """A conversation whose registration told the own user id."""
 
     def __init__(self, *joined: str) -> None:
@@ -105,7 +105,7 @@ def test_an_error_that_names_a_chat_that_is_being_joined_refuses_its_join() -> N
 
 
 def test_our_own_departure_from_a_chat_that_goes_on_is_its_absence() -> None:
-    talk = Registered("A", "B")
+    talk = NamedTalk("A", "B")
     assert talk.hears(left("A")) == [("A", [2], False, False)]
     assert talk.conversation.next_timer == 1.0 + OVER_FOLLOWS
     assert talk.after(OVER_FOLLOWS - 0.1) == []
@@ -116,16 +116,16 @@ def test_our_own_departure_from_a_chat_that_goes_on_is_its_absence() -> None:
 
 
 def test_our_own_departure_from_a_chat_that_is_closed_is_none() -> None:
-    talk = Registered("A")
+    talk = NamedTalk("A")
     assert talk.hears(left("A"), info("A", 3, status="Over")) == [("A", [2], False, False), ("A", [3], False, True)]
     assert talk.after(OVER_FOLLOWS) == []
-    talk = Registered("A")
+    talk = NamedTalk("A")
     assert talk.hears(left("A", status="Over")) == [("A", [2], False, True)]
     assert talk.after(OVER_FOLLOWS) == []
 
 
 def test_a_departure_of_somebody_else_is_none() -> None:
-    talk = Registered("A")
+    talk = NamedTalk("A")
     talk.hears(left("A", "00A1000000000001"))
     assert talk.after(OVER_FOLLOWS) == []
     unnamed = Talk("A")  # the registration told no user id
@@ -135,7 +135,7 @@ def test_a_departure_of_somebody_else_is_none() -> None:
 
 
 def test_a_departure_in_the_history_or_in_the_answer_to_a_release_is_none() -> None:
-    talk = Registered("A")
+    talk = NamedTalk("A")
     release = talk.leave("A")
     reference = talk.join("A")
     talk.hears(left("A", reference=release), left("A", reference=reference))
@@ -144,14 +144,14 @@ def test_a_departure_in_the_history_or_in_the_answer_to_a_release_is_none() -> N
 
 
 def test_a_chat_that_was_left_meanwhile_is_not_absent() -> None:
-    talk = Registered("A")
+    talk = NamedTalk("A")
     talk.hears(left("A"))
     talk.leave("A")
     assert talk.after(OVER_FOLLOWS) == []
 
 
 def test_while_reading_is_paused_a_departure_waits_for_its_over() -> None:
-    talk = Registered("A")
+    talk = NamedTalk("A")
     talk.hears(left("A"))
     talk.conversation.on_timer(1.0 + OVER_FOLLOWS, listening=False)
     assert talk.learnt() == []
