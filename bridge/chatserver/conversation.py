@@ -310,8 +310,8 @@ class Conversation:
         if state is ChatState.JOINING:
             if join is not None and join.session_id == session_id:
                 self._events_received += self._chats.answered(update)
-            elif not self._chats.join_of(session_id).hold(update):  # P6
-                self._release(session_id, "events without end, and no answer to the join")
+            elif (most := self._chats.hold(update)) is not None:  # P6
+                self._release(most, "events without end, and no answer to the join")
         elif state in _HERE:
             self._events_received.append(update)
             if update.over and state is ChatState.JOINED:

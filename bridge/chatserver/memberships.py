@@ -21,7 +21,7 @@ REMEMBERED: Final = 1_000
 """Chats that were left or have ended, and releases without an answer: the oldest beyond it are forgotten."""
 
 HELD_BYTES: Final = 4 * 1024 * 1024
-"""Limit for pushes that overtake the answer to a join, in bytes on the wire."""
+"""Limit for pushes that overtake the answers to the joins of one connection, in bytes on the wire."""
 
 _PAST: Final = (ChatState.LEFT, ChatState.ENDED)
 
@@ -34,12 +34,6 @@ class PendingJoin:
     deadline: float
     held: list[TranscriptUpdate] = field(default_factory=list)
     held_bytes: int = 0
-
-    def hold(self, update: TranscriptUpdate) -> bool:
-        """Keep a push until the answer is there; return False when more is held than HELD_BYTES."""
-        self.held.append(update)
-        self.held_bytes += update.size
-        return self.held_bytes <= HELD_BYTES
 
 
 class Memberships:
@@ -92,10 +86,6 @@ class Memberships:
         """Return the chat that is joined and whose join had this reference, if any."""
         return next((session_id for session_id, of in self._answered.items() if of == reference), None)
 
-    def join_of(self, session_id: str) -> PendingJoin:
-        """Return the join of a chat that is JOINING."""
-        return self._pending[self._reference_of[session_id]]
-
     # --- what happens to a chat ----------------------------------------------------------------------------------
 
     def joining(self, session_id: str, reference: int, deadline: float) -> None:
@@ -119,6 +109,18 @@ class Memberships:
             for update in updates:
                 update.over = update is updates[-1]
         return updates
+
+    def hold(self, update: TranscriptUpdate) -> str | None:
+        """Keep a push for a chat that is JOINING until the answer is there.
+
+        Return None, or, if too much is held by now, the chat for which the most is held.
+        """
+        join = self._pending[self._reference_of[update.session_id]]
+        join.held.append(update)
+        join.held_bytes += update.size
+        if sum(each.held_bytes for each in self._pending.values()) <= HELD_BYTES:
+            return None
+        return max(self._pending.values(), key=lambda each: each.held_bytes).session_id
 
     def refused(self, session_id: str) -> list[TranscriptUpdate]:
         """The join was refused, or could not be sent. Return the pushes that were held for it, none with an Over."""
