@@ -1,7 +1,8 @@
 """The Prometheus metrics: names, help texts and closed sets of label values.
 
 Names and labels are a public interface and are not renamed. A value outside its set is counted as `other`; no session
-id, nickname, key or address is ever a label.
+id, nickname or key is ever a label. An address is one in a single place: the servers that answer and drop have to be
+named. Addresses come with announcements, from strangers: at most NAMED_SERVERS are named at a time, the worst.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics import disable_created_metrics
+from prometheus_client.registry import Collector
 
 from bridge.transcript import entries, gap_reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 OTHER: Final = "other"
+
+NAMED_SERVERS: Final = 64
+"""Values of the label `server` at a time; what is beyond them is `other`."""
 
 KINDS: Final = (
     entries.PARTY_JOINED,
@@ -45,6 +51,9 @@ LOSS_REASONS: Final = {
     "no sign of life": "silent",
     "no answer to the registration": "not_registered",
     "registration refused": "refused",
+    "logged out": "logged_out",
+    "the peer does not read": "does_not_read",
+    "internal error": "internal",
     "ConnectionRefusedError": "unreachable",
     "TimeoutError": "unreachable",
     "OSError": "unreachable",
@@ -62,6 +71,7 @@ QUARANTINE_REASONS: Final = {
     "a chat that was not joined here": "stray",
     "a second EventRegistered": "stray",
     "a message that does not belong": "stray",
+    "an error that answers nothing": "stray",
     "the chat is closed": "not_followed",
     "the chat is not followed": "not_followed",
     "": "unreadable",
@@ -96,6 +106,28 @@ def _counter(registry: CollectorRegistry, name: str, text: str, **labels: tuple[
 
 def _values(known: Mapping[str, str]) -> tuple[str, ...]:
     return (*dict.fromkeys(known.values()), OTHER)
+
+
+class UnstableServers(Collector):
+    """The servers that answer and drop, as a gauge with their addresses; a server that no longer does so disappears."""
+
+    def __init__(self) -> None:
+        """There are none until `read` is set."""
+        self.read: Callable[[], Mapping[str, int]] = dict
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Return the worst NAMED_SERVERS by name, and the worst of the rest as `other`."""
+        family = GaugeMetricFamily(
+            "chatbridge_unstable_servers",
+            "Servers that answer and soon drop a chat or a connection, each time: how often in a row",
+            labels=("server",),
+        )
+        worst = sorted(self.read().items(), key=lambda one: (-one[1], one[0]))
+        for server, times in worst[:NAMED_SERVERS]:
+            family.add_metric((server,), times)
+        if len(worst) > NAMED_SERVERS:
+            family.add_metric((OTHER,), worst[NAMED_SERVERS][1])
+        yield family
 
 
 class Meters:
@@ -162,3 +194,5 @@ class Meters:
             registry, "inbox_pauses", "Number of times that reading was paused because a buffer was full"
         )
         self.gauges = {name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()}
+        self.unstable_servers = UnstableServers()
+        registry.register(self.unstable_servers)

@@ -10,7 +10,8 @@ from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
 from bridge.sources.chat_server.link import Link
-from bridge.sources.chat_server.session_manager import ReconnectSettings, SessionManager
+from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
+from bridge.sources.chat_server.session_manager import SessionManager
 from bridge.sources.chat_server.transport import TcpTransports
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class SourceFactory(Protocol):
         """Number of chats that wait to be joined, in all shards."""
 
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
-        """Return the Source of one shard; it has to pass its updates to `deliver`, and defects to `failed`."""
+        """Return the Source of one shard; it passes its updates to `deliver`, and its own defects to `failed`."""
 
 
 class ChatServerSources:
@@ -66,6 +67,8 @@ class ChatServerSources:
                 attempts=settings.reconnect_attempts,
                 delay=settings.reconnect_delay_seconds,
                 per_link=settings.max_sessions_per_connection,
+                stable_after=settings.stable_after_seconds,
+                keep_trying=settings.when_attempts_are_used_up == "KEEP_TRYING",
             ),
             transports=TcpTransports(
                 gateway=settings.gateway,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
+_UNSTABLE_NAMED = 8
+"""Unstable servers among the reasons: the addresses come from announcements, and a reply has an end."""
 
 
 class WorkerStatus:
@@ -43,6 +45,7 @@ class WorkerStatus:
         telemetry.watch("shards", lambda: sum(1 for _ in worker.shards))
         telemetry.watch("links", lambda: sum(shard.source.connections for shard in worker.shards))
         telemetry.watch("joins_waiting", joins_waiting)
+        telemetry.watch_unstable(self._unstable)
 
     def readiness(self) -> list[str]:
         """Return why the worker is not ready; empty when it is."""
@@ -55,6 +58,10 @@ class WorkerStatus:
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
             reasons.append(f"the oldest uncommitted event is {oldest:.0f} s old")
+        worst = sorted(self._unstable().items(), key=lambda one: (-one[1], one[0]))
+        reasons += [f"{place} answers and drops: {times} times in a row" for place, times in worst[:_UNSTABLE_NAMED]]
+        if len(worst) > _UNSTABLE_NAMED:
+            reasons.append(f"{len(worst) - _UNSTABLE_NAMED} more servers answer and drop")
         return reasons
 
     def live(self) -> bool:
@@ -84,6 +91,14 @@ class WorkerStatus:
     def metrics(self) -> bytes:
         """Return all metrics in Prometheus' text form."""
         return self._telemetry.render()
+
+    def _unstable(self) -> dict[str, int]:
+        """Return the unstable places of all shards, each with its highest number of losses in a row."""
+        found: dict[str, int] = {}
+        for shard in self._worker.shards:
+            for place, times in shard.source.unstable.items():
+                found[place] = max(times, found.get(place, 0))
+        return found
 
     def _longest_transaction(self) -> float:
         now = self._clock.monotonic()

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 from bridge.meters import Meters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bridge.facts import Fact
     from bridge.meters import GaugeName
@@ -33,6 +33,10 @@ class Telemetry:
     def watch(self, gauge: GaugeName, read: Callable[[], float]) -> None:
         """Read the value of a gauge from `read` at every scrape, in the thread of the scrape."""
         self._meters.gauges[gauge].set_function(read)
+
+    def watch_unstable(self, read: Callable[[], Mapping[str, int]]) -> None:
+        """Read the servers that answer and drop, and how often in a row, from `read` at every scrape."""
+        self._meters.unstable_servers.read = read
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text form."""

@@ -119,6 +119,18 @@ def test_gauges_are_read_when_they_are_scraped() -> None:
     assert series(told)["chatbridge_sessions", ""] == 2
 
 
+def test_unstable_servers_are_named_up_to_a_limit_and_disappear() -> None:
+    told = Telemetry()
+    assert not [name for name, _ in series(told) if name == "chatbridge_unstable_servers"]
+    unstable = {f"chat-{number}:4800": number for number in range(1, 101)}
+    told.watch_unstable(lambda: unstable)
+    found = {server: value for (name, server), value in series(told).items() if name == "chatbridge_unstable_servers"}
+    named = {f"chat-{number}:4800": float(number) for number in range(37, 101)}
+    assert (len(named), found) == (meters.NAMED_SERVERS, {**named, "other": 36.0})
+    unstable.clear()
+    assert not [name for name, _ in series(told) if name == "chatbridge_unstable_servers"]
+
+
 def test_two_telemetries_do_not_share_metrics() -> None:
     first, second = Telemetry(), Telemetry()
     first.emit(TransactionFailed(shard=0, error="x"))

@@ -5,7 +5,7 @@ Sources and adapters implement them; tests use the real ones or scripted fakes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,9 +30,8 @@ class Clock(Protocol):
 Deliver = Callable[[Update, int], None]
 """Takes an update and the number of bytes that it occupied in the source; never blocks, never refuses."""
 
-
 Failed = Callable[[Exception], None]
-"""Takes the exception with which a defect of ours ended a task of the source; never one of the network."""
+"""Takes the defect of the bridge that ended one of a source's tasks; never an error of a network or of a peer."""
 
 
 class Source(Protocol):
@@ -46,11 +45,15 @@ class Source(Protocol):
 
     @property
     def connections(self) -> int:
-        """Number of open connections."""
+        """Number of connections that are open, being opened or being closed."""
 
     @property
     def followed(self) -> Collection[str]:
-        """Every chat that `forget` would release: followed, or its end was delivered and it is not forgotten yet."""
+        """The ids of all chats that `forget` releases: followed, or ended and reported, but not yet forgotten."""
+
+    @property
+    def unstable(self) -> Mapping[str, int]:
+        """Places (addresses) that accept chats and soon lose them again -> how often in a row; empty when none does."""
 
     def joined_at(self, session_id: str) -> str | None:
         """Return the place (an address) at which a chat is monitored now; None when it is not."""
@@ -70,9 +73,9 @@ class Source(Protocol):
     async def close(self, *, leave: bool) -> None:
         """Close everything; with `leave`, leave the chats first, without disturbing them (P4).
 
-        Before the first `await` the chats are left and the connections begin to close; on return they are closed,
-        within seconds. Nothing is delivered after the call began. It may be called again, at any time. A cancellation
-        is raised when everything is closed.
+        Up to its first `await` the chats are left and the connections begin to close; nothing is delivered any more.
+        On return every connection is closed: one whose peer does not take the last bytes is aborted after 2 s. It may
+        be called again, at any time. A cancellation is raised when everything is closed.
         """
 
 

@@ -30,7 +30,8 @@ is one whose answer cannot be read. The answer to a release says nothing of a me
 does not end a chat that was joined again.
 
 Silence is answered by a Ping, and a Ping without any sign of life ends the connection. While the owner has paused
-reading, silence proves nothing: only Pings are sent, so that the peer hears from us.
+reading, silence proves nothing: only Pings are sent, so that the peer hears from us. An error that answers nothing, and
+our own departure from a chat that goes on, mean that we are a party no more (`removals.py`).
 
 P4: only RequestRegister, RequestJoin (of an existing session, visibility VIP), RequestReleaseParty with KeepAlive, Ping
 and Pong are ever sent. No code here could send a message, create a session or revive one.
@@ -47,30 +48,34 @@ from bridge.chatserver.connection_state import (
     ConnectionState,
     next_state,
 )
-from bridge.chatserver.conversation_events import Concern, ConversationEvent, Ended, Registered, UnexpectedMessage
+from bridge.chatserver.conversation_events import (
+    Absent,
+    Concern,
+    ConversationEvent,
+    Ended,
+    Registered,
+    UnexpectedMessage,
+)
 from bridge.chatserver.memberships import Memberships
 from bridge.chatserver.messages import (
-    KEEP_ALIVE,
-    SESSION_PASSWORD_KEY,
+    LOGGED_OUT,
     Event,
     EventError,
     EventRegistered,
     EventSessionInfo,
     EventStatus,
     Ping,
-    Pong,
     Request,
     RequestJoin,
-    RequestRegister,
-    RequestReleaseParty,
     UnknownMessage,
     is_known_status,
     is_over,
 )
+from bridge.chatserver.outbox import Outbox
+from bridge.chatserver.removals import Removals, reason_of, without_text
 from bridge.chatserver.silence import Silence
 from bridge.chatserver.verdicts import verdict_on
 from bridge.chatserver.versions import LOWEST, negotiate
-from bridge.transcript.events import SUPERVISOR, VIP, Item
 from bridge.transcript.updates import Damaged, JoinRefused, TranscriptUpdate, Verdict
 
 if TYPE_CHECKING:
@@ -91,10 +96,10 @@ class Conversation:
         self._settings = settings
         self._state = ConnectionState.OPENING
         self._version = settings.client_version
-        self._requests: list[Request] = []
+        self._outbox = Outbox()
         self._events_received: list[ConversationEvent] = []
         self._chats = Memberships()
-        self._reference = 0
+        self._removals = Removals()
         self._register_deadline = 0.0
         self._silence = Silence(settings.ping_after, settings.pong_timeout)
 
@@ -127,7 +132,7 @@ class Conversation:
             return self._register_deadline
         if self._state is not ConnectionState.READY:
             return None
-        return min([self._silence.next_check, *(join.deadline for join in self._chats.joins)])
+        return min([self._silence.next_check, *self._removals.next_due, *(join.deadline for join in self._chats.joins)])
 
     def is_joined(self, session_id: str) -> bool:
         """Tell whether the events of this chat arrive here."""
@@ -135,8 +140,7 @@ class Conversation:
 
     def requests(self) -> list[Request]:
         """Take what has to be sent, in order."""
-        requests, self._requests = self._requests, []
-        return requests
+        return self._outbox.take()
 
     def events_received(self) -> list[ConversationEvent]:
         """Take what was learnt, in order."""
@@ -148,19 +152,9 @@ class Conversation:
     def opened(self, now: float) -> None:
         """The transport is open: register."""
         self._move(ConnectionInput.TRANSPORT_OPENED)
-        settings = self._settings
         self._silence.broken(now)
-        self._register_deadline = now + settings.register_timeout
-        self._requests.append(
-            RequestRegister(
-                user_nickname=settings.nickname,
-                user_type=SUPERVISOR,
-                person_id=settings.person_id,
-                client_version=settings.client_version,
-                target=settings.target,
-                reference_id=self._next_reference(),
-            )
-        )
+        self._register_deadline = now + self._settings.register_timeout
+        self._outbox.register(self._settings)
 
     def join(self, session_id: str, password: str | None, now: float) -> None:
         """Join a chat silently. The answer is a TranscriptUpdate with `snapshot`, or a JoinRefused.
@@ -169,12 +163,8 @@ class Conversation:
         """
         if self._chats.is_present(session_id):
             return
-        reference = self._next_reference()
+        reference = self._outbox.join(session_id, password)
         self._chats.joining(session_id, reference, now + self._settings.join_timeout)
-        secret = [Item(SESSION_PASSWORD_KEY, value=password)] if password else []
-        self._requests.append(
-            RequestJoin(reference_id=reference, session_id=session_id, visibility=VIP, user_data=secret)
-        )
 
     def join_not_sent(self, join: RequestJoin, reason: str) -> None:
         """Take back a join, taken from `requests`, that the wire could not encode. No other one would fare better."""
@@ -188,6 +178,7 @@ class Conversation:
     def listening_again(self, now: float) -> None:
         """Reading was paused until `now`: the silence so far proves nothing about the peer."""
         self._silence.broken(now)
+        self._removals.listening_again(now)
         for join in self._chats.joins:
             join.deadline = now + self._settings.join_timeout
 
@@ -206,7 +197,7 @@ class Conversation:
         if isinstance(message, EventSessionInfo):
             self._session_info(message, damaged, size)
         elif isinstance(message, Ping):
-            self._requests.append(Pong(reference_id=message.reference_id))
+            self._outbox.pong(message.reference_id)
         elif isinstance(message, EventRegistered):
             self._registered(message)
         elif isinstance(message, EventError):
@@ -238,36 +229,30 @@ class Conversation:
         ready = self._state is ConnectionState.READY
         if not listening:
             if ready:
-                self._requests.append(Ping(reference_id=self._next_reference()))
+                self._outbox.ping()
             self.listening_again(now)
         elif self._state is ConnectionState.REGISTERING and now >= self._register_deadline:
             self._end(f"no answer to the registration within {self._settings.register_timeout:g} s")
         elif ready:
             self._give_up_joins(now)
+            for session_id in self._removals.due(now):
+                self._removed(session_id, "removed from the chat")
             if self._silence.is_too_long(now):
                 self._end(f"no sign of life within {self._settings.pong_timeout:g} s of a ping")
             elif self._silence.ping_due(now):
-                self._requests.append(Ping(reference_id=self._next_reference()))
+                self._outbox.ping()
 
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _move(self, given: ConnectionInput) -> None:
         self._state = next_state(CONNECTION_TRANSITIONS, self._state, given)
 
-    def _next_reference(self) -> int:
-        self._reference += 1
-        return self._reference
-
     def _end(self, reason: str) -> None:
         self._move(ConnectionInput.FAILED)
         self._events_received += [*self._chats.abandoned(), Ended(reason)]
 
     def _unexpected(
-        self,
-        session_id: str | None,
-        reason: str,
-        message: Event | UnknownMessage,
-        damaged: Sequence[Damaged] = (),
+        self, session_id: str | None, reason: str, message: Event | UnknownMessage, damaged: Sequence[Damaged] = ()
     ) -> None:
         attributed = session_id is not None and self._chats.state(session_id) in _HERE
         self._events_received.append(UnexpectedMessage(session_id, reason, message, attributed, tuple(damaged)))
@@ -277,6 +262,7 @@ class Conversation:
             self._unexpected(None, "a second EventRegistered", message)
             return
         self._move(ConnectionInput.REGISTERED)
+        self._removals.registered(message.user_id)
         told = message.client_version
         if told is not None:
             # The lower of both counts; a server that answers with more than was declared does not raise it.
@@ -290,11 +276,12 @@ class Conversation:
                 self._release(join.session_id, reason)
 
     def _leave(self, session_id: str) -> list[TranscriptUpdate]:
-        reference = self._next_reference()
-        self._requests.append(
-            RequestReleaseParty(session_id=session_id, after_action=KEEP_ALIVE, reference_id=reference)
-        )
-        return self._chats.left(session_id, reference)
+        self._removals.settled(session_id)
+        return self._chats.left(session_id, self._outbox.release(session_id))
+
+    def _removed(self, session_id: str, reason: str) -> None:
+        """We are no party of a joined chat any more. It is released all the same, so that we are never two."""
+        self._events_received += [*self._leave(session_id), Absent(session_id, reason)]
 
     def _release(self, session_id: str, reason: str, *, unreadable: bool = False) -> None:
         """Give up a join that may still be granted: without a release nobody would know that we are a party."""
@@ -317,18 +304,21 @@ class Conversation:
             unknown_status=None if is_known_status(status) else status[:_STATUS_CHARACTERS],
         )
         join = self._chats.join_with(message.reference_id or 0)
-        if self._chats.released(message.reference_id or 0, session_id):
+        if released := self._chats.released(message.reference_id or 0, session_id):
             update.over = False
         state = self._chats.state(session_id)
         if state is ChatState.JOINING:
             if join is not None and join.session_id == session_id:
                 self._events_received += self._chats.answered(update)
-            elif not self._chats.join_of(session_id).hold(update):  # P6
-                self._release(session_id, "events without end, and no answer to the join")
+            elif (most := self._chats.hold(update)) is not None:  # P6
+                self._release(most, "events without end, and no answer to the join")
         elif state in _HERE:
             self._events_received.append(update)
             if update.over and state is ChatState.JOINED:
                 self._chats.over(session_id)
+                self._removals.settled(session_id)
+            elif state is ChatState.JOINED and not released:
+                self._removals.seen(message.chat_transcript, self._silence.heard_at)
         elif state is ChatState.NOT_JOINED and join is None:
             self._unexpected(session_id, "a chat that was not joined here", message, damaged)
         elif state is ChatState.NOT_JOINED and join is not None:
@@ -338,11 +328,23 @@ class Conversation:
 
     def _error(self, message: EventError) -> None:
         reference = message.reference_id or 0
+        named = message.session_id if not reference else None  # an answer is about what was asked
         join = self._chats.join_with(reference)
-        if join is not None:
+        session_id = (named or "") if join is None else join.session_id
+        if self._chats.state(session_id) is ChatState.JOINING:
             description = message.description[:_DESCRIPTION_CHARACTERS]
-            self._refuse(join.session_id, message.error_id, description, verdict_on(message.error_id))
+            self._refuse(session_id, message.error_id, description, verdict_on(message.error_id))
         elif self._state is ConnectionState.REGISTERING:
             self._end(f"registration refused with error {message.error_id}")
-        else:  # it answers the release of a chat that is over by now: nothing has to be done
-            self._chats.released(reference)
+        elif not self._chats.released(reference):
+            self._unsolicited(message, named or self._chats.joined_with(reference))
+
+    def _unsolicited(self, message: EventError, session_id: str | None) -> None:
+        """Take an error that no request waits for; `session_id` is the chat that it is about."""
+        if session_id is not None or message.reference_id:
+            if session_id is not None and self.is_joined(session_id):  # else: it comes late, and concerns nobody
+                self._removed(session_id, reason_of(message))
+        elif message.error_id == LOGGED_OUT and self._state is ConnectionState.READY:
+            self._end(reason_of(message))
+        else:
+            self._unexpected(None, "an error that answers nothing", without_text(message))

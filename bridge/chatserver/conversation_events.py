@@ -30,6 +30,14 @@ class Ended:
 
 
 @dataclass(slots=True, frozen=True)
+class Absent:
+    """The server has ended our part in a chat that goes on: it is no longer watched, and must be joined again."""
+
+    session_id: str
+    reason: str
+
+
+@dataclass(slots=True, frozen=True)
 class UnexpectedMessage:
     """A message that cannot be taken as an update of a chat; it is kept as data. `session_id` is the chat it names.
 
@@ -53,4 +61,4 @@ class Concern:
     followed: tuple[str, ...] = ()
 
 
-ConversationEvent = Registered | Ended | UnexpectedMessage | TranscriptUpdate | JoinRefused
+ConversationEvent = Registered | Ended | Absent | UnexpectedMessage | TranscriptUpdate | JoinRefused

@@ -21,7 +21,7 @@ REMEMBERED: Final = 1_000
 """Chats that were left or have ended, and releases without an answer: the oldest beyond it are forgotten."""
 
 HELD_BYTES: Final = 4 * 1024 * 1024
-"""Limit for pushes that overtake the answer to a join, in bytes on the wire."""
+"""Limit for pushes that overtake the answers to the joins of one connection, in bytes on the wire."""
 
 _PAST: Final = (ChatState.LEFT, ChatState.ENDED)
 
@@ -35,12 +35,6 @@ class PendingJoin:
     held: list[TranscriptUpdate] = field(default_factory=list)
     held_bytes: int = 0
 
-    def hold(self, update: TranscriptUpdate) -> bool:
-        """Keep a push until the answer is there; return False when more is held than HELD_BYTES."""
-        self.held.append(update)
-        self.held_bytes += update.size
-        return self.held_bytes <= HELD_BYTES
-
 
 class Memberships:
     """What a conversation knows of its chats. Every method that changes a state raises IllegalTransition."""
@@ -51,6 +45,7 @@ class Memberships:
         self._past: dict[str, ChatState] = {}  # LEFT, ENDED; the latest last. NOT_JOINED is the absence from both
         self._pending: dict[int, PendingJoin] = {}
         self._reference_of: dict[str, int] = {}
+        self._answered: dict[str, int] = {}  # of JOINED chats only: the reference of the join
         self._releases: dict[int, str] = {}
 
     # --- what can be asked ---------------------------------------------------------------------------------------
@@ -87,9 +82,9 @@ class Memberships:
         """Return the join that waits for an answer with this reference, if any."""
         return self._pending.get(reference)
 
-    def join_of(self, session_id: str) -> PendingJoin:
-        """Return the join of a chat that is JOINING."""
-        return self._pending[self._reference_of[session_id]]
+    def joined_with(self, reference: int) -> str | None:
+        """Return the chat that is joined and whose join had this reference, if any."""
+        return next((session_id for session_id, of in self._answered.items() if of == reference), None)
 
     # --- what happens to a chat ----------------------------------------------------------------------------------
 
@@ -106,6 +101,7 @@ class Memberships:
         """
         session_id = snapshot.session_id
         self._move(session_id, ChatInput.SNAPSHOT)
+        self._answered[session_id] = self._reference_of[session_id]
         snapshot.snapshot = True
         updates = [snapshot, *self._take_join(session_id)]
         if any(update.over for update in updates):
@@ -113,6 +109,18 @@ class Memberships:
             for update in updates:
                 update.over = update is updates[-1]
         return updates
+
+    def hold(self, update: TranscriptUpdate) -> str | None:
+        """Keep a push for a chat that is JOINING until the answer is there.
+
+        Return None, or, if too much is held by now, the chat for which the most is held.
+        """
+        join = self._pending[self._reference_of[update.session_id]]
+        join.held.append(update)
+        join.held_bytes += update.size
+        if sum(each.held_bytes for each in self._pending.values()) <= HELD_BYTES:
+            return None
+        return max(self._pending.values(), key=lambda each: each.held_bytes).session_id
 
     def refused(self, session_id: str) -> list[TranscriptUpdate]:
         """The join was refused, or could not be sent. Return the pushes that were held for it, none with an Over."""
@@ -148,6 +156,7 @@ class Memberships:
         after = next_state(CHAT_TRANSITIONS, self.state(session_id), given)
         self._present.pop(session_id, None)
         self._past.pop(session_id, None)
+        self._answered.pop(session_id, None)
         if after in _PAST:
             self._past[session_id] = after
             _forget_oldest(self._past)

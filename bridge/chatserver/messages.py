@@ -190,11 +190,15 @@ def is_known_status(status: str) -> bool:
 
 
 class EventError(_Message, frozen=True, tag=True):
-    """A request was refused."""
+    """A request was refused; or, without one, our part in a chat or on the connection has ended.
+
+    Public sources show no attribute for a chat (protocol facts 1.5); `session_id` is for peers that name it.
+    """
 
     error_id: int = 0
     description: str = ""
     reference_id: int | None = None
+    session_id: str | None = None
 
 
 class FlexTranscript(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):

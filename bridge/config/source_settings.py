@@ -82,7 +82,19 @@ class ChatServerSettings(Section):
     reconnect_attempts: Count = Field(
         default=15, description="Attempts to join a chat again before it is given up (the vendor's template)."
     )
-    reconnect_delay_seconds: Seconds = Field(default=10.0, description="Delay between these attempts, with jitter.")
+    reconnect_delay_seconds: Seconds = Field(
+        default=10.0,
+        description="Delay between these attempts, with jitter. "
+        "It grows to a minute while a server answers joins and drops the chats.",
+    )
+    stable_after_seconds: Seconds = Field(
+        default=60.0,
+        description="The attempts count anew after a chat was monitored for so long without interruption.",
+    )
+    when_attempts_are_used_up: Literal["GIVE_UP", "KEEP_TRYING"] = Field(
+        default="GIVE_UP",
+        description="Give the chat up (its certificate is INCOMPLETE), or go on trying to join it once a minute.",
+    )
     joins_per_second: PerSecond = Field(
         default=10.0,
         description="Joins per second at one server, of all workers together (the vendor sizes a server for 10).",

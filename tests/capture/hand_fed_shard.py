@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -28,6 +28,7 @@ class SilentSource:
 
     connections = 0
     followed: Collection[str] = ()
+    unstable: ClassVar[dict[str, int]] = {}
 
     def __init__(self, deliver: Deliver, failed: Failed) -> None:
         self.deliver = deliver

@@ -100,6 +100,12 @@ class Stream(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        self.closed = True
+
     def close(self) -> None:
         self.closed = True
 
@@ -172,6 +178,12 @@ class LinkHarness:
         assert not refused
         self.lost.append(reason)
         self._inbox += [LinkDown(session_id, reason, self.clock.now_us()) for session_id in self.store.chats]
+
+    def closed(self, _link: Link) -> None:
+        pass
+
+    def defect_found(self, _link: Link, error: Exception) -> None:
+        raise error
 
     # --- input -------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ class ScriptedSource:
         self.fails = failed
         self.closes_after = _CLOSE_SECONDS
         self.left: list[str] = []
+        self.unstable: dict[str, int] = {}
         self._open = opened
         self._deliver = deliver
         self._followed: set[str] = set()

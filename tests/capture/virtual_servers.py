@@ -16,7 +16,8 @@ from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
 from bridge.sources.chat_server.link import Link
-from bridge.sources.chat_server.session_manager import ReconnectSettings, SessionManager
+from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
+from bridge.sources.chat_server.session_manager import SessionManager
 from bridge.telemetry import Telemetry
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate
 
@@ -70,17 +71,24 @@ class VirtualClock:
 
 
 class VirtualTransport(asyncio.Transport):
-    """One connection, seen from the server. `reading`: whether the client reads."""
+    """One connection, seen from the server. `reading`: whether the client reads.
+
+    While the server is `deaf` it takes no bytes: they are `unsent`, and closing waits for them until it is aborted.
+    """
 
     def __init__(self, server: Server, link: asyncio.Protocol) -> None:
         super().__init__()
         self.server = server
         self.link = link
         self.reading = True
-        self.closed = False
+        self.closed = self.closing = False
         self.written = 0
+        self.unsent = b""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self.server.deaf:
+            self.unsent += bytes(data)
+            return
         self.written += 1
         for one in bytes(data).splitlines():
             self.server.hears(self, json.loads(one))
@@ -89,6 +97,17 @@ class VirtualTransport(asyncio.Transport):
         """Send a message to the client; it is dropped while the client does not read."""
         if not self.closed:
             asyncio.get_running_loop().call_soon(self._says, json.dumps(message).encode() + b"\n")
+
+    def logs_out(self, error: int, chat: str | None) -> None:
+        """Say, without being asked, that the client is no party (of this chat) any more."""
+        named = {} if chat is None else {"sessionId": chat}
+        self.says(messageName="EventError", errorId=error, description="logged out", **named)
+
+    def drops(self) -> None:
+        """Reset the connection."""
+        if not self.closed:
+            self.closed = True
+            self.link.connection_lost(ConnectionResetError())
 
     def _says(self, data: bytes) -> None:
         if self.reading and not self.closed:
@@ -104,9 +123,17 @@ class VirtualTransport(asyncio.Transport):
         self.reading = True
 
     def is_closing(self) -> bool:
-        return self.closed
+        return self.closing or self.closed
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.unsent)
 
     def close(self) -> None:
+        self.closing = True
+        if not self.unsent:
+            self.abort()
+
+    def abort(self) -> None:
         if not self.closed:
             self.closed = True
             asyncio.get_running_loop().call_soon(self.link.connection_lost, None)
@@ -122,6 +149,7 @@ class Server:
     def __init__(self) -> None:
         self.up = True
         self.mute = False
+        self.deaf = False
         self.refuses: dict[str, int] = {}
         self.histories: dict[str, str] = {}
         self.registration: dict[str, object] = {"clientVersion": 106}
@@ -179,21 +207,26 @@ class Server:
         """Reset all connections."""
         wires, self.wires = self.wires, []
         for wire in wires:
-            if not wire.closed:
-                wire.closed = True
-                wire.link.connection_lost(ConnectionResetError())
+            wire.drops()
 
 
 class VirtualServers:
-    """Servers by address, and a session manager. `delivered` are the updates for the shard."""
+    """Servers by address, and a session manager. `delivered` are the updates for the shard.
 
-    def __init__(self, *servers: str, per_link: int = 100, rate: float = 1e9, peak: float = 1e9) -> None:
+    `defects` are those that ended a task of the manager.
+    """
+
+    def __init__(
+        self, *servers: str, per_link: int = 100, rate: float = 1e9, peak: float = 1e9, keep_trying: bool = False
+    ) -> None:
         self.servers = {name: Server() for name in servers}
         self.delivered: list[Update] = []
         self.clock = VirtualClock()
         self.rate_limiter = JoinRateLimiter(rate, peak, self.clock, lambda: 1.0)
         self._per_link = per_link
+        self._keep_trying = keep_trying
         self.defects: list[Exception] = []
+        self.telemetry = Telemetry()
         self.manager = self.make_source(
             lambda observation, _size: self.delivered.append(observation), self.defects.append
         )
@@ -201,13 +234,13 @@ class VirtualServers:
     def make_source(self, deliver: Deliver, failed: Failed) -> SessionManager:
         """Return another session manager that connects to the same servers."""
         return SessionManager(
-            ReconnectSettings(attempts=15, delay=10.0, per_link=self._per_link),
+            ReconnectSettings(attempts=15, delay=10.0, per_link=self._per_link, keep_trying=self._keep_trying),
             transports=self,
             make_link=self._link,
             rate_limiter=self.rate_limiter,
             clock=self.clock,
             rng=random.Random(1),
-            telemetry=Telemetry(),
+            telemetry=self.telemetry,
             deliver=deliver,
             failed=failed,
         )

@@ -179,6 +179,21 @@ def test_pushes_beyond_what_is_held_for_a_join_are_delivered_with_the_others() -
     assert talk.conversation.load == 0
 
 
+def test_what_is_held_is_bounded_for_all_joins_of_a_connection_together_and_the_largest_pays() -> None:
+    talk = Talk()
+    references = [talk.join(session) for session in ("A", "B", "C")]
+    assert talk.hears(info("A", 5), size=HELD_BYTES // 3) == []
+    assert talk.hears(info("B", 5), size=HELD_BYTES // 2) == []
+    assert talk.hears(info("C", 5), size=HELD_BYTES // 3) == [("B", [5], False, False), ("B", Verdict.RETRY)]
+    assert talk.conversation.load == 2
+    assert talk.hears(info("A", 1, reference=references[0]), info("C", 1, reference=references[2])) == [
+        ("A", [1], True, False),
+        ("A", [5], False, False),
+        ("C", [1], True, False),
+        ("C", [5], False, False),
+    ]
+
+
 @pytest.mark.parametrize("over", [0, 1, 2], ids=["history", "first", "last"])
 def test_a_chat_that_is_over_when_its_history_comes_ends_with_the_last_push_that_was_held(over: int) -> None:
     talk = Talk()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.meters import Meters
+from bridge.meters import NAMED_SERVERS, Meters
 from tests.documentation.tables import code, table
 
 if TYPE_CHECKING:
@@ -14,8 +14,9 @@ _HEAD: Final = """\
 # Metrics
 
 `GET /metrics`, in Prometheus' text format. Names and labels are an interface and are not renamed. Every label has a
-closed set of values, all of which exist from the start; any other value is counted as `other`. No session id, nickname,
-key or address is ever a label. The `process_...` metrics of `prometheus_client` are included.
+closed set of values, all of which exist from the start; any other value is counted as `other`. The one exception is
+`server`: its values are addresses of servers, at most {named} at a time, each only as long as there is something to say
+of it. No session id, nickname or key is ever a label. The `process_...` metrics of `prometheus_client` are included.
 [Operating](../operating.md) lists the ones to watch.
 """
 _SUFFIX: Final = {"counter": "_total"}
@@ -28,7 +29,7 @@ def text() -> str:
         (code(family.name + _SUFFIX.get(family.type, "")), family.type, _labels(family), f"{family.documentation}.")
         for family in sorted(families, key=lambda family: family.name)
     ]
-    return f"{_HEAD}\n{table(('name', 'type', 'label and its values', 'meaning'), rows)}"
+    return f"{_HEAD.format(named=NAMED_SERVERS)}\n{table(('name', 'type', 'label and its values', 'meaning'), rows)}"
 
 
 def _labels(family: Metric) -> str:
@@ -36,5 +37,7 @@ def _labels(family: Metric) -> str:
     for sample in family.samples:
         for label, value in sample.labels.items():
             values.setdefault(label, {})[value] = None
+    if family.name == "chatbridge_unstable_servers":
+        return f"{code('server')}: addresses, other"
     values.pop("le", None)  # the bounds of a histogram's buckets
     return "; ".join(f"{code(label)}: {', '.join(known)}" for label, known in values.items())

@@ -149,7 +149,13 @@ class RecordedTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self._closed
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def close(self) -> None:
+        self._closed = True
+
+    def abort(self) -> None:
         self._closed = True
 
 
@@ -221,6 +227,12 @@ class Player:
         for session_id in [session_id for session_id, its_link in self._chats.items() if its_link is link]:
             del self._chats[session_id]
             self._inputs.append(LinkDown(session_id, reason, self._clock.us))
+
+    def closed(self, _link: Link) -> None:
+        pass
+
+    def defect_found(self, _link: Link, error: Exception) -> None:
+        raise error
 
     # --- steps -------------------------------------------------------------------------------------------------------
 

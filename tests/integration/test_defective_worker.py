@@ -11,7 +11,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
@@ -69,7 +69,7 @@ def _die_once_there_is(trigger: Path, which: str) -> None:
             if which == "loop":
                 raise ZeroDivisionError
             if which == "callback":
-                asyncio.get_running_loop().call_soon(self._dispatch, None)
+                asyncio.get_running_loop().call_soon(cast("Any", self)._dispatch, None)
             else:
                 asyncio.get_running_loop().create_task(task(self))
         await restart(self, consumer)

@@ -115,3 +115,61 @@ def test_a_restart_resets_everybody_and_the_chat_goes_on() -> None:
             assert listed == [(1, "newParty"), (2, "newParty"), (3, "partyLeft"), (4, "newParty")]
 
     run_test(steps())
+
+
+def test_supervisors_are_logged_out_with_errors_that_name_their_sessions_or_none() -> None:
+    async def steps() -> None:
+        async with serving() as server:
+            open_chat(server)
+            monitor = await TestClient.monitor(server.port)
+            for named in (True, False):
+                await monitor.join(CHAT)
+                parties = len(server.sessions.by_id[CHAT].parties)
+                assert FaultInjector(server).log_out(8209, named=named) == 1
+                assert len(server.sessions.by_id[CHAT].parties) == parties - 1
+                await until(lambda: isinstance(monitor.received[-1], EventError))
+                error = monitor.received[-1]
+                assert isinstance(error, EventError)
+                assert (error.error_id, error.reference_id) == (8209, None)
+                assert error.session_id == (CHAT if named else None)
+            assert FaultInjector(server).log_out(8209, named=True) == 0
+
+    run_test(steps())
+
+
+def test_supervisors_that_are_removed_are_told_by_their_departure() -> None:
+    async def steps() -> None:
+        async with serving() as server:
+            open_chat(server)
+            monitor = await TestClient.monitor(server.port)
+            await monitor.join(CHAT)
+            registered = monitor.received[0]
+            assert isinstance(registered, EventRegistered)
+            answers = len(monitor.received)
+            assert FaultInjector(server).remove_supervisors() == 1
+            await until(lambda: len(monitor.received) > answers)
+            pushed = monitor.received[-1]
+            assert isinstance(pushed, EventSessionInfo)
+            [event] = pushed.chat_transcript.chat_event_list
+            assert (event.event_type, event.user_id, pushed.session_status) == (
+                "partyLeft",
+                registered.user_id,
+                "Alive",
+            )
+
+    run_test(steps())
+
+
+def test_a_server_can_answer_each_join_and_drop() -> None:
+    async def steps() -> None:
+        async with serving() as server:
+            open_chat(server)
+            FaultInjector(server).drop_after_joins(0.01)
+            for _ in range(2):
+                monitor = await TestClient.monitor(server.port)
+                assert isinstance(await monitor.join(CHAT), EventSessionInfo)
+                await until(lambda: monitor.ended)  # noqa: B023 - called here
+            FaultInjector(server).heal()
+            assert server.faults.drop_after_join_seconds is None
+
+    run_test(steps())

@@ -30,6 +30,7 @@ class DirectorySource:
         self._folder = folder
         self._deliver = deliver
         self._failed = failed
+        self.unstable: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reading = asyncio.Event()
         self._reading.set()
@@ -67,8 +68,7 @@ class DirectorySource:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self._failed(error)
 
     async def _read(self, session_id: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.capture.virtual_servers import VirtualServers, play
 from tests.support.cancellation import cancelled_everywhere
 
 if TYPE_CHECKING:
+    from tests.capture.virtual_servers import VirtualTransport
     from tests.support.cancellation import Attempt
 
 CHATS = [f"0000STOP0000000{number}" for number in range(3)]
@@ -68,6 +69,41 @@ def test_a_close_of_a_session_manager_that_is_cancelled_closes_everything_first(
         await attempt.outcome(close(servers, leave=True), seconds=1)
 
     cancelled_everywhere(scene)
+
+
+@pytest.mark.parametrize("kind", ["drops", "logs out", "is deaf"])
+def test_a_session_manager_is_closed_wherever_it_is_cancelled_at_servers_that_do_not_hold_its_chats(kind: str) -> None:
+    async def life(servers: VirtualServers) -> None:
+        hears = servers[A].hears
+
+        def does_harm(wire: VirtualTransport, request: dict[str, Any]) -> None:
+            hears(wire, request)
+            if request["messageName"] == "RequestJoin" and kind == "drops":
+                asyncio.get_running_loop().call_soon(wire.drops)
+            elif request["messageName"] == "RequestJoin" and kind == "logs out":
+                wire.logs_out(8209, request["sessionId"])
+            elif request["messageName"] == "RequestJoin":
+                servers[A].deaf = True
+
+        servers[A].hears = does_harm  # type: ignore[method-assign]
+        try:
+            for chat in CHATS:
+                servers.follow(chat, A)
+            await asyncio.sleep(100)
+        finally:
+            try:
+                await servers.manager.close(leave=True)
+            finally:
+                assert all_closed(servers)
+                assert servers.manager.connections == 0
+                assert [task for task in asyncio.all_tasks() if task.get_name().startswith("queue")] == []
+
+    async def scene(attempt: Attempt) -> None:
+        servers = VirtualServers(A, B, per_link=2, rate=10.0, peak=11.0)
+        await attempt.outcome(life(servers), seconds=2)
+        assert all_closed(servers)
+
+    assert cancelled_everywhere(scene) > 10
 
 
 def test_a_link_that_is_connected_after_it_was_closed_closes_its_connection() -> None:

@@ -2,6 +2,7 @@
 
 GET /sessions, GET /stats, POST /stop-traffic, and POST /faults/<name> with a JSON object:
 drop {connection?, reset?}, play-dead {connection?}, refuse {request, errorId}, delay {seconds}, heal {},
+drop-after-joins {seconds}, log-out {errorId, named?}, remove-supervisors {},
 send-raw {text | base64, connection?}, restart {downSeconds?, ...plan}, fail-over {...plan} (to the standby),
 where a plan is {loseLast?, continueIds?, agentsReturn?, mask?}. A fail-over is announced unless {announce: false}.
 """
@@ -72,6 +73,11 @@ class _Refuse(msgspec.Struct, rename="camel"):
 
 class _Delay(msgspec.Struct, rename="camel"):
     seconds: float
+
+
+class _LogOut(msgspec.Struct, rename="camel"):
+    error_id: int
+    named: bool = True
 
 
 class _Raw(msgspec.Struct, rename="camel"):
@@ -172,6 +178,21 @@ async def _delay(controlled: Controlled, body: bytes) -> object:
     return {}
 
 
+async def _drop_after_joins(controlled: Controlled, body: bytes) -> object:
+    FaultInjector(controlled.server).drop_after_joins(msgspec.json.decode(body, type=_Delay).seconds)
+    return {}
+
+
+async def _log_out(controlled: Controlled, body: bytes) -> object:
+    body_fields = msgspec.json.decode(body, type=_LogOut)
+    return {"errors": FaultInjector(controlled.server).log_out(body_fields.error_id, named=body_fields.named)}
+
+
+async def _remove_supervisors(controlled: Controlled, body: bytes) -> object:
+    del body
+    return {"parties": FaultInjector(controlled.server).remove_supervisors()}
+
+
 async def _send_raw(controlled: Controlled, body: bytes) -> object:
     body_fields = msgspec.json.decode(body, type=_Raw)
     data = base64.b64decode(body_fields.base64) if body_fields.base64 is not None else (body_fields.text or "").encode()
@@ -200,6 +221,9 @@ _FAULTS: dict[str, Callable[[Controlled, bytes], Awaitable[object]]] = {
     "play-dead": _play_dead,
     "refuse": _refuse,
     "delay": _delay,
+    "drop-after-joins": _drop_after_joins,
+    "log-out": _log_out,
+    "remove-supervisors": _remove_supervisors,
     "send-raw": _send_raw,
     "heal": _heal,
     "restart": _restart,

@@ -1,15 +1,20 @@
-"""Fault injection: connection loss, refusals, delays, restart, fail-over."""
+"""Fault injection: connection loss, refusals, delays, removals, restart, fail-over."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from bridge.chatserver.messages import EventError
+from bridge.simulator.model.departures import DISCONNECTED, REMOVED
+from bridge.simulator.model.effects import Push
 from bridge.simulator.model.restoration import RestorePlan, SessionDump, dump, restore_all
 from bridge.simulator.model.sessions import Sessions
 from bridge.simulator.protocol.requests import RequestHandler
+from bridge.transcript.events import SUPERVISOR
 
 if TYPE_CHECKING:
+    from bridge.simulator.model.departures import Departure
     from bridge.simulator.model.effects import Effect
     from bridge.simulator.protocol.server import ChatServer, Connection
 
@@ -44,6 +49,50 @@ class FaultInjector:
     def delay_answers(self, seconds: float) -> None:
         """Delay everything that is sent by so many seconds."""
         self.server.faults.answer_delay_seconds = seconds
+
+    def drop_after_joins(self, seconds: float) -> None:
+        """Reset each basic connection so many seconds after the answer to a join."""
+        self.server.faults.drop_after_join_seconds = seconds
+
+    def log_out(self, error_id: int, *, named: bool) -> int:
+        """End the part of all supervisors in all sessions, and tell them by an error that they did not ask for.
+
+        With `named` there is one error for each session, which names it; else one for each connection, which names
+        none. What such an error looks like is ASM. Return the number of errors.
+        """
+        parts = self._supervisors()
+        for connection, session_id, user_id in parts:
+            self._depart(connection, session_id, user_id, DISCONNECTED)
+        told = [(connection, session_id if named else None) for connection, session_id, _ in parts]
+        errors: list[Effect] = [
+            Push(connection, EventError(error_id, "logged out by a fault", session_id=session_id))
+            for connection, session_id in dict.fromkeys(told)
+        ]
+        self.server.apply(errors)
+        return len(errors)
+
+    def remove_supervisors(self) -> int:
+        """Remove all supervisors from all sessions, as another party may; return how many parties that were."""
+        parts = self._supervisors()
+        for connection, session_id, user_id in parts:
+            self._depart(connection, session_id, user_id, REMOVED)
+        return len(parts)
+
+    def _supervisors(self) -> list[tuple[int, str, str]]:
+        """Return (connection, session id, user id) of each supervisor in each session."""
+        sessions = self.server.sessions.by_id
+        return [
+            (client.connection, session_id, client.user_id)
+            for client in self.server.handler.clients.values()
+            if client.info is not None and client.info.user_type == SUPERVISOR
+            for session_id in sorted(client.joined)
+            if session_id in sessions and client.user_id in sessions[session_id].parties
+        ]
+
+    def _depart(self, connection: int, session_id: str, user_id: str, departure: Departure) -> None:
+        server = self.server
+        server.handler.clients[connection].joined.discard(session_id)
+        server.apply(server.sessions.depart(session_id, user_id, departure, server.clock()))
 
     def send_raw(self, data: bytes, connection: int | None = None) -> int:
         """Send arbitrary bytes on one connection or on all of them; return on how many."""

@@ -19,18 +19,21 @@ class InjectedFaults:
     """Faults of one server; by default none.
 
     `refuse` maps a request name (`RequestJoin`) to the error id it is answered with. `unresponsive`: new connections
-    are accepted and then ignored. `answer_delay_seconds` delays everything that is sent.
+    are accepted and then ignored. `answer_delay_seconds` delays everything that is sent. `drop_after_join_seconds`:
+    each basic connection is reset so long after the answer to a join.
     """
 
     refuse: dict[str, int] = field(default_factory=dict)
     unresponsive: bool = False
     answer_delay_seconds: float = 0.0
+    drop_after_join_seconds: float | None = None
 
     def clear(self) -> None:
         """Remove all faults."""
         self.refuse.clear()
         self.unresponsive = False
         self.answer_delay_seconds = 0.0
+        self.drop_after_join_seconds = None
 
     def refusal(self, connection: int, request: Message) -> Push | None:
         """Return the error that answers this request, or None if it is not to be refused."""

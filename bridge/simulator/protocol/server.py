@@ -14,13 +14,16 @@ import socket
 import struct
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from bridge.chatserver.decoded import Unreadable
+from bridge.chatserver.messages import RequestJoin
 from bridge.chatserver.psdk_json import encode, server_wire
 from bridge.simulator.model.effects import CloseConnection, Effect, Push
 from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.model.sessions import Sessions
+from bridge.simulator.protocol.flex import is_flex
 from bridge.simulator.protocol.injected_faults import InjectedFaults
 from bridge.simulator.protocol.observers import NoRequestObserver
 from bridge.simulator.protocol.requests import RequestHandler
@@ -150,6 +153,9 @@ class ChatServer:
         effects: list[Effect] = self.handler.handle(connection.number, request, now) if refusal is None else [refusal]
         self.request_observer.request_handled(connection.number, request, effects, now)
         self.apply(effects)
+        seconds = self.faults.drop_after_join_seconds
+        if seconds is not None and isinstance(request, RequestJoin) and not is_flex(request):
+            asyncio.get_running_loop().call_later(seconds, partial(connection.end, reset=True))
 
     def handle_unreadable(self, connection: Connection, line: Unreadable) -> None:
         """Answer an unreadable line with an error; close the connection if the line is too long."""

@@ -1,6 +1,11 @@
 """One connection to a Chat Server: transport <-> wire <-> conversation, with the result passed to its owner.
 
 No decisions here: the conversation decides, the link moves bytes, adds the time and keeps one timer.
+
+A defect of the bridge that a callback of the transport or the timer meets (in decoding, in the conversation, in the
+owner) ends this link and no other: the owner is told, and joins its chats again as after any lost link. A peer that
+does not read is bounded in two ways: what is unsent may not grow beyond UNSENT_BYTES, and a connection that is closed
+is aborted after CLOSING_SECONDS if its last bytes are not taken by then.
 """
 
 from __future__ import annotations
@@ -12,17 +17,27 @@ import msgspec
 
 from bridge.chatserver.connection_state import ConnectionState
 from bridge.chatserver.conversation import Conversation
-from bridge.chatserver.conversation_events import Ended, Registered, UnexpectedMessage
+from bridge.chatserver.conversation_events import Absent, Ended, Registered, UnexpectedMessage
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.messages import RequestJoin
 from bridge.errors import FrameTooLong
-from bridge.transcript.updates import JoinRefused, QuarantinedInput, TranscriptUpdate
+from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.capture.ports import Clock
     from bridge.chatserver.connection_settings import ConnectionSettings
     from bridge.chatserver.messages import Request
     from bridge.sources.chat_server.link_ports import LinkOwner, Wire
+
+UNSENT_BYTES: Final = 1 << 20
+"""Bytes that a peer may leave unread. The joins of a hundred chats take a fortieth of it."""
+
+CLOSING_SECONDS: Final = 2.0
+"""Time for the last bytes, KeepAlive among them, to be taken by the peer."""
+
+INTERNAL_ERROR: Final = "internal error"
 
 _CANNOT_BE_SENT: Final = "the join does not fit into a frame: the session password is too long"
 
@@ -48,6 +63,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._abort: asyncio.TimerHandle | None = None
+        self._defective = False
         self._ended = False
         self._was_ready = False
 
@@ -57,6 +74,11 @@ class Link(asyncio.Protocol):
     def ready(self) -> bool:
         """Whether the link accepts joins."""
         return self._conversation.state is ConnectionState.READY
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, which may be closing."""
+        return self._transport is not None
 
     @property
     def version(self) -> int:
@@ -96,11 +118,12 @@ class Link(asyncio.Protocol):
             self._update_reading()
 
     def close(self) -> None:
-        """Close after what was written is sent."""
+        """Close after what was written is sent, or after CLOSING_SECONDS."""
         self._ended = True
         self._stop_timer()
-        if self._transport is not None:
+        if self._transport is not None and self._abort is None:
             self._transport.close()
+            self._abort = asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._transport.abort)
 
     # --- asyncio.Protocol ----------------------------------------------------------------------------------------
 
@@ -108,21 +131,13 @@ class Link(asyncio.Protocol):
         """Register at once."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclass of it
         if self._ended:  # closed while it was being connected
-            self._transport.close()
+            self.close()
             return
-        self._conversation.opened(self._clock.monotonic())
-        self._flush()
+        self._contain(self._opened)
 
     def data_received(self, data: bytes) -> None:
         """Decode what is complete and pass it on."""
-        now = self._clock.monotonic()
-        for one in self._wire.feed(data):
-            if isinstance(one, Unreadable):
-                self._quarantine(one)
-            else:
-                self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size)
-                self._pass_on(one.size)
-        self._flush()
+        self._contain(self._received, data)
 
     def pause_writing(self) -> None:
         """Stop reading from a server that does not read: our answers to its pings would fill the memory (P6)."""
@@ -136,11 +151,45 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
-        self._conversation.closed()
-        self._pass_on(0)
-        self._finish("connection reset" if exc is not None else "connection closed by the server")
+        self._transport = None
+        if self._abort is not None:
+            self._abort.cancel()
+        try:
+            self._contain(self._lost, "connection reset" if exc is not None else "connection closed by the server")
+        finally:
+            self._owner.closed(self)
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _contain(self, act: Callable[..., None], *given: object) -> None:
+        """Do something that may meet a defect of the bridge: one ends this link. After it, nothing is decoded."""
+        if self._defective:
+            return
+        try:
+            act(*given)
+        except Exception as error:  # noqa: BLE001 - of whatever class: the other links go on
+            self._defective = True
+            self._owner.defect_found(self, error)
+            self._end(INTERNAL_ERROR)
+
+    def _opened(self) -> None:
+        self._conversation.opened(self._clock.monotonic())
+        self._flush()
+
+    def _received(self, data: bytes) -> None:
+        now = self._clock.monotonic()
+        for one in self._wire.feed(data):
+            if isinstance(one, Unreadable):
+                self._quarantine(one)
+            else:
+                self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size)
+                self._pass_on(one.size)
+        self._flush()
+
+    def _lost(self, reason: str) -> None:
+        self._conversation.closed()
+        self._pass_on(0)
+        self._finish(reason)
 
     def _pass_on(self, size: int) -> None:
         events = self._conversation.events_received()
@@ -158,6 +207,8 @@ class Link(asyncio.Protocol):
                 self.version_assumed = event.assumed
                 self._update_reading()
                 self._owner.registered(self)
+            elif isinstance(event, Absent):
+                self._owner.update_received(self, LinkDown(event.session_id, event.reason, stamp), size)
             elif isinstance(event, UnexpectedMessage):
                 self._unexpected(event, size, stamp)
             elif isinstance(event, Ended):
@@ -204,6 +255,8 @@ class Link(asyncio.Protocol):
         requests = self._conversation.requests()
         if requests and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._encoded(request) for request in requests))
+            if not self._ended and self._transport.get_write_buffer_size() > UNSENT_BYTES:  # P6
+                self._lost(f"the peer does not read: more than {UNSENT_BYTES} bytes are unsent")
         self._arm()
 
     def _encoded(self, request: Request) -> bytes:
@@ -231,6 +284,9 @@ class Link(asyncio.Protocol):
 
     def _on_timer(self) -> None:
         self._timer = None
+        self._contain(self._time_has_come)
+
+    def _time_has_come(self) -> None:
         now = self._clock.monotonic()
         self._conversation.on_timer(now, listening=self._listening)
         self._pass_on(0)
@@ -246,5 +302,9 @@ class Link(asyncio.Protocol):
             return
         for bad in self._wire.close():  # P2: too long already, and its end will never come
             self._quarantine(bad)
-        self.close()
-        self._owner.ended(self, reason, refused=not self._was_ready)
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        if not self._ended:
+            self.close()
+            self._owner.ended(self, reason, refused=not self._was_ready)

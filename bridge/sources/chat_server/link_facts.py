@@ -46,6 +46,20 @@ class LinkLost(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class LinkFailed(Fact):
+    """A defect of the bridge ends a connection, whose chats are joined again. `error`: class name, `at`: stack frames.
+
+    What the server sent is never quoted (P5). The end itself is a LinkLost with the reason "internal error".
+    """
+
+    level: ClassVar[int] = logging.ERROR
+
+    server: str
+    error: str
+    at: tuple[str, ...]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class JoinAnswered(Fact):
     """A chat is joined; its history had `events` events."""
 

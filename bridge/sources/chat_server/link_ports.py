@@ -45,3 +45,9 @@ class LinkOwner(Protocol):
 
     def ended(self, link: Link, reason: str, *, refused: bool) -> None:
         """The link is gone; `refused` when it never became ready."""
+
+    def closed(self, link: Link) -> None:
+        """The connection of the link is closed; nothing comes from it any more."""
+
+    def defect_found(self, link: Link, error: Exception) -> None:
+        """A callback of the link met a defect of the bridge; `ended` follows, unless the link has ended."""

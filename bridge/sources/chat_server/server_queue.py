@@ -1,126 +1,65 @@
-"""Chats that are to be joined, and the queues in which they wait: one per Chat Server address."""
+"""The queue of the chats that wait to be joined at one Chat Server address."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
-
-import msgspec
-
-from bridge.transcript.updates import QuarantinedInput
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bridge.sources.chat_server.followed_session import FollowedSession
     from bridge.sources.chat_server.link import Link
-    from bridge.transcript.updates import TranscriptUpdate
-
-FIRST_PAUSE: Final = 0.05
-"""Share of the whole delay that passes after the first round through a list of servers."""
-_ROUNDS_AFTER_A_JOIN: Final = 2
-"""A chat that was joined is looked for twice: its next server restores it when the customer's side asks (D7)."""
-
-_UNREADABLE_HISTORIES: Final = 2
-"""Histories that are read in vain before a chat is given up."""
+    from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
 
 
 @dataclass(slots=True)
-class FollowedSession:
-    """One chat that is to be joined. `servers` is tried in turn, beginning at `turn`.
+class LinkUse:
+    """What one link is used for: at most `most` chats. `registered_at` is monotonic; None before the registration."""
 
-    `denied_by` are the servers that said, since it was last joined, that they do not have it; `rounds_left` is how
-    often all of them have to say so. `unreadable_histories` counts histories that came and could not be read since it
-    was last joined. `unknown_status` is the last word for its state that was not known. `queue` is where it waits for
-    its join.
-    """
-
-    session_id: str
-    servers: tuple[str, ...]
-    password: str | None
-    turn: int = 0
-    attempt: int = 0
-    denied_by: set[str] = field(default_factory=set)
-    rounds_left: int = 1
-    unreadable_histories: int = 0
-    unknown_status: str | None = None
-    link: Link | None = None
-    queue: ServerQueue | None = None
-    timer: asyncio.TimerHandle | None = None
-
-    @property
-    def server(self) -> str:
-        """The server that is to be tried now."""
-        return self.servers[self.turn % len(self.servers)]
-
-    def joined(self) -> None:
-        """It is joined: all attempts are available again."""
-        self.attempt, self.rounds_left, self.unreadable_histories = 0, _ROUNDS_AFTER_A_JOIN, 0
-        self.denied_by.clear()
-
-    def announced(self, servers: tuple[str, ...], password: str | None) -> None:
-        """A newer announcement says where it is: all attempts are available again."""
-        self.servers, self.password, self.attempt = servers, password or self.password, 0
-        self.unreadable_histories = 0
-        self.denied_by.clear()
-
-    def denied(self) -> bool:
-        """Note that its server does not have it; tell whether all of them have said so often enough.
-
-        A chat that moved is on one of the list (D7), and a server that only could not be reached has said nothing.
-        """
-        self.denied_by.add(self.server)
-        if self.denied_by.issuperset(self.servers):
-            self.denied_by.clear()
-            self.rounds_left -= 1
-        return self.rounds_left <= 0
-
-    def odd_status(self, update: TranscriptUpdate) -> QuarantinedInput | None:
-        """Return what is to be kept of a word for its state that is not known; None if it was the last such word."""
-        word = update.unknown_status
-        if word is None or word == self.unknown_status:
-            return None
-        self.unknown_status = word
-        raw = msgspec.json.encode({"sessionStatus": word})
-        reason, at = "unknown session status", update.observed_at
-        return QuarantinedInput(update.server, raw, reason, len(raw), self.session_id, observed_at=at)
-
-    def has_unreadable_history(self) -> bool:
-        """Note that its history could not be read; tell whether it is pointless to ask for it again.
-
-        It is as long the next time, and is transferred as a whole before anybody knows. A second time is worth it: a
-        line may be spoilt once, and another server may say less.
-        """
-        self.unreadable_histories += 1
-        return self.unreadable_histories >= _UNREADABLE_HISTORIES
-
-    def next_try(self, delay: float) -> float:
-        """Count an attempt, turn to the next server, and return the seconds to wait before it is asked.
-
-        Within a round it is asked at once; the first round is followed by a short pause, every later one by `delay`.
-        """
-        self.attempt += 1
-        self.turn += 1
-        rounds, within = divmod(self.attempt, len(self.servers))
-        return 0.0 if within else delay * (FIRST_PAUSE if rounds == 1 else 1.0)
-
-    def cancel_timer(self) -> None:
-        """Stop waiting for the next attempt."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+    most: int
+    registered_at: float | None = None
 
 
 @dataclass(slots=True)
 class ServerQueue:
     """The chats that wait to be joined at one server, its links, and the task that works through the queue.
 
-    `not_before` is the monotonic time before which no further link is opened.
+    `not_before` is the monotonic time before which no further link is opened. `early_losses` counts, in a row, links
+    that were lost soon after their registration; they are remembered until `forgotten_at`.
     """
 
     server: str
     sessions: OrderedDict[str, FollowedSession] = field(default_factory=OrderedDict)
-    links: list[Link] = field(default_factory=list)
+    links: dict[Link, LinkUse] = field(default_factory=dict)
     work: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     registered: asyncio.Event = field(default_factory=asyncio.Event)
     not_before: float = 0.0
+    early_losses: int = 0
+    forgotten_at: float = 0.0
+
+    def link_for(self, session: FollowedSession, settings: ReconnectSettings) -> Link | None:
+        """Return a link that has room for a chat. Chats share one with those that were lost as often as they."""
+        most = session.most_per_link(settings)
+        return next(
+            (one for one, use in self.links.items() if use.most == most and one.ready and one.load < most), None
+        )
+
+    def lost(self, link: Link, now: float, settings: ReconnectSettings) -> bool:
+        """Note that a link ended; tell whether it ended soon after its registration."""
+        use = self.links.pop(link, None)
+        if use is None or use.registered_at is None:
+            return False
+        if now - use.registered_at >= settings.stable_after:
+            self.early_losses = 0
+            return False
+        self.early_losses += 1
+        self.not_before = max(self.not_before, now + settings.pause_after(self.early_losses))
+        self.forgotten_at = self.not_before + 2.0 * settings.longest
+        return True
+
+    def is_stable(self, now: float, settings: ReconnectSettings) -> bool:
+        """Tell whether any of its links has been registered for long enough."""
+        since = [use.registered_at for use in self.links.values() if use.registered_at is not None]
+        return any(now - at >= settings.stable_after for at in since)

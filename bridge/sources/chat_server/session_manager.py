@@ -4,22 +4,25 @@ Theory of operation. The shard says `follow` and `forget`; everything between is
 of servers (`host:port`, best first) and is at any time in one of four places:
 
     waiting      a timer runs until its next attempt
-    queued       it is in the ServerQueue of the server whose turn it is
+    queued       it is in the ServerQueue of the server whose turn it is (`join_queues.py` joins it)
     on a link    the join was sent; it is joined, or its answer is outstanding
     finished     its end was reported to the shard, which has not yet said `forget`
 
     follow -> queued -> on a link -> finished (over, or given up)
                  ^          |
-                 +- waiting +  (join refused for now, link lost, no link to be had)
-
-There is one ServerQueue per address with one task. The task takes the chats of its queue in order, opens links as they
-are needed (`per_link` chats on each) and sends one join at a time, as fast as the JoinRateLimiter allows: the rate is
-per server and shared by all shards of all workers (D16).
+                 +- waiting +  (join refused for now, link lost, logged out, no link to be had)
 
 A failed attempt moves a chat to the next server of its list. Within one round through the list the next server is
 asked at once; the first round is followed by a short pause, every later one by the full delay (D15), with jitter.
 Chats that lost the same link, or wait for the same unreachable server, share one delay, so that the next attempt is
-one connection and not one for each. After `attempts` rounds without success the chat is given up.
+one connection and not one for each. After `attempts` rounds without success the chat is given up, or asked for once a
+minute (`keep_trying`).
+
+An answer to a join is not yet success: a server may answer and drop, each time. The attempts count anew when the chat
+was watched for `stable_after` without interruption. Until then they go on, and the pauses grow to a minute: an attempt
+that is answered costs the server a party and a history, one that finds nobody costs nothing, and keeps D15's pace.
+Chats that were lost together are joined in smaller and smaller groups, so that one that a server cannot serve does not
+take the others with it.
 
 A server that answers "no such session" is not asked again in that round; when every server of the list has answered
 so, the chat is given up at once. A chat that was joined before is looked for twice, because its backup server
@@ -38,23 +41,24 @@ becomes of it. After `close` nothing is reported any more.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkLost, LinkOpened
-from bridge.sources.chat_server.server_queue import FIRST_PAUSE, FollowedSession, ServerQueue
+from bridge.errors import places
+from bridge.sources.chat_server.followed_session import FollowedSession
+from bridge.sources.chat_server.join_queues import JoinQueues
+from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkFailed, LinkLost, LinkOpened
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
-from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from bridge.capture.ports import Clock, Deliver, Failed
     from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
     from bridge.sources.chat_server.link import Link
     from bridge.sources.chat_server.link_ports import Transports
+    from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
 
@@ -62,14 +66,8 @@ if TYPE_CHECKING:
 
 _JITTER: Final = 0.2
 
-
-@dataclass(slots=True, frozen=True)
-class ReconnectSettings:
-    """How often to try. `delay` in seconds; D15's template is 15 attempts, 10 s apart."""
-
-    attempts: int = 15
-    delay: float = 10.0
-    per_link: int = 100
+_UNSTABLE: Final = 3
+"""Early losses in a row after which a server is named: a restart alone costs one or two."""
 
 
 class SessionManager:
@@ -88,19 +86,24 @@ class SessionManager:
         deliver: Deliver,
         failed: Failed,
     ) -> None:
-        """`deliver` takes every update with the number of bytes it came from; `failed`, what ends a queue's task."""
+        """`deliver` takes every update with the number of bytes it came from, `failed` a defect that ended a task."""
         self._settings = settings
-        self._transports = transports
-        self._make_link = make_link
-        self._rate_limiter = rate_limiter
         self._clock = clock
         self._rng = rng
         self._telemetry = telemetry
         self._deliver = deliver
-        self._failed = failed
         self._sessions: dict[str, FollowedSession] = {}
         self._finished: set[str] = set()
-        self._queues: dict[str, ServerQueue] = {}
+        self._queues = JoinQueues(
+            settings,
+            transports=transports,
+            make_link=lambda server: make_link(server, self),
+            rate_limiter=rate_limiter,
+            clock=clock,
+            telemetry=telemetry,
+            not_served=self._not_served,
+            failed=failed,
+        )
         self._paused = False
         self._closed = False
 
@@ -113,13 +116,23 @@ class SessionManager:
 
     @property
     def connections(self) -> int:
-        """Number of open links."""
-        return sum(len(queue.links) for queue in self._queues.values())
+        """Number of connections that are open, being opened or being closed."""
+        return len(self._queues.links)
 
     @property
     def followed(self) -> Collection[str]:
-        """Chats that `forget` would release."""
+        """The ids of all chats that are followed, or ended and not yet forgotten."""
         return self._sessions.keys() | self._finished
+
+    @property
+    def unstable(self) -> Mapping[str, int]:
+        """Servers that answer and soon drop chats or connections, each time -> how often in a row."""
+        now = self._clock.monotonic()
+        found = dict(self._queues.unstable(now, _UNSTABLE))
+        for session in self._sessions.values():
+            if session.early_losses >= _UNSTABLE and not session.is_stable(now, self._settings):
+                found[session.lost_by] = max(session.early_losses, found.get(session.lost_by, 0))
+        return found
 
     def joined_at(self, session_id: str) -> str | None:
         """Return the server at which a chat is joined right now."""
@@ -133,7 +146,7 @@ class SessionManager:
             if session_id in self._finished:
                 return  # the shard, restored from an older state, is about to process its end
             session = self._sessions[session_id] = FollowedSession(session_id, places, secret)
-            self._enqueue(session)
+            self._queues.add(session)
             return
         if (places, secret or session.password) == (session.servers, session.password):
             return  # announced again, or restored: the attempts under way go on
@@ -146,10 +159,10 @@ class SessionManager:
         if session.link is not None:
             self._deliver(LinkDown(session_id, "announced on another server", self._clock.now_us()), 0)
             session.link.leave(session_id)
-            session.link = None
+            session.link = session.joined_at = None
         session.cancel_timer()
-        self._dequeue(session)
-        self._enqueue(session)
+        self._queues.remove(session)
+        self._queues.add(session)
 
     def forget(self, session_id: str) -> None:
         """Stop following a chat; leave it with KeepAlive if it is joined (P4)."""
@@ -158,40 +171,32 @@ class SessionManager:
         if session is None:
             return
         session.cancel_timer()
-        self._dequeue(session)
+        self._queues.remove(session)
         if session.link is not None:
             session.link.leave(session_id)
 
     def pause(self) -> None:
         """Stop reading on all links (P6)."""
         self._paused = True
-        for queue in self._queues.values():
-            for link in queue.links:
-                link.pause()
+        for link in self._queues.links:
+            link.pause()
 
     def resume(self) -> None:
         """Read again on all links."""
         self._paused = False
-        for queue in self._queues.values():
-            for link in queue.links:
-                link.resume()
+        for link in self._queues.links:
+            link.resume()
 
     async def close(self, *, leave: bool) -> None:
-        """Close all links; with `leave`, leave every chat with KeepAlive first."""
+        """Close all connections; with `leave`, leave every chat with KeepAlive first. See `Source.close`."""
         self._closed = True
         for session_id, session in list(self._sessions.items()):
             if leave:
                 self.forget(session_id)
             else:
                 session.cancel_timer()
-                self._dequeue(session)
-        tasks = [queue.task for queue in self._queues.values() if queue.task is not None]
-        for task in tasks:
-            task.cancel()
-        for queue in self._queues.values():
-            for link in queue.links:
-                link.close()
-        await all_ended(tasks)
+                self._queues.remove(session)
+        await self._queues.close()
 
     # --- LinkOwner -----------------------------------------------------------------------------------------------
 
@@ -214,31 +219,35 @@ class SessionManager:
             self._telemetry.emit(refusal)
             self._refused(session, update)
             return
+        elif isinstance(update, LinkDown):
+            session = self._sessions.get(update.session_id)
+            if session is not None and session.link is link:
+                self._absent(session, update, self._jitter())
+            return
         self._deliver(update, size)
 
     def registered(self, link: Link) -> None:
         """A link is ready: its queue can go on."""
         self._telemetry.emit(LinkOpened(server=link.server, version=link.version, assumed=link.version_assumed))
-        queue = self._queues.get(link.server)
-        if queue is not None:
-            queue.registered.set()
+        self._queues.registered(link)
 
     def ended(self, link: Link, reason: str, *, refused: bool) -> None:
         """A link is gone: its chats are not watched and must be joined again."""
-        queue = self._queues.get(link.server)
-        if queue is not None and link in queue.links:
-            queue.links.remove(link)
-            queue.registered.set()
-            queue.work.set()
-        if self._closed:
-            return
-        self._telemetry.emit(LinkLost(server=link.server, reason=reason, registered=not refused))
-        now = self._clock.now_us()
-        jitter = self._jitter()
-        for session in [session for session in self._sessions.values() if session.link is link]:
-            session.link = None
-            self._deliver(LinkDown(session.session_id, reason, now), 0)
-            self._try_later(session, JoinRefused(session.session_id, 0, reason, Verdict.RETRY, now), jitter)
+        if not self._closed:
+            self._telemetry.emit(LinkLost(server=link.server, reason=reason, registered=not refused))
+            now = self._clock.now_us()
+            jitter = self._jitter()
+            for session in [session for session in self._sessions.values() if session.link is link]:
+                self._absent(session, LinkDown(session.session_id, reason, now), jitter)
+        self._queues.lost(link, reason)
+
+    def closed(self, link: Link) -> None:
+        """The connection of a link is closed."""
+        self._queues.closed(link)
+
+    def defect_found(self, link: Link, error: Exception) -> None:
+        """What a server sent met a defect of ours: its link ends, and only that."""
+        self._telemetry.emit(LinkFailed(server=link.server, error=type(error).__name__, at=places(error)))
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -246,86 +255,24 @@ class SessionManager:
         if (odd := session.odd_status(update)) is not None:
             self._deliver(odd, 0)
         if update.snapshot:
-            session.joined()
+            session.joined(self._clock.monotonic())
             self._telemetry.emit(JoinAnswered(events=len(update.transcript.chat_event_list)))
         if update.over:
             session.cancel_timer()
             del self._sessions[session.session_id]
             self._finished.add(session.session_id)
 
-    def _enqueue(self, session: FollowedSession) -> None:
-        session.timer = None
-        if self._closed or session.queue is not None:
-            return
-        queue = self._queues.get(session.server)
-        if queue is None:
-            queue = self._queues[session.server] = ServerQueue(session.server)
-        if queue.task is None or queue.task.done():
-            queue.task = asyncio.get_running_loop().create_task(self._work(queue), name=f"queue {session.server}")
-        session.queue = queue
-        queue.sessions[session.session_id] = session
-        self._rate_limiter.waiting += 1
-        queue.work.set()
+    def _absent(self, session: FollowedSession, down: LinkDown, jitter: float) -> None:
+        """A chat is no longer watched on its link, and is joined again."""
+        session.lost(self._clock.monotonic(), self._settings)
+        self._deliver(down, 0)
+        refusal = JoinRefused(session.session_id, 0, down.reason, Verdict.RETRY, down.observed_at)
+        self._try_later(session, refusal, jitter)
 
-    def _dequeue(self, session: FollowedSession) -> None:
-        if session.queue is not None:
-            del session.queue.sessions[session.session_id]
-            session.queue = None
-            self._rate_limiter.waiting -= 1
-
-    async def _work(self, queue: ServerQueue) -> None:
-        """Join the chats of one queue, in order, as fast as the rate limit allows."""
-        while True:
-            if not queue.sessions:
-                rest = queue.not_before - self._clock.monotonic()
-                if not queue.links and rest <= 0:
-                    del self._queues[queue.server]  # nothing is left that would have to be remembered
-                    return
-                queue.work.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(None if queue.links else rest):
-                        await queue.work.wait()
-                continue
-            link = next((link for link in queue.links if link.ready and link.load < self._settings.per_link), None)
-            if link is None:
-                link = await self._open(queue)
-                if link is None:
-                    self._all_failed(queue, "cannot connect or register")
-                    continue
-            await self._rate_limiter.take(queue.server)
-            if not queue.sessions or not link.ready:
-                continue
-            session = next(iter(queue.sessions.values()))
-            self._dequeue(session)
-            session.link = link
-            link.join(session.session_id, session.password)
-
-    async def _open(self, queue: ServerQueue) -> Link | None:
-        """Open one more link and wait until it is registered; None when that fails."""
-        wait = queue.not_before - self._clock.monotonic()
-        if wait > 0:
-            await asyncio.sleep(wait)
-        link = self._make_link(queue.server, self)
-        queue.registered.clear()
-        queue.links.append(link)
-        try:
-            await self._transports.connect(queue.server, lambda: link)
-        except OSError as error:
-            if link in queue.links:
-                queue.links.remove(link)
-            self._telemetry.emit(LinkLost(server=queue.server, reason=type(error).__name__, registered=False))
-            return None
-        while not link.ready and link in queue.links:
-            queue.registered.clear()
-            await queue.registered.wait()
-        return link if link.ready else None
-
-    def _all_failed(self, queue: ServerQueue, reason: str) -> None:
-        """No link could be had: every chat of the queue has spent an attempt, and all share one delay."""
-        queue.not_before = self._clock.monotonic() + FIRST_PAUSE * self._settings.delay
+    def _not_served(self, sessions: list[FollowedSession], reason: str) -> None:
+        """No link could be had: the chats have spent an attempt, and all share one delay."""
         jitter = self._jitter()
-        for session in list(queue.sessions.values()):
-            self._dequeue(session)
+        for session in sessions:
             refusal = JoinRefused(session.session_id, 0, reason, Verdict.RETRY, self._clock.now_us())
             self._try_later(session, refusal, jitter)
 
@@ -340,12 +287,12 @@ class SessionManager:
         return 1.0 + _JITTER * (2.0 * self._rng.random() - 1.0)
 
     def _try_later(self, session: FollowedSession, refusal: JoinRefused, jitter: float) -> None:
-        pause = session.next_try(self._settings.delay) * jitter
-        if session.attempt >= self._settings.attempts * len(session.servers):
+        pause = session.next_try(self._settings)
+        if pause is None:
             self._give_up(session, refusal)
             return
         session.cancel_timer()
-        session.timer = asyncio.get_running_loop().call_later(pause, self._enqueue, session)
+        session.timer = asyncio.get_running_loop().call_later(pause * jitter, self._queues.add, session)
 
     def _give_up(self, session: FollowedSession, refusal: JoinRefused) -> None:
         session.cancel_timer()

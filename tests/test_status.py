@@ -1,0 +1,113 @@
+"""What `/readyz` and the metrics say of servers that answer and drop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from bridge.status import WorkerStatus
+from bridge.telemetry import Telemetry
+from tests.capture.link_harness import FakeClock
+from tests.capture.scripted_kafka import ScriptedKafka
+from tests.capture.virtual_servers import VirtualServers, play
+
+if TYPE_CHECKING:
+    from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+    from bridge.capture.ports import Deliver, Failed, Source
+    from bridge.capture.worker import Worker
+    from tests.capture.virtual_servers import VirtualTransport
+
+A = "chat-1:4800"
+
+
+class StubSource:
+    def __init__(self, unstable: dict[str, int]) -> None:
+        self.unstable = unstable
+
+
+class StubShard:
+    def __init__(self, unstable: dict[str, int]) -> None:
+        self.source = StubSource(unstable)
+
+    def under_way(self, now: float) -> float:
+        return 0.0 * now
+
+    def oldest_uncommitted(self, now: float) -> float:
+        return 0.0 * now
+
+
+class StubWorker:
+    """A worker that is ready, with a shard for each of these."""
+
+    def __init__(self, *unstable: dict[str, int]) -> None:
+        self.shards = [StubShard(each) for each in unstable]
+
+    def problems(self) -> list[str]:
+        return []
+
+
+def status_of(telemetry: Telemetry, *unstable: dict[str, int]) -> WorkerStatus:
+    worker, announcer = cast("Worker", StubWorker(*unstable)), cast("AnnouncementProducer", None)
+    status = WorkerStatus(worker, announcer, telemetry, FakeClock(), joins_waiting=lambda: 0)
+    status.preparing = None
+    return status
+
+
+def test_a_server_that_drops_in_several_shards_is_named_once_with_its_longest_series() -> None:
+    status = status_of(Telemetry(), {"chat-a:4800": 4}, {}, {"chat-a:4800": 7, "chat-b:4800": 3})
+    assert status.readiness() == [
+        "chat-a:4800 answers and drops: 7 times in a row",
+        "chat-b:4800 answers and drops: 3 times in a row",
+    ]
+
+
+def test_a_worker_without_such_servers_is_ready() -> None:
+    assert status_of(Telemetry(), {}, {}).readiness() == []
+
+
+def test_readiness_names_the_worst_servers_and_counts_the_others() -> None:
+    reasons = status_of(Telemetry(), {f"chat-{number}:4800": 10 + number for number in range(20)}).readiness()
+    assert len(reasons) == 9
+    assert reasons[0] == "chat-19:4800 answers and drops: 29 times in a row"
+    assert reasons[-1] == "12 more servers answer and drop"
+
+
+def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_given_up() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A)
+        hears = servers[A].hears
+
+        def answers_and_drops(wire: VirtualTransport, request: dict[str, Any]) -> None:
+            hears(wire, request)
+            if request["messageName"] == "RequestJoin":
+                asyncio.get_running_loop().call_later(0.01, wire.drops)
+
+        servers[A].hears = answers_and_drops  # type: ignore[method-assign]
+
+        def make_source(deliver: Deliver, _failed: Failed) -> Source:
+            servers.manager._deliver = deliver
+            return servers.manager
+
+        kafka = ScriptedKafka(servers.clock, frozenset({0}))
+        worker, telemetry = kafka.worker(make_source), Telemetry()
+        status = WorkerStatus(
+            worker, cast("AnnouncementProducer", None), telemetry, servers.clock, joins_waiting=lambda: 0
+        )
+        status.preparing = None
+        run = asyncio.get_running_loop().create_task(worker.run())
+        kafka.announce(0)
+        await asyncio.sleep(300)
+        joins = len(servers[A].joins)
+        assert 7 <= joins <= 9
+        assert status.readiness() == [f"{A} answers and drops: {joins} times in a row"]
+        assert f'chatbridge_unstable_servers{{server="{A}"}} {joins}.0' in status.metrics().decode()
+        await asyncio.sleep(600)
+        [shard] = worker.shards
+        assert shard.store.followed() == []
+        assert shard.source.followed == set()
+        assert status.readiness() == []
+        assert "chatbridge_unstable_servers{" not in status.metrics().decode()
+        await worker.close()
+        await run
+
+    play(scene())
