@@ -122,8 +122,10 @@ class _WorkerProcess:
             main.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.gather(main, return_exceptions=True)
-            await self._announcer.close()
-            await http.stop()
+            try:
+                await http.stop()  # first: a request that comes later would start the announcer's producer again
+            finally:
+                await self._announcer.close()
 
     def _share(self) -> float:
         """Return the fraction of all shards that this worker owns."""
