@@ -38,7 +38,7 @@ from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from bridge.adapters.kafka.topic_manager import TopicManager
     from bridge.capture.ports import CheckAssignment
@@ -49,7 +49,15 @@ def run_worker(config: Config, make_sources: Callable[[SourceContext], SourceFac
     """Run a worker until SIGTERM or SIGINT; return the exit code. Raises BridgeErrors that a retry cannot resolve."""
     logs.start(config.log.level, config.log.format)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        return runner.run(_WorkerProcess(config, make_sources).run())
+        return runner.run(_named("worker", _WorkerProcess(config, make_sources).run()))
+
+
+async def _named(name: str, work: Coroutine[Any, Any, int]) -> int:
+    """Run `work` in the current task under a name by which it is counted among the open tasks."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.set_name(name)
+    return await work
 
 
 class _WorkerProcess:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.adapters.http.status_view import SessionView
+from bridge.adapters.open_tasks import open_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,8 @@ class WorkerStatus:
         telemetry.watch("shards", lambda: sum(1 for _ in worker.shards))
         telemetry.watch("links", lambda: sum(shard.source.connections for shard in worker.shards))
         telemetry.watch("joins_waiting", joins_waiting)
+        telemetry.watch("announcers", lambda: announcer.producers)
+        telemetry.watch_tasks(open_tasks)
 
     def readiness(self) -> list[str]:
         """Return why the worker is not ready; empty when it is."""

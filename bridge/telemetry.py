@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import generate_latest
 
-from bridge.meters import Meters
+from bridge.meters import TASK_KINDS, Meters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bridge.facts import Fact
     from bridge.meters import GaugeName
@@ -33,6 +33,15 @@ class Telemetry:
     def watch(self, gauge: GaugeName, read: Callable[[], float]) -> None:
         """Read the value of a gauge from `read` at every scrape, in the thread of the scrape."""
         self._meters.gauges[gauge].set_function(read)
+
+    def watch_tasks(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Read the numbers of open tasks by kind from `count` at every scrape, in the thread of the scrape."""
+
+        def reader(kind: str) -> Callable[[], float]:
+            return lambda: count().get(kind, 0)
+
+        for kind in TASK_KINDS:
+            self._meters.tasks.labels(kind).set_function(reader(kind))
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text form."""

@@ -130,7 +130,8 @@ class Worker:
     async def close(self) -> None:
         """Stop every shard at once; chats are left with KeepAlive. A cancellation is raised when all have stopped."""
         self._draining = True
-        stops = [asyncio.get_running_loop().create_task(self._stop(partition)) for partition in self._shards]
+        loop = asyncio.get_running_loop()
+        stops = [loop.create_task(self._stop(one), name=f"release {one}") for one in self._shards]
         await all_ended([*stops, *self._releases])
         for stop in stops:
             stop.result()
@@ -189,7 +190,9 @@ class Worker:
             error = None if task.cancelled() else task.exception()
             if error is not None:
                 self._telemetry.emit(ShardCrashed(shard=partition, error=type(error).__name__, at=places(error)))
-            release = asyncio.get_running_loop().create_task(self._shards[partition].close(leave=True))
+            release = asyncio.get_running_loop().create_task(
+                self._shards[partition].close(leave=True), name=f"release {partition}"
+            )
             self._releases.add(release)
             release.add_done_callback(self._releases.discard)
             self._take(partition)

@@ -35,6 +35,11 @@ class AnnouncementProducer:
         self._starting = asyncio.Lock()
         self._closed = False
 
+    @property
+    def producers(self) -> int:
+        """Number of producers that are started: 1, or 0 before the first announcement and after an error."""
+        return 0 if self._producer is None else 1
+
     async def announce(self, announcements: Sequence[Announcement]) -> None:
         """Write all of them; on return all are durable. Those of one chat keep their order.
 
