@@ -19,6 +19,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
@@ -104,6 +105,7 @@ class _WorkerProcess:
             self._clock,
             joins_waiting=lambda: self._sources.joins_waiting,
         )
+        self._telemetry.watch_tasks(open_tasks)
 
     async def run(self) -> int:
         config = self._config

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.adapters.http.status_view import SessionView
-from bridge.adapters.open_tasks import open_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +44,6 @@ class WorkerStatus:
         telemetry.watch("links", lambda: sum(shard.source.connections for shard in worker.shards))
         telemetry.watch("joins_waiting", joins_waiting)
         telemetry.watch("announcers", lambda: announcer.producers)
-        telemetry.watch_tasks(open_tasks)
 
     def readiness(self) -> list[str]:
         """Return why the worker is not ready; empty when it is."""
