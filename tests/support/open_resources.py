@@ -9,8 +9,9 @@ import json
 import re
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -101,26 +102,34 @@ def only_own_resources(bridge: Bridge, seconds: float = _SECONDS) -> None:
 
 
 def _differences(bridge: Bridge) -> list[str]:
-    status, text = bridge.get("/metrics")
-    if status == 0:
-        return ["no answer"]
-    values = {(name, kind): float(value) for name, kind, value in _SAMPLE.findall(text.decode())}
-    reasons = json.loads(bridge.get("/readyz")[1] or b"{}").get("reasons", [])
-    unopened = {
-        reason.split(":")[0] for reason in reasons if reason.startswith("shard ") and "buffer full" not in reason
-    }
     brokers = bridge.bootstrap_servers.split(",")
+    # One connection for all questions, still open when the sockets are counted: it is a socket and a task.
+    with closing(HTTPConnection("127.0.0.1", bridge.port, timeout=5)) as connection:
+        try:
+            reasons = json.loads(_get(connection, "/readyz"))["reasons"]
+            sessions = json.loads(_get(connection, "/v1/sessions?limit=10000"))["sessions"]
+            text = _get(connection, "/metrics").decode()
+        except (OSError, HTTPException) as error:
+            return [f"no answer: {type(error).__name__}"]
+        sockets = sockets_of(bridge.pid, brokers, bridge.port)
+    values = {(name, kind): float(value) for name, kind, value in _SAMPLE.findall(text)}
+    unopened = {one.split(":")[0] for one in reasons if one.startswith("shard ") and "buffer full" not in one}
     shards = int(values["shards", ""])
     owned = Owned(
         shards=shards,
         writers=shards - len(unopened),
         links=int(values["links", ""]),
-        servers=len({(one["shard"], one["server"]) for one in bridge.sessions() if one["server"]}),
+        servers=len({(one["shard"], one["server"]) for one in sessions if one["server"]}),
         announcers=int(values["announcers", ""]),
         brokers=len(brokers),
     )
     tasks = {kind: int(value) for (name, kind), value in values.items() if name == "tasks"}
-    return differences(owned, OpenResources(tasks, sockets_of(bridge.pid, brokers, bridge.port)))
+    return differences(owned, OpenResources(tasks, sockets))
+
+
+def _get(connection: HTTPConnection, path: str) -> bytes:
+    connection.request("GET", path)
+    return connection.getresponse().read()
 
 
 def sockets_of(pid: int, brokers: Collection[str], http_port: int) -> Counter[str]:
