@@ -18,6 +18,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
@@ -39,7 +40,7 @@ from bridge.telemetry import Telemetry
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from bridge.adapters.kafka.topic_manager import TopicManager
     from bridge.capture.ports import CheckAssignment
@@ -53,7 +54,15 @@ def run_worker(config: Config, make_sources: Callable[[SourceContext], SourceFac
     """Run a worker until SIGTERM or SIGINT; return the exit code. Raises BridgeErrors that a retry cannot resolve."""
     logs.start(config.log.level, config.log.format)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        return runner.run(_WorkerProcess(config, make_sources).run())
+        return runner.run(_named("worker", _WorkerProcess(config, make_sources).run()))
+
+
+async def _named(name: str, work: Coroutine[Any, Any, int]) -> int:
+    """Run `work` in the current task under a name by which it is counted among the open tasks."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.set_name(name)
+    return await work
 
 
 class _WorkerProcess:
@@ -100,6 +109,7 @@ class _WorkerProcess:
             self._clock,
             joins_waiting=lambda: self._sources.joins_waiting,
         )
+        self._telemetry.watch_tasks(open_tasks)
 
     async def run(self) -> int:
         config = self._config
@@ -117,19 +127,20 @@ class _WorkerProcess:
         self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
         main = asyncio.create_task(self._capture(), name="capture")
         main.add_done_callback(defects.task_ended)
-        defect = asyncio.create_task(defects.found.wait(), name="defects")
         try:
-            waiting: set[asyncio.Future[Any]] = {main, stop, defect}
+            waiting: set[asyncio.Future[Any]] = {main, stop, defects.found}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if main.done() and isinstance(main.exception(), BridgeError):
                 main.result()  # raises what made it impossible to begin
             drained = await self._drain(defects)
             await _ended(main)  # what it ended with, the defects know
-            return EXIT_OK if drained and stop.done() and not defects.found.is_set() else EXIT_RUNTIME
+            return EXIT_OK if drained and stop.done() and not defects.found.done() else EXIT_RUNTIME
         finally:
-            await _ended(main, defect)
-            await self._announcer.close()
-            await http.stop()
+            await _ended(main)
+            try:
+                await http.stop()  # first: a request that comes later would start the announcer's producer again
+            finally:
+                await self._announcer.close()
 
     async def _drain(self, defects: Defects) -> bool:
         try:
@@ -229,7 +240,6 @@ class _WorkerProcess:
         )
 
 
-async def _ended(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await all_ended(tasks)
+async def _ended(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await all_ended([task])

@@ -25,11 +25,11 @@ _PACKAGE: Final = f"{Path(__file__).parent}/"
 
 
 class Defects:
-    """Logs defects by class and place. `found` is set once there was one."""
+    """Logs defects by class and place. `found` is done once there was one."""
 
     def __init__(self, telemetry: Telemetry, others: Handler, *, environment: tuple[type[Exception], ...] = ()) -> None:
         """`others` handles what the loop reports and is no defect, e.g. errors of the classes in `environment`."""
-        self.found = asyncio.Event()
+        self.found: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._telemetry = telemetry
         self._others = others
         self._expected = (BridgeError, OSError, *environment)
@@ -50,7 +50,8 @@ class Defects:
 
     def report(self, error: BaseException) -> None:
         """Log a defect; not its text, which may quote a chat (P5)."""
-        self.found.set()
+        if not self.found.done():
+            self.found.set_result(None)
         self._telemetry.emit(DefectFound(error=type(error).__name__, at=places(error)))
 
 

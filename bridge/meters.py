@@ -79,7 +79,28 @@ QUARANTINE_REASONS: Final = {
 VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
 _COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
-GaugeName = Literal["oldest_uncommitted_event_seconds", "buffer_bytes", "sessions", "shards", "links", "joins_waiting"]
+TASK_KINDS: Final = (
+    "worker",
+    "capture",
+    "shard",
+    "queue",
+    "release",
+    "kafka_client",
+    "kafka_connection",
+    "kafka",
+    "http",
+    OTHER,
+)
+
+GaugeName = Literal[
+    "oldest_uncommitted_event_seconds",
+    "buffer_bytes",
+    "sessions",
+    "shards",
+    "links",
+    "joins_waiting",
+    "announcers",
+]
 GAUGES: Final[dict[GaugeName, str]] = {
     "oldest_uncommitted_event_seconds": "Age of the oldest event not yet committed to Kafka; 0 when there is none",
     "buffer_bytes": "Bytes received but not yet committed to Kafka, held in memory",
@@ -87,6 +108,7 @@ GAUGES: Final[dict[GaugeName, str]] = {
     "shards": "Shards owned by this worker",
     "links": "Open connections to Chat Servers or gateways",
     "joins_waiting": "Chats waiting to be joined, because of the rate limit or a missing connection",
+    "announcers": "Kafka producers for announcements received over HTTP: 1 after the first, 0 after an error",
 }
 
 
@@ -196,3 +218,8 @@ class Meters:
         self.gauges = {name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()}
         self.unstable_servers = UnstableServers()
         registry.register(self.unstable_servers)
+        self.tasks = Gauge(
+            "chatbridge_tasks", "Tasks of the event loop that have not ended", ("kind",), registry=registry
+        )
+        for kind in TASK_KINDS:
+            self.tasks.labels(kind)

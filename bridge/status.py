@@ -46,6 +46,7 @@ class WorkerStatus:
         telemetry.watch("links", lambda: sum(shard.source.connections for shard in worker.shards))
         telemetry.watch("joins_waiting", joins_waiting)
         telemetry.watch_unstable(self._unstable)
+        telemetry.watch("announcers", lambda: announcer.producers)
 
     def readiness(self) -> list[str]:
         """Return why the worker is not ready; empty when it is."""

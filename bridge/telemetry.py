@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import generate_latest
 
-from bridge.meters import Meters
+from bridge.meters import TASK_KINDS, Meters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +37,15 @@ class Telemetry:
     def watch_unstable(self, read: Callable[[], Mapping[str, int]]) -> None:
         """Read the servers that answer and drop, and how often in a row, from `read` at every scrape."""
         self._meters.unstable_servers.read = read
+
+    def watch_tasks(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Read the numbers of open tasks by kind from `count` at every scrape, in the thread of the scrape."""
+
+        def reader(kind: str) -> Callable[[], float]:
+            return lambda: count().get(kind, 0)
+
+        for kind in TASK_KINDS:
+            self._meters.tasks.labels(kind).set_function(reader(kind))
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text form."""

@@ -16,7 +16,7 @@ from bridge.telemetry import Telemetry
 FACTS = sorted(Fact.__subclasses__(), key=lambda fact: fact.__name__)
 SAMPLE = {"int": 3, "float": 0.25, "str": "something never heard of", "bool": True}
 LABELS = {
-    "kind": {*meters.KINDS, "other"},
+    "kind": {*meters.KINDS, *meters.TASK_KINDS, "other"},
     "outcome": {"committed", "failed", "fenced"},
     "change": {"not_opened", "taken", "released", "fenced", "crashed", "followed", "forgotten"},
     "verdict": {*meters.VERDICTS, "other"},
@@ -162,3 +162,12 @@ def test_readable_lines_escape_control_characters(monkeypatch: pytest.MonkeyPatc
     Telemetry().emit(LinkLost(server="a\n\x1b[2J:1", reason="connection reset", registered=False))
     (line,) = stream.getvalue().splitlines()
     assert "link_lost server=a\\x0a\\x1b[2J:1 reason=connection reset registered=False" in line
+
+
+def test_tasks_are_counted_by_kind_when_they_are_scraped() -> None:
+    told = Telemetry()
+    counts = {"shard": 3, "kafka_client": 4}
+    told.watch_tasks(lambda: counts)
+    counts["shard"] = 2
+    found = series(told)
+    assert [found["chatbridge_tasks", kind] for kind in ("shard", "kafka_client", "queue")] == [2, 4, 0]

@@ -17,6 +17,7 @@ import aiohttp
 
 from bridge.backoff import Backoff
 from bridge.errors import RegistryRefused, RegistryUnavailable
+from bridge.waiting import uninterrupted
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -91,10 +92,10 @@ class SchemaRegistry:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the HTTP session."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Close the HTTP session; a cancellation is raised once its connections are closed."""
+        session, self._session = self._session, None
+        if session is not None:
+            await uninterrupted(session.close())
 
     async def register(self, subject: str, schema: str) -> int:
         """Return the schema's id under `subject`; register it if necessary."""

@@ -181,8 +181,8 @@ class Worker:
     async def close(self) -> None:
         """Stop every shard at once; chats are left with KeepAlive. A cancellation is raised when all have stopped."""
         self._draining = True
-        runs = {*self._runs.values(), *self._ending}
-        stops = [asyncio.get_running_loop().create_task(self._stop(run)) for run in runs]
+        runs, loop = {*self._runs.values(), *self._ending}, asyncio.get_running_loop()
+        stops = [loop.create_task(self._stop(run), name=f"release {run.shard.partition}") for run in runs]
         await all_ended([*stops, *self._releases])
         for stop in stops:
             stop.result()

@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
+from bridge.adapters.kafka import announcement_producer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.announcement import Announcement
-from bridge.errors import AnnouncementsNotWritten
+from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
 
 SETTINGS = KafkaConnection(bootstrap_servers="127.0.0.1:1", group="g", topics=TopicNames())
 
@@ -37,6 +38,19 @@ class SendingProducer:
 
     async def stop(self) -> None:
         self.stopped = True
+
+
+class StartingProducer(SendingProducer):
+    """One that starts when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+        self.may_start = asyncio.Event()
+
+    async def start(self) -> None:
+        self.begun.set()
+        await self.may_start.wait()
 
 
 def announce(producer: SendingProducer, count: int) -> None:
@@ -89,3 +103,44 @@ def test_the_producer_that_another_request_has_opened_meanwhile_is_not_stopped()
 
     asyncio.run(scenario())
     assert not newer.stopped
+
+
+def test_a_failure_before_its_producer_has_started_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = SendingProducer()
+
+    async def scenario() -> None:
+        announcer = AnnouncementProducer(SETTINGS)
+
+        async def unavailable(*_: object) -> SendingProducer:
+            announcer._producer = newer  # by a concurrent request
+            raise KafkaUnavailable("no broker answers")
+
+        monkeypatch.setattr(announcer, "_started", unavailable)
+        with pytest.raises(AnnouncementsNotWritten):
+            await announcer.announce([Announcement(session_id="s1", host="chat-1", port=4800)])
+        assert announcer._producer is newer
+
+    asyncio.run(scenario())
+    assert not newer.stopped
+
+
+def test_a_producer_that_starts_while_the_announcer_is_closed_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting = StartingProducer()
+    monkeypatch.setattr(announcement_producer, "AIOKafkaProducer", lambda **_: starting)
+
+    async def scenario() -> None:
+        announcer = AnnouncementProducer(SETTINGS)
+        one = Announcement(session_id="s1", host="chat-1", port=4800)
+        announcing = asyncio.ensure_future(announcer.announce([one]))
+        await starting.begun.wait()
+        await announcer.close()
+        starting.may_start.set()
+        with pytest.raises(AnnouncementsNotWritten):
+            await announcing
+        assert starting.stopped
+        starting.begun.clear()
+        with pytest.raises(AnnouncementsNotWritten):
+            await announcer.announce([one])
+        assert not starting.begun.is_set()
+
+    asyncio.run(scenario())

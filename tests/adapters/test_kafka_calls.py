@@ -259,7 +259,7 @@ def test_a_defect_in_taking_an_assignment_is_raised_where_announcements_are_read
 
     async def scenario() -> None:
         consumer = AnnouncementConsumer(SETTINGS, worker_id="w", session_timeout=6)
-        consumer._on_assigned = assigned
+        consumer._on_assigned, consumer._consumer = assigned, object()
         with pytest.raises(KeyError):  # aiokafka logs it and continues
             await consumer.on_partitions_assigned(set())
         with pytest.raises(KeyError, match="ours"):

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "waiting",
         "errors",
     },
-    "adapters": {"backoff", "errors"},
+    "adapters": {"backoff", "waiting", "errors"},
     "adapters/kafka": {"announcement", "waiting", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},

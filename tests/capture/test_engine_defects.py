@@ -215,7 +215,7 @@ def test_an_error_that_passed_through_the_bridge_is_a_defect(act: Callable[[], N
     async def scene() -> None:
         defects = Defects(telemetry, lambda _, context: others.append(context))
         await reported(defects, act, how)
-        assert defects.found.is_set() == ours
+        assert defects.found.done() == ours
 
     play(scene())
     found: list[Fact] = [fact for fact in telemetry.facts if isinstance(fact, DefectFound)]
@@ -237,7 +237,7 @@ def test_what_is_expected_of_the_environment_is_no_defect(error: Exception) -> N
         task = asyncio.create_task(guard.run(asyncio.sleep(0)))  # raises it from code of the bridge
         await asyncio.wait([task])
         defects.handle(asyncio.get_running_loop(), {"exception": task.exception()})
-        assert not defects.found.is_set()
+        assert not defects.found.done()
         assert len(passed) == 1
 
     play(scene())

@@ -9,9 +9,18 @@ import pytest
 from bridge.sandbox import LocalBroker, kafka_or_local, registry_or_local
 from tests.integration.captured_run import CapturedRun, run_and_capture
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
+from tests.support.open_resources import only_own_resources
+from tests.support.processes import Bridge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _workers_hold_nothing_else(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After what a fault test did to its workers, they hold the tasks and connections that they need, and no other."""
+    if request.node.get_closest_marker("faults") is not None:
+        monkeypatch.setattr(Bridge, "before_end", only_own_resources)
 
 
 @pytest.fixture(scope="session")

@@ -92,9 +92,15 @@ class Process:
 
 
 class Bridge(Process):
-    """`chatbridge run` with settings as flags; HTTP on a free port of 127.0.0.1."""
+    """`chatbridge run` with settings as flags; HTTP on a free port of 127.0.0.1.
+
+    `before_end` is called with a worker that runs to the end of its `with` block, or is ready when it is terminated.
+    """
+
+    before_end: ClassVar[Callable[[Bridge], None] | None] = None
 
     def __init__(self, bootstrap_servers: str, log: Path, *, prefix: str, worker: str, **settings: object) -> None:
+        self.bootstrap_servers = bootstrap_servers
         [self.port] = free_ports(1)
         values = {
             "kafka.bootstrap_servers": bootstrap_servers,
@@ -112,6 +118,20 @@ class Bridge(Process):
         for key, value in values.items():
             words += ["--set", f"{key}={value}"]
         super().__init__(words, log)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self.running and self.before_end is not None:
+                self.before_end()
+        finally:
+            super().__exit__(kind, error, trace)
+
+    def terminate(self, seconds: float = 40) -> int:
+        if self.before_end is not None and self.ready:
+            self.before_end()
+        return super().terminate(seconds)
 
     @property
     def url(self) -> str:

@@ -10,12 +10,13 @@ import asyncio
 import hmac
 from dataclasses import asdict
 from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 from pydantic.alias_generators import to_camel
 
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES, BodyRefused, read_announcements
+from bridge.adapters.http.guarded_connections import GuardedConnections, HttpLimits
 from bridge.errors import AnnouncementsNotWritten, ConfigError
 from bridge.waiting import uninterrupted
 
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 10_000
 _SHUTDOWN_SECONDS: Final = 2.0
-_BODY_SECONDS: Final = 30.0
+_LINGER_SECONDS: Final = 2.0
+"""How long a body that nobody reads is received, so that its sender gets to read the answer."""
+_MAX_LINE_BYTES: Final = 4096
+_MAX_FIELD_BYTES: Final = 8190
+_MAX_FIELDS: Final = 64
+_BACKLOG: Final = 64
+"""Connections that the kernel keeps until they are accepted; all of them may be accepted in one turn of the loop."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/", "/status.js", "/status.css"})
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -45,7 +52,9 @@ _HEADERS: Final = {
 class HttpServer:
     """Serves a StatusView on one address."""
 
-    def __init__(self, view: StatusView, *, host: str, port: int, token: str | None) -> None:
+    def __init__(
+        self, view: StatusView, *, host: str, port: int, token: str | None, limits: HttpLimits | None = None
+    ) -> None:
         """Port 0 selects a free one. Raises ConfigError for an address other than loopback without a token."""
         if token is None and host not in _LOOPBACK:
             raise ConfigError("http.token: required when http.host is not loopback")
@@ -53,7 +62,10 @@ class HttpServer:
         self._host = host
         self._port = port
         self._token = token.encode() if token is not None else None
+        self._limits = limits or HttpLimits()
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
+        self._connections: GuardedConnections | None = None
 
     @property
     def port(self) -> int:
@@ -62,7 +74,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address cannot be used."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._guard])
+        app = web.Application(middlewares=[self._guard])
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
@@ -70,11 +82,21 @@ class HttpServer:
         app.router.add_post("/v1/sessions", self._announce)
         for path, name in (("/", "status.html"), ("/status.js", "status.js"), ("/status.css", "status.css")):
             app.router.add_get(path, _page(name))
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            keepalive_timeout=self._limits.request_seconds,
+            lingering_time=_LINGER_SECONDS,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_FIELD_BYTES,
+            max_headers=_MAX_FIELDS,
+        )
         try:
             await self._runner.setup()
-            site = web.TCPSite(self._runner, self._host, self._port)
-            await uninterrupted(site.start())  # cancelled halfway, asyncio's server goes on listening
+            self._connections = GuardedConnections(self._limits, cast("web.Server", self._runner.server))
+            await uninterrupted(self._listen(self._connections))  # cancelled halfway, asyncio goes on listening
         except OSError as error:
             await self.stop()
             raise ConfigError(
@@ -84,18 +106,42 @@ class HttpServer:
         except BaseException:  # cancelled
             await self.stop()
             raise
-        self._port = self._runner.addresses[0][1]
+
+    async def _listen(self, connections: GuardedConnections) -> None:
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(connections, self._host, self._port, backlog=_BACKLOG)
+        self._port = self._listening.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Stop listening; requests in progress are cancelled after seconds. A cancellation is raised at the end."""
         runner, self._runner = self._runner, None
         if runner is not None:
-            await uninterrupted(runner.cleanup())
+            await uninterrupted(self._close(runner))
+
+    async def _close(self, runner: web.AppRunner) -> None:
+        if self._listening is not None:
+            self._listening.close()
+        await runner.cleanup()
+        if self._connections is not None:
+            await self._connections.abort_all()  # those whose clients do not read, which aiohttp waits for
 
     # --- authorisation ----------------------------------------------------------------------------------------------
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        connection = self._connections.of(request) if self._connections is not None else None
+        if connection is None:
+            return await self._answer(request, handler)
+        connection.begin_answer()
+        try:
+            response = await self._answer(request, handler)
+        finally:
+            more = connection.end_answer(request)
+        if more:
+            response.force_close()
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
@@ -159,10 +205,14 @@ class HttpServer:
         if request.content_type != "application/json":  # a form on another site cannot send that type
             return _problem(415, ["Content-Type: expected application/json"])
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                body = await request.read()
+            async with asyncio.timeout(self._limits.body_seconds):
+                body = await self._read_body(request)
         except TimeoutError:
-            return _problem(408, [f"the body did not arrive within {_BODY_SECONDS:g} s"])
+            return _problem(408, [f"the body did not arrive within {self._limits.body_seconds:g} s"])
+        if body is None:
+            refusal = _problem(503, ["too many requests at once"], accepted=0)
+            refusal.headers["Retry-After"] = "1"
+            return refusal
         try:
             announcements = read_announcements(body)
         except BodyRefused as error:
@@ -175,6 +225,17 @@ class HttpServer:
             refusal.headers["Retry-After"] = "5"
             return refusal
         return _json(202, {"accepted": len(announcements)})
+
+    async def _read_body(self, request: web.Request) -> bytes | None:
+        """Return the body; None when the bodies of all requests together are too large now."""
+        body = bytearray()
+        async for part in request.content.iter_any():
+            if self._connections is not None and self._connections.bodies_refused:
+                return None
+            body += part
+            if len(body) > MAX_BODY_BYTES:
+                raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, len(body))
+        return bytes(body)
 
 
 def _matches(session: SessionView, request: web.Request) -> bool:

@@ -194,7 +194,13 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         """Do nothing: a shard keeps running until the new assignment is known (P4)."""
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Pass the new assignment to the callback; store an exception of it, for `fetch` to raise."""
+        """Pass the new assignment to the callback; store an exception of it, for `fetch` to raise.
+
+        A rebalance may end while the group is left: that assignment is no longer this member's, and a newer consumer's
+        may be in force.
+        """
+        if self._consumer is None:
+            return
         self._assigned = frozenset(partition.partition for partition in assigned)
         if self._on_assigned is None:
             return

@@ -33,6 +33,12 @@ class AnnouncementProducer:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def producers(self) -> int:
+        """Number of producers that are started: 1, or 0 before the first announcement and after an error."""
+        return 0 if self._producer is None else 1
 
     async def announce(self, announcements: Sequence[Announcement]) -> None:
         """Write all of them; on return all are durable. Those of one chat keep their order.
@@ -58,8 +64,8 @@ class AnnouncementProducer:
                         await asyncio.sleep(0)
                 await call(asyncio.gather(*sent), failed)
         except KafkaUnavailable as error:
-            if producer is self._producer:  # a concurrent request may have replaced it already
-                await self.close()  # announcements reported as failed must not be sent later (P6)
+            if producer is not None:
+                await self._drop(producer)  # announcements reported as failed must not be sent later (P6)
             outcomes = [_acknowledged(each) for each in sent]
             durable = sum(1 for _ in takewhile(bool, outcomes))
             raise AnnouncementsNotWritten(error.message, accepted=durable) from error
@@ -67,6 +73,7 @@ class AnnouncementProducer:
     async def _started(self) -> AIOKafkaProducer:
         failed = unavailable("cannot connect to Kafka")
         async with self._starting:
+            self._refuse_if_closed()
             if self._producer is None:
                 producer = AIOKafkaProducer(
                     **{
@@ -79,17 +86,28 @@ class AnnouncementProducer:
                 )
                 try:
                     await call(producer.start(), failed)
+                    self._refuse_if_closed()  # `close` was called meanwhile, and did not see it
                 except BaseException:
                     await stop_producer(producer)
                     raise
                 self._producer = producer
             return self._producer
 
-    async def close(self) -> None:
-        """Stop the producer, within seconds."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise KafkaUnavailable("this worker stops")
+
+    async def _drop(self, producer: AIOKafkaProducer) -> None:
+        """Stop a producer that failed, unless another request has done so; a newer one goes on."""
+        if producer is self._producer:
+            self._producer = None
             await stop_producer(producer)
+
+    async def close(self) -> None:
+        """Stop the producer, within seconds. No other is started: announcements are refused from now on."""
+        self._closed = True
+        if self._producer is not None:
+            await self._drop(self._producer)
 
 
 def _acknowledged(sent: asyncio.Future[object]) -> bool:

@@ -1,0 +1,162 @@
+"""The tasks and connections of a worker, another process, compared with those that it needs for what it owns.
+
+Tasks by kind come from the metric `chatbridge_tasks`; connections are the process's sockets in /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.support.processes import POLL_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from tests.support.processes import Bridge
+
+_SECONDS: Final = 30.0
+_TIMES: Final = 2
+_LISTEN: Final = "0A"
+_CONSUMER_TASKS: Final = 5
+"""Of aiokafka, for one group member: coordination, heartbeat, fetching, offsets, and what the last one waits for.
+
+One more fetches from each broker that leads an assigned partition.
+"""
+_COORDINATORS: Final = 2
+"""Of the group and of the transactional id: aiokafka keeps connections of their own to those brokers."""
+_SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{kind="(\w+)"\})? ([0-9.e+]+)$', re.MULTILINE)
+
+
+@dataclass(slots=True, frozen=True)
+class Owned:
+    """What a worker owns. `writers`: its shards that are open. `servers`: pairs of shard and Chat Server with chats."""
+
+    shards: int
+    writers: int
+    links: int
+    servers: int
+    announcers: int
+    brokers: int
+
+
+@dataclass(slots=True, frozen=True)
+class OpenResources:
+    """Tasks by kind; sockets by what they are for: `kafka`, `http` (accepted), `links` (all others)."""
+
+    tasks: Mapping[str, int]
+    sockets: Mapping[str, int]
+
+
+def differences(owned: Owned, found: OpenResources) -> list[str]:
+    """Return what is not as it should be, a line each; empty when nothing is."""
+    producers = owned.writers + owned.announcers
+    clients = producers + 1
+    sockets = found.sockets
+    most_connections = clients * (owned.brokers + min(_COORDINATORS, owned.brokers))
+    expected: dict[str, tuple[int, int]] = {
+        "worker": (1, 1),
+        "capture": (1, 1),
+        "shard": (owned.shards, owned.shards),
+        "queue": (owned.servers, max(owned.servers, owned.links)),
+        "release": (0, 0),
+        "kafka_client": (clients, clients),
+        "kafka_connection": (sockets["kafka"], sockets["kafka"]),
+        "kafka": (producers, producers + _CONSUMER_TASKS + owned.brokers),
+        "http": (sockets["http"] + 1, sockets["http"] + 1),  # one per connection, and one that answers this question
+        "other": (0, 0),
+    }
+    lines = [
+        f"tasks of kind {kind}: {found.tasks.get(kind)}, expected {least} to {most}"
+        for kind, (least, most) in expected.items()
+        if not least <= found.tasks.get(kind, -1) <= most
+    ]
+    if sockets["links"] != owned.links:
+        lines.append(f"connections to Chat Servers: {sockets['links']}, expected {owned.links}")
+    if sockets["kafka"] > most_connections:
+        lines.append(f"connections to Kafka: {sockets['kafka']}, expected {most_connections} at most")
+    return lines
+
+
+def only_own_resources(bridge: Bridge, seconds: float = _SECONDS) -> None:
+    """Wait until a worker holds what it needs and nothing else; AssertionError with the differences after `seconds`.
+
+    It must be seen so twice in a row: for a moment, one task that is missing may make up for one too many.
+    """
+    deadline = time.monotonic() + seconds
+    seen = 0
+    while seen < _TIMES:
+        found = _differences(bridge)
+        seen = 0 if found else seen + 1
+        assert not found or time.monotonic() < deadline, (
+            f"worker {bridge.log.stem} holds other resources than it needs: {found}"
+        )
+        time.sleep(POLL_SECONDS)
+
+
+def _differences(bridge: Bridge) -> list[str]:
+    brokers = bridge.bootstrap_servers.split(",")
+    # One connection for all questions, still open when the sockets are counted: it is a socket and a task.
+    with closing(HTTPConnection("127.0.0.1", bridge.port, timeout=5)) as connection:
+        try:
+            reasons = json.loads(_get(connection, "/readyz"))["reasons"]
+            sessions = json.loads(_get(connection, "/v1/sessions?limit=10000"))["sessions"]
+            text = _get(connection, "/metrics").decode()
+        except (OSError, HTTPException) as error:
+            return [f"no answer: {type(error).__name__}"]
+        sockets = sockets_of(bridge.pid, brokers, bridge.port)
+    values = {(name, kind): float(value) for name, kind, value in _SAMPLE.findall(text)}
+    unopened = {one.split(":")[0] for one in reasons if one.startswith("shard ") and "buffer full" not in one}
+    shards = int(values["shards", ""])
+    owned = Owned(
+        shards=shards,
+        writers=shards - len(unopened),
+        links=int(values["links", ""]),
+        servers=len({(one["shard"], one["server"]) for one in sessions if one["server"]}),
+        announcers=int(values["announcers", ""]),
+        brokers=len(brokers),
+    )
+    tasks = {kind: int(value) for (name, kind), value in values.items() if name == "tasks"}
+    return differences(owned, OpenResources(tasks, sockets))
+
+
+def _get(connection: HTTPConnection, path: str) -> bytes:
+    connection.request("GET", path)
+    return connection.getresponse().read()
+
+
+def sockets_of(pid: int, brokers: Collection[str], http_port: int) -> Counter[str]:
+    """Return the TCP sockets of a process that do not listen, by purpose. Addresses are IPv4, as host:port."""
+    kafka = {_hex(one) for one in brokers}
+    own = set[str]()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            own.add(str(entry.readlink()))
+    found: Counter[str] = Counter()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text("ascii").splitlines()[1:]:
+        (
+            _,
+            local,
+            remote,
+            state,
+            *_,
+        ) = fields = line.split()
+        if state == _LISTEN or f"socket:[{fields[9]}]" not in own:
+            continue
+        accepted = int(local.partition(":")[2], 16) == http_port
+        found["http" if accepted else "kafka" if remote in kafka else "links"] += 1
+    return found
+
+
+def _hex(address: str) -> str:
+    """Return an address as /proc/net/tcp shows it, on a little-endian machine."""
+    host, _, port = address.rpartition(":")
+    number = int.from_bytes(bytes(int(part) for part in host.replace("localhost", "127.0.0.1").split(".")), "little")
+    return f"{number:08X}:{int(port):04X}"

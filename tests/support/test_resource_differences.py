@@ -1,0 +1,77 @@
+"""What a worker should hold, as a function of what it owns: one more or less of any kind is told."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+
+import pytest
+
+from tests.support.open_resources import OpenResources, Owned, differences, sockets_of
+
+OWNED = Owned(shards=3, writers=3, links=4, servers=3, announcers=1, brokers=1)
+TASKS = {
+    "worker": 1,
+    "capture": 1,
+    "shard": 3,
+    "queue": 3,
+    "release": 0,
+    "kafka_client": 5,
+    "kafka_connection": 10,
+    "kafka": 10,
+    "http": 2,
+    "other": 0,
+}
+SOCKETS = {"kafka": 10, "http": 1, "links": 4}
+
+
+def test_what_the_worker_needs_is_no_difference() -> None:
+    assert differences(OWNED, OpenResources(TASKS, SOCKETS)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        ("worker", 2),
+        ("capture", 0),
+        ("shard", 4),
+        ("shard", 2),
+        ("queue", 5),
+        ("queue", 2),
+        ("release", 1),
+        ("kafka_client", 6),
+        ("kafka_client", 4),
+        ("kafka_connection", 11),
+        ("kafka_connection", 9),
+        ("kafka", 11),
+        ("kafka", 3),
+        ("http", 3),
+        ("other", 1),
+    ],
+)
+def test_a_task_too_many_or_too_few_is_told(kind: str, number: int) -> None:
+    (line,) = differences(OWNED, OpenResources({**TASKS, kind: number}, SOCKETS))
+    assert line.startswith(f"tasks of kind {kind}: {number}, expected ")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "number", "lines"),
+    [("kafka", 11, 2), ("kafka", 9, 1), ("http", 2, 1), ("links", 5, 1), ("links", 3, 1)],
+)
+def test_a_connection_too_many_or_too_few_is_told(purpose: str, number: int, lines: int) -> None:
+    assert len(differences(OWNED, OpenResources(TASKS, {**SOCKETS, purpose: number}))) == lines
+
+
+def test_a_shard_that_could_not_be_opened_has_no_producer() -> None:
+    found = OpenResources({**TASKS, "kafka_client": 4, "kafka_connection": 8, "kafka": 9}, {**SOCKETS, "kafka": 8})
+    assert differences(replace(OWNED, writers=2), found) == []
+    assert differences(OWNED, found) == ["tasks of kind kafka_client: 4, expected 5 to 5"]
+
+
+def test_sockets_are_told_apart_by_their_addresses() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as kafka, socket.create_server(("127.0.0.1", 0)) as http:
+        addresses = [one.getsockname() for one in (kafka, http)]
+        with socket.create_connection(addresses[0]), socket.create_connection(addresses[1]), http.accept()[0]:
+            found = sockets_of(os.getpid(), [f"127.0.0.1:{addresses[0][1]}"], addresses[1][1])
+    assert found == {"kafka": 1, "http": 1, "links": 1}
