@@ -292,3 +292,55 @@ def test_the_group_is_alone_only_when_it_says_so() -> None:
         await asyncio.wait([watching])
 
     play(scene())
+
+
+def test_announcements_that_are_queued_are_left_to_the_next_owner() -> None:
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            worker = await engine.start(0)
+            engine.kafka.slow[0] = 1.0
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(0.5)  # being committed
+            engine.kafka.announce(0, TWO, A)
+            await asyncio.sleep(0.3)
+            assert await engine.drain(worker, SECONDS)
+            assert engine.kafka.offsets[0] == 1
+            assert [chat for _, chat in engine.servers[A].joins] == [ONE]
+
+    play(scene())
+
+
+def test_a_failed_commit_is_tried_again_whenever_the_signal_comes() -> None:
+    async def scene(after: float) -> None:
+        async with VirtualEngine(A) as engine:
+            worker = await engine.start(0)
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(2)
+            engine.kafka.refuses[0] = 1
+            engine.says(A, ONE, 1, "Over")
+            await asyncio.sleep(after)  # committing, closing the writer, waiting, asking the group, opening, restoring
+            assert await engine.drain(worker)
+            assert engine.kafka.events(ONE) == [1]
+            assert outcome(engine) == drained()
+
+    for step in range(100):
+        play(scene(step * 0.005))
+
+
+def test_fenced_without_knowing_by_whom_is_not_handed_over_once_the_chats_are_left() -> None:
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            worker = await engine.start(0)
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(2)
+            engine.kafka.silent = True
+            engine.kafka.slow[0] = 2.0
+            draining = asyncio.create_task(engine.drain(worker, SECONDS))
+            await asyncio.sleep(SECONDS / 2 - 0.1)
+            engine.says(A, ONE, 1)
+            await asyncio.sleep(1)
+            engine.kafka.steal(0)
+            assert not await draining
+            assert (outcome(engine).handed_over, outcome(engine).unfinished, outcome(engine).inputs) == (0, 1, 1)
+
+    play(scene())

@@ -1,8 +1,8 @@
 """A defect that is no shard's own ends the process in order: every chat is left, exit code 1, its class in the log.
 
-`python -m tests.integration.test_defective_worker WHICH FILE run ...` is `chatbridge` with such a defect: once FILE is there,
-the worker's own loop dies, or a callback of the event loop, or a task that nobody awaits. The defect is patched in at
-run time, in that process only.
+`python -m tests.integration.test_defective_worker WHICH FILE run ...` is `chatbridge` with such a defect: once there is a
+FILE, the worker's own loop dies, or a callback of the event loop, or a task that nobody awaits. The defect is patched in
+at run time, in that process only.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ def test_a_defect_of_the_worker_ends_the_process_in_order(broker: str, tmp_path:
         program: ClassVar[list[str]] = ["-m", "tests.integration.test_defective_worker", which, str(trigger)]
 
     environment = E2EEnvironment(broker, tmp_path).prepare()
-    with environment.chats(concurrent_chats=CHATS) as chats:
-        with environment.bridge(make=Defective, log__format="json") as bridge:
-            wait_for(lambda: all_joined(bridge, CHATS), 30, lambda: f"joined: {len(bridge.sessions())} of {CHATS}")
-            joined = len(followed(bridge))
-            trigger.touch()
-            assert bridge.wait(40) == 1
-            left = joins_and_leaves(chats)["RequestReleaseParty"]
-            assert left >= joined - 1  # one may have ended meanwhile
+    with (
+        environment.chats(concurrent_chats=CHATS) as chats,
+        environment.bridge(make=Defective, log__format="json") as bridge,
+    ):
+        wait_for(lambda: all_joined(bridge, CHATS), 30, lambda: f"joined: {len(bridge.sessions())} of {CHATS}")
+        joined = len(followed(bridge))
+        trigger.touch()
+        assert bridge.wait(40) == 1
+        left = joins_and_leaves(chats)["RequestReleaseParty"]
+        assert left >= joined - 1  # one may have ended meanwhile
     assert environment.interference() == []
     lines = [json.loads(line) for line in bridge.log.read_text("utf-8").splitlines() if line.startswith("{")]
     (defect,) = [line for line in lines if line["event"] == "defect_found"]
@@ -54,12 +56,16 @@ def test_a_defect_of_the_worker_ends_the_process_in_order(broker: str, tmp_path:
 def _die_once_there_is(trigger: Path, which: str) -> None:
     restart = Worker._restart_crashed
 
+    def triggered() -> bool:
+        there = trigger.exists()
+        trigger.unlink(missing_ok=True)
+        return there
+
     async def task(worker: Any) -> None:
         worker._dispatch(None)
 
     async def defective(self: Worker, consumer: Announcements) -> None:
-        if trigger.exists() and not self._draining:
-            trigger.unlink()
+        if triggered():
             if which == "loop":
                 raise ZeroDivisionError
             if which == "callback":
