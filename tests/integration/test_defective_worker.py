@@ -1,8 +1,8 @@
 """A defect that is no shard's own ends the process in order: every chat is left, exit code 1, its class in the log.
 
-`python -m tests.integration.test_defective_worker WHICH FILE run ...` is `chatbridge` with such a defect: once there is a
-FILE, the worker's own loop dies, or a callback of the event loop, or a task that nobody awaits. The defect is patched in
-at run time, in that process only.
+`python -m tests.integration.test_defective_worker WHICH FILE run ...` is `chatbridge` with such a defect: once there is
+a FILE, the worker's own loop dies, or a callback of the event loop, or a task that nobody awaits. The defect is patched
+in at run time, in that process only.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _die_once_there_is(trigger: Path, which: str) -> None:
             if which == "loop":
                 raise ZeroDivisionError
             if which == "callback":
-                asyncio.get_running_loop().call_soon(self._dispatch, None)
+                asyncio.get_running_loop().call_soon(self._dispatch, None)  # type: ignore[arg-type]
             else:
                 asyncio.get_running_loop().create_task(task(self))
         await restart(self, consumer)
