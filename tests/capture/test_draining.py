@@ -239,7 +239,8 @@ def test_a_transaction_that_kafka_aborted_is_no_other_owner() -> None:
     play(scene())
 
 
-def test_a_shard_that_crashed_before_counts_as_unfinished() -> None:
+@pytest.mark.parametrize("inputs", [0, 1])
+def test_a_shard_that_crashed_before_counts_as_unfinished(inputs: int) -> None:
     async def scene() -> None:
         kafka = ScriptedKafka(VirtualClock(), frozenset({0}))
         worker = kafka.worker()
@@ -248,9 +249,10 @@ def test_a_shard_that_crashed_before_counts_as_unfinished() -> None:
         await asyncio.sleep(1)
         kafka.sources[0].fails(ZeroDivisionError())
         await asyncio.sleep(0.01)
-        kafka.sources[0].says()
+        for _ in range(inputs):
+            kafka.sources[0].says()
         result = await worker.drain(SECONDS)
-        assert (result.unfinished, result.inputs, result.handed_over) == (1, 1, 0)
+        assert (result.unfinished, result.inputs, result.handed_over) == (1, inputs, 0)
         assert kafka.sources[0].left == [CHAT]
         assert [fact.error for fact in kafka.telemetry.facts if isinstance(fact, ShardCrashed)] == ["ZeroDivisionError"]
         await asyncio.wait([run])
