@@ -271,7 +271,7 @@ class ScriptedAnnouncements:
         await self._kafka.call()
         if self.cut_off:
             raise KafkaUnavailable("scripted: the group is rebalancing")
-        if partition not in self._kafka.group[self.name]:
+        if partition not in self._kafka.group[self.name] or self not in self._kafka.open:
             raise ShardFenced("scripted: not assigned")
 
     async def leave(self) -> None:

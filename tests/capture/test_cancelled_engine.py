@@ -30,7 +30,7 @@ async def never_asked() -> None:
 
 
 async def events_and_faults(kafka: ScriptedKafka) -> None:
-    """A worker of two shards meets failed commits, a partition revoked, one kept, one stolen, a new consumer.
+    """What happens to a worker of two shards: failed commits, a partition revoked, kept, or stolen, a new consumer.
 
     An assignment that keeps a partition makes its shard probe.
     """

@@ -240,7 +240,8 @@ def test_a_transaction_that_kafka_aborted_is_no_other_owner() -> None:
     play(scene())
 
 
-def test_a_shard_that_crashed_before_counts_as_unfinished() -> None:
+@pytest.mark.parametrize("inputs", [0, 1])
+def test_a_shard_that_crashed_before_counts_as_unfinished(inputs: int) -> None:
     async def scene() -> None:
         kafka = ScriptedKafka(VirtualClock(), frozenset({0}))
         worker = kafka.worker()
@@ -249,9 +250,10 @@ def test_a_shard_that_crashed_before_counts_as_unfinished() -> None:
         await asyncio.sleep(1)
         kafka.sources[0].fails(ZeroDivisionError())
         await asyncio.sleep(0.01)
-        kafka.sources[0].says()
+        for _ in range(inputs):
+            kafka.sources[0].says()
         result = await worker.drain(SECONDS)
-        assert (result.unfinished, result.inputs, result.handed_over) == (1, 1, 0)
+        assert (result.unfinished, result.inputs, result.handed_over) == (1, inputs, 0)
         assert kafka.sources[0].left == [CHAT]
         assert [fact.error for fact in kafka.telemetry.facts if isinstance(fact, ShardCrashed)] == ["ZeroDivisionError"]
         await asyncio.wait([run])
@@ -291,5 +293,59 @@ def test_the_group_is_alone_only_when_it_says_so() -> None:
         group.check()
         watching.cancel()
         await asyncio.wait([watching])
+
+    play(scene())
+
+
+def test_announcements_that_are_queued_are_left_to_the_next_owner() -> None:
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            worker = await engine.start(0)
+            engine.kafka.slow[0] = 1.0
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(0.5)  # being committed
+            engine.kafka.announce(0, TWO, A)
+            await asyncio.sleep(0.3)
+            assert await engine.drain(worker, SECONDS)
+            assert engine.kafka.offsets[0] == 1
+            assert [chat for _, chat in engine.servers[A].joins] == [ONE]
+
+    play(scene())
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_failed_commit_is_tried_again_whenever_the_signal_comes(*, silent: bool) -> None:
+    async def scene(after: float) -> None:
+        async with VirtualEngine(A) as engine:
+            worker = await engine.start(0)
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(2)
+            engine.kafka.refuses[0] = 1
+            engine.says(A, ONE, 1, "Over")
+            await asyncio.sleep(after)  # committing, closing the writer, waiting, asking the group, opening, restoring
+            engine.kafka.silent, engine.kafka.leaves_after = silent, 0.001
+            complete = await engine.drain(worker)
+            assert complete or silent
+            assert (engine.kafka.events(ONE), outcome(engine).handed_over) == ([1] * complete, 0)
+
+    for step in range(100):
+        play(scene(step * 0.005))
+
+
+def test_fenced_without_knowing_by_whom_is_not_handed_over_once_the_chats_are_left() -> None:
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            worker = await engine.start(0)
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(2)
+            engine.kafka.silent = True
+            engine.kafka.slow[0] = 2.0
+            draining = asyncio.create_task(engine.drain(worker, SECONDS))
+            await asyncio.sleep(SECONDS / 2 - 0.1)
+            engine.says(A, ONE, 1)
+            await asyncio.sleep(1)
+            engine.kafka.steal(0)
+            assert not await draining
+            assert (outcome(engine).handed_over, outcome(engine).unfinished, outcome(engine).inputs) == (0, 1, 1)
 
     play(scene())

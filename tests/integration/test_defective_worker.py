@@ -1,7 +1,7 @@
 """A defect that is no shard's own ends the process in order: every chat is left, exit code 1, its class in the log.
 
-`python -m tests.integration.test_defective_worker WHICH FILE run ...` is `chatbridge` with such a defect: once FILE is
-there, the worker's own loop dies, or a callback of the event loop, or a task that nobody awaits. The defect is patched
+`python -m tests.integration.test_defective_worker WHICH FILE run ...` is `chatbridge` with such a defect: once there is
+a FILE, the worker's own loop dies, or a callback of the event loop, or a task that nobody awaits. The defect is patched
 in at run time, in that process only.
 """
 
@@ -11,7 +11,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -56,20 +56,20 @@ def test_a_defect_of_the_worker_ends_the_process_in_order(broker: str, tmp_path:
 def _die_once_there_is(trigger: Path, which: str) -> None:
     restart = Worker._restart_crashed
 
-    async def task(worker: Any) -> None:
-        worker._dispatch(None)
-
-    def wanted() -> bool:
+    def triggered() -> bool:
         there = trigger.exists()
         trigger.unlink(missing_ok=True)
         return there
 
+    async def task(worker: Any) -> None:
+        worker._dispatch(None)
+
     async def defective(self: Worker, consumer: Announcements) -> None:
-        if not self._draining and wanted():
+        if triggered():
             if which == "loop":
                 raise ZeroDivisionError
             if which == "callback":
-                asyncio.get_running_loop().call_soon(cast("Any", self)._dispatch, None)
+                asyncio.get_running_loop().call_soon(self._dispatch, None)  # type: ignore[arg-type]
             else:
                 asyncio.get_running_loop().create_task(task(self))
         await restart(self, consumer)
