@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.chatserver import conversation_reasons as reasons
 from bridge.chatserver.connection_state import (
     CONNECTION_TRANSITIONS,
     ChatState,
@@ -77,8 +78,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.chatserver.connection_settings import ConnectionSettings
+    from bridge.errors import Problem
 
-_DESCRIPTION_CHARACTERS: Final = 200
 _STATUS_CHARACTERS: Final = 64
 _HERE: Final = (ChatState.JOINED, ChatState.ENDED)
 
@@ -176,7 +177,7 @@ class Conversation:
             RequestJoin(reference_id=reference, session_id=session_id, visibility=VIP, user_data=secret)
         )
 
-    def join_not_sent(self, join: RequestJoin, reason: str) -> None:
+    def join_not_sent(self, join: RequestJoin, reason: Problem) -> None:
         """Take back a join, taken from `requests`, that the wire could not encode. No other one would fare better."""
         self._refuse(join.session_id or "", 0, reason, Verdict.NEVER)
 
@@ -212,13 +213,13 @@ class Conversation:
         elif isinstance(message, EventError):
             self._error(message)
         elif isinstance(message, UnknownMessage):
-            self._unexpected(message.session_id, "unknown message", message)
+            self._unexpected(message.session_id, reasons.UNKNOWN_MESSAGE, message)
         elif isinstance(message, EventStatus):
             flex = message.flex_transcript
             named = None if flex is None else flex.session_id
-            self._unexpected(named, "a message that does not belong on a basic connection", message, damaged)
+            self._unexpected(named, reasons.WRONG_CONNECTION, message, damaged)
 
-    def unreadable(self, session_hint: str | None, reason: str) -> Concern:
+    def unreadable(self, session_hint: str | None, reason: Problem) -> Concern:
         """A line could not be read that seems to be about a chat; return which chats it may have been about.
 
         A chat that this connection knows is the only one, and the join of one that is being joined is refused: it was
@@ -227,7 +228,7 @@ class Conversation:
         if session_hint is None or (state := self._chats.state(session_hint)) is ChatState.NOT_JOINED:
             return Concern(None, attributed=False, followed=tuple(self._chats.joined))
         if state is ChatState.JOINING:
-            self._release(session_hint, f"its history cannot be read: {reason}", unreadable=True)
+            self._release(session_hint, reasons.unreadable_history(reason), unreadable=True)
         return Concern(session_hint, attributed=state in _HERE)
 
     def on_timer(self, now: float, *, listening: bool = True) -> None:
@@ -241,11 +242,11 @@ class Conversation:
                 self._requests.append(Ping(reference_id=self._next_reference()))
             self.listening_again(now)
         elif self._state is ConnectionState.REGISTERING and now >= self._register_deadline:
-            self._end(f"no answer to the registration within {self._settings.register_timeout:g} s")
+            self._end(reasons.not_registered(self._settings.register_timeout))
         elif ready:
             self._give_up_joins(now)
             if self._silence.is_too_long(now):
-                self._end(f"no sign of life within {self._settings.pong_timeout:g} s of a ping")
+                self._end(reasons.silent(self._settings.pong_timeout))
             elif self._silence.ping_due(now):
                 self._requests.append(Ping(reference_id=self._next_reference()))
 
@@ -258,14 +259,14 @@ class Conversation:
         self._reference += 1
         return self._reference
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: Problem) -> None:
         self._move(ConnectionInput.FAILED)
         self._events_received += [*self._chats.abandoned(), Ended(reason)]
 
     def _unexpected(
         self,
         session_id: str | None,
-        reason: str,
+        reason: Problem,
         message: Event | UnknownMessage,
         damaged: Sequence[Damaged] = (),
     ) -> None:
@@ -274,7 +275,7 @@ class Conversation:
 
     def _registered(self, message: EventRegistered) -> None:
         if self._state is not ConnectionState.REGISTERING:
-            self._unexpected(None, "a second EventRegistered", message)
+            self._unexpected(None, reasons.REGISTERED_TWICE, message)
             return
         self._move(ConnectionInput.REGISTERED)
         told = message.client_version
@@ -284,10 +285,9 @@ class Conversation:
         self._events_received.append(Registered(self._version, assumed=told is None))
 
     def _give_up_joins(self, now: float) -> None:
-        reason = f"no answer to the join within {self._settings.join_timeout:g} s"
         for join in list(self._chats.joins):
             if now >= join.deadline:
-                self._release(join.session_id, reason)
+                self._release(join.session_id, reasons.no_answer(self._settings.join_timeout))
 
     def _leave(self, session_id: str) -> list[TranscriptUpdate]:
         reference = self._next_reference()
@@ -296,13 +296,13 @@ class Conversation:
         )
         return self._chats.left(session_id, reference)
 
-    def _release(self, session_id: str, reason: str, *, unreadable: bool = False) -> None:
+    def _release(self, session_id: str, reason: Problem, *, unreadable: bool = False) -> None:
         """Give up a join that may still be granted: without a release nobody would know that we are a party."""
         refusal = JoinRefused(session_id, 0, reason, Verdict.RETRY, unreadable=unreadable)
         self._events_received += [*self._leave(session_id), refusal]
 
-    def _refuse(self, session_id: str, code: int, reason: str, verdict: Verdict) -> None:
-        self._events_received += [*self._chats.refused(session_id), JoinRefused(session_id, code, reason, verdict)]
+    def _refuse(self, session_id: str, error_id: int, reason: Problem, verdict: Verdict) -> None:
+        self._events_received += [*self._chats.refused(session_id), JoinRefused(session_id, error_id, reason, verdict)]
 
     def _session_info(self, message: EventSessionInfo, damaged: Sequence[Damaged], size: int) -> None:
         session_id, status = message.chat_transcript.session_id, message.session_status
@@ -324,25 +324,25 @@ class Conversation:
             if join is not None and join.session_id == session_id:
                 self._events_received += self._chats.answered(update)
             elif not self._chats.join_of(session_id).hold(update):  # P6
-                self._release(session_id, "events without end, and no answer to the join")
+                self._release(session_id, reasons.TOO_MANY_EVENTS)
         elif state in _HERE:
             self._events_received.append(update)
             if update.over and state is ChatState.JOINED:
                 self._chats.over(session_id)
         elif state is ChatState.NOT_JOINED and join is None:
-            self._unexpected(session_id, "a chat that was not joined here", message, damaged)
+            self._unexpected(session_id, reasons.NOT_JOINED, message, damaged)
         elif state is ChatState.NOT_JOINED and join is not None:
             # Another chat as the answer to our join: it is not ours to publish, and our join has no answer.
-            self._unexpected(session_id, "answer to a join of another chat", message, damaged)
-            self._refuse(join.session_id, 0, "the server answered with another chat", Verdict.RETRY)
+            self._unexpected(session_id, reasons.ANOTHER_CHAT, message, damaged)
+            self._refuse(join.session_id, 0, reasons.WRONG_ANSWER, Verdict.RETRY)
 
     def _error(self, message: EventError) -> None:
         reference = message.reference_id or 0
         join = self._chats.join_with(reference)
         if join is not None:
-            description = message.description[:_DESCRIPTION_CHARACTERS]
-            self._refuse(join.session_id, message.error_id, description, verdict_on(message.error_id))
+            error_id = message.error_id
+            self._refuse(join.session_id, error_id, reasons.join_refused(error_id), verdict_on(error_id))
         elif self._state is ConnectionState.REGISTERING:
-            self._end(f"registration refused with error {message.error_id}")
+            self._end(reasons.registration_refused(message.error_id))
         else:  # it answers the release of a chat that is over by now: nothing has to be done
             self._chats.released(reference)

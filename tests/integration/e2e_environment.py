@@ -250,6 +250,6 @@ def closed_at(ledger: Path) -> dict[str, float]:
     return {entry.session_id: entry.at for entry in entries}
 
 
-def gap_reasons(environment: E2EEnvironment) -> Counter[str]:
+def gap_codes(environment: E2EEnvironment) -> Counter[str]:
     """Return the number of GAP records by reason."""
-    return Counter(record["gap"]["reason"] for record in environment.records("events") if record["gap"])
+    return Counter(record["gap"]["code"] for record in environment.records("events") if record["gap"])

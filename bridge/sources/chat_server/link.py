@@ -15,7 +15,8 @@ from bridge.chatserver.conversation import Conversation
 from bridge.chatserver.conversation_events import Ended, Registered, UnexpectedMessage
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.messages import RequestJoin
-from bridge.errors import FrameTooLong
+from bridge.errors import FrameTooLong, Problem
+from bridge.transcript import link_codes
 from bridge.transcript.updates import JoinRefused, QuarantinedInput, TranscriptUpdate
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from bridge.chatserver.messages import Request
     from bridge.sources.chat_server.link_ports import LinkOwner, Wire
 
-_CANNOT_BE_SENT: Final = "the join does not fit into a frame: the session password is too long"
+_CANNOT_BE_SENT: Final = Problem(
+    link_codes.CANNOT_BE_SENT, "the join does not fit into a frame: the session password is too long"
+)
+_RESET: Final = Problem(link_codes.RESET, "connection reset")
+_CLOSED: Final = Problem(link_codes.CLOSED, "connection closed by the server")
 
 
 class Link(asyncio.Protocol):
@@ -138,7 +143,7 @@ class Link(asyncio.Protocol):
         """Tell the owner, once."""
         self._conversation.closed()
         self._pass_on(0)
-        self._finish("connection reset" if exc is not None else "connection closed by the server")
+        self._finish(_RESET if exc is not None else _CLOSED)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -167,7 +172,7 @@ class Link(asyncio.Protocol):
         """Pass on what an unexpected message holds, and what of it could not be read."""
         message = msgspec.json.encode(event.message)
         parts = [(message, event.reason, size, event.attributed)]
-        parts += [(damaged.raw, damaged.reason, len(damaged.raw), False) for damaged in event.damaged]
+        parts += [(bad.raw, bad.reason, len(bad.raw), False) for bad in event.damaged]
         for raw, reason, total, attributed in parts:
             quarantined = QuarantinedInput(
                 self.server, raw, reason, total, event.session_id, attributed, observed_at=stamp
@@ -241,7 +246,7 @@ class Link(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _finish(self, reason: str) -> None:
+    def _finish(self, reason: Problem) -> None:
         if self._ended:
             return
         for bad in self._wire.close():  # P2: too long already, and its end will never come

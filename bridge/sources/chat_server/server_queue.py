@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bridge.errors import Problem
+from bridge.transcript import input_codes, link_codes
 from bridge.transcript.updates import QuarantinedInput
 
 if TYPE_CHECKING:
     from bridge.sources.chat_server.link import Link
     from bridge.transcript.updates import TranscriptUpdate
 
+ELSEWHERE: Final = Problem(link_codes.ANNOUNCED_ELSEWHERE, "announced on another server")
+NO_LINK: Final = Problem(link_codes.UNREACHABLE, "cannot connect or register")
+_UNKNOWN_STATUS: Final = Problem(input_codes.UNKNOWN_STATUS, "unknown session status")
 FIRST_PAUSE: Final = 0.05
 """Share of the whole delay that passes after the first round through a list of servers."""
 _ROUNDS_AFTER_A_JOIN: Final = 2
@@ -81,8 +86,8 @@ class FollowedSession:
             return None
         self.unknown_status = word
         raw = msgspec.json.encode({"sessionStatus": word})
-        reason, at = "unknown session status", update.observed_at
-        return QuarantinedInput(update.server, raw, reason, len(raw), self.session_id, observed_at=at)
+        at = update.observed_at
+        return QuarantinedInput(update.server, raw, _UNKNOWN_STATUS, len(raw), self.session_id, observed_at=at)
 
     def has_unreadable_history(self) -> bool:
         """Note that its history could not be read; tell whether it is pointless to ask for it again.

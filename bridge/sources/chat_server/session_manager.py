@@ -43,7 +43,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkLost, LinkOpened
-from bridge.sources.chat_server.server_queue import FIRST_PAUSE, FollowedSession, ServerQueue
+from bridge.sources.chat_server.server_queue import ELSEWHERE, FIRST_PAUSE, NO_LINK, FollowedSession, ServerQueue
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
 from bridge.waiting import all_ended
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.capture.ports import Clock, Deliver
+    from bridge.errors import Problem
     from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
     from bridge.sources.chat_server.link import Link
     from bridge.sources.chat_server.link_ports import Transports
@@ -137,7 +138,7 @@ class SessionManager:
             return
         session.turn = 0
         if session.link is not None:
-            self._deliver(LinkDown(session_id, "announced on another server", self._clock.now_us()), 0)
+            self._deliver(LinkDown(session_id, ELSEWHERE, self._clock.now_us()), 0)
             session.link.leave(session_id)
             session.link = None
         session.cancel_timer()
@@ -203,8 +204,7 @@ class SessionManager:
             if session is None or session.link is not link:
                 return
             session.link = None
-            refusal = JoinRefusal(error_id=update.code, verdict=update.verdict.value, unreadable=update.unreadable)
-            self._telemetry.emit(refusal)
+            self._telemetry.emit(JoinRefusal.of(update))
             self._refused(session, update)
             return
         self._deliver(update, size)
@@ -216,7 +216,7 @@ class SessionManager:
         if queue is not None:
             queue.registered.set()
 
-    def ended(self, link: Link, reason: str, *, refused: bool) -> None:
+    def ended(self, link: Link, reason: Problem, *, refused: bool) -> None:
         """A link is gone: its chats are not watched and must be joined again."""
         queue = self._queues.get(link.server)
         if queue is not None and link in queue.links:
@@ -225,7 +225,7 @@ class SessionManager:
             queue.work.set()
         if self._closed:
             return
-        self._telemetry.emit(LinkLost(server=link.server, reason=reason, registered=not refused))
+        self._telemetry.emit(LinkLost.of(link.server, reason, registered=not refused))
         now = self._clock.now_us()
         jitter = self._jitter()
         for session in [session for session in self._sessions.values() if session.link is link]:
@@ -283,7 +283,7 @@ class SessionManager:
             if link is None:
                 link = await self._open(queue)
                 if link is None:
-                    self._all_failed(queue, "cannot connect or register")
+                    self._all_failed(queue, NO_LINK)
                     continue
             await self._rate_limiter.take(queue.server)
             if not queue.sessions or not link.ready:
@@ -306,14 +306,14 @@ class SessionManager:
         except OSError as error:
             if link in queue.links:
                 queue.links.remove(link)
-            self._telemetry.emit(LinkLost(server=queue.server, reason=type(error).__name__, registered=False))
+            self._telemetry.emit(LinkLost.not_made(queue.server, error))
             return None
         while not link.ready and link in queue.links:
             queue.registered.clear()
             await queue.registered.wait()
         return link if link.ready else None
 
-    def _all_failed(self, queue: ServerQueue, reason: str) -> None:
+    def _all_failed(self, queue: ServerQueue, reason: Problem) -> None:
         """No link could be had: every chat of the queue has spent an attempt, and all share one delay."""
         queue.not_before = self._clock.monotonic() + FIRST_PAUSE * self._settings.delay
         jitter = self._jitter()
