@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.adapters.http.status_view import SessionView
+from bridge.capture.readiness_codes import COMMIT_SLOW, PREPARING, UNCOMMITTED
+from bridge.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +34,7 @@ class WorkerStatus:
         joins_waiting: Callable[[], int],
     ) -> None:
         """Also registers the gauges; their values are read at each scrape."""
-        self.preparing: str | None = "starting"
+        self.preparing: Problem | None = Problem(PREPARING, "starting")
         self._worker = worker
         self._announcer = announcer
         self._telemetry = telemetry
@@ -44,17 +46,18 @@ class WorkerStatus:
         telemetry.watch("links", lambda: sum(shard.source.connections for shard in worker.shards))
         telemetry.watch("joins_waiting", joins_waiting)
 
-    def readiness(self) -> list[str]:
+    def readiness(self) -> list[Problem]:
         """Return why the worker is not ready; empty when it is."""
         if self.preparing:
             return [self.preparing]
         reasons = self._worker.problems()
         waited = self._longest_transaction()
         if waited > _SLOW_SECONDS:
-            reasons.append(f"waiting for Kafka: a transaction has been in progress for {waited:.0f} s")
+            detail = f"waiting for Kafka: a transaction has been in progress for {waited:.0f} s"
+            reasons.append(Problem(COMMIT_SLOW, detail))
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
-            reasons.append(f"the oldest uncommitted event is {oldest:.0f} s old")
+            reasons.append(Problem(UNCOMMITTED, f"the oldest uncommitted event is {oldest:.0f} s old"))
         return reasons
 
     def live(self) -> bool:

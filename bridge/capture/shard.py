@@ -38,8 +38,9 @@ from typing import TYPE_CHECKING, Final
 from bridge.capture.chat import FOLLOWED, Chat
 from bridge.capture.inbox import Announced, Inbox, Input
 from bridge.capture.pacing import EventRate, wait_before
+from bridge.capture.readiness_codes import SHARD_CRASHED, SHARD_OPENING
 from bridge.capture.session_store import SessionStore
-from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
+from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced
 from bridge.facts import (
     BatchCommitted,
     InboxPaused,
@@ -96,7 +97,7 @@ class Shard:
     ) -> None:
         """Nothing runs before `run`. `check_assignment`: see `Announcements.check_assignment`."""
         self.partition = partition
-        self.problem: str | None = "starting"
+        self.problem: Problem | None = Problem(SHARD_OPENING, "starting")
         self.fenced = False
         self._settings = settings
         self._store_settings = store_settings
@@ -168,7 +169,9 @@ class Shard:
         try:
             await self._own()
         except Exception:
-            self.problem = "crashed because of a defect (see the log); restarting within seconds"
+            self.problem = Problem(
+                SHARD_CRASHED, "crashed because of a defect (see the log); restarting within seconds"
+            )
             raise
         finally:
             self._idle.set()  # release a `drain` that waits for this task
@@ -191,12 +194,12 @@ class Shard:
                 self._telemetry.emit(ShardFencedOff(shard=self.partition))
                 if self._draining or not await self._still_ours():
                     self.fenced = True
-                    self.problem = "fenced: another worker owns this shard"
+                    self.problem = Problem(ShardFenced.code, "fenced: another worker owns this shard")
                     await self._source.close(leave=True)
                     return
-                self.problem = "fenced but still assigned to this worker; re-initialising the producer"
+                self.problem = Problem(SHARD_OPENING, "fenced but still assigned to this worker; opening again")
             except BridgeError as error:
-                self.problem = str(error)
+                self.problem = error.problem
                 name = _name_of(error)
                 if opened:
                     self._telemetry.emit(TransactionFailed(shard=self.partition, error=name))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import parse
 from bridge.capture.inbox import Announced
-from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement, places
+from bridge.capture.readiness_codes import BUFFER_FULL, DRAINING, NO_PARTITIONS, WAITING_FOR_PARTITIONS
+from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, UnreadableAnnouncement, places
 from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
 from bridge.waiting import all_ended
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from bridge.telemetry import Telemetry
 
 
+_DRAINING: Final = Problem(DRAINING, "draining")
+_BUFFER_FULL: Final = Problem(BUFFER_FULL, "buffer full, reading paused")
+_NO_PARTITIONS: Final = Problem(NO_PARTITIONS, "no partitions assigned: are there more workers than partitions?")
 _FENCE_SECONDS: Final = 2.0
 """How long new owners may take from their assignment to initialising the shards' transactional ids."""
 _CRASH_SECONDS: Final = 10.0
@@ -62,7 +66,7 @@ class Worker:
         self._rest_until: dict[int, float] = {}
         self._draining = False
         self.drained = False
-        self.problem: str | None = "waiting for partitions"
+        self.problem: Problem | None = Problem(WAITING_FOR_PARTITIONS, "waiting for partitions")
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -71,15 +75,17 @@ class Worker:
         """The shards of this worker, by partition."""
         return [self._shards[partition] for partition in sorted(self._shards)]
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Return why the worker is not ready; empty when it is."""
-        found = ["draining"] if self._draining else []
+        found = [_DRAINING] if self._draining else []
         if self.problem:
             found.append(self.problem)
         if self._announcements is not None and self._announcements.problem:
             found.append(self._announcements.problem)
-        found += [f"shard {shard.partition}: {shard.problem}" for shard in self.shards if shard.problem]
-        found += [f"shard {shard.partition}: buffer full, reading paused" for shard in self.shards if shard.paused]
+        for shard in self.shards:
+            told = [shard.problem] if shard.problem else []
+            told += [_BUFFER_FULL] if shard.paused else []
+            found += [Problem(one.code, f"shard {shard.partition}: {one.detail}") for one in told]
         return found
 
     # --- running -------------------------------------------------------------------------------------------------
@@ -98,10 +104,10 @@ class Worker:
                         self._dispatch(record)
                     await self._restart_crashed(consumer)
             except KafkaUnavailable as error:
-                self.problem = str(error)
+                self.problem = error.problem
                 self._telemetry.emit(ConsumerFailed(error=type(error.__cause__ or error).__name__))
             except BridgeError as error:
-                self.problem = str(error)
+                self.problem = error.problem
                 self._telemetry.emit(ConsumerFailed(error=type(error).__name__))
             finally:
                 await consumer.leave()  # without effect when `drain` has left
@@ -141,7 +147,7 @@ class Worker:
         """Start shards for new partitions, keep the running ones, stop those of revoked partitions."""
         if self._draining:
             return
-        self.problem = None if partitions else "no partitions assigned: are there more workers than partitions?"
+        self.problem = None if partitions else _NO_PARTITIONS
         for partition in set(self._shards) - partitions:
             task = asyncio.get_running_loop().create_task(self._stop(partition), name=f"release {partition}")
             self._releases.add(task)

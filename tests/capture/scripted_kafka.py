@@ -17,7 +17,7 @@ from bridge.capture.pacing import EventRate
 from bridge.capture.ports import same_limits
 from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
-from bridge.errors import KafkaUnavailable, ShardFenced
+from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.telemetry import Telemetry
 from tests.capture.test_session_store import settings
 from tests.transcript.build import CHAT, history, joined, push, said
@@ -182,7 +182,7 @@ class ScriptedSource:
 class ScriptedAnnouncements:
     """A group member. `rebalance` assigns other partitions, `break_down` lets the next fetch fail."""
 
-    problem: str | None = None
+    problem: Problem | None = None
 
     def __init__(self, kafka: ScriptedKafka) -> None:
         self._kafka = kafka

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
 from bridge.transcript.link_codes import AWAY_CODES, JOIN_CODES, LINK_CODES
@@ -31,6 +32,12 @@ class CodeSet(NamedTuple):
 
 
 SETS: Final = (
+    CodeSet(
+        "Readiness",
+        '`code` of the `reasons` of `/readyz`, which is `{"ready": false, "reasons": [{"code": "...", '
+        '"detail": "..."}]}`, and on the status page.',
+        READINESS_CODES,
+    ),
     CodeSet(
         "Gaps",
         "`gap.code` of a [GAP record](topics.md#gap), `code` of the gaps of a certificate and, while a gap is open, "

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.capture import readiness_codes
+from bridge.capture.readiness_codes import READINESS_CODES
+from bridge.errors import EnvironmentFault
 from bridge.records.avro import schema_folder
 from bridge.transcript import gap_codes, input_codes, link_codes
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
@@ -23,7 +26,9 @@ def doc_of(record: str, field: str) -> str:
     return next(str(one["doc"]) for one in schema["fields"] if one["name"] == field)
 
 
-@pytest.mark.parametrize("module", [gap_codes, input_codes, link_codes], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [gap_codes, input_codes, link_codes, readiness_codes], ids=lambda module: module.__name__
+)
 def test_every_code_is_upper_case_says_its_own_name_and_is_in_a_documented_set(module: ModuleType) -> None:
     codes = {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, str)}
     assert all(name == value for name, value in codes.items() if not name.startswith("_"))
@@ -44,6 +49,11 @@ def test_the_schemas_list_the_codes_of_their_fields() -> None:
     for record, field, codes in fields:
         assert set(re.findall(r"[A-Z][A-Z0-9_]{3,}", doc_of(record, field))) == set(codes), record
     assert set(re.findall(r"[A-Z][A-Z0-9_]{3,}", doc_of("Certificate", "reasons"))) == set(CERTIFICATE_CODES)
+
+
+def test_every_fault_of_the_environment_is_a_documented_reason_not_to_be_ready() -> None:
+    faults: list[type[EnvironmentFault]] = [EnvironmentFault, *EnvironmentFault.__subclasses__()]
+    assert {fault.code for fault in faults} <= READINESS_CODES.keys()
 
 
 def test_a_gap_and_the_quarantine_record_of_a_withdrawn_event_have_the_same_code() -> None:
