@@ -37,7 +37,7 @@ lint: $(STAMP)  ## Check style and formatting
 types: $(STAMP)  ## Check types
 	$(VENV)/bin/mypy
 
-docs: $(STAMP)  ## Write docs/reference (settings, metrics, topics, commands) from the code
+docs: $(STAMP)  ## Write docs/reference (settings, metrics, topics, codes, commands) from the code
 	$(VENV)/bin/python -m tests.documentation
 
 bench: $(STAMP)  ## Run the benchmarks

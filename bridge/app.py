@@ -24,11 +24,12 @@ from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.pacing import EventRate
+from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
 from bridge.defects import Defects
-from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
 from bridge.factories import SCHEMA_BY_TOPIC, redactor_of, topics_of
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
@@ -166,16 +167,16 @@ class _WorkerProcess:
         backoff, config = Backoff(self._rng.random), self._config
         while True:
             try:
-                self._view.preparing = "checking the topics"
+                self._view.preparing = Problem(PREPARING, "checking the topics")
                 topics = topics_of(config)
                 await topics.apply()
                 self._closed_retention = await self._retention(topics)
-                self._view.preparing = "registering the schemas"
+                self._view.preparing = Problem(PREPARING, "registering the schemas")
                 self._payload_headers = await self._framing()
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
-                self._view.preparing = str(error)
+                self._view.preparing = error.problem
                 self._telemetry.emit(ConsumerFailed(error=type(error).__name__))
                 await asyncio.sleep(backoff.next())
             else:

@@ -9,11 +9,12 @@ BridgeError
 │   │   └── AnnouncementsNotWritten              `accepted`: how many were
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
-│   └── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   └── SchemaUnknown                            a stored record was written with a schema that is not known
 ├── PeerError              peer         exit 1   input violates its protocol
 │   ├── UnreadableMessage                        one line of a wire
 │   ├── FrameTooLong                             one line longer than the limit
-│   ├── UnreadableTranscript                     a stored transcript (file, line, reason)
+│   ├── UnreadableTranscript                     a stored transcript (file, line, code, reason)
 │   └── UnreadableAnnouncement                   one record of the announcements topic
 ├── AttributesTooDeep      peer         exit 1   a KeyValueCollection nested beyond the limit
 ├── IllegalTransition      bridge       exit 1   input not allowed in a state machine's state: a defect
@@ -25,6 +26,7 @@ BridgeError
 from __future__ import annotations
 
 import traceback
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 Fault = Literal["caller", "peer", "environment", "bridge"]
@@ -36,18 +38,40 @@ EXIT_ENVIRONMENT = 3
 EXIT_SIGNAL_BASE = 128
 
 
+@dataclass(slots=True, frozen=True)
+class Problem:
+    """What is wrong, or went wrong: a `code` of a closed set for programs, and a sentence about this case for people.
+
+    The code decides; the `detail` is never compared, and quotes no input.
+    """
+
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        """Both parts on one line."""
+        return f"{self.code}: {self.detail}"
+
+
 class BridgeError(Exception):
     """Base class. `message`: what happened; `next_step`: what the operator can do, empty if nothing."""
 
+    code: str = "INTERNAL"
     fault: ClassVar[Fault] = "bridge"
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = EXIT_RUNTIME
 
-    def __init__(self, message: str, *, next_step: str = "") -> None:
-        """The two parts are kept separately because commands print them on two lines."""
+    def __init__(self, message: str, *, next_step: str = "", code: str = "") -> None:
+        """The two parts are kept separately because commands print them on two lines. `code`: unlike the class's."""
         super().__init__(message)
         self.message = message
         self.next_step = next_step
+        self.code = code or self.code
+
+    @property
+    def problem(self) -> Problem:
+        """The code and both parts of the text."""
+        return Problem(self.code, str(self))
 
     def __str__(self) -> str:
         """Both parts on one line."""
@@ -57,6 +81,7 @@ class BridgeError(Exception):
 class ConfigError(BridgeError):
     """One or more settings are wrong; found before any socket opens."""
 
+    code = "CONFIGURATION"
     fault = "caller"
     exit_code = EXIT_CONFIGURATION
 
@@ -64,6 +89,7 @@ class ConfigError(BridgeError):
 class UsageError(BridgeError):
     """A command's arguments do not fit together."""
 
+    code = "USAGE"
     fault = "caller"
     exit_code = EXIT_CONFIGURATION
 
@@ -71,6 +97,7 @@ class UsageError(BridgeError):
 class EnvironmentFault(BridgeError):
     """Something outside the bridge is missing or refuses: a broker, a registry, Java, a file."""
 
+    code = "ENVIRONMENT"
     fault = "environment"
     exit_code = EXIT_ENVIRONMENT
 
@@ -78,6 +105,7 @@ class EnvironmentFault(BridgeError):
 class KafkaUnavailable(EnvironmentFault):
     """No broker answers, or the one that does cannot serve the request now."""
 
+    code = "KAFKA_UNAVAILABLE"
     retryable = True
 
 
@@ -93,37 +121,53 @@ class AnnouncementsNotWritten(KafkaUnavailable):
 class RegistryUnavailable(EnvironmentFault):
     """The schema registry does not answer, or answers with a server error."""
 
+    code = "REGISTRY_UNAVAILABLE"
     retryable = True
 
 
 class RegistryRefused(EnvironmentFault):
     """The schema registry rejected the request: incompatible schema, missing rights."""
 
+    code = "REGISTRY_REFUSED"
+
 
 class TopicMismatch(EnvironmentFault):
     """A topic exists with a partition count, cleanup policy or record limit that would break a promise."""
+
+    code = "TOPIC_MISMATCH"
+
+
+class SchemaUnknown(EnvironmentFault):
+    """A stored record was written with a schema that this version does not know, or cannot look up."""
+
+    code = "SCHEMA_UNKNOWN"
 
 
 class PeerError(BridgeError):
     """Input from a peer violates its protocol."""
 
+    code = "UNREADABLE"
     fault = "peer"
 
 
 class UnreadableMessage(PeerError):
     """A complete line that is not a message: not UTF-8, not JSON, or values of wrong types."""
 
+    code = "UNREADABLE_MESSAGE"
+
 
 class FrameTooLong(PeerError):
     """A line longer than the frame limit; its beginning is kept for the quarantine."""
 
+    code = "TOO_LONG"
+
 
 class UnreadableTranscript(PeerError):
-    """A stored transcript that cannot be read: names the source, the line and the reason."""
+    """A stored transcript that cannot be read: names the source, the line, the code and the reason."""
 
-    def __init__(self, source: str, line: int, reason: str) -> None:
-        """`line` counts from 1; 0 when the document as a whole is meant."""
-        super().__init__(f"{source}:{line}: {reason}")
+    def __init__(self, source: str, line: int, code: str, reason: str) -> None:
+        """`line` counts from 1; 0 when the document as a whole is meant. `code` is one of input_codes.ARCHIVE_CODES."""
+        super().__init__(f"{source}:{line}: {code}: {reason}", code=code)
         self.source = source
         self.line = line
         self.reason = reason
@@ -132,9 +176,13 @@ class UnreadableTranscript(PeerError):
 class UnreadableAnnouncement(PeerError):
     """A record on the announcements topic (or a POST body) that is not an announcement."""
 
+    code = "ANNOUNCEMENT"
+
 
 class AttributesTooDeep(PeerError):
     """A KeyValueCollection is nested deeper than the bridge follows."""
+
+    code = "TOO_DEEP"
 
 
 class IllegalTransition(BridgeError):
@@ -144,12 +192,14 @@ class IllegalTransition(BridgeError):
 class ShardFenced(BridgeError):
     """Another worker initialised this shard's transactional id and owns the shard now."""
 
+    code = "SHARD_FENCED"
     fault = "environment"
 
 
 class VerificationFailed(BridgeError):
     """Records on a topic are unreadable, or have a broken hash chain, sequence or id."""
 
+    code = "UNREADABLE_RECORD"
     fault = "peer"
 
 

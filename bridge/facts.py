@@ -1,6 +1,7 @@
 """Telemetry events: one dataclass per kind of log line, which also updates the metrics.
 
-Fields hold numbers, class names and the bridge's own reasons. There is no field for chat text or user data (P5).
+Fields hold numbers, class names, codes and the bridge's own sentences about them. There is no field for chat text or
+user data (P5).
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
-from bridge.meters import GAP_REASONS, KINDS, OTHER, QUARANTINE_REASONS, VERDICTS, Meters, label
+from bridge.meters import KINDS, OTHER, VERDICTS, Meters, label
+from bridge.transcript.gap_codes import GAP_CODES
+from bridge.transcript.input_codes import QUARANTINE_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,15 +235,15 @@ class ShardCrashed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class GapRecorded(Fact):
-    """Events could not be captured; a GAP record marks their place (P2)."""
+    """Events could not be captured; a GAP record marks their place (P2). `code` is one of gap_codes.GAP_CODES."""
 
     level: ClassVar[int] = logging.WARNING
 
-    reason: str
+    code: str
 
     def count(self, meters: Meters) -> None:
-        """Count it by reason."""
-        meters.gaps.labels(GAP_REASONS.get(self.reason, OTHER)).inc()
+        """Count it by code."""
+        meters.gaps.labels(label(self.code, GAP_CODES)).inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -254,19 +257,15 @@ class Resumed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Quarantined(Fact):
-    """Input was quarantined. The log line has the label of the reason only: a reason may quote a name from a peer."""
+    """Input was quarantined. `code` is one of input_codes.QUARANTINE_CODES."""
 
     level: ClassVar[int] = logging.WARNING
 
-    reason: str
-
-    def line(self) -> dict[str, object]:
-        """Return the label of the reason."""
-        return {"reason": label(self.reason, QUARANTINE_REASONS)}
+    code: str
 
     def count(self, meters: Meters) -> None:
-        """Count it by reason."""
-        meters.quarantined.labels(label(self.reason, QUARANTINE_REASONS)).inc()
+        """Count it by code."""
+        meters.quarantined.labels(label(self.code, QUARANTINE_CODES)).inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

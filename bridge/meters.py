@@ -1,8 +1,9 @@
 """The Prometheus metrics: names, help texts and closed sets of label values.
 
-Names and labels are a public interface and are not renamed. A value outside its set is counted as `other`; no session
-id, nickname or key is ever a label. An address is one in a single place: the servers that answer and drop have to be
-named. Addresses come with announcements, from strangers: at most NAMED_SERVERS are named at a time, the worst.
+Names and labels are a public interface and are not renamed. A value outside its set is counted as `other`; the label of
+a code is its lower case. No session id, nickname or key is ever a label. An address is one in a single place: the
+servers that answer and drop have to be named. Addresses come with announcements, from strangers: at most NAMED_SERVERS
+are named at a time, the worst.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics import disable_created_metrics
 from prometheus_client.registry import Collector
 
-from bridge.transcript import entries, gap_reasons
+from bridge.transcript import entries
+from bridge.transcript.gap_codes import GAP_CODES
+from bridge.transcript.input_codes import QUARANTINE_CODES
+from bridge.transcript.link_codes import LINK_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 OTHER: Final = "other"
 
@@ -33,49 +37,6 @@ KINDS: Final = (
     entries.GAP,
     entries.RESUMED,
 )
-GAP_REASONS: Final = {
-    gap_reasons.NOT_IN_REPLAY: "not_in_replay",
-    gap_reasons.UNREADABLE: "unreadable",
-    gap_reasons.OVER_WHILE_AWAY: "over_while_away",
-    gap_reasons.TOO_LARGE: "too_large",
-    gap_reasons.NOT_RECORDED: "not_recorded",
-    gap_reasons.NEVER_JOINED: "never_joined",
-    gap_reasons.OUT_OF_REACH: "out_of_reach",
-    gap_reasons.INTERNAL: "internal",
-    gap_reasons.OUTGROWN: "outgrown",
-}
-# Prefixes of the reasons that links and conversations give. Labels only group: no decision depends on them.
-LOSS_REASONS: Final = {
-    "connection reset": "reset",
-    "connection closed": "closed",
-    "no sign of life": "silent",
-    "no answer to the registration": "not_registered",
-    "registration refused": "refused",
-    "logged out": "logged_out",
-    "the peer does not read": "does_not_read",
-    "internal error": "internal",
-    "ConnectionRefusedError": "unreachable",
-    "TimeoutError": "unreachable",
-    "OSError": "unreachable",
-    "gaierror": "unreachable",
-}
-# Prefixes of the reasons that the bridge itself gives. All others come from decoding a line or an event.
-QUARANTINE_REASONS: Final = {
-    "unknown message": "unknown_message",
-    "unknown session status": "unknown_status",
-    "internal error": "internal",
-    "an announcement": "announcement",
-    "longer than": "too_long",
-    "record too large": "too_large",
-    "answer to a join of another chat": "stray",
-    "a chat that was not joined here": "stray",
-    "a second EventRegistered": "stray",
-    "a message that does not belong": "stray",
-    "an error that answers nothing": "stray",
-    "the chat is closed": "not_followed",
-    "the chat is not followed": "not_followed",
-    "": "unreadable",
-}
 VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
 _COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
@@ -112,9 +73,9 @@ GAUGES: Final[dict[GaugeName, str]] = {
 }
 
 
-def label(value: str, known: Mapping[str, str]) -> str:
-    """Return the label of the first prefix in `known` that a reason begins with."""
-    return next((word for beginning, word in known.items() if value.startswith(beginning)), OTHER)
+def label(code: str, known: Collection[str]) -> str:
+    """Return the label of a code: its lower case, if it is one of `known`."""
+    return code.lower() if code in known else OTHER
 
 
 def _counter(registry: CollectorRegistry, name: str, text: str, **labels: tuple[str, ...]) -> Counter:
@@ -126,8 +87,8 @@ def _counter(registry: CollectorRegistry, name: str, text: str, **labels: tuple[
     return counter
 
 
-def _values(known: Mapping[str, str]) -> tuple[str, ...]:
-    return (*dict.fromkeys(known.values()), OTHER)
+def _values(known: Iterable[str]) -> tuple[str, ...]:
+    return (*(code.lower() for code in known), OTHER)
 
 
 class UnstableServers(Collector):
@@ -193,14 +154,14 @@ class Meters:
         )
         self.links_opened = _counter(registry, "links_opened", "Connections registered with a Chat Server")
         self.links_lost = _counter(
-            registry, "links_lost", "Connections lost or not established", reason=_values(LOSS_REASONS)
+            registry, "links_lost", "Connections lost or not established", reason=_values(LINK_CODES)
         )
         results = ("answered", "refused", "given_up", OTHER)
         self.joins = _counter(registry, "joins", "Answers to join requests", result=results)
         self.replayed = _counter(registry, "replayed_events", "Events in the histories received with joins")
-        self.gaps = _counter(registry, "gaps", "GAP records", reason=_values(GAP_REASONS))
+        self.gaps = _counter(registry, "gaps", "GAP records", reason=_values(GAP_CODES))
         self.resumptions = _counter(registry, "resumptions", "RESUMED records")
-        self.quarantined = _counter(registry, "quarantined", "Quarantined inputs", reason=_values(QUARANTINE_REASONS))
+        self.quarantined = _counter(registry, "quarantined", "Quarantined inputs", reason=_values(QUARANTINE_CODES))
         self.opened = _counter(registry, "chats_opened", "Chats opened")
         self.closed = _counter(registry, "chats_closed", "Chats closed with a certificate", verdict=(*VERDICTS, OTHER))
         self.failures = _counter(

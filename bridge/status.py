@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.adapters.http.status_view import SessionView
+from bridge.capture.readiness_codes import COMMIT_SLOW, PREPARING, SERVER_UNSTABLE, UNCOMMITTED
+from bridge.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +36,7 @@ class WorkerStatus:
         joins_waiting: Callable[[], int],
     ) -> None:
         """Also registers the gauges; their values are read at each scrape."""
-        self.preparing: str | None = "starting"
+        self.preparing: Problem | None = Problem(PREPARING, "starting")
         self._worker = worker
         self._announcer = announcer
         self._telemetry = telemetry
@@ -48,21 +50,23 @@ class WorkerStatus:
         telemetry.watch_unstable(self._unstable)
         telemetry.watch("announcers", lambda: announcer.producers)
 
-    def readiness(self) -> list[str]:
+    def readiness(self) -> list[Problem]:
         """Return why the worker is not ready; empty when it is."""
         if self.preparing:
             return [self.preparing]
         reasons = self._worker.problems()
         waited = self._longest_transaction()
         if waited > _SLOW_SECONDS:
-            reasons.append(f"waiting for Kafka: a transaction has been in progress for {waited:.0f} s")
+            detail = f"waiting for Kafka: a transaction has been in progress for {waited:.0f} s"
+            reasons.append(Problem(COMMIT_SLOW, detail))
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
-            reasons.append(f"the oldest uncommitted event is {oldest:.0f} s old")
+            reasons.append(Problem(UNCOMMITTED, f"the oldest uncommitted event is {oldest:.0f} s old"))
         worst = sorted(self._unstable().items(), key=lambda one: (-one[1], one[0]))
-        reasons += [f"{place} answers and drops: {times} times in a row" for place, times in worst[:_UNSTABLE_NAMED]]
+        details = [f"{place} answers and drops: {times} times in a row" for place, times in worst[:_UNSTABLE_NAMED]]
         if len(worst) > _UNSTABLE_NAMED:
-            reasons.append(f"{len(worst) - _UNSTABLE_NAMED} more servers answer and drop")
+            details.append(f"{len(worst) - _UNSTABLE_NAMED} more servers answer and drop")
+        reasons += [Problem(SERVER_UNSTABLE, detail) for detail in details]
         return reasons
 
     def live(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+from bridge.capture.readiness_codes import SERVER_UNSTABLE
+from bridge.errors import Problem
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
 from tests.capture.link_harness import FakeClock
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from tests.capture.virtual_servers import VirtualTransport
 
 A = "chat-1:4800"
+
+
+class StubAnnouncer:
+    producers = 0
 
 
 class StubSource:
@@ -42,12 +48,12 @@ class StubWorker:
     def __init__(self, *unstable: dict[str, int]) -> None:
         self.shards = [StubShard(each) for each in unstable]
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         return []
 
 
 def status_of(telemetry: Telemetry, *unstable: dict[str, int]) -> WorkerStatus:
-    worker, announcer = cast("Worker", StubWorker(*unstable)), cast("AnnouncementProducer", None)
+    worker, announcer = cast("Worker", StubWorker(*unstable)), cast("AnnouncementProducer", StubAnnouncer())
     status = WorkerStatus(worker, announcer, telemetry, FakeClock(), joins_waiting=lambda: 0)
     status.preparing = None
     return status
@@ -56,8 +62,8 @@ def status_of(telemetry: Telemetry, *unstable: dict[str, int]) -> WorkerStatus:
 def test_a_server_that_drops_in_several_shards_is_named_once_with_its_longest_series() -> None:
     status = status_of(Telemetry(), {"chat-a:4800": 4}, {}, {"chat-a:4800": 7, "chat-b:4800": 3})
     assert status.readiness() == [
-        "chat-a:4800 answers and drops: 7 times in a row",
-        "chat-b:4800 answers and drops: 3 times in a row",
+        Problem(SERVER_UNSTABLE, "chat-a:4800 answers and drops: 7 times in a row"),
+        Problem(SERVER_UNSTABLE, "chat-b:4800 answers and drops: 3 times in a row"),
     ]
 
 
@@ -68,8 +74,9 @@ def test_a_worker_without_such_servers_is_ready() -> None:
 def test_readiness_names_the_worst_servers_and_counts_the_others() -> None:
     reasons = status_of(Telemetry(), {f"chat-{number}:4800": 10 + number for number in range(20)}).readiness()
     assert len(reasons) == 9
-    assert reasons[0] == "chat-19:4800 answers and drops: 29 times in a row"
-    assert reasons[-1] == "12 more servers answer and drop"
+    assert {reason.code for reason in reasons} == {SERVER_UNSTABLE}
+    assert reasons[0].detail == "chat-19:4800 answers and drops: 29 times in a row"
+    assert reasons[-1].detail == "12 more servers answer and drop"
 
 
 def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_given_up() -> None:
@@ -91,7 +98,7 @@ def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_gi
         kafka = ScriptedKafka(servers.clock, frozenset({0}))
         worker, telemetry = kafka.worker(make_source), Telemetry()
         status = WorkerStatus(
-            worker, cast("AnnouncementProducer", None), telemetry, servers.clock, joins_waiting=lambda: 0
+            worker, cast("AnnouncementProducer", StubAnnouncer()), telemetry, servers.clock, joins_waiting=lambda: 0
         )
         status.preparing = None
         run = asyncio.get_running_loop().create_task(worker.run())
@@ -99,7 +106,7 @@ def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_gi
         await asyncio.sleep(300)
         joins = len(servers[A].joins)
         assert 7 <= joins <= 9
-        assert status.readiness() == [f"{A} answers and drops: {joins} times in a row"]
+        assert status.readiness() == [Problem(SERVER_UNSTABLE, f"{A} answers and drops: {joins} times in a row")]
         assert f'chatbridge_unstable_servers{{server="{A}"}} {joins}.0' in status.metrics().decode()
         await asyncio.sleep(600)
         [shard] = worker.shards

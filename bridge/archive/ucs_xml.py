@@ -26,6 +26,7 @@ from bridge.archive.ucs_elements import (
     number,
 )
 from bridge.errors import UnreadableTranscript
+from bridge.transcript import input_codes
 from bridge.transcript.attributes import MAX_DEPTH, typed_value
 from bridge.transcript.bounds import INT32, xml_characters
 from bridge.transcript.events import KVLIST, ChatTranscript
@@ -63,7 +64,7 @@ def read(data: bytes, source: str, *, max_bytes: int = MAX_BYTES, max_elements: 
     entities allow expansion attacks), another root, no sessionId, an event without a readable eventId, a limit passed.
     """
     if len(data) > max_bytes:
-        raise UnreadableTranscript(source, 0, f"{len(data)} bytes; at most {max_bytes} are read")
+        raise UnreadableTranscript(source, 0, input_codes.TOO_LONG, f"{len(data)} bytes; at most {max_bytes} are read")
     return _Reader(source, max_elements).read(data)
 
 
@@ -90,30 +91,32 @@ class _Reader:
         try:
             self._parser.Parse(data, True)
         except expat.ExpatError as error:
-            raise UnreadableTranscript(self._source, error.lineno, expat.ErrorString(error.code)) from None
+            raise UnreadableTranscript(
+                self._source, error.lineno, input_codes.NOT_XML, expat.ErrorString(error.code)
+            ) from None
         except (LookupError, ValueError):  # how Python refuses the declared encoding
-            raise self._refused("an encoding that cannot be read") from None
+            raise self._refused(input_codes.NOT_XML, "an encoding that cannot be read") from None
         return StoredTranscript(self._transcript(), self._notes)
 
-    def _refused(self, reason: str) -> UnreadableTranscript:
-        return UnreadableTranscript(self._source, self._parser.CurrentLineNumber, reason)
+    def _refused(self, code: str, reason: str) -> UnreadableTranscript:
+        return UnreadableTranscript(self._source, self._parser.CurrentLineNumber, code, reason)
 
     def _note(self, line: int, what: str) -> None:
         self._notes.append(f"line {line}: {what}")
 
     def _doctype(self, *_: object) -> None:
-        raise self._refused("a document type is not allowed")
+        raise self._refused(input_codes.NOT_A_TRANSCRIPT, "a document type is not allowed")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
         if self._elements > self._max_elements:
-            raise self._refused(f"more than {self._max_elements} elements")
+            raise self._refused(input_codes.TOO_LONG, f"more than {self._max_elements} elements")
         if len(self._open) >= MAX_ELEMENT_DEPTH:
-            raise self._refused(f"elements nested more than {MAX_ELEMENT_DEPTH} levels deep")
+            raise self._refused(input_codes.TOO_DEEP, f"elements nested more than {MAX_ELEMENT_DEPTH} levels deep")
         element = Element(name, attributes, self._parser.CurrentLineNumber)
         if not self._open:
             if name != "chatTranscript":
-                raise self._refused("the root is not chatTranscript")
+                raise self._refused(input_codes.NOT_A_TRANSCRIPT, "the root is not chatTranscript")
             self._root = element
         elif len(self._open) > 1:  # an event itself is converted when it ends, and not kept
             self._open[-1].children.append(element)
@@ -134,7 +137,8 @@ class _Reader:
         kept = Kept()
         event = event_of(element, kept)
         if event is None:
-            raise UnreadableTranscript(self._source, element.line, "an event without a readable eventId")
+            reason = "an event without a readable eventId"
+            raise UnreadableTranscript(self._source, element.line, input_codes.UNREADABLE_EVENT, reason)
         name = f"event {event.event_id}"
         if event.event_id in self._ids:
             self._note(element.line, f"{name} occurs again")
@@ -149,7 +153,7 @@ class _Reader:
         rest = dict(self._root.attributes)
         session_id = rest.pop("sessionId", "").strip(BLANK)
         if not session_id:
-            raise UnreadableTranscript(self._source, self._root.line, "no sessionId")
+            raise UnreadableTranscript(self._source, self._root.line, input_codes.NOT_A_TRANSCRIPT, "no sessionId")
         start_at = rest.pop("startAt", "").strip(BLANK)
         idle = rest.pop("idleTimeExpire", None)
         monitored = rest.pop("monitored", None)

@@ -14,11 +14,11 @@ from bridge.announcement import Announcement, encode, session_id_problem
 from bridge.capture.batch_numbers import MARKER_KEY
 from bridge.capture.chat import OVER
 from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Problem
 from bridge.facts import Fact, GapRecorded, Quarantined, Resumed
 from bridge.records.checkpoint import Checkpoint
 from bridge.records.session_records import PART_BYTES, json_of, quarantine_records
-from bridge.transcript import gap_reasons
+from bridge.transcript import input_codes
 from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
 _US_PER_MS: Final = 1_000
+_AMENDS_NOTHING: Final = Problem(input_codes.NOT_RECORDED, "the event that it changes was not recorded")
 _T = TypeVar("_T")
 
 
@@ -139,16 +140,18 @@ class BatchBuilder:
         """Add an event record; one that cannot be published becomes a GAP in its place (P2)."""
         recorder, facts = chat.recorder, chat.transcript.facts
         head = recorder.head
-        reason = gap_reasons.TOO_LARGE
+        reason = _AMENDS_NOTHING
         try:
             payload = b"" if entry.amendment and _amends_nothing(chat, entry) else recorder.event_record(entry, facts)
         except BridgeError as error:
-            payload, reason = b"", error.message
+            payload, reason = b"", Problem(input_codes.NOT_RECORDED, error.message)
         if not payload or len(payload) > self._event_room:
+            if payload:
+                sizes = f"a record of {len(payload)} bytes; {self._event_room} fit"
+                self.plan.cut, reason = True, Problem(input_codes.TOO_LARGE, sizes)
             recorder.head = head
-            self.plan.cut |= bool(payload)
             self.quarantine(facts.server or "", facts.session_id, entry.observed_at, reason, json_of(entry.event))
-            chat.transcript.withdraw(entry, gap_reasons.TOO_LARGE if payload else gap_reasons.NOT_RECORDED)
+            chat.transcript.withdraw(entry, reason)
             payload = recorder.event_record(entry, facts)
         self.plan.batch.events.append(
             Outgoing(
@@ -162,7 +165,7 @@ class BatchBuilder:
         if entry.event is not None:
             return
         if entry.kind == GAP and entry.gap is not None:
-            self.fact(GapRecorded(reason=entry.gap.reason))
+            self.fact(GapRecorded(code=entry.gap.code))
         elif entry.kind == RESUMED:
             self.fact(Resumed())
 
@@ -181,7 +184,14 @@ class BatchBuilder:
         )
 
     def quarantine(  # noqa: PLR0913 - the columns of a quarantine record
-        self, source: str, session_id: str | None, at: int, reason: str, raw: bytes, *, total_bytes: int | None = None
+        self,
+        source: str,
+        session_id: str | None,
+        at: int,
+        reason: Problem,
+        raw: bytes,
+        *,
+        total_bytes: int | None = None,
     ) -> None:
         """Add quarantined input, in as many records as it needs."""
         if session_id is not None and session_id_problem(session_id):
@@ -199,7 +209,7 @@ class BatchBuilder:
         ):
             record = Outgoing(key, self._framed("quarantine", payload), at // _US_PER_MS)
             self._add(self.plan.batch.quarantine, record)
-        self.fact(Quarantined(reason=reason))
+        self.fact(Quarantined(code=reason.code))
 
     def checkpoint(self, session_id: str, value: bytes) -> None:
         """Add a checkpoint, as `checkpoint_of` made it."""

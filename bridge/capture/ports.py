@@ -14,6 +14,8 @@ from bridge.transcript.updates import Update
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from bridge.errors import Problem
+
 
 class Clock(Protocol):
     """Wall clock and monotonic clock."""
@@ -202,7 +204,7 @@ class Announcements(Protocol):
         """
 
     @property
-    def problem(self) -> str | None:
+    def problem(self) -> Problem | None:
         """Why announcements cannot be read now; None when they can."""
 
     async def leave(self) -> None:

@@ -20,11 +20,11 @@ from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.ports import Outgoing
 from bridge.capture.stored_chats import stored_chat, stored_checkpoint
-from bridge.errors import places
+from bridge.errors import Problem, places
 from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
 from bridge.records.normalise import ChatRecorder
 from bridge.records.session_records import CLOSED, OPENED, json_of
-from bridge.transcript import gap_reasons
+from bridge.transcript import gap_codes, input_codes
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript
 from bridge.transcript.state import TranscriptState
@@ -41,8 +41,9 @@ _US_PER_MS: Final = 1_000
 _HOUSEKEEPING_US: Final = 30_000_000
 _GRACE_US: Final = 60_000_000
 """How long a chat that is over is remembered as a whole: its last events may come one by one, each marked Over."""
-_CLOSED: Final = "the chat is closed"
-_NOT_FOLLOWED: Final = "the chat is not followed here"
+_CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
+_NOT_FOLLOWED: Final = Problem(input_codes.NOT_FOLLOWED, "the chat is not followed here")
+_OUTGROWN: Final = Problem(gap_codes.OUTGROWN, "more holes, gaps and amendments than can be remembered")
 _OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput
 
 
@@ -81,7 +82,7 @@ class SessionStore:
     def restore(self, checkpoints: Iterable[tuple[str, bytes]]) -> None:
         """Fill an empty store from (session id or MARKER_KEY, checkpoint value).
 
-        Raises EnvironmentFault on one that another schema wrote, VerificationFailed on an unreadable one.
+        Raises SchemaUnknown on one that another schema wrote, VerificationFailed on an unreadable one.
         """
         for session_id, value in checkpoints:
             stored = stored_checkpoint(value, self._settings, self._partition)
@@ -144,39 +145,39 @@ class SessionStore:
                 self._publish(chat, chat.transcript.set_aside(None, one.observed_at))
                 self._settle(chat, before, one.observed_at)
         except Exception as error:  # noqa: BLE001 - a defect in one chat must not end the others
-            self._undo(chat, error)
-            self._failed(chat, one)
+            self._failed(chat, one, self._undo(chat, error))
         self._touched[session_id] = chat
 
-    def _undo(self, chat: Chat, error: Exception) -> None:
+    def _undo(self, chat: Chat, error: Exception) -> Problem:
         chat.undo()
         self._builder.undo()
         self._builder.plan.facts.append(ChatFailed(error=type(error).__name__, at=places(error)))
+        return Problem(gap_codes.INTERNAL, f"a defect of the bridge ({type(error).__name__})")
 
-    def _failed(self, chat: Chat, one: _OfOneChat) -> None:
+    def _failed(self, chat: Chat, one: _OfOneChat, why: Problem) -> None:
         """Record an input that could not be folded; if even that fails, close the chat, never to be COMPLETE again."""
         at, before = one.observed_at, chat.transcript.sequence
         update = one if isinstance(one, TranscriptUpdate) else None
         try:
             if update is not None:
-                self._keep(update, gap_reasons.INTERNAL)
-            self._publish(chat, chat.transcript.failed(update, at))
+                self._keep(update, why)
+            self._publish(chat, chat.transcript.failed(update, at, why))
             if isinstance(one, JoinRefused):  # nothing more comes from the source
                 self._close(chat, at, GIVEN_UP)
             else:
                 self._settle(chat, before, at, over=update is not None and update.over)
         except Exception as error:  # noqa: BLE001 - see _fold_into
-            self._undo(chat, error)
+            why = self._undo(chat, error)
             chat.transcript.doubt()
             followed = chat.state == FOLLOWED
             state, supersedes = (GIVEN_UP, None) if followed else (chat.state, before)
-            self._close(chat, at, state, gap_reasons.INTERNAL, supersedes=supersedes)
+            self._close(chat, at, state, why, supersedes=supersedes)
 
     def _publish(self, chat: Chat, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self._builder.publish(chat, entry)
 
-    def _keep(self, update: TranscriptUpdate, reason: str) -> None:
+    def _keep(self, update: TranscriptUpdate, reason: Problem) -> None:
         """Quarantine what an update says."""
         at, source, told = update.observed_at, update.server, update.transcript
         if told.chat_event_list:
@@ -193,7 +194,8 @@ class SessionStore:
         if told is None:
             plan.facts.append(AnnouncementRejected())
             source = f"announcements-{self._partition}@{one.offset}"
-            self._builder.quarantine(source, None, one.observed_at, one.problem, one.raw)
+            why = Problem(input_codes.ANNOUNCEMENT, one.problem)
+            self._builder.quarantine(source, None, one.observed_at, why, one.raw)
             return
         key = told.session_id.encode()
         partition = self._settings.partition_of(key)
@@ -245,12 +247,12 @@ class SessionStore:
         if refused.verdict is Verdict.RETRY:
             return
         if not chat.transcript.joined:
-            reason = gap_reasons.NEVER_JOINED
+            code = gap_codes.NEVER_JOINED
         elif refused.verdict is Verdict.GONE:
-            reason = gap_reasons.OVER_WHILE_AWAY
+            code = gap_codes.OVER_WHILE_AWAY
         else:
-            reason = gap_reasons.OUT_OF_REACH
-        self._end_with_gap(chat, reason, refused.observed_at, GIVEN_UP)
+            code = gap_codes.OUT_OF_REACH
+        self._end_with_gap(chat, Problem(code, f"the last attempt: {refused.reason}"), refused.observed_at, GIVEN_UP)
 
     def _quarantined(self, given: QuarantinedInput) -> None:
         self._builder.quarantine(
@@ -278,12 +280,12 @@ class SessionStore:
         elif chat.transcript.sequence > before or (over and chat.state == GIVEN_UP):
             self._close(chat, at, OVER if over else chat.state, supersedes=before)
 
-    def _end_with_gap(self, chat: Chat, reason: str, at: int, state: str) -> None:
+    def _end_with_gap(self, chat: Chat, reason: Problem, at: int, state: str) -> None:
         supersedes = None if chat.state == FOLLOWED else chat.transcript.sequence
         self._builder.publish(chat, chat.transcript.end(reason, at))
         self._close(chat, at, state, supersedes=supersedes)
 
-    def _close(self, chat: Chat, at: int, state: str, *because: str, supersedes: int | None = None) -> None:
+    def _close(self, chat: Chat, at: int, state: str, *because: Problem, supersedes: int | None = None) -> None:
         certificate = chat.transcript.certificate(*because, supersedes=supersedes)
         chat.close(state, at)
         self._builder.session_record(chat, CLOSED, at, certificate)
@@ -301,7 +303,7 @@ class SessionStore:
             if chat.whole and (chat.transcript.outgrown or large):
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
                 if chat.state != OVER:
-                    self._end_with_gap(chat, gap_reasons.OUTGROWN, now, OVER)
+                    self._end_with_gap(chat, _OUTGROWN, now, OVER)
                     self._builder.plan.cut |= large
                 self._forget_content(chat)
                 value = checkpoint_of(chat, now, stamp)

@@ -44,8 +44,9 @@ from bridge.capture.following import act, reconcile
 from bridge.capture.guarded_run import GuardedRun
 from bridge.capture.inbox import Announced, Inbox, Input
 from bridge.capture.ownership import ProbeTimer
+from bridge.capture.readiness_codes import SHARD_CRASHED, SHARD_OPENING
 from bridge.capture.shard_transactions import ShardTransactions
-from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, places
+from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, places
 from bridge.facts import (
     ChatsReconciled,
     InboxPaused,
@@ -103,7 +104,7 @@ class Shard:
         `owner` is a random number of 63 bits that no other shard object has, here or on another worker.
         """
         self.partition = partition
-        self.problem: str | None = "starting"
+        self.problem: Problem | None = Problem(SHARD_OPENING, "starting")
         self.fenced = False
         self._settings = settings
         self._check_assignment = check_assignment
@@ -195,7 +196,9 @@ class Shard:
         try:
             await self._guard.run(self._own())
         except Exception:
-            self.problem = "crashed because of a defect (see the log); restarting within seconds"
+            self.problem = Problem(
+                SHARD_CRASHED, "crashed because of a defect (see the log); restarting within seconds"
+            )
             raise
 
     async def _own(self) -> None:
@@ -214,13 +217,13 @@ class Shard:
                 self._telemetry.emit(ShardFencedOff(shard=self.partition))
                 if not await self._still_ours():
                     self.fenced = True
-                    self.problem = "fenced: another worker owns this shard"
+                    self.problem = Problem(ShardFenced.code, "fenced: another worker owns this shard")
                     await self.close()
                     return
                 self._fenced_before = True
-                self.problem = "fenced but still assigned to this worker; re-initialising the producer"
+                self.problem = Problem(SHARD_OPENING, "fenced but still assigned to this worker; opening again")
             except BridgeError as error:
-                self.problem = str(error)
+                self.problem = error.problem
                 self._attempts.failed(error)
             else:
                 return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import parse
 from bridge.capture.chat import FOLLOWED, Chat
-from bridge.errors import EnvironmentFault
+from bridge.errors import SchemaUnknown
 from bridge.records.checkpoint import decode_checkpoint
 from bridge.records.normalise import ChatRecorder
 from bridge.records.payload_framing import unframe
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 def stored_checkpoint(value: bytes, settings: SessionStoreSettings, partition: int) -> Checkpoint:
     """Return the checkpoint in a value of the checkpoints topic.
 
-    Raises EnvironmentFault on one that another schema wrote, VerificationFailed on an unreadable one.
+    Raises SchemaUnknown on one that another schema wrote, VerificationFailed on an unreadable one.
     """
     writer_schema_id, payload = unframe(value)
     if writer_schema_id not in settings.checkpoint_schema_ids:
-        raise EnvironmentFault(
+        raise SchemaUnknown(
             f"the checkpoint of a chat on shard {partition} was written with another schema",
             next_step="run with the schema registry and the version of the bridge that wrote it",
         )

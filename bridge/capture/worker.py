@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 from bridge.announcement import parse
 from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Announced
-from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, UnreadableAnnouncement, places
+from bridge.capture.readiness_codes import BUFFER_FULL, DRAINING, NO_PARTITIONS, WAITING_FOR_PARTITIONS
+from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, UnreadableAnnouncement, places
 from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
 from bridge.waiting import all_ended
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from bridge.telemetry import Telemetry
 
 
+_DRAINING: Final = Problem(DRAINING, "draining")
+_BUFFER_FULL: Final = Problem(BUFFER_FULL, "buffer full, reading paused")
+_NO_PARTITIONS: Final = Problem(NO_PARTITIONS, "no partitions assigned: are there more workers than partitions?")
 _CRASH_SECONDS: Final = 10.0
 """Minimum time between two restarts of a crashing shard: its chats must not be joined and left continuously (P4)."""
 _HANDOVER_SHARE: Final = 0.5
@@ -97,7 +101,7 @@ class Worker:
         self._rest_until: dict[int, float] = {}
         self._draining = False
         self._hand_over: HandOver | None = None
-        self.problem: str | None = "waiting for partitions"
+        self.problem: Problem | None = Problem(WAITING_FOR_PARTITIONS, "waiting for partitions")
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -106,15 +110,17 @@ class Worker:
         """The shards of this worker, by partition."""
         return [self._runs[partition].shard for partition in sorted(self._runs)]
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Return why the worker is not ready; empty when it is."""
-        found = ["draining"] if self._draining else []
+        found = [_DRAINING] if self._draining else []
         if self.problem:
             found.append(self.problem)
         if self._announcements is not None and self._announcements.problem:
             found.append(self._announcements.problem)
-        found += [f"shard {shard.partition}: {shard.problem}" for shard in self.shards if shard.problem]
-        found += [f"shard {shard.partition}: buffer full, reading paused" for shard in self.shards if shard.paused]
+        for shard in self.shards:
+            told = [shard.problem] if shard.problem else []
+            told += [_BUFFER_FULL] if shard.paused else []
+            found += [Problem(one.code, f"shard {shard.partition}: {one.detail}") for one in told]
         return found
 
     # --- running -------------------------------------------------------------------------------------------------
@@ -134,7 +140,7 @@ class Worker:
                     await self._restart_crashed(consumer)
             except BridgeError as error:
                 if not self._draining:  # `drain` has left the group
-                    self.problem = str(error)
+                    self.problem = error.problem
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
                     self._telemetry.emit(ConsumerFailed(error=type(cause or error).__name__))
             finally:
@@ -209,7 +215,7 @@ class Worker:
         """Start shards for new partitions, keep the running ones, stop those of revoked partitions."""
         if self._draining:
             return
-        self.problem = None if partitions else "no partitions assigned: are there more workers than partitions?"
+        self.problem = None if partitions else _NO_PARTITIONS
         for partition in set(self._runs) - partitions:
             self._release(partition)
         for partition in sorted(partitions):

@@ -41,6 +41,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.chatserver import conversation_reasons as reasons
 from bridge.chatserver.connection_state import (
     CONNECTION_TRANSITIONS,
     ChatState,
@@ -72,7 +73,7 @@ from bridge.chatserver.messages import (
     is_over,
 )
 from bridge.chatserver.outbox import Outbox
-from bridge.chatserver.removals import Removals, reason_of, without_text
+from bridge.chatserver.removals import Removals, without_text
 from bridge.chatserver.silence import Silence
 from bridge.chatserver.verdicts import verdict_on
 from bridge.chatserver.versions import LOWEST, negotiate
@@ -82,8 +83,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.chatserver.connection_settings import ConnectionSettings
+    from bridge.errors import Problem
 
-_DESCRIPTION_CHARACTERS: Final = 200
 _STATUS_CHARACTERS: Final = 64
 _HERE: Final = (ChatState.JOINED, ChatState.ENDED)
 
@@ -166,7 +167,7 @@ class Conversation:
         reference = self._outbox.join(session_id, password)
         self._chats.joining(session_id, reference, now + self._settings.join_timeout)
 
-    def join_not_sent(self, join: RequestJoin, reason: str) -> None:
+    def join_not_sent(self, join: RequestJoin, reason: Problem) -> None:
         """Take back a join, taken from `requests`, that the wire could not encode. No other one would fare better."""
         self._refuse(join.session_id or "", 0, reason, Verdict.NEVER)
 
@@ -203,13 +204,13 @@ class Conversation:
         elif isinstance(message, EventError):
             self._error(message)
         elif isinstance(message, UnknownMessage):
-            self._unexpected(message.session_id, "unknown message", message)
+            self._unexpected(message.session_id, reasons.UNKNOWN_MESSAGE, message)
         elif isinstance(message, EventStatus):
             flex = message.flex_transcript
             named = None if flex is None else flex.session_id
-            self._unexpected(named, "a message that does not belong on a basic connection", message, damaged)
+            self._unexpected(named, reasons.WRONG_CONNECTION, message, damaged)
 
-    def unreadable(self, session_hint: str | None, reason: str) -> Concern:
+    def unreadable(self, session_hint: str | None, reason: Problem) -> Concern:
         """A line could not be read that seems to be about a chat; return which chats it may have been about.
 
         A chat that this connection knows is the only one, and the join of one that is being joined is refused: it was
@@ -218,7 +219,7 @@ class Conversation:
         if session_hint is None or (state := self._chats.state(session_hint)) is ChatState.NOT_JOINED:
             return Concern(None, attributed=False, followed=tuple(self._chats.joined))
         if state is ChatState.JOINING:
-            self._release(session_hint, f"its history cannot be read: {reason}", unreadable=True)
+            self._release(session_hint, reasons.unreadable_history(reason), unreadable=True)
         return Concern(session_hint, attributed=state in _HERE)
 
     def on_timer(self, now: float, *, listening: bool = True) -> None:
@@ -232,13 +233,13 @@ class Conversation:
                 self._outbox.ping()
             self.listening_again(now)
         elif self._state is ConnectionState.REGISTERING and now >= self._register_deadline:
-            self._end(f"no answer to the registration within {self._settings.register_timeout:g} s")
+            self._end(reasons.not_registered(self._settings.register_timeout))
         elif ready:
             self._give_up_joins(now)
             for session_id in self._removals.due(now):
-                self._removed(session_id, "removed from the chat")
+                self._removed(session_id, reasons.REMOVED)
             if self._silence.is_too_long(now):
-                self._end(f"no sign of life within {self._settings.pong_timeout:g} s of a ping")
+                self._end(reasons.silent(self._settings.pong_timeout))
             elif self._silence.ping_due(now):
                 self._outbox.ping()
 
@@ -247,19 +248,19 @@ class Conversation:
     def _move(self, given: ConnectionInput) -> None:
         self._state = next_state(CONNECTION_TRANSITIONS, self._state, given)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: Problem) -> None:
         self._move(ConnectionInput.FAILED)
         self._events_received += [*self._chats.abandoned(), Ended(reason)]
 
     def _unexpected(
-        self, session_id: str | None, reason: str, message: Event | UnknownMessage, damaged: Sequence[Damaged] = ()
+        self, session_id: str | None, reason: Problem, message: Event | UnknownMessage, damaged: Sequence[Damaged] = ()
     ) -> None:
         attributed = session_id is not None and self._chats.state(session_id) in _HERE
         self._events_received.append(UnexpectedMessage(session_id, reason, message, attributed, tuple(damaged)))
 
     def _registered(self, message: EventRegistered) -> None:
         if self._state is not ConnectionState.REGISTERING:
-            self._unexpected(None, "a second EventRegistered", message)
+            self._unexpected(None, reasons.REGISTERED_TWICE, message)
             return
         self._move(ConnectionInput.REGISTERED)
         self._removals.registered(message.user_id)
@@ -270,26 +271,25 @@ class Conversation:
         self._events_received.append(Registered(self._version, assumed=told is None))
 
     def _give_up_joins(self, now: float) -> None:
-        reason = f"no answer to the join within {self._settings.join_timeout:g} s"
         for join in list(self._chats.joins):
             if now >= join.deadline:
-                self._release(join.session_id, reason)
+                self._release(join.session_id, reasons.no_answer(self._settings.join_timeout))
 
     def _leave(self, session_id: str) -> list[TranscriptUpdate]:
         self._removals.settled(session_id)
         return self._chats.left(session_id, self._outbox.release(session_id))
 
-    def _removed(self, session_id: str, reason: str) -> None:
+    def _removed(self, session_id: str, reason: Problem) -> None:
         """We are no party of a joined chat any more. It is released all the same, so that we are never two."""
         self._events_received += [*self._leave(session_id), Absent(session_id, reason)]
 
-    def _release(self, session_id: str, reason: str, *, unreadable: bool = False) -> None:
+    def _release(self, session_id: str, reason: Problem, *, unreadable: bool = False) -> None:
         """Give up a join that may still be granted: without a release nobody would know that we are a party."""
         refusal = JoinRefused(session_id, 0, reason, Verdict.RETRY, unreadable=unreadable)
         self._events_received += [*self._leave(session_id), refusal]
 
-    def _refuse(self, session_id: str, code: int, reason: str, verdict: Verdict) -> None:
-        self._events_received += [*self._chats.refused(session_id), JoinRefused(session_id, code, reason, verdict)]
+    def _refuse(self, session_id: str, error_id: int, reason: Problem, verdict: Verdict) -> None:
+        self._events_received += [*self._chats.refused(session_id), JoinRefused(session_id, error_id, reason, verdict)]
 
     def _session_info(self, message: EventSessionInfo, damaged: Sequence[Damaged], size: int) -> None:
         session_id, status = message.chat_transcript.session_id, message.session_status
@@ -311,7 +311,7 @@ class Conversation:
             if join is not None and join.session_id == session_id:
                 self._events_received += self._chats.answered(update)
             elif (most := self._chats.hold(update)) is not None:  # P6
-                self._release(most, "events without end, and no answer to the join")
+                self._release(most, reasons.TOO_MANY_EVENTS)
         elif state in _HERE:
             self._events_received.append(update)
             if update.over and state is ChatState.JOINED:
@@ -320,11 +320,11 @@ class Conversation:
             elif state is ChatState.JOINED and not released:
                 self._removals.seen(message.chat_transcript, self._silence.heard_at)
         elif state is ChatState.NOT_JOINED and join is None:
-            self._unexpected(session_id, "a chat that was not joined here", message, damaged)
+            self._unexpected(session_id, reasons.NOT_JOINED, message, damaged)
         elif state is ChatState.NOT_JOINED and join is not None:
             # Another chat as the answer to our join: it is not ours to publish, and our join has no answer.
-            self._unexpected(session_id, "answer to a join of another chat", message, damaged)
-            self._refuse(join.session_id, 0, "the server answered with another chat", Verdict.RETRY)
+            self._unexpected(session_id, reasons.ANOTHER_CHAT, message, damaged)
+            self._refuse(join.session_id, 0, reasons.WRONG_ANSWER, Verdict.RETRY)
 
     def _error(self, message: EventError) -> None:
         reference = message.reference_id or 0
@@ -332,10 +332,10 @@ class Conversation:
         join = self._chats.join_with(reference)
         session_id = (named or "") if join is None else join.session_id
         if self._chats.state(session_id) is ChatState.JOINING:
-            description = message.description[:_DESCRIPTION_CHARACTERS]
-            self._refuse(session_id, message.error_id, description, verdict_on(message.error_id))
+            error_id = message.error_id
+            self._refuse(session_id, error_id, reasons.join_refused(error_id), verdict_on(error_id))
         elif self._state is ConnectionState.REGISTERING:
-            self._end(f"registration refused with error {message.error_id}")
+            self._end(reasons.registration_refused(message.error_id))
         elif not self._chats.released(reference):
             self._unsolicited(message, named or self._chats.joined_with(reference))
 
@@ -343,8 +343,8 @@ class Conversation:
         """Take an error that no request waits for; `session_id` is the chat that it is about."""
         if session_id is not None or message.reference_id:
             if session_id is not None and self.is_joined(session_id):  # else: it comes late, and concerns nobody
-                self._removed(session_id, reason_of(message))
+                self._removed(session_id, reasons.logged_out(message.error_id))
         elif message.error_id == LOGGED_OUT and self._state is ConnectionState.READY:
-            self._end(reason_of(message))
+            self._end(reasons.logged_out(message.error_id))
         else:
-            self._unexpected(None, "an error that answers nothing", without_text(message))
+            self._unexpected(None, reasons.ANSWERS_NOTHING, without_text(message))

@@ -9,6 +9,7 @@ from bridge.transcript.updates import Damaged, JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
     from bridge.chatserver.messages import Event, UnknownMessage
+    from bridge.errors import Problem
 
 
 @dataclass(slots=True, frozen=True)
@@ -24,17 +25,23 @@ class Registered:
 
 @dataclass(slots=True, frozen=True)
 class Ended:
-    """The connection is unusable: close it. Every chat on it must be joined again on another one."""
+    """The connection is unusable: close it. Every chat on it must be joined again on another one.
 
-    reason: str
+    The code of `reason` is one of link_codes.LINK_CODES.
+    """
+
+    reason: Problem
 
 
 @dataclass(slots=True, frozen=True)
 class Absent:
-    """The server has ended our part in a chat that goes on: it is no longer watched, and must be joined again."""
+    """The server has ended our part in a chat that goes on: it is no longer watched, and must be joined again.
+
+    The code of `reason` is one of link_codes.AWAY_CODES.
+    """
 
     session_id: str
-    reason: str
+    reason: Problem
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,11 +49,12 @@ class UnexpectedMessage:
     """A message that cannot be taken as an update of a chat; it is kept as data. `session_id` is the chat it names.
 
     `attributed`: that chat is joined here, or has ended here, so that content of it may be lost with the message.
-    `damaged` are events of it that could not be read: they are not in the message.
+    `damaged` are events of it that could not be read: they are not in the message. The code of `reason` is one of
+    input_codes.QUARANTINE_CODES.
     """
 
     session_id: str | None
-    reason: str
+    reason: Problem
     message: Event | UnknownMessage
     attributed: bool = False
     damaged: tuple[Damaged, ...] = ()

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from bridge.chatserver.messages import UnknownMessage
+from bridge.errors import Problem
 from bridge.transcript.updates import Damaged
 
 M = TypeVar("M")
@@ -23,11 +24,11 @@ class Decoded(msgspec.Struct, Generic[M], frozen=True):
 class Unreadable(msgspec.Struct, frozen=True):
     """A line that is no message. `raw` is the line, or its beginning if it is too long; `length` its size in bytes.
 
-    `reason` names the place and the problem, never a value. `raw` is what the peer sent: it may hold secrets.
-    `session_hint` is the chat that the line seems to be about.
+    The detail of `reason` names the place and the problem, never a value. `raw` is what the peer sent: it may hold
+    secrets. `session_hint` is the chat that the line seems to be about.
     """
 
     raw: bytes
-    reason: str
+    reason: Problem
     length: int
     session_hint: str | None = None

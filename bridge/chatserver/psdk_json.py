@@ -15,7 +15,8 @@ from bridge.chatserver import psdk_tolerant
 from bridge.chatserver.decoded import Decoded, Unreadable
 from bridge.chatserver.line_framing import LineFramer, OversizedLine
 from bridge.chatserver.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
-from bridge.errors import FrameTooLong, UnreadableMessage
+from bridge.errors import FrameTooLong, Problem, UnreadableMessage
+from bridge.transcript import input_codes
 from bridge.transcript.bounds import is_bounded, items_outside, number_outside, outside, xml_characters
 
 if TYPE_CHECKING:
@@ -178,10 +179,11 @@ class PsdkJsonWire(Generic[M]):
         try:
             return self._decode(line)
         except UnreadableMessage as error:
-            return Unreadable(line, error.message, len(line), session_hint(line))
+            return Unreadable(line, error.problem, len(line), session_hint(line))
 
     def _too_long(self, line: OversizedLine) -> Unreadable:
-        return Unreadable(line.head, f"longer than {self._inbound} bytes", line.length, session_hint(line.head))
+        reason = Problem(input_codes.TOO_LONG, f"longer than {self._inbound} bytes")
+        return Unreadable(line.head, reason, line.length, session_hint(line.head))
 
 
 def client_wire(inbound: int = INBOUND_LIMIT, outbound: int = OUTBOUND_LIMIT) -> PsdkJsonWire[Event]:

@@ -23,6 +23,7 @@ import msgspec
 
 from bridge.chatserver.messages import EventSessionInfo, EventStatus, FlexTranscript, UnknownMessage
 from bridge.errors import UnreadableMessage
+from bridge.transcript import input_codes
 from bridge.transcript.bounds import EVENT_IDS, is_bounded, outside
 from bridge.transcript.events import ChatEvent, ChatTranscript
 from bridge.transcript.fields import collections_by_name, parts_by_name
@@ -90,6 +91,19 @@ def explain(error: Exception, at: str = "") -> str:
     return f"{where}: {what}" if where else what
 
 
+def _code_of(error: Exception) -> str:
+    """Return which of the ways not to be a message this is."""
+    if isinstance(error, UnicodeDecodeError):
+        return input_codes.NOT_UTF8
+    if isinstance(error, RecursionError):
+        return input_codes.TOO_DEEP
+    return input_codes.UNREADABLE_MESSAGE if isinstance(error, msgspec.ValidationError) else input_codes.NOT_JSON
+
+
+def _unreadable(error: Exception, at: str = "") -> UnreadableMessage:
+    return UnreadableMessage(explain(error, at), code=_code_of(error))
+
+
 def read(
     line: bytes, kinds: Mapping[str, type[msgspec.Struct]]
 ) -> tuple[msgspec.Struct | UnknownMessage, tuple[Damaged, ...]]:
@@ -121,7 +135,7 @@ def read(
     try:
         message = msgspec.convert(shaped, kind)
     except UNREADABLE as error:
-        raise UnreadableMessage(explain(error)) from None
+        raise _unreadable(error) from None
     if carried is not None and events:
         transcript = getattr(message, carried.transcript_field)
         transcript = msgspec.structs.replace(transcript, **{carried.events_field: events})
@@ -133,14 +147,14 @@ def _decode(raw: bytes | msgspec.Raw, kind: Any, at: str) -> Any:
     try:
         return msgspec.json.decode(raw, type=kind)
     except UNREADABLE as error:
-        raise UnreadableMessage(explain(error, at)) from None
+        raise _unreadable(error, at) from None
 
 
 def _decode_untyped(raw: bytes | msgspec.Raw, at: str) -> Any:
     try:
         return _untyped(raw)
     except UNREADABLE as error:
-        raise UnreadableMessage(explain(error, at)) from None
+        raise _unreadable(error, at) from None
 
 
 def _untyped(raw: bytes | msgspec.Raw) -> Any:
@@ -178,7 +192,7 @@ _ANY_DIGITS: Final = json.JSONDecoder(parse_int=_whole, parse_float=_finite, par
 
 
 def _decode_fields(fields: _Raws, kind: type[msgspec.Struct], above: str) -> dict[str, Any]:
-    """Decode every field. A reason names known attributes only: the names that a peer invents may hold anything."""
+    """Decode every field. A detail names known attributes only: the names that a peer invents may hold anything."""
     known = kind.__struct_encode_fields__
     return {name: _decode_untyped(raw, above + (name if name in known else _UNNAMED)) for name, raw in fields.items()}
 
@@ -204,14 +218,14 @@ def _read_events(raws: list[msgspec.Raw], at: str) -> tuple[list[ChatEvent], tup
         try:
             event = _read_event(raw)
             problem = outside(event)
-            reason = problem and f"{at}[{index}].{problem}"
+            detail = problem and f"{at}[{index}].{problem}"
         except UNREADABLE as error:
-            reason = explain(error, f"{at}[{index}]")
+            detail = explain(error, f"{at}[{index}]")
         else:
-            if reason is None:
+            if detail is None:
                 events.append(event)
                 continue
-        damaged.append(Damaged(bytes(raw), reason or "", _event_id(bytes(raw))))
+        damaged.append(Damaged(bytes(raw), detail or "", _event_id(bytes(raw))))
     return events, tuple(damaged)
 
 

@@ -26,11 +26,6 @@ OVER_FOLLOWS: Final = 2.0
 _PARTY_LEFT: Final = "partyLeft"
 
 
-def reason_of(error: EventError) -> str:
-    """Return why we are not a party any more, by an error that answers nothing. The label of a loss begins with it."""
-    return f"logged out by the server (error {error.error_id})"
-
-
 def without_text(error: EventError) -> EventError:
     """Return the error without its description."""
     return msgspec.structs.replace(error, description="")

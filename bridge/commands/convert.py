@@ -21,6 +21,7 @@ from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.render import Renderer
 from bridge.transcript.entries import ARCHIVE, SessionFacts
 from bridge.transcript.fold import Transcript
+from bridge.transcript.input_codes import NOT_RECORDED
 from bridge.transcript.state import TranscriptState
 from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import TranscriptUpdate
@@ -48,7 +49,8 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge convert chat.xml | jq -r 'select(.kind == "MESSAGE") | .party.nickname + ": " + .message.text'
 
 The records are those of live capture, with origin ARCHIVE; the privacy rules of the settings apply. A file that
-cannot be read is reported on standard error (file, line, reason); the others are converted, and the exit code is 1.""",
+cannot be read is reported on standard error (file, line, code, reason); the others are converted, and the exit code is
+1.""",
     )
 
 
@@ -89,7 +91,7 @@ def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[
             warn(escaped(str(error)))
             code = EXIT_RUNTIME
         except (PeerError, AttributesTooDeep) as error:
-            warn(escaped(f"{file}:0: {error.message}"))
+            warn(escaped(f"{file}:0: {NOT_RECORDED}: {error.message}"))
             code = EXIT_RUNTIME
         else:
             for record in records:  # a file is converted as a whole or not at all

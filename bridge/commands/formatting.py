@@ -96,7 +96,8 @@ def _content(record: dict[str, Any]) -> str:
     if record["gap"]:
         gap = record["gap"]
         ids = "" if gap["fromEventId"] is None else f" ids {gap['fromEventId']} to {gap['toEventId']}"
-        parts.append(f"missing{ids}: {gap['reason']}")
+        said = f" ({gap['detail']})" if gap["detail"] else ""
+        parts.append(f"missing{ids}: {gap['code']}{said}")
     if record["notice"]:
         parts.append(f"[{record['notice']['noticeType']}] {record['notice']['text']}".rstrip())
     if record["file"]:

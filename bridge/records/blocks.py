@@ -108,7 +108,8 @@ def gap_block(gap: Gap) -> bytes:
             optional_long(gap.from_event_id),
             optional_long(gap.to_event_id),
             optional_long(gap.since),
-            text(gap.reason),
+            text(gap.code),
+            optional_text(gap.detail),
         )
     )
 

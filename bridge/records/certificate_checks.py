@@ -1,4 +1,7 @@
-"""What of a certificate a topic can prove: each field is compared with what the chat's records say."""
+"""What of a certificate a topic can prove: each field is compared with what the chat's records say.
+
+A code that is not known comes from a later version: what depends on its meaning is not judged.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.records.session_records import SHORTENED
 from bridge.transcript.entries import CHANGED, COMPLETE, GAP, ID_REUSED, INCOMPLETE, RESUMED, Gap
-from bridge.transcript.gap_reasons import IDS_REUSED, UNATTRIBUTED, UNREADABLE, UNTIL_JOINED, WITHDRAWN
+from bridge.transcript.gap_codes import (
+    IDS_REUSED,
+    KNOWN,
+    LISTS_LEFT_OUT,
+    UNATTRIBUTED,
+    UNREADABLE,
+    UNTIL_JOINED,
+    WITHDRAWN,
+)
 from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
@@ -36,7 +46,7 @@ class RecordedChat:
         elif kind == GAP and record["gap"] is not None:
             self.gaps.append(_gap(record["gap"]))
         elif kind == RESUMED:
-            self.rejoined = [gap for gap in self.gaps if gap.to_event_id is None and gap.reason in UNTIL_JOINED]
+            self.rejoined = [gap for gap in self.gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
 
 
 def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
@@ -53,7 +63,7 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     least = _least_quarantined(chat.gaps)
     if told["quarantined"] < least:
         yield f"says quarantined {told['quarantined']}, the topic tells of at least {least}"
-    if SHORTENED in told["reasons"]:
+    if LISTS_LEFT_OUT in told["reasons"]:
         return  # it does not list ids and gaps
     listed = IdRanges((pair["from"], pair["to"]) for pair in told["idRanges"])
     for here, other, what in ((listed, chat.ids, "lists"), (chat.ids, listed, "lacks")):
@@ -69,7 +79,7 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
 
 def _least_quarantined(gaps: Iterable[Gap]) -> int:
     """Count the GAPs that stand for something in the quarantine, each for a thing of its own."""
-    return sum(gap.reason == UNREADABLE or gap.reason in WITHDRAWN for gap in gaps)
+    return sum(gap.code == UNREADABLE or gap.code in WITHDRAWN for gap in gaps)
 
 
 def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
@@ -80,18 +90,18 @@ def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     for gap in (listed - there).elements():
         yield f"lists {_shown(gap)} in gaps or filled, unlike the topic"
     for gap in still_open:
-        if gap.reason not in WITHDRAWN and _missing(gap, chat.ids) == []:
+        if gap.code in KNOWN - WITHDRAWN and _missing(gap, chat.ids) == []:
             yield f"lists {_shown(gap)} in gaps, although its events are on the topic"
     for gap in filled:
         missing = _missing(gap, chat.ids)
-        if missing or gap.reason in WITHDRAWN or (missing is None and gap.reason not in UNTIL_JOINED):
+        if missing or gap.code in WITHDRAWN or (missing is None and gap.code in KNOWN - UNTIL_JOINED):
             yield f"lists {_shown(gap)} in filled, although its events are not on the topic"
     for gap in (Counter(chat.rejoined) - Counter(filled)).elements():
         yield f"lacks {_shown(gap)} in filled, although the chat was joined again"
 
 
 def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
-    due = {gap["reason"] for gap in told["gaps"]}
+    due = {gap["code"] for gap in told["gaps"]}
     due |= {UNATTRIBUTED} if told["unattributed"] else set()
     due |= {IDS_REUSED} if told["idsReused"] else set()
     reasons = set(told["reasons"])
@@ -104,7 +114,8 @@ def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
     if told["reasons"] != sorted(reasons):
         yield "lists reasons more than once or out of order"
     verdict = COMPLETE if reasons <= {IDS_REUSED} else INCOMPLETE
-    if told["verdict"] != verdict:
+    judged = reasons <= KNOWN or bool(reasons & KNOWN - {IDS_REUSED})
+    if judged and told["verdict"] != verdict:
         yield f"has the verdict {told['verdict']} with the reasons {sorted(reasons)}"
 
 
@@ -116,9 +127,10 @@ def _missing(gap: Gap, ids: IdRanges) -> list[tuple[int, int]] | None:
 
 
 def _gap(record: dict[str, Any]) -> Gap:
-    return Gap(record["fromEventId"], record["toEventId"], record["since"], record["reason"])
+    """Return a gap without its detail, which is for people only."""
+    return Gap(record["fromEventId"], record["toEventId"], record["since"], record["code"])
 
 
 def _shown(gap: Gap) -> str:
     low, high = ("?" if edge is None else edge for edge in (gap.from_event_id, gap.to_event_id))
-    return f"the gap {low}-{high} ({gap.reason})"
+    return f"the gap {low}-{high} ({gap.code})"

@@ -198,7 +198,7 @@ def _facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
 
 
 def _gap(gap: dict[str, Any]) -> Gap:
-    return Gap(gap["fromEventId"], gap["toEventId"], gap["since"], gap["reason"])
+    return Gap(gap["fromEventId"], gap["toEventId"], gap["since"], gap["code"], gap["detail"])
 
 
 def _party(party: dict[str, Any]) -> Party:

@@ -13,8 +13,10 @@ import msgspec
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
 from bridge.records.secret_names import scrub
 from bridge.transcript.entries import INCOMPLETE
+from bridge.transcript.gap_codes import LISTS_LEFT_OUT
 
 if TYPE_CHECKING:
+    from bridge.errors import Problem
     from bridge.records.avro import Schemas
     from bridge.transcript.entries import Certificate, Gap, SessionFacts
 
@@ -23,10 +25,6 @@ CLOSED: Final = "CLOSED"
 
 PART_BYTES: Final = 512 * 1024
 """Size of a part of a quarantined input: with framing and headers well below Kafka's default record limit."""
-
-
-SHORTENED: Final = "the ids and gaps are too many for this record"
-"""The reason in a certificate whose lists were left out."""
 
 
 def session_record(  # noqa: PLR0913 - the fields of the record
@@ -41,13 +39,18 @@ def session_record(  # noqa: PLR0913 - the fields of the record
 ) -> bytes:
     """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `head` the chain's head at that time.
 
-    If it exceeds `room` bytes, the certificate is written without its lists and with the reason SHORTENED.
+    If it exceeds `room` bytes, the certificate is written without its lists and with the reason LISTS_LEFT_OUT.
     """
     payload = _session_record(schemas, state, facts, at, certificate=certificate, head=head)
     if room is None or certificate is None or len(payload) <= room:
         return payload
     short = replace(
-        certificate, verdict=INCOMPLETE, reasons=[*certificate.reasons, SHORTENED], id_ranges=[], gaps=[], filled=[]
+        certificate,
+        verdict=INCOMPLETE,
+        reasons=sorted([*certificate.reasons, LISTS_LEFT_OUT]),
+        id_ranges=[],
+        gaps=[],
+        filled=[],
     )
     return _session_record(schemas, state, facts, at, certificate=short, head=head)
 
@@ -74,6 +77,7 @@ def _certificate(certificate: Certificate, head: bytes) -> dict[str, Any]:
     return {
         "verdict": certificate.verdict,
         "reasons": certificate.reasons,
+        "details": certificate.details,
         "lastSequence": certificate.last_sequence,
         "counts": certificate.counts,
         "idRanges": [{"from": low, "to": high} for low, high in certificate.id_ranges],
@@ -96,7 +100,8 @@ def gap_fields(gap: Gap) -> dict[str, Any]:
         "fromEventId": gap.from_event_id,
         "toEventId": gap.to_event_id,
         "since": gap.since,
-        "reason": gap.reason,
+        "code": gap.code,
+        "detail": gap.detail,
     }
 
 
@@ -114,7 +119,7 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
     source: str,
     session_id: str | None,
     observed_at: int,
-    reason: str,
+    reason: Problem,
     raw: bytes,
     total_bytes: int | None = None,
     part_bytes: int = PART_BYTES,
@@ -133,7 +138,8 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
                 "source": source,
                 "sessionId": session_id,
                 "observedAt": observed_at,
-                "reason": reason,
+                "code": reason.code,
+                "detail": reason.detail,
                 "bytes": part,
                 "part": number,
                 "parts": len(parts),

@@ -92,12 +92,16 @@ class SessionFacts:
 
 @dataclass(slots=True, frozen=True)
 class Gap:
-    """Events that the bridge did not get: ids from..to (None = not known). `since` in ms since 1970 UTC."""
+    """Events that the bridge did not get: ids from..to (None = not known). `since` in ms since 1970 UTC.
+
+    `code` is one of gap_codes.GAP_CODES; `detail` is a sentence for people, None when the code says all.
+    """
 
     from_event_id: int | None
     to_event_id: int | None
     since: int | None
-    reason: str
+    code: str
+    detail: str | None = None
 
 
 @dataclass(slots=True)
@@ -127,11 +131,13 @@ class Certificate:
     has filled; `amendments` and `ids_reused` count records marked CHANGED and ID_REUSED. `masked` counts replayed texts
     that differ from the delivered ones by masked characters only; `quarantined` counts what of this chat is in the
     quarantine, `unattributed` unreadable inputs that may have concerned it. `supersedes` is the `last_sequence` of the
-    certificate that this one replaces, because more came for a chat that was closed.
+    certificate that this one replaces, because more came for a chat that was closed. `reasons` are codes, rising;
+    `details` holds a sentence about some of them.
     """
 
     verdict: str
     reasons: list[str] = field(default_factory=list)
+    details: dict[str, str] = field(default_factory=dict)
     last_sequence: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     id_ranges: list[tuple[int, int]] = field(default_factory=list)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.transcript import entries as kinds
-from bridge.transcript import gap_reasons
+from bridge.transcript import gap_codes
 from bridge.transcript.entries import Entry, Gap
 from bridge.transcript.events import MESSAGE, NEW_PARTY, NOTICE, PARTY_LEFT, ChatEvent
 from bridge.transcript.fields import EVENT_FIELDS, EventField
@@ -23,6 +23,7 @@ from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import SlowMemory, TranscriptState
 
 if TYPE_CHECKING:
+    from bridge.errors import Problem
     from bridge.transcript.entries import Certificate, Party, SessionFacts
     from bridge.transcript.updates import TranscriptUpdate
 
@@ -125,7 +126,7 @@ class Transcript:
             self._sequence, self._delivered.pairs(), self._fingerprints.packed(), self._counts.copy()
         )
 
-    def certificate(self, *reasons: str, supersedes: int | None = None) -> Certificate:
+    def certificate(self, *reasons: Problem, supersedes: int | None = None) -> Certificate:
         """Return what can be vouched for. COMPLETE: nothing that a monitor may see is known to be missing.
 
         `reasons` are those of the caller; `supersedes` is the last sequence of the certificate that this one replaces.
@@ -227,11 +228,11 @@ class Transcript:
             self._holes.lost_sight(max(self._told, 0), since)
             self._memory.changes += 1
 
-    def end(self, reason: str, observed_at: int) -> Entry:
+    def end(self, reason: Problem, observed_at: int) -> Entry:
         """Record that all events after those that were told may be missing."""
         return self._gap_entry(self._holes.rest(self._told, reason), observed_at)
 
-    def failed(self, update: TranscriptUpdate | None, observed_at: int) -> list[Entry]:
+    def failed(self, update: TranscriptUpdate | None, observed_at: int, reason: Problem) -> list[Entry]:
         """Record an input that could not be folded, after `undo`: what an update held is missing until it comes again.
 
         None stands for any other input.
@@ -244,7 +245,7 @@ class Transcript:
             if update.snapshot and self._memory.joined:
                 self._holes.lost_sight(max(self._told, 0))
             self._memory.joined |= update.snapshot
-        lost = self._holes.lost(ids, self._delivered, gap_reasons.INTERNAL)
+        lost = self._holes.lost(ids, self._delivered, reason)
         return [self._gap_entry(gap, observed_at) for gap in lost]
 
     def set_aside(self, event_id: int | None, observed_at: int) -> list[Entry]:
@@ -253,18 +254,15 @@ class Transcript:
         self._memory.quarantined += 1
         if event_id is not None and (event_id in self._delivered or event_id in self._holes):
             return []
-        return [self._gap_entry(Gap(event_id, event_id, None, gap_reasons.UNREADABLE), observed_at)]
+        return [self._gap_entry(Gap(event_id, event_id, None, gap_codes.UNREADABLE), observed_at)]
 
     def doubt(self) -> None:
         """Count an input that was lost and may have concerned this chat: nothing can be said to be missing."""
         self._memory.changes += 1
         self._memory.unattributed += 1
 
-    def withdraw(self, entry: Entry, reason: str) -> None:
-        """Turn an entry that cannot be published into a GAP with the same sequence number.
-
-        `reason` is one of gap_reasons.WITHDRAWN.
-        """
+    def withdraw(self, entry: Entry, reason: Problem) -> None:
+        """Turn an entry that cannot be published into a GAP, one of WITHDRAWN, with the same sequence number."""
         event = entry.event
         event_id = event.event_id if event else None
         self._counts[entry.kind] -= 1
@@ -277,7 +275,7 @@ class Transcript:
         elif event is not None:
             self._fingerprints.remove(self._delivered.rank(event.event_id))
             self._delivered.remove(event.event_id)
-        gap = Gap(event_id, event_id, None, reason)
+        gap = Gap(event_id, event_id, None, reason.code, reason.detail)
         self._holes.add(gap)
         self._memory.quarantined += 1
         self._memory.changes += 1

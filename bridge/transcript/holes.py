@@ -1,7 +1,7 @@
 """The holes of a chat: which GAPs were told, which of them are filled, and what an absence may have cost.
 
 A gap with known ids is filled once all of them are delivered; that is not stored, but told by the ids. A gap without an
-end is filled by the next snapshot (gap_reasons.UNTIL_JOINED) or never. A gap that stands for a withdrawn event is never
+end is filled by the next snapshot (gap_codes.UNTIL_JOINED) or never. A gap that stands for a withdrawn event is never
 filled: its content is in the quarantine.
 
 An absence begins when the chat is no longer watched, and is over with the first id above those that were told by then,
@@ -13,11 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.transcript.entries import Gap
-from bridge.transcript.gap_reasons import NOT_IN_REPLAY, UNTIL_JOINED, WITHDRAWN
+from bridge.transcript.gap_codes import NOT_IN_REPLAY, UNTIL_JOINED, WITHDRAWN
 from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from bridge.errors import Problem
 
 _LAST_ID: Final = 2**63 - 1
 
@@ -73,14 +75,14 @@ class Holes:
             return
         self._covered.add_range(low, high)
         self.highest = max(self.highest, high)
-        if gap.reason in WITHDRAWN:
+        if gap.code in WITHDRAWN:
             self.withdrawn.add(low)
 
     def rejoined(self) -> None:
         """Note that a snapshot came: gaps that were to last until then are filled."""
         kept: list[Gap] = []
         for gap in self._gaps:
-            ends = gap.to_event_id is None and gap.reason in UNTIL_JOINED
+            ends = gap.to_event_id is None and gap.code in UNTIL_JOINED
             (self._filled if ends else kept).append(gap)
         self._gaps = kept
 
@@ -116,25 +118,25 @@ class Holes:
         missing = known.missing_between(absence.after + 1, max(above) if snapshot else min(above))
         return [Gap(low, high, absence.since, NOT_IN_REPLAY) for low, high in missing]
 
-    def lost(self, ids: Iterable[int], delivered: IdRanges, reason: str) -> list[Gap]:
+    def lost(self, ids: Iterable[int], delivered: IdRanges, reason: Problem) -> list[Gap]:
         """Return the gaps to tell when an input with `ids` is lost; none if all that it brings was told as missing.
 
         An input without a new id may have held changes of events that are there: which ones is not known.
         """
         missing = [event_id for event_id in ids if event_id not in delivered]
         if not missing:
-            return [Gap(None, None, None, reason)]
+            return [Gap(None, None, None, reason.code, reason.detail)]
         untold = IdRanges((event_id, event_id) for event_id in missing if event_id not in self._covered)
-        return [Gap(low, high, None, reason) for low, high in untold.pairs()]
+        return [Gap(low, high, None, reason.code, reason.detail) for low, high in untold.pairs()]
 
-    def rest(self, told: int, reason: str) -> Gap:
+    def rest(self, told: int, reason: Problem) -> Gap:
         """Return the gap that stands for all events to come, given the highest id that was told (-1: none)."""
         last = told if self.absence is None else min(told, self.absence.after)
-        return Gap(last + 1 if 0 <= last < _LAST_ID else None, None, None, reason)
+        return Gap(last + 1 if 0 <= last < _LAST_ID else None, None, None, reason.code, reason.detail)
 
 
 def _is_open(gap: Gap, delivered: IdRanges) -> bool:
     low, high = gap.from_event_id, gap.to_event_id
-    if low is None or high is None or gap.reason in WITHDRAWN:
+    if low is None or high is None or gap.code in WITHDRAWN:
         return True
     return bool(delivered.missing_between(low, high))

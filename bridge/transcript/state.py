@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.transcript import gap_reasons
+from bridge.transcript import gap_codes
 from bridge.transcript.entries import COMPLETE, INCOMPLETE, Certificate
 from bridge.transcript.holes import Absence, Holes
 from bridge.transcript.parties import Parties, SetBy
@@ -13,6 +13,7 @@ from bridge.transcript.parties import Parties, SetBy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bridge.errors import Problem
     from bridge.transcript.entries import Gap, Party, SessionFacts
     from bridge.transcript.ranges import IdRanges
 
@@ -141,20 +142,22 @@ class SlowMemory:
         sequence: int,
         counts: dict[str, int],
         *,
-        reasons: Iterable[str],
+        reasons: Iterable[Problem],
         supersedes: int | None,
     ) -> Certificate:
         """Return what can be vouched for, given what was delivered."""
         gaps, filled = self.holes.sorted_out(delivered)
-        found = {*reasons, *(gap.reason for gap in gaps)}
+        details = {reason.code: reason.detail for reason in reasons}
+        found = {*details, *(gap.code for gap in gaps)}
         if self.unattributed:
-            found.add(gap_reasons.UNATTRIBUTED)
+            found.add(gap_codes.UNATTRIBUTED)
         verdict = INCOMPLETE if found else COMPLETE
         if self.reused:
-            found.add(gap_reasons.IDS_REUSED)
+            found.add(gap_codes.IDS_REUSED)
         return Certificate(
             verdict=verdict,
             reasons=sorted(found),
+            details=details,
             last_sequence=sequence,
             counts=dict(counts),
             id_ranges=delivered.pairs(),

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from bridge.errors import Problem
+from bridge.transcript.input_codes import UNREADABLE_EVENT
+
 if TYPE_CHECKING:
     from bridge.transcript.events import ChatTranscript
 
@@ -28,11 +31,19 @@ class Verdict(Enum):
 
 @dataclass(slots=True, frozen=True)
 class Damaged:
-    """One event of an otherwise readable message that could not be read. `raw` is its JSON."""
+    """One event of an otherwise readable message that could not be read. `raw` is its JSON.
+
+    `detail` names the place and the problem, never a value; its code is UNREADABLE_EVENT.
+    """
 
     raw: bytes
-    reason: str
+    detail: str
     event_id: int | None = None
+
+    @property
+    def reason(self) -> Problem:
+        """Why it is in the quarantine."""
+        return Problem(UNREADABLE_EVENT, self.detail)
 
 
 @dataclass(slots=True)
@@ -74,23 +85,24 @@ class TranscriptUpdate:
 
 @dataclass(slots=True, frozen=True)
 class LinkDown:
-    """The chat is no longer watched; nothing of it arrives until the next snapshot."""
+    """The chat is no longer watched; nothing of it arrives until the next snapshot. `reason`: link_codes.AWAY_CODES."""
 
     session_id: str
-    reason: str
+    reason: Problem
     observed_at: int = 0
 
 
 @dataclass(slots=True, frozen=True)
 class JoinRefused:
-    """The chat cannot be watched, for now (RETRY) or for good. `code` is the source's own error code, 0 without one.
+    """The chat cannot be watched, for now (RETRY) or for good. `error_id` is the source's own error, 0 without one.
 
-    `unreadable`: the history came and could not be read; the next one will hardly be different.
+    The code of `reason` is one of link_codes.JOIN_CODES. `unreadable`: the history came and could not be read; the next
+    one will hardly be different.
     """
 
     session_id: str
-    code: int
-    description: str
+    error_id: int
+    reason: Problem
     verdict: Verdict
     observed_at: int = 0
     unreadable: bool = False
@@ -106,12 +118,13 @@ class QuarantinedInput:
     """Input that could not be read, or that belongs to no chat. `session_id` is None when no chat can be named.
 
     `attributed` says that content of that chat is lost with it. `followed` lists the chats that were followed over the
-    same connection: each of them may have been meant when none is named.
+    same connection: each of them may have been meant when none is named. The code of `reason` is one of
+    input_codes.QUARANTINE_CODES.
     """
 
     source: str
     raw: bytes
-    reason: str
+    reason: Problem
     total_bytes: int
     session_id: str | None = None
     attributed: bool = False

@@ -12,7 +12,7 @@ import pytest
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES
 from bridge.adapters.http.http_server import HttpServer
 from bridge.adapters.http.status_view import SessionView
-from bridge.errors import AnnouncementsNotWritten, ConfigError
+from bridge.errors import AnnouncementsNotWritten, ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -28,7 +28,7 @@ class InMemoryBridge:
 
     def __init__(self) -> None:
         self.alive = True
-        self.reasons: list[str] = []
+        self.reasons: list[Problem] = []
         self.views: list[SessionView] = []
         self.announced: list[Announcement] = []
         self.kafka_takes = 1_000_000
@@ -36,7 +36,7 @@ class InMemoryBridge:
     def live(self) -> bool:
         return self.alive
 
-    def readiness(self) -> list[str]:
+    def readiness(self) -> list[Problem]:
         return self.reasons
 
     def sessions(self) -> list[SessionView]:
@@ -83,11 +83,11 @@ def test_probes_say_why() -> None:
     async def act(client: aiohttp.ClientSession) -> None:
         assert await answer(await client.get("/livez")) == (200, {"live": True})
         assert await answer(await client.get("/readyz")) == (200, {"ready": True, "reasons": []})
-        bridge.alive, bridge.reasons = False, ["Kafka does not answer"]
+        bridge.alive, bridge.reasons = False, [Problem("KAFKA_UNAVAILABLE", "Kafka does not answer")]
         assert await answer(await client.get("/livez")) == (503, {"live": False})
         assert await answer(await client.get("/readyz")) == (
             503,
-            {"ready": False, "reasons": ["Kafka does not answer"]},
+            {"ready": False, "reasons": [{"code": "KAFKA_UNAVAILABLE", "detail": "Kafka does not answer"}]},
         )
 
     run(bridge, act)

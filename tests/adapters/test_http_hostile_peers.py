@@ -10,6 +10,7 @@ import pytest
 
 from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.http.guarded_connections import HttpLimits, most_connections
+from bridge.errors import Problem
 from tests.adapters.http_peers import GET, Scene, answer_of, body_of, closed, play, post, until
 
 LOOPS = pytest.mark.parametrize("make_loop", [EventLoop, asyncio.SelectorEventLoop])
@@ -62,7 +63,7 @@ def test_a_prober_is_answered_while_silent_connections_occupy_the_limit(
         await until(lambda: scene.open == 5)
         assert await scene.probe("/livez") == 200
         await closed(peers[0][0])  # the oldest
-        scene.bridge.reasons = ["Kafka does not answer"]
+        scene.bridge.reasons = [Problem("KAFKA_UNAVAILABLE", "Kafka does not answer")]
         assert await scene.probe("/readyz") == 503
         for reader, writer in peers[1:]:  # the others are served as before
             writer.write(GET)

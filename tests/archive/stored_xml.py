@@ -29,9 +29,9 @@ def event_of(text: str) -> ChatEvent:
     return event
 
 
-def refusal(data: bytes) -> tuple[int, str]:
-    """Line and reason of a refused transcript."""
+def refusal(data: bytes) -> tuple[int, str, str]:
+    """Line, code and reason of a refused transcript."""
     with pytest.raises(UnreadableTranscript) as caught:
         read(data, "archive.xml")
-    assert str(caught.value) == f"archive.xml:{caught.value.line}: {caught.value.reason}"
-    return caught.value.line, caught.value.reason
+    assert str(caught.value) == f"archive.xml:{caught.value.line}: {caught.value.code}: {caught.value.reason}"
+    return caught.value.line, caught.value.code, caught.value.reason

@@ -20,7 +20,7 @@ from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
 from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
-from bridge.errors import UnreadableAnnouncement
+from bridge.errors import Problem, UnreadableAnnouncement
 from bridge.logs import JsonLines
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import Recording
@@ -29,6 +29,7 @@ from bridge.records.verifier import Verifier
 from bridge.sources.chat_server.link import Link
 from bridge.telemetry import Telemetry
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
+from tests.support.reasons import A_REFUSAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,9 +175,9 @@ class LinkHarness:
     def registered(self, _link: Link) -> None:
         pass
 
-    def ended(self, _link: Link, reason: str, *, refused: bool) -> None:
+    def ended(self, _link: Link, reason: Problem, *, refused: bool) -> None:
         assert not refused
-        self.lost.append(reason)
+        self.lost.append(reason.code)
         self._inbox += [LinkDown(session_id, reason, self.clock.now_us()) for session_id in self.store.chats]
 
     def closed(self, _link: Link) -> None:
@@ -223,7 +224,7 @@ class LinkHarness:
 
     def give_up(self, chat: str) -> Self:
         """The follower gives a chat up."""
-        self._inbox.append(JoinRefused(chat, 0, "no", Verdict.NEVER, self.clock.now_us()))
+        self._inbox.append(JoinRefused(chat, 0, A_REFUSAL, Verdict.NEVER, self.clock.now_us()))
         return self.commit()
 
     def overdue(self, seconds: float) -> Self:
@@ -267,9 +268,9 @@ class LinkHarness:
         return [record["eventId"] for record in self.published(chat)]
 
     def gaps(self, chat: str = CHAT) -> list[tuple[int | None, int | None, str]]:
-        """Return the GAP records: first id, last id, reason."""
+        """Return the GAP records: first id, last id, code."""
         gaps = [record["gap"] for record in self.published(chat) if record["kind"] == "GAP"]
-        return [(gap["fromEventId"], gap["toEventId"], gap["reason"]) for gap in gaps]
+        return [(gap["fromEventId"], gap["toEventId"], gap["code"]) for gap in gaps]
 
     def set_aside(self) -> list[dict[str, Any]]:
         """Return the records of the quarantine."""

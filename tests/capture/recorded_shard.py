@@ -61,7 +61,7 @@ class RecordedShard:
 
     def gaps(self) -> list[tuple[int | None, int | None, str]]:
         found = [record["gap"] for record in self.records() if record["gap"]]
-        return [(gap["fromEventId"], gap["toEventId"], gap["reason"]) for gap in found]
+        return [(gap["fromEventId"], gap["toEventId"], gap["code"]) for gap in found]
 
     def certificates(self) -> list[dict[str, Any]]:
         records = [SCHEMAS.decode(SESSION_RECORD, payload) for payload in self.sessions]
@@ -69,7 +69,7 @@ class RecordedShard:
 
     def set_aside(self) -> list[tuple[str | None, str]]:
         records = [SCHEMAS.decode(QUARANTINED_INPUT, payload) for payload in self.quarantine]
-        return [(record["sessionId"], record["reason"]) for record in records]
+        return [(record["sessionId"], record["code"]) for record in records]
 
     def findings(self) -> list[str]:
         verifier = Verifier(SCHEMAS)

@@ -18,7 +18,7 @@ from bridge.capture.pacing import EventRate
 from bridge.capture.ports import same_limits
 from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
-from bridge.errors import KafkaUnavailable, ShardFenced
+from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_source import ScriptedSource
@@ -223,7 +223,7 @@ class ScriptedAnnouncements:
     `deaf`: it gets no records. `cut_off`: it is not told whether a partition is still assigned to it.
     """
 
-    problem: str | None = None
+    problem: Problem | None = None
 
     def __init__(self, kafka: ScriptedKafka, name: int) -> None:
         self.name = name

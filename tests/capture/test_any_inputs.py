@@ -17,6 +17,7 @@ from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, Quarantine
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SECOND, announcement
 from tests.capture.test_whole_or_not_at_all import DEFECT
+from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import ALICE, CHAT, history, joined, left, push, said
 
 USERS = st.sampled_from([ALICE, "00B2"])
@@ -44,11 +45,11 @@ def updates(draw: st.DrawFn) -> Any:
 
 OTHERS = st.sampled_from(
     [
-        LinkDown(CHAT, "reset", NOW),
-        JoinRefused(CHAT, 0, "no", Verdict.GONE, NOW),
-        JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW),
-        QuarantinedInput("chat-1:4800", b"x", "not JSON", 1, CHAT, attributed=True, observed_at=NOW),
-        QuarantinedInput("chat-1:4800", b"x", "not JSON", 1, followed=(CHAT,), observed_at=NOW),
+        LinkDown(CHAT, A_RESET, NOW),
+        JoinRefused(CHAT, 0, A_REFUSAL, Verdict.GONE, NOW),
+        JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW),
+        QuarantinedInput("chat-1:4800", b"x", NO_JSON, 1, CHAT, attributed=True, observed_at=NOW),
+        QuarantinedInput("chat-1:4800", b"x", NO_JSON, 1, followed=(CHAT,), observed_at=NOW),
         announcement(offset=1),
         "restart",
         "wait",

@@ -15,6 +15,7 @@ from bridge.records.checkpoint import Checkpoint, decode_checkpoint
 from bridge.transcript.updates import QuarantinedInput
 from tests.capture.disturbed_chat import ELSEWHERE, announced
 from tests.capture.test_session_store import DAY, NOW, PREFIX, SCHEMAS, settings
+from tests.support.reasons import NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def test_checkpoints_carry_the_owner_and_the_number_of_their_batch_and_the_first
     [
         Announced(1, b"?", None, None, "not an announcement", NOW),
         announced(ELSEWHERE, 1),
-        QuarantinedInput("chat-1:4800", b"garbage", "not JSON", 7, observed_at=NOW),
+        QuarantinedInput("chat-1:4800", b"garbage", NO_JSON, 7, observed_at=NOW),
     ],
     ids=["a rejected announcement", "a forwarded one", "a quarantine record"],
 )

@@ -16,6 +16,7 @@ from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, Quarantine
 from tests.capture.disturbed_chat import ELSEWHERE, announced
 from tests.capture.test_batch_numbers import A_DAY_AND_MORE, CompactedTopic
 from tests.capture.test_session_store import DAY, NOW, settings
+from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def damaged(shared: Shared) -> Input:
 
 
 def unreadable(shared: Shared) -> Input:
-    return QuarantinedInput("chat-1:4800", b"garbage", "not JSON", 7, followed=(CHAT,), observed_at=shared.now)
+    return QuarantinedInput("chat-1:4800", b"garbage", NO_JSON, 7, followed=(CHAT,), observed_at=shared.now)
 
 
 def over(shared: Shared) -> Input:
@@ -150,11 +151,11 @@ def over(shared: Shared) -> Input:
 
 
 def lost_link(shared: Shared) -> Input:
-    return LinkDown(CHAT, "connection reset", shared.now)
+    return LinkDown(CHAT, A_RESET, shared.now)
 
 
 def given_up(shared: Shared) -> Input:
-    return JoinRefused(CHAT, 0, "no", Verdict.NEVER, shared.now)
+    return JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, shared.now)
 
 
 INPUTS: Final[list[Callable[[Shared], Input]]] = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.capture.ports import Limits, same_limits
-from bridge.errors import KafkaUnavailable, ShardFenced
+from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.facts import BatchCommitted, GapRecorded, Quarantined, Resumed, TransactionFailed
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT
 from tests.capture.disturbed_chat import CONTENT, DISTURBANCE, QUARANTINED, beginning, disturbance
@@ -49,8 +49,8 @@ class KeptPartition:
     def outline(self) -> list[str]:
         return [record["kind"] for record in decoded(TRANSCRIPT_EVENT, self.events)]
 
-    def reasons(self) -> list[str]:
-        return [record["reason"] for record in decoded(QUARANTINED_INPUT, self.quarantine)]
+    def reasons(self) -> list[Problem]:
+        return [Problem(record["code"], record["detail"]) for record in decoded(QUARANTINED_INPUT, self.quarantine)]
 
 
 class KeepingWriter(ScriptedWriter):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.capture.guarded_run import GuardedRun
+from bridge.capture.readiness_codes import SHARD_CRASHED
 from bridge.defects import Defects
-from bridge.errors import KafkaUnavailable, ShardFenced
+from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.facts import DefectFound, ShardCrashed
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_kafka import ScriptedKafka
@@ -62,7 +63,8 @@ def test_a_defect_in_a_task_of_a_source_restarts_the_shard_whatever_it_was_doing
             await asyncio.sleep(0.5)
         source.fails(ZeroDivisionError())
         await asyncio.sleep(0.015)
-        assert worker.problems() == ["shard 0: crashed because of a defect (see the log); restarting within seconds"]
+        crashed = "shard 0: crashed because of a defect (see the log); restarting within seconds"
+        assert worker.problems() == [Problem(SHARD_CRASHED, crashed)]
         await asyncio.sleep(0.3)
         assert crashes(kafka) == ["ZeroDivisionError"]
         kafka.away = False

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.capture.chat import FOLLOWED
 from bridge.capture.ports import same_limits
-from bridge.records.session_records import SHORTENED
-from bridge.transcript import gap_reasons
+from bridge.transcript import gap_codes
 from bridge.transcript.events import ChatTranscript
 from bridge.transcript.fingerprint_store import MAX_BYTES as MAX_PRINTS
 from bridge.transcript.fold import MAX_HOLES
@@ -104,11 +103,11 @@ def test_a_chat_with_more_holes_than_can_be_remembered_ends_with_a_gap_and_the_o
     for at in range(0, len(ids), 500):
         harness.hears(info(CHAT, *(message(number) for number in ids[at : at + 500])))
     assert CHAT not in harness.store.chats
-    assert harness.published()[-1]["gap"]["reason"] == gap_reasons.OUTGROWN
+    assert harness.published()[-1]["gap"]["code"] == gap_codes.OUTGROWN
     assert len(harness.published()) > MAX_HOLES
     assert (harness.certificate()["verdict"], harness.certificate()["reasons"]) == (
         "INCOMPLETE",
-        [gap_reasons.OUTGROWN],
+        [gap_codes.OUTGROWN],
     )
     assert len(harness.checkpoints[CHAT.encode()] or b"") < 1_000
     assert harness.still_works(OTHER)
@@ -121,7 +120,7 @@ def test_a_flood_of_damaged_events_ends_that_chat_only_and_its_certificate_still
     assert CHAT not in harness.store.chats
     certificate = harness.certificate()
     assert certificate["verdict"] == "INCOMPLETE"
-    assert certificate["reasons"] == [gap_reasons.OUTGROWN, gap_reasons.UNREADABLE]
+    assert certificate["reasons"] == [gap_codes.OUTGROWN, gap_codes.UNREADABLE]
     assert len(harness.gaps()) == len(certificate["gaps"]) == certificate["counts"]["GAP"] > MAX_HOLES
     assert harness.still_works(OTHER)
 
@@ -129,8 +128,8 @@ def test_a_flood_of_damaged_events_ends_that_chat_only_and_its_certificate_still
 def test_where_records_must_be_small_a_certificate_without_its_lists_is_written_and_verifies() -> None:
     with LinkHarness(CHAT, limits=same_limits(65_536)) as harness:
         harness.hears(info(CHAT, *(message(number) for number in range(LAST_ID - 10_000, LAST_ID, 2))))
-        assert harness.published()[-1]["gap"]["reason"] == gap_reasons.OUTGROWN
-        assert harness.certificate()["reasons"] == [gap_reasons.OUTGROWN, SHORTENED]
+        assert harness.published()[-1]["gap"]["code"] == gap_codes.OUTGROWN
+        assert harness.certificate()["reasons"] == [gap_codes.LISTS_LEFT_OUT, gap_codes.OUTGROWN]
         assert harness.certificate()["idRanges"] == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.capture.chat import GIVEN_UP
-from bridge.transcript import gap_reasons
+from bridge.transcript import gap_codes
 from tests.capture.hostile_input import LAST_ID
 from tests.capture.link_harness import CHAT, LinkHarness, info, message, party
 
@@ -41,18 +41,18 @@ def test_the_lowest_and_the_highest_id_are_ids_like_others(harness: LinkHarness)
 def test_an_id_that_is_none_costs_its_event_only(harness: LinkHarness, number: object) -> None:
     harness.hears(info(CHAT, message(2), {**message(0), "eventId": number}, message(4)))
     assert harness.ids() == [1, 2, 4, None]
-    assert [gap[2] for gap in harness.gaps()] == [gap_reasons.UNREADABLE]
+    assert [gap[2] for gap in harness.gaps()] == [gap_codes.UNREADABLE]
     assert harness.still_works()
 
 
 def test_a_chat_that_is_given_up_after_the_highest_id_has_a_gap_without_a_number(harness: LinkHarness) -> None:
     harness.hears(info(CHAT, message(LAST_ID))).give_up(CHAT)
-    assert harness.gaps() == [(None, None, gap_reasons.OUT_OF_REACH)]
+    assert harness.gaps() == [(None, None, gap_codes.OUT_OF_REACH)]
     assert harness.certificate()["idRanges"] == [{"from": 1, "to": 1}, {"from": LAST_ID, "to": LAST_ID}]
     assert harness.restored().chats[CHAT].state == GIVEN_UP
 
 
 def test_a_replay_that_ends_at_the_highest_id_after_an_absence_has_one_enormous_gap(harness: LinkHarness) -> None:
     harness.connect().hears(info(CHAT, party(1), message(LAST_ID), reference=harness.join(CHAT)))
-    assert harness.gaps() == [(2, LAST_ID - 1, gap_reasons.NOT_IN_REPLAY)]
+    assert harness.gaps() == [(2, LAST_ID - 1, gap_codes.NOT_IN_REPLAY)]
     assert harness.ids() == [1, None, None, LAST_ID]

@@ -26,7 +26,7 @@ def test_an_answer_with_a_strangers_chat_is_published_under_neither(harness: Lin
     harness.hears(info(STRANGER, message(77, "not for you"), reference=reference, status=status))
     assert len(harness.events) == published
     [aside] = harness.set_aside()
-    assert aside["reason"] == "answer to a join of another chat"
+    assert (aside["code"], aside["detail"]) == ("STRAY", "answer to a join of another chat")
     assert b"not for you" in aside["bytes"]
     assert harness.quarantined() == {"stray": 1}
     [refusal] = harness.refused
@@ -59,8 +59,8 @@ def test_a_push_with_the_reference_of_another_join_belongs_to_its_chat_and_the_j
 
 def test_a_push_for_a_chat_that_nobody_joined_is_quarantined(harness: LinkHarness) -> None:
     harness.hears(info(STRANGER, message(5)))
-    assert [(aside["sessionId"], aside["reason"]) for aside in harness.set_aside()] == [
-        (STRANGER, "a chat that was not joined here")
+    assert [(aside["sessionId"], aside["code"], aside["detail"]) for aside in harness.set_aside()] == [
+        (STRANGER, "STRAY", "a chat that was not joined here")
     ]
     assert harness.published(STRANGER) == []
     assert harness.still_works()
@@ -100,7 +100,7 @@ def test_a_server_that_does_not_read_is_not_listened_to_and_given_up_at_last(har
     assert harness.stream.is_reading()
     harness.link.pause_writing()
     harness.overdue(31).overdue(11)
-    assert harness.lost == ["no sign of life within 10 s of a ping"]
+    assert harness.lost == ["SILENT"]
 
 
 # --- announcements ---------------------------------------------------------------------------------------------------

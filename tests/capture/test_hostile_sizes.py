@@ -9,7 +9,7 @@ import pytest
 
 from bridge.capture.ports import same_limits
 from bridge.chatserver.psdk_json import INBOUND_LIMIT
-from bridge.transcript import gap_reasons
+from bridge.transcript import gap_codes
 from bridge.transcript.attributes import MAX_DEPTH
 from bridge.transcript.entries import MAX_FACT_CHARACTERS
 from tests.capture.hostile_input import TEN_MEGABYTES, item
@@ -21,9 +21,9 @@ def test_ten_megabytes_of_user_data_leave_a_gap_in_the_chat_that_the_line_names(
     assert harness.buffered <= INBOUND_LIMIT
     [aside] = harness.set_aside()
     assert (aside["sessionId"], aside["source"], aside["part"], aside["parts"]) == (CHAT, SERVER, 1, 1)
-    assert aside["reason"] == f"longer than {INBOUND_LIMIT} bytes"
+    assert (aside["code"], aside["detail"]) == ("TOO_LONG", f"longer than {INBOUND_LIMIT} bytes")
     assert aside["totalBytes"] > len(TEN_MEGABYTES) > 100 * len(aside["bytes"])
-    assert harness.gaps() == [(None, None, gap_reasons.UNREADABLE)]
+    assert harness.gaps() == [(None, None, gap_codes.UNREADABLE)]
     assert harness.gaps(OTHER) == []
     assert harness.quarantined() == {"too_long": 1}
     assert harness.still_works()
@@ -46,7 +46,7 @@ def test_a_user_data_too_large_for_a_record_is_quarantined_whole_and_leaves_a_ga
     with LinkHarness(CHAT, limits=same_limits(65_536)) as harness:
         harness.hears(info(CHAT, message(2), message(3, userData=[item("big", "y" * 900_000)]), message(4)))
         assert harness.ids() == [1, 2, None, 4]
-        assert harness.gaps() == [(3, 3, gap_reasons.TOO_LARGE)]
+        assert harness.gaps() == [(3, 3, gap_codes.TOO_LARGE)]
         parts = harness.set_aside()
         assert len(parts) == parts[0]["parts"] > 900_000 // 65_536
         assert json.loads(b"".join(part["bytes"] for part in parts))["userData"][0]["value"] == "y" * 900_000
@@ -78,9 +78,9 @@ def test_a_collection_is_captured_up_to_64_levels_and_costs_only_its_event_beyon
         assert harness.ids() in ([1, 2, 4, None], [1, None])
         [(low, high, reason)] = harness.gaps()
         assert (low, high) in ((3, 3), (None, None))
-        assert reason == gap_reasons.UNREADABLE
+        assert reason == gap_codes.UNREADABLE
         assert [aside["sessionId"] for aside in harness.set_aside()] == [CHAT]
-        assert set(harness.quarantined()) == {"unreadable"}
+        assert set(harness.quarantined()) == {"unreadable_event" if low == 3 else "too_deep"}
     assert harness.still_works()
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bridge.transcript import gap_reasons
+from bridge.transcript import gap_codes
 from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText
 from bridge.transcript.updates import TranscriptUpdate
 from tests.capture.hostile_input import item
@@ -35,7 +35,7 @@ def test_lone_surrogates_become_the_replacement_character_everywhere(harness: Li
 def test_a_surrogate_in_the_bytes_costs_its_event_only(harness: LinkHarness) -> None:
     harness.hears(line(info(CHAT, message(2), message(3, "@@@"), message(4))).replace(b"@@@", b"\xed\xa0\x80"))
     assert harness.ids() == [1, 2, 4, None]
-    assert harness.gaps() == [(3, 3, gap_reasons.UNREADABLE)]
+    assert harness.gaps() == [(3, 3, gap_codes.UNREADABLE)]
     [aside] = harness.set_aside()
     assert b"\xed\xa0\x80" in aside["bytes"]
     assert harness.still_works()
@@ -49,7 +49,7 @@ def test_a_text_that_no_wire_would_let_through_is_quarantined_and_not_the_end_of
         0,
     )
     harness.commit()
-    assert harness.gaps() == [(2, 2, gap_reasons.NOT_RECORDED)]
+    assert harness.gaps() == [(2, 2, gap_codes.NOT_RECORDED)]
     assert rb"\ud83d" in harness.set_aside()[0]["bytes"]
     assert harness.still_works()
 
@@ -61,7 +61,7 @@ def test_nul_is_a_character_in_a_text_and_an_unreadable_line_outside_of_one(harn
     assert harness.published()[-1]["userData"] == {"\0": "\0"}
     harness.hears(b"\0" + line(info(CHAT, message(3))), line(info(CHAT, message(4, "@"))).replace(b"@", b"\0"))
     assert harness.ids() == [1, 2, None, None]
-    assert harness.quarantined() == {"unreadable": 2}
+    assert harness.quarantined() == {"not_json": 2}
     assert harness.still_works()
 
 
@@ -105,8 +105,8 @@ def test_a_time_is_right_or_null_and_the_record_readable_whatever_start_and_shif
 def test_a_shift_that_is_no_number_of_seconds_costs_its_event_only(harness: LinkHarness, shift: object) -> None:
     harness.hears(info(CHAT, message(2), message(3, timeShift=shift), message(4)))
     assert harness.ids() == [1, 2, 4, None]
-    assert harness.gaps() == [(3, 3, gap_reasons.UNREADABLE)]
-    assert harness.quarantined() == {"unreadable": 1}
+    assert harness.gaps() == [(3, 3, gap_codes.UNREADABLE)]
+    assert harness.quarantined() == {"unreadable_event": 1}
     assert harness.still_works()
 
 

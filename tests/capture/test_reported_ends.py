@@ -8,6 +8,7 @@ from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Verdict
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SECOND
+from tests.support.reasons import A_REFUSAL
 from tests.transcript.build import CHAT, history, joined, push, said
 
 FORGOTTEN = "over, and its content is forgotten"
@@ -15,7 +16,7 @@ UNKNOWN = "never announced"
 
 
 def refused(verdict: Verdict) -> JoinRefused:
-    return JoinRefused(CHAT, 201, "no", verdict, NOW)
+    return JoinRefused(CHAT, 201, A_REFUSAL, verdict, NOW)
 
 
 def in_state(state: str) -> RecordedShard:

@@ -19,8 +19,9 @@ from bridge.records.checkpoint import decode_checkpoint
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
-from bridge.transcript.gap_reasons import INTERNAL, NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
+from bridge.transcript.gap_codes import INTERNAL, NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
+from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -151,10 +152,10 @@ def test_a_chat_that_is_given_up_says_why_in_a_gap_and_in_its_certificate(
 ) -> None:
     store = followed()
     if seen_before:
-        store.fold([history(joined(1), said(4)), LinkDown(CHAT, "connection reset", NOW)], NOW)
-    plan = store.fold([JoinRefused(CHAT, 0, "no", verdict, NOW)], NOW)
+        store.fold([history(joined(1), said(4)), LinkDown(CHAT, A_RESET, NOW)], NOW)
+    plan = store.fold([JoinRefused(CHAT, 0, A_REFUSAL, verdict, NOW)], NOW)
     [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.events)
-    assert (gap["kind"], gap["gap"]["reason"]) == ("GAP", reason)
+    assert (gap["kind"], gap["gap"]["code"]) == ("GAP", reason)
     assert gap["gap"]["fromEventId"] == (5 if seen_before else None)
     [closed] = decoded(SESSION_RECORD, plan.batch.sessions)
     assert closed["certificate"]["verdict"] == "INCOMPLETE"
@@ -164,7 +165,7 @@ def test_a_chat_that_is_given_up_says_why_in_a_gap_and_in_its_certificate(
 
 def test_a_chat_that_was_given_up_and_is_announced_again_goes_on_in_its_sequence() -> None:
     store = followed()
-    store.fold([history(joined(1)), JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW)], NOW)
+    store.fold([history(joined(1)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW)], NOW)
     assert len(store.fold([announcement(offset=1)], NOW).follow) == 1
     events = decoded(TRANSCRIPT_EVENT, store.fold([history(joined(1), said(2))], NOW).batch.events)
     assert [(event["kind"], event["sequence"]) for event in events] == [("RESUMED", 3), ("MESSAGE", 4)]
@@ -202,7 +203,7 @@ def test_a_tenant_that_a_later_announcement_tells_is_on_all_records_from_then_on
 def test_a_chat_that_was_given_up_is_followed_again_with_the_password_it_had() -> None:
     store = SessionStore(3, settings())
     store.fold([announcement(password="invented")], NOW)
-    plan = store.fold([history(joined(1)), JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW)], NOW)
+    plan = store.fold([history(joined(1)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW)], NOW)
     for one in (store, restored(plan.batch.checkpoints)):
         [chat] = one.fold([announcement(offset=1, tenant="North")], NOW).follow
         assert (chat.announcement.password, chat.transcript.facts.tenant) == ("invented", "North")
@@ -215,7 +216,7 @@ def test_a_record_that_is_too_large_is_quarantined_in_parts_and_leaves_a_gap() -
     assert plan.cut
     events = decoded(TRANSCRIPT_EVENT, plan.batch.events)
     assert [event["kind"] for event in events] == ["PARTY_JOINED", "GAP", "MESSAGE"]
-    assert (events[1]["gap"]["fromEventId"], events[1]["gap"]["reason"]) == (2, TOO_LARGE)
+    assert (events[1]["gap"]["fromEventId"], events[1]["gap"]["code"]) == (2, TOO_LARGE)
     parts = decoded(QUARANTINED_INPUT, plan.batch.quarantine)
     assert [part["part"] for part in parts] == list(range(1, parts[0]["parts"] + 1))
     assert sum(len(part["bytes"]) for part in parts) == parts[0]["totalBytes"] > 1_200_000
@@ -238,9 +239,7 @@ def test_a_damaged_event_is_quarantined_with_its_bytes_and_leaves_a_gap() -> Non
 def test_an_unreadable_line_marks_every_chat_that_it_may_have_concerned() -> None:
     store = followed()
     store.fold([history(joined(1))], NOW)
-    plan = store.fold(
-        [QuarantinedInput("chat-1:4800", b"garbage", "not JSON", 7, followed=(CHAT,), observed_at=NOW)], NOW
-    )
+    plan = store.fold([QuarantinedInput("chat-1:4800", b"garbage", NO_JSON, 7, followed=(CHAT,), observed_at=NOW)], NOW)
     assert (len(plan.batch.quarantine), plan.batch.events) == (1, [])
     [closed] = decoded(SESSION_RECORD, store.fold([push(said(2), over=True)], NOW).batch.sessions)
     assert (closed["certificate"]["verdict"], closed["certificate"]["unattributed"]) == ("INCOMPLETE", 1)
@@ -248,9 +247,7 @@ def test_an_unreadable_line_marks_every_chat_that_it_may_have_concerned() -> Non
 
 def test_an_unreadable_line_that_names_a_chat_is_a_gap_of_that_chat() -> None:
     store = followed()
-    aside = QuarantinedInput(
-        "chat-1:4800", b"garbage", "not JSON", 7, session_id=CHAT, attributed=True, observed_at=NOW
-    )
+    aside = QuarantinedInput("chat-1:4800", b"garbage", NO_JSON, 7, session_id=CHAT, attributed=True, observed_at=NOW)
     plan = store.fold([history(joined(1)), aside], NOW)
     assert [e["kind"] for e in decoded(TRANSCRIPT_EVENT, plan.batch.events)] == ["PARTY_JOINED", "GAP"]
 
@@ -268,7 +265,7 @@ def test_a_defect_in_one_input_costs_this_input_only(monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     assert [fact for fact in plan.facts if isinstance(fact, ChatFailed)]
     [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.events)
-    assert (gap["gap"]["fromEventId"], gap["gap"]["toEventId"], gap["gap"]["reason"]) == (1, 1, INTERNAL)
+    assert (gap["gap"]["fromEventId"], gap["gap"]["toEventId"], gap["gap"]["code"]) == (1, 1, INTERNAL)
     assert plan.batch.sessions == []
     assert len(plan.batch.quarantine) == 1
     assert [chat.transcript.session_id for chat in store.followed()] == [CHAT, other]
@@ -286,7 +283,7 @@ def test_checkpoints_of_closed_chats_are_tombstoned_after_their_time() -> None:
 
 def test_a_chat_that_was_given_up_is_not_published_twice_while_its_records_are_on_the_topic() -> None:
     store = followed(closed_retention_us=14 * DAY)
-    first = store.fold([history(said(1), said(2)), JoinRefused(CHAT, 0, "no server", Verdict.NEVER, NOW)], NOW)
+    first = store.fold([history(said(1), said(2)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW)], NOW)
     later = NOW + 14 * DAY
     assert store.fold([], later).batch.checkpoints == []
     store.fold([announcement(offset=1)], later)
@@ -308,6 +305,6 @@ def test_a_chat_that_is_over_is_not_opened_again_while_its_records_are_on_the_to
 
 def test_without_a_limit_closed_chats_are_remembered_for_ever() -> None:
     store = followed(closed_retention_us=None)
-    store.fold([history(joined(1)), JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW)], NOW)
+    store.fold([history(joined(1)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW)], NOW)
     assert store.fold([], NOW + 100_000 * DAY).batch.checkpoints == []
     assert CHAT in store.chats

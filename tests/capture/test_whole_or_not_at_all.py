@@ -12,10 +12,12 @@ from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
 from bridge.facts import ChatFailed
 from bridge.transcript import fold
 from bridge.transcript.fingerprints import fingerprint
-from bridge.transcript.gap_reasons import INTERNAL, NOT_RECORDED, OUT_OF_REACH, TOO_LARGE, UNATTRIBUTED, UNREADABLE
+from bridge.transcript.gap_codes import INTERNAL, NOT_RECORDED, OUT_OF_REACH, TOO_LARGE, UNATTRIBUTED, UNREADABLE
+from bridge.transcript.input_codes import CHAT_CLOSED, NOT_FOLLOWED, UNREADABLE_EVENT
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SECOND, announcement
+from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def test_a_defect_while_records_are_made_takes_back_those_that_were_made(
     shard.fold(push(said(2)), damaged)
     assert shard.outline() == [1, 2, "GAP"]
     assert shard.gaps() == [(3, 5, INTERNAL)]
-    assert shard.set_aside() == [(CHAT, INTERNAL), (CHAT, "wrong type")]
+    assert shard.set_aside() == [(CHAT, INTERNAL), (CHAT, UNREADABLE_EVENT)]
     assert shard.findings() == []
 
 
@@ -123,7 +125,7 @@ def test_a_defect_at_the_very_end_takes_back_quarantined_input_and_facts_too(
     plan = shard.fold(damaged)
     assert shard.outline() == [1, "GAP"]
     assert shard.gaps() == [(2, 3, INTERNAL)]
-    assert shard.set_aside() == [(CHAT, INTERNAL), (CHAT, "wrong type")]
+    assert shard.set_aside() == [(CHAT, INTERNAL), (CHAT, UNREADABLE_EVENT)]
     assert [type(fact).__name__ for fact in plan.facts] == [
         "ChatFailed",
         "Quarantined",
@@ -159,9 +161,9 @@ def test_a_chat_whose_defect_cannot_even_be_recorded_is_closed_and_never_complet
 @pytest.mark.parametrize(
     ("one", "state"),
     [
-        (LinkDown(CHAT, "reset", NOW), FOLLOWED),
-        (JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW), GIVEN_UP),
-        (QuarantinedInput("chat-1:4800", b"x", "not JSON", 1, CHAT, attributed=True, observed_at=NOW), FOLLOWED),
+        (LinkDown(CHAT, A_RESET, NOW), FOLLOWED),
+        (JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW), GIVEN_UP),
+        (QuarantinedInput("chat-1:4800", b"x", NO_JSON, 1, CHAT, attributed=True, observed_at=NOW), FOLLOWED),
     ],
 )
 def test_a_defect_in_what_brings_no_events_is_a_gap_without_ids(
@@ -228,7 +230,7 @@ def test_a_duplicate_for_a_chat_that_is_over_changes_nothing(shard: RecordedShar
 
 def test_a_hole_told_after_the_end_is_in_the_certificate_that_supersedes(shard: RecordedShard) -> None:
     shard.fold(history(joined(1)), push(said(2), over=True))
-    shard.fold(QuarantinedInput("chat-1:4800", b"x", "not JSON", 1, CHAT, attributed=True, observed_at=NOW))
+    shard.fold(QuarantinedInput("chat-1:4800", b"x", NO_JSON, 1, CHAT, attributed=True, observed_at=NOW))
     assert [one["verdict"] for one in shard.certificates()] == ["COMPLETE", "INCOMPLETE"]
     assert shard.gaps() == [(None, None, UNREADABLE)]
     assert shard.findings() == []
@@ -241,7 +243,7 @@ def test_what_comes_for_a_chat_whose_content_is_forgotten_is_quarantined(shard: 
     shard.fold(push(said(2), over=True))
     shard.restarted().fold(push(said(3), over=True))
     assert shard.outline() == [1]
-    assert shard.set_aside() == [(CHAT, "the chat is closed")] * 2
+    assert shard.set_aside() == [(CHAT, CHAT_CLOSED)] * 2
 
 
 def test_what_was_received_in_time_is_folded_however_late_it_can_be_committed(shard: RecordedShard) -> None:
@@ -255,11 +257,11 @@ def test_what_comes_for_a_chat_that_nobody_announced_here_is_quarantined(shard: 
     lost = TranscriptUpdate(replace_id(history(said(1))), over=False, snapshot=True, observed_at=NOW)
     lost.damaged = [Damaged(b"{}", "wrong type", 2)]
     shard.fold(lost)
-    assert shard.set_aside() == [(OTHER, "the chat is not followed here"), (OTHER, "wrong type")]
+    assert shard.set_aside() == [(OTHER, NOT_FOLLOWED), (OTHER, UNREADABLE_EVENT)]
 
 
 def test_what_comes_for_a_chat_that_was_given_up_is_folded_into_it(shard: RecordedShard) -> None:
-    shard.fold(history(joined(1)), JoinRefused(CHAT, 0, "no", Verdict.NEVER, NOW))
+    shard.fold(history(joined(1)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW))
     shard.fold(push(said(2)))
     assert shard.store.chats[CHAT].state == GIVEN_UP
     shard.fold(history(joined(1), said(2), said(3), over=True))

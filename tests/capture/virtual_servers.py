@@ -276,7 +276,7 @@ class VirtualServers:
 
     def given_up(self) -> list[tuple[str, int]]:
         """Chats that were given up, with the error of their last refusal."""
-        return [(one.session_id, one.code) for one in self.delivered if isinstance(one, JoinRefused)]
+        return [(one.session_id, one.error_id) for one in self.delivered if isinstance(one, JoinRefused)]
 
     def away(self) -> list[str]:
         return [one.session_id for one in self.delivered if isinstance(one, LinkDown)]

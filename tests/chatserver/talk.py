@@ -75,5 +75,5 @@ def told(event: ConversationEvent) -> Any:
     if isinstance(event, JoinRefused):
         return event.session_id, event.verdict
     if isinstance(event, UnexpectedMessage):
-        return event.session_id, event.reason, event.attributed
+        return event.session_id, event.reason.code, event.attributed
     return event

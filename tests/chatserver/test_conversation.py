@@ -24,7 +24,9 @@ from bridge.chatserver.messages import (
     UnknownMessage,
 )
 from bridge.chatserver.verdicts import verdict_on
+from bridge.errors import Problem
 from bridge.transcript.events import ChatTranscript
+from bridge.transcript.link_codes import NOT_REGISTERED, REFUSED
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Verdict
 from tests.transcript.build import said
 
@@ -138,7 +140,9 @@ def test_a_refused_join_is_classified_by_its_error(error: int, verdict: Verdict)
     conversation = ready()
     reference = join(conversation, "A")
     conversation.receive(EventError(error, "no", reference), 1.0)
-    assert conversation.events_received() == [JoinRefused("A", error, "no", verdict)]
+    assert conversation.events_received() == [
+        JoinRefused("A", error, Problem(REFUSED, f"join refused with error {error}"), verdict)
+    ]
     assert verdict_on(error) == verdict
 
 
@@ -251,7 +255,8 @@ def test_a_registration_that_fails_ends_the_connection(way: str) -> None:
         conversation.on_timer(5.0)
     [ended] = conversation.events_received()
     assert isinstance(ended, Ended)
-    assert "go away" not in ended.reason
+    assert ended.reason.code == {"refused": REFUSED, "silent": NOT_REGISTERED}[way]
+    assert "go away" not in ended.reason.detail
 
 
 def test_it_has_no_words_that_could_disturb_a_chat() -> None:

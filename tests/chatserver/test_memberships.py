@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.chatserver import conversation_reasons as reasons
 from bridge.chatserver.memberships import HELD_BYTES, REMEMBERED
 from bridge.chatserver.messages import EventError
+from bridge.transcript.input_codes import STRAY
 from bridge.transcript.updates import Verdict
 from tests.chatserver.talk import Talk, info
 
@@ -61,7 +63,7 @@ def test_the_memory_of_chats_that_have_ended_or_were_left_is_bounded_and_the_old
             talk.hears(info(session, 2, status="Over"))
         else:
             talk.leave(session)
-    stranger = "a chat that was not joined here"
+    stranger = STRAY
     assert talk.hears(info("A", 3), info("L", 3)) == [("A", stranger, False), ("L", stranger, False)]
     oldest = f"chat {REMEMBERED + 1}"
     assert talk.hears(info(oldest, 3)) == [(oldest, [3], False, False)]
@@ -151,7 +153,7 @@ def test_pushes_that_were_held_for_a_join_are_told_when_its_connection_ends_or_i
             talk.leave("A")
             assert talk.learnt() == [("A", [5], False, False), ("A", [6], False, False)]
         else:
-            talk.conversation._end("no sign of life")
+            talk.conversation._end(reasons.silent(10))
             assert talk.learnt()[:2] == [("A", [5], False, False), ("A", [6], False, False)]
             talk.conversation.closed()
             assert talk.learnt() == []
@@ -161,7 +163,7 @@ def test_pushes_that_were_held_for_a_join_come_before_it_is_refused_for_a_wrong_
     talk = Talk()
     reference = talk.join("A")
     assert talk.hears(info("A", 5), info("Z", 1, reference=reference)) == [
-        ("Z", "answer to a join of another chat", False),
+        ("Z", STRAY, False),
         ("A", [5], False, False),
         ("A", Verdict.RETRY),
     ]

@@ -12,6 +12,7 @@ from bridge.chatserver.conversation_events import UnexpectedMessage
 from bridge.chatserver.messages import EventError, EventSessionInfo, RequestJoin, RequestReleaseParty
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 from tests.chatserver.talk import Talk, info
+from tests.support.reasons import NO_JSON
 
 CHATS = "ABC"
 STEPS = st.one_of(
@@ -62,7 +63,7 @@ class Play:
             if chat in self.joins:
                 self.says(chat, status, self.joins[chat])
         elif what == "unreadable":
-            conversation.unreadable(chat, "spoilt")
+            conversation.unreadable(chat, NO_JSON)
         elif what == "wait":
             self.now += 10.0
             conversation.on_timer(self.now)

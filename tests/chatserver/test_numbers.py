@@ -178,7 +178,7 @@ def test_a_number_that_must_have_its_range_damages_its_event_and_no_other(
     event: str, reason: str, event_id: int | None
 ) -> None:
     found = damage(event)
-    assert (found.reason, found.event_id) == (f"chatTranscript.chatEventList[0].{reason}", event_id)
+    assert (found.detail, found.event_id) == (f"chatTranscript.chatEventList[0].{reason}", event_id)
     both = decode_event(line(f'{event},{{"eventType":"message","eventId":5}}'))
     assert isinstance(both.message, EventSessionInfo)
     assert both.message.chat_transcript.chat_event_list == [ChatEvent("message", 5)]

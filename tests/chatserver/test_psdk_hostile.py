@@ -208,6 +208,6 @@ def test_an_unreadable_flex_event_is_set_aside_too() -> None:
     )
     decoded = decode_event(raw)
     assert decoded.message == EventStatus(flex_transcript=FlexTranscript("x", events=[ChatEvent("n", 1)]))
-    assert [bad.reason for bad in decoded.damaged] == [
+    assert [bad.detail for bad in decoded.damaged] == [
         "flexTranscript.events[0]: object missing required field eventType"
     ]

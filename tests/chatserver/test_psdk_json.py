@@ -24,9 +24,10 @@ from bridge.chatserver.psdk_json import (
     server_wire,
     session_hint,
 )
-from bridge.errors import FrameTooLong
+from bridge.errors import FrameTooLong, Problem
 from bridge.transcript.bounds import xml_characters
 from bridge.transcript.events import MessageText
+from bridge.transcript.input_codes import NOT_JSON, TOO_LONG
 from tests.chatserver.psdk_lines import CHAT, SAID, line
 from tests.strategies import any_texts, events, requests
 
@@ -85,7 +86,7 @@ def test_a_bad_line_between_good_ones_is_told_in_its_place() -> None:
     said = client_wire().feed(b'{"messageName":"Ping"}\n!\n{"messageName":"Pong"}\n')
     assert said == [
         Decoded(Ping(), (), 22),
-        Unreadable(b"!", "JSON is malformed: invalid character (byte 0)", 1),
+        Unreadable(b"!", Problem(NOT_JSON, "JSON is malformed: invalid character (byte 0)"), 1),
         Decoded(Pong(), (), 22),
     ]
 
@@ -96,7 +97,7 @@ def test_a_line_beyond_the_limit_is_unreadable_and_names_its_chat() -> None:
     assert wire.feed(raw) == []
     assert wire.buffered == 100
     [unreadable] = wire.feed(b"\n")
-    assert unreadable == Unreadable(raw[:100], "longer than 100 bytes", len(raw), CHAT)
+    assert unreadable == Unreadable(raw[:100], Problem(TOO_LONG, "longer than 100 bytes"), len(raw), CHAT)
     assert isinstance(unreadable, Unreadable)
     assert unreadable.session_hint == CHAT
 
@@ -104,7 +105,7 @@ def test_a_line_beyond_the_limit_is_unreadable_and_names_its_chat() -> None:
 def test_a_line_that_became_too_long_and_never_ended_is_told_at_the_close() -> None:
     wire = client_wire(inbound=10)
     wire.feed(b"x" * 30)
-    assert wire.close() == [Unreadable(b"x" * 10, "longer than 10 bytes", 30)]
+    assert wire.close() == [Unreadable(b"x" * 10, Problem(TOO_LONG, "longer than 10 bytes"), 30)]
     assert wire.close() == []
 
 

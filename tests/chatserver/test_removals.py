@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.chatserver import conversation_reasons as reasons
 from bridge.chatserver.conversation_events import Absent, Ended
 from bridge.chatserver.messages import EventError, EventRegistered, EventSessionInfo
 from bridge.chatserver.removals import OVER_FOLLOWS
+from bridge.errors import Problem
+from bridge.transcript import input_codes, link_codes
 from bridge.transcript.events import ChatEvent, ChatTranscript
 from bridge.transcript.updates import Verdict
 from tests.chatserver.talk import Talk, info
@@ -16,7 +19,7 @@ NO_SUCH_USER, LOGGED_OUT, WRONG_KEY, UNHEARD_OF = 8201, 8209, 8210, 8999
 
 
 def absent(session_id: str, error: int) -> Absent:
-    return Absent(session_id, f"logged out by the server (error {error})")
+    return Absent(session_id, reasons.logged_out(error))
 
 
 def left(session_id: str, user_id: str = ME, status: str = "Alive", reference: int | None = None) -> EventSessionInfo:
@@ -69,10 +72,10 @@ def test_an_error_with_the_reference_of_an_answered_join_is_about_its_chat() -> 
 
 def test_logged_out_without_a_chat_ends_the_connection_once() -> None:
     talk = Talk("A", "B")
-    ended = Ended("logged out by the server (error 8209)")
+    ended = Ended(Problem(link_codes.LOGGED_OUT, "logged out by the server (error 8209)"))
     assert talk.hears(EventError(LOGGED_OUT, "no"), EventError(LOGGED_OUT, "no")) == [
         ended,
-        (None, "an error that answers nothing", False),
+        (None, input_codes.STRAY, False),
     ]
 
 
@@ -81,7 +84,7 @@ def test_any_other_error_without_a_chat_and_a_reference_is_kept_without_its_text
     talk = Talk("A")
     talk.conversation.receive(EventError(error, "wrong password S3cret"), 1.0)
     [kept] = talk.conversation.events_received()
-    assert kept.reason == "an error that answers nothing"  # type: ignore[union-attr]
+    assert kept.reason == reasons.ANSWERS_NOTHING  # type: ignore[union-attr]
     assert kept.message == EventError(error)  # type: ignore[union-attr]
     assert talk.conversation.joined == {"A"}
 
@@ -109,7 +112,7 @@ def test_our_own_departure_from_a_chat_that_goes_on_is_its_absence() -> None:
     assert talk.hears(left("A")) == [("A", [2], False, False)]
     assert talk.conversation.next_timer == 1.0 + OVER_FOLLOWS
     assert talk.after(OVER_FOLLOWS - 0.1) == []
-    assert talk.after(OVER_FOLLOWS) == [Absent("A", "removed from the chat")]
+    assert talk.after(OVER_FOLLOWS) == [Absent("A", Problem(link_codes.REMOVED, "removed from the chat"))]
     talk.released()
     assert talk.conversation.joined == {"B"}
     assert talk.after(2 * OVER_FOLLOWS) == []

@@ -15,9 +15,13 @@ from bridge.chatserver.messages import (
     UnknownMessage,
 )
 from bridge.chatserver.psdk_json import decode_event
+from bridge.errors import Problem
 from bridge.transcript.events import ChatTranscript
+from bridge.transcript.input_codes import TOO_LONG, UNKNOWN_MESSAGE
+from bridge.transcript.link_codes import UNREADABLE_HISTORY
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Verdict
 from tests.chatserver.talk import Talk, info, told
+from tests.support.reasons import NO_JSON
 
 # --- the status word -------------------------------------------------------------------------------------------------
 
@@ -88,11 +92,11 @@ def test_a_line_that_cannot_be_read_is_that_of_the_chat_that_it_names() -> None:
     talk.leave("left")
     talk.hears(info("ended", 2, status="Over"))
     unreadable = talk.conversation.unreadable
-    assert unreadable("joined", "too long") == Concern("joined", attributed=True)
-    assert unreadable("ended", "too long") == Concern("ended", attributed=True)
-    assert unreadable("left", "too long") == Concern("left", attributed=False)
-    assert unreadable("unknown", "too long") == Concern(None, attributed=False, followed=("joined",))
-    assert unreadable(None, "too long") == Concern(None, attributed=False, followed=("joined",))
+    assert unreadable("joined", NO_JSON) == Concern("joined", attributed=True)
+    assert unreadable("ended", NO_JSON) == Concern("ended", attributed=True)
+    assert unreadable("left", NO_JSON) == Concern("left", attributed=False)
+    assert unreadable("unknown", NO_JSON) == Concern(None, attributed=False, followed=("joined",))
+    assert unreadable(None, NO_JSON) == Concern(None, attributed=False, followed=("joined",))
     assert talk.learnt() == []
 
 
@@ -100,12 +104,11 @@ def test_a_history_that_cannot_be_read_refuses_its_join_at_once_and_releases_the
     talk = Talk("A")
     talk.join("B")
     talk.hears(info("B", 9))
-    assert talk.conversation.unreadable("B", "longer than 9 bytes") == Concern("B", attributed=False)
+    assert talk.conversation.unreadable("B", Problem(TOO_LONG, "longer than 9 bytes")) == Concern("B", attributed=False)
     increment, refused = talk.conversation.events_received()
     assert told(increment) == ("B", [9], False, False)
-    assert refused == JoinRefused(
-        "B", 0, "its history cannot be read: longer than 9 bytes", Verdict.RETRY, unreadable=True
-    )
+    why = Problem(UNREADABLE_HISTORY, "its history cannot be read: longer than 9 bytes")
+    assert refused == JoinRefused("B", 0, why, Verdict.RETRY, unreadable=True)
     talk.released()
     assert talk.conversation.joined == {"A"}
     assert talk.conversation.load == 1
@@ -135,4 +138,4 @@ def test_an_unexpected_message_that_names_a_chat_that_is_or_was_joined_here_is_a
     "fields", [{}, {"sessionId": 7}, {"chatTranscript": ["A"]}, {"chatTranscript": {"sessionId": None}}]
 )
 def test_an_unknown_message_that_names_no_chat_is_attributed_to_none(fields: dict[str, object]) -> None:
-    assert Talk("A").hears(UnknownMessage("EventNew", fields)) == [(None, "unknown message", False)]
+    assert Talk("A").hears(UnknownMessage("EventNew", fields)) == [(None, UNKNOWN_MESSAGE, False)]

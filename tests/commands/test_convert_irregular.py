@@ -229,7 +229,7 @@ def test_what_is_not_utf_8_and_does_not_say_so_is_refused_by_line(tmp_path: Path
     )
     done = convert(file)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr == f"{file}:2: not well-formed (invalid token)\n".encode()
+    assert done.stderr == f"{file}:2: NOT_XML: not well-formed (invalid token)\n".encode()
 
 
 def test_without_a_readable_start_it_is_not_known_when_events_occurred_and_that_is_noted(tmp_path: Path) -> None:

@@ -44,12 +44,20 @@ def test_an_event_stands_under_the_header() -> None:
         ({"amends": "s:6"}, "(amended) my order"),
         ({"message": None, "kind": "PARTY_JOINED"}, "(CLIENT)"),
         (
-            {"message": None, "party": None, "gap": {"fromEventId": 4, "toEventId": 7, "reason": "unreadable input"}},
-            "missing ids 4 to 7: unreadable input",
+            {
+                "message": None,
+                "party": None,
+                "gap": {"fromEventId": 4, "toEventId": 7, "code": "UNREADABLE", "detail": None},
+            },
+            "missing ids 4 to 7: UNREADABLE",
         ),
         (
-            {"message": None, "party": None, "gap": {"fromEventId": None, "toEventId": None, "reason": "never joined"}},
-            "missing: never joined",
+            {
+                "message": None,
+                "party": None,
+                "gap": {"fromEventId": None, "toEventId": None, "code": "NEVER_JOINED", "detail": "no server"},
+            },
+            "missing: NEVER_JOINED (no server)",
         ),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.documentation import commands_page, metrics_page, settings_page, topics_page
+from tests.documentation import codes_page, commands_page, metrics_page, settings_page, topics_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ _PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page.text,
     "metrics.md": metrics_page.text,
     "topics.md": topics_page.text,
+    "codes.md": codes_page.text,
     "commands.md": commands_page.text,
 }
 

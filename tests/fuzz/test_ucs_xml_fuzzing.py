@@ -13,6 +13,7 @@ import pytest
 
 from bridge.archive.ucs_xml import read, write
 from bridge.errors import UnreadableTranscript
+from bridge.transcript.input_codes import ARCHIVE_CODES
 from tests.fuzz.engine import MARKER, Fuzzer, run_fixed, shape, work
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def check(data: bytes) -> str:
     [outcome] = answer
     if isinstance(outcome, UnreadableTranscript):
         assert MARKER not in str(outcome)
-        assert str(outcome) == f"{SOURCE}:{outcome.line}: {outcome.reason}"
+        assert str(outcome) == f"{SOURCE}:{outcome.line}: {outcome.code}: {outcome.reason}"
+        assert outcome.code in ARCHIVE_CODES
         return outcome.reason
     transcript = outcome.transcript
     assert len(transcript.chat_event_list) <= MOST_ELEMENTS

@@ -16,8 +16,7 @@ from bridge.chatserver.conversation import Conversation
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.messages import EventSessionInfo, UnknownMessage
 from bridge.chatserver.psdk_json import client_wire, encode, server_wire
-from bridge.errors import AttributesTooDeep
-from bridge.meters import QUARANTINE_REASONS, label
+from bridge.errors import AttributesTooDeep, Problem
 from bridge.transcript.attributes import flatten
 from tests.fuzz.engine import MARKER, Fuzzer, run_fixed, shape, work
 
@@ -73,13 +72,13 @@ def _check_end(make: Callable[..., PsdkJsonWire[Any]], data: bytes) -> list[str]
         if isinstance(one, Unreadable):
             _check_words(one.reason)
             assert len(one.raw) <= LIMIT
-            labels.append(one.reason)
+            labels.append(str(one.reason))
             continue
         _check_message(one.message)
         for damaged in one.damaged:
             _check_words(damaged.reason)
             assert damaged.raw in data or rb"\ufffd" in damaged.raw  # half a character is read as U+FFFD
-        labels += [type(one.message).__name__, *(damaged.reason for damaged in one.damaged)]
+        labels += [type(one.message).__name__, *(str(damaged.reason) for damaged in one.damaged)]
         if make is client_wire:
             talk.receive(one.message, 0.0, damaged=one.damaged, size=one.size)
     for what in talk.events_received():
@@ -88,12 +87,15 @@ def _check_end(make: Callable[..., PsdkJsonWire[Any]], data: bytes) -> list[str]
     return labels
 
 
-def _check_words(reason: str) -> None:
-    assert MARKER not in reason
-    assert len(reason) <= LONGEST_REASON
-    assert reason.isascii()
-    assert reason.isprintable()
-    assert label(reason, QUARANTINE_REASONS) in ("unreadable", "too_long")
+READING_CODES: Final = {"NOT_UTF8", "NOT_JSON", "TOO_DEEP", "TOO_LONG", "UNREADABLE_MESSAGE", "UNREADABLE_EVENT"}
+
+
+def _check_words(reason: Problem) -> None:
+    assert reason.code in READING_CODES
+    assert MARKER not in reason.detail
+    assert len(reason.detail) <= LONGEST_REASON
+    assert reason.detail.isascii()
+    assert reason.detail.isprintable()
 
 
 def _check_message(message: Any) -> None:

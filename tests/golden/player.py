@@ -25,14 +25,16 @@ from bridge.capture.session_store import SessionStore
 from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.chatserver.verdicts import verdict_on
-from bridge.errors import UnreadableAnnouncement
+from bridge.errors import Problem, UnreadableAnnouncement
 from bridge.factories import SCHEMA_BY_TOPIC
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object, unframe
 from bridge.records.redact import Redactor, Rule
 from bridge.sources.chat_server.link import Link
+from bridge.transcript.link_codes import ANNOUNCED_ELSEWHERE
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
+from tests.support.reasons import A_REFUSAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -212,8 +214,9 @@ class Player:
                 "link",
                 link=self._number_of(link),
                 refused=update.session_id,
-                error=update.code,
-                description=update.description,
+                error=update.error_id,
+                code=update.reason.code,
+                detail=update.reason.detail,
                 verdict="retry" if update.verdict is Verdict.RETRY else "give up",
             )
         else:
@@ -222,8 +225,8 @@ class Player:
     def registered(self, link: Link) -> None:
         self._put("link", link=self._number_of(link), registered=True)
 
-    def ended(self, link: Link, reason: str, *, refused: bool) -> None:
-        self._put("link", link=self._number_of(link), ended=reason, never_registered=refused)
+    def ended(self, link: Link, reason: Problem, *, refused: bool) -> None:
+        self._put("link", link=self._number_of(link), ended=str(reason), never_registered=refused)
         for session_id in [session_id for session_id, its_link in self._chats.items() if its_link is link]:
             del self._chats[session_id]
             self._inputs.append(LinkDown(session_id, reason, self._clock.us))
@@ -273,13 +276,15 @@ class Player:
 
     def _do_leave(self, step: Step) -> None:
         """`session` is left where it is joined, as when it was announced on another server: it is absent."""
-        self._inputs.append(LinkDown(step["session"], "announced on another server", self._clock.us))
+        self._inputs.append(
+            LinkDown(step["session"], Problem(ANNOUNCED_ELSEWHERE, "announced on another server"), self._clock.us)
+        )
         self._chats.pop(step["session"]).leave(step["session"])
 
     def _do_give_up(self, step: Step) -> None:
         """All attempts to join `session` are spent; the last was refused with `error`."""
         verdict = Verdict.GONE if verdict_on(step["error"]) is Verdict.GONE else Verdict.NEVER
-        self._inputs.append(JoinRefused(step["session"], step["error"], "refused", verdict, self._clock.us))
+        self._inputs.append(JoinRefused(step["session"], step["error"], A_REFUSAL, verdict, self._clock.us))
 
     def _do_announce(self, step: Step) -> None:
         """A record with `data` lies at `offset` of the shard's announcements partition."""

@@ -126,7 +126,7 @@ def _count_record(counts: dict[str, Counter[str]], topic: str, record: Any) -> N
         if record["certificate"] is not None:
             _count_certificate(counts, record["certificate"])
     elif topic == "quarantine":
-        _count(counts, "quarantine reasons", record["reason"])
+        _count(counts, "quarantine codes", record["code"])
     elif topic == "checkpoints":
         _count(counts, "checkpoint states", record["state"])
 
@@ -138,7 +138,7 @@ def _count_event(counts: dict[str, Counter[str]], record: dict[str, Any]) -> Non
     _count(counts, "amendments", "events", int(record["amends"] is not None))
     _count(counts, "files", "events", int(record["file"] is not None))
     if record["gap"] is not None:
-        _count(counts, "gap reasons", record["gap"]["reason"])
+        _count(counts, "gap codes", record["gap"]["code"])
     for redaction in record["redactions"]:
         _count(counts, "redactions", redaction["rule"], redaction["count"])
 

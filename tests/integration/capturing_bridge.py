@@ -27,7 +27,7 @@ SHORT_KAFKA_TIMEOUTS = {
     "kafka__transaction_timeout_seconds": 10,
     "kafka__session_timeout_seconds": 6,
 }
-WAITING = "waiting for Kafka: a transaction has been in progress for"
+WAITING = "COMMIT_SLOW"
 
 
 @dataclass
@@ -41,7 +41,7 @@ class CapturingBridge:
     asked: dict[str, int] = field(default_factory=dict)
 
     def wait_unready(self, *wanted: str, seconds: float = 15) -> None:
-        """Wait until `/readyz` gives one of these reasons; the process stays alive."""
+        """Wait until `/readyz` gives a reason with one of these codes or words; the process stays alive."""
 
         def reported() -> bool:
             return any(word in reason for word in wanted for reason in reasons(self.bridge))

@@ -169,10 +169,10 @@ def all_joined(bridge: Bridge, at_least: int = 1) -> bool:
 
 
 def reasons(bridge: Bridge) -> list[str]:
-    """Return the reasons of `/readyz`; empty when ready."""
+    """Return the reasons of `/readyz`, each as `CODE: detail`; empty when ready."""
     status, body = bridge.get("/readyz")
     assert status in {200, 503}, f"/readyz answers {status}"
-    return list(json.loads(body)["reasons"])
+    return [f"{reason['code']}: {reason['detail']}" for reason in json.loads(body)["reasons"]]
 
 
 def captured(bridge: Bridge) -> float:
@@ -250,6 +250,6 @@ def closed_at(ledger: Path) -> dict[str, float]:
     return {entry.session_id: entry.at for entry in entries}
 
 
-def gap_reasons(environment: E2EEnvironment) -> Counter[str]:
+def gap_codes(environment: E2EEnvironment) -> Counter[str]:
     """Return the number of GAP records by reason."""
-    return Counter(record["gap"]["reason"] for record in environment.records("events") if record["gap"])
+    return Counter(record["gap"]["code"] for record in environment.records("events") if record["gap"])

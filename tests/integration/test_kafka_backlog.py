@@ -33,7 +33,7 @@ def test_buffers_are_bounded_and_reading_pauses_until_kafka_is_back(own_broker: 
         own_broker.pause()
         most = 0.0
         try:
-            running.wait_unready("buffer full, reading paused")
+            running.wait_unready("BUFFER_FULL")
             while running.oldest_seconds() < 20:
                 most = max(most, running.buffered())
                 time.sleep(0.1)
@@ -62,7 +62,7 @@ def test_a_flood_of_announcements_waits_on_kafka_while_nothing_can_be_committed(
         names = [f"FLOOD{number:011}" for number in range(count)]
         flood = {name: json.dumps({"sessionId": name, **said}).encode() for name in names}
         write(environment.broker, environment.topic("announcements"), flood)
-        wait_for(lambda: "buffer full, reading paused" in str(reasons(bridge)), 20, "it is not full")
+        wait_for(lambda: "BUFFER_FULL" in str(reasons(bridge)), 20, "it is not full")
         most = 0.0
         while bridge.metric("chatbridge_oldest_uncommitted_event_seconds") < 15:
             most = max(most, bridge.metric("chatbridge_buffer_bytes"))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from bridge.chatserver.messages import FORCE_CLOSE, RequestJoin, RequestMessage, RequestReleaseParty
 from bridge.transcript.events import CLIENT, MessageText
-from bridge.transcript.gap_reasons import TOO_LARGE
+from bridge.transcript.gap_codes import TOO_LARGE
 from tests.integration.e2e_environment import (
     CUSTOMER,
     E2EEnvironment,
     all_joined,
     captured,
-    gap_reasons,
+    gap_codes,
     joins_and_leaves,
     reasons,
 )
@@ -59,7 +59,7 @@ def test_a_record_larger_than_the_topic_takes_is_quarantined_and_leaves_a_gap(br
         assert server.stats()["requests"]["RequestJoin"] == 2  # the customer's and ours
         result = environment.finish(server)
     assert len(result.explained) == 1
-    assert gap_reasons(environment) == {TOO_LARGE: 1}
+    assert gap_codes(environment) == {TOO_LARGE: 1}
     texts = [record["message"]["text"] for record in environment.records("events") if record["message"]]
     assert texts == ["short", "short again"]
     parts = environment.records("quarantine")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.transcript.gap_reasons import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY
+from bridge.transcript.gap_codes import NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY
 from tests.integration.e2e_environment import (
     ENDLESS_CHAT,
     FIGURES,
@@ -20,7 +20,7 @@ from tests.integration.e2e_environment import (
     all_joined,
     captured,
     followed,
-    gap_reasons,
+    gap_codes,
     joins,
     journal_lines,
     most_within,
@@ -193,7 +193,7 @@ def test_a_join_that_stays_refused_ends_in_a_certificate_that_says_so(
         assert len(certificates) == 3
         for certificate in certificates.values():
             assert (certificate["verdict"], certificate["reasons"]) == ("INCOMPLETE", [NEVER_JOINED])
-        assert gap_reasons(environment) == {NEVER_JOINED: 3}
+        assert gap_codes(environment) == {NEVER_JOINED: 3}
         assert chats.stats()["requests"]["RequestJoin"] == 3 * asked
     assert environment.interference() == []
 
@@ -238,7 +238,7 @@ def test_a_chat_that_ends_while_we_are_away_gets_a_gap_and_an_incomplete_certifi
             wait_for(lambda: bridge.metric("chatbridge_gaps_total", reason=reason) > 0, 20, f"no gap {reason}")  # noqa: B023
         wait_for(lambda: all_joined(bridge, 5), 20, "the chats that continue are not joined again")
         result = environment.finish(chats)
-    recorded = gap_reasons(environment)
+    recorded = gap_codes(environment)
     certificates = environment.certificates().values()
     for reason in (OVER_WHILE_AWAY, NEVER_JOINED):
         assert sum(reason in one["reasons"] for one in certificates) == recorded[reason] > 0

@@ -21,7 +21,7 @@ def unused_address() -> str:
 
 def reasons(bridge: Bridge) -> str:
     status, body = bridge.get("/readyz")
-    return " ".join(json.loads(body)["reasons"]) if status == 503 else ""
+    return " ".join(str(reason) for reason in json.loads(body)["reasons"]) if status == 503 else ""
 
 
 def test_without_kafka_it_waits_alive_and_says_why(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_server_that_answers_each_join_and_drops_is_named_and_asked_less_and_l
         environment.chats(concurrent_chats=1) as chats,
     ):
         chats.fault("drop-after-joins", seconds=0.05)
-        wait_for(lambda: b"answers and drops" in bridge.get("/readyz")[1], 30, "the server is not named")
+        wait_for(lambda: b"SERVER_UNSTABLE" in bridge.get("/readyz")[1], 30, "the server is not named")
         assert b"chatbridge_unstable_servers{" in bridge.get("/metrics")[1]
         wait_for(lambda: chats.stats()["requests"]["RequestJoin"] == 5, 30, "it is not asked again")
         assert bridge.metric("chatbridge_links_opened_total") == 5

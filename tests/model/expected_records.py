@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Hole(NamedTuple):
-    """A GAP, without its time."""
+    """A GAP, without its time and its detail."""
 
     low: int | None
     high: int | None
-    reason: str
+    code: str
 
 
 class Expected(NamedTuple):
@@ -28,7 +28,7 @@ class Expected(NamedTuple):
 
 def in_order(holes: list[Hole]) -> list[Hole]:
     """Return the holes in the one order in which they are compared: that of a certificate's lists means nothing."""
-    return sorted(holes, key=lambda hole: (hole.low or 0, hole.high or 0, hole.reason))
+    return sorted(holes, key=lambda hole: (hole.low or 0, hole.high or 0, hole.code))
 
 
 def runs(numbers: list[int]) -> list[tuple[int, int]]:

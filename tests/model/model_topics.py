@@ -131,7 +131,7 @@ def read(name: str, payload: bytes) -> dict[str, Any]:
 
 
 def hole(gap: dict[str, Any]) -> Hole:
-    return Hole(gap["fromEventId"], gap["toEventId"], gap["reason"])
+    return Hole(gap["fromEventId"], gap["toEventId"], gap["code"])
 
 
 def published(record: dict[str, Any]) -> Expected:
@@ -154,7 +154,7 @@ def certificates(sessions: list[bytes]) -> list[dict[str, Any]]:
     records = [read(SESSION_RECORD, payload) for payload in sessions]
     found = [one["certificate"] for one in records if one["certificate"] is not None and one["sessionId"] == CHAT]
     for told in found:
-        del told["head"]
+        del told["head"], told["details"]
         told["ids"] = [n for pair in told.pop("idRanges") for n in range(pair["from"], pair["to"] + 1)]
         told["gaps"] = in_order([hole(gap) for gap in told["gaps"]])
         told["filled"] = in_order([hole(gap) for gap in told["filled"]])

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 GRACE_US: Final = 60_000_000
 KINDS: Final = {"newParty": "PARTY_JOINED", "message": "MESSAGE", "notice": "NOTICE", "partyLeft": "PARTY_LEFT"}
 
-UNREADABLE: Final = "unreadable input"
-INTERNAL: Final = "internal error"
-TOO_LARGE: Final = "record too large"
-NOT_IN_REPLAY: Final = "not in the replay after an absence"
-NEVER_JOINED: Final = "never joined"
-OVER_WHILE_AWAY: Final = "the chat was over before it could be joined again"
-OUT_OF_REACH: Final = "the chat could not be joined again"
-UNATTRIBUTED: Final = "unreadable input that may have concerned this chat"
-REUSED: Final = "event ids were reused after a restoration"
+UNREADABLE: Final = "UNREADABLE"
+INTERNAL: Final = "INTERNAL"
+TOO_LARGE: Final = "TOO_LARGE"
+NOT_IN_REPLAY: Final = "NOT_IN_REPLAY"
+NEVER_JOINED: Final = "NEVER_JOINED"
+OVER_WHILE_AWAY: Final = "OVER_WHILE_AWAY"
+OUT_OF_REACH: Final = "OUT_OF_REACH"
+UNATTRIBUTED: Final = "UNATTRIBUTED"
+REUSED: Final = "IDS_REUSED"
 
 ENDED_BY_A_SNAPSHOT: Final = {NEVER_JOINED, OVER_WHILE_AWAY, OUT_OF_REACH}
 
@@ -95,7 +95,7 @@ class NaiveChat:
             return True
         if hole.low is not None and hole.high is not None:
             return not set(range(hole.low, hole.high + 1)) <= set(self.on_topic())
-        if hole.reason in ENDED_BY_A_SNAPSHOT:
+        if hole.code in ENDED_BY_A_SNAPSHOT:
             return not [at for at in self.snapshots_after if at > position]
         return True
 
@@ -116,7 +116,7 @@ class NaiveChat:
     def certificate(self) -> dict[str, Any]:
         """Return what a certificate of now says, but its head and the one it supersedes."""
         reused = [record for record in self.records if record.amendment == "ID_REUSED"]
-        reasons = {hole.reason for hole in self.open_holes()}
+        reasons = {hole.code for hole in self.open_holes()}
         if self.unattributed:
             reasons.add(UNATTRIBUTED)
         return {

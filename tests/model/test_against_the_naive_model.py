@@ -34,7 +34,7 @@ def text_of(event: ChatEvent) -> str:
 
 
 def unpublishable(event: ChatEvent) -> str | None:
-    return {LARGE: "record too large", SURROGATE: "content that could not be recorded"}.get(text_of(event))
+    return {LARGE: "TOO_LARGE", SURROGATE: "NOT_RECORDED"}.get(text_of(event))
 
 
 CONTENT = Content(unpublishable, lambda event: text_of(event) == DEFECT)

@@ -8,13 +8,14 @@ from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageTex
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, TranscriptUpdate, Verdict
 from tests.model.expected_records import Hole
 from tests.model.naive_model import GRACE_US, Content, NaiveChat
+from tests.support.reasons import A_REFUSAL, A_RESET
 
 if TYPE_CHECKING:
     from bridge.transcript.updates import Update
 
 CHAT = "0000MODEL0000001"
 CONTENT = Content(
-    lambda event: "record too large" if text_of(event) == "large" else None, lambda event: text_of(event) == "defect"
+    lambda event: "TOO_LARGE" if text_of(event) == "large" else None, lambda event: text_of(event) == "defect"
 )
 
 
@@ -56,7 +57,7 @@ def given(*inputs: Update) -> NaiveChat:
     return model
 
 
-AWAY = LinkDown(CHAT, "connection reset")
+AWAY = LinkDown(CHAT, A_RESET)
 
 
 def published(model: NaiveChat) -> list[str]:
@@ -69,7 +70,7 @@ def verdict(model: NaiveChat) -> tuple[str, list[Hole], list[Hole]]:
 
 
 def test_an_absence_ends_with_the_first_id_above_whichever_message_brings_it() -> None:
-    hole = Hole(3, 8, "not in the replay after an absence")
+    hole = Hole(3, 8, "NOT_IN_REPLAY")
     in_history = given(history(said(1), said(2)), AWAY, history(said(1), said(2), said(9)))
     pushed_after = given(history(said(1), said(2)), AWAY, history(said(1), said(2)), push(said(9)), push(said(11)))
     assert published(in_history) == ["1", "2", "~3", str(hole), "9"]
@@ -78,7 +79,7 @@ def test_an_absence_ends_with_the_first_id_above_whichever_message_brings_it() -
 
 def test_a_hole_that_a_later_history_fills_is_listed_as_filled() -> None:
     model = given(history(said(1)), AWAY, history(said(1), said(4)))
-    hole = Hole(2, 3, "not in the replay after an absence")
+    hole = Hole(2, 3, "NOT_IN_REPLAY")
     assert verdict(model) == ("INCOMPLETE", [hole], [])
     for number in (2, 3):
         model.give(push(said(number)), 0)
@@ -88,22 +89,22 @@ def test_a_hole_that_a_later_history_fills_is_listed_as_filled() -> None:
 
 def test_a_damaged_event_is_one_gap_however_often_it_comes_and_none_once_it_was_had() -> None:
     cured = given(history(said(1), damaged=2), AWAY, history(said(1), damaged=2), AWAY, history(said(1), said(2)))
-    assert verdict(cured) == ("COMPLETE", [], [Hole(2, 2, "unreadable input")])
+    assert verdict(cured) == ("COMPLETE", [], [Hole(2, 2, "UNREADABLE")])
     assert cured.certificate()["quarantined"] == 2
     assert verdict(given(history(said(1), said(2)), AWAY, history(said(1), damaged=2))) == ("COMPLETE", [], [])
 
 
 def test_a_chat_that_was_given_up_before_its_first_join_and_then_seen_whole_is_complete() -> None:
-    model = given(JoinRefused(CHAT, 0, "no", Verdict.NEVER))
+    model = given(JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER))
     model.announced()
     model.give(history(said(1)), 0)
-    assert verdict(model) == ("COMPLETE", [], [Hole(None, None, "never joined")])
+    assert verdict(model) == ("COMPLETE", [], [Hole(None, None, "NEVER_JOINED")])
     assert [certificate["verdict"] for certificate in model.certificates] == ["INCOMPLETE"]
 
 
 def test_an_input_that_meets_a_defect_leaves_nothing_but_gaps_that_a_history_fills() -> None:
     model = given(history(said(1)), push(said(2), said(4, "defect")))
-    holes = [Hole(2, 2, "internal error"), Hole(4, 4, "internal error")]
+    holes = [Hole(2, 2, "INTERNAL"), Hole(4, 4, "INTERNAL")]
     assert published(model) == ["1", *map(str, holes)]
     assert verdict(model) == ("INCOMPLETE", holes, [])
     model.give(history(said(1), said(2), said(4)), 0)
@@ -151,7 +152,7 @@ def test_masking_is_counted_and_other_content_amends_and_another_event_reuses_th
 
 def test_a_record_that_is_too_large_is_a_gap_once_and_never_filled() -> None:
     model = given(history(said(1, "large"), said(2)), AWAY, history(said(1, "large"), said(2)))
-    hole = Hole(1, 1, "record too large")
+    hole = Hole(1, 1, "TOO_LARGE")
     assert published(model) == [str(hole), "2", "~3"]
     assert verdict(model) == ("INCOMPLETE", [hole], [])
 

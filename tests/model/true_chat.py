@@ -16,6 +16,7 @@ from bridge.capture.inbox import Announced
 from bridge.chatserver.versions import withhold
 from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, NoticeText, Reason, UserInfo
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
+from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,7 +187,7 @@ class TrueChat:
     def down(self, _step: ScriptStep) -> None:
         """The link is lost; what was not pushed yet is in the history only."""
         if self.linked:
-            self.give(LinkDown(CHAT, "connection reset", self.now))
+            self.give(LinkDown(CHAT, A_RESET, self.now))
         self.linked = False
         self.unsent.clear()
 
@@ -274,7 +275,7 @@ class TrueChat:
             return
         self.down(step)
         verdict = (Verdict.GONE, Verdict.NEVER, Verdict.RETRY)[step.a % 3]
-        self.give(JoinRefused(CHAT, 0, "refused", verdict, self.now))
+        self.give(JoinRefused(CHAT, 0, A_REFUSAL, verdict, self.now))
         self.given_up = verdict is not Verdict.RETRY
 
     def announce(self, _step: ScriptStep) -> None:
@@ -291,7 +292,7 @@ class TrueChat:
             QuarantinedInput(
                 SERVER,
                 b"garbage",
-                "not JSON",
+                NO_JSON,
                 7,
                 session_id=CHAT if named else None,
                 attributed=step.a % 3 == 0,

@@ -55,7 +55,8 @@ def gap(value: Gap | None) -> dict[str, Any] | None:
         "fromEventId": value.from_event_id,
         "toEventId": value.to_event_id,
         "since": value.since,
-        "reason": value.reason,
+        "code": value.code,
+        "detail": value.detail,
     }
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.errors import Problem
 from bridge.records.normalise import ChatRecorder
 from bridge.records.session_records import CLOSED, OPENED
 from bridge.transcript.entries import Gap
-from bridge.transcript.gap_reasons import (
+from bridge.transcript.gap_codes import (
     IDS_REUSED,
     NOT_IN_REPLAY,
     OUT_OF_REACH,
@@ -20,15 +21,16 @@ from bridge.transcript.gap_reasons import (
 )
 from bridge.transcript.updates import Damaged
 from tests.records.test_verifier import RECORDING, RecordedTopics, published
+from tests.support.reasons import A_LARGE_RECORD
 from tests.transcript.build import CHAT, fresh, history, joined, push, said
 
 if TYPE_CHECKING:
     from bridge.transcript.entries import Certificate, Entry, SessionFacts
 
 FILLED = Gap(3, 5, 1_700_000, NOT_IN_REPLAY)
-ENDLESS = Gap(7, None, None, OUT_OF_REACH)
+ENDLESS = Gap(7, None, None, OUT_OF_REACH, "no server")
 LOST = Gap(None, None, None, UNREADABLE)
-LARGE = Gap(9, 9, None, TOO_LARGE)
+LARGE = Gap(9, 9, None, TOO_LARGE, A_LARGE_RECORD.detail)
 
 
 def eventful() -> tuple[list[Entry], Certificate, SessionFacts]:
@@ -38,12 +40,12 @@ def eventful() -> tuple[list[Entry], Certificate, SessionFacts]:
     fold.away(1_700_000)
     entries += fold.apply(history(joined(1), said(2), said(6)))
     entries += fold.apply(push(said(3), said(4), said(5)))
-    entries += [fold.end(OUT_OF_REACH, 7)]
+    entries += [fold.end(Problem(OUT_OF_REACH, "no server"), 7)]
     entries += fold.apply(history(joined(1), said(2, "changed"), *(said(n) for n in (3, 4, 5, 6, 7))))
     entries += fold.apply(push(said(7, user_id="00B2"), said(8)))
     entries += fold.set_aside(None, 8)
     entries += fold.apply(push(said(9)))
-    fold.withdraw(entries[-1], TOO_LARGE)
+    fold.withdraw(entries[-1], A_LARGE_RECORD)
     return entries, fold.certificate(), fold.facts
 
 
@@ -77,29 +79,29 @@ def test_a_certificate_of_an_eventful_chat_agrees_with_its_topic() -> None:
         ({"id_ranges": [(1, 7)]}, ["lacks ids 8 in idRanges, unlike the topic"]),
         (
             {"filled": [ENDLESS]},
-            ["lacks the gap 3-5 (not in the replay after an absence) in gaps and filled, unlike the topic"],
+            ["lacks the gap 3-5 (NOT_IN_REPLAY) in gaps and filled, unlike the topic"],
         ),
         (
             {"filled": [ENDLESS, FILLED, Gap(1, 2, None, UNREADABLE)]},
-            ["lists the gap 1-2 (unreadable input) in gaps or filled, unlike the topic"],
+            ["lists the gap 1-2 (UNREADABLE) in gaps or filled, unlike the topic"],
         ),
         (
             {"gaps": [LOST, LARGE, FILLED], "filled": [ENDLESS], "reasons": sorted(
                 [IDS_REUSED, NOT_IN_REPLAY, TOO_LARGE, UNREADABLE])},
-            ["lists the gap 3-5 (not in the replay after an absence) in gaps, although its events are on the topic"],
+            ["lists the gap 3-5 (NOT_IN_REPLAY) in gaps, although its events are on the topic"],
         ),
         (
             {"gaps": [LOST], "filled": [ENDLESS, FILLED, LARGE]},
-            ["lists the gap 9-9 (record too large) in filled, although its events are not on the topic"],
+            ["lists the gap 9-9 (TOO_LARGE) in filled, although its events are not on the topic"],
         ),
         (
             {"gaps": [LARGE], "filled": [ENDLESS, FILLED, LOST]},
-            ["lists the gap ?-? (unreadable input) in filled, although its events are not on the topic"],
+            ["lists the gap ?-? (UNREADABLE) in filled, although its events are not on the topic"],
         ),
         (
             {"gaps": [LOST, LARGE, ENDLESS], "filled": [FILLED], "reasons": sorted(
                 [IDS_REUSED, OUT_OF_REACH, TOO_LARGE, UNREADABLE])},
-            ["lacks the gap 7-? (the chat could not be joined again) in filled, although the chat was joined again"],
+            ["lacks the gap 7-? (OUT_OF_REACH) in filled, although the chat was joined again"],
         ),
         (
             {"reasons": [TOO_LARGE]},
@@ -131,6 +133,26 @@ def test_a_complete_certificate_may_say_that_ids_were_reused_and_nothing_else() 
     assert published(entries, certificate, fold.facts).verify() == []
     [finding] = published(entries, replace(certificate, verdict="INCOMPLETE"), fold.facts).verify()
     assert "has the verdict INCOMPLETE" in finding
+
+
+@pytest.mark.parametrize("verdict", ["COMPLETE", "INCOMPLETE"])
+@pytest.mark.parametrize("where", ["gaps", "filled"])
+def test_what_depends_on_the_meaning_of_a_code_of_a_later_version_is_not_judged(verdict: str, where: str) -> None:
+    fold = fresh()
+    later = Problem("A_LATER_CODE", "a sentence of a later version")
+    entries = [*fold.apply(history(joined(1), said(2))), fold.end(later, 7)]
+    gaps, none = fold.certificate().gaps, list[Gap]()
+    still_open, filled = (gaps, none) if where == "gaps" else (none, gaps)
+    certificate = replace(fold.certificate(), verdict=verdict, reasons=[later.code], gaps=still_open, filled=filled)
+    assert published(entries, certificate, fold.facts).verify() == []
+
+
+def test_a_sentence_beside_a_code_is_not_compared() -> None:
+    fold = fresh()
+    entries = [*fold.apply(history(joined(1), said(2))), fold.end(Problem(OUT_OF_REACH, "no server"), 7)]
+    [gap] = fold.certificate().gaps
+    certificate = replace(fold.certificate(), gaps=[replace(gap, detail="written otherwise")])
+    assert published(entries, certificate, fold.facts).verify() == []
 
 
 def test_a_damaged_copy_of_an_event_that_is_there_is_no_finding() -> None:

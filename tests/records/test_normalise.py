@@ -59,7 +59,7 @@ def test_a_restored_recorder_goes_on_where_the_chain_was() -> None:
         (entry(ChatEvent("message", 12)), f"{SESSION}:12"),
         (entry(ChatEvent("message", 12), amendment=2), f"{SESSION}:12:2"),
         (Entry(kinds.RESUMED, 9, kinds.LIVE, 1), f"{SESSION}:~9"),
-        (Entry(kinds.GAP, 10, kinds.LIVE, 1, gap=Gap(4, 6, None, "unreadable input")), f"{SESSION}:~10"),
+        (Entry(kinds.GAP, 10, kinds.LIVE, 1, gap=Gap(4, 6, None, "UNREADABLE")), f"{SESSION}:~10"),
     ],
 )
 def test_the_id_follows_the_rule_of_its_kind(one: Entry, expected: str) -> None:

@@ -12,6 +12,7 @@ from bridge.transcript.events import ChatEvent, Item, MessageText
 from bridge.transcript.state import TranscriptState
 from tests.records.record_strategies import SESSION
 from tests.records.test_normalise import FACTS, entry
+from tests.support.reasons import NO_JSON
 
 
 def test_an_event_is_one_line_with_readable_times_and_hashes_in_hex(schemas: Schemas, recording: Recording) -> None:
@@ -35,7 +36,7 @@ def test_an_event_is_one_line_with_readable_times_and_hashes_in_hex(schemas: Sch
 
 def test_quarantined_bytes_are_base64(schemas: Schemas) -> None:
     (payload,) = quarantine_records(
-        schemas, source="s", session_id=None, observed_at=2**62, reason="no JSON", raw=b"\xff\x00"
+        schemas, source="s", session_id=None, observed_at=2**62, reason=NO_JSON, raw=b"\xff\x00"
     )
     shown = Renderer(schemas).plain(QUARANTINED_INPUT, schemas.decode(QUARANTINED_INPUT, payload))
     assert shown["bytes"] == "/wA="

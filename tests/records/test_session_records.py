@@ -12,6 +12,7 @@ from bridge.records.normalise import ChatRecorder
 from bridge.records.session_records import CLOSED, OPENED, quarantine_records
 from bridge.transcript.entries import COMPLETE, Certificate, Gap, SessionFacts
 from tests.records.record_strategies import SESSION
+from tests.support.reasons import NO_JSON
 
 if TYPE_CHECKING:
     from bridge.records.normalise import Recording
@@ -39,12 +40,13 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
     recorder = ChatRecorder(SESSION, recording)
     certificate = Certificate(
         COMPLETE,
-        ["x"],
+        ["X"],
+        {"X": "a sentence"},
         last_sequence=9,
         counts={"MESSAGE": 8, "GAP": 1},
         id_ranges=[(1, 6), (9, 10)],
-        gaps=[Gap(7, 8, 5, "unreadable input")],
-        filled=[Gap(3, 4, None, "never joined")],
+        gaps=[Gap(7, 8, 5, "UNREADABLE")],
+        filled=[Gap(3, 4, None, "A_LATER_CODE", "no server")],
         amendments=1,
         ids_reused=6,
         masked=2,
@@ -56,12 +58,13 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
     payload = recorder.session_record(CLOSED, FACTS, 7, certificate)
     assert SCHEMAS.decode(SESSION_RECORD, payload)["certificate"] == {
         "verdict": "COMPLETE",
-        "reasons": ["x"],
+        "reasons": ["X"],
+        "details": {"X": "a sentence"},
         "lastSequence": 9,
         "counts": {"MESSAGE": 8, "GAP": 1},
         "idRanges": [{"from": 1, "to": 6}, {"from": 9, "to": 10}],
-        "gaps": [{"fromEventId": 7, "toEventId": 8, "since": 5, "reason": "unreadable input"}],
-        "filled": [{"fromEventId": 3, "toEventId": 4, "since": None, "reason": "never joined"}],
+        "gaps": [{"fromEventId": 7, "toEventId": 8, "since": 5, "code": "UNREADABLE", "detail": None}],
+        "filled": [{"fromEventId": 3, "toEventId": 4, "since": None, "code": "A_LATER_CODE", "detail": "no server"}],
         "amendments": 1,
         "idsReused": 6,
         "masked": 2,
@@ -90,13 +93,14 @@ def test_the_parts_of_a_quarantined_input_give_the_input(raw: bytes, part_bytes:
             source="chat-1:4800",
             session_id=None,
             observed_at=7,
-            reason="no JSON",
+            reason=NO_JSON,
             raw=raw,
             part_bytes=part_bytes,
         )
     ]
     assert b"".join(record["bytes"] for record in records) == raw
     assert [record["part"] for record in records] == list(range(1, len(records) + 1))
+    assert {(record["code"], record["detail"]) for record in records} == {(NO_JSON.code, NO_JSON.detail)}
     assert {record["parts"] for record in records} == {len(records)}
     assert {record["totalBytes"] for record in records} == {len(raw)}
     assert all(len(record["bytes"]) <= part_bytes for record in records)
@@ -106,7 +110,7 @@ def test_the_parts_of_a_quarantined_input_give_the_input(raw: bytes, part_bytes:
 def test_a_secret_does_not_reach_the_quarantine_even_when_a_part_ends_inside_its_name(part_bytes: int) -> None:
     raw = b'{"key":"GCTI_Chat_SessionPassword","value":"Zx9hidden71"'
     payloads = quarantine_records(
-        SCHEMAS, source="s", session_id=SESSION, observed_at=7, reason="no JSON", raw=raw, part_bytes=part_bytes
+        SCHEMAS, source="s", session_id=SESSION, observed_at=7, reason=NO_JSON, raw=raw, part_bytes=part_bytes
     )
     kept = b"".join(SCHEMAS.decode(QUARANTINED_INPUT, payload)["bytes"] for payload in payloads)
     assert kept == b'{"***":"****_****_***************","*****":"***********"'
@@ -114,6 +118,6 @@ def test_a_secret_does_not_reach_the_quarantine_even_when_a_part_ends_inside_its
 
 def test_an_input_of_which_only_the_beginning_was_kept_tells_its_whole_size() -> None:
     (payload,) = quarantine_records(
-        SCHEMAS, source="s", session_id=None, observed_at=7, reason="too long", raw=b"abc", total_bytes=5000
+        SCHEMAS, source="s", session_id=None, observed_at=7, reason=NO_JSON, raw=b"abc", total_bytes=5000
     )
     assert SCHEMAS.decode(QUARANTINED_INPUT, payload)["totalBytes"] == 5000

@@ -16,7 +16,7 @@ from bridge.records.verifier import Finding, Verifier
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Certificate, Entry
 from bridge.transcript.events import ChatEvent
-from bridge.transcript.gap_reasons import TOO_LARGE
+from tests.support.reasons import A_LARGE_RECORD
 from tests.transcript.build import CHAT, fresh, history, joined, left, push, said
 
 SCHEMAS = Schemas(schema_folder())
@@ -94,7 +94,7 @@ def test_an_amendment_that_could_not_be_published_and_the_next_one_are_no_findin
     fold = fresh()
     entries = fold.apply(history(joined(1), said(2)))
     entries += fold.apply(history(joined(1), said(2, "longer")))
-    fold.withdraw(entries[-1], TOO_LARGE)
+    fold.withdraw(entries[-1], A_LARGE_RECORD)
     entries += fold.apply(history(joined(1), said(2, "short")))
     assert entries[-1].amendment == 2
     assert fold.certificate().amendments == 1
@@ -104,7 +104,7 @@ def test_an_amendment_that_could_not_be_published_and_the_next_one_are_no_findin
 def test_an_event_that_could_not_be_published_is_not_listed_and_not_published_when_it_is_seen_again() -> None:
     fold = fresh()
     entries = fold.apply(history(joined(1), said(2)))
-    fold.withdraw(entries[1], TOO_LARGE)
+    fold.withdraw(entries[1], A_LARGE_RECORD)
     entries += fold.apply(history(joined(1), said(2, "shorter"), said(3)))
     assert [entry.kind for entry in entries] == ["PARTY_JOINED", "GAP", "RESUMED", "MESSAGE"]
     assert fold.certificate().id_ranges == [(1, 1), (3, 3)]

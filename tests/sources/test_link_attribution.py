@@ -8,15 +8,17 @@ import json
 import pytest
 
 from bridge.chatserver.psdk_json import INBOUND_LIMIT
-from bridge.meters import QUARANTINE_REASONS, label
-from bridge.transcript.gap_reasons import UNREADABLE
+from bridge.errors import Problem
+from bridge.transcript.gap_codes import UNREADABLE
+from bridge.transcript.input_codes import TOO_LONG, UNKNOWN_MESSAGE, UNKNOWN_STATUS, UNREADABLE_EVENT
+from bridge.transcript.link_codes import UNREADABLE_HISTORY
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.capture.link_harness import CHAT, OTHER, LinkHarness, info, line, message, party
 from tests.capture.virtual_servers import VirtualServers, play
 
 A, B = "chat-a:4800", "chat-b:4800"
 LONG = "x" * INBOUND_LIMIT
-TOO_LONG = f"longer than {INBOUND_LIMIT} bytes"
+TOO_LONG_DETAIL = f"longer than {INBOUND_LIMIT} bytes"
 
 
 # --- a history that cannot be read -----------------------------------------------------------------------------------
@@ -27,10 +29,14 @@ def test_one_chats_oversized_history_marks_no_other_chat_of_its_link() -> None:
         harness.announce({"sessionId": OTHER, "host": "chat-1", "port": 4800})
         harness.hears(info(OTHER, message(1, LONG), reference=harness.join(OTHER)))
         [quarantined] = harness.set_aside()
-        assert (quarantined["sessionId"], quarantined["reason"]) == (OTHER, TOO_LONG)
+        assert (quarantined["sessionId"], quarantined["code"], quarantined["detail"]) == (
+            OTHER,
+            TOO_LONG,
+            TOO_LONG_DETAIL,
+        )
         [refused] = harness.refused
         assert (refused.session_id, refused.verdict, refused.unreadable) == (OTHER, Verdict.RETRY, True)
-        assert refused.description == f"its history cannot be read: {TOO_LONG}"
+        assert refused.reason == Problem(UNREADABLE_HISTORY, f"its history cannot be read: {TOO_LONG_DETAIL}")
         [release] = harness.stream.written.splitlines()[1:]
         assert json.loads(release)["messageName"] == "RequestReleaseParty"
         harness.hears(info(CHAT, message(2), status="Over"))
@@ -109,7 +115,7 @@ def test_an_unknown_message_that_names_a_joined_chat_is_quarantined_and_marks_th
     with LinkHarness(CHAT, OTHER) as harness:
         harness.hears({"messageName": "EventNew", "sessionId": CHAT, "rank": 2**70})
         [quarantined] = harness.set_aside()
-        assert (quarantined["sessionId"], quarantined["reason"]) == (CHAT, "unknown message")
+        assert (quarantined["sessionId"], quarantined["code"]) == (CHAT, UNKNOWN_MESSAGE)
         assert str(2**70).encode() in quarantined["bytes"]
         assert harness.gaps() == [(None, None, UNREADABLE)]
         for chat, verdict in ((CHAT, "INCOMPLETE"), (OTHER, "COMPLETE")):
@@ -120,10 +126,10 @@ def test_an_unknown_message_that_names_a_joined_chat_is_quarantined_and_marks_th
 def test_the_unreadable_events_of_a_message_for_a_chat_that_is_not_joined_are_quarantined_too() -> None:
     with LinkHarness(CHAT) as harness:
         harness.hears(info(OTHER, message(1), message(2, timeShift="soon")))
-        kept = [(one["sessionId"], one["reason"], json.loads(one["bytes"])) for one in harness.set_aside()]
-        assert kept[0][2]["chatTranscript"]["chatEventList"] == [message(1)]
+        kept = [(one["sessionId"], one["code"], one["detail"], json.loads(one["bytes"])) for one in harness.set_aside()]
+        assert kept[0][3]["chatTranscript"]["chatEventList"] == [message(1)]
         reason = "chatTranscript.chatEventList[1].timeShift: expected int, got str"
-        assert kept[1] == (OTHER, reason, message(2, timeShift="soon"))
+        assert kept[1] == (OTHER, UNREADABLE_EVENT, reason, message(2, timeShift="soon"))
         harness.hears(info(CHAT, message(2), status="Over"))
         assert harness.certificate()["verdict"] == "COMPLETE"
 
@@ -274,6 +280,6 @@ def test_an_unknown_status_is_quarantined_once_per_chat_and_word_and_marks_nothi
             (CHAT, b'{"sessionStatus":"Dormant"}', False, ()),
             (CHAT, b'{"sessionStatus":"Paused"}', False, ()),
         ]
-        assert {label(one.reason, QUARANTINE_REASONS) for one in quarantined} == {"unknown_status"}
+        assert {one.reason.code for one in quarantined} == {UNKNOWN_STATUS}
 
     play(scene())

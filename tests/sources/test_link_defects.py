@@ -12,6 +12,7 @@ import pytest
 
 from bridge.logs import JsonLines
 from bridge.telemetry import Telemetry
+from bridge.transcript import link_codes
 from bridge.transcript.updates import LinkDown, TranscriptUpdate
 from tests.capture.virtual_servers import VirtualServers, play
 
@@ -73,7 +74,7 @@ def test_a_defect_ends_its_link_with_a_reason_of_its_own_and_its_chats_are_joine
             link.connection_lost(None)
         await asyncio.sleep(1)
         [down] = [one for one in servers.delivered if isinstance(one, LinkDown)]
-        assert (down.session_id, down.reason) == (CHAT, "internal error")
+        assert (down.session_id, down.reason.code) == (CHAT, link_codes.INTERNAL)
         assert (servers.where(CHAT), servers.where(OTHER)) == (A, B)
         assert len(servers[B].connected) == 1
         assert servers.defects == []
@@ -151,12 +152,12 @@ def test_what_a_peer_does_not_read_is_bounded() -> None:
         assert 1 << 20 < len(wire.unsent) < (1 << 20) + 1000
         await asyncio.sleep(0.1)
         [down] = [one for one in servers.delivered if isinstance(one, LinkDown)]
-        assert down.reason.startswith("the peer does not read")
+        assert down.reason.code == link_codes.UNSENT_BYTES
         assert servers.where(CHAT) == B
         await asyncio.sleep(2)
         assert wire.closed
         assert servers.manager.connections == 1
-        assert 'chatbridge_links_lost_total{reason="does_not_read"} 1.0' in servers.telemetry.render().decode()
+        assert 'chatbridge_links_lost_total{reason="unsent_bytes"} 1.0' in servers.telemetry.render().decode()
 
     play(scene())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bridge.chatserver.psdk_json import INBOUND_LIMIT, OUTBOUND_LIMIT
-from bridge.transcript.gap_reasons import UNREADABLE
+from bridge.transcript.gap_codes import UNREADABLE
 from bridge.transcript.updates import JoinRefused, Verdict
 from tests.capture.link_harness import CHAT, OTHER, LinkHarness, info, line, message
 from tests.capture.virtual_servers import VirtualServers, play
@@ -24,7 +24,8 @@ def test_a_password_longer_than_a_frame_refuses_its_chat_and_keeps_the_others() 
         assert servers.where("0000EARLIER00001") == SERVER
         [refused] = [one for one in servers.delivered if isinstance(one, JoinRefused)]
         assert (refused.session_id, refused.verdict) == (CHAT, Verdict.NEVER)
-        assert "password" in refused.description
+        assert refused.reason.code == "CANNOT_BE_SENT"
+        assert "password" in refused.reason.detail
         assert len(servers[SERVER].connected) == 1
         assert [session_id for _, session_id in servers[SERVER].joins] == ["0000EARLIER00001", OTHER]
 
@@ -49,7 +50,7 @@ def test_an_overlong_line_that_the_end_of_its_link_cuts_off_is_quarantined_and_l
         harness._run(harness.link.connection_lost, None)
         harness.commit()
         [quarantined] = harness.set_aside()
-        assert quarantined["reason"] == f"longer than {INBOUND_LIMIT} bytes"
+        assert (quarantined["code"], quarantined["detail"]) == ("TOO_LONG", f"longer than {INBOUND_LIMIT} bytes")
         assert harness.quarantine[0].key == CHAT.encode()
         assert harness.gaps() == [(None, None, UNREADABLE)]
         assert len(harness.lost) == 1

@@ -15,6 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.capture.readiness_codes import BUFFER_FULL
 from tests.support.processes import POLL_SECONDS
 
 if TYPE_CHECKING:
@@ -113,7 +114,11 @@ def _differences(bridge: Bridge) -> list[str]:
             return [f"no answer: {type(error).__name__}"]
         sockets = sockets_of(bridge.pid, brokers, bridge.port)
     values = {(name, kind): float(value) for name, kind, value in _SAMPLE.findall(text)}
-    unopened = {one.split(":")[0] for one in reasons if one.startswith("shard ") and "buffer full" not in one}
+    unopened = {
+        one["detail"].split(":")[0]
+        for one in reasons
+        if one["detail"].startswith("shard ") and one["code"] != BUFFER_FULL
+    }
     shards = int(values["shards", ""])
     owned = Owned(
         shards=shards,

@@ -18,7 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.verifier import Verifier
-from bridge.transcript import gap_reasons
+from bridge.transcript import gap_codes
 from tests.support.ledger_timeline import ChatTimeline, FaultFreePeriod, LedgerEvent, read_timelines
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ KINDS = {"newParty": "PARTY_JOINED", "message": "MESSAGE", "notice": "NOTICE", "
 
 
 REASONS_WITHOUT_IDS = {
-    gap_reasons.UNREADABLE,
-    gap_reasons.OVER_WHILE_AWAY,
-    gap_reasons.OUT_OF_REACH,
-    gap_reasons.NEVER_JOINED,
-    "unreadable input that may have concerned this chat",
+    gap_codes.UNREADABLE,
+    gap_codes.OVER_WHILE_AWAY,
+    gap_codes.OUT_OF_REACH,
+    gap_codes.NEVER_JOINED,
+    gap_codes.UNATTRIBUTED,
 }
 """Reasons of an INCOMPLETE certificate that cannot name the missing ids."""
 _LISTS = (
@@ -193,7 +193,7 @@ def compare_with_ledger(
         result.kinds[record["kind"]] += 1
         result.amendments += record["amendment"] is not None
         if record["gap"]:
-            result.gaps[record["gap"]["reason"]] += 1
+            result.gaps[record["gap"]["code"]] += 1
     result.findings = [str(finding) for finding in verifier.findings() if finding.broken]
     result.duplicates = [name for name, count in ids.items() if count > 1]
     closed = closed_sessions(bootstrap_servers, prefix)
@@ -229,7 +229,7 @@ def _compare(
             if invented or (record["amendment"] and len(in_ledger[event_id]) < 2):
                 result.altered.append(f"{timeline.session_id}:{event_id} is not in the ledger like this")
     _check_order(timeline.session_id, records, result)
-    _check_gap_reasons(timeline, records, result)
+    _check_gap_codes(timeline, records, result)
 
 
 def _by_id(records: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
@@ -253,15 +253,15 @@ def _check_order(session_id: str, records: list[dict[str, Any]], result: LedgerC
         result.unordered.append(f"{session_id} sequence")
 
 
-def _check_gap_reasons(timeline: ChatTimeline, records: list[dict[str, Any]], result: LedgerComparison) -> None:
+def _check_gap_codes(timeline: ChatTimeline, records: list[dict[str, Any]], result: LedgerComparison) -> None:
     """Check that no GAP reports the end of an open chat, or a defect of the bridge itself."""
     over = math.inf if timeline.closed_at is None else timeline.closed_at
     for record in records:
-        reason = record["gap"]["reason"] if record["gap"] else None
-        if reason == gap_reasons.OVER_WHILE_AWAY and record["observedAt"].timestamp() < over:
+        code = record["gap"]["code"] if record["gap"] else None
+        if code == gap_codes.OVER_WHILE_AWAY and record["observedAt"].timestamp() < over:
             result.over_too_early.append(timeline.session_id)
-        if reason in {gap_reasons.INTERNAL, gap_reasons.OUTGROWN}:
-            result.findings.append(f"chat {timeline.session_id}: {reason}")
+        if code in {gap_codes.INTERNAL, gap_codes.OUTGROWN}:
+            result.findings.append(f"chat {timeline.session_id}: {code}")
 
 
 def _classify_missing(

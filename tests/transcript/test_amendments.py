@@ -121,7 +121,7 @@ def test_another_event_under_a_used_id_is_published_as_such_and_no_amendment(oth
     certificate = chat.certificate()
     assert (certificate.ids_reused, certificate.amendments) == (1, 0)
     assert certificate.verdict == kinds.COMPLETE
-    assert certificate.reasons == ["event ids were reused after a restoration"]
+    assert certificate.reasons == ["IDS_REUSED"]
 
 
 def test_the_event_that_took_over_an_id_is_amended_like_any_other() -> None:

@@ -6,10 +6,12 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.errors import Problem
 from bridge.transcript import entries as kinds
+from bridge.transcript.entries import Gap
 from bridge.transcript.events import ChatEvent, Item
 from bridge.transcript.fold import Transcript
-from bridge.transcript.gap_reasons import NOT_IN_REPLAY, UNREADABLE
+from bridge.transcript.gap_codes import NOT_IN_REPLAY, TOO_LARGE, UNREADABLE
 from bridge.transcript.parties import MAX_PARTIES
 from bridge.transcript.updates import Damaged, TranscriptUpdate
 from tests.transcript.build import ALICE, fresh, history, joined, left, noticed, push, said
@@ -91,7 +93,7 @@ def test_a_rejoin_says_resumed_and_names_the_ids_its_replay_does_not_hold() -> N
     entries = chat.apply(history(joined(1), said(2), said(5), said(8)))
     assert kinds_of(entries) == [kinds.RESUMED, kinds.GAP, kinds.MESSAGE, kinds.GAP, kinds.MESSAGE]
     gaps = [entry.gap for entry in entries if entry.gap]
-    assert [(g.from_event_id, g.to_event_id, g.since, g.reason) for g in gaps] == [
+    assert [(g.from_event_id, g.to_event_id, g.since, g.code) for g in gaps] == [
         (3, 4, 1_700_000, NOT_IN_REPLAY),
         (6, 7, 1_700_000, NOT_IN_REPLAY),
     ]
@@ -113,7 +115,7 @@ def test_a_damaged_event_is_a_gap_with_its_id_and_the_rest_is_delivered() -> Non
     seen.damaged = [Damaged(b"{}", "wrong type", 2)]
     entries = chat.apply(seen)
     assert ids(entries) == [1, 3]
-    assert [(e.gap.from_event_id, e.gap.reason) for e in entries if e.gap] == [(2, UNREADABLE)]
+    assert [(e.gap.from_event_id, e.gap.code) for e in entries if e.gap] == [(2, UNREADABLE)]
     assert chat.certificate().quarantined == 1
 
 
@@ -151,10 +153,10 @@ def test_a_flood_of_parties_stays_bounded() -> None:
 def test_an_entry_that_cannot_be_published_becomes_a_gap_in_its_place() -> None:
     chat = fresh()
     [entry] = chat.apply(push(said(7)))
-    chat.withdraw(entry, "record too large")
+    chat.withdraw(entry, Problem(TOO_LARGE, "2 MB"))
     assert (entry.kind, entry.sequence, entry.event) == (kinds.GAP, 1, None)
     assert entry.gap is not None
-    assert (entry.gap.from_event_id, entry.gap.to_event_id) == (7, 7)
+    assert entry.gap == Gap(7, 7, None, TOO_LARGE, "2 MB")
     assert chat.certificate().counts == {kinds.GAP: 1}
     assert chat.certificate().id_ranges == []
 

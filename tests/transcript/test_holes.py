@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.errors import Problem
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Gap
 from bridge.transcript.fold import Transcript
-from bridge.transcript.gap_reasons import (
+from bridge.transcript.gap_codes import (
     INTERNAL,
     NEVER_JOINED,
     NOT_IN_REPLAY,
@@ -22,6 +23,7 @@ from bridge.transcript.gap_reasons import (
     UNREADABLE,
 )
 from bridge.transcript.updates import Damaged, TranscriptUpdate
+from tests.support.reasons import A_DEFECT, A_LARGE_RECORD
 from tests.transcript.build import fresh, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def gaps_of(entries: list[kinds.Entry]) -> list[tuple[int | None, int | None, str]]:
-    return [(e.gap.from_event_id, e.gap.to_event_id, e.gap.reason) for e in entries if e.gap]
+    return [(e.gap.from_event_id, e.gap.to_event_id, e.gap.code) for e in entries if e.gap]
 
 
 def outline(entries: list[kinds.Entry]) -> list[str | int]:
@@ -151,29 +153,29 @@ def test_a_hole_that_is_filled_in_part_is_open() -> None:
     assert chat.certificate().gaps == []
 
 
-@pytest.mark.parametrize("reason", [NEVER_JOINED, OVER_WHILE_AWAY, OUT_OF_REACH])
-def test_a_gap_without_an_end_is_filled_by_the_next_history_which_tells_what_it_lacks(reason: str) -> None:
+@pytest.mark.parametrize("code", [NEVER_JOINED, OVER_WHILE_AWAY, OUT_OF_REACH])
+def test_a_gap_without_an_end_is_filled_by_the_next_history_which_tells_what_it_lacks(code: str) -> None:
     chat = away_after_two()
-    assert chat.end(reason, 7).gap == Gap(3, None, None, reason)
+    assert chat.end(Problem(code, "no server"), 7).gap == Gap(3, None, None, code, "no server")
     assert chat.certificate().verdict == kinds.INCOMPLETE
     assert gaps_of(chat.apply(history(joined(1), said(2), said(3), said(5)))) == [(4, 4, NOT_IN_REPLAY)]
     certificate = chat.certificate()
-    assert certificate.filled == [Gap(3, None, None, reason)]
+    assert certificate.filled == [Gap(3, None, None, code, "no server")]
     assert certificate.gaps == [Gap(4, 4, 1_700_000, NOT_IN_REPLAY)]
 
 
 def test_a_chat_that_was_given_up_before_its_first_join_is_complete_when_it_is_seen_whole() -> None:
     chat = fresh()
-    assert chat.end(NEVER_JOINED, 7).gap == Gap(None, None, None, NEVER_JOINED)
+    assert chat.end(Problem(NEVER_JOINED, "no"), 7).gap == Gap(None, None, None, NEVER_JOINED, "no")
     chat.apply(history(joined(1), said(2)))
     assert chat.certificate().verdict == kinds.COMPLETE
 
 
 def test_a_push_does_not_fill_a_gap_without_an_end() -> None:
     chat = away_after_two()
-    chat.end(OUT_OF_REACH, 7)
+    chat.end(Problem(OUT_OF_REACH, "no"), 7)
     chat.apply(push(said(3)))
-    assert chat.certificate().gaps == [Gap(3, None, None, OUT_OF_REACH)]
+    assert chat.certificate().gaps == [Gap(3, None, None, OUT_OF_REACH, "no")]
 
 
 def test_what_was_unreadable_and_has_no_id_stays_open_for_ever() -> None:
@@ -219,10 +221,13 @@ def test_a_damaged_copy_of_an_event_that_is_there_or_told_as_missing_is_counted_
 def test_an_event_that_could_not_be_published_is_skipped_when_it_is_seen_again_and_stays_a_gap() -> None:
     chat = fresh()
     entries = chat.apply(history(joined(1), said(2), said(3)))
-    chat.withdraw(entries[1], TOO_LARGE)
+    chat.withdraw(entries[1], A_LARGE_RECORD)
     assert outline(chat.apply(history(joined(1), said(2), said(3)))) == [kinds.RESUMED]
     certificate = chat.certificate()
-    assert (certificate.id_ranges, certificate.gaps) == ([(1, 1), (3, 3)], [Gap(2, 2, None, TOO_LARGE)])
+    assert (certificate.id_ranges, certificate.gaps) == (
+        [(1, 1), (3, 3)],
+        [Gap(2, 2, None, TOO_LARGE, A_LARGE_RECORD.detail)],
+    )
     assert certificate.counts == {kinds.PARTY_JOINED: 1, kinds.MESSAGE: 1, kinds.GAP: 1, kinds.RESUMED: 1}
 
 
@@ -230,11 +235,14 @@ def test_an_amendment_that_could_not_be_published_is_no_amendment_and_its_gap_st
     chat = fresh()
     chat.apply(history(joined(1), said(2)))
     [entry] = chat.apply(push(said(2, "too long")))
-    chat.withdraw(entry, TOO_LARGE)
+    chat.withdraw(entry, A_LARGE_RECORD)
     assert chat.apply(push(said(2, "too long"))) == []
     certificate = chat.certificate()
     assert (certificate.amendments, certificate.id_ranges) == (0, [(1, 2)])
-    assert (certificate.verdict, certificate.gaps) == (kinds.INCOMPLETE, [Gap(2, 2, None, TOO_LARGE)])
+    assert (certificate.verdict, certificate.gaps) == (
+        kinds.INCOMPLETE,
+        [Gap(2, 2, None, TOO_LARGE, A_LARGE_RECORD.detail)],
+    )
 
 
 # --- a defect --------------------------------------------------------------------------------------------------------
@@ -243,7 +251,7 @@ def test_an_amendment_that_could_not_be_published_is_no_amendment_and_its_gap_st
 def test_the_ids_of_an_input_that_was_lost_are_gaps_that_a_later_history_fills() -> None:
     chat = fresh()
     chat.apply(history(joined(1), said(2)))
-    entries = chat.failed(damaged(push(said(2), said(3), said(4), said(8)), 9), 5)
+    entries = chat.failed(damaged(push(said(2), said(3), said(4), said(8)), 9), 5, A_DEFECT)
     assert gaps_of(entries) == [(3, 4, INTERNAL), (8, 9, INTERNAL)]
     chat.apply(history(joined(1), *(said(n) for n in (2, 3, 4, 8, 9))))
     assert chat.certificate().verdict == kinds.COMPLETE
@@ -252,7 +260,7 @@ def test_the_ids_of_an_input_that_was_lost_are_gaps_that_a_later_history_fills()
 def test_an_input_that_was_lost_without_a_new_id_may_have_changed_something_and_stays_open() -> None:
     chat = fresh()
     chat.apply(history(joined(1), said(2)))
-    assert gaps_of(chat.failed(push(said(2, "changed")), 5)) == [(None, None, INTERNAL)]
+    assert gaps_of(chat.failed(push(said(2, "changed")), 5, A_DEFECT)) == [(None, None, INTERNAL)]
     chat.apply(history(joined(1), said(2, "changed")))
     assert chat.certificate().verdict == kinds.INCOMPLETE
 
@@ -260,19 +268,19 @@ def test_an_input_that_was_lost_without_a_new_id_may_have_changed_something_and_
 def test_an_input_that_is_lost_each_time_it_comes_is_told_once() -> None:
     chat = fresh()
     chat.apply(history(joined(1)))
-    assert gaps_of(chat.failed(history(joined(1), said(2)), 5)) == [(2, 2, INTERNAL)]
-    assert gaps_of(chat.failed(history(joined(1), said(2)), 6)) == []
+    assert gaps_of(chat.failed(history(joined(1), said(2)), 5, A_DEFECT)) == [(2, 2, INTERNAL)]
+    assert gaps_of(chat.failed(history(joined(1), said(2)), 6, A_DEFECT)) == []
 
 
 def test_a_history_that_was_lost_does_not_end_the_absence() -> None:
     chat = away_after_two()
-    assert gaps_of(chat.failed(history(joined(1), said(2), said(6)), 5)) == [(6, 6, INTERNAL)]
+    assert gaps_of(chat.failed(history(joined(1), said(2), said(6)), 5, A_DEFECT)) == [(6, 6, INTERNAL)]
     assert gaps_of(chat.apply(push(said(8)))) == [(3, 5, NOT_IN_REPLAY), (7, 7, NOT_IN_REPLAY)]
 
 
 def test_after_a_first_history_that_was_lost_the_next_one_is_a_rejoin() -> None:
     chat = fresh()
-    chat.failed(history(joined(1)), 5)
+    chat.failed(history(joined(1)), 5, A_DEFECT)
     chat.apply(push(said(2)))
     assert outline(chat.apply(history(joined(1), said(2), said(4)))) == [kinds.RESUMED, 1, kinds.GAP, 4]
 
@@ -296,14 +304,14 @@ def test_whatever_an_input_did_can_be_undone(before: list[TranscriptUpdate], las
         chat.apply(update)
     state = chat.state()
     chat.mark()
-    entries = chat.failed(last, 5) if how == "failed" else chat.apply(last)
+    entries = chat.failed(last, 5, A_DEFECT) if how == "failed" else chat.apply(last)
     if how == "withdraw":
         for entry in entries:
             if entry.event is not None and entry.event.event_id in chat.delivered:
-                chat.withdraw(entry, TOO_LARGE)
+                chat.withdraw(entry, A_LARGE_RECORD)
     if how == "end":
         chat.away(3)
-        chat.end(OUT_OF_REACH, 4)
+        chat.end(Problem(OUT_OF_REACH, "no"), 4)
     for _ in range(2):
         chat.undo()
         assert chat.state() == state

@@ -178,7 +178,7 @@ class HttpServer:
         return _json(200 if live else 503, {"live": live})
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        reasons = self._view.readiness()
+        reasons = [asdict(reason) for reason in self._view.readiness()]
         return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
 
     async def _metrics(self, _: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bridge.announcement import Announcement
+    from bridge.errors import Problem
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,7 +36,7 @@ class StatusView(Protocol):
     def live(self) -> bool:
         """Return False when the process should be restarted by its orchestrator."""
 
-    def readiness(self) -> list[str]:
+    def readiness(self) -> list[Problem]:
         """Return why the bridge is not ready; empty when it is."""
 
     def sessions(self) -> Iterable[SessionView]:

@@ -23,7 +23,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
 )
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.stopping import end_consumer, stop_admin, stop_consumer
-from bridge.errors import KafkaUnavailable, ShardFenced
+from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 
 if TYPE_CHECKING:
     import asyncio
@@ -124,12 +124,13 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         return self._consumer
 
     @property
-    def problem(self) -> str | None:
+    def problem(self) -> Problem | None:
         """Why announcements cannot be read now: the group's coordinator has been unknown for some time."""
         lost_at = self._coordinator_lost_at
         if lost_at is None or time.monotonic() - lost_at < _COORDINATOR_SECONDS:
             return None
-        return f"Kafka does not answer: no group coordinator for {time.monotonic() - lost_at:.0f} s"
+        seconds = time.monotonic() - lost_at
+        return Problem(KafkaUnavailable.code, f"Kafka does not answer: no group coordinator for {seconds:.0f} s")
 
     async def check_assignment(self, partition: int) -> None:
         """Ask the group's coordinator whether `partition` is assigned to this worker.

@@ -163,7 +163,7 @@ class ChatServer:
         if line.length > self.settings.inbound_frame_bytes:
             connection.end()
         else:
-            self.apply(self.handler.unreadable(connection.number, line.reason))
+            self.apply(self.handler.unreadable(connection.number, line.reason.detail))
 
     def connection_opened(self, connection: Connection) -> None:
         """Register a new connection."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bridge.errors import Problem
 from bridge.sources.chat_server.reconnect_settings import FIRST_PAUSE
+from bridge.transcript import input_codes
 from bridge.transcript.updates import QuarantinedInput
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from bridge.sources.chat_server.server_queue import ServerQueue
     from bridge.transcript.updates import TranscriptUpdate
 
+_UNKNOWN_STATUS: Final = Problem(input_codes.UNKNOWN_STATUS, "unknown session status")
 _ROUNDS_AFTER_A_JOIN: Final = 2
 """A chat that was joined is looked for twice: its next server restores it when the customer's side asks (D7)."""
 
@@ -107,8 +110,8 @@ class FollowedSession:
             return None
         self.unknown_status = word
         raw = msgspec.json.encode({"sessionStatus": word})
-        reason, at = "unknown session status", update.observed_at
-        return QuarantinedInput(update.server, raw, reason, len(raw), self.session_id, observed_at=at)
+        at = update.observed_at
+        return QuarantinedInput(update.server, raw, _UNKNOWN_STATUS, len(raw), self.session_id, observed_at=at)
 
     def has_unreadable_history(self) -> bool:
         """Note that its history could not be read; tell whether it is pointless to ask for it again.

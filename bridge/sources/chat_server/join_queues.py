@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from bridge.errors import Problem
 from bridge.sources.chat_server.link_facts import LinkLost
 from bridge.sources.chat_server.reconnect_settings import FIRST_PAUSE
 from bridge.sources.chat_server.server_queue import LinkUse, ServerQueue
+from bridge.transcript import link_codes
 from bridge.waiting import all_ended, uninterrupted
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
     from bridge.telemetry import Telemetry
 
-    NotServed = Callable[[list[FollowedSession], str], None]
+    NotServed = Callable[[list[FollowedSession], Problem], None]
+
+_NO_LINK: Final = Problem(link_codes.UNREACHABLE, "cannot connect or register")
 
 
 class JoinQueues:
@@ -104,7 +108,7 @@ class JoinQueues:
             queue.links[link].registered_at = self._clock.monotonic()
             queue.registered.set()
 
-    def lost(self, link: Link, reason: str) -> None:
+    def lost(self, link: Link, reason: Problem) -> None:
         """A link has ended; its own chats are no longer on it."""
         queue = self._queues.get(link.server)
         if queue is None:
@@ -158,7 +162,7 @@ class JoinQueues:
             if queue.link_for(first, self._settings) is None:
                 link = await self._open(queue, first.most_per_link(self._settings))
                 if link is None:
-                    self._all_failed(queue, "cannot connect or register")
+                    self._all_failed(queue, _NO_LINK)
                     continue
             await self._rate_limiter.take(queue.server)
             if not queue.sessions:
@@ -186,7 +190,7 @@ class JoinQueues:
             await self._transports.connect(queue.server, lambda: link)
             connected = True
         except OSError as error:
-            self._telemetry.emit(LinkLost(server=queue.server, reason=type(error).__name__, registered=False))
+            self._telemetry.emit(LinkLost.not_made(queue.server, error))
             return None
         finally:
             if not connected:
@@ -199,7 +203,7 @@ class JoinQueues:
             await queue.registered.wait()
         return link if link.ready else None
 
-    def _all_failed(self, queue: ServerQueue, reason: str) -> None:
+    def _all_failed(self, queue: ServerQueue, reason: Problem) -> None:
         """No link can be had: every chat of the queue has spent an attempt."""
         pause = FIRST_PAUSE * self._settings.delay
         queue.not_before = max(queue.not_before, self._clock.monotonic() + pause)

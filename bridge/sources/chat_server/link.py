@@ -20,7 +20,8 @@ from bridge.chatserver.conversation import Conversation
 from bridge.chatserver.conversation_events import Absent, Ended, Registered, UnexpectedMessage
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.messages import RequestJoin
-from bridge.errors import FrameTooLong
+from bridge.errors import FrameTooLong, Problem
+from bridge.transcript import link_codes
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate
 
 if TYPE_CHECKING:
@@ -37,9 +38,15 @@ UNSENT_BYTES: Final = 1 << 20
 CLOSING_SECONDS: Final = 2.0
 """Time for the last bytes, KeepAlive among them, to be taken by the peer."""
 
-INTERNAL_ERROR: Final = "internal error"
-
-_CANNOT_BE_SENT: Final = "the join does not fit into a frame: the session password is too long"
+_CANNOT_BE_SENT: Final = Problem(
+    link_codes.CANNOT_BE_SENT, "the join does not fit into a frame: the session password is too long"
+)
+_RESET: Final = Problem(link_codes.RESET, "connection reset")
+_CLOSED: Final = Problem(link_codes.CLOSED, "connection closed by the server")
+_DOES_NOT_READ: Final = Problem(
+    link_codes.UNSENT_BYTES, f"the peer does not read: more than {UNSENT_BYTES} bytes are unsent"
+)
+_DEFECT: Final = Problem(link_codes.INTERNAL, "a defect of the bridge (see the log)")
 
 
 class Link(asyncio.Protocol):
@@ -155,7 +162,7 @@ class Link(asyncio.Protocol):
         if self._abort is not None:
             self._abort.cancel()
         try:
-            self._contain(self._lost, "connection reset" if exc is not None else "connection closed by the server")
+            self._contain(self._lost, _RESET if exc is not None else _CLOSED)
         finally:
             self._owner.closed(self)
 
@@ -170,7 +177,7 @@ class Link(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - of whatever class: the other links go on
             self._defective = True
             self._owner.defect_found(self, error)
-            self._end(INTERNAL_ERROR)
+            self._end(_DEFECT)
 
     def _opened(self) -> None:
         self._conversation.opened(self._clock.monotonic())
@@ -186,7 +193,7 @@ class Link(asyncio.Protocol):
                 self._pass_on(one.size)
         self._flush()
 
-    def _lost(self, reason: str) -> None:
+    def _lost(self, reason: Problem) -> None:
         self._conversation.closed()
         self._pass_on(0)
         self._finish(reason)
@@ -218,7 +225,7 @@ class Link(asyncio.Protocol):
         """Pass on what an unexpected message holds, and what of it could not be read."""
         message = msgspec.json.encode(event.message)
         parts = [(message, event.reason, size, event.attributed)]
-        parts += [(damaged.raw, damaged.reason, len(damaged.raw), False) for damaged in event.damaged]
+        parts += [(bad.raw, bad.reason, len(bad.raw), False) for bad in event.damaged]
         for raw, reason, total, attributed in parts:
             quarantined = QuarantinedInput(
                 self.server, raw, reason, total, event.session_id, attributed, observed_at=stamp
@@ -256,7 +263,7 @@ class Link(asyncio.Protocol):
         if requests and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._encoded(request) for request in requests))
             if not self._ended and self._transport.get_write_buffer_size() > UNSENT_BYTES:  # P6
-                self._lost(f"the peer does not read: more than {UNSENT_BYTES} bytes are unsent")
+                self._lost(_DOES_NOT_READ)
         self._arm()
 
     def _encoded(self, request: Request) -> bytes:
@@ -297,14 +304,14 @@ class Link(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _finish(self, reason: str) -> None:
+    def _finish(self, reason: Problem) -> None:
         if self._ended:
             return
         for bad in self._wire.close():  # P2: too long already, and its end will never come
             self._quarantine(bad)
         self._end(reason)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: Problem) -> None:
         if not self._ended:
             self.close()
             self._owner.ended(self, reason, refused=not self._was_ready)

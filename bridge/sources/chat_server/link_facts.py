@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from bridge.facts import Fact
-from bridge.meters import LOSS_REASONS, OTHER, Meters, label
+from bridge.meters import OTHER, Meters, label
+from bridge.transcript.link_codes import LINK_CODES, UNREACHABLE
 from bridge.transcript.updates import Verdict
+
+if TYPE_CHECKING:
+    from bridge.errors import Problem
+    from bridge.transcript.updates import JoinRefused
 
 _JOIN_RESULTS: Final = {
     Verdict.RETRY.value: "refused",
@@ -32,17 +37,28 @@ class LinkOpened(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class LinkLost(Fact):
-    """A connection ended, or (`registered` false) never came up."""
+    """A connection ended, or (`registered` false) never came up. `code` is one of link_codes.LINK_CODES."""
 
     level: ClassVar[int] = logging.WARNING
 
     server: str
-    reason: str
+    code: str
+    detail: str
     registered: bool
 
+    @classmethod
+    def of(cls, server: str, reason: Problem, *, registered: bool) -> LinkLost:
+        """Return the loss of a connection to `server`."""
+        return cls(server=server, code=reason.code, detail=reason.detail, registered=registered)
+
+    @classmethod
+    def not_made(cls, server: str, error: OSError) -> LinkLost:
+        """Return the failure to connect to `server`; the detail is a class name."""
+        return cls(server=server, code=UNREACHABLE, detail=type(error).__name__, registered=False)
+
     def count(self, meters: Meters) -> None:
-        """Count it by reason."""
-        meters.links_lost.labels(label(self.reason, LOSS_REASONS)).inc()
+        """Count it by code."""
+        meters.links_lost.labels(label(self.code, LINK_CODES)).inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -75,14 +91,21 @@ class JoinAnswered(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class JoinRefusal(Fact):
-    """A server refused a join. `verdict` (the value of a Verdict) tells whether another attempt may succeed.
+    """A join failed on its connection. `verdict` (the value of a Verdict) tells whether another attempt may succeed.
 
-    `unreadable`: it was not refused, but the history that answered it could not be read.
+    `code` is one of link_codes.JOIN_CODES; `error_id` that of the server, 0 without one.
     """
 
     error_id: int
+    code: str
+    detail: str
     verdict: str
-    unreadable: bool = False
+
+    @classmethod
+    def of(cls, refused: JoinRefused) -> JoinRefusal:
+        """Return the failure of a join."""
+        code, detail = refused.reason.code, refused.reason.detail
+        return cls(error_id=refused.error_id, code=code, detail=detail, verdict=refused.verdict.value)
 
     def count(self, meters: Meters) -> None:
         """Count it by verdict."""

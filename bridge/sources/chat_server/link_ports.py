@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from bridge.chatserver.decoded import Decoded, Unreadable
     from bridge.chatserver.messages import Event, Request
+    from bridge.errors import Problem
     from bridge.sources.chat_server.link import Link
     from bridge.transcript.updates import Update
 
@@ -43,7 +44,7 @@ class LinkOwner(Protocol):
     def registered(self, link: Link) -> None:
         """The link accepts joins."""
 
-    def ended(self, link: Link, reason: str, *, refused: bool) -> None:
+    def ended(self, link: Link, reason: Problem, *, refused: bool) -> None:
         """The link is gone; `refused` when it never became ready."""
 
     def closed(self, link: Link) -> None:

@@ -44,10 +44,11 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from bridge.errors import places
+from bridge.errors import Problem, places
 from bridge.sources.chat_server.followed_session import FollowedSession
 from bridge.sources.chat_server.join_queues import JoinQueues
 from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkFailed, LinkLost, LinkOpened
+from bridge.transcript import link_codes
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     MakeLink = Callable[[str, "SessionManager"], Link]
 
 _JITTER: Final = 0.2
+_ELSEWHERE: Final = Problem(link_codes.ANNOUNCED_ELSEWHERE, "announced on another server")
 
 _UNSTABLE: Final = 3
 """Early losses in a row after which a server is named: a restart alone costs one or two."""
@@ -157,7 +159,7 @@ class SessionManager:
             return
         session.turn = 0
         if session.link is not None:
-            self._deliver(LinkDown(session_id, "announced on another server", self._clock.now_us()), 0)
+            self._deliver(LinkDown(session_id, _ELSEWHERE, self._clock.now_us()), 0)
             session.link.leave(session_id)
             session.link = session.joined_at = None
         session.cancel_timer()
@@ -215,8 +217,7 @@ class SessionManager:
             if session is None or session.link is not link:
                 return
             session.link = None
-            refusal = JoinRefusal(error_id=update.code, verdict=update.verdict.value, unreadable=update.unreadable)
-            self._telemetry.emit(refusal)
+            self._telemetry.emit(JoinRefusal.of(update))
             self._refused(session, update)
             return
         elif isinstance(update, LinkDown):
@@ -231,10 +232,10 @@ class SessionManager:
         self._telemetry.emit(LinkOpened(server=link.server, version=link.version, assumed=link.version_assumed))
         self._queues.registered(link)
 
-    def ended(self, link: Link, reason: str, *, refused: bool) -> None:
+    def ended(self, link: Link, reason: Problem, *, refused: bool) -> None:
         """A link is gone: its chats are not watched and must be joined again."""
         if not self._closed:
-            self._telemetry.emit(LinkLost(server=link.server, reason=reason, registered=not refused))
+            self._telemetry.emit(LinkLost.of(link.server, reason, registered=not refused))
             now = self._clock.now_us()
             jitter = self._jitter()
             for session in [session for session in self._sessions.values() if session.link is link]:
@@ -269,7 +270,7 @@ class SessionManager:
         refusal = JoinRefused(session.session_id, 0, down.reason, Verdict.RETRY, down.observed_at)
         self._try_later(session, refusal, jitter)
 
-    def _not_served(self, sessions: list[FollowedSession], reason: str) -> None:
+    def _not_served(self, sessions: list[FollowedSession], reason: Problem) -> None:
         """No link could be had: the chats have spent an attempt, and all share one delay."""
         jitter = self._jitter()
         for session in sessions:

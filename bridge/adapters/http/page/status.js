@@ -20,7 +20,7 @@ async function refresh() {
     at("state").className = ready ? "good" : "bad";
     at("reasons").replaceChildren(...reasons.map((reason) => {
       const item = document.createElement("li");
-      item.textContent = reason;
+      item.textContent = `${reason.code}: ${reason.detail}`;
       return item;
     }));
     const answer = await get("/v1/sessions?limit=200");

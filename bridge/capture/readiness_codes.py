@@ -1,0 +1,65 @@
+"""Why a worker is not ready: the codes of `/readyz`. That of an error is the `code` of its class in `bridge.errors`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.errors import (
+    BridgeError,
+    EnvironmentFault,
+    KafkaUnavailable,
+    RegistryRefused,
+    RegistryUnavailable,
+    SchemaUnknown,
+    ShardFenced,
+    TopicMismatch,
+    VerificationFailed,
+)
+
+PREPARING: Final = "PREPARING"
+WAITING_FOR_PARTITIONS: Final = "WAITING_FOR_PARTITIONS"
+NO_PARTITIONS: Final = "NO_PARTITIONS"
+DRAINING: Final = "DRAINING"
+SHARD_OPENING: Final = "SHARD_OPENING"
+SHARD_CRASHED: Final = "SHARD_CRASHED"
+BUFFER_FULL: Final = "BUFFER_FULL"
+COMMIT_SLOW: Final = "COMMIT_SLOW"
+UNCOMMITTED: Final = "UNCOMMITTED"
+SERVER_UNSTABLE: Final = "SERVER_UNSTABLE"
+
+_WAIT: Final = "Wait; it goes on by itself."
+_KAFKA: Final = "Look at Kafka: its brokers, its quotas, the network."
+READINESS_CODES: Final = {
+    PREPARING: ("The topics are checked and the schemas registered.", _WAIT),
+    WAITING_FOR_PARTITIONS: ("The consumer group has not assigned partitions yet.", _WAIT),
+    NO_PARTITIONS: (
+        "The consumer group has no partition for this worker.",
+        "Run at most as many workers as `kafka.partitions`; one more takes over when another one stops.",
+    ),
+    DRAINING: ("A signal was received: the worker hands its shards over and stops.", "Nothing."),
+    SHARD_OPENING: ("A shard is being opened: its checkpoints are read.", _WAIT),
+    ShardFenced.code: ("Another worker owns this shard now.", "Give each worker a `worker_id` of its own."),
+    SHARD_CRASHED: (
+        "A defect ended a shard; it is started again within seconds.",
+        "Report the `shard_crashed` line of the log.",
+    ),
+    BUFFER_FULL: ("Reading is paused, because what was received waits to be committed.", _KAFKA),
+    COMMIT_SLOW: ("A transaction has been in progress for seconds.", _KAFKA),
+    UNCOMMITTED: ("What was received has waited for a commit for too long.", _KAFKA),
+    SERVER_UNSTABLE: (
+        "A server answers and soon drops a chat or a connection, each time.",
+        "Look at the server or gateway, and at what lies between.",
+    ),
+    KafkaUnavailable.code: ("No broker answers, or the one that does cannot serve the request now.", _KAFKA),
+    TopicMismatch.code: ("A topic has properties that the bridge cannot use.", "Do what the detail says."),
+    RegistryUnavailable.code: ("The schema registry does not answer.", "Look at the registry and its address."),
+    RegistryRefused.code: ("The schema registry refused a schema or the credentials.", "Do what the detail says."),
+    SchemaUnknown.code: (
+        "A stored record was written with a schema that is not known here.",
+        "Run with the registry, and the version of the bridge, that wrote it.",
+    ),
+    VerificationFailed.code: ("A stored checkpoint cannot be read.", "Report it; keep the topics as they are."),
+    EnvironmentFault.code: ("Something else outside of the bridge is missing or refuses.", "Do what the detail says."),
+    BridgeError.code: ("A defect of the bridge.", "Report it, with the log."),
+}
+"""Code of a reason in `/readyz` -> what it means, and what to do."""

@@ -1,0 +1,85 @@
+"""Why ids are missing, and why a certificate is what it is: the codes in GAP records and certificates.
+
+A code that stands in a record of a later version and not here is passed on as it is, and decides nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NOT_IN_REPLAY: Final = "NOT_IN_REPLAY"
+UNREADABLE: Final = "UNREADABLE"
+OVER_WHILE_AWAY: Final = "OVER_WHILE_AWAY"
+TOO_LARGE: Final = "TOO_LARGE"
+NOT_RECORDED: Final = "NOT_RECORDED"
+OUT_OF_REACH: Final = "OUT_OF_REACH"
+NEVER_JOINED: Final = "NEVER_JOINED"
+INTERNAL: Final = "INTERNAL"
+OUTGROWN: Final = "OUTGROWN"
+
+UNATTRIBUTED: Final = "UNATTRIBUTED"
+IDS_REUSED: Final = "IDS_REUSED"
+LISTS_LEFT_OUT: Final = "LISTS_LEFT_OUT"
+
+GAP_CODES: Final = {
+    NOT_IN_REPLAY: (
+        "The history that came after an absence does not hold these ids. The server may have withheld them.",
+        "Compare with the stored transcript if each event counts.",
+    ),
+    UNREADABLE: (
+        "Input of the chat could not be read. Its bytes are in the quarantine, with a code of their own.",
+        "Look at the quarantine record, and report it to the maker of the gateway or of the bridge.",
+    ),
+    OVER_WHILE_AWAY: (
+        "The chat was over before it could be joined again: what came after the last event is missing.",
+        "Take the rest from the stored transcript. Look for the cause of the absence (`link_lost` in the log).",
+    ),
+    TOO_LARGE: (
+        "The record of an event is larger than the topic allows. The event is in the quarantine, in parts.",
+        "Raise `max.message.bytes` of the events topic if such events are expected.",
+    ),
+    NOT_RECORDED: (
+        "An event cannot be expressed as a record, or changes one that was not recorded. It is in the quarantine.",
+        "Look at the quarantine record.",
+    ),
+    OUT_OF_REACH: (
+        "The chat could not be joined again: what came after the last event is missing.",
+        "Check its Chat Servers, and announce it again while it is open.",
+    ),
+    NEVER_JOINED: (
+        "The chat could not be joined at all: nothing of it was seen.",
+        "Check the announcement (address, session id, password), and announce it again while it is open.",
+    ),
+    INTERNAL: (
+        "A defect of the bridge cost the chat an input. What the input held is in the quarantine.",
+        "Report the `chat_failed` line of the log.",
+    ),
+    OUTGROWN: (
+        "The chat has more holes, gaps and amendments than a checkpoint holds, and is not followed any more.",
+        "Take the rest from the stored transcript. Look for the cause of so many holes.",
+    ),
+}
+"""Code of a GAP, which is also one of the certificate while the gap is open -> what it means, and what to do."""
+
+CERTIFICATE_CODES: Final = {
+    UNATTRIBUTED: (
+        "Unreadable input may have concerned this chat; no GAP can be made of it.",
+        "Look at the quarantine records of the chat's server at that time.",
+    ),
+    IDS_REUSED: (
+        "Event ids were reused after a restoration. No lack: all events are there, some under an id of another one.",
+        "Nothing.",
+    ),
+    LISTS_LEFT_OUT: (
+        "The ids and gaps are too many for the record: the certificate does not list them.",
+        "Read them from the chat's event records.",
+    ),
+}
+"""Codes in certificates only -> what they mean, and what to do."""
+
+KNOWN: Final = GAP_CODES.keys() | CERTIFICATE_CODES.keys()
+"""All that this version can judge."""
+WITHDRAWN: Final = frozenset({TOO_LARGE, NOT_RECORDED})
+"""Of gaps that stand for an event whose content is in the quarantine: it is not published when it is seen again."""
+UNTIL_JOINED: Final = frozenset({NEVER_JOINED, OVER_WHILE_AWAY, OUT_OF_REACH})
+"""Of gaps without an end that the next snapshot of the chat fills: what it lacks is told in gaps of its own."""

@@ -1,0 +1,73 @@
+"""Why input was set aside, or could not be read: the codes of quarantine records and of unreadable documents."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NOT_UTF8: Final = "NOT_UTF8"
+NOT_JSON: Final = "NOT_JSON"
+TOO_DEEP: Final = "TOO_DEEP"
+TOO_LONG: Final = "TOO_LONG"
+UNREADABLE_MESSAGE: Final = "UNREADABLE_MESSAGE"
+UNREADABLE_EVENT: Final = "UNREADABLE_EVENT"
+UNKNOWN_MESSAGE: Final = "UNKNOWN_MESSAGE"
+UNKNOWN_STATUS: Final = "UNKNOWN_STATUS"
+STRAY: Final = "STRAY"
+ANNOUNCEMENT: Final = "ANNOUNCEMENT"
+TOO_LARGE: Final = "TOO_LARGE"
+NOT_RECORDED: Final = "NOT_RECORDED"
+INTERNAL: Final = "INTERNAL"
+CHAT_CLOSED: Final = "CHAT_CLOSED"
+NOT_FOLLOWED: Final = "NOT_FOLLOWED"
+
+NOT_XML: Final = "NOT_XML"
+NOT_A_TRANSCRIPT: Final = "NOT_A_TRANSCRIPT"
+
+_GATEWAY: Final = "Report it to the maker of the gateway, with the record."
+
+QUARANTINE_CODES: Final = {
+    NOT_UTF8: ("A line is not UTF-8.", _GATEWAY),
+    NOT_JSON: ("A line is not JSON.", _GATEWAY),
+    TOO_DEEP: ("A line is nested too deeply.", _GATEWAY),
+    TOO_LONG: ("A line is longer than the limit. Its beginning was kept.", _GATEWAY),
+    UNREADABLE_MESSAGE: ("A line is JSON and no message: an attribute is missing, or has a wrong type.", _GATEWAY),
+    UNREADABLE_EVENT: ("An event of a readable message has an attribute that cannot be read.", _GATEWAY),
+    UNKNOWN_MESSAGE: ("A message has a name that is not known.", "Report it, so that a later version can read it."),
+    UNKNOWN_STATUS: (
+        "The state of a chat is said in a word that is not known. It decided nothing.",
+        "Report it, so that a later version can read it.",
+    ),
+    STRAY: ("A message belongs to no chat that was joined on its connection, or not on such a connection.", _GATEWAY),
+    ANNOUNCEMENT: (
+        "A record of the announcements topic is no announcement.",
+        "Mend its writer, and announce the chat again.",
+    ),
+    TOO_LARGE: (
+        "The record of an event is larger than the topic allows.",
+        "Raise `max.message.bytes` of the events topic if such events are expected.",
+    ),
+    NOT_RECORDED: (
+        "An event cannot be expressed as a record, or changes one that was not recorded.",
+        "Read it from the quarantine record.",
+    ),
+    INTERNAL: ("A defect of the bridge: the input could not be folded.", "Report the `chat_failed` line of the log."),
+    CHAT_CLOSED: (
+        "Content came of a chat that is over and of which only that is remembered.",
+        "Read it from the quarantine record.",
+    ),
+    NOT_FOLLOWED: ("Content came of a chat that is not followed here.", "Report it."),
+}
+"""Code of a QuarantinedInput -> what it means, and what to do."""
+
+ARCHIVE_CODES: Final = {
+    NOT_XML: ("A stored transcript is no well-formed XML, or in an encoding that cannot be read.", "Export it again."),
+    NOT_A_TRANSCRIPT: (
+        "The document is XML and no transcript: another root, a document type, no session id.",
+        "Check which file was given.",
+    ),
+    UNREADABLE_EVENT: ("An event of the transcript has no readable eventId.", "Export it again."),
+    TOO_LONG: ("The document has more bytes or elements than are read.", "Check which file was given."),
+    NOT_RECORDED: ("An event of the transcript cannot be expressed as a record.", "Report it, with the file."),
+    TOO_DEEP: ("The elements of the document are nested too deeply.", "Check which file was given."),
+}
+"""Code of a stored transcript that cannot be read -> what it means, and what to do."""

@@ -1,0 +1,90 @@
+"""docs/reference/codes.md: every code that a program may read, from the modules that define them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bridge.capture.readiness_codes import READINESS_CODES
+from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
+from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
+from bridge.transcript.link_codes import AWAY_CODES, JOIN_CODES, LINK_CODES
+from tests.documentation.tables import code, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HEAD: Final = """\
+# Codes
+
+Wherever the bridge says why something is so, a program finds a code of one of the sets below, and a person finds a
+sentence beside it (`detail`). Programs compare codes, never sentences: a sentence may be worded otherwise in any
+version. Within a major version a code keeps its meaning and none is removed; later versions may add codes, so a reader
+lets one that it does not know pass. The label of a metric is the code in lower case.
+"""
+
+
+class CodeSet(NamedTuple):
+    """One closed set: its name, where its codes stand, and code -> what it means, what to do."""
+
+    name: str
+    where: str
+    codes: Mapping[str, tuple[str, str]]
+
+
+SETS: Final = (
+    CodeSet(
+        "Readiness",
+        '`code` of the `reasons` of `/readyz`, which is `{"ready": false, "reasons": [{"code": "...", '
+        '"detail": "..."}]}`, and on the status page.',
+        READINESS_CODES,
+    ),
+    CodeSet(
+        "Gaps",
+        "`gap.code` of a [GAP record](topics.md#gap), `code` of the gaps of a certificate and, while a gap is open, "
+        "`reasons` of the certificate; `code` of `gap_recorded` in the log; `chatbridge_gaps_total`.",
+        GAP_CODES,
+    ),
+    CodeSet(
+        "Certificates",
+        "In `reasons` of a [certificate](topics.md#certificate), beside the codes of its open gaps. `details` has a "
+        "sentence about some of them.",
+        CERTIFICATE_CODES,
+    ),
+    CodeSet(
+        "Quarantine",
+        "`code` of a [QuarantinedInput](topics.md#quarantinedinput); `code` of `quarantined` in the log; "
+        "`chatbridge_quarantined_total`.",
+        QUARANTINE_CODES,
+    ),
+    CodeSet(
+        "Stored transcripts",
+        "What `chatbridge convert` writes for a file that it cannot read: `file:line: CODE: sentence`.",
+        ARCHIVE_CODES,
+    ),
+    CodeSet(
+        "Links",
+        "`code` of `link_lost` in the log; `chatbridge_links_lost_total`.",
+        LINK_CODES,
+    ),
+    CodeSet(
+        "Joins",
+        "`code` of `join_refusal` in the log; in the `detail` of a GAP NEVER_JOINED, OVER_WHILE_AWAY or OUT_OF_REACH, "
+        "that of the last attempt.",
+        JOIN_CODES,
+    ),
+    CodeSet(
+        "Absences",
+        "Why a chat is not watched for now; for sources, which tell it to the engine.",
+        AWAY_CODES,
+    ),
+)
+
+
+def text() -> str:
+    """Return the page."""
+    return "\n".join([_HEAD, *(_section(name, where, codes) for name, where, codes in SETS)])
+
+
+def _section(name: str, where: str, codes: Mapping[str, tuple[str, str]]) -> str:
+    rows = [(code(one), meaning, todo) for one, (meaning, todo) in codes.items()]
+    return f"## {name}\n\n{where}\n\n{table(('code', 'meaning', 'what to do'), rows)}\n"
