@@ -193,7 +193,7 @@ class _WorkerProcess:
                 linger_max=config.capture.linger_max_seconds,
             ),
             store_settings=SessionStoreSettings(
-                recording=Recording(self._schemas, self._redactor, f"/chatbridge/{config.kafka.group}"),
+                recording=Recording(self._schemas, self._redactor, config.site, config.kafka.group),
                 payload_headers=self._payload_headers,
                 checkpoint_schema_ids=frozenset(
                     (

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
-_US_PER_MS: Final = 1_000
 _T = TypeVar("_T")
 
 
@@ -130,7 +129,6 @@ class BatchBuilder:
             Outgoing(
                 recorder.key,
                 self._event_prefix + payload,
-                entry.observed_at // _US_PER_MS,
                 recorder.headers(entry, facts),
             )
         )
@@ -151,7 +149,6 @@ class BatchBuilder:
             Outgoing(
                 facts.session_id.encode(),
                 self._framed("sessions", payload),
-                at // _US_PER_MS,
                 chat.recorder.session_headers(state, at, certificate),
             ),
         )
@@ -165,6 +162,7 @@ class BatchBuilder:
         key = (session_id or source).encode()
         for payload in quarantine_records(
             self._settings.recording.schemas,
+            site=self._settings.recording.site,
             source=source,
             session_id=session_id,
             observed_at=at,
@@ -173,7 +171,7 @@ class BatchBuilder:
             total_bytes=total_bytes,
             part_bytes=min(PART_BYTES, self.room("quarantine") // 2),
         ):
-            record = Outgoing(key, self._framed("quarantine", payload), at // _US_PER_MS)
+            record = Outgoing(key, self._framed("quarantine", payload))
             self._add(self.plan.batch.quarantine, record)
         self.fact(Quarantined(reason=reason))
 
@@ -208,7 +206,15 @@ def checkpoint_of(chat: Chat, now: int) -> bytes:
     state = chat.transcript.state()
     if not chat.whole:  # remember that it is over, not what was in it
         state = replace(
-            state, id_ranges=[], prints=b"", parties=[], parties_set_by=[], gaps=[], filled=[], amendments={}
+            state,
+            id_ranges=[],
+            prints=b"",
+            parties=[],
+            parties_set_by=[],
+            gaps=[],
+            gap_sequences=[],
+            filled=[],
+            amendments={},
         )
     return chat.recorder.checkpoint(
         Checkpoint(

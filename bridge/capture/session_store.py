@@ -89,7 +89,7 @@ class SessionStore:
             if stored.state == OVER and not stored.announcement:
                 self._over[session_id] = stored.observed_at
                 continue
-            recorder = ChatRecorder(session_id, self._settings.recording, stored.head)
+            recorder = ChatRecorder(session_id, self._settings.recording, stored.head, stored.transcript.epoch)
             self._chats[session_id] = Chat(
                 Transcript(stored.transcript),
                 recorder,

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from bridge.transcript.entries import CHAT_SERVER
+
 if TYPE_CHECKING:
     from bridge.transcript.events import ChatTranscript
 
@@ -42,7 +44,7 @@ class TranscriptUpdate:
     `observed_at` in us since 1970 UTC; `server` says where it came from, as it stands in records; `version` is the
     protocol version that decided what the source withheld, None when it withholds nothing; `size` is the number of
     bytes it came from. `unknown_status` is what the source said of the chat's state in a word that is not known; such
-    a word does not end the chat.
+    a word does not end the chat. `source` is the door that it came through, one of entries.SOURCES.
     """
 
     transcript: ChatTranscript
@@ -54,6 +56,7 @@ class TranscriptUpdate:
     size: int = 0
     damaged: list[Damaged] = field(default_factory=list)
     unknown_status: str | None = None
+    source: str = CHAT_SERVER
 
     @property
     def session_id(self) -> str:
