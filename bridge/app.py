@@ -220,7 +220,7 @@ class _WorkerProcess:
             ),
             owner=self._rng.getrandbits(63),
             store_settings=SessionStoreSettings(
-                recording=Recording(self._schemas, self._redactor, f"/chatbridge/{config.kafka.group}"),
+                recording=Recording(self._schemas, self._redactor, config.site, config.kafka.group),
                 payload_headers=self._payload_headers,
                 checkpoint_schema_ids=frozenset(
                     (

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
-_US_PER_MS: Final = 1_000
 _AMENDS_NOTHING: Final = Problem(input_codes.NOT_RECORDED, "the event that it changes was not recorded")
 _T = TypeVar("_T")
 
@@ -157,7 +156,6 @@ class BatchBuilder:
             Outgoing(
                 recorder.key,
                 self._event_prefix + payload,
-                entry.observed_at // _US_PER_MS,
                 recorder.headers(entry, facts),
             )
         )
@@ -178,7 +176,6 @@ class BatchBuilder:
             Outgoing(
                 facts.session_id.encode(),
                 self._framed("sessions", payload),
-                at // _US_PER_MS,
                 chat.recorder.session_headers(state, at, certificate),
             ),
         )
@@ -199,6 +196,7 @@ class BatchBuilder:
         key = (session_id or source).encode()
         for payload in quarantine_records(
             self._settings.recording.schemas,
+            site=self._settings.recording.site,
             source=source,
             session_id=session_id,
             observed_at=at,
@@ -207,7 +205,7 @@ class BatchBuilder:
             total_bytes=total_bytes,
             part_bytes=min(PART_BYTES, self.room("quarantine") // 2),
         ):
-            record = Outgoing(key, self._framed("quarantine", payload), at // _US_PER_MS)
+            record = Outgoing(key, self._framed("quarantine", payload))
             self._add(self.plan.batch.quarantine, record)
         self.fact(Quarantined(code=reason.code))
 
@@ -242,7 +240,15 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp) -> bytes:
     state = chat.transcript.state()
     if not chat.whole:  # remember that it is over, not what was in it
         state = replace(
-            state, id_ranges=[], prints=b"", parties=[], parties_set_by=[], gaps=[], filled=[], amendments={}
+            state,
+            id_ranges=[],
+            prints=b"",
+            parties=[],
+            parties_set_by=[],
+            gaps=[],
+            gap_sequences=[],
+            filled=[],
+            amendments={},
         )
     return chat.recorder.checkpoint(
         Checkpoint(

@@ -35,9 +35,10 @@ class BatchNumbers:
     Like the chats of a store, it takes every batch for committed; after a failed commit it is dropped with the store.
     """
 
-    def __init__(self, owner: int) -> None:
-        """Begin with no batch committed; `owner` is the owner of the batches to come."""
+    def __init__(self, owner: int, site: str) -> None:
+        """Begin with no batch committed; `owner` is the owner of the batches to come, `site` the bridge's own."""
         self._owner = owner
+        self._site = site
         self._last: dict[int, int] = {}
         self._highest = 0
         self._marked = False
@@ -66,7 +67,7 @@ class BatchNumbers:
         stamp = self.next()
         last = {**self._last, stamp.owner: stamp.number}
         owners = sorted(last.items(), key=lambda one: one[1], reverse=True)[:OWNERS]
-        return CheckpointEncoder().encode(
+        return CheckpointEncoder(self._site).encode(
             Checkpoint(
                 state=SHARD,
                 announcement=b"",

@@ -91,11 +91,10 @@ Headers = list[tuple[str, bytes]]
 
 @dataclass(slots=True)
 class Outgoing:
-    """One record to be written. `timestamp` in ms since 1970 UTC, None for now; `value` None is a tombstone."""
+    """One record to be written; `value` None is a tombstone. Its Kafka time is that of writing."""
 
     key: bytes
     value: bytes | None
-    timestamp: int | None = None
     headers: Headers = field(default_factory=list)
 
 

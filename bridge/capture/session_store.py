@@ -60,7 +60,7 @@ class SessionStore:
         self._touched: dict[str, Chat] = {}
         self._builder = BatchBuilder(settings)
         self._expire_at = 0
-        self._numbers = BatchNumbers(settings.owner)
+        self._numbers = BatchNumbers(settings.owner, settings.recording.site)
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ def stored_chat(session_id: str, stored: Checkpoint, settings: SessionStoreSetti
     """Return a chat as of its checkpoint, which holds an announcement."""
     return Chat(
         Transcript(stored.transcript),
-        ChatRecorder(session_id, settings.recording, stored.head),
+        ChatRecorder(session_id, settings.recording, stored.head, stored.transcript.epoch),
         parse(stored.announcement),
         stored.announcement,
         stored.state,

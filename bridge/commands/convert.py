@@ -19,7 +19,7 @@ from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, U
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.render import Renderer
-from bridge.transcript.entries import ARCHIVE, SessionFacts
+from bridge.transcript.entries import ARCHIVE, UCS, SessionFacts
 from bridge.transcript.fold import Transcript
 from bridge.transcript.input_codes import NOT_RECORDED
 from bridge.transcript.state import TranscriptState
@@ -56,7 +56,8 @@ cannot be read is reported on standard error (file, line, code, reason); the oth
 
 def run(args: argparse.Namespace) -> int:
     """Convert every file."""
-    recording = Recording(Schemas(schema_folder()), factories.redactor_of(settings.config_of(args)))
+    config = settings.config_of(args)
+    recording = Recording(Schemas(schema_folder()), factories.redactor_of(config), config.site)
     if args.avro is None:
         render, lines = Renderer(recording.schemas), sys.stdout.buffer  # JSON lines are UTF-8, whatever the locale
         return _convert_all(args, recording, lambda record: lines.write(render.line(TRANSCRIPT_EVENT, record) + b"\n"))
@@ -106,9 +107,8 @@ def _converted(file: Path, recording: Recording) -> tuple[list[dict[str, Any]], 
     transcript = stored.transcript
     facts = SessionFacts(transcript.session_id, start_at=parse_start_at(transcript.start_at))
     fold = Transcript(TranscriptState(facts))
-    seen = TranscriptUpdate(
-        transcript, over=True, snapshot=True, server="", version=HIGHEST, observed_at=time.time_ns() // 1000
-    )
+    at = time.time_ns() // 1000
+    seen = TranscriptUpdate(transcript, over=True, snapshot=True, version=HIGHEST, observed_at=at, source=UCS)
     recorder = ChatRecorder(transcript.session_id, recording)
     entries = fold.apply(seen, origin=ARCHIVE)
     if facts.start_at is None:

@@ -24,6 +24,7 @@ from bridge.config.section import Addresses, Count, Name, Seconds, Section
 from bridge.config.security import checked_client, client_arguments
 from bridge.config.source_settings import SourcesSettings
 from bridge.records import patterns
+from bridge.records.ids import DEFAULT_SITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -244,6 +245,13 @@ class Config(BaseSettings):
     http: HttpSettings = Field(default_factory=HttpSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    site: str = Field(
+        default=DEFAULT_SITE,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$",
+        description="Name of the site or region that this bridge captures. It stands in every record and in its "
+        "`ce_source`, so that records of several sites can share topics or be mirrored into one cluster; give each a "
+        "name of its own, and keep it.",
+    )
     worker_id: Name = Field(
         default_factory=socket.gethostname,
         description="Name of this worker, unique and the same after a restart (static group membership).",

@@ -114,10 +114,12 @@ def gap_block(gap: Gap) -> bytes:
     )
 
 
-def session_block(facts: SessionFacts) -> bytes:
+def session_block(facts: SessionFacts, site: str) -> bytes:
     """Encode SessionFacts."""
     return b"".join(
         (
+            text(site),
+            text(facts.source),
             optional_long(facts.start_at),
             optional_text(facts.tenant),
             optional_flag(facts.monitored),

@@ -27,13 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RecordedChat:
-    """What the records of a chat hold so far. `rejoined` are gaps that lasted until a later join."""
+    """What the records of a chat hold so far. `told` are its gaps by sequence, `rejoined` those until a later join."""
 
     ids: IdRanges = field(default_factory=IdRanges)
     counts: dict[str, int] = field(default_factory=dict)
     amendments: dict[str, int] = field(default_factory=dict)
-    gaps: list[Gap] = field(default_factory=list)
+    told: dict[int, Gap] = field(default_factory=dict)
     rejoined: list[Gap] = field(default_factory=list)
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """The gaps, in order."""
+        return list(self.told.values())
 
     def add(self, record: dict[str, Any]) -> None:
         """Take a decoded TranscriptEvent."""
@@ -44,7 +49,7 @@ class RecordedChat:
         elif record["eventId"] is not None:
             self.ids.add(record["eventId"])
         elif kind == GAP and record["gap"] is not None:
-            self.gaps.append(_gap(record["gap"]))
+            self.told[record["sequence"]] = _gap(record["gap"])
         elif kind == RESUMED:
             self.rejoined = [gap for gap in self.gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
 

@@ -1,7 +1,7 @@
 """The hash chain of a chat: each record's `integrity` binds it to the record before it.
 
 `integrity` is the last field of a TranscriptEvent and has a fixed size, so the hashed bytes are all the bytes
-before it: `hash = SHA-256(previousHash || those bytes)`. The chain starts from `genesis(session_id)`.
+before it: `hash = SHA-256(previousHash || those bytes)`. The chain starts from `genesis(session_id, epoch)`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ _SIZE: Final = b"\x40"  # Avro's length prefix of 32 bytes: zigzag of 32
 _TRAILER_BYTES: Final = 2 * (len(_SIZE) + HASH_BYTES)
 
 
-def genesis(session_id: str) -> bytes:
-    """Return the value that stands for "the record before the first": SHA-256 of the session id in UTF-8."""
-    return sha256(session_id.encode()).digest()
+def genesis(session_id: str, epoch: int = 0) -> bytes:
+    """Return the value that stands for "the record before the first" of an epoch.
+
+    SHA-256 of the session id in UTF-8; of a later epoch than 0, followed by the byte 0xFF, which occurs in no UTF-8,
+    and the epoch in decimal digits.
+    """
+    return sha256(session_id.encode() + (b"\xff%d" % epoch if epoch else b"")).digest()
 
 
 def link(previous: bytes, body: bytes) -> bytes:

@@ -74,9 +74,11 @@ class Checkpoint:
 class CheckpointEncoder:
     """Encodes the checkpoints of one chat."""
 
-    __slots__ = ("_seldom", "_seldom_bytes")
+    __slots__ = ("_seldom", "_seldom_bytes", "_site")
 
-    def __init__(self) -> None:
+    def __init__(self, site: str) -> None:
+        """`site` is the bridge's own."""
+        self._site = site
         self._seldom: tuple[object, ...] = ()
         self._seldom_bytes = b""
 
@@ -101,9 +103,11 @@ class CheckpointEncoder:
             fold.filled,
             fold.amended,
             fold.reused,
+            fold.gap_sequences,
+            fold.epoch,
         )
         if seldom != self._seldom:
-            self._seldom_bytes = _seldom_fields(checkpoint)
+            self._seldom_bytes = _seldom_fields(checkpoint, self._site)
             self._seldom = seldom
         return b"".join(
             (
@@ -119,17 +123,19 @@ class CheckpointEncoder:
         )
 
 
-def _seldom_fields(checkpoint: Checkpoint) -> bytes:
+def _seldom_fields(checkpoint: Checkpoint, site: str) -> bytes:
     fold = checkpoint.transcript
     return b"".join(
         (
             text(fold.facts.session_id),
             data(checkpoint.announcement),
             text(checkpoint.state),
-            session_block(fold.facts),
+            session_block(fold.facts, site),
+            long(fold.epoch),
             array(map(party_block, fold.parties)),
             array(map(long, chain.from_iterable(fold.parties_set_by))),
             array(map(gap_block, fold.gaps)),
+            array(map(long, fold.gap_sequences)),
             array(long(event_id) + long(count) for event_id, count in fold.amendments.items()),
             array(map(gap_block, fold.filled)),
             long(fold.amended),
@@ -151,6 +157,8 @@ def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
     edges, set_by, owners = record["idRanges"], record["partiesSetBy"], record["owners"]
     if len(edges) % 2:
         raise VerificationFailed("a checkpoint with a range of ids that has no end")
+    if len(record["gapSequences"]) != len(record["gaps"]):
+        raise VerificationFailed("a checkpoint that does not say which records told its gaps")
     if len(set_by) != 2 * len(record["parties"]):
         raise VerificationFailed("a checkpoint that does not say which events set what is known of its parties")
     if len(owners) % 2:
@@ -178,6 +186,8 @@ def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
             filled=[_gap(gap) for gap in record["filled"]],
             amended=record["amended"],
             reused=record["idsReused"],
+            gap_sequences=record["gapSequences"],
+            epoch=record["epoch"],
         ),
         head=record["head"],
         observed_at=record["observedAt"],
@@ -194,6 +204,7 @@ def _facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
         idle_time_expire=session["idleTimeExpire"],
         server=session["server"],
         client_version=session["clientVersion"],
+        source=session["source"],
     )
 
 

@@ -24,7 +24,8 @@ from bridge.records.blocks import (
 )
 from bridge.records.chain import genesis, link, trailer
 from bridge.records.checkpoint import CheckpointEncoder
-from bridge.records.session_records import session_record
+from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
+from bridge.records.session_records import ChainPlace, session_record
 from bridge.transcript import entries as kinds
 from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
 from bridge.transcript.times import occurred_at, rfc3339
@@ -41,6 +42,10 @@ Headers = list[tuple[str, bytes]]
 EVENT_TYPE_KEY: Final = "eventType"
 """The key in unknownAttributes that holds the word of an unknown event type."""
 
+START_PLUS_SHIFT: Final = "START_PLUS_SHIFT"
+"""How occurredAt was had: the session's start plus the event's timeShift, both to the second."""
+
+_WHOLE_SECONDS: Final = optional_text(START_PLUS_SHIFT) + optional_long(1_000)
 _KNOWN_PARTIES: Final = 64
 _NO_ATTRIBUTES: Final = EMPTY + EMPTY
 _WORDS: Final = {
@@ -69,42 +74,55 @@ _CONTENT_TYPE: Final = ("content-type", b"application/avro")
 
 @dataclass(slots=True, frozen=True)
 class Recording:
-    """What the chats of a process share. `source` becomes `ce_source`, a URI reference that identifies this bridge."""
+    """What the chats of a process share. `site` names where this bridge captures, `group` the bridge there."""
 
     schemas: Schemas
     redactor: Redactor
-    source: str = "/chatbridge"
+    site: str = DEFAULT_SITE
+    group: str = "chatbridge"
+
+    @property
+    def source(self) -> str:
+        """The `ce_source` of all records, a URI reference: together with its id it identifies a record everywhere."""
+        return f"/chatbridge/{self.site}/{self.group}"
 
 
 class ChatRecorder:
     """Makes the records of one chat, in the order in which they are published.
 
-    `key` is the key of its records. `head` is the hash of the last record made. It may be reset to an earlier value if
-    the records made since then will not be published; a restored chat continues from the head in its checkpoint.
+    `key` is the key of its records, which belong to one epoch of its chain. `head` is the hash of the last record made.
+    It may be reset to an earlier value if the records made since then will not be published; a restored chat continues
+    from the head in its checkpoint.
     """
 
     __slots__ = (
         "_checkpoints",
         "_constant_headers",
+        "_epoch",
+        "_epoch_bytes",
+        "_escaped_id",
         "_facts",
         "_parties",
         "_redactor",
         "_schemas",
         "_session",
-        "_session_id",
         "_session_id_text",
+        "_site",
         "head",
         "key",
     )
 
-    def __init__(self, session_id: str, recording: Recording, head: bytes | None = None) -> None:
-        """Start a new chain, or continue after the record whose hash is `head`."""
-        self.head = genesis(session_id) if head is None else head
-        self._session_id = session_id
+    def __init__(self, session_id: str, recording: Recording, head: bytes | None = None, epoch: int = 0) -> None:
+        """Start the chain of an epoch, or continue after the record whose hash is `head`."""
+        self.head = genesis(session_id, epoch) if head is None else head
+        self._epoch = epoch
+        self._epoch_bytes = long(epoch)
+        self._escaped_id = escaped(session_id)
         self._session_id_text = text(session_id)
         self.key = session_id.encode()
         self._schemas = recording.schemas
         self._redactor = recording.redactor
+        self._site = recording.site
         self._constant_headers = (
             ("ce_source", recording.source.encode()),
             ("ce_subject", self.key),
@@ -114,7 +132,7 @@ class ChatRecorder:
         self._facts: SessionFacts | None = None
         self._session = b""
         self._parties: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
-        self._checkpoints = CheckpointEncoder()
+        self._checkpoints = CheckpointEncoder(recording.site)
 
     # --- TranscriptEvent -----------------------------------------------------------------------------------------
 
@@ -137,24 +155,24 @@ class ChatRecorder:
     def _body(self, entry: Entry, facts: SessionFacts) -> bytes:
         """Encode all fields before `integrity`, in the order of the schema."""
         if facts is not self._facts:
-            self._session, self._facts = session_block(facts), facts
+            self._session, self._facts = session_block(facts, self._site), facts
         done: list[Redaction] = []
         event = entry.event
-        sequence = long(entry.sequence)
         head = (
-            text(id_of(entry, self._session_id)),
+            text(id_of(entry, self._escaped_id, self._epoch)),
             self._session_id_text,
             NULL if event is None else SOME + long(event.event_id),
-            sequence,
+            self._epoch_bytes,
+            long(entry.sequence),
             _WORDS.get(entry.kind) or text(entry.kind),
         )
         if event is None:
             gap = NULL if entry.gap is None else SOME + gap_block(entry.gap)
             # Of the fields from occurredAt to unknownAttributes, GAP and RESUMED have observedAt, party and gap only.
             rest: tuple[bytes, ...] = (
-                NULL + NULL + long(entry.observed_at) + NULL + NULL,
+                NULL + NULL + NULL + NULL + long(entry.observed_at) + NULL + NULL,
                 self._party(entry.party, done),
-                NULL + NULL + NULL + NULL + gap + NULL + NULL,
+                NULL + NULL + NULL + NULL + gap + NULL + NULL + NULL,
                 _NO_ATTRIBUTES + _NO_ATTRIBUTES + EMPTY,
             )
         else:
@@ -194,8 +212,9 @@ class ChatRecorder:
             block = file_block(event, said, user_data)
             file = NULL if block is None else SOME + block
         leaves = event.reason is not None or event.asker_id is not None or entry.kind == kinds.PARTY_LEFT
+        at = occurred_at(facts.start_at, event.time_shift)
         return (
-            optional_long(occurred_at(facts.start_at, event.time_shift)),
+            NULL + NULL + NULL if at is None else SOME + long(at) + _WHOLE_SECONDS,
             SOME + long(event.time_shift),
             long(entry.observed_at),
             visibility,
@@ -206,16 +225,20 @@ class ChatRecorder:
             file,
             SOME + departure_block(event, attributes, redactor, done) if leaves else NULL,
             NULL if entry.gap is None else SOME + gap_block(entry.gap),
+            NULL if entry.fills is None else self._filled(entry.fills),
             self._amendment(entry, event) if entry.amendment else NULL + NULL,
             user_data_maps,
             attribute_maps,
             self._unknown(entry, event, done),
         )
 
+    def _filled(self, sequence: int) -> bytes:
+        return optional_text(bridge_id(self._escaped_id, self._epoch, sequence))
+
     def _amendment(self, entry: Entry, event: ChatEvent) -> bytes:
         if entry.reused:
             return NULL + _ID_REUSED
-        return optional_text(f"{self._session_id}:{event.event_id}") + _CHANGED
+        return optional_text(event_id(self._escaped_id, event.event_id)) + _CHANGED
 
     def _unknown(self, entry: Entry, event: ChatEvent, done: list[Redaction]) -> bytes:
         values = event.unknown_attributes
@@ -255,7 +278,7 @@ class ChatRecorder:
         event = entry.event
         at = occurred_at(facts.start_at, event.time_shift) if event is not None else None
         return [
-            ("ce_id", id_of(entry, self._session_id).encode()),
+            ("ce_id", id_of(entry, self._escaped_id, self._epoch).encode()),
             _CE_TYPES.get(entry.kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{entry.kind}".encode()),
             ("ce_time", rfc3339(entry.observed_at if at is None else at * 1000).encode()),
             *self._constant_headers,
@@ -277,15 +300,16 @@ class ChatRecorder:
         The certificate covers the records made so far: it carries `head`. It lists ids and gaps if the payload then
         fits into `room` bytes.
         """
-        return session_record(self._schemas, state, facts, at, certificate=certificate, head=self.head, room=room)
+        place = ChainPlace(self._site, self._epoch, self.head)
+        return session_record(self._schemas, state, facts, at, certificate=certificate, place=place, room=room)
 
     def session_headers(self, state: str, at: int, certificate: Certificate | None = None) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""
-        number = ""
-        if certificate is not None and certificate.supersedes is not None:  # it may be of the same moment
-            number = f":{certificate.last_sequence}"
+        again = certificate is not None and certificate.supersedes is not None
+        last = certificate.last_sequence if certificate is not None and again else None
+        name = session_record_id(self._escaped_id, state, self._epoch, at, last_sequence=last)
         return [
-            ("ce_id", f"{self._session_id}:{state}@{at}{number}".encode()),
+            ("ce_id", name.encode()),
             _SESSION_TYPE,
             ("ce_time", rfc3339(at).encode()),
             *self._constant_headers,
@@ -294,13 +318,3 @@ class ChatRecorder:
     def checkpoint(self, checkpoint: Checkpoint) -> bytes:
         """Return the Avro payload of a SessionCheckpoint. Fields that seldom change are encoded only after a change."""
         return self._checkpoints.encode(checkpoint)
-
-
-def id_of(entry: Entry, session_id: str) -> str:
-    """Return the unique id of a record; the schema describes how it is formed."""
-    event = entry.event
-    if event is None:
-        return f"{session_id}:~{entry.sequence}"
-    if entry.amendment:
-        return f"{session_id}:{event.event_id}:{entry.amendment}"
-    return f"{session_id}:{event.event_id}"

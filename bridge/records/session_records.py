@@ -5,7 +5,7 @@ Both are rare, so they use the general encoder.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -27,6 +27,15 @@ PART_BYTES: Final = 512 * 1024
 """Size of a part of a quarantined input: with framing and headers well below Kafka's default record limit."""
 
 
+@dataclass(slots=True, frozen=True)
+class ChainPlace:
+    """Where a chat's chain stands: the site that it is captured in, its epoch, the hash of its last record."""
+
+    site: str
+    epoch: int
+    head: bytes
+
+
 def session_record(  # noqa: PLR0913 - the fields of the record
     schemas: Schemas,
     state: str,
@@ -34,14 +43,14 @@ def session_record(  # noqa: PLR0913 - the fields of the record
     at: int,
     *,
     certificate: Certificate | None,
-    head: bytes,
+    place: ChainPlace,
     room: int | None = None,
 ) -> bytes:
-    """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `head` the chain's head at that time.
+    """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `place` that of the chain at that time.
 
     If it exceeds `room` bytes, the certificate is written without its lists and with the reason LISTS_LEFT_OUT.
     """
-    payload = _session_record(schemas, state, facts, at, certificate=certificate, head=head)
+    payload = _session_record(schemas, state, facts, at, certificate=certificate, place=place)
     if room is None or certificate is None or len(payload) <= room:
         return payload
     short = replace(
@@ -52,23 +61,26 @@ def session_record(  # noqa: PLR0913 - the fields of the record
         gaps=[],
         filled=[],
     )
-    return _session_record(schemas, state, facts, at, certificate=short, head=head)
+    return _session_record(schemas, state, facts, at, certificate=short, place=place)
 
 
 def _session_record(  # noqa: PLR0913 - the fields of the record
-    schemas: Schemas, state: str, facts: SessionFacts, at: int, *, certificate: Certificate | None, head: bytes
+    schemas: Schemas, state: str, facts: SessionFacts, at: int, *, certificate: Certificate | None, place: ChainPlace
 ) -> bytes:
     return schemas.encode(
         SESSION_RECORD,
         {
             "state": state,
             "sessionId": facts.session_id,
+            "epoch": place.epoch,
             "at": at,
+            "site": place.site,
+            "source": facts.source,
             "startAt": facts.start_at,
             "tenant": facts.tenant,
             "server": facts.server,
             "clientVersion": facts.client_version,
-            "certificate": None if certificate is None else _certificate(certificate, head),
+            "certificate": None if certificate is None else _certificate(certificate, place.head),
         },
     )
 
@@ -78,6 +90,7 @@ def _certificate(certificate: Certificate, head: bytes) -> dict[str, Any]:
         "verdict": certificate.verdict,
         "reasons": certificate.reasons,
         "details": certificate.details,
+        "epoch": certificate.epoch,
         "lastSequence": certificate.last_sequence,
         "counts": certificate.counts,
         "idRanges": [{"from": low, "to": high} for low, high in certificate.id_ranges],
@@ -116,6 +129,7 @@ def json_of(value: object) -> bytes:
 def quarantine_records(  # noqa: PLR0913 - the fields of the record
     schemas: Schemas,
     *,
+    site: str,
     source: str,
     session_id: str | None,
     observed_at: int,
@@ -135,6 +149,7 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
         schemas.encode(
             QUARANTINED_INPUT,
             {
+                "site": site,
                 "source": source,
                 "sessionId": session_id,
                 "observedAt": observed_at,

@@ -14,6 +14,8 @@ from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.certificate_checks import RecordedChat, disagreements
 from bridge.records.chain import genesis, link, split
+from bridge.records.fill_checks import misnamed
+from bridge.records.ids import amendment_id, bridge_id, escaped, event_id
 from bridge.records.session_records import CLOSED
 from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
 from bridge.transcript.ranges import IdRanges
@@ -29,6 +31,8 @@ ID: Final = "id"
 ORDER: Final = "order"
 PARTITION: Final = "partition"
 CERTIFICATE: Final = "certificate"
+FILLS: Final = "fills"
+EPOCH: Final = "epoch"
 RETENTION: Final = "retention"
 
 _SHOWN: Final = 12
@@ -69,13 +73,13 @@ class _Hole:
 
 @dataclass(slots=True)
 class _Chat:
-    """One chat as far as it was read; `last` and `head` are of the record with the highest sequence so far.
+    """One epoch of a chat as far as it was read; `last` and `head` are of the record with the highest sequence so far.
 
     `opened` says whether the chat was opened since its last certificate.
     """
 
     session_id: str
-    partition: int
+    epoch: int
     head: bytes
     last: int = 0
     truncated: bool = False
@@ -141,29 +145,33 @@ class _Chat:
                 return
 
     def _check_id(self, record: dict[str, Any], where: str, *, in_place: bool) -> None:
-        event_id, amends, amendment = record["eventId"], record["amends"], record["amendment"]
-        original = f"{self.session_id}:{event_id}"
+        number, amends, amendment = record["eventId"], record["amends"], record["amendment"]
+        session = escaped(self.session_id)
+        original = event_id(session, number)
         ids = self.recorded.ids
-        if event_id is None:
-            rule = f"{self.session_id}:~{record['sequence']}"
+        if number is None:
+            rule = bridge_id(session, self.epoch, record["sequence"])
         elif amendment is None:
             rule = original
-            if event_id in ids:
+            if number in ids:
                 self.say(ID, f"record at {where} has id {record['id']}, which was there before")
             highest = ids.maximum
-            if in_place and record["origin"] == LIVE and highest is not None and event_id < highest:
-                self.say(ORDER, f"record at {where} is event {event_id}, live, but comes after event {highest}")
+            if in_place and record["origin"] == LIVE and highest is not None and number < highest:
+                self.say(ORDER, f"record at {where} is event {number}, live, but comes after event {highest}")
         else:
             # Numbers rise, but not always by one: an amendment that could not be published left a GAP in its place.
-            number = _number_of(record["id"])
-            rule = f"{original}:{max(number, self.numbers.get(event_id, 0) + 1)}"
-            self.numbers[event_id] = number
-            if not (self.truncated or event_id in ids):
+            count = _count_of(record["id"])
+            rule = amendment_id(session, number, self.epoch, max(count, self.numbers.get(number, 0) + 1))
+            self.numbers[number] = count
+            if not (self.truncated or number in ids):
                 self.say(ID, f"record at {where} amends {original}, which is not there")
         if amends != (original if amendment == CHANGED else None) or amendment not in (None, CHANGED, ID_REUSED):
             self.say(ID, f"record at {where} has amends {amends} with the amendment {amendment}")
         if record["id"] != rule:
             self.say(ID, f"record at {where} has id {record['id']} where {rule} was expected")
+        problem = misnamed(record, self.recorded.told, self.epoch, truncated=self.truncated or bool(self.holes))
+        if problem is not None:
+            self.say(FILLS, f"record at {where} {problem}")
 
     # --- a certificate -------------------------------------------------------------------------------------------
 
@@ -171,6 +179,10 @@ class _Chat:
         """Compare a certificate with the chat as it was when that was issued, which is now."""
         certified.checked = True
         told, where = certified.certificate, certified.where
+        if told["epoch"] != self.epoch:
+            self.say(
+                CERTIFICATE, f"certificate at {where} is about epoch {told['epoch']} in a record of epoch {self.epoch}"
+            )
         if self.head != told["head"]:
             self.say(CERTIFICATE, f"certificate at {where} names another head than the record with its lastSequence")
         if self.truncated or self.holes:
@@ -221,6 +233,39 @@ class _Chat:
         return CERTIFICATE, f"certificate at {certified.where} was read after later records: not checked", False
 
 
+@dataclass(slots=True)
+class _Epochs:
+    """One chat: a chain of records in each of its epochs, all on one partition."""
+
+    session_id: str
+    partition: int
+    chats: dict[int, _Chat] = field(default_factory=dict)
+    highest: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def say(self, promise: str, message: str, *, broken: bool = True) -> None:
+        self.findings.append(Finding(self.session_id, promise, message, broken))
+
+    def chat(self, epoch: int) -> _Chat:
+        if epoch not in self.chats:
+            self.chats[epoch] = _Chat(self.session_id, epoch, genesis(self.session_id, epoch))
+        return self.chats[epoch]
+
+    def recorded(self, epoch: int, where: str) -> _Chat:
+        """Return the epoch of the next event record."""
+        if epoch > self.highest:
+            self.highest = epoch
+            self.say(EPOCH, f"begins again at {where} with epoch {epoch}: its events may be there twice", broken=False)
+        elif epoch < self.highest:
+            self.say(EPOCH, f"record at {where} is of epoch {epoch} but comes after epoch {self.highest}")
+        return self.chat(epoch)
+
+    def conclude(self) -> list[Finding]:
+        """Return the findings of the chat, then those of its epochs."""
+        found = [finding for _, chat in sorted(self.chats.items()) for finding in chat.conclude()]
+        return [*self.findings, *found]
+
+
 class Verifier:
     """Reads the records of any number of chats. The names of the topics serve its messages."""
 
@@ -228,7 +273,7 @@ class Verifier:
         self._schemas = schemas
         self._events = events
         self._sessions = sessions
-        self._chats: dict[str, _Chat] = {}
+        self._chats: dict[str, _Epochs] = {}
         self._unreadable: list[Finding] = []
         self.records = 0
 
@@ -243,7 +288,8 @@ class Verifier:
         self.records += 1
         try:
             record = self._schemas.decode(TRANSCRIPT_EVENT, payload)
-            self._chat(record["sessionId"], partition, where).take(record, payload, where)
+            epochs = self._epochs(record["sessionId"], partition, where)
+            epochs.recorded(record["epoch"], where).take(record, payload, where)
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
 
@@ -255,7 +301,7 @@ class Verifier:
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
             return
-        chat = self._chat(record["sessionId"], partition, where)
+        chat = self._epochs(record["sessionId"], partition, where).chat(record["epoch"])
         if record["certificate"] is None:
             if record["state"] == CLOSED:
                 chat.say(CERTIFICATE, f"closed without a certificate at {where}")
@@ -266,17 +312,18 @@ class Verifier:
 
     def findings(self) -> list[Finding]:
         """Return what was found: unreadable records first, then chat by chat in the order in which they appeared."""
-        return [*self._unreadable, *(finding for chat in self._chats.values() for finding in chat.conclude())]
+        return [*self._unreadable, *(finding for epochs in self._chats.values() for finding in epochs.conclude())]
 
-    def _chat(self, session_id: str, partition: int, where: str) -> _Chat:
-        chat = self._chats.get(session_id)
-        if chat is None:
-            chat = self._chats[session_id] = _Chat(session_id, partition, genesis(session_id))
-        elif chat.partition != partition:
-            chat.say(PARTITION, f"record at {where}, but the chat began on partition {chat.partition}")
-        return chat
+    def _epochs(self, session_id: str, partition: int, where: str) -> _Epochs:
+        epochs = self._chats.get(session_id)
+        if epochs is None:
+            epochs = self._chats[session_id] = _Epochs(session_id, partition)
+        elif epochs.partition != partition:
+            epochs.say(PARTITION, f"record at {where}, but the chat began on partition {epochs.partition}")
+        return epochs
 
 
-def _number_of(amendment_id: str) -> int:
-    number = amendment_id.rpartition(":")[2]
+def _count_of(name: str) -> int:
+    """Return the number of the amendment that an id is of; 1 when it is no such id."""
+    number = name.rpartition(":")[2].rpartition(".")[2]
     return int(number) if number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER else 1

@@ -33,6 +33,17 @@ CHANGED: Final = "CHANGED"
 ID_REUSED: Final = "ID_REUSED"
 """Another event came under an id that was used before."""
 
+CHAT_SERVER: Final = "CHAT_SERVER"
+"""What was pushed or told by a Chat Server, over its own protocol."""
+UCS: Final = "UCS"
+"""A transcript as Universal Contact Server stores it."""
+WORKSPACE_V3: Final = "WORKSPACE_V3"
+GWS_V2: Final = "GWS_V2"
+GMS_PUSH: Final = "GMS_PUSH"
+
+SOURCES: Final = (CHAT_SERVER, UCS, WORKSPACE_V3, GWS_V2, GMS_PUSH)
+"""Through which door an event came. The last three are reserved: no source delivers them yet."""
+
 MAX_FACT_CHARACTERS: Final = 256
 """Limit for an attribute of the session: it is repeated on every record."""
 
@@ -62,7 +73,10 @@ class Party:
 
 @dataclass(slots=True, frozen=True)
 class SessionFacts:
-    """What is known of the session itself. `start_at` in ms since 1970 UTC; `server` as host:port."""
+    """What is known of the session itself. `start_at` in ms since 1970 UTC; `server` as host:port.
+
+    `source` is one of SOURCES: the door that the last update came through, so it may change in the course of a chat.
+    """
 
     session_id: str
     start_at: int | None = None
@@ -71,6 +85,7 @@ class SessionFacts:
     idle_time_expire: str | None = None
     server: str | None = None
     client_version: int | None = None
+    source: str = CHAT_SERVER
 
     def after(self, update: TranscriptUpdate) -> SessionFacts:
         """Return the facts after an update, this object if none changed. An absent attribute keeps its value."""
@@ -85,9 +100,17 @@ class SessionFacts:
             and idle == self.idle_time_expire
             and server == self.server
             and version == self.client_version
+            and update.source == self.source
         ):
             return self
-        return replace(self, monitored=monitored, idle_time_expire=idle, server=server, client_version=version)
+        return replace(
+            self,
+            monitored=monitored,
+            idle_time_expire=idle,
+            server=server,
+            client_version=version,
+            source=update.source,
+        )
 
 
 @dataclass(slots=True, frozen=True)
@@ -106,10 +129,11 @@ class Gap:
 
 @dataclass(slots=True)
 class Entry:
-    """One record to be published. `sequence` counts 1, 2, 3, ... per chat; `observed_at` in us since 1970 UTC.
+    """One record to be published. `sequence` counts 1, 2, 3, ... per epoch; `observed_at` in us since 1970 UTC.
 
     `amendment` is 0 for an event seen for the first time, n for the n-th other content under the same event id;
-    `reused` says that this content is another event. `event` and `party` are None for GAP and RESUMED.
+    `reused` says that this content is another event. `fills` is the sequence of the GAP that said that this event is
+    missing. `event` and `party` are None for GAP and RESUMED.
     """
 
     kind: str
@@ -121,6 +145,7 @@ class Entry:
     amendment: int = 0
     gap: Gap | None = None
     reused: bool = False
+    fills: int | None = None
 
 
 @dataclass(slots=True)
@@ -131,8 +156,8 @@ class Certificate:
     has filled; `amendments` and `ids_reused` count records marked CHANGED and ID_REUSED. `masked` counts replayed texts
     that differ from the delivered ones by masked characters only; `quarantined` counts what of this chat is in the
     quarantine, `unattributed` unreadable inputs that may have concerned it. `supersedes` is the `last_sequence` of the
-    certificate that this one replaces, because more came for a chat that was closed. `reasons` are codes, rising;
-    `details` holds a sentence about some of them.
+    certificate that this one replaces, because more came for a chat that was closed. All of it is about one `epoch`.
+    `reasons` are codes, rising; `details` holds a sentence about some of them.
     """
 
     verdict: str
@@ -150,3 +175,4 @@ class Certificate:
     unattributed: int = 0
     rejoins: int = 0
     supersedes: int | None = None
+    epoch: int = 0

@@ -1,15 +1,15 @@
 """The fold: histories and increments of one chat in, each event once and in order out; what is missing is a GAP entry.
 
-`Transcript.apply` takes an update and returns the entries that are new. Duplicates are recognised by the set of
-delivered ids and a fingerprint per id, never by a maximum: ids have legitimate holes (withheld or unsaved events), and
-a later history may fill one. The caller publishes the entries and keeps `Transcript` only if they were committed (P3);
-otherwise it restores the last committed state and folds the same input again. An input that fails half-way is undone
-with `mark` and `undo`.
+`Transcript.apply` takes an update and returns the entries that are new. Duplicates are recognised by the delivered ids
+and a fingerprint per id, never by a maximum: ids have legitimate holes, and a later history may fill one. The caller
+publishes the entries and keeps `Transcript` only if they were committed (P3); otherwise it restores the last committed
+state and folds the same input again. An input that fails half-way is undone with `mark` and `undo`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from bridge.transcript import entries as kinds
@@ -33,6 +33,7 @@ KIND_OF: Final = {
     NOTICE: kinds.NOTICE,
     PARTY_LEFT: kinds.PARTY_LEFT,
 }
+_event_id: Final = attrgetter("event_id")
 MAX_HOLES: Final = 10_000
 """Limit for ranges of ids, for gaps, and for amended ids; a chat with more of them has `outgrown` its checkpoint."""
 
@@ -168,12 +169,15 @@ class Transcript:
             events = sorted(events, key=_event_id)  # P1: a peer that lists ids out of order does not reorder us
         out: list[Entry] = []
         missed: list[Gap] = []
+        ended: list[tuple[int, int]] = []
         if update.snapshot:
+            ended = self._holes.rejoined()
             out += self._rejoined(at)
         if self._holes.absence is not None:
             missed = self._holes.missed(update.ids, self._delivered, snapshot=update.snapshot)
             memory.changes += 1
         out += self._fold(events, missed, origin or (kinds.REPLAY if update.snapshot else kinds.LIVE), at)
+        self._holes.name_filled(out, ended)
         for damaged in update.damaged:
             out += self.set_aside(damaged.event_id, at)
         return out
@@ -181,7 +185,6 @@ class Transcript:
     def _rejoined(self, at: int) -> list[Entry]:
         """Note that a snapshot came; every one but the first ends an absence."""
         self._memory.changes += 1
-        self._holes.rejoined()
         if not self._memory.joined:
             self._memory.joined = True
             return []
@@ -276,11 +279,11 @@ class Transcript:
             self._fingerprints.remove(self._delivered.rank(event.event_id))
             self._delivered.remove(event.event_id)
         gap = Gap(event_id, event_id, None, reason.code, reason.detail)
-        self._holes.add(gap)
+        self._holes.add(gap, entry.sequence)
         self._memory.quarantined += 1
         self._memory.changes += 1
         entry.kind, entry.event, entry.party, entry.gap = kinds.GAP, None, None, gap
-        entry.amendment, entry.reused = 0, False
+        entry.amendment, entry.reused, entry.fills = 0, False, None
 
     @property
     def _told(self) -> int:
@@ -334,15 +337,12 @@ class Transcript:
         return entry
 
     def _gap_entry(self, gap: Gap, observed_at: int) -> Entry:
-        self._holes.add(gap)
+        entry = self._entry_without_event(kinds.GAP, observed_at, gap)
+        self._holes.add(gap, entry.sequence)
         self._memory.changes += 1
-        return self._entry_without_event(kinds.GAP, observed_at, gap)
+        return entry
 
     def _entry_without_event(self, kind: str, observed_at: int, gap: Gap | None = None) -> Entry:
         self._sequence += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return Entry(kind, self._sequence, kinds.LIVE, observed_at, gap=gap)
-
-
-def _event_id(event: ChatEvent) -> int:
-    return event.event_id

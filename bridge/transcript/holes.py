@@ -4,15 +4,19 @@ A gap with known ids is filled once all of them are delivered; that is not store
 end is filled by the next snapshot (gap_codes.UNTIL_JOINED) or never. A gap that stands for a withdrawn event is never
 filled: its content is in the quarantine.
 
+An event that comes later names the GAP that missed it: the first one whose ids hold its own, or the first one without
+an end that this snapshot has filled.
+
 An absence begins when the chat is no longer watched, and is over with the first id above those that were told by then,
 whichever message brings it.
 """
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.transcript.entries import Gap
+from bridge.transcript.entries import LIVE, Gap
 from bridge.transcript.gap_codes import NOT_IN_REPLAY, UNTIL_JOINED, WITHDRAWN
 from bridge.transcript.ranges import IdRanges
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.errors import Problem
+    from bridge.transcript.entries import Entry
 
 _LAST_ID: Final = 2**63 - 1
 
@@ -34,11 +39,14 @@ class Absence(NamedTuple):
 class Holes:
     """The GAPs of a chat. `absence` is the one that is not over yet."""
 
-    __slots__ = ("_covered", "_filled", "_gaps", "absence", "highest", "withdrawn")
+    __slots__ = ("_covered", "_filled", "_gaps", "_sequences", "absence", "highest", "withdrawn")
 
-    def __init__(self, gaps: Iterable[Gap], filled: Iterable[Gap], absence: Absence | None) -> None:
-        """Start from what `gaps` and `filled` returned."""
+    def __init__(
+        self, gaps: Iterable[Gap], sequences: Iterable[int], filled: Iterable[Gap], absence: Absence | None
+    ) -> None:
+        """Start from what `gaps`, `sequences` and `filled` returned."""
         self._gaps: list[Gap] = []
+        self._sequences: list[int] = []
         self._filled = list(filled)
         self._covered = IdRanges()
         self.absence = absence
@@ -46,13 +54,18 @@ class Holes:
         """The highest id that a gap names as missing; -1 when there is none."""
         self.withdrawn: set[int] = set()
         """Ids whose event could not be published."""
-        for gap in gaps:
-            self.add(gap)
+        for gap, sequence in zip(gaps, sequences, strict=True):
+            self.add(gap, sequence)
 
     @property
     def gaps(self) -> list[Gap]:
         """All gaps that no snapshot has filled, in order. Not to be changed by the caller."""
         return self._gaps
+
+    @property
+    def sequences(self) -> list[int]:
+        """The sequences of the records of `gaps`. Not to be changed by the caller."""
+        return self._sequences
 
     @property
     def filled(self) -> list[Gap]:
@@ -67,9 +80,10 @@ class Holes:
         """Tell whether a gap with known ids names this one; if it is not delivered, that gap is open."""
         return event_id in self._covered
 
-    def add(self, gap: Gap) -> None:
-        """Remember a gap that was told."""
+    def add(self, gap: Gap, sequence: int) -> None:
+        """Remember a gap that was told by the record with this sequence."""
         self._gaps.append(gap)
+        self._sequences.append(sequence)
         low, high = gap.from_event_id, gap.to_event_id
         if low is None or high is None:
             return
@@ -78,13 +92,53 @@ class Holes:
         if gap.code in WITHDRAWN:
             self.withdrawn.add(low)
 
-    def rejoined(self) -> None:
-        """Note that a snapshot came: gaps that were to last until then are filled."""
-        kept: list[Gap] = []
-        for gap in self._gaps:
-            ends = gap.to_event_id is None and gap.code in UNTIL_JOINED
-            (self._filled if ends else kept).append(gap)
-        self._gaps = kept
+    def rejoined(self) -> list[tuple[int, int]]:
+        """Note that a snapshot came: gaps that were to last until then are filled.
+
+        Return (first id that may have been missing, sequence of the gap's record) of each of them.
+        """
+        told = list(zip(self._gaps, self._sequences, strict=True))
+        self._gaps, self._sequences = [], []
+        ended: list[tuple[int, int]] = []
+        for gap, sequence in told:
+            if gap.to_event_id is None and gap.code in UNTIL_JOINED:
+                self._filled.append(gap)
+                ended.append((gap.from_event_id or 0, sequence))
+            else:
+                self._gaps.append(gap)
+                self._sequences.append(sequence)
+        return ended
+
+    def name_filled(self, entries: Iterable[Entry], ended: list[tuple[int, int]]) -> None:
+        """Say of each new event which GAP it fills; `ended` is what `rejoined` returned for the same snapshot.
+
+        The events have rising ids. A live event fills none: one that was told as missing is not live.
+        """
+        if not ended and self.highest < 0:
+            return
+        waiting: list[tuple[int, int, int]] | None = None
+        begun: list[tuple[int, int]] = []  # a heap of (sequence, last id)
+        for entry in entries:
+            event = entry.event
+            if event is None or entry.origin == LIVE or entry.amendment:
+                continue
+            if waiting is None:
+                waiting = self._ranges_told()
+            while waiting and waiting[-1][0] <= event.event_id:
+                heappush(begun, waiting.pop()[1:])
+            while begun and begun[0][1] < event.event_id:
+                heappop(begun)
+            open_ended = (sequence for low, sequence in ended if low <= event.event_id)
+            entry.fills = begun[0][0] if begun else next(open_ended, None)
+
+    def _ranges_told(self) -> list[tuple[int, int, int]]:
+        """Return (first id, sequence, last id) of the gaps with known ids, highest first."""
+        told = [
+            (gap.from_event_id, sequence, gap.to_event_id)
+            for gap, sequence in zip(self._gaps, self._sequences, strict=True)
+            if gap.from_event_id is not None and gap.to_event_id is not None
+        ]
+        return sorted(told, reverse=True)
 
     def sorted_out(self, delivered: IdRanges) -> tuple[list[Gap], list[Gap]]:
         """Return (open gaps, filled gaps)."""

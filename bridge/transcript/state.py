@@ -24,6 +24,7 @@ class TranscriptState:
 
     `gaps` are all that were told but for those in `filled`, which a snapshot has filled. `amendments` counts, per event
     id, the records after the first one; `amended` and `reused` those of them that were published, by what they are.
+    `gap_sequences` are the sequences of the records of `gaps`. `epoch` says how often the chat's chain began again.
     """
 
     facts: SessionFacts
@@ -44,6 +45,8 @@ class TranscriptState:
     filled: list[Gap] = field(default_factory=list)
     amended: int = 0
     reused: int = 0
+    gap_sequences: list[int] = field(default_factory=list)
+    epoch: int = 0
 
 
 class SlowMemory:
@@ -59,6 +62,7 @@ class SlowMemory:
         "amended",
         "amendments",
         "changes",
+        "epoch",
         "facts",
         "holes",
         "joined",
@@ -74,7 +78,8 @@ class SlowMemory:
         """Start from a state; it is not changed."""
         self.facts = state.facts
         self.parties = Parties(state.parties, state.parties_set_by)
-        self.holes = Holes(state.gaps, state.filled, state.absence)
+        self.holes = Holes(state.gaps, state.gap_sequences, state.filled, state.absence)
+        self.epoch = state.epoch
         self.amendments = dict(state.amendments)
         self.amended = state.amended
         self.reused = state.reused
@@ -106,6 +111,8 @@ class SlowMemory:
                 filled=list(self.holes.filled),
                 amended=self.amended,
                 reused=self.reused,
+                gap_sequences=list(self.holes.sequences),
+                epoch=self.epoch,
             )
             self._kept_at = changes
         return self._kept
@@ -134,6 +141,8 @@ class SlowMemory:
             kept.filled,
             kept.amended,
             kept.reused,
+            kept.gap_sequences,
+            kept.epoch,
         )
 
     def certificate(
@@ -170,4 +179,5 @@ class SlowMemory:
             unattributed=self.unattributed,
             rejoins=self.rejoins,
             supersedes=supersedes,
+            epoch=self.epoch,
         )

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from bridge.errors import Problem
+from bridge.transcript.entries import CHAT_SERVER
 from bridge.transcript.input_codes import UNREADABLE_EVENT
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class TranscriptUpdate:
     `observed_at` in us since 1970 UTC; `server` says where it came from, as it stands in records; `version` is the
     protocol version that decided what the source withheld, None when it withholds nothing; `size` is the number of
     bytes it came from. `unknown_status` is what the source said of the chat's state in a word that is not known; such
-    a word does not end the chat.
+    a word does not end the chat. `source` is the door that it came through, one of entries.SOURCES.
     """
 
     transcript: ChatTranscript
@@ -65,6 +66,7 @@ class TranscriptUpdate:
     size: int = 0
     damaged: list[Damaged] = field(default_factory=list)
     unknown_status: str | None = None
+    source: str = CHAT_SERVER
 
     @property
     def session_id(self) -> str:

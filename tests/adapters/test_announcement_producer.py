@@ -24,8 +24,9 @@ class SendingProducer:
         self.stopped = False
         self._outcomes = outcomes
 
-    async def send(self, _topic: str, *, key: bytes, value: bytes) -> asyncio.Future[object]:
+    async def send(self, _topic: str, *, key: bytes, value: bytes, timestamp_ms: int) -> asyncio.Future[object]:
         assert value
+        assert timestamp_ms > 0
         sent: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self.sent.append((key, sent))
         if len(self.sent) == len(self._outcomes):

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "adapters": {"backoff", "waiting", "errors"},
-    "adapters/kafka": {"announcement", "waiting", "errors"},
+    "adapters/kafka": {"adapters", "announcement", "waiting", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {

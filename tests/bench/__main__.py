@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
+from bridge.records.ids import escaped, event_id
 from bridge.sandbox import LocalBroker, kafka_or_local
 from bridge.simulator.harness.ledger import LedgerLine
 from tests.bench.outage import ANNOUNCEMENTS, outage
@@ -269,7 +270,9 @@ def latencies(ledger: Path, seen: dict[str, float]) -> list[float]:
     return [
         seen[name] - line.at
         for line in lines
-        if line.kind == "event" and line.at > begun + 3 and (name := f"{line.session_id}:{line.event_id}") in seen
+        if line.kind == "event"
+        and line.at > begun + 3
+        and (name := event_id(escaped(line.session_id), line.event_id or 0)) in seen
     ]
 
 

@@ -22,17 +22,22 @@ def record(sequence: int, event_id: int, kind: str, shift: int, **fields: Any) -
         "id": f"0000SIMU00000009:{event_id}",
         "sessionId": "0000SIMU00000009",
         "eventId": event_id,
+        "epoch": 0,
         "sequence": sequence,
         "kind": kind,
         "occurredAt": f"2031-03-06T09:00:{shift:02}Z",
+        "occurredAtFrom": "START_PLUS_SHIFT",
+        "occurredAtPrecision": 1000,
         "timeShift": shift,
         "visibility": "ALL",
         "receiverId": None,
         "party": {"userId": "00D4000000000001", **NOBODY},
-        **dict.fromkeys(("message", "notice", "file", "departure", "gap", "amends", "amendment")),
+        **dict.fromkeys(("message", "notice", "file", "departure", "gap", "fills", "amends", "amendment")),
         **{name: {} for name in ("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes")},
         "unknownAttributes": {},
         "session": {
+            "site": "main",
+            "source": "UCS",
             "startAt": "2031-03-06T09:00:00Z",
             **dict.fromkeys(("tenant", "monitored", "idleTimeExpire", "server", "clientVersion")),
         },
@@ -150,6 +155,8 @@ Four" userType="CLIENT" timeZoneOffset="
                 "timeZoneOffset": -60,
             },
             session={
+                "site": "main",
+                "source": "UCS",
                 "startAt": "2031-03-06T09:00:00Z",
                 "tenant": None,
                 "monitored": True,
@@ -240,8 +247,13 @@ def test_without_a_readable_start_it_is_not_known_when_events_occurred_and_that_
 </chatTranscript>""",
         notes=("startAt is missing or unreadable: the times of its events are not known",),
     )
-    nowhere = dict.fromkeys(("startAt", "tenant", "monitored", "idleTimeExpire", "server", "clientVersion"))
-    assert found == [record(1, 1, "MESSAGE", 3, occurredAt=None, message=message("said"), session=nowhere)]
+    nowhere = {
+        "site": "main",
+        "source": "UCS",
+        **dict.fromkeys(("startAt", "tenant", "monitored", "idleTimeExpire", "server", "clientVersion")),
+    }
+    never: Record = dict.fromkeys(("occurredAt", "occurredAtFrom", "occurredAtPrecision"))
+    assert found == [record(1, 1, "MESSAGE", 3, **never, message=message("said"), session=nowhere)]
 
 
 def test_a_secret_in_an_archive_reaches_no_record(tmp_path: Path) -> None:

@@ -35,13 +35,27 @@ With `schema_registry.url` a value has the Confluent wire format (subject `<topi
 BACKWARD_TRANSITIVE). Without a registry it has Avro's single-object encoding. Events and session records carry
 CloudEvents headers (binary mode).
 
-## Ids of events
+`ce_source` is `/chatbridge/<site>/<kafka.group>`. Together with `ce_id` it identifies a record wherever it is mirrored.
+
+The time of a Kafka record is the time at which it was written, never that of what it is about: that is `occurredAt` and
+`observedAt`. Topics that the bridge creates have `message.timestamp.type=LogAppendTime`.
+
+## Ids
 
 | record | `id` |
 | --- | --- |
-| event | `sessionId:eventId` |
-| n-th amendment of an event | `sessionId:eventId:n`; `amends` names the id whose content it replaces |
-| GAP, RESUMED | `sessionId:~sequence` |
+| event | `sessionId:eventId`, in every epoch |
+| n-th amendment of an event | `sessionId:eventId:n`; in a later epoch than 0 `sessionId:eventId:epoch.n` |
+| GAP, RESUMED | `sessionId:~epoch.sequence` |
+| SessionRecord (`ce_id`) | `sessionId:state@epoch.at`; `:lastSequence` follows if its certificate supersedes another |
+
+In an id, the characters `%`, `:`, `~` and `#` of the session id are percent-encoded, so that no two records have the
+same one; the record's key and the field `sessionId` hold it as it is. `amendment` is CHANGED when the event came again
+with other content (`amends` names the id whose content it replaces), and ID_REUSED when another event came under the
+id, as after a restoration: it replaces nothing. `fills` of an event names the GAP that said that it may be missing.
+
+`epoch` is 0 until what the bridge remembered of a chat is lost or has expired and the chat is announced anew: then its
+chain begins again with the next epoch, and its events may be there twice, under the same ids.
 
 `kind` is PARTY_JOINED, MESSAGE, NOTICE, PARTY_LEFT, UNKNOWN, GAP or RESUMED. `origin` is LIVE, REPLAY (from a history
 after a join) or ARCHIVE (from a stored transcript). Maps of attributes have paths as keys (`userData['context.step']`);

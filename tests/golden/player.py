@@ -77,7 +77,7 @@ def settings_of(name: str) -> SessionStoreSettings:
         rules = [Rule("account", attribute="*account*"), Rule("card", detector="payment_card")]
         limits = {"events": 24_000, "sessions": 1_500, "quarantine": 50_000, "checkpoints": 100_000}
     return SessionStoreSettings(
-        recording=Recording(_SCHEMAS, Redactor(rules), "/chatbridge/golden"),
+        recording=Recording(_SCHEMAS, Redactor(rules), "golden"),
         payload_headers=headers,
         checkpoint_schema_ids=frozenset({unframe(headers["checkpoints"])[0]}),
         partition_of=lambda key: partition_of(key, PARTITIONS),
@@ -334,7 +334,6 @@ class Player:
             topic,
             key=record.key.decode("latin-1"),
             value=None if record.value is None else record.value.hex(),
-            timestamp=record.timestamp,
             headers=[[name, value.decode("latin-1")] for name, value in record.headers],
             **more,
         )

@@ -84,7 +84,7 @@ def test_kcat_shows_the_cloud_events_headers_of_every_event(kcat: str, captured:
     for key, _, headers in found:
         assert headers["ce_subject"] == key == headers["ce_id"].partition(":")[0]
         assert headers["ce_specversion"] == "1.0"
-        assert headers["ce_source"] == f"/chatbridge/{captured.prefix}bridge"
+        assert headers["ce_source"] == f"/chatbridge/main/{captured.prefix}bridge"
         assert headers["content-type"] == "application/avro"
     said = captured.expected_events
     types = {headers["ce_id"]: headers["ce_type"] for _, _, headers in found}

@@ -24,6 +24,7 @@ class Expected(NamedTuple):
     amendment: str | None = None
     gap: Hole | None = None
     nickname: str | None = None
+    fills: str | None = None
 
 
 def in_order(holes: list[Hole]) -> list[Hole]:

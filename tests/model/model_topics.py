@@ -146,6 +146,7 @@ def published(record: dict[str, Any]) -> Expected:
         record["amendment"],
         hole(gap) if gap is not None else None,
         party["nickname"] if party is not None else None,
+        record["fills"],
     )
 
 

@@ -72,6 +72,7 @@ class NaiveChat:
         self.joined = False
         self.absent_after: int | None = None
         self.snapshots_after: list[int] = []
+        self.ending_now: list[int] = []
 
     # --- questions, answered from the records --------------------------------------------------------------------
 
@@ -122,6 +123,7 @@ class NaiveChat:
         return {
             "verdict": "INCOMPLETE" if reasons else "COMPLETE",
             "reasons": sorted(reasons | {REUSED} if reused else reasons),
+            "epoch": 0,
             "lastSequence": len(self.records),
             "counts": dict(Counter(record.kind for record in self.records)),
             "ids": self.on_topic(),
@@ -213,7 +215,11 @@ class NaiveChat:
     # --- an update of the transcript -----------------------------------------------------------------------------
 
     def fold(self, told: TranscriptUpdate) -> None:
+        self.ending_now = []
         if told.snapshot:
+            self.ending_now = [
+                at for at, hole in self.told_holes() if hole.code in ENDED_BY_A_SNAPSHOT and self.is_open(at, hole)
+            ]
             if self.joined:
                 self.add("RESUMED")
             self.rejoined()
@@ -293,7 +299,15 @@ class NaiveChat:
             return
         kind = KINDS.get(event.event_type, "UNKNOWN")
         amends = original if amendment == "CHANGED" else None
-        self.records.append(Expected(record_id, kind, number, origin, amends, amendment, None, nickname))
+        fills = self.gap_of(number) if origin == "REPLAY" and amendment is None else None
+        self.records.append(Expected(record_id, kind, number, origin, amends, amendment, None, nickname, fills))
+
+    def gap_of(self, number: int) -> str | None:
+        """Return the id of the first GAP that says that this event is missing: by its ids, or until this history."""
+        told = self.told_holes()
+        here = [at for at, (low, high, _) in told if low is not None and high is not None and low <= number <= high]
+        here += [at for at, hole in told if at in self.ending_now and (hole.low or 0) <= number]
+        return self.records[here[0]].id if here else None
 
     def withdraw(self, number: int, reason: str, amendment: str | None) -> None:
         """The record of an event could not be published."""
@@ -324,4 +338,4 @@ class NaiveChat:
         self.add("GAP", hole)
 
     def add(self, kind: str, hole: Hole | None = None) -> None:
-        self.records.append(Expected(f"{self.session_id}:~{len(self.records) + 1}", kind, gap=hole))
+        self.records.append(Expected(f"{self.session_id}:~0.{len(self.records) + 1}", kind, gap=hole))

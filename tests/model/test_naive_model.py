@@ -73,8 +73,8 @@ def test_an_absence_ends_with_the_first_id_above_whichever_message_brings_it() -
     hole = Hole(3, 8, "NOT_IN_REPLAY")
     in_history = given(history(said(1), said(2)), AWAY, history(said(1), said(2), said(9)))
     pushed_after = given(history(said(1), said(2)), AWAY, history(said(1), said(2)), push(said(9)), push(said(11)))
-    assert published(in_history) == ["1", "2", "~3", str(hole), "9"]
-    assert published(pushed_after) == ["1", "2", "~3", str(hole), "9", "11"]
+    assert published(in_history) == ["1", "2", "~0.3", str(hole), "9"]
+    assert published(pushed_after) == ["1", "2", "~0.3", str(hole), "9", "11"]
 
 
 def test_a_hole_that_a_later_history_fills_is_listed_as_filled() -> None:
@@ -108,7 +108,7 @@ def test_an_input_that_meets_a_defect_leaves_nothing_but_gaps_that_a_history_fil
     assert published(model) == ["1", *map(str, holes)]
     assert verdict(model) == ("INCOMPLETE", holes, [])
     model.give(history(said(1), said(2), said(4)), 0)
-    assert published(model)[3:] == ["~4", "2", "4"]
+    assert published(model)[3:] == ["~0.4", "2", "4"]
     assert verdict(model) == ("COMPLETE", [], holes)
 
 
@@ -131,13 +131,13 @@ def test_what_comes_after_the_end_is_published_for_a_minute_and_quarantined_late
 def test_only_what_both_versions_show_is_compared_and_the_richer_sight_is_kept() -> None:
     poor = noted("a")
     seen = [history(noted(value), version=version) for value, version in (("a", 103), ("a", 106), ("b", 106))]
-    assert published(given(*seen)) == ["1", "~2", "~3", "1:1"]
-    assert published(given(history(poor, version=106), history(noted("z"), version=103))) == ["1", "~2"]
+    assert published(given(*seen)) == ["1", "~0.2", "~0.3", "1:1"]
+    assert published(given(history(poor, version=106), history(noted("z"), version=103))) == ["1", "~0.2"]
 
 
 def test_a_change_that_a_poorer_sight_hid_is_published_with_the_next_richer_one() -> None:
     seen = [history(noted("a")), history(noted("z"), version=103), history(noted("z"))]
-    assert published(given(*seen)) == ["1", "~2", "~3", "1:1"]
+    assert published(given(*seen)) == ["1", "~0.2", "~0.3", "1:1"]
 
 
 def test_masking_is_counted_and_other_content_amends_and_another_event_reuses_the_id() -> None:
@@ -153,7 +153,7 @@ def test_masking_is_counted_and_other_content_amends_and_another_event_reuses_th
 def test_a_record_that_is_too_large_is_a_gap_once_and_never_filled() -> None:
     model = given(history(said(1, "large"), said(2)), AWAY, history(said(1, "large"), said(2)))
     hole = Hole(1, 1, "TOO_LARGE")
-    assert published(model) == [str(hole), "2", "~3"]
+    assert published(model) == [str(hole), "2", "~0.3"]
     assert verdict(model) == ("INCOMPLETE", [hole], [])
 
 

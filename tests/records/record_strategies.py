@@ -66,10 +66,12 @@ facts = st.builds(
     nullable_text,
     nullable_text,
     nullable_long,
+    st.sampled_from(kinds.SOURCES),
 )
 gaps = st.builds(Gap, nullable_long, nullable_long, nullable_long, text)
 origins = st.sampled_from([kinds.LIVE, kinds.REPLAY, kinds.ARCHIVE])
 sequences = st.integers(1, 2**40)
+epochs = st.integers(0, 300)
 instants = st.integers(0, 2**55)
 
 events = st.builds(
@@ -101,6 +103,7 @@ _KIND = {
 @st.composite
 def transcript_entries(draw: st.DrawFn) -> Entry:
     event = draw(events)
+    amendment = draw(st.integers(0, 3))
     return Entry(
         _KIND[event.event_type],
         draw(sequences),
@@ -108,8 +111,9 @@ def transcript_entries(draw: st.DrawFn) -> Entry:
         draw(instants),
         event,
         draw(parties),
-        draw(st.integers(0, 3)),
+        amendment,
         reused=draw(st.booleans()),
+        fills=None if amendment else draw(st.none() | sequences),
     )
 
 
@@ -138,7 +142,6 @@ _states = st.builds(
     id_ranges=id_ranges(),
     prints=st.binary(max_size=200),
     counts=counts,
-    gaps=st.lists(gaps, max_size=2),
     amendments=st.dictionaries(st.integers(1, 10**6), st.integers(1, 9), max_size=3),
     masked=st.integers(0, 9),
     quarantined=st.integers(0, 9),
@@ -149,9 +152,18 @@ _states = st.builds(
     filled=st.lists(gaps, max_size=2),
     amended=st.integers(0, 9),
     reused=st.integers(0, 9),
+    epoch=st.integers(0, 9),
 )
+told_gaps = st.lists(st.tuples(gaps, sequences), max_size=2)
 folds = st.builds(
-    lambda state, known: replace(state, parties=[one for one, _ in known], parties_set_by=[by for _, by in known]),
+    lambda state, known, told: replace(
+        state,
+        parties=[one for one, _ in known],
+        parties_set_by=[by for _, by in known],
+        gaps=[gap for gap, _ in told],
+        gap_sequences=[sequence for _, sequence in told],
+    ),
     _states,
     known_parties,
+    told_gaps,
 )

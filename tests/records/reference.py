@@ -60,8 +60,10 @@ def gap(value: Gap | None) -> dict[str, Any] | None:
     }
 
 
-def session(value: SessionFacts) -> dict[str, Any]:
+def session(value: SessionFacts, site: str = "main") -> dict[str, Any]:
     return {
+        "site": site,
+        "source": value.source,
         "startAt": value.start_at,
         "tenant": value.tenant,
         "monitored": value.monitored,
@@ -96,11 +98,29 @@ def _file(entry: Entry, user_data: dict[str, str]) -> dict[str, Any] | None:
     }
 
 
-def event(entry: Entry, facts: SessionFacts) -> dict[str, Any]:
+def escaped(session_id: str) -> str:
+    """The session id as it stands in ids."""
+    return "".join(f"%{ord(one):02X}" if one in "%:~#" else one for one in session_id)
+
+
+def event(entry: Entry, facts: SessionFacts, epoch: int = 0) -> dict[str, Any]:
     """All fields but integrity, of an entry that nothing is redacted in."""
     said = entry.event
+    name = escaped(facts.session_id)
     base: dict[str, Any] = dict.fromkeys(
-        ("eventId", "occurredAt", "timeShift", "visibility", "receiverId", "message", "notice", "file", "departure"),
+        (
+            "eventId",
+            "occurredAt",
+            "occurredAtFrom",
+            "occurredAtPrecision",
+            "timeShift",
+            "visibility",
+            "receiverId",
+            "message",
+            "notice",
+            "file",
+            "departure",
+        ),
     )
     maps: dict[str, Any] = {
         name: {}
@@ -108,13 +128,15 @@ def event(entry: Entry, facts: SessionFacts) -> dict[str, Any]:
     }
     record: dict[str, Any] = (
         {
-            "id": f"{facts.session_id}:~{entry.sequence}",
+            "id": f"{name}:~{epoch}.{entry.sequence}",
             "sessionId": facts.session_id,
+            "epoch": epoch,
             "sequence": entry.sequence,
             "kind": entry.kind,
             "observedAt": entry.observed_at,
             "party": party(entry.party),
             "gap": gap(entry.gap),
+            "fills": None if entry.fills is None else f"{name}:~{epoch}.{entry.fills}",
             "amends": None,
             "amendment": None,
             "session": session(facts),
@@ -126,15 +148,16 @@ def event(entry: Entry, facts: SessionFacts) -> dict[str, Any]:
     )
     if said is None:
         return record
-    original = f"{facts.session_id}:{said.event_id}"
-    record["id"] = f"{original}:{entry.amendment}" if entry.amendment else original
+    original = record["id"] = f"{name}:{said.event_id}"
     if entry.amendment:
+        record["id"] = f"{original}:{epoch}.{entry.amendment}" if epoch else f"{original}:{entry.amendment}"
         record["amends"], record["amendment"] = (None, "ID_REUSED") if entry.reused else (original, "CHANGED")
     record["eventId"] = said.event_id
     record["timeShift"] = said.time_shift
     if facts.start_at is not None:
         at = facts.start_at + said.time_shift * 1000
-        record["occurredAt"] = at if -62_135_596_800_000 <= at <= 253_402_300_799_999 else None
+        if -62_135_596_800_000 <= at <= 253_402_300_799_999:
+            record["occurredAt"], record["occurredAtFrom"], record["occurredAtPrecision"] = at, "START_PLUS_SHIFT", 1000
     record["visibility"] = said.visibility
     record["receiverId"] = said.receiver_id
     record["userData"], record["userDataTypes"] = flatten(said.user_data)

@@ -52,6 +52,30 @@ def test_every_nullable_or_collecting_field_has_an_empty_default(field: dict[str
         assert field["default"] == ([] if kind["type"] == "array" else {})
 
 
+def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
+    essential = {
+        "AmendmentCounter": "eventId count",
+        "Certificate": "verdict lastSequence head",
+        "FileReference": "action",
+        "Gap": "code",
+        "IdRange": "from to",
+        "Integrity": "previousHash hash",
+        "MessageText": "text",
+        "NoticeText": "noticeType text",
+        "Party": "userId",
+        "QuarantinedInput": "source observedAt code bytes totalBytes",
+        "Redaction": "field rule count",
+        "SessionCheckpoint": "sessionId announcement state session sequence head observedAt",
+        "SessionRecord": "state sessionId at",
+        "TranscriptEvent": "id sessionId sequence kind observedAt session origin integrity",
+    }
+    found = {
+        source["name"]: " ".join(field["name"] for field in source["fields"] if "default" not in field)
+        for source in SOURCES.values()
+    }
+    assert {name: fields for name, fields in found.items() if fields} == essential
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_file_is_named_after_its_type(file: Path) -> None:
     source = SOURCES[file.stem]

@@ -21,6 +21,8 @@ from tests.records.record_strategies import SESSION, folds
 SCHEMAS = Schemas(schema_folder())
 SCHEMA = load_schema(str(reference.FOLDER / f"{SESSION_CHECKPOINT}.avsc"))
 
+SITE = "north"
+
 longs = st.integers(-(2**63), 2**63 - 1)
 stamps = st.builds(BatchStamp, longs, longs, st.lists(st.tuples(longs, longs), max_size=8).map(tuple))
 checkpoints = st.builds(
@@ -42,10 +44,12 @@ def expected(checkpoint: Checkpoint) -> bytes:
             "sessionId": fold.facts.session_id,
             "announcement": checkpoint.announcement,
             "state": checkpoint.state,
-            "session": reference.session(fold.facts),
+            "session": reference.session(fold.facts, SITE),
+            "epoch": fold.epoch,
             "parties": [reference.party(party) for party in fold.parties],
             "partiesSetBy": [event_id for set_by in fold.parties_set_by for event_id in set_by],
             "gaps": [reference.gap(gap) for gap in fold.gaps],
+            "gapSequences": fold.gap_sequences,
             "amendments": [{"eventId": event_id, "count": count} for event_id, count in fold.amendments.items()],
             "filled": [reference.gap(gap) for gap in fold.filled],
             "amended": fold.amended,
@@ -72,14 +76,14 @@ def expected(checkpoint: Checkpoint) -> bytes:
 
 @given(st.lists(checkpoints, min_size=1, max_size=4))
 def test_checkpoints_of_a_chat_are_byte_for_byte_what_fastavro_writes(made: list[Checkpoint]) -> None:
-    encoder = CheckpointEncoder()
+    encoder = CheckpointEncoder(SITE)
     for one in [*made, *made]:
         assert encoder.encode(one) == expected(one)
 
 
 @given(checkpoints)
 def test_a_checkpoint_that_is_read_back_is_the_one_that_was_written(checkpoint: Checkpoint) -> None:
-    assert decode_checkpoint(SCHEMAS, CheckpointEncoder().encode(checkpoint)) == checkpoint
+    assert decode_checkpoint(SCHEMAS, CheckpointEncoder(SITE).encode(checkpoint)) == checkpoint
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,8 @@ def test_a_checkpoint_that_is_read_back_is_the_one_that_was_written(checkpoint: 
         {"amendments": {3: 1}},
         {"amended": 1},
         {"reused": 1},
-        {"gaps": [Gap(1, 2, None, "A_LATER_CODE", "a sentence")]},
+        {"gaps": [Gap(1, 2, None, "A_LATER_CODE", "a sentence")], "gap_sequences": [4]},
+        {"epoch": 1},
         {"filled": [Gap(None, None, None, "NEVER_JOINED", "no server")]},
         {"absence": Absence(7, None)},
         {"absence": Absence(7, 8)},
@@ -97,7 +102,7 @@ def test_a_checkpoint_that_is_read_back_is_the_one_that_was_written(checkpoint: 
 )
 def test_what_seldom_changes_is_in_the_next_checkpoint_when_it_does(changed: dict[str, Any]) -> None:
     fold = TranscriptState(SessionFacts(SESSION))
-    encoder = CheckpointEncoder()
+    encoder = CheckpointEncoder(SITE)
     encoder.encode(Checkpoint("followed", b"{}", fold, bytes(32), 1, BatchStamp(5, 6)))
     after = replace(fold, **changed)
     again = encoder.encode(Checkpoint("followed", b"{}", after, bytes(32), 1, BatchStamp(5, 6)))
@@ -106,9 +111,21 @@ def test_what_seldom_changes_is_in_the_next_checkpoint_when_it_does(changed: dic
 
 def test_a_checkpoint_that_does_not_say_who_named_its_parties_is_refused() -> None:
     checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6))
-    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder().encode(checkpoint))
+    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder(SITE).encode(checkpoint))
     with pytest.raises(VerificationFailed, match="parties"):
         decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "partiesSetBy": [1, 2]}))
+
+
+def test_a_checkpoint_that_does_not_say_which_records_told_its_gaps_is_refused() -> None:
+    state = TranscriptState(
+        SessionFacts(SESSION), gaps=[Gap(1, 2, None, "UNREADABLE", "a sentence")], gap_sequences=[3]
+    )
+    record = SCHEMAS.decode(
+        SESSION_CHECKPOINT,
+        CheckpointEncoder(SITE).encode(Checkpoint("followed", b"{}", state, bytes(32), 1, BatchStamp(5, 6))),
+    )
+    with pytest.raises(VerificationFailed, match="gaps"):
+        decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "gapSequences": []}))
 
 
 def test_a_checkpoint_does_not_show_the_announcement() -> None:
@@ -121,13 +138,13 @@ def test_a_checkpoint_does_not_show_the_announcement() -> None:
 
 def test_a_checkpoint_with_half_a_range_is_refused() -> None:
     checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6))
-    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder().encode(checkpoint))
+    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder(SITE).encode(checkpoint))
     with pytest.raises(VerificationFailed, match="no end"):
         decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "idRanges": [1, 2, 5]}))
 
 
 def test_a_checkpoint_with_an_owner_without_a_batch_is_refused() -> None:
     checkpoint = Checkpoint("SHARD", b"", TranscriptState(SessionFacts(SESSION)), b"", 1, BatchStamp(5, 6, ((5, 6),)))
-    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder().encode(checkpoint))
+    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder(SITE).encode(checkpoint))
     with pytest.raises(VerificationFailed, match="last batch"):
         decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "owners": [5, 6, 7]}))

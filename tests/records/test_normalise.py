@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
 from tests.records import reference
-from tests.records.record_strategies import SESSION, entries, facts
+from tests.records.record_strategies import SESSION, entries, epochs, facts
 
 SCHEMAS = Schemas(schema_folder())
 RECORDING = Recording(SCHEMAS, Redactor())
@@ -32,14 +33,15 @@ def recorded(one: Entry, about: SessionFacts = FACTS, rules: tuple[Rule, ...] = 
     return SCHEMAS.decode(TRANSCRIPT_EVENT, payload)
 
 
-@given(st.lists(st.tuples(entries, facts), min_size=1, max_size=4))
+@given(st.lists(st.tuples(entries, facts), min_size=1, max_size=4), st.sampled_from([SESSION, "a:1~2%#"]), epochs)
 def test_every_record_is_byte_for_byte_what_fastavro_writes_for_the_same_content(
-    chat: list[tuple[Entry, SessionFacts]],
+    chat: list[tuple[Entry, SessionFacts]], session_id: str, epoch: int
 ) -> None:
-    recorder = ChatRecorder(SESSION, RECORDING)
-    for one, about in [*chat, *chat]:  # the second round comes from the caches
+    recorder = ChatRecorder(session_id, RECORDING, epoch=epoch)
+    for one, drawn in [*chat, *chat]:  # the second round comes from the caches
+        about = replace(drawn, session_id=session_id)
         previous = recorder.head
-        expected = reference.event_bytes(reference.event(one, about), previous)
+        expected = reference.event_bytes(reference.event(one, about, epoch), previous)
         assert recorder.event_record(one, about) == expected
         assert recorder.head == split(expected)[2]
 
@@ -58,8 +60,8 @@ def test_a_restored_recorder_goes_on_where_the_chain_was() -> None:
     [
         (entry(ChatEvent("message", 12)), f"{SESSION}:12"),
         (entry(ChatEvent("message", 12), amendment=2), f"{SESSION}:12:2"),
-        (Entry(kinds.RESUMED, 9, kinds.LIVE, 1), f"{SESSION}:~9"),
-        (Entry(kinds.GAP, 10, kinds.LIVE, 1, gap=Gap(4, 6, None, "UNREADABLE")), f"{SESSION}:~10"),
+        (Entry(kinds.RESUMED, 9, kinds.LIVE, 1), f"{SESSION}:~0.9"),
+        (Entry(kinds.GAP, 10, kinds.LIVE, 1, gap=Gap(4, 6, None, "UNREADABLE")), f"{SESSION}:~0.10"),
     ],
 )
 def test_the_id_follows_the_rule_of_its_kind(one: Entry, expected: str) -> None:
@@ -189,12 +191,12 @@ def test_a_party_that_changed_its_nickname_is_shown_with_the_new_one() -> None:
 
 
 def test_headers_are_those_of_a_cloud_event_in_binary_mode() -> None:
-    recorder = ChatRecorder(SESSION, Recording(SCHEMAS, Redactor(), source="/bridges/north"))
+    recorder = ChatRecorder(SESSION, Recording(SCHEMAS, Redactor(), "north", "bridge-2"))
     one = entry(ChatEvent("message", 12, time_shift=61))
     assert dict(recorder.headers(one, FACTS)) == {
         "ce_specversion": b"1.0",
         "ce_id": b"0000TEST00000001:12",
-        "ce_source": b"/bridges/north",
+        "ce_source": b"/chatbridge/north/bridge-2",
         "ce_type": b"org.chatbridge.v1.TranscriptEvent.MESSAGE",
         "ce_subject": b"0000TEST00000001",
         "ce_time": b"2031-02-27T23:07:41Z",
@@ -206,7 +208,7 @@ def test_a_record_without_a_time_of_its_own_is_headed_by_when_it_was_observed() 
     recorder = ChatRecorder(SESSION, RECORDING)
     headers = dict(recorder.headers(Entry(kinds.RESUMED, 2, kinds.LIVE, 1_930_000_100_123_456), FACTS))
     assert headers["ce_time"] == b"2031-02-27T23:08:20.123456Z"
-    assert headers["ce_id"] == b"0000TEST00000001:~2"
+    assert headers["ce_id"] == b"0000TEST00000001:~0.2"
 
 
 def test_what_a_rule_took_out_of_a_party_is_told_on_every_record_that_shows_the_party() -> None:

@@ -36,7 +36,7 @@ def test_an_event_is_one_line_with_readable_times_and_hashes_in_hex(schemas: Sch
 
 def test_quarantined_bytes_are_base64(schemas: Schemas) -> None:
     (payload,) = quarantine_records(
-        schemas, source="s", session_id=None, observed_at=2**62, reason=NO_JSON, raw=b"\xff\x00"
+        schemas, site="main", source="s", session_id=None, observed_at=2**62, reason=NO_JSON, raw=b"\xff\x00"
     )
     shown = Renderer(schemas).plain(QUARANTINED_INPUT, schemas.decode(QUARANTINED_INPUT, payload))
     assert shown["bytes"] == "/wA="

@@ -27,7 +27,10 @@ def test_an_opened_chat_is_told_with_what_is_known_of_it(recording: Recording) -
     assert SCHEMAS.decode(SESSION_RECORD, recorder.session_record(OPENED, unknown, 7)) == {
         "state": "OPENED",
         "sessionId": SESSION,
+        "epoch": 0,
         "at": 7,
+        "site": "main",
+        "source": "CHAT_SERVER",
         "startAt": None,
         "tenant": "North",
         "server": "chat-1:4800",
@@ -37,7 +40,7 @@ def test_an_opened_chat_is_told_with_what_is_known_of_it(recording: Recording) -
 
 
 def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain(recording: Recording) -> None:
-    recorder = ChatRecorder(SESSION, recording)
+    recorder = ChatRecorder(SESSION, recording, epoch=2)
     certificate = Certificate(
         COMPLETE,
         ["X"],
@@ -54,12 +57,16 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         unattributed=4,
         rejoins=5,
         supersedes=8,
+        epoch=2,
     )
     payload = recorder.session_record(CLOSED, FACTS, 7, certificate)
-    assert SCHEMAS.decode(SESSION_RECORD, payload)["certificate"] == {
+    record = SCHEMAS.decode(SESSION_RECORD, payload)
+    assert record["epoch"] == 2
+    assert record["certificate"] == {
         "verdict": "COMPLETE",
         "reasons": ["X"],
         "details": {"X": "a sentence"},
+        "epoch": 2,
         "lastSequence": 9,
         "counts": {"MESSAGE": 8, "GAP": 1},
         "idRanges": [{"from": 1, "to": 6}, {"from": 9, "to": 10}],
@@ -90,6 +97,7 @@ def test_the_parts_of_a_quarantined_input_give_the_input(raw: bytes, part_bytes:
         SCHEMAS.decode(QUARANTINED_INPUT, payload)
         for payload in quarantine_records(
             SCHEMAS,
+            site="main",
             source="chat-1:4800",
             session_id=None,
             observed_at=7,
@@ -110,7 +118,14 @@ def test_the_parts_of_a_quarantined_input_give_the_input(raw: bytes, part_bytes:
 def test_a_secret_does_not_reach_the_quarantine_even_when_a_part_ends_inside_its_name(part_bytes: int) -> None:
     raw = b'{"key":"GCTI_Chat_SessionPassword","value":"Zx9hidden71"'
     payloads = quarantine_records(
-        SCHEMAS, source="s", session_id=SESSION, observed_at=7, reason=NO_JSON, raw=raw, part_bytes=part_bytes
+        SCHEMAS,
+        site="main",
+        source="s",
+        session_id=SESSION,
+        observed_at=7,
+        reason=NO_JSON,
+        raw=raw,
+        part_bytes=part_bytes,
     )
     kept = b"".join(SCHEMAS.decode(QUARANTINED_INPUT, payload)["bytes"] for payload in payloads)
     assert kept == b'{"***":"****_****_***************","*****":"***********"'
@@ -118,6 +133,13 @@ def test_a_secret_does_not_reach_the_quarantine_even_when_a_part_ends_inside_its
 
 def test_an_input_of_which_only_the_beginning_was_kept_tells_its_whole_size() -> None:
     (payload,) = quarantine_records(
-        SCHEMAS, source="s", session_id=None, observed_at=7, reason=NO_JSON, raw=b"abc", total_bytes=5000
+        SCHEMAS,
+        site="main",
+        source="s",
+        session_id=None,
+        observed_at=7,
+        reason=NO_JSON,
+        raw=b"abc",
+        total_bytes=5000,
     )
     assert SCHEMAS.decode(QUARANTINED_INPUT, payload)["totalBytes"] == 5000

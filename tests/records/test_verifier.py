@@ -225,7 +225,7 @@ def test_a_chat_that_has_expired_as_a_whole_is_remarked_and_not_called_broken() 
             {"id": f"{CHAT}:2:0", "eventId": 2, "amends": f"{CHAT}:2", "amendment": "CHANGED"},
             f"has id {CHAT}:2:0 where {CHAT}:2:1 was",
         ),
-        (3, {"id": f"{CHAT}:4", "eventId": None}, f"has id {CHAT}:4 where {CHAT}:~4 was expected"),
+        (3, {"id": f"{CHAT}:4", "eventId": None}, f"has id {CHAT}:4 where {CHAT}:~0.4 was expected"),
     ],
 )
 def test_an_id_that_breaks_its_rule_is_named(at: int, changes: dict[str, Any], message: str) -> None:

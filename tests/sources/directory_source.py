@@ -83,7 +83,9 @@ class DirectorySource:
                 events = [msgspec.json.decode(line, type=ChatEvent) for line in lines if line != b"{}\n"]
                 now = time.time_ns() // 1000
                 transcript = ChatTranscript(session_id, chat_event_list=events)
-                update = TranscriptUpdate(transcript, over, snapshot=not done, observed_at=now, size=size)
+                update = TranscriptUpdate(
+                    transcript, over, snapshot=not done, observed_at=now, size=size, source="DIRECTORY"
+                )
                 self._deliver(update, size)
                 done += size
             await asyncio.sleep(_POLL_SECONDS)

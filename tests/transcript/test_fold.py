@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import Problem
 from bridge.transcript import entries as kinds
-from bridge.transcript.entries import Gap
+from bridge.transcript.entries import ARCHIVE, CHAT_SERVER, UCS, Gap
 from bridge.transcript.events import ChatEvent, Item
 from bridge.transcript.fold import Transcript
 from bridge.transcript.gap_codes import NOT_IN_REPLAY, TOO_LARGE, UNREADABLE
@@ -214,3 +216,14 @@ def test_a_state_goes_through_a_restart_unchanged() -> None:
     chat.away(5)
     chat.apply(history(joined(1), said(2, "other"), said(9)))
     assert Transcript(chat.state()).state() == chat.state()
+
+
+def test_the_door_that_an_update_came_through_is_that_of_its_events_and_may_change() -> None:
+    chat = fresh()
+    assert chat.facts.source == CHAT_SERVER
+    stored = replace(history(joined(1), said(2)), source=UCS)
+    chat.apply(stored, origin=ARCHIVE)
+    assert chat.facts.source == UCS
+    chat.apply(push(said(3)))
+    assert chat.facts.source == CHAT_SERVER
+    assert Transcript(chat.state()).facts == chat.facts

@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import InvalidTimestampError
 
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.stopping import stop_producer
@@ -52,6 +53,8 @@ class AnnouncementProducer:
         topic, failed = self._settings.topics.announcements, unavailable("cannot write announcements")
         producer: AIOKafkaProducer | None = None
         sent: list[asyncio.Future[object]] = []
+        times = self._settings.times
+        given = times.now()
         try:
             # An idempotent producer would retry without limit.
             async with time_limit(
@@ -59,11 +62,15 @@ class AnnouncementProducer:
             ):
                 producer = await self._started()
                 for number, (key, value) in enumerate(records, 1):
-                    sent.append(await call(producer.send(topic, key=key, value=value), failed))
+                    sending = producer.send(topic, key=key, value=value, timestamp_ms=given.ms)
+                    sent.append(await call(sending, failed))
                     if not number % _SENDS_PER_TURN:
                         await asyncio.sleep(0)
                 await call(asyncio.gather(*sent), failed)
+            times.taken(given)
         except KafkaUnavailable as error:
+            if isinstance(error.__cause__, InvalidTimestampError):
+                times.refused(given)
             if producer is not None:
                 await self._drop(producer)  # announcements reported as failed must not be sent later (P6)
             outcomes = [_acknowledged(each) for each in sent]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.adapters.kafka.record_times import RecordTimes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class KafkaConnection:
-    """Addresses, group, topic names, client arguments and limits of one installation.
+    """Addresses, group, topic names, client arguments and limits of one installation; the times of what is written.
 
     `client` is passed to aiokafka's clients unchanged (SASL, TLS). `transaction_timeout` in seconds: the broker aborts
     older transactions. `max_record_bytes` is the largest record that is written, headers included.
@@ -26,3 +28,4 @@ class KafkaConnection:
     compression: str | None = "zstd"
     transaction_timeout: float = 60.0
     max_record_bytes: int = 1_000_000
+    times: RecordTimes = field(default_factory=RecordTimes)

@@ -34,6 +34,11 @@ _SET_ON_THE_TOPIC: Final = 1
 """DescribeConfigs' `config_source` of a value set on the topic itself, not a broker default."""
 
 _RETENTION: Final = "retention.ms"
+_AT_CREATION: Final = {"message.timestamp.type": "LogAppendTime"}
+"""Settings of topics that are created here; of a topic that exists they are its owner's.
+
+With the broker's own time on every record, the broker refuses no time that a producer gave.
+"""
 _DELETION_SECONDS: Final = 3_600
 """What a broker may take to notice that a segment is too old: 12 times the default of its check interval."""
 
@@ -240,7 +245,7 @@ class TopicManager:
         configs = {topic.name: await self._config(admin, topic.name) for topic in existing}
         for topic in self._topics:
             if topic not in existing:
-                plan.changes.append(Change(topic, create=True, config=topic.config))
+                plan.changes.append(Change(topic, create=True, config={**topic.config, **_AT_CREATION}))
                 continue
             partitions = partitions_of[topic.name]
             if partitions != topic.partitions:
@@ -274,7 +279,7 @@ class TopicManager:
 
     async def _create(self, admin: AIOKafkaAdminClient, change: Change) -> None:
         topic = change.topic
-        new = NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=topic.config)
+        new = NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=change.config)
         response = await self._call(admin.create_topics([new]))
         for _, code, text in response.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:  # another worker may have created it meanwhile

@@ -19,6 +19,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     IllegalOperation,
     InvalidProducerEpoch,
+    InvalidTimestampError,
     ProducerFenced,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
@@ -26,6 +27,7 @@ from aiokafka.errors import (
 
 from bridge.adapters.kafka.aiokafka_internals import producer_error
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
+from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
 from bridge.adapters.kafka.stopping import stop_admin, stop_consumer, stop_producer
 from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced, TopicMismatch
 
@@ -70,6 +72,7 @@ class KafkaTransactionalWriter:
         self._announcements = TopicPartition(settings.topics.announcements, partition)
         self._batch_bytes = max(_BATCH_BYTES, settings.max_record_bytes)
         self._topic_limits: Mapping[str, int] = {}
+        self._given = settings.times.now()
 
     @property
     def limits(self) -> Limits:
@@ -202,10 +205,12 @@ class KafkaTransactionalWriter:
                 await self._call(producer.send_offsets_to_transaction({self._announcements: offset}, group))
             await self._call(asyncio.gather(*delivered))
             await self._call(producer.commit_transaction())  # P3: nothing counts as captured before this returns
+        self._settings.times.taken(self._given)
 
     def _packed(self, producer: AIOKafkaProducer, batch: Batch) -> _Packed:
         """Put all records into record batches, each partition's in order."""
         topics, own = self._settings.topics, self._partition
+        self._given = self._settings.times.now()
         packed = [
             *self._pack(producer, topics.events, own, batch.events),
             *self._pack(producer, topics.sessions, own, batch.sessions),
@@ -227,7 +232,7 @@ class KafkaTransactionalWriter:
             if batch.record_count() and batch.size() + _max_size(record) > limit:
                 batch = producer.create_batch()
                 packed.append((topic, partition, batch))
-            added = batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=record.headers)
+            added = batch.append(key=record.key, value=record.value, timestamp=self._given.ms, headers=record.headers)
             if (
                 added is None
             ):  # append reports a full batch by None: the record would be missing in the transaction (P1)
@@ -270,6 +275,9 @@ class KafkaTransactionalWriter:
                 "Kafka denies access to a topic of the bridge",
                 next_step="grant Read, Write, Describe and DescribeConfigs on all topics with kafka.topic_prefix",
             ) from error
+        if isinstance(error, InvalidTimestampError):
+            self._settings.times.refused(self._given)
+            raise KafkaUnavailable(f"{WRONG_CLOCK}: {type(error).__name__}", next_step=RIGHT_CLOCK) from error
         raise KafkaUnavailable(f"the transaction was not committed: {type(error).__name__}") from error
 
 

@@ -1,0 +1,40 @@
+"""Whether an event record names the GAP that it fills: one of before that said that its event may be missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bridge.records.ids import bridge_id, escaped
+from bridge.transcript.entries import LIVE
+from bridge.transcript.gap_codes import UNTIL_JOINED, WITHDRAWN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.transcript.entries import Gap
+
+
+def misnamed(record: dict[str, Any], told: Mapping[int, Gap], epoch: int, *, truncated: bool) -> str | None:
+    """Return what is wrong with `fills` of a TranscriptEvent; None if nothing is.
+
+    `told` are the gaps of the epoch so far, by sequence. `truncated`: not all of them are known.
+    """
+    named, event_id = record["fills"], record["eventId"]
+    if event_id is None or record["amendment"] is not None:
+        return None if named is None else f"fills {named}, although it is not the first record of an event"
+    session = escaped(record["sessionId"])
+    holding = {bridge_id(session, epoch, sequence): gap for sequence, gap in told.items() if _may_hold(gap, event_id)}
+    if named is None:
+        due = [name for name, gap in holding.items() if gap.to_event_id is not None]
+        return f"does not say that it fills {due[0]}" if due else None
+    if named not in holding and not truncated:
+        return f"fills {named}, which is not a GAP that missed event {event_id}"
+    return f"fills {named}, although it is live" if record["origin"] == LIVE else None
+
+
+def _may_hold(gap: Gap, event_id: int) -> bool:
+    """Tell whether an event that comes later may be one that the gap missed."""
+    low, high = gap.from_event_id, gap.to_event_id
+    if high is None:
+        return gap.code in UNTIL_JOINED and (low or 0) <= event_id
+    return gap.code not in WITHDRAWN and low is not None and low <= event_id <= high
