@@ -8,6 +8,7 @@ BridgeError
 │   ├── KafkaUnavailable                         (retryable)
 │   │   └── AnnouncementsNotWritten              `accepted`: how many were
 │   ├── RegistryUnavailable                      (retryable)
+│   ├── SchemaUnknown                            (retryable) what wrote a record is not known here, or cannot be read
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
 │   └── TopicMismatch                            a topic exists with properties the bridge cannot use
 ├── PeerError              peer         exit 1   input violates its protocol
@@ -92,6 +93,12 @@ class AnnouncementsNotWritten(KafkaUnavailable):
 
 class RegistryUnavailable(EnvironmentFault):
     """The schema registry does not answer, or answers with a server error."""
+
+    retryable = True
+
+
+class SchemaUnknown(EnvironmentFault):
+    """The schema that a stored record was written with is not known here: the record is not damaged, it waits."""
 
     retryable = True
 

@@ -15,8 +15,11 @@ from bridge.capture.chat import OVER
 from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
 from bridge.errors import BridgeError
 from bridge.facts import Fact, GapRecorded, Quarantined, Resumed
+from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint import Checkpoint
+from bridge.records.payload_framing import single_object
 from bridge.records.session_records import PART_BYTES, json_of, quarantine_records
+from bridge.records.writer_schemas import schema_record
 from bridge.transcript import gap_reasons
 from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.chat import Chat
     from bridge.records.normalise import Recording
+    from bridge.records.writer_schemas import WriterSchemas
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
@@ -36,13 +40,13 @@ _T = TypeVar("_T")
 class SessionStoreSettings:
     """What all shards of a process share. `payload_headers`: topic kind -> bytes before the Avro payload of a value.
 
-    `checkpoint_schema_ids` are the schema ids and fingerprints under which our own checkpoints may be stored.
+    Checkpoints have none there: they are single objects, whatever registry there is. `writers` reads them back.
     `closed_retention_us` says how long closed chats are remembered; None is for ever.
     """
 
     recording: Recording
     payload_headers: Mapping[str, bytes]
-    checkpoint_schema_ids: frozenset[int | bytes]
+    writers: WriterSchemas
     partition_of: Callable[[bytes], int]
     limits: Limits = field(default_factory=lambda: same_limits(1_000_000))
     closed_retention_us: int | None = 86_400_000_000
@@ -179,7 +183,13 @@ class BatchBuilder:
 
     def checkpoint(self, session_id: str, value: bytes) -> None:
         """Add a checkpoint, as `checkpoint_of` made it."""
-        self.plan.batch.checkpoints.append(Outgoing(session_id.encode(), self._framed("checkpoints", value)))
+        header = single_object(self._settings.recording.schemas.fingerprint(SESSION_CHECKPOINT))
+        self.plan.batch.checkpoints.append(Outgoing(session_id.encode(), header + value))
+
+    def checkpoint_schema(self) -> None:
+        """Add the schema of the checkpoints, with which every other version reads them (P7)."""
+        key, text = schema_record(self._settings.recording.schemas, SESSION_CHECKPOINT)
+        self.plan.batch.checkpoints.append(Outgoing(key.encode(), text))
 
     def tombstone(self, session_id: str) -> None:
         """Delete the checkpoint of a chat."""

@@ -18,12 +18,13 @@ from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, Tra
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.ports import Outgoing
-from bridge.errors import EnvironmentFault, places
+from bridge.errors import places
 from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
+from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint import decode_checkpoint
 from bridge.records.normalise import ChatRecorder
-from bridge.records.payload_framing import unframe
 from bridge.records.session_records import CLOSED, OPENED, json_of
+from bridge.records.writer_schemas import take_schemas
 from bridge.transcript import gap_reasons
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript
@@ -59,6 +60,7 @@ class SessionStore:
         self._touched: dict[str, Chat] = {}
         self._builder = BatchBuilder(settings)
         self._expire_at = 0
+        self._schema_stored = False
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -74,18 +76,14 @@ class SessionStore:
     # --- restoring -----------------------------------------------------------------------------------------------
 
     def restore(self, checkpoints: Iterable[tuple[str, bytes]]) -> None:
-        """Fill an empty store from (session id, checkpoint value).
+        """Fill an empty store from the records of the checkpoints partition, as (key, value).
 
-        Raises EnvironmentFault on one that another schema wrote, VerificationFailed on an unreadable one.
+        Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known.
         """
-        for session_id, value in checkpoints:
-            writer_schema_id, payload = unframe(value)
-            if writer_schema_id not in self._settings.checkpoint_schema_ids:
-                raise EnvironmentFault(
-                    f"the checkpoint of a chat on shard {self._partition} was written with another schema",
-                    next_step="run with the schema registry and the version of the bridge that wrote it",
-                )
-            stored = decode_checkpoint(self._settings.recording.schemas, payload)
+        writers = self._settings.writers
+        values, self._schema_stored = take_schemas(writers, SESSION_CHECKPOINT, checkpoints)
+        for session_id, value in values:
+            stored = decode_checkpoint(writers, value)
             if stored.state == OVER and not stored.announcement:
                 self._over[session_id] = stored.observed_at
                 continue
@@ -298,6 +296,9 @@ class SessionStore:
 
     def _write_checkpoints(self, now: int) -> None:
         room = self._builder.room("checkpoints")
+        if self._touched and not self._schema_stored:
+            self._builder.checkpoint_schema()
+            self._schema_stored = True
         for session_id, chat in self._touched.items():
             value = checkpoint_of(chat, now)
             large = len(value) > room

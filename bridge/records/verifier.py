@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.errors import VerificationFailed
+from bridge.errors import SchemaUnknown, VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.certificate_checks import RecordedChat, disagreements
 from bridge.records.chain import genesis, link, split
@@ -19,10 +19,12 @@ from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
 from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
-    from bridge.records.avro import Schemas
+    from bridge.records.avro import Schemas, WriterSchema
 
 # What was promised.
 READABLE: Final = "readable"
+SCHEMA: Final = "schema"
+"""Of records that may be sound: what wrote them is not known here. Neither broken nor verified."""
 CHAIN: Final = "chain"
 SEQUENCE: Final = "sequence"
 ID: Final = "id"
@@ -39,13 +41,14 @@ _LONGEST_NUMBER: Final = 19  # digits of 64 bits
 class Finding:
     """One result about a chat. `broken` distinguishes a broken promise from a remark.
 
-    `session_id` is empty when the record could not be read.
+    `session_id` is empty when the record could not be read. `by_absence`: said because a record is not there.
     """
 
     session_id: str
     promise: str
     message: str
     broken: bool = True
+    by_absence: bool = False
 
     def __str__(self) -> str:
         """The chat and the message."""
@@ -60,6 +63,15 @@ class _Certified:
 
 
 @dataclass(slots=True)
+class _Unread:
+    first: str
+    count: int = 0
+
+    def __str__(self) -> str:
+        return f"record at {self.first}" if self.count == 1 else f"{self.count} records, the first at {self.first},"
+
+
+@dataclass(slots=True)
 class _Hole:
     low: int
     high: int
@@ -71,7 +83,8 @@ class _Hole:
 class _Chat:
     """One chat as far as it was read; `last` and `head` are of the record with the highest sequence so far.
 
-    `opened` says whether the chat was opened since its last certificate.
+    `opened` says whether the chat was opened since its last certificate. `unread`: there are records of which only the
+    key is known.
     """
 
     session_id: str
@@ -86,9 +99,10 @@ class _Chat:
     certified: list[_Certified] = field(default_factory=list)
     opened: bool = False
     findings: list[Finding] = field(default_factory=list)
+    unread: bool = False
 
-    def say(self, promise: str, message: str, *, broken: bool = True) -> None:
-        self.findings.append(Finding(self.session_id, promise, message, broken))
+    def say(self, promise: str, message: str, *, broken: bool = True, by_absence: bool = False) -> None:
+        self.findings.append(Finding(self.session_id, promise, message, broken, by_absence))
 
     # --- a record ------------------------------------------------------------------------------------------------
 
@@ -123,7 +137,8 @@ class _Chat:
                 )
         elif not self.sequences:
             self.truncated = True
-            self.say(RETENTION, f"starts at sequence {sequence}; earlier records not on the topic", broken=False)
+            what = f"starts at sequence {sequence}; earlier records not on the topic"
+            self.say(RETENTION, what, broken=False, by_absence=True)
         else:
             self.holes.append(_Hole(self.last + 1, sequence - 1, where, sequence))
         self.last, self.head = sequence, own
@@ -159,7 +174,7 @@ class _Chat:
             rule = f"{original}:{max(number, self.numbers.get(event_id, 0) + 1)}"
             self.numbers[event_id] = number
             if not (self.truncated or event_id in ids):
-                self.say(ID, f"record at {where} amends {original}, which is not there")
+                self.say(ID, f"record at {where} amends {original}, which is not there", by_absence=True)
         if amends != (original if amendment == CHANGED else None) or amendment not in (None, CHANGED, ID_REUSED):
             self.say(ID, f"record at {where} has amends {amends} with the amendment {amendment}")
         if record["id"] != rule:
@@ -185,7 +200,7 @@ class _Chat:
         if replaced != former:
             known = bool(self.certified) or self.opened
             what = f"certificate at {where} has supersedes {replaced}, the former one is {former}"
-            self.say(CERTIFICATE if known else RETENTION, what, broken=known)
+            self.say(CERTIFICATE if known else RETENTION, what, broken=known, by_absence=True)
         self.opened = False
         certified = _Certified(where, certificate)
         self.certified.append(certified)
@@ -195,7 +210,12 @@ class _Chat:
     # --- at the end ----------------------------------------------------------------------------------------------
 
     def conclude(self) -> list[Finding]:
-        """Return the findings, with those that only the end can tell."""
+        """Return the findings, with those that only the end can tell.
+
+        Of a chat with unread records nothing can be said to be missing.
+        """
+        if self.unread:
+            return [finding for finding in self.findings if not finding.by_absence]
         found = list(self.findings)
         for hole in self.holes:
             missing = hole.high - hole.low + 1
@@ -230,6 +250,7 @@ class Verifier:
         self._sessions = sessions
         self._chats: dict[str, _Chat] = {}
         self._unreadable: list[Finding] = []
+        self._unread: dict[str, _Unread] = {}
         self.records = 0
 
     @property
@@ -237,21 +258,29 @@ class Verifier:
         """How many chats were seen so far."""
         return len(self._chats)
 
-    def feed_event(self, payload: bytes, partition: int, offset: int) -> None:
-        """Take the next record of a partition of the events topic, without its framing."""
+    @property
+    def unread(self) -> int:
+        """How many records could not be read because what wrote them is not known."""
+        return sum(unread.count for unread in self._unread.values())
+
+    def feed_event(self, payload: bytes, partition: int, offset: int, written: WriterSchema | None = None) -> None:
+        """Take the next record of a partition of the events topic, without its framing; None: today's schema wrote it.
+
+        The chain is that of the bytes as they were written: `integrity` is the last field in every schema.
+        """
         where = f"{self._events}-{partition}@{offset}"
-        self.records += 1
         try:
-            record = self._schemas.decode(TRANSCRIPT_EVENT, payload)
+            record = self._schemas.decode(TRANSCRIPT_EVENT, payload, written)
             self._chat(record["sessionId"], partition, where).take(record, payload, where)
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
+        self.records += 1
 
-    def feed_session(self, payload: bytes, partition: int, offset: int) -> None:
-        """Take the next record of a partition of the sessions topic, without its framing."""
+    def feed_session(self, payload: bytes, partition: int, offset: int, written: WriterSchema | None = None) -> None:
+        """Take the next record of a partition of the sessions topic, without its framing; None: as for events."""
         where = f"{self._sessions}-{partition}@{offset}"
         try:
-            record = self._schemas.decode(SESSION_RECORD, payload)
+            record = self._schemas.decode(SESSION_RECORD, payload, written)
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
             return
@@ -264,9 +293,21 @@ class Verifier:
             return
         chat.certify(where, record["certificate"])
 
+    def leave_unread(self, session_id: str, topic: str, partition: int, offset: int, why: SchemaUnknown) -> None:
+        """Take the key of a record instead: what wrote it is not known. Its chat is not verified, nor is it broken."""
+        where = f"{topic}-{partition}@{offset}"
+        self._chat(session_id, partition, where).unread = True
+        unread = self._unread.setdefault(str(why), _Unread(where))
+        unread.count += 1
+        self.records += topic == self._events
+
     def findings(self) -> list[Finding]:
         """Return what was found: unreadable records first, then chat by chat in the order in which they appeared."""
-        return [*self._unreadable, *(finding for chat in self._chats.values() for finding in chat.conclude())]
+        unread = [
+            Finding("", SCHEMA, f"{unread} cannot be read: {why}", broken=False) for why, unread in self._unread.items()
+        ]
+        chats = (finding for chat in self._chats.values() for finding in chat.conclude())
+        return [*self._unreadable, *unread, *chats]
 
     def _chat(self, session_id: str, partition: int, where: str) -> _Chat:
         chat = self._chats.get(session_id)
