@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason
+from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
 from bridge.transcript.parties import SetBy
 from bridge.transcript.state import TranscriptState
@@ -149,6 +150,7 @@ _states = st.builds(
     filled=st.lists(gaps, max_size=2),
     amended=st.integers(0, 9),
     reused=st.integers(0, 9),
+    print_layout=st.builds(PrintLayout, st.integers(0, 9), st.integers(0, 2**32 - 1)),
 )
 folds = st.builds(
     lambda state, known: replace(state, parties=[one for one, _ in known], parties_set_by=[by for _, by in known]),
