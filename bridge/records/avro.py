@@ -142,25 +142,31 @@ class Schemas:
         Raises VerificationFailed when the payload is no such record, or bytes are left over; SchemaUnknown when today's
         schema cannot read what `written` wrote.
         """
-        reader = self._plain[name]
-        writer, resolved = reader, None
-        if written is not None and written.fingerprint != self._fingerprints[name]:
-            if written.name != name:
-                raise VerificationFailed(f"not a {name}: written as a {written.name}")
-            writer, resolved = written.parsed, reader
-        source = io.BytesIO(payload)
+        if written is None or written.fingerprint == self._fingerprints[name]:
+            return _read(name, payload, self._plain[name])
+        if written.name != name:
+            raise VerificationFailed(f"not a {name}: written as a {written.name}")
+        _read(name, payload, written.parsed)  # what resolution skips may be damaged, too
         try:
-            record = schemaless_reader(source, writer, resolved)
+            return _read(name, payload, written.parsed, self._plain[name])
         except SchemaResolutionError as error:
             raise SchemaUnknown(
-                "the schema of a record cannot be resolved to that of this version",
+                f"schema {written.fingerprint.hex()} cannot be resolved to that of this version",
                 next_step="use the version of the bridge that wrote it, or a later one",
             ) from error
-        except Exception as error:  # fastavro has no common error type: damage shows as EOFError, IndexError, ...
-            raise VerificationFailed(f"not a {name}: {type(error).__name__}") from error
-        if source.tell() != len(payload) or not isinstance(record, dict):
-            raise VerificationFailed(f"not a {name}: {len(payload) - source.tell()} bytes left over")
-        return record
+
+
+def _read(name: str, payload: bytes, writer: Any, reader: Any = None) -> dict[str, Any]:
+    source = io.BytesIO(payload)
+    try:
+        record = schemaless_reader(source, writer, reader)
+    except SchemaResolutionError:
+        raise
+    except Exception as error:  # fastavro has no common error type: damage shows as EOFError, IndexError, ...
+        raise VerificationFailed(f"not a {name}: {type(error).__name__}") from error
+    if source.tell() != len(payload) or not isinstance(record, dict):
+        raise VerificationFailed(f"not a {name}: {len(payload) - source.tell()} bytes left over")
+    return record
 
 
 def _load(file: Traversable) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class ScriptedKafka:
     """What the ports share. `fails` holds the numbers of the commits that fail, `closes_after` seconds that it takes.
 
     `fenced` holds shards whose next commit finds another owner; `others` tells whether the group has other members.
+    `stored` holds what is on the shards' partitions of the checkpoints topic when they are opened.
     """
 
     clock: Clock
@@ -54,6 +55,7 @@ class ScriptedKafka:
     fails: set[int] = field(default_factory=set)
     fenced: set[int] = field(default_factory=set)
     others: bool = False
+    stored: dict[int, list[tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(list))
     closes_after: float = _CALL_SECONDS
     commits: int = 0
     events: int = 0
@@ -124,7 +126,7 @@ class ScriptedWriter:
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
         await asyncio.sleep(_CALL_SECONDS)
-        return []
+        return self._kafka.stored[self._partition]
 
     async def commit(self, batch: Batch) -> None:
         await asyncio.sleep(_CALL_SECONDS)

@@ -195,14 +195,8 @@ EXAMPLES: Final[tuple[tuple[Any, str], ...]] = (
     (joined(1), "3e7e2387c0914f0828"),
     (said(2, "one two"), "3f01dbb327d1e15b39a59f5ed1000702f166"),
     (noticed(3, "PUSH_URL", "x"), "3f7adceafc4b7c4c11b1ba07e500010183"),
-    (
-        msgspec.structs.replace(said(4), user_data=[Item("k", value="v")], event_attributes=[Item("a", value="b")]),
-        "47e8b81612d1e15b39fcc43d1e8e6f0aabea6706f700050186",
-    ),
-    (
-        msgspec.structs.replace(said(5), unknown_attributes={"b": "2", "a": '{"y":1,"x":2}'}),
-        "759fbf2684d1e15b39a553aae3ea6706f700050186",
-    ),
+    (WITH_COLLECTIONS, "47e8b81612d1e15b39fcc43d1e8e6f0aabea6706f700050186"),
+    (WITH_UNKNOWN, "759fbf2684d1e15b39a553aae3ea6706f700050186"),
 )
 
 
