@@ -11,6 +11,7 @@ from bridge.records.payload_framing import unframe
 from bridge.records.writer_schemas import MOST_LEARNT, WriterSchemas, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from bridge.adapters.schema_registry import RegistryConnection
@@ -23,8 +24,9 @@ _AGAIN_SECONDS: Final = 10.0
 class StoredValues:
     """Used as an async context manager. What was not known is asked of the registry again after some seconds."""
 
-    def __init__(self, registry: RegistryConnection) -> None:
+    def __init__(self, registry: RegistryConnection, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises EnvironmentFault when the shipped schemas are not all there. Nothing connects before it has to."""
+        self._clock = clock
         self._writers = WriterSchemas.shipped()
         self._registry = None if registry.url is None else SchemaRegistry.from_settings(registry)
         self._failed: dict[int, tuple[float, SchemaUnknown]] = {}
@@ -67,14 +69,14 @@ class StoredValues:
 
     async def _ask(self, registry: SchemaRegistry, schema_id: int) -> None:
         at, failed = self._failed.get(schema_id, (0.0, None))
-        if failed is not None and time.monotonic() < at + _AGAIN_SECONDS:
+        if failed is not None and self._clock() < at + _AGAIN_SECONDS:
             raise failed
         try:
             await self._fetch(registry, schema_id)
         except SchemaUnknown as error:
             if len(self._failed) >= MOST_LEARNT:
                 self._failed.clear()
-            self._failed[schema_id] = time.monotonic(), error
+            self._failed[schema_id] = self._clock(), error
             raise
 
     async def _fetch(self, registry: SchemaRegistry, schema_id: int) -> None:
