@@ -28,9 +28,15 @@ The announcements and checkpoints topics may hold session passwords: only the br
 
 ## How values are framed
 
-With `schema_registry.url` a value has the Confluent wire format (subject `<topic>-value`, compatibility
-BACKWARD_TRANSITIVE). Without a registry it has Avro's single-object encoding. Events and session records carry
-CloudEvents headers (binary mode).
+With `schema_registry.url` events, session records and quarantined input have the Confluent wire format (subject
+`<topic>-value`, compatibility BACKWARD_TRANSITIVE). Without a registry they have Avro's single-object encoding, and
+checkpoints always do. Events and session records carry CloudEvents headers (binary mode).
+
+The header names the schema that wrote the value: read it with that one, and resolve it to yours. Later versions add
+fields that have a default, and nothing else; `integrity` stays the last field of an event. The commands of the bridge
+know the schemas of their own and of earlier released versions by fingerprint, and any other by its id in the registry.
+Each partition of the checkpoints topic also holds the schemas of its checkpoints, keyed `#schema:<fingerprint>`, so
+that the version before reads what the next one wrote.
 
 ## Ids of events
 
