@@ -214,6 +214,7 @@ class _Demo:
             "invented": len(captured.texts.keys() - expected.keys()),
             "altered": sum(1 for key, text in captured.texts.items() if key in expected and expected[key] != text),
             "broken promises": len(findings),
+            "unread": verifier.unread,
             "exit code of the bridge": exit_code,
         }
         say("\nledger of the simulated Chat Server, compared with a read_committed consumer:")

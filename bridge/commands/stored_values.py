@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _AGAIN_SECONDS: Final = 10.0
 """How long what the registry could not tell is not asked again; what it told is kept for ever."""
 
+_OTHER_REGISTRY: Final = "ids are valid in one registry only: set schema_registry.url to the one that gave it"
+
 
 class StoredValues:
     """Used as an async context manager. What was not known is asked of the registry again after some seconds."""
@@ -55,17 +57,23 @@ class StoredValues:
         Raises VerificationFailed when it is damaged, SchemaUnknown when what wrote it is not known.
         """
         writer, payload = unframe(value)
-        return self.schemas.decode(name, payload, await self.written(writer))
+        return self.schemas.decode(name, payload, await self.written(name, writer))
 
-    async def written(self, writer: int | bytes) -> WriterSchema:
-        """Return the schema that a value's header names. Raises SchemaUnknown."""
-        try:
+    async def written(self, name: str, writer: int | bytes) -> WriterSchema:
+        """Return the schema that the header of a value of type `name` names. Raises SchemaUnknown."""
+        if isinstance(writer, bytes) or self._registry is None:
             return self._writers.of(writer)
+        try:
+            known = self._writers.of(writer)
         except SchemaUnknown:
-            if self._registry is None or isinstance(writer, bytes):
-                raise
-        await self._ask(self._registry, writer)
-        return self._writers.of(writer)
+            await self._ask(self._registry, writer)
+            known = self._writers.of(writer)
+        if known.name != name:
+            raise SchemaUnknown(
+                f"schema {shown(writer)} is not known: the registry has {known.name} under this id",
+                next_step=_OTHER_REGISTRY,
+            )
+        return known
 
     async def _ask(self, registry: SchemaRegistry, schema_id: int) -> None:
         at, failed = self._failed.get(schema_id, (0.0, None))
@@ -90,5 +98,5 @@ class StoredValues:
             raise SchemaUnknown(what, next_step=error.next_step) from error
         raise SchemaUnknown(
             f"schema {shown(schema_id)} is not known: the registry has no such id",
-            next_step="ids are valid in one registry only: set schema_registry.url to the one that gave it",
+            next_step=_OTHER_REGISTRY,
         )

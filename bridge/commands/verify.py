@@ -13,6 +13,7 @@ from bridge.commands import settings
 from bridge.commands.formatting import escaped, say
 from bridge.commands.stored_values import StoredValues
 from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME, SchemaUnknown, VerificationFailed
+from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.payload_framing import unframe
 from bridge.records.verifier import READABLE, SCHEMA, Finding, Verifier
 
@@ -93,8 +94,9 @@ async def verify(config: Config, chat: str | None = None) -> tuple[Verifier, lis
         verifier = Verifier(stored.schemas, events=names.events, sessions=names.sessions)
         unframed: list[Finding] = []
         async with reader(factories.client_of(config)) as topics:
-            for topic, feed in ((names.sessions, verifier.feed_session), (names.events, verifier.feed_event)):
-                unframed += await _Feeding(topics, stored, verifier, chat).whole(topic, partitions, feed)
+            feeding = _Feeding(topics, stored, verifier, chat)
+            unframed += await feeding.whole(names.sessions, SESSION_RECORD, partitions, verifier.feed_session)
+            unframed += await feeding.whole(names.events, TRANSCRIPT_EVENT, partitions, verifier.feed_event)
     return verifier, unframed
 
 
@@ -107,8 +109,8 @@ class _Feeding:
         self._verifier = verifier
         self._chat = chat
 
-    async def whole(self, topic: str, partitions: list[int], feed: Feed) -> list[Finding]:
-        """Feed all of a topic; return findings about values without a known framing."""
+    async def whole(self, topic: str, name: str, partitions: list[int], feed: Feed) -> list[Finding]:
+        """Feed all of a topic with values of type `name`; return findings about values without a known framing."""
         unframed: list[Finding] = []
         async for records in self._topics.whole(topic, partitions):
             for record in records:
@@ -116,7 +118,7 @@ class _Feeding:
                     continue
                 try:
                     writer, payload = unframe(record.value or b"")
-                    feed(payload, record.partition, record.offset, await self._stored.written(writer))
+                    feed(payload, record.partition, record.offset, await self._stored.written(name, writer))
                 except VerificationFailed as error:
                     where = f"{topic}-{record.partition}@{record.offset}"
                     unframed.append(Finding("", READABLE, f"record at {where}: {error}"))

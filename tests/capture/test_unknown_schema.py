@@ -8,6 +8,8 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.capture.session_store import SessionStore
 from bridge.errors import EXIT_ENVIRONMENT, SchemaUnknown, VerificationFailed
@@ -140,6 +142,28 @@ def test_what_a_topic_says_of_schemas_is_checked(later: Schemas) -> None:
     ):
         with pytest.raises(VerificationFailed, match=why):
             take_schemas(WriterSchemas(SCHEMAS), SESSION_CHECKPOINT, wrong)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["record", "long", "name", "X", "\ud800", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "name", "fields", "items", "values", "symbols", "namespace"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values.map(json.dumps) | st.binary(max_size=60))
+def test_what_a_registry_calls_a_schema_is_learnt_or_refused_and_nothing_else(text: str | bytes) -> None:
+    writers = WriterSchemas(SCHEMAS)
+    try:
+        writers.learn(7, text)
+    except VerificationFailed:
+        with pytest.raises(SchemaUnknown):
+            writers.of(7)
+    else:
+        assert writers.of(7).name
 
 
 def test_no_more_than_so_many_schemas_are_learnt() -> None:
