@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults field lint types docs bench chaos mutants explore fuzz
+.PHONY: help venv demo test faults field lint types docs freeze bench chaos mutants explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ types: $(STAMP)  ## Check types
 
 docs: $(STAMP)  ## Write docs/reference (settings, metrics, topics, codes, commands) from the code
 	$(VENV)/bin/python -m tests.documentation
+
+freeze: $(STAMP)  ## Add the schemas to schemas/released as those of the version in pyproject.toml, once per version
+	$(VENV)/bin/python -m tests.released
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(VENV)/bin/python -m tests.bench $(ARGS)

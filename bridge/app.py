@@ -30,11 +30,11 @@ from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
-from bridge.factories import SCHEMA_BY_TOPIC, redactor_of, topics_of
+from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, redactor_of, topics_of
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
-from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.normalise import Recording
-from bridge.records.payload_framing import confluent, single_object, unframe
+from bridge.records.payload_framing import confluent, single_object
+from bridge.records.writer_schemas import WriterSchemas
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
@@ -74,7 +74,8 @@ class _WorkerProcess:
         self._clock = SystemClock()
         self._telemetry = Telemetry()
         self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
-        self._schemas = Schemas(schema_folder())
+        self._writers = WriterSchemas.shipped()
+        self._schemas = self._writers.schemas
         self._names = TopicNames(config.kafka.topic_prefix)
         compression = config.kafka.compression
         self._kafka = KafkaConnection(
@@ -196,14 +197,13 @@ class _WorkerProcess:
 
     async def _framing(self) -> dict[str, bytes]:
         """Return topic kind -> payload header: Confluent framing with a registry, single-object encoding without."""
-        registry = self._config.schema_registry
+        registry, names = self._config.schema_registry, {kind: SCHEMA_BY_TOPIC[kind] for kind in REGISTERED}
         if registry.url is None:
-            return {kind: single_object(self._schemas.fingerprint(name)) for kind, name in SCHEMA_BY_TOPIC.items()}
-        topics = {kind: getattr(self._names, kind) for kind in SCHEMA_BY_TOPIC}
+            return {kind: single_object(self._schemas.fingerprint(name)) for kind, name in names.items()}
         async with SchemaRegistry.from_settings(registry) as client:
             return {
-                kind: confluent(await client.register(f"{topics[kind]}-value", self._schemas.text(name)))
-                for kind, name in SCHEMA_BY_TOPIC.items()
+                kind: confluent(await client.register(f"{getattr(self._names, kind)}-value", self._schemas.text(name)))
+                for kind, name in names.items()
             }
 
     # --- one shard -----------------------------------------------------------------------------------------------
@@ -222,12 +222,7 @@ class _WorkerProcess:
             store_settings=SessionStoreSettings(
                 recording=Recording(self._schemas, self._redactor, config.site, config.kafka.group),
                 payload_headers=self._payload_headers,
-                checkpoint_schema_ids=frozenset(
-                    (
-                        self._schemas.fingerprint(SESSION_CHECKPOINT),
-                        unframe(self._payload_headers["checkpoints"])[0],
-                    )
-                ),
+                writers=self._writers,
                 partition_of=lambda key: partition_of(key, partitions),
                 closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
             ),

@@ -8,9 +8,9 @@ BridgeError
 │   ├── KafkaUnavailable                         (retryable)
 │   │   └── AnnouncementsNotWritten              `accepted`: how many were
 │   ├── RegistryUnavailable                      (retryable)
+│   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
-│   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
-│   └── SchemaUnknown                            a stored record was written with a schema that is not known
+│   └── TopicMismatch                            a topic exists with properties the bridge cannot use
 ├── PeerError              peer         exit 1   input violates its protocol
 │   ├── UnreadableMessage                        one line of a wire
 │   ├── FrameTooLong                             one line longer than the limit
@@ -125,6 +125,13 @@ class RegistryUnavailable(EnvironmentFault):
     retryable = True
 
 
+class SchemaUnknown(EnvironmentFault):
+    """The schema that a stored record was written with is not known here: the record is not damaged, it waits."""
+
+    code = "SCHEMA_UNKNOWN"
+    retryable = True
+
+
 class RegistryRefused(EnvironmentFault):
     """The schema registry rejected the request: incompatible schema, missing rights."""
 
@@ -135,12 +142,6 @@ class TopicMismatch(EnvironmentFault):
     """A topic exists with a partition count, cleanup policy or record limit that would break a promise."""
 
     code = "TOPIC_MISMATCH"
-
-
-class SchemaUnknown(EnvironmentFault):
-    """A stored record was written with a schema that this version does not know, or cannot look up."""
-
-    code = "SCHEMA_UNKNOWN"
 
 
 class PeerError(BridgeError):

@@ -21,6 +21,9 @@ SCHEMA_BY_TOPIC: Final = {
 }
 """Kind of topic -> full name of the Avro type that its values have."""
 
+REGISTERED: Final = ("events", "sessions", "quarantine")
+"""Kinds of topics whose schemas a registry has; the others are for the bridge alone and carry their schemas."""
+
 
 def topics_of(config: Config) -> TopicManager:
     """Return the manager of an installation's topics."""
@@ -69,6 +72,6 @@ def client_of(config: Config) -> dict[str, Any]:
     return {"bootstrap_servers": config.kafka.bootstrap_servers, **config.kafka.client_arguments()}
 
 
-def topic_values(names: TopicNames) -> Mapping[str, str]:
-    """Return topic name -> full name of the Avro type that its values have."""
-    return {getattr(names, kind): name for kind, name in SCHEMA_BY_TOPIC.items()}
+def subjects_of(names: TopicNames) -> Mapping[str, str]:
+    """Return subject of a registry -> full name of the Avro type that the values of its topic have."""
+    return {f"{getattr(names, kind)}-value": SCHEMA_BY_TOPIC[kind] for kind in REGISTERED}

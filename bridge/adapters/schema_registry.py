@@ -28,6 +28,8 @@ COMPATIBILITY: Final = "BACKWARD_TRANSITIVE"
 _MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _ATTEMPTS: Final = 3
 _SHOWN_CHARACTERS: Final = 300
+_ANSWER_BYTES: Final = 4 << 20
+"""Longest answer that is read; a registry may be anything that listens at the address."""
 _NOT_FOUND: Final = 404
 _SERVER_ERROR: Final = 500
 
@@ -115,13 +117,28 @@ class SchemaRegistry:
         messages = answer.get("messages")
         return [str(each) for each in messages] if isinstance(messages, list) and messages else ["incompatible"]
 
+    async def schema(self, schema_id: int) -> str | None:
+        """Return the text of the schema with this id; None when the registry has none.
+
+        Raises RegistryRefused when it is no Avro schema, or not self-contained.
+        """
+        answer = await self._request("GET", f"/schemas/ids/{schema_id}", or_none=True)
+        if answer is None:
+            return None
+        text = answer.get("schema") if isinstance(answer, dict) else None
+        if not isinstance(text, str) or answer.get("schemaType", "AVRO") != "AVRO" or answer.get("references"):
+            raise RegistryRefused(f"{self._url} returned no self-contained Avro schema for id {schema_id}")
+        return text
+
     def _integer(self, answer: Any, key: str, subject: str) -> int:
         value = answer.get(key) if isinstance(answer, dict) else None
         if not isinstance(value, int):
             raise RegistryRefused(f"{self._url} returned no {key} for {subject}: is it a schema registry?")
         return value
 
-    async def _request(self, method: str, path: str, body: dict[str, str], *, or_none: bool = False) -> Any:
+    async def _request(
+        self, method: str, path: str, body: dict[str, str] | None = None, *, or_none: bool = False
+    ) -> Any:
         """Send a request, at most three times while the registry is unavailable; 404 returns None if `or_none`."""
         backoff = Backoff(random.random)
         for _ in range(_ATTEMPTS - 1):
@@ -130,13 +147,18 @@ class SchemaRegistry:
             await asyncio.sleep(backoff.next())
         return await self._request_once(method, path, body, or_none=or_none)
 
-    async def _request_once(self, method: str, path: str, body: dict[str, str], *, or_none: bool) -> Any:
+    async def _request_once(self, method: str, path: str, body: dict[str, str] | None, *, or_none: bool) -> Any:
         if self._session is None:
             raise RegistryUnavailable("the registry client is not open")
+        data = None if body is None else json.dumps(body)
         try:
-            async with self._session.request(method, self._url + path, data=json.dumps(body)) as response:
-                text = await response.text()
-                status = response.status
+            async with self._session.request(method, self._url + path, data=data) as response:
+                raw = b""
+                async for part in response.content.iter_any():
+                    raw += part
+                    if len(raw) > _ANSWER_BYTES:
+                        raise RegistryRefused(f"{self._url} returned more than {_ANSWER_BYTES} bytes")
+                text, status = raw.decode("utf-8", "replace"), response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:  # TimeoutError: the limit of the whole request
             raise RegistryUnavailable(
                 f"the schema registry at {self._url} does not answer: {type(error).__name__}",

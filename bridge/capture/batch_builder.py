@@ -16,8 +16,11 @@ from bridge.capture.chat import OVER
 from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
 from bridge.errors import BridgeError, Problem
 from bridge.facts import Fact, GapRecorded, Quarantined, Resumed
+from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint import Checkpoint
+from bridge.records.payload_framing import single_object
 from bridge.records.session_records import PART_BYTES, json_of, quarantine_records
+from bridge.records.writer_schemas import schema_record
 from bridge.transcript import input_codes
 from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from bridge.capture.inbox import Input
     from bridge.records.checkpoint import BatchStamp
     from bridge.records.normalise import Recording
+    from bridge.records.writer_schemas import WriterSchemas
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
@@ -41,14 +45,14 @@ _T = TypeVar("_T")
 class SessionStoreSettings:
     """What all shards of a process share. `payload_headers`: topic kind -> bytes before the Avro payload of a value.
 
-    `checkpoint_schema_ids` are the schema ids and fingerprints under which our own checkpoints may be stored.
+    Checkpoints have none there: they are single objects, whatever registry there is. `writers` reads them back.
     `closed_retention_us` says how long closed chats are remembered; None is for ever. `limits` and `owner` are a
     shard's own: the owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches.
     """
 
     recording: Recording
     payload_headers: Mapping[str, bytes]
-    checkpoint_schema_ids: frozenset[int | bytes]
+    writers: WriterSchemas
     partition_of: Callable[[bytes], int]
     limits: Limits = field(default_factory=lambda: same_limits(1_000_000))
     closed_retention_us: int | None = 86_400_000_000
@@ -211,7 +215,20 @@ class BatchBuilder:
 
     def checkpoint(self, session_id: str, value: bytes) -> None:
         """Add a checkpoint, as `checkpoint_of` made it."""
-        self.plan.batch.checkpoints.append(Outgoing(session_id.encode(), self._framed("checkpoints", value)))
+        header = single_object(self._settings.recording.schemas.fingerprint(SESSION_CHECKPOINT))
+        self.plan.batch.checkpoints.append(Outgoing(session_id.encode(), header + value))
+
+    def schema_of_checkpoints(self) -> bool:
+        """Add the schema with which every other version reads the checkpoints of the plan (P7), before them.
+
+        Returns whether there are any.
+        """
+        checkpoints = self.plan.batch.checkpoints
+        if all(record.value is None for record in checkpoints):
+            return False
+        key, text = schema_record(self._settings.recording.schemas, SESSION_CHECKPOINT)
+        checkpoints.insert(0, Outgoing(key.encode(), text))
+        return True
 
     def tombstone(self, session_id: str) -> None:
         """Delete the checkpoint of a chat."""

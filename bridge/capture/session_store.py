@@ -19,7 +19,7 @@ from bridge.capture.batch_numbers import MARKER_KEY, BatchNumbers
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.ports import Outgoing
-from bridge.capture.stored_chats import stored_chat, stored_checkpoint
+from bridge.capture.stored_chats import stored_chat, stored_checkpoints
 from bridge.errors import Problem, places
 from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
 from bridge.records.normalise import ChatRecorder
@@ -61,6 +61,7 @@ class SessionStore:
         self._builder = BatchBuilder(settings)
         self._expire_at = 0
         self._numbers = BatchNumbers(settings.owner, settings.recording.site)
+        self._schema_stored = False
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -80,12 +81,12 @@ class SessionStore:
     # --- restoring -----------------------------------------------------------------------------------------------
 
     def restore(self, checkpoints: Iterable[tuple[str, bytes]]) -> None:
-        """Fill an empty store from (session id or MARKER_KEY, checkpoint value).
+        """Fill an empty store from the records of the checkpoints partition, as (key, value).
 
-        Raises SchemaUnknown on one that another schema wrote, VerificationFailed on an unreadable one.
+        Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known.
         """
-        for session_id, value in checkpoints:
-            stored = stored_checkpoint(value, self._settings, self._partition)
+        found, self._schema_stored = stored_checkpoints(checkpoints, self._settings.writers)
+        for session_id, stored in found:
             self._numbers.restored(stored.stamp)
             if session_id == MARKER_KEY:
                 continue
@@ -127,7 +128,9 @@ class SessionStore:
             self._expire(now)
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
-        return self._builder.finished(self._numbers, now, mark=mark)
+        plan = self._builder.finished(self._numbers, now, mark=mark)
+        self._schema_stored = self._schema_stored or self._builder.schema_of_checkpoints()
+        return plan
 
     def _fold_into(self, chat: Chat, session_id: str, one: _OfOneChat) -> None:
         """Let an input change its chat, whole or not at all: a defect in it costs this input only (P2)."""
@@ -204,11 +207,9 @@ class SessionStore:
             plan.batch.forwards.append((partition, Outgoing(key, one.raw)))
             plan.facts.append(AnnouncementForwarded())
             return
-        if told.session_id in self._over:
-            return  # announced again after its end
         chat = self._chats.get(told.session_id)
-        if chat is not None and chat.state == OVER:
-            return
+        if told.session_id in self._over or (chat is not None and chat.state == OVER):
+            return  # announced again after its end
         if chat is None:
             chat = self._chats[told.session_id] = self._new_chat(told, rewritten(told, one.raw))
             self._opened(chat, one.observed_at)

@@ -1,4 +1,4 @@
-"""What a shard's checkpoints hold, read back: chats, and stamps of the batches that wrote them."""
+"""What a shard's checkpoints hold, read back: chats."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import parse
 from bridge.capture.chat import FOLLOWED, Chat
-from bridge.errors import SchemaUnknown
+from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint import decode_checkpoint
 from bridge.records.normalise import ChatRecorder
-from bridge.records.payload_framing import unframe
+from bridge.records.writer_schemas import take_schemas
 from bridge.transcript.fold import Transcript
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.records.checkpoint import Checkpoint
+    from bridge.records.writer_schemas import WriterSchemas
 
 
-def stored_checkpoint(value: bytes, settings: SessionStoreSettings, partition: int) -> Checkpoint:
-    """Return the checkpoint in a value of the checkpoints topic.
+def stored_checkpoints(
+    records: Iterable[tuple[str, bytes]], writers: WriterSchemas
+) -> tuple[Iterator[tuple[str, Checkpoint]], bool]:
+    """Return the checkpoints among the records of a partition, (key, value), and whether today's schema is beside them.
 
-    Raises SchemaUnknown on one that another schema wrote, VerificationFailed on an unreadable one.
+    Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known; so does the
+    iterator.
     """
-    writer_schema_id, payload = unframe(value)
-    if writer_schema_id not in settings.checkpoint_schema_ids:
-        raise SchemaUnknown(
-            f"the checkpoint of a chat on shard {partition} was written with another schema",
-            next_step="run with the schema registry and the version of the bridge that wrote it",
-        )
-    return decode_checkpoint(settings.recording.schemas, payload)
+    others, there = take_schemas(writers, SESSION_CHECKPOINT, records)
+    return ((key, decode_checkpoint(writers, value)) for key, value in others), there
 
 
 def stored_chat(session_id: str, stored: Checkpoint, settings: SessionStoreSettings) -> Chat:

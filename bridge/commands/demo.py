@@ -22,11 +22,11 @@ import aiohttp
 from bridge import factories
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands.formatting import HEADER, event_line, say, warn, width
+from bridge.commands.stored_values import StoredValues
 from bridge.commands.verify import verify
 from bridge.config import load
-from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault, VerificationFailed
-from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
-from bridge.records.payload_framing import unframe
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault, SchemaUnknown, VerificationFailed
+from bridge.records.avro import TRANSCRIPT_EVENT
 from bridge.sandbox.broker import LocalBroker
 from bridge.sandbox.process import GuardedProcess, free_ports, tail
 from bridge.simulator.harness.ledger import read_ledger, visible_to_monitor
@@ -177,15 +177,15 @@ class _Demo:
             warn(str(error))
 
     async def _read(self, show: Any) -> None:
-        schemas = Schemas(schema_folder())
         topic = factories.names_of(self._config).events
         partitions = range(self._config.kafka.partitions)
-        async with reader(factories.client_of(self._config)) as events:
+        client = factories.client_of(self._config)
+        async with StoredValues(self._config.schema_registry) as stored, reader(client) as events:
             async for records in events.follow(topic, partitions, from_beginning=True):
                 for record in records:
                     try:
-                        event = schemas.decode(TRANSCRIPT_EVENT, unframe(record.value or b"")[1])
-                    except VerificationFailed as error:
+                        event = await stored.decode(TRANSCRIPT_EVENT, record.value or b"")
+                    except (VerificationFailed, SchemaUnknown) as error:
                         warn(f"{topic}-{record.partition}@{record.offset}: {error}")
                         continue
                     self._captured.ids[event["id"]] += 1
@@ -214,6 +214,7 @@ class _Demo:
             "invented": len(captured.texts.keys() - expected.keys()),
             "altered": sum(1 for key, text in captured.texts.items() if key in expected and expected[key] != text),
             "broken promises": len(findings),
+            "unread": verifier.unread,
             "exit code of the bridge": exit_code,
         }
         say("\nledger of the simulated Chat Server, compared with a read_committed consumer:")

@@ -43,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
     config = settings.config_of(args)
     schemas = Schemas(schema_folder())
     subjects = {
-        f"{topic}-value": schemas.text(name)
-        for topic, name in factories.topic_values(factories.names_of(config)).items()
+        subject: schemas.text(name) for subject, name in factories.subjects_of(factories.names_of(config)).items()
     }
     if args.subject is not None:
         if args.subject not in subjects:

@@ -10,9 +10,9 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings
 from bridge.commands.formatting import HEADER, event_line, say, warn, width
-from bridge.errors import EXIT_OK, VerificationFailed
-from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
-from bridge.records.payload_framing import unframe
+from bridge.commands.stored_values import StoredValues
+from bridge.errors import EXIT_OK, SchemaUnknown, VerificationFailed
+from bridge.records.avro import TRANSCRIPT_EVENT
 from bridge.records.render import Renderer
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge tail --from-beginning --chat 0000SIMA00000001
   chatbridge tail --json --from-beginning --max 100 | jq -r .message.text
 
-Shows committed events only. Control characters in texts are escaped and long texts are cut (not with --json).""",
+Shows committed events only. Control characters in texts are escaped and long texts are cut (not with --json). An event
+whose schema neither schema_registry.url nor this version knows is named on standard error.""",
     )
 
 
@@ -48,12 +49,11 @@ async def _tail(config: Config, args: argparse.Namespace) -> None:
     topic = factories.names_of(config).events
     count = await factories.topics_of(config).partitions(topic)
     partitions = [partition_of(args.chat.encode(), count)] if args.chat else range(count)
-    schemas = Schemas(schema_folder())
-    render = Renderer(schemas)
     columns, left = width(), args.max
     if not args.json:
         say(HEADER)
-    async with reader(factories.client_of(config)) as events:
+    async with StoredValues(config.schema_registry) as stored, reader(factories.client_of(config)) as events:
+        render = Renderer(stored.schemas)
         async for records in events.follow(topic, partitions, from_beginning=args.from_beginning):
             for record in records:
                 if left == 0:
@@ -61,8 +61,8 @@ async def _tail(config: Config, args: argparse.Namespace) -> None:
                 if args.chat and record.key != args.chat.encode():
                     continue
                 try:
-                    event = schemas.decode(TRANSCRIPT_EVENT, unframe(record.value or b"")[1])
-                except VerificationFailed as error:
+                    event = await stored.decode(TRANSCRIPT_EVENT, record.value or b"")
+                except (VerificationFailed, SchemaUnknown) as error:
                     warn(f"{topic}-{record.partition}@{record.offset}: {error}")
                     continue
                 say(render.line(TRANSCRIPT_EVENT, event).decode() if args.json else event_line(event, columns))

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from bridge.errors import EnvironmentFault, VerificationFailed
+from bridge.errors import EnvironmentFault, SchemaUnknown, VerificationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +41,37 @@ def schema_folder() -> Traversable:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "schemas"
 
 
+@dataclass(slots=True, frozen=True)
+class WriterSchema:
+    """A self-contained schema that a record was written with: full name, CRC-64-AVRO as 8 bytes, form for fastavro."""
+
+    name: str
+    fingerprint: bytes
+    parsed: Any
+
+    @classmethod
+    def of(cls, schema: Any) -> WriterSchema:
+        """Take a schema as Python data. Raises VerificationFailed when it is no schema of a record."""
+        try:
+            parsed: Any = parse_schema(_without_logical_types(schema))
+            known = fingerprint_of(schema)
+        except Exception as error:  # fastavro has no common error type
+            raise VerificationFailed(f"the schema cannot be read: {type(error).__name__}") from error
+        if not isinstance(parsed, dict) or parsed["type"] != "record":
+            raise VerificationFailed("the schema is not one of a record")
+        return cls(parsed["name"], known, parsed)
+
+
+def canonical_form(schema: Any) -> str:
+    """Return Avro's parsing canonical form: all that a reader of records needs to know of their writer's schema."""
+    return to_parsing_canonical_form(schema)
+
+
+def fingerprint_of(schema: Any) -> bytes:
+    """Return the 8 bytes that single-object encoding carries: CRC-64-AVRO, little-endian, of the canonical form."""
+    return bytes.fromhex(fingerprint(canonical_form(schema), "CRC-64-AVRO"))
+
+
 class Schemas:
     """Every schema of a folder with one `.avsc` file per named type, named by its full name.
 
@@ -60,10 +93,7 @@ class Schemas:
         self._whole: dict[str, dict[str, Any]] = {name: self._inline(name, set()) for name in ROOTS}
         # Timestamps are decoded as plain numbers: as dates, values outside the calendar would fail.
         self._plain = {name: parse_schema(_without_logical_types(whole)) for name, whole in self._whole.items()}
-        self._fingerprints = {
-            name: bytes.fromhex(fingerprint(to_parsing_canonical_form(whole), "CRC-64-AVRO"))
-            for name, whole in self._whole.items()
-        }
+        self._fingerprints = {name: fingerprint_of(whole) for name, whole in self._whole.items()}
 
     def _inline(self, name: str, defined: set[str]) -> dict[str, Any]:
         """Return the schema with each type that is not `defined` yet written out where it is first used."""
@@ -96,7 +126,7 @@ class Schemas:
         return json.dumps(self._whole[name], ensure_ascii=False)
 
     def fingerprint(self, name: str) -> bytes:
-        """Return the 8 bytes that single-object encoding carries: CRC-64-AVRO, little-endian, of the canonical form."""
+        """Return `fingerprint_of` one of ROOTS."""
         return self._fingerprints[name]
 
     def encode(self, name: str, record: dict[str, Any]) -> bytes:
@@ -105,19 +135,38 @@ class Schemas:
         schemaless_writer(out, self._plain[name], record)
         return out.getvalue()
 
-    def decode(self, name: str, payload: bytes) -> dict[str, Any]:
+    def decode(self, name: str, payload: bytes, written: WriterSchema | None = None) -> dict[str, Any]:
         """Decode a record of one of ROOTS; timestamps come as numbers in the unit of their field.
 
-        Raises VerificationFailed when the payload is no such record, or bytes are left over.
+        `written` is the schema that it was written with, None: today's. The record has the fields of today's.
+        Raises VerificationFailed when the payload is no such record, or bytes are left over; SchemaUnknown when today's
+        schema cannot read what `written` wrote.
         """
-        source = io.BytesIO(payload)
+        if written is None or written.fingerprint == self._fingerprints[name]:
+            return _read(name, payload, self._plain[name])
+        if written.name != name:
+            raise VerificationFailed(f"not a {name}: written as a {written.name}")
+        _read(name, payload, written.parsed)  # what resolution skips may be damaged, too
         try:
-            record = schemaless_reader(source, self._plain[name], None)
-        except Exception as error:  # fastavro has no common error type: damage shows as EOFError, IndexError, ...
-            raise VerificationFailed(f"not a {name}: {type(error).__name__}") from error
-        if source.tell() != len(payload) or not isinstance(record, dict):
-            raise VerificationFailed(f"not a {name}: {len(payload) - source.tell()} bytes left over")
-        return record
+            return _read(name, payload, written.parsed, self._plain[name])
+        except SchemaResolutionError as error:
+            raise SchemaUnknown(
+                f"schema {written.fingerprint.hex()} cannot be resolved to that of this version",
+                next_step="use the version of the bridge that wrote it, or a later one",
+            ) from error
+
+
+def _read(name: str, payload: bytes, writer: Any, reader: Any = None) -> dict[str, Any]:
+    source = io.BytesIO(payload)
+    try:
+        record = schemaless_reader(source, writer, reader)
+    except SchemaResolutionError:
+        raise
+    except Exception as error:  # fastavro has no common error type: damage shows as EOFError, IndexError, ...
+        raise VerificationFailed(f"not a {name}: {type(error).__name__}") from error
+    if source.tell() != len(payload) or not isinstance(record, dict):
+        raise VerificationFailed(f"not a {name}: {len(payload) - source.tell()} bytes left over")
+    return record
 
 
 def _load(file: Traversable) -> dict[str, Any]:

@@ -11,17 +11,19 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bridge.errors import VerificationFailed
+from bridge.errors import SchemaUnknown, VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.binary import EMPTY, array, data, long, long_map, optional_long, text
 from bridge.records.blocks import gap_block, party_block, session_block
+from bridge.records.payload_framing import unframe
 from bridge.transcript.entries import Gap, Party, SessionFacts
+from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
 from bridge.transcript.parties import SetBy
 from bridge.transcript.state import TranscriptState
 
 if TYPE_CHECKING:
-    from bridge.records.avro import Schemas
+    from bridge.records.writer_schemas import WriterSchemas
 
 
 @dataclass(slots=True)
@@ -117,6 +119,8 @@ class CheckpointEncoder:
                 long_map(fold.counts),
                 array(map(long, chain.from_iterable(fold.id_ranges))),
                 data(fold.prints),
+                long(fold.print_layout.version),
+                long(fold.print_layout.table),
                 long(checkpoint.observed_at),
                 checkpoint.stamp.encoded,
             )
@@ -151,9 +155,16 @@ def _seldom_fields(checkpoint: Checkpoint, site: str) -> bytes:
     )
 
 
-def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
-    """Return what `ChatRecorder.checkpoint` encoded. Raises VerificationFailed when the payload is no checkpoint."""
-    record = schemas.decode(SESSION_CHECKPOINT, payload)
+def decode_checkpoint(writers: WriterSchemas, value: bytes) -> Checkpoint:
+    """Return what `ChatRecorder.checkpoint` encoded, in this version or another one, from the value with its header.
+
+    Raises VerificationFailed when the value is no checkpoint, SchemaUnknown when what wrote it is not known.
+    """
+    writer, payload = unframe(value)
+    try:
+        record = writers.decode(SESSION_CHECKPOINT, payload, writer)
+    except SchemaUnknown as error:
+        raise SchemaUnknown(f"a checkpoint cannot be read: {error.message}", next_step=error.next_step) from error
     edges, set_by, owners = record["idRanges"], record["partiesSetBy"], record["owners"]
     if len(edges) % 2:
         raise VerificationFailed("a checkpoint with a range of ids that has no end")
@@ -188,6 +199,7 @@ def decode_checkpoint(schemas: Schemas, payload: bytes) -> Checkpoint:
             reused=record["idsReused"],
             gap_sequences=record["gapSequences"],
             epoch=record["epoch"],
+            print_layout=PrintLayout(record["printsVersion"], record["printsTable"]),
         ),
         head=record["head"],
         observed_at=record["observedAt"],

@@ -8,250 +8,52 @@ that is left. Pure; holds a few hundred bytes per chat.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
-from bridge.records.certificate_checks import RecordedChat, disagreements
-from bridge.records.chain import genesis, link, split
-from bridge.records.fill_checks import misnamed
-from bridge.records.ids import amendment_id, bridge_id, escaped, event_id
+from bridge.records.chain import genesis
+from bridge.records.epoch_checks import VerifiedEpoch
+from bridge.records.findings import CERTIFICATE, EPOCH, PARTITION, READABLE, SCHEMA, Finding
 from bridge.records.session_records import CLOSED
-from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
-from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
-    from bridge.records.avro import Schemas
-
-# What was promised.
-READABLE: Final = "readable"
-CHAIN: Final = "chain"
-SEQUENCE: Final = "sequence"
-ID: Final = "id"
-ORDER: Final = "order"
-PARTITION: Final = "partition"
-CERTIFICATE: Final = "certificate"
-FILLS: Final = "fills"
-EPOCH: Final = "epoch"
-RETENTION: Final = "retention"
-
-_SHOWN: Final = 12
-_LONGEST_NUMBER: Final = 19  # digits of 64 bits
+    from bridge.errors import SchemaUnknown
+    from bridge.records.avro import Schemas, WriterSchema
 
 
-@dataclass(slots=True, frozen=True)
-class Finding:
-    """One result about a chat. `broken` distinguishes a broken promise from a remark.
-
-    `session_id` is empty when the record could not be read.
-    """
-
-    session_id: str
-    promise: str
-    message: str
-    broken: bool = True
+@dataclass(slots=True)
+class _Unread:
+    first: str
+    count: int = 0
 
     def __str__(self) -> str:
-        """The chat and the message."""
-        return f"chat {self.session_id}: {self.message}" if self.session_id else self.message
-
-
-@dataclass(slots=True)
-class _Certified:
-    where: str
-    certificate: dict[str, Any]
-    checked: bool = False
-
-
-@dataclass(slots=True)
-class _Hole:
-    low: int
-    high: int
-    where: str
-    found: int
-
-
-@dataclass(slots=True)
-class _Chat:
-    """One epoch of a chat as far as it was read; `last` and `head` are of the record with the highest sequence so far.
-
-    `opened` says whether the chat was opened since its last certificate.
-    """
-
-    session_id: str
-    epoch: int
-    head: bytes
-    last: int = 0
-    truncated: bool = False
-    sequences: IdRanges = field(default_factory=IdRanges)
-    holes: list[_Hole] = field(default_factory=list)
-    recorded: RecordedChat = field(default_factory=RecordedChat)
-    numbers: dict[int, int] = field(default_factory=dict)
-    certified: list[_Certified] = field(default_factory=list)
-    opened: bool = False
-    findings: list[Finding] = field(default_factory=list)
-
-    def say(self, promise: str, message: str, *, broken: bool = True) -> None:
-        self.findings.append(Finding(self.session_id, promise, message, broken))
-
-    # --- a record ------------------------------------------------------------------------------------------------
-
-    def take(self, record: dict[str, Any], payload: bytes, where: str) -> None:
-        body, previous, own = split(payload)
-        if link(previous, body) != own:
-            self.say(CHAIN, f"record at {where} was altered: its content does not have the hash that it carries")
-        sequence = record["sequence"]
-        if sequence in self.sequences:
-            self.say(SEQUENCE, f"record at {where} has sequence {sequence} ({record['id']}), which was there before")
-            return
-        in_place = sequence > self.last
-        if in_place:
-            self._advance(sequence, previous, own, where)
-        else:
-            self._came_late(sequence, where)
-        self.sequences.add(sequence)
-        self._check_id(record, where, in_place=in_place)
-        self.recorded.add(record)
-        if in_place:
-            for certified in self.certified:
-                if certified.certificate["lastSequence"] == sequence:
-                    self.compare(certified)
-
-    def _advance(self, sequence: int, previous: bytes, own: bytes, where: str) -> None:
-        if sequence == self.last + 1:
-            if previous != self.head:
-                self.say(
-                    CHAIN,
-                    f"record at {where} does not continue the chain: the hash of the record before it is"
-                    f" {self.head.hex()[:_SHOWN]}..., not {previous.hex()[:_SHOWN]}...",
-                )
-        elif not self.sequences:
-            self.truncated = True
-            self.say(RETENTION, f"starts at sequence {sequence}; earlier records not on the topic", broken=False)
-        else:
-            self.holes.append(_Hole(self.last + 1, sequence - 1, where, sequence))
-        self.last, self.head = sequence, own
-
-    def _came_late(self, sequence: int, where: str) -> None:
-        self.say(SEQUENCE, f"record at {where} has sequence {sequence} but comes after {self.last}: out of order")
-        for hole in self.holes:
-            if hole.low <= sequence <= hole.high:
-                self.holes.remove(hole)
-                self.holes += [
-                    _Hole(low, high, hole.where, hole.found)
-                    for low, high in ((hole.low, sequence - 1), (sequence + 1, hole.high))
-                    if low <= high
-                ]
-                return
-
-    def _check_id(self, record: dict[str, Any], where: str, *, in_place: bool) -> None:
-        number, amends, amendment = record["eventId"], record["amends"], record["amendment"]
-        session = escaped(self.session_id)
-        original = event_id(session, number)
-        ids = self.recorded.ids
-        if number is None:
-            rule = bridge_id(session, self.epoch, record["sequence"])
-        elif amendment is None:
-            rule = original
-            if number in ids:
-                self.say(ID, f"record at {where} has id {record['id']}, which was there before")
-            highest = ids.maximum
-            if in_place and record["origin"] == LIVE and highest is not None and number < highest:
-                self.say(ORDER, f"record at {where} is event {number}, live, but comes after event {highest}")
-        else:
-            # Numbers rise, but not always by one: an amendment that could not be published left a GAP in its place.
-            count = _count_of(record["id"])
-            rule = amendment_id(session, number, self.epoch, max(count, self.numbers.get(number, 0) + 1))
-            self.numbers[number] = count
-            if not (self.truncated or number in ids):
-                self.say(ID, f"record at {where} amends {original}, which is not there")
-        if amends != (original if amendment == CHANGED else None) or amendment not in (None, CHANGED, ID_REUSED):
-            self.say(ID, f"record at {where} has amends {amends} with the amendment {amendment}")
-        if record["id"] != rule:
-            self.say(ID, f"record at {where} has id {record['id']} where {rule} was expected")
-        problem = misnamed(record, self.recorded.told, self.epoch, truncated=self.truncated or bool(self.holes))
-        if problem is not None:
-            self.say(FILLS, f"record at {where} {problem}")
-
-    # --- a certificate -------------------------------------------------------------------------------------------
-
-    def compare(self, certified: _Certified) -> None:
-        """Compare a certificate with the chat as it was when that was issued, which is now."""
-        certified.checked = True
-        told, where = certified.certificate, certified.where
-        if told["epoch"] != self.epoch:
-            self.say(
-                CERTIFICATE, f"certificate at {where} is about epoch {told['epoch']} in a record of epoch {self.epoch}"
-            )
-        if self.head != told["head"]:
-            self.say(CERTIFICATE, f"certificate at {where} names another head than the record with its lastSequence")
-        if self.truncated or self.holes:
-            return  # what is missing cannot be counted
-        for what in disagreements(told, self.recorded):
-            self.say(CERTIFICATE, f"certificate at {where} {what}")
-
-    def certify(self, where: str, certificate: dict[str, Any]) -> None:
-        """Take a certificate; it is compared when the record with its lastSequence is there."""
-        replaced = certificate["supersedes"]
-        former = self.certified[-1].certificate["lastSequence"] if self.certified and not self.opened else None
-        if replaced != former:
-            known = bool(self.certified) or self.opened
-            what = f"certificate at {where} has supersedes {replaced}, the former one is {former}"
-            self.say(CERTIFICATE if known else RETENTION, what, broken=known)
-        self.opened = False
-        certified = _Certified(where, certificate)
-        self.certified.append(certified)
-        if certificate["lastSequence"] == self.last:
-            self.compare(certified)
-
-    # --- at the end ----------------------------------------------------------------------------------------------
-
-    def conclude(self) -> list[Finding]:
-        """Return the findings, with those that only the end can tell."""
-        found = list(self.findings)
-        for hole in self.holes:
-            missing = hole.high - hole.low + 1
-            what = "a record is missing" if missing == 1 else f"{missing} records are missing"
-            message = f"record at {hole.where} has sequence {hole.found} where {hole.low} was expected: {what}"
-            found.append(Finding(self.session_id, SEQUENCE, message))
-        found += [
-            Finding(self.session_id, *self._unchecked(certified))
-            for certified in self.certified
-            if not certified.checked
-        ]
-        return found
-
-    def _unchecked(self, certified: _Certified) -> tuple[str, str, bool]:
-        last = certified.certificate["lastSequence"]
-        if not self.sequences:
-            return RETENTION, f"closed after {last} records, none of which is on the topic", False
-        if last > self.last:
-            what = f"has lastSequence {last}, the topic ends at {self.last}: records are missing"
-            return CERTIFICATE, f"certificate at {certified.where} {what}", True
-        if last not in self.sequences and self.truncated:
-            return RETENTION, f"certificate at {certified.where} is about records not on the topic", False
-        return CERTIFICATE, f"certificate at {certified.where} was read after later records: not checked", False
+        return f"record at {self.first}" if self.count == 1 else f"{self.count} records, the first at {self.first},"
 
 
 @dataclass(slots=True)
 class _Epochs:
-    """One chat: a chain of records in each of its epochs, all on one partition."""
+    """One chat: a chain of records in each of its epochs, all on one partition.
+
+    `unread`: there are records of which only the key is known, and so not the epoch.
+    """
 
     session_id: str
     partition: int
-    chats: dict[int, _Chat] = field(default_factory=dict)
+    chats: dict[int, VerifiedEpoch] = field(default_factory=dict)
     highest: int = 0
     findings: list[Finding] = field(default_factory=list)
+    unread: bool = False
 
     def say(self, promise: str, message: str, *, broken: bool = True) -> None:
         self.findings.append(Finding(self.session_id, promise, message, broken))
 
-    def chat(self, epoch: int) -> _Chat:
+    def chat(self, epoch: int) -> VerifiedEpoch:
         if epoch not in self.chats:
-            self.chats[epoch] = _Chat(self.session_id, epoch, genesis(self.session_id, epoch))
+            self.chats[epoch] = VerifiedEpoch(self.session_id, epoch, genesis(self.session_id, epoch))
         return self.chats[epoch]
 
-    def recorded(self, epoch: int, where: str) -> _Chat:
+    def recorded(self, epoch: int, where: str) -> VerifiedEpoch:
         """Return the epoch of the next event record."""
         if epoch > self.highest:
             self.highest = epoch
@@ -262,7 +64,7 @@ class _Epochs:
 
     def conclude(self) -> list[Finding]:
         """Return the findings of the chat, then those of its epochs."""
-        found = [finding for _, chat in sorted(self.chats.items()) for finding in chat.conclude()]
+        found = [finding for _, chat in sorted(self.chats.items()) for finding in chat.conclude(unread=self.unread)]
         return [*self.findings, *found]
 
 
@@ -275,6 +77,7 @@ class Verifier:
         self._sessions = sessions
         self._chats: dict[str, _Epochs] = {}
         self._unreadable: list[Finding] = []
+        self._unread: dict[str, _Unread] = {}
         self.records = 0
 
     @property
@@ -282,22 +85,30 @@ class Verifier:
         """How many chats were seen so far."""
         return len(self._chats)
 
-    def feed_event(self, payload: bytes, partition: int, offset: int) -> None:
-        """Take the next record of a partition of the events topic, without its framing."""
+    @property
+    def unread(self) -> int:
+        """How many records could not be read because what wrote them is not known."""
+        return sum(unread.count for unread in self._unread.values())
+
+    def feed_event(self, payload: bytes, partition: int, offset: int, written: WriterSchema | None = None) -> None:
+        """Take the next record of a partition of the events topic, without its framing; None: today's schema wrote it.
+
+        The chain is that of the bytes as they were written: `integrity` is the last field in every schema.
+        """
         where = f"{self._events}-{partition}@{offset}"
-        self.records += 1
         try:
-            record = self._schemas.decode(TRANSCRIPT_EVENT, payload)
+            record = self._schemas.decode(TRANSCRIPT_EVENT, payload, written)
             epochs = self._epochs(record["sessionId"], partition, where)
             epochs.recorded(record["epoch"], where).take(record, payload, where)
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
+        self.records += 1
 
-    def feed_session(self, payload: bytes, partition: int, offset: int) -> None:
-        """Take the next record of a partition of the sessions topic, without its framing."""
+    def feed_session(self, payload: bytes, partition: int, offset: int, written: WriterSchema | None = None) -> None:
+        """Take the next record of a partition of the sessions topic, without its framing; None: as for events."""
         where = f"{self._sessions}-{partition}@{offset}"
         try:
-            record = self._schemas.decode(SESSION_RECORD, payload)
+            record = self._schemas.decode(SESSION_RECORD, payload, written)
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
             return
@@ -310,9 +121,21 @@ class Verifier:
             return
         chat.certify(where, record["certificate"])
 
+    def leave_unread(self, session_id: str, topic: str, partition: int, offset: int, why: SchemaUnknown) -> None:
+        """Take the key of a record instead: what wrote it is not known. Its chat is not verified, nor is it broken."""
+        where = f"{topic}-{partition}@{offset}"
+        self._epochs(session_id, partition, where).unread = True
+        unread = self._unread.setdefault(str(why), _Unread(where))
+        unread.count += 1
+        self.records += topic == self._events
+
     def findings(self) -> list[Finding]:
         """Return what was found: unreadable records first, then chat by chat in the order in which they appeared."""
-        return [*self._unreadable, *(finding for epochs in self._chats.values() for finding in epochs.conclude())]
+        unread = [
+            Finding("", SCHEMA, f"{unread} cannot be read: {why}", broken=False) for why, unread in self._unread.items()
+        ]
+        chats = (finding for epochs in self._chats.values() for finding in epochs.conclude())
+        return [*self._unreadable, *unread, *chats]
 
     def _epochs(self, session_id: str, partition: int, where: str) -> _Epochs:
         epochs = self._chats.get(session_id)
@@ -321,9 +144,3 @@ class Verifier:
         elif epochs.partition != partition:
             epochs.say(PARTITION, f"record at {where}, but the chat began on partition {epochs.partition}")
         return epochs
-
-
-def _count_of(name: str) -> int:
-    """Return the number of the amendment that an id is of; 1 when it is no such id."""
-    number = name.rpartition(":")[2].rpartition(".")[2]
-    return int(number) if number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER else 1

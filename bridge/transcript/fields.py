@@ -32,6 +32,7 @@ class FingerprintGroup(Enum):
     USER_DATA = "compared if both versions carry userData on this type of event"
     EVENT_ATTRIBUTES = "compared if both versions carry eventAttributes"
     NEWER = "compared if both versions carry what came after ClientVersion 106"
+    UNKNOWN = "compared if one field table has seen both: what it does not name is hashed apart"
     TEXT = "always compared, a masked text apart from a changed one"
 
 
@@ -127,8 +128,8 @@ EVENT_FIELDS: Final = (
     ),
     # Ours, in all forms: what an event carries beyond the rows above.
     EventField(
-        "unknown_attributes", 101, "unknownAttributes", "unknownAttributes", "unknownAttributes", _FRAME,
-        "this project (section 9)",
+        "unknown_attributes", 101, "unknownAttributes", "unknownAttributes", "unknownAttributes",
+        FingerprintGroup.UNKNOWN, "this project (section 9)",
     ),
 )
 """Every attribute that is known."""

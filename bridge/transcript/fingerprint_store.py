@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
-from bridge.transcript.fingerprints import length_at
+from bridge.transcript.fingerprints import BLANK, PrintLayout, length_at, print_layout, without_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.transcript.fields import EventField
     from bridge.transcript.ranges import IdRanges
 
 MAX_BYTES: Final = 256 * 1024
@@ -21,15 +24,31 @@ class Fingerprints:
     Never holds more than `limit` bytes: beyond it the fingerprints of the lowest ids are dropped.
     """
 
-    __slots__ = ("_cursor", "_data", "_dropped", "_limit", "_marked")
+    __slots__ = ("_cursor", "_data", "_dropped", "_limit", "_marked", "layout")
 
-    def __init__(self, packed: bytes = b"", ids: int | None = None, limit: int = MAX_BYTES) -> None:
+    def __init__(
+        self, packed: bytes = b"", ids: int | None = None, limit: int = MAX_BYTES, layout: PrintLayout | None = None
+    ) -> None:
         """Start from what `packed` returned; `ids` is the number of ids that had been delivered by then."""
+        self.layout = layout or print_layout()
         self._data = bytearray(packed)
         self._limit = limit
         self._dropped = 0 if ids is None else max(ids - self._count(), 0)
         self._cursor = (0, 0)  # (fingerprints, bytes) before the place of the last insertion
         self._marked: tuple[int, int, bytes | None] = (len(self._data), self._dropped, None)
+
+    @classmethod
+    def stored(cls, packed: bytes, ids: int, made: PrintLayout, fields: tuple[EventField, ...]) -> Self:
+        """Start from what a checkpoint holds: `packed` was made with the layout `made`, new ones will be with `fields`.
+
+        Where the two differ, less or nothing can be compared of what was delivered; that amends no event.
+        """
+        now = print_layout(fields)
+        if made.version != now.version:
+            packed = BLANK * min(ids, MAX_BYTES) if packed else b""
+        elif made.table != now.table:
+            packed = b"".join(without_table(one) for one in _each(packed))
+        return cls(packed, ids, layout=now)
 
     def packed(self) -> bytes:
         """Return all fingerprints, one after the other."""
@@ -128,3 +147,11 @@ class Fingerprints:
             found[event_id] = bytes(self._data[at : at + length])
             at += length
         return found
+
+
+def _each(packed: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(packed):
+        end = at + length_at(packed, at)
+        yield packed[at:end]
+        at = end

@@ -1,14 +1,19 @@
 """A few bytes per delivered event that tell a duplicate from an amendment, and a masked text from a changed one.
 
-Layout of a fingerprint: flags (1), identity (4), frame hash (4), [userData hash (4)], [eventAttributes hash (4)], [hash
-of newer attributes (4)], and for an event with a text [text hash (4), text length in characters (2), word count (1),
-one byte per word]. The identity is a checksum of type, author and second: those of an event never change, so other ones
-under a used id are another event. The hashes are separate because a rejoin at another ClientVersion carries less or
-more of an event: only what both versions carry is compared (`fields.FingerprintGroup`). The word bytes recognise a text
-in which the server has only replaced characters by `*` (D12) without keeping the text; from 17 words on, neighbouring
-words share a byte. Size matters: all fingerprints of a chat are stored in each of its checkpoints.
+Layout of a fingerprint: shape (1), identity (4), frame hash (4), [userData hash (4)], [eventAttributes hash (4)], [hash
+of newer attributes (4)], [hash of unknown attributes (4)], and for an event with a text [text hash (4), text length in
+characters (2), word count (1), one byte per word]. The shape says of each group of attributes whether it is compared at
+all and whether the event has some, and whether it has a text. The identity is a checksum of type, author and second:
+those of an event never change, so other ones under a used id are another event. The hashes are separate because a
+rejoin at another ClientVersion carries less or more of an event: only what both versions carry is compared
+(`fields.FingerprintGroup`). The word bytes recognise a text in which the server has only replaced characters by `*`
+(D12) without keeping the text; from 17 words on, neighbouring words share a byte. Size matters: all fingerprints of a
+chat are stored in each of its checkpoints.
 
-The layout is stored in checkpoints. A change of it makes every replay after an upgrade look amended.
+A checkpoint names the layout of its fingerprints (`PrintLayout`). Those of another version of the layout say nothing:
+each event is taken for what was delivered under its id, until its new fingerprint replaces the BLANK. Those of another
+field table say nothing of newer and unknown attributes: what one of the two versions knows is unknown to the other. A
+change of the form, or of what the frame holds, is a new VERSION; `tests/transcript/test_print_layouts.py` says when.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -32,61 +37,86 @@ if TYPE_CHECKING:
 MASK: Final = b"*"
 _MAX_GROUPS: Final = 16
 _MAX_LENGTH: Final = 0xFFFF
-_CARRIES_USER_DATA: Final = 1
-_CARRIES_ATTRIBUTES: Final = 2
-_HAS_USER_DATA: Final = 4
-_HAS_ATTRIBUTES: Final = 8
-_HAS_TEXT: Final = 16
-_CARRIES_NEWER: Final = 32
-_HAS_NEWER: Final = 64
-_CARRIES: Final = {
-    FingerprintGroup.USER_DATA: _CARRIES_USER_DATA,
-    FingerprintGroup.EVENT_ATTRIBUTES: _CARRIES_ATTRIBUTES,
-    FingerprintGroup.NEWER: _CARRIES_NEWER,
-}
-_HAS: Final = (_HAS_USER_DATA, _HAS_ATTRIBUTES, _HAS_NEWER)
+VERSION: Final = 1
+"""Of the layout above."""
+BLANK: Final = b"\xff"
+"""The fingerprint of an event of which nothing is known but that it was delivered."""
+_GROUPS: Final = (
+    FingerprintGroup.USER_DATA,
+    FingerprintGroup.EVENT_ATTRIBUTES,
+    FingerprintGroup.NEWER,
+    FingerprintGroup.UNKNOWN,
+)
+_BY_TABLE: Final = 2
+"""Where in _GROUPS those begin whose content depends on the field table."""
+_NOT_COMPARED, _NONE, _SOME = range(3)
+_STATES: Final = 3
+_HAS_TEXT: Final = 1
+_WEIGHTS: Final = tuple(2 * _STATES**place for place in range(len(_GROUPS)))
+_USER_DATA, _EVENT_ATTRIBUTES, _NEWER, _UNKNOWN = _WEIGHTS
+"""A shape is the sum of state times weight of the groups, plus _HAS_TEXT."""
+_STATES_OF: Final = tuple(
+    tuple(shape // weight % _STATES for weight in _WEIGHTS) for shape in range(2 * _STATES ** len(_GROUPS))
+)
 _PART: Final = 4
 _HASHES: Final = 1 + _PART + _PART
-"""Where the hashes begin that not every event has: after the flags, the identity and the hash of the frame."""
+"""Where the hashes begin that not every event has: after the shape, the identity and the hash of the frame."""
 _SKETCH: Final = 2 + 1
 _COMMON_FRAME: Final = 64
 """Longest frame in bytes whose hash is worth remembering."""
-_HASHES_END: Final = tuple(_HASHES + _PART * sum(bool(flags & has) for has in _HAS) for flags in range(256))
-"""By flags: where the hashes that every event may have end."""
+_HASHES_END: Final = tuple(_HASHES + _PART * states.count(_SOME) for states in _STATES_OF)
+"""By shape: where the hashes of the groups end."""
 _STRUCTURES: Final = ("{", "[")
 _encode = msgspec.msgpack.Encoder().encode
+
+
+class PrintLayout(NamedTuple):
+    """How fingerprints were made: the version of their layout, and a checksum of the field table."""
+
+    version: int
+    table: int
+
+
+@lru_cache(maxsize=8)
+def print_layout(fields: tuple[EventField, ...] = EVENT_FIELDS) -> PrintLayout:
+    """Return the layout of the fingerprints that are made with a field table."""
+    rows = sorted((field.json, field.attribute or "", field.since, field.group.name) for field in fields)
+    return PrintLayout(VERSION, crc32(repr(rows).encode()))
 
 
 @dataclass(slots=True, frozen=True)
 class CarriedGroups:
     """What of an event a source sends at one protocol version.
 
-    `flags` are flags of a fingerprint, `flags_on_notices` those of an event of type notice. `newer` are the names of
-    unknown attributes that are compared apart from the others.
+    `shape` is that of a fingerprint without any of it, `shape_on_notices` that of an event of type notice. `newer` are
+    the names of unknown attributes that are compared apart from the others, `newer_fields` those of fields.
     """
 
-    flags: int
-    flags_on_notices: int
+    shape: int
+    shape_on_notices: int
     newer: frozenset[str]
+    newer_fields: tuple[str, ...]
 
 
 @lru_cache(maxsize=64)
 def carried_groups(version: int | None, fields: tuple[EventField, ...] = EVENT_FIELDS) -> CarriedGroups:
     """Return what a client of ClientVersion `version` is sent; None stands for a source that withholds nothing."""
+    newer = [field for field in fields if field.group is FingerprintGroup.NEWER]
     return CarriedGroups(
-        _carried_flags(version, fields, notice=False),
-        _carried_flags(version, fields, notice=True),
-        frozenset(field.json for field in fields if field.group is FingerprintGroup.NEWER),
+        _carried_shape(version, fields, notice=False),
+        _carried_shape(version, fields, notice=True),
+        frozenset(field.json for field in newer if field.attribute is None),
+        tuple(field.attribute for field in newer if field.attribute is not None),
     )
 
 
-def _carried_flags(version: int | None, fields: tuple[EventField, ...], *, notice: bool) -> int:
-    flags = 0
-    for group, flag in _CARRIES.items():
+def _carried_shape(version: int | None, fields: tuple[EventField, ...], *, notice: bool) -> int:
+    shape = 0
+    for group, weight in zip(_GROUPS, _WEIGHTS, strict=True):
         carried = [field.is_carried(version, notice=notice) for field in fields if field.group is group]
         if carried and all(carried):
-            flags |= flag
-    return flags
+            shape += _NONE * weight
+    return shape
 
 
 class Comparison(Enum):
@@ -115,11 +145,6 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
     """Return the fingerprint of an event that was received from a source that sends `carried`."""
     message, notice = event.message_text, event.notice_text
     words = _text_of(event)
-    unknown, newer = None, None
-    if event.unknown_attributes:  # sorted: the order of members in a JSON object means nothing
-        named = sorted((name, _sorted_json(value)) for name, value in event.unknown_attributes.items())
-        newer = [pair for pair in named if pair[0] in carried.newer]
-        unknown = [pair for pair in named if pair[0] not in carried.newer]
     frame = _encode(
         (
             event.visibility,
@@ -129,31 +154,41 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
             event.user_info,
             None if message is None else (message.message_type, message.treat_as),
             None if notice is None else (notice.notice_type, notice.text if message is not None else None),
-            unknown or None,
         )
     )
-    flags = carried.flags_on_notices if event.event_type == NOTICE else carried.flags
+    shape = carried.shape_on_notices if event.event_type == NOTICE else carried.shape
+    states = _STATES_OF[shape]
     identity = f"{event.event_type}\0{event.user_id}\0{event.time_shift}".encode("utf-8", "surrogatepass")
     hashed = _hash_again(frame) if len(frame) <= _COMMON_FRAME else _hash(frame)
     parts = [b"", crc32(identity).to_bytes(_PART, "big"), hashed]
-    if event.user_data:
-        flags |= _HAS_USER_DATA
+    if event.user_data and states[0]:
+        shape += _USER_DATA
         parts.append(_hash(_encode(_comparable(event.user_data))))
-    if event.event_attributes:
-        flags |= _HAS_ATTRIBUTES
+    if event.event_attributes and states[1]:
+        shape += _EVENT_ATTRIBUTES
         parts.append(_hash(_encode(_comparable(event.event_attributes))))
-    if newer:
-        flags |= _HAS_NEWER
-        parts.append(_hash(_encode(newer)))
+    if event.unknown_attributes or carried.newer_fields:
+        for weight, pairs in zip((_NEWER, _UNKNOWN), _sorted_out(event, carried), strict=True):
+            if pairs and shape // weight % _STATES:
+                shape += weight
+                parts.append(_hash(_encode(pairs)))
     if words:
-        flags |= _HAS_TEXT
+        shape |= _HAS_TEXT
         text = words.encode("utf-8", "surrogatepass")
         groups = _groups(text)
         length = min(len(words), _MAX_LENGTH)
         sketch = [length >> 8, length & 0xFF, len(groups)]
         parts += (_hash(text), bytes(sketch + [crc32(group) & 0xFF for group in groups]))
-    parts[0] = bytes((flags,))
+    parts[0] = bytes((shape,))
     return b"".join(parts)
+
+
+def _sorted_out(event: ChatEvent, carried: CarriedGroups) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
+    """Return what came after ClientVersion 106, and what is unknown; the order in the JSON object means nothing."""
+    named = sorted((name, _sorted_json(value)) for name, value in event.unknown_attributes.items())
+    fields = [(name, getattr(event, name)) for name in carried.newer_fields]
+    newer = [pair for pair in named if pair[0] in carried.newer] + [pair for pair in fields if pair[1]]
+    return newer, [pair for pair in named if pair[0] not in carried.newer]
 
 
 def _hash(data: bytes) -> bytes:
@@ -201,22 +236,35 @@ def _groups(text: bytes) -> list[bytes]:
 
 def length_at(data: bytes | bytearray, at: int) -> int:
     """Return the length of the fingerprint that starts at `at`."""
-    flags = data[at]
-    length = _HASHES_END[flags]
-    if not flags & _HAS_TEXT:
+    shape = data[at]
+    if shape == BLANK[0]:
+        return 1
+    length = _HASHES_END[shape]
+    if not shape & _HAS_TEXT:
         return length
     return length + _PART + _SKETCH + data[at + length + _PART + _SKETCH - 1]
 
 
-def _parts(stored: bytes) -> tuple[list[bytes], bytes, bytes]:
-    """Return the hashes of the groups in the order of _CARRIES, that of the text, then length and words.
+def without_table(stored: bytes) -> bytes:
+    """Return a fingerprint that another field table made: nothing of what depends on the table is compared."""
+    if stored == BLANK:
+        return stored
+    states, hashes = _STATES_OF[stored[0]], _parts(stored)[0]
+    shape = stored[0] - sum(
+        state * weight for state, weight in zip(states[_BY_TABLE:], _WEIGHTS[_BY_TABLE:], strict=True)
+    )
+    return bytes((shape,)) + stored[1:_HASHES] + b"".join(hashes[:_BY_TABLE]) + stored[_HASHES_END[stored[0]] :]
 
-    Empty where the event had nothing.
+
+def _parts(stored: bytes) -> tuple[list[bytes], bytes, bytes]:
+    """Return the hashes of the groups in the order of _GROUPS, that of the text, then length and words.
+
+    Empty where the event had nothing, or where it is not compared.
     """
-    flags, at = stored[0], _HASHES
+    at = _HASHES
     hashes: list[bytes] = []
-    for has in _HAS:
-        end = at + _PART if flags & has else at
+    for state in _STATES_OF[stored[0]]:
+        end = at + _PART if state == _SOME else at
         hashes.append(stored[at:end])
         at = end
     return hashes, stored[at : at + _PART], stored[at + _PART :]
@@ -227,14 +275,17 @@ def compare(delivered: bytes, event: ChatEvent, carried: CarriedGroups) -> Sight
     now = fingerprint(event, carried)
     if now == delivered:
         return _UNCHANGED
+    if delivered == BLANK:
+        return Sight(Comparison.SAME, now)
     if now[1 : 1 + _PART] != delivered[1 : 1 + _PART]:
         return Sight(Comparison.ANOTHER, now)
     old_hashes, old_text, old_sketch = _parts(delivered)
     new_hashes, new_text, new_sketch = _parts(now)
-    both = now[0] & delivered[0]
     different = now[1 + _PART : _HASHES] != delivered[1 + _PART : _HASHES] or any(
-        both & carries and old != new
-        for carries, old, new in zip(_CARRIES.values(), old_hashes, new_hashes, strict=True)
+        before and after and old != new
+        for before, after, old, new in zip(
+            _STATES_OF[delivered[0]], _STATES_OF[now[0]], old_hashes, new_hashes, strict=True
+        )
     )
     if different or (old_text != new_text and not _only_masked(old_sketch, new_sketch, event)):
         return Sight(Comparison.DIFFERENT, _merged(now, delivered, new_text + new_sketch))
@@ -249,15 +300,14 @@ _UNCHANGED: Final = Sight(Comparison.SAME)
 
 def _merged(now: bytes, delivered: bytes, text: bytes) -> bytes:
     """Return the fingerprint of what is known of an event: as it is now, and as before in what is not carried now."""
-    flags = now[0]
+    shape = now[0]
     hashes: list[bytes] = []
-    groups = zip(_CARRIES.values(), _HAS, _parts(now)[0], _parts(delivered)[0], strict=True)
-    for carries, has, new, old in groups:
-        only_before = delivered[0] & carries and not now[0] & carries
-        if only_before:
-            flags = (flags | carries) & ~has | (has if old else 0)
+    states = zip(_WEIGHTS, _STATES_OF[now[0]], _STATES_OF[delivered[0]], strict=True)
+    for (weight, after, before), new, old in zip(states, _parts(now)[0], _parts(delivered)[0], strict=True):
+        only_before = before and not after
+        shape += before * weight if only_before else 0
         hashes.append(old if only_before else new)
-    return bytes((flags,)) + now[1:_HASHES] + b"".join(hashes) + text
+    return bytes((shape,)) + now[1:_HASHES] + b"".join(hashes) + text
 
 
 def _only_masked(old: bytes, new: bytes, event: ChatEvent) -> bool:

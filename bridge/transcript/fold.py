@@ -62,7 +62,7 @@ class Transcript:
         """
         self._fields = fields
         self._delivered = IdRanges(state.id_ranges)
-        self._fingerprints = Fingerprints(state.prints, len(self._delivered))
+        self._fingerprints = Fingerprints.stored(state.prints, len(self._delivered), state.print_layout, fields)
         self._sequence = state.sequence
         self._counts = dict(state.counts)
         self._remember(state)
@@ -123,9 +123,7 @@ class Transcript:
 
         States share their lists until something of them changes: not to be changed by the caller.
         """
-        return self._memory.state(
-            self._sequence, self._delivered.pairs(), self._fingerprints.packed(), self._counts.copy()
-        )
+        return self._memory.state(self._sequence, self._delivered.pairs(), self._fingerprints, self._counts.copy())
 
     def certificate(self, *reasons: Problem, supersedes: int | None = None) -> Certificate:
         """Return what can be vouched for. COMPLETE: nothing that a monitor may see is known to be missing.

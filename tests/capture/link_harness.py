@@ -26,6 +26,7 @@ from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EV
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
+from bridge.records.writer_schemas import WriterSchemas
 from bridge.sources.chat_server.link import Link
 from bridge.telemetry import Telemetry
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
@@ -131,8 +132,8 @@ class LinkHarness:
     def __init__(self, *chats: str, password: str | None = None, rules: Sequence[Rule] = (), **settings: Any) -> None:
         self.settings = SessionStoreSettings(
             recording=Recording(SCHEMAS, Redactor(rules)),
-            payload_headers=dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), PREFIX),
-            checkpoint_schema_ids=frozenset({1}),
+            payload_headers=dict.fromkeys(("events", "sessions", "quarantine"), PREFIX),
+            writers=WriterSchemas(SCHEMAS),
             partition_of=lambda _: PARTITION,
             **settings,
         )

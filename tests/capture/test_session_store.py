@@ -14,11 +14,19 @@ from bridge.capture.inbox import Announced
 from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
 from bridge.facts import ChatFailed
-from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
+from bridge.records.avro import (
+    QUARANTINED_INPUT,
+    SESSION_CHECKPOINT,
+    SESSION_RECORD,
+    TRANSCRIPT_EVENT,
+    Schemas,
+    schema_folder,
+)
 from bridge.records.checkpoint import decode_checkpoint
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
+from bridge.records.writer_schemas import WriterSchemas, schema_record
 from bridge.transcript.gap_codes import INTERNAL, NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
@@ -28,6 +36,8 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Outgoing
 
 SCHEMAS = Schemas(schema_folder())
+WRITERS = WriterSchemas(SCHEMAS)
+SCHEMA_KEY = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
 PREFIX = b"\x00\x00\x00\x00\x01"
 NOW = 3_000_000
 DAY = 86_400_000_000
@@ -37,8 +47,8 @@ SECOND = 1_000_000
 def settings(**changes: Any) -> SessionStoreSettings:
     fields: dict[str, Any] = {
         "recording": Recording(SCHEMAS, Redactor()),
-        "payload_headers": dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), PREFIX),
-        "checkpoint_schema_ids": frozenset({1}),
+        "payload_headers": dict.fromkeys(("events", "sessions", "quarantine"), PREFIX),
+        "writers": WRITERS,
         "partition_of": lambda key: 3 if key == CHAT.encode() else 7,
     }
     return SessionStoreSettings(**{**fields, **changes})
@@ -65,7 +75,7 @@ def test_an_announcement_opens_a_chat_and_moves_the_offset() -> None:
     assert (opened["state"], opened["sessionId"]) == ("OPENED", CHAT)
     assert [chat.transcript.session_id for chat in plan.follow] == [CHAT]
     assert plan.batch.announcement_offset == 42
-    assert [record.key for record in plan.batch.checkpoints] == [CHAT.encode(), MARKER_KEY.encode()]
+    assert [record.key for record in plan.batch.checkpoints] == [SCHEMA_KEY, CHAT.encode(), MARKER_KEY.encode()]
 
 
 def test_an_announcement_on_a_wrong_partition_is_sent_on_and_never_followed_here() -> None:
@@ -110,7 +120,7 @@ def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store_after_a_m
     assert store.fold([], NOW + 57 * SECOND).batch.checkpoints == []
     [shrunk] = store.fold([], NOW + 62 * SECOND).batch.checkpoints
     assert shrunk.value is not None
-    assert decode_checkpoint(SCHEMAS, shrunk.value[len(PREFIX) :]).transcript.id_ranges == []
+    assert decode_checkpoint(WRITERS, shrunk.value).transcript.id_ranges == []
     assert CHAT not in store.chats
     assert store.fold([announcement(offset=10)], NOW + 63 * SECOND).follow == []
 
@@ -118,15 +128,13 @@ def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store_after_a_m
 def test_a_restored_store_goes_on_where_the_committed_one_was() -> None:
     store = followed()
     first = store.fold([history(joined(1), said(2))], NOW)
-    stored = [(record.key.decode(), record.value or b"") for record in first.batch.checkpoints]
-    other = SessionStore(3, settings())
-    other.restore(stored)
+    other = restored(first.batch.checkpoints)
     here = store.fold([history(joined(1), said(2), said(3))], NOW)
     there = other.fold([history(joined(1), said(2), said(3))], NOW)
     assert [record.value for record in here.batch.events] == [record.value for record in there.batch.events]
-    [chat, marker] = there.batch.checkpoints
+    [schema, chat, marker] = there.batch.checkpoints
     assert [(record.key, record.value) for record in here.batch.checkpoints] == [(chat.key, chat.value)]
-    assert marker.key == MARKER_KEY.encode()
+    assert (schema.key, marker.key) == (SCHEMA_KEY, MARKER_KEY.encode())
 
 
 def test_a_fold_that_was_not_committed_can_be_done_again_from_the_checkpoints() -> None:

@@ -23,7 +23,7 @@ chat has the same partition number in each of them: murmur2 of the session id, a
 """
 _KEYS: Final = {
     "quarantine": "sessionId, or the source when no chat is known",
-    "checkpoints": "sessionId, or /shard for the marker of the shard",
+    "checkpoints": "sessionId, `/shard` for the marker of the shard, or `#schema:<fingerprint>`",
 }
 _JSON: Final = {"announcements": "[JSON](#announcements)"}
 _AFTER: Final = """
@@ -31,9 +31,15 @@ The announcements and checkpoints topics may hold session passwords: only the br
 
 ## How values are framed
 
-With `schema_registry.url` a value has the Confluent wire format (subject `<topic>-value`, compatibility
-BACKWARD_TRANSITIVE). Without a registry it has Avro's single-object encoding. Events and session records carry
-CloudEvents headers (binary mode).
+With `schema_registry.url` events, session records and quarantined input have the Confluent wire format (subject
+`<topic>-value`, compatibility BACKWARD_TRANSITIVE). Without a registry they have Avro's single-object encoding, and
+checkpoints always do. Events and session records carry CloudEvents headers (binary mode).
+
+The header names the schema that wrote the value: read it with that one, and resolve it to yours. Later versions add
+fields that have a default, and nothing else; `integrity` stays the last field of an event. The commands of the bridge
+know the schemas of their own and of earlier released versions by fingerprint, and any other by its id in the registry.
+Each partition of the checkpoints topic also holds the schemas of its checkpoints, keyed `#schema:<fingerprint>`, so
+that the version before reads what the next one wrote.
 
 `ce_source` is `/chatbridge/<site>/<kafka.group>`. Together with `ce_id` it identifies a record wherever it is mirrored.
 

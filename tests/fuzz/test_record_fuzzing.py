@@ -6,17 +6,20 @@ The seeds are records as they are made now, besides the corpus; the work grows w
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from bridge.errors import VerificationFailed
+from bridge.errors import SchemaUnknown, VerificationFailed
 from bridge.records.avro import ROOTS, SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.chain import split
 from bridge.records.checkpoint import decode_checkpoint
+from bridge.records.findings import READABLE
 from bridge.records.payload_framing import single_object, unframe
 from bridge.records.render import Renderer
-from bridge.records.verifier import READABLE, Verifier
+from bridge.records.verifier import Verifier
+from bridge.records.writer_schemas import WriterSchemas
 from tests.capture.link_harness import CHAT, PREFIX, LinkHarness, info, message, party
 from tests.fuzz.engine import MARKER, Fuzzer, run_fixed, work
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMAS: Final = Schemas(schema_folder())
+WRITERS: Final = WriterSchemas(SCHEMAS)
+HEADER: Final = single_object(SCHEMAS.fingerprint(SESSION_CHECKPOINT))
 RENDERER: Final = Renderer(SCHEMAS)
 CALLS_PER_BYTE: Final = 60
 
@@ -52,10 +57,8 @@ def _seeds() -> tuple[bytes, ...]:
         checkpoint = harness.checkpoints[CHAT.encode()] or b""
         harness.hears(info(CHAT, status="Over"))
         records = [*harness.events, *harness.sessions, *harness.quarantine]
-        framed = [*(record.value or b"" for record in records), checkpoint]
-    return tuple(framed) + tuple(
-        single_object(SCHEMAS.fingerprint(SESSION_CHECKPOINT)) + value[len(PREFIX) :] for value in framed[:2]
-    )
+        framed = [*(record.value or b"" for record in records), PREFIX + checkpoint[len(HEADER) :]]
+    return (*framed, checkpoint, *(HEADER + value[len(PREFIX) :] for value in framed[:2]))
 
 
 def check(data: bytes) -> str:
@@ -80,7 +83,9 @@ def _check(data: bytes) -> str:
             continue
         RENDERER.line(name, record)
         readable.append(name.rpartition(".")[2])
-    for read in (split, lambda value: decode_checkpoint(SCHEMAS, value)):
+    with contextlib.suppress(VerificationFailed, SchemaUnknown):
+        decode_checkpoint(WRITERS, data)
+    for read in (split, lambda value: decode_checkpoint(WRITERS, HEADER + value)):
         try:
             read(payload)
         except VerificationFailed:

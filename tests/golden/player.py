@@ -26,11 +26,12 @@ from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.chatserver.verdicts import verdict_on
 from bridge.errors import Problem, UnreadableAnnouncement
-from bridge.factories import SCHEMA_BY_TOPIC
+from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.normalise import Recording
-from bridge.records.payload_framing import confluent, single_object, unframe
+from bridge.records.payload_framing import confluent, single_object
 from bridge.records.redact import Redactor, Rule
+from bridge.records.writer_schemas import WriterSchemas
 from bridge.sources.chat_server.link import Link
 from bridge.transcript.link_codes import ANNOUNCED_ELSEWHERE
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
@@ -66,20 +67,20 @@ _SCHEMAS: Final = Schemas(schema_folder())
 
 def settings_of(name: str) -> SessionStoreSettings:
     """Return the settings of one of PASSES."""
-    headers = {kind: single_object(_SCHEMAS.fingerprint(value)) for kind, value in SCHEMA_BY_TOPIC.items()}
+    headers = {kind: single_object(_SCHEMAS.fingerprint(SCHEMA_BY_TOPIC[kind])) for kind in REGISTERED}
     rules = [
         Rule("account", attribute="*account*", action="drop"),
         Rule("card", detector="payment_card", action="hash", key=b"golden-run-key-1"),
     ]
     limits = dict.fromkeys(SCHEMA_BY_TOPIC, 1_000_000)
     if name == "registry":
-        headers = {kind: confluent(number) for number, kind in enumerate(SCHEMA_BY_TOPIC, 11)}
+        headers = {kind: confluent(number) for number, kind in enumerate(REGISTERED, 11)}
         rules = [Rule("account", attribute="*account*"), Rule("card", detector="payment_card")]
         limits = {"events": 24_000, "sessions": 1_500, "quarantine": 50_000, "checkpoints": 100_000}
     return SessionStoreSettings(
         recording=Recording(_SCHEMAS, Redactor(rules), "golden"),
         payload_headers=headers,
-        checkpoint_schema_ids=frozenset({unframe(headers["checkpoints"])[0]}),
+        writers=WriterSchemas(_SCHEMAS),
         partition_of=lambda key: partition_of(key, PARTITIONS),
         limits=limits,
         closed_retention_us=RETENTION_US,

@@ -34,6 +34,8 @@ _SCHEMAS: Final = {
 _SHOWN: Final = 2_000
 _CONFLUENT_BYTES: Final = 5
 _SINGLE_OBJECT_BYTES: Final = 10
+_JSON: Final = b"{"
+"""What the value of a record begins with that carries a schema."""
 
 
 def steps() -> list[dict[str, Any]]:
@@ -62,6 +64,8 @@ def decoded(output: dict[str, Any]) -> object:
     schema = _SCHEMAS.get(output["topic"])
     if not value or schema is None:
         return value
+    if value[:1] == _JSON:
+        return json.loads(value)
     source = io.BytesIO(value)
     source.seek(_CONFLUENT_BYTES if value[:1] == b"\0" else _SINGLE_OBJECT_BYTES)
     try:
@@ -127,8 +131,10 @@ def _count_record(counts: dict[str, Counter[str]], topic: str, record: Any) -> N
             _count_certificate(counts, record["certificate"])
     elif topic == "quarantine":
         _count(counts, "quarantine codes", record["code"])
-    elif topic == "checkpoints":
+    elif topic == "checkpoints" and "state" in record:
         _count(counts, "checkpoint states", record["state"])
+    elif topic == "checkpoints":
+        _count(counts, "schemas", record["name"])
 
 
 def _count_event(counts: dict[str, Counter[str]], record: dict[str, Any]) -> None:

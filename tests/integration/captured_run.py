@@ -17,6 +17,7 @@ from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EV
 from bridge.simulator.harness.ledger import LedgerChat, read_ledger, visible_to_monitor
 from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.written_values import WrittenValues
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +121,7 @@ def value_of(message: Message) -> bytes:
 def run_and_capture(broker: str, folder: Path, registry: str | None) -> CapturedRun:
     prefix = f"{uuid.uuid4().hex[:8]}."
     settings: dict[str, object] = {"kafka__partitions": PARTITIONS}
+    values = WrittenValues(registry)
     if registry is not None:
         settings["schema_registry__url"] = registry
     with Bridge(broker, folder / "bridge.log", prefix=prefix, worker="worker-1", **settings) as bridge:
@@ -142,10 +144,10 @@ def run_and_capture(broker: str, folder: Path, registry: str | None) -> Captured
         ledger = read_ledger(chats.ledger)
         assert len(ledger) == CHATS
         assert all(chat.closed for chat in ledger.values())
-        wait_for(lambda: len(closed_sessions(broker, prefix)) == CHATS, 30, "some chats have no certificate")
+        wait_for(lambda: len(closed_sessions(broker, prefix, values)) == CHATS, 30, "some chats have no certificate")
         resumed = int(bridge.metric("chatbridge_resumptions_total"))
         assert bridge.terminate() == 0
-    result = compare_with_ledger(broker, prefix, chats.ledger)
+    result = compare_with_ledger(broker, prefix, chats.ledger, values=values)
     assert result.clean, str(result)
     assert result.explained == []
     return CapturedRun(broker, prefix, ledger, resumed, unreadable_inputs, registry)

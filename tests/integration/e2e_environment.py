@@ -19,8 +19,9 @@ from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicS
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.simulator.harness.ledger import LedgerLine, read_ledger
 from tests.support.non_interference import interference
-from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, read_all, unframed
+from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, read_all
 from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.written_values import WrittenValues, unframed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,11 +52,15 @@ class E2EEnvironment:
     """`bridge` and `simulator` start processes; `finish` ends the chats and compares Kafka with the ledgers."""
 
     def __init__(self, broker: str, folder: Path, **settings: object) -> None:
-        """`settings` are those of all bridges of this environment."""
+        """`settings` are those of all bridges of this environment.
+
+        A test whose bridges have a registry, or are of another version, replaces `values`.
+        """
         self.broker = broker
         self.folder = folder
         self.settings = settings
         self.prefix = f"{uuid.uuid4().hex[:8]}."
+        self.values = WrittenValues()
 
     def prepare(self) -> Self:
         """Create the topics, for tests that announce chats before the first bridge has started."""
@@ -90,23 +95,26 @@ class E2EEnvironment:
     def records(self, kind: str) -> list[dict[str, Any]]:
         """Return all committed records of a topic, decoded."""
         read = read_all(self.broker, self.topic(kind))
-        return [SCHEMAS.decode(SCHEMA_OF[kind], unframed(value)) for _, _, value in read]
+        return [SCHEMAS.decode(SCHEMA_OF[kind], unframed(value), self.values.writer_of(value)) for _, _, value in read]
 
     def certificates(self) -> dict[str, dict[str, Any]]:
         """Return the certificates of closed chats by session id."""
-        return {name: record["certificate"] for name, record in closed_sessions(self.broker, self.prefix).items()}
+        return {
+            name: record["certificate"]
+            for name, record in closed_sessions(self.broker, self.prefix, self.values).items()
+        }
 
     def compare_when_closed(self, *servers: Simulator, seconds: float = 60) -> LedgerComparison:
         """Wait until every chat that ended has its certificate, then compare Kafka with the ledgers."""
         ledgers = [server.ledger for server in servers]
 
         def all_closed() -> bool:
-            closed = closed_sessions(self.broker, self.prefix)
+            closed = closed_sessions(self.broker, self.prefix, self.values)
             chats = [one for path in ledgers for one in read_ledger(path).values()]
             return all(not chat.closed or chat.session_id in closed for chat in chats)
 
         wait_for(all_closed, seconds, "some chats have no certificate")
-        return compare_with_ledger(self.broker, self.prefix, *ledgers)
+        return compare_with_ledger(self.broker, self.prefix, *ledgers, values=self.values)
 
     def finish(self, *servers: Simulator, seconds: float = 60) -> LedgerComparison:
         """End all chats, then compare: nothing may be missing, duplicated, altered, out of order or unverifiable.

@@ -138,6 +138,21 @@ def test_the_registry_knows_each_subject_under_the_id_that_values_carry(
     assert registry_client.get_compatibility(subject) == "BACKWARD_TRANSITIVE"
 
 
+def test_checkpoints_are_single_objects_beside_their_schema_and_the_registry_has_no_subject_for_them(
+    registered: CapturedRun, registry_client: SchemaRegistryClient
+) -> None:
+    ours = [subject for subject in registry_client.get_subjects() if subject.startswith(registered.prefix)]
+    assert sorted(ours) == sorted(f"{registered.prefix}{topic}-value" for topic in TYPES)
+    stored = [(message.key() or b"", message.value()) for message in registered.messages("chat.capture.checkpoints.v1")]
+    schemas = {str(key, "ascii"): json.loads(value) for key, value in stored if key[:1] == b"#" and value}
+    [(key, schema)] = schemas.items()
+    canonical = fastavro.schema.to_parsing_canonical_form(schema)
+    fingerprint = fastavro.schema.fingerprint(canonical, "CRC-64-AVRO")
+    assert (key, schema["name"]) == (f"#schema:{fingerprint}", "org.chatbridge.v1.SessionCheckpoint")
+    headers = {value[:10] for key, value in stored if key[:1] != b"#" and value}
+    assert headers == {b"\xc3\x01" + bytes.fromhex(fingerprint)}
+
+
 def ours(name: str, value: bytes) -> Any:
     """Decode with the bridge's decoder, with times as a third-party reader returns them."""
     return with_times(SCHEMAS.whole(name), SCHEMAS.decode(name, unframe(value)[1]), {})

@@ -16,13 +16,13 @@ import pytest
 
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.capture.stored_chats import stored_checkpoints
 from bridge.facts import BatchCommitted, GapRecorded, Quarantined, Resumed, ShardNotOpened, TransactionFailed
-from bridge.records.checkpoint import decode_checkpoint
 from bridge.sandbox import LocalBroker
 from tests.capture.disturbed_chat import DISTURBANCE, QUARANTINED, beginning, disturbance
 from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until, without_faults
 from tests.capture.recorded_facts import RecordedFacts
-from tests.capture.test_session_store import PREFIX, SCHEMAS, settings
+from tests.capture.test_session_store import settings
 from tests.integration.cutting_proxy import ApiKey, Cut, CuttingProxy
 from tests.integration.test_transactional_writer import committed, group_offset, prepared, settings_for
 from tests.transcript.build import CHAT, push, said
@@ -114,9 +114,9 @@ async def check(connection: KafkaConnection, told: RecordedFacts) -> None:
     assert await group_offset(connection, PARTITION) == 3
     assert told.kinds() == Counter({"PARTY_JOINED": 1, "MESSAGE": 2}) + Counter(DISTURBANCE)
     assert [told.count(one) for one in (Resumed, GapRecorded, Quarantined)] == [1, 1, len(QUARANTINED)]
-    stamps = [
-        decode_checkpoint(SCHEMAS, (value or b"")[len(PREFIX) :]).stamp
-        for _, value in await committed(connection, connection.topics.checkpoints, PARTITION)
-    ]
-    numbers = sorted({stamp.number for stamp in stamps})
+    stored = await committed(connection, connection.topics.checkpoints, PARTITION)
+    told_by_key = [((key or b"").decode(), value or b"") for key, value in stored]
+    checkpoints, schema_written = stored_checkpoints(told_by_key, STORE.writers)
+    assert schema_written
+    numbers = sorted({one.stamp.number for _, one in checkpoints})
     assert numbers == list(range(1, told.count(BatchCommitted) + 1))

@@ -54,6 +54,18 @@ def test_a_field_without_a_default_is_refused_and_one_with_it_accepted(registry:
     asyncio.run(main())
 
 
+def test_a_schema_is_told_by_its_id(registry: str, subject: str) -> None:
+    async def main() -> None:
+        async with client(registry) as ours:
+            schema_id = await ours.register(subject, with_field(default=""))
+            told = await ours.schema(schema_id)
+            assert told is not None
+            assert json.loads(told)["fields"][1]["default"] == ""
+            assert await ours.schema(2**31 - 1) is None
+
+    asyncio.run(main())
+
+
 def test_what_is_no_schema_is_refused(registry: str, subject: str) -> None:
     async def main() -> None:
         async with client(registry) as ours:

@@ -21,6 +21,7 @@ from bridge.records.avro import (
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redaction, Redactor, Rule
 from bridge.records.verifier import Verifier
+from bridge.records.writer_schemas import WriterSchemas
 from tests.model.expected_records import Expected, Hole, in_order
 from tests.model.true_chat import CHAT, DEFECT
 
@@ -50,8 +51,8 @@ class FailingRedactor(Redactor):
 
 SETTINGS: Final = SessionStoreSettings(
     recording=Recording(SCHEMAS, FailingRedactor([Rule("a rule for nothing", attribute="no such path")])),
-    payload_headers=dict.fromkeys(TOPICS, PREFIX),
-    checkpoint_schema_ids=frozenset({1}),
+    payload_headers=dict.fromkeys(("events", "sessions", "quarantine"), PREFIX),
+    writers=WriterSchemas(SCHEMAS),
     partition_of=lambda _: PARTITION,
     limits={**dict.fromkeys(TOPICS, 1_000_000), "events": EVENT_ROOM},
 )

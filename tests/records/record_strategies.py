@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason
+from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
 from bridge.transcript.parties import SetBy
 from bridge.transcript.state import TranscriptState
@@ -153,6 +154,7 @@ _states = st.builds(
     amended=st.integers(0, 9),
     reused=st.integers(0, 9),
     epoch=st.integers(0, 9),
+    print_layout=st.builds(PrintLayout, st.integers(0, 9), st.integers(0, 2**32 - 1)),
 )
 told_gaps = st.lists(st.tuples(gaps, sequences), max_size=2)
 folds = st.builds(

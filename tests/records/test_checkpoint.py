@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.checkpoint import BatchStamp, Checkpoint, CheckpointEncoder, decode_checkpoint
+from bridge.records.payload_framing import single_object
+from bridge.records.writer_schemas import WriterSchemas
 from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.holes import Absence
 from bridge.transcript.parties import SetBy
@@ -19,6 +21,8 @@ from tests.records import reference
 from tests.records.record_strategies import SESSION, folds
 
 SCHEMAS = Schemas(schema_folder())
+WRITERS = WriterSchemas(SCHEMAS)
+HEADER = single_object(SCHEMAS.fingerprint(SESSION_CHECKPOINT))
 SCHEMA = load_schema(str(reference.FOLDER / f"{SESSION_CHECKPOINT}.avsc"))
 
 SITE = "north"
@@ -66,6 +70,8 @@ def expected(checkpoint: Checkpoint) -> bytes:
             "counts": fold.counts,
             "idRanges": [edge for pair in fold.id_ranges for edge in pair],
             "prints": fold.prints,
+            "printsVersion": fold.print_layout.version,
+            "printsTable": fold.print_layout.table,
             "observedAt": checkpoint.observed_at,
             "owner": checkpoint.stamp.owner,
             "batch": checkpoint.stamp.number,
@@ -83,7 +89,7 @@ def test_checkpoints_of_a_chat_are_byte_for_byte_what_fastavro_writes(made: list
 
 @given(checkpoints)
 def test_a_checkpoint_that_is_read_back_is_the_one_that_was_written(checkpoint: Checkpoint) -> None:
-    assert decode_checkpoint(SCHEMAS, CheckpointEncoder(SITE).encode(checkpoint)) == checkpoint
+    assert decode_checkpoint(WRITERS, HEADER + CheckpointEncoder(SITE).encode(checkpoint)) == checkpoint
 
 
 @pytest.mark.parametrize(
@@ -106,14 +112,14 @@ def test_what_seldom_changes_is_in_the_next_checkpoint_when_it_does(changed: dic
     encoder.encode(Checkpoint("followed", b"{}", fold, bytes(32), 1, BatchStamp(5, 6)))
     after = replace(fold, **changed)
     again = encoder.encode(Checkpoint("followed", b"{}", after, bytes(32), 1, BatchStamp(5, 6)))
-    assert decode_checkpoint(SCHEMAS, again).transcript == after
+    assert decode_checkpoint(WRITERS, HEADER + again).transcript == after
 
 
 def test_a_checkpoint_that_does_not_say_who_named_its_parties_is_refused() -> None:
     checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6))
     record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder(SITE).encode(checkpoint))
     with pytest.raises(VerificationFailed, match="parties"):
-        decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "partiesSetBy": [1, 2]}))
+        decode_checkpoint(WRITERS, HEADER + SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "partiesSetBy": [1, 2]}))
 
 
 def test_a_checkpoint_that_does_not_say_which_records_told_its_gaps_is_refused() -> None:
@@ -125,7 +131,7 @@ def test_a_checkpoint_that_does_not_say_which_records_told_its_gaps_is_refused()
         CheckpointEncoder(SITE).encode(Checkpoint("followed", b"{}", state, bytes(32), 1, BatchStamp(5, 6))),
     )
     with pytest.raises(VerificationFailed, match="gaps"):
-        decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "gapSequences": []}))
+        decode_checkpoint(WRITERS, HEADER + SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "gapSequences": []}))
 
 
 def test_a_checkpoint_does_not_show_the_announcement() -> None:
@@ -140,11 +146,11 @@ def test_a_checkpoint_with_half_a_range_is_refused() -> None:
     checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6))
     record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder(SITE).encode(checkpoint))
     with pytest.raises(VerificationFailed, match="no end"):
-        decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "idRanges": [1, 2, 5]}))
+        decode_checkpoint(WRITERS, HEADER + SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "idRanges": [1, 2, 5]}))
 
 
 def test_a_checkpoint_with_an_owner_without_a_batch_is_refused() -> None:
     checkpoint = Checkpoint("SHARD", b"", TranscriptState(SessionFacts(SESSION)), b"", 1, BatchStamp(5, 6, ((5, 6),)))
     record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder(SITE).encode(checkpoint))
     with pytest.raises(VerificationFailed, match="last batch"):
-        decode_checkpoint(SCHEMAS, SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "owners": [5, 6, 7]}))
+        decode_checkpoint(WRITERS, HEADER + SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "owners": [5, 6, 7]}))

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.chain import genesis, split
 from bridge.records.checkpoint import BatchStamp, Checkpoint, decode_checkpoint
 from bridge.records.normalise import ChatRecorder
+from bridge.records.payload_framing import single_object
 from bridge.records.session_records import CLOSED, OPENED
+from bridge.records.writer_schemas import WriterSchemas
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript
 from bridge.transcript.state import TranscriptState
@@ -99,8 +102,8 @@ def test_the_epoch_survives_a_restart(epoch: int) -> None:
     fold = of_epoch(epoch)
     fold.apply(history(joined(1)))
     recorder = ChatRecorder(CHAT, RECORDING, epoch=epoch)
-    stored = decode_checkpoint(
-        SCHEMAS, recorder.checkpoint(Checkpoint("FOLLOWED", b"{}", fold.state(), recorder.head, 1, BatchStamp(5, 6)))
-    )
+    written = recorder.checkpoint(Checkpoint("FOLLOWED", b"{}", fold.state(), recorder.head, 1, BatchStamp(5, 6)))
+    header = single_object(SCHEMAS.fingerprint(SESSION_CHECKPOINT))
+    stored = decode_checkpoint(WriterSchemas(SCHEMAS), header + written)
     assert stored.transcript.epoch == epoch
     assert Transcript(stored.transcript).certificate().epoch == epoch

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,12 +12,15 @@ from bridge.records.chain import link, split, trailer
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.redact import Redactor
 from bridge.records.session_records import CLOSED, OPENED
-from bridge.records.verifier import Finding, Verifier
+from bridge.records.verifier import Verifier
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Certificate, Entry
 from bridge.transcript.events import ChatEvent
 from tests.support.reasons import A_LARGE_RECORD
 from tests.transcript.build import CHAT, fresh, history, joined, left, push, said
+
+if TYPE_CHECKING:
+    from bridge.records.findings import Finding
 
 SCHEMAS = Schemas(schema_folder())
 RECORDING = Recording(SCHEMAS, Redactor())

@@ -5,7 +5,6 @@ It does not use the bridge's own decoding: records are read with confluent-kafka
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
@@ -13,13 +12,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import fastavro
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.verifier import Verifier
 from bridge.transcript import gap_codes
 from tests.support.ledger_timeline import ChatTimeline, FaultFreePeriod, LedgerEvent, read_timelines
+from tests.support.written_values import WrittenValues, unframed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +26,9 @@ if TYPE_CHECKING:
 
     from bridge.transcript.events import ChatEvent
 
-SINGLE_OBJECT_PREFIX = 10
-CONFLUENT_PREFIX = 5
 READ_SECONDS = 60
 _SCHEMAS = Schemas(schema_folder())
-_EVENT = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.TranscriptEvent")))
-_SESSION = fastavro.parse_schema(json.loads(_SCHEMAS.text("org.chatbridge.v1.SessionRecord")))
+_VALUES = WrittenValues()
 _COMPARED_FIELDS = (
     "eventId",
     "sequence",
@@ -111,11 +107,6 @@ class LedgerComparison:
         return f"{self.chats} chats, {self.expected} events expected, {self.records} records {dict(self.kinds)} {shown}"
 
 
-def unframed(value: bytes) -> bytes:
-    """Return the Avro payload of a value in Confluent's framing or in Avro's single-object encoding."""
-    return value[SINGLE_OBJECT_PREFIX:] if value[:2] == b"\xc3\x01" else value[CONFLUENT_PREFIX:]
-
-
 def read_all(bootstrap_servers: str, topic: str) -> list[tuple[int, int, bytes]]:
     """Return (partition, offset, value) of all committed records, in order within a partition."""
     consumer = Consumer(
@@ -151,11 +142,11 @@ def read_all(bootstrap_servers: str, topic: str) -> list[tuple[int, int, bytes]]
         consumer.close()
 
 
-def closed_sessions(bootstrap_servers: str, prefix: str) -> dict[str, dict[str, Any]]:
+def closed_sessions(bootstrap_servers: str, prefix: str, values: WrittenValues = _VALUES) -> dict[str, dict[str, Any]]:
     """Return the last CLOSED record of each chat."""
     closed: dict[str, dict[str, Any]] = {}
     for _, _, value in read_all(bootstrap_servers, f"{prefix}chat.transcript.sessions.v1"):
-        record: Any = fastavro.schemaless_reader(io.BytesIO(unframed(value)), _SESSION, None)
+        record = values.read("SessionRecord", value)
         if record["state"] == "CLOSED":
             closed[record["sessionId"]] = record
         else:
@@ -167,26 +158,32 @@ def records_of(bootstrap_servers: str, prefix: str, session_ids: set[str]) -> li
     """Return the event records of some chats as JSON lines, for analysis."""
     found: list[str] = []
     for partition, offset, value in read_all(bootstrap_servers, f"{prefix}chat.transcript.events.v1"):
-        record: Any = fastavro.schemaless_reader(io.BytesIO(unframed(value)), _EVENT, None)
+        record = _VALUES.read("TranscriptEvent", value)
         if record["sessionId"] in session_ids:
             found.append(json.dumps({"partition": partition, "offset": offset, **record}, default=str))
     return found
 
 
 def compare_with_ledger(
-    bootstrap_servers: str, prefix: str, *ledgers: Path, fault_free: Sequence[FaultFreePeriod] = ()
+    bootstrap_servers: str,
+    prefix: str,
+    *ledgers: Path,
+    fault_free: Sequence[FaultFreePeriod] = (),
+    values: WrittenValues = _VALUES,
 ) -> LedgerComparison:
-    """Compare all topics with the ledgers. `fault_free` periods decide which events are required."""
+    """Compare all topics with the ledgers. `fault_free` periods decide which events are required.
+
+    `values` knows the schemas of the run, if it had a registry or other versions than this one.
+    """
     result = LedgerComparison()
     chats: dict[str, list[dict[str, Any]]] = defaultdict(list)
     verifier = Verifier(_SCHEMAS)
     ids: Counter[str] = Counter()
     for partition, offset, value in read_all(bootstrap_servers, f"{prefix}chat.transcript.sessions.v1"):
-        verifier.feed_session(unframed(value), partition, offset)
+        verifier.feed_session(unframed(value), partition, offset, values.writer_of(value))
     for partition, offset, value in read_all(bootstrap_servers, f"{prefix}chat.transcript.events.v1"):
-        payload = unframed(value)
-        verifier.feed_event(payload, partition, offset)
-        record: Any = fastavro.schemaless_reader(io.BytesIO(payload), _EVENT, None)
+        verifier.feed_event(unframed(value), partition, offset, values.writer_of(value))
+        record = values.read("TranscriptEvent", value)
         chats[record["sessionId"]].append({name: record[name] for name in _COMPARED_FIELDS})
         ids[record["id"]] += 1
         result.records += 1
@@ -196,7 +193,7 @@ def compare_with_ledger(
             result.gaps[record["gap"]["code"]] += 1
     result.findings = [str(finding) for finding in verifier.findings() if finding.broken]
     result.duplicates = [name for name, count in ids.items() if count > 1]
-    closed = closed_sessions(bootstrap_servers, prefix)
+    closed = closed_sessions(bootstrap_servers, prefix, values)
     for path in ledgers:
         for session_id, timeline in read_timelines(path).items():
             timeline.mark_required(fault_free)

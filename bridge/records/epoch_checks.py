@@ -1,0 +1,208 @@
+"""Whether the records of one epoch of a chat follow from each other: chain, sequence, ids, order, certificates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bridge.records.certificate_checks import RecordedChat, disagreements
+from bridge.records.chain import link, split
+from bridge.records.fill_checks import misnamed
+from bridge.records.findings import CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENTION, SEQUENCE, Finding
+from bridge.records.ids import amendment_id, bridge_id, escaped, event_id
+from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
+from bridge.transcript.ranges import IdRanges
+
+_SHOWN: Final = 12
+_LONGEST_NUMBER: Final = 19  # digits of 64 bits
+
+
+@dataclass(slots=True)
+class _Certified:
+    where: str
+    certificate: dict[str, Any]
+    checked: bool = False
+
+
+@dataclass(slots=True)
+class _Hole:
+    low: int
+    high: int
+    where: str
+    found: int
+
+
+@dataclass(slots=True)
+class VerifiedEpoch:
+    """One epoch of a chat as far as it was read; `last` and `head` are of the record with the highest sequence so far.
+
+    `opened` says whether the chat was opened since its last certificate.
+    """
+
+    session_id: str
+    epoch: int
+    head: bytes
+    last: int = 0
+    truncated: bool = False
+    sequences: IdRanges = field(default_factory=IdRanges)
+    holes: list[_Hole] = field(default_factory=list)
+    recorded: RecordedChat = field(default_factory=RecordedChat)
+    numbers: dict[int, int] = field(default_factory=dict)
+    certified: list[_Certified] = field(default_factory=list)
+    opened: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+    def say(self, promise: str, message: str, *, broken: bool = True, by_absence: bool = False) -> None:
+        """Add a finding; see `Finding`."""
+        self.findings.append(Finding(self.session_id, promise, message, broken, by_absence))
+
+    # --- a record ------------------------------------------------------------------------------------------------
+
+    def take(self, record: dict[str, Any], payload: bytes, where: str) -> None:
+        """Take the next event record that was read, decoded and as its payload."""
+        body, previous, own = split(payload)
+        if link(previous, body) != own:
+            self.say(CHAIN, f"record at {where} was altered: its content does not have the hash that it carries")
+        sequence = record["sequence"]
+        if sequence in self.sequences:
+            self.say(SEQUENCE, f"record at {where} has sequence {sequence} ({record['id']}), which was there before")
+            return
+        in_place = sequence > self.last
+        if in_place:
+            self._advance(sequence, previous, own, where)
+        else:
+            self._came_late(sequence, where)
+        self.sequences.add(sequence)
+        self._check_id(record, where, in_place=in_place)
+        self.recorded.add(record)
+        if in_place:
+            for certified in self.certified:
+                if certified.certificate["lastSequence"] == sequence:
+                    self.compare(certified)
+
+    def _advance(self, sequence: int, previous: bytes, own: bytes, where: str) -> None:
+        if sequence == self.last + 1:
+            if previous != self.head:
+                self.say(
+                    CHAIN,
+                    f"record at {where} does not continue the chain: the hash of the record before it is"
+                    f" {self.head.hex()[:_SHOWN]}..., not {previous.hex()[:_SHOWN]}...",
+                )
+        elif not self.sequences:
+            self.truncated = True
+            what = f"starts at sequence {sequence}; earlier records not on the topic"
+            self.say(RETENTION, what, broken=False, by_absence=True)
+        else:
+            self.holes.append(_Hole(self.last + 1, sequence - 1, where, sequence))
+        self.last, self.head = sequence, own
+
+    def _came_late(self, sequence: int, where: str) -> None:
+        self.say(SEQUENCE, f"record at {where} has sequence {sequence} but comes after {self.last}: out of order")
+        for hole in self.holes:
+            if hole.low <= sequence <= hole.high:
+                self.holes.remove(hole)
+                self.holes += [
+                    _Hole(low, high, hole.where, hole.found)
+                    for low, high in ((hole.low, sequence - 1), (sequence + 1, hole.high))
+                    if low <= high
+                ]
+                return
+
+    def _check_id(self, record: dict[str, Any], where: str, *, in_place: bool) -> None:
+        number, amends, amendment = record["eventId"], record["amends"], record["amendment"]
+        session = escaped(self.session_id)
+        original = event_id(session, number)
+        ids = self.recorded.ids
+        if number is None:
+            rule = bridge_id(session, self.epoch, record["sequence"])
+        elif amendment is None:
+            rule = original
+            if number in ids:
+                self.say(ID, f"record at {where} has id {record['id']}, which was there before")
+            highest = ids.maximum
+            if in_place and record["origin"] == LIVE and highest is not None and number < highest:
+                self.say(ORDER, f"record at {where} is event {number}, live, but comes after event {highest}")
+        else:
+            # Numbers rise, but not always by one: an amendment that could not be published left a GAP in its place.
+            count = _count_of(record["id"])
+            rule = amendment_id(session, number, self.epoch, max(count, self.numbers.get(number, 0) + 1))
+            self.numbers[number] = count
+            if not (self.truncated or number in ids):
+                self.say(ID, f"record at {where} amends {original}, which is not there", by_absence=True)
+        if amends != (original if amendment == CHANGED else None) or amendment not in (None, CHANGED, ID_REUSED):
+            self.say(ID, f"record at {where} has amends {amends} with the amendment {amendment}")
+        if record["id"] != rule:
+            self.say(ID, f"record at {where} has id {record['id']} where {rule} was expected")
+        problem = misnamed(record, self.recorded.told, self.epoch, truncated=self.truncated or bool(self.holes))
+        if problem is not None:
+            self.say(FILLS, f"record at {where} {problem}")
+
+    # --- a certificate -------------------------------------------------------------------------------------------
+
+    def compare(self, certified: _Certified) -> None:
+        """Compare a certificate with the chat as it was when that was issued, which is now."""
+        certified.checked = True
+        told, where = certified.certificate, certified.where
+        if told["epoch"] != self.epoch:
+            self.say(
+                CERTIFICATE, f"certificate at {where} is about epoch {told['epoch']} in a record of epoch {self.epoch}"
+            )
+        if self.head != told["head"]:
+            self.say(CERTIFICATE, f"certificate at {where} names another head than the record with its lastSequence")
+        if self.truncated or self.holes:
+            return  # what is missing cannot be counted
+        for what in disagreements(told, self.recorded):
+            self.say(CERTIFICATE, f"certificate at {where} {what}")
+
+    def certify(self, where: str, certificate: dict[str, Any]) -> None:
+        """Take a certificate; it is compared when the record with its lastSequence is there."""
+        replaced = certificate["supersedes"]
+        former = self.certified[-1].certificate["lastSequence"] if self.certified and not self.opened else None
+        if replaced != former:
+            known = bool(self.certified) or self.opened
+            what = f"certificate at {where} has supersedes {replaced}, the former one is {former}"
+            self.say(CERTIFICATE if known else RETENTION, what, broken=known, by_absence=True)
+        self.opened = False
+        certified = _Certified(where, certificate)
+        self.certified.append(certified)
+        if certificate["lastSequence"] == self.last:
+            self.compare(certified)
+
+    # --- at the end ----------------------------------------------------------------------------------------------
+
+    def conclude(self, *, unread: bool) -> list[Finding]:
+        """Return the findings, with those that only the end can tell.
+
+        `unread`: the chat has records that could not be read. Of such a one nothing can be said to be missing.
+        """
+        if unread:
+            return [finding for finding in self.findings if not finding.by_absence]
+        found = list(self.findings)
+        for hole in self.holes:
+            missing = hole.high - hole.low + 1
+            what = "a record is missing" if missing == 1 else f"{missing} records are missing"
+            message = f"record at {hole.where} has sequence {hole.found} where {hole.low} was expected: {what}"
+            found.append(Finding(self.session_id, SEQUENCE, message))
+        found += [
+            Finding(self.session_id, *self._unchecked(certified))
+            for certified in self.certified
+            if not certified.checked
+        ]
+        return found
+
+    def _unchecked(self, certified: _Certified) -> tuple[str, str, bool]:
+        last = certified.certificate["lastSequence"]
+        if not self.sequences:
+            return RETENTION, f"closed after {last} records, none of which is on the topic", False
+        if last > self.last:
+            what = f"has lastSequence {last}, the topic ends at {self.last}: records are missing"
+            return CERTIFICATE, f"certificate at {certified.where} {what}", True
+        if last not in self.sequences and self.truncated:
+            return RETENTION, f"certificate at {certified.where} is about records not on the topic", False
+        return CERTIFICATE, f"certificate at {certified.where} was read after later records: not checked", False
+
+
+def _count_of(name: str) -> int:
+    """Return the number of the amendment that an id is of; 1 when it is no such id."""
+    number = name.rpartition(":")[2].rpartition(".")[2]
+    return int(number) if number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER else 1

@@ -1,0 +1,191 @@
+"""A checkpoint whose writer's schema is not known stops its shard until it is known, and no other shard (P7)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.announcement import session_id_problem
+from bridge.capture.batch_numbers import MARKER_KEY
+from bridge.capture.session_store import SessionStore
+from bridge.errors import EXIT_ENVIRONMENT, SchemaUnknown, VerificationFailed
+from bridge.records.avro import SESSION_CHECKPOINT, Schemas
+from bridge.records.payload_framing import confluent, single_object
+from bridge.records.writer_schemas import MOST_LEARNT, WriterSchemas, schema_record, take_schemas
+from tests.capture.scripted_kafka import ScriptedKafka
+from tests.capture.test_session_store import NOW, SCHEMAS, announcement, followed, settings
+from tests.capture.virtual_servers import VirtualClock, play
+from tests.released.released_folder import SCHEMAS as FOLDER
+from tests.support.next_version import extend
+from tests.transcript.build import CHAT, history, joined, push, said
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(name="later")
+def _later(tmp_path: Path) -> Schemas:
+    """The schemas of the next version."""
+    shutil.copytree(FOLDER, tmp_path / "schemas")
+    extend(tmp_path / "schemas")
+    return Schemas(tmp_path / "schemas")
+
+
+def stored_by(schemas: Schemas) -> list[tuple[str, bytes]]:
+    """What a store with one chat writes to the checkpoints partition, as a version with these schemas writes it."""
+    plan = followed().fold([history(joined(1), said(2))], NOW)
+    record: dict[str, Any] = SCHEMAS.decode(SESSION_CHECKPOINT, (plan.batch.checkpoints[-1].value or b"")[10:])
+    for place in (record, record["session"], *record["parties"]):
+        place["later"] = "told"
+    value = single_object(schemas.fingerprint(SESSION_CHECKPOINT)) + schemas.encode(SESSION_CHECKPOINT, record)
+    return [(CHAT, value)]
+
+
+def test_a_store_restores_what_the_next_version_wrote_and_its_schema_with_it(later: Schemas) -> None:
+    store = SessionStore(3, settings(writers=WriterSchemas(SCHEMAS)))
+    store.restore([*stored_by(later), schema_record(later, SESSION_CHECKPOINT)])
+    assert store.chats[CHAT].transcript.delivered.pairs() == [(1, 2)]
+    batch = store.fold([history(joined(1), said(2)), push(said(3))], NOW).batch
+    assert len(batch.events) == 2  # RESUMED, and the new one
+    assert [record.key.decode() for record in batch.checkpoints] == [
+        schema_record(SCHEMAS, SESSION_CHECKPOINT)[0],
+        CHAT,
+        MARKER_KEY,
+    ]
+
+
+def test_the_next_version_restores_what_this_one_wrote(later: Schemas) -> None:
+    plan = followed().fold([history(joined(1), said(2))], NOW)
+    stored = [(record.key.decode(), record.value or b"") for record in plan.batch.checkpoints]
+    writers = WriterSchemas(later, [SCHEMAS.whole(SESSION_CHECKPOINT)])
+    read = writers.decode(SESSION_CHECKPOINT, stored[-1][1][10:], SCHEMAS.fingerprint(SESSION_CHECKPOINT))
+    assert (read["later"], read["session"]["later"]) == (None, None)
+    assert read["sessionId"] == CHAT
+
+
+def test_the_schema_is_written_once_with_the_first_checkpoint_and_again_when_that_was_not_committed() -> None:
+    store = SessionStore(3, settings())
+    key = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
+    assert store.fold([], NOW).batch.checkpoints == []
+    first = store.fold([announcement()], NOW).batch.checkpoints
+    assert [record.key for record in first] == [key, CHAT.encode(), MARKER_KEY.encode()]
+    assert [record.key for record in store.fold([history(joined(1))], NOW).batch.checkpoints] == [CHAT.encode()]
+    again = SessionStore(3, settings())  # as after a failed commit
+    again.restore([])
+    assert again.fold([announcement()], NOW).batch.checkpoints[0].key == key
+    again = SessionStore(3, settings())
+    again.restore([(record.key.decode(), record.value or b"") for record in first])
+    second = again.fold([history(joined(1))], NOW).batch.checkpoints
+    assert [record.key for record in second] == [CHAT.encode(), MARKER_KEY.encode()]
+
+
+def test_the_schema_is_written_with_a_marker_that_no_chat_comes_with() -> None:
+    key = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
+    store = SessionStore(3, settings())
+    marked = store.fold([], NOW, mark=True).batch.checkpoints
+    assert [record.key for record in marked] == [key, MARKER_KEY.encode()]
+    assert [record.key for record in store.fold([announcement()], NOW).batch.checkpoints] == [CHAT.encode()]
+
+
+def test_the_key_of_a_schema_is_no_session_id() -> None:
+    assert session_id_problem(schema_record(SCHEMAS, SESSION_CHECKPOINT)[0])
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_an_unknown_schema_is_an_error_of_its_own_that_names_it(later: Schemas, by_id: bool) -> None:
+    [(key, value)] = stored_by(later)
+    name = "17" if by_id else later.fingerprint(SESSION_CHECKPOINT).hex()
+    store = SessionStore(3, settings(writers=WriterSchemas(SCHEMAS)))
+    with pytest.raises(SchemaUnknown, match=f"a checkpoint cannot be read: schema {name} is not known") as raised:
+        store.restore([(key, confluent(17) + value[10:] if by_id else value)])
+    assert raised.value.retryable
+    assert raised.value.exit_code == EXIT_ENVIRONMENT
+    assert store.chats == {}
+
+
+def test_damage_stays_damage_whatever_schema_wrote_it(later: Schemas) -> None:
+    [(key, value)] = stored_by(later)
+    for damaged in (value[:-1], value + b"\0"):
+        store = SessionStore(3, settings(writers=WriterSchemas(SCHEMAS)))
+        with pytest.raises(VerificationFailed):
+            store.restore([schema_record(later, SESSION_CHECKPOINT), (key, damaged)])
+
+
+def test_a_shard_waits_with_the_reason_until_the_schema_is_known_and_no_other_shard_does(later: Schemas) -> None:
+    async def scene(kafka: ScriptedKafka) -> None:
+        worker = kafka.worker()
+        run = asyncio.get_running_loop().create_task(worker.run())
+        kafka.announce(1)
+        await asyncio.sleep(30)
+        shards = {shard.partition: shard for shard in worker.shards}
+        name = later.fingerprint(SESSION_CHECKPOINT).hex()
+        assert [reason for reason in worker.problems() if name in reason.detail] == worker.problems()
+        assert shards[0].problem is not None
+        assert shards[0].problem.code == SchemaUnknown.code
+        assert f"schema {name} is not known" in shards[0].problem.detail
+        assert shards[0].store.chats == {}
+        assert shards[1].problem is None
+        assert len(kafka.stored["events"]) == 2
+        kafka.checkpoints[0].update([schema_record(later, SESSION_CHECKPOINT)])
+        await asyncio.sleep(30)
+        assert worker.problems() == []
+        assert list(shards[0].store.chats) == [CHAT]
+        await worker.close()
+        await run
+
+    async def played() -> None:
+        kafka = ScriptedKafka(VirtualClock())
+        kafka.checkpoints[0] = dict(stored_by(later))
+        await scene(kafka)
+
+    play(played())
+
+
+def test_what_a_topic_says_of_schemas_is_checked(later: Schemas) -> None:
+    key, text = schema_record(later, SESSION_CHECKPOINT)
+    for wrong, why in (
+        ([("#schema:xyz", text)], "names no fingerprint"),
+        ([(f"#schema:{'00' * 8}", text)], "another fingerprint"),
+        ([(key, b"{")], "no JSON"),
+        ([(key, b'"string"')], "not one of a record"),
+        ([(key, json.dumps({"type": "record"}).encode())], "cannot be read"),
+    ):
+        with pytest.raises(VerificationFailed, match=why):
+            take_schemas(WriterSchemas(SCHEMAS), SESSION_CHECKPOINT, wrong)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["record", "long", "name", "X", "\ud800", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "name", "fields", "items", "values", "symbols", "namespace"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values.map(json.dumps) | st.binary(max_size=60))
+def test_what_a_registry_calls_a_schema_is_learnt_or_refused_and_nothing_else(text: str | bytes) -> None:
+    writers = WriterSchemas(SCHEMAS)
+    try:
+        writers.learn(7, text)
+    except VerificationFailed:
+        with pytest.raises(SchemaUnknown):
+            writers.of(7)
+    else:
+        assert writers.of(7).name
+
+
+def test_no_more_than_so_many_schemas_are_learnt() -> None:
+    writers = WriterSchemas(SCHEMAS)
+    for schema_id in range(MOST_LEARNT):
+        writers.learn(schema_id, SCHEMAS.text(SESSION_CHECKPOINT))
+    with pytest.raises(SchemaUnknown, match="one too many"):
+        writers.learn(MOST_LEARNT, SCHEMAS.text(SESSION_CHECKPOINT))
+    assert writers.of(7).name == SESSION_CHECKPOINT
