@@ -50,7 +50,7 @@ SECONDS ?= 300
 chaos: $(STAMP)  ## Random faults for a set time, compared with the ledger: make chaos SECONDS=3600 ARGS="--seed 1 --report FILE"
 	$(VENV)/bin/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
 
-mutants: $(STAMP)  ## Check that the oracle of chaos detects deliberate defects (2 minutes)
+mutants: $(STAMP)  ## Check that the oracle of chaos and the engine's tests detect deliberate defects (4 minutes)
 	$(VENV)/bin/python -m tests.chaos.mutants
 
 # Shrinking a failing example may take five minutes, more than the usual time limit of a test.

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiokafka
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import ProducerClosed
+from aiokafka.errors import ProducerClosed, TopicAuthorizationFailedError
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.sender import Sender
+from aiokafka.producer.transaction_manager import TransactionManager
 
 from bridge.adapters.kafka import aiokafka_internals
 from bridge.adapters.kafka.aiokafka_internals import (
@@ -27,6 +28,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     consumer_client,
     consumer_tasks,
     coordinator_known,
+    fail_batches_outside_transaction,
     fail_pending_batches,
     forget_static_membership,
     member_id,
@@ -35,6 +37,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     producer_error,
     sender_tasks,
 )
+from bridge.adapters.kafka.producers import ignore_unretrieved_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -72,6 +75,8 @@ USED = [
         type(None),
         "producer_error: distinguish a fenced producer from a failed one",
     ),
+    Used("MessageAccumulator", "_batches", dict, "fail_batches_outside_transaction: nothing is sent outside of one"),
+    Used("AIOKafkaProducer", "_txn_manager", TransactionManager, "fail_batches_outside_transaction"),
     Used("AIOKafkaProducer", "_sender", Sender, "sender_tasks: cancel what a producer that cannot stop still runs"),
 ]
 
@@ -158,6 +163,36 @@ def test_the_error_of_failed_batches_is_kept_as_the_producers_error() -> None:
         error = ProducerClosed()
         fail_pending_batches(clients.producer, error)
         assert producer_error(clients.producer) is error
+
+    with_clients(act)
+
+
+def test_an_error_of_a_transaction_fails_the_batches_of_partitions_that_are_not_in_it() -> None:
+    async def act(clients: Clients) -> None:
+        asyncio.get_running_loop().set_exception_handler(ignore_unretrieved_batches)
+        transactions, accumulator = clients.producer._txn_manager, clients.producer._message_accumulator
+        fail_batches_outside_transaction(clients.producer)
+        transactions.set_pid_and_epoch(7, 0)
+        transactions.begin_transaction()
+        added, denied, other = (TopicPartition(name, 0) for name in ("added", "denied", "other"))
+        sent = {}
+        for one in (added, denied, other):
+            batch = clients.producer.create_batch()
+            batch.append(key=b"k", value=b"v", timestamp=None)
+            sent[one] = await accumulator.add_batch(batch, one, 1)
+        transactions.partition_added(added)
+        error = TopicAuthorizationFailedError("denied")
+        transactions.error_transaction(error)
+        for one in (denied, other):
+            with pytest.raises(TopicAuthorizationFailedError):
+                await sent[one]
+        assert set(accumulator._batches) == {added}
+        assert not sent[added].done()
+        with pytest.raises(TopicAuthorizationFailedError):
+            transactions.committing_transaction()
+        fail_pending_batches(clients.producer, error)
+        with pytest.raises(TopicAuthorizationFailedError):
+            await sent[added]
 
     with_clients(act)
 

@@ -53,9 +53,10 @@ class ScriptedKafka:
 
     `fails` holds the numbers of the commits that fail; `refuses` says how many next ones of a shard fail; `loses` holds
     the shards whose next commit is stored, but not answered; `slow` says how many seconds more each commit of a shard
-    takes. With `away` no call is answered. `closes_after` and `leaves_after` are seconds that a writer and a group
-    member take to close. `others` tells whether the group has members that are not seen here; they take over what a
-    worker has left. `silent`: what the group is asked after a worker has left has no answer.
+    takes, `answers_after` how many seconds after it was stored it is answered. With `away` no call is answered.
+    `closes_after` and `leaves_after` are seconds that a writer and a group member take to close. `others` tells whether
+    the group has members that are not seen here; they take over what a worker has left. `silent`: what the group is
+    asked after a worker has left has no answer.
     """
 
     clock: Clock
@@ -65,6 +66,7 @@ class ScriptedKafka:
     refuses: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     loses: set[int] = field(default_factory=set)
     slow: dict[int, float] = field(default_factory=lambda: defaultdict(float))
+    answers_after: float = 0.0
     away: bool = False
     silent: bool = False
     others: bool = False
@@ -193,6 +195,8 @@ class ScriptedWriter:
         if self._epoch != kafka.epochs[own] or self._taken():
             raise ShardFenced("scripted: another owner")
         self._store(batch)
+        if kafka.answers_after:
+            await asyncio.sleep(kafka.answers_after)
         if own in kafka.loses:
             kafka.loses.discard(own)
             raise KafkaUnavailable("scripted: the answer was lost")

@@ -1,7 +1,8 @@
-"""Mutation tests of the oracle: `python -m tests.chaos.mutants`.
+"""Mutation tests of the oracle and of the engine's tests: `python -m tests.chaos.mutants`.
 
 A scenario injects the same faults at the same time into two bridges on one broker: the unchanged build and a mutant.
-Each has its own Chat Server, with the same seed. The mutant must fail and the unchanged build must pass.
+Each has its own Chat Server, with the same seed. The mutant must fail and the unchanged build must pass. So it must be
+with the mutants of the engine and their tests (`mutant_tests.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bridge.errors import EXIT_SIGNAL_BASE
 from bridge.sandbox import LocalBroker
 from tests.chaos.cluster import EVENTS_TOPIC, TOPIC
 from tests.chaos.mutant_bridge import BY_MAXIMUM, CHECKPOINT_FIRST, PRODUCER_KEPT
+from tests.chaos.mutant_tests import ENGINE_MUTANTS, detected
 from tests.support.kafka_tools import alter
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
@@ -217,6 +219,15 @@ def main() -> int:
                 f"  the build as it is: {'clean' if clean else 'RED'}: {as_it_is}\n"
             )
             sys.stdout.flush()
+    for mutant in ENGINE_MUTANTS:
+        begun = time.monotonic()
+        caught, clean = detected(mutant)
+        failed += not (caught and clean)
+        sys.stdout.write(
+            f"{mutant}: {'caught' if caught else 'SURVIVED'}, {time.monotonic() - begun:.0f} s\n"
+            f"  {ENGINE_MUTANTS[mutant].tests} {'passes' if clean else 'FAILS'} without it\n"
+        )
+        sys.stdout.flush()
     return 1 if failed else 0
 
 

@@ -5,6 +5,7 @@ A start after each stop reads from the chats' histories what was said meanwhile;
 
 from __future__ import annotations
 
+import signal
 import statistics
 import time
 from typing import TYPE_CHECKING
@@ -28,7 +29,8 @@ STOP_SECONDS = 5
 def stopped(bridge: Bridge) -> float:
     """Stop the bridge; return the seconds that it took. The exit code says that all that it was given is on Kafka."""
     began = time.monotonic()
-    assert bridge.terminate() == EXIT_OK, bridge.log.read_text(encoding="utf-8")[-3000:]
+    bridge.send(signal.SIGTERM)  # at once, whatever it is doing
+    assert bridge.wait(40) == EXIT_OK, bridge.log.read_text(encoding="utf-8")[-3000:]
     return time.monotonic() - began
 
 

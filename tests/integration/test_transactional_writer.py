@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.producers import ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.announcement import Announcement, parse
 from bridge.capture.ports import Batch, Outgoing
-from bridge.errors import KafkaUnavailable, ShardFenced
+from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced
+from bridge.sandbox import LocalBroker
+from tests.support.kafka_tools import AUTHORIZER, forbid_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -154,6 +158,36 @@ def test_a_new_owner_fences_the_former_one_whose_open_transaction_vanishes(broke
         assert [value for _, value in events] == [record(1).value, record(3).value]
 
     play(scenario, broker)
+
+
+def test_nothing_of_a_transaction_that_was_denied_one_topic_is_committed_with_the_former_one() -> None:
+    """The broker answers the end of a transaction before its markers are written: they must not cover what follows."""
+
+    async def denied(writer: KafkaTransactionalWriter) -> None:
+        await writer.commit(Batch(checkpoints=[record(1)]))
+        with pytest.raises(EnvironmentFault, match="denies access to a topic"):
+            await writer.commit(Batch(events=[record(2)], checkpoints=[record(2)]))
+
+    async def scenario(settings: KafkaConnection) -> None:
+        asyncio.get_running_loop().set_exception_handler(ignore_unretrieved_batches)
+        writers = [KafkaTransactionalWriter(settings, shard) for shard in range(PARTITIONS)]
+        await asyncio.gather(*(writer.open() for writer in writers))
+        await asyncio.gather(*(writer.commit(Batch([record(0)], checkpoints=[record(0)])) for writer in writers))
+        forbid_writes(settings.bootstrap_servers, settings.topics.events)
+        with contextlib.suppress(EnvironmentFault):
+            while True:  # until the broker knows
+                await writers[-1].commit(Batch([record(1)]))
+        await asyncio.gather(*(denied(writer) for writer in writers[:-1]))
+        await asyncio.gather(*(writer.close() for writer in writers))
+        for shard in range(PARTITIONS - 1):
+            writer = KafkaTransactionalWriter(settings, shard)
+            await writer.open()
+            assert await writer.checkpoints() == [("chat", record(1).value)]
+            await writer.close()
+
+    with LocalBroker(overrides=AUTHORIZER) as broker:
+        for _ in range(6):
+            play(scenario, broker.bootstrap_servers)
 
 
 def test_a_kafka_that_is_away_is_a_retryable_error_and_closing_does_not_hang() -> None:

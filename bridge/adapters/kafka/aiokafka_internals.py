@@ -85,6 +85,30 @@ def fail_pending_batches(producer: AIOKafkaProducer, error: Exception) -> None:
     producer._message_accumulator.fail_all(error)  # noqa: SLF001
 
 
+def fail_batches_outside_transaction(producer: AIOKafkaProducer) -> None:
+    """Let an error of a transaction fail the batches of all partitions that are not part of the transaction yet.
+
+    aiokafka sends them instead (`error_transaction` forgets that their partitions are still to be added), e.g. the
+    checkpoints when writing to the events topic is denied. A broker refuses such a batch, unless it has not written the
+    marker of the producer's previous transaction to that partition yet: then the batch becomes part of that committed
+    transaction. To be called before `start`.
+
+    Relies on `AIOKafkaProducer._txn_manager`, on its `partitions_to_add` and `error_transaction`, and on
+    `MessageAccumulator._batches`, partition -> batches that were not sent.
+    """
+    transactions, unsent = producer._txn_manager, producer._message_accumulator._batches  # noqa: SLF001
+    error_transaction = transactions.error_transaction
+
+    def fail(error: Exception) -> None:
+        outside = set(transactions.partitions_to_add())
+        error_transaction(error)
+        for partition in outside:
+            for batch in unsent.pop(partition, ()):
+                batch.failure(error)
+
+    transactions.error_transaction = fail
+
+
 def sender_tasks(producer: AIOKafkaProducer) -> list[asyncio.Task[object]]:
     """Return the tasks of the running loop that execute a method of the producer's sender.
 

@@ -25,7 +25,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bridge.adapters.kafka.aiokafka_internals import producer_error
+from bridge.adapters.kafka.aiokafka_internals import fail_batches_outside_transaction, producer_error
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
 from bridge.adapters.kafka.stopping import stop_admin, stop_consumer, stop_producer
@@ -117,6 +117,7 @@ class KafkaTransactionalWriter:
                 "linger_ms": 0,
             }
         )
+        fail_batches_outside_transaction(producer)  # P1: no batch is written but in its own transaction
         async with self._time_limit():
             await self._call(producer.start())
             # begin_transaction waits for the producer id; the broker never sees an empty transaction.

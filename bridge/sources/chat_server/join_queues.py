@@ -12,7 +12,6 @@ for it have spent an attempt, as if it had been away. A link that held for `stab
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import Problem
@@ -75,7 +74,7 @@ class JoinQueues:
     def unstable(self, now: float, least: int) -> Iterator[tuple[str, int]]:
         """Yield servers of which at least `least` links in a row were lost soon after registering, and how many."""
         for queue in self._queues.values():
-            if queue.early_losses >= least and not queue.is_stable(now, self._settings):
+            if queue.early_losses >= least and not queue.is_over(now) and not queue.is_stable(now, self._settings):
                 yield queue.server, queue.early_losses
 
     def add(self, session: FollowedSession) -> None:
@@ -85,6 +84,7 @@ class JoinQueues:
             return
         queue = self._queues.get(session.server)
         if queue is None:
+            self._forget_servers()
             queue = self._queues[session.server] = ServerQueue(session.server)
         if queue.task is None or queue.task.done():
             queue.task = asyncio.get_running_loop().create_task(self._work(queue), name=f"queue {session.server}")
@@ -145,18 +145,21 @@ class JoinQueues:
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self._failed(error)
 
+    def _forget_servers(self) -> None:
+        """Drop the queues that are over."""
+        now = self._clock.monotonic()
+        for server, queue in list(self._queues.items()):
+            if queue.is_over(now):
+                del self._queues[server]
+
     async def _work(self, queue: ServerQueue) -> None:
-        """Join the chats of one queue, in order, as fast as the rate limit allows."""
+        """Join the chats of one queue, in order, as fast as the rate limit allows; end without chats and links."""
         while True:
             if not queue.sessions:
-                rest = max(queue.not_before, queue.forgotten_at) - self._clock.monotonic()
-                if not queue.links and rest <= 0:
-                    del self._queues[queue.server]  # nothing is left that would have to be remembered
+                if not queue.links:
                     return
                 queue.work.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(None if queue.links else rest):
-                        await queue.work.wait()
+                await queue.work.wait()
                 continue
             first = next(iter(queue.sessions.values()))
             if queue.link_for(first, self._settings) is None:

@@ -59,6 +59,10 @@ class ServerQueue:
         self.forgotten_at = self.not_before + 2.0 * settings.longest
         return True
 
+    def is_over(self, now: float) -> bool:
+        """Tell whether it has neither chats nor links, and nothing has to be remembered of its server any more."""
+        return not self.sessions and not self.links and max(self.not_before, self.forgotten_at) <= now
+
     def is_stable(self, now: float, settings: ReconnectSettings) -> bool:
         """Tell whether any of its links has been registered for long enough."""
         since = [use.registered_at for use in self.links.values() if use.registered_at is not None]

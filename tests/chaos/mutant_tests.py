@@ -1,0 +1,93 @@
+"""`python -m tests.chaos.mutant_tests MUTANT`: the tests that have to detect a deliberate defect of the engine.
+
+The mutants of `mutant_bridge.py` show in what is on Kafka after a run. These show at one moment only, which tests in
+virtual time reach every time: a stop, a commit whose answer is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import pytest
+
+from bridge.capture.hand_over import HandOver
+from bridge.capture.inbox import Inbox
+from bridge.capture.session_store import SessionStore
+from bridge.errors import ShardFenced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LONG: Final = 1e6
+_NONE: Final = "none"
+
+
+def _wait_for_put_back() -> None:
+    """Wait with `asyncio.wait_for`, which loses a cancellation that comes in the same turn as the result."""
+    arrival = Inbox.arrival
+
+    async def waited(self: Inbox) -> None:
+        await asyncio.wait_for(arrival(self), _LONG)
+
+    Inbox.arrival = waited  # type: ignore[method-assign]
+
+
+def _refusal_counts_as_hand_over() -> None:
+    """Take a worker's own refusal, after it left the group, for another owner of the shard."""
+
+    def check(self: HandOver) -> NoReturn:  # noqa: ARG001
+        raise ShardFenced("this worker left the group")
+
+    HandOver.check = check  # type: ignore[method-assign]
+
+
+def _committed_batch_folded_again() -> None:
+    """Never recognise that a batch in doubt was committed."""
+
+    def committed(self: SessionStore, number: int) -> bool:  # noqa: ARG001
+        return False
+
+    SessionStore.committed = committed  # type: ignore[method-assign]
+
+
+@dataclass(slots=True, frozen=True)
+class _EngineMutant:
+    """A defect, and the file of the tests that detect it."""
+
+    patch: Callable[[], None]
+    tests: str
+
+
+_TESTS: Final = "tests/capture"
+ENGINE_MUTANTS: Final = {
+    "wait-for-put-back": _EngineMutant(_wait_for_put_back, f"{_TESTS}/test_cancelled_engine.py"),
+    "refusal-counts-as-hand-over": _EngineMutant(_refusal_counts_as_hand_over, f"{_TESTS}/test_draining.py"),
+    "committed-batch-folded-again": _EngineMutant(_committed_batch_folded_again, f"{_TESTS}/test_commit_answers.py"),
+}
+
+
+def detected(mutant: str) -> tuple[bool, bool]:
+    """Return whether the tests of a mutant fail with it, and whether they pass without it."""
+    codes = [_run(one, ENGINE_MUTANTS[mutant].tests) for one in (mutant, _NONE)]
+    return codes[0] == pytest.ExitCode.TESTS_FAILED, codes[1] == pytest.ExitCode.OK
+
+
+def _run(mutant: str, tests: str) -> int:
+    command = [sys.executable, "-m", "tests.chaos.mutant_tests", mutant, tests]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+
+
+def main() -> int:
+    """Run the tests of a file, with a mutant or with `none`; return pytest's exit code."""
+    mutant, tests = sys.argv[1:]
+    if mutant != _NONE:
+        ENGINE_MUTANTS[mutant].patch()
+    return pytest.main([tests, "--quiet", "--exitfirst", "-p", "no:cacheprovider"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
