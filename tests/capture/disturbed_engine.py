@@ -19,7 +19,7 @@ from bridge.records.verifier import Verifier
 from bridge.transcript.entries import RESUMED
 from bridge.transcript.updates import TranscriptUpdate
 from tests.capture.scripted_kafka import CALL_SECONDS
-from tests.capture.telling_server import Chats, TellingServer
+from tests.capture.telling_server import ServedChats, TellingServer
 from tests.capture.test_session_store import PREFIX, SCHEMAS
 from tests.capture.virtual_engine import VirtualEngine, joined_at, state_of
 
@@ -44,7 +44,7 @@ class DisturbedEngine(VirtualEngine):
 
     def __init__(self) -> None:
         super().__init__(*SERVERS)
-        self.chats = Chats()
+        self.chats = ServedChats()
         self.servers.servers = {name: TellingServer(self.chats) for name in SERVERS}
         self.announced: dict[str, int] = {}  #: chat -> shard
         self.delivered: dict[object, list[tuple[str, int]]] = {}  #: source -> chat and event id
