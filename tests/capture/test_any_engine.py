@@ -14,7 +14,7 @@ from tests.capture.virtual_servers import play
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-OFTEN = [Engine.opens, Engine.speaks, Engine.speaks, Engine.speaks, Engine.is_announced_again, Engine.serves_again]
+OFTEN = [Engine.opens, Engine.speaks, Engine.speaks, Engine.speaks_much, Engine.is_announced_again, Engine.serves_again]
 FAULTS = [
     Engine.starts,
     Engine.rebalances,
@@ -34,6 +34,7 @@ FAULTS = [
     Engine.loses_an_answer,
     Engine.is_slow,
     Engine.answers_late,
+    Engine.meets_a_defect,
     Engine.goes_away,
     Engine.does_not_answer,
 ]
