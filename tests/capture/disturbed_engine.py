@@ -17,7 +17,7 @@ from bridge.facts import ChatFailed, Drained, ShardCrashed
 from bridge.transcript.updates import TranscriptUpdate
 from tests.capture.scripted_kafka import CALL_SECONDS
 from tests.capture.stored_records import nothing_is_lost, stored_events
-from tests.capture.telling_server import ServedChats, TellingServer
+from tests.capture.telling_server import ChatHistories, TellingServer
 from tests.capture.virtual_engine import VirtualEngine, joined_at, state_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class DisturbedEngine(VirtualEngine):
 
     def __init__(self) -> None:
         super().__init__(*SERVERS)
-        self.chats = ServedChats()
+        self.chats = ChatHistories()
         self.servers.servers = {name: TellingServer(self.chats) for name in SERVERS}
         self.announced: dict[str, int] = {}  #: chat -> shard
         self.delivered: dict[object, list[tuple[str, int]]] = {}  #: source -> chat and event id

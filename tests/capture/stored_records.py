@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from bridge.capture.ports import Outgoing
     from tests.capture.scripted_kafka import ScriptedKafka
-    from tests.capture.telling_server import ServedChats
+    from tests.capture.telling_server import ChatHistories
 
 
 def stored_events(kafka: ScriptedKafka) -> list[dict[str, Any]]:
     return [SCHEMAS.decode(TRANSCRIPT_EVENT, _payload(one)) for one in kafka.stored["events"]]
 
 
-def nothing_is_lost(kafka: ScriptedKafka, chats: ServedChats, snapshots: Mapping[str, int]) -> None:
+def nothing_is_lost(kafka: ScriptedKafka, chats: ChatHistories, snapshots: Mapping[str, int]) -> None:
     """Check that each event that was said is stored exactly once, in order, or that a GAP tells of it.
 
     `snapshots`: chat -> how often its history was delivered.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.capture.virtual_servers import VirtualTransport
 
 
-class ServedChats:
+class ChatHistories:
     """What the servers know of their chats, all of them of all chats."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class ServedChats:
 class TellingServer(Server):
     """Tells the whole history of a chat to whoever joins it. `parties` are the connections that are in a chat."""
 
-    def __init__(self, chats: ServedChats) -> None:
+    def __init__(self, chats: ChatHistories) -> None:
         super().__init__()
         self.chats = chats
         self.in_chat: dict[str, list[VirtualTransport]] = {}

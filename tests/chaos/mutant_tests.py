@@ -1,7 +1,7 @@
 """`python -m tests.chaos.mutant_tests MUTANT`: the tests that have to detect a deliberate defect of the engine.
 
-The mutants of `mutant_bridge.py` show in what is on Kafka after a run. These show at one moment only, which tests in
-virtual time reach every time: a stop, a commit whose answer is lost.
+The mutants of `mutant_bridge.py` show in what is on Kafka after a run. These show at one moment only, which their
+tests reach every time: a stop, a commit whose answer is lost, one that is denied.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import pytest
 
+from bridge.adapters.kafka import transactional_writer
 from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Inbox
 from bridge.capture.session_store import SessionStore
@@ -21,6 +22,8 @@ from bridge.errors import ShardFenced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aiokafka import AIOKafkaProducer
 
 _LONG: Final = 1e6
 _NONE: Final = "none"
@@ -54,6 +57,15 @@ def _committed_batch_folded_again() -> None:
     SessionStore.committed = committed  # type: ignore[method-assign]
 
 
+def _batches_sent_outside_of_their_transaction() -> None:
+    """Let aiokafka send what it has not added to the transaction, after it was denied one topic."""
+
+    def leave(producer: AIOKafkaProducer) -> None:
+        """Change nothing."""
+
+    transactional_writer.fail_batches_outside_transaction = leave  # type: ignore[attr-defined]
+
+
 @dataclass(slots=True, frozen=True)
 class _EngineMutant:
     """A defect, and the file of the tests that detect it."""
@@ -67,6 +79,9 @@ ENGINE_MUTANTS: Final = {
     "wait-for-put-back": _EngineMutant(_wait_for_put_back, f"{_TESTS}/test_cancelled_engine.py"),
     "refusal-counts-as-hand-over": _EngineMutant(_refusal_counts_as_hand_over, f"{_TESTS}/test_draining.py"),
     "committed-batch-folded-again": _EngineMutant(_committed_batch_folded_again, f"{_TESTS}/test_commit_answers.py"),
+    "batches-outside-transaction": _EngineMutant(
+        _batches_sent_outside_of_their_transaction, "tests/integration/test_transactional_writer.py"
+    ),
 }
 
 

@@ -185,3 +185,31 @@ def test_being_logged_out_of_a_connection_is_the_absence_of_all_its_chats() -> N
         assert 'chatbridge_links_lost_total{reason="logged_out"} 1.0' in servers.telemetry.render().decode()
 
     play(scene())
+
+
+def test_the_links_that_were_opened_for_few_chats_are_closed_when_these_have_left() -> None:
+    async def scene() -> None:
+        servers, chats = VirtualServers(A), [f"0000MANY{number:08}" for number in range(30)]
+        for chat in chats:
+            servers.follow(chat, A)
+        await asyncio.sleep(1)
+        for _ in range(6):
+            for chat in chats:
+                for wire in servers[A].watched.pop(chat, []):
+                    wire.logs_out(LOGGED_OUT, chat)
+            await asyncio.sleep(30)
+        await asyncio.sleep(600)
+        assert all(servers.where(chat) == A for chat in chats)
+        in_use = servers.manager.connections
+        assert in_use > 2
+        for chat in chats:
+            servers.manager.forget(chat)
+        await asyncio.sleep(30)
+        assert servers.manager.connections == in_use  # last events may still be on the way
+        await asyncio.sleep(120)
+        assert servers.manager.connections <= 1  # that for all chats to come
+        await servers.joined(CHAT, A)
+        await servers.manager.close(leave=True)
+        assert servers.manager.connections == 0
+
+    play(scene())

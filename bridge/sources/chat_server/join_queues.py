@@ -7,11 +7,14 @@ per server and shared by all shards of all workers (D16).
 A server that registers connections and soon ends them is asked for the next one later and later: after the short
 pause, the delay, and twice that each time, up to a minute. When none of its links is left then, the chats that wait
 for it have spent an attempt, as if it had been away. A link that held for `stable_after` ends the series.
+
+Links are kept for the chats to come, but for those that were opened for few chats (`most_per_link`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import Problem
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     NotServed = Callable[[list[FollowedSession], Problem], None]
 
 _NO_LINK: Final = Problem(link_codes.UNREACHABLE, "cannot connect or register")
+
+_UNUSED_SECONDS: Final = 60.0
+"""A link for few chats is closed if it has none for longer; the last events of an ended chat have arrived by then."""
 
 
 class JoinQueues:
@@ -158,8 +164,7 @@ class JoinQueues:
             if not queue.sessions:
                 if not queue.links:
                     return
-                queue.work.clear()
-                await queue.work.wait()
+                await self._wait_for_work(queue)
                 continue
             first = next(iter(queue.sessions.values()))
             if queue.link_for(first, self._settings) is None:
@@ -175,8 +180,26 @@ class JoinQueues:
             if link is None:
                 continue
             self.remove(session)
+            queue.links[link].unused = False
             session.link = link
             link.join(session.session_id, session.password)
+
+    async def _wait_for_work(self, queue: ServerQueue) -> None:
+        """Wait for chats; now and then close the links for few chats, if they have none any more."""
+        queue.work.clear()
+        if not any(use.most < self._settings.per_link for use in queue.links.values()):
+            await queue.work.wait()
+            return
+        now = self._clock.monotonic()
+        if queue.look_at <= now:
+            queue.look_at = now + _UNUSED_SECONDS
+            for link in queue.unused(self._settings):
+                del queue.links[link]
+                link.close()
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(queue.look_at - now):
+                await queue.work.wait()
 
     async def _open(self, queue: ServerQueue, most: int) -> Link | None:
         """Open one more link, for `most` chats, and wait until it is registered; None when that fails."""

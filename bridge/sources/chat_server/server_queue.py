@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class LinkUse:
-    """What one link is used for: at most `most` chats. `registered_at` is monotonic; None before the registration."""
+    """What one link is used for: at most `most` chats. `registered_at` is monotonic; None before the registration.
+
+    `unused`: it had no chats when that was looked at, and none was joined since.
+    """
 
     most: int
     registered_at: float | None = None
+    unused: bool = False
 
 
 @dataclass(slots=True)
@@ -26,7 +30,8 @@ class ServerQueue:
     """The chats that wait to be joined at one server, its links, and the task that works through the queue.
 
     `not_before` is the monotonic time before which no further link is opened. `early_losses` counts, in a row, links
-    that were lost soon after their registration; they are remembered until `forgotten_at`.
+    that were lost soon after their registration; they are remembered until `forgotten_at`. `look_at` is when to look
+    for unused links again.
     """
 
     server: str
@@ -38,6 +43,7 @@ class ServerQueue:
     not_before: float = 0.0
     early_losses: int = 0
     forgotten_at: float = 0.0
+    look_at: float = 0.0
 
     def link_for(self, session: FollowedSession, settings: ReconnectSettings) -> Link | None:
         """Return a link that has room for a chat. Chats share one with those that were lost as often as they."""
@@ -58,6 +64,16 @@ class ServerQueue:
         self.not_before = max(self.not_before, now + settings.pause_after(self.early_losses))
         self.forgotten_at = self.not_before + 2.0 * settings.longest
         return True
+
+    def unused(self, settings: ReconnectSettings) -> list[Link]:
+        """Return the links for few chats that had none the last time, and have none now."""
+        found = []
+        for link, use in self.links.items():
+            if use.most < settings.per_link and link.ready and not link.load:
+                if use.unused:
+                    found.append(link)
+                use.unused = True
+        return found
 
     def is_over(self, now: float) -> bool:
         """Tell whether it has neither chats nor links, and nothing has to be remembered of its server any more."""
