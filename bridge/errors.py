@@ -9,6 +9,7 @@ BridgeError
 │   │   └── AnnouncementsNotWritten              `accepted`: how many were
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
+│   ├── StateIncomplete                          (retryable) records of a checkpoint are gone
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
 │   └── TopicMismatch                            a topic exists with properties the bridge cannot use
 ├── PeerError              peer         exit 1   input violates its protocol
@@ -129,6 +130,13 @@ class SchemaUnknown(EnvironmentFault):
     """The schema that a stored record was written with is not known here: the record is not damaged, it waits."""
 
     code = "SCHEMA_UNKNOWN"
+    retryable = True
+
+
+class StateIncomplete(EnvironmentFault):
+    """Records of a checkpoint that were committed are not on the topic any more, others of it are."""
+
+    code = "STATE_INCOMPLETE"
     retryable = True
 
 

@@ -7,17 +7,15 @@ here (P2: by a GAP and the quarantined content), never left out.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bridge.announcement import Announcement, encode, session_id_problem
-from bridge.capture.batch_numbers import MARKER_KEY
-from bridge.capture.chat import OVER
+from bridge.announcement import session_id_problem
 from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
 from bridge.errors import BridgeError, Problem
 from bridge.facts import Fact, GapRecorded, Quarantined, Resumed
 from bridge.records.avro import SESSION_CHECKPOINT
-from bridge.records.checkpoint import Checkpoint
+from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.payload_framing import single_object
 from bridge.records.session_records import PART_BYTES, json_of, quarantine_records
 from bridge.records.writer_schemas import schema_record
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from bridge.capture.batch_numbers import BatchNumbers
     from bridge.capture.chat import Chat
     from bridge.capture.inbox import Input
-    from bridge.records.checkpoint import BatchStamp
     from bridge.records.normalise import Recording
     from bridge.records.writer_schemas import WriterSchemas
 
@@ -86,6 +83,7 @@ class BatchBuilder:
         self._settings = settings
         self._event_room = self.room("events")
         self._event_prefix = settings.payload_headers["events"]
+        self._checkpoint_header = single_object(settings.recording.schemas.fingerprint(SESSION_CHECKPOINT))
         self._added: list[list[Any]] = []  # since the last mark: the lists that grew, but for the events
         self._marked = (0, False)
 
@@ -213,10 +211,10 @@ class BatchBuilder:
             self._add(self.plan.batch.quarantine, record)
         self.fact(Quarantined(code=reason.code))
 
-    def checkpoint(self, session_id: str, value: bytes) -> None:
-        """Add a checkpoint, as `checkpoint_of` made it."""
-        header = single_object(self._settings.recording.schemas.fingerprint(SESSION_CHECKPOINT))
-        self.plan.batch.checkpoints.append(Outgoing(session_id.encode(), header + value))
+    def checkpoint(self, key: str, payload: bytes | None) -> None:
+        """Add a record of a checkpoint, or of the marker; None deletes it."""
+        value = None if payload is None else self._checkpoint_header + payload
+        self.plan.batch.checkpoints.append(Outgoing(key.encode(), value))
 
     def schema_of_checkpoints(self) -> bool:
         """Add the schema with which every other version reads the checkpoints of the plan (P7), before them.
@@ -230,10 +228,6 @@ class BatchBuilder:
         checkpoints.insert(0, Outgoing(key.encode(), text))
         return True
 
-    def tombstone(self, session_id: str) -> None:
-        """Delete the checkpoint of a chat."""
-        self.plan.batch.checkpoints.append(Outgoing(session_id.encode(), None))
-
     def _framed(self, kind: str, payload: bytes) -> bytes:
         return self._settings.payload_headers[kind] + payload
 
@@ -242,38 +236,3 @@ def _amends_nothing(chat: Chat, entry: Entry) -> bool:
     """Tell whether the event that this entry amends was withdrawn from the very same input."""
     event = entry.event
     return event is not None and event.event_id not in chat.transcript.delivered
-
-
-def _announced(chat: Chat) -> bytes:
-    """Return what a checkpoint holds of the announcement: of a chat that is over, only that it is there (P5)."""
-    if chat.state != OVER:
-        return chat.announced
-    told = chat.announcement
-    return encode(Announcement(session_id=told.session_id, host=told.host, port=told.port)) if chat.whole else b""
-
-
-def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp) -> bytes:
-    """Return the checkpoint payload of a chat, written in the batch of `stamp`; `now` in us since 1970 UTC."""
-    state = chat.transcript.state()
-    if not chat.whole:  # remember that it is over, not what was in it
-        state = replace(
-            state,
-            id_ranges=[],
-            prints=b"",
-            parties=[],
-            parties_set_by=[],
-            gaps=[],
-            gap_sequences=[],
-            filled=[],
-            amendments={},
-        )
-    return chat.recorder.checkpoint(
-        Checkpoint(
-            announcement=_announced(chat),
-            state=chat.state,
-            transcript=state,
-            head=chat.recorder.head,
-            observed_at=chat.closed_at or now,
-            stamp=stamp,
-        )
-    )

@@ -1,8 +1,9 @@
 """The numbers of a shard's transactions, by which a committed one is recognised whose answer was lost.
 
-Every checkpoint says which owner of the shard wrote it, in which batch. Batches are numbered from 1, over all owners of
-the shard: a transaction that was not committed leaves its number to the next one. The *marker* is a checkpoint that
-belongs to no chat. It is written in the first batch after a restoration, with the last batch of each owner up to then,
+The head of every checkpoint says which owner of the shard wrote it, in which batch. Batches are numbered from 1, over
+all owners of the shard: a transaction that was not committed leaves its number to the next one. The *marker* is a head
+that belongs to no chat. It is written in the first batch after a restoration, with the last batch of each owner up to
+then,
 and in every batch that writes no other checkpoint. So the highest number on the topic is always that of the last
 committed batch, whichever checkpoints were overwritten or deleted since, and the last batch of an owner stays known
 until 8 others have owned the shard after it.
@@ -12,17 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.records.checkpoint import BatchStamp, Checkpoint, CheckpointEncoder
-from bridge.transcript.entries import SessionFacts
-from bridge.transcript.state import TranscriptState
+from bridge.records.checkpoint import BatchStamp, CheckpointHead, encode_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.capture.ports import Outgoing
 
-MARKER_KEY: Final = "/shard"
-"""The key of the marker: `announcement.session_id_problem` accepts no session id with a slash."""
 SHARD: Final = "SHARD"
 """The state in the marker."""
 OWNERS: Final = 8
@@ -35,10 +32,9 @@ class BatchNumbers:
     Like the chats of a store, it takes every batch for committed; after a failed commit it is dropped with the store.
     """
 
-    def __init__(self, owner: int, site: str) -> None:
-        """Begin with no batch committed; `owner` is the owner of the batches to come, `site` the bridge's own."""
+    def __init__(self, owner: int) -> None:
+        """Begin with no batch committed; `owner` is the owner of the batches to come."""
         self._owner = owner
-        self._site = site
         self._last: dict[int, int] = {}
         self._highest = 0
         self._marked = False
@@ -67,16 +63,8 @@ class BatchNumbers:
         stamp = self.next()
         last = {**self._last, stamp.owner: stamp.number}
         owners = sorted(last.items(), key=lambda one: one[1], reverse=True)[:OWNERS]
-        return CheckpointEncoder(self._site).encode(
-            Checkpoint(
-                state=SHARD,
-                announcement=b"",
-                transcript=TranscriptState(SessionFacts(MARKER_KEY)),
-                head=b"",
-                observed_at=now,
-                stamp=BatchStamp(stamp.owner, stamp.number, tuple(owners)),
-            )
-        )
+        named = BatchStamp(stamp.owner, stamp.number, tuple(owners))
+        return encode_head(CheckpointHead(SHARD, 0, 0, b"", {}, None, now, named))
 
     def take(self) -> int:
         """Return the number of the next batch, which is taken for committed from now on."""

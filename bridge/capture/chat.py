@@ -21,6 +21,7 @@ from bridge.errors import IllegalTransition
 
 if TYPE_CHECKING:
     from bridge.announcement import Announcement
+    from bridge.records.checkpoint_parts import CheckpointParts
     from bridge.records.normalise import ChatRecorder
     from bridge.transcript.fold import Transcript
 
@@ -40,12 +41,13 @@ TRANSITIONS: Final = {
 class Chat:
     """One chat of the shard. `closed_at` in us since 1970 UTC, None while it is followed.
 
-    `announced` is the JSON of `announcement`, which goes into every checkpoint; `start_text` the session's start as the
-    source last wrote it.
+    `parts` says what of its checkpoint is written. `announced` is the JSON of `announcement`; `start_text` the
+    session's start as the source last wrote it.
     """
 
     transcript: Transcript
     recorder: ChatRecorder
+    parts: CheckpointParts
     announcement: Announcement
     announced: bytes
     state: str = FOLLOWED

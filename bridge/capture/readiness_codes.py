@@ -12,6 +12,7 @@ from bridge.errors import (
     RegistryUnavailable,
     SchemaUnknown,
     ShardFenced,
+    StateIncomplete,
     TopicMismatch,
     VerificationFailed,
 )
@@ -57,6 +58,10 @@ READINESS_CODES: Final = {
     SchemaUnknown.code: (
         "A stored record was written with a schema that is not known here.",
         "Run with the registry, and the version of the bridge, that wrote it.",
+    ),
+    StateIncomplete.code: (
+        "Kafka has lost some of the records of a chat's checkpoint.",
+        "Restore the checkpoints topic, or report it; keep the topics as they are.",
     ),
     VerificationFailed.code: ("A stored checkpoint cannot be read.", "Report it; keep the topics as they are."),
     EnvironmentFault.code: ("Something else outside of the bridge is missing or refuses.", "Do what the detail says."),

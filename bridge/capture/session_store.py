@@ -14,14 +14,16 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import rewritten
-from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan, checkpoint_of
-from bridge.capture.batch_numbers import MARKER_KEY, BatchNumbers
+from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan
+from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
+from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.ports import Outgoing
-from bridge.capture.stored_chats import stored_chat, stored_checkpoints
+from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.errors import Problem, places
 from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
+from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.normalise import ChatRecorder
 from bridge.records.session_records import CLOSED, OPENED, json_of
 from bridge.transcript import gap_codes, input_codes
@@ -60,7 +62,7 @@ class SessionStore:
         self._touched: dict[str, Chat] = {}
         self._builder = BatchBuilder(settings)
         self._expire_at = 0
-        self._numbers = BatchNumbers(settings.owner, settings.recording.site)
+        self._numbers = BatchNumbers(settings.owner)
         self._schema_stored = False
 
     # --- what can be asked ---------------------------------------------------------------------------------------
@@ -80,22 +82,16 @@ class SessionStore:
 
     # --- restoring -----------------------------------------------------------------------------------------------
 
-    def restore(self, checkpoints: Iterable[tuple[str, bytes]]) -> None:
-        """Fill an empty store from the records of the checkpoints partition, as (key, value).
-
-        Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known.
-        """
-        found, self._schema_stored = stored_checkpoints(checkpoints, self._settings.writers)
-        for session_id, stored in found:
-            self._numbers.restored(stored.stamp)
-            if session_id == MARKER_KEY:
-                continue
-            if stored.state == OVER and not stored.announcement:
-                self._over[session_id] = stored.observed_at
-                continue
-            self._chats[session_id] = stored_chat(session_id, stored, self._settings)
-            if stored.state == OVER:
-                self._ending[session_id] = stored.observed_at
+    def restore(self, stored: StoredShard) -> None:
+        """Fill an empty store from the checkpoints that are whole; others are no concern of it."""
+        self._schema_stored = stored.schema_written
+        for stamp in stored.stamps():
+            self._numbers.restored(stamp)
+        self._over = {session_id: head.observed_at for session_id, head in stored.over.items()}
+        for session in stored.sessions:
+            chat = self._chats[session.session_id] = stored_chat(session, self._settings)
+            if chat.state == OVER:
+                self._ending[session.session_id] = chat.closed_at or 0
         self._ending = dict(sorted(self._ending.items(), key=lambda one: one[1]))
 
     # --- folding -------------------------------------------------------------------------------------------------
@@ -223,8 +219,9 @@ class SessionStore:
 
     def _new_chat(self, told: Announcement, announced: bytes) -> Chat:
         facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0])
-        recorder = ChatRecorder(told.session_id, self._settings.recording)
-        return Chat(Transcript(TranscriptState(facts)), recorder, told, announced)
+        recording = self._settings.recording
+        recorder, parts = ChatRecorder(told.session_id, recording), CheckpointParts(told.session_id, recording.site)
+        return Chat(Transcript(TranscriptState(facts)), recorder, parts, told, announced)
 
     def _opened(self, chat: Chat, at: int) -> None:
         self._builder.session_record(chat, OPENED, at, None)
@@ -299,19 +296,20 @@ class SessionStore:
     def _write_checkpoints(self, now: int) -> None:
         room, stamp = self._builder.room("checkpoints"), self._numbers.next()
         for session_id, chat in self._touched.items():
-            value = checkpoint_of(chat, now, stamp)
-            large = len(value) > room
+            records = checkpoint_of(chat, now, stamp)
+            large = any(len(payload or b"") > room for _, payload in records)
             if chat.whole and (chat.transcript.outgrown or large):
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
                 if chat.state != OVER:
                     self._end_with_gap(chat, _OUTGROWN, now, OVER)
                     self._builder.plan.cut |= large
                 self._forget_content(chat)
-                value = checkpoint_of(chat, now, stamp)
+                records = checkpoint_of(chat, now, stamp)
             elif chat.whole and chat.state == OVER:
                 self._ending.pop(session_id, None)  # to the end: in the order of time
                 self._ending[session_id] = chat.closed_at or now
-            self._builder.checkpoint(session_id, value)
+            for key, payload in records:
+                self._builder.checkpoint(key, payload)
 
     def _shrink(self, now: int) -> None:
         """Forget the content of chats that ended a while ago."""
@@ -335,14 +333,17 @@ class SessionStore:
         before = now - self._settings.closed_retention_us
         for session_id in _older(self._over, before):
             del self._over[session_id]
-            self._touched.pop(session_id, None)  # its content was forgotten just now
-            self._builder.tombstone(session_id)
+            self._delete(session_id, self._touched.pop(session_id, None))  # its content was forgotten just now
         given_up = {name: chat.closed_at for name, chat in self._chats.items() if chat.closed_at is not None}
         for session_id in _older(given_up, before):
-            del self._chats[session_id]
+            self._delete(session_id, self._chats.pop(session_id))
             self._ending.pop(session_id, None)
             self._touched.pop(session_id, None)
-            self._builder.tombstone(session_id)
+
+    def _delete(self, session_id: str, chat: Chat | None) -> None:
+        """Delete the checkpoint of a chat; None: it has no segments."""
+        for key in checkpoint_keys(session_id, chat):
+            self._builder.checkpoint(key, None)
 
 
 def _older(closed: Mapping[str, int], before: int) -> list[str]:

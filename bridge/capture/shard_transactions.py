@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from bridge.capture.pacing import wait_before
 from bridge.capture.session_store import SessionStore
-from bridge.errors import KafkaUnavailable
+from bridge.capture.stored_chats import stored_shard
+from bridge.errors import KafkaUnavailable, StateIncomplete
 from bridge.facts import BatchCommitted, ShardTaken
 
 if TYPE_CHECKING:
@@ -55,11 +56,18 @@ class ShardTransactions:
         return 0.0 if self._began is None else now - self._began
 
     async def restore(self, writer: TransactionalWriter) -> None:
-        """Restore the chats from their checkpoints.
+        """Restore the chats from their checkpoints. Raises StateIncomplete when Kafka has lost records of one.
 
         Inputs whose transaction turns out to be committed, although its commit failed, are no longer held (P1).
         """
-        stored = await writer.checkpoints()
+        stored = stored_shard(await writer.checkpoints(), self._settings.writers)
+        if stored.incomplete:
+            lost = stored.incomplete[0]
+            others = f" and of {len(stored.incomplete) - 1} others" if len(stored.incomplete) > 1 else ""
+            raise StateIncomplete(
+                f"Kafka has lost a part of the checkpoint of chat {lost.session_id} ({lost.missing}){others}",
+                next_step="restore the checkpoints topic",
+            )
         store = SessionStore(self._partition, replace(self._settings, limits=writer.limits))
         store.restore(stored)
         self.store = store

@@ -1,13 +1,16 @@
-"""What a shard's checkpoints hold, read back: chats."""
+"""What a shard's checkpoints hold, read back: chats, and which of them Kafka has forgotten in part."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.announcement import parse
 from bridge.capture.chat import FOLLOWED, Chat
+from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
-from bridge.records.checkpoint import decode_checkpoint
+from bridge.records.checkpoint_parts import CheckpointParts
+from bridge.records.checkpoint_reader import read_checkpoints
 from bridge.records.normalise import ChatRecorder
 from bridge.records.writer_schemas import take_schemas
 from bridge.transcript.fold import Transcript
@@ -16,29 +19,66 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bridge.capture.batch_builder import SessionStoreSettings
-    from bridge.records.checkpoint import Checkpoint
+    from bridge.records.checkpoint import BatchStamp, CheckpointHead
+    from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.writer_schemas import WriterSchemas
 
 
-def stored_checkpoints(
-    records: Iterable[tuple[str, bytes]], writers: WriterSchemas
-) -> tuple[Iterator[tuple[str, Checkpoint]], bool]:
-    """Return the checkpoints among the records of a partition, (key, value), and whether today's schema is beside them.
+@dataclass(slots=True)
+class StoredShard:
+    """The checkpoints of a partition.
 
-    Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known; so does the
-    iterator.
+    `marker` is the stamp of the shard's marker, None when it is not there. `sessions` are whole; `over` are chats that
+    ended, of which only the head is kept. `incomplete` are those of which records are missing although they were
+    committed: Kafka has forgotten a part of their state, and what is there of it is neither the chat's state nor no
+    state. `schema_written`: today's schema of checkpoints is there.
     """
-    others, there = take_schemas(writers, SESSION_CHECKPOINT, records)
-    return ((key, decode_checkpoint(writers, value)) for key, value in others), there
+
+    marker: BatchStamp | None = None
+    sessions: list[StoredSession] = field(default_factory=list)
+    over: dict[str, CheckpointHead] = field(default_factory=dict)
+    incomplete: list[StoredSession] = field(default_factory=list)
+    schema_written: bool = False
+
+    def stamps(self) -> Iterator[BatchStamp]:
+        """Yield the stamps of all records that have one."""
+        if self.marker is not None:
+            yield self.marker
+        yield from (head.stamp for head in self.over.values())
+        yield from (one.head.stamp for one in (*self.sessions, *self.incomplete) if one.head is not None)
 
 
-def stored_chat(session_id: str, stored: Checkpoint, settings: SessionStoreSettings) -> Chat:
-    """Return a chat as of its checkpoint, which holds an announcement."""
+def stored_shard(records: Iterable[tuple[str, bytes]], writers: WriterSchemas) -> StoredShard:
+    """Sort out the records of a partition, (key, value).
+
+    Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known.
+    """
+    checkpoints, schema_written = take_schemas(writers, SESSION_CHECKPOINT, records)
+    marker, found = read_checkpoints(writers, checkpoints)
+    shard = StoredShard(marker, schema_written=schema_written)
+    for session_id, session in found.items():
+        if session.missing:
+            shard.incomplete.append(session)
+        elif session.head is not None and not session.head.segments:
+            shard.over[session_id] = session.head
+        else:
+            shard.sessions.append(session)
+    return shard
+
+
+def stored_chat(stored: StoredSession, settings: SessionStoreSettings) -> Chat:
+    """Return a chat as of its checkpoint, which is whole and has segments."""
+    head, announcement, seldom = stored.head, stored.announcement, stored.seldom
+    if head is None or announcement is None or seldom is None:
+        raise VerificationFailed("a checkpoint with other segments than a chat has")
+    parts = CheckpointParts(stored.session_id, settings.recording.site)
+    parts.restored(announcement, seldom, stored.blocks)
     return Chat(
-        Transcript(stored.transcript),
-        ChatRecorder(session_id, settings.recording, stored.head, stored.transcript.epoch),
-        parse(stored.announcement),
-        stored.announcement,
-        stored.state,
-        None if stored.state == FOLLOWED else stored.observed_at,
+        Transcript(stored.transcript()),
+        ChatRecorder(stored.session_id, settings.recording, head.chain_head, head.epoch),
+        parts,
+        parse(announcement),
+        announcement,
+        head.state,
+        None if head.state == FOLLOWED else head.observed_at,
     )

@@ -23,7 +23,6 @@ from bridge.records.blocks import (
     session_block,
 )
 from bridge.records.chain import genesis, link, trailer
-from bridge.records.checkpoint import CheckpointEncoder
 from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
 from bridge.records.session_records import ChainPlace, session_record
 from bridge.transcript import entries as kinds
@@ -32,7 +31,6 @@ from bridge.transcript.times import occurred_at, rfc3339
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
-    from bridge.records.checkpoint import Checkpoint
     from bridge.records.redact import Redaction, Redactor
     from bridge.transcript.entries import Certificate, Entry, Party, SessionFacts
     from bridge.transcript.events import ChatEvent
@@ -96,7 +94,6 @@ class ChatRecorder:
     """
 
     __slots__ = (
-        "_checkpoints",
         "_constant_headers",
         "_epoch",
         "_epoch_bytes",
@@ -132,7 +129,6 @@ class ChatRecorder:
         self._facts: SessionFacts | None = None
         self._session = b""
         self._parties: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
-        self._checkpoints = CheckpointEncoder(recording.site)
 
     # --- TranscriptEvent -----------------------------------------------------------------------------------------
 
@@ -314,7 +310,3 @@ class ChatRecorder:
             ("ce_time", rfc3339(at).encode()),
             *self._constant_headers,
         ]
-
-    def checkpoint(self, checkpoint: Checkpoint) -> bytes:
-        """Return the Avro payload of a SessionCheckpoint. Fields that seldom change are encoded only after a change."""
-        return self._checkpoints.encode(checkpoint)

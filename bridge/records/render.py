@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WITHHELD: Final = "withheld"
 
-_HASHES: Final = frozenset({"previousHash", "hash", "head"})
+_HASHES: Final = frozenset({"previousHash", "hash", "head", "chainHead"})
 _PRIVATE: Final = frozenset({"announcement"})
 _MICROSECONDS: Final = {"timestamp-millis": 1000, "timestamp-micros": 1}
 

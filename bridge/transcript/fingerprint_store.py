@@ -1,157 +1,147 @@
-"""The fingerprints of one chat: packed in the order of the event ids, as they are stored in checkpoints."""
+"""The fingerprints of one chat, in blocks of ids, as they are stored in checkpoints."""
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from bridge.transcript.fingerprints import BLANK, PrintLayout, length_at, print_layout, without_table
+from bridge.transcript.fingerprints import BLANK, PrintLayout, length_at, print_layout
+from bridge.transcript.id_blocks import IdBlock, Prints, block_of, each_print, ids_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
-    from bridge.transcript.fields import EventField
     from bridge.transcript.ranges import IdRanges
 
-MAX_BYTES: Final = 256 * 1024
-"""Limit for the fingerprints of one chat, some 10,000 events; a longer history does not fit into a frame anyway."""
+MAX_BLOCKS: Final = 65_536
+"""Limit for the blocks of one chat: half a million events with ids one after the other, some 25 MB of memory (35 MB at
+worst). A chat with more has `outgrown` what is remembered of one."""
 
 
 class Fingerprints:
-    """The fingerprints of the delivered events of a chat, packed in the order of their ids.
+    """The fingerprints of the delivered events of a chat.
 
-    Belongs to the IdRanges of the delivered ids: the last fingerprint is that of the highest id, and so on downwards.
-    Never holds more than `limit` bytes: beyond it the fingerprints of the lowest ids are dropped.
+    Belongs to the IdRanges of the delivered ids: a block that is here has one fingerprint per delivered id. Of the ids
+    of a block that is not here, nothing is known but that they were delivered.
     """
 
-    __slots__ = ("_cursor", "_data", "_dropped", "_limit", "_marked", "layout")
+    __slots__ = ("_blocks", "_changed", "_ids", "_marked", "_read", "layout")
 
     def __init__(
-        self, packed: bytes = b"", ids: int | None = None, limit: int = MAX_BYTES, layout: PrintLayout | None = None
+        self, ids: IdRanges, stored: Mapping[int, Prints] | None = None, layout: PrintLayout | None = None
     ) -> None:
-        """Start from what `packed` returned; `ids` is the number of ids that had been delivered by then."""
-        self.layout = layout or print_layout()
-        self._data = bytearray(packed)
-        self._limit = limit
-        self._dropped = 0 if ids is None else max(ids - self._count(), 0)
-        self._cursor = (0, 0)  # (fingerprints, bytes) before the place of the last insertion
-        self._marked: tuple[int, int, bytes | None] = (len(self._data), self._dropped, None)
+        """Start from the delivered ids and what `stored` returned; new fingerprints have the layout `layout`.
 
-    @classmethod
-    def stored(cls, packed: bytes, ids: int, made: PrintLayout, fields: tuple[EventField, ...]) -> Self:
-        """Start from what a checkpoint holds: `packed` was made with the layout `made`, new ones will be with `fields`.
-
-        Where the two differ, less or nothing can be compared of what was delivered; that amends no event.
+        `ids` is changed by the caller: after `add`, and after `remove`.
         """
-        now = print_layout(fields)
-        if made.version != now.version:
-            packed = BLANK * min(ids, MAX_BYTES) if packed else b""
-        elif made.table != now.table:
-            packed = b"".join(without_table(one) for one in _each(packed))
-        return cls(packed, ids, layout=now)
+        self.layout = layout or print_layout()
+        self._ids = ids
+        self._blocks = {
+            block: prints.in_layout(self.layout, self._count(*ids_of(block)))
+            for block, prints in (stored or {}).items()
+        }
+        highest = ids.maximum
+        self._changed = set() if highest is None else {block_of(highest)}
+        self._marked: dict[int, bytes | None] = {}
+        self._read: tuple[int, dict[int, bytes]] | None = None  # the block that was read last
 
-    def packed(self) -> bytes:
-        """Return all fingerprints, one after the other."""
-        return bytes(self._data)
+    def __len__(self) -> int:
+        """Count the blocks."""
+        return len(self._blocks)
 
-    def append(self, new: bytes) -> None:
-        """Add the fingerprint of an id above all others."""
-        self._data += new
-        self._shorten()
+    def get(self, event_id: int) -> bytes | None:
+        """Return the fingerprint of a delivered id; None when it is not known."""
+        block = block_of(event_id)
+        if self._read is None or self._read[0] != block:
+            prints = self._blocks.get(block)
+            if prints is None:
+                return None
+            ids = (one for low, high in self._ids.within(*ids_of(block)) for one in range(low, high + 1))
+            self._read = block, dict(zip(ids, each_print(prints), strict=True))
+        return self._read[1][event_id]
 
-    def _count(self) -> int:
-        at = count = 0
-        while at < len(self._data):
-            at += length_at(self._data, at)
-            count += 1
-        return count
+    def add(self, event_id: int, new: bytes) -> None:
+        """Add the fingerprint of an id that is not among the ids yet."""
+        block = block_of(event_id)
+        prints = self._blocks.get(block)
+        if prints is None:
+            prints = BLANK * self._count(*ids_of(block))
+        at = self._place(event_id, prints)
+        self._replace(block, prints[:at] + new + prints[at:])
 
-    def _shorten(self) -> None:
-        if len(self._data) <= self._limit:
-            return
-        self._before_rewriting()
+    def replace(self, event_id: int, new: bytes) -> None:
+        """Replace the fingerprint of a delivered id; no effect when it is not known."""
+        block = block_of(event_id)
+        prints = self._blocks.get(block)
+        if prints is not None:
+            at = self._place(event_id, prints)
+            self._replace(block, prints[:at] + new + prints[at + length_at(prints, at) :])
+
+    def remove(self, event_id: int) -> None:
+        """Remove the fingerprint of an id that will no longer be among the ids."""
+        block = block_of(event_id)
+        prints = self._blocks.get(block)
+        if prints is not None:
+            at = self._place(event_id, prints)
+            self._replace(block, prints[:at] + prints[at + length_at(prints, at) :])
+
+    def _count(self, low: int, high: int) -> int:
+        """Count the delivered ids from `low` to `high`."""
+        return sum(end - start + 1 for start, end in self._ids.within(low, high))
+
+    def _place(self, event_id: int, prints: bytes) -> int:
+        """Return where in the block's fingerprints that of this id begins, or would begin."""
+        highest = self._ids.maximum
+        if highest is None or event_id > highest:
+            return len(prints)
         at = 0
-        while len(self._data) - at > self._limit - self._limit // 8:  # an eighth more than necessary: seldom
-            at += length_at(self._data, at)
-            self._dropped += 1
-        del self._data[:at]
-        self._cursor = (0, 0)
-
-    def _offset(self, place: int) -> int:
-        """Return where fingerprint number `place` begins, counting from the last insertion if that lies before it."""
-        done, at = self._cursor if self._cursor[0] <= place else (0, 0)
-        for _ in range(place - done):
-            at += length_at(self._data, at)
+        for _ in range(self._count(ids_of(block_of(event_id))[0], event_id - 1)):
+            at += length_at(prints, at)
         return at
 
-    def insert(self, rank: int, new: bytes) -> None:
-        """Add the fingerprint of an id that has `rank` ids below it."""
-        place = rank - self._dropped
-        if place < 0:  # it would be among those that were dropped
-            self._dropped += 1
-            return
-        self._before_rewriting()
-        at = self._offset(place)
-        self._data[at:at] = new
-        self._cursor = (place + 1, at + len(new))
-        self._shorten()
+    def _replace(self, block: int, prints: bytes) -> None:
+        """Replace all of a block; one without fingerprints is none."""
+        self._marked.setdefault(block, self._blocks.get(block))
+        self._changed.add(block)
+        self._read = None
+        if prints:
+            self._blocks[block] = prints
+        else:
+            self._blocks.pop(block, None)
 
-    def replace(self, rank: int, new: bytes) -> None:
-        """Replace the fingerprint of an id that has `rank` ids below it; no effect if it was dropped."""
-        place = rank - self._dropped
-        if place < 0:
-            return
-        self._before_rewriting()
-        at = self._offset(place)
-        self._data[at : at + length_at(self._data, at)] = new
-        self._cursor = (place, at)
-        self._shorten()
-
-    def remove(self, rank: int) -> None:
-        """Remove the fingerprint of an id that has `rank` ids below it, and will no longer be among the ids."""
-        place = rank - self._dropped
-        if place < 0:
-            self._dropped -= 1
-            return
-        self._before_rewriting()
-        at = self._offset(place)
-        del self._data[at : at + length_at(self._data, at)]
-        self._cursor = (place, at)
+    # --- all or nothing ------------------------------------------------------------------------------------------
 
     def mark(self) -> None:
-        """Remember this moment for `undo`. Cheap: what is there is copied only before the first change of it."""
-        self._marked = (len(self._data), self._dropped, None)
+        """Remember this moment for `undo`."""
+        if self._marked:
+            self._marked = {}
 
     def undo(self) -> None:
-        """Go back to the last `mark`."""
-        length, self._dropped, rewritten = self._marked
-        if rewritten is None:
-            del self._data[length:]
-        else:
-            self._data = bytearray(rewritten)
-        self._cursor = (0, 0)
+        """Go back to the last `mark`. A block that was changed since then still counts as changed."""
+        for block, prints in self._marked.items():
+            if prints is None:
+                self._blocks.pop(block, None)
+            else:
+                self._blocks[block] = prints
+        self._read = None
         self.mark()
 
-    def _before_rewriting(self) -> None:
-        """Keep what has been there since the last `mark`, before something other than an append changes it."""
-        length, dropped, rewritten = self._marked
-        if rewritten is None:
-            self._marked = (length, dropped, bytes(self._data[:length]))
+    # --- what is stored ------------------------------------------------------------------------------------------
 
-    def by_id(self, ids: IdRanges) -> dict[int, bytes]:
-        """Return the fingerprints by id; those of the lowest ids may have been dropped."""
-        found: dict[int, bytes] = {}
-        at = 0
-        for event_id in islice(ids, self._dropped, None):
-            length = length_at(self._data, at)
-            found[event_id] = bytes(self._data[at : at + length])
-            at += length
-        return found
+    def stored(self) -> dict[int, Prints]:
+        """Return all fingerprints, by block."""
+        return {block: Prints(prints, self.layout) for block, prints in self._blocks.items()}
 
+    def _block(self, number: int) -> IdBlock:
+        return IdBlock(self._ids.within(*ids_of(number)), Prints(self._blocks[number], self.layout))
 
-def _each(packed: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(packed):
-        end = at + length_at(packed, at)
-        yield packed[at:end]
-        at = end
+    def take_changed(self) -> tuple[IdBlock | None, list[IdBlock]]:
+        """Return the open block, if there is one, and the others that changed since they were last returned."""
+        highest = self._ids.maximum
+        if highest is None:
+            return None, []
+        still_open = block_of(highest)
+        closed: list[IdBlock] = []
+        if self._changed != {still_open}:
+            closed = [self._block(one) for one in sorted(self._changed - {still_open}) if one in self._blocks]
+            self._changed = {still_open}  # until it is returned as a closed one
+        return self._block(still_open), closed

@@ -17,14 +17,15 @@ from bridge.transcript import gap_codes
 from bridge.transcript.entries import Entry, Gap
 from bridge.transcript.events import MESSAGE, NEW_PARTY, NOTICE, PARTY_LEFT, ChatEvent
 from bridge.transcript.fields import EVENT_FIELDS, EventField
-from bridge.transcript.fingerprint_store import Fingerprints
-from bridge.transcript.fingerprints import Comparison, carried_groups, compare, fingerprint
+from bridge.transcript.fingerprint_store import MAX_BLOCKS, Fingerprints
+from bridge.transcript.fingerprints import Comparison, carried_groups, compare, fingerprint, print_layout
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import SlowMemory, TranscriptState
 
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.transcript.entries import Certificate, Party, SessionFacts
+    from bridge.transcript.id_blocks import IdBlock
     from bridge.transcript.updates import TranscriptUpdate
 
 KIND_OF: Final = {
@@ -35,7 +36,7 @@ KIND_OF: Final = {
 }
 _event_id: Final = attrgetter("event_id")
 MAX_HOLES: Final = 10_000
-"""Limit for ranges of ids, for gaps, and for amended ids; a chat with more of them has `outgrown` its checkpoint."""
+"""Limit for ranges of ids, for gaps, and for amended ids; a chat with more of them has `outgrown` its checkpoints."""
 
 
 class Transcript:
@@ -62,7 +63,7 @@ class Transcript:
         """
         self._fields = fields
         self._delivered = IdRanges(state.id_ranges)
-        self._fingerprints = Fingerprints.stored(state.prints, len(self._delivered), state.print_layout, fields)
+        self._fingerprints = Fingerprints(self._delivered, state.prints, print_layout(fields))
         self._sequence = state.sequence
         self._counts = dict(state.counts)
         self._remember(state)
@@ -115,15 +116,25 @@ class Transcript:
 
     @property
     def outgrown(self) -> bool:
-        """Whether there is more to remember than a checkpoint should hold. No real chat gets there."""
-        return max(len(self._delivered.pairs()), len(self._holes), len(self._memory.amendments)) > MAX_HOLES
+        """Whether there is more to remember than there should be of one chat. No real chat gets there."""
+        most = max(self._delivered.ranges, len(self._holes), len(self._memory.amendments))
+        return most > MAX_HOLES or len(self._fingerprints) > MAX_BLOCKS
 
     def state(self) -> TranscriptState:
         """Return all that is remembered; `Transcript(state)` goes on from there.
 
         States share their lists until something of them changes: not to be changed by the caller.
         """
-        return self._memory.state(self._sequence, self._delivered.pairs(), self._fingerprints, self._counts.copy())
+        ids, prints = self._delivered.pairs(), self._fingerprints.stored()
+        return self._memory.state(self._sequence, ids, prints, self._counts.copy())
+
+    def seldom(self) -> TranscriptState:
+        """Return it without sequence, ids, fingerprints and counts: the same object until something of it changes."""
+        return self._memory.kept()
+
+    def take_blocks(self) -> tuple[IdBlock | None, list[IdBlock]]:
+        """Return the open block of ids, if there is one, and the others that changed since this was last called."""
+        return self._fingerprints.take_changed()
 
     def certificate(self, *reasons: Problem, supersedes: int | None = None) -> Certificate:
         """Return what can be vouched for. COMPLETE: nothing that a monitor may see is known to be missing.
@@ -193,7 +204,6 @@ class Transcript:
     def _fold(self, events: list[ChatEvent], missed: list[Gap], origin: str, at: int) -> list[Entry]:
         """Return what is new of `events` (rising ids), each gap before the event that follows it."""
         out: list[Entry] = []
-        stored: dict[int, bytes] | None = None
         waiting = missed[::-1] if missed else missed
         delivered, withdrawn = self._delivered, self._holes.withdrawn
         for event in events:
@@ -203,14 +213,9 @@ class Transcript:
             if event_id not in delivered:
                 if withdrawn and event_id in withdrawn:
                     continue  # its content is in the quarantine
-                new = fingerprint(event, self._carried)
-                out.append(self._deliver(event, new, origin, at))
-                if stored is not None:
-                    stored[event_id] = new
-                continue
-            if stored is None:
-                stored = self._fingerprints.by_id(self._delivered)
-            out += self._compare(event, stored, origin, at)
+                out.append(self._deliver(event, fingerprint(event, self._carried), origin, at))
+            else:
+                out += self._compare(event, origin, at)
         if waiting:
             out += [self._gap_entry(gap, at) for gap in reversed(waiting)]
         return out
@@ -274,7 +279,7 @@ class Transcript:
         elif entry.amendment:
             self._memory.amended -= 1
         elif event is not None:
-            self._fingerprints.remove(self._delivered.rank(event.event_id))
+            self._fingerprints.remove(event.event_id)
             self._delivered.remove(event.event_id)
         gap = Gap(event_id, event_id, None, reason.code, reason.detail)
         self._holes.add(gap, entry.sequence)
@@ -290,25 +295,22 @@ class Transcript:
         return self._holes.highest if highest is None else max(highest, self._holes.highest)
 
     def _deliver(self, event: ChatEvent, new: bytes, origin: str, observed_at: int) -> Entry:
-        event_id, highest = event.event_id, self._delivered.maximum
-        if (highest is None or event_id > highest) and event_id > self._holes.highest:
-            self._fingerprints.append(new)
-        else:
+        event_id = event.event_id
+        if origin == kinds.LIVE and event_id <= self._told:
             # P1: an id that is not above all that was told is late, whatever message brought it; its record says so.
-            origin = kinds.REPLAY if origin == kinds.LIVE else origin
-            self._fingerprints.insert(self._delivered.rank(event_id), new)
+            origin = kinds.REPLAY
+        self._fingerprints.add(event_id, new)
         self._delivered.add(event_id)
         return self._event_entry(event, origin, observed_at)
 
-    def _compare(self, event: ChatEvent, stored: dict[int, bytes], origin: str, observed_at: int) -> list[Entry]:
+    def _compare(self, event: ChatEvent, origin: str, observed_at: int) -> list[Entry]:
         """Handle an event under an id that was delivered: a duplicate, a masked text, an amendment, another event."""
-        delivered = stored.get(event.event_id)
+        delivered = self._fingerprints.get(event.event_id)
         if delivered is None:
-            return []  # its fingerprint was dropped long ago: taken for a duplicate
+            return []  # what was delivered under this id is not known any more: taken for a duplicate
         result, kept = compare(delivered, event, self._carried)
         if kept is not None:
-            stored[event.event_id] = kept
-            self._fingerprints.replace(self._delivered.rank(event.event_id), kept)
+            self._fingerprints.replace(event.event_id, kept)
         if result is Comparison.SAME:
             return []
         self._memory.changes += 1

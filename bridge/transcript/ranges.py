@@ -57,6 +57,11 @@ class IdRanges:
         return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in self.pairs())
 
     @property
+    def ranges(self) -> int:
+        """The number of ranges."""
+        return len(self._lows)
+
+    @property
     def maximum(self) -> int | None:
         """The highest id, or None for the empty set."""
         return self._highs[-1] if self._highs else None
@@ -64,12 +69,6 @@ class IdRanges:
     def pairs(self) -> list[tuple[int, int]]:
         """Return the (low, high) pairs in rising order."""
         return list(zip(self._lows, self._highs, strict=True))
-
-    def rank(self, value: int) -> int:
-        """Count the ids of the set that are below `value`."""
-        at = bisect_left(self._lows, value)
-        below = sum(self._highs[:at]) - sum(self._lows[:at]) + at
-        return below - max(self._highs[at - 1] - value + 1, 0) if at else 0
 
     def add(self, value: int) -> None:
         """Add `value`; no effect if it is in the set already."""
@@ -124,6 +123,12 @@ class IdRanges:
     def reset(self, edges: tuple[list[int], list[int]]) -> None:
         """Become the set that `edges` was asked of."""
         self._lows, self._highs = edges[0].copy(), edges[1].copy()
+
+    def within(self, low: int, high: int) -> list[tuple[int, int]]:
+        """Return the (low, high) pairs of the ids in [low, high], in rising order."""
+        lows, highs = self._lows, self._highs
+        first, after = bisect_left(highs, low), bisect_right(lows, high)
+        return [(max(lows[at], low), min(highs[at], high)) for at in range(first, after)]
 
     def missing_between(self, low: int, high: int) -> list[tuple[int, int]]:
         """Return the ranges of ids in [low, high] that are not in the set."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from bridge.transcript import gap_codes
 from bridge.transcript.entries import COMPLETE, INCOMPLETE, Certificate
-from bridge.transcript.fingerprints import PrintLayout, print_layout
 from bridge.transcript.holes import Absence, Holes
 from bridge.transcript.parties import Parties, SetBy
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from bridge.errors import Problem
     from bridge.transcript.entries import Gap, Party, SessionFacts
-    from bridge.transcript.fingerprint_store import Fingerprints
+    from bridge.transcript.id_blocks import Prints
     from bridge.transcript.ranges import IdRanges
 
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 class TranscriptState:
     """All that a fold remembers, as plain values: what a checkpoint stores.
 
-    `prints` are the packed fingerprints, made with `print_layout`. `gaps` are all that were told but for those in
+    `prints` are the fingerprints by block of ids (`id_blocks.py`). `gaps` are all that were told but for those in
     `filled`, which a snapshot has filled. `amendments` counts, per event id, the records after the first one; `amended`
     and `reused` those of them that were published, by what they are. `gap_sequences` are the sequences of the records
     of `gaps`. `epoch` says how often the chat's chain began again.
@@ -33,7 +32,7 @@ class TranscriptState:
     facts: SessionFacts
     sequence: int = 0
     id_ranges: list[tuple[int, int]] = field(default_factory=list)
-    prints: bytes = b""
+    prints: dict[int, Prints] = field(default_factory=dict)
     parties: list[Party] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
@@ -50,7 +49,6 @@ class TranscriptState:
     reused: int = 0
     gap_sequences: list[int] = field(default_factory=list)
     epoch: int = 0
-    print_layout: PrintLayout = field(default_factory=print_layout)
 
 
 class SlowMemory:
@@ -122,7 +120,7 @@ class SlowMemory:
         return self._kept
 
     def state(
-        self, sequence: int, id_ranges: list[tuple[int, int]], prints: Fingerprints, counts: dict[str, int]
+        self, sequence: int, id_ranges: list[tuple[int, int]], prints: dict[int, Prints], counts: dict[str, int]
     ) -> TranscriptState:
         """Return all that a fold remembers, given what changes with every event."""
         kept = self.kept()
@@ -130,7 +128,7 @@ class SlowMemory:
             kept.facts,
             sequence,
             id_ranges,
-            prints.packed(),
+            prints,
             kept.parties,
             counts,
             kept.gaps,
@@ -147,7 +145,6 @@ class SlowMemory:
             kept.reused,
             kept.gap_sequences,
             kept.epoch,
-            prints.layout,
         )
 
     def certificate(

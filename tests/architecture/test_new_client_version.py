@@ -137,13 +137,14 @@ def test_it_is_published_as_an_unknown_attribute() -> None:
 def test_fingerprints_with_and_without_it_lie_packed_side_by_side() -> None:
     carried = carried_groups(107, FIELDS)
     events = [said(1), said(2, sentiment="good"), ChatEvent("partyLeft", 3), said(4, sentiment="bad", other="one")]
-    packed = Fingerprints()
+    ids = IdRanges()
+    prints = Fingerprints(ids)
     for event in events:
-        packed.append(fingerprint(event, carried))
-    restored = Fingerprints(packed.packed(), len(events)).by_id(IdRanges([(1, len(events))]))
-    assert [compare(restored[event.event_id], event, carried).result for event in events] == [Comparison.SAME] * len(
-        events
-    )
+        prints.add(event.event_id, fingerprint(event, carried))
+        ids.add(event.event_id)
+    restored = Fingerprints(ids, prints.stored())
+    found = [compare(restored.get(event.event_id) or b"", event, carried).result for event in events]
+    assert found == [Comparison.SAME] * len(events)
 
 
 @pytest.mark.parametrize("version", [101, 104, 106, None])

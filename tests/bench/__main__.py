@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cost] [latency] [memory] [outage]`: the figures of docs/performance.md."""
+"""`python -m tests.bench [cost] [latency] [memory] [outage] [checkpoints]`: the figures of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Top
 from bridge.records.ids import escaped, event_id
 from bridge.sandbox import LocalBroker, kafka_or_local
 from bridge.simulator.harness.ledger import LedgerLine
+from tests.bench.checkpoint_bytes import checkpoint_costs
 from tests.bench.outage import ANNOUNCEMENTS, outage
 from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tests.bench.baseline import Captured
 
 EVENTS = "chat.transcript.events.v1"
+BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints"]
 FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
 
@@ -294,15 +296,17 @@ def outages(folder: Path, minutes: float, partitions: int) -> None:
 def main() -> None:
     """Run the benchmarks that were named, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["cost", "latency", "memory", "outage"], default=[])
+    parser.add_argument("what", nargs="*", choices=BENCHMARKS, default=[])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--partitions", type=int, default=12, help="shards (default 12, as the product's)")
     parser.add_argument("--minutes", type=float, default=10, help="length of the outage (default 10)")
     args = parser.parse_args()
-    what = args.what or ["cost", "latency", "memory", "outage"]
+    what = args.what or BENCHMARKS
     say(f"{platform.machine()}, Python {platform.python_version()}; broker on the same machine")
+    if "checkpoints" in what:
+        checkpoint_costs()
     with tempfile.TemporaryDirectory(prefix="chatbridge-bench-") as folder:
-        if {*what} - {"outage"}:
+        if {*what} - {"outage", "checkpoints"}:
             measure(what, args, Path(folder))
         if "outage" in what:
             outages(Path(folder), args.minutes, args.partitions)

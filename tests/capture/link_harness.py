@@ -18,6 +18,7 @@ from bridge.announcement import parse
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
+from bridge.capture.stored_chats import stored_shard
 from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.errors import Problem, UnreadableAnnouncement
@@ -288,8 +289,11 @@ class LinkHarness:
 
     def restored(self) -> SessionStore:
         """Return a session store restored from the checkpoints; check that its state is the same."""
+        records = [(key.decode(), value) for key, value in self.checkpoints.items() if value is not None]
+        stored = stored_shard(records, self.settings.writers)
+        assert stored.incomplete == []
         other = SessionStore(PARTITION, self.settings)
-        other.restore([(key.decode(), value) for key, value in self.checkpoints.items() if value is not None])
+        other.restore(stored)
         assert {name: chat.transcript.state() for name, chat in other.chats.items()} == {
             name: chat.transcript.state() for name, chat in self.store.chats.items()
         }

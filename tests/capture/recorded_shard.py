@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.capture.batch_numbers import MARKER_KEY
 from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.verifier import Verifier
+from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.test_session_store import NOW, PREFIX, SCHEMAS, announcement, settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class RecordedShard:
     events: list[bytes] = field(default_factory=list)
     sessions: list[bytes] = field(default_factory=list)
     quarantine: list[bytes] = field(default_factory=list)
-    stored: dict[str, bytes] = field(default_factory=dict)
+    topic: CompactedTopic = field(default_factory=CompactedTopic)
 
     def __post_init__(self) -> None:
         self.settings = settings(partition_of=lambda _: 3, limits=same_limits(self.limits))
@@ -38,20 +39,18 @@ class RecordedShard:
         for topic in ("events", "sessions", "quarantine"):
             records: list[Outgoing] = getattr(plan.batch, topic)
             getattr(self, topic).extend((record.value or b"")[len(PREFIX) :] for record in records)
-        for record in plan.batch.checkpoints:
-            self.stored[record.key.decode()] = record.value or b""
+        self.topic.commit(plan)
         assert sum(plan.kinds.values()) == len(plan.batch.events)
         return plan
 
     def restarted(self) -> RecordedShard:
         """The same topics, and a store that was restored from the checkpoints."""
-        self.store = SessionStore(3, self.settings)
-        self.store.restore(self.stored.items())
+        self.store = self.topic.restored(3, self.settings)
         return self
 
     def chats(self) -> dict[str, bytes]:
         """The stored checkpoints but for the marker, which tells when there were restarts."""
-        return {key: value for key, value in self.stored.items() if key != MARKER_KEY}
+        return {key: value for key, value in self.topic.values.items() if key != MARKER_KEY}
 
     def records(self) -> list[dict[str, Any]]:
         return [SCHEMAS.decode(TRANSCRIPT_EVENT, payload) for payload in self.events]

@@ -7,50 +7,45 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.announcement import session_id_problem
-from bridge.capture.batch_numbers import MARKER_KEY, OWNERS, SHARD
+from bridge.capture.batch_numbers import OWNERS
 from bridge.capture.inbox import Announced
 from bridge.capture.ports import Limits, same_limits
-from bridge.capture.session_store import SessionStore
-from bridge.capture.stored_chats import stored_checkpoints
-from bridge.records.writer_schemas import WriterSchemas
+from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.transcript.updates import QuarantinedInput
+from tests.capture.compacted_topic import CompactedTopic, head_of
 from tests.capture.disturbed_chat import ELSEWHERE, announced
-from tests.capture.test_session_store import DAY, NOW, SCHEMA_KEY, SCHEMAS, settings
+from tests.capture.test_session_store import DAY, NOW, SCHEMA_KEY, WRITERS, settings
 from tests.support.reasons import NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
     from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.inbox import Input
-    from bridge.records.checkpoint import Checkpoint
+    from bridge.capture.session_store import SessionStore
+    from bridge.records.checkpoint import BatchStamp, CheckpointHead
 
 A_DAY_AND_MORE = DAY + 3_600_000_000
+SEGMENTS = (f"{CHAT}#a", f"{CHAT}#s")
+"""Those of a chat of which nothing was seen yet."""
 
 
-class CompactedTopic:
-    """The last checkpoint of each key, as a store writes them."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    def commit(self, plan: TransactionPlan) -> TransactionPlan:
-        for record in plan.batch.checkpoints:
-            if record.value is None:
-                self.values.pop(record.key.decode(), None)
-            else:
-                self.values[record.key.decode()] = record.value
-        return plan
+class SharedTopic(CompactedTopic):
+    """What each owner of a shard finds on the topic."""
 
     def store(self, owner: int, **changes: Any) -> SessionStore:
-        store = SessionStore(3, settings(owner=owner, **changes))
-        store.restore(self.values.items())
-        return store
+        return self.restored(3, settings(owner=owner, **changes))
 
-    def read(self) -> dict[str, Checkpoint]:
-        return dict(stored_checkpoints(self.values.items(), WriterSchemas(SCHEMAS))[0])
+    def heads(self) -> dict[str, CheckpointHead]:
+        shard = self.shard(WRITERS)
+        return {**{session.session_id: head_of(session) for session in shard.sessions}, **shard.over}
+
+    def marker(self) -> BatchStamp:
+        marker = self.shard(WRITERS).marker
+        assert marker is not None
+        return marker
 
     def highest(self) -> int:
-        return max(one.stamp.number for one in self.read().values())
+        return max(stamp.number for stamp in self.shard(WRITERS).stamps())
 
 
 def keys(plan: TransactionPlan) -> list[str]:
@@ -62,15 +57,15 @@ def test_the_key_of_the_marker_is_no_session_id() -> None:
 
 
 def test_checkpoints_carry_the_owner_and_the_number_of_their_batch_and_the_first_batch_has_the_marker() -> None:
-    topic = CompactedTopic()
+    topic = SharedTopic()
     store = topic.store(owner=2**63 - 1)
     first = topic.commit(store.fold([announced(CHAT, 0)], NOW))
-    assert (first.number, keys(first)) == (1, [SCHEMA_KEY.decode(), CHAT, MARKER_KEY])
+    assert (first.number, keys(first)) == (1, [SCHEMA_KEY.decode(), *SEGMENTS, CHAT, MARKER_KEY])
     second = topic.commit(store.fold([history(joined(1))], NOW))
-    assert (second.number, keys(second)) == (2, [CHAT])
-    chat, marker = topic.read()[CHAT], topic.read()[MARKER_KEY]
-    assert (chat.stamp.owner, chat.stamp.number, chat.stamp.owners) == (2**63 - 1, 2, ())
-    assert (marker.state, marker.stamp.number, marker.stamp.owners) == (SHARD, 1, ((2**63 - 1, 1),))
+    assert (second.number, keys(second)) == (2, [f"{CHAT}#s", CHAT])
+    stamp, marker = topic.heads()[CHAT].stamp, topic.marker()
+    assert (stamp.owner, stamp.number, stamp.owners) == (2**63 - 1, 2, ())
+    assert (marker.number, marker.owners) == (1, ((2**63 - 1, 1),))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +78,7 @@ def test_checkpoints_carry_the_owner_and_the_number_of_their_batch_and_the_first
     ids=["a rejected announcement", "a forwarded one", "a quarantine record"],
 )
 def test_a_batch_without_another_checkpoint_has_the_marker(only: Input) -> None:
-    topic = CompactedTopic()
+    topic = SharedTopic()
     store = topic.store(owner=5)
     topic.commit(store.fold([announced(CHAT, 0)], NOW))
     plan = topic.commit(store.fold([only], NOW))
@@ -91,7 +86,7 @@ def test_a_batch_without_another_checkpoint_has_the_marker(only: Input) -> None:
 
 
 def test_a_batch_with_only_an_offset_has_the_marker() -> None:
-    topic = CompactedTopic()
+    topic = SharedTopic()
     store = topic.store(owner=5)
     topic.commit(store.fold([announced(CHAT, 0), history(joined(1), over=True)], NOW))
     plan = topic.commit(store.fold([announced(CHAT, 1)], NOW))
@@ -99,7 +94,7 @@ def test_a_batch_with_only_an_offset_has_the_marker() -> None:
 
 
 def test_the_number_outlives_every_chat() -> None:
-    topic = CompactedTopic()
+    topic = SharedTopic()
     store = topic.store(owner=5, closed_retention_us=DAY)
     topic.commit(store.fold([announced(CHAT, 0), history(joined(1), over=True)], NOW))
     topic.commit(store.fold([], NOW + A_DAY_AND_MORE))
@@ -109,29 +104,29 @@ def test_the_number_outlives_every_chat() -> None:
 
 
 def test_nothing_to_commit_takes_no_number_and_a_probe_takes_one() -> None:
-    store = CompactedTopic().store(owner=5)
+    store = SharedTopic().store(owner=5)
     assert (store.fold([], NOW).number, store.fold([push(said(1))], NOW).number) == (0, 1)
     assert store.fold([], NOW).number == 0
     probe = store.fold([], NOW, mark=True)
     assert (probe.number, keys(probe), len(probe.batch), probe.facts) == (2, [MARKER_KEY], 1, [])
-    assert keys(store.fold([announced(CHAT, 0)], NOW, mark=True)) == [CHAT, MARKER_KEY]
+    assert keys(store.fold([announced(CHAT, 0)], NOW, mark=True)) == [*SEGMENTS, CHAT, MARKER_KEY]
 
 
 def test_numbers_continue_from_the_highest_of_all_checkpoints() -> None:
-    topic = CompactedTopic()
+    topic = SharedTopic()
     store = topic.store(owner=5)
     for inputs in ([announced(CHAT, 0)], [], [history(joined(1))]):  # the highest is the chat's, not the marker's
         topic.commit(store.fold(inputs, NOW, mark=not inputs))
-    assert topic.read()[MARKER_KEY].stamp.number < topic.highest() == 3
+    assert topic.marker().number < topic.highest() == 3
     other = topic.store(owner=6)
     assert topic.commit(other.fold([], NOW, mark=True)).number == 4
-    assert topic.read()[MARKER_KEY].stamp.owners == ((6, 4), (5, 3))
+    assert topic.marker().owners == ((6, 4), (5, 3))
     assert topic.commit(topic.store(owner=5).fold([], NOW, mark=True)).number == 5
-    assert topic.read()[MARKER_KEY].stamp.owners == ((5, 5), (6, 4))
+    assert topic.marker().owners == ((5, 5), (6, 4))
 
 
 def test_a_batch_is_known_to_be_committed_until_eight_others_have_owned_the_shard() -> None:
-    topic = CompactedTopic()
+    topic = SharedTopic()
     before = topic.store(owner=100)
     topic.commit(before.fold([announced(CHAT, 0)], NOW))
     topic.commit(before.fold([push(said(1), said(2))], NOW))
@@ -140,12 +135,12 @@ def test_a_batch_is_known_to_be_committed_until_eight_others_have_owned_the_shar
         assert [asked.committed(number) for number in (1, 2, 3)] == [True, True, False]
         # Each of them writes the checkpoint of the only chat over, so that nothing but the marker remembers.
         topic.commit(topic.store(owner).fold([push(said(3 + owner))], NOW))
-    assert len(topic.read()[MARKER_KEY].stamp.owners) == OWNERS
+    assert len(topic.marker().owners) == OWNERS
     assert not topic.store(owner=100).committed(1)
 
 
 def test_the_number_of_a_failed_commit_is_that_of_the_next_batch_and_not_taken_for_committed() -> None:
-    topic = CompactedTopic()
+    topic = SharedTopic()
     topic.commit(topic.store(owner=5).fold([announced(CHAT, 0)], NOW))
     failed = topic.store(owner=5).fold([push(said(1))], NOW)
     assert topic.commit(topic.store(owner=6).fold([push(said(1))], NOW)).number == failed.number == 2
@@ -154,10 +149,12 @@ def test_the_number_of_a_failed_commit_is_that_of_the_next_batch_and_not_taken_f
 
 def test_a_checkpoint_that_is_too_large_gives_way_to_one_with_the_number() -> None:
     limits: Limits = {**same_limits(1_000_000), "checkpoints": 9_000}
-    topic = CompactedTopic()
+    topic = SharedTopic()
     store = topic.store(owner=5, limits=limits)
     topic.commit(store.fold([announced(CHAT, 0)], NOW))
-    topic.commit(store.fold([push(*(said(2 * number) for number in range(1_500)))], NOW))
-    checkpoint = topic.read()[CHAT]
-    assert (checkpoint.state, checkpoint.transcript.id_ranges) == ("OVER", [])
-    assert (checkpoint.stamp.owner, checkpoint.stamp.number) == (5, 2)
+    parties = (joined(number, f"00A{number}", nickname="x" * 100) for number in range(1, 100))
+    topic.commit(store.fold([history(*parties)], NOW))
+    assert list(topic.values) == [SCHEMA_KEY.decode(), CHAT, MARKER_KEY]
+    head = topic.heads()[CHAT]
+    assert (head.state, head.segments, head.ids) == ("OVER", 0, None)
+    assert (head.stamp.owner, head.stamp.number) == (5, 2)

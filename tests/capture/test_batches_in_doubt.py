@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.capture.batch_numbers import MARKER_KEY, OWNERS
+from bridge.capture.batch_numbers import OWNERS
 from bridge.capture.session_store import SessionStore
 from bridge.records.checkpoint import BatchStamp
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.capture.disturbed_chat import ELSEWHERE, announced
-from tests.capture.test_batch_numbers import A_DAY_AND_MORE, CompactedTopic
-from tests.capture.test_session_store import DAY, NOW, settings
+from tests.capture.test_batch_numbers import A_DAY_AND_MORE, SharedTopic
+from tests.capture.test_session_store import DAY, NOW, WRITERS, settings
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -48,7 +48,7 @@ class Shared:
     now: int = NOW
     last_id: int = 2
     offset: int = 0
-    topic: CompactedTopic = field(default_factory=CompactedTopic)
+    topic: SharedTopic = field(default_factory=SharedTopic)
     owner: int | None = None
     effects: list[Effect] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
@@ -212,8 +212,8 @@ def same_without_faults(shared: Shared) -> None:
 
 def chats(shared: Shared) -> dict[str, Any]:
     """Return the checkpoints of the chats, but for the owners that wrote them."""
+    heads = shared.topic.heads().items()
     return {
-        key: replace(one, stamp=BatchStamp(0, one.stamp.number))
-        for key, one in shared.topic.read().items()
-        if key != MARKER_KEY
+        "heads": {session_id: replace(head, stamp=BatchStamp(0, head.stamp.number)) for session_id, head in heads},
+        "segments": [replace(session, head=None) for session in shared.topic.shard(WRITERS).sessions],
     }

@@ -18,7 +18,7 @@ from tests.capture.disturbed_chat import CONTENT, DISTURBANCE, QUARANTINED, begi
 from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until, without_faults
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_kafka import ScriptedKafka, ScriptedWriter
-from tests.capture.test_batch_numbers import CompactedTopic
+from tests.capture.test_batch_numbers import SharedTopic
 from tests.capture.test_session_store import decoded, settings
 from tests.capture.virtual_servers import VirtualClock, play
 from tests.transcript.build import push, said
@@ -41,7 +41,7 @@ class KeptPartition:
     refuse: int = 0
     lose: int = 0
     limits: Limits = field(default_factory=lambda: same_limits(1_000_000))
-    topic: CompactedTopic = field(default_factory=CompactedTopic)
+    topic: SharedTopic = field(default_factory=SharedTopic)
     events: list[Outgoing] = field(default_factory=list)
     quarantine: list[Outgoing] = field(default_factory=list)
     forwards: list[tuple[int, Outgoing]] = field(default_factory=list)

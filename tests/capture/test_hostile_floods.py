@@ -9,8 +9,8 @@ from bridge.capture.chat import FOLLOWED
 from bridge.capture.ports import same_limits
 from bridge.transcript import gap_codes
 from bridge.transcript.events import ChatTranscript
-from bridge.transcript.fingerprint_store import MAX_BYTES as MAX_PRINTS
 from bridge.transcript.fold import MAX_HOLES
+from bridge.transcript.id_blocks import BLOCK_IDS
 from bridge.transcript.parties import MAX_PARTIES
 from bridge.transcript.updates import TranscriptUpdate
 from tests.capture.link_harness import CHAT, OTHER, SERVER, START, LinkHarness, info, line, message, party
@@ -66,13 +66,13 @@ def test_a_hundred_thousand_nicknames_and_keys_grow_neither_memory_nor_metrics_n
     settled = work(step)
     for _ in range(FLOOD // PER_LINE - 42):
         step()
-        largest = max(largest, len(harness.checkpoints[CHAT.encode()] or b""))
+        largest = max(largest, *(len(value or b"") for value in harness.checkpoints.values()))
     assert work(step) <= settled * 1.2
     fold = harness.store.chats[CHAT].transcript
     assert harness.store.chats[CHAT].state == FOLLOWED
     assert len(fold.parties) == MAX_PARTIES
-    assert len(fold.state().prints) <= MAX_PRINTS
-    assert largest < MAX_PRINTS + 200 * MAX_PARTIES
+    assert len(fold.state().prints) <= FLOOD // BLOCK_IDS + 1
+    assert largest < 200 * MAX_PARTIES
     assert len(harness.events) == FLOOD + 2
     assert [record.key for record in harness.events[2:]] == [CHAT.encode()] * FLOOD
     assert harness.series() == before
@@ -80,14 +80,16 @@ def test_a_hundred_thousand_nicknames_and_keys_grow_neither_memory_nor_metrics_n
     assert "key-" not in harness.log() + harness.metrics()
 
 
-def test_an_old_event_that_comes_again_after_its_print_is_forgotten_is_still_a_duplicate(harness: LinkHarness) -> None:
+def test_an_old_event_of_a_very_long_chat_is_a_duplicate_or_an_amendment_also_after_a_restart(
+    harness: LinkHarness,
+) -> None:
     first = [message(at, f"text {at} of many words so that its print is long") for at in range(2, 15_002)]
     for at in range(0, len(first), 1_000):
         harness.hears(info(CHAT, *first[at : at + 1_000]))
-    assert len(harness.store.chats[CHAT].transcript.state().prints) <= MAX_PRINTS
     count = len(harness.events)
-    harness.hears(info(CHAT, first[0], first[-1], {**first[-2], "messageText": {"text": "another"}}))
-    assert [record["amends"] for record in harness.published()[count - 1 :]] == [f"{CHAT}:15000"]
+    changed = [{**first[at], "messageText": {"text": "another"}} for at in (1, -2)]
+    harness.hears(info(CHAT, first[0], first[-1], *changed))
+    assert [record["amends"] for record in harness.published()[count - 1 :]] == [f"{CHAT}:3", f"{CHAT}:15000"]
     late = harness.restored()
     seen = TranscriptUpdate(
         ChatTranscript(CHAT, START, chat_event_list=[]), False, snapshot=False, server=SERVER, version=106
@@ -127,7 +129,8 @@ def test_a_flood_of_damaged_events_ends_that_chat_only_and_its_certificate_still
 
 def test_where_records_must_be_small_a_certificate_without_its_lists_is_written_and_verifies() -> None:
     with LinkHarness(CHAT, limits=same_limits(65_536)) as harness:
-        harness.hears(info(CHAT, *(message(number) for number in range(LAST_ID - 10_000, LAST_ID, 2))))
+        for first in range(LAST_ID - 20_004, LAST_ID, 4_000):
+            harness.hears(info(CHAT, *(message(number) for number in range(first, min(first + 4_000, LAST_ID), 2))))
         assert harness.published()[-1]["gap"]["code"] == gap_codes.OUTGROWN
         assert harness.certificate()["reasons"] == [gap_codes.LISTS_LEFT_OUT, gap_codes.OUTGROWN]
         assert harness.certificate()["idRanges"] == []

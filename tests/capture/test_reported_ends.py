@@ -22,7 +22,7 @@ def refused(verdict: Verdict) -> JoinRefused:
 def in_state(state: str) -> RecordedShard:
     shard = RecordedShard()
     if state == UNKNOWN:
-        shard.stored.clear()
+        shard.topic.values.clear()
         shard.restarted()
     else:
         shard.fold(history(joined(1)))

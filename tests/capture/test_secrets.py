@@ -123,9 +123,9 @@ def test_the_password_of_an_announcement_is_in_the_join_and_the_checkpoint_and_n
         assert harness.refused[0].reason.code == "REFUSED"
         assert SECRET not in str(harness.refused)
         assert places(harness, SECRET) == set()
-        assert SECRET.encode() in (harness.checkpoints[OTHER.encode()] or b"")
+        assert SECRET.encode() in (harness.checkpoints[f"{OTHER}#a".encode()] or b"")
         # A chat that is over needs no password any more.
-        assert SECRET.encode() not in (harness.checkpoints[CHAT.encode()] or b"")
+        assert SECRET.encode() not in (harness.checkpoints[f"{CHAT}#a".encode()] or b"")
 
 
 # --- reasons ---------------------------------------------------------------------------------------------------------

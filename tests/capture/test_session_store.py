@@ -8,7 +8,6 @@ import pytest
 
 from bridge.announcement import Announcement, encode, parse
 from bridge.capture.batch_builder import SessionStoreSettings
-from bridge.capture.batch_numbers import MARKER_KEY
 from bridge.capture.chat import GIVEN_UP, OVER
 from bridge.capture.inbox import Announced
 from bridge.capture.ports import same_limits
@@ -22,13 +21,14 @@ from bridge.records.avro import (
     Schemas,
     schema_folder,
 )
-from bridge.records.checkpoint import decode_checkpoint
+from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas, schema_record
 from bridge.transcript.gap_codes import INTERNAL, NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
+from tests.capture.compacted_topic import CompactedTopic
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -75,7 +75,10 @@ def test_an_announcement_opens_a_chat_and_moves_the_offset() -> None:
     assert (opened["state"], opened["sessionId"]) == ("OPENED", CHAT)
     assert [chat.transcript.session_id for chat in plan.follow] == [CHAT]
     assert plan.batch.announcement_offset == 42
-    assert [record.key for record in plan.batch.checkpoints] == [SCHEMA_KEY, CHAT.encode(), MARKER_KEY.encode()]
+    assert [record.key for record in plan.batch.checkpoints] == [
+        SCHEMA_KEY,
+        *(key.encode() for key in (f"{CHAT}#a", f"{CHAT}#s", CHAT, MARKER_KEY)),
+    ]
 
 
 def test_an_announcement_on_a_wrong_partition_is_sent_on_and_never_followed_here() -> None:
@@ -105,7 +108,7 @@ def test_events_are_chained_records_in_order_with_cloudevents_headers() -> None:
     assert verifier.findings() == []
     assert [event["id"] for event in decoded(TRANSCRIPT_EVENT, plan.batch.events)] == [f"{CHAT}:{n}" for n in (1, 2, 3)]
     assert dict(plan.batch.events[0].headers)["ce_id"] == f"{CHAT}:1".encode()
-    assert len(plan.batch.checkpoints) == 1
+    assert [record.key.decode() for record in plan.batch.checkpoints] == [f"{CHAT}#s", CHAT]
 
 
 def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store_after_a_minute() -> None:
@@ -118,32 +121,33 @@ def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store_after_a_m
     assert store.chats[CHAT].state == OVER
     assert store.fold([announcement(offset=9)], NOW).follow == []
     assert store.fold([], NOW + 57 * SECOND).batch.checkpoints == []
-    [shrunk] = store.fold([], NOW + 62 * SECOND).batch.checkpoints
-    assert shrunk.value is not None
-    assert decode_checkpoint(WRITERS, shrunk.value).transcript.id_ranges == []
+    *deleted, shrunk = store.fold([], NOW + 62 * SECOND).batch.checkpoints
+    assert [(record.key.decode(), record.value) for record in deleted] == [(f"{CHAT}#a", None), (f"{CHAT}#s", None)]
+    [head] = CompactedTopic([shrunk]).shard(WRITERS).over.values()
+    assert (head.state, head.ids) == (OVER, None)
     assert CHAT not in store.chats
     assert store.fold([announcement(offset=10)], NOW + 63 * SECOND).follow == []
 
 
 def test_a_restored_store_goes_on_where_the_committed_one_was() -> None:
-    store = followed()
-    first = store.fold([history(joined(1), said(2))], NOW)
+    store = SessionStore(3, settings())
+    first = store.fold([announcement(), history(joined(1), said(2))], NOW)
     other = restored(first.batch.checkpoints)
     here = store.fold([history(joined(1), said(2), said(3))], NOW)
     there = other.fold([history(joined(1), said(2), said(3))], NOW)
     assert [record.value for record in here.batch.events] == [record.value for record in there.batch.events]
-    [schema, chat, marker] = there.batch.checkpoints
-    assert [(record.key, record.value) for record in here.batch.checkpoints] == [(chat.key, chat.value)]
-    assert (schema.key, marker.key) == (SCHEMA_KEY, MARKER_KEY.encode())
+    *chat, marker = there.batch.checkpoints
+    assert [(one.key, one.value) for one in here.batch.checkpoints] == [(one.key, one.value) for one in chat]
+    assert [one.key.decode() for one in chat] == [f"{CHAT}#s", CHAT]
+    assert marker.key == MARKER_KEY.encode()
 
 
 def test_a_fold_that_was_not_committed_can_be_done_again_from_the_checkpoints() -> None:
-    store = followed()
-    stored = [(CHAT, store.fold([history(joined(1))], NOW).batch.checkpoints[0].value or b"")]
+    store = SessionStore(3, settings())
+    stored = store.fold([announcement(), history(joined(1))], NOW).batch.checkpoints
     inputs = [push(said(2)), push(said(3))]
     lost = store.fold(inputs, NOW)
-    again = SessionStore(3, settings())
-    again.restore(stored)
+    again = restored(stored)
     assert [r.value for r in again.fold(inputs, NOW).batch.events] == [r.value for r in lost.batch.events]
 
 
@@ -180,17 +184,15 @@ def test_a_chat_that_was_given_up_and_is_announced_again_goes_on_in_its_sequence
 
 
 def restored(checkpoints: list[Outgoing], **changes: Any) -> SessionStore:
-    store = SessionStore(3, settings(**changes))
-    store.restore([(record.key.decode(), record.value or b"") for record in checkpoints])
-    return store
+    return CompactedTopic(checkpoints).restored(3, settings(**changes))
 
 
 def test_a_later_announcement_keeps_the_password_and_the_tenant_that_it_does_not_tell_also_after_a_restart() -> None:
     store = SessionStore(3, settings())
-    store.fold([announcement(password="invented", tenant="North", user_data={"a": 1, "b": 2})], NOW)
+    first = store.fold([announcement(password="invented", tenant="North", user_data={"a": 1, "b": 2})], NOW)
     later = Announcement(session_id=CHAT, host="chat-2", port=4800, user_data={"b": 3})
     plan = store.fold([Announced(1, encode(later), CHAT.encode(), later, observed_at=NOW)], NOW)
-    for one in (store, restored(plan.batch.checkpoints)):
+    for one in (store, restored([*first.batch.checkpoints, *plan.batch.checkpoints])):
         kept = one.chats[CHAT].announcement
         assert (kept.places(), kept.password, kept.tenant) == (["chat-2:4800"], "invented", "North")
         assert kept.user_data == {"a": 1, "b": 3}
@@ -199,10 +201,10 @@ def test_a_later_announcement_keeps_the_password_and_the_tenant_that_it_does_not
 
 
 def test_a_tenant_that_a_later_announcement_tells_is_on_all_records_from_then_on() -> None:
-    store = followed()
-    store.fold([history(joined(1))], NOW)
+    store = SessionStore(3, settings())
+    first = store.fold([announcement(), history(joined(1))], NOW)
     plan = store.fold([announcement(offset=1, tenant="North")], NOW)
-    for one in (store, restored(plan.batch.checkpoints)):
+    for one in (store, restored([*first.batch.checkpoints, *plan.batch.checkpoints])):
         plan = one.fold([push(said(2), over=True)], NOW)
         assert decoded(TRANSCRIPT_EVENT, plan.batch.events)[0]["session"]["tenant"] == "North"
         assert decoded(SESSION_RECORD, plan.batch.sessions)[0]["tenant"] == "North"
@@ -210,9 +212,9 @@ def test_a_tenant_that_a_later_announcement_tells_is_on_all_records_from_then_on
 
 def test_a_chat_that_was_given_up_is_followed_again_with_the_password_it_had() -> None:
     store = SessionStore(3, settings())
-    store.fold([announcement(password="invented")], NOW)
+    first = store.fold([announcement(password="invented")], NOW)
     plan = store.fold([history(joined(1)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW)], NOW)
-    for one in (store, restored(plan.batch.checkpoints)):
+    for one in (store, restored([*first.batch.checkpoints, *plan.batch.checkpoints])):
         [chat] = one.fold([announcement(offset=1, tenant="North")], NOW).follow
         assert (chat.announcement.password, chat.transcript.facts.tenant) == ("invented", "North")
         assert parse(chat.announced) == chat.announcement
@@ -282,7 +284,9 @@ def test_a_defect_in_one_input_costs_this_input_only(monkeypatch: pytest.MonkeyP
 def test_checkpoints_of_closed_chats_are_tombstoned_after_their_time() -> None:
     store = followed(closed_retention_us=DAY)
     store.fold([history(joined(1), over=True)], NOW)
-    assert len(store.fold([], NOW + DAY // 2).batch.checkpoints) == 1  # all that was in it is forgotten
+    *deleted, head = store.fold([], NOW + DAY // 2).batch.checkpoints  # all that was in it is forgotten
+    assert [(record.key.decode(), record.value) for record in deleted] == [(f"{CHAT}#a", None), (f"{CHAT}#s", None)]
+    assert head.value is not None
     assert store.fold([], NOW + DAY // 2 + SECOND).batch.checkpoints == []
     [tombstone, marker] = store.fold([], NOW + 2 * DAY).batch.checkpoints
     assert (tombstone.key, tombstone.value) == (CHAT.encode(), None)

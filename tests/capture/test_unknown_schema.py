@@ -12,14 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.announcement import session_id_problem
-from bridge.capture.batch_numbers import MARKER_KEY
 from bridge.capture.session_store import SessionStore
+from bridge.capture.stored_chats import stored_shard
 from bridge.errors import EXIT_ENVIRONMENT, SchemaUnknown, VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas
+from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.writer_schemas import MOST_LEARNT, WriterSchemas, schema_record, take_schemas
+from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.scripted_kafka import ScriptedKafka
-from tests.capture.test_session_store import NOW, SCHEMAS, announcement, followed, settings
+from tests.capture.test_session_store import NOW, SCHEMAS, announcement, settings
 from tests.capture.virtual_servers import VirtualClock, play
 from tests.released.released_folder import SCHEMAS as FOLDER
 from tests.support.next_version import extend
@@ -39,34 +41,46 @@ def _later(tmp_path: Path) -> Schemas:
 
 def stored_by(schemas: Schemas) -> list[tuple[str, bytes]]:
     """What a store with one chat writes to the checkpoints partition, as a version with these schemas writes it."""
-    plan = followed().fold([history(joined(1), said(2))], NOW)
-    record: dict[str, Any] = SCHEMAS.decode(SESSION_CHECKPOINT, (plan.batch.checkpoints[-1].value or b"")[10:])
-    for place in (record, record["session"], *record["parties"]):
-        place["later"] = "told"
-    value = single_object(schemas.fingerprint(SESSION_CHECKPOINT)) + schemas.encode(SESSION_CHECKPOINT, record)
-    return [(CHAT, value)]
+    found: list[tuple[str, bytes]] = []
+    for key, value in stored_by_this():
+        record: dict[str, Any] = SCHEMAS.decode(SESSION_CHECKPOINT, value[10:])
+        seldom = record["seldom"] or {"session": {}, "parties": []}
+        for place in (record, seldom["session"], *seldom["parties"]):
+            place["later"] = "told"
+        encoded = schemas.encode(SESSION_CHECKPOINT, record)
+        found.append((key, single_object(schemas.fingerprint(SESSION_CHECKPOINT)) + encoded))
+    return found
+
+
+def stored_by_this() -> list[tuple[str, bytes]]:
+    """The same as this version writes it, without its schema and the marker."""
+    plan = SessionStore(3, settings()).fold([announcement(), history(joined(1), said(2))], NOW)
+    return [
+        (key, record.value or b"") for record in plan.batch.checkpoints if (key := record.key.decode()).startswith(CHAT)
+    ]
 
 
 def test_a_store_restores_what_the_next_version_wrote_and_its_schema_with_it(later: Schemas) -> None:
-    store = SessionStore(3, settings(writers=WriterSchemas(SCHEMAS)))
-    store.restore([*stored_by(later), schema_record(later, SESSION_CHECKPOINT)])
+    store = SessionStore(3, settings())
+    store.restore(stored_shard([*stored_by(later), schema_record(later, SESSION_CHECKPOINT)], WriterSchemas(SCHEMAS)))
     assert store.chats[CHAT].transcript.delivered.pairs() == [(1, 2)]
     batch = store.fold([history(joined(1), said(2)), push(said(3))], NOW).batch
     assert len(batch.events) == 2  # RESUMED, and the new one
     assert [record.key.decode() for record in batch.checkpoints] == [
         schema_record(SCHEMAS, SESSION_CHECKPOINT)[0],
+        f"{CHAT}#s",
         CHAT,
         MARKER_KEY,
     ]
 
 
 def test_the_next_version_restores_what_this_one_wrote(later: Schemas) -> None:
-    plan = followed().fold([history(joined(1), said(2))], NOW)
-    stored = [(record.key.decode(), record.value or b"") for record in plan.batch.checkpoints]
     writers = WriterSchemas(later, [SCHEMAS.whole(SESSION_CHECKPOINT)])
-    read = writers.decode(SESSION_CHECKPOINT, stored[-1][1][10:], SCHEMAS.fingerprint(SESSION_CHECKPOINT))
-    assert (read["later"], read["session"]["later"]) == (None, None)
-    assert read["sessionId"] == CHAT
+    _, seldom, _ = stored_by_this()
+    read = writers.decode(SESSION_CHECKPOINT, seldom[1][10:], SCHEMAS.fingerprint(SESSION_CHECKPOINT))
+    assert (read["later"], read["seldom"]["session"]["later"]) == (None, None)
+    [session] = stored_shard(stored_by_this(), writers).sessions
+    assert (session.session_id, session.transcript().id_ranges) == (CHAT, [(1, 2)])
 
 
 def test_the_schema_is_written_once_with_the_first_checkpoint_and_again_when_that_was_not_committed() -> None:
@@ -74,15 +88,13 @@ def test_the_schema_is_written_once_with_the_first_checkpoint_and_again_when_tha
     key = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
     assert store.fold([], NOW).batch.checkpoints == []
     first = store.fold([announcement()], NOW).batch.checkpoints
-    assert [record.key for record in first] == [key, CHAT.encode(), MARKER_KEY.encode()]
-    assert [record.key for record in store.fold([history(joined(1))], NOW).batch.checkpoints] == [CHAT.encode()]
-    again = SessionStore(3, settings())  # as after a failed commit
-    again.restore([])
+    assert [record.key == key for record in first] == [True, False, False, False, False]
+    assert key not in [record.key for record in store.fold([history(joined(1))], NOW).batch.checkpoints]
+    again = CompactedTopic().restored(3, settings())  # as after a failed commit
     assert again.fold([announcement()], NOW).batch.checkpoints[0].key == key
-    again = SessionStore(3, settings())
-    again.restore([(record.key.decode(), record.value or b"") for record in first])
+    again = CompactedTopic(first).restored(3, settings())
     second = again.fold([history(joined(1))], NOW).batch.checkpoints
-    assert [record.key for record in second] == [CHAT.encode(), MARKER_KEY.encode()]
+    assert [record.key.decode() for record in second] == [f"{CHAT}#s", CHAT, MARKER_KEY]
 
 
 def test_the_schema_is_written_with_a_marker_that_no_chat_comes_with() -> None:
@@ -90,7 +102,8 @@ def test_the_schema_is_written_with_a_marker_that_no_chat_comes_with() -> None:
     store = SessionStore(3, settings())
     marked = store.fold([], NOW, mark=True).batch.checkpoints
     assert [record.key for record in marked] == [key, MARKER_KEY.encode()]
-    assert [record.key for record in store.fold([announcement()], NOW).batch.checkpoints] == [CHAT.encode()]
+    written = store.fold([announcement()], NOW).batch.checkpoints
+    assert [record.key.decode() for record in written] == [f"{CHAT}#a", f"{CHAT}#s", CHAT]
 
 
 def test_the_key_of_a_schema_is_no_session_id() -> None:
@@ -99,22 +112,19 @@ def test_the_key_of_a_schema_is_no_session_id() -> None:
 
 @pytest.mark.parametrize("by_id", [False, True])
 def test_an_unknown_schema_is_an_error_of_its_own_that_names_it(later: Schemas, by_id: bool) -> None:
-    [(key, value)] = stored_by(later)
+    key, value = stored_by(later)[-1]
     name = "17" if by_id else later.fingerprint(SESSION_CHECKPOINT).hex()
-    store = SessionStore(3, settings(writers=WriterSchemas(SCHEMAS)))
     with pytest.raises(SchemaUnknown, match=f"a checkpoint cannot be read: schema {name} is not known") as raised:
-        store.restore([(key, confluent(17) + value[10:] if by_id else value)])
+        stored_shard([(key, confluent(17) + value[10:] if by_id else value)], WriterSchemas(SCHEMAS))
     assert raised.value.retryable
     assert raised.value.exit_code == EXIT_ENVIRONMENT
-    assert store.chats == {}
 
 
 def test_damage_stays_damage_whatever_schema_wrote_it(later: Schemas) -> None:
-    [(key, value)] = stored_by(later)
-    for damaged in (value[:-1], value + b"\0"):
-        store = SessionStore(3, settings(writers=WriterSchemas(SCHEMAS)))
-        with pytest.raises(VerificationFailed):
-            store.restore([schema_record(later, SESSION_CHECKPOINT), (key, damaged)])
+    for key, value in stored_by(later):
+        for damaged in (value[:-1], value + b"\0"):
+            with pytest.raises(VerificationFailed):
+                stored_shard([schema_record(later, SESSION_CHECKPOINT), (key, damaged)], WriterSchemas(SCHEMAS))
 
 
 def test_a_shard_waits_with_the_reason_until_the_schema_is_known_and_no_other_shard_does(later: Schemas) -> None:

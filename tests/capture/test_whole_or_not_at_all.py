@@ -281,9 +281,9 @@ def test_an_announcement_of_a_chat_that_has_just_ended_changes_nothing(shard: Re
 def test_a_chat_that_is_over_has_no_password_in_its_checkpoint() -> None:
     shard = RecordedShard()
     shard.fold(announcement(offset=1, password="open-sesame"))
-    assert b"open-sesame" in shard.stored[CHAT]
+    assert b"open-sesame" in shard.topic.values[f"{CHAT}#a"]
     shard.fold(history(joined(1), over=True))
-    assert b"open-sesame" not in shard.stored[CHAT]
+    assert b"open-sesame" not in shard.topic.values[f"{CHAT}#a"]
 
 
 # --- what cannot be published ----------------------------------------------------------------------------------------

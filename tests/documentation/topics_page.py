@@ -23,7 +23,8 @@ chat has the same partition number in each of them: murmur2 of the session id, a
 """
 _KEYS: Final = {
     "quarantine": "sessionId, or the source when no chat is known",
-    "checkpoints": "sessionId, `/shard` for the marker of the shard, or `#schema:<fingerprint>`",
+    "checkpoints": "the escaped sessionId, the same with `#` and a part of the checkpoint, `/shard` for the marker of "
+    "the shard, or `#schema:<fingerprint>`",
 }
 _JSON: Final = {"announcements": "[JSON](#announcements)"}
 _AFTER: Final = """

@@ -14,7 +14,8 @@ import pytest
 from bridge.errors import SchemaUnknown, VerificationFailed
 from bridge.records.avro import ROOTS, SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.chain import split
-from bridge.records.checkpoint import decode_checkpoint
+from bridge.records.checkpoint_keys import MARKER_KEY
+from bridge.records.checkpoint_reader import read_checkpoints
 from bridge.records.findings import READABLE
 from bridge.records.payload_framing import single_object, unframe
 from bridge.records.render import Renderer
@@ -31,6 +32,8 @@ WRITERS: Final = WriterSchemas(SCHEMAS)
 HEADER: Final = single_object(SCHEMAS.fingerprint(SESSION_CHECKPOINT))
 RENDERER: Final = Renderer(SCHEMAS)
 CALLS_PER_BYTE: Final = 60
+KEYS: Final = (CHAT, f"{CHAT}#a", f"{CHAT}#s", f"{CHAT}#0", MARKER_KEY)
+"""Of every kind of checkpoint."""
 
 TOKENS: Final = (
     *(
@@ -54,11 +57,11 @@ def _seeds() -> tuple[bytes, ...]:
             info(CHAT, message(4, "amended"), message(5, timeShift="x")),
         )
         harness.connect().hears(info(CHAT, message(9), reference=harness.join(CHAT)))
-        checkpoint = harness.checkpoints[CHAT.encode()] or b""
+        checkpoints = [value for value in harness.checkpoints.values() if value and value[:10] == HEADER]
         harness.hears(info(CHAT, status="Over"))
         records = [*harness.events, *harness.sessions, *harness.quarantine]
-        framed = [*(record.value or b"" for record in records), PREFIX + checkpoint[len(HEADER) :]]
-    return (*framed, checkpoint, *(HEADER + value[len(PREFIX) :] for value in framed[:2]))
+        framed = [*(record.value or b"" for record in records), PREFIX + checkpoints[0][len(HEADER) :]]
+    return (*framed, *checkpoints, *(HEADER + value[len(PREFIX) :] for value in framed[:2]))
 
 
 def check(data: bytes) -> str:
@@ -83,13 +86,13 @@ def _check(data: bytes) -> str:
             continue
         RENDERER.line(name, record)
         readable.append(name.rpartition(".")[2])
-    with contextlib.suppress(VerificationFailed, SchemaUnknown):
-        decode_checkpoint(WRITERS, data)
-    for read in (split, lambda value: decode_checkpoint(WRITERS, HEADER + value)):
-        try:
-            read(payload)
-        except VerificationFailed:
-            continue
+    for key in KEYS:
+        with contextlib.suppress(VerificationFailed, SchemaUnknown):
+            read_checkpoints(WRITERS, [(key, data)])
+        with contextlib.suppress(VerificationFailed):
+            read_checkpoints(WRITERS, [(key, HEADER + payload)])
+    with contextlib.suppress(VerificationFailed):
+        split(payload)
     return f"{label} {' '.join(readable)} {_verified(payload)}"
 
 

@@ -22,6 +22,7 @@ from bridge.announcement import parse
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
+from bridge.capture.stored_chats import stored_shard
 from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.chatserver.verdicts import verdict_on
@@ -326,7 +327,8 @@ class Player:
     def _do_restore(self, _step: Step) -> None:
         """What is remembered of the chats is thrown away and read back from the checkpoints."""
         self._store = SessionStore(PARTITION, self._settings)
-        self._store.restore([(key.decode(), value) for key, value in self._checkpoints.items()])
+        stored = [(key.decode(), value) for key, value in self._checkpoints.items()]
+        self._store.restore(stored_shard(stored, self._settings.writers))
 
     # --- output ------------------------------------------------------------------------------------------------------
 

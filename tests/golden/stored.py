@@ -131,10 +131,13 @@ def _count_record(counts: dict[str, Counter[str]], topic: str, record: Any) -> N
             _count_certificate(counts, record["certificate"])
     elif topic == "quarantine":
         _count(counts, "quarantine codes", record["code"])
-    elif topic == "checkpoints" and "state" in record:
-        _count(counts, "checkpoint states", record["state"])
-    elif topic == "checkpoints":
+    elif topic == "checkpoints" and "name" in record:
         _count(counts, "schemas", record["name"])
+    elif topic == "checkpoints":
+        for part in ("head", "announcement", "seldom", "ids"):
+            _count(counts, "checkpoint parts", part, int(record[part] is not None))
+        if record["head"] is not None:
+            _count(counts, "checkpoint states", record["head"]["state"])
 
 
 def _count_event(counts: dict[str, Counter[str]], record: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
-from bridge.capture.stored_chats import stored_checkpoints
+from bridge.capture.stored_chats import stored_shard
 from bridge.facts import BatchCommitted, GapRecorded, Quarantined, Resumed, ShardNotOpened, TransactionFailed
 from bridge.sandbox import LocalBroker
 from tests.capture.disturbed_chat import DISTURBANCE, QUARANTINED, beginning, disturbance
@@ -116,7 +116,11 @@ async def check(connection: KafkaConnection, told: RecordedFacts) -> None:
     assert [told.count(one) for one in (Resumed, GapRecorded, Quarantined)] == [1, 1, len(QUARANTINED)]
     stored = await committed(connection, connection.topics.checkpoints, PARTITION)
     told_by_key = [((key or b"").decode(), value or b"") for key, value in stored]
-    checkpoints, schema_written = stored_checkpoints(told_by_key, STORE.writers)
-    assert schema_written
-    numbers = sorted({one.stamp.number for _, one in checkpoints})
+    assert stored_shard(told_by_key, STORE.writers).schema_written
+    numbers = sorted({number for one in told_by_key for number in numbers_in(one)})
     assert numbers == list(range(1, told.count(BatchCommitted) + 1))
+
+
+def numbers_in(record: tuple[str, bytes]) -> set[int]:
+    """Return the number of the batch that wrote a record of the checkpoints topic, if it says so."""
+    return {stamp.number for stamp in stored_shard([record], STORE.writers).stamps()}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import fastavro
 
 from bridge.capture.batch_builder import SessionStoreSettings
-from bridge.capture.batch_numbers import MARKER_KEY
 from bridge.capture.session_store import SessionStore
+from bridge.capture.stored_chats import stored_shard
 from bridge.records.avro import (
     QUARANTINED_INPUT,
     SESSION_RECORD,
@@ -18,6 +18,7 @@ from bridge.records.avro import (
     Schemas,
     schema_folder,
 )
+from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redaction, Redactor, Rule
 from bridge.records.verifier import Verifier
@@ -71,8 +72,10 @@ class ModelTopics:
         self.certificates: list[dict[str, Any]] = []
 
     def restored(self) -> SessionStore:
+        stored = stored_shard(self.stored.items(), SETTINGS.writers)
+        assert stored.incomplete == []
         store = SessionStore(PARTITION, SETTINGS)
-        store.restore(list(self.stored.items()))
+        store.restore(stored)
         return store
 
     def fold(self, given: Given) -> None:

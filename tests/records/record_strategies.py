@@ -11,7 +11,9 @@ from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
+from bridge.transcript.id_blocks import IdBlock, Prints, block_of, ids_of
 from bridge.transcript.parties import SetBy
+from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
 
 SESSION = "0000TEST00000001"
@@ -125,11 +127,18 @@ entries = (
 )
 
 
+print_layouts = st.builds(PrintLayout, st.integers(0, 9), st.integers(0, 2**32 - 1))
+any_prints = st.builds(Prints, st.binary(max_size=60), print_layouts)
+
+
 @st.composite
-def id_ranges(draw: st.DrawFn) -> list[tuple[int, int]]:
-    edges = draw(st.lists(st.integers(1, 10**6), unique=True, max_size=8).filter(lambda found: len(found) % 2 == 0))
-    edges.sort()
-    return list(zip(edges[::2], edges[1::2], strict=True))
+def id_blocks(draw: st.DrawFn) -> list[IdBlock]:
+    """Blocks as a chat may have them, lowest first; ids may lie far apart, and be below 0."""
+    begins = st.integers(0, 60) | st.integers(-(2**63), 2**63 - 100)
+    ids = IdRanges(
+        draw(st.lists(st.builds(lambda low, more: (low, low + more), begins, st.integers(0, 40)), max_size=4))
+    )
+    return [IdBlock(ids.within(*ids_of(number)), draw(any_prints)) for number in sorted({block_of(one) for one in ids})]
 
 
 counts = st.dictionaries(st.sampled_from([kinds.MESSAGE, kinds.GAP, kinds.NOTICE]), st.integers(0, 10**6))
@@ -140,8 +149,6 @@ _states = st.builds(
     TranscriptState,
     facts=facts,
     sequence=st.integers(0, 10**6),
-    id_ranges=id_ranges(),
-    prints=st.binary(max_size=200),
     counts=counts,
     amendments=st.dictionaries(st.integers(1, 10**6), st.integers(1, 9), max_size=3),
     masked=st.integers(0, 9),
@@ -154,7 +161,6 @@ _states = st.builds(
     amended=st.integers(0, 9),
     reused=st.integers(0, 9),
     epoch=st.integers(0, 9),
-    print_layout=st.builds(PrintLayout, st.integers(0, 9), st.integers(0, 2**32 - 1)),
 )
 told_gaps = st.lists(st.tuples(gaps, sequences), max_size=2)
 folds = st.builds(

@@ -65,7 +65,8 @@ def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
         "Party": "userId",
         "QuarantinedInput": "source observedAt code bytes totalBytes",
         "Redaction": "field rule count",
-        "SessionCheckpoint": "sessionId announcement state session sequence head observedAt",
+        "CheckpointHead": "state sequence chainHead observedAt",
+        "CheckpointSeldom": "session",
         "SessionRecord": "state sessionId at",
         "TranscriptEvent": "id sessionId sequence kind observedAt session origin integrity",
     }

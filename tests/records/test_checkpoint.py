@@ -1,95 +1,245 @@
+"""Checkpoints: each record as fastavro writes it, whole ones read back; what is missing or damaged is told apart."""
+
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastavro.schema import load_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.announcement import session_id_problem
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
-from bridge.records.checkpoint import BatchStamp, Checkpoint, CheckpointEncoder, decode_checkpoint
+from bridge.records.checkpoint import (
+    BatchStamp,
+    CheckpointHead,
+    encode_announcement,
+    encode_head,
+    encode_ids,
+    encode_seldom,
+)
+from bridge.records.checkpoint_keys import ANNOUNCEMENT, MARKER_KEY, SELDOM, head_key, parsed_key, segment_key
+from bridge.records.checkpoint_parts import Checkpoint, CheckpointParts
+from bridge.records.checkpoint_reader import StoredSession, read_checkpoints
 from bridge.records.payload_framing import single_object
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.transcript.entries import Gap, Party, SessionFacts
+from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
+from bridge.transcript.id_blocks import BLOCK_IDS, IdBlock, Prints
 from bridge.transcript.parties import SetBy
+from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
 from tests.records import reference
-from tests.records.record_strategies import SESSION, folds
+from tests.records.record_strategies import SESSION, counts, folds, id_blocks, longs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SCHEMAS = Schemas(schema_folder())
 WRITERS = WriterSchemas(SCHEMAS)
 HEADER = single_object(SCHEMAS.fingerprint(SESSION_CHECKPOINT))
 SCHEMA = load_schema(str(reference.FOLDER / f"{SESSION_CHECKPOINT}.avsc"))
-
 SITE = "north"
+STAMP = BatchStamp(5, 6)
 
-longs = st.integers(-(2**63), 2**63 - 1)
 stamps = st.builds(BatchStamp, longs, longs, st.lists(st.tuples(longs, longs), max_size=8).map(tuple))
-checkpoints = st.builds(
-    Checkpoint,
-    state=st.sampled_from(["followed", "given up", "over"]),
-    announcement=st.binary(max_size=60),
-    transcript=folds,
-    head=st.binary(min_size=32, max_size=32),
+heads = st.builds(
+    CheckpointHead,
+    state=st.sampled_from(["FOLLOWED", "GIVEN_UP", "OVER"]),
+    sequence=st.integers(0, 10**6),
+    epoch=st.integers(0, 9),
+    chain_head=st.binary(min_size=32, max_size=32),
+    counts=counts,
+    absence=st.none() | st.builds(Absence, longs, st.none() | longs),
     observed_at=st.integers(0, 2**55),
     stamp=stamps,
 )
 
 
-def expected(checkpoint: Checkpoint) -> bytes:
-    fold = checkpoint.transcript
-    return reference.encoded(
-        SCHEMA,
-        {
-            "sessionId": fold.facts.session_id,
-            "announcement": checkpoint.announcement,
-            "state": checkpoint.state,
-            "session": reference.session(fold.facts, SITE),
-            "epoch": fold.epoch,
-            "parties": [reference.party(party) for party in fold.parties],
-            "partiesSetBy": [event_id for set_by in fold.parties_set_by for event_id in set_by],
-            "gaps": [reference.gap(gap) for gap in fold.gaps],
-            "gapSequences": fold.gap_sequences,
-            "amendments": [{"eventId": event_id, "count": count} for event_id, count in fold.amendments.items()],
-            "filled": [reference.gap(gap) for gap in fold.filled],
-            "amended": fold.amended,
-            "idsReused": fold.reused,
-            "rejoins": fold.rejoins,
-            "masked": fold.masked,
-            "quarantined": fold.quarantined,
-            "unattributed": fold.unattributed,
-            "joined": fold.joined,
-            "awaySince": fold.absence.since if fold.absence else None,
-            "awayAfter": fold.absence.after if fold.absence else None,
-            "sequence": fold.sequence,
-            "head": checkpoint.head,
-            "counts": fold.counts,
-            "idRanges": [edge for pair in fold.id_ranges for edge in pair],
-            "prints": fold.prints,
-            "printsVersion": fold.print_layout.version,
-            "printsTable": fold.print_layout.table,
-            "observedAt": checkpoint.observed_at,
-            "owner": checkpoint.stamp.owner,
-            "batch": checkpoint.stamp.number,
-            "owners": [number for pair in checkpoint.stamp.owners for number in pair],
-        },
+def whole(**parts: Any) -> dict[str, Any]:
+    return {"head": None, "announcement": None, "seldom": None, "ids": None, **parts}
+
+
+def ids_record(block: IdBlock) -> dict[str, Any]:
+    return {
+        "idRanges": [edge for pair in block.ranges for edge in pair],
+        "prints": block.prints.packed,
+        "printsVersion": block.prints.layout.version,
+        "printsTable": block.prints.layout.table,
+    }
+
+
+def head_record(head: CheckpointHead) -> dict[str, Any]:
+    return {
+        "state": head.state,
+        "sequence": head.sequence,
+        "epoch": head.epoch,
+        "chainHead": head.chain_head,
+        "counts": head.counts,
+        "awaySince": head.absence.since if head.absence else None,
+        "awayAfter": head.absence.after if head.absence else None,
+        "observedAt": head.observed_at,
+        "segments": head.segments,
+        "owner": head.stamp.owner,
+        "batch": head.stamp.number,
+        "owners": [number for pair in head.stamp.owners for number in pair],
+    }
+
+
+def seldom_record(fold: TranscriptState) -> dict[str, Any]:
+    return {
+        "session": reference.session(fold.facts, SITE),
+        "parties": [reference.party(party) for party in fold.parties],
+        "partiesSetBy": [event_id for set_by in fold.parties_set_by for event_id in set_by],
+        "gaps": [reference.gap(gap) for gap in fold.gaps],
+        "gapSequences": fold.gap_sequences,
+        "amendments": [{"eventId": event_id, "count": count} for event_id, count in fold.amendments.items()],
+        "filled": [reference.gap(gap) for gap in fold.filled],
+        "amended": fold.amended,
+        "idsReused": fold.reused,
+        "rejoins": fold.rejoins,
+        "masked": fold.masked,
+        "quarantined": fold.quarantined,
+        "unattributed": fold.unattributed,
+        "joined": fold.joined,
+    }
+
+
+@given(heads, id_blocks(), st.binary(max_size=60), folds)
+def test_the_records_of_a_checkpoint_are_byte_for_byte_what_fastavro_writes(
+    head: CheckpointHead, blocks: list[IdBlock], announcement: bytes, fold: TranscriptState
+) -> None:
+    head.ids = blocks[-1] if blocks else None
+    for payload, record in (
+        (encode_head(head), whole(head=head_record(head), ids=ids_record(blocks[-1]) if blocks else None)),
+        (encode_announcement(announcement), whole(announcement=announcement)),
+        (encode_seldom(fold, SITE), whole(seldom=seldom_record(fold))),
+        *((encode_ids(block), whole(ids=ids_record(block))) for block in blocks),
+    ):
+        assert payload == reference.encoded(SCHEMA, record)
+
+
+def read(records: Iterable[tuple[str, bytes]]) -> StoredSession:
+    """Read what belongs to one chat; values without their header."""
+    marker, found = read_checkpoints(WRITERS, [(key, HEADER + value) for key, value in records])
+    assert marker is None
+    [session] = found.values()
+    return session
+
+
+def written(head: CheckpointHead, fold: TranscriptState, blocks: list[IdBlock]) -> list[tuple[str, bytes]]:
+    """The first checkpoint of a chat."""
+    head.ids = blocks[-1] if blocks else None
+    return CheckpointParts(SESSION, SITE).changed(Checkpoint(head, b"{}", fold, blocks[:-1]))
+
+
+@given(heads, folds, id_blocks(), st.randoms())
+def test_a_checkpoint_that_is_read_back_in_any_order_is_the_one_that_was_written(
+    head: CheckpointHead, fold: TranscriptState, blocks: list[IdBlock], order: Any
+) -> None:
+    records = written(head, fold, blocks)
+    assert records[-1][0] == SESSION
+    order.shuffle(records)
+    session = read(records)
+    assert (session.head, session.announcement, session.missing) == (head, b"{}", "")
+    assert session.transcript() == replace(
+        fold,
+        sequence=head.sequence,
+        epoch=head.epoch,
+        counts=head.counts,
+        absence=head.absence,
+        id_ranges=IdRanges(pair for block in blocks for pair in block.ranges).pairs(),
+        prints={block.number: block.prints for block in blocks},
     )
 
 
-@given(st.lists(checkpoints, min_size=1, max_size=4))
-def test_checkpoints_of_a_chat_are_byte_for_byte_what_fastavro_writes(made: list[Checkpoint]) -> None:
-    encoder = CheckpointEncoder(SITE)
-    for one in [*made, *made]:
-        assert encoder.encode(one) == expected(one)
+@given(heads, folds, id_blocks(), st.data())
+def test_whichever_record_is_gone_is_missed_and_never_taken_for_an_empty_state(
+    head: CheckpointHead, fold: TranscriptState, blocks: list[IdBlock], data: st.DataObject
+) -> None:
+    records = written(head, fold, blocks)
+    gone = data.draw(st.sets(st.sampled_from(range(len(records))), min_size=1, max_size=len(records) - 1))
+    session = read([record for at, record in enumerate(records) if at not in gone])
+    assert session.missing == (
+        "the head"
+        if len(records) - 1 in gone
+        else f"all but {len(records) - 1 - len(gone)} of {head.segments} segments"
+    )
+    with pytest.raises(VerificationFailed, match="not whole"):
+        session.transcript()
 
 
-@given(checkpoints)
-def test_a_checkpoint_that_is_read_back_is_the_one_that_was_written(checkpoint: Checkpoint) -> None:
-    assert decode_checkpoint(WRITERS, HEADER + CheckpointEncoder(SITE).encode(checkpoint)) == checkpoint
+def block_with(first: int, packed: bytes = b"\xff") -> IdBlock:
+    return IdBlock([(first, first)], Prints(packed, PrintLayout(1, 2)))
+
+
+class TopicOfAChat:
+    """The records of one chat, and which of them the last checkpoint wrote."""
+
+    def __init__(self) -> None:
+        self.parts = CheckpointParts(SESSION, SITE)
+        self.values: dict[str, bytes] = {}
+
+    def write(
+        self, fold: TranscriptState, *closed: IdBlock, announcement: bytes = b"{}", still_open: IdBlock | None = None
+    ) -> list[str]:
+        head = CheckpointHead("FOLLOWED", 1, 0, bytes(32), {}, fold.absence, 1, STAMP, ids=still_open)
+        changed = self.parts.changed(Checkpoint(head, announcement, fold, list(closed)))
+        self.values |= dict(changed)
+        return [key.removeprefix(SESSION) for key, _ in changed]
+
+    def restarted(self) -> TopicOfAChat:
+        session = read(self.values.items())
+        assert session.announcement is not None
+        assert session.seldom is not None
+        self.parts = CheckpointParts(SESSION, SITE)
+        self.parts.restored(session.announcement, session.seldom, session.blocks)
+        return self
+
+
+FOLD = TranscriptState(SessionFacts(SESSION))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_only_what_changed_is_written_again_and_the_head_with_it(restarts: bool) -> None:
+    topic = TopicOfAChat()
+
+    def again() -> TopicOfAChat:
+        return topic.restarted() if restarts else topic
+
+    assert topic.write(FOLD) == ["#a", "#s", ""]
+    assert again().write(FOLD) == [""]
+    assert again().write(replace(FOLD, absence=Absence(7, 8), epoch=2)) == [""]
+    assert again().write(FOLD, block_with(3), still_open=block_with(BLOCK_IDS)) == ["#0", ""]
+    assert again().write(FOLD, still_open=block_with(BLOCK_IDS)) == [""]
+    assert again().write(FOLD, block_with(3, b"\xff\xff"), announcement=b"{ }") == ["#a", "#0", ""]
+    assert again().write(replace(FOLD, rejoins=1), announcement=b"{ }") == ["#s", ""]
+    assert read(topic.values.items()).missing == ""
+
+
+def test_a_block_that_is_open_again_is_as_the_head_has_it() -> None:
+    topic = TopicOfAChat()
+    topic.write(FOLD, block_with(1), block_with(9), still_open=block_with(17))
+    topic.write(FOLD, still_open=block_with(10, b"\xff\xff"))
+    assert read(topic.values.items()).transcript().id_ranges == [(1, 1), (10, 10)]
+    topic.restarted().write(FOLD, block_with(11), still_open=block_with(17))
+    assert read(topic.values.items()).transcript().id_ranges == [(1, 1), (11, 11), (17, 17)]
+
+
+def test_of_a_chat_that_is_forgotten_only_the_head_is_left() -> None:
+    topic = TopicOfAChat()
+    topic.write(FOLD, block_with(1), block_with(-5), still_open=block_with(17))
+    for key in topic.parts.forgotten():
+        del topic.values[key]
+    assert list(topic.values) == [SESSION]
+    key, head = topic.parts.head(CheckpointHead("OVER", 3, 0, bytes(32), {}, None, 1, STAMP))
+    assert topic.parts.forgotten() == []
+    session = read([(key, head)])
+    assert (session.missing, session.head and session.head.segments) == ("", 0)
 
 
 @pytest.mark.parametrize(
@@ -100,57 +250,71 @@ def test_a_checkpoint_that_is_read_back_is_the_one_that_was_written(checkpoint: 
         {"amended": 1},
         {"reused": 1},
         {"gaps": [Gap(1, 2, None, "A_LATER_CODE", "a sentence")], "gap_sequences": [4]},
-        {"epoch": 1},
         {"filled": [Gap(None, None, None, "NEVER_JOINED", "no server")]},
-        {"absence": Absence(7, None)},
-        {"absence": Absence(7, 8)},
     ],
 )
 def test_what_seldom_changes_is_in_the_next_checkpoint_when_it_does(changed: dict[str, Any]) -> None:
-    fold = TranscriptState(SessionFacts(SESSION))
-    encoder = CheckpointEncoder(SITE)
-    encoder.encode(Checkpoint("followed", b"{}", fold, bytes(32), 1, BatchStamp(5, 6)))
-    after = replace(fold, **changed)
-    again = encoder.encode(Checkpoint("followed", b"{}", after, bytes(32), 1, BatchStamp(5, 6)))
-    assert decode_checkpoint(WRITERS, HEADER + again).transcript == after
+    topic = TopicOfAChat()
+    topic.write(FOLD)
+    after = replace(FOLD, **changed)
+    assert topic.write(after) == ["#s", ""]
+    assert read(topic.values.items()).seldom == after
 
 
-def test_a_checkpoint_that_does_not_say_who_named_its_parties_is_refused() -> None:
-    checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6))
-    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder(SITE).encode(checkpoint))
-    with pytest.raises(VerificationFailed, match="parties"):
-        decode_checkpoint(WRITERS, HEADER + SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "partiesSetBy": [1, 2]}))
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+names = st.text("AZ09_.:~-%#/", min_size=1, max_size=12)
+segments = st.sampled_from([ANNOUNCEMENT, SELDOM]) | st.integers(-(2**63), 2**63)
 
 
-def test_a_checkpoint_that_does_not_say_which_records_told_its_gaps_is_refused() -> None:
-    state = TranscriptState(
-        SessionFacts(SESSION), gaps=[Gap(1, 2, None, "UNREADABLE", "a sentence")], gap_sequences=[3]
-    )
-    record = SCHEMAS.decode(
-        SESSION_CHECKPOINT,
-        CheckpointEncoder(SITE).encode(Checkpoint("followed", b"{}", state, bytes(32), 1, BatchStamp(5, 6))),
-    )
-    with pytest.raises(VerificationFailed, match="gaps"):
-        decode_checkpoint(WRITERS, HEADER + SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "gapSequences": []}))
+@given(names, names, segments, segments)
+def test_no_two_chats_and_no_two_segments_have_the_same_key(
+    one: str, other: str, first: int | str, second: int | str
+) -> None:
+    assert (segment_key(one, first) == segment_key(other, second)) == ((one, first) == (other, second))
+    assert segment_key(one, first) != head_key(other)
+    assert parsed_key(segment_key(one, first)) == (one, first)
+    assert parsed_key(head_key(one)) == (one, None)
+
+
+def test_the_key_of_the_marker_is_no_session_id() -> None:
+    assert session_id_problem(MARKER_KEY)
+
+
+@pytest.mark.parametrize("key", ["A#", "A#b", "A#1#2", "A#²", "A:1", "A#--1", "A%41"])
+def test_what_is_no_key_is_refused(key: str) -> None:
+    with pytest.raises(VerificationFailed, match="key"):
+        parsed_key(key)
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+def refused(segment: str, match: str, **parts: Any) -> None:
+    with pytest.raises(VerificationFailed, match=match):
+        read([(SESSION + segment, SCHEMAS.encode(SESSION_CHECKPOINT, whole(**parts)))])
+
+
+def test_a_checkpoint_that_contradicts_itself_is_refused() -> None:
+    head = head_record(CheckpointHead("FOLLOWED", 1, 0, bytes(32), {}, None, 1, STAMP))
+    gap = replace(FOLD, gaps=[Gap(1, 2, None, "UNREADABLE", "a sentence")])
+    refused("", "last batch", head={**head, "owners": [5, 6, 7]})
+    refused("", "no end", head=head, ids={**ids_record(block_with(1)), "idRanges": [1, 2, 5]})
+    refused("", "without an id", head=head, ids={**ids_record(block_with(1)), "idRanges": []})
+    refused("#s", "parties", seldom={**seldom_record(FOLD), "partiesSetBy": [1, 2]})
+    refused("#s", "gaps", seldom=seldom_record(gap))
+    refused("#1", "another block", ids=ids_record(block_with(1)))
+
+
+@pytest.mark.parametrize(("segment", "part"), [("", "head"), ("#a", "announcement"), ("#s", "seldom"), ("#1", "ids")])
+def test_a_checkpoint_without_the_part_that_its_key_speaks_of_is_refused(segment: str, part: str) -> None:
+    refused(segment, f"key speaks of: {part}")
 
 
 def test_a_checkpoint_does_not_show_the_announcement() -> None:
-    checkpoint = Checkpoint(
-        "followed", b'{"password":"Zx9hidden"}', TranscriptState(SessionFacts(SESSION)), b"", 1, BatchStamp(5, 6)
-    )
-    assert "Zx9" not in repr(checkpoint)
-    assert "Zx9" not in repr(replace(checkpoint, announcement=b"Zx9"))
-
-
-def test_a_checkpoint_with_half_a_range_is_refused() -> None:
-    checkpoint = Checkpoint("followed", b"{}", TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6))
-    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder(SITE).encode(checkpoint))
-    with pytest.raises(VerificationFailed, match="no end"):
-        decode_checkpoint(WRITERS, HEADER + SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "idRanges": [1, 2, 5]}))
-
-
-def test_a_checkpoint_with_an_owner_without_a_batch_is_refused() -> None:
-    checkpoint = Checkpoint("SHARD", b"", TranscriptState(SessionFacts(SESSION)), b"", 1, BatchStamp(5, 6, ((5, 6),)))
-    record = SCHEMAS.decode(SESSION_CHECKPOINT, CheckpointEncoder(SITE).encode(checkpoint))
-    with pytest.raises(VerificationFailed, match="last batch"):
-        decode_checkpoint(WRITERS, HEADER + SCHEMAS.encode(SESSION_CHECKPOINT, {**record, "owners": [5, 6, 7]}))
+    head = CheckpointHead("FOLLOWED", 1, 0, bytes(32), {}, None, 1, STAMP)
+    secret = b'{"password":"Zx9hidden"}'
+    assert "Zx9" not in repr(Checkpoint(head, secret, FOLD, []))
+    session = read([(f"{SESSION}#a", encode_announcement(secret))])
+    assert session.announcement == secret
+    assert "Zx9" not in repr(session)

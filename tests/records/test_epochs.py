@@ -9,7 +9,9 @@ import pytest
 
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.chain import genesis, split
-from bridge.records.checkpoint import BatchStamp, Checkpoint, decode_checkpoint
+from bridge.records.checkpoint import BatchStamp, CheckpointHead
+from bridge.records.checkpoint_parts import Checkpoint, CheckpointParts
+from bridge.records.checkpoint_reader import read_checkpoints
 from bridge.records.normalise import ChatRecorder
 from bridge.records.payload_framing import single_object
 from bridge.records.session_records import CLOSED, OPENED
@@ -102,8 +104,10 @@ def test_the_epoch_survives_a_restart(epoch: int) -> None:
     fold = of_epoch(epoch)
     fold.apply(history(joined(1)))
     recorder = ChatRecorder(CHAT, RECORDING, epoch=epoch)
-    written = recorder.checkpoint(Checkpoint("FOLLOWED", b"{}", fold.state(), recorder.head, 1, BatchStamp(5, 6)))
+    head = CheckpointHead("FOLLOWED", 1, epoch, recorder.head, {}, None, 1, BatchStamp(5, 6), ids=fold.take_blocks()[0])
+    written = CheckpointParts(CHAT, "main").changed(Checkpoint(head, b"{}", fold.seldom(), []))
     header = single_object(SCHEMAS.fingerprint(SESSION_CHECKPOINT))
-    stored = decode_checkpoint(WriterSchemas(SCHEMAS), header + written)
-    assert stored.transcript.epoch == epoch
-    assert Transcript(stored.transcript).certificate().epoch == epoch
+    _, found = read_checkpoints(WriterSchemas(SCHEMAS), [(key, header + payload) for key, payload in written])
+    stored = found[CHAT].transcript()
+    assert stored.epoch == epoch
+    assert Transcript(stored).certificate().epoch == epoch

@@ -16,7 +16,7 @@ import fastavro
 import pytest
 
 from bridge.records.avro import NAMESPACE, ROOTS, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas
-from bridge.records.checkpoint import BatchStamp, Checkpoint
+from bridge.records.checkpoint import BatchStamp, CheckpointHead, encode_head
 from bridge.records.ids import bridge_id
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.redact import Redactor
@@ -24,7 +24,6 @@ from bridge.records.session_records import CLOSED, OPENED
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Certificate, Entry, SessionFacts
 from bridge.transcript.events import ChatEvent, MessageText
-from bridge.transcript.state import TranscriptState
 from tests.records.reference import FOLDER
 
 if TYPE_CHECKING:
@@ -96,8 +95,8 @@ def session(state: str, certificate: Certificate | None = None, **more: Any) -> 
 
 
 def checkpoint(**more: Any) -> dict[str, Any]:
-    stored = Checkpoint("FOLLOWED", b"{}", TranscriptState(FACTS, sequence=7), bytes(32), LIVE_AT, BatchStamp(5, 6))
-    return {**TODAY.decode(SESSION_CHECKPOINT, recorder().checkpoint(stored)), **more}
+    head = CheckpointHead("FOLLOWED", 7, 0, bytes(32), {}, None, LIVE_AT, BatchStamp(5, 6))
+    return {**TODAY.decode(SESSION_CHECKPOINT, encode_head(head)), **more}
 
 
 MORE_OF_A_CERTIFICATE: Final = {"signature": b"s" * 64, "notSeen": ["DIRECT_MESSAGES"]}
@@ -150,7 +149,11 @@ def read(payload: bytes, name: str, writer: Schemas, reader: Schemas) -> dict[st
 def without_times(record: dict[str, Any]) -> dict[str, Any]:
     """Leave out what one reader gives as a date and the other as a number."""
     times = ("occurredAt", "observedAt", "startAt", "at", "session")
-    return {key: value for key, value in record.items() if key not in times}
+    return {
+        key: without_times(value) if key == "head" and value is not None else value
+        for key, value in record.items()
+        if key not in times
+    }
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
@@ -162,7 +165,7 @@ def test_a_record_of_a_later_kind_is_written_and_read_as_it_was(tomorrow: Schema
     schema = avro.schema.parse(tomorrow.text(name))
     foreign: Any = avro.io.DatumReader(schema).read(avro.io.BinaryDecoder(io.BytesIO(payload)))
     assert foreign.keys() == found.keys()
-    assert foreign["sessionId"] == CHAT
+    assert name == SESSION_CHECKPOINT or foreign["sessionId"] == CHAT
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)

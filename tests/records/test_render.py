@@ -3,13 +3,11 @@ from __future__ import annotations
 import json
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, TRANSCRIPT_EVENT, Schemas
-from bridge.records.checkpoint import BatchStamp, Checkpoint
+from bridge.records.checkpoint import BatchStamp, CheckpointHead, encode_announcement, encode_head
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.render import Renderer
 from bridge.records.session_records import quarantine_records
-from bridge.transcript.entries import SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText
-from bridge.transcript.state import TranscriptState
 from tests.records.record_strategies import SESSION
 from tests.records.test_normalise import FACTS, entry
 from tests.support.reasons import NO_JSON
@@ -43,12 +41,14 @@ def test_quarantined_bytes_are_base64(schemas: Schemas) -> None:
     assert shown["observedAt"] == 2**62
 
 
-def test_a_checkpoint_is_shown_without_the_announcement(schemas: Schemas, recording: Recording) -> None:
-    checkpoint = Checkpoint(
-        "followed", b'{"password":"Zx9"}', TranscriptState(SessionFacts(SESSION)), bytes(32), 1, BatchStamp(5, 6)
+def test_a_checkpoint_is_shown_without_the_announcement(schemas: Schemas) -> None:
+    announcement = encode_announcement(b'{"password":"Zx9"}')
+    head = encode_head(CheckpointHead("FOLLOWED", 0, 0, bytes(32), {}, None, 1, BatchStamp(5, 6)))
+    renderer = Renderer(schemas)
+    told, kept = (
+        renderer.line(SESSION_CHECKPOINT, schemas.decode(SESSION_CHECKPOINT, payload))
+        for payload in (announcement, head)
     )
-    payload = ChatRecorder(SESSION, recording).checkpoint(checkpoint)
-    line = Renderer(schemas).line(SESSION_CHECKPOINT, schemas.decode(SESSION_CHECKPOINT, payload))
-    assert b"Zx9" not in line
-    assert json.loads(line)["announcement"] == "withheld"
-    assert json.loads(line)["head"] == "00" * 32
+    assert b"Zx9" not in told
+    assert json.loads(told)["announcement"] == "withheld"
+    assert json.loads(kept)["head"]["chainHead"] == "00" * 32

@@ -100,12 +100,11 @@ NO_TEXT_OF_PEOPLE: Final = {
     "TranscriptEvent.sessionId": "an id of the server",
     **dict.fromkeys(
         (
+            "CheckpointHead.chainHead",
+            "CheckpointHead.counts (key)",
+            "CheckpointHead.state",
+            "CheckpointIds.prints",
             "SessionCheckpoint.announcement",
-            "SessionCheckpoint.counts (key)",
-            "SessionCheckpoint.head",
-            "SessionCheckpoint.prints",
-            "SessionCheckpoint.sessionId",
-            "SessionCheckpoint.state",
         ),
         "no record for readers: the bridge needs it as it was (SECURITY.md)",
     ),

@@ -43,9 +43,9 @@ def with_later(encode):
 fingerprints.VERSION += 1
 for name in ("party", "session", "gap", "message", "notice", "departure", "file"):
     setattr(blocks, name + "_block", with_later(getattr(blocks, name + "_block")))
-from bridge.records.checkpoint import CheckpointEncoder
+from bridge.records import checkpoint
 from bridge.records.normalise import ChatRecorder
-CheckpointEncoder.encode = with_later(CheckpointEncoder.encode)
+checkpoint.payload = with_later(checkpoint.payload)
 ChatRecorder._body = with_later(ChatRecorder._body)
 from bridge.cli import main
 sys.exit(main())

@@ -1,4 +1,4 @@
-"""Amendments only where content changed, another event under a used id as such, fingerprints at their limit."""
+"""Amendments only where content changed, another event under a used id as such, fingerprints in blocks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.transcript import entries as kinds
+from bridge.transcript import fold
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText
 from bridge.transcript.fingerprint_store import Fingerprints
-from bridge.transcript.fingerprints import carried_groups, fingerprint
+from bridge.transcript.fingerprints import BLANK, carried_groups, fingerprint
 from bridge.transcript.fold import Transcript
+from bridge.transcript.id_blocks import BLOCK_IDS, Prints
 from bridge.transcript.ranges import IdRanges
 from tests.transcript.build import ALICE, fresh, history, joined, left, push, said
 
@@ -141,10 +143,9 @@ def test_the_count_of_reused_ids_survives_a_restart() -> None:
     assert Transcript(chat.state()).certificate() == chat.certificate()
 
 
-# --- at the limit ----------------------------------------------------------------------------------------------------
+# --- the store of fingerprints ---------------------------------------------------------------------------------------
 
 CARRIED = carried_groups(106)
-LIMIT = 200
 
 
 def print_of(number: int) -> bytes:
@@ -153,58 +154,88 @@ def print_of(number: int) -> bytes:
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["put", "put", "put", "remove", "mark", "undo", "restart"]), st.integers(1, 40)),
+    st.tuples(st.sampled_from(["put", "put", "put", "remove", "mark", "undo", "restart"]), st.integers(-20, 60)),
     max_size=120,
 )
 
 
 @given(STEPS)
-def test_fingerprints_at_their_limit_never_overwrite_one_another(steps: list[tuple[str, int]]) -> None:
-    """Against a dict: those that are left are those of the highest ids, and each is the right one."""
-    ids, prints, model = IdRanges(), Fingerprints(limit=LIMIT), dict[int, bytes]()
-    marked = (ids.pairs(), dict(model))
+def test_fingerprints_in_blocks_never_overwrite_one_another(steps: list[tuple[str, int]]) -> None:
+    """Against a dict; what is returned as changed is enough to store, with the open block."""
+    ids, model = IdRanges(), dict[int, bytes]()
+    prints, stored = Fingerprints(ids), dict[int, Prints]()
+    marked = (ids.edges(), dict(model))
     for number, (what, event_id) in enumerate(steps):
-        rank = ids.rank(event_id)
         if what == "put":
             new = print_of(number)
             if event_id in ids:
-                prints.replace(rank, new)
-            elif rank == len(ids):
-                prints.append(new)
+                prints.replace(event_id, new)
             else:
-                prints.insert(rank, new)
-            ids.add(event_id)
+                prints.add(event_id, new)
+                ids.add(event_id)
             model[event_id] = new
         elif what == "remove" and event_id in ids:
-            prints.remove(rank)
+            prints.remove(event_id)
             ids.remove(event_id)
             del model[event_id]
         elif what == "undo":
+            ids.reset(marked[0])
+            model = dict(marked[1])
             prints.undo()
-            ids, model = IdRanges(marked[0]), dict(marked[1])
-        elif what == "restart":
-            prints = Fingerprints(prints.packed(), len(ids), LIMIT)
-        if what in ("mark", "restart"):
+        elif what in ("mark", "restart"):
+            stored = as_stored(prints, ids, stored)
+            prints = prints if what == "mark" else Fingerprints(ids, stored)
             prints.mark()
-            marked = (ids.pairs(), dict(model))
-        kept = prints.by_id(ids)
-        assert kept == {one: model[one] for one in sorted(model)[len(model) - len(kept) :]}
-        assert len(prints.packed()) <= LIMIT
+            marked = (ids.edges(), dict(model))
+        assert {one: prints.get(one) for one in ids} == model
+        assert prints.stored().keys() == {one // BLOCK_IDS for one in model}
 
 
-def test_a_history_that_amends_forgotten_events_is_not_amended_again_the_next_time() -> None:
-    words = " ".join("abcdefghijklmnop")
+def as_stored(prints: Fingerprints, ids: IdRanges, stored: dict[int, Prints]) -> dict[int, Prints]:
+    """Return what a topic holds once what changed since `stored` is written."""
+    there = prints.stored().keys()
+    if ids.maximum is None:
+        return {}
+    still_open = ids.maximum // BLOCK_IDS
+    open_block, closed = prints.take_changed()
+    assert open_block is not None
+    changed = [*closed, open_block]
+    assert open_block.number == still_open
+    for block in changed:
+        assert block.ranges == ids.within(block.number * BLOCK_IDS, block.number * BLOCK_IDS + BLOCK_IDS - 1)
+    assert prints.take_changed() == (open_block, [])
+    kept = {**stored, **{block.number: block.prints for block in changed}}
+    return {number: kept[number] for number in sorted(kept) if number in there}
 
-    def long_message(event_id: int, value: str = "x") -> ChatEvent:
-        return with_more(said(event_id, words), user_data=[Item("k", value=value)], event_attributes=[Item("k")])
 
+def test_an_id_whose_block_is_not_there_is_known_without_its_content() -> None:
+    ids = IdRanges([(1, 20)])
+    prints = Fingerprints(ids)
+    assert prints.get(3) is None
+    prints.replace(3, print_of(1))
+    prints.remove(3)
+    assert (prints.get(3), prints.stored()) == (None, {})
+    prints.add(21, print_of(1))
+    ids.add(21)
+    assert (prints.get(21), prints.get(20), prints.get(3)) == (print_of(1), BLANK, None)
+
+
+def test_a_chat_of_any_length_knows_what_it_delivered() -> None:
     chat = fresh()
-    chat.apply(history(*[long_message(number) for number in range(2, 4000, 2)]))
-    for start in range(4000, 16000, 4000):
-        chat.apply(push(*[long_message(number) for number in range(start, start + 4000, 2)]))
-    state = chat.state()
-    kept = Fingerprints(state.prints, len(chat.delivered)).by_id(chat.delivered)
-    assert len(kept) < len(chat.delivered)
-    again = [long_message(number, "x" if number % 2 else "y") for number in range(min(kept), min(kept) + 2600)]
-    assert len(chat.apply(history(*again))) > 1000
-    assert [entry.kind for entry in chat.apply(history(*again))] == [kinds.RESUMED]
+    for start in range(1, 30_001, 5_000):
+        chat.apply(push(*[said(number, f"text {number}") for number in range(start, start + 5_000)]))
+    assert [entry.event for entry in chat.apply(push(said(1, "text 1"), said(15_000, "text 15000")))] == []
+    amended = chat.apply(push(said(2, "another"), said(15_001, "another")))
+    assert [(entry.event and entry.event.event_id, entry.amendment) for entry in amended] == [(2, 1), (15_001, 1)]
+    assert not chat.outgrown
+
+
+def test_a_chat_with_more_blocks_than_are_remembered_has_outgrown_its_checkpoints(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fold, "MAX_BLOCKS", 3)
+    chat = fresh()
+    chat.apply(push(*(said(number) for number in range(1, 3 * BLOCK_IDS))))
+    assert not chat.outgrown
+    chat.apply(push(said(3 * BLOCK_IDS)))
+    assert chat.outgrown

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.transcript.events import ChatEvent, Item
 from bridge.transcript.fields import EVENT_FIELDS, PARTS, EventField, FingerprintGroup
-from bridge.transcript.fingerprint_store import MAX_BYTES, Fingerprints
+from bridge.transcript.fingerprint_store import Fingerprints
 from bridge.transcript.fingerprints import (
     BLANK,
     VERSION,
@@ -26,6 +26,7 @@ from bridge.transcript.fingerprints import (
     without_table,
 )
 from bridge.transcript.fold import Transcript
+from bridge.transcript.id_blocks import Prints
 from bridge.transcript.ranges import IdRanges
 from tests.transcript.build import fresh, history, joined, noticed, push, said
 
@@ -77,8 +78,12 @@ def amendments(fold: Transcript, *updates: TranscriptUpdate) -> list[int]:
 def upgraded(fold: Transcript, fields: tuple[EventField, ...] = EVENT_FIELDS, version: int = VERSION) -> Transcript:
     """The chat as another version restores it: one with another field table, or with another layout of its prints."""
     state = fold.state()
-    layout = state.print_layout if version == VERSION else PrintLayout(version, state.print_layout.table)
-    return Transcript(replace(state, print_layout=layout), fields)
+    if version == VERSION:
+        return Transcript(state, fields)
+    made = {
+        block: prints._replace(layout=prints.layout._replace(version=version)) for block, prints in state.prints.items()
+    }
+    return Transcript(replace(state, prints=made), fields)
 
 
 unknown = st.dictionaries(st.sampled_from([*NAMES, "other"]), st.sampled_from(["", "good", '{"a":1,"b":[2]}']))
@@ -139,7 +144,7 @@ def test_prints_of_another_layout_amend_nothing_and_are_replaced(version: int) -
     this = fresh()
     this.apply(history(said(1, "one"), said(2, "two")))
     other = upgraded(this, version=version)
-    assert other.state().prints == BLANK * 2
+    assert other.state().prints == {0: Prints(BLANK * 2, print_layout())}
     assert amendments(other, history(said(1, "changed"), joined(2))) == []
     assert amendments(upgraded(other), history(said(1, "changed"), joined(2))) == []
     assert amendments(upgraded(other), history(said(1, "changed again"), said(2))) == [1, 2]
@@ -149,17 +154,13 @@ def test_prints_of_another_layout_amend_nothing_and_are_replaced(version: int) -
 @given(st.lists(events, max_size=6), st.sets(st.integers(0, 5)))
 def test_blank_prints_and_others_lie_side_by_side(sent: list[ChatEvent], seen: set[int]) -> None:
     ids = IdRanges([(1, len(sent))]) if sent else IdRanges()
-    prints = Fingerprints.stored(b"\0" * len(sent), len(sent), PrintLayout(VERSION + 1, 0), EVENT_FIELDS)
+    made = {0: Prints(b"\0" * len(sent), PrintLayout(VERSION + 1, 0))} if sent else {}
+    prints = Fingerprints(ids, made)
     for rank in seen & set(range(len(sent))):
-        prints.replace(rank, fingerprint(sent[rank], CARRIED))
-    restored = Fingerprints.stored(prints.packed(), len(sent), print_layout(), EVENT_FIELDS).by_id(ids)
+        prints.replace(rank + 1, fingerprint(sent[rank], CARRIED))
+    restored = Fingerprints(ids, prints.stored())
     expected = {at + 1: fingerprint(event, CARRIED) if at in seen else BLANK for at, event in enumerate(sent)}
-    assert restored == expected
-
-
-def test_the_prints_of_another_layout_are_bounded_like_others() -> None:
-    prints = Fingerprints.stored(b"x", 2**40, PrintLayout(VERSION + 1, 0), EVENT_FIELDS)
-    assert prints.packed() == BLANK * MAX_BYTES
+    assert {event_id: restored.get(event_id) for event_id in ids} == expected
 
 
 @given(events, events)

@@ -48,9 +48,11 @@ class RangesAgainstASet(RuleBasedStateMachine):
         assert members(holes) == set(range(low, high + 1)) - self.model
         assert holes == IdRanges(holes).pairs()
 
-    @rule(value=IDS)
-    def rank(self, value: int) -> None:
-        assert self.ranges.rank(value) == sum(member < value for member in self.model)
+    @rule(low=IDS, high=IDS)
+    def within(self, low: int, high: int) -> None:
+        found = self.ranges.within(low, high)
+        assert members(found) == self.model & set(range(low, high + 1))
+        assert found == IdRanges(found).pairs()
 
     @invariant()
     def says_what_the_set_says(self) -> None:

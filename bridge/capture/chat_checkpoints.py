@@ -1,0 +1,51 @@
+"""The checkpoint of a chat: which of its records a transaction writes or deletes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.announcement import Announcement, encode
+from bridge.capture.chat import OVER
+from bridge.records.checkpoint import CheckpointHead
+from bridge.records.checkpoint_keys import head_key
+from bridge.records.checkpoint_parts import Checkpoint
+
+if TYPE_CHECKING:
+    from bridge.capture.chat import Chat
+    from bridge.records.checkpoint import BatchStamp
+
+
+def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp) -> list[tuple[str, bytes | None]]:
+    """Return (key, payload) of the records to write in the batch of `stamp`; None: to delete. `now` in us since 1970.
+
+    They are taken for written: called once per transaction.
+    """
+    transcript = chat.transcript
+    seldom = transcript.seldom()
+    head = CheckpointHead(
+        state=chat.state,
+        sequence=transcript.sequence,
+        epoch=seldom.epoch,
+        chain_head=chat.recorder.head,
+        counts=transcript.counts,
+        absence=seldom.absence,
+        observed_at=chat.closed_at or now,
+        stamp=stamp,
+    )
+    if not chat.whole:  # remember that it is over, not what was in it
+        return [*((key, None) for key in chat.parts.forgotten()), chat.parts.head(head)]
+    head.ids, closed = transcript.take_blocks()
+    return [*chat.parts.changed(Checkpoint(head, _announced(chat), seldom, closed))]
+
+
+def checkpoint_keys(session_id: str, chat: Chat | None) -> list[str]:
+    """Return the keys of all records of a chat's checkpoint; None stands for a chat that has no segments."""
+    return [*(chat.parts.forgotten() if chat is not None else ()), head_key(session_id)]
+
+
+def _announced(chat: Chat) -> bytes:
+    """Return what is kept of the announcement: of a chat that is over, only that it is there (P5)."""
+    if chat.state != OVER:
+        return chat.announced
+    told = chat.announcement
+    return encode(Announcement(session_id=told.session_id, host=told.host, port=told.port))

@@ -1,0 +1,61 @@
+"""The keys of the checkpoints topic: a chat has several records there, whose keys begin with its session id.
+
+    E        the head: what changes with every event, and how many segments there are
+    E#a      segment: the announcement
+    E#s      segment: what seldom changes
+    E#k      segment: block k of the delivered ids, and their fingerprints
+    /shard   the marker of the shard, which belongs to no chat
+
+`E` is the session id, escaped as in the ids of records (`ids.py`). Keys that begin with `#` are those of schemas.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from bridge.errors import VerificationFailed
+from bridge.records.ids import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MARKER_KEY: Final = "/shard"
+"""`announcement.session_id_problem` accepts no session id with a slash."""
+ANNOUNCEMENT: Final = "a"
+SELDOM: Final = "s"
+
+Segment = int | str
+"""Which segment of a chat: ANNOUNCEMENT, SELDOM, or the number of a block of ids."""
+
+
+def head_key(session_id: str) -> str:
+    """Return the key of a chat's head."""
+    return escaped(session_id)
+
+
+def segment_key(session_id: str, segment: Segment) -> str:
+    """Return the key of a segment of a chat."""
+    return f"{escaped(session_id)}#{segment}"
+
+
+def parsed_key(key: str) -> tuple[str, Segment | None]:
+    """Return the session id and the segment that a key names, None for the head.
+
+    Raises VerificationFailed when no record of a chat has such a key.
+    """
+    name, separator, segment = key.partition("#")
+    session_id = unquote(name)
+    if escaped(session_id) == name:
+        if not separator:
+            return session_id, None
+        if segment in (ANNOUNCEMENT, SELDOM):
+            return session_id, segment
+        if segment.removeprefix("-").isascii() and segment.removeprefix("-").isdigit():
+            return session_id, int(segment)
+    raise VerificationFailed("a checkpoint whose key names neither a chat nor a part of one")
+
+
+def shown_segments(segments: Iterable[Segment]) -> str:
+    """Return how messages name segments."""
+    return ", ".join(f"#{segment}" for segment in segments)

@@ -1,0 +1,93 @@
+"""Which records of a chat's checkpoint are on the topic, and which of them a transaction has to write again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bridge.records.checkpoint import encode_announcement, encode_head, encode_ids, encode_seldom
+from bridge.records.checkpoint_keys import ANNOUNCEMENT, SELDOM, head_key, segment_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.records.checkpoint import CheckpointHead
+    from bridge.records.checkpoint_keys import Segment
+    from bridge.transcript.id_blocks import IdBlock
+    from bridge.transcript.state import TranscriptState
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """A chat as of its last committed record, as far as it may have to be written.
+
+    `announcement` is the JSON of its announcement, which may hold the session's password (P5: never shown); `seldom`
+    is `Transcript.seldom`, `closed` are the closed blocks of ids that changed.
+    """
+
+    head: CheckpointHead
+    announcement: bytes
+    seldom: TranscriptState
+    closed: list[IdBlock]
+
+    def __repr__(self) -> str:
+        """Show the chat and the state only (P5)."""
+        return f"Checkpoint({self.seldom.facts.session_id!r}, {self.head.state!r})"
+
+
+class CheckpointParts:
+    """The checkpoint of one chat. Takes what it returned for written: after a failed commit it is not used any more."""
+
+    __slots__ = ("_announcement", "_head_key", "_segments", "_seldom", "_session_id", "_site")
+
+    def __init__(self, session_id: str, site: str) -> None:
+        """Begin with nothing written; `site` is the bridge's own."""
+        self._session_id = session_id
+        self._site = site
+        self._head_key = head_key(session_id)
+        self._segments: dict[Segment, None] = {}
+        self._announcement: bytes | None = None
+        self._seldom: TranscriptState | None = None
+
+    def restored(self, announcement: bytes, seldom: TranscriptState, blocks: Iterable[int]) -> None:
+        """Learn what is on the topic; `seldom` as `Transcript.seldom` returns it."""
+        self._announcement = announcement
+        self._seldom = _as_stored(seldom)
+        self._segments = dict.fromkeys((ANNOUNCEMENT, SELDOM, *blocks))
+
+    def changed(self, checkpoint: Checkpoint) -> list[tuple[str, bytes]]:
+        """Return (key, payload) of what is to be written in one transaction: segments that changed, then the head.
+
+        The head comes last: a log that has lost its beginning never has a segment whose head is gone. Sets the number
+        of segments in it.
+        """
+        segments: list[tuple[Segment, bytes]] = []
+        if checkpoint.announcement != self._announcement:
+            self._announcement = checkpoint.announcement
+            segments.append((ANNOUNCEMENT, encode_announcement(checkpoint.announcement)))
+        # Compared by value, not by a counter of changes: a restored fold restarts its counter.
+        if checkpoint.seldom is not self._seldom:
+            seldom = _as_stored(checkpoint.seldom)
+            if self._seldom is None or seldom != _as_stored(self._seldom):
+                segments.append((SELDOM, encode_seldom(seldom, self._site)))
+            self._seldom = checkpoint.seldom
+        segments += [(block.number, encode_ids(block)) for block in checkpoint.closed]
+        self._segments.update(dict.fromkeys(segment for segment, _ in segments))
+        checkpoint.head.segments = len(self._segments)
+        records = [(segment_key(self._session_id, segment), value) for segment, value in segments]
+        return [*records, self.head(checkpoint.head)]
+
+    def head(self, head: CheckpointHead) -> tuple[str, bytes]:
+        """Return key and payload of the head alone."""
+        return self._head_key, encode_head(head)
+
+    def forgotten(self) -> list[str]:
+        """Return the keys of all segments, which are to be deleted: after that there are none."""
+        keys = [segment_key(self._session_id, segment) for segment in self._segments]
+        self._segments, self._announcement, self._seldom = {}, None, None
+        return keys
+
+
+def _as_stored(seldom: TranscriptState) -> TranscriptState:
+    """Leave out what the head holds."""
+    return replace(seldom, absence=None, epoch=0)

@@ -1,0 +1,191 @@
+"""SessionCheckpoints read back, in this version's form, whatever version wrote them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from bridge.errors import SchemaUnknown, VerificationFailed
+from bridge.records.avro import SESSION_CHECKPOINT
+from bridge.records.checkpoint import BatchStamp, CheckpointHead
+from bridge.records.checkpoint_keys import ANNOUNCEMENT, MARKER_KEY, SELDOM, parsed_key
+from bridge.records.payload_framing import unframe
+from bridge.transcript.entries import Gap, Party, SessionFacts
+from bridge.transcript.fingerprints import PrintLayout
+from bridge.transcript.holes import Absence
+from bridge.transcript.id_blocks import IdBlock, Prints
+from bridge.transcript.parties import SetBy
+from bridge.transcript.ranges import IdRanges
+from bridge.transcript.state import TranscriptState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.records.checkpoint_keys import Segment
+    from bridge.records.writer_schemas import WriterSchemas
+
+
+@dataclass(slots=True)
+class StoredSession:
+    """What a topic holds of one chat's checkpoint. What it lacks is None, or not among the blocks."""
+
+    session_id: str
+    head: CheckpointHead | None = None
+    announcement: bytes | None = field(default=None, repr=False)  # P5
+    seldom: TranscriptState | None = None
+    blocks: dict[int, IdBlock] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> str:
+        """What is missing although it was written, in a few words; the empty text when all is there."""
+        if self.head is None:
+            return "the head"
+        found = (self.announcement is not None) + (self.seldom is not None) + len(self.blocks)
+        if found == self.head.segments:
+            return ""
+        return f"all but {found} of {self.head.segments} segments"
+
+    def transcript(self) -> TranscriptState:
+        """Return the state of the chat's fold. Raises VerificationFailed when something is missing."""
+        head, seldom = self.head, self.seldom
+        if self.missing or head is None or seldom is None:
+            raise VerificationFailed("a checkpoint that is not whole")
+        # What the head holds is newer than a segment of the same block.
+        blocks = self.blocks if head.ids is None else {**self.blocks, head.ids.number: head.ids}
+        return replace(
+            seldom,
+            sequence=head.sequence,
+            epoch=head.epoch,
+            counts=head.counts,
+            absence=head.absence,
+            id_ranges=IdRanges(pair for block in blocks.values() for pair in block.ranges).pairs(),
+            prints={number: block.prints for number, block in blocks.items()},
+        )
+
+
+def read_checkpoints(
+    writers: WriterSchemas, records: Iterable[tuple[str, bytes]]
+) -> tuple[BatchStamp | None, dict[str, StoredSession]]:
+    """Return the stamp of the marker, if it is there, and what is there of each chat, from (key, value).
+
+    A value is framed, of this version or another one. Raises VerificationFailed when one is no checkpoint,
+    SchemaUnknown when what wrote it is not known.
+    """
+    marker: BatchStamp | None = None
+    found: dict[str, StoredSession] = {}
+    for key, value in records:
+        writer, payload = unframe(value)
+        try:
+            record = writers.decode(SESSION_CHECKPOINT, payload, writer)
+        except SchemaUnknown as error:
+            raise SchemaUnknown(f"a checkpoint cannot be read: {error.message}", next_step=error.next_step) from error
+        if key == MARKER_KEY:
+            marker = _head(record).stamp
+            continue
+        session_id, segment = parsed_key(key)
+        _take(found.setdefault(session_id, StoredSession(session_id)), segment, record)
+    return marker, found
+
+
+def _take(session: StoredSession, segment: Segment | None, record: dict[str, Any]) -> None:
+    if segment is None:
+        session.head = _head(record)
+    elif segment == ANNOUNCEMENT:
+        session.announcement = _part(record, "announcement")
+    elif segment == SELDOM:
+        session.seldom = _seldom(session.session_id, _part(record, "seldom"))
+    else:
+        block = _ids(_part(record, "ids"))
+        if block.number != segment:
+            raise VerificationFailed("a checkpoint with another block of ids than its key says")
+        session.blocks[block.number] = block
+
+
+def _part(record: dict[str, Any], name: str) -> Any:
+    """Return the part of a record that its key speaks of."""
+    if record[name] is None:
+        raise VerificationFailed(f"a checkpoint without the part that its key speaks of: {name}")
+    return record[name]
+
+
+def _head(record: dict[str, Any]) -> CheckpointHead:
+    head, ids = _part(record, "head"), record["ids"]
+    owners, after = head["owners"], head["awayAfter"]
+    if len(owners) % 2:
+        raise VerificationFailed("a checkpoint with an owner whose last batch it does not say")
+    return CheckpointHead(
+        state=head["state"],
+        sequence=head["sequence"],
+        epoch=head["epoch"],
+        chain_head=head["chainHead"],
+        counts=head["counts"],
+        absence=None if after is None else Absence(after, head["awaySince"]),
+        observed_at=head["observedAt"],
+        stamp=BatchStamp(head["owner"], head["batch"], tuple(zip(owners[::2], owners[1::2], strict=True))),
+        segments=head["segments"],
+        ids=None if ids is None else _ids(ids),
+    )
+
+
+def _ids(ids: dict[str, Any]) -> IdBlock:
+    edges = ids["idRanges"]
+    if len(edges) % 2:
+        raise VerificationFailed("a checkpoint with a range of ids that has no end")
+    if not edges:
+        raise VerificationFailed("a checkpoint with a block without an id")
+    layout = PrintLayout(ids["printsVersion"], ids["printsTable"])
+    return IdBlock(list(zip(edges[::2], edges[1::2], strict=True)), Prints(ids["prints"], layout))
+
+
+def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
+    set_by = seldom["partiesSetBy"]
+    if len(seldom["gapSequences"]) != len(seldom["gaps"]):
+        raise VerificationFailed("a checkpoint that does not say which records told its gaps")
+    if len(set_by) != 2 * len(seldom["parties"]):
+        raise VerificationFailed("a checkpoint that does not say which events set what is known of its parties")
+    return TranscriptState(
+        facts=_facts(session_id, seldom["session"]),
+        parties=[_party(party) for party in seldom["parties"]],
+        gaps=[_gap(gap) for gap in seldom["gaps"]],
+        amendments={counter["eventId"]: counter["count"] for counter in seldom["amendments"]},
+        masked=seldom["masked"],
+        quarantined=seldom["quarantined"],
+        unattributed=seldom["unattributed"],
+        rejoins=seldom["rejoins"],
+        joined=seldom["joined"],
+        parties_set_by=[SetBy(*pair) for pair in zip(set_by[::2], set_by[1::2], strict=True)],
+        filled=[_gap(gap) for gap in seldom["filled"]],
+        amended=seldom["amended"],
+        reused=seldom["idsReused"],
+        gap_sequences=seldom["gapSequences"],
+    )
+
+
+def _facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
+    return SessionFacts(
+        session_id=session_id,
+        start_at=session["startAt"],
+        tenant=session["tenant"],
+        monitored=session["monitored"],
+        idle_time_expire=session["idleTimeExpire"],
+        server=session["server"],
+        client_version=session["clientVersion"],
+        source=session["source"],
+    )
+
+
+def _gap(gap: dict[str, Any]) -> Gap:
+    return Gap(gap["fromEventId"], gap["toEventId"], gap["since"], gap["code"], gap["detail"])
+
+
+def _party(party: dict[str, Any]) -> Party:
+    return Party(
+        user_id=party["userId"],
+        nickname=party["nickname"],
+        user_type=party["userType"],
+        protocol_type=party["protocolType"],
+        person_id=party["personId"],
+        time_zone_offset=party["timeZoneOffset"],
+        client_version=party["clientVersion"],
+        bot=party["bot"],
+    )
