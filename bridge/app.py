@@ -190,7 +190,7 @@ class _WorkerProcess:
         events = await topics.lifetime(self._names.events)
         announcements = await topics.lifetime(self._names.announcements)
         used = closed_retention(setting, (events, announcements))
-        if used is None or (setting is not None and used > setting):
+        if used is None or used > setting:
             fact = ClosedRetentionExtended(setting=setting, events=events, announcements=announcements, used=used)
             self._telemetry.emit(fact)
         return used

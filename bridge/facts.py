@@ -52,12 +52,12 @@ class ClosedRetentionExtended(Fact):
     """Closed chats are remembered for `used` seconds, longer than capture.closed_retention_seconds (`setting`).
 
     `events` and `announcements` say how long their topics may hold a record: an announcement that came after a chat is
-    forgotten would publish it a second time (P1). None is for ever, and of `setting` not given.
+    forgotten would publish it a second time (P1). None is for ever.
     """
 
     level: ClassVar[int] = logging.WARNING
 
-    setting: float | None
+    setting: float
     events: float | None
     announcements: float | None
     used: float | None
@@ -66,7 +66,7 @@ class ClosedRetentionExtended(Fact):
         """Return seconds, or words where there is no number."""
         times = {"events": self.events, "announcements": self.announcements, "used": self.used}
         words = {name: "for ever" if seconds is None else seconds for name, seconds in times.items()}
-        return {"setting": "not given" if self.setting is None else self.setting, **words}
+        return {"setting": self.setting, **words}
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

@@ -211,10 +211,11 @@ class BatchBuilder:
             self._add(self.plan.batch.quarantine, record)
         self.fact(Quarantined(code=reason.code))
 
-    def checkpoint(self, key: str, payload: bytes | None) -> None:
-        """Add a record of a checkpoint, or of the marker; None deletes it."""
+    def checkpoint(self, key: str, payload: bytes | None) -> bytes:
+        """Add a record of a checkpoint, or of the marker; None deletes it. Return its value."""
         value = None if payload is None else self._checkpoint_header + payload
         self.plan.batch.checkpoints.append(Outgoing(key.encode(), value))
+        return value or b""
 
     def schema_of_checkpoints(self) -> bool:
         """Add the schema with which every other version reads the checkpoints of the plan (P7), before them.

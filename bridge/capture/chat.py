@@ -8,7 +8,8 @@ r"""One chat of a shard, and the states that it can be in.
 OVER and GIVEN_UP chats are remembered until their checkpoint expires. An announcement of a chat that is OVER changes
 nothing; one of a chat that was GIVEN_UP makes it FOLLOWED again. What still comes for a closed chat is folded into it,
 and it is closed again in the same state, with a certificate that supersedes the former one. Of a chat that is OVER,
-only that is remembered after a time: `whole` is False then, and nothing can be folded into it any more.
+less is remembered after a time (`closed_chats.py`): `whole` is False then. Of one that has outgrown its checkpoints,
+only that it is over: `addressable` is False then, and nothing can be folded into it any more.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Chat:
     closed_at: int | None = None
     start_text: str = ""
     whole: bool = True
+    addressable: bool = True
     _marked: tuple[str, int | None, str, bytes] = (FOLLOWED, None, "", b"")
 
     @property

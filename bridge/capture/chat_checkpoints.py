@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.announcement import Announcement, encode
@@ -32,8 +33,11 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp) -> list[tuple[str, by
         observed_at=chat.closed_at or now,
         stamp=stamp,
     )
-    if not chat.whole:  # remember that it is over, not what was in it
-        return [*((key, None) for key in chat.parts.forgotten()), chat.parts.head(head)]
+    if not chat.whole:
+        deleted = [(key, None) for key in chat.parts.forgotten()]
+        if not chat.addressable:
+            return [*deleted, chat.parts.head(replace(head, counts={}))]
+        return [*deleted, chat.parts.closed(head, seldom, transcript.delivered.pairs())]
     head.ids, closed = transcript.take_blocks()
     return [*chat.parts.changed(Checkpoint(head, _announced(chat), seldom, closed))]
 

@@ -18,6 +18,7 @@ from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, Tra
 from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
+from bridge.capture.closed_chats import ClosedChats
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.ports import Outgoing
 from bridge.capture.stored_chats import StoredShard, stored_chat
@@ -57,7 +58,7 @@ class SessionStore:
         self._partition = partition
         self._settings = settings
         self._chats: dict[str, Chat] = {}
-        self._over: dict[str, int] = {}
+        self._closed = ClosedChats(settings)
         self._ending: dict[str, int] = {}
         self._touched: dict[str, Chat] = {}
         self._builder = BatchBuilder(settings)
@@ -85,9 +86,9 @@ class SessionStore:
     def restore(self, stored: StoredShard) -> None:
         """Fill an empty store from the checkpoints that are whole; others are no concern of it."""
         self._schema_stored = stored.schema_written
-        for stamp in stored.stamps():
+        for stamp in stored.stamps:
             self._numbers.restored(stamp)
-        self._over = {session_id: head.observed_at for session_id, head in stored.over.items()}
+        self._closed.restored(stored.over)
         for session in stored.sessions:
             chat = self._chats[session.session_id] = stored_chat(session, self._settings)
             if chat.state == OVER:
@@ -105,9 +106,9 @@ class SessionStore:
         self._touched = {}
         for one in inputs:
             if isinstance(one, TranscriptUpdate):
-                chat = self._chats.get(session_id := one.session_id)
+                chat = self._chat(session_id := one.session_id)
                 if chat is None:
-                    self._keep(one, _CLOSED if session_id in self._over else _NOT_FOLLOWED)
+                    self._keep(one, _CLOSED if session_id in self._closed else _NOT_FOLLOWED)
                 else:
                     self._fold_into(chat, session_id, one)
             elif isinstance(one, Announced):
@@ -127,6 +128,13 @@ class SessionStore:
         plan = self._builder.finished(self._numbers, now, mark=mark)
         self._schema_stored = self._schema_stored or self._builder.schema_of_checkpoints()
         return plan
+
+    def _chat(self, session_id: str) -> Chat | None:
+        """Return the chat to fold something into, also one that ended a while ago."""
+        chat = self._chats.get(session_id)
+        if chat is None and (chat := self._closed.take(session_id)) is not None:
+            self._chats[session_id] = chat
+        return chat
 
     def _fold_into(self, chat: Chat, session_id: str, one: _OfOneChat) -> None:
         """Let an input change its chat, whole or not at all: a defect in it costs this input only (P2)."""
@@ -204,7 +212,7 @@ class SessionStore:
             plan.facts.append(AnnouncementForwarded())
             return
         chat = self._chats.get(told.session_id)
-        if told.session_id in self._over or (chat is not None and chat.state == OVER):
+        if told.session_id in self._closed or (chat is not None and chat.state == OVER):
             return  # announced again after its end
         if chat is None:
             chat = self._chats[told.session_id] = self._new_chat(told, rewritten(told, one.raw))
@@ -256,8 +264,8 @@ class SessionStore:
         self._builder.quarantine(
             given.source, given.session_id, given.observed_at, given.reason, given.raw, total_bytes=given.total_bytes
         )
-        chat = self._chats.get(given.session_id) if given.session_id else None
-        if chat is not None and given.attributed:
+        chat = self._chat(given.session_id) if given.session_id and given.attributed else None
+        if chat is not None:
             self._fold_into(chat, chat.session_id, given)
         for session_id in given.followed:
             other = self._chats.get(session_id)
@@ -298,44 +306,39 @@ class SessionStore:
         for session_id, chat in self._touched.items():
             records = checkpoint_of(chat, now, stamp)
             large = any(len(payload or b"") > room for _, payload in records)
-            if chat.whole and (chat.transcript.outgrown or large):
+            if chat.transcript.outgrown or large:
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
                 if chat.state != OVER:
                     self._end_with_gap(chat, _OUTGROWN, now, OVER)
                     self._builder.plan.cut |= large
-                self._forget_content(chat)
-                records = checkpoint_of(chat, now, stamp)
+                chat.whole = chat.addressable = False
+                deleted = [one for one in records if one[1] is None]
+                records = [*deleted, *checkpoint_of(chat, now, stamp)]
             elif chat.whole and chat.state == OVER:
                 self._ending.pop(session_id, None)  # to the end: in the order of time
                 self._ending[session_id] = chat.closed_at or now
-            for key, payload in records:
-                self._builder.checkpoint(key, payload)
+            written = [self._builder.checkpoint(key, payload) for key, payload in records]
+            if not chat.whole:
+                self._ending.pop(session_id, None)
+                self._closed.put(session_id, self._chats.pop(session_id).closed_at or now, written[-1])
 
     def _shrink(self, now: int) -> None:
-        """Forget the content of chats that ended a while ago."""
+        """Forget the most of chats that ended a while ago."""
         before = now - _GRACE_US
         for session_id, _ in list(takewhile(lambda one: one[1] < before, self._ending.items())):
             chat = self._chats[session_id]
             if (chat.closed_at or 0) < before:  # not closed again just now
-                self._forget_content(chat)
+                chat.whole = False
                 self._touched[session_id] = chat
-
-    def _forget_content(self, chat: Chat) -> None:
-        chat.whole = False
-        self._ending.pop(chat.session_id, None)
-        del self._chats[chat.session_id]
-        self._over[chat.session_id] = chat.closed_at or 0
 
     def _expire(self, now: int) -> None:
         """Delete the checkpoints of chats that were closed long ago."""
         if self._settings.closed_retention_us is None:
             return
         before = now - self._settings.closed_retention_us
-        for session_id in _older(self._over, before):
-            del self._over[session_id]
-            self._delete(session_id, self._touched.pop(session_id, None))  # its content was forgotten just now
-        given_up = {name: chat.closed_at for name, chat in self._chats.items() if chat.closed_at is not None}
-        for session_id in _older(given_up, before):
+        for session_id in self._closed.expired(before):
+            self._delete(session_id, None)
+        for session_id in [one.session_id for one in self._chats.values() if (one.closed_at or now) < before]:
             self._delete(session_id, self._chats.pop(session_id))
             self._ending.pop(session_id, None)
             self._touched.pop(session_id, None)
@@ -344,7 +347,3 @@ class SessionStore:
         """Delete the checkpoint of a chat; None: it has no segments."""
         for key in checkpoint_keys(session_id, chat):
             self._builder.checkpoint(key, None)
-
-
-def _older(closed: Mapping[str, int], before: int) -> list[str]:
-    return [session_id for session_id, at in closed.items() if at < before]

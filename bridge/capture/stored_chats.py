@@ -16,10 +16,10 @@ from bridge.records.writer_schemas import take_schemas
 from bridge.transcript.fold import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from bridge.capture.batch_builder import SessionStoreSettings
-    from bridge.records.checkpoint import BatchStamp, CheckpointHead
+    from bridge.records.checkpoint import BatchStamp
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.writer_schemas import WriterSchemas
 
@@ -28,24 +28,19 @@ if TYPE_CHECKING:
 class StoredShard:
     """The checkpoints of a partition.
 
-    `marker` is the stamp of the shard's marker, None when it is not there. `sessions` are whole; `over` are chats that
-    ended, of which only the head is kept. `incomplete` are those of which records are missing although they were
-    committed: Kafka has forgotten a part of their state, and what is there of it is neither the chat's state nor no
-    state. `schema_written`: today's schema of checkpoints is there.
+    `marker` is the stamp of the shard's marker, None when it is not there; `stamps` are those of all records that have
+    one. `sessions` are whole; `over` are chats that ended a while ago: when, in us since 1970 UTC, and the value of
+    their head. `incomplete` are those of which records are missing although they were committed: Kafka has forgotten a
+    part of their state, and what is there of it is neither the chat's state nor no state. `schema_written`: today's
+    schema of checkpoints is there.
     """
 
     marker: BatchStamp | None = None
     sessions: list[StoredSession] = field(default_factory=list)
-    over: dict[str, CheckpointHead] = field(default_factory=dict)
+    over: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     incomplete: list[StoredSession] = field(default_factory=list)
     schema_written: bool = False
-
-    def stamps(self) -> Iterator[BatchStamp]:
-        """Yield the stamps of all records that have one."""
-        if self.marker is not None:
-            yield self.marker
-        yield from (head.stamp for head in self.over.values())
-        yield from (one.head.stamp for one in (*self.sessions, *self.incomplete) if one.head is not None)
+    stamps: list[BatchStamp] = field(default_factory=list)
 
 
 def stored_shard(records: Iterable[tuple[str, bytes]], writers: WriterSchemas) -> StoredShard:
@@ -56,11 +51,15 @@ def stored_shard(records: Iterable[tuple[str, bytes]], writers: WriterSchemas) -
     checkpoints, schema_written = take_schemas(writers, SESSION_CHECKPOINT, records)
     marker, found = read_checkpoints(writers, checkpoints)
     shard = StoredShard(marker, schema_written=schema_written)
+    if marker is not None:
+        shard.stamps.append(marker)
     for session_id, session in found.items():
+        if session.head is not None:
+            shard.stamps.append(session.head.stamp)
         if session.missing:
             shard.incomplete.append(session)
         elif session.head is not None and not session.head.segments:
-            shard.over[session_id] = session.head
+            shard.over[session_id] = session.head.observed_at, session.value
         else:
             shard.sessions.append(session)
     return shard

@@ -132,11 +132,12 @@ class CaptureSettings(Section):
     drain_seconds: Seconds = Field(
         default=25.0, description="From SIGTERM to exit; keep it below the pod's termination grace period."
     )
-    closed_retention_seconds: Count | None = Field(
-        default=None,
-        description="How long closed chats are remembered at least. In any case it is as long as Kafka may still hold "
-        "their events or announcements (retention.ms and segment.ms of the topics, read at start), so that a chat that "
-        "is announced again is not published twice; a smaller value is named in a warning at start.",
+    closed_retention_seconds: Count = Field(
+        default=30 * 86_400,
+        description="How long closed chats are remembered at least, so that what comes late still finds its chat. "
+        "In any case it is as long as Kafka may still hold their events or announcements (retention.ms and segment.ms "
+        "of the topics, read at start), so that a chat that is announced again is not published twice; a smaller value "
+        "is named in a warning at start.",
     )
 
 

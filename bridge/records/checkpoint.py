@@ -69,8 +69,20 @@ class CheckpointHead:
 
 def encode_head(head: CheckpointHead) -> bytes:
     """Return the payload of a head."""
+    return payload(SOME + _head(head), NULL, NULL, NULL if head.ids is None else SOME + _ids(head.ids))
+
+
+def encode_closed(head: CheckpointHead, seldom: TranscriptState, ids: IdBlock) -> bytes:
+    """Return the payload of the head of a chat that ended a while ago, with all of its ids and what is kept beside.
+
+    Its site is left out: that of the bridge's settings holds for whatever is read back.
+    """
+    return payload(SOME + _head(head), NULL, SOME + _seldom(seldom, ""), SOME + _ids(ids))
+
+
+def _head(head: CheckpointHead) -> bytes:
     absence = head.absence
-    record = b"".join(
+    return b"".join(
         (
             text(head.state),
             long(head.sequence),
@@ -84,7 +96,6 @@ def encode_head(head: CheckpointHead) -> bytes:
             head.stamp.encoded,
         )
     )
-    return payload(SOME + record, NULL, NULL, NULL if head.ids is None else SOME + _ids(head.ids))
 
 
 def encode_announcement(announcement: bytes) -> bytes:
@@ -94,7 +105,11 @@ def encode_announcement(announcement: bytes) -> bytes:
 
 def encode_seldom(state: TranscriptState, site: str) -> bytes:
     """Return the payload of the segment with what seldom changes. `site` is the bridge's own."""
-    record = b"".join(
+    return payload(NULL, NULL, SOME + _seldom(state, site), NULL)
+
+
+def _seldom(state: TranscriptState, site: str) -> bytes:
+    return b"".join(
         (
             session_block(state.facts, site),
             array(map(party_block, state.parties)),
@@ -112,7 +127,6 @@ def encode_seldom(state: TranscriptState, site: str) -> bytes:
             b"\1" if state.joined else b"\0",
         )
     )
-    return payload(NULL, NULL, SOME + record, NULL)
 
 
 def encode_ids(block: IdBlock) -> bytes:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bridge.records.checkpoint import encode_announcement, encode_head, encode_ids, encode_seldom
+from bridge.records.checkpoint import encode_announcement, encode_closed, encode_head, encode_ids, encode_seldom
 from bridge.records.checkpoint_keys import ANNOUNCEMENT, SELDOM, head_key, segment_key
+from bridge.transcript.entries import SessionFacts
+from bridge.transcript.fingerprints import PrintLayout
+from bridge.transcript.id_blocks import IdBlock, Prints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.records.checkpoint import CheckpointHead
     from bridge.records.checkpoint_keys import Segment
-    from bridge.transcript.id_blocks import IdBlock
     from bridge.transcript.state import TranscriptState
+
+_NO_PRINTS: Final = Prints(b"", PrintLayout(0, 0))
 
 
 @dataclass(slots=True)
@@ -81,11 +85,29 @@ class CheckpointParts:
         """Return key and payload of the head alone."""
         return self._head_key, encode_head(head)
 
+    def closed(self, head: CheckpointHead, seldom: TranscriptState, ids: list[tuple[int, int]]) -> tuple[str, bytes]:
+        """Return key and payload of the head of a chat that ended a while ago, with the ranges of all of its ids."""
+        return self._head_key, encode_closed(head, _remembered(seldom), IdBlock(ids, _NO_PRINTS))
+
     def forgotten(self) -> list[str]:
         """Return the keys of all segments, which are to be deleted: after that there are none."""
         keys = [segment_key(self._session_id, segment) for segment in self._segments]
         self._segments, self._announcement, self._seldom = {}, None, None
         return keys
+
+
+def _remembered(seldom: TranscriptState) -> TranscriptState:
+    """Leave out what a chat that ended a while ago can do without: that it is short matters, there are many."""
+    facts = seldom.facts
+    return replace(
+        seldom,
+        facts=SessionFacts(facts.session_id, facts.start_at, facts.tenant, server=facts.server, source=facts.source),
+        parties=[],
+        parties_set_by=[],
+        amendments={},
+        gaps=[replace(gap, detail=None) for gap in seldom.gaps],
+        filled=[replace(gap, detail=None) for gap in seldom.filled],
+    )
 
 
 def _as_stored(seldom: TranscriptState) -> TranscriptState:

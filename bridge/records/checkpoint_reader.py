@@ -27,13 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StoredSession:
-    """What a topic holds of one chat's checkpoint. What it lacks is None, or not among the blocks."""
+    """What a topic holds of one chat's checkpoint. What it lacks is None, or not among the blocks.
+
+    Of a chat that ended a while ago, only the head is kept: `remembered` is what it says beside, `value` the record.
+    """
 
     session_id: str
     head: CheckpointHead | None = None
     announcement: bytes | None = field(default=None, repr=False)  # P5
     seldom: TranscriptState | None = None
     blocks: dict[int, IdBlock] = field(default_factory=dict)
+    remembered: TranscriptState | None = None
+    value: bytes = field(default=b"", repr=False)
 
     @property
     def missing(self) -> str:
@@ -47,20 +52,29 @@ class StoredSession:
 
     def transcript(self) -> TranscriptState:
         """Return the state of the chat's fold. Raises VerificationFailed when something is missing."""
-        head, seldom = self.head, self.seldom
+        head, seldom = self.head, self.seldom or self.remembered
         if self.missing or head is None or seldom is None:
             raise VerificationFailed("a checkpoint that is not whole")
-        # What the head holds is newer than a segment of the same block.
-        blocks = self.blocks if head.ids is None else {**self.blocks, head.ids.number: head.ids}
+        ids, prints = self._ids()
         return replace(
             seldom,
             sequence=head.sequence,
             epoch=head.epoch,
             counts=head.counts,
             absence=head.absence,
-            id_ranges=IdRanges(pair for block in blocks.values() for pair in block.ranges).pairs(),
-            prints={number: block.prints for number, block in blocks.items()},
+            id_ranges=IdRanges(ids).pairs(),
+            prints=prints,
         )
+
+    def _ids(self) -> tuple[list[tuple[int, int]], dict[int, Prints] | None]:
+        head = self.head
+        if head is None or self.remembered is not None:
+            return [] if head is None or head.ids is None else head.ids.ranges, None
+        # What the head holds is newer than a segment of the same block.
+        still_open = head.ids if head.ids is not None and head.ids.ranges else None
+        blocks = self.blocks if still_open is None else {**self.blocks, still_open.number: still_open}
+        ranges = [pair for block in blocks.values() for pair in block.ranges]
+        return ranges, {number: block.prints for number, block in blocks.items()}
 
 
 def read_checkpoints(
@@ -83,20 +97,25 @@ def read_checkpoints(
             marker = _head(record).stamp
             continue
         session_id, segment = parsed_key(key)
-        _take(found.setdefault(session_id, StoredSession(session_id)), segment, record)
+        session = found.setdefault(session_id, StoredSession(session_id))
+        _take(session, segment, record)
+        if segment is None and record["head"]["segments"] == 0:
+            session.value = value
     return marker, found
 
 
 def _take(session: StoredSession, segment: Segment | None, record: dict[str, Any]) -> None:
     if segment is None:
         session.head = _head(record)
+        if record["seldom"] is not None:
+            session.remembered = _seldom(session.session_id, record["seldom"])
     elif segment == ANNOUNCEMENT:
         session.announcement = _part(record, "announcement")
     elif segment == SELDOM:
         session.seldom = _seldom(session.session_id, _part(record, "seldom"))
     else:
         block = _ids(_part(record, "ids"))
-        if block.number != segment:
+        if not block.ranges or block.number != segment:
             raise VerificationFailed("a checkpoint with another block of ids than its key says")
         session.blocks[block.number] = block
 
@@ -131,8 +150,6 @@ def _ids(ids: dict[str, Any]) -> IdBlock:
     edges = ids["idRanges"]
     if len(edges) % 2:
         raise VerificationFailed("a checkpoint with a range of ids that has no end")
-    if not edges:
-        raise VerificationFailed("a checkpoint with a block without an id")
     layout = PrintLayout(ids["printsVersion"], ids["printsTable"])
     return IdBlock(list(zip(edges[::2], edges[1::2], strict=True)), Prints(ids["prints"], layout))
 

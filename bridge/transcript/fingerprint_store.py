@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.transcript.fingerprints import BLANK, PrintLayout, length_at, print_layout
+from bridge.transcript.fingerprints import PrintLayout, length_at, print_layout
 from bridge.transcript.id_blocks import IdBlock, Prints, block_of, each_print, ids_of
 
 if TYPE_CHECKING:
@@ -20,21 +20,20 @@ worst). A chat with more has `outgrown` what is remembered of one."""
 class Fingerprints:
     """The fingerprints of the delivered events of a chat.
 
-    Belongs to the IdRanges of the delivered ids: a block that is here has one fingerprint per delivered id. Of the ids
-    of a block that is not here, nothing is known but that they were delivered.
+    Belongs to the IdRanges of the delivered ids: each of them has one. Or none is kept at all: then nothing is known of
+    any id but that it was delivered.
     """
 
-    __slots__ = ("_blocks", "_changed", "_ids", "_marked", "_read", "layout")
+    __slots__ = ("_blocks", "_changed", "_ids", "_kept", "_marked", "_read", "layout")
 
-    def __init__(
-        self, ids: IdRanges, stored: Mapping[int, Prints] | None = None, layout: PrintLayout | None = None
-    ) -> None:
+    def __init__(self, ids: IdRanges, stored: Mapping[int, Prints] | None, layout: PrintLayout | None = None) -> None:
         """Start from the delivered ids and what `stored` returned; new fingerprints have the layout `layout`.
 
         `ids` is changed by the caller: after `add`, and after `remove`.
         """
         self.layout = layout or print_layout()
         self._ids = ids
+        self._kept = stored is not None
         self._blocks = {
             block: prints.in_layout(self.layout, self._count(*ids_of(block)))
             for block, prints in (stored or {}).items()
@@ -49,38 +48,37 @@ class Fingerprints:
         return len(self._blocks)
 
     def get(self, event_id: int) -> bytes | None:
-        """Return the fingerprint of a delivered id; None when it is not known."""
+        """Return the fingerprint of a delivered id; None when none is kept."""
+        if not self._kept:
+            return None
         block = block_of(event_id)
         if self._read is None or self._read[0] != block:
-            prints = self._blocks.get(block)
-            if prints is None:
-                return None
+            prints = self._blocks[block]
             ids = (one for low, high in self._ids.within(*ids_of(block)) for one in range(low, high + 1))
             self._read = block, dict(zip(ids, each_print(prints), strict=True))
         return self._read[1][event_id]
 
     def add(self, event_id: int, new: bytes) -> None:
         """Add the fingerprint of an id that is not among the ids yet."""
-        block = block_of(event_id)
-        prints = self._blocks.get(block)
-        if prints is None:
-            prints = BLANK * self._count(*ids_of(block))
-        at = self._place(event_id, prints)
-        self._replace(block, prints[:at] + new + prints[at:])
+        if self._kept:
+            block = block_of(event_id)
+            prints = self._blocks.get(block, b"")
+            at = self._place(event_id, prints)
+            self._replace(block, prints[:at] + new + prints[at:])
 
     def replace(self, event_id: int, new: bytes) -> None:
-        """Replace the fingerprint of a delivered id; no effect when it is not known."""
-        block = block_of(event_id)
-        prints = self._blocks.get(block)
-        if prints is not None:
+        """Replace the fingerprint of a delivered id."""
+        if self._kept:
+            block = block_of(event_id)
+            prints = self._blocks[block]
             at = self._place(event_id, prints)
             self._replace(block, prints[:at] + new + prints[at + length_at(prints, at) :])
 
     def remove(self, event_id: int) -> None:
         """Remove the fingerprint of an id that will no longer be among the ids."""
-        block = block_of(event_id)
-        prints = self._blocks.get(block)
-        if prints is not None:
+        if self._kept:
+            block = block_of(event_id)
+            prints = self._blocks[block]
             at = self._place(event_id, prints)
             self._replace(block, prints[:at] + prints[at + length_at(prints, at) :])
 
@@ -127,15 +125,18 @@ class Fingerprints:
 
     # --- what is stored ------------------------------------------------------------------------------------------
 
-    def stored(self) -> dict[int, Prints]:
-        """Return all fingerprints, by block."""
-        return {block: Prints(prints, self.layout) for block, prints in self._blocks.items()}
+    def stored(self) -> dict[int, Prints] | None:
+        """Return all fingerprints, by block; None when none is kept."""
+        return {block: Prints(prints, self.layout) for block, prints in self._blocks.items()} if self._kept else None
 
     def _block(self, number: int) -> IdBlock:
         return IdBlock(self._ids.within(*ids_of(number)), Prints(self._blocks[number], self.layout))
 
     def take_changed(self) -> tuple[IdBlock | None, list[IdBlock]]:
-        """Return the open block, if there is one, and the others that changed since they were last returned."""
+        """Return the open block, if there is one, and the others that changed since they were last returned.
+
+        Not to be called when none is kept.
+        """
         highest = self._ids.maximum
         if highest is None:
             return None, []

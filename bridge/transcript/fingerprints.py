@@ -7,8 +7,8 @@ all and whether the event has some, and whether it has a text. The identity is a
 those of an event never change, so other ones under a used id are another event. The hashes are separate because a
 rejoin at another ClientVersion carries less or more of an event: only what both versions carry is compared
 (`fields.FingerprintGroup`). The word bytes recognise a text in which the server has only replaced characters by `*`
-(D12) without keeping the text; from 17 words on, neighbouring words share a byte. Size matters: all fingerprints of a
-chat are stored in each of its checkpoints.
+(D12) without keeping the text; from 17 words on, neighbouring words share a byte. Size matters: those of
+the latest events of a chat are stored with every transaction.
 
 A checkpoint names the layout of its fingerprints (`PrintLayout`). Those of another version of the layout say nothing:
 each event is taken for what was delivered under its id, until its new fingerprint replaces the BLANK. Those of another

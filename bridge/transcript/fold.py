@@ -307,7 +307,7 @@ class Transcript:
         """Handle an event under an id that was delivered: a duplicate, a masked text, an amendment, another event."""
         delivered = self._fingerprints.get(event.event_id)
         if delivered is None:
-            return []  # what was delivered under this id is not known any more: taken for a duplicate
+            return []  # what was delivered under this id is not known: taken for a duplicate
         result, kept = compare(delivered, event, self._carried)
         if kept is not None:
             self._fingerprints.replace(event.event_id, kept)

@@ -55,7 +55,7 @@ GAP_CODES: Final = {
         "Report the `chat_failed` line of the log.",
     ),
     OUTGROWN: (
-        "The chat has more holes, gaps and amendments than a checkpoint holds, and is not followed any more.",
+        "The chat has more holes, gaps, amendments or events than its checkpoint holds, and is not followed any more.",
         "Take the rest from the stored transcript. Look for the cause of so many holes.",
     ),
 }

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 class TranscriptState:
     """All that a fold remembers, as plain values: what a checkpoint stores.
 
-    `prints` are the fingerprints by block of ids (`id_blocks.py`). `gaps` are all that were told but for those in
-    `filled`, which a snapshot has filled. `amendments` counts, per event id, the records after the first one; `amended`
-    and `reused` those of them that were published, by what they are. `gap_sequences` are the sequences of the records
-    of `gaps`. `epoch` says how often the chat's chain began again.
+    `prints` are the fingerprints by block of ids (`id_blocks.py`), None when none is kept. `gaps` are all that were
+    told but for those in `filled`, which a snapshot has filled. `amendments` counts, per event id, the records after
+    the first one; `amended` and `reused` those of them that were published, by what they are. `gap_sequences` are the
+    sequences of the records of `gaps`. `epoch` says how often the chat's chain began again.
     """
 
     facts: SessionFacts
     sequence: int = 0
     id_ranges: list[tuple[int, int]] = field(default_factory=list)
-    prints: dict[int, Prints] = field(default_factory=dict)
+    prints: dict[int, Prints] | None = field(default_factory=dict)
     parties: list[Party] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
@@ -120,7 +120,7 @@ class SlowMemory:
         return self._kept
 
     def state(
-        self, sequence: int, id_ranges: list[tuple[int, int]], prints: dict[int, Prints], counts: dict[str, int]
+        self, sequence: int, id_ranges: list[tuple[int, int]], prints: dict[int, Prints] | None, counts: dict[str, int]
     ) -> TranscriptState:
         """Return all that a fold remembers, given what changes with every event."""
         kept = self.kept()

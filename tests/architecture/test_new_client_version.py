@@ -138,7 +138,7 @@ def test_fingerprints_with_and_without_it_lie_packed_side_by_side() -> None:
     carried = carried_groups(107, FIELDS)
     events = [said(1), said(2, sentiment="good"), ChatEvent("partyLeft", 3), said(4, sentiment="bad", other="one")]
     ids = IdRanges()
-    prints = Fingerprints(ids)
+    prints = Fingerprints(ids, {})
     for event in events:
         prints.add(event.event_id, fingerprint(event, carried))
         ids.add(event.event_id)

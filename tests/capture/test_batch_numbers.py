@@ -11,6 +11,7 @@ from bridge.capture.batch_numbers import OWNERS
 from bridge.capture.inbox import Announced
 from bridge.capture.ports import Limits, same_limits
 from bridge.records.checkpoint_keys import MARKER_KEY
+from bridge.records.checkpoint_reader import read_checkpoints
 from bridge.transcript.updates import QuarantinedInput
 from tests.capture.compacted_topic import CompactedTopic, head_of
 from tests.capture.disturbed_chat import ELSEWHERE, announced
@@ -36,8 +37,8 @@ class SharedTopic(CompactedTopic):
         return self.restored(3, settings(owner=owner, **changes))
 
     def heads(self) -> dict[str, CheckpointHead]:
-        shard = self.shard(WRITERS)
-        return {**{session.session_id: head_of(session) for session in shard.sessions}, **shard.over}
+        _, sessions = read_checkpoints(WRITERS, [one for one in self.values.items() if one[0] != SCHEMA_KEY.decode()])
+        return {session_id: head_of(session) for session_id, session in sessions.items()}
 
     def marker(self) -> BatchStamp:
         marker = self.shard(WRITERS).marker
@@ -45,7 +46,7 @@ class SharedTopic(CompactedTopic):
         return marker
 
     def highest(self) -> int:
-        return max(stamp.number for stamp in self.shard(WRITERS).stamps())
+        return max(stamp.number for stamp in self.shard(WRITERS).stamps)
 
 
 def keys(plan: TransactionPlan) -> list[str]:

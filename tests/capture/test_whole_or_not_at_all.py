@@ -13,7 +13,7 @@ from bridge.facts import ChatFailed
 from bridge.transcript import fold
 from bridge.transcript.fingerprints import fingerprint
 from bridge.transcript.gap_codes import INTERNAL, NOT_RECORDED, OUT_OF_REACH, TOO_LARGE, UNATTRIBUTED, UNREADABLE
-from bridge.transcript.input_codes import CHAT_CLOSED, NOT_FOLLOWED, UNREADABLE_EVENT
+from bridge.transcript.input_codes import NOT_FOLLOWED, UNREADABLE_EVENT
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SECOND, announcement
@@ -234,16 +234,6 @@ def test_a_hole_told_after_the_end_is_in_the_certificate_that_supersedes(shard: 
     assert [one["verdict"] for one in shard.certificates()] == ["COMPLETE", "INCOMPLETE"]
     assert shard.gaps() == [(None, None, UNREADABLE)]
     assert shard.findings() == []
-
-
-def test_what_comes_for_a_chat_whose_content_is_forgotten_is_quarantined(shard: RecordedShard) -> None:
-    shard.fold(history(joined(1), over=True))
-    shard.now += 120 * SECOND
-    shard.fold()
-    shard.fold(push(said(2), over=True))
-    shard.restarted().fold(push(said(3), over=True))
-    assert shard.outline() == [1]
-    assert shard.set_aside() == [(CHAT, CHAT_CLOSED)] * 2
 
 
 def test_what_was_received_in_time_is_folded_however_late_it_can_be_committed(shard: RecordedShard) -> None:

@@ -123,4 +123,4 @@ async def check(connection: KafkaConnection, told: RecordedFacts) -> None:
 
 def numbers_in(record: tuple[str, bytes]) -> set[int]:
     """Return the number of the batch that wrote a record of the checkpoints topic, if it says so."""
-    return {stamp.number for stamp in stored_shard([record], STORE.writers).stamps()}
+    return {stamp.number for stamp in stored_shard([record], STORE.writers).stamps}

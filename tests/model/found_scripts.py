@@ -96,7 +96,7 @@ FOUND: Final[dict[str, list[ScriptStep]]] = {
         ScriptStep("says"),
         ScriptStep("ends", 1),
     ],
-    "a last event is quarantined after the grace time": [
+    "a last event after the grace time": [
         ScriptStep("joins"),
         ScriptStep("ends"),
         ScriptStep("waits"),
@@ -276,7 +276,7 @@ FOUND: Final[dict[str, list[ScriptStep]]] = {
         ScriptStep("changes", 0, 3, 4),
         ScriptStep("joins"),
     ],
-    "a history of a closed chat that JSON cannot hold is quarantined whole": [
+    "a history of a chat that ended a while ago, with a text that is no Unicode": [
         ScriptStep("joins"),
         ScriptStep("ends"),
         ScriptStep("says"),

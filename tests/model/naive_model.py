@@ -159,13 +159,13 @@ class NaiveChat:
             self.given_up(told, now)
 
     def folded(self, now: int) -> None:
-        """The inputs of a transaction were given: a chat that ended a minute ago is forgotten but for its end."""
+        """The inputs of a transaction were given: of a chat that ended a minute ago only ids and gaps stay known."""
         self.shrunk = self.shrunk or (self.state == "OVER" and now - self.closed_at > GRACE_US)
+        if self.shrunk:
+            self.names = []
 
     def quarantined_input(self, told: QuarantinedInput, now: int) -> None:
         self.quarantined_inputs += 1
-        if self.shrunk:
-            return
         if told.session_id == self.session_id and told.attributed:
             self.quarantined += 1
             self.add_gap(Hole(None, None, UNREADABLE))
@@ -183,7 +183,7 @@ class NaiveChat:
         self.close("GIVEN_UP", now, None)
 
     def update(self, told: TranscriptUpdate, now: int) -> None:
-        if told.session_id != self.session_id or self.shrunk:
+        if told.session_id != self.session_id:
             self.quarantined_inputs += bool(told.transcript.chat_event_list) + len(told.damaged)
             return
         before, count = {name: copy.copy(value) for name, value in self.__dict__.items()}, len(self.records)
@@ -264,7 +264,7 @@ class NaiveChat:
 
     def event(self, event: ChatEvent, told: TranscriptUpdate) -> None:
         number = event.event_id
-        if number in self.withdrawn_first:
+        if number in self.withdrawn_first or (self.shrunk and number in self.on_topic()):
             return
         before = self.sights.get(number, [])
         now = SeenEvent(event, told.version)

@@ -117,15 +117,15 @@ def test_an_end_that_meets_a_defect_ends_the_chat() -> None:
     assert (model.state, verdict(model)[0]) == ("OVER", "INCOMPLETE")
 
 
-def test_what_comes_after_the_end_is_published_for_a_minute_and_quarantined_later() -> None:
+def test_what_comes_after_the_end_is_published_and_after_a_minute_known_by_its_id_only() -> None:
     model = given(history(said(1)), push(said(2), over=True), push(said(3), over=True))
     assert published(model) == ["1", "2", "3"]
     told = [(certificate["lastSequence"], certificate["supersedes"]) for certificate in model.certificates]
     assert told == [(2, None), (3, 2)]
     model.give(push(said(4)), GRACE_US + 1)
     model.folded(2 * GRACE_US + 2)
-    model.give(push(said(5)), 2 * GRACE_US + 3)
-    assert (published(model), model.quarantined_inputs) == (["1", "2", "3", "4"], 1)
+    model.give(push(said(5), said(4, "changed")), 2 * GRACE_US + 3)
+    assert (published(model), model.quarantined_inputs) == (["1", "2", "3", "4", "5"], 0)
 
 
 def test_only_what_both_versions_show_is_compared_and_the_richer_sight_is_kept() -> None:

@@ -230,6 +230,26 @@ def test_a_block_that_is_open_again_is_as_the_head_has_it() -> None:
     assert read(topic.values.items()).transcript().id_ranges == [(1, 1), (11, 11), (17, 17)]
 
 
+@given(heads, folds, id_blocks())
+def test_what_is_kept_of_a_chat_that_ended_is_read_back_from_its_head(
+    head: CheckpointHead, fold: TranscriptState, blocks: list[IdBlock]
+) -> None:
+    ids = IdRanges(pair for block in blocks for pair in block.ranges).pairs()
+    session = read([CheckpointParts(SESSION, SITE).closed(head, fold, ids)])
+    kept = session.transcript()
+    assert (session.missing, kept.id_ranges, kept.prints) == ("", ids, None)
+    assert (kept.sequence, kept.epoch, kept.counts, kept.absence) == (
+        head.sequence,
+        head.epoch,
+        head.counts,
+        head.absence,
+    )
+    assert [replace(gap, detail=None) for gap in fold.gaps] == kept.gaps
+    assert (kept.gap_sequences, kept.amended, kept.reused) == (fold.gap_sequences, fold.amended, fold.reused)
+    assert (kept.facts.start_at, kept.facts.tenant) == (fold.facts.start_at, fold.facts.tenant)
+    assert (kept.parties, kept.amendments) == ([], {})
+
+
 def test_of_a_chat_that_is_forgotten_only_the_head_is_left() -> None:
     topic = TopicOfAChat()
     topic.write(FOLD, block_with(1), block_with(-5), still_open=block_with(17))
@@ -300,7 +320,7 @@ def test_a_checkpoint_that_contradicts_itself_is_refused() -> None:
     gap = replace(FOLD, gaps=[Gap(1, 2, None, "UNREADABLE", "a sentence")])
     refused("", "last batch", head={**head, "owners": [5, 6, 7]})
     refused("", "no end", head=head, ids={**ids_record(block_with(1)), "idRanges": [1, 2, 5]})
-    refused("", "without an id", head=head, ids={**ids_record(block_with(1)), "idRanges": []})
+    refused("#0", "another block", ids={**ids_record(block_with(1)), "idRanges": []})
     refused("#s", "parties", seldom={**seldom_record(FOLD), "partiesSetBy": [1, 2]})
     refused("#s", "gaps", seldom=seldom_record(gap))
     refused("#1", "another block", ids=ids_record(block_with(1)))

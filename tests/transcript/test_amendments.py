@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -9,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.errors import Problem
 from bridge.transcript import entries as kinds
 from bridge.transcript import fold
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText
 from bridge.transcript.fingerprint_store import Fingerprints
-from bridge.transcript.fingerprints import BLANK, carried_groups, fingerprint
+from bridge.transcript.fingerprints import carried_groups, fingerprint
 from bridge.transcript.fold import Transcript
 from bridge.transcript.id_blocks import BLOCK_IDS, Prints
 from bridge.transcript.ranges import IdRanges
@@ -163,7 +165,7 @@ STEPS = st.lists(
 def test_fingerprints_in_blocks_never_overwrite_one_another(steps: list[tuple[str, int]]) -> None:
     """Against a dict; what is returned as changed is enough to store, with the open block."""
     ids, model = IdRanges(), dict[int, bytes]()
-    prints, stored = Fingerprints(ids), dict[int, Prints]()
+    prints, stored = Fingerprints(ids, {}), dict[int, Prints]()
     marked = (ids.edges(), dict(model))
     for number, (what, event_id) in enumerate(steps):
         if what == "put":
@@ -188,12 +190,12 @@ def test_fingerprints_in_blocks_never_overwrite_one_another(steps: list[tuple[st
             prints.mark()
             marked = (ids.edges(), dict(model))
         assert {one: prints.get(one) for one in ids} == model
-        assert prints.stored().keys() == {one // BLOCK_IDS for one in model}
+        assert (prints.stored() or {}).keys() == {one // BLOCK_IDS for one in model}
 
 
 def as_stored(prints: Fingerprints, ids: IdRanges, stored: dict[int, Prints]) -> dict[int, Prints]:
     """Return what a topic holds once what changed since `stored` is written."""
-    there = prints.stored().keys()
+    there = (prints.stored() or {}).keys()
     if ids.maximum is None:
         return {}
     still_open = ids.maximum // BLOCK_IDS
@@ -208,16 +210,18 @@ def as_stored(prints: Fingerprints, ids: IdRanges, stored: dict[int, Prints]) ->
     return {number: kept[number] for number in sorted(kept) if number in there}
 
 
-def test_an_id_whose_block_is_not_there_is_known_without_its_content() -> None:
-    ids = IdRanges([(1, 20)])
-    prints = Fingerprints(ids)
-    assert prints.get(3) is None
-    prints.replace(3, print_of(1))
-    prints.remove(3)
-    assert (prints.get(3), prints.stored()) == (None, {})
-    prints.add(21, print_of(1))
-    ids.add(21)
-    assert (prints.get(21), prints.get(20), prints.get(3)) == (print_of(1), BLANK, None)
+def test_an_id_without_a_fingerprint_is_known_and_never_amended() -> None:
+    chat = fresh()
+    chat.apply(push(said(1), said(9)))
+    without = Transcript(dataclasses.replace(chat.state(), prints=None))
+    sent = [said(number, "another") for number in (1, 2, 9, 30)]
+    assert [entry.event and entry.event.event_id for entry in without.apply(push(*sent))] == [2, 30]
+    assert without.apply(push(*(said(number, "a third") for number in (1, 2, 9, 30)))) == []
+    without.mark()
+    [entry] = without.apply(push(said(31)))
+    without.withdraw(entry, Problem("TOO_LARGE", ""))
+    without.undo()
+    assert (without.state().prints, without.delivered.pairs()) == (None, [(1, 2), (9, 9), (30, 30)])
 
 
 def test_a_chat_of_any_length_knows_what_it_delivered() -> None:

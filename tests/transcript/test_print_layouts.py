@@ -81,7 +81,8 @@ def upgraded(fold: Transcript, fields: tuple[EventField, ...] = EVENT_FIELDS, ve
     if version == VERSION:
         return Transcript(state, fields)
     made = {
-        block: prints._replace(layout=prints.layout._replace(version=version)) for block, prints in state.prints.items()
+        block: prints._replace(layout=prints.layout._replace(version=version))
+        for block, prints in (state.prints or {}).items()
     }
     return Transcript(replace(state, prints=made), fields)
 

@@ -1,0 +1,76 @@
+"""Chats that ended a while ago: what is remembered of them until they expire.
+
+Of each only the head of its checkpoint is kept, as it is stored: the ranges of its ids and of its gaps, its place in
+the chain, its counts. That is enough to fold in what comes late: an id that is known is a duplicate, whatever its
+content, and any other is published where the chain ended. What is gone: the parties, the fingerprints, the numbers of
+amendments, the announcement.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.announcement import Announcement
+from bridge.capture.chat import OVER, Chat
+from bridge.records.checkpoint_keys import head_key
+from bridge.records.checkpoint_parts import CheckpointParts
+from bridge.records.checkpoint_reader import read_checkpoints
+from bridge.records.normalise import ChatRecorder
+from bridge.transcript.fold import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.capture.batch_builder import SessionStoreSettings
+
+
+class ClosedChats:
+    """The closed chats of a shard."""
+
+    def __init__(self, settings: SessionStoreSettings) -> None:
+        """Begin with none."""
+        self._settings = settings
+        self._heads: dict[str, tuple[int, bytes]] = {}
+
+    def __contains__(self, session_id: str) -> bool:
+        """Tell whether this chat is one of them."""
+        return session_id in self._heads
+
+    def restored(self, heads: Mapping[str, tuple[int, bytes]]) -> None:
+        """Take over what `StoredShard.over` has."""
+        self._heads = dict(heads)
+
+    def put(self, session_id: str, closed_at: int, head: bytes) -> None:
+        """Add a chat. `closed_at` in us since 1970 UTC; `head` is the value of its record, with the payload header."""
+        self._heads[session_id] = closed_at, head
+
+    def expired(self, before: int) -> list[str]:
+        """Take out the chats that were closed before a time in us since 1970 UTC; return their ids."""
+        gone = [session_id for session_id, (at, _) in self._heads.items() if at < before]
+        for session_id in gone:
+            del self._heads[session_id]
+        return gone
+
+    def take(self, session_id: str) -> Chat | None:
+        """Take a chat out, to fold something into it. None: nothing can be folded into it, or it is not there."""
+        if session_id not in self._heads:
+            return None
+        closed_at, value = self._heads[session_id]
+        _, found = read_checkpoints(self._settings.writers, [(head_key(session_id), value)])
+        stored = found[session_id]
+        if stored.head is None or stored.remembered is None:
+            return None
+        del self._heads[session_id]
+        recording = self._settings.recording
+        # Nobody follows a chat that is over, so it does not matter where it was.
+        told = Announcement(session_id=session_id, host="forgotten", port=1)
+        return Chat(
+            Transcript(stored.transcript()),
+            ChatRecorder(session_id, recording, stored.head.chain_head, stored.head.epoch),
+            CheckpointParts(session_id, recording.site),
+            told,
+            b"",
+            OVER,
+            closed_at,
+            whole=False,
+        )
