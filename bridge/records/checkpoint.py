@@ -16,6 +16,7 @@ from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map
 from bridge.records.blocks import gap_block, party_block, session_block
 
 if TYPE_CHECKING:
+    from bridge.transcript.fingerprints import PrintLayout
     from bridge.transcript.holes import Absence
     from bridge.transcript.id_blocks import IdBlock
     from bridge.transcript.state import TranscriptState
@@ -140,10 +141,15 @@ def _ids(block: IdBlock) -> bytes:
         (
             array(map(long, chain.from_iterable(block.ranges))),
             data(prints),
-            long(layout.version),
-            long(layout.table),
+            _encoded_layout(layout),
         )
     )
+
+
+@lru_cache(maxsize=64)
+def _encoded_layout(layout: PrintLayout) -> bytes:
+    """Encode a layout. There is one per version, and it takes longer than the ranges."""
+    return long(layout.version) + long(layout.table)
 
 
 def payload(head: bytes, announcement: bytes, seldom: bytes, ids: bytes) -> bytes:
