@@ -27,8 +27,9 @@ from bridge.capture.pacing import EventRate
 from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
+from bridge.connection_watch import ConnectionWatch
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
-from bridge.factories import SCHEMA_BY_TOPIC, redactor_of, topics_of
+from bridge.factories import SCHEMA_BY_TOPIC, probe_of, redactor_of, topics_of
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
 from bridge.records.avro import SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.normalise import Recording
@@ -95,7 +96,9 @@ class _WorkerProcess:
             self._telemetry,
             self._clock,
             joins_waiting=lambda: self._sources.joins_waiting,
+            kafka_cause=lambda: self._watch.cause,
         )
+        self._watch = ConnectionWatch(probe_of(config), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:
         config = self._config
@@ -109,6 +112,7 @@ class _WorkerProcess:
         )
         await http.start()
         self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
+        watch = asyncio.create_task(self._watch.run(), name="connection watch")
         main = asyncio.create_task(self._capture(), name="capture")
         try:
             waiting: set[asyncio.Future[Any]] = {main, stop}
@@ -120,8 +124,9 @@ class _WorkerProcess:
             return EXIT_OK if drained else EXIT_RUNTIME
         finally:
             main.cancel()
+            watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(main, return_exceptions=True)
+                await asyncio.gather(main, watch, return_exceptions=True)
             await self._announcer.close()
             await http.stop()
 

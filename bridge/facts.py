@@ -81,6 +81,25 @@ class Drained(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class KafkaProblemBegan(Fact):
+    """Kafka cannot be used, for a cause that was found by connecting to it. `next`: what the operator can do."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    code: str
+    problem: str
+    next: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class KafkaProblemEnded(Fact):
+    """Kafka can be used again, or for another cause not."""
+
+    code: str
+    problem: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class ConsumerFailed(Fact):
     """The consumer of announcements failed and is re-created. `error` is a class name."""
 

@@ -22,7 +22,7 @@ _STUCK_SECONDS = 30.0
 class WorkerStatus:
     """The `StatusView` of one worker. Read-only, except that `announce` writes announcements."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a worker that it reports on, by name
         self,
         worker: Worker,
         announcer: AnnouncementProducer,
@@ -30,13 +30,18 @@ class WorkerStatus:
         clock: Clock,
         *,
         joins_waiting: Callable[[], int],
+        kafka_cause: Callable[[], object],
     ) -> None:
-        """Also registers the gauges; their values are read at each scrape."""
+        """Also registers the gauges; their values are read at each scrape.
+
+        `kafka_cause` returns why Kafka cannot be used, None when it can or when that is not known.
+        """
         self.preparing: str | None = "starting"
         self._worker = worker
         self._announcer = announcer
         self._telemetry = telemetry
         self._clock = clock
+        self._kafka_cause = kafka_cause
         telemetry.watch("oldest_uncommitted_event_seconds", self._oldest)
         telemetry.watch("buffer_bytes", lambda: sum(shard.buffer_bytes for shard in worker.shards))
         telemetry.watch("sessions", lambda: sum(len(shard.store.followed()) for shard in worker.shards))
@@ -45,7 +50,11 @@ class WorkerStatus:
         telemetry.watch("joins_waiting", joins_waiting)
 
     def readiness(self) -> list[str]:
-        """Return why the worker is not ready; empty when it is."""
+        """Return why the worker is not ready; empty when it is. The cause that Kafka itself gives comes first."""
+        reasons, cause = self._reasons(), self._kafka_cause()
+        return [str(cause), *reasons] if reasons and cause is not None else reasons
+
+    def _reasons(self) -> list[str]:
         if self.preparing:
             return [self.preparing]
         reasons = self._worker.problems()

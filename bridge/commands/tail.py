@@ -40,7 +40,8 @@ Shows committed events only. Control characters in texts are escaped and long te
 
 def run(args: argparse.Namespace) -> int:
     """Show events until interrupted, or until `--max`."""
-    asyncio.run(_tail(settings.config_of(args), args))
+    config = settings.config_of(args)
+    asyncio.run(factories.explained(config, _tail(config, args)))
     return EXIT_OK
 
 

@@ -42,7 +42,8 @@ by retention is only a remark.""",
 
 def run(args: argparse.Namespace) -> int:
     """Check, and print the findings."""
-    verifier, unframed = asyncio.run(verify(settings.config_of(args), args.chat))
+    config = settings.config_of(args)
+    verifier, unframed = asyncio.run(factories.explained(config, verify(config, args.chat)))
     findings = [*unframed, *verifier.findings()]
     broken = [finding for finding in findings if finding.broken]
     if args.json:

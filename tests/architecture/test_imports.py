@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "adapters": {"backoff", "errors"},
-    "adapters/kafka": {"announcement", "waiting", "errors"},
+    "adapters/kafka": {"announcement", "addresses", "waiting", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "config": {"addresses", "announcement", "records", "errors"},
+    "connection_watch": {"adapters/kafka", "facts", "telemetry"},
     "status": {
         "adapters/http",
         "adapters/kafka",
