@@ -6,6 +6,8 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bridge.sandbox import LocalBroker
 from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT, capturing_bridge
@@ -25,6 +27,7 @@ def silent(port: int) -> Iterator[None]:
         yield
 
 
+@pytest.mark.timeout(240)
 def test_brokers_at_new_addresses_are_found_within_a_minute_and_no_chat_is_left(tmp_path: Path) -> None:
     with LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker, MovableAddress(broker.nodes[0].port) as front:
         [new] = free_ports(1)
@@ -37,3 +40,4 @@ def test_brokers_at_new_addresses_are_found_within_a_minute_and_no_chat_is_left(
                 front.target = new
                 running.wait_recovered(60)
                 running.finish()
+            assert "Unclosed" not in running.bridge.log.read_text(encoding="utf-8")

@@ -24,7 +24,8 @@ from bridge.adapters.kafka.aiokafka_internals import (
     metadata_task_ended,
 )
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.stopping import end_consumer, stop_admin, stop_consumer
+from bridge.adapters.kafka.silence import SILENCE_SECONDS, Silence
+from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_admin, stop_consumer
 from bridge.errors import KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
@@ -41,14 +42,6 @@ _ANSWER_SECONDS: Final = 10.0
 """Time limit of one request to the group coordinator."""
 _COORDINATOR_SECONDS: Final = 5.0
 """Time that the group coordinator may be unknown before `problem` reports it."""
-_SILENCE_SECONDS: Final = 45.0
-"""A consumer that no broker has answered for so long is given up; the next one asks the bootstrap servers.
-
-aiokafka asks only the brokers that it knows: it never finds those that have moved to other addresses meanwhile
-(aio-libs/aiokafka#456). The new one joins the group within seconds, and shards try to open every ten seconds: a minute
-after the last answer they write again. Other clients are made anew anyway: a shard's producer after each transaction
-that fails, the others each time.
-"""
 _STABLE: Final = "Stable"
 
 
@@ -65,9 +58,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         self._assigned: frozenset[int] | None = None
         self._defect: Exception | None = None
         self._coordinator_lost_at: float | None = None
-        self._answered_at = 0.0
-        self._fetched_at = 0.0
-        self._silence = 0.0
+        self._silence = Silence()
 
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
         """Join the group; `assigned` is called after each rebalance, including the first. Raises KafkaUnavailable."""
@@ -94,7 +85,6 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
             if self._consumer is not consumer:  # `leave` was called meanwhile: what was started since stays otherwise
                 await end_consumer(consumer)
         self._started()
-        self._fetched_at = time.monotonic()
         consumer.subscribe([settings.topics.announcements], listener=self)
 
     async def fetch(self, full: frozenset[int]) -> Sequence[ConsumerRecord]:
@@ -120,28 +110,18 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         # During an outage getmany returns nothing and raises nothing; only the coordinator becomes unknown.
         known = coordinator_known(consumer)
         self._coordinator_lost_at = None if known else self._coordinator_lost_at or time.monotonic()
-        self._note_silence(last_answer(consumer_client(consumer)))
-        return [record for records in fetched.values() for record in records]
-
-    def _note_silence(self, answered_at: float) -> None:
-        """Add up how long no broker has answered. Raises KafkaUnavailable when that is too long.
-
-        Measured from fetch to fetch: a process that stood still itself has missed no answers.
-        """
-        now = time.monotonic()
-        passed, self._fetched_at = now - self._fetched_at, now
-        if answered_at > self._answered_at:
-            self._answered_at, self._silence = answered_at, 0.0
-            return
-        self._silence += min(passed, 2 * _FETCH_MS / 1000)
+        self._silence.note(last_answer(consumer_client(consumer)), time.monotonic())
         if self._silent:
             raise KafkaUnavailable(
-                f"Kafka does not answer: nothing for {self._silence:.0f} s; asking the bootstrap servers again"
+                f"Kafka does not answer: nothing for {self._silence.seconds:.0f} s; asking the bootstrap servers again"
             )
+        return [record for records in fetched.values() for record in records]
 
     @property
     def _silent(self) -> bool:
-        return self._silence > max(_SILENCE_SECONDS, self._session_timeout)  # three heartbeats, even of an idle member
+        return self._silence.seconds > max(
+            SILENCE_SECONDS, self._session_timeout
+        )  # three heartbeats, even of an idle member
 
     async def reread(self, partition: int) -> None:
         """Seek to the committed offset of a partition, or to its beginning. Raises KafkaUnavailable."""
@@ -163,8 +143,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         lost_at = self._coordinator_lost_at
         if lost_at is not None and time.monotonic() - lost_at >= _COORDINATOR_SECONDS:
             return f"Kafka does not answer: no group coordinator for {time.monotonic() - lost_at:.0f} s"
-        if self._silence > max(_COORDINATOR_SECONDS, self._session_timeout * 2 / 3):  # two heartbeats
-            return f"Kafka does not answer: nothing for {self._silence:.0f} s"
+        if self._silence.seconds > max(_COORDINATOR_SECONDS, self._session_timeout * 2 / 3):  # two heartbeats
+            return f"Kafka does not answer: nothing for {self._silence.seconds:.0f} s"
         return None
 
     async def check_assignment(self, partition: int) -> None:
@@ -202,7 +182,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         if consumer is None:
             return
         if self._silent:  # nobody would hear that it leaves
-            await end_consumer(consumer)
+            await abandon_consumer(consumer)
             return
         forget_static_membership(consumer)
         await stop_consumer(consumer)

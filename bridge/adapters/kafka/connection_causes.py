@@ -135,7 +135,7 @@ def _reaching(kafka: str, host: str, error: Exception) -> Cause:
     if isinstance(error, socket.gaierror | UnicodeError):
         return Cause("KAFKA_NAME_UNKNOWN", f"{kafka} cannot be found: the name {host} has no address", check)
     if isinstance(error, ConnectionRefusedError):
-        next_step = "check that the broker runs and that kafka.bootstrap_servers names its port"
+        next_step = "check kafka.bootstrap_servers, and that the broker runs"
         return Cause("KAFKA_REFUSES", f"{kafka} does not answer: it refuses the connection", next_step)
     why = "no answer to the attempt" if isinstance(error, TimeoutError) else type(error).__name__
     return Cause("KAFKA_UNREACHABLE", f"{kafka} cannot be reached: {why}", check)
