@@ -24,7 +24,7 @@ from confluent_kafka.admin import (
 
 from bridge.sandbox import LocalBroker
 from bridge.sandbox.process import LOOPBACK, free_ports
-from tests.support.certificates import Authority
+from tests.support.certificates import Authority, Issued
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,26 +43,42 @@ class SecuredBroker(LocalBroker):
     """A broker with five listeners for clients.
 
     `SECURED`: TLS and a SCRAM password. `MUTUAL`: TLS with a client certificate. `EXPIRED`: TLS with a server
-    certificate that has expired. `OPEN`: a SCRAM password without TLS. And the one of `bootstrap_servers`.
+    certificate that has expired. `OPEN`: a SCRAM password without TLS. And the one of `bootstrap_servers`. Each start
+    has ports and certificates of its own.
     """
+
+    authority: Authority
+    server: Issued
+    expired: Issued
+    client: Issued
 
     def __init__(self, *, overrides: Mapping[str, str] | None = None) -> None:
         super().__init__(overrides=overrides)
-        self._ports = dict(zip(_PROTOCOLS, free_ports(len(_PROTOCOLS)), strict=True))
-        self._folder = tempfile.TemporaryDirectory(prefix="chatbridge-certificates-")
-        folder = Path(self._folder.name)
-        self.authority = Authority(folder)
-        self.server = self.authority.issue("server")
-        self.expired = self.authority.issue("expired", expired=True)
-        self.client = self.authority.issue(USER)
+        self._ports: dict[str, int] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
         super().start()
-        self.set_password(PASSWORD)
+        try:
+            self.set_password(PASSWORD)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         super().stop()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _start(self, program: Path, ports: list[int]) -> None:
+        self._ports = dict(zip(_PROTOCOLS, free_ports(len(_PROTOCOLS)), strict=True))
+        self._folder = tempfile.TemporaryDirectory(prefix="chatbridge-certificates-")
+        self.authority = Authority(Path(self._folder.name))
+        self.server = self.authority.issue("server")
+        self.expired = self.authority.issue("expired", expired=True)
+        self.client = self.authority.issue(USER)
+        super()._start(program, ports)
 
     def address(self, listener: str, host: str = LOOPBACK) -> str:
         return f"{host}:{self._ports[listener]}"
