@@ -50,9 +50,9 @@ class WorkerStatus:
         telemetry.watch("joins_waiting", joins_waiting)
 
     def readiness(self) -> list[str]:
-        """Return why the worker is not ready; empty when it is. The cause that Kafka itself gives comes first."""
+        """Return why the worker is not ready; empty when it is. The cause that connecting to Kafka gives comes last."""
         reasons, cause = self._reasons(), self._kafka_cause()
-        return [str(cause), *reasons] if reasons and cause is not None else reasons
+        return [*reasons, str(cause)] if reasons and cause is not None else reasons
 
     def _reasons(self) -> list[str]:
         if self.preparing:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
+from bridge.adapters.kafka.broker_silence import BrokerSilence
 from bridge.adapters.kafka.connection import KafkaConnection
-from bridge.adapters.kafka.silence import Silence
 from bridge.adapters.kafka.topic_manager import TopicNames
 
 
-def silence_after(*steps: float, answered_at: float = 1000.0) -> Silence:
+def silence_after(*steps: float, answered_at: float = 1000.0) -> BrokerSilence:
     """Return the silence after an answer at 1000 s and steps of so many seconds without one."""
-    silence, now = Silence(), 1000.0
+    silence, now = BrokerSilence(), 1000.0
     silence.note(answered_at, now)
     for step in steps:
         now += step

@@ -23,8 +23,8 @@ from bridge.adapters.kafka.aiokafka_internals import (
     last_answer,
     metadata_task_ended,
 )
+from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.silence import SILENCE_SECONDS, Silence
 from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_admin, stop_consumer
 from bridge.errors import KafkaUnavailable, ShardFenced
 
@@ -58,7 +58,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         self._assigned: frozenset[int] | None = None
         self._defect: Exception | None = None
         self._coordinator_lost_at: float | None = None
-        self._silence = Silence()
+        self._silence = BrokerSilence()
 
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
         """Join the group; `assigned` is called after each rebalance, including the first. Raises KafkaUnavailable."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client, last_answer
+from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, unavailable
-from bridge.adapters.kafka.silence import SILENCE_SECONDS, Silence
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.errors import KafkaUnavailable
 
@@ -58,7 +58,7 @@ class TopicReader:
         """`consumer` is started; `failed` translates its errors."""
         self._consumer = consumer
         self._failed = failed
-        self._silence = Silence()
+        self._silence = BrokerSilence()
 
     async def follow(
         self, topic: str, partitions: Iterable[int], *, from_beginning: bool

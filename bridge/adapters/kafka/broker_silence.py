@@ -15,7 +15,7 @@ transaction that fails, the others each time.
 _LONGEST_STEP: Final = 2.0
 
 
-class Silence:
+class BrokerSilence:
     """Adds up the time between answers, from one call of `note` to the next. Times in seconds, from any origin.
 
     A step counts for two seconds at most: a process that stood still itself has missed no answers.
