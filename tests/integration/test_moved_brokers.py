@@ -10,7 +10,7 @@ import pytest
 
 from bridge.sandbox import LocalBroker
 from bridge.sandbox.process import LOOPBACK, free_ports
-from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT, capturing_bridge
+from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT, WAITING, capturing_bridge
 from tests.integration.e2e_environment import E2EEnvironment
 from tests.support.kafka_tools import move
 from tests.support.movable_address import MovableAddress
@@ -38,6 +38,7 @@ def test_brokers_at_new_addresses_are_found_within_a_minute_and_no_chat_is_left(
             with silent(old):
                 move(broker, new)
                 front.target = new
+                running.wait_unready(WAITING, "Kafka does not answer")
                 running.wait_recovered(60)
                 running.finish()
             assert "Unclosed" not in running.bridge.log.read_text(encoding="utf-8")
