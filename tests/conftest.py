@@ -27,6 +27,7 @@ FAULTS: Final = {
     "test_kafka_backlog.py",
     "test_kafka_faults.py",
     "test_links.py",
+    "test_moved_brokers.py",
     "test_open_resources.py",
     "test_scale_out.py",
 }

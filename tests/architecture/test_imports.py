@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "adapters": {"backoff", "waiting", "errors"},
-    "adapters/kafka": {"adapters", "announcement", "waiting", "errors"},
+    "adapters/kafka": {"adapters", "announcement", "addresses", "waiting", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
@@ -57,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "config": {"addresses", "announcement", "records", "errors"},
+    "connection_watch": {"adapters/kafka", "facts", "telemetry"},
     "status": {
         "adapters/http",
         "adapters/kafka",

@@ -21,7 +21,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     open_transports,
     sender_tasks,
 )
-from bridge.waiting import uninterrupted
+from bridge.waiting import all_ended, uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -31,8 +31,31 @@ if TYPE_CHECKING:
     from aiokafka.client import AIOKafkaClient
 
 _STOP_SECONDS: Final = 5.0
+_ABANDON_SECONDS: Final = 0.1
 _CANCEL_AGAIN_SECONDS: Final = 0.2
 """aiokafka's coroutines may suppress a cancellation once."""
+
+
+class BackgroundStops:
+    """Clients that stop while their owner goes on: nothing that Kafka is used for next waits for a connection to close.
+
+    The owner calls `ended` when it closes itself.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Nothing stops yet. `name`: of the tasks."""
+        self._name = name
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, stop: Coroutine[Any, Any, None]) -> None:
+        """Begin to stop a client; `stop` is a call of one of this module's functions."""
+        task = asyncio.get_running_loop().create_task(stop, name=self._name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def ended(self) -> None:
+        """Wait until all have stopped. A cancellation ends them by force and is raised then."""
+        await all_ended(set(self._tasks))
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
@@ -59,6 +82,11 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     await _stop(consumer.stop(), lambda: _end_consumer(consumer))
 
 
+async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer that no broker answers: at once, and without leaving the group."""
+    await _stop(consumer.stop(), lambda: _end_consumer(consumer), patience=_ABANDON_SECONDS)
+
+
 async def end_consumer(consumer: AIOKafkaConsumer) -> None:
     """End by force a consumer that was stopped while it was starting: it does not stop a second time."""
     await uninterrupted(_end_consumer(consumer))
@@ -69,10 +97,12 @@ async def stop_admin(admin: AIOKafkaAdminClient) -> None:
     await _stop(admin.close(), lambda: _end_client(admin_client(admin)))
 
 
-async def _stop(stop: Coroutine[Any, Any, None], end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _stop(
+    stop: Coroutine[Any, Any, None], end: Callable[[], Coroutine[Any, Any, None]], patience: float = _STOP_SECONDS
+) -> None:
     stopping = asyncio.get_running_loop().create_task(stop)
     try:
-        await asyncio.wait([stopping], timeout=_STOP_SECONDS)
+        await asyncio.wait([stopping], timeout=patience)
     finally:
         if not stopping.done():
             stopping.cancel()
