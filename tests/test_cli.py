@@ -136,7 +136,6 @@ def test_schemas_are_printed_whole() -> None:
     assert json.loads(done.stdout)["name"] == "TranscriptEvent"
     all_of_them = json.loads(chatbridge("schemas", "print", "--topic-prefix", "p.").stdout)
     assert sorted(all_of_them) == [
-        "p.chat.capture.checkpoints.v1-value",
         "p.chat.transcript.events.v1-value",
         "p.chat.transcript.quarantine.v1-value",
         "p.chat.transcript.sessions.v1-value",

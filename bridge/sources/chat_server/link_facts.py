@@ -65,7 +65,7 @@ class LinkLost(Fact):
 class LinkFailed(Fact):
     """A defect of the bridge ends a connection, whose chats are joined again. `error`: class name, `at`: stack frames.
 
-    What the server sent is never quoted (P5). The end itself is a LinkLost with the reason "internal error".
+    What the server sent is never quoted (P5). The end itself is a LinkLost with the code INTERNAL.
     """
 
     level: ClassVar[int] = logging.ERROR
