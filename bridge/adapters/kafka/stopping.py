@@ -21,7 +21,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     open_transports,
     sender_tasks,
 )
-from bridge.waiting import all_ended, uninterrupted
+from bridge.waiting import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -34,28 +34,6 @@ _STOP_SECONDS: Final = 5.0
 _ABANDON_SECONDS: Final = 0.1
 _CANCEL_AGAIN_SECONDS: Final = 0.2
 """aiokafka's coroutines may suppress a cancellation once."""
-
-
-class BackgroundStops:
-    """Clients that stop while their owner goes on: nothing that Kafka is used for next waits for a connection to close.
-
-    The owner calls `ended` when it closes itself.
-    """
-
-    def __init__(self, name: str) -> None:
-        """Nothing stops yet. `name`: of the tasks."""
-        self._name = name
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def begin(self, stop: Coroutine[Any, Any, None]) -> None:
-        """Begin to stop a client; `stop` is a call of one of this module's functions."""
-        task = asyncio.get_running_loop().create_task(stop, name=self._name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def ended(self) -> None:
-        """Wait until all have stopped. A cancellation ends them by force and is raised then."""
-        await all_ended(set(self._tasks))
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
@@ -83,7 +61,7 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
 
 
 async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer that no broker answers: at once, and without leaving the group."""
+    """Stop a consumer at once, and without leaving the group. On return no task of it sends anything more."""
     await _stop(consumer.stop(), lambda: _end_consumer(consumer), patience=_ABANDON_SECONDS)
 
 

@@ -28,7 +28,8 @@ from aiokafka.errors import (
 from bridge.adapters.kafka.aiokafka_internals import producer_error
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
-from bridge.adapters.kafka.stopping import BackgroundStops, stop_admin, stop_consumer, stop_producer
+from bridge.adapters.kafka.stopping import stop_admin, stop_consumer, stop_producer
+from bridge.closings import Closings
 from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced, TopicMismatch
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class KafkaTransactionalWriter:
         self._batch_bytes = max(_BATCH_BYTES, settings.max_record_bytes)
         self._topic_limits: Mapping[str, int] = {}
         self._given = settings.times.now()
-        self._stops = BackgroundStops(f"release {partition}")
+        self._closings = Closings(f"release {partition}")
 
     @property
     def limits(self) -> Limits:
@@ -137,7 +138,7 @@ class KafkaTransactionalWriter:
             await self._call(admin.start())
             responses = await self._call(admin.describe_configs(resources))
         finally:
-            self._stops.begin(stop_admin(admin))
+            self._closings.begin(stop_admin(admin))
         limits = {
             name: int(entry[1])
             for response in responses
@@ -186,7 +187,7 @@ class KafkaTransactionalWriter:
                         limit.reschedule(asyncio.get_running_loop().time() + settings.transaction_timeout)
                         _apply_records(records, found)
         finally:
-            self._stops.begin(stop_consumer(consumer))
+            self._closings.begin(stop_consumer(consumer))
         return list(found.items())
 
     async def commit(self, batch: Batch) -> None:
@@ -246,8 +247,8 @@ class KafkaTransactionalWriter:
         """Stop all clients, within seconds; those that do not stop, or all if this is cancelled, end by force."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            self._stops.begin(stop_producer(producer))
-        await self._stops.ended()
+            self._closings.begin(stop_producer(producer))
+        await self._closings.ended()
 
     # --- errors --------------------------------------------------------------------------------------------------
 
