@@ -30,6 +30,7 @@ FAULTS: Final = {
     "test_moved_brokers.py",
     "test_open_resources.py",
     "test_scale_out.py",
+    "test_stopped_without_kafka.py",
 }
 """Minutes each, most of them waiting for time-outs: on a machine with other work they say more about the machine."""
 
