@@ -24,7 +24,7 @@ demo: $(STAMP)  ## Run the demonstration: make demo ARGS="..."
 test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 	$(VENV)/bin/python -m pytest $(ARGS)
 
-faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (15 minutes)
+faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (20 minutes)
 	$(VENV)/bin/python -m pytest -m faults $(ARGS)
 
 field: $(STAMP)  ## Run the tests of faults reported from the field, most of them expected to fail (15 minutes)

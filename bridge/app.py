@@ -28,9 +28,10 @@ from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.worker import Worker
+from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
-from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, redactor_of, topics_of
+from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, probe_of, redactor_of, topics_of
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
@@ -110,8 +111,10 @@ class _WorkerProcess:
             self._telemetry,
             self._clock,
             joins_waiting=lambda: self._sources.joins_waiting,
+            kafka_cause=lambda: self._watch.cause,
         )
         self._telemetry.watch_tasks(open_tasks)
+        self._watch = ConnectionWatch(probe_of(config), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:
         config = self._config
@@ -127,6 +130,8 @@ class _WorkerProcess:
         )
         await http.start()
         self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
+        watch = asyncio.create_task(self._watch.run(), name="watch connections")
+        watch.add_done_callback(defects.task_ended)
         main = asyncio.create_task(self._capture(), name="capture")
         main.add_done_callback(defects.task_ended)
         try:
@@ -138,7 +143,7 @@ class _WorkerProcess:
             await _ended(main)  # what it ended with, the defects know
             return EXIT_OK if drained and stop.done() and not defects.found.done() else EXIT_RUNTIME
         finally:
-            await _ended(main)
+            await _ended(main, watch)
             try:
                 await http.stop()  # first: a request that comes later would start the announcer's producer again
             finally:
@@ -236,6 +241,7 @@ class _WorkerProcess:
         )
 
 
-async def _ended(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await all_ended([task])
+async def _ended(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await all_ended(tasks)

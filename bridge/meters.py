@@ -46,6 +46,7 @@ TASK_KINDS: Final = (
     "shard",
     "queue",
     "release",
+    "watch",
     "kafka_client",
     "kafka_connection",
     "kafka",

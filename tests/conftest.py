@@ -27,8 +27,10 @@ FAULTS: Final = {
     "test_kafka_backlog.py",
     "test_kafka_faults.py",
     "test_links.py",
+    "test_moved_brokers.py",
     "test_open_resources.py",
     "test_scale_out.py",
+    "test_stopped_without_kafka.py",
 }
 """Minutes each, most of them waiting for time-outs: on a machine with other work they say more about the machine."""
 

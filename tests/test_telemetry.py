@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import logs, meters
+from bridge.connection_watch import KafkaProblemBegan
 from bridge.facts import BatchCommitted, Fact, GapRecorded, Quarantined, TransactionFailed
 from bridge.sources.chat_server.link_facts import LinkLost
 from bridge.telemetry import Telemetry
@@ -50,6 +51,10 @@ def series(told: Telemetry) -> dict[tuple[str, str], float]:
         for family in text_string_to_metric_families(told.render().decode())
         for sample in family.samples
     }
+
+
+def test_the_facts_of_all_modules_are_looked_at() -> None:
+    assert {LinkLost, KafkaProblemBegan} < set(FACTS)
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.__name__)

@@ -212,6 +212,12 @@ class Announcements(Protocol):
         A cancellation is raised when the connections are closed.
         """
 
+    async def abandon(self) -> None:
+        """Stop without leaving the group, at once whatever Kafka does: the next member of this worker takes its place.
+
+        On return nothing of this one can join or leave any more: it would do so in the place of the next one.
+        """
+
     async def taken_over(self) -> bool:
         """Ask the group once, after `leave` was called, whether other members have the partitions.
 

@@ -46,6 +46,7 @@ from bridge.capture.inbox import Announced, Inbox, Input
 from bridge.capture.ownership import ProbeTimer
 from bridge.capture.readiness_codes import SHARD_CRASHED, SHARD_OPENING
 from bridge.capture.shard_transactions import ShardTransactions
+from bridge.closings import Closings
 from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, places
 from bridge.facts import (
     ChatsReconciled,
@@ -121,7 +122,7 @@ class Shard:
             linger_max=settings.linger_max,
             telemetry=telemetry,
         )
-        self._source = make_source(self.update_received, self._source_failed)
+        self._source = make_source(self.update_received, self._part_failed)
         self._probes = ProbeTimer(settings.probe_after)
         self._attempts = Attempts(partition, backoff, clock, telemetry)
         self._next_offset = 0
@@ -130,6 +131,7 @@ class Shard:
         self._draining = False
         self._left = False
         self._guard = GuardedRun()
+        self._closings = Closings(f"release {partition}")
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -184,8 +186,8 @@ class Shard:
         """Queue an update of the source."""
         self._inbox.put(update, 2 * size + _OVERHEAD, self._clock.monotonic())
 
-    def _source_failed(self, error: Exception) -> None:
-        """End `run` with a defect that ended a task of the source."""
+    def _part_failed(self, error: Exception) -> None:
+        """End `run` with a defect that ended a task of the source, or the closing of a writer."""
         if not self._guard.fail(error):
             self._telemetry.emit(ShardCrashed(shard=self.partition, error=type(error).__name__, at=places(error)))
 
@@ -194,12 +196,18 @@ class Shard:
     async def run(self) -> None:
         """Own the shard until cancelled, drained or fenced. Raises what a defect raised, here or in the source."""
         try:
-            await self._guard.run(self._own())
+            await self._guard.run(self._own_and_close())
         except Exception:
             self.problem = Problem(
                 SHARD_CRASHED, "crashed because of a defect (see the log); restarting within seconds"
             )
             raise
+
+    async def _own_and_close(self) -> None:
+        try:
+            await self._own()
+        finally:
+            await self._closings.ended()
 
     async def _own(self) -> None:
         while not self._draining or self._inbox.uncommitted:
@@ -228,8 +236,18 @@ class Shard:
             else:
                 return
             finally:
-                await writer.close()
+                # In the background, while the next writer opens. That is safe: opening initialises the transactional
+                # id, and from then on Kafka refuses whatever this one still sends, the end of a transaction included
+                # (its epoch is an older one); what came before is in the checkpoints that are read back after that. A
+                # writer that was not initialised yet stops trying as soon as it begins to close, before the pause ends.
+                self._closings.begin(self._closed(writer))
             await self._attempts.pause()
+
+    async def _closed(self, writer: TransactionalWriter) -> None:
+        try:
+            await writer.close()
+        except Exception as error:  # noqa: BLE001 - a defect, which ends the shard at once
+            self._part_failed(error)
 
     async def _still_ours(self) -> bool:
         """Return whether this worker may open the shard again, although its producer was fenced.
@@ -248,8 +266,12 @@ class Shard:
     # --- the way out ---------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """Find out now whether another worker has opened the shard meanwhile."""
+        """The partition was assigned again: find out now whether another worker has opened the shard meanwhile.
+
+        A shard that waits before it tries to open again need not wait any longer.
+        """
         self._probes.ask()
+        self._attempts.wake()
         self._inbox.wake()
 
     def hand_over(self) -> None:

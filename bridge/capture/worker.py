@@ -143,8 +143,11 @@ class Worker:
                     self.problem = error.problem
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
                     self._telemetry.emit(ConsumerFailed(error=type(cause or error).__name__))
+                    # Not `leave`, which waits for Kafka: the next one is a member with the same id, gets the same
+                    # partitions, and meanwhile the shards go on.
+                    await consumer.abandon()
             finally:
-                await consumer.leave()  # without effect when `drain` has left
+                await consumer.leave()  # without effect when `drain` has left, or after `abandon`
             if not self._draining:
                 await asyncio.sleep(self._backoff.next())
 

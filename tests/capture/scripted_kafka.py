@@ -283,6 +283,9 @@ class ScriptedAnnouncements:
             await self._kafka.close(self, self._kafka.leaves_after)
             self._kafka.left_at = self._kafka.clock.monotonic()
 
+    async def abandon(self) -> None:
+        await self._kafka.close(self, CALL_SECONDS)
+
     async def taken_over(self) -> bool:
         kafka = self._kafka
         await kafka.call()

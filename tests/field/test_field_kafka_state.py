@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from bridge.sandbox import LocalBroker
-from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.field.field_environment import (
     CHATS,
     FORMATS,
-    OTHERS_KAFKA,
     QUICK,
     SECONDS,
     TOPIC_KINDS,
@@ -28,14 +23,12 @@ from tests.field.field_environment import (
     all_joined,
     announce,
     announcements_are_taken,
-    captured,
     capturing,
     create,
     delete,
     logged,
     preconditions,
     raise_partitions,
-    reconfigure,
     reported,
     starts,
     wait_for,
@@ -44,7 +37,6 @@ from tests.field.field_environment import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 pytestmark = pytest.mark.field
 
@@ -137,76 +129,6 @@ def test_a_raised_partition_count_gives_no_chat_two_owners(prepared: E2EEnvironm
             found = prepared.compare_when_closed(chats)
     assert found.duplicates == []
     assert found.findings == []
-
-
-class MovableAddress:
-    """One port of this machine that leads to whichever port it is told: a name whose address changes."""
-
-    def __init__(self, target: int) -> None:
-        [self.port] = free_ports(1)
-        self.target = target
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(SECONDS)
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
-
-    async def _end(self) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        with contextlib.suppress(OSError), contextlib.closing(writer):
-            there, back = await asyncio.open_connection(LOOPBACK, self.target)
-            with contextlib.closing(back):
-                await asyncio.gather(_copy(reader, back), _copy(there, writer))
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-@wrong_today(OTHERS_KAFKA, "the client keeps the dead brokers' addresses and never asks the bootstrap servers again")
-def test_brokers_at_new_addresses_are_found_through_the_bootstrap_servers(tmp_path: Path) -> None:
-    with LocalBroker() as broker, MovableAddress(broker.nodes[0].port) as front:
-        [new] = free_ports(1)
-        environment = E2EEnvironment(f"{LOOPBACK}:{front.port}", tmp_path, kafka__transaction_timeout_seconds=10)
-        with environment.bridge() as bridge, environment.chats():
-            capturing(bridge)
-            node = broker.nodes[0]
-            old, node.port, front.target = node.port, new, new
-
-            def move(values: dict[str, str]) -> None:
-                for name in ("listeners", "advertised.listeners"):
-                    values[name] = values[name].replace(f":{old}", f":{new}")
-
-            reconfigure(broker, move)
-            before = captured(bridge)
-            wait_for(lambda: captured(bridge) > before, 60, lambda: f"nothing more is captured: {reported(bridge)}")
 
 
 def mirror(source: str, target: str, topic: str, until: float) -> int:

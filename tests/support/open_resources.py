@@ -65,6 +65,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
     expected: dict[str, tuple[int, int]] = {
         "worker": (1, 1),
         "capture": (1, 1),
+        "watch": (1, 1),
         "shard": (owned.shards, owned.shards),
         "queue": (owned.servers, max(owned.servers, owned.links)),
         "release": (0, 0),
