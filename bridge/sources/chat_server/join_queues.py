@@ -12,7 +12,6 @@ for it have spent an attempt, as if it had been away. A link that held for `stab
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import Problem
@@ -75,6 +74,8 @@ class JoinQueues:
     def unstable(self, now: float, least: int) -> Iterator[tuple[str, int]]:
         """Yield servers of which at least `least` links in a row were lost soon after registering, and how many."""
         for queue in self._queues.values():
+            if queue.is_forgotten(now):
+                continue
             if queue.early_losses >= least and not queue.is_stable(now, self._settings):
                 yield queue.server, queue.early_losses
 
@@ -83,6 +84,8 @@ class JoinQueues:
         session.timer = None
         if self._closed or session.queue is not None:
             return
+        now = self._clock.monotonic()
+        self._queues = {name: queue for name, queue in self._queues.items() if not queue.is_forgotten(now)}
         queue = self._queues.get(session.server)
         if queue is None:
             queue = self._queues[session.server] = ServerQueue(session.server)
@@ -149,14 +152,10 @@ class JoinQueues:
         """Join the chats of one queue, in order, as fast as the rate limit allows."""
         while True:
             if not queue.sessions:
-                rest = max(queue.not_before, queue.forgotten_at) - self._clock.monotonic()
-                if not queue.links and rest <= 0:
-                    del self._queues[queue.server]  # nothing is left that would have to be remembered
-                    return
+                if not queue.links:
+                    return  # what is remembered of its losses needs no task
                 queue.work.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(None if queue.links else rest):
-                        await queue.work.wait()
+                await queue.work.wait()
                 continue
             first = next(iter(queue.sessions.values()))
             if queue.link_for(first, self._settings) is None:

@@ -59,6 +59,11 @@ class ServerQueue:
         self.forgotten_at = self.not_before + 2.0 * settings.longest
         return True
 
+    def is_forgotten(self, now: float) -> bool:
+        """Tell whether its task has ended, and nothing has to be remembered any more."""
+        ended = self.task is None or self.task.done()
+        return ended and not self.sessions and not self.links and now >= max(self.not_before, self.forgotten_at)
+
     def is_stable(self, now: float, settings: ReconnectSettings) -> bool:
         """Tell whether any of its links has been registered for long enough."""
         since = [use.registered_at for use in self.links.values() if use.registered_at is not None]
