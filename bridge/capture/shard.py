@@ -22,12 +22,12 @@ In RUNNING a batch is taken from the inbox, folded (pure) and committed as one t
 the next one. Only after the commit are the inputs dropped and the facts counted (P3). Between two transactions it
 pauses briefly, and lingers under load (`pacing.py`).
 
-There is one path for every error of the producer, whatever its class: the writer is dropped, a new one fences it and
-resolves any transaction in doubt, and the store is restored from the checkpoints. They tell whether the last
-transaction is committed, although its answer was lost (`batch_numbers.py`): only if not, the inputs that are still held
-are folded again. The source is not affected: chats stay joined (P4) while Kafka is unavailable, and reading pauses when
-the inbox is full (P6). Any other exception than BridgeError is a defect, also one in a task of the source: it ends the
-task; the worker starts a new shard.
+There is one path for every error of the producer, whatever its class: the writer is dropped and closes in the
+background, a new one fences it and resolves any transaction in doubt, and the store is restored from the checkpoints.
+They tell whether the last transaction is committed, although its answer was lost (`batch_numbers.py`): only if not, the
+inputs that are still held are folded again. The source is not affected: chats stay joined (P4) while Kafka is
+unavailable, and reading pauses when the inbox is full (P6). Any other exception than BridgeError is a defect, also one
+in a task of the source: it ends the task; the worker starts a new shard.
 
 How it finds out who owns the partition, and how it hands that over, is told in `ownership.py`.
 """

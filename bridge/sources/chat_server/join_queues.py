@@ -14,7 +14,6 @@ Links are kept for the chats to come, but for those that were opened for few cha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import Problem
@@ -163,7 +162,7 @@ class JoinQueues:
         while True:
             if not queue.sessions:
                 if not queue.links:
-                    return
+                    return  # what is remembered of its losses needs no task
                 await self._wait_for_work(queue)
                 continue
             first = next(iter(queue.sessions.values()))
