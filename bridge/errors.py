@@ -10,7 +10,8 @@ BridgeError
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
-│   └── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   └── CheckpointsOfOthers                      another group, or another number of partitions, wrote the checkpoints
 ├── PeerError              peer         exit 1   input violates its protocol
 │   ├── UnreadableMessage                        one line of a wire
 │   ├── FrameTooLong                             one line longer than the limit
@@ -142,6 +143,12 @@ class TopicMismatch(EnvironmentFault):
     """A topic exists with a partition count, cleanup policy or record limit that would break a promise."""
 
     code = "TOPIC_MISMATCH"
+
+
+class CheckpointsOfOthers(EnvironmentFault):
+    """The checkpoints were written by another consumer group, or under another number of partitions."""
+
+    code = "OTHER_GROUP"
 
 
 class PeerError(BridgeError):

@@ -118,7 +118,7 @@ class Worker:
         if self._announcements is not None and self._announcements.problem:
             found.append(self._announcements.problem)
         for shard in self.shards:
-            told = [shard.problem] if shard.problem else []
+            told = shard.problems
             told += [_BUFFER_FULL] if shard.paused else []
             found += [Problem(one.code, f"shard {shard.partition}: {one.detail}") for one in told]
         return found

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": {"facts", "meters"},
     "logs": {"errors"},
     "defects": {"errors", "facts", "telemetry"},
-    "capture": {"transcript", "records", "announcement", "facts", "telemetry", "backoff", "waiting", "errors"},
+    "capture": {"transcript", "records", "announcement", "facts", "meters", "telemetry", "backoff", "waiting", "errors"},
     "sources/chat_server": {
         "chatserver",
         "transcript",
@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "adapters": {"backoff", "waiting", "errors"},
-    "adapters/kafka": {"adapters", "announcement", "waiting", "errors"},
+    "adapters/kafka": {"adapters", "announcement", "records", "waiting", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {

@@ -1,0 +1,229 @@
+"""Kafka has forgotten something, or has grown: each kind of topic, in each way, while the bridge runs or is stopped.
+
+In each cell nothing is lost or written twice without a GAP, a certificate or a reason in `/readyz`. The cells run side
+by side on one broker, each with topics of its own; a test waits for its cell. The offsets of the group count as a
+fifth kind: the group may be deleted, or its offsets set back or far ahead. While it has members Kafka refuses all of
+that. The partitions of its own topic are Kafka's, for all groups: they have no cell.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+from bridge.sandbox import LocalBroker
+from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
+from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, all_joined, captured, reasons
+from tests.support.kafka_tools import create, delete, exists
+from tests.support.processes import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.oracle import LedgerComparison
+    from tests.support.processes import Bridge, Simulator
+
+SECONDS = 30
+CHATS = 4
+LATER = 3
+KINDS = ("checkpoints", "announcements", "events", "sessions")
+WAYS = ("deleted", "emptied", "made again", "more partitions")
+TOPICS = (*KINDS, "quarantine")
+RAISED = 6
+AT_A_TIME = 4
+QUICK = {
+    "kafka__client__request_timeout_ms": 2000,
+    "kafka__transaction_timeout_seconds": 6,
+    "kafka__session_timeout_seconds": 3,
+}
+TOLD = {
+    "checkpoints": {True: "CHECKPOINTS_LOST", False: "STATE_LOST"},
+    "events": dict.fromkeys((True, False), "EVENTS_LOST"),
+    "sessions": dict.fromkeys((True, False), "SESSIONS_LOST"),
+    "announcements": dict.fromkeys((True, False), "ANNOUNCEMENTS_LOST"),
+}
+"""Kind of topic -> whether the bridge was running -> the code in /readyz or the log."""
+
+
+@dataclass
+class Outcome:
+    """What a cell came to. `codes`: all that was in /readyz or the log; `exit_code`: of a worker that refused."""
+
+    found: LedgerComparison | None = None
+    codes: set[str] = field(default_factory=set)
+    exit_code: int | None = None
+    refused: bool = False
+    text: str = ""
+
+
+class Cell:
+    """One environment whose topics or offsets are disturbed."""
+
+    def __init__(self, broker: str, folder: Path, kind: str, way: str, *, running: bool) -> None:
+        self.environment = E2EEnvironment(broker, folder, **QUICK).prepare()
+        self.admin = AdminClient({"bootstrap.servers": broker})
+        self.kind, self.way, self.running = kind, way, running
+        self.outcome = Outcome()
+        self.group = f"{self.environment.prefix}bridge"
+
+    @property
+    def topic(self) -> str:
+        return self.environment.topic(self.kind)
+
+    def places(self) -> list[TopicPartition]:
+        topic = self.environment.topic("announcements") if self.kind == "group offsets" else self.topic
+        return [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+
+    # --- what is done to Kafka -----------------------------------------------------------------------------------
+
+    def disturb(self) -> None:
+        if self.kind == "group offsets":
+            self._disturb_group()
+        elif self.way == "more partitions":
+            self.admin.create_partitions([NewPartitions(self.topic, RAISED)])[self.topic].result(SECONDS)
+        elif self.way == "emptied":
+            ends = [TopicPartition(one.topic, one.partition, -1) for one in self.places()]
+            for done in self.admin.delete_records(ends).values():
+                done.result(SECONDS)
+        else:
+            delete(self.environment.broker, self.topic)
+            wait_for(lambda: not exists(self.environment.broker, self.topic), SECONDS, "the topic is still there")
+            if self.way == "made again":
+                self.make()
+
+    def make(self) -> None:
+        policy = "compact" if self.kind == "checkpoints" else "delete"
+        create(self.environment.broker, NewTopic(self.topic, PARTITIONS, 1, config={"cleanup.policy": policy}))
+
+    def _disturb_group(self) -> None:
+        offset = {"emptied": 0, "made again": 1_000}.get(self.way)
+        try:
+            if offset is None:
+                self.admin.delete_consumer_groups([self.group])[self.group].result(SECONDS)
+            else:
+                at = [TopicPartition(one.topic, one.partition, offset) for one in self.places()]
+                wanted = [ConsumerGroupTopicPartitions(self.group, at)]
+                self.admin.alter_consumer_group_offsets(wanted)[self.group].result(SECONDS)
+        except KafkaException:
+            self.outcome.refused = True
+
+    # --- the run -------------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        environment = self.environment
+        with environment.chats(concurrent_chats=CHATS, events_per_second=40) as chats:
+            with environment.bridge() as first:
+                wait_for(lambda: all_joined(first, CHATS) and captured(first) > 60, SECONDS, "not captured")
+                if self.running:
+                    self.disturb()
+                    self._afterwards(first, chats)
+                    return self.outcome
+                first.terminate()
+            self.disturb()
+            with environment.bridge("worker-2") as second:
+                wait_for(lambda: not second.running or bool(second.get("/readyz")[0]), SECONDS, "it does not answer")
+                self._afterwards(second, chats)
+        return self.outcome
+
+    def _afterwards(self, bridge: Bridge, chats: Simulator) -> None:
+        if self.way == "more partitions" and not self.running:
+            self.outcome.exit_code = bridge.wait(SECONDS)
+            self._listen(bridge)
+            return
+        if self.way == "deleted" and self.running and self.kind in KINDS:
+            wait_for(lambda: self._listen(bridge) & {"TOPIC_MISSING", "KAFKA_UNAVAILABLE"}, SECONDS, self._heard)
+            self.make()
+        if code := self.expected:
+            wait_for(lambda: code in self._listen(bridge), SECONDS, self._heard)
+        with self.environment.chats(name="later", concurrent_chats=LATER, events_per_second=30) as later:
+            wanted = CHATS if self.way == "more partitions" else CHATS + LATER
+            wait_for(lambda: all_joined(bridge, wanted), SECONDS, lambda: f"{len(bridge.sessions())}: {self._heard()}")
+            self._listen(bridge)
+            later.terminate()
+            chats.terminate()
+            servers = [chats] if self.way == "more partitions" else [chats, later]
+            self.outcome.found = self.environment.compare_when_closed(*servers, seconds=SECONDS)
+            self._listen(bridge)
+
+    @property
+    def expected(self) -> str | None:
+        """The code that has to be told."""
+        if self.kind == "group offsets":
+            return "ANNOUNCEMENTS_LOST" if self.way == "made again" and not self.running else None
+        if self.way == "more partitions":
+            return "PARTITIONS_CHANGED"
+        if self.kind == "announcements" and self.way == "emptied":
+            return None  # all of them were taken before: nothing is lost
+        return TOLD[self.kind][self.running]
+
+    def _listen(self, bridge: Bridge) -> set[str]:
+        outcome = self.outcome
+        if bridge.running:
+            with suppress(OSError):
+                outcome.codes |= {reason.partition(":")[0] for reason in reasons(bridge)}
+        outcome.text = bridge.log.read_text(encoding="utf-8")[-2500:]
+        return outcome.codes
+
+    def _heard(self) -> str:
+        return f"told: {sorted(self.outcome.codes)}; log: {self.outcome.text}"
+
+
+CELLS = [
+    *((kind, way, running) for kind in KINDS for way in WAYS for running in (True, False)),
+    *(("group offsets", way, running) for way in WAYS[:3] for running in (True, False)),
+]
+
+
+@pytest.fixture(scope="module")
+def cells(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, str, bool], Future[Outcome]]]:
+    """Run the cells that are asked for, some at a time."""
+    wanted = [
+        item.callspec.params["cell"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
+    ]
+    overrides = {**QUICK_TRANSACTION_TIMEOUT, "group.min.session.timeout.ms": "1000"}
+    with LocalBroker(overrides=overrides) as broker, ThreadPoolExecutor(AT_A_TIME) as pool:
+
+        def run(cell: tuple[str, str, bool]) -> Outcome:
+            kind, way, running = cell
+            folder = tmp_path_factory.mktemp("cell")
+            return Cell(broker.bootstrap_servers, folder, kind, way, running=running).run()
+
+        yield {cell: pool.submit(run, cell) for cell in wanted}
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda one: f"{one[0]}, {one[1]}, {'running' if one[2] else 'stopped'}")
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_or_written_twice_in_silence(
+    cell: tuple[str, str, bool], cells: dict[tuple[str, str, bool], Future[Outcome]]
+) -> None:
+    kind, way, running = cell
+    outcome = cells[cell].result()
+    if way == "more partitions" and not running:
+        assert outcome.exit_code == 3
+        assert "topic_prefix" in outcome.text
+        assert "kafka.partitions to the existing count" not in outcome.text  # which would give chats two owners
+        return
+    if kind == "group offsets":
+        assert outcome.refused == running
+    assert outcome.found is not None
+    assert outcome.found.duplicates == []
+    assert outcome.found.unexplained == []
+    assert outcome.found.unclosed == []
+    assert outcome.found.altered == []
+    if kind in {"announcements", "checkpoints", "group offsets"} or (kind == "events" and way == "more partitions"):
+        assert outcome.found.explained == []
+        assert outcome.found.unordered == []
+        assert outcome.found.findings == []
+    if kind == "events" and way != "more partitions":
+        assert set(outcome.found.gaps) >= {"EVENTS_LOST"}
