@@ -24,11 +24,13 @@ from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
+from bridge.capture.log_changes import check_owner
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard, ShardSettings
 from bridge.capture.shard_recovery import ShardRecovery
+from bridge.capture.stored_marker import stored_marker
 from bridge.capture.worker import Worker
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
@@ -173,6 +175,8 @@ class _WorkerProcess:
                 self._view.preparing = Problem(PREPARING, "checking the topics")
                 topics = topics_of(config)
                 await topics.apply()
+                marker = await stored_marker(KafkaShardLogs(self._kafka, 0), self._writers)
+                check_owner(marker, config.kafka.group, config.kafka.partitions)
                 self._closed_retention = await self._retention(topics)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
                 self._payload_headers = await self._framing()

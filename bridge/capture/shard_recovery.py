@@ -20,7 +20,7 @@ from bridge.capture import readiness_codes as codes
 from bridge.capture.inbox import Announced, Forgotten, Input
 from bridge.capture.log_changes import LogChange, changes, check_owner, lasting_problems
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
-from bridge.capture.published_chats import RecordComparison, PublishedChats, Rebuilt
+from bridge.capture.published_chats import PublishedChats, Rebuilt, RecordComparison
 from bridge.errors import KafkaUnavailable, Problem, UnreadableAnnouncement
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.payload_framing import unframe
