@@ -6,7 +6,8 @@ BridgeError
 ├── UsageError             caller       exit 2   arguments of a command do not fit together
 ├── EnvironmentFault       environment  exit 3   an external dependency is missing or refuses
 │   ├── KafkaUnavailable                         (retryable)
-│   │   └── AnnouncementsNotWritten              `accepted`: how many were
+│   │   ├── AnnouncementsNotWritten              `accepted`: how many were
+│   │   └── TopicMissing                         a topic of the bridge does not exist any more
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
@@ -108,6 +109,16 @@ class KafkaUnavailable(EnvironmentFault):
 
     code = "KAFKA_UNAVAILABLE"
     retryable = True
+
+
+class TopicMissing(KafkaUnavailable):
+    """A topic of the bridge does not exist any more."""
+
+    code = "TOPIC_MISSING"
+
+    def __init__(self, name: str) -> None:
+        """`name` is that of the topic."""
+        super().__init__(f"{name} does not exist", next_step="`chatbridge topics apply` creates it")
 
 
 class AnnouncementsNotWritten(KafkaUnavailable):

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.capture.readiness_codes import PARTITIONS_CHANGED, TOPIC_MISSING
-from bridge.errors import CheckpointsOfOthers, Problem
+from bridge.capture.readiness_codes import PARTITIONS_CHANGED
+from bridge.errors import CheckpointsOfOthers, Problem, TopicMissing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ def changes(before: Logs, now: Logs) -> dict[str, LogChange]:
 
 def lasting_problems(names: Mapping[str, str], partitions: int, now: Logs) -> list[Problem]:
     """Return what is wrong with the topics as long as it is: missing, or with another number of partitions."""
-    found = [Problem(TOPIC_MISSING, f"{name} does not exist") for kind, name in names.items() if kind not in now]
+    found = [TopicMissing(name).problem for kind, name in names.items() if kind not in now]
     for kind, mark in now.items():
         if mark.partitions not in {partitions, 0}:
             detail = (

@@ -14,6 +14,7 @@ from bridge.errors import (
     SchemaUnknown,
     ShardFenced,
     TopicMismatch,
+    TopicMissing,
     VerificationFailed,
 )
 
@@ -28,7 +29,6 @@ COMMIT_SLOW: Final = "COMMIT_SLOW"
 UNCOMMITTED: Final = "UNCOMMITTED"
 SERVER_UNSTABLE: Final = "SERVER_UNSTABLE"
 PARTITIONS_CHANGED: Final = "PARTITIONS_CHANGED"
-TOPIC_MISSING: Final = "TOPIC_MISSING"
 STATE_LOST: Final = "STATE_LOST"
 CHECKPOINTS_LOST: Final = "CHECKPOINTS_LOST"
 EVENTS_LOST: Final = "EVENTS_LOST"
@@ -71,7 +71,7 @@ READINESS_CODES: Final = {
         "A topic has another number of partitions than the checkpoints were written under.",
         "Do what `operating.md` says about raised partitions.",
     ),
-    TOPIC_MISSING: (
+    TopicMissing.code: (
         "A topic does not exist any more. What is captured is held in memory.",
         "`chatbridge topics apply` creates it.",
     ),

@@ -21,7 +21,7 @@ from bridge.capture.inbox import Announced, Forgotten, Input
 from bridge.capture.log_changes import LogChange, changes, check_owner, lasting_problems
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
 from bridge.capture.published_chats import PublishedChats, Rebuilt, RecordComparison
-from bridge.errors import KafkaUnavailable, Problem, UnreadableAnnouncement
+from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.payload_framing import unframe
 from bridge.records.shard_facts import ShardFacts
@@ -101,11 +101,11 @@ class ShardRecovery:
     # --- opening -------------------------------------------------------------------------------------------------
 
     async def before_opening(self) -> None:
-        """Look at the logs before the checkpoints are read. Raises KafkaUnavailable when a topic does not exist."""
+        """Look at the logs before the checkpoints are read. Raises KafkaUnavailable, TopicMissing."""
         self._seen = await self._look()
-        for problem in self._lasting:
-            if problem.code == codes.TOPIC_MISSING:
-                raise KafkaUnavailable(problem.detail, next_step="`chatbridge topics apply`", code=problem.code)
+        for kind, name in self._logs.names.items():
+            if kind not in self._seen:
+                raise TopicMissing(name)
 
     def checkpoints_changed(self, marker: ShardFacts | None) -> bool:
         """Return whether checkpoints have gone since the last look in memory, or since that of a marker."""

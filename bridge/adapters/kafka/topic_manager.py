@@ -132,12 +132,14 @@ class TopicPlan:
             mend = "set kafka.partitions to the existing count, or use another kafka.topic_prefix"
             if len(self.counts) > 1:  # raised, perhaps below chats that are open
                 mend = (
-                    "partitions cannot be taken away again: use another kafka.topic_prefix and kafka.group, and announce "
-                    "the open chats there; or delete the topic, if it is that of the announcements, and start again"
+                    "partitions cannot be taken away again: use another kafka.topic_prefix and kafka.group, and "
+                    "announce the open chats there; or delete the topic, if it is that of the announcements, and start "
+                    "again"
                 )
             raise TopicMismatch(
                 "; ".join(self.mismatches),
-                next_step=f"a chat must have one partition number everywhere and events must never be compacted: {mend}",
+                next_step="a chat must have one partition number everywhere and events must never be compacted: "
+                f"{mend}",
             )
 
 
