@@ -28,7 +28,7 @@ from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, KeysView, Mapping, Sequence
 
     from bridge.capture.ports import Limits
     from bridge.transcript.entries import Entry
@@ -79,7 +79,7 @@ class SessionStore:
         return self.numbers.committed(number)
 
     @property
-    def ended(self) -> Collection[str]:
+    def ended(self) -> KeysView[str]:
         """The ids of chats that are over, and of which no more is known."""
         return self._over.keys()
 

@@ -146,6 +146,8 @@ class ShardRecovery:
             if before is not None and not whole and "events" in before.logs:
                 since = max(before.logs["events"].end, since)
             result = await self._compared(store, since, whole=whole)
+            if result is None:  # a chat that the checkpoints do not know: they are behind, though of the same topic
+                result = await self._compared(store, now["events"].start, whole=True) or Rebuilt()
             gone = result.without_records
             if result.chats or result.over:
                 store.adopt(result.chats, result.over)
@@ -159,7 +161,8 @@ class ShardRecovery:
         if found.get("sessions") and not lost:
             self._forgot("sessions", found["sessions"].lost)
         taken = await self._logs.committed()
-        await self._announcements(repair, found.get("announcements", LogChange()), taken, again=lost)
+        again = lost or bool(result.without_place)
+        await self._announcements(repair, before, found.get("announcements", LogChange()), taken, again=again)
         self._finish(store, repair, gone, result.without_place)
         return repair
 
@@ -188,7 +191,8 @@ class ShardRecovery:
         if found.get("sessions"):
             self._forgot("sessions", found["sessions"].lost)
         if "announcements" in now:
-            await self._announcements(repair, found.get("announcements", LogChange()), next_announcement)
+            change = found.get("announcements", LogChange())
+            await self._announcements(repair, before, change, next_announcement)
         self._finish(store, repair, gone, set())
         return repair
 
@@ -219,10 +223,14 @@ class ShardRecovery:
         if repair.due:
             store.adopt((), {})
 
-    async def _announcements(self, repair: Repair, change: LogChange, taken: int, *, again: bool = False) -> None:
+    async def _announcements(
+        self, repair: Repair, before: ShardFacts | None, change: LogChange, taken: int, *, again: bool = False
+    ) -> None:
         """Read the announcements again from the first one, if they are others than before or with `again`."""
         there = self._seen["announcements"]
-        lost = max(there.start - taken, 0) if taken and not change.made_again else 0
+        marked = None if before is None else before.logs.get("announcements")
+        moved = there.start > (0 if marked is None else marked.start)  # or it was told before
+        lost = max(there.start - taken, 0) if taken and moved and not change.made_again else 0
         back = change.made_again or taken > there.end
         if lost or back:
             self._forgot("announcements", lost or max(change.lost, taken - there.end, 0))
@@ -249,7 +257,12 @@ class ShardRecovery:
             announcement, problem = None, error.message
         return Announced(record.offset, raw, record.key, announcement, problem, self._clock.now_us())
 
-    async def _compared(self, store: SessionStore, since: int, *, whole: bool) -> Rebuilt:
+    async def _compared(self, store: SessionStore, since: int, *, whole: bool) -> Rebuilt | None:
+        """Compare a store with the records from an offset on; None if they are of a chat that it does not know.
+
+        With `whole` the offset is that of the first record, and such chats are part of the result.
+        """
+
         def known(session_id: str) -> tuple[int, int]:
             chat = store.chats.get(session_id)
             return (0, 0) if chat is None else (chat.transcript.state().epoch, chat.transcript.sequence)
@@ -262,6 +275,8 @@ class ShardRecovery:
             if whole and records:
                 detail = f"reading what was published: {records[-1].offset - since + 1} of {end - since} offsets"
                 self.progress(Problem(codes.STATE_LOST, detail))
+        if not whole and published.chats.keys() - store.chats.keys() - store.ended:
+            return None
         if whole:
             sessions = self._seen["sessions"]
             async for records in self._logs.read("sessions", sessions.start, sessions.end):
