@@ -55,7 +55,7 @@ TOLD = {
 
 
 @dataclass
-class Outcome:
+class CellOutcome:
     """What a cell came to. `codes`: all that was in /readyz or the log; `exit_code`: of a worker that refused."""
 
     found: LedgerComparison | None = None
@@ -65,14 +65,14 @@ class Outcome:
     text: str = ""
 
 
-class Cell:
+class DisturbedKafka:
     """One environment whose topics or offsets are disturbed."""
 
     def __init__(self, broker: str, folder: Path, kind: str, way: str, *, running: bool) -> None:
         self.environment = E2EEnvironment(broker, folder, **QUICK).prepare()
         self.admin = AdminClient({"bootstrap.servers": broker})
         self.kind, self.way, self.running = kind, way, running
-        self.outcome = Outcome()
+        self.outcome = CellOutcome()
         self.group = f"{self.environment.prefix}bridge"
 
     @property
@@ -123,7 +123,7 @@ class Cell:
 
     # --- the run -------------------------------------------------------------------------------------------------
 
-    def run(self) -> Outcome:
+    def run(self) -> CellOutcome:
         environment = self.environment
         with environment.chats(concurrent_chats=CHATS, events_per_second=40) as chats:
             with environment.bridge() as first:
@@ -197,17 +197,17 @@ CELLS = [
 @pytest.fixture(scope="module")
 def cells(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[tuple[str, str, bool], Future[Outcome]]]:
+) -> Iterator[dict[tuple[str, str, bool], Future[CellOutcome]]]:
     """Run the cells that are asked for, some at a time."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
     names = {item.name for item in items if item.module is request.module}
     wanted = [cell for cell in CELLS if any(f"[{name_of(cell)}]" in name for name in names)]
     with LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker, ThreadPoolExecutor(AT_A_TIME) as pool:
 
-        def run(cell: tuple[str, str, bool]) -> Outcome:
+        def run(cell: tuple[str, str, bool]) -> CellOutcome:
             kind, way, running = cell
             folder = tmp_path_factory.mktemp("cell")
-            return Cell(broker.bootstrap_servers, folder, kind, way, running=running).run()
+            return DisturbedKafka(broker.bootstrap_servers, folder, kind, way, running=running).run()
 
         yield {cell: pool.submit(run, cell) for cell in wanted}
 
@@ -215,7 +215,7 @@ def cells(
 @pytest.mark.parametrize("cell", CELLS, ids=name_of)
 @pytest.mark.timeout(300)
 def test_nothing_is_lost_or_written_twice_in_silence(
-    cell: tuple[str, str, bool], cells: dict[tuple[str, str, bool], Future[Outcome]]
+    cell: tuple[str, str, bool], cells: dict[tuple[str, str, bool], Future[CellOutcome]]
 ) -> None:
     kind, way, running = cell
     outcome = cells[cell].result()
