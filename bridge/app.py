@@ -14,6 +14,7 @@ from bridge.adapters.http.http_server import HttpServer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
+from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
@@ -23,10 +24,13 @@ from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
+from bridge.capture.log_changes import check_owner
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard, ShardSettings
+from bridge.capture.shard_recovery import ShardRecovery
+from bridge.capture.stored_marker import stored_marker
 from bridge.capture.worker import Worker
 from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
@@ -176,6 +180,8 @@ class _WorkerProcess:
                 self._view.preparing = Problem(PREPARING, "checking the topics")
                 topics = topics_of(config)
                 await topics.apply()
+                marker = await stored_marker(KafkaShardLogs(self._kafka, 0), self._writers)
+                check_owner(marker, config.kafka.group, config.kafka.partitions)
                 self._closed_retention = await self._retention(topics)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
                 self._payload_headers = await self._framing()
@@ -216,24 +222,35 @@ class _WorkerProcess:
     def _shard(self, partition: int, check_assignment: CheckAssignment) -> Shard:
         config = self._config
         partitions = config.kafka.partitions
+        probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
+        store_settings = SessionStoreSettings(
+            recording=Recording(self._schemas, self._redactor, config.site, config.kafka.group),
+            payload_headers=self._payload_headers,
+            writers=self._writers,
+            partition_of=lambda key: partition_of(key, partitions),
+            closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
+        )
         return Shard(
             partition,
             ShardSettings(
                 inbox_bytes=max(config.capture.inbox_bytes // partitions, 1 << 20),
                 linger_max=config.capture.linger_max_seconds,
-                probe_after=min(_PROBE_SECONDS, config.kafka.session_timeout_seconds),
+                probe_after=probe_after,
             ),
             owner=self._rng.getrandbits(63),
-            store_settings=SessionStoreSettings(
-                recording=Recording(self._schemas, self._redactor, config.site, config.kafka.group),
-                payload_headers=self._payload_headers,
-                writers=self._writers,
-                partition_of=lambda key: partition_of(key, partitions),
-                closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
-            ),
+            store_settings=store_settings,
             check_assignment=check_assignment,
             make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),
             make_source=self._sources.make_source,
+            recovery=ShardRecovery(
+                partition,
+                KafkaShardLogs(self._kafka, partition),
+                store_settings,
+                partitions=partitions,
+                interval=probe_after,
+                clock=self._clock,
+                telemetry=self._telemetry,
+            ),
             backoff=Backoff(self._rng.random),
             clock=self._clock,
             rate=self._rate,

@@ -6,11 +6,13 @@ BridgeError
 ├── UsageError             caller       exit 2   arguments of a command do not fit together
 ├── EnvironmentFault       environment  exit 3   an external dependency is missing or refuses
 │   ├── KafkaUnavailable                         (retryable)
-│   │   └── AnnouncementsNotWritten              `accepted`: how many were
+│   │   ├── AnnouncementsNotWritten              `accepted`: how many were
+│   │   └── TopicMissing                         a topic of the bridge does not exist any more
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
-│   └── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   └── CheckpointsOfOthers                      another group, or another number of partitions, wrote the checkpoints
 ├── PeerError              peer         exit 1   input violates its protocol
 │   ├── UnreadableMessage                        one line of a wire
 │   ├── FrameTooLong                             one line longer than the limit
@@ -109,6 +111,16 @@ class KafkaUnavailable(EnvironmentFault):
     retryable = True
 
 
+class TopicMissing(KafkaUnavailable):
+    """A topic of the bridge does not exist any more."""
+
+    code = "TOPIC_MISSING"
+
+    def __init__(self, name: str) -> None:
+        """`name` is that of the topic."""
+        super().__init__(f"{name} does not exist", next_step="`chatbridge topics apply` creates it")
+
+
 class AnnouncementsNotWritten(KafkaUnavailable):
     """Kafka acknowledged only the first `accepted` announcements of a list; others may have been written as well."""
 
@@ -142,6 +154,12 @@ class TopicMismatch(EnvironmentFault):
     """A topic exists with a partition count, cleanup policy or record limit that would break a promise."""
 
     code = "TOPIC_MISMATCH"
+
+
+class CheckpointsOfOthers(EnvironmentFault):
+    """The checkpoints were written by another consumer group, or under another number of partitions."""
+
+    code = "OTHER_GROUP"
 
 
 class PeerError(BridgeError):

@@ -153,6 +153,10 @@ class Meters:
             "Chats that a shard followed anew, or left, because another worker had the shard in between",
             change=("followed", "forgotten"),
         )
+        topics = ("checkpoints", "events", "sessions", "announcements")
+        self.forgotten = _counter(
+            registry, "forgotten", "Losses of records of a shard that Kafka had, by topic", topic=topics
+        )
         self.links_opened = _counter(registry, "links_opened", "Connections registered with a Chat Server")
         self.links_lost = _counter(
             registry, "links_lost", "Connections lost or not established", reason=_values(LINK_CODES)

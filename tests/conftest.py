@@ -24,6 +24,7 @@ settings.load_profile("fixed")  # --hypothesis-profile comes later, and wins
 FAULTS: Final = {
     "test_crashed_shard.py",
     "test_do_no_harm.py",
+    "test_forgotten.py",
     "test_kafka_backlog.py",
     "test_kafka_faults.py",
     "test_links.py",

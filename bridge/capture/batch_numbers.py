@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.capture.ports import Outgoing
+    from bridge.records.shard_facts import ShardFacts
 
 MARKER_KEY: Final = "/shard"
 """The key of the marker: `announcement.session_id_problem` accepts no session id with a slash."""
@@ -42,9 +43,12 @@ class BatchNumbers:
         self._last: dict[int, int] = {}
         self._highest = 0
         self._marked = False
+        self.shard: ShardFacts | None = None
+        """What the marker says of the shard."""
 
     def restored(self, stamp: BatchStamp) -> None:
         """Learn from the stamp of a checkpoint that was read back."""
+        self.shard = stamp.shard or self.shard
         for owner, number in ((stamp.owner, stamp.number), *stamp.owners):
             self._last[owner] = max(number, self._last.get(owner, 0))
             self._highest = max(number, self._highest)
@@ -52,6 +56,20 @@ class BatchNumbers:
     def committed(self, number: int) -> bool:
         """Return whether a batch of this owner with this number, or a later one, is committed."""
         return self._last.get(self._owner, 0) >= number
+
+    @property
+    def highest(self) -> int:
+        """The number of the last batch."""
+        return self._highest
+
+    @property
+    def owners(self) -> frozenset[int]:
+        """Those of whom a batch is known."""
+        return frozenset(self._last)
+
+    def mark_next(self) -> None:
+        """Have the next batch hold the marker."""
+        self._marked = False
 
     def next(self) -> BatchStamp:
         """Return the stamp of the next batch."""
@@ -74,7 +92,7 @@ class BatchNumbers:
                 transcript=TranscriptState(SessionFacts(MARKER_KEY)),
                 head=b"",
                 observed_at=now,
-                stamp=BatchStamp(stamp.owner, stamp.number, tuple(owners)),
+                stamp=BatchStamp(stamp.owner, stamp.number, tuple(owners), self.shard),
             )
         )
 

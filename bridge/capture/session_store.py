@@ -10,31 +10,27 @@ What comes for a chat that is closed but still known is folded into it; anything
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from bridge.announcement import rewritten
+from bridge.capture.announced_chats import AnnouncedChats
 from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan, checkpoint_of
 from bridge.capture.batch_numbers import MARKER_KEY, BatchNumbers
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
-from bridge.capture.inbox import Announced, Input
-from bridge.capture.ports import Outgoing
-from bridge.capture.stored_chats import stored_chat, stored_checkpoints
+from bridge.capture.inbox import Announced, Forgotten, Input
+from bridge.capture.stored_chats import checkpoint_of_ended, stored_chat, stored_checkpoints
 from bridge.errors import Problem, places
-from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
-from bridge.records.normalise import ChatRecorder
-from bridge.records.session_records import CLOSED, OPENED, json_of
+from bridge.facts import ChatClosed, ChatFailed
+from bridge.records.session_records import CLOSED, json_of
 from bridge.transcript import gap_codes, input_codes
-from bridge.transcript.entries import SessionFacts
-from bridge.transcript.fold import Transcript
-from bridge.transcript.state import TranscriptState
 from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, KeysView, Mapping, Sequence
 
-    from bridge.announcement import Announcement
+    from bridge.capture.ports import Limits
     from bridge.transcript.entries import Entry
 
 _US_PER_MS: Final = 1_000
@@ -44,6 +40,8 @@ _GRACE_US: Final = 60_000_000
 _CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
 _NOT_FOLLOWED: Final = Problem(input_codes.NOT_FOLLOWED, "the chat is not followed here")
 _OUTGROWN: Final = Problem(gap_codes.OUTGROWN, "more holes, gaps and amendments than can be remembered")
+_EVENTS_LOST: Final = Problem(gap_codes.EVENTS_LOST, "records of this chat have gone from their topic")
+_STATE_LOST: Final = Problem(gap_codes.STATE_LOST, "its checkpoint is gone, and no announcement tells its place")
 _OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput
 
 
@@ -60,8 +58,10 @@ class SessionStore:
         self._touched: dict[str, Chat] = {}
         self._builder = BatchBuilder(settings)
         self._expire_at = 0
-        self._numbers = BatchNumbers(settings.owner, settings.recording.site)
+        self.numbers = BatchNumbers(settings.owner, settings.recording.site)
         self._schema_stored = False
+        self._again = False
+        self._announced = AnnouncedChats(partition, settings, self._chats, self._over)
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -76,7 +76,16 @@ class SessionStore:
 
     def committed(self, number: int) -> bool:
         """Return whether the checkpoints restored say that this owner's batch of this number, or a later one, is."""
-        return self._numbers.committed(number)
+        return self.numbers.committed(number)
+
+    @property
+    def ended(self) -> KeysView[str]:
+        """The ids of chats that are over, and of which no more is known."""
+        return self._over.keys()
+
+    def limit(self, limits: Limits) -> None:
+        """Set the largest records that the topics accept now."""
+        self._settings = replace(self._settings, limits=limits)
 
     # --- restoring -----------------------------------------------------------------------------------------------
 
@@ -87,7 +96,7 @@ class SessionStore:
         """
         found, self._schema_stored = stored_checkpoints(checkpoints, self._settings.writers)
         for session_id, stored in found:
-            self._numbers.restored(stored.stamp)
+            self.numbers.restored(stored.stamp)
             if session_id == MARKER_KEY:
                 continue
             if stored.state == OVER and not stored.announcement:
@@ -98,6 +107,13 @@ class SessionStore:
                 self._ending[session_id] = stored.observed_at
         self._ending = dict(sorted(self._ending.items(), key=lambda one: one[1]))
 
+    def adopt(self, chats: Iterable[Chat], over: Mapping[str, int]) -> None:
+        """Take over chats, and when those ended that are over; then write all that is here in the next transaction."""
+        self._chats.update({chat.session_id: chat for chat in chats})
+        self._over.update(over)
+        self._schema_stored, self._again = False, True
+        self.numbers.mark_next()
+
     # --- folding -------------------------------------------------------------------------------------------------
 
     def fold(self, inputs: Sequence[Input], now: int, *, mark: bool = False) -> TransactionPlan:
@@ -106,7 +122,7 @@ class SessionStore:
         With `mark` there is something to commit in any case: the shard's marker, even if nothing else.
         """
         self._builder = BatchBuilder(self._settings)
-        self._touched = {}
+        self._touched = dict(self._chats) if self._again else {}
         for one in inputs:
             if isinstance(one, TranscriptUpdate):
                 chat = self._chats.get(session_id := one.session_id)
@@ -115,7 +131,9 @@ class SessionStore:
                 else:
                     self._fold_into(chat, session_id, one)
             elif isinstance(one, Announced):
-                self._announced(one)
+                self._announced.take(one, self._builder, self._touched)
+            elif isinstance(one, Forgotten):
+                self._tell(one)
             elif isinstance(one, QuarantinedInput):
                 self._quarantined(one)
             else:
@@ -128,7 +146,12 @@ class SessionStore:
             self._expire(now)
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
-        plan = self._builder.finished(self._numbers, now, mark=mark)
+        for session_id, at in self._over.items() if self._again else ():
+            self._builder.checkpoint(
+                session_id, checkpoint_of_ended(session_id, at, self._settings, self.numbers.next())
+            )
+        self._again = False
+        plan = self._builder.finished(self.numbers, now, mark=mark)
         self._schema_stored = self._schema_stored or self._builder.schema_of_checkpoints()
         return plan
 
@@ -188,47 +211,21 @@ class SessionStore:
         for damaged in update.damaged:
             self._builder.quarantine(source, update.session_id, at, damaged.reason, damaged.raw)
 
-    # --- announcements -------------------------------------------------------------------------------------------
-
-    def _announced(self, one: Announced) -> None:
-        plan = self._builder.plan
-        plan.batch.announcement_offset = one.offset + 1
-        told = one.announcement
-        if told is None:
-            plan.facts.append(AnnouncementRejected())
-            source = f"announcements-{self._partition}@{one.offset}"
-            why = Problem(input_codes.ANNOUNCEMENT, one.problem)
-            self._builder.quarantine(source, None, one.observed_at, why, one.raw)
-            return
-        key = told.session_id.encode()
-        partition = self._settings.partition_of(key)
-        if partition != self._partition:
-            # Two owners of one chat must be impossible: forward it to where every client's murmur2 would write it.
-            plan.batch.forwards.append((partition, Outgoing(key, one.raw)))
-            plan.facts.append(AnnouncementForwarded())
-            return
-        chat = self._chats.get(told.session_id)
-        if told.session_id in self._over or (chat is not None and chat.state == OVER):
-            return  # announced again after its end
-        if chat is None:
-            chat = self._chats[told.session_id] = self._new_chat(told, rewritten(told, one.raw))
-            self._opened(chat, one.observed_at)
-        else:
-            chat.announced_again(told, one.raw)
-            if chat.state == GIVEN_UP:
-                chat.follow_again()
-                self._opened(chat, one.observed_at)
-        plan.follow.append(chat)
-        self._touched[told.session_id] = chat
-
-    def _new_chat(self, told: Announcement, announced: bytes) -> Chat:
-        facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0])
-        recorder = ChatRecorder(told.session_id, self._settings.recording)
-        return Chat(Transcript(TranscriptState(facts)), recorder, told, announced)
-
-    def _opened(self, chat: Chat, at: int) -> None:
-        self._builder.session_record(chat, OPENED, at, None)
-        self._builder.plan.facts.append(ChatOpened())
+    def _tell(self, forgotten: Forgotten) -> None:
+        """Record in the chats what Kafka has forgotten of them."""
+        at = forgotten.observed_at
+        if forgotten.next_announcement is not None:
+            self._builder.plan.batch.announcement_offset = forgotten.next_announcement
+        for session_id in sorted(forgotten.without_records & self._chats.keys()):
+            chat = self._touched[session_id] = self._chats[session_id]
+            before = chat.transcript.sequence
+            self._builder.publish(chat, chat.transcript.gone(_EVENTS_LOST, at))
+            self._settle(chat, before, at)
+        for session_id in sorted(forgotten.without_place & self._chats.keys()):
+            chat = self._touched[session_id] = self._chats[session_id]
+            if chat.state == GIVEN_UP:  # not announced again
+                self._builder.publish(chat, chat.transcript.end(_STATE_LOST, at))
+                self._close(chat, at, GIVEN_UP)
 
     # --- what the source delivered -------------------------------------------------------------------------------
 
@@ -297,7 +294,7 @@ class SessionStore:
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def _write_checkpoints(self, now: int) -> None:
-        room, stamp = self._builder.room("checkpoints"), self._numbers.next()
+        room, stamp = self._builder.room("checkpoints"), self.numbers.next()
         for session_id, chat in self._touched.items():
             value = checkpoint_of(chat, now, stamp)
             large = len(value) > room

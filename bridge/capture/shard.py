@@ -48,13 +48,7 @@ from bridge.capture.readiness_codes import SHARD_CRASHED, SHARD_OPENING
 from bridge.capture.shard_transactions import ShardTransactions
 from bridge.closings import Closings
 from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, places
-from bridge.facts import (
-    ChatsReconciled,
-    InboxPaused,
-    InboxResumed,
-    ShardCrashed,
-    ShardFencedOff,
-)
+from bridge.facts import ChatsReconciled, InboxPaused, InboxResumed, ShardCrashed, ShardFencedOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +58,7 @@ if TYPE_CHECKING:
     from bridge.capture.pacing import EventRate
     from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Source, TransactionalWriter
     from bridge.capture.session_store import SessionStore
+    from bridge.capture.shard_recovery import Repair, ShardRecovery
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
 
@@ -95,6 +90,7 @@ class Shard:
         check_assignment: CheckAssignment,
         make_writer: Callable[[int], TransactionalWriter],
         make_source: MakeSource,
+        recovery: ShardRecovery,
         backoff: Backoff,
         clock: Clock,
         rate: EventRate,
@@ -125,6 +121,8 @@ class Shard:
         self._source = make_source(self.update_received, self._part_failed)
         self._probes = ProbeTimer(settings.probe_after)
         self._attempts = Attempts(partition, backoff, clock, telemetry)
+        self._recovery = recovery
+        self._recovery.progress = self._progress
         self._next_offset = 0
         self._fenced_before = False
         self._leaving = False
@@ -164,6 +162,11 @@ class Shard:
     def drained(self) -> bool:
         """Whether all chats were left and everything from the source is committed."""
         return self._left and self._guard.defect is None and not self.uncommitted
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Why the shard is not as it should be; empty when it is."""
+        return [*([self.problem] if self.problem else []), *self._recovery.problems()]
 
     def oldest_uncommitted(self, now: float) -> float:
         """Return the age in seconds of the oldest input that is not committed; 0.0 when there is none."""
@@ -299,9 +302,10 @@ class Shard:
 
     async def _restore(self, writer: TransactionalWriter) -> None:
         """Restore the chats, fold again what is not committed, and make the source follow the chats of the store."""
-        await self._transactions.restore(writer)
-        if self._inbox.held:
-            await self._commit(writer, self._inbox.held)
+        repair = await self._transactions.restore(writer, self._recovery)
+        self._reset_offset(repair)
+        if self._inbox.held or repair.due:
+            await self._commit(writer, [*self._inbox.held, *repair.inputs], mark=repair.due)
         if self._draining:
             return  # all chats are left
         followed, forgotten = reconcile(self._source, self.store)
@@ -312,21 +316,41 @@ class Shard:
     async def _commit_until_drained(self, writer: TransactionalWriter) -> None:
         """Commit batch after batch, and probe between them; return when drained."""
         while True:
+            if not self._recovery.rest():
+                await self._look(writer)
             if len(self._inbox):
                 await self._transactions.linger(hurried=self._leaving)
             elif self._draining:
                 return
             elif rest := self._probes.rest(self._clock.monotonic()):
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(rest):
+                    async with asyncio.timeout(min(rest, self._recovery.rest())):
                         await self._inbox.arrival()
                 continue
             await self._commit(writer, self._inbox.take(_BATCH_BYTES))
 
-    async def _commit(self, writer: TransactionalWriter, inputs: list[Input]) -> None:
+    async def _look(self, writer: TransactionalWriter) -> None:
+        """Find out whether Kafka has forgotten something, and write what follows from that."""
+        try:
+            repair = await self._recovery.look(self.store, self._next_offset)
+        except KafkaUnavailable:
+            return  # transactions tell what is wrong, if it lasts
+        self._reset_offset(repair)
+        if repair.due:
+            await self._commit(writer, repair.inputs, mark=True)
+
+    def _reset_offset(self, repair: Repair) -> None:
+        """Expect announcements of another log, whose offsets may be lower, if it was read again."""
+        if repair.next_announcement is not None:
+            self._next_offset = repair.next_announcement
+
+    def _progress(self, progress: Problem) -> None:
+        self.problem = progress
+
+    async def _commit(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool = False) -> None:
         """Fold inputs, tell the source what follows from them, and write them as one transaction."""
         due = self._probes.begin(self._clock.monotonic())
-        plan = await self._transactions.planned(writer, inputs, mark=due)
+        plan = await self._transactions.planned(writer, inputs, mark=due or mark)
         if not self._draining:
             act(self._source, plan)
         await self._transactions.commit(writer, plan)

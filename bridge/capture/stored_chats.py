@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.announcement import parse
-from bridge.capture.chat import FOLLOWED, Chat
+from bridge.capture.chat import FOLLOWED, OVER, Chat
 from bridge.records.avro import SESSION_CHECKPOINT
-from bridge.records.checkpoint import decode_checkpoint
+from bridge.records.checkpoint import Checkpoint, CheckpointEncoder, decode_checkpoint
 from bridge.records.normalise import ChatRecorder
 from bridge.records.writer_schemas import take_schemas
+from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript
+from bridge.transcript.state import TranscriptState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bridge.capture.batch_builder import SessionStoreSettings
-    from bridge.records.checkpoint import Checkpoint
+    from bridge.records.checkpoint import BatchStamp
     from bridge.records.writer_schemas import WriterSchemas
 
 
@@ -41,4 +43,11 @@ def stored_chat(session_id: str, stored: Checkpoint, settings: SessionStoreSetti
         stored.announcement,
         stored.state,
         None if stored.state == FOLLOWED else stored.observed_at,
+    )
+
+
+def checkpoint_of_ended(session_id: str, at: int, settings: SessionStoreSettings, stamp: BatchStamp) -> bytes:
+    """Return the checkpoint of a chat of which no more is known than when it ended, in us since 1970 UTC."""
+    return CheckpointEncoder(settings.recording.site).encode(
+        Checkpoint(OVER, b"", TranscriptState(SessionFacts(session_id)), b"", at, stamp)
     )

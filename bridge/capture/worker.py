@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 _DRAINING: Final = Problem(DRAINING, "draining")
 _BUFFER_FULL: Final = Problem(BUFFER_FULL, "buffer full, reading paused")
-_NO_PARTITIONS: Final = Problem(NO_PARTITIONS, "no partitions assigned: are there more workers than partitions?")
+_NO_PARTITIONS: Final = Problem(
+    NO_PARTITIONS, "no partitions assigned: are there more workers than partitions, or no topic?"
+)
 _CRASH_SECONDS: Final = 10.0
 """Minimum time between two restarts of a crashing shard: its chats must not be joined and left continuously (P4)."""
 _HANDOVER_SHARE: Final = 0.5
@@ -118,7 +120,7 @@ class Worker:
         if self._announcements is not None and self._announcements.problem:
             found.append(self._announcements.problem)
         for shard in self.shards:
-            told = [shard.problem] if shard.problem else []
+            told = shard.problems
             told += [_BUFFER_FULL] if shard.paused else []
             found += [Problem(one.code, f"shard {shard.partition}: {one.detail}") for one in told]
         return found

@@ -16,6 +16,7 @@ from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.binary import EMPTY, array, data, long, long_map, optional_long, text
 from bridge.records.blocks import gap_block, party_block, session_block
 from bridge.records.payload_framing import unframe
+from bridge.records.shard_facts import shard_block, shard_facts
 from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
@@ -23,6 +24,7 @@ from bridge.transcript.parties import SetBy
 from bridge.transcript.state import TranscriptState
 
 if TYPE_CHECKING:
+    from bridge.records.shard_facts import ShardFacts
     from bridge.records.writer_schemas import WriterSchemas
 
 
@@ -32,18 +34,19 @@ class BatchStamp:
 
     `owners` are pairs of an owner and the number of its last batch; of a chat's checkpoint there are none. `encoded`
     is the stamp as the last fields of a SessionCheckpoint: one stamp serves all checkpoints of a batch. It is not
-    changed.
+    changed. `shard` is in the marker only.
     """
 
     owner: int
     number: int
     owners: tuple[tuple[int, int], ...] = ()
+    shard: ShardFacts | None = None
     encoded: bytes = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Encode it. Raises OverflowError for a number beyond 64 bits."""
         owners = array(map(long, chain.from_iterable(self.owners))) if self.owners else EMPTY
-        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners
+        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners + shard_block(self.shard)
 
 
 @lru_cache(maxsize=64)
@@ -185,7 +188,7 @@ def decode_checkpoint(writers: WriterSchemas, value: bytes) -> Checkpoint:
             prints=record["prints"],
             parties=[_party(party) for party in record["parties"]],
             counts=record["counts"],
-            gaps=[_gap(gap) for gap in record["gaps"]],
+            gaps=[decoded_gap(gap) for gap in record["gaps"]],
             amendments={counter["eventId"]: counter["count"] for counter in record["amendments"]},
             masked=record["masked"],
             quarantined=record["quarantined"],
@@ -194,7 +197,7 @@ def decode_checkpoint(writers: WriterSchemas, value: bytes) -> Checkpoint:
             joined=record["joined"],
             absence=None if after is None else Absence(after, record["awaySince"]),
             parties_set_by=[SetBy(*pair) for pair in zip(set_by[::2], set_by[1::2], strict=True)],
-            filled=[_gap(gap) for gap in record["filled"]],
+            filled=[decoded_gap(gap) for gap in record["filled"]],
             amended=record["amended"],
             reused=record["idsReused"],
             gap_sequences=record["gapSequences"],
@@ -203,7 +206,12 @@ def decode_checkpoint(writers: WriterSchemas, value: bytes) -> Checkpoint:
         ),
         head=record["head"],
         observed_at=record["observedAt"],
-        stamp=BatchStamp(record["owner"], record["batch"], tuple(zip(owners[::2], owners[1::2], strict=True))),
+        stamp=BatchStamp(
+            record["owner"],
+            record["batch"],
+            tuple(zip(owners[::2], owners[1::2], strict=True)),
+            shard_facts(record["shard"]),
+        ),
     )
 
 
@@ -220,7 +228,8 @@ def _facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
     )
 
 
-def _gap(gap: dict[str, Any]) -> Gap:
+def decoded_gap(gap: dict[str, Any]) -> Gap:
+    """Return a decoded Gap as the fold has it."""
     return Gap(gap["fromEventId"], gap["toEventId"], gap["since"], gap["code"], gap["detail"])
 
 

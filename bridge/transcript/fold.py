@@ -105,7 +105,7 @@ class Transcript:
 
     @property
     def parties(self) -> list[Party]:
-        """The parties known so far."""
+        """Those known so far."""
         return self._parties.known()
 
     @property
@@ -119,10 +119,7 @@ class Transcript:
         return max(len(self._delivered.pairs()), len(self._holes), len(self._memory.amendments)) > MAX_HOLES
 
     def state(self) -> TranscriptState:
-        """Return all that is remembered; `Transcript(state)` goes on from there.
-
-        States share their lists until something of them changes: not to be changed by the caller.
-        """
+        """Return what `Transcript(state)` goes on from. States share their lists: not to be changed by the caller."""
         return self._memory.state(self._sequence, self._delivered.pairs(), self._fingerprints, self._counts.copy())
 
     def certificate(self, *reasons: Problem, supersedes: int | None = None) -> Certificate:
@@ -233,6 +230,10 @@ class Transcript:
         """Record that all events after those that were told may be missing."""
         return self._gap_entry(self._holes.rest(self._told, reason), observed_at)
 
+    def gone(self, reason: Problem, observed_at: int) -> Entry:
+        """Record that readers may lack any of the events that were published."""
+        return self._gap_entry(Gap(None, None, None, reason.code, reason.detail), observed_at)
+
     def failed(self, update: TranscriptUpdate | None, observed_at: int, reason: Problem) -> list[Entry]:
         """Record an input that could not be folded, after `undo`: what an update held is missing until it comes again.
 
@@ -304,7 +305,8 @@ class Transcript:
         """Handle an event under an id that was delivered: a duplicate, a masked text, an amendment, another event."""
         delivered = stored.get(event.event_id)
         if delivered is None:
-            return []  # its fingerprint was dropped long ago: taken for a duplicate
+            self._parties.learn(event)  # of a chat whose checkpoint was lost, only the records are known
+            return []  # its fingerprint was dropped long ago, or lost: taken for a duplicate
         result, kept = compare(delivered, event, self._carried)
         if kept is not None:
             stored[event.event_id] = kept

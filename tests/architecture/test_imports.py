@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "records",
         "announcement",
         "facts",
+        "meters",
         "telemetry",
         "backoff",
         "closings",
@@ -51,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "adapters": {"backoff", "waiting", "errors"},
-    "adapters/kafka": {"adapters", "announcement", "addresses", "closings", "waiting", "errors"},
+    "adapters/kafka": {"adapters", "announcement", "addresses", "closings", "records", "waiting", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {

@@ -21,6 +21,7 @@ from bridge.capture.worker import Worker
 from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from tests.capture.recorded_facts import RecordedFacts
+from tests.capture.scripted_logs import steady
 from tests.capture.scripted_source import ScriptedSource
 from tests.capture.test_session_store import PREFIX, SCHEMAS, settings
 from tests.transcript.build import CHAT
@@ -130,14 +131,16 @@ class ScriptedKafka:
         return source
 
     def shard(self, partition: int, check: CheckAssignment, make_source: MakeSource | None = None) -> Shard:
+        store_settings = settings(partition_of=lambda _: partition)
         return Shard(
             partition,
             ShardSettings(1 << 20),
             owner=next(self.owners),
-            store_settings=settings(partition_of=lambda _: partition),
+            store_settings=store_settings,
             check_assignment=check,
             make_writer=lambda number: ScriptedWriter(self, number),
             make_source=make_source or self.source,
+            recovery=steady(partition, store_settings, self.clock, self.telemetry),
             backoff=Backoff(lambda: 0.5),
             clock=self.clock,
             rate=EventRate(),

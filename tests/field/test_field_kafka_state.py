@@ -13,7 +13,6 @@ from confluent_kafka.admin import NewTopic
 from bridge.sandbox import LocalBroker
 from tests.field.field_environment import (
     CHATS,
-    FORMATS,
     QUICK,
     SECONDS,
     TOPIC_KINDS,
@@ -32,7 +31,6 @@ from tests.field.field_environment import (
     reported,
     starts,
     wait_for,
-    wrong_today,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +48,6 @@ def nothing_is_lost_silently(environment: E2EEnvironment, bridge: Bridge, chats:
     assert environment.topic("checkpoints") in told
 
 
-@wrong_today(FORMATS, "the shard opens with the empty topic and forgets its chats; no GAP, no certificate, ready")
 def test_chats_survive_a_checkpoints_topic_that_is_made_again_while_the_bridge_runs(
     field_broker: str, tmp_path: Path
 ) -> None:
@@ -67,7 +64,6 @@ def test_chats_survive_a_checkpoints_topic_that_is_made_again_while_the_bridge_r
         nothing_is_lost_silently(environment, bridge, chats)
 
 
-@wrong_today(FORMATS, "a start without checkpoints counts as a fresh installation: open chats are forgotten, ready")
 def test_chats_survive_a_checkpoints_topic_that_is_deleted_while_the_bridge_is_stopped(
     prepared: E2EEnvironment,
 ) -> None:
@@ -89,7 +85,6 @@ def open_announcements(chats: Simulator) -> dict[str, bytes]:
     }
 
 
-@wrong_today(FORMATS, "announcements on partitions without a shard are never read, and /readyz says nothing")
 def test_announcements_on_raised_partitions_are_taken_up_or_reported(prepared: E2EEnvironment) -> None:
     with prepared.chats(announce=False) as chats, prepared.bridge() as bridge:
         with preconditions():
@@ -108,7 +103,6 @@ def test_announcements_on_raised_partitions_are_taken_up_or_reported(prepared: E
         )
 
 
-@wrong_today(FORMATS, "chats whose key moved are followed from two partitions: ids and sequences twice")
 def test_a_raised_partition_count_gives_no_chat_two_owners(prepared: E2EEnvironment) -> None:
     with prepared.chats() as chats:
         with prepared.bridge() as three:
@@ -161,16 +155,7 @@ def mirror(source: str, target: str, topic: str, until: float) -> int:
     return left_out
 
 
-@pytest.mark.parametrize(
-    "behind",
-    [
-        pytest.param(
-            "checkpoints",
-            marks=wrong_today(FORMATS, "what is there is published again, with the same ids and sequence numbers"),
-        ),
-        pytest.param("events", marks=wrong_today(FORMATS, "what is missing there is covered by no GAP")),
-    ],
-)
+@pytest.mark.parametrize("behind", ["checkpoints", "events"])
 def test_a_mirror_whose_topics_lag_behind_each_other_is_recognised(tmp_path: Path, behind: str) -> None:
     with LocalBroker() as first, LocalBroker() as second:
         environment = E2EEnvironment(first.bootstrap_servers, tmp_path).prepare()

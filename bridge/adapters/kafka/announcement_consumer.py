@@ -26,7 +26,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_admin, stop_consumer
-from bridge.errors import KafkaUnavailable, Problem, ShardFenced
+from bridge.errors import KafkaUnavailable, Problem, ShardFenced, TopicMissing
 
 if TYPE_CHECKING:
     import asyncio
@@ -92,6 +92,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         """Wait for records, at most a second; partitions in `full` are not read. Raises KafkaUnavailable.
 
         A defect in the `assigned` callback is raised here, too: aiokafka itself only logs what its listener raises.
+        Without a topic there are no partitions to assign: that is raised here and not told to the callback. aiokafka
+        would notice a new topic after minutes; a new consumer does at once.
         """
         if self._defect is not None:
             raise self._defect
@@ -235,6 +237,10 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         may be in force.
         """
         if self._consumer is None:
+            return
+        if not assigned and not self._consumer.partitions_for_topic(self._settings.topics.announcements):
+            # Nobody else has them: what runs goes on until there is a topic again.
+            self._defect = TopicMissing(self._settings.topics.announcements)
             return
         self._assigned = frozenset(partition.partition for partition in assigned)
         if self._on_assigned is None:

@@ -14,6 +14,7 @@ Links are kept for the chats to come, but for those that were opened for few cha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import Problem
