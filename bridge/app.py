@@ -28,8 +28,9 @@ from bridge.capture.log_changes import check_owner
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.retention import closed_retention
-from bridge.capture.shard import Shard, ShardSettings
+from bridge.capture.shard import Shard
 from bridge.capture.shard_recovery import ShardRecovery
+from bridge.capture.shard_settings import ShardSettings
 from bridge.capture.stored_marker import stored_marker
 from bridge.capture.worker import Worker
 from bridge.connection_watch import ConnectionWatch

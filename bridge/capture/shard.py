@@ -27,16 +27,14 @@ background, a new one fences it and resolves any transaction in doubt, and the s
 They tell whether the last transaction is committed, although its answer was lost (`batch_numbers.py`): only if not, the
 inputs that are still held are folded again. The source is not affected: chats stay joined (P4) while Kafka is
 unavailable, and reading pauses when the inbox is full (P6). Any other exception than BridgeError is a defect, also one
-in a task of the source: it ends the task; the worker starts a new shard.
-
-How it finds out who owns the partition, and how it hands that over, is told in `ownership.py`.
+in a task of the source: it ends the task; the worker starts a new shard. Who owns the partition: `ownership.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.attempts import Attempts
@@ -59,6 +57,7 @@ if TYPE_CHECKING:
     from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Source, TransactionalWriter
     from bridge.capture.session_store import SessionStore
     from bridge.capture.shard_recovery import Repair, ShardRecovery
+    from bridge.capture.shard_settings import ShardSettings
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
 
@@ -66,15 +65,6 @@ _BATCH_BYTES: Final = 2 * 1024 * 1024
 """Source bytes per transaction at most: a backlog takes several, each well within the transaction time-out."""
 _OVERHEAD: Final = 400
 """Bytes that an input occupies beyond its source bytes, which count twice: decoded values are about as large."""
-
-
-@dataclass(slots=True, frozen=True)
-class ShardSettings:
-    """Limits of one shard: bytes of uncommitted input, longest linger and longest time between two transactions (s)."""
-
-    inbox_bytes: int
-    linger_max: float = 0.25
-    probe_after: float = 30.0
 
 
 class Shard:
@@ -201,9 +191,7 @@ class Shard:
         try:
             await self._guard.run(self._own_and_close())
         except Exception:
-            self.problem = Problem(
-                SHARD_CRASHED, "crashed because of a defect (see the log); restarting within seconds"
-            )
+            self.problem = Problem(SHARD_CRASHED, "crashed because of a defect (see the log); restarting in seconds")
             raise
 
     async def _own_and_close(self) -> None:
@@ -239,10 +227,9 @@ class Shard:
             else:
                 return
             finally:
-                # In the background, while the next writer opens. That is safe: opening initialises the transactional
-                # id, and from then on Kafka refuses whatever this one still sends, the end of a transaction included
-                # (its epoch is an older one); what came before is in the checkpoints that are read back after that. A
-                # writer that was not initialised yet stops trying as soon as it begins to close, before the pause ends.
+                # In the background, while the next writer opens: that initialises the transactional id, and from then on
+                # Kafka refuses whatever this one sends, the end of a transaction included; what came before is in the
+                # checkpoints read back after that. One not initialised yet stops trying before the pause ends.
                 self._closings.begin(self._closed(writer))
             await self._attempts.pause()
 
@@ -269,10 +256,7 @@ class Shard:
     # --- the way out ---------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """The partition was assigned again: find out now whether another worker has opened the shard meanwhile.
-
-        A shard that waits before it tries to open again need not wait any longer.
-        """
+        """Find out now whether another worker opened the shard meanwhile: the partition was assigned again."""
         self._probes.ask()
         self._attempts.wake()
         self._inbox.wake()

@@ -11,7 +11,8 @@ from bridge.backoff import Backoff
 from bridge.capture.inbox import Announced, Forgotten
 from bridge.capture.pacing import EventRate
 from bridge.capture.session_store import SessionStore
-from bridge.capture.shard import Shard, ShardSettings
+from bridge.capture.shard import Shard
+from bridge.capture.shard_settings import ShardSettings
 from tests.capture.scripted_logs import steady
 from tests.transcript.build import CHAT
 

@@ -16,7 +16,8 @@ from bridge.announcement import Announcement, encode
 from bridge.backoff import Backoff
 from bridge.capture.pacing import EventRate
 from bridge.capture.ports import same_limits
-from bridge.capture.shard import Shard, ShardSettings
+from bridge.capture.shard import Shard
+from bridge.capture.shard_settings import ShardSettings
 from bridge.capture.worker import Worker
 from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
