@@ -27,7 +27,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": {"facts", "meters"},
     "logs": {"errors"},
     "defects": {"errors", "facts", "telemetry"},
-    "capture": {"transcript", "records", "announcement", "facts", "meters", "telemetry", "backoff", "waiting", "errors"},
+    "capture": {
+        "transcript",
+        "records",
+        "announcement",
+        "facts",
+        "meters",
+        "telemetry",
+        "backoff",
+        "waiting",
+        "errors",
+    },
     "sources/chat_server": {
         "chatserver",
         "transcript",
