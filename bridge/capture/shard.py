@@ -227,9 +227,9 @@ class Shard:
             else:
                 return
             finally:
-                # In the background, while the next writer opens: that initialises the transactional id, and from then on
-                # Kafka refuses whatever this one sends, the end of a transaction included; what came before is in the
-                # checkpoints read back after that. One not initialised yet stops trying before the pause ends.
+                # In the background, while the next writer opens: that initialises the transactional id, and from then
+                # on Kafka refuses whatever this one sends, the end of a transaction included; what came before is in
+                # the checkpoints read back after that. One not initialised yet stops trying before the pause ends.
                 self._closings.begin(self._closed(writer))
             await self._attempts.pause()
 

@@ -55,7 +55,7 @@ def play(script: list[ScriptStep]) -> tuple[NaiveChat, ModelTopics]:
         for one in given_now.inputs:
             if isinstance(one, Announced):
                 model.announced()
-            elif not isinstance(one, Forgotten):  # no script has one
+            elif not isinstance(one, Forgotten):
                 model.give(one, given_now.now)
         model.folded(given_now.now)
         assert [published(record) for record in topics.records] == model.records
