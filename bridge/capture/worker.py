@@ -20,7 +20,15 @@ from bridge.announcement import parse
 from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Announced
 from bridge.capture.readiness_codes import BUFFER_FULL, DRAINING, NO_PARTITIONS, WAITING_FOR_PARTITIONS
-from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, UnreadableAnnouncement, places
+from bridge.errors import (
+    BridgeError,
+    KafkaUnavailable,
+    Problem,
+    ShardFenced,
+    TopicMissing,
+    UnreadableAnnouncement,
+    places,
+)
 from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
 from bridge.waiting import all_ended
 
@@ -146,8 +154,10 @@ class Worker:
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
                     self._telemetry.emit(ConsumerFailed(error=type(cause or error).__name__))
                     # Not `leave`, which waits for Kafka: the next one is a member with the same id, gets the same
-                    # partitions, and meanwhile the shards go on.
-                    await consumer.abandon()
+                    # partitions, and meanwhile the shards go on. Without a topic those were none, and they would be
+                    # none again: the group has to assign anew.
+                    if not isinstance(error, TopicMissing):
+                        await consumer.abandon()
             finally:
                 await consumer.leave()  # without effect when `drain` has left, or after `abandon`
             if not self._draining:

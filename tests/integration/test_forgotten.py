@@ -54,12 +54,6 @@ TOLD = {
 """Kind of topic -> whether the bridge was running -> the code in /readyz or the log."""
 
 
-class BridgeOfCell(Bridge):
-    """Not asked what it holds at its end: the queue of a server that has ended stays for a while, idle."""
-
-    before_end = None
-
-
 @dataclass
 class CellOutcome:
     """What a cell came to. `codes`: all that was in /readyz or the log; `exit_code`: of a worker that refused."""
@@ -132,7 +126,7 @@ class DisturbedKafka:
     def run(self) -> CellOutcome:
         environment = self.environment
         with environment.chats(concurrent_chats=CHATS, events_per_second=40) as chats:
-            with environment.bridge(make=BridgeOfCell) as first:
+            with environment.bridge() as first:
                 wait_for(lambda: all_joined(first, CHATS) and captured(first) > 60, SECONDS, "not captured")
                 if self.running:
                     self.disturb()
@@ -140,7 +134,7 @@ class DisturbedKafka:
                     return self.outcome
                 first.terminate()
             self.disturb()
-            with environment.bridge("worker-2", make=BridgeOfCell) as second:
+            with environment.bridge("worker-2") as second:
                 wait_for(lambda: not second.running or bool(second.get("/readyz")[0]), SECONDS, "it does not answer")
                 self._afterwards(second, chats)
         return self.outcome
