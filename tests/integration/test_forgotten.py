@@ -202,12 +202,12 @@ def cells(
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
     names = {item.name for item in items if item.module is request.module}
     wanted = [cell for cell in CELLS if any(f"[{name_of(cell)}]" in name for name in names)]
+    folders = {cell: tmp_path_factory.mktemp("cell") for cell in wanted}  # here, because it is not made for threads
     with LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker, ThreadPoolExecutor(AT_A_TIME) as pool:
 
         def run(cell: tuple[str, str, bool]) -> CellOutcome:
             kind, way, running = cell
-            folder = tmp_path_factory.mktemp("cell")
-            return DisturbedKafka(broker.bootstrap_servers, folder, kind, way, running=running).run()
+            return DisturbedKafka(broker.bootstrap_servers, folders[cell], kind, way, running=running).run()
 
         started = {cell: pool.submit(run, cell) for cell in wanted}
         yield started
