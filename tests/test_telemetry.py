@@ -24,6 +24,7 @@ LABELS = {
     "outcome": {"committed", "failed", "fenced"},
     "change": {"not_opened", "taken", "released", "fenced", "crashed", "followed", "forgotten"},
     "verdict": {*meters.VERDICTS, "other"},
+    "topic": {*meters.FORGETTABLE, "other"},
     "result": {"answered", "refused", "given_up", "other", "forwarded", "rejected"},
     "reason": {
         *(code.lower() for code in (*GAP_CODES, *LINK_CODES, *QUARANTINE_CODES)),
@@ -70,7 +71,7 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "worker", "group", "signal", "error", "server", "code", "detail", "verdict", "at"}
     numbers = {"int", "float", "bool", "float | None"}
-    assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed | {"kinds"}
+    assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed | {"kind", "kinds", "topic"}
 
 
 def test_whatever_facts_say_labels_stay_in_closed_sets() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bridge.facts import Fact
+from bridge.meters import FORGETTABLE, OTHER
 
 if TYPE_CHECKING:
     from bridge.meters import Meters
@@ -29,7 +30,7 @@ class KafkaForgot(Fact):
 
     def count(self, meters: Meters) -> None:
         """Count it by topic."""
-        meters.forgotten.labels(self.kind).inc()
+        meters.forgotten.labels(self.kind if self.kind in FORGETTABLE else OTHER).inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
