@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.announcement import Announcement, encode
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
-from bridge.records.checkpoint import decoded_gap
+from bridge.records.checkpoint import decoded_facts, decoded_gap
 from bridge.records.normalise import ChatRecorder
 from bridge.records.session_records import CLOSED
 from bridge.transcript.entries import CHANGED, RESUMED, Gap, SessionFacts
@@ -34,7 +34,8 @@ _NO_PLACE: Final = ("unknown.invalid", 1)
 class PublishedChat:
     """One chat as its records tell it: those from sequence `first` to `sequence`, of one epoch.
 
-    `newer` counts by kind those beyond what the store knows. `state` and `at` are those of the last session record.
+    `newer` counts by kind those beyond what the store knows. `session` is the decoded one of the last event record,
+    `announced` what the first session record says. `state` and `at` are those of the last session record.
     """
 
     session_id: str
@@ -49,7 +50,8 @@ class PublishedChat:
     gap_sequences: list[int] = field(default_factory=list)
     amendments: Counter[int] = field(default_factory=Counter)
     changed: int = 0
-    facts: SessionFacts | None = None
+    session: dict[str, Any] | None = None
+    announced: SessionFacts | None = None
     state: str = ""
     at: int = 0
     last_sequence: int = 0
@@ -73,17 +75,7 @@ class PublishedChat:
         self.sequence, self.head = sequence, record["integrity"]["hash"]
         self.counts[kind] += 1
         self.newer[kind] += (epoch, sequence) > known
-        session = record["session"]
-        self.facts = SessionFacts(
-            self.session_id,
-            start_at=session["startAt"],
-            tenant=session["tenant"],
-            monitored=session["monitored"],
-            idle_time_expire=session["idleTimeExpire"],
-            server=session["server"],
-            client_version=session["clientVersion"],
-            source=session["source"],
-        )
+        self.session = record["session"]
         event_id = record["eventId"]
         if record["gap"] is not None:
             self.gaps.append(decoded_gap(record["gap"]))
@@ -106,17 +98,19 @@ class PublishedChat:
         self.epoch = max(self.epoch, record["epoch"])
         self.given_up = bool(UNTIL_JOINED & set(certificate["reasons"])) if certificate else False
         self.last_sequence = certificate["lastSequence"] if certificate else 0
-        if self.facts is None:
-            self.facts = SessionFacts(self.session_id, tenant=record["tenant"], server=record["server"])
+        if self.announced is None:
+            self.announced = SessionFacts(self.session_id, tenant=record["tenant"], server=record["server"])
 
     def transcript(self) -> TranscriptState:
         """Return what the records tell, as the fold goes on from it."""
-        ids = self.ids
+        ids, facts = self.ids, self.announced or SessionFacts(self.session_id)
+        if self.session is not None:
+            facts = decoded_facts(self.session_id, self.session)
         if self.first > 1 and ids.maximum is not None:
             # What came before has expired: all ids below count as delivered, so that nothing is published twice.
             ids = IdRanges([(0, ids.pairs()[0][0]), *ids.pairs()])
         return TranscriptState(
-            self.facts or SessionFacts(self.session_id),
+            facts,
             sequence=self.sequence,
             id_ranges=ids.pairs(),
             counts={kind: count for kind, count in self.counts.items() if count},

@@ -182,7 +182,7 @@ def decode_checkpoint(writers: WriterSchemas, value: bytes) -> Checkpoint:
         state=record["state"],
         announcement=record["announcement"],
         transcript=TranscriptState(
-            facts=_facts(record["sessionId"], record["session"]),
+            facts=decoded_facts(record["sessionId"], record["session"]),
             sequence=record["sequence"],
             id_ranges=list(zip(edges[::2], edges[1::2], strict=True)),
             prints=record["prints"],
@@ -215,7 +215,8 @@ def decode_checkpoint(writers: WriterSchemas, value: bytes) -> Checkpoint:
     )
 
 
-def _facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
+def decoded_facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
+    """Return decoded SessionFacts as the fold has them."""
     return SessionFacts(
         session_id=session_id,
         start_at=session["startAt"],
