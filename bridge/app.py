@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicManager
     from bridge.capture.ports import CheckAssignment
     from bridge.config import Config
+    from bridge.records.shard_facts import ShardFacts
 
 _PROBE_SECONDS: Final = 30.0
 """A shard commits something at least this often, or once in a session time-out, so that it hears of another owner."""
@@ -181,8 +182,7 @@ class _WorkerProcess:
                 self._view.preparing = Problem(PREPARING, "checking the topics")
                 topics = topics_of(config)
                 await topics.apply()
-                marker = await stored_marker(KafkaShardLogs(self._kafka, 0), self._writers)
-                check_owner(marker, config.kafka.group, config.kafka.partitions)
+                check_owner(await self._marker(), config.kafka.group, config.kafka.partitions)
                 self._closed_retention = await self._retention(topics)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
                 self._payload_headers = await self._framing()
@@ -195,6 +195,14 @@ class _WorkerProcess:
             else:
                 self._view.preparing = None
                 return
+
+    async def _marker(self) -> ShardFacts | None:
+        """Return what the first marker says that any shard has: one without chats may have none yet."""
+        for partition in range(self._config.kafka.partitions):
+            marker = await stored_marker(KafkaShardLogs(self._kafka, partition), self._writers)
+            if marker is not None:
+                return marker
+        return None
 
     async def _retention(self, topics: TopicManager) -> float | None:
         """Return how long closed chats are remembered, in seconds; None: for ever. Says so when it is not as set."""
