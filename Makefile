@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults field lint types docs freeze bench chaos mutants explore fuzz
+.PHONY: help venv demo test faults faults-1 faults-2 field lint types docs freeze bench chaos mutants explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +24,16 @@ demo: $(STAMP)  ## Run the demonstration: make demo ARGS="..."
 test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 	$(VENV)/bin/python -m pytest $(ARGS)
 
-faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (15 minutes)
+faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (30 minutes)
 	$(VENV)/bin/python -m pytest -m faults $(ARGS)
+
+# The same in two parts, to run beside each other: most of the time they wait for time-outs.
+LATER = tests/integration/test_[l-z]*.py
+faults-1: $(STAMP)
+	$(VENV)/bin/python -m pytest -m faults --ignore-glob='$(LATER)' $(ARGS)
+
+faults-2: $(STAMP)
+	$(VENV)/bin/python -m pytest -m faults $(LATER) $(ARGS)
 
 field: $(STAMP)  ## Run the tests of faults reported from the field, most of them expected to fail (15 minutes)
 	$(VENV)/bin/python -m pytest -m field tests/field $(ARGS)

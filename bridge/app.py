@@ -14,6 +14,7 @@ from bridge.adapters.http.http_server import HttpServer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
+from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
@@ -23,14 +24,19 @@ from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
+from bridge.capture.log_changes import check_owner
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.retention import closed_retention
-from bridge.capture.shard import Shard, ShardSettings
+from bridge.capture.shard import Shard
+from bridge.capture.shard_recovery import ShardRecovery
+from bridge.capture.shard_settings import ShardSettings
+from bridge.capture.stored_marker import stored_marker
 from bridge.capture.worker import Worker
+from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
-from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, redactor_of, topics_of
+from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, probe_of, redactor_of, topics_of
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
@@ -46,6 +52,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicManager
     from bridge.capture.ports import CheckAssignment
     from bridge.config import Config
+    from bridge.records.shard_facts import ShardFacts
 
 _PROBE_SECONDS: Final = 30.0
 """A shard commits something at least this often, or once in a session time-out, so that it hears of another owner."""
@@ -110,8 +117,10 @@ class _WorkerProcess:
             self._telemetry,
             self._clock,
             joins_waiting=lambda: self._sources.joins_waiting,
+            kafka_cause=lambda: self._watch.cause,
         )
         self._telemetry.watch_tasks(open_tasks)
+        self._watch = ConnectionWatch(probe_of(config), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:
         config = self._config
@@ -127,6 +136,8 @@ class _WorkerProcess:
         )
         await http.start()
         self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
+        watch = asyncio.create_task(self._watch.run(), name="watch connections")
+        watch.add_done_callback(defects.task_ended)
         main = asyncio.create_task(self._capture(), name="capture")
         main.add_done_callback(defects.task_ended)
         try:
@@ -138,7 +149,7 @@ class _WorkerProcess:
             await _ended(main)  # what it ended with, the defects know
             return EXIT_OK if drained and stop.done() and not defects.found.done() else EXIT_RUNTIME
         finally:
-            await _ended(main)
+            await _ended(main, watch)
             try:
                 await http.stop()  # first: a request that comes later would start the announcer's producer again
             finally:
@@ -171,6 +182,7 @@ class _WorkerProcess:
                 self._view.preparing = Problem(PREPARING, "checking the topics")
                 topics = topics_of(config)
                 await topics.apply()
+                check_owner(await self._marker(), config.kafka.group, config.kafka.partitions)
                 self._closed_retention = await self._retention(topics)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
                 self._payload_headers = await self._framing()
@@ -183,6 +195,14 @@ class _WorkerProcess:
             else:
                 self._view.preparing = None
                 return
+
+    async def _marker(self) -> ShardFacts | None:
+        """Return what the first marker says that any shard has: one without chats may have none yet."""
+        for partition in range(self._config.kafka.partitions):
+            marker = await stored_marker(KafkaShardLogs(self._kafka, partition), self._writers)
+            if marker is not None:
+                return marker
+        return None
 
     async def _retention(self, topics: TopicManager) -> float | None:
         """Return how long closed chats are remembered, in seconds; None: for ever. Says so when it is not as set."""
@@ -211,24 +231,35 @@ class _WorkerProcess:
     def _shard(self, partition: int, check_assignment: CheckAssignment) -> Shard:
         config = self._config
         partitions = config.kafka.partitions
+        probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
+        store_settings = SessionStoreSettings(
+            recording=Recording(self._schemas, self._redactor, config.site, config.kafka.group),
+            payload_headers=self._payload_headers,
+            writers=self._writers,
+            partition_of=lambda key: partition_of(key, partitions),
+            closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
+        )
         return Shard(
             partition,
             ShardSettings(
                 inbox_bytes=max(config.capture.inbox_bytes // partitions, 1 << 20),
                 linger_max=config.capture.linger_max_seconds,
-                probe_after=min(_PROBE_SECONDS, config.kafka.session_timeout_seconds),
+                probe_after=probe_after,
             ),
             owner=self._rng.getrandbits(63),
-            store_settings=SessionStoreSettings(
-                recording=Recording(self._schemas, self._redactor, config.site, config.kafka.group),
-                payload_headers=self._payload_headers,
-                writers=self._writers,
-                partition_of=lambda key: partition_of(key, partitions),
-                closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
-            ),
+            store_settings=store_settings,
             check_assignment=check_assignment,
             make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),
             make_source=self._sources.make_source,
+            recovery=ShardRecovery(
+                partition,
+                KafkaShardLogs(self._kafka, partition),
+                store_settings,
+                partitions=partitions,
+                interval=probe_after,
+                clock=self._clock,
+                telemetry=self._telemetry,
+            ),
             backoff=Backoff(self._rng.random),
             clock=self._clock,
             rate=self._rate,
@@ -236,6 +267,7 @@ class _WorkerProcess:
         )
 
 
-async def _ended(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await all_ended([task])
+async def _ended(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await all_ended(tasks)

@@ -6,12 +6,13 @@ BridgeError
 ├── UsageError             caller       exit 2   arguments of a command do not fit together
 ├── EnvironmentFault       environment  exit 3   an external dependency is missing or refuses
 │   ├── KafkaUnavailable                         (retryable)
-│   │   └── AnnouncementsNotWritten              `accepted`: how many were
+│   │   ├── AnnouncementsNotWritten              `accepted`: how many were
+│   │   └── TopicMissing                         a topic of the bridge does not exist any more
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
-│   ├── StateIncomplete                          (retryable) records of a checkpoint are gone
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
-│   └── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   └── CheckpointsOfOthers                      another group, or another number of partitions, wrote the checkpoints
 ├── PeerError              peer         exit 1   input violates its protocol
 │   ├── UnreadableMessage                        one line of a wire
 │   ├── FrameTooLong                             one line longer than the limit
@@ -110,6 +111,16 @@ class KafkaUnavailable(EnvironmentFault):
     retryable = True
 
 
+class TopicMissing(KafkaUnavailable):
+    """A topic of the bridge does not exist any more."""
+
+    code = "TOPIC_MISSING"
+
+    def __init__(self, name: str) -> None:
+        """`name` is that of the topic."""
+        super().__init__(f"{name} does not exist", next_step="`chatbridge topics apply` creates it")
+
+
 class AnnouncementsNotWritten(KafkaUnavailable):
     """Kafka acknowledged only the first `accepted` announcements of a list; others may have been written as well."""
 
@@ -133,13 +144,6 @@ class SchemaUnknown(EnvironmentFault):
     retryable = True
 
 
-class StateIncomplete(EnvironmentFault):
-    """Records of a checkpoint that were committed are not on the topic any more, others of it are."""
-
-    code = "STATE_INCOMPLETE"
-    retryable = True
-
-
 class RegistryRefused(EnvironmentFault):
     """The schema registry rejected the request: incompatible schema, missing rights."""
 
@@ -150,6 +154,12 @@ class TopicMismatch(EnvironmentFault):
     """A topic exists with a partition count, cleanup policy or record limit that would break a promise."""
 
     code = "TOPIC_MISMATCH"
+
+
+class CheckpointsOfOthers(EnvironmentFault):
+    """The checkpoints were written by another consumer group, or under another number of partitions."""
+
+    code = "OTHER_GROUP"
 
 
 class PeerError(BridgeError):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bridge.adapters.kafka.connection_causes import ClientFacts
+from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
+from bridge.config.security import client_context
+from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.redact import Redactor, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from bridge.config import Config
+
+    _Result = TypeVar("_Result")
 
 SCHEMA_BY_TOPIC: Final = {
     "events": TRANSCRIPT_EVENT,
@@ -75,3 +82,32 @@ def client_of(config: Config) -> dict[str, Any]:
 def subjects_of(names: TopicNames) -> Mapping[str, str]:
     """Return subject of a registry -> full name of the Avro type that the values of its topic have."""
     return {f"{getattr(names, kind)}-value": SCHEMA_BY_TOPIC[kind] for kind in REGISTERED}
+
+
+def probe_of(config: Config) -> ConnectionProbe:
+    """Return what finds out why Kafka cannot be used."""
+    kafka = config.kafka
+    return ConnectionProbe(
+        ProbeSettings(
+            kafka.bootstrap_servers,
+            ClientFacts.of(kafka.client),
+            kafka.client_arguments,
+            partial(client_context, kafka.client, any_name=True),
+        )
+    )
+
+
+async def explained(config: Config, work: Awaitable[_Result]) -> _Result:
+    """Await what a command does with Kafka. A KafkaUnavailable says why, if a connection made for that purpose tells.
+
+    AnnouncementsNotWritten is raised as it is, because of its number.
+    """
+    try:
+        return await work
+    except AnnouncementsNotWritten:
+        raise
+    except KafkaUnavailable as error:
+        cause = await probe_of(config).cause()
+        if cause is None:
+            raise
+        raise KafkaUnavailable(cause.message, next_step=cause.next_step, code=cause.code) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
@@ -18,6 +19,8 @@ from bridge.errors import places
 _QUIET: Final = ("aiokafka", "aiohttp", "asyncio")
 _OFTEN: Final = 10
 _WINDOW: Final = 60.0
+_REMEMBERED: Final = 1000
+_NUMBER: Final = re.compile(r"(?<!Errno )(?<!\d)\d+")
 _CONTROL: Final = {number: f"\\x{number:02x}" for number in [*range(32), 127, *range(128, 160)]}
 
 
@@ -38,8 +41,9 @@ def start(level: str, form: Literal["json", "text"], stream: TextIO = sys.stderr
 class Repetitions(logging.Filter):
     """Rate limit of third-party log lines: the same line at most 10 times a minute; the suppressed ones are counted.
 
-    Without a broker aiokafka writes ten lines a second. Lines are the same if logger and template are, whatever the
-    values. The bridge's own lines are never suppressed.
+    Without a broker aiokafka writes ten lines a second. Lines are the same if their texts are, apart from numbers (but
+    not error numbers): most of aiokafka's messages quote an error, and a new cause must be seen. The bridge's own lines
+    are never suppressed.
     """
 
     def __init__(self) -> None:
@@ -51,14 +55,21 @@ class Repetitions(logging.Filter):
         """Return whether to write the line; the first after a minute has the count of suppressed ones in `repeated`."""
         if record.name.partition(".")[0] == "bridge":
             return True
-        same = (record.name, str(record.msg) if record.args else record.pathname + str(record.lineno))
+        same = (record.name, _NUMBER.sub("#", record.getMessage()))
         since, times = self._counts.get(same, (record.created, 0))
         if record.created - since >= _WINDOW:
             if times > _OFTEN:
                 record.__dict__["fields"] = {"repeated": times - _OFTEN}
             since, times = record.created, 0
         self._counts[same] = since, times + 1
+        if len(self._counts) > _REMEMBERED:
+            self._forget(record.created)
         return times < _OFTEN
+
+    def _forget(self, now: float) -> None:
+        """Forget the lines that are older than a minute or, if that is not enough, all of them."""
+        recent = {same: counted for same, counted in self._counts.items() if now - counted[0] < _WINDOW}
+        self._counts = recent if len(recent) <= _REMEMBERED else {}
 
 
 def _content(record: logging.LogRecord) -> dict[str, object]:

@@ -38,6 +38,8 @@ KINDS: Final = (
     entries.RESUMED,
 )
 VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
+FORGETTABLE: Final = ("checkpoints", "events", "sessions", "announcements")
+"""Kinds of topics of which a loss is recognised."""
 _COMMIT_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
 TASK_KINDS: Final = (
@@ -46,6 +48,7 @@ TASK_KINDS: Final = (
     "shard",
     "queue",
     "release",
+    "watch",
     "kafka_client",
     "kafka_connection",
     "kafka",
@@ -151,6 +154,9 @@ class Meters:
             "chats_reconciled",
             "Chats that a shard followed anew, or left, because another worker had the shard in between",
             change=("followed", "forgotten"),
+        )
+        self.forgotten = _counter(
+            registry, "forgotten", "Losses of records of a shard that Kafka had, by topic", topic=(*FORGETTABLE, OTHER)
         )
         self.links_opened = _counter(registry, "links_opened", "Connections registered with a Chat Server")
         self.links_lost = _counter(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+    from bridge.adapters.kafka.connection_causes import Cause
     from bridge.announcement import Announcement
     from bridge.capture.ports import Clock
     from bridge.capture.worker import Worker
@@ -26,7 +27,7 @@ _UNSTABLE_NAMED = 8
 class WorkerStatus:
     """The `StatusView` of one worker. Read-only, except that `announce` writes announcements."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a worker that it reports on, by name
         self,
         worker: Worker,
         announcer: AnnouncementProducer,
@@ -34,13 +35,18 @@ class WorkerStatus:
         clock: Clock,
         *,
         joins_waiting: Callable[[], int],
+        kafka_cause: Callable[[], Cause | None],
     ) -> None:
-        """Also registers the gauges; their values are read at each scrape."""
+        """Also registers the gauges; their values are read at each scrape.
+
+        `kafka_cause` returns why Kafka cannot be used, None when it can or when that is not known.
+        """
         self.preparing: Problem | None = Problem(PREPARING, "starting")
         self._worker = worker
         self._announcer = announcer
         self._telemetry = telemetry
         self._clock = clock
+        self._kafka_cause = kafka_cause
         telemetry.watch("oldest_uncommitted_event_seconds", self._oldest)
         telemetry.watch("buffer_bytes", lambda: sum(shard.buffer_bytes for shard in worker.shards))
         telemetry.watch("sessions", lambda: sum(len(shard.store.followed()) for shard in worker.shards))
@@ -51,7 +57,11 @@ class WorkerStatus:
         telemetry.watch("announcers", lambda: announcer.producers)
 
     def readiness(self) -> list[Problem]:
-        """Return why the worker is not ready; empty when it is."""
+        """Return why the worker is not ready; empty when it is. The cause that connecting to Kafka gives comes last."""
+        reasons, cause = self._reasons(), self._kafka_cause()
+        return [*reasons, cause.problem] if reasons and cause is not None else reasons
+
+    def _reasons(self) -> list[Problem]:
         if self.preparing:
             return [self.preparing]
         reasons = self._worker.problems()

@@ -22,13 +22,21 @@ settings.register_profile("explore", derandomize=False, max_examples=300, print_
 settings.load_profile("fixed")  # --hypothesis-profile comes later, and wins
 
 FAULTS: Final = {
+    "test_cancelled_closes.py",
+    "test_cancelled_kafka_clients.py",
+    "test_connection_causes.py",
     "test_crashed_shard.py",
     "test_do_no_harm.py",
+    "test_forgotten.py",
     "test_kafka_backlog.py",
     "test_kafka_faults.py",
     "test_links.py",
+    "test_moved_brokers.py",
     "test_open_resources.py",
     "test_scale_out.py",
+    "test_stopped_without_kafka.py",
+    "test_tls_closing.py",
+    "test_transactional_writer_outage.py",
 }
 """Minutes each, most of them waiting for time-outs: on a machine with other work they say more about the machine."""
 

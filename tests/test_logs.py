@@ -23,6 +23,23 @@ def test_a_library_says_the_same_ten_times_a_minute_and_then_how_often_it_wanted
     assert json.loads(JsonLines().format(later))["repeated"] == 590
 
 
+def test_a_new_cause_is_never_held_back() -> None:
+    repetitions = Repetitions()
+    for number in range(20):
+        repetitions.filter(
+            said("aiokafka", "Unable connect to %s", f"node {number}: [Errno 111] Connect call failed", 0.0)
+        )
+    for cause in ("node 1: [Errno 113] Connect call failed", "node 1: certificate verify failed"):
+        assert repetitions.filter(said("aiokafka", "Unable connect to %s", cause, 1.0))
+
+
+def test_texts_without_end_are_not_remembered_without_end() -> None:
+    repetitions = Repetitions()
+    for number in range(5000):
+        repetitions.filter(said("aiokafka", "Unable connect to %s", "x" * number, 0.0))
+    assert len(repetitions._counts) <= 1001
+
+
 def test_other_things_and_our_own_lines_are_never_held_back() -> None:
     repetitions = Repetitions()
     for _ in range(20):

@@ -1,10 +1,12 @@
-"""What `/readyz` and the metrics say of servers that answer and drop."""
+"""What `/readyz` says of causes of failed connections; and, with the metrics, of servers that answer and drop."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+from bridge.adapters.kafka.connection_causes import Cause
+from bridge.adapters.kafka.connection_codes import KAFKA_SILENT
 from bridge.capture.readiness_codes import SERVER_UNSTABLE
 from bridge.errors import Problem
 from bridge.status import WorkerStatus
@@ -52,11 +54,19 @@ class StubWorker:
         return []
 
 
-def status_of(telemetry: Telemetry, *unstable: dict[str, int]) -> WorkerStatus:
+def status_of(telemetry: Telemetry, *unstable: dict[str, int], cause: Cause | None = None) -> WorkerStatus:
     worker, announcer = cast("Worker", StubWorker(*unstable)), cast("AnnouncementProducer", StubAnnouncer())
-    status = WorkerStatus(worker, announcer, telemetry, FakeClock(), joins_waiting=lambda: 0)
+    status = WorkerStatus(worker, announcer, telemetry, FakeClock(), joins_waiting=lambda: 0, kafka_cause=lambda: cause)
     status.preparing = None
     return status
+
+
+def test_the_cause_of_a_failed_connection_is_the_last_reason_and_none_of_its_own() -> None:
+    cause = Cause(KAFKA_SILENT, "Kafka at b:1 accepts connections but does not answer", "look at its log")
+    status = status_of(Telemetry(), {"chat-a:4800": 4}, cause=cause)
+    assert [reason.code for reason in status.readiness()] == [SERVER_UNSTABLE, KAFKA_SILENT]
+    assert str(cause) == status.readiness()[-1].detail
+    assert status_of(Telemetry(), cause=cause).readiness() == []
 
 
 def test_a_server_that_drops_in_several_shards_is_named_once_with_its_longest_series() -> None:
@@ -98,7 +108,12 @@ def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_gi
         kafka = ScriptedKafka(servers.clock, frozenset({0}))
         worker, telemetry = kafka.worker(make_source), Telemetry()
         status = WorkerStatus(
-            worker, cast("AnnouncementProducer", StubAnnouncer()), telemetry, servers.clock, joins_waiting=lambda: 0
+            worker,
+            cast("AnnouncementProducer", StubAnnouncer()),
+            telemetry,
+            servers.clock,
+            joins_waiting=lambda: 0,
+            kafka_cause=lambda: None,
         )
         status.preparing = None
         run = asyncio.get_running_loop().create_task(worker.run())

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import logs, meters
+from bridge.connection_watch import KafkaProblemBegan
 from bridge.facts import BatchCommitted, Fact, GapRecorded, Quarantined, TransactionFailed
 from bridge.sources.chat_server.link_facts import LinkLost
 from bridge.telemetry import Telemetry
@@ -23,6 +24,7 @@ LABELS = {
     "outcome": {"committed", "failed", "fenced"},
     "change": {"not_opened", "taken", "released", "fenced", "crashed", "followed", "forgotten"},
     "verdict": {*meters.VERDICTS, "other"},
+    "topic": {*meters.FORGETTABLE, "other"},
     "result": {"answered", "refused", "given_up", "other", "forwarded", "rejected"},
     "reason": {
         *(code.lower() for code in (*GAP_CODES, *LINK_CODES, *QUARANTINE_CODES)),
@@ -52,6 +54,10 @@ def series(told: Telemetry) -> dict[tuple[str, str], float]:
     }
 
 
+def test_the_facts_of_all_modules_are_looked_at() -> None:
+    assert {LinkLost, KafkaProblemBegan} < set(FACTS)
+
+
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.__name__)
 def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.StringIO) -> None:
     Telemetry().emit(sample_of(fact))
@@ -65,7 +71,7 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "worker", "group", "signal", "error", "server", "code", "detail", "verdict", "at"}
     numbers = {"int", "float", "bool", "float | None"}
-    assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed | {"kinds"}
+    assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed | {"kind", "kinds", "topic"}
 
 
 def test_whatever_facts_say_labels_stay_in_closed_sets() -> None:

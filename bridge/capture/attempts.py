@@ -28,23 +28,32 @@ class Attempts:
         self._backoff = backoff
         self._clock = clock
         self._telemetry = telemetry
-        self._hurried = asyncio.Event()
+        self._hurried = False
+        self._woken = asyncio.Event()
         self._began = 0.0
         self._opened = False
         self._told = ""
 
     def hurry(self) -> None:
         """End the pause under way, and keep the next ones short."""
-        self._hurried.set()
+        self._hurried = True
+        self._woken.set()
+
+    def wake(self) -> None:
+        """End the pause under way, or skip that after the attempt under way: something has changed meanwhile."""
+        self._backoff.reset()
+        self._woken.set()
 
     def begin(self) -> None:
         """Begin an attempt."""
         self._began = self._clock.monotonic()
         self._opened = False
+        self._woken.clear()
 
     def opened(self) -> None:
         """Note that the writer is open: what fails now is a transaction."""
         self._opened = True
+        self._woken.clear()
 
     def failed(self, error: Exception) -> None:
         """Report the error: by the class of the client's error, which is more specific than the bridge's own."""
@@ -60,9 +69,9 @@ class Attempts:
         if self._clock.monotonic() - self._began > _WORKED_SECONDS:
             self._backoff.reset()
         delay = self._backoff.next()
-        if self._hurried.is_set():
+        if self._hurried:
             await asyncio.sleep(min(delay, _HURRIED_SECONDS))
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay):
-                await self._hurried.wait()
+                await self._woken.wait()

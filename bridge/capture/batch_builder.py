@@ -24,7 +24,7 @@ from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bridge.capture.batch_numbers import BatchNumbers
     from bridge.capture.chat import Chat
@@ -83,7 +83,7 @@ class BatchBuilder:
         self._settings = settings
         self._event_room = self.room("events")
         self._event_prefix = settings.payload_headers["events"]
-        self._checkpoint_header = single_object(settings.recording.schemas.fingerprint(SESSION_CHECKPOINT))
+        self.checkpoint_header = single_object(settings.recording.schemas.fingerprint(SESSION_CHECKPOINT))
         self._added: list[list[Any]] = []  # since the last mark: the lists that grew, but for the events
         self._marked = (0, False)
 
@@ -211,11 +211,30 @@ class BatchBuilder:
             self._add(self.plan.batch.quarantine, record)
         self.fact(Quarantined(code=reason.code))
 
+    def quarantine_update(self, update: TranscriptUpdate, reason: Problem) -> None:
+        """Add what an update says as quarantined input."""
+        at, source, told = update.observed_at, update.server, update.transcript
+        if told.chat_event_list:
+            self.quarantine(source, update.session_id, at, reason, json_of(told))
+        for damaged in update.damaged:
+            self.quarantine(source, update.session_id, at, damaged.reason, damaged.raw)
+
     def checkpoint(self, key: str, payload: bytes | None) -> bytes:
         """Add a record of a checkpoint, or of the marker; None deletes it. Return its value."""
-        value = None if payload is None else self._checkpoint_header + payload
-        self.plan.batch.checkpoints.append(Outgoing(key.encode(), value))
+        value = None if payload is None else self.checkpoint_header + payload
+        self.checkpoint_value(key, value)
         return value or b""
+
+    def checkpoint_value(self, key: str, value: bytes | None) -> None:
+        """Add a record of a checkpoint with its payload header; None deletes it."""
+        self.plan.batch.checkpoints.append(Outgoing(key.encode(), value))
+
+    def delete_unwritten(self, keys: Iterable[str]) -> None:
+        """Delete those of the checkpoints with these keys that the plan does not write."""
+        written = {record.key for record in self.plan.batch.checkpoints}
+        for key in keys:
+            if key.encode() not in written:
+                self.checkpoint_value(key, None)
 
     def schema_of_checkpoints(self) -> bool:
         """Add the schema with which every other version reads the checkpoints of the plan (P7), before them.

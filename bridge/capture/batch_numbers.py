@@ -3,8 +3,7 @@
 The head of every checkpoint says which owner of the shard wrote it, in which batch. Batches are numbered from 1, over
 all owners of the shard: a transaction that was not committed leaves its number to the next one. The *marker* is a head
 that belongs to no chat. It is written in the first batch after a restoration, with the last batch of each owner up to
-then,
-and in every batch that writes no other checkpoint. So the highest number on the topic is always that of the last
+then, and in every batch that writes no other checkpoint. So the highest number on the topic is always that of the last
 committed batch, whichever checkpoints were overwritten or deleted since, and the last batch of an owner stays known
 until 8 others have owned the shard after it.
 """
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.capture.ports import Outgoing
+    from bridge.records.shard_facts import ShardFacts
 
 SHARD: Final = "SHARD"
 """The state in the marker."""
@@ -38,9 +38,12 @@ class BatchNumbers:
         self._last: dict[int, int] = {}
         self._highest = 0
         self._marked = False
+        self.shard: ShardFacts | None = None
+        """What the marker says of the shard."""
 
     def restored(self, stamp: BatchStamp) -> None:
         """Learn from the stamp of a checkpoint that was read back."""
+        self.shard = stamp.shard or self.shard
         for owner, number in ((stamp.owner, stamp.number), *stamp.owners):
             self._last[owner] = max(number, self._last.get(owner, 0))
             self._highest = max(number, self._highest)
@@ -48,6 +51,20 @@ class BatchNumbers:
     def committed(self, number: int) -> bool:
         """Return whether a batch of this owner with this number, or a later one, is committed."""
         return self._last.get(self._owner, 0) >= number
+
+    @property
+    def highest(self) -> int:
+        """The number of the last batch."""
+        return self._highest
+
+    @property
+    def owners(self) -> frozenset[int]:
+        """Those of whom a batch is known."""
+        return frozenset(self._last)
+
+    def mark_next(self) -> None:
+        """Have the next batch hold the marker."""
+        self._marked = False
 
     def next(self) -> BatchStamp:
         """Return the stamp of the next batch."""
@@ -63,7 +80,7 @@ class BatchNumbers:
         stamp = self.next()
         last = {**self._last, stamp.owner: stamp.number}
         owners = sorted(last.items(), key=lambda one: one[1], reverse=True)[:OWNERS]
-        named = BatchStamp(stamp.owner, stamp.number, tuple(owners))
+        named = BatchStamp(stamp.owner, stamp.number, tuple(owners), self.shard)
         return encode_head(CheckpointHead(SHARD, 0, 0, b"", {}, None, now, named))
 
     def take(self) -> int:

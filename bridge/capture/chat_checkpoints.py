@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint import BatchStamp
 
 
-def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp) -> list[tuple[str, bytes | None]]:
+def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = False) -> list[tuple[str, bytes | None]]:
     """Return (key, payload) of the records to write in the batch of `stamp`; None: to delete. `now` in us since 1970.
 
-    They are taken for written: called once per transaction.
+    They are taken for written: called once per transaction. `again`: nothing counts as written before.
     """
     transcript = chat.transcript
     seldom = transcript.seldom()
@@ -38,8 +38,8 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp) -> list[tuple[str, by
         if not chat.addressable:
             return [*deleted, chat.parts.head(replace(head, counts={}))]
         return [*deleted, chat.parts.closed(head, seldom, transcript.delivered.pairs())]
-    head.ids, closed = transcript.take_blocks()
-    return [*chat.parts.changed(Checkpoint(head, _announced(chat), seldom, closed))]
+    head.ids, closed = transcript.take_blocks(again=again)
+    return [*chat.parts.changed(Checkpoint(head, _announced(chat), seldom, closed), again=again)]
 
 
 def checkpoint_keys(session_id: str, chat: Chat | None) -> list[str]:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import Announcement
 from bridge.capture.chat import OVER, Chat
+from bridge.errors import VerificationFailed
 from bridge.records.checkpoint_keys import head_key
 from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.checkpoint_reader import read_checkpoints
 from bridge.records.normalise import ChatRecorder
+from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript
+from bridge.transcript.state import TranscriptState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from bridge.capture.batch_builder import SessionStoreSettings
 
@@ -35,6 +38,10 @@ class ClosedChats:
     def __contains__(self, session_id: str) -> bool:
         """Tell whether this chat is one of them."""
         return session_id in self._heads
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the id of each, and the value of its record."""
+        return ((session_id, value) for session_id, (_, value) in self._heads.items())
 
     def restored(self, heads: Mapping[str, tuple[int, bytes]]) -> None:
         """Take over what `StoredShard.over` has."""
@@ -53,24 +60,41 @@ class ClosedChats:
 
     def take(self, session_id: str) -> Chat | None:
         """Take a chat out, to fold something into it. None: nothing can be folded into it, or it is not there."""
-        if session_id not in self._heads:
+        chat = self.chat(session_id) if session_id in self._heads else None
+        if chat is None or not chat.addressable:
             return None
+        del self._heads[session_id]
+        return chat
+
+    def take_others(self, header: bytes) -> list[Chat]:
+        """Take out the chats whose record does not begin with this payload header: another version wrote it."""
+        others = [session_id for session_id, (_, value) in self._heads.items() if not value.startswith(header)]
+        chats = [self.chat(session_id) for session_id in others]
+        for session_id in others:
+            del self._heads[session_id]
+        return chats
+
+    def chat(self, session_id: str) -> Chat:
+        """Return one of the chats as it is remembered."""
         closed_at, value = self._heads[session_id]
         _, found = read_checkpoints(self._settings.writers, [(head_key(session_id), value)])
         stored = found[session_id]
-        if stored.head is None or stored.remembered is None:
-            return None
-        del self._heads[session_id]
-        recording = self._settings.recording
+        if stored.head is None:
+            raise VerificationFailed("a checkpoint of a chat that ended, without its head")
+        head, recording = stored.head, self._settings.recording
+        state = TranscriptState(SessionFacts(session_id), head.sequence, epoch=head.epoch)
+        if stored.remembered is not None:
+            state = stored.transcript()
         # Nobody follows a chat that is over, so it does not matter where it was.
         told = Announcement(session_id=session_id, host="forgotten", port=1)
         return Chat(
-            Transcript(stored.transcript()),
-            ChatRecorder(session_id, recording, stored.head.chain_head, stored.head.epoch),
+            Transcript(state),
+            ChatRecorder(session_id, recording, head.chain_head, head.epoch),
             CheckpointParts(session_id, recording.site),
             told,
             b"",
             OVER,
             closed_at,
             whole=False,
+            addressable=stored.remembered is not None,
         )

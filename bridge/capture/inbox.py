@@ -33,7 +33,21 @@ class Announced:
     observed_at: int = 0
 
 
-Input = Update | Announced
+@dataclass(slots=True, frozen=True)
+class Forgotten:
+    """What Kafka has forgotten, as far as a transaction has to tell it.
+
+    `without_records`: chats whose events have gone from their topic. `without_place`: chats that are open, and that no
+    announcement tells the place of any more. `next_announcement` is the offset to commit, None when it is unchanged.
+    """
+
+    observed_at: int
+    without_records: frozenset[str] = frozenset()
+    without_place: frozenset[str] = frozenset()
+    next_announcement: int | None = None
+
+
+Input = Update | Announced | Forgotten
 
 
 class Inbox:

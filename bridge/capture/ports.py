@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 from bridge.transcript.updates import Update
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from bridge.errors import Problem
+    from bridge.records.shard_facts import Logs
 
 
 class Clock(Protocol):
@@ -160,6 +161,45 @@ class TransactionalWriter(Protocol):
         """
 
 
+# --- Kafka: what it remembers ---------------------------------------------------------------------------------------
+
+
+class StoredRecord(Protocol):
+    """A committed record of a partition, as the reader's client gives it."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """Its value; None for a tombstone."""
+
+
+class ShardLogs(Protocol):
+    """The logs of one shard's partitions: of the announcements, events, sessions and checkpoints.
+
+    Every method but `names` raises KafkaUnavailable.
+    """
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Kind -> name of the topics."""
+
+    async def look(self) -> Logs:
+        """Return where the logs begin and end now; a topic that does not exist, or not this partition, is left out."""
+
+    async def committed(self) -> int:
+        """Return the offset of the next announcement, as the group has committed it; 0 when it has not."""
+
+    def read(self, kind: str, start: int, end: int) -> AsyncIterator[Sequence[StoredRecord]]:
+        """Yield what is committed from `start` to `end` (exclusive), in order."""
+
+
 # --- Kafka: the consumer group -------------------------------------------------------------------------------------
 
 
@@ -210,6 +250,12 @@ class Announcements(Protocol):
         """Leave the group at once, so that other members take over without waiting for the session time-out.
 
         A cancellation is raised when the connections are closed.
+        """
+
+    async def abandon(self) -> None:
+        """Stop without leaving the group, at once whatever Kafka does: the next member of this worker takes its place.
+
+        On return nothing of this one can join or leave any more: it would do so in the place of the next one.
         """
 
     async def taken_over(self) -> bool:

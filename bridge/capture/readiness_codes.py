@@ -6,14 +6,15 @@ from typing import Final
 
 from bridge.errors import (
     BridgeError,
+    CheckpointsOfOthers,
     EnvironmentFault,
     KafkaUnavailable,
     RegistryRefused,
     RegistryUnavailable,
     SchemaUnknown,
     ShardFenced,
-    StateIncomplete,
     TopicMismatch,
+    TopicMissing,
     VerificationFailed,
 )
 
@@ -27,8 +28,17 @@ BUFFER_FULL: Final = "BUFFER_FULL"
 COMMIT_SLOW: Final = "COMMIT_SLOW"
 UNCOMMITTED: Final = "UNCOMMITTED"
 SERVER_UNSTABLE: Final = "SERVER_UNSTABLE"
+PARTITIONS_CHANGED: Final = "PARTITIONS_CHANGED"
+STATE_LOST: Final = "STATE_LOST"
+CHECKPOINTS_LOST: Final = "CHECKPOINTS_LOST"
+EVENTS_LOST: Final = "EVENTS_LOST"
+SESSIONS_LOST: Final = "SESSIONS_LOST"
+ANNOUNCEMENTS_LOST: Final = "ANNOUNCEMENTS_LOST"
+FORGOTTEN_CODES: Final = (STATE_LOST, CHECKPOINTS_LOST, EVENTS_LOST, SESSIONS_LOST, ANNOUNCEMENTS_LOST)
+"""What Kafka may have forgotten."""
 
 _WAIT: Final = "Wait; it goes on by itself."
+_DELETED: Final = "Find out who deletes topics or records."
 _KAFKA: Final = "Look at Kafka: its brokers, its quotas, the network."
 READINESS_CODES: Final = {
     PREPARING: ("The topics are checked and the schemas registered.", _WAIT),
@@ -53,15 +63,40 @@ READINESS_CODES: Final = {
     ),
     KafkaUnavailable.code: ("No broker answers, or the one that does cannot serve the request now.", _KAFKA),
     TopicMismatch.code: ("A topic has properties that the bridge cannot use.", "Do what the detail says."),
+    CheckpointsOfOthers.code: (
+        "The checkpoints were written by a bridge with another `kafka.group`.",
+        "Use that group, or topics of your own (`kafka.topic_prefix`).",
+    ),
+    PARTITIONS_CHANGED: (
+        "A topic has another number of partitions than the checkpoints were written under.",
+        "Do what `operating.md` says about raised partitions.",
+    ),
+    TopicMissing.code: (
+        "A topic does not exist any more. What is captured is held in memory.",
+        "`chatbridge topics apply` creates it.",
+    ),
+    STATE_LOST: (
+        "Checkpoints were gone at a start. The state is made again from the events and announcements that are there.",
+        "Wait. Then look for GAPs with this code, and find out who deletes topics or records.",
+    ),
+    CHECKPOINTS_LOST: (
+        "Checkpoints were gone while the worker ran. All that is in memory is written again.",
+        _DELETED,
+    ),
+    EVENTS_LOST: (
+        "Events are gone. They are not published again; each open chat gets a GAP and an INCOMPLETE certificate.",
+        _DELETED,
+    ),
+    SESSIONS_LOST: ("Session records are gone: certificates of chats that are over, too.", _DELETED),
+    ANNOUNCEMENTS_LOST: (
+        "Announcements are gone, or were made again. Those that are there are read again, from the first one.",
+        "Announce open chats again that nobody follows. " + _DELETED,
+    ),
     RegistryUnavailable.code: ("The schema registry does not answer.", "Look at the registry and its address."),
     RegistryRefused.code: ("The schema registry refused a schema or the credentials.", "Do what the detail says."),
     SchemaUnknown.code: (
         "A stored record was written with a schema that is not known here.",
         "Run with the registry, and the version of the bridge, that wrote it.",
-    ),
-    StateIncomplete.code: (
-        "Kafka has lost some of the records of a chat's checkpoint.",
-        "Restore the checkpoints topic, or report it; keep the topics as they are.",
     ),
     VerificationFailed.code: ("A stored checkpoint cannot be read.", "Report it; keep the topics as they are."),
     EnvironmentFault.code: ("Something else outside of the bridge is missing or refuses.", "Do what the detail says."),

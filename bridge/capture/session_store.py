@@ -10,34 +10,31 @@ What comes for a chat that is closed but still known is folded into it; anything
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from bridge.announcement import rewritten
+from bridge.capture.announced_chats import AnnouncedChats
 from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan
 from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
 from bridge.capture.closed_chats import ClosedChats
-from bridge.capture.inbox import Announced, Input
-from bridge.capture.ports import Outgoing
+from bridge.capture.inbox import Announced, Forgotten, Input
 from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.errors import Problem, places
-from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatClosed, ChatFailed, ChatOpened
-from bridge.records.checkpoint_parts import CheckpointParts
-from bridge.records.normalise import ChatRecorder
-from bridge.records.session_records import CLOSED, OPENED, json_of
+from bridge.facts import ChatClosed, ChatFailed
+from bridge.records.checkpoint_keys import head_key
+from bridge.records.session_records import CLOSED
 from bridge.transcript import gap_codes, input_codes
-from bridge.transcript.entries import SessionFacts
-from bridge.transcript.fold import Transcript
-from bridge.transcript.state import TranscriptState
 from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from bridge.announcement import Announcement
+    from bridge.capture.ports import Limits
+    from bridge.records.checkpoint_reader import StoredSession
     from bridge.transcript.entries import Entry
 
 _US_PER_MS: Final = 1_000
@@ -47,24 +44,34 @@ _GRACE_US: Final = 60_000_000
 _CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
 _NOT_FOLLOWED: Final = Problem(input_codes.NOT_FOLLOWED, "the chat is not followed here")
 _OUTGROWN: Final = Problem(gap_codes.OUTGROWN, "more holes, gaps and amendments than can be remembered")
+_EVENTS_LOST: Final = Problem(gap_codes.EVENTS_LOST, "records of this chat have gone from their topic")
+_STATE_LOST: Final = Problem(gap_codes.STATE_LOST, "its checkpoint is gone, and no announcement tells its place")
+_NO_KEYS: Final[Collection[str]] = ()
 _OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput
 
 
 class SessionStore:
-    """All chats of one shard, and how inputs change them."""
+    """All chats of one shard, and how inputs change them.
+
+    `incomplete` are those of which Kafka has forgotten a part, until `adopt` takes over what was made of them.
+    """
 
     def __init__(self, partition: int, settings: SessionStoreSettings) -> None:
         """Start empty; `restore` fills it from the checkpoints."""
         self._partition = partition
         self._settings = settings
         self._chats: dict[str, Chat] = {}
-        self._closed = ClosedChats(settings)
+        self.closed = ClosedChats(settings)
         self._ending: dict[str, int] = {}
         self._touched: dict[str, Chat] = {}
         self._builder = BatchBuilder(settings)
         self._expire_at = 0
-        self._numbers = BatchNumbers(settings.owner)
+        self.numbers = BatchNumbers(settings.owner)
+        self.incomplete: list[StoredSession] = []
         self._schema_stored = False
+        self._again = False
+        self._unwanted = self._there = _NO_KEYS
+        self._announced = AnnouncedChats(partition, settings, self._chats, self.closed)
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -79,21 +86,42 @@ class SessionStore:
 
     def committed(self, number: int) -> bool:
         """Return whether the checkpoints restored say that this owner's batch of this number, or a later one, is."""
-        return self._numbers.committed(number)
+        return self.numbers.committed(number)
+
+    def position(self, session_id: str) -> tuple[int, int]:
+        """Return epoch and sequence of the last record of a chat; (0, 0) of one that is not here."""
+        chat = self._chats.get(session_id) or (self.closed.chat(session_id) if session_id in self.closed else None)
+        return (0, 0) if chat is None else (chat.transcript.seldom().epoch, chat.transcript.sequence)
+
+    def limit(self, limits: Limits) -> None:
+        """Set the largest records that the topics accept now."""
+        self._settings = replace(self._settings, limits=limits)
 
     # --- restoring -----------------------------------------------------------------------------------------------
 
     def restore(self, stored: StoredShard) -> None:
-        """Fill an empty store from the checkpoints that are whole; others are no concern of it."""
+        """Fill an empty store from the checkpoints that are whole; others are `incomplete`."""
         self._schema_stored = stored.schema_written
+        self._unwanted, self._there, self.incomplete = stored.superfluous, stored.keys, stored.incomplete
         for stamp in stored.stamps:
-            self._numbers.restored(stamp)
-        self._closed.restored(stored.over)
+            self.numbers.restored(stamp)
+        self.closed.restored(stored.over)
         for session in stored.sessions:
             chat = self._chats[session.session_id] = stored_chat(session, self._settings)
             if chat.state == OVER:
                 self._ending[session.session_id] = chat.closed_at or 0
         self._ending = dict(sorted(self._ending.items(), key=lambda one: one[1]))
+
+    def supersede(self, restored: SessionStore) -> None:
+        """Let `adopt` know what is on the topic."""
+        self._there = restored._there
+
+    def adopt(self, chats: Iterable[Chat]) -> None:
+        """Take over chats; then write all that is here in the next transaction, and delete what else is there."""
+        self._chats.update({chat.session_id: chat for chat in chats})
+        self._schema_stored, self._again = False, True
+        self._unwanted, self.incomplete = self._there, []
+        self.numbers.mark_next()
 
     # --- folding -------------------------------------------------------------------------------------------------
 
@@ -104,15 +132,21 @@ class SessionStore:
         """
         self._builder = BatchBuilder(self._settings)
         self._touched = {}
+        if self._again:
+            others = self.closed.take_others(self._builder.checkpoint_header)
+            self._chats.update({chat.session_id: chat for chat in others})
+            self._touched = dict(self._chats)
         for one in inputs:
             if isinstance(one, TranscriptUpdate):
                 chat = self._chat(session_id := one.session_id)
                 if chat is None:
-                    self._keep(one, _CLOSED if session_id in self._closed else _NOT_FOLLOWED)
+                    self._builder.quarantine_update(one, _CLOSED if session_id in self.closed else _NOT_FOLLOWED)
                 else:
                     self._fold_into(chat, session_id, one)
             elif isinstance(one, Announced):
-                self._announced(one)
+                self._announced.take(one, self._builder, self._touched)
+            elif isinstance(one, Forgotten):
+                self._tell(one)
             elif isinstance(one, QuarantinedInput):
                 self._quarantined(one)
             else:
@@ -125,14 +159,14 @@ class SessionStore:
             self._expire(now)
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
-        plan = self._builder.finished(self._numbers, now, mark=mark)
+        plan = self._builder.finished(self.numbers, now, mark=mark)
         self._schema_stored = self._schema_stored or self._builder.schema_of_checkpoints()
         return plan
 
     def _chat(self, session_id: str) -> Chat | None:
         """Return the chat to fold something into, also one that ended a while ago."""
         chat = self._chats.get(session_id)
-        if chat is None and (chat := self._closed.take(session_id)) is not None:
+        if chat is None and (chat := self.closed.take(session_id)) is not None:
             self._chats[session_id] = chat
         return chat
 
@@ -167,7 +201,7 @@ class SessionStore:
         update = one if isinstance(one, TranscriptUpdate) else None
         try:
             if update is not None:
-                self._keep(update, why)
+                self._builder.quarantine_update(update, why)
             self._publish(chat, chat.transcript.failed(update, at, why))
             if isinstance(one, JoinRefused):  # nothing more comes from the source
                 self._close(chat, at, GIVEN_UP)
@@ -184,56 +218,21 @@ class SessionStore:
         for entry in entries:
             self._builder.publish(chat, entry)
 
-    def _keep(self, update: TranscriptUpdate, reason: Problem) -> None:
-        """Quarantine what an update says."""
-        at, source, told = update.observed_at, update.server, update.transcript
-        if told.chat_event_list:
-            self._builder.quarantine(source, update.session_id, at, reason, json_of(told))
-        for damaged in update.damaged:
-            self._builder.quarantine(source, update.session_id, at, damaged.reason, damaged.raw)
-
-    # --- announcements -------------------------------------------------------------------------------------------
-
-    def _announced(self, one: Announced) -> None:
-        plan = self._builder.plan
-        plan.batch.announcement_offset = one.offset + 1
-        told = one.announcement
-        if told is None:
-            plan.facts.append(AnnouncementRejected())
-            source = f"announcements-{self._partition}@{one.offset}"
-            why = Problem(input_codes.ANNOUNCEMENT, one.problem)
-            self._builder.quarantine(source, None, one.observed_at, why, one.raw)
-            return
-        key = told.session_id.encode()
-        partition = self._settings.partition_of(key)
-        if partition != self._partition:
-            # Two owners of one chat must be impossible: forward it to where every client's murmur2 would write it.
-            plan.batch.forwards.append((partition, Outgoing(key, one.raw)))
-            plan.facts.append(AnnouncementForwarded())
-            return
-        chat = self._chats.get(told.session_id)
-        if told.session_id in self._closed or (chat is not None and chat.state == OVER):
-            return  # announced again after its end
-        if chat is None:
-            chat = self._chats[told.session_id] = self._new_chat(told, rewritten(told, one.raw))
-            self._opened(chat, one.observed_at)
-        else:
-            chat.announced_again(told, one.raw)
-            if chat.state == GIVEN_UP:
-                chat.follow_again()
-                self._opened(chat, one.observed_at)
-        plan.follow.append(chat)
-        self._touched[told.session_id] = chat
-
-    def _new_chat(self, told: Announcement, announced: bytes) -> Chat:
-        facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0])
-        recording = self._settings.recording
-        recorder, parts = ChatRecorder(told.session_id, recording), CheckpointParts(told.session_id, recording.site)
-        return Chat(Transcript(TranscriptState(facts)), recorder, parts, told, announced)
-
-    def _opened(self, chat: Chat, at: int) -> None:
-        self._builder.session_record(chat, OPENED, at, None)
-        self._builder.plan.facts.append(ChatOpened())
+    def _tell(self, forgotten: Forgotten) -> None:
+        """Record in the chats what Kafka has forgotten of them."""
+        at = forgotten.observed_at
+        if forgotten.next_announcement is not None:
+            self._builder.plan.batch.announcement_offset = forgotten.next_announcement
+        for session_id in sorted(forgotten.without_records & self._chats.keys()):
+            chat = self._touched[session_id] = self._chats[session_id]
+            before = chat.transcript.sequence
+            self._builder.publish(chat, chat.transcript.gone(_EVENTS_LOST, at))
+            self._settle(chat, before, at)
+        for session_id in sorted(forgotten.without_place & self._chats.keys()):
+            chat = self._touched[session_id] = self._chats[session_id]
+            if chat.state == GIVEN_UP:  # not announced again
+                self._builder.publish(chat, chat.transcript.end(_STATE_LOST, at))
+                self._close(chat, at, GIVEN_UP)
 
     # --- what the source delivered -------------------------------------------------------------------------------
 
@@ -302,9 +301,11 @@ class SessionStore:
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def _write_checkpoints(self, now: int) -> None:
-        room, stamp = self._builder.room("checkpoints"), self._numbers.next()
+        room, stamp, again = self._builder.room("checkpoints"), self.numbers.next(), self._again
+        for session_id, value in self.closed if again else ():
+            self._builder.checkpoint_value(head_key(session_id), value)
         for session_id, chat in self._touched.items():
-            records = checkpoint_of(chat, now, stamp)
+            records = checkpoint_of(chat, now, stamp, again=again)
             large = any(len(payload or b"") > room for _, payload in records)
             if chat.transcript.outgrown or large:
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
@@ -320,7 +321,11 @@ class SessionStore:
             written = [self._builder.checkpoint(key, payload) for key, payload in records]
             if not chat.whole:
                 self._ending.pop(session_id, None)
-                self._closed.put(session_id, self._chats.pop(session_id).closed_at or now, written[-1])
+                self.closed.put(session_id, self._chats.pop(session_id).closed_at or now, written[-1])
+
+        if self._unwanted:
+            self._builder.delete_unwritten(self._unwanted)
+        self._unwanted, self._there, self._again = _NO_KEYS, _NO_KEYS, False
 
     def _shrink(self, now: int) -> None:
         """Forget the most of chats that ended a while ago."""
@@ -336,7 +341,7 @@ class SessionStore:
         if self._settings.closed_retention_us is None:
             return
         before = now - self._settings.closed_retention_us
-        for session_id in self._closed.expired(before):
+        for session_id in self.closed.expired(before):
             self._delete(session_id, None)
         for session_id in [one.session_id for one in self._chats.values() if (one.closed_at or now) < before]:
             self._delete(session_id, self._chats.pop(session_id))

@@ -22,21 +22,19 @@ In RUNNING a batch is taken from the inbox, folded (pure) and committed as one t
 the next one. Only after the commit are the inputs dropped and the facts counted (P3). Between two transactions it
 pauses briefly, and lingers under load (`pacing.py`).
 
-There is one path for every error of the producer, whatever its class: the writer is dropped, a new one fences it and
-resolves any transaction in doubt, and the store is restored from the checkpoints. They tell whether the last
-transaction is committed, although its answer was lost (`batch_numbers.py`): only if not, the inputs that are still held
-are folded again. The source is not affected: chats stay joined (P4) while Kafka is unavailable, and reading pauses when
-the inbox is full (P6). Any other exception than BridgeError is a defect, also one in a task of the source: it ends the
-task; the worker starts a new shard.
-
-How it finds out who owns the partition, and how it hands that over, is told in `ownership.py`.
+There is one path for every error of the producer, whatever its class: the writer is dropped and closes in the
+background, a new one fences it and resolves any transaction in doubt, and the store is restored from the checkpoints.
+They tell whether the last transaction is committed, although its answer was lost (`batch_numbers.py`): only if not, the
+inputs that are still held are folded again. The source is not affected: chats stay joined (P4) while Kafka is
+unavailable, and reading pauses when the inbox is full (P6). Any other exception than BridgeError is a defect, also one
+in a task of the source: it ends the task; the worker starts a new shard. Who owns the partition: `ownership.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.attempts import Attempts
@@ -46,14 +44,9 @@ from bridge.capture.inbox import Announced, Inbox, Input
 from bridge.capture.ownership import ProbeTimer
 from bridge.capture.readiness_codes import SHARD_CRASHED, SHARD_OPENING
 from bridge.capture.shard_transactions import ShardTransactions
+from bridge.closings import Closings
 from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, places
-from bridge.facts import (
-    ChatsReconciled,
-    InboxPaused,
-    InboxResumed,
-    ShardCrashed,
-    ShardFencedOff,
-)
+from bridge.facts import ChatsReconciled, InboxPaused, InboxResumed, ShardCrashed, ShardFencedOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +56,8 @@ if TYPE_CHECKING:
     from bridge.capture.pacing import EventRate
     from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Source, TransactionalWriter
     from bridge.capture.session_store import SessionStore
+    from bridge.capture.shard_recovery import Repair, ShardRecovery
+    from bridge.capture.shard_settings import ShardSettings
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
 
@@ -70,15 +65,6 @@ _BATCH_BYTES: Final = 2 * 1024 * 1024
 """Source bytes per transaction at most: a backlog takes several, each well within the transaction time-out."""
 _OVERHEAD: Final = 400
 """Bytes that an input occupies beyond its source bytes, which count twice: decoded values are about as large."""
-
-
-@dataclass(slots=True, frozen=True)
-class ShardSettings:
-    """Limits of one shard: bytes of uncommitted input, longest linger and longest time between two transactions (s)."""
-
-    inbox_bytes: int
-    linger_max: float = 0.25
-    probe_after: float = 30.0
 
 
 class Shard:
@@ -94,6 +80,7 @@ class Shard:
         check_assignment: CheckAssignment,
         make_writer: Callable[[int], TransactionalWriter],
         make_source: MakeSource,
+        recovery: ShardRecovery,
         backoff: Backoff,
         clock: Clock,
         rate: EventRate,
@@ -121,15 +108,18 @@ class Shard:
             linger_max=settings.linger_max,
             telemetry=telemetry,
         )
-        self._source = make_source(self.update_received, self._source_failed)
+        self._source = make_source(self.update_received, self._part_failed)
         self._probes = ProbeTimer(settings.probe_after)
         self._attempts = Attempts(partition, backoff, clock, telemetry)
+        self._recovery = recovery
+        self._recovery.progress = self._progress
         self._next_offset = 0
         self._fenced_before = False
         self._leaving = False
         self._draining = False
         self._left = False
         self._guard = GuardedRun()
+        self._closings = Closings(f"release {partition}")
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -163,6 +153,11 @@ class Shard:
         """Whether all chats were left and everything from the source is committed."""
         return self._left and self._guard.defect is None and not self.uncommitted
 
+    @property
+    def problems(self) -> list[Problem]:
+        """Why the shard is not as it should be; empty when it is."""
+        return [*([self.problem] if self.problem else []), *self._recovery.problems()]
+
     def oldest_uncommitted(self, now: float) -> float:
         """Return the age in seconds of the oldest input that is not committed; 0.0 when there is none."""
         return self._inbox.age(now)
@@ -184,8 +179,8 @@ class Shard:
         """Queue an update of the source."""
         self._inbox.put(update, 2 * size + _OVERHEAD, self._clock.monotonic())
 
-    def _source_failed(self, error: Exception) -> None:
-        """End `run` with a defect that ended a task of the source."""
+    def _part_failed(self, error: Exception) -> None:
+        """End `run` with a defect that ended a task of the source, or the closing of a writer."""
         if not self._guard.fail(error):
             self._telemetry.emit(ShardCrashed(shard=self.partition, error=type(error).__name__, at=places(error)))
 
@@ -194,12 +189,16 @@ class Shard:
     async def run(self) -> None:
         """Own the shard until cancelled, drained or fenced. Raises what a defect raised, here or in the source."""
         try:
-            await self._guard.run(self._own())
+            await self._guard.run(self._own_and_close())
         except Exception:
-            self.problem = Problem(
-                SHARD_CRASHED, "crashed because of a defect (see the log); restarting within seconds"
-            )
+            self.problem = Problem(SHARD_CRASHED, "crashed because of a defect (see the log); restarting in seconds")
             raise
+
+    async def _own_and_close(self) -> None:
+        try:
+            await self._own()
+        finally:
+            await self._closings.ended()
 
     async def _own(self) -> None:
         while not self._draining or self._inbox.uncommitted:
@@ -228,8 +227,17 @@ class Shard:
             else:
                 return
             finally:
-                await writer.close()
+                # In the background, while the next writer opens: that initialises the transactional id, and from then
+                # on Kafka refuses whatever this one sends, the end of a transaction included; what came before is in
+                # the checkpoints read back after that. One not initialised yet stops trying before the pause ends.
+                self._closings.begin(self._closed(writer))
             await self._attempts.pause()
+
+    async def _closed(self, writer: TransactionalWriter) -> None:
+        try:
+            await writer.close()
+        except Exception as error:  # noqa: BLE001 - a defect, which ends the shard at once
+            self._part_failed(error)
 
     async def _still_ours(self) -> bool:
         """Return whether this worker may open the shard again, although its producer was fenced.
@@ -248,8 +256,9 @@ class Shard:
     # --- the way out ---------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """Find out now whether another worker has opened the shard meanwhile."""
+        """Find out now whether another worker opened the shard meanwhile: the partition was assigned again."""
         self._probes.ask()
+        self._attempts.wake()
         self._inbox.wake()
 
     def hand_over(self) -> None:
@@ -277,9 +286,10 @@ class Shard:
 
     async def _restore(self, writer: TransactionalWriter) -> None:
         """Restore the chats, fold again what is not committed, and make the source follow the chats of the store."""
-        await self._transactions.restore(writer)
-        if self._inbox.held:
-            await self._commit(writer, self._inbox.held)
+        repair = await self._transactions.restore(writer, self._recovery)
+        self._reset_offset(repair)
+        if self._inbox.held or repair.due:
+            await self._commit(writer, [*self._inbox.held, *repair.inputs], mark=repair.due)
         if self._draining:
             return  # all chats are left
         followed, forgotten = reconcile(self._source, self.store)
@@ -290,21 +300,41 @@ class Shard:
     async def _commit_until_drained(self, writer: TransactionalWriter) -> None:
         """Commit batch after batch, and probe between them; return when drained."""
         while True:
+            if not self._recovery.rest():
+                await self._look(writer)
             if len(self._inbox):
                 await self._transactions.linger(hurried=self._leaving)
             elif self._draining:
                 return
             elif rest := self._probes.rest(self._clock.monotonic()):
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(rest):
+                    async with asyncio.timeout(min(rest, self._recovery.rest())):
                         await self._inbox.arrival()
                 continue
             await self._commit(writer, self._inbox.take(_BATCH_BYTES))
 
-    async def _commit(self, writer: TransactionalWriter, inputs: list[Input]) -> None:
+    async def _look(self, writer: TransactionalWriter) -> None:
+        """Find out whether Kafka has forgotten something, and write what follows from that."""
+        try:
+            repair = await self._recovery.look(self.store, self._next_offset)
+        except KafkaUnavailable:
+            return  # transactions tell what is wrong, if it lasts
+        self._reset_offset(repair)
+        if repair.due:
+            await self._commit(writer, repair.inputs, mark=True)
+
+    def _reset_offset(self, repair: Repair) -> None:
+        """Expect announcements of another log, whose offsets may be lower, if it was read again."""
+        if repair.next_announcement is not None:
+            self._next_offset = repair.next_announcement
+
+    def _progress(self, progress: Problem) -> None:
+        self.problem = progress
+
+    async def _commit(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool = False) -> None:
         """Fold inputs, tell the source what follows from them, and write them as one transaction."""
         due = self._probes.begin(self._clock.monotonic())
-        plan = await self._transactions.planned(writer, inputs, mark=due)
+        plan = await self._transactions.planned(writer, inputs, mark=due or mark)
         if not self._draining:
             act(self._source, plan)
         await self._transactions.commit(writer, plan)

@@ -1,7 +1,8 @@
 """The transactions of one shard, one after the other: inputs are folded and written, unless they are written already.
 
 Only after a commit are the inputs dropped and the facts counted (P3). The answer to a commit may be lost: the plan is
-kept until the checkpoints that are read back tell whether it is on Kafka (`batch_numbers.py`).
+kept until the checkpoints that are read back tell whether it is on Kafka (`batch_numbers.py`). If they hold less than
+this shard has committed, Kafka has forgotten: the chats in memory, which are as of after that plan, are kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from bridge.capture.pacing import wait_before
 from bridge.capture.session_store import SessionStore
 from bridge.capture.stored_chats import stored_shard
-from bridge.errors import KafkaUnavailable, StateIncomplete
+from bridge.errors import KafkaUnavailable
 from bridge.facts import BatchCommitted, ShardTaken
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.capture.inbox import Inbox, Input
     from bridge.capture.pacing import EventRate
     from bridge.capture.ports import Clock, TransactionalWriter
+    from bridge.capture.shard_recovery import Repair, ShardRecovery
     from bridge.telemetry import Telemetry
 
 
@@ -48,6 +50,7 @@ class ShardTransactions:
         self._linger_max = linger_max
         self._telemetry = telemetry
         self._uncertain: tuple[TransactionPlan, float] | None = None
+        self._last_number = 0
         self._began: float | None = None
         self._committed_at = 0.0
 
@@ -55,26 +58,57 @@ class ShardTransactions:
         """Return the age in seconds of the transaction in progress; 0.0 when there is none."""
         return 0.0 if self._began is None else now - self._began
 
-    async def restore(self, writer: TransactionalWriter) -> None:
-        """Restore the chats from their checkpoints. Raises StateIncomplete when Kafka has lost records of one.
+    async def restore(self, writer: TransactionalWriter, recovery: ShardRecovery) -> Repair:
+        """Restore the chats from their checkpoints, unless Kafka holds less than memory: then that is written again.
 
-        Inputs whose transaction turns out to be committed, although its commit failed, are no longer held (P1).
+        Returns what the next transaction has to tell. Inputs whose transaction turns out to be committed, although its
+        commit failed, are no longer held (P1).
         """
+        await recovery.before_opening()
         stored = stored_shard(await writer.checkpoints(), self._settings.writers)
-        if stored.incomplete:
-            lost = stored.incomplete[0]
-            others = f" and of {len(stored.incomplete) - 1} others" if len(stored.incomplete) > 1 else ""
-            raise StateIncomplete(
-                f"Kafka has lost a part of the checkpoint of chat {lost.session_id} ({lost.missing}){others}",
-                next_step="restore the checkpoints topic",
-            )
         store = SessionStore(self._partition, replace(self._settings, limits=writer.limits))
         store.restore(stored)
-        self.store = store
-        self._telemetry.emit(ShardTaken(shard=self._partition, sessions=len(store.followed())))
-        uncertain, self._uncertain = self._uncertain, None
-        if uncertain is not None and store.committed(uncertain[0].number):
-            self._settled(uncertain[0], self._clock.monotonic() - uncertain[1])
+        before, kept = store.numbers.shard, self._kept(store, recovery)
+        if kept:
+            before = self.store.numbers.shard
+            self.store.supersede(store)
+            await self._write_again(writer, store, recovery)
+        else:
+            self.store = store
+            if self._uncertain is not None and store.committed(self._uncertain[0].number):
+                self._settled(self._uncertain[0], self._clock.monotonic() - self._uncertain[1])
+            self._uncertain = None
+        repair = await recovery.opening(self.store, before=before, kept=kept)
+        self._telemetry.emit(ShardTaken(shard=self._partition, sessions=len(self.store.followed())))
+        return repair
+
+    def _kept(self, restored: SessionStore, recovery: ShardRecovery) -> bool:
+        """Return whether Kafka has forgotten what this shard has committed, and nobody else had the shard since."""
+        own, there = self.store.numbers, restored.numbers
+        if not self._last_number or there.owners - own.owners:
+            return False
+        forgotten = there.highest < self._last_number or bool(restored.incomplete)
+        return forgotten or recovery.checkpoints_changed(own.shard)
+
+    async def _write_again(self, writer: TransactionalWriter, restored: SessionStore, recovery: ShardRecovery) -> None:
+        """Write the last plan again if it is not on Kafka, with all checkpoints: memory is as of after it."""
+        store = self.store
+        store.limit(writer.limits)
+        if self._uncertain is None:
+            return
+        plan, since = self._uncertain
+        if not restored.committed(plan.number) and not await recovery.landed(plan, store.numbers.shard):
+            store.adopt(())
+            again = store.fold([], self._clock.now_us(), mark=True)
+            plan.batch.events += again.batch.events
+            plan.batch.sessions += again.batch.sessions
+            plan.batch.quarantine += again.batch.quarantine
+            plan.batch.checkpoints = again.batch.checkpoints
+            plan.facts += again.facts
+            plan.number = again.number
+            await self.commit(writer, plan)
+        else:
+            self._settled(plan, self._clock.monotonic() - since)
 
     async def linger(self, *, hurried: bool) -> None:
         """Wait before the next transaction, for it to grow; briefly if the shard is `hurried` or its inbox is full."""
@@ -87,6 +121,7 @@ class ShardTransactions:
     async def planned(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool) -> TransactionPlan:
         """Fold inputs; with `mark` the plan is never empty. Raises KafkaUnavailable when the topics' limits changed."""
         plan = self.store.fold(inputs, self._clock.now_us(), mark=mark)
+        self._uncertain = plan, self._clock.monotonic()
         if plan.cut and await writer.refresh_limits() != writer.limits:
             raise KafkaUnavailable("max.message.bytes of a topic has changed; re-opening the shard")
         return plan
@@ -108,6 +143,7 @@ class ShardTransactions:
         now = self._clock.monotonic()
         oldest = self._inbox.age(now)
         self._uncertain = None
+        self._last_number = plan.number or self._last_number
         self._committed_at = now
         self._inbox.settle()
         events = len(plan.batch.events)

@@ -9,6 +9,7 @@ from bridge.announcement import parse
 from bridge.capture.chat import FOLLOWED, Chat
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
+from bridge.records.checkpoint_keys import MARKER_KEY, segment_key
 from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.checkpoint_reader import read_checkpoints
 from bridge.records.normalise import ChatRecorder
@@ -16,7 +17,7 @@ from bridge.records.writer_schemas import take_schemas
 from bridge.transcript.fold import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.records.checkpoint import BatchStamp
@@ -31,14 +32,17 @@ class StoredShard:
     `marker` is the stamp of the shard's marker, None when it is not there; `stamps` are those of all records that have
     one. `sessions` are whole; `over` are chats that ended a while ago: when, in us since 1970 UTC, and the value of
     their head. `incomplete` are those of which records are missing although they were committed: Kafka has forgotten a
-    part of their state, and what is there of it is neither the chat's state nor no state. `schema_written`: today's
-    schema of checkpoints is there.
+    part of their state, and what is there of it is neither the chat's state nor no state. `keys` are those of all
+    records of chats, `superfluous` those of segments whose chat has none any more. `schema_written`: today's schema of
+    checkpoints is there.
     """
 
     marker: BatchStamp | None = None
     sessions: list[StoredSession] = field(default_factory=list)
     over: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     incomplete: list[StoredSession] = field(default_factory=list)
+    keys: Collection[str] = ()
+    superfluous: list[str] = field(default_factory=list)
     schema_written: bool = False
     stamps: list[BatchStamp] = field(default_factory=list)
 
@@ -50,7 +54,8 @@ def stored_shard(records: Iterable[tuple[str, bytes]], writers: WriterSchemas) -
     """
     checkpoints, schema_written = take_schemas(writers, SESSION_CHECKPOINT, records)
     marker, found = read_checkpoints(writers, checkpoints)
-    shard = StoredShard(marker, schema_written=schema_written)
+    keys = [key for key, _ in checkpoints if key != MARKER_KEY]
+    shard = StoredShard(marker, keys=keys, schema_written=schema_written)
     if marker is not None:
         shard.stamps.append(marker)
     for session_id, session in found.items():
@@ -60,6 +65,7 @@ def stored_shard(records: Iterable[tuple[str, bytes]], writers: WriterSchemas) -
             shard.incomplete.append(session)
         elif session.head is not None and not session.head.segments:
             shard.over[session_id] = session.head.observed_at, session.value
+            shard.superfluous += [segment_key(session_id, segment) for segment in session.segments()]
         else:
             shard.sessions.append(session)
     return shard

@@ -20,7 +20,15 @@ from bridge.announcement import parse
 from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Announced
 from bridge.capture.readiness_codes import BUFFER_FULL, DRAINING, NO_PARTITIONS, WAITING_FOR_PARTITIONS
-from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, UnreadableAnnouncement, places
+from bridge.errors import (
+    BridgeError,
+    KafkaUnavailable,
+    Problem,
+    ShardFenced,
+    TopicMissing,
+    UnreadableAnnouncement,
+    places,
+)
 from bridge.facts import ConsumerFailed, ShardCrashed, ShardReleased
 from bridge.waiting import all_ended
 
@@ -35,7 +43,9 @@ if TYPE_CHECKING:
 
 _DRAINING: Final = Problem(DRAINING, "draining")
 _BUFFER_FULL: Final = Problem(BUFFER_FULL, "buffer full, reading paused")
-_NO_PARTITIONS: Final = Problem(NO_PARTITIONS, "no partitions assigned: are there more workers than partitions?")
+_NO_PARTITIONS: Final = Problem(
+    NO_PARTITIONS, "no partitions assigned: are there more workers than partitions, or no topic?"
+)
 _CRASH_SECONDS: Final = 10.0
 """Minimum time between two restarts of a crashing shard: its chats must not be joined and left continuously (P4)."""
 _HANDOVER_SHARE: Final = 0.5
@@ -118,7 +128,7 @@ class Worker:
         if self._announcements is not None and self._announcements.problem:
             found.append(self._announcements.problem)
         for shard in self.shards:
-            told = [shard.problem] if shard.problem else []
+            told = shard.problems
             told += [_BUFFER_FULL] if shard.paused else []
             found += [Problem(one.code, f"shard {shard.partition}: {one.detail}") for one in told]
         return found
@@ -143,8 +153,13 @@ class Worker:
                     self.problem = error.problem
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
                     self._telemetry.emit(ConsumerFailed(error=type(cause or error).__name__))
+                    # Not `leave`, which waits for Kafka: the next one is a member with the same id, gets the same
+                    # partitions, and meanwhile the shards go on. Without a topic those were none, and they would be
+                    # none again: the group has to assign anew.
+                    if not isinstance(error, TopicMissing):
+                        await consumer.abandon()
             finally:
-                await consumer.leave()  # without effect when `drain` has left
+                await consumer.leave()  # without effect when `drain` has left, or after `abandon`
             if not self._draining:
                 await asyncio.sleep(self._backoff.next())
 

@@ -115,9 +115,8 @@ async def _announce(config: Config, batches: Iterable[list[Announcement]]) -> in
         topics=factories.names_of(config),
         client=config.kafka.client_arguments(),
     )
-    await factories.topics_of(config).partitions(
-        kafka.topics.announcements
-    )  # raises if it is missing: writing could make the broker create it
+    # Raises if it is missing: writing could make the broker create it.
+    await factories.explained(config, factories.topics_of(config).partitions(kafka.topics.announcements))
     announcer = AnnouncementProducer(kafka)
     count = 0
     try:

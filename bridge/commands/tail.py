@@ -41,7 +41,8 @@ whose schema neither schema_registry.url nor this version knows is named on stan
 
 def run(args: argparse.Namespace) -> int:
     """Show events until interrupted, or until `--max`."""
-    asyncio.run(_tail(settings.config_of(args), args))
+    config = settings.config_of(args)
+    asyncio.run(factories.explained(config, _tail(config, args)))
     return EXIT_OK
 
 

@@ -32,9 +32,10 @@ owners (partition count, cleanup.policy) is never changed: exit code 3, with the
 
 def run(args: argparse.Namespace) -> int:
     """Compare, or create and alter."""
-    topics = factories.topics_of(settings.config_of(args))
+    config = settings.config_of(args)
+    topics = factories.topics_of(config)
     applying = args.action == "apply"
-    plan = asyncio.run(topics.apply() if applying else topics.plan())
+    plan = asyncio.run(factories.explained(config, topics.apply() if applying else topics.plan()))
     if args.json:
         say(json.dumps({"changes": [str(change) for change in plan.changes], "mismatches": plan.mismatches}))
     else:

@@ -51,7 +51,8 @@ its schema is not known; a chat whose beginning has been deleted by retention is
 
 def run(args: argparse.Namespace) -> int:
     """Check, and print the findings."""
-    verifier, unframed = asyncio.run(verify(settings.config_of(args), args.chat))
+    config = settings.config_of(args)
+    verifier, unframed = asyncio.run(factories.explained(config, verify(config, args.chat)))
     findings = [*unframed, *verifier.findings()]
     broken = [finding for finding in findings if finding.broken]
     if args.json:

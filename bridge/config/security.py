@@ -94,14 +94,19 @@ def client_arguments(client: Mapping[str, Any]) -> dict[str, Any]:
     """Return a checked client map as keyword arguments of an aiokafka client, with the TLS context made."""
     arguments = {key: value for key, value in client.items() if key in _PASSED_ON}
     if uses_tls(client):
-        arguments["ssl_context"] = tls_context(
-            client.get("ssl_cafile"),
-            client.get("ssl_certfile"),
-            client.get("ssl_keyfile"),
-            password=client.get("ssl_password"),
-            verify_hostname=client.get("ssl_check_hostname", True),
-        )
+        arguments["ssl_context"] = client_context(client)
     return arguments
+
+
+def client_context(client: Mapping[str, Any], *, any_name: bool = False) -> ssl.SSLContext:
+    """Return the TLS context of a checked client map; with `any_name`, the certificate may be for any host."""
+    return tls_context(
+        client.get("ssl_cafile"),
+        client.get("ssl_certfile"),
+        client.get("ssl_keyfile"),
+        password=client.get("ssl_password"),
+        verify_hostname=client.get("ssl_check_hostname", True) and not any_name,
+    )
 
 
 def tls_context(

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map, optional_long, text
 from bridge.records.blocks import gap_block, party_block, session_block
+from bridge.records.shard_facts import shard_block
 
 if TYPE_CHECKING:
+    from bridge.records.shard_facts import ShardFacts
     from bridge.transcript.fingerprints import PrintLayout
     from bridge.transcript.holes import Absence
     from bridge.transcript.id_blocks import IdBlock
@@ -27,18 +29,20 @@ class BatchStamp:
     """Which transaction wrote a checkpoint: the shard's owner at that time, and the number of the batch.
 
     `owners` are pairs of an owner and the number of its last batch; of a chat's checkpoint there are none. `encoded`
-    is the stamp as the last fields of a CheckpointHead: one stamp serves all checkpoints of a batch. It is not changed.
+    is the stamp as the last fields of a CheckpointHead: one stamp serves all checkpoints of a batch. It is not
+    changed. `shard` is in the marker only.
     """
 
     owner: int
     number: int
     owners: tuple[tuple[int, int], ...] = ()
+    shard: ShardFacts | None = None
     encoded: bytes = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Encode it. Raises OverflowError for a number beyond 64 bits."""
         owners = array(map(long, chain.from_iterable(self.owners))) if self.owners else EMPTY
-        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners
+        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners + shard_block(self.shard)
 
 
 @lru_cache(maxsize=64)
@@ -126,6 +130,7 @@ def _seldom(state: TranscriptState, site: str) -> bytes:
             long(state.quarantined),
             long(state.unattributed),
             b"\1" if state.joined else b"\0",
+            array(map(long, chain.from_iterable(state.unprinted))),
         )
     )
 

@@ -11,14 +11,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote
 
 from bridge.errors import VerificationFailed
 from bridge.records.ids import escaped
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MARKER_KEY: Final = "/shard"
 """`announcement.session_id_problem` accepts no session id with a slash."""
@@ -54,8 +51,3 @@ def parsed_key(key: str) -> tuple[str, Segment | None]:
         if segment.removeprefix("-").isascii() and segment.removeprefix("-").isdigit():
             return session_id, int(segment)
     raise VerificationFailed("a checkpoint whose key names neither a chat nor a part of one")
-
-
-def shown_segments(segments: Iterable[Segment]) -> str:
-    """Return how messages name segments."""
-    return ", ".join(f"#{segment}" for segment in segments)

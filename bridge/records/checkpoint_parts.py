@@ -59,12 +59,14 @@ class CheckpointParts:
         self._seldom = _as_stored(seldom)
         self._segments = dict.fromkeys((ANNOUNCEMENT, SELDOM, *blocks))
 
-    def changed(self, checkpoint: Checkpoint) -> list[tuple[str, bytes]]:
+    def changed(self, checkpoint: Checkpoint, *, again: bool = False) -> list[tuple[str, bytes]]:
         """Return (key, payload) of what is to be written in one transaction: segments that changed, then the head.
 
         The head comes last: a log that has lost its beginning never has a segment whose head is gone. Sets the number
-        of segments in it.
+        of segments in it. With `again` there are no segments but those of `checkpoint`.
         """
+        if again:
+            self._segments, self._announcement, self._seldom = {}, None, None
         segments: list[tuple[Segment, bytes]] = []
         if checkpoint.announcement != self._announcement:
             self._announcement = checkpoint.announcement
@@ -105,6 +107,7 @@ def _remembered(seldom: TranscriptState) -> TranscriptState:
         parties=[],
         parties_set_by=[],
         amendments={},
+        unprinted=[],
         gaps=[replace(gap, detail=None) for gap in seldom.gaps],
         filled=[replace(gap, detail=None) for gap in seldom.filled],
     )

@@ -10,6 +10,7 @@ from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint import BatchStamp, CheckpointHead
 from bridge.records.checkpoint_keys import ANNOUNCEMENT, MARKER_KEY, SELDOM, parsed_key
 from bridge.records.payload_framing import unframe
+from bridge.records.shard_facts import shard_facts
 from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
@@ -45,17 +46,31 @@ class StoredSession:
         """What is missing although it was written, in a few words; the empty text when all is there."""
         if self.head is None:
             return "the head"
-        found = (self.announcement is not None) + (self.seldom is not None) + len(self.blocks)
-        if found == self.head.segments:
+        if not self.head.segments:
             return ""
-        return f"all but {found} of {self.head.segments} segments"
+        found = len(self.segments())
+        if found != self.head.segments:
+            return f"all but {found} of {self.head.segments} segments"
+        return "" if self.announcement is not None and self.seldom is not None else "the announcement or the facts"
+
+    def segments(self) -> list[Segment]:
+        """Return which segments there are."""
+        own: list[Segment] = [ANNOUNCEMENT] if self.announcement is not None else []
+        return [*own, *([SELDOM] if self.seldom is not None else []), *self.blocks]
+
+    def known_ids(self) -> list[tuple[int, int]]:
+        """Return ranges of delivered ids, which may overlap: those that are there, whatever is missing."""
+        ids = [] if self.seldom is None else [*self.seldom.unprinted]
+        if self.head is not None and self.head.ids is not None:
+            ids += self.head.ids.ranges
+        return ids + [pair for block in self.blocks.values() for pair in block.ranges]
 
     def transcript(self) -> TranscriptState:
         """Return the state of the chat's fold. Raises VerificationFailed when something is missing."""
         head, seldom = self.head, self.seldom or self.remembered
         if self.missing or head is None or seldom is None:
             raise VerificationFailed("a checkpoint that is not whole")
-        ids, prints = self._ids()
+        ids, prints = self._ids(seldom.unprinted)
         return replace(
             seldom,
             sequence=head.sequence,
@@ -66,7 +81,7 @@ class StoredSession:
             prints=prints,
         )
 
-    def _ids(self) -> tuple[list[tuple[int, int]], dict[int, Prints] | None]:
+    def _ids(self, unprinted: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], dict[int, Prints] | None]:
         head = self.head
         if head is None or self.remembered is not None:
             return [] if head is None or head.ids is None else head.ids.ranges, None
@@ -74,7 +89,7 @@ class StoredSession:
         still_open = head.ids if head.ids is not None and head.ids.ranges else None
         blocks = self.blocks if still_open is None else {**self.blocks, still_open.number: still_open}
         ranges = [pair for block in blocks.values() for pair in block.ranges]
-        return ranges, {number: block.prints for number, block in blocks.items()}
+        return [*unprinted, *ranges], {number: block.prints for number, block in blocks.items()}
 
 
 def read_checkpoints(
@@ -140,18 +155,26 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
         counts=head["counts"],
         absence=None if after is None else Absence(after, head["awaySince"]),
         observed_at=head["observedAt"],
-        stamp=BatchStamp(head["owner"], head["batch"], tuple(zip(owners[::2], owners[1::2], strict=True))),
+        stamp=BatchStamp(
+            head["owner"],
+            head["batch"],
+            tuple(zip(owners[::2], owners[1::2], strict=True)),
+            shard_facts(head["shard"]),
+        ),
         segments=head["segments"],
         ids=None if ids is None else _ids(ids),
     )
 
 
 def _ids(ids: dict[str, Any]) -> IdBlock:
-    edges = ids["idRanges"]
+    layout = PrintLayout(ids["printsVersion"], ids["printsTable"])
+    return IdBlock(_ranges(ids["idRanges"]), Prints(ids["prints"], layout))
+
+
+def _ranges(edges: list[int]) -> list[tuple[int, int]]:
     if len(edges) % 2:
         raise VerificationFailed("a checkpoint with a range of ids that has no end")
-    layout = PrintLayout(ids["printsVersion"], ids["printsTable"])
-    return IdBlock(list(zip(edges[::2], edges[1::2], strict=True)), Prints(ids["prints"], layout))
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
@@ -161,9 +184,9 @@ def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
     if len(set_by) != 2 * len(seldom["parties"]):
         raise VerificationFailed("a checkpoint that does not say which events set what is known of its parties")
     return TranscriptState(
-        facts=_facts(session_id, seldom["session"]),
+        facts=decoded_facts(session_id, seldom["session"]),
         parties=[_party(party) for party in seldom["parties"]],
-        gaps=[_gap(gap) for gap in seldom["gaps"]],
+        gaps=[decoded_gap(gap) for gap in seldom["gaps"]],
         amendments={counter["eventId"]: counter["count"] for counter in seldom["amendments"]},
         masked=seldom["masked"],
         quarantined=seldom["quarantined"],
@@ -171,14 +194,16 @@ def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
         rejoins=seldom["rejoins"],
         joined=seldom["joined"],
         parties_set_by=[SetBy(*pair) for pair in zip(set_by[::2], set_by[1::2], strict=True)],
-        filled=[_gap(gap) for gap in seldom["filled"]],
+        filled=[decoded_gap(gap) for gap in seldom["filled"]],
         amended=seldom["amended"],
         reused=seldom["idsReused"],
         gap_sequences=seldom["gapSequences"],
+        unprinted=_ranges(seldom["unprintedIds"]),
     )
 
 
-def _facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
+def decoded_facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
+    """Return decoded SessionFacts as the fold has them."""
     return SessionFacts(
         session_id=session_id,
         start_at=session["startAt"],
@@ -191,7 +216,8 @@ def _facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
     )
 
 
-def _gap(gap: dict[str, Any]) -> Gap:
+def decoded_gap(gap: dict[str, Any]) -> Gap:
+    """Return a decoded Gap as the fold has it."""
     return Gap(gap["fromEventId"], gap["toEventId"], gap["since"], gap["code"], gap["detail"])
 
 

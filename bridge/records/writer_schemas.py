@@ -32,6 +32,11 @@ def shown(writer: int | bytes) -> str:
     return writer.hex() if isinstance(writer, bytes) else str(writer)
 
 
+def is_schema_key(key: str) -> bool:
+    """Tell whether a record with this key holds a schema."""
+    return key.startswith(_SCHEMA_KEY)
+
+
 def schema_record(schemas: Schemas, name: str) -> tuple[str, bytes]:
     """Return the key and the value of a record that holds today's schema of a type, in canonical form."""
     return f"{_SCHEMA_KEY}{shown(schemas.fingerprint(name))}", canonical_form(schemas.whole(name)).encode()
@@ -121,7 +126,7 @@ def take_schemas(
     others: list[tuple[str, bytes]] = []
     todays, there = schema_record(writers.schemas, name)[0], False
     for key, value in records:
-        if not key.startswith(_SCHEMA_KEY):
+        if not is_schema_key(key):
             others.append((key, value))
             continue
         there |= key == todays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.transcript.fingerprints import PrintLayout, length_at, print_layout
+from bridge.transcript.fingerprints import BLANK, PrintLayout, length_at, print_layout
 from bridge.transcript.id_blocks import IdBlock, Prints, block_of, each_print, ids_of
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ worst). A chat with more has `outgrown` what is remembered of one."""
 class Fingerprints:
     """The fingerprints of the delivered events of a chat.
 
-    Belongs to the IdRanges of the delivered ids: each of them has one. Or none is kept at all: then nothing is known of
-    any id but that it was delivered.
+    Belongs to the IdRanges of the delivered ids. Each has one, but for those whose block is not there: of them nothing
+    is known but that they were delivered. Or none is kept at all.
     """
 
     __slots__ = ("_blocks", "_changed", "_ids", "_kept", "_marked", "_read", "layout")
@@ -48,10 +48,10 @@ class Fingerprints:
         return len(self._blocks)
 
     def get(self, event_id: int) -> bytes | None:
-        """Return the fingerprint of a delivered id; None when none is kept."""
-        if not self._kept:
-            return None
+        """Return the fingerprint of a delivered id; None when none is kept, or none is known."""
         block = block_of(event_id)
+        if block not in self._blocks:
+            return None
         if self._read is None or self._read[0] != block:
             prints = self._blocks[block]
             ids = (one for low, high in self._ids.within(*ids_of(block)) for one in range(low, high + 1))
@@ -62,7 +62,9 @@ class Fingerprints:
         """Add the fingerprint of an id that is not among the ids yet."""
         if self._kept:
             block = block_of(event_id)
-            prints = self._blocks.get(block, b"")
+            prints = self._blocks.get(block)
+            if prints is None:
+                prints = BLANK * self._count(*ids_of(block))
             at = self._place(event_id, prints)
             self._replace(block, prints[:at] + new + prints[at:])
 
@@ -132,11 +134,13 @@ class Fingerprints:
     def _block(self, number: int) -> IdBlock:
         return IdBlock(self._ids.within(*ids_of(number)), Prints(self._blocks[number], self.layout))
 
-    def take_changed(self) -> tuple[IdBlock | None, list[IdBlock]]:
-        """Return the open block, if there is one, and the others that changed since they were last returned.
+    def take_changed(self, *, again: bool = False) -> tuple[IdBlock | None, list[IdBlock]]:
+        """Return the open block, if it is there, and the others that changed since they were last returned.
 
-        Not to be called when none is kept.
+        With `again` all others. Not to be called when none is kept.
         """
+        if again:
+            self._changed.update(self._blocks)
         highest = self._ids.maximum
         if highest is None:
             return None, []
@@ -145,4 +149,4 @@ class Fingerprints:
         if self._changed != {still_open}:
             closed = [self._block(one) for one in sorted(self._changed - {still_open}) if one in self._blocks]
             self._changed = {still_open}  # until it is returned as a closed one
-        return self._block(still_open), closed
+        return self._block(still_open) if still_open in self._blocks else None, closed

@@ -106,7 +106,7 @@ class Transcript:
 
     @property
     def parties(self) -> list[Party]:
-        """The parties known so far."""
+        """Those known so far."""
         return self._parties.known()
 
     @property
@@ -121,10 +121,7 @@ class Transcript:
         return most > MAX_HOLES or len(self._fingerprints) > MAX_BLOCKS
 
     def state(self) -> TranscriptState:
-        """Return all that is remembered; `Transcript(state)` goes on from there.
-
-        States share their lists until something of them changes: not to be changed by the caller.
-        """
+        """Return what `Transcript(state)` goes on from. States share their lists: not to be changed by the caller."""
         ids, prints = self._delivered.pairs(), self._fingerprints.stored()
         return self._memory.state(self._sequence, ids, prints, self._counts.copy())
 
@@ -132,9 +129,9 @@ class Transcript:
         """Return it without sequence, ids, fingerprints and counts: the same object until something of it changes."""
         return self._memory.kept()
 
-    def take_blocks(self) -> tuple[IdBlock | None, list[IdBlock]]:
-        """Return the open block of ids, if there is one, and the others that changed since this was last called."""
-        return self._fingerprints.take_changed()
+    def take_blocks(self, *, again: bool = False) -> tuple[IdBlock | None, list[IdBlock]]:
+        """Return the open block of ids, if it is there; of others what changed since the last call, or all `again`."""
+        return self._fingerprints.take_changed(again=again)
 
     def certificate(self, *reasons: Problem, supersedes: int | None = None) -> Certificate:
         """Return what can be vouched for. COMPLETE: nothing that a monitor may see is known to be missing.
@@ -238,6 +235,10 @@ class Transcript:
         """Record that all events after those that were told may be missing."""
         return self._gap_entry(self._holes.rest(self._told, reason), observed_at)
 
+    def gone(self, reason: Problem, observed_at: int) -> Entry:
+        """Record that readers may lack any of the events that were published."""
+        return self._gap_entry(Gap(None, None, None, reason.code, reason.detail), observed_at)
+
     def failed(self, update: TranscriptUpdate | None, observed_at: int, reason: Problem) -> list[Entry]:
         """Record an input that could not be folded, after `undo`: what an update held is missing until it comes again.
 
@@ -307,6 +308,7 @@ class Transcript:
         """Handle an event under an id that was delivered: a duplicate, a masked text, an amendment, another event."""
         delivered = self._fingerprints.get(event.event_id)
         if delivered is None:
+            self._parties.learn(event)  # of a chat whose checkpoint was lost, only the records are known
             return []  # what was delivered under this id is not known: taken for a duplicate
         result, kept = compare(delivered, event, self._carried)
         if kept is not None:

@@ -16,6 +16,8 @@ OUT_OF_REACH: Final = "OUT_OF_REACH"
 NEVER_JOINED: Final = "NEVER_JOINED"
 INTERNAL: Final = "INTERNAL"
 OUTGROWN: Final = "OUTGROWN"
+EVENTS_LOST: Final = "EVENTS_LOST"
+STATE_LOST: Final = "STATE_LOST"
 
 UNATTRIBUTED: Final = "UNATTRIBUTED"
 IDS_REUSED: Final = "IDS_REUSED"
@@ -58,6 +60,14 @@ GAP_CODES: Final = {
         "The chat has more holes, gaps, amendments or events than its checkpoint holds, and is not followed any more.",
         "Take the rest from the stored transcript. Look for the cause of so many holes.",
     ),
+    EVENTS_LOST: (
+        "Records of the chat have gone from the events topic; they are not written again. Those who read it have them.",
+        "Take them from the stored transcript. Find out who deletes topics or records.",
+    ),
+    STATE_LOST: (
+        "The checkpoints topic had lost the chat, and no announcement told its place any more.",
+        "Announce it again while it is open. Find out who deletes topics or records.",
+    ),
 }
 """Code of a GAP, which is also one of the certificate while the gap is open -> what it means, and what to do."""
 
@@ -81,5 +91,5 @@ KNOWN: Final = GAP_CODES.keys() | CERTIFICATE_CODES.keys()
 """All that this version can judge."""
 WITHDRAWN: Final = frozenset({TOO_LARGE, NOT_RECORDED})
 """Of gaps that stand for an event whose content is in the quarantine: it is not published when it is seen again."""
-UNTIL_JOINED: Final = frozenset({NEVER_JOINED, OVER_WHILE_AWAY, OUT_OF_REACH})
+UNTIL_JOINED: Final = frozenset({NEVER_JOINED, OVER_WHILE_AWAY, OUT_OF_REACH, STATE_LOST})
 """Of gaps without an end that the next snapshot of the chat fills: what it lacks is told in gaps of its own."""

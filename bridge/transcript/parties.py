@@ -78,6 +78,12 @@ class Parties:
             self._remember(known, _BY_NONE)
         return known
 
+    def learn(self, event: ChatEvent) -> None:
+        """Remember what an event says of its party, without a record of it."""
+        self.party_of(event)
+        if event.notice_text is not None:
+            self.apply_rename(event, event.notice_text)
+
     def apply_rename(self, event: ChatEvent, notice: NoticeText) -> None:
         """Remember the new nickname if the notice sets one: it holds for the records that follow."""
         if notice.notice_type != USER_UPDATE_NICK or not notice.text:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 class TranscriptState:
     """All that a fold remembers, as plain values: what a checkpoint stores.
 
-    `prints` are the fingerprints by block of ids (`id_blocks.py`), None when none is kept. `gaps` are all that were
-    told but for those in `filled`, which a snapshot has filled. `amendments` counts, per event id, the records after
-    the first one; `amended` and `reused` those of them that were published, by what they are. `gap_sequences` are the
-    sequences of the records of `gaps`. `epoch` says how often the chat's chain began again.
+    `prints` are the fingerprints by block of ids (`id_blocks.py`), None when none is kept. What is in no block is in
+    `unprinted`, ranges of delivered ids of which no fingerprint is known; blocks may hold ids of these ranges, too.
+    `gaps` are all that were told but for those in `filled`, which a snapshot has filled. `amendments` counts, per event
+    id, the records after the first one; `amended` and `reused` those of them that were published, by what they are.
+    `gap_sequences` are the sequences of the records of `gaps`. `epoch` says how often the chat's chain began again.
     """
 
     facts: SessionFacts
@@ -49,6 +50,7 @@ class TranscriptState:
     reused: int = 0
     gap_sequences: list[int] = field(default_factory=list)
     epoch: int = 0
+    unprinted: list[tuple[int, int]] = field(default_factory=list)
 
 
 class SlowMemory:
@@ -74,6 +76,7 @@ class SlowMemory:
         "rejoins",
         "reused",
         "unattributed",
+        "unprinted",
     )
 
     def __init__(self, state: TranscriptState) -> None:
@@ -90,6 +93,7 @@ class SlowMemory:
         self.unattributed = state.unattributed
         self.rejoins = state.rejoins
         self.joined = state.joined
+        self.unprinted = state.unprinted
         self.changes = 0
         self._kept = state
         self._kept_at = -1
@@ -115,6 +119,7 @@ class SlowMemory:
                 reused=self.reused,
                 gap_sequences=list(self.holes.sequences),
                 epoch=self.epoch,
+                unprinted=self.unprinted,
             )
             self._kept_at = changes
         return self._kept
@@ -145,6 +150,7 @@ class SlowMemory:
             kept.reused,
             kept.gap_sequences,
             kept.epoch,
+            kept.unprinted,
         )
 
     def certificate(

@@ -31,6 +31,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     fail_batches_outside_transaction,
     fail_pending_batches,
     forget_static_membership,
+    last_answer,
     member_id,
     metadata_task_ended,
     open_transports,
@@ -58,6 +59,7 @@ USED = [
     Used("AIOKafkaAdminClient", "_client", AIOKafkaClient, "admin_client: close the connections of one that is stuck"),
     Used("AIOKafkaClient", "_conns", dict, "open_transports: close connections whose bytes the broker does not read"),
     Used("AIOKafkaConnection", "_writer", type(None), "open_transports"),
+    Used("AIOKafkaConnection", "_last_action", float, "last_answer: notice that no broker that is known answers"),
     Used("AIOKafkaClient", "_sync_task", type(None), "metadata_task_ended: detect a client that never answers again"),
     Used(
         "AIOKafkaConsumer",
@@ -152,6 +154,7 @@ def test_before_start_there_is_no_metadata_task_no_coordinator_and_no_sender_tas
         assert consumer_tasks(clients.consumer) == []
         for client in (consumer_client(clients.consumer), admin_client(clients.admin)):
             assert open_transports(client) == []
+            assert last_answer(client) == 0.0
         assert producer_error(clients.producer) is None
         forget_static_membership(clients.consumer)  # nothing to forget, and no error
 

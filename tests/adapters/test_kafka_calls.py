@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     IllegalOperation,
     InvalidProducerEpoch,
@@ -261,7 +262,7 @@ def test_a_defect_in_taking_an_assignment_is_raised_where_announcements_are_read
         consumer = AnnouncementConsumer(SETTINGS, worker_id="w", session_timeout=6)
         consumer._on_assigned, consumer._consumer = assigned, object()
         with pytest.raises(KeyError):  # aiokafka logs it and continues
-            await consumer.on_partitions_assigned(set())
+            await consumer.on_partitions_assigned({TopicPartition("announcements", 0)})
         with pytest.raises(KeyError, match="ours"):
             await consumer.fetch(frozenset())
 

@@ -27,7 +27,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": {"facts", "meters"},
     "logs": {"errors"},
     "defects": {"errors", "facts", "telemetry"},
-    "capture": {"transcript", "records", "announcement", "facts", "telemetry", "backoff", "waiting", "errors"},
+    "closings": {"waiting"},
+    "capture": {
+        "transcript",
+        "records",
+        "announcement",
+        "facts",
+        "meters",
+        "telemetry",
+        "backoff",
+        "closings",
+        "waiting",
+        "errors",
+    },
     "sources/chat_server": {
         "chatserver",
         "transcript",
@@ -40,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "adapters": {"backoff", "waiting", "errors"},
-    "adapters/kafka": {"adapters", "announcement", "waiting", "errors"},
+    "adapters/kafka": {"adapters", "announcement", "addresses", "closings", "records", "waiting", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
@@ -57,6 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "config": {"addresses", "announcement", "records", "errors"},
+    "connection_watch": {"adapters/kafka", "facts", "telemetry"},
     "status": {
         "adapters/http",
         "adapters/kafka",

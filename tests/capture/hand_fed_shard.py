@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from bridge.backoff import Backoff
-from bridge.capture.inbox import Announced
+from bridge.capture.inbox import Announced, Forgotten
 from bridge.capture.pacing import EventRate
 from bridge.capture.session_store import SessionStore
-from bridge.capture.shard import Shard, ShardSettings
+from bridge.capture.shard import Shard
+from bridge.capture.shard_settings import ShardSettings
+from tests.capture.scripted_logs import steady
 from tests.transcript.build import CHAT
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ def hand_fed_shard(
         check_assignment=check_assignment,
         make_writer=make_writer,
         make_source=SilentSource,
+        recovery=steady(partition, store_settings, clock, telemetry),
         backoff=Backoff(lambda: 0.5),
         clock=clock,
         rate=EventRate(),
@@ -85,7 +88,7 @@ def feed(shard: Shard, inputs: Sequence[Input]) -> None:
     for one in inputs:
         if isinstance(one, Announced):
             shard.announced(one)
-        else:
+        elif not isinstance(one, Forgotten):
             shard.update_received(one, 100)
 
 

@@ -16,11 +16,13 @@ from bridge.announcement import Announcement, encode
 from bridge.backoff import Backoff
 from bridge.capture.pacing import EventRate
 from bridge.capture.ports import same_limits
-from bridge.capture.shard import Shard, ShardSettings
+from bridge.capture.shard import Shard
+from bridge.capture.shard_settings import ShardSettings
 from bridge.capture.worker import Worker
 from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from tests.capture.recorded_facts import RecordedFacts
+from tests.capture.scripted_logs import steady
 from tests.capture.scripted_source import ScriptedSource
 from tests.capture.test_session_store import PREFIX, SCHEMAS, settings
 from tests.transcript.build import CHAT
@@ -130,14 +132,16 @@ class ScriptedKafka:
         return source
 
     def shard(self, partition: int, check: CheckAssignment, make_source: MakeSource | None = None) -> Shard:
+        store_settings = settings(partition_of=lambda _: partition)
         return Shard(
             partition,
             ShardSettings(1 << 20),
             owner=next(self.owners),
-            store_settings=settings(partition_of=lambda _: partition),
+            store_settings=store_settings,
             check_assignment=check,
             make_writer=lambda number: ScriptedWriter(self, number),
             make_source=make_source or self.source,
+            recovery=steady(partition, store_settings, self.clock, self.telemetry),
             backoff=Backoff(lambda: 0.5),
             clock=self.clock,
             rate=EventRate(),
@@ -282,6 +286,9 @@ class ScriptedAnnouncements:
         if self in self._kafka.open:
             await self._kafka.close(self, self._kafka.leaves_after)
             self._kafka.left_at = self._kafka.clock.monotonic()
+
+    async def abandon(self) -> None:
+        await self._kafka.close(self, CALL_SECONDS)
 
     async def taken_over(self) -> bool:
         kafka = self._kafka

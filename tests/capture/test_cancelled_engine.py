@@ -64,9 +64,10 @@ async def running(kafka: ScriptedKafka) -> tuple[Worker, asyncio.Task[None]]:
     return worker, run
 
 
-def test_a_cancelled_worker_leaves_its_group_and_its_shards_can_be_closed() -> None:
+@pytest.mark.parametrize("closes_after", [0.01, 5.0])
+def test_a_cancelled_worker_leaves_its_group_and_its_shards_can_be_closed(closes_after: float) -> None:
     async def scene(attempt: Attempt) -> None:
-        kafka = ScriptedKafka(VirtualClock())
+        kafka = ScriptedKafka(VirtualClock(), closes_after=closes_after)
         worker = kafka.worker()
         run = attempt.victim(worker.run())
         await events_and_faults(kafka)
@@ -136,7 +137,8 @@ def test_a_cancelled_close_of_a_worker_has_stopped_every_shard_when_it_ends(clos
     cancelled_everywhere(scene)
 
 
-def test_a_cancelled_shard_closes_its_writer_whatever_it_was_doing() -> None:
+@pytest.mark.parametrize("closes_after", [0.01, 5.0])
+def test_a_cancelled_shard_closes_its_writers_whatever_it_was_doing(closes_after: float) -> None:
     async def life(shard: Shard, kafka: ScriptedKafka) -> None:
         try:
             await shard.run()
@@ -144,7 +146,7 @@ def test_a_cancelled_shard_closes_its_writer_whatever_it_was_doing() -> None:
             assert kafka.open <= {shard.source}
 
     async def scene(attempt: Attempt) -> None:
-        kafka = ScriptedKafka(VirtualClock(), fails={2})
+        kafka = ScriptedKafka(VirtualClock(), fails={2}, closes_after=closes_after)
         shard = kafka.shard(0, never_asked)
         shard.source.follow(CHAT, (A,), None)
         run = attempt.victim(life(shard, kafka))
@@ -156,7 +158,7 @@ def test_a_cancelled_shard_closes_its_writer_whatever_it_was_doing() -> None:
         kafka.refuses[0] = 2
         kafka.sources[0].says()
         await shard.drain()
-        await attempt.ended(run, seconds=1)
+        await attempt.ended(run, seconds=closes_after + 1)
         await shard.close()
         assert kafka.open == set()
 

@@ -63,7 +63,7 @@ def test_a_defect_in_a_task_of_a_source_restarts_the_shard_whatever_it_was_doing
             await asyncio.sleep(0.5)
         source.fails(ZeroDivisionError())
         await asyncio.sleep(0.015)
-        crashed = "shard 0: crashed because of a defect (see the log); restarting within seconds"
+        crashed = "shard 0: crashed because of a defect (see the log); restarting in seconds"
         assert worker.problems() == [Problem(SHARD_CRASHED, crashed)]
         await asyncio.sleep(0.3)
         assert crashes(kafka) == ["ZeroDivisionError"]

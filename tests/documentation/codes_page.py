@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bridge.adapters.kafka.connection_codes import CONNECTION_CODES
 from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
@@ -37,6 +38,12 @@ SETS: Final = (
         '`code` of the `reasons` of `/readyz`, which is `{"ready": false, "reasons": [{"code": "...", '
         '"detail": "..."}]}`, and on the status page.',
         READINESS_CODES,
+    ),
+    CodeSet(
+        "Connections to Kafka",
+        "Last of the `reasons` of `/readyz`, when a connection made for that purpose tells why Kafka cannot be used; "
+        "`code` of `kafka_problem_began` and `kafka_problem_ended` in the log.",
+        CONNECTION_CODES,
     ),
     CodeSet(
         "Gaps",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.adapters.kafka import connection_codes
 from bridge.capture import readiness_codes
 from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.errors import EnvironmentFault
@@ -27,7 +28,9 @@ def doc_of(record: str, field: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "module", [gap_codes, input_codes, link_codes, readiness_codes], ids=lambda module: module.__name__
+    "module",
+    [gap_codes, input_codes, link_codes, readiness_codes, connection_codes],
+    ids=lambda module: module.__name__,
 )
 def test_every_code_is_upper_case_says_its_own_name_and_is_in_a_documented_set(module: ModuleType) -> None:
     codes = {name: value for name, value in vars(module).items() if name.isupper() and isinstance(value, str)}

@@ -28,13 +28,11 @@ from confluent_kafka.admin import (
 
 from tests.integration.e2e_environment import E2EEnvironment, all_joined, captured, reasons
 from tests.simulator.raw_client import TestClient, run_test
-from tests.support.kafka_tools import AUTHORIZER, alter, create, delete
+from tests.support.kafka_tools import AUTHORIZER, alter, create, delete, reconfigure
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from bridge.sandbox import LocalBroker
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "AUTHORIZER",
@@ -47,6 +45,7 @@ __all__ = [
     "captured",
     "create",
     "delete",
+    "reconfigure",
     "run_test",
     "wait_for",
 ]
@@ -198,16 +197,6 @@ def deny(environment: E2EEnvironment, operation: AclOperation) -> None:
     ]
     for done in admin.create_acls(rules).values():
         done.result(SECONDS)
-
-
-def reconfigure(broker: LocalBroker, change: Callable[[dict[str, str]], None]) -> None:
-    """End the broker as a power cut would, change its settings, start it."""
-    broker.kill()
-    path = broker.nodes[0]._properties
-    values = dict(line.split("=", 1) for line in path.read_text(encoding="ascii").splitlines())
-    change(values)
-    path.write_text("".join(f"{name}={value}\n" for name, value in values.items()), encoding="ascii")
-    broker.restart()
 
 
 def inherited_environment(**more: str) -> dict[str, str]:

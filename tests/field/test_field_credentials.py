@@ -117,24 +117,6 @@ def test_a_rotated_password_is_read_again_from_its_file(password_broker: Passwor
         wait_for(lambda: bridge.ready and captured(bridge) > before, 60, lambda: f"not going on: {reported(bridge)}")
 
 
-@wrong_today(OTHERS_KAFKA, "a refused password is reported as a group without a coordinator")
-def test_a_password_that_kafka_refuses_is_named_as_the_cause(password_broker: PasswordBroker, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("first-secret", encoding="ascii")
-    password_broker.take("first-secret")
-    environment = E2EEnvironment(password_broker.open_address, tmp_path, kafka__transaction_timeout_seconds=10)
-    words = ("credential", "authentication", "password")
-    with environment.bridge(**secured(password_broker, secret)) as bridge, environment.chats():
-        capturing(bridge)
-        rotate(password_broker, "first-secret", "second-secret")
-        wait_for(
-            lambda: any(word in reported(bridge).lower() for word in words),
-            40,
-            lambda: f"reported: {reported(bridge)}",
-        )
-        assert "first-secret" not in reported(bridge)
-
-
 @wrong_today(OTHERS_KAFKA, "the settings know no OAUTHBEARER, exit 2")
 def test_oauthbearer_can_be_set() -> None:
     values = ("security_protocol=SASL_SSL", "sasl_mechanism=OAUTHBEARER")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from bridge.sandbox import LocalBroker
-from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.field.field_environment import (
     CHATS,
-    FORMATS,
-    OTHERS_KAFKA,
     QUICK,
     SECONDS,
     TOPIC_KINDS,
@@ -28,23 +22,19 @@ from tests.field.field_environment import (
     all_joined,
     announce,
     announcements_are_taken,
-    captured,
     capturing,
     create,
     delete,
     logged,
     preconditions,
     raise_partitions,
-    reconfigure,
     reported,
     starts,
     wait_for,
-    wrong_today,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 pytestmark = pytest.mark.field
 
@@ -58,7 +48,6 @@ def nothing_is_lost_silently(environment: E2EEnvironment, bridge: Bridge, chats:
     assert environment.topic("checkpoints") in told
 
 
-@wrong_today(FORMATS, "the shard opens with the empty topic and forgets its chats; no GAP, no certificate, ready")
 def test_chats_survive_a_checkpoints_topic_that_is_made_again_while_the_bridge_runs(
     field_broker: str, tmp_path: Path
 ) -> None:
@@ -75,7 +64,6 @@ def test_chats_survive_a_checkpoints_topic_that_is_made_again_while_the_bridge_r
         nothing_is_lost_silently(environment, bridge, chats)
 
 
-@wrong_today(FORMATS, "a start without checkpoints counts as a fresh installation: open chats are forgotten, ready")
 def test_chats_survive_a_checkpoints_topic_that_is_deleted_while_the_bridge_is_stopped(
     prepared: E2EEnvironment,
 ) -> None:
@@ -97,7 +85,6 @@ def open_announcements(chats: Simulator) -> dict[str, bytes]:
     }
 
 
-@wrong_today(FORMATS, "announcements on partitions without a shard are never read, and /readyz says nothing")
 def test_announcements_on_raised_partitions_are_taken_up_or_reported(prepared: E2EEnvironment) -> None:
     with prepared.chats(announce=False) as chats, prepared.bridge() as bridge:
         with preconditions():
@@ -116,7 +103,6 @@ def test_announcements_on_raised_partitions_are_taken_up_or_reported(prepared: E
         )
 
 
-@wrong_today(FORMATS, "chats whose key moved are followed from two partitions: ids and sequences twice")
 def test_a_raised_partition_count_gives_no_chat_two_owners(prepared: E2EEnvironment) -> None:
     with prepared.chats() as chats:
         with prepared.bridge() as three:
@@ -137,76 +123,6 @@ def test_a_raised_partition_count_gives_no_chat_two_owners(prepared: E2EEnvironm
             found = prepared.compare_when_closed(chats)
     assert found.duplicates == []
     assert found.findings == []
-
-
-class MovableAddress:
-    """One port of this machine that leads to whichever port it is told: a name whose address changes."""
-
-    def __init__(self, target: int) -> None:
-        [self.port] = free_ports(1)
-        self.target = target
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(SECONDS)
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
-
-    async def _end(self) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        with contextlib.suppress(OSError), contextlib.closing(writer):
-            there, back = await asyncio.open_connection(LOOPBACK, self.target)
-            with contextlib.closing(back):
-                await asyncio.gather(_copy(reader, back), _copy(there, writer))
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-@wrong_today(OTHERS_KAFKA, "the client keeps the dead brokers' addresses and never asks the bootstrap servers again")
-def test_brokers_at_new_addresses_are_found_through_the_bootstrap_servers(tmp_path: Path) -> None:
-    with LocalBroker() as broker, MovableAddress(broker.nodes[0].port) as front:
-        [new] = free_ports(1)
-        environment = E2EEnvironment(f"{LOOPBACK}:{front.port}", tmp_path, kafka__transaction_timeout_seconds=10)
-        with environment.bridge() as bridge, environment.chats():
-            capturing(bridge)
-            node = broker.nodes[0]
-            old, node.port, front.target = node.port, new, new
-
-            def move(values: dict[str, str]) -> None:
-                for name in ("listeners", "advertised.listeners"):
-                    values[name] = values[name].replace(f":{old}", f":{new}")
-
-            reconfigure(broker, move)
-            before = captured(bridge)
-            wait_for(lambda: captured(bridge) > before, 60, lambda: f"nothing more is captured: {reported(bridge)}")
 
 
 def mirror(source: str, target: str, topic: str, until: float) -> int:
@@ -239,16 +155,7 @@ def mirror(source: str, target: str, topic: str, until: float) -> int:
     return left_out
 
 
-@pytest.mark.parametrize(
-    "behind",
-    [
-        pytest.param(
-            "checkpoints",
-            marks=wrong_today(FORMATS, "what is there is published again, with the same ids and sequence numbers"),
-        ),
-        pytest.param("events", marks=wrong_today(FORMATS, "what is missing there is covered by no GAP")),
-    ],
-)
+@pytest.mark.parametrize("behind", ["checkpoints", "events"])
 def test_a_mirror_whose_topics_lag_behind_each_other_is_recognised(tmp_path: Path, behind: str) -> None:
     with LocalBroker() as first, LocalBroker() as second:
         environment = E2EEnvironment(first.bootstrap_servers, tmp_path).prepare()

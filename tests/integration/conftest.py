@@ -11,6 +11,7 @@ from tests.integration.captured_run import CapturedRun, run_and_capture
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
 from tests.support.open_resources import only_own_resources
 from tests.support.processes import Bridge
+from tests.support.secured_broker import SecuredBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +38,25 @@ def registry() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def secured_broker() -> Iterator[SecuredBroker]:
+    """Give a broker with TLS, passwords and permissions; each test leaves it running."""
+    with SecuredBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker:
+        yield broker
+
+
 @pytest.fixture(scope="module")
-def own_broker() -> Iterator[LocalBroker]:
+def plain_broker() -> Iterator[LocalBroker]:
     """Give a broker that the tests of one module may stop or kill; each test leaves it running."""
     with LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker:
         yield broker
+
+
+@pytest.fixture
+def own_broker(request: pytest.FixtureRequest) -> LocalBroker:
+    """Give the one of these two that the test's parameter names, `plain_broker` without one."""
+    found: LocalBroker = request.getfixturevalue(getattr(request, "param", "plain_broker"))
+    return found
 
 
 @pytest.fixture(scope="session")

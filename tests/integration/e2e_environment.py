@@ -21,11 +21,14 @@ from bridge.simulator.harness.ledger import LedgerLine, read_ledger
 from tests.support.non_interference import interference
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, read_all
 from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.secured_broker import SecuredBroker
 from tests.support.written_values import WrittenValues, unframed
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
+
+    from bridge.sandbox import LocalBroker
 
 PARTITIONS = 3
 CUSTOMER = "customer"
@@ -131,6 +134,15 @@ class E2EEnvironment:
     def interference(self) -> list[str]:
         """Return what any bridge did that others in a chat could notice, from the journals of all Chat Servers here."""
         return interference([], sorted(self.folder.glob("*.journal")), customers={CUSTOMER})
+
+
+def environment_on(broker: LocalBroker, folder: Path, **settings: object) -> E2EEnvironment:
+    """Return an environment on a broker; on a secured one, its bridges use TLS and a password, and get the rights."""
+    if not isinstance(broker, SecuredBroker):
+        return E2EEnvironment(broker.bootstrap_servers, folder, **settings)
+    environment = E2EEnvironment(broker.bootstrap_servers, folder, **broker.settings, **settings)
+    broker.grant(environment.prefix)
+    return environment
 
 
 class AnnouncementCollector:

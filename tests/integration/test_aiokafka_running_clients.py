@@ -8,14 +8,16 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalOperation, ProducerClosed, ProducerFenced
 
 from bridge.adapters.kafka.aiokafka_internals import (
+    consumer_client,
     coordinator_known,
     fail_pending_batches,
     forget_static_membership,
+    last_answer,
     member_id,
     metadata_task_ended,
     producer_error,
@@ -66,6 +68,10 @@ def test_a_running_consumer_knows_its_coordinator_and_leaves_without_its_instanc
             own = member_id(consumer)
             assert await members(settings) == [own]
             assert not metadata_task_ended(consumer)
+            before = last_answer(consumer_client(consumer))
+            assert 0 < before <= time.monotonic()
+            await consumer.committed(TopicPartition(settings.topics.announcements, 0))
+            assert last_answer(consumer_client(consumer)) > before
             if forgets:
                 forget_static_membership(consumer)
             await consumer.stop()

@@ -68,6 +68,15 @@ def pausable() -> Iterator[LocalBroker]:
         yield broker
 
 
+async def prepared_after_a_pause(settings: KafkaConnection) -> KafkaConnection:
+    """Create the topics, once the broker is a member of its cluster again: it was not while it was paused."""
+    for _ in range(60):
+        with suppress(KafkaUnavailable):
+            return await prepared(settings)
+        await asyncio.sleep(0.5)
+    pytest.fail("the broker does not come back")
+
+
 def while_paused(
     broker: LocalBroker,
     before_pause: Callable[[KafkaConnection], Coroutine[None, None, Callable[[], Coroutine[None, None, None]]]],
@@ -76,7 +85,7 @@ def while_paused(
 
     async def scenario() -> None:
         asyncio.get_running_loop().set_exception_handler(ignore_unretrieved_batches)
-        settings = await prepared(settings_for(broker.bootstrap_servers))
+        settings = await prepared_after_a_pause(settings_for(broker.bootstrap_servers))
         tasks, before = asyncio.all_tasks(), sockets()
         act = await before_pause(settings)
         broker.pause()

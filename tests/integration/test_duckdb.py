@@ -38,6 +38,8 @@ def table(captured: CapturedRun, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConn
     """DuckDB over what `chatbridge tail --json` prints, as a view named `events`."""
     words = ["tail", "--json", "--from-beginning", "--max", str(captured.expected[EVENTS])]
     where = ["--bootstrap-servers", captured.broker, "--topic-prefix", captured.prefix]
+    if captured.registry is not None:
+        where += ["--set", f"schema_registry.url={captured.registry}"]
     lines = tmp_path / "events.jsonl"
     with lines.open("wb") as out:
         subprocess.run([sys.executable, "-m", "bridge", *words, *where], stdout=out, timeout=60, check=True)

@@ -18,6 +18,7 @@ from tests.integration.e2e_environment import (
     E2EEnvironment,
     all_joined,
     captured,
+    environment_on,
     joins_and_leaves,
     reasons,
 )
@@ -43,9 +44,12 @@ from tests.integration.capturing_bridge import (
     capturing_bridge,
 )
 
+OVER_TLS_TOO = pytest.mark.parametrize("own_broker", ["plain_broker", "secured_broker"], indirect=True)
 
+
+@OVER_TLS_TOO
 def test_a_broker_that_stops_for_a_second_costs_a_second(own_broker: LocalBroker, tmp_path: Path) -> None:
-    with capturing_bridge(E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running:
+    with capturing_bridge(environment_on(own_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running:
         own_broker.pause()
         time.sleep(1)  # the length of the fault
         own_broker.resume()
@@ -54,10 +58,11 @@ def test_a_broker_that_stops_for_a_second_costs_a_second(own_broker: LocalBroker
         running.finish()
 
 
+@OVER_TLS_TOO
 def test_a_broker_that_stops_for_longer_than_every_timeout_is_waited_for(
     own_broker: LocalBroker, tmp_path: Path
 ) -> None:
-    with capturing_bridge(E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running:
+    with capturing_bridge(environment_on(own_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running:
         own_broker.pause()
         try:
             running.wait_unready(WAITING)
@@ -71,17 +76,18 @@ def test_a_broker_that_stops_for_longer_than_every_timeout_is_waited_for(
         running.finish()
 
 
+@OVER_TLS_TOO
 def test_a_broker_that_is_killed_and_comes_back_finds_everything_waiting(
     own_broker: LocalBroker, tmp_path: Path
 ) -> None:
-    with capturing_bridge(E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running:
+    with capturing_bridge(environment_on(own_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running:
         own_broker.kill()
         running.wait_unready(WAITING, "KAFKA_UNAVAILABLE")
         status, body = running.bridge.post(
             "/v1/sessions", {"sessionId": "0000AWAY00000001", "host": "chat-1", "port": 1}
         )
         assert status == 503, body
-        assert running.oldest_seconds() > 5
+        wait_for(lambda: running.oldest_seconds() > 5, 10, "the age of the oldest event does not grow")
         own_broker.restart()
         running.wait_recovered()
         running.finish()

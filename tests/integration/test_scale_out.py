@@ -13,6 +13,7 @@ from tests.integration.e2e_environment import (
     JITTER,
     E2EEnvironment,
     all_joined,
+    environment_on,
     followed,
     joins,
     most_within,
@@ -30,9 +31,16 @@ CHATS = 30
 PAUSE_SECONDS = 60
 
 
+OVER_TLS_TOO = pytest.mark.parametrize("environment", ["plaintext", "SASL_SSL"], indirect=True)
+
+
 @pytest.fixture
-def environment(broker: str, tmp_path: Path) -> E2EEnvironment:
-    return E2EEnvironment(broker, tmp_path, kafka__partitions=SHARDS, kafka__session_timeout_seconds=SESSION_SECONDS)
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> E2EEnvironment:
+    """Give an environment on a shared broker: with TLS, passwords and permissions if the test's parameter says so."""
+    settings = {"kafka__partitions": SHARDS, "kafka__session_timeout_seconds": SESSION_SECONDS}
+    if getattr(request, "param", "plaintext") == "SASL_SSL":
+        return environment_on(request.getfixturevalue("secured_broker"), tmp_path, **settings)
+    return E2EEnvironment(request.getfixturevalue("broker"), tmp_path, **settings)
 
 
 def shards(bridge: Bridge) -> int:
@@ -69,6 +77,7 @@ def without_a_monitor(environment: E2EEnvironment, chats: Simulator, since: floa
     return max((seconds for seconds, at, _ in watch.gaps if at >= since), default=0.0)
 
 
+@OVER_TLS_TOO
 def test_a_rolling_restart_of_three_workers_hands_every_chat_over_within_seconds(environment: E2EEnvironment) -> None:
     names = ("worker-1", "worker-2", "worker-3")
     with (
@@ -98,6 +107,7 @@ def test_a_rolling_restart_of_three_workers_hands_every_chat_over_within_seconds
     assert longest < HANDOVER_SECONDS
 
 
+@OVER_TLS_TOO
 def test_one_worker_becomes_three_and_then_two_and_the_shards_are_shared_evenly(environment: E2EEnvironment) -> None:
     with environment.bridge("worker-1") as one:
         one.wait_ready()
@@ -119,6 +129,7 @@ def test_one_worker_becomes_three_and_then_two_and_the_shards_are_shared_evenly(
     assert longest < HANDOVER_SECONDS
 
 
+@OVER_TLS_TOO
 def test_the_chats_of_a_killed_worker_are_followed_again_after_the_session_timeout(environment: E2EEnvironment) -> None:
     with (
         environment.bridge("worker-1") as one,

@@ -56,11 +56,12 @@ def test_fifty_stops_at_500_events_per_second_lose_nothing(broker: str, tmp_path
     say("stops at 500 events/s", took)
 
 
+@pytest.mark.timeout(600)
 def test_a_lone_worker_at_2000_events_per_second_drains_in_less_than_five_seconds(broker: str, tmp_path: Path) -> None:
     environment = E2EEnvironment(broker, tmp_path).prepare()
     took: list[float] = []
     with environment.chats(concurrent_chats=CHATS, events_per_second=2000) as chats:
-        for _ in range(5):
+        for _ in range(3):
             with environment.bridge() as bridge:
                 wait_for(lambda: all_joined(bridge, CHATS), 60, "not all chats are joined")
                 before = captured(bridge)

@@ -60,6 +60,7 @@ def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
         "Gap": "code",
         "IdRange": "from to",
         "Integrity": "previousHash hash",
+        "LogMark": "topicId start end",
         "MessageText": "text",
         "NoticeText": "noticeType text",
         "Party": "userId",
@@ -68,6 +69,7 @@ def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
         "CheckpointHead": "state sequence chainHead observedAt",
         "CheckpointSeldom": "session",
         "SessionRecord": "state sessionId at",
+        "ShardFacts": "group partitions",
         "TranscriptEvent": "id sessionId sequence kind observedAt session origin integrity",
     }
     found = {

@@ -25,7 +25,9 @@ from confluent_kafka.admin import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bridge.sandbox import LocalBroker
 
 SECONDS = 30
 AUTHORIZER = {
@@ -101,6 +103,28 @@ def allow_writes(broker: str, topic: str) -> None:
 
 def _acl(topic: str, operation: AclOperation, permission: AclPermissionType) -> AclBinding:
     return AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:*", "*", operation, permission)
+
+
+def reconfigure(broker: LocalBroker, change: Callable[[dict[str, str]], None]) -> None:
+    """End the broker as a power cut would, change its settings, start it."""
+    broker.kill()
+    path = broker.nodes[0]._properties
+    values = dict(line.split("=", 1) for line in path.read_text(encoding="ascii").splitlines())
+    change(values)
+    path.write_text("".join(f"{name}={value}\n" for name, value in values.items()), encoding="ascii")
+    broker.restart()
+
+
+def move(broker: LocalBroker, port: int) -> None:
+    """End the broker as a power cut would; it comes back at another port, with its data."""
+    node = broker.nodes[0]
+    old, node.port = node.port, port
+
+    def change(values: dict[str, str]) -> None:
+        for name in ("listeners", "advertised.listeners"):
+            values[name] = values[name].replace(f":{old}", f":{port}")
+
+    reconfigure(broker, change)
 
 
 def fill(disk: Path) -> Path:

@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.readiness_codes import BUFFER_FULL
+from bridge.capture.readiness_codes import BUFFER_FULL, FORGOTTEN_CODES, PARTITIONS_CHANGED, STATE_LOST
 from tests.support.processes import POLL_SECONDS
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Bridge
 
+_OF_OPEN_SHARDS: Final = {BUFFER_FULL, PARTITIONS_CHANGED, *FORGOTTEN_CODES} - {STATE_LOST}
+"""Codes of reasons that shards give while their writers are open."""
 _SECONDS: Final = 30.0
 _TIMES: Final = 2
 _LISTEN: Final = "0A"
@@ -65,6 +67,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
     expected: dict[str, tuple[int, int]] = {
         "worker": (1, 1),
         "capture": (1, 1),
+        "watch": (1, 1),
         "shard": (owned.shards, owned.shards),
         "queue": (owned.servers, max(owned.servers, owned.links)),
         "release": (0, 0),
@@ -117,7 +120,7 @@ def _differences(bridge: Bridge) -> list[str]:
     unopened = {
         one["detail"].split(":")[0]
         for one in reasons
-        if one["detail"].startswith("shard ") and one["code"] != BUFFER_FULL
+        if one["detail"].startswith("shard ") and one["code"] not in _OF_OPEN_SHARDS
     }
     shards = int(values["shards", ""])
     owned = Owned(

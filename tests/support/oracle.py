@@ -52,6 +52,8 @@ REASONS_WITHOUT_IDS = {
     gap_codes.OUT_OF_REACH,
     gap_codes.NEVER_JOINED,
     gap_codes.UNATTRIBUTED,
+    gap_codes.EVENTS_LOST,
+    gap_codes.STATE_LOST,
 }
 """Reasons of an INCOMPLETE certificate that cannot name the missing ids."""
 _LISTS = (

@@ -100,7 +100,7 @@ class Bridge(Process):
     before_end: ClassVar[Callable[[Bridge], None] | None] = None
 
     def __init__(self, bootstrap_servers: str, log: Path, *, prefix: str, worker: str, **settings: object) -> None:
-        self.bootstrap_servers = bootstrap_servers
+        self.bootstrap_servers = str(settings.get("kafka__bootstrap_servers", bootstrap_servers))
         [self.port] = free_ports(1)
         values = {
             "kafka.bootstrap_servers": bootstrap_servers,

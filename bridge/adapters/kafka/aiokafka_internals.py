@@ -152,6 +152,16 @@ def open_transports(client: AIOKafkaClient) -> list[asyncio.Transport]:
     return [writer.transport for writer in writers if writer is not None]
 
 
+def last_answer(client: AIOKafkaClient) -> float:
+    """Return when a broker last answered on a connection that the client still has, in `time.monotonic`; else 0.0.
+
+    Relies on `AIOKafkaClient._conns`, whose connections have answered at least once, and on
+    `AIOKafkaConnection._last_action`, a time that each answer sets.
+    """
+    times: list[float] = [connection._last_action for connection in client._conns.values()]  # noqa: SLF001
+    return max(times, default=0.0)
+
+
 def close_bootstrap_connection(trace: TracebackType | None) -> None:
     """Close the connection of a client's `bootstrap` that an error with this traceback came through, if there is one.
 

@@ -16,14 +16,17 @@ from aiokafka.errors import (
 )
 
 from bridge.adapters.kafka.aiokafka_internals import (
+    consumer_client,
     coordinator_known,
     forget_static_membership,
+    last_answer,
     member_id,
     metadata_task_ended,
 )
+from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.stopping import end_consumer, stop_admin, stop_consumer
-from bridge.errors import KafkaUnavailable, Problem, ShardFenced
+from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_admin, stop_consumer
+from bridge.errors import KafkaUnavailable, Problem, ShardFenced, TopicMissing
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,6 +59,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         self._member_id = ""
         self._defect: Exception | None = None
         self._coordinator_lost_at: float | None = None
+        self._silence = BrokerSilence()
 
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
         """Join the group; `assigned` is called after each rebalance, including the first. Raises KafkaUnavailable."""
@@ -88,6 +92,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         """Wait for records, at most a second; partitions in `full` are not read. Raises KafkaUnavailable.
 
         A defect in the `assigned` callback is raised here, too: aiokafka itself only logs what its listener raises.
+        Without a topic there are no partitions to assign: that is raised here and not told to the callback. aiokafka
+        would notice a new topic after minutes; a new consumer does at once.
         """
         if self._defect is not None:
             raise self._defect
@@ -107,7 +113,18 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         # During an outage getmany returns nothing and raises nothing; only the coordinator becomes unknown.
         known = coordinator_known(consumer)
         self._coordinator_lost_at = None if known else self._coordinator_lost_at or time.monotonic()
+        self._silence.note(last_answer(consumer_client(consumer)), time.monotonic())
+        if self._silent:
+            raise KafkaUnavailable(
+                f"Kafka does not answer: nothing for {self._silence.seconds:.0f} s; asking the bootstrap servers again"
+            )
         return [record for records in fetched.values() for record in records]
+
+    @property
+    def _silent(self) -> bool:
+        return self._silence.seconds > max(
+            SILENCE_SECONDS, self._session_timeout
+        )  # three heartbeats, even of an idle member
 
     async def reread(self, partition: int) -> None:
         """Seek to the committed offset of a partition, or to its beginning. Raises KafkaUnavailable."""
@@ -125,12 +142,13 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
 
     @property
     def problem(self) -> Problem | None:
-        """Why announcements cannot be read now: the group's coordinator has been unknown for some time."""
+        """Why announcements cannot be read now: for some time no broker has answered, or no coordinator is known."""
         lost_at = self._coordinator_lost_at
-        if lost_at is None or time.monotonic() - lost_at < _COORDINATOR_SECONDS:
-            return None
-        seconds = time.monotonic() - lost_at
-        return Problem(KafkaUnavailable.code, f"Kafka does not answer: no group coordinator for {seconds:.0f} s")
+        if lost_at is not None and time.monotonic() - lost_at >= _COORDINATOR_SECONDS:
+            return _no_answer(f"no group coordinator for {time.monotonic() - lost_at:.0f} s")
+        if self._silence.seconds > max(_COORDINATOR_SECONDS, self._session_timeout * 2 / 3):  # two heartbeats
+            return _no_answer(f"nothing for {self._silence.seconds:.0f} s")
+        return None
 
     async def check_assignment(self, partition: int) -> None:
         """Ask the group's coordinator whether `partition` is assigned to this worker.
@@ -146,6 +164,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         consumer, at = self._started(), TopicPartition(self._settings.topics.announcements, partition)
         if self._assigned is not None and partition not in self._assigned:
             raise ShardFenced("the partition is not assigned to this worker")
+        if (problem := self.problem) is not None:  # do not wait for an answer that this consumer may never get
+            raise KafkaUnavailable(problem.detail)
         async with self._answer_limit():
             offset = await call(consumer.committed(at), _not_confirmed) or 0
             await call(consumer.commit({at: offset}), _not_confirmed)
@@ -165,8 +185,24 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         if consumer is None:
             return
         self._member_id = member_id(consumer)
+        if self._silent:  # nobody would hear that it leaves
+            await abandon_consumer(consumer)
+            return
         forget_static_membership(consumer)
         await stop_consumer(consumer)
+
+    async def abandon(self) -> None:
+        """Stop without leaving the group, within a fraction of a second. Errors of aiokafka are suppressed.
+
+        The next consumer with this worker's id takes the member's place in the group, with its partitions. All tasks of
+        this one end before: aiokafka may be joining again just now, and with the same instance id that would fence the
+        next one. It does not leave either: without an answer that takes seconds, and other members would get the
+        partitions of shards that go on.
+        """
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            self._member_id = member_id(consumer)
+            await abandon_consumer(consumer)
 
     async def taken_over(self) -> bool:
         """Ask the group's coordinator whether other members have the partitions, after `leave` was called.
@@ -202,6 +238,10 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         """
         if self._consumer is None:
             return
+        if not assigned and not self._consumer.partitions_for_topic(self._settings.topics.announcements):
+            # Nobody else has them: what runs goes on until there is a topic again.
+            self._defect = TopicMissing(self._settings.topics.announcements)
+            return
         self._assigned = frozenset(partition.partition for partition in assigned)
         if self._on_assigned is None:
             return
@@ -225,6 +265,10 @@ def taken_over_by_others(groups: Sequence[tuple[int, str, Sequence[str]]], own_i
     if own_id in members or any(state != _STABLE for _, state, _ in groups):
         raise KafkaUnavailable("the consumer group is rebalancing")
     return True
+
+
+def _no_answer(since: str) -> Problem:
+    return Problem(KafkaUnavailable.code, f"Kafka does not answer: {since}")
 
 
 def _not_confirmed(error: Exception) -> NoReturn:

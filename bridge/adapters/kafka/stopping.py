@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aiokafka.client import AIOKafkaClient
 
 _STOP_SECONDS: Final = 5.0
+_ABANDON_SECONDS: Final = 0.1
 _CANCEL_AGAIN_SECONDS: Final = 0.2
 """aiokafka's coroutines may suppress a cancellation once."""
 
@@ -59,6 +60,11 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     await _stop(consumer.stop(), lambda: _end_consumer(consumer))
 
 
+async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer at once, and without leaving the group. On return no task of it sends anything more."""
+    await _stop(consumer.stop(), lambda: _end_consumer(consumer), patience=_ABANDON_SECONDS)
+
+
 async def end_consumer(consumer: AIOKafkaConsumer) -> None:
     """End by force a consumer that was stopped while it was starting: it does not stop a second time."""
     await uninterrupted(_end_consumer(consumer))
@@ -69,10 +75,12 @@ async def stop_admin(admin: AIOKafkaAdminClient) -> None:
     await _stop(admin.close(), lambda: _end_client(admin_client(admin)))
 
 
-async def _stop(stop: Coroutine[Any, Any, None], end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _stop(
+    stop: Coroutine[Any, Any, None], end: Callable[[], Coroutine[Any, Any, None]], patience: float = _STOP_SECONDS
+) -> None:
     stopping = asyncio.get_running_loop().create_task(stop)
     try:
-        await asyncio.wait([stopping], timeout=_STOP_SECONDS)
+        await asyncio.wait([stopping], timeout=patience)
     finally:
         if not stopping.done():
             stopping.cancel()

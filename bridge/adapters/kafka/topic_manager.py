@@ -120,18 +120,26 @@ class Change:
 
 @dataclass(slots=True)
 class TopicPlan:
-    """Changes to make, and mismatches that must not be corrected automatically."""
+    """Changes to make, mismatches that must not be corrected automatically, and the numbers of partitions found."""
 
     changes: list[Change] = field(default_factory=list)
     mismatches: list[str] = field(default_factory=list)
+    counts: set[int] = field(default_factory=set)
 
     def check(self) -> None:
         """Raise TopicMismatch when a topic has a property that must not be changed automatically."""
         if self.mismatches:
+            mend = "set kafka.partitions to the existing count, or use another kafka.topic_prefix"
+            if len(self.counts) > 1:  # raised, perhaps below chats that are open
+                mend = (
+                    "partitions cannot be taken away again: use another kafka.topic_prefix and kafka.group, and "
+                    "announce the open chats there; or delete the topic, if it is that of the announcements, and start "
+                    "again"
+                )
             raise TopicMismatch(
                 "; ".join(self.mismatches),
-                next_step="a chat must have one partition number everywhere and events must never be compacted: set "
-                "kafka.partitions to the existing count, or use another kafka.topic_prefix",
+                next_step="a chat must have one partition number everywhere and events must never be compacted: "
+                f"{mend}",
             )
 
 
@@ -248,6 +256,7 @@ class TopicManager:
                 plan.changes.append(Change(topic, create=True, config={**topic.config, **_AT_CREATION}))
                 continue
             partitions = partitions_of[topic.name]
+            plan.counts.add(partitions)
             if partitions != topic.partitions:
                 plan.mismatches.append(f"{topic.name} has {partitions} partitions, required: {topic.partitions}")
             found = {key: value for key, (value, _) in configs[topic.name].items()}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bridge.adapters.kafka.aiokafka_internals import consumer_client, last_answer
+from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, unavailable
 from bridge.adapters.kafka.stopping import stop_consumer
+from bridge.errors import KafkaUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -54,6 +58,7 @@ class TopicReader:
         """`consumer` is started; `failed` translates its errors."""
         self._consumer = consumer
         self._failed = failed
+        self._silence = BrokerSilence()
 
     async def follow(
         self, topic: str, partitions: Iterable[int], *, from_beginning: bool
@@ -66,6 +71,7 @@ class TopicReader:
         await call(seek(*assigned), self._failed)
         while True:
             fetched = await call(self._consumer.getmany(timeout_ms=_WAIT_MS), self._failed)
+            self._check_silence()
             yield [record for records in fetched.values() for record in records]
 
     async def whole(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[Sequence[ConsumerRecord]]:
@@ -77,8 +83,18 @@ class TopicReader:
         ends = await call(self._consumer.end_offsets(assigned), self._failed)
         while unread := [each for each in assigned if await self._position(each) < ends[each]]:
             fetched = await call(self._consumer.getmany(*unread, timeout_ms=_WAIT_MS), self._failed)
+            self._check_silence()
             for records in fetched.values():
                 yield records
+
+    def _check_silence(self) -> None:
+        """Raise KafkaUnavailable when no broker has answered for long: `getmany` then returns nothing, for ever."""
+        self._silence.note(last_answer(consumer_client(self._consumer)), time.monotonic())
+        if self._silence.seconds > SILENCE_SECONDS:
+            raise KafkaUnavailable(
+                f"Kafka does not answer: nothing for {self._silence.seconds:.0f} s",
+                next_step="check that its brokers run and are at the addresses that they advertise",
+            )
 
     async def _position(self, partition: TopicPartition) -> int:
         position: int = await call(self._consumer.position(partition), self._failed)

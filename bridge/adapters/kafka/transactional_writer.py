@@ -29,6 +29,7 @@ from bridge.adapters.kafka.aiokafka_internals import fail_batches_outside_transa
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
 from bridge.adapters.kafka.stopping import stop_admin, stop_consumer, stop_producer
+from bridge.closings import Closings
 from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced, TopicMismatch
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class KafkaTransactionalWriter:
         self._batch_bytes = max(_BATCH_BYTES, settings.max_record_bytes)
         self._topic_limits: Mapping[str, int] = {}
         self._given = settings.times.now()
+        self._closings = Closings(f"release {partition}")
 
     @property
     def limits(self) -> Limits:
@@ -137,7 +139,7 @@ class KafkaTransactionalWriter:
             await self._call(admin.start())
             responses = await self._call(admin.describe_configs(resources))
         finally:
-            await stop_admin(admin)
+            self._closings.begin(stop_admin(admin))
         limits = {
             name: int(entry[1])
             for response in responses
@@ -186,7 +188,7 @@ class KafkaTransactionalWriter:
                         limit.reschedule(asyncio.get_running_loop().time() + settings.transaction_timeout)
                         _apply_records(records, found)
         finally:
-            await stop_consumer(consumer)
+            self._closings.begin(stop_consumer(consumer))
         return list(found.items())
 
     async def commit(self, batch: Batch) -> None:
@@ -243,10 +245,11 @@ class KafkaTransactionalWriter:
         return packed
 
     async def close(self) -> None:
-        """Stop the producer, within seconds; if it does not stop, or this call is cancelled, end it by force."""
+        """Stop all clients, within seconds; those that do not stop, or all if this is cancelled, end by force."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await stop_producer(producer)
+            self._closings.begin(stop_producer(producer))
+        await self._closings.ended()
 
     # --- errors --------------------------------------------------------------------------------------------------
 

@@ -163,7 +163,7 @@ class JoinQueues:
         while True:
             if not queue.sessions:
                 if not queue.links:
-                    return
+                    return  # what is remembered of its losses needs no task
                 await self._wait_for_work(queue)
                 continue
             first = next(iter(queue.sessions.values()))

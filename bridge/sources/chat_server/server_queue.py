@@ -76,8 +76,9 @@ class ServerQueue:
         return found
 
     def is_over(self, now: float) -> bool:
-        """Tell whether it has neither chats nor links, and nothing has to be remembered of its server any more."""
-        return not self.sessions and not self.links and max(self.not_before, self.forgotten_at) <= now
+        """Tell whether its task has ended, and nothing has to be remembered of its server any more."""
+        ended = self.task is None or self.task.done()
+        return ended and not self.sessions and not self.links and max(self.not_before, self.forgotten_at) <= now
 
     def is_stable(self, now: float, settings: ReconnectSettings) -> bool:
         """Tell whether any of its links has been registered for long enough."""

@@ -1,0 +1,144 @@
+"""Where the logs of a shard's partitions begin and end, and what is in them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from bridge.adapters.kafka.aiokafka_internals import consumer_client
+from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.stopping import stop_admin, stop_consumer
+from bridge.adapters.kafka.topic_ids import FoundTopic, TopicIdsRequest, found_topics
+from bridge.errors import KafkaUnavailable
+from bridge.records.shard_facts import LogMark
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.capture.ports import StoredRecord
+    from bridge.records.shard_facts import Logs
+
+KINDS: Final = ("announcements", "events", "sessions", "checkpoints")
+"""The topics whose logs tell whether Kafka has forgotten something."""
+_POLL_MS: Final = 200
+_FETCH_BYTES: Final = 4 * 1024 * 1024
+_ANSWER_SECONDS: Final = 10.0
+_failed: Final = unavailable("cannot look at the logs of a shard")
+
+
+class KafkaShardLogs:
+    """The `ShardLogs` of one partition. Each call has connections of its own, and closes them."""
+
+    def __init__(self, settings: KafkaConnection, partition: int) -> None:
+        """Nothing connects before a call."""
+        self._settings = settings
+        self._partition = partition
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Kind -> name of the topics."""
+        return {kind: str(getattr(self._settings.topics, kind)) for kind in KINDS}
+
+    async def look(self) -> Logs:
+        """Return the logs as they are now."""
+        names = self.names
+        async with time_limit(_ANSWER_SECONDS, "Kafka did not answer where the logs end"), self._consumer() as consumer:
+            topics = await self._topics(consumer, list(names.values()))
+            there = {
+                kind: TopicPartition(name, self._partition)
+                for kind, name in names.items()
+                if name in topics and topics[name].partitions > self._partition
+            }
+            if not there:
+                return {}
+            places = list(there.values())
+            starts = await call(consumer.beginning_offsets(places), _failed)
+            ends = await call(consumer.end_offsets(places), _failed)
+        return {
+            kind: LogMark(topics[at.topic].topic_id, starts[at], ends[at], topics[at.topic].partitions)
+            for kind, at in there.items()
+        }
+
+    async def _topics(self, consumer: AIOKafkaConsumer, names: Sequence[str]) -> dict[str, FoundTopic]:
+        client = consumer_client(consumer)
+        try:
+            request = TopicIdsRequest(names)
+            return found_topics(await call(client.send(client.get_random_node(), request), _id_failed))
+        except NotImplementedError:  # a broker before 2.8: it gives no ids
+            admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap_servers, **self._settings.client)
+            try:
+                await call(admin.start(), _failed)
+                described = await call(admin.describe_topics(), _failed)
+            finally:
+                await stop_admin(admin)
+            return {one["topic"]: FoundTopic(b"", len(one["partitions"])) for one in described}
+
+    async def committed(self) -> int:
+        """Return the group's offset of the partition of announcements; 0 when it has committed none."""
+        settings = self._settings
+        at = TopicPartition(settings.topics.announcements, self._partition)
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.client)
+        try:
+            async with time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"):
+                await call(admin.start(), _failed)
+                found = await call(admin.list_consumer_group_offsets(settings.group, partitions=[at]), _failed)
+        finally:
+            await stop_admin(admin)
+        return max(found[at].offset, 0) if at in found else 0
+
+    async def read(self, kind: str, start: int, end: int) -> AsyncIterator[Sequence[StoredRecord]]:
+        """Yield what is committed between two offsets, in order. The time limit applies between two fetches."""
+        if start >= end:
+            return
+        seconds = self._settings.transaction_timeout
+        at = TopicPartition(getattr(self._settings.topics, kind), self._partition)
+        async with self._consumer() as consumer:
+            with kafka_errors(_failed):
+                consumer.assign([at])
+            with kafka_errors(_failed):
+                consumer.seek(at, start)
+            last, loop = start, asyncio.get_running_loop()
+            silent_since = loop.time()
+            while True:
+                async with time_limit(seconds, f"Kafka did not answer within {seconds:g} s"):
+                    position = await call(consumer.position(at), _failed)
+                    if position >= end:
+                        return
+                    fetched = await call(consumer.getmany(at, timeout_ms=_POLL_MS), _failed)
+                if position > last:
+                    last, silent_since = position, loop.time()
+                elif loop.time() - silent_since > seconds:
+                    raise KafkaUnavailable(f"{at.topic} could not be read beyond offset {last}")
+                for records in fetched.values():
+                    yield [one for one in records if one.offset < end]
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        settings = self._settings
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": settings.bootstrap_servers,
+            "client_id": f"chatbridge-{settings.group}-{self._partition}-logs",
+            **settings.client,
+            "group_id": None,
+            "enable_auto_commit": False,
+            "isolation_level": "read_committed",
+            "auto_offset_reset": "earliest",
+            "max_partition_fetch_bytes": _FETCH_BYTES,
+        }
+        consumer = AIOKafkaConsumer(**arguments)
+        try:
+            await call(consumer.start(), _failed)
+            yield consumer
+        finally:
+            await stop_consumer(consumer)
+
+
+def _id_failed(error: Exception) -> NoReturn:
+    if isinstance(error, NotImplementedError):
+        raise error
+    _failed(error)

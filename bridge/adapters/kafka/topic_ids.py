@@ -1,0 +1,134 @@
+"""Kafka's ids of topics, by a request of our own: aiokafka asks for metadata in a version that has none.
+
+A topic that is deleted and made again has another id, whatever its name and offsets are. Kafka gives ids since 2.8
+(Metadata, version 12: KIP-516); a broker that does not know the version leaves them out, and offsets have to tell.
+Unlike aiokafka's, this request never makes a broker create a topic. Source of the layout: Kafka's MetadataRequest.json
+and MetadataResponse.json.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+
+from aiokafka.protocol.abstract import AbstractType
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from io import BytesIO
+
+_METADATA: Final = 3
+_VERSION: Final = 12
+_NO_ID: Final = bytes(16)
+
+
+class _Uuid(AbstractType):  # type: ignore[misc]  # aiokafka ships no types
+    """Sixteen bytes."""
+
+    @classmethod
+    def encode(cls, value: bytes) -> bytes:
+        return value
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> bytes:
+        return data.read(16)
+
+
+class _TopicIdsResponse(Response):  # type: ignore[misc]
+    API_KEY = _METADATA
+    API_VERSION = _VERSION
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(
+                ("node_id", Int32),
+                ("host", CompactString("utf-8")),
+                ("port", Int32),
+                ("rack", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_id", CompactString("utf-8")),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", CompactString("utf-8")),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition_index", Int32),
+                        ("leader_id", Int32),
+                        ("leader_epoch", Int32),
+                        ("replica_nodes", CompactArray(Int32)),
+                        ("isr_nodes", CompactArray(Int32)),
+                        ("offline_replicas", CompactArray(Int32)),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("topic_authorized_operations", Int32),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _TopicIdsStruct(RequestStruct):  # type: ignore[misc]
+    API_KEY = _METADATA
+    API_VERSION = _VERSION
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _TopicIdsResponse
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(("topic_id", _Uuid), ("name", CompactString("utf-8")), ("tags", TaggedFields)),
+        ),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class TopicIdsRequest(Request[_TopicIdsStruct]):  # type: ignore[misc]
+    """Asks for some topics by name. `send` raises NotImplementedError where the broker does not know the version."""
+
+    API_KEY: ClassVar[int] = _METADATA
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """`names` are those of the topics."""
+        self._names = list(names)
+
+    def build(self, request_struct_class: type[Any]) -> Any:
+        """Return the request, as aiokafka's connection sends it."""
+        return request_struct_class([(_NO_ID, name, {}) for name in self._names], False, False, {})
+
+
+class FoundTopic(NamedTuple):
+    """A topic that exists: its id, and its number of partitions."""
+
+    topic_id: bytes
+    partitions: int
+
+
+def found_topics(response: Any) -> dict[str, FoundTopic]:
+    """Return the topics of a response that exist, by name."""
+    return {
+        name: FoundTopic(topic_id, len(partitions))
+        for code, name, topic_id, _internal, partitions, *_ in response.topics
+        if not code
+    }

@@ -1,0 +1,80 @@
+"""What announcements make of the chats of a shard: new ones, ones that are followed again, or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.announcement import rewritten
+from bridge.capture.chat import GIVEN_UP, OVER, Chat
+from bridge.capture.ports import Outgoing
+from bridge.errors import Problem
+from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatOpened
+from bridge.records.checkpoint_parts import CheckpointParts
+from bridge.records.normalise import ChatRecorder
+from bridge.records.session_records import OPENED
+from bridge.transcript import input_codes
+from bridge.transcript.entries import SessionFacts
+from bridge.transcript.fold import Transcript
+from bridge.transcript.state import TranscriptState
+
+if TYPE_CHECKING:
+    from bridge.announcement import Announcement
+    from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings
+    from bridge.capture.closed_chats import ClosedChats
+    from bridge.capture.inbox import Announced
+
+
+class AnnouncedChats:
+    """Folds announcements into the chats of one store."""
+
+    def __init__(
+        self, partition: int, settings: SessionStoreSettings, chats: dict[str, Chat], closed: ClosedChats
+    ) -> None:
+        """`chats` and `closed` are the store's own, which it goes on changing."""
+        self._partition = partition
+        self._settings = settings
+        self._chats = chats
+        self._closed = closed
+
+    def take(self, one: Announced, builder: BatchBuilder, touched: dict[str, Chat]) -> None:
+        """Fold one announcement; the chat that it changes is `touched`."""
+        plan = builder.plan
+        plan.batch.announcement_offset = one.offset + 1
+        told = one.announcement
+        if told is None:
+            plan.facts.append(AnnouncementRejected())
+            source = f"announcements-{self._partition}@{one.offset}"
+            why = Problem(input_codes.ANNOUNCEMENT, one.problem)
+            builder.quarantine(source, None, one.observed_at, why, one.raw)
+            return
+        key = told.session_id.encode()
+        partition = self._settings.partition_of(key)
+        if partition != self._partition:
+            # Two owners of one chat must be impossible: forward it to where every client's murmur2 would write it.
+            plan.batch.forwards.append((partition, Outgoing(key, one.raw)))
+            plan.facts.append(AnnouncementForwarded())
+            return
+        chat = self._chats.get(told.session_id)
+        if told.session_id in self._closed or (chat is not None and chat.state == OVER):
+            return  # announced again after its end
+        if chat is None:
+            chat = self._chats[told.session_id] = self._new_chat(told, rewritten(told, one.raw))
+            _opened(chat, one.observed_at, builder)
+        else:
+            chat.announced_again(told, one.raw)
+            if chat.state == GIVEN_UP:
+                chat.follow_again()
+                _opened(chat, one.observed_at, builder)
+        plan.follow.append(chat)
+        touched[told.session_id] = chat
+
+    def _new_chat(self, told: Announcement, announced: bytes) -> Chat:
+        facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0])
+        recording = self._settings.recording
+        recorder, parts = ChatRecorder(told.session_id, recording), CheckpointParts(told.session_id, recording.site)
+        return Chat(Transcript(TranscriptState(facts)), recorder, parts, told, announced)
+
+
+def _opened(chat: Chat, at: int, builder: BatchBuilder) -> None:
+    builder.session_record(chat, OPENED, at, None)
+    builder.plan.facts.append(ChatOpened())

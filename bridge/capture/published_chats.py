@@ -1,0 +1,159 @@
+"""What the events and sessions topics say of chats, for a shard whose checkpoints are gone or do not belong to them.
+
+Pure: records in, states out. Ids, sequence, head and counts of a chat are on its records; fingerprints are not, so that
+what was published before is taken for unchanged. Its place is in its announcement only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from bridge.records.checkpoint_reader import decoded_facts, decoded_gap
+from bridge.records.session_records import CLOSED
+from bridge.transcript.entries import CHANGED, RESUMED, Gap, SessionFacts
+from bridge.transcript.gap_codes import UNTIL_JOINED
+from bridge.transcript.ranges import IdRanges
+from bridge.transcript.state import TranscriptState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(slots=True)
+class PublishedChat:
+    """One chat as its records tell it: those from sequence `first` to `sequence`, of one epoch.
+
+    `newer` counts by kind those beyond what the store knows. `session` is the decoded one of the last event record,
+    `announced` what the first session record says. `state`, `at` and `certificate`, decoded, are those of the last one.
+    """
+
+    session_id: str
+    epoch: int = 0
+    first: int = 0
+    sequence: int = 0
+    head: bytes = b""
+    ids: IdRanges = field(default_factory=IdRanges)
+    counts: Counter[str] = field(default_factory=Counter)
+    newer: Counter[str] = field(default_factory=Counter)
+    gaps: list[Gap] = field(default_factory=list)
+    gap_sequences: list[int] = field(default_factory=list)
+    amendments: Counter[int] = field(default_factory=Counter)
+    changed: int = 0
+    session: dict[str, Any] | None = None
+    announced: SessionFacts | None = None
+    state: str = ""
+    at: int = 0
+    certificate: dict[str, Any] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of its records are there."""
+        return self.first == 1
+
+    @property
+    def over(self) -> bool:
+        """Whether its last certificate is about all of its records, and says that it has ended."""
+        told = self.certificate
+        if self.state != CLOSED or told is None or UNTIL_JOINED & set(told["reasons"]):
+            return False
+        return bool(told["lastSequence"] >= self.sequence)
+
+    def take(self, record: dict[str, Any], known: tuple[int, int]) -> None:
+        """Take the next event record, decoded; `known` is the (epoch, sequence) that the store has."""
+        epoch, sequence, kind = record["epoch"], record["sequence"], record["kind"]
+        if epoch != self.epoch or not self.first:
+            self._begin(epoch, sequence)
+        self.sequence, self.head = sequence, record["integrity"]["hash"]
+        self.counts[kind] += 1
+        self.newer[kind] += (epoch, sequence) > known
+        self.session = record["session"]
+        event_id = record["eventId"]
+        if record["gap"] is not None:
+            self.gaps.append(decoded_gap(record["gap"]))
+            self.gap_sequences.append(sequence)
+        elif event_id is not None and record["amendment"]:
+            self.amendments[event_id] += 1
+            self.changed += record["amendment"] == CHANGED
+        elif event_id is not None:
+            self.ids.add(event_id)
+
+    def _begin(self, epoch: int, sequence: int) -> None:
+        self.epoch, self.first = epoch, sequence
+        self.ids, self.counts, self.newer, self.amendments = IdRanges(), Counter(), Counter(), Counter()
+        self.gaps, self.gap_sequences, self.changed = [], [], 0
+
+    def take_session(self, record: dict[str, Any]) -> None:
+        """Take the next session record, decoded."""
+        self.state, self.at, self.certificate = record["state"], record["at"], record["certificate"]
+        self.epoch = max(self.epoch, record["epoch"])
+        if self.announced is None:
+            self.announced = SessionFacts(self.session_id, tenant=record["tenant"], server=record["server"])
+
+    def transcript(self) -> TranscriptState:
+        """Return what the records tell, as the fold goes on from it."""
+        ids, facts = self.ids, self.announced or SessionFacts(self.session_id)
+        if self.session is not None:
+            facts = decoded_facts(self.session_id, self.session)
+        if self.first > 1 and ids.maximum is not None:
+            # What came before has expired: all ids below count as delivered, so that nothing is published twice.
+            ids = IdRanges([(0, ids.pairs()[0][0]), *ids.pairs()])
+        return TranscriptState(
+            facts,
+            sequence=self.sequence,
+            id_ranges=ids.pairs(),
+            unprinted=ids.pairs(),
+            counts={kind: count for kind, count in self.counts.items() if count},
+            gaps=list(self.gaps),
+            gap_sequences=list(self.gap_sequences),
+            amendments=dict(self.amendments),
+            amended=self.changed,
+            reused=sum(self.amendments.values()) - self.changed,
+            rejoins=self.counts[RESUMED],
+            joined=self.ids.maximum is not None,
+            epoch=self.epoch,
+        )
+
+    def closed(self) -> TranscriptState:
+        """Return it for a chat that is `over`: what else its certificate vouches for stays vouched for."""
+        state, told = self.transcript(), self.certificate
+        if told is None:
+            return state
+        filled = [gap for gap in map(decoded_gap, told["filled"]) if gap.to_event_id is None]
+        kept = [at for at, gap in enumerate(state.gaps) if gap not in filled]
+        return replace(
+            state,
+            gaps=[state.gaps[at] for at in kept],
+            gap_sequences=[state.gap_sequences[at] for at in kept],
+            filled=filled,
+            masked=told["masked"],
+            quarantined=told["quarantined"],
+            unattributed=told["unattributed"],
+        )
+
+
+class PublishedChats:
+    """The chats of one partition, from its records in order."""
+
+    def __init__(self, known: Callable[[str], tuple[int, int]]) -> None:
+        """`known` returns the (epoch, sequence) of a chat in the store, (0, 0) of another one."""
+        self._known = known
+        self.chats: dict[str, PublishedChat] = {}
+        self.events = 0
+
+    def _chat(self, session_id: str) -> PublishedChat:
+        chat = self.chats.get(session_id)
+        if chat is None:
+            chat = self.chats[session_id] = PublishedChat(session_id)
+        return chat
+
+    def event(self, record: dict[str, Any]) -> None:
+        """Take an event record, decoded."""
+        session_id = record["sessionId"]
+        self.events += 1
+        self._chat(session_id).take(record, self._known(session_id))
+
+    def session(self, record: dict[str, Any]) -> None:
+        """Take a session record, decoded, once all events were taken."""
+        self._chat(record["sessionId"]).take_session(record)

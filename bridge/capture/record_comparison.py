@@ -1,0 +1,242 @@
+"""What the records of a shard make of its chats, where they and the checkpoints are not of the same moment.
+
+Pure: chats, what is left of others, and records in; chats out. They take the place of those in the store.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from bridge.announcement import Announcement, encode, parse
+from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
+from bridge.capture.published_chats import PublishedChat
+from bridge.records.checkpoint_parts import CheckpointParts
+from bridge.records.normalise import ChatRecorder
+from bridge.records.session_records import CLOSED
+from bridge.transcript.entries import SessionFacts
+from bridge.transcript.fold import Transcript
+from bridge.transcript.ranges import IdRanges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bridge.capture.closed_chats import ClosedChats
+    from bridge.capture.published_chats import PublishedChats
+    from bridge.records.checkpoint_reader import StoredSession
+    from bridge.records.normalise import Recording
+    from bridge.transcript.state import TranscriptState
+
+_NO_PLACE: Final = ("unknown.invalid", 1)
+"""The address of a chat that waits for its announcement: no name ends in .invalid (RFC 2606)."""
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What records make of a store.
+
+    `chats` take the place of those in the store, or are new; so do those that are `over`, of which less is kept.
+    `without_records` are chats of which the topic lacks records, `without_place` open ones that wait for an
+    announcement.
+    """
+
+    chats: list[Chat] = field(default_factory=list)
+    over: list[Chat] = field(default_factory=list)
+    without_records: set[str] = field(default_factory=set)
+    without_place: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, frozen=True)
+class RecordComparison:
+    """What was read. `whole`: all that is on the topic, not only its end. `truncated`: it begins above offset 0.
+
+    Records may have expired in order, then.
+    """
+
+    published: PublishedChats
+    recording: Recording
+    whole: bool
+    truncated: bool
+
+    def with_store(
+        self, stored: Mapping[str, Chat], closed: ClosedChats, incomplete: Iterable[StoredSession] = ()
+    ) -> Rebuilt:
+        """Compare with the chats of a store, those that are closed, and those of which checkpoints lack a part."""
+        found = Rebuilt()
+        for chat in stored.values():
+            self._known(chat, found)
+        known = set(stored)
+        for rest in incomplete:
+            known.add(rest.session_id)
+            self._incomplete(rest, found)
+        for session_id, there in self.published.chats.items():
+            if session_id in closed:
+                self._closed(closed, there, found)
+            elif self.whole and session_id not in known:
+                self._unknown(there, found)
+        return found
+
+    def _known(self, chat: Chat, found: Rebuilt) -> None:
+        session_id, own = chat.session_id, chat.transcript.state()
+        there = self.published.chats.get(session_id)
+        if there is None or not there.first:
+            if self.whole and own.sequence and not self.truncated:
+                found.without_records.add(session_id)
+            return
+        if self.whole and not self.truncated and not there.whole:
+            found.without_records.add(session_id)
+        if (there.epoch, there.sequence) > (own.epoch, own.sequence):
+            state = _ahead(own, there)
+        elif self.whole and there.whole and there.epoch == own.epoch and there.sequence < own.sequence:
+            state = _behind(own, there)
+            if chat.state != FOLLOWED:  # it is not joined any more, to fetch the rest
+                found.without_records.add(session_id)
+        elif there.over and chat.state == FOLLOWED and there.sequence == own.sequence:
+            state = own
+        else:
+            return
+        found.chats.append(self._continued(chat, state, there))
+
+    def _continued(self, chat: Chat, state: TranscriptState, there: PublishedChat) -> Chat:
+        """Return a chat that goes on after its last record, in `state`."""
+        place, at = chat.state, chat.closed_at
+        if there.over and chat.state == FOLLOWED:
+            place, at = OVER, there.at
+        return replace(
+            chat,
+            transcript=Transcript(state),
+            recorder=ChatRecorder(chat.session_id, self.recording, there.head, state.epoch),
+            parts=CheckpointParts(chat.session_id, self.recording.site),
+            state=place,
+            closed_at=at,
+        )
+
+    def _closed(self, closed: ClosedChats, there: PublishedChat, found: Rebuilt) -> None:
+        """Look whether something was published of a chat that ended, and its checkpoint does not say so."""
+        chat = closed.chat(there.session_id) if there.first else None
+        if chat is not None and chat.addressable:
+            own = chat.transcript.state()
+            if (there.epoch, there.sequence) > (own.epoch, own.sequence):
+                found.over.append(self._continued(chat, _ahead(own, there), there))
+
+    def _unknown(self, there: PublishedChat, found: Rebuilt) -> None:
+        session_id = there.session_id
+        if there.over:
+            found.over.append(self._ended(there))
+            return
+        found.chats.append(self._waiting(there))
+        if there.state != CLOSED:
+            found.without_place.add(session_id)
+        if there.first > 1:
+            found.without_records.add(session_id)
+
+    def _ended(self, there: PublishedChat) -> Chat:
+        """Return a chat that is over: with its place in the chain and its ids, if all of its records are there."""
+        state = there.closed() if there.whole else there.transcript()
+        chat = self._made(state, there.head or None, OVER, there.at)
+        return replace(chat, whole=False, addressable=there.whole)
+
+    def _waiting(self, there: PublishedChat) -> Chat:
+        """Return a chat that goes on when it is announced again."""
+        state = there.transcript()
+        if not there.first and there.state:  # opened, and no record of it is there: the chain begins again
+            state = replace(state, epoch=there.epoch + 1)
+        return self._made(state, there.head or None, GIVEN_UP, there.at)
+
+    def _made(
+        self, state: TranscriptState, chain_head: bytes | None, place: str, at: int | None, announced: bytes = b""
+    ) -> Chat:
+        session_id = state.facts.session_id
+        host, port = _NO_PLACE
+        told = Announcement(session_id=session_id, host=host, port=port, tenant=state.facts.tenant)
+        return Chat(
+            Transcript(state),
+            ChatRecorder(session_id, self.recording, chain_head, state.epoch),
+            CheckpointParts(session_id, self.recording.site),
+            parse(announced) if announced else told,
+            announced or encode(told),
+            place,
+            at,
+        )
+
+    # --- chats of whose checkpoint Kafka has kept a part ----------------------------------------------------------
+
+    def _incomplete(self, rest: StoredSession, found: Rebuilt) -> None:
+        """Make a chat again from what is left of its checkpoint, and from its records.
+
+        What is in neither of them is told: as records that are gone, or as a place that is not known.
+        """
+        session_id, head = rest.session_id, rest.head
+        there = self.published.chats.get(session_id) or PublishedChat(session_id)
+        if there.over or (head is not None and head.state == OVER and there.whole):
+            found.over.append(self._ended(there))
+            return
+        further = head is not None and (head.epoch, head.sequence) > (there.epoch, there.sequence)
+        if there.whole and not further:
+            state, chain_head = there.transcript(), there.head or None
+            if rest.seldom is not None:
+                state = replace(state, parties=rest.seldom.parties, parties_set_by=rest.seldom.parties_set_by)
+        else:
+            state, chain_head = _what_is_left(rest, there)
+            if state.sequence:
+                found.without_records.add(session_id)
+        is_open = there.state != CLOSED if head is None else head.state == FOLLOWED
+        if is_open and rest.announcement:
+            found.chats.append(self._made(state, chain_head, FOLLOWED, None, rest.announcement))
+            return
+        if is_open:
+            found.without_place.add(session_id)
+        place = OVER if head is not None and head.state == OVER else GIVEN_UP
+        at = there.at if head is None else head.observed_at
+        found.chats.append(self._made(state, chain_head, place, at, rest.announcement or b""))
+
+
+def _what_is_left(rest: StoredSession, there: PublishedChat) -> tuple[TranscriptState, bytes | None]:
+    """Return the state of a chat of which neither checkpoint nor records have all, and the head of its chain.
+
+    All ids up to the highest one known count as published: what is published twice is worse than a GAP (P1).
+    """
+    published, head = there.transcript(), rest.head
+    state = rest.seldom or replace(published, facts=there.announced or SessionFacts(rest.session_id))
+    ids = [*published.id_ranges, *rest.known_ids()]
+    if ids:
+        ids = [(min(0, *(low for low, _ in ids)), max(high for _, high in ids))]
+    state = replace(state, prints={}, id_ranges=ids, unprinted=ids, joined=state.joined or bool(ids))
+    if head is not None and (head.epoch, head.sequence) >= (there.epoch, there.sequence):
+        counted = replace(
+            state, sequence=head.sequence, epoch=head.epoch, counts=dict(head.counts), absence=head.absence
+        )
+        return counted, head.chain_head
+    if there.first:
+        return replace(state, sequence=there.sequence, epoch=there.epoch, counts=published.counts), there.head
+    return replace(state, epoch=there.epoch + 1), None
+
+
+def _ahead(own: TranscriptState, there: PublishedChat) -> TranscriptState:
+    """Return the state of a chat of which more was published than its checkpoint says."""
+    published = there.transcript()
+    if there.epoch > own.epoch:
+        return published
+    counts = Counter(own.counts)
+    counts.update(there.newer)
+    beyond = [at for at in range(len(there.gaps)) if there.gap_sequences[at] > own.sequence]
+    ids = IdRanges([*own.id_ranges, *there.ids.pairs()]).pairs()
+    return replace(
+        own,
+        sequence=there.sequence,
+        id_ranges=ids,
+        unprinted=ids,
+        prints=None if own.prints is None else {},
+        counts=dict(counts),
+        gaps=[*own.gaps, *(there.gaps[at] for at in beyond)],
+        gap_sequences=[*own.gap_sequences, *(there.gap_sequences[at] for at in beyond)],
+        amendments={**own.amendments, **published.amendments} if there.whole else own.amendments,
+        joined=True,
+    )
+
+
+def _behind(own: TranscriptState, there: PublishedChat) -> TranscriptState:
+    """Return the state of a chat of which the topic has only the beginning: what is missing is published again."""
+    published = there.transcript()
+    return replace(published, facts=own.facts, parties=own.parties, parties_set_by=own.parties_set_by)

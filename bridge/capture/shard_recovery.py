@@ -1,0 +1,315 @@
+"""What a shard does about what Kafka has forgotten.
+
+It looks at the logs of its partitions whenever it is opened, and then every half minute (`log_changes.py`). The marker
+among the checkpoints holds the last look. What is in memory is never replaced by less: it is written again. Where
+nothing is in memory, or where checkpoints and events do not belong together, the records tell (`published_chats.py`).
+All that follows from one look is written in one transaction, together with the marker that holds this look: after a
+failure the same is found again.
+
+Opening reads the events since the last marker, so those of half a minute; all that are there only when checkpoints are
+gone, even if only one segment of a chat is, or when a topic was made again or restored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.announcement import parse
+from bridge.capture import readiness_codes as codes
+from bridge.capture.inbox import Announced, Forgotten, Input
+from bridge.capture.log_changes import LogChange, changes, check_owner, lasting_problems
+from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
+from bridge.capture.published_chats import PublishedChats
+from bridge.capture.record_comparison import Rebuilt, RecordComparison
+from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement
+from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.payload_framing import unframe
+from bridge.records.shard_facts import ShardFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
+    from bridge.capture.ports import Clock, ShardLogs, StoredRecord
+    from bridge.capture.session_store import SessionStore
+    from bridge.records.checkpoint_reader import StoredSession
+    from bridge.records.shard_facts import Logs
+    from bridge.telemetry import Telemetry
+
+_TOLD_SECONDS: Final = 30.0
+"""How long a loss that is repaired stays among the reasons of /readyz: longer than the interval of its readers."""
+_CODES: Final = {
+    "checkpoints": codes.CHECKPOINTS_LOST,
+    "events": codes.EVENTS_LOST,
+    "sessions": codes.SESSIONS_LOST,
+    "announcements": codes.ANNOUNCEMENTS_LOST,
+}
+_DETAILS: Final = {
+    "checkpoints": "lost checkpoints; what is in memory is written again",
+    "events": "lost events; open chats get a GAP",
+    "sessions": "lost session records, certificates among them",
+    "announcements": "lost announcements; what is there is read again",
+}
+
+
+@dataclass(slots=True)
+class Repair:
+    """What the next transaction has to tell. `due`: there is something, if only checkpoints to be written again."""
+
+    inputs: list[Input] = field(default_factory=list)
+    due: bool = False
+    next_announcement: int | None = None
+
+
+class ShardRecovery:
+    """The looks of one shard at its logs, and what follows from them."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators, by name, built once by the shard
+        self,
+        partition: int,
+        logs: ShardLogs,
+        settings: SessionStoreSettings,
+        *,
+        partitions: int,
+        interval: float,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        """`partitions` is their number as it is set; `interval` that between two looks, in seconds."""
+        self._partition = partition
+        self._logs = logs
+        self._settings = settings
+        self._own = ShardFacts(settings.recording.group, partitions)
+        self._interval = interval
+        self._clock = clock
+        self._telemetry = telemetry
+        self._looked_at = 0.0
+        self._seen: Logs = {}
+        self._lasting: list[Problem] = []
+        self._told: list[tuple[float, Problem]] = []
+        self.progress: Callable[[Problem], None] = lambda _: None
+
+    def problems(self) -> list[Problem]:
+        """Return what is wrong with the topics, and what was lost a moment ago."""
+        now = self._clock.monotonic()
+        self._told = [one for one in self._told if one[0] > now]
+        return [*self._lasting, *(problem for _, problem in self._told)]
+
+    def rest(self) -> float:
+        """Return the seconds until the next look is due."""
+        return max(self._looked_at + self._interval - self._clock.monotonic(), 0.0)
+
+    # --- opening -------------------------------------------------------------------------------------------------
+
+    async def before_opening(self) -> None:
+        """Look at the logs before the checkpoints are read. Raises KafkaUnavailable, TopicMissing."""
+        self._seen = await self._look()
+        for kind, name in self._logs.names.items():
+            if kind not in self._seen:
+                raise TopicMissing(name)
+
+    def checkpoints_changed(self, marker: ShardFacts | None) -> bool:
+        """Return whether checkpoints have gone since the last look in memory, or since that of a marker."""
+        return marker is not None and bool(changes(marker.logs, self._seen).get("checkpoints"))
+
+    async def landed(self, plan: TransactionPlan, before: ShardFacts | None) -> bool:
+        """Return whether the records of a plan are on their topics, although its commit failed."""
+        for kind, written in (("events", plan.batch.events), ("sessions", plan.batch.sessions)):
+            if written:
+                there, marked = self._seen[kind], None if before is None else before.logs.get(kind)
+                start = there.start if marked is None or marked.end > there.end else max(marked.end, there.start)
+                async for records in self._logs.read(kind, start, there.end):
+                    if any(record.value == written[-1].value for record in records):
+                        return True
+                return False
+        return False
+
+    async def opening(self, store: SessionStore, *, before: ShardFacts | None, kept: bool) -> Repair:
+        """Compare a store with the logs, now that it is restored, or `kept` because Kafka has forgotten.
+
+        `before` is the last look, of the marker or in memory. Raises CheckpointsOfOthers, KafkaUnavailable.
+        """
+        check_owner(before, self._own.group, self._own.partitions)
+        now = self._seen
+        found = {} if before is None else changes(before.logs, now)
+        lost = not kept and await self._lost(store, before, found)
+        repair = Repair()
+        if lost:
+            detail = "without checkpoints" if not store.incomplete else _parts_lost(store.incomplete)
+            self._forgot("checkpoints", now["checkpoints"].start, codes.STATE_LOST, detail)
+        elif kept:
+            self._forgot("checkpoints", found["checkpoints"].lost if found else 0)
+            repair.due = True
+        since = now["events"].start
+        remade = any(found.get(kind, LogChange()).made_again for kind in ("events", "checkpoints"))
+        whole = lost or (remade and not kept)
+        gone = set[str]()
+        if whole or (before is not None and not kept):
+            if before is not None and not whole and "events" in before.logs:
+                since = max(before.logs["events"].end, since)
+            result = await self._compared(store, since, whole=whole)
+            if result is None:  # a chat that the checkpoints do not know: they are behind, though of the same topic
+                result = await self._compared(store, now["events"].start, whole=True) or Rebuilt()
+            gone = result.without_records
+            if result.chats or result.over:
+                store.adopt([*result.chats, *result.over])
+                repair.due = True
+        else:
+            result = Rebuilt()
+        if found.get("events") and (kept or found["events"].emptied):
+            gone |= {name for name, chat in store.chats.items() if chat.transcript.sequence}
+        if gone and not lost:
+            self._forgot("events", found["events"].lost)
+        if found.get("sessions") and not lost:
+            self._forgot("sessions", found["sessions"].lost)
+        taken = await self._logs.committed()
+        again = lost or bool(result.without_place)
+        await self._announcements(repair, before, found.get("announcements", LogChange()), taken, again=again)
+        self._finish(store, repair, gone, result.without_place)
+        return repair
+
+    async def _lost(self, store: SessionStore, before: ShardFacts | None, found: Mapping[str, LogChange]) -> bool:
+        """Return whether checkpoints are gone. A shard without a marker that was in use is no fresh installation."""
+        if store.incomplete:
+            return True
+        if before is not None:
+            return found["checkpoints"].emptied
+        kinds = ("events", "sessions", "checkpoints")
+        return any(self._seen[kind].end for kind in kinds) or await self._logs.committed() > 0
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    async def look(self, store: SessionStore, next_announcement: int) -> Repair:
+        """Look at the logs while the shard runs. Raises KafkaUnavailable."""
+        now = await self._look()
+        before = store.numbers.shard
+        found = {} if before is None else changes(before.logs, now)
+        # Of a topic that is missing now, the last look stays: when it is back, it is compared with that.
+        self._seen = now if before is None else {**before.logs, **now}
+        repair = Repair()
+        if found.get("checkpoints"):
+            self._forgot("checkpoints", found["checkpoints"].lost)
+            repair.due = True
+        gone = set[str]()
+        if found.get("events"):
+            self._forgot("events", found["events"].lost)
+            gone = {name for name, chat in store.chats.items() if chat.transcript.sequence}
+        if found.get("sessions"):
+            self._forgot("sessions", found["sessions"].lost)
+        if "announcements" in now:
+            change = found.get("announcements", LogChange())
+            await self._announcements(repair, before, change, next_announcement)
+        self._finish(store, repair, gone, set())
+        return repair
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> Logs:
+        self._looked_at = self._clock.monotonic()
+        now = await self._logs.look()
+        self._lasting = lasting_problems(self._logs.names, self._own.partitions, now)
+        return now
+
+    def _forgot(self, kind: str, offsets: int, code: str = "", detail: str = "") -> None:
+        name, code = self._logs.names[kind], code or _CODES[kind]
+        problem = Problem(code, f"{name} {detail or _DETAILS[kind]}")
+        self._told = [one for one in self._told if one[1] != problem]
+        self._told.append((self._clock.monotonic() + _TOLD_SECONDS, problem))
+        self._telemetry.emit(KafkaForgot(shard=self._partition, code=code, kind=kind, topic=name, offsets=offsets))
+
+    def _finish(self, store: SessionStore, repair: Repair, gone: set[str], without_place: set[str]) -> None:
+        """Complete the repair, and have the next transaction remember the look."""
+        if gone or without_place or repair.next_announcement is not None:
+            repair.inputs.append(
+                Forgotten(self._clock.now_us(), frozenset(gone), frozenset(without_place), repair.next_announcement)
+            )
+        repair.due |= bool(repair.inputs)
+        store.numbers.shard = replace(self._own, logs=self._seen)
+        store.numbers.mark_next()
+        if repair.due:
+            store.adopt(())
+
+    async def _announcements(
+        self, repair: Repair, before: ShardFacts | None, change: LogChange, taken: int, *, again: bool = False
+    ) -> None:
+        """Read the announcements again from the first one, if they are others than before or with `again`."""
+        there = self._seen["announcements"]
+        marked = None if before is None else before.logs.get("announcements")
+        moved = there.start > (0 if marked is None else marked.start)  # or it was told before
+        lost = max(there.start - taken, 0) if taken and moved and not change.made_again else 0
+        back = change.made_again or taken > there.end
+        if lost or back:
+            self._forgot("announcements", lost or max(change.lost, taken - there.end, 0))
+        if not (again or back):
+            return
+        latest: dict[str, Announced] = {}
+        unreadable: list[Input] = []
+        async for records in self._logs.read("announcements", there.start, there.end):
+            for record in records:
+                one = self._announced(record)
+                if one.announcement is not None:
+                    latest.pop(one.announcement.session_id, None)
+                    latest[one.announcement.session_id] = one
+                elif record.offset >= taken or back:
+                    unreadable.append(one)
+        repair.inputs += [*unreadable, *latest.values()]
+        repair.next_announcement = there.end
+
+    def _announced(self, record: StoredRecord) -> Announced:
+        raw = record.value or b""
+        try:
+            announcement, problem = parse(raw), ""
+        except UnreadableAnnouncement as error:
+            announcement, problem = None, error.message
+        return Announced(record.offset, raw, record.key, announcement, problem, self._clock.now_us())
+
+    async def _compared(self, store: SessionStore, since: int, *, whole: bool) -> Rebuilt | None:
+        """Compare a store with the records from an offset on; None if they are of a chat that it does not know.
+
+        With `whole` the offset is that of the first record, and such chats are part of the result.
+        """
+        published = PublishedChats(cache(store.position))
+        end = self._seen["events"].end
+        async for records in self._logs.read("events", since, end):
+            for record in records:
+                published.event(self._decoded(TRANSCRIPT_EVENT, record))
+            if whole and records:
+                detail = f"reading what was published: {records[-1].offset - since + 1} of {end - since} offsets"
+                self.progress(Problem(codes.STATE_LOST, detail))
+        if not whole and any(one not in store.chats and one not in store.closed for one in published.chats):
+            return None
+        if whole:
+            sessions = self._seen["sessions"]
+            async for records in self._logs.read("sessions", sessions.start, sessions.end):
+                for record in records:
+                    published.session(self._decoded(SESSION_RECORD, record))
+        truncated = self._seen["events"].start > 0 and published.events > 0
+        comparison = RecordComparison(published, self._settings.recording, whole=whole, truncated=truncated)
+        result = comparison.with_store(store.chats, store.closed, store.incomplete)
+        if result.chats or result.over or result.without_records:
+            self._telemetry.emit(
+                StateRebuilt(
+                    shard=self._partition,
+                    events=published.events,
+                    chats=len(result.chats),
+                    ended=len(result.over),
+                    without_place=len(result.without_place),
+                    without_records=len(result.without_records),
+                )
+            )
+        return result
+
+    def _decoded(self, name: str, record: StoredRecord) -> dict[str, Any]:
+        writer, payload = unframe(record.value or b"")
+        kind = "events" if name == TRANSCRIPT_EVENT else "sessions"
+        if (record.value or b"").startswith(self._settings.payload_headers[kind]):
+            return self._settings.writers.schemas.decode(name, payload)
+        return self._settings.writers.decode(name, payload, writer)
+
+
+def _parts_lost(incomplete: Sequence[StoredSession]) -> str:
+    first, others = incomplete[0], len(incomplete) - 1
+    also = f" and of {others} others" if others else ""
+    return f"lost a part of the checkpoint of chat {first.session_id} ({first.missing}){also}"

@@ -1,0 +1,14 @@
+"""The settings of a shard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class ShardSettings:
+    """Limits of one shard: bytes of uncommitted input, longest linger and longest time between two transactions (s)."""
+
+    inbox_bytes: int
+    linger_max: float = 0.25
+    probe_after: float = 30.0
