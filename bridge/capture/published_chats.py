@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.records.checkpoint_reader import decoded_facts, decoded_gap
 from bridge.records.session_records import CLOSED
 from bridge.transcript.entries import CHANGED, RESUMED, Gap, SessionFacts
+from bridge.transcript.events import FIRST_ID
 from bridge.transcript.gap_codes import UNTIL_JOINED
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
@@ -98,7 +99,8 @@ class PublishedChat:
             facts = decoded_facts(self.session_id, self.session)
         if self.first > 1 and ids.maximum is not None:
             # What came before has expired: all ids below count as delivered, so that nothing is published twice.
-            ids = IdRanges([(0, ids.pairs()[0][0]), *ids.pairs()])
+            lowest = ids.pairs()[0][0]
+            ids = IdRanges([(min(FIRST_ID, lowest), lowest), *ids.pairs()])
         return TranscriptState(
             facts,
             sequence=self.sequence,

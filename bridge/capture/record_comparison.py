@@ -16,6 +16,7 @@ from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.normalise import ChatRecorder
 from bridge.records.session_records import CLOSED
 from bridge.transcript.entries import SessionFacts
+from bridge.transcript.events import FIRST_ID
 from bridge.transcript.fold import Transcript
 from bridge.transcript.ranges import IdRanges
 
@@ -179,7 +180,7 @@ class RecordComparison:
                 state = replace(state, parties=rest.seldom.parties, parties_set_by=rest.seldom.parties_set_by)
         else:
             state, chain_head = _what_is_left(rest, there)
-            if state.sequence:
+            if state.sequence or state.id_ranges:
                 found.without_records.add(session_id)
         is_open = there.state != CLOSED if head is None else head.state == FOLLOWED
         if is_open and rest.announcement:
@@ -201,7 +202,7 @@ def _what_is_left(rest: StoredSession, there: PublishedChat) -> tuple[Transcript
     state = rest.seldom or replace(published, facts=there.announced or SessionFacts(rest.session_id))
     ids = [*published.id_ranges, *rest.known_ids()]
     if ids:
-        ids = [(min(0, *(low for low, _ in ids)), max(high for _, high in ids))]
+        ids = [(min(FIRST_ID, *(low for low, _ in ids)), max(high for _, high in ids))]
     state = replace(state, prints={}, id_ranges=ids, unprinted=ids, joined=state.joined or bool(ids))
     if head is not None and (head.epoch, head.sequence) >= (there.epoch, there.sequence):
         counted = replace(

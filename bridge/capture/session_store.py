@@ -84,10 +84,6 @@ class SessionStore:
         """Chats that the source has to watch."""
         return [chat for chat in self._chats.values() if chat.state == FOLLOWED]
 
-    def committed(self, number: int) -> bool:
-        """Return whether the checkpoints restored say that this owner's batch of this number, or a later one, is."""
-        return self.numbers.committed(number)
-
     def position(self, session_id: str) -> tuple[int, int]:
         """Return epoch and sequence of the last record of a chat; (0, 0) of one that is not here."""
         chat = self._chats.get(session_id) or (self.closed.chat(session_id) if session_id in self.closed else None)

@@ -75,7 +75,7 @@ class ShardTransactions:
             await self._write_again(writer, store, recovery)
         else:
             self.store = store
-            if self._uncertain is not None and store.committed(self._uncertain[0].number):
+            if self._uncertain is not None and store.numbers.committed(self._uncertain[0].number):
                 self._settled(self._uncertain[0], self._clock.monotonic() - self._uncertain[1])
             self._uncertain = None
         repair = await recovery.opening(self.store, before=before, kept=kept)
@@ -97,7 +97,7 @@ class ShardTransactions:
         if self._uncertain is None:
             return
         plan, since = self._uncertain
-        if not restored.committed(plan.number) and not await recovery.landed(plan, store.numbers.shard):
+        if not restored.numbers.committed(plan.number) and not await recovery.landed(plan, store.numbers.shard):
             store.adopt(())
             again = store.fold([], self._clock.now_us(), mark=True)
             plan.batch.events += again.batch.events

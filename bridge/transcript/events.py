@@ -16,6 +16,9 @@ MESSAGE: Final = "message"
 NOTICE: Final = "notice"
 PARTY_LEFT: Final = "partyLeft"
 
+FIRST_ID: Final = 1
+"""Event ids of a session start here, with the customer's newParty (seen in stored transcripts)."""
+
 # Notice types (the stored names; typing names are an assumption, unknown ones pass).
 TYPING_STARTED: Final = "TYPING_STARTED"
 TYPING_STOPPED: Final = "TYPING_STOPPED"

@@ -23,7 +23,7 @@ _MANY = 1_000_000
 
 @dataclass
 class SteadyLogs:
-    """Logs that nobody has changed, and in which nothing is to be read."""
+    """Logs that nobody has changed, and in which nothing is to be read; no announcement is left."""
 
     names: Mapping[str, str]
 
@@ -34,7 +34,7 @@ class SteadyLogs:
         return 0
 
     async def read(self, kind: str, start: int, end: int) -> AsyncIterator[Sequence[StoredRecord]]:
-        assert start == end, f"nothing of {kind} is to be read"
+        assert start == end or kind == "announcements", f"nothing of {kind} is to be read"
         for _ in ():
             yield []
 

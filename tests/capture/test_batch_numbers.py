@@ -133,11 +133,11 @@ def test_a_batch_is_known_to_be_committed_until_eight_others_have_owned_the_shar
     topic.commit(before.fold([push(said(1), said(2))], NOW))
     for owner in range(OWNERS):
         asked = topic.store(owner=100)
-        assert [asked.committed(number) for number in (1, 2, 3)] == [True, True, False]
+        assert [asked.numbers.committed(number) for number in (1, 2, 3)] == [True, True, False]
         # Each of them writes the checkpoint of the only chat over, so that nothing but the marker remembers.
         topic.commit(topic.store(owner).fold([push(said(3 + owner))], NOW))
     assert len(topic.marker().owners) == OWNERS
-    assert not topic.store(owner=100).committed(1)
+    assert not topic.store(owner=100).numbers.committed(1)
 
 
 def test_the_number_of_a_failed_commit_is_that_of_the_next_batch_and_not_taken_for_committed() -> None:
@@ -145,7 +145,7 @@ def test_the_number_of_a_failed_commit_is_that_of_the_next_batch_and_not_taken_f
     topic.commit(topic.store(owner=5).fold([announced(CHAT, 0)], NOW))
     failed = topic.store(owner=5).fold([push(said(1))], NOW)
     assert topic.commit(topic.store(owner=6).fold([push(said(1))], NOW)).number == failed.number == 2
-    assert not topic.store(owner=5).committed(failed.number)
+    assert not topic.store(owner=5).numbers.committed(failed.number)
 
 
 def test_a_checkpoint_that_is_too_large_gives_way_to_one_with_the_number() -> None:

@@ -106,7 +106,7 @@ class Owner:
         self._store = self._shared.topic.store(self._number, closed_retention_us=DAY)
         self._shared.owner, self._fresh = self._number, True
         uncertain, self._uncertain = self._uncertain, None
-        if uncertain is not None and self._store.committed(uncertain.number):
+        if uncertain is not None and self._store.numbers.committed(uncertain.number):
             self._settle(uncertain)
 
     def _settle(self, plan: TransactionPlan) -> None:
