@@ -76,7 +76,7 @@ READINESS_CODES: Final = {
         "`chatbridge topics apply` creates it.",
     ),
     STATE_LOST: (
-        "Checkpoints were gone at a start. The state is made again from the events and announcements that are there.",
+        "Checkpoints, or parts, were gone at a start. State is made again from the events and announcements there.",
         "Wait. Then look for GAPs with this code, and find out who deletes topics or records.",
     ),
     CHECKPOINTS_LOST: (

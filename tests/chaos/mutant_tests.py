@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import pytest
 
 from bridge.adapters.kafka import transactional_writer
+from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Inbox
-from bridge.capture.session_store import SessionStore
 from bridge.errors import ShardFenced
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ def _refusal_counts_as_hand_over() -> None:
 def _committed_batch_folded_again() -> None:
     """Never recognise that a batch in doubt was committed."""
 
-    def committed(self: SessionStore, number: int) -> bool:  # noqa: ARG001
+    def committed(self: BatchNumbers, number: int) -> bool:  # noqa: ARG001
         return False
 
-    SessionStore.committed = committed  # type: ignore[method-assign]
+    BatchNumbers.committed = committed  # type: ignore[method-assign]
 
 
 def _batches_sent_outside_of_their_transaction() -> None:
