@@ -51,6 +51,7 @@ class ShardTransactions:
         self._telemetry = telemetry
         self._uncertain: tuple[TransactionPlan, float] | None = None
         self._last_number = 0
+        self._opened = False
         self._began: float | None = None
         self._committed_at = 0.0
 
@@ -74,19 +75,20 @@ class ShardTransactions:
             self.store.supersede(store)
             await self._write_again(writer, store, recovery)
         else:
-            self.store = store
+            self.store, self._opened = store, False
             if self._uncertain is not None and store.numbers.committed(self._uncertain[0].number):
                 self._settled(self._uncertain[0], self._clock.monotonic() - self._uncertain[1])
             self._uncertain = None
         repair = await recovery.opening(self.store, before=before, kept=kept)
+        self._opened = True
         self._telemetry.emit(ShardTaken(shard=self._partition, sessions=len(self.store.followed())))
         return repair
 
     def _kept(self, restored: SessionStore, recovery: ShardRecovery) -> bool:
         """Return whether Kafka has forgotten what this shard has committed, and nobody else had the shard since."""
         own, there = self.store.numbers, restored.numbers
-        if not self._last_number or there.owners - own.owners:
-            return False
+        if not self._opened or not self._last_number or there.owners - own.owners:
+            return False  # until it was opened, a store may lack what Kafka has forgotten
         forgotten = there.highest < self._last_number or bool(restored.incomplete)
         return forgotten or recovery.checkpoints_changed(own.shard)
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
-from bridge.capture.inbox import Forgotten
+from bridge.capture.inbox import Forgotten, Inbox
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
+from bridge.capture.pacing import EventRate
+from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
+from bridge.capture.shard_recovery import ShardRecovery
+from bridge.capture.shard_transactions import ShardTransactions
 from bridge.capture.stored_chats import stored_shard
-from bridge.errors import VerificationFailed
+from bridge.errors import KafkaUnavailable, VerificationFailed
 from bridge.transcript.gap_codes import EVENTS_LOST, STATE_LOST
 from tests.capture.compacted_topic import CompactedTopic
+from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.scripted_kafka import ScriptedKafka
+from tests.capture.scripted_logs import NAMES, SteadyLogs
 from tests.capture.test_forgotten_state import ONE, A, compared
 from tests.capture.test_session_store import NOW, SECOND, WRITERS, announcement, settings
 from tests.capture.virtual_engine import VirtualEngine
@@ -24,6 +31,7 @@ from tests.capture.virtual_servers import VirtualClock, play
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
+    from bridge.capture.ports import Batch
     from bridge.capture.record_comparison import Rebuilt
     from bridge.transcript.events import ChatEvent
 
@@ -244,5 +252,57 @@ def test_what_is_in_memory_is_written_again_when_a_segment_is_gone_after_a_failu
             [session] = stored_shard(engine.kafka.checkpoints[0].items(), WRITERS).sessions
             assert session.transcript().id_ranges == [(1, LAST)]
             assert session.blocks.keys() == {0, 1}
+
+    play(scene())
+
+
+class OpenedInVain(SteadyLogs):
+    """Logs of which an opening cannot learn the committed offset while that is `silent`."""
+
+    silent = False
+
+    async def committed(self) -> int:
+        if self.silent:
+            raise KafkaUnavailable("no answer")
+        return 0
+
+
+class WrittenBy:
+    """A writer whose checkpoints are those of a topic."""
+
+    def __init__(self, topic: CompactedTopic) -> None:
+        self.topic = topic
+        self.limits = same_limits(1_000_000)
+
+    async def checkpoints(self) -> list[tuple[str, bytes]]:
+        return list(self.topic.values.items())
+
+    async def commit(self, batch: Batch) -> None:
+        self.topic.write(batch.checkpoints)
+
+
+def test_a_store_that_was_not_opened_is_not_memory_that_has_to_be_kept() -> None:
+    clock, telemetry, other = VirtualClock(), RecordedFacts(), replace(settings(partition_of=lambda _: 0), owner=2)
+    own, logs = replace(other, owner=1), OpenedInVain(NAMES)
+    transactions = ShardTransactions(
+        0, own, Inbox(1_000, print, print), clock=clock, rate=EventRate(), linger_max=0.0, telemetry=telemetry
+    )
+    recovery = ShardRecovery(0, logs, own, partitions=2, interval=30.0, clock=clock, telemetry=telemetry)
+    writer: Any = WrittenBy(CompactedTopic())
+
+    async def scene() -> None:
+        await transactions.restore(writer, recovery)
+        await transactions.commit(writer, await transactions.planned(writer, [], mark=True))
+        between = writer.topic.restored(0, other)  # another owner, whose chat loses a segment
+        writer.topic.commit(between.fold([announcement(), history(joined(1), said(2))], NOW))
+        del writer.topic.values[f"{CHAT}#a"]
+        logs.silent = True
+        with pytest.raises(KafkaUnavailable):
+            await transactions.restore(writer, recovery)
+        logs.silent = False
+        repair = await transactions.restore(writer, recovery)
+        assert [one.without_place for one in repair.inputs if isinstance(one, Forgotten)] == [{CHAT}]
+        await transactions.commit(writer, await transactions.planned(writer, repair.inputs, mark=repair.due))
+        assert [chat.transcript.delivered.pairs() for chat in transactions.store.chats.values()] == [[(1, 2)]]
 
     play(scene())
