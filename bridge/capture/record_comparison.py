@@ -115,11 +115,10 @@ class RecordComparison:
 
     def _closed(self, closed: ClosedChats, there: PublishedChat, found: Rebuilt) -> None:
         """Look whether something was published of a chat that ended, and its checkpoint does not say so."""
-        chat = closed.chat(there.session_id) if there.first else None
-        if chat is not None and chat.addressable:
-            own = chat.transcript.state()
-            if (there.epoch, there.sequence) > (own.epoch, own.sequence):
-                found.over.append(self._continued(chat, _ahead(own, there), there))
+        if there.newer.total():
+            chat = closed.chat(there.session_id)
+            if chat.addressable:
+                found.over.append(self._continued(chat, _ahead(chat.transcript.state(), there), there))
 
     def _unknown(self, there: PublishedChat, found: Rebuilt) -> None:
         session_id = there.session_id
