@@ -176,7 +176,7 @@ class RecordComparison:
         if there.whole and not further:
             state, chain_head = there.transcript(), there.head or None
             if rest.seldom is not None:
-                state = replace(state, parties=rest.seldom.parties, parties_set_by=rest.seldom.parties_set_by)
+                state = _with_what_no_record_tells(state, rest.seldom)
         else:
             state, chain_head = _what_is_left(rest, there)
             if state.sequence or state.id_ranges:
@@ -238,5 +238,16 @@ def _ahead(own: TranscriptState, there: PublishedChat) -> TranscriptState:
 
 def _behind(own: TranscriptState, there: PublishedChat) -> TranscriptState:
     """Return the state of a chat of which the topic has only the beginning: what is missing is published again."""
-    published = there.transcript()
-    return replace(published, facts=own.facts, parties=own.parties, parties_set_by=own.parties_set_by)
+    return replace(_with_what_no_record_tells(there.transcript(), own), facts=own.facts)
+
+
+def _with_what_no_record_tells(published: TranscriptState, own: TranscriptState) -> TranscriptState:
+    """Add what `own` has beside its events: a certificate may depend on it."""
+    return replace(
+        published,
+        parties=own.parties,
+        parties_set_by=own.parties_set_by,
+        masked=own.masked,
+        quarantined=own.quarantined,
+        unattributed=own.unattributed,
+    )

@@ -18,7 +18,8 @@ from bridge.capture.shard_recovery import ShardRecovery
 from bridge.capture.shard_transactions import ShardTransactions
 from bridge.capture.stored_chats import stored_shard
 from bridge.errors import KafkaUnavailable, VerificationFailed
-from bridge.transcript.gap_codes import EVENTS_LOST, STATE_LOST
+from bridge.transcript.gap_codes import EVENTS_LOST, STATE_LOST, UNATTRIBUTED
+from bridge.transcript.updates import QuarantinedInput
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.recorded_shard import RecordedShard
@@ -28,6 +29,7 @@ from tests.capture.test_forgotten_state import ONE, A, compared
 from tests.capture.test_session_store import NOW, SECOND, WRITERS, announcement, settings
 from tests.capture.virtual_engine import VirtualEngine
 from tests.capture.virtual_servers import VirtualClock, play
+from tests.support.reasons import NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -118,6 +120,15 @@ def test_it_goes_on_from_its_records_at_the_place_that_is_known(lost: str) -> No
     assert [one["verdict"] for one in shard.certificates()] == ["COMPLETE"]
     assert shard.findings() == []
     written_again(shard)
+
+
+@pytest.mark.parametrize(("lost", "events"), [([f"{CHAT}#0"], slice(None)), ([], slice(0, 5))])
+def test_a_doubt_that_no_record_tells_of_is_kept(lost: list[str], events: slice) -> None:
+    shard = long_chat()
+    shard.fold(QuarantinedInput("chat-1:4800", b"garbage", NO_JSON, 7, followed=(CHAT,), observed_at=NOW))
+    restarted_without(shard, *lost, events=events)
+    shard.fold(history(*whole_history(LAST + 1), over=True))
+    assert [one["reasons"] for one in shard.certificates()] == [[UNATTRIBUTED]]
 
 
 @pytest.mark.parametrize("announced", [False, True])
