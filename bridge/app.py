@@ -25,7 +25,9 @@ from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.log_changes import check_owner
+from bridge.capture.outputs import RECORD_KINDS, Output
 from bridge.capture.pacing import EventRate
+from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard
@@ -232,9 +234,15 @@ class _WorkerProcess:
         config = self._config
         partitions = config.kafka.partitions
         probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
+        output = Output(
+            Recording(self._schemas, self._redactor, config.site, config.kafka.group),
+            {kind: getattr(self._names, kind) for kind in RECORD_KINDS},
+            self._payload_headers,
+        )
         store_settings = SessionStoreSettings(
-            recording=Recording(self._schemas, self._redactor, config.site, config.kafka.group),
-            payload_headers=self._payload_headers,
+            outputs=(output,),
+            checkpoints=self._names.checkpoints,
+            announcements=self._names.announcements,
             writers=self._writers,
             partition_of=lambda key: partition_of(key, partitions),
             closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
@@ -249,8 +257,9 @@ class _WorkerProcess:
             owner=self._rng.getrandbits(63),
             store_settings=store_settings,
             check_assignment=check_assignment,
-            make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number),
+            make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number, store_settings.written_topics),
             make_source=self._sources.make_source,
+            preparation=NothingToPrepare(),
             recovery=ShardRecovery(
                 partition,
                 KafkaShardLogs(self._kafka, partition),

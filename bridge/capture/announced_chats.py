@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import rewritten
 from bridge.capture.chat import GIVEN_UP, OVER, Chat
-from bridge.capture.ports import Outgoing
+from bridge.capture.outputs import outputs_of_new_chat
 from bridge.errors import Problem
 from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatOpened
 from bridge.records.checkpoint_parts import CheckpointParts
-from bridge.records.normalise import ChatRecorder
-from bridge.records.session_records import OPENED
 from bridge.transcript import input_codes
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript
@@ -51,7 +49,7 @@ class AnnouncedChats:
         partition = self._settings.partition_of(key)
         if partition != self._partition:
             # Two owners of one chat must be impossible: forward it to where every client's murmur2 would write it.
-            plan.batch.forwards.append((partition, Outgoing(key, one.raw)))
+            builder.forward(partition, key, one.raw)
             plan.facts.append(AnnouncementForwarded())
             return
         chat = self._chats.get(told.session_id)
@@ -70,11 +68,11 @@ class AnnouncedChats:
 
     def _new_chat(self, told: Announcement, announced: bytes) -> Chat:
         facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0])
-        recording = self._settings.recording
-        recorder, parts = ChatRecorder(told.session_id, recording), CheckpointParts(told.session_id, recording.site)
-        return Chat(Transcript(TranscriptState(facts)), recorder, parts, told, announced)
+        outputs = outputs_of_new_chat(told.session_id, self._settings.outputs)
+        parts = CheckpointParts(told.session_id, self._settings.recording.site)
+        return Chat(Transcript(TranscriptState(facts)), outputs, parts, told, announced)
 
 
 def _opened(chat: Chat, at: int, builder: BatchBuilder) -> None:
-    builder.session_record(chat, OPENED, at, None)
+    builder.opened(chat, at)
     builder.plan.facts.append(ChatOpened())

@@ -11,57 +11,73 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.announcement import session_id_problem
-from bridge.capture.ports import Batch, Limits, Outgoing, same_limits
+from bridge.capture.ports import Batch, Limits, Outgoing
 from bridge.errors import BridgeError, Problem
 from bridge.facts import Fact, GapRecorded, Quarantined, Resumed
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.payload_framing import single_object
-from bridge.records.session_records import PART_BYTES, json_of, quarantine_records
+from bridge.records.session_records import CLOSED, OPENED, PART_BYTES, json_of, quarantine_records
 from bridge.records.writer_schemas import schema_record
 from bridge.transcript import input_codes
-from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry
+from bridge.transcript.entries import COMPLETE, GAP, RESUMED, Certificate, Entry
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from bridge.capture.batch_numbers import BatchNumbers
     from bridge.capture.chat import Chat
     from bridge.capture.inbox import Input
+    from bridge.capture.outputs import ChatOutput, Output
     from bridge.records.normalise import Recording
     from bridge.records.writer_schemas import WriterSchemas
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
+_USUAL_LIMIT: Final = 1_000_000
+"""Bytes of a record that a topic takes about which nothing else is known."""
 _AMENDS_NOTHING: Final = Problem(input_codes.NOT_RECORDED, "the event that it changes was not recorded")
 _T = TypeVar("_T")
 
 
 @dataclass(slots=True, frozen=True)
 class SessionStoreSettings:
-    """What all shards of a process share. `payload_headers`: topic kind -> bytes before the Avro payload of a value.
+    """What all shards of a process share. Every event is recorded in each of `outputs`; there is one at least.
 
-    Checkpoints have none there: they are single objects, whatever registry there is. `writers` reads them back.
-    `closed_retention_us` says how long closed chats are remembered; None is for ever. `limits` and `owner` are a
-    shard's own: the owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches.
+    `checkpoints` and `announcements` are names of topics. Checkpoints are single objects, whatever registry there is;
+    `writers` reads them back. `closed_retention_us` says how long closed chats are remembered; None is for ever.
+    `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the owner in the stamps of its
+    checkpoints, 0 where nobody has to recognise its batches.
     """
 
-    recording: Recording
-    payload_headers: Mapping[str, bytes]
+    outputs: tuple[Output, ...]
+    checkpoints: str
+    announcements: str
     writers: WriterSchemas
     partition_of: Callable[[bytes], int]
-    limits: Limits = field(default_factory=lambda: same_limits(1_000_000))
+    limits: Limits = field(default_factory=dict)
     closed_retention_us: int | None = 86_400_000_000
     owner: int = 0
+
+    @property
+    def recording(self) -> Recording:
+        """That of the first output. Schemas, site and group are the same in all."""
+        return self.outputs[0].recording
+
+    @property
+    def written_topics(self) -> tuple[str, ...]:
+        """The topics whose limits count: those of the outputs, and that of the checkpoints."""
+        return (*(topic for output in self.outputs for topic in output.topics.values()), self.checkpoints)
 
 
 @dataclass(slots=True)
 class TransactionPlan:
-    """What a fold decided. `facts` are emitted once the batch is committed; `kinds` counts event records per kind.
+    """What a fold decided. `facts` are emitted once the batch is committed.
 
+    `kinds` counts events per kind, however many outputs there are; `event_bytes` are those of all their values.
     `number` is that of the batch; 0 when there is nothing to commit. `cut`: a record did not fit its topic's limit,
-    and was replaced.
+    and was replaced. `prepared`: the second step is done.
     """
 
     batch: Batch = field(default_factory=Batch)
@@ -69,23 +85,35 @@ class TransactionPlan:
     forget: list[str] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
+    event_bytes: int = 0
     number: int = 0
     cut: bool = False
+    prepared: bool = False
+
+    def add(self, later: TransactionPlan, *, instead_of: str) -> None:
+        """Take over the records, facts and number of a later plan; its records of one topic replace those here."""
+        kept = [record for record in self.batch.records if record.topic != instead_of]
+        self.batch.records = [*kept, *later.batch.records]
+        self.facts += later.facts
+        self.kinds = dict(Counter(self.kinds) + Counter(later.kinds))
+        self.event_bytes += later.event_bytes
+        self.number = later.number
 
 
 class BatchBuilder:
     """Collects the records of one transaction, in order, into `plan`."""
 
-    def __init__(self, settings: SessionStoreSettings) -> None:
+    def __init__(self, partition: int, settings: SessionStoreSettings) -> None:
         """Start with an empty plan."""
         self.plan = TransactionPlan()
-        self._kinds: list[str] = []  # of the events of the plan
+        self._partition = partition
         self._settings = settings
-        self._event_room = self.room("events")
-        self._event_prefix = settings.payload_headers["events"]
+        self._records = self.plan.batch.records
+        self._kinds: list[str] = []  # of the events of the plan
         self.checkpoint_header = single_object(settings.recording.schemas.fingerprint(SESSION_CHECKPOINT))
-        self._added: list[list[Any]] = []  # since the last mark: the lists that grew, but for the events
-        self._marked = (0, False)
+        self._checkpointed = False
+        self._added: list[list[Any]] = []  # since the last mark: the lists that grew, but for the records
+        self._marked = (0, 0, 0, False)
 
     def finished(self, numbers: BatchNumbers, now: int, *, mark: bool) -> TransactionPlan:
         """Return the plan, once everything was added, with its number and the marker that it may need.
@@ -95,21 +123,21 @@ class BatchBuilder:
         plan = self.plan
         plan.kinds = dict(Counter(self._kinds))
         if mark or len(plan.batch) or plan.batch.announcement_offset is not None:
-            if mark or numbers.wants_marker(plan.batch.checkpoints):
+            if mark or numbers.wants_marker(beside=self._checkpointed):
                 self.checkpoint(MARKER_KEY, numbers.marker(now))
             plan.number = numbers.take()
         return plan
 
     def mark(self) -> None:
-        """Remember this moment for `undo`; forwards and checkpoints are not part of it."""
-        self._marked = (len(self._kinds), self.plan.cut)
+        """Remember this moment for `undo`."""
+        self._marked = (len(self._records), len(self._kinds), self.plan.event_bytes, self.plan.cut)
         if self._added:
             self._added = []
 
     def undo(self) -> None:
         """Take back what was added since the last `mark`."""
-        events, self.plan.cut = self._marked
-        del self.plan.batch.events[events:], self._kinds[events:]
+        records, kinds, self.plan.event_bytes, self.plan.cut = self._marked
+        del self._records[records:], self._kinds[kinds:]
         for items in reversed(self._added):
             items.pop()
         self._added = []
@@ -133,34 +161,25 @@ class BatchBuilder:
         items.append(item)
         self._added.append(items)
 
-    def room(self, kind: str) -> int:
-        """Return the largest value in bytes that fits a record of this kind of topic."""
-        return self._settings.limits[kind] - _HEADROOM
+    def room(self, topic: str) -> int:
+        """Return the largest value in bytes that fits a record of this topic."""
+        return self._settings.limits.get(topic, _USUAL_LIMIT) - _HEADROOM
+
+    def forward(self, partition: int, key: bytes, announcement: bytes) -> None:
+        """Add an announcement that lies on the wrong partition, for the right one; not undone."""
+        self._records.append(Outgoing(self._settings.announcements, partition, key, announcement))
+
+    # --- events --------------------------------------------------------------------------------------------------
 
     def publish(self, chat: Chat, entry: Entry) -> None:
-        """Add an event record; one that cannot be published becomes a GAP in its place (P2)."""
-        recorder, facts = chat.recorder, chat.transcript.facts
-        head = recorder.head
-        reason = _AMENDS_NOTHING
-        try:
-            payload = b"" if entry.amendment and _amends_nothing(chat, entry) else recorder.event_record(entry, facts)
-        except BridgeError as error:
-            payload, reason = b"", Problem(input_codes.NOT_RECORDED, error.message)
-        if not payload or len(payload) > self._event_room:
-            if payload:
-                sizes = f"a record of {len(payload)} bytes; {self._event_room} fit"
-                self.plan.cut, reason = True, Problem(input_codes.TOO_LARGE, sizes)
-            recorder.head = head
-            self.quarantine(facts.server or "", facts.session_id, entry.observed_at, reason, json_of(entry.event))
-            chat.transcript.withdraw(entry, reason)
-            payload = recorder.event_record(entry, facts)
-        self.plan.batch.events.append(
-            Outgoing(
-                recorder.key,
-                self._event_prefix + payload,
-                recorder.headers(entry, facts),
-            )
-        )
+        """Add an event record in each output; where it cannot be published, a GAP takes its place (P2)."""
+        refused: list[tuple[ChatOutput, Problem]] | None = None
+        for one in chat.outputs:
+            reason = self._record(chat, one, entry)
+            if reason is not None:
+                refused = [*(refused or ()), (one, reason)]
+        if refused is not None:
+            self._replace(chat, entry, refused)
         self._kinds.append(entry.kind)
         if entry.event is not None:
             return
@@ -169,18 +188,78 @@ class BatchBuilder:
         elif entry.kind == RESUMED:
             self.fact(Resumed())
 
-    def session_record(self, chat: Chat, state: str, at: int, certificate: Certificate | None) -> None:
-        """Add a record of the sessions topic: the chat was opened, or closed with its certificate."""
-        facts = chat.transcript.facts
-        payload = chat.recorder.session_record(state, facts, at, certificate, room=self.room("sessions"))
-        self._add(
-            self.plan.batch.sessions,
-            Outgoing(
-                facts.session_id.encode(),
-                self._framed("sessions", payload),
-                chat.recorder.session_headers(state, at, certificate),
-            ),
-        )
+    def _record(self, chat: Chat, one: ChatOutput, entry: Entry) -> Problem | None:
+        """Add an event record in one output; return why not, if it cannot be. A GAP is added in any case."""
+        recorder, facts = one.recorder, chat.transcript.facts
+        head = recorder.head
+        if entry.amendment and _amends_nothing(chat, one, entry):
+            return _AMENDS_NOTHING
+        try:
+            payload = recorder.event_record(entry, facts)
+        except BridgeError as error:
+            return Problem(input_codes.NOT_RECORDED, error.message)
+        topic = one.topic
+        room = self._settings.limits.get(topic, _USUAL_LIMIT) - _HEADROOM
+        if len(payload) > room and entry.event is not None:
+            recorder.head, self.plan.cut = head, True
+            return Problem(input_codes.TOO_LARGE, f"a record of {len(payload)} bytes; {room} fit")
+        if not one.first:
+            self._begin(chat, one, entry.sequence, entry.observed_at)
+        value = one.header + payload
+        self.plan.event_bytes += len(value)
+        self._records.append(Outgoing(topic, self._partition, recorder.key, value, recorder.headers(entry, facts)))
+        return None
+
+    def _replace(self, chat: Chat, entry: Entry, refused: list[tuple[ChatOutput, Problem]]) -> None:
+        """Set an event aside where it was refused, and add a GAP there."""
+        facts, raw = chat.transcript.facts, json_of(entry.event)
+        source, at = facts.server or "", entry.observed_at
+        if len(refused) == len(chat.outputs):
+            reason = refused[0][1]
+            self.quarantine(source, facts.session_id, at, reason, raw)
+            chat.transcript.withdraw(entry, reason)
+            for one in chat.outputs:
+                self._record(chat, one, entry)
+            return
+        for one, reason in refused:
+            self.quarantine(source, facts.session_id, at, reason, raw, outputs=[one.output])
+            self._record(chat, one, one.gap(entry, reason))
+            self.fact(GapRecorded(code=reason.code))
+
+    # --- sessions ------------------------------------------------------------------------------------------------
+
+    def _begin(self, chat: Chat, one: ChatOutput, first: int, at: int) -> None:
+        """Begin a chat in an output that was added since it was opened; `at` in us since 1970 UTC."""
+        one.first, one.certified = first, chat.closed_at is None
+        self._session_record(chat, one, OPENED, at)
+
+    def opened(self, chat: Chat, at: int) -> None:
+        """Record that a chat was opened; `at` in us since 1970 UTC."""
+        for one in chat.outputs:
+            one.first = one.first or chat.transcript.sequence + 1
+            self._session_record(chat, one, OPENED, at)
+
+    def closed(self, chat: Chat, at: int, certificate: Certificate) -> str:
+        """Record that a chat was closed, with its certificate as it is in each output; return the lowest verdict."""
+        verdict = certificate.verdict
+        for one in chat.outputs:
+            if not one.first:
+                self._begin(chat, one, chat.transcript.sequence + 1, at)
+            own = one.certificate(certificate)
+            self._session_record(chat, one, CLOSED, at, own)
+            one.certified = True
+            if own.verdict != COMPLETE:
+                verdict = own.verdict
+        return verdict
+
+    def _session_record(
+        self, chat: Chat, one: ChatOutput, state: str, at: int, certificate: Certificate | None = None
+    ) -> None:
+        recorder, topic = one.recorder, one.output.topics["sessions"]
+        payload = recorder.session_record(state, chat.transcript.facts, at, certificate, room=self.room(topic))
+        value = one.output.payload_headers["sessions"] + payload
+        headers = recorder.session_headers(state, at, certificate)
+        self._records.append(Outgoing(topic, self._partition, recorder.key, value, headers))
 
     def quarantine(  # noqa: PLR0913 - the columns of a quarantine record
         self,
@@ -191,24 +270,27 @@ class BatchBuilder:
         raw: bytes,
         *,
         total_bytes: int | None = None,
+        outputs: Iterable[Output] | None = None,
     ) -> None:
-        """Add quarantined input, in as many records as it needs."""
+        """Add quarantined input, in as many records as it needs; to all outputs, if None are named."""
         if session_id is not None and session_id_problem(session_id):
             session_id = None  # a peer may call a chat anything; what is no id is still in the bytes
         key = (session_id or source).encode()
-        for payload in quarantine_records(
-            self._settings.recording.schemas,
-            site=self._settings.recording.site,
-            source=source,
-            session_id=session_id,
-            observed_at=at,
-            reason=reason,
-            raw=raw,
-            total_bytes=total_bytes,
-            part_bytes=min(PART_BYTES, self.room("quarantine") // 2),
-        ):
-            record = Outgoing(key, self._framed("quarantine", payload))
-            self._add(self.plan.batch.quarantine, record)
+        for output in self._settings.outputs if outputs is None else outputs:
+            topic = output.topics["quarantine"]
+            for payload in quarantine_records(
+                output.recording.schemas,
+                site=output.recording.site,
+                source=source,
+                session_id=session_id,
+                observed_at=at,
+                reason=reason,
+                raw=raw,
+                total_bytes=total_bytes,
+                part_bytes=min(PART_BYTES, self.room(topic) // 2),
+            ):
+                value = output.payload_headers["quarantine"] + payload
+                self._records.append(Outgoing(topic, self._partition, key, value))
         self.fact(Quarantined(code=reason.code))
 
     def quarantine_update(self, update: TranscriptUpdate, reason: Problem) -> None:
@@ -219,6 +301,8 @@ class BatchBuilder:
         for damaged in update.damaged:
             self.quarantine(source, update.session_id, at, damaged.reason, damaged.raw)
 
+    # --- checkpoints ---------------------------------------------------------------------------------------------
+
     def checkpoint(self, key: str, payload: bytes | None) -> bytes:
         """Add a record of a checkpoint, or of the marker; None deletes it. Return its value."""
         value = None if payload is None else self.checkpoint_header + payload
@@ -227,11 +311,12 @@ class BatchBuilder:
 
     def checkpoint_value(self, key: str, value: bytes | None) -> None:
         """Add a record of a checkpoint with its payload header; None deletes it."""
-        self.plan.batch.checkpoints.append(Outgoing(key.encode(), value))
+        self._records.append(Outgoing(self._settings.checkpoints, self._partition, key.encode(), value))
+        self._checkpointed |= value is not None
 
     def delete_unwritten(self, keys: Iterable[str]) -> None:
         """Delete those of the checkpoints with these keys that the plan does not write."""
-        written = {record.key for record in self.plan.batch.checkpoints}
+        written = {record.key for record in self.plan.batch.on(self._settings.checkpoints)}
         for key in keys:
             if key.encode() not in written:
                 self.checkpoint_value(key, None)
@@ -241,18 +326,13 @@ class BatchBuilder:
 
         Returns whether there are any.
         """
-        checkpoints = self.plan.batch.checkpoints
-        if all(record.value is None for record in checkpoints):
-            return False
-        key, text = schema_record(self._settings.recording.schemas, SESSION_CHECKPOINT)
-        checkpoints.insert(0, Outgoing(key.encode(), text))
-        return True
-
-    def _framed(self, kind: str, payload: bytes) -> bytes:
-        return self._settings.payload_headers[kind] + payload
+        if self._checkpointed:
+            key, text = schema_record(self._settings.recording.schemas, SESSION_CHECKPOINT)
+            self._records.insert(0, Outgoing(self._settings.checkpoints, self._partition, key.encode(), text))
+        return self._checkpointed
 
 
-def _amends_nothing(chat: Chat, entry: Entry) -> bool:
-    """Tell whether the event that this entry amends was withdrawn from the very same input."""
+def _amends_nothing(chat: Chat, one: ChatOutput, entry: Entry) -> bool:
+    """Tell whether the event that this entry amends was withdrawn from the very same input, or is a GAP here."""
     event = entry.event
-    return event is not None and event.event_id not in chat.transcript.delivered
+    return event is not None and (event.event_id not in chat.transcript.delivered or one.lacks(event.event_id))

@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Final
 from bridge.records.checkpoint import BatchStamp, CheckpointHead, encode_head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from bridge.capture.ports import Outgoing
     from bridge.records.shard_facts import ShardFacts
 
 SHARD: Final = "SHARD"
@@ -70,9 +67,9 @@ class BatchNumbers:
         """Return the stamp of the next batch."""
         return BatchStamp(self._owner, self._highest + 1)
 
-    def wants_marker(self, checkpoints: Iterable[Outgoing]) -> bool:
-        """Return whether the next batch, which writes these checkpoints, has to hold the marker."""
-        return not self._marked or all(record.value is None for record in checkpoints)
+    def wants_marker(self, *, beside: bool) -> bool:
+        """Return whether the next batch has to hold the marker; `beside`: it writes another checkpoint anyway."""
+        return not (self._marked and beside)
 
     def marker(self, now: int) -> bytes:
         """Return the payload of the marker for the next batch; `now` in us since 1970 UTC."""

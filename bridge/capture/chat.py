@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import merged, rewritten
+from bridge.capture.outputs import ChatOutput, gaps_of
 from bridge.errors import IllegalTransition
+from bridge.transcript.fold import MAX_HOLES
 
 if TYPE_CHECKING:
     from bridge.announcement import Announcement
     from bridge.records.checkpoint_parts import CheckpointParts
-    from bridge.records.normalise import ChatRecorder
     from bridge.transcript.fold import Transcript
 
 FOLLOWED: Final = "FOLLOWED"
@@ -42,12 +43,12 @@ TRANSITIONS: Final = {
 class Chat:
     """One chat of the shard. `closed_at` in us since 1970 UTC, None while it is followed.
 
-    `parts` says what of its checkpoint is written. `announced` is the JSON of `announcement`; `start_text` the
-    session's start as the source last wrote it.
+    `outputs` are where its records go; `parts` says what of its checkpoint is written. `announced` is the JSON of
+    `announcement`; `start_text` the session's start as the source last wrote it.
     """
 
     transcript: Transcript
-    recorder: ChatRecorder
+    outputs: list[ChatOutput]
     parts: CheckpointParts
     announcement: Announcement
     announced: bytes
@@ -56,22 +57,31 @@ class Chat:
     start_text: str = ""
     whole: bool = True
     addressable: bool = True
-    _marked: tuple[str, int | None, str, bytes] = (FOLLOWED, None, "", b"")
+    _marked: tuple[str, int | None, str] = (FOLLOWED, None, "")
 
     @property
     def session_id(self) -> str:
         """The chat's id."""
         return self.transcript.session_id
 
+    @property
+    def outgrown(self) -> bool:
+        """Whether there is more to remember than a checkpoint should hold. No real chat gets there."""
+        return self.transcript.outgrown or len(gaps_of(self.outputs)) > MAX_HOLES
+
     def mark(self) -> None:
         """Remember this moment for `undo`."""
         self.transcript.mark()
-        self._marked = (self.state, self.closed_at, self.start_text, self.recorder.head)
+        self._marked = (self.state, self.closed_at, self.start_text)
+        for one in self.outputs:
+            one.mark()
 
     def undo(self) -> None:
         """Go back to the last `mark`: what was made of an input that failed half-way is forgotten."""
         self.transcript.undo()
-        self.state, self.closed_at, self.start_text, self.recorder.head = self._marked
+        self.state, self.closed_at, self.start_text = self._marked
+        for one in self.outputs:
+            one.undo()
 
     def announced_again(self, newer: Announcement, raw: bytes) -> None:
         """Take over what a newer announcement, parsed from `raw`, says; the rest stays as it was announced before."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import Announcement, encode
 from bridge.capture.chat import OVER
+from bridge.capture.outputs import chains_of, gaps_of
 from bridge.records.checkpoint import CheckpointHead
 from bridge.records.checkpoint_keys import head_key
 from bridge.records.checkpoint_parts import Checkpoint
@@ -21,25 +22,27 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = Fals
 
     They are taken for written: called once per transaction. `again`: nothing counts as written before.
     """
-    transcript = chat.transcript
+    transcript, output_gaps = chat.transcript, gaps_of(chat.outputs)
     seldom = transcript.seldom()
+    chain_head, chains = chains_of(chat.outputs)
     head = CheckpointHead(
         state=chat.state,
         sequence=transcript.sequence,
         epoch=seldom.epoch,
-        chain_head=chat.recorder.head,
+        chain_head=chain_head,
         counts=transcript.counts,
         absence=seldom.absence,
         observed_at=chat.closed_at or now,
         stamp=stamp,
+        chains=chains,
     )
     if not chat.whole:
         deleted = [(key, None) for key in chat.parts.forgotten()]
         if not chat.addressable:
             return [*deleted, chat.parts.head(replace(head, counts={}))]
-        return [*deleted, chat.parts.closed(head, seldom, transcript.delivered.pairs())]
+        return [*deleted, chat.parts.closed(head, seldom, transcript.delivered.pairs(), output_gaps)]
     head.ids, closed = transcript.take_blocks(again=again)
-    return [*chat.parts.changed(Checkpoint(head, _announced(chat), seldom, closed), again=again)]
+    return [*chat.parts.changed(Checkpoint(head, _announced(chat), seldom, closed, output_gaps), again=again)]
 
 
 def checkpoint_keys(session_id: str, chat: Chat | None) -> list[str]:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import Announcement
 from bridge.capture.chat import OVER, Chat
+from bridge.capture.outputs import outputs_of_stored_chat
 from bridge.errors import VerificationFailed
 from bridge.records.checkpoint_keys import head_key
 from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.checkpoint_reader import read_checkpoints
-from bridge.records.normalise import ChatRecorder
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript
 from bridge.transcript.state import TranscriptState
@@ -81,7 +81,7 @@ class ClosedChats:
         stored = found[session_id]
         if stored.head is None:
             raise VerificationFailed("a checkpoint of a chat that ended, without its head")
-        head, recording = stored.head, self._settings.recording
+        head = stored.head
         state = TranscriptState(SessionFacts(session_id), head.sequence, epoch=head.epoch)
         if stored.remembered is not None:
             state = stored.transcript()
@@ -89,8 +89,8 @@ class ClosedChats:
         told = Announcement(session_id=session_id, host="forgotten", port=1)
         return Chat(
             Transcript(state),
-            ChatRecorder(session_id, recording, head.chain_head, head.epoch),
-            CheckpointParts(session_id, recording.site),
+            outputs_of_stored_chat(stored, head, self._settings.outputs),
+            CheckpointParts(session_id, self._settings.recording.site),
             told,
             b"",
             OVER,

@@ -94,6 +94,8 @@ Headers = list[tuple[str, bytes]]
 class Outgoing:
     """One record to be written; `value` None is a tombstone. Its Kafka time is that of writing."""
 
+    topic: str
+    partition: int
     key: bytes
     value: bytes | None
     headers: Headers = field(default_factory=list)
@@ -101,35 +103,29 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction writes, all to the shard's own partition of each topic.
+    """What one transaction writes: records of any topics, those of one partition in order.
 
-    `forwards` are announcements that were written to the wrong partition: (right partition, record).
-    `announcement_offset` is the next offset to read, None when it is unchanged.
+    `announcement_offset` is the next offset to read of the shard's announcements, None when it is unchanged.
     """
 
-    events: list[Outgoing] = field(default_factory=list)
-    sessions: list[Outgoing] = field(default_factory=list)
-    quarantine: list[Outgoing] = field(default_factory=list)
-    checkpoints: list[Outgoing] = field(default_factory=list)
-    forwards: list[tuple[int, Outgoing]] = field(default_factory=list)
+    records: list[Outgoing] = field(default_factory=list)
     announcement_offset: int | None = None
 
     def __len__(self) -> int:
         """Count the records."""
-        return len(self.events) + len(self.sessions) + len(self.quarantine) + len(self.checkpoints) + len(self.forwards)
+        return len(self.records)
+
+    def on(self, topic: str) -> list[Outgoing]:
+        """Return the records of one topic, in order."""
+        return [record for record in self.records if record.topic == topic]
 
 
 Limits = Mapping[str, int]
-"""Topic kind ("events", "sessions", "quarantine", "checkpoints") -> largest record in bytes, with key and headers."""
-
-
-def same_limits(most: int) -> Limits:
-    """Return a `Limits` with the same value for every kind of topic."""
-    return dict.fromkeys(("events", "sessions", "quarantine", "checkpoints"), most)
+"""Topic -> largest record in bytes, with key and headers."""
 
 
 class TransactionalWriter(Protocol):
-    """The transactional producer of one shard, which also reads its checkpoints back.
+    """The transactional producer of one shard, which also reads its checkpoints back. It takes records of any topics.
 
     An instance is used until its first error and then dropped: a failed idempotent producer has used up sequence
     numbers.
@@ -158,6 +154,20 @@ class TransactionalWriter(Protocol):
         """Close the connections, within seconds, in whatever state they are.
 
         A cancellation makes it faster and is raised when they are closed.
+        """
+
+
+class Preparation(Protocol):
+    """The second step of a commit: completes records by what has to be asked for elsewhere, such as a signature or key.
+
+    What is decided is pure, and what is committed is final; only here a transaction may wait for something else.
+    """
+
+    async def prepare(self, batch: Batch) -> None:
+        """Complete the records of a batch in place. Called for one batch after the other, once for each record.
+
+        Nothing of the batch is committed before this returns. A BridgeError counts as an error of the transaction:
+        nothing is committed, and the inputs are folded again. Any other exception is a defect.
         """
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import Announcement, encode, parse
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
+from bridge.capture.outputs import outputs_of_published_chat
 from bridge.capture.published_chats import PublishedChat
 from bridge.records.checkpoint_parts import CheckpointParts
-from bridge.records.normalise import ChatRecorder
 from bridge.records.session_records import CLOSED
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.events import FIRST_ID
@@ -21,12 +21,12 @@ from bridge.transcript.fold import Transcript
 from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.capture.closed_chats import ClosedChats
+    from bridge.capture.outputs import Output
     from bridge.capture.published_chats import PublishedChats
     from bridge.records.checkpoint_reader import StoredSession
-    from bridge.records.normalise import Recording
     from bridge.transcript.state import TranscriptState
 
 _NO_PLACE: Final = ("unknown.invalid", 1)
@@ -50,13 +50,13 @@ class Rebuilt:
 
 @dataclass(slots=True, frozen=True)
 class RecordComparison:
-    """What was read. `whole`: all that is on the topic, not only its end. `truncated`: it begins above offset 0.
+    """What was read, of the first of `outputs`. `whole`: all that is on the topic, not only its end.
 
-    Records may have expired in order, then.
+    `truncated`: it begins above offset 0; records may have expired in order, then.
     """
 
     published: PublishedChats
-    recording: Recording
+    outputs: Sequence[Output]
     whole: bool
     truncated: bool
 
@@ -107,8 +107,8 @@ class RecordComparison:
         return replace(
             chat,
             transcript=Transcript(state),
-            recorder=ChatRecorder(chat.session_id, self.recording, there.head, state.epoch),
-            parts=CheckpointParts(chat.session_id, self.recording.site),
+            outputs=outputs_of_published_chat(chat.session_id, self.outputs, state.epoch, there.head),
+            parts=CheckpointParts(chat.session_id, self.outputs[0].recording.site),
             state=place,
             closed_at=at,
         )
@@ -152,8 +152,8 @@ class RecordComparison:
         told = Announcement(session_id=session_id, host=host, port=port, tenant=state.facts.tenant)
         return Chat(
             Transcript(state),
-            ChatRecorder(session_id, self.recording, chain_head, state.epoch),
-            CheckpointParts(session_id, self.recording.site),
+            outputs_of_published_chat(session_id, self.outputs, state.epoch, chain_head),
+            CheckpointParts(session_id, self.outputs[0].recording.site),
             parse(announced) if announced else told,
             announced or encode(told),
             place,
@@ -207,7 +207,7 @@ def _what_is_left(rest: StoredSession, there: PublishedChat) -> tuple[Transcript
         counted = replace(
             state, sequence=head.sequence, epoch=head.epoch, counts=dict(head.counts), absence=head.absence
         )
-        return counted, head.chain_head
+        return counted, head.chain_head or None
     if there.first:
         return replace(state, sequence=there.sequence, epoch=there.epoch, counts=published.counts), there.head
     return replace(state, epoch=there.epoch + 1), None

@@ -25,7 +25,6 @@ from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.errors import Problem, places
 from bridge.facts import ChatClosed, ChatFailed
 from bridge.records.checkpoint_keys import head_key
-from bridge.records.session_records import CLOSED
 from bridge.transcript import gap_codes, input_codes
 from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
@@ -64,7 +63,7 @@ class SessionStore:
         self.closed = ClosedChats(settings)
         self._ending: dict[str, int] = {}
         self._touched: dict[str, Chat] = {}
-        self._builder = BatchBuilder(settings)
+        self._builder = BatchBuilder(partition, settings)
         self._expire_at = 0
         self.numbers = BatchNumbers(settings.owner)
         self.incomplete: list[StoredSession] = []
@@ -126,7 +125,7 @@ class SessionStore:
 
         With `mark` there is something to commit in any case: the shard's marker, even if nothing else.
         """
-        self._builder = BatchBuilder(self._settings)
+        self._builder = BatchBuilder(self._partition, self._settings)
         self._touched = {}
         if self._again:
             others = self.closed.take_others(self._builder.checkpoint_header)
@@ -289,21 +288,21 @@ class SessionStore:
     def _close(self, chat: Chat, at: int, state: str, *because: Problem, supersedes: int | None = None) -> None:
         certificate = chat.transcript.certificate(*because, supersedes=supersedes)
         chat.close(state, at)
-        self._builder.session_record(chat, CLOSED, at, certificate)
+        verdict = self._builder.closed(chat, at, certificate)
         if supersedes is None:
-            self._builder.fact(ChatClosed(verdict=certificate.verdict))
+            self._builder.fact(ChatClosed(verdict=verdict))
             self._builder.forget(chat.session_id)
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def _write_checkpoints(self, now: int) -> None:
-        room, stamp, again = self._builder.room("checkpoints"), self.numbers.next(), self._again
+        room, stamp, again = self._builder.room(self._settings.checkpoints), self.numbers.next(), self._again
         for session_id, value in self.closed if again else ():
             self._builder.checkpoint_value(head_key(session_id), value)
         for session_id, chat in self._touched.items():
             records = checkpoint_of(chat, now, stamp, again=again)
             large = any(len(payload or b"") > room for _, payload in records)
-            if chat.transcript.outgrown or large:
+            if chat.outgrown or large:
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
                 if chat.state != OVER:
                     self._end_with_gap(chat, _OUTGROWN, now, OVER)
@@ -318,7 +317,6 @@ class SessionStore:
             if not chat.whole:
                 self._ending.pop(session_id, None)
                 self.closed.put(session_id, self._chats.pop(session_id).closed_at or now, written[-1])
-
         if self._unwanted:
             self._builder.delete_unwritten(self._unwanted)
         self._unwanted, self._there, self._again = _NO_KEYS, _NO_KEYS, False

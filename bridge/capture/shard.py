@@ -18,9 +18,9 @@ transaction takes them; a SessionStore, which turns them into records. `run` is 
      | +---------------------+            ^
      +------------------------------------+
 
-In RUNNING a batch is taken from the inbox, folded (pure) and committed as one transaction, while the inbox collects
-the next one. Only after the commit are the inputs dropped and the facts counted (P3). Between two transactions it
-pauses briefly, and lingers under load (`pacing.py`).
+In RUNNING a batch is taken from the inbox and becomes a transaction in three steps: decide (fold, pure), prepare (may
+wait), commit. The inbox collects the next one meanwhile. Only after the commit are the inputs dropped and the facts
+counted (P3). Between two transactions it pauses briefly, and lingers under load (`pacing.py`).
 
 There is one path for every error of the producer, whatever its class: the writer is dropped and closes in the
 background, a new one fences it and resolves any transaction in doubt, and the store is restored from the checkpoints.
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from bridge.backoff import Backoff
     from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.capture.pacing import EventRate
-    from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Source, TransactionalWriter
+    from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Preparation, Source, TransactionalWriter
     from bridge.capture.session_store import SessionStore
     from bridge.capture.shard_recovery import Repair, ShardRecovery
     from bridge.capture.shard_settings import ShardSettings
@@ -80,6 +80,7 @@ class Shard:
         check_assignment: CheckAssignment,
         make_writer: Callable[[int], TransactionalWriter],
         make_source: MakeSource,
+        preparation: Preparation,
         recovery: ShardRecovery,
         backoff: Backoff,
         clock: Clock,
@@ -103,6 +104,7 @@ class Shard:
             partition,
             replace(store_settings, owner=owner),
             self._inbox,
+            preparation=preparation,
             clock=clock,
             rate=rate,
             linger_max=settings.linger_max,
@@ -114,10 +116,7 @@ class Shard:
         self._recovery = recovery
         self._recovery.progress = self._progress
         self._next_offset = 0
-        self._fenced_before = False
-        self._leaving = False
-        self._draining = False
-        self._left = False
+        self._fenced_before = self._leaving = self._draining = self._left = False
         self._guard = GuardedRun()
         self._closings = Closings(f"release {partition}")
 
@@ -332,11 +331,12 @@ class Shard:
         self.problem = progress
 
     async def _commit(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool = False) -> None:
-        """Fold inputs, tell the source what follows from them, and write them as one transaction."""
+        """Decide what becomes of inputs, tell the source what follows from that, and write it as one transaction."""
         due = self._probes.begin(self._clock.monotonic())
-        plan = await self._transactions.planned(writer, inputs, mark=due or mark)
+        plan = await self._transactions.decide(writer, inputs, mark=due or mark)
         if not self._draining:
             act(self._source, plan)
+        await self._transactions.prepare(plan)
         await self._transactions.commit(writer, plan)
         if plan.number:
             self._probes.proved(self._clock.monotonic())

@@ -116,8 +116,8 @@ class ShardRecovery:
 
     async def landed(self, plan: TransactionPlan, before: ShardFacts | None) -> bool:
         """Return whether the records of a plan are on their topics, although its commit failed."""
-        for kind, written in (("events", plan.batch.events), ("sessions", plan.batch.sessions)):
-            if written:
+        for kind in ("events", "sessions"):
+            if written := plan.batch.on(self._logs.names[kind]):
                 there, marked = self._seen[kind], None if before is None else before.logs.get(kind)
                 start = there.start if marked is None or marked.end > there.end else max(marked.end, there.start)
                 async for records in self._logs.read(kind, start, there.end):
@@ -286,7 +286,7 @@ class ShardRecovery:
                 for record in records:
                     published.session(self._decoded(SESSION_RECORD, record))
         truncated = self._seen["events"].start > 0 and published.events > 0
-        comparison = RecordComparison(published, self._settings.recording, whole=whole, truncated=truncated)
+        comparison = RecordComparison(published, self._settings.outputs, whole=whole, truncated=truncated)
         result = comparison.with_store(store.chats, store.closed, store.incomplete)
         if result.chats or result.over or result.without_records:
             self._telemetry.emit(
@@ -304,7 +304,7 @@ class ShardRecovery:
     def _decoded(self, name: str, record: StoredRecord) -> dict[str, Any]:
         writer, payload = unframe(record.value or b"")
         kind = "events" if name == TRANSCRIPT_EVENT else "sessions"
-        if (record.value or b"").startswith(self._settings.payload_headers[kind]):
+        if (record.value or b"").startswith(self._settings.outputs[0].payload_headers[kind]):
             return self._settings.writers.schemas.decode(name, payload)
         return self._settings.writers.decode(name, payload, writer)
 

@@ -1,5 +1,7 @@
 """The transactions of one shard, one after the other: inputs are folded and written, unless they are written already.
 
+Each has three steps: `decide` folds (pure), `prepare` completes the records and may wait, `commit` writes them.
+
 Only after a commit are the inputs dropped and the facts counted (P3). The answer to a commit may be lost: the plan is
 kept until the checkpoints that are read back tell whether it is on Kafka (`batch_numbers.py`). If they hold less than
 this shard has committed, Kafka has forgotten: the chats in memory, which are as of after that plan, are kept.
@@ -21,13 +23,13 @@ if TYPE_CHECKING:
     from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
     from bridge.capture.inbox import Inbox, Input
     from bridge.capture.pacing import EventRate
-    from bridge.capture.ports import Clock, TransactionalWriter
+    from bridge.capture.ports import Clock, Preparation, TransactionalWriter
     from bridge.capture.shard_recovery import Repair, ShardRecovery
     from bridge.telemetry import Telemetry
 
 
 class ShardTransactions:
-    """`restore` with each new writer; then `planned` and `commit`, in turn. `store` holds the shard's chats."""
+    """`restore` with each new writer; then `decide`, `prepare` and `commit`, in turn. `store` holds the chats."""
 
     def __init__(  # noqa: PLR0913 - the collaborators, by name, built once by the shard
         self,
@@ -35,6 +37,7 @@ class ShardTransactions:
         settings: SessionStoreSettings,
         inbox: Inbox,
         *,
+        preparation: Preparation,
         clock: Clock,
         rate: EventRate,
         linger_max: float,
@@ -45,6 +48,7 @@ class ShardTransactions:
         self._partition = partition
         self._settings = settings
         self._inbox = inbox
+        self._preparation = preparation
         self._clock = clock
         self._rate = rate
         self._linger_max = linger_max
@@ -102,12 +106,9 @@ class ShardTransactions:
         if not restored.numbers.committed(plan.number) and not await recovery.landed(plan, store.numbers.shard):
             store.adopt(())
             again = store.fold([], self._clock.now_us(), mark=True)
-            plan.batch.events += again.batch.events
-            plan.batch.sessions += again.batch.sessions
-            plan.batch.quarantine += again.batch.quarantine
-            plan.batch.checkpoints = again.batch.checkpoints
-            plan.facts += again.facts
-            plan.number = again.number
+            await self.prepare(plan)
+            await self.prepare(again)
+            plan.add(again, instead_of=self._settings.checkpoints)
             await self.commit(writer, plan)
         else:
             self._settled(plan, self._clock.monotonic() - since)
@@ -120,13 +121,24 @@ class ShardTransactions:
         if wait:
             await asyncio.sleep(wait)
 
-    async def planned(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool) -> TransactionPlan:
+    async def decide(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool) -> TransactionPlan:
         """Fold inputs; with `mark` the plan is never empty. Raises KafkaUnavailable when the topics' limits changed."""
         plan = self.store.fold(inputs, self._clock.now_us(), mark=mark)
         self._uncertain = plan, self._clock.monotonic()
         if plan.cut and await writer.refresh_limits() != writer.limits:
             raise KafkaUnavailable("max.message.bytes of a topic has changed; re-opening the shard")
         return plan
+
+    async def prepare(self, plan: TransactionPlan) -> None:
+        """Complete the records of a plan, once; it may wait. Raises what the preparation raises."""
+        if plan.prepared or not plan.number:
+            return
+        self._began = self._clock.monotonic()
+        try:
+            await self._preparation.prepare(plan.batch)
+        finally:
+            self._began = None
+        plan.prepared = True
 
     async def commit(self, writer: TransactionalWriter, plan: TransactionPlan) -> None:
         """Write a plan as one transaction, if it holds anything; only then do its inputs count as captured (P3)."""
@@ -148,15 +160,14 @@ class ShardTransactions:
         self._last_number = plan.number or self._last_number
         self._committed_at = now
         self._inbox.settle()
-        events = len(plan.batch.events)
-        self._rate.add(events, now)
+        self._rate.add(sum(plan.kinds.values()), now)
         if len(plan.batch):
             self._telemetry.emit(
                 BatchCommitted(
                     shard=self._partition,
                     kinds=plan.kinds,
                     records=len(plan.batch),
-                    bytes=sum(len(record.value or b"") for record in plan.batch.events),
+                    bytes=plan.event_bytes,
                     seconds=seconds,
                     oldest_seconds=oldest,
                 )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import parse
 from bridge.capture.chat import FOLLOWED, Chat
+from bridge.capture.outputs import outputs_of_stored_chat
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint_keys import MARKER_KEY, segment_key
 from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.checkpoint_reader import read_checkpoints
-from bridge.records.normalise import ChatRecorder
 from bridge.records.writer_schemas import take_schemas
 from bridge.transcript.fold import Transcript
 
@@ -77,10 +77,10 @@ def stored_chat(stored: StoredSession, settings: SessionStoreSettings) -> Chat:
     if head is None or announcement is None or seldom is None:
         raise VerificationFailed("a checkpoint with other segments than a chat has")
     parts = CheckpointParts(stored.session_id, settings.recording.site)
-    parts.restored(announcement, seldom, stored.blocks)
+    parts.restored(announcement, seldom, stored.blocks, stored.output_gaps)
     return Chat(
         Transcript(stored.transcript()),
-        ChatRecorder(stored.session_id, settings.recording, head.chain_head, head.epoch),
+        outputs_of_stored_chat(stored, head, settings.outputs),
         parts,
         parse(announcement),
         announcement,

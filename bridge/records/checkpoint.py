@@ -12,11 +12,15 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map, optional_long, text
+from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map, optional_long, optional_text, text
 from bridge.records.blocks import gap_block, party_block, session_block
+from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain
 from bridge.records.shard_facts import shard_block
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.records.output_chains import OutputGap
     from bridge.records.shard_facts import ShardFacts
     from bridge.transcript.fingerprints import PrintLayout
     from bridge.transcript.holes import Absence
@@ -55,9 +59,10 @@ def _encoded_owner(owner: int) -> bytes:
 class CheckpointHead:
     """What of a chat changes with every record, as of its last committed one.
 
-    `state` is the engine's word for the chat's state; `chain_head` the chain's head; `observed_at` in us since 1970
-    UTC; `stamp` names the transaction that writes it. `segments` is the number of the chat's segments once this
-    transaction is committed: with none, only the head is remembered. `ids` is the open block.
+    `state` is the engine's word for the chat's state; `chain_head` the head of the chain in the output `default`, if
+    that began with the chat, else empty; `chains` are all others. `observed_at` in us since 1970 UTC; `stamp` names the
+    transaction that writes it. `segments` is the number of the chat's segments once this transaction is committed: with
+    none, only the head is remembered. `ids` is the open block.
     """
 
     state: str
@@ -70,6 +75,12 @@ class CheckpointHead:
     stamp: BatchStamp
     segments: int = 0
     ids: IdBlock | None = None
+    chains: list[OutputChain] = field(default_factory=list)
+
+    def all_chains(self) -> list[OutputChain]:
+        """Return the chain in each output."""
+        began = [OutputChain(DEFAULT_OUTPUT, 1, self.chain_head)] if self.chain_head else []
+        return [*began, *self.chains]
 
 
 def encode_head(head: CheckpointHead) -> bytes:
@@ -77,12 +88,14 @@ def encode_head(head: CheckpointHead) -> bytes:
     return payload(SOME + _head(head), NULL, NULL, NULL if head.ids is None else SOME + _ids(head.ids))
 
 
-def encode_closed(head: CheckpointHead, seldom: TranscriptState, ids: IdBlock) -> bytes:
+def encode_closed(
+    head: CheckpointHead, seldom: TranscriptState, output_gaps: Iterable[OutputGap], ids: IdBlock
+) -> bytes:
     """Return the payload of the head of a chat that ended a while ago, with all of its ids and what is kept beside.
 
     Its site is left out: that of the bridge's settings holds for whatever is read back.
     """
-    return payload(SOME + _head(head), NULL, SOME + _seldom(seldom, ""), SOME + _ids(ids))
+    return payload(SOME + _head(head), NULL, SOME + _seldom(seldom, output_gaps, ""), SOME + _ids(ids))
 
 
 def _head(head: CheckpointHead) -> bytes:
@@ -93,6 +106,7 @@ def _head(head: CheckpointHead) -> bytes:
             long(head.sequence),
             long(head.epoch),
             data(head.chain_head),
+            array(map(_chain, head.chains)) if head.chains else EMPTY,
             long_map(head.counts),
             optional_long(None if absence is None else absence.since),
             optional_long(None if absence is None else absence.after),
@@ -108,12 +122,16 @@ def encode_announcement(announcement: bytes) -> bytes:
     return payload(NULL, SOME + data(announcement), NULL, NULL)
 
 
-def encode_seldom(state: TranscriptState, site: str) -> bytes:
+def _chain(chain: OutputChain) -> bytes:
+    return text(chain.output) + long(chain.first) + data(chain.head)
+
+
+def encode_seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str) -> bytes:
     """Return the payload of the segment with what seldom changes. `site` is the bridge's own."""
-    return payload(NULL, NULL, SOME + _seldom(state, site), NULL)
+    return payload(NULL, NULL, SOME + _seldom(state, output_gaps, site), NULL)
 
 
-def _seldom(state: TranscriptState, site: str) -> bytes:
+def _seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str) -> bytes:
     return b"".join(
         (
             session_block(state.facts, site),
@@ -131,6 +149,19 @@ def _seldom(state: TranscriptState, site: str) -> bytes:
             long(state.unattributed),
             b"\1" if state.joined else b"\0",
             array(map(long, chain.from_iterable(state.unprinted))),
+            array(map(_output_gap, output_gaps)),
+        )
+    )
+
+
+def _output_gap(own: OutputGap) -> bytes:
+    return b"".join(
+        (
+            text(own.output),
+            long(own.sequence),
+            text(own.kind),
+            optional_text(own.amendment),
+            gap_block(own.gap),
         )
     )
 

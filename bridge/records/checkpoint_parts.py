@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.records.checkpoint import encode_announcement, encode_closed, encode_head, encode_ids, encode_seldom
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bridge.records.checkpoint import CheckpointHead
     from bridge.records.checkpoint_keys import Segment
+    from bridge.records.output_chains import OutputGap
     from bridge.transcript.state import TranscriptState
 
 _NO_PRINTS: Final = Prints(b"", PrintLayout(0, 0))
@@ -26,13 +27,14 @@ class Checkpoint:
     """A chat as of its last committed record, as far as it may have to be written.
 
     `announcement` is the JSON of its announcement, which may hold the session's password (P5: never shown); `seldom`
-    is `Transcript.seldom`, `closed` are the closed blocks of ids that changed.
+    is `Transcript.seldom`, `closed` are the closed blocks of ids that changed, `output_gaps` gaps of one output only.
     """
 
     head: CheckpointHead
     announcement: bytes
     seldom: TranscriptState
     closed: list[IdBlock]
+    output_gaps: list[OutputGap] = field(default_factory=list)
 
     def __repr__(self) -> str:
         """Show the chat and the state only (P5)."""
@@ -42,7 +44,7 @@ class Checkpoint:
 class CheckpointParts:
     """The checkpoint of one chat. Takes what it returned for written: after a failed commit it is not used any more."""
 
-    __slots__ = ("_announcement", "_head_key", "_segments", "_seldom", "_session_id", "_site")
+    __slots__ = ("_announcement", "_head_key", "_output_gaps", "_segments", "_seldom", "_session_id", "_site")
 
     def __init__(self, session_id: str, site: str) -> None:
         """Begin with nothing written; `site` is the bridge's own."""
@@ -52,10 +54,18 @@ class CheckpointParts:
         self._segments: dict[Segment, None] = {}
         self._announcement: bytes | None = None
         self._seldom: TranscriptState | None = None
+        self._output_gaps: list[OutputGap] = []
 
-    def restored(self, announcement: bytes, seldom: TranscriptState, blocks: Iterable[int]) -> None:
+    def restored(
+        self,
+        announcement: bytes,
+        seldom: TranscriptState,
+        blocks: Iterable[int],
+        output_gaps: Iterable[OutputGap] = (),
+    ) -> None:
         """Learn what is on the topic; `seldom` as `Transcript.seldom` returns it."""
         self._announcement = announcement
+        self._output_gaps = list(output_gaps)
         self._seldom = _as_stored(seldom)
         self._segments = dict.fromkeys((ANNOUNCEMENT, SELDOM, *blocks))
 
@@ -71,12 +81,15 @@ class CheckpointParts:
         if checkpoint.announcement != self._announcement:
             self._announcement = checkpoint.announcement
             segments.append((ANNOUNCEMENT, encode_announcement(checkpoint.announcement)))
+        changed = checkpoint.output_gaps != self._output_gaps
         # Compared by value, not by a counter of changes: a restored fold restarts its counter.
         if checkpoint.seldom is not self._seldom:
-            seldom = _as_stored(checkpoint.seldom)
-            if self._seldom is None or seldom != _as_stored(self._seldom):
-                segments.append((SELDOM, encode_seldom(seldom, self._site)))
+            changed |= self._seldom is None or _as_stored(checkpoint.seldom) != _as_stored(self._seldom)
             self._seldom = checkpoint.seldom
+        if changed:
+            self._output_gaps = list(checkpoint.output_gaps)
+            seldom = encode_seldom(_as_stored(checkpoint.seldom), checkpoint.output_gaps, self._site)
+            segments.append((SELDOM, seldom))
         segments += [(block.number, encode_ids(block)) for block in checkpoint.closed]
         self._segments.update(dict.fromkeys(segment for segment, _ in segments))
         checkpoint.head.segments = len(self._segments)
@@ -87,9 +100,16 @@ class CheckpointParts:
         """Return key and payload of the head alone."""
         return self._head_key, encode_head(head)
 
-    def closed(self, head: CheckpointHead, seldom: TranscriptState, ids: list[tuple[int, int]]) -> tuple[str, bytes]:
+    def closed(
+        self,
+        head: CheckpointHead,
+        seldom: TranscriptState,
+        ids: list[tuple[int, int]],
+        output_gaps: Iterable[OutputGap] = (),
+    ) -> tuple[str, bytes]:
         """Return key and payload of the head of a chat that ended a while ago, with the ranges of all of its ids."""
-        return self._head_key, encode_closed(head, _remembered(seldom), IdBlock(ids, _NO_PRINTS))
+        own = [replace(one, gap=replace(one.gap, detail=None)) for one in output_gaps]
+        return self._head_key, encode_closed(head, _remembered(seldom), own, IdBlock(ids, _NO_PRINTS))
 
     def forgotten(self) -> list[str]:
         """Return the keys of all segments, which are to be deleted: after that there are none."""

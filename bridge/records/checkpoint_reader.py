@@ -9,6 +9,7 @@ from bridge.errors import SchemaUnknown, VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint import BatchStamp, CheckpointHead
 from bridge.records.checkpoint_keys import ANNOUNCEMENT, MARKER_KEY, SELDOM, parsed_key
+from bridge.records.output_chains import OutputChain, OutputGap
 from bridge.records.payload_framing import unframe
 from bridge.records.shard_facts import shard_facts
 from bridge.transcript.entries import Gap, Party, SessionFacts
@@ -39,6 +40,7 @@ class StoredSession:
     seldom: TranscriptState | None = None
     blocks: dict[int, IdBlock] = field(default_factory=dict)
     remembered: TranscriptState | None = None
+    output_gaps: list[OutputGap] = field(default_factory=list)
     value: bytes = field(default=b"", repr=False)
 
     @property
@@ -124,10 +126,12 @@ def _take(session: StoredSession, segment: Segment | None, record: dict[str, Any
         session.head = _head(record)
         if record["seldom"] is not None:
             session.remembered = _seldom(session.session_id, record["seldom"])
+            session.output_gaps = _output_gaps(record["seldom"])
     elif segment == ANNOUNCEMENT:
         session.announcement = _part(record, "announcement")
     elif segment == SELDOM:
         session.seldom = _seldom(session.session_id, _part(record, "seldom"))
+        session.output_gaps = _output_gaps(record["seldom"])
     else:
         block = _ids(_part(record, "ids"))
         if not block.ranges or block.number != segment:
@@ -163,7 +167,15 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
         ),
         segments=head["segments"],
         ids=None if ids is None else _ids(ids),
+        chains=[OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]],
     )
+
+
+def _output_gaps(seldom: dict[str, Any]) -> list[OutputGap]:
+    return [
+        OutputGap(one["output"], one["sequence"], one["kind"], one["amendment"], decoded_gap(one["gap"]))
+        for one in seldom["outputGaps"]
+    ]
 
 
 def _ids(ids: dict[str, Any]) -> IdBlock:

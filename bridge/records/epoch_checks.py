@@ -90,8 +90,10 @@ class VerifiedEpoch:
                 )
         elif not self.sequences:
             self.truncated = True
-            what = f"starts at sequence {sequence}; earlier records not on the topic"
-            self.say(RETENTION, what, broken=False, by_absence=True)
+            what = "earlier records not on the topic"
+            if previous == self.head:
+                what = "its chain begins there: the output was added when the chat was open"
+            self.say(RETENTION, f"starts at sequence {sequence}; {what}", broken=False, by_absence=True)
         else:
             self.holes.append(_Hole(self.last + 1, sequence - 1, where, sequence))
         self.last, self.head = sequence, own

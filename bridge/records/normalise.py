@@ -72,7 +72,7 @@ _CONTENT_TYPE: Final = ("content-type", b"application/avro")
 
 @dataclass(slots=True, frozen=True)
 class Recording:
-    """What the chats of a process share. `site` names where this bridge captures, `group` the bridge there."""
+    """What the chats of one output share. `site` names where this bridge captures, `group` the bridge there."""
 
     schemas: Schemas
     redactor: Redactor

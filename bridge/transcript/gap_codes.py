@@ -22,6 +22,7 @@ STATE_LOST: Final = "STATE_LOST"
 UNATTRIBUTED: Final = "UNATTRIBUTED"
 IDS_REUSED: Final = "IDS_REUSED"
 LISTS_LEFT_OUT: Final = "LISTS_LEFT_OUT"
+OUTPUT_ADDED: Final = "OUTPUT_ADDED"
 
 GAP_CODES: Final = {
     NOT_IN_REPLAY: (
@@ -83,6 +84,10 @@ CERTIFICATE_CODES: Final = {
     LISTS_LEFT_OUT: (
         "The ids and gaps are too many for the record: the certificate does not list them.",
         "Read them from the chat's event records.",
+    ),
+    OUTPUT_ADDED: (
+        "The chat was open when this output was added: its first records are in other outputs only.",
+        "Read them there.",
     ),
 }
 """Codes in certificates only -> what they mean, and what to do."""

@@ -32,7 +32,7 @@ SETTINGS = KafkaConnection(bootstrap_servers="127.0.0.1:1", group="g", topics=To
 WHATEVER = [OSError(), AssertionError(), RuntimeError(), TypeError(), KeyError("node"), AttributeError()]
 """Errors that aiokafka raises or may raise; defects of the bridge may have the same classes."""
 STEPS = ["begin_transaction", "send_batch", "delivery", "send_offsets_to_transaction", "commit_transaction"]
-RECORD = Outgoing(b"chat", b"value", headers=[("ce_id", b"1")])
+RECORD = Outgoing("topic", 0, b"chat", b"value", [("ce_id", b"1")])
 
 
 class ScriptedBatch:
@@ -102,9 +102,9 @@ class ScriptedProducer:
 
 
 def commit(producer: ScriptedProducer, *events: Outgoing) -> None:
-    writer = KafkaTransactionalWriter(SETTINGS, 0)
+    writer = KafkaTransactionalWriter(SETTINGS, 0, ["topic"])
     writer._producer = producer
-    asyncio.run(writer.commit(Batch(events=list(events) or [RECORD], announcement_offset=7)))
+    asyncio.run(writer.commit(Batch(list(events) or [RECORD], announcement_offset=7)))
 
 
 def test_without_an_error_every_step_is_done_in_order() -> None:
@@ -149,10 +149,10 @@ def test_a_producer_that_only_says_that_it_cannot_go_on_is_asked_what_ended_it()
 @pytest.mark.parametrize(
     "record",
     [
-        Outgoing(b"chat", "text"),  # type: ignore[arg-type]
-        Outgoing("text", b"value"),  # type: ignore[arg-type]
-        Outgoing(b"chat", b"value", headers=[("ce_id", 1)]),  # type: ignore[list-item]
-        Outgoing(b"chat", b"value", headers=None),  # type: ignore[arg-type]
+        Outgoing("topic", 0, b"chat", "text"),  # type: ignore[arg-type]
+        Outgoing("topic", 0, "text", b"value"),  # type: ignore[arg-type]
+        Outgoing("topic", 0, b"chat", b"value", [("ce_id", 1)]),  # type: ignore[list-item]
+        Outgoing("topic", 0, b"chat", b"value", None),  # type: ignore[arg-type]
     ],
     ids=["value", "key", "header", "no headers"],
 )

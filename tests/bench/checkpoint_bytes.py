@@ -18,6 +18,7 @@ from bridge.capture.session_store import SessionStore
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.writer_schemas import WriterSchemas
+from tests.capture.written_topics import CHECKPOINTS, EVENTS, output, written_to
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ class Followed:
     def __post_init__(self) -> None:
         """Announce the chat."""
         writers = WriterSchemas.shipped()
-        headers = dict.fromkeys(("events", "sessions", "quarantine"), bytes(5))
+        own = output(Recording(writers.schemas, Redactor()), bytes(5))
         settings = SessionStoreSettings(
-            Recording(writers.schemas, Redactor()), headers, writers, lambda _: 0, owner=2**62 + 12345
+            **written_to(own), writers=writers, partition_of=lambda _: 0, owner=2**62 + 12345
         )
         self.store = SessionStore(0, settings)
         told = Announcement(
@@ -71,9 +72,9 @@ class Followed:
         started = time.perf_counter()
         batch = self.store.fold([one], _NOW).batch  # type: ignore[list-item]
         self.seconds.append(time.perf_counter() - started)
-        self.events.append(size(batch.events))
-        self.checkpoints.append(size(batch.checkpoints))
-        for record in batch.checkpoints:
+        self.events.append(size(batch.on(EVENTS)))
+        self.checkpoints.append(size(batch.on(CHECKPOINTS)))
+        for record in batch.on(CHECKPOINTS):
             if record.value is None:
                 self.kept.pop(record.key, None)
             else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.capture.session_store import SessionStore
 from bridge.capture.stored_chats import StoredShard, stored_shard
+from tests.capture.written_topics import CHECKPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,7 @@ class CompactedTopic:
                 self.values[record.key.decode()] = record.value
 
     def commit(self, plan: TransactionPlan) -> TransactionPlan:
-        self.write(plan.batch.checkpoints)
+        self.write(plan.batch.on(CHECKPOINTS))
         return plan
 
     def shard(self, writers: WriterSchemas) -> StoredShard:

@@ -10,6 +10,7 @@ import pytest
 from bridge.backoff import Backoff
 from bridge.capture.inbox import Announced, Forgotten
 from bridge.capture.pacing import EventRate
+from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard import Shard
 from bridge.capture.shard_settings import ShardSettings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.capture.inbox import Input
-    from bridge.capture.ports import Batch, Clock, Deliver, Failed, TransactionalWriter
+    from bridge.capture.ports import Batch, Clock, Deliver, Failed, Preparation, TransactionalWriter
     from bridge.telemetry import Telemetry
 
 
@@ -61,6 +62,8 @@ def hand_fed_shard(
     clock: Clock,
     telemetry: Telemetry,
     store_settings: SessionStoreSettings,
+    *,
+    preparation: Preparation | None = None,
 ) -> Shard:
     """Return a shard that is always assigned; its owner is that of `store_settings`."""
 
@@ -75,6 +78,7 @@ def hand_fed_shard(
         check_assignment=check_assignment,
         make_writer=make_writer,
         make_source=SilentSource,
+        preparation=preparation or NothingToPrepare(),
         recovery=steady(partition, store_settings, clock, telemetry),
         backoff=Backoff(lambda: 0.5),
         clock=clock,

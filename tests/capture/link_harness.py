@@ -31,6 +31,7 @@ from bridge.records.writer_schemas import WriterSchemas
 from bridge.sources.chat_server.link import Link
 from bridge.telemetry import Telemetry
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
+from tests.capture.written_topics import CHECKPOINTS, EVENTS, QUARANTINE, SESSIONS, output, written_to
 from tests.support.reasons import A_REFUSAL
 
 if TYPE_CHECKING:
@@ -132,8 +133,7 @@ class LinkHarness:
 
     def __init__(self, *chats: str, password: str | None = None, rules: Sequence[Rule] = (), **settings: Any) -> None:
         self.settings = SessionStoreSettings(
-            recording=Recording(SCHEMAS, Redactor(rules)),
-            payload_headers=dict.fromkeys(("events", "sessions", "quarantine"), PREFIX),
+            **written_to(output(Recording(SCHEMAS, Redactor(rules)), PREFIX)),
             writers=WriterSchemas(SCHEMAS),
             partition_of=lambda _: PARTITION,
             **settings,
@@ -240,13 +240,13 @@ class LinkHarness:
         inputs, self._inbox = self._inbox, []
         plan = self.store.fold(inputs, self.clock.now_us())
         batch = plan.batch
-        for record in (*batch.events, *batch.sessions, *batch.quarantine, *batch.checkpoints):
+        for record in batch.records:
             headers = sum(len(name) + len(value) for name, value in record.headers)
-            assert len(record.key) + len(record.value or b"") + headers <= self.settings.limits["events"]
-        self.events += batch.events
-        self.sessions += batch.sessions
-        self.quarantine += batch.quarantine
-        self.checkpoints.update((record.key, record.value) for record in batch.checkpoints)
+            assert len(record.key) + len(record.value or b"") + headers <= self.settings.limits.get(EVENTS, 1_000_000)
+        self.events += batch.on(EVENTS)
+        self.sessions += batch.on(SESSIONS)
+        self.quarantine += batch.on(QUARANTINE)
+        self.checkpoints.update((record.key, record.value) for record in batch.on(CHECKPOINTS))
         for fact in plan.facts:
             self.telemetry.emit(fact)
         for session_id in plan.forget:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.verifier import Verifier
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.test_session_store import NOW, PREFIX, SCHEMAS, announcement, settings
+from tests.capture.written_topics import EVENTS, TOPICS, same_limits
 
 if TYPE_CHECKING:
     from bridge.capture.inbox import Input
-    from bridge.capture.ports import Outgoing
 
 
 @dataclass
@@ -37,10 +36,10 @@ class RecordedShard:
     def fold(self, *inputs: Input) -> Any:
         plan = self.store.fold(list(inputs), self.now)
         for topic in ("events", "sessions", "quarantine"):
-            records: list[Outgoing] = getattr(plan.batch, topic)
+            records = plan.batch.on(TOPICS[topic])
             getattr(self, topic).extend((record.value or b"")[len(PREFIX) :] for record in records)
         self.topic.commit(plan)
-        assert sum(plan.kinds.values()) == len(plan.batch.events)
+        assert sum(plan.kinds.values()) == len(plan.batch.on(EVENTS))
         return plan
 
     def restarted(self) -> RecordedShard:

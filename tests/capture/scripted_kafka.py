@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.announcement import Announcement, encode
 from bridge.backoff import Backoff
 from bridge.capture.pacing import EventRate
-from bridge.capture.ports import same_limits
+from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.shard import Shard
 from bridge.capture.shard_settings import ShardSettings
 from bridge.capture.worker import Worker
@@ -25,6 +25,7 @@ from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_logs import steady
 from tests.capture.scripted_source import ScriptedSource
 from tests.capture.test_session_store import PREFIX, SCHEMAS, settings
+from tests.capture.written_topics import CHECKPOINTS, TOPICS, same_limits
 from tests.transcript.build import CHAT
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class ScriptedKafka:
             check_assignment=check,
             make_writer=lambda number: ScriptedWriter(self, number),
             make_source=make_source or self.source,
+            preparation=NothingToPrepare(),
             recovery=steady(partition, store_settings, self.clock, self.telemetry),
             backoff=Backoff(lambda: 0.5),
             clock=self.clock,
@@ -212,8 +214,8 @@ class ScriptedWriter:
     def _store(self, batch: Batch) -> None:
         kafka, own = self._kafka, self._partition
         for kind in ("events", "sessions", "quarantine"):
-            kafka.stored[kind] += getattr(batch, kind)
-        for record in batch.checkpoints:
+            kafka.stored[kind] += batch.on(TOPICS[kind])
+        for record in batch.on(CHECKPOINTS):
             if record.value is None:
                 kafka.checkpoints[own].pop(record.key.decode(), None)
             else:

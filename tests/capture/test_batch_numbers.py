@@ -9,19 +9,20 @@ import pytest
 from bridge.announcement import session_id_problem
 from bridge.capture.batch_numbers import OWNERS
 from bridge.capture.inbox import Announced
-from bridge.capture.ports import Limits, same_limits
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.checkpoint_reader import read_checkpoints
 from bridge.transcript.updates import QuarantinedInput
 from tests.capture.compacted_topic import CompactedTopic, head_of
 from tests.capture.disturbed_chat import ELSEWHERE, announced
 from tests.capture.test_session_store import DAY, NOW, SCHEMA_KEY, WRITERS, settings
+from tests.capture.written_topics import CHECKPOINTS
 from tests.support.reasons import NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
     from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.inbox import Input
+    from bridge.capture.ports import Limits
     from bridge.capture.session_store import SessionStore
     from bridge.records.checkpoint import BatchStamp, CheckpointHead
 
@@ -50,7 +51,7 @@ class SharedTopic(CompactedTopic):
 
 
 def keys(plan: TransactionPlan) -> list[str]:
-    return [record.key.decode() for record in plan.batch.checkpoints]
+    return [record.key.decode() for record in plan.batch.on(CHECKPOINTS)]
 
 
 def test_the_key_of_the_marker_is_no_session_id() -> None:
@@ -149,7 +150,7 @@ def test_the_number_of_a_failed_commit_is_that_of_the_next_batch_and_not_taken_f
 
 
 def test_a_checkpoint_that_is_too_large_gives_way_to_one_with_the_number() -> None:
-    limits: Limits = {**same_limits(1_000_000), "checkpoints": 9_000}
+    limits: Limits = {CHECKPOINTS: 9_000}
     topic = SharedTopic()
     store = topic.store(owner=5, limits=limits)
     topic.commit(store.fold([announced(CHAT, 0)], NOW))

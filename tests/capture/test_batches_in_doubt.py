@@ -16,6 +16,7 @@ from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, Quarantine
 from tests.capture.disturbed_chat import ELSEWHERE, announced
 from tests.capture.test_batch_numbers import A_DAY_AND_MORE, SharedTopic
 from tests.capture.test_session_store import DAY, NOW, WRITERS, settings
+from tests.capture.written_topics import TOPICS
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 ANSWERED: Final = "answered"
 LOST: Final = "applied, and the answer is lost"
 FAILED: Final = "not applied"
-TOPICS: Final = ("events", "sessions", "quarantine", "forwards")
+KINDS: Final = ("events", "sessions", "quarantine", "announcements")
 
 
 class Effect(NamedTuple):
@@ -52,14 +53,14 @@ class Shared:
     owner: int | None = None
     effects: list[Effect] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
-    written: dict[str, list[Any]] = field(default_factory=lambda: {kind: [] for kind in TOPICS})
+    written: dict[str, list[Any]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     facts: list[Fact] = field(default_factory=list)
 
     def commit(self, plan: TransactionPlan) -> None:
         self.topic.commit(plan)
         self.numbers.append(plan.number)
-        for kind in TOPICS:
-            self.written[kind] += getattr(plan.batch, kind)
+        for kind in KINDS:
+            self.written[kind] += plan.batch.on(TOPICS[kind])
 
 
 class Owner:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
 from bridge.records.binary import array, long
 from bridge.transcript.input_codes import CHAT_CLOSED
@@ -17,6 +16,7 @@ from bridge.transcript.updates import LinkDown, QuarantinedInput
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import DAY, NOW, SECOND, WRITERS, announcement, settings
+from tests.capture.written_topics import CHECKPOINTS, EVENTS, QUARANTINE, SESSIONS
 from tests.support.reasons import A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, left, noticed, push, said
 
@@ -60,8 +60,8 @@ def test_a_duplicate_changes_nothing(shard: RecordedShard) -> None:
     shard.now += LATER
     shard.fold()
     plan = shard.fold(push(said(2, "another"), over=True))
-    assert (plan.batch.events, plan.batch.sessions, plan.batch.quarantine) == ([], [], [])
-    assert shard.restarted().fold(push(said(2), over=True)).batch.events == []
+    assert (plan.batch.on(EVENTS), plan.batch.on(SESSIONS), plan.batch.on(QUARANTINE)) == ([], [], [])
+    assert shard.restarted().fold(push(said(2), over=True)).batch.on(EVENTS) == []
 
 
 @pytest.fixture(name="shard")
@@ -79,7 +79,7 @@ def test_a_hole_told_late_is_in_the_certificate_that_supersedes() -> None:
 def test_an_announcement_opens_it_no_second_time() -> None:
     shard = ended(restarts=True)
     plan = shard.fold(announcement(offset=9))
-    assert (plan.follow, plan.batch.sessions, plan.batch.checkpoints[0].key) == ([], [], b"/shard")
+    assert (plan.follow, plan.batch.on(SESSIONS), plan.batch.on(CHECKPOINTS)[0].key) == ([], [], b"/shard")
 
 
 late = st.lists(st.builds(said, st.integers(0, 20), st.sampled_from(["hello", "HELLO"])), min_size=1, max_size=6)
@@ -116,12 +116,12 @@ def test_it_takes_at_most_200_bytes_beside_its_ranges() -> None:
     ranges = array(map(long, (1, 10_001, 20_001, 20_002)))
     assert ranges in value
     assert len(value) - len(ranges) <= 200
-    assert store.fold([push(said(5_000, "changed"))], now + LATER).batch.events == []
+    assert store.fold([push(said(5_000, "changed"))], now + LATER).batch.on(EVENTS) == []
 
 
 def test_one_that_has_outgrown_its_checkpoints_is_only_known_to_be_over() -> None:
     shard = RecordedShard()
-    shard.settings = replace(shard.settings, limits={**same_limits(1_000_000), "checkpoints": 9_000})
+    shard.settings = replace(shard.settings, limits={CHECKPOINTS: 9_000})
     shard.restarted().fold(history(*(joined(number, f"00A{number}", nickname="x" * 100) for number in range(1, 100))))
     for _ in range(2):
         shard.fold(push(said(200), over=True))

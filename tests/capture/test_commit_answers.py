@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture.ports import Limits, same_limits
 from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.facts import BatchCommitted, GapRecorded, Quarantined, Resumed, TransactionFailed
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT
@@ -21,13 +20,14 @@ from tests.capture.scripted_kafka import ScriptedKafka, ScriptedWriter
 from tests.capture.test_batch_numbers import SharedTopic
 from tests.capture.test_session_store import decoded, settings
 from tests.capture.virtual_servers import VirtualClock, play
+from tests.capture.written_topics import CHECKPOINTS, EVENTS, QUARANTINE, forwards, same_limits
 from tests.transcript.build import push, said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from bridge.capture.inbox import Input
-    from bridge.capture.ports import Batch, Outgoing
+    from bridge.capture.ports import Batch, Limits, Outgoing
     from bridge.capture.shard import Shard
     from bridge.telemetry import Telemetry
 
@@ -83,10 +83,10 @@ class KeepingWriter(ScriptedWriter):
         if kept.refuse:
             kept.refuse -= 1
             raise KafkaUnavailable("scripted: not applied")
-        kept.events += batch.events
-        kept.quarantine += batch.quarantine
-        kept.forwards += batch.forwards
-        for record in batch.checkpoints:
+        kept.events += batch.on(EVENTS)
+        kept.quarantine += batch.on(QUARANTINE)
+        kept.forwards += forwards(batch)
+        for record in batch.on(CHECKPOINTS):
             if record.value is None:
                 kept.topic.values.pop(record.key.decode(), None)
             else:
@@ -205,4 +205,4 @@ def test_it_is_recognised_after_another_owner_has_committed_too(applied: bool) -
 
 
 def kinds(batches: list[Batch]) -> list[str]:
-    return [record["kind"] for batch in batches for record in decoded(TRANSCRIPT_EVENT, batch.events)]
+    return [record["kind"] for batch in batches for record in decoded(TRANSCRIPT_EVENT, batch.on(EVENTS))]

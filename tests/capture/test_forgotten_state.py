@@ -98,7 +98,7 @@ def compared(
         published.event(SCHEMAS.decode(TRANSCRIPT_EVENT, payload))
     for payload in shard.sessions:
         published.session(SCHEMAS.decode(SESSION_RECORD, payload))
-    comparison = RecordComparison(published, shard.settings.recording, whole=whole, truncated=truncated)
+    comparison = RecordComparison(published, shard.settings.outputs, whole=whole, truncated=truncated)
     return comparison.with_store(store.chats, store.closed, store.incomplete)
 
 
@@ -179,7 +179,7 @@ def test_a_checkpoint_behind_its_records_takes_what_was_published_from_them() ->
         assert (chat.state, chat.transcript.sequence) == (FOLLOWED, 5)
         assert chat.transcript.delivered.pairs() == [(1, 5)]
         assert chat.transcript.counts == {"PARTY_JOINED": 1, "MESSAGE": 4}
-        assert chat.recorder.head == shard.records()[-1]["integrity"]["hash"]
+        assert chat.outputs[0].recorder.head == shard.records()[-1]["integrity"]["hash"]
 
 
 def test_records_behind_their_checkpoint_are_published_again_from_where_they_end() -> None:

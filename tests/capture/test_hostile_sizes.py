@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bridge.capture.ports import same_limits
 from bridge.chatserver.psdk_json import INBOUND_LIMIT
 from bridge.transcript import gap_codes
 from bridge.transcript.attributes import MAX_DEPTH
 from bridge.transcript.entries import MAX_FACT_CHARACTERS
 from tests.capture.hostile_input import TEN_MEGABYTES, item
 from tests.capture.link_harness import CHAT, OTHER, SERVER, LinkHarness, info, line, message, party
+from tests.capture.written_topics import same_limits
 
 
 def test_ten_megabytes_of_user_data_leave_a_gap_in_the_chat_that_the_line_names(harness: LinkHarness) -> None:

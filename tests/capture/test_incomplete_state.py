@@ -11,8 +11,9 @@ import pytest
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
 from bridge.capture.inbox import Forgotten, Inbox
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
+from bridge.capture.outputs import chains_of
 from bridge.capture.pacing import EventRate
-from bridge.capture.ports import same_limits
+from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_recovery import ShardRecovery
 from bridge.capture.shard_transactions import ShardTransactions
@@ -29,6 +30,7 @@ from tests.capture.test_forgotten_state import ONE, A, compared
 from tests.capture.test_session_store import NOW, SECOND, WRITERS, announcement, settings
 from tests.capture.virtual_engine import VirtualEngine
 from tests.capture.virtual_servers import VirtualClock, play
+from tests.capture.written_topics import CHECKPOINTS, same_limits
 from tests.support.reasons import NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -71,15 +73,15 @@ def written_again(shard: RecordedShard) -> None:
     assert {name: chat.transcript.state() for name, chat in again.chats.items()} == {
         name: chat.transcript.state() for name, chat in shard.store.chats.items()
     }
-    assert {name: chat.recorder.head for name, chat in again.chats.items()} == {
-        name: chat.recorder.head for name, chat in shard.store.chats.items()
+    assert {name: chains_of(chat.outputs) for name, chat in again.chats.items()} == {
+        name: chains_of(chat.outputs) for name, chat in shard.store.chats.items()
     }
 
 
 def test_a_log_that_has_lost_its_beginning_has_incomplete_chats_and_no_other_state_of_them() -> None:
     store, log = SessionStore(3, settings()), []
     for inputs in ([announcement()], [history(joined(1))], [push(*map(said, range(2, 30)))], [push(said(30))]):
-        log += store.fold(inputs, NOW).batch.checkpoints
+        log += store.fold(inputs, NOW).batch.on(CHECKPOINTS)
     whole = stored_shard(CompactedTopic(log).values.items(), WRITERS)
     assert [session.missing for session in whole.sessions] == [""]
     for start in range(2, len(log)):
@@ -219,7 +221,7 @@ def test_segments_that_an_ended_chat_has_no_more_are_deleted() -> None:
 
 def test_a_worker_that_finds_an_incomplete_chat_rebuilds_it_and_says_so_for_a_while() -> None:
     store, kafka = SessionStore(0, settings(partition_of=lambda _: 0)), ScriptedKafka(VirtualClock())
-    topic = CompactedTopic(store.fold([announcement(), history(joined(1))], NOW).batch.checkpoints)
+    topic = CompactedTopic(store.fold([announcement(), history(joined(1))], NOW).batch.on(CHECKPOINTS))
     del topic.values[f"{CHAT}#s"]
 
     async def played() -> None:
@@ -289,21 +291,28 @@ class WrittenBy:
         return list(self.topic.values.items())
 
     async def commit(self, batch: Batch) -> None:
-        self.topic.write(batch.checkpoints)
+        self.topic.write(batch.on(CHECKPOINTS))
 
 
 def test_a_store_that_was_not_opened_is_not_memory_that_has_to_be_kept() -> None:
     clock, telemetry, other = VirtualClock(), RecordedFacts(), replace(settings(partition_of=lambda _: 0), owner=2)
     own, logs = replace(other, owner=1), OpenedInVain(NAMES)
     transactions = ShardTransactions(
-        0, own, Inbox(1_000, print, print), clock=clock, rate=EventRate(), linger_max=0.0, telemetry=telemetry
+        0,
+        own,
+        Inbox(1_000, print, print),
+        preparation=NothingToPrepare(),
+        clock=clock,
+        rate=EventRate(),
+        linger_max=0.0,
+        telemetry=telemetry,
     )
     recovery = ShardRecovery(0, logs, own, partitions=2, interval=30.0, clock=clock, telemetry=telemetry)
     writer: Any = WrittenBy(CompactedTopic())
 
     async def scene() -> None:
         await transactions.restore(writer, recovery)
-        await transactions.commit(writer, await transactions.planned(writer, [], mark=True))
+        await transactions.commit(writer, await transactions.decide(writer, [], mark=True))
         between = writer.topic.restored(0, other)  # another owner, whose chat loses a segment
         writer.topic.commit(between.fold([announcement(), history(joined(1), said(2))], NOW))
         del writer.topic.values[f"{CHAT}#a"]
@@ -313,7 +322,7 @@ def test_a_store_that_was_not_opened_is_not_memory_that_has_to_be_kept() -> None
         logs.silent = False
         repair = await transactions.restore(writer, recovery)
         assert [one.without_place for one in repair.inputs if isinstance(one, Forgotten)] == [{CHAT}]
-        await transactions.commit(writer, await transactions.planned(writer, repair.inputs, mark=repair.due))
+        await transactions.commit(writer, await transactions.decide(writer, repair.inputs, mark=repair.due))
         assert [chat.transcript.delivered.pairs() for chat in transactions.store.chats.values()] == [[(1, 2)]]
 
     play(scene())

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
 from bridge.capture.stored_chats import stored_shard
 from bridge.transcript import gap_codes
@@ -17,6 +16,7 @@ from bridge.transcript.updates import Damaged, LinkDown
 from tests.bench.checkpoint_bytes import Followed
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.test_session_store import NOW, SECOND, WRITERS, announcement, settings
+from tests.capture.written_topics import CHECKPOINTS
 from tests.support.reasons import A_RESET
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -60,7 +60,10 @@ def test_a_restored_store_is_what_was_in_memory_and_whatever_record_is_lost_is_m
         topic.commit(store.fold(given_inputs, NOW))
         kept, restored = store.chats[CHAT], topic.restored(3, settings()).chats[CHAT]
         assert restored.transcript.state() == kept.transcript.state()
-        assert (restored.recorder.head, restored.announced) == (kept.recorder.head, kept.announced)
+        assert (restored.outputs[0].recorder.head, restored.announced) == (
+            kept.outputs[0].recorder.head,
+            kept.announced,
+        )
     lost = data.draw(st.sampled_from(sorted(key for key in topic.values if key.startswith(CHAT))))
     found = stored_shard([one for one in topic.values.items() if one[0] != lost], WRITERS)
     assert [session.session_id for session in found.incomplete] == [CHAT]
@@ -71,8 +74,8 @@ def test_a_transaction_that_was_not_committed_leaves_its_segments_to_the_next_on
     topic, store = CompactedTopic(), SessionStore(3, settings())
     topic.commit(store.fold([announcement(), history(*map(said, range(BLOCK_IDS)))], NOW))
     more = push(said(BLOCK_IDS))
-    lost = [record.key.decode() for record in store.fold([more], NOW).batch.checkpoints]
-    again = topic.restored(3, settings()).fold([more], NOW).batch.checkpoints
+    lost = [record.key.decode() for record in store.fold([more], NOW).batch.on(CHECKPOINTS)]
+    again = topic.restored(3, settings()).fold([more], NOW).batch.on(CHECKPOINTS)
     assert lost == [f"{CHAT}#0", CHAT]
     assert [record.key.decode() for record in again][:2] == lost
 
@@ -80,9 +83,9 @@ def test_a_transaction_that_was_not_committed_leaves_its_segments_to_the_next_on
 def test_an_amendment_and_a_late_event_write_their_own_block_again_and_no_other() -> None:
     topic, store = CompactedTopic(), SessionStore(3, settings())
     topic.commit(store.fold([announcement(), history(*map(said, range(1, 5 * BLOCK_IDS)))], NOW))
-    late = store.fold([push(said(0))], NOW).batch.checkpoints
+    late = store.fold([push(said(0))], NOW).batch.on(CHECKPOINTS)
     assert [record.key.decode() for record in late] == [f"{CHAT}#0", CHAT]
-    amended = store.fold([push(said(2 * BLOCK_IDS, "changed"))], NOW).batch.checkpoints
+    amended = store.fold([push(said(2 * BLOCK_IDS, "changed"))], NOW).batch.on(CHECKPOINTS)
     assert [record.key.decode() for record in amended] == [f"{CHAT}#s", f"{CHAT}#2", CHAT]
 
 
@@ -98,7 +101,7 @@ def test_the_end_of_a_chat_and_its_expiry_leave_no_segment_behind() -> None:
 @pytest.mark.parametrize("what", ["an announcement", "parties"])
 def test_a_segment_that_is_too_large_ends_one_chat_with_a_gap_and_not_the_shard(what: str) -> None:
     topic = CompactedTopic()
-    store = SessionStore(3, settings(limits={**same_limits(1_000_000), "checkpoints": 9_000}))
+    store = SessionStore(3, settings(limits={CHECKPOINTS: 9_000}))
     topic.commit(store.fold([announcement(), history(*map(said, range(50)))], NOW))
     parties = push(*(joined(50 + number, f"00A{number}", nickname="x" * 100) for number in range(100)))
     large = announcement(offset=1, user_data={"key": "v" * 10_000}) if what == "an announcement" else parties

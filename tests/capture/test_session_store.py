@@ -10,7 +10,6 @@ from bridge.announcement import Announcement, encode, parse
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.chat import GIVEN_UP, OVER
 from bridge.capture.inbox import Announced
-from bridge.capture.ports import same_limits
 from bridge.capture.session_store import SessionStore
 from bridge.facts import ChatFailed
 from bridge.records.avro import (
@@ -29,6 +28,16 @@ from bridge.records.writer_schemas import WriterSchemas, schema_record
 from bridge.transcript.gap_codes import INTERNAL, NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.capture.compacted_topic import CompactedTopic
+from tests.capture.written_topics import (
+    CHECKPOINTS,
+    EVENTS,
+    QUARANTINE,
+    SESSIONS,
+    forwards,
+    output,
+    same_limits,
+    written_to,
+)
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -46,8 +55,7 @@ SECOND = 1_000_000
 
 def settings(**changes: Any) -> SessionStoreSettings:
     fields: dict[str, Any] = {
-        "recording": Recording(SCHEMAS, Redactor()),
-        "payload_headers": dict.fromkeys(("events", "sessions", "quarantine"), PREFIX),
+        **written_to(output(Recording(SCHEMAS, Redactor()), PREFIX)),
         "writers": WRITERS,
         "partition_of": lambda key: 3 if key == CHAT.encode() else 7,
     }
@@ -71,11 +79,11 @@ def followed(**changes: Any) -> SessionStore:
 
 def test_an_announcement_opens_a_chat_and_moves_the_offset() -> None:
     plan = SessionStore(3, settings()).fold([announcement(offset=41)], NOW)
-    [opened] = decoded(SESSION_RECORD, plan.batch.sessions)
+    [opened] = decoded(SESSION_RECORD, plan.batch.on(SESSIONS))
     assert (opened["state"], opened["sessionId"]) == ("OPENED", CHAT)
     assert [chat.transcript.session_id for chat in plan.follow] == [CHAT]
     assert plan.batch.announcement_offset == 42
-    assert [record.key for record in plan.batch.checkpoints] == [
+    assert [record.key for record in plan.batch.on(CHECKPOINTS)] == [
         SCHEMA_KEY,
         *(key.encode() for key in (f"{CHAT}#a", f"{CHAT}#s", CHAT, MARKER_KEY)),
     ]
@@ -83,9 +91,9 @@ def test_an_announcement_opens_a_chat_and_moves_the_offset() -> None:
 
 def test_an_announcement_on_a_wrong_partition_is_sent_on_and_never_followed_here() -> None:
     plan = SessionStore(3, settings()).fold([announcement("0000ELSEWHERE001")], NOW)
-    [(partition, record)] = plan.batch.forwards
+    [(partition, record)] = forwards(plan.batch)
     assert (partition, record.key) == (7, b"0000ELSEWHERE001")
-    assert (plan.follow, plan.batch.sessions, plan.batch.announcement_offset) == ([], [], 1)
+    assert (plan.follow, plan.batch.on(SESSIONS), plan.batch.announcement_offset) == ([], [], 1)
 
 
 def test_an_unreadable_announcement_goes_to_the_quarantine_without_its_password() -> None:
@@ -93,7 +101,7 @@ def test_an_unreadable_announcement_goes_to_the_quarantine_without_its_password(
     plan = SessionStore(3, settings()).fold(
         [Announced(5, raw, None, None, "an announcement that does not fit", NOW)], NOW
     )
-    [record] = decoded(QUARANTINED_INPUT, plan.batch.quarantine)
+    [record] = decoded(QUARANTINED_INPUT, plan.batch.on(QUARANTINE))
     assert record["source"] == "announcements-3@5"
     assert b"open-sesame" not in record["bytes"]
     assert plan.batch.announcement_offset == 6
@@ -103,25 +111,27 @@ def test_events_are_chained_records_in_order_with_cloudevents_headers() -> None:
     store = followed()
     plan = store.fold([history(joined(1), said(2)), push(said(3))], NOW)
     verifier = Verifier(SCHEMAS)
-    for offset, record in enumerate(plan.batch.events):
+    for offset, record in enumerate(plan.batch.on(EVENTS)):
         verifier.feed_event((record.value or b"")[len(PREFIX) :], 3, offset)
     assert verifier.findings() == []
-    assert [event["id"] for event in decoded(TRANSCRIPT_EVENT, plan.batch.events)] == [f"{CHAT}:{n}" for n in (1, 2, 3)]
-    assert dict(plan.batch.events[0].headers)["ce_id"] == f"{CHAT}:1".encode()
-    assert [record.key.decode() for record in plan.batch.checkpoints] == [f"{CHAT}#s", CHAT]
+    assert [event["id"] for event in decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))] == [
+        f"{CHAT}:{n}" for n in (1, 2, 3)
+    ]
+    assert dict(plan.batch.on(EVENTS)[0].headers)["ce_id"] == f"{CHAT}:1".encode()
+    assert [record.key.decode() for record in plan.batch.on(CHECKPOINTS)] == [f"{CHAT}#s", CHAT]
 
 
 def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store_after_a_minute() -> None:
     store = followed()
     plan = store.fold([history(joined(1), said(2), over=True)], NOW)
-    [closed] = decoded(SESSION_RECORD, plan.batch.sessions)
+    [closed] = decoded(SESSION_RECORD, plan.batch.on(SESSIONS))
     assert (closed["state"], closed["certificate"]["verdict"]) == ("CLOSED", "COMPLETE")
     assert closed["certificate"]["lastSequence"] == 2
     assert plan.forget == [CHAT]
     assert store.chats[CHAT].state == OVER
     assert store.fold([announcement(offset=9)], NOW).follow == []
-    assert store.fold([], NOW + 57 * SECOND).batch.checkpoints == []
-    *deleted, shrunk = store.fold([], NOW + 62 * SECOND).batch.checkpoints
+    assert store.fold([], NOW + 57 * SECOND).batch.on(CHECKPOINTS) == []
+    *deleted, shrunk = store.fold([], NOW + 62 * SECOND).batch.on(CHECKPOINTS)
     assert [(record.key.decode(), record.value) for record in deleted] == [(f"{CHAT}#a", None), (f"{CHAT}#s", None)]
     assert list(CompactedTopic([shrunk]).shard(WRITERS).over) == [CHAT]
     assert len(shrunk.value or b"") <= 200
@@ -132,23 +142,23 @@ def test_a_chat_that_is_over_gets_its_certificate_and_leaves_the_store_after_a_m
 def test_a_restored_store_goes_on_where_the_committed_one_was() -> None:
     store = SessionStore(3, settings())
     first = store.fold([announcement(), history(joined(1), said(2))], NOW)
-    other = restored(first.batch.checkpoints)
+    other = restored(first.batch.on(CHECKPOINTS))
     here = store.fold([history(joined(1), said(2), said(3))], NOW)
     there = other.fold([history(joined(1), said(2), said(3))], NOW)
-    assert [record.value for record in here.batch.events] == [record.value for record in there.batch.events]
-    *chat, marker = there.batch.checkpoints
-    assert [(one.key, one.value) for one in here.batch.checkpoints] == [(one.key, one.value) for one in chat]
+    assert [record.value for record in here.batch.on(EVENTS)] == [record.value for record in there.batch.on(EVENTS)]
+    *chat, marker = there.batch.on(CHECKPOINTS)
+    assert [(one.key, one.value) for one in here.batch.on(CHECKPOINTS)] == [(one.key, one.value) for one in chat]
     assert [one.key.decode() for one in chat] == [f"{CHAT}#s", CHAT]
     assert marker.key == MARKER_KEY.encode()
 
 
 def test_a_fold_that_was_not_committed_can_be_done_again_from_the_checkpoints() -> None:
     store = SessionStore(3, settings())
-    stored = store.fold([announcement(), history(joined(1))], NOW).batch.checkpoints
+    stored = store.fold([announcement(), history(joined(1))], NOW).batch.on(CHECKPOINTS)
     inputs = [push(said(2)), push(said(3))]
     lost = store.fold(inputs, NOW)
     again = restored(stored)
-    assert [r.value for r in again.fold(inputs, NOW).batch.events] == [r.value for r in lost.batch.events]
+    assert [r.value for r in again.fold(inputs, NOW).batch.on(EVENTS)] == [r.value for r in lost.batch.on(EVENTS)]
 
 
 @pytest.mark.parametrize(
@@ -166,10 +176,10 @@ def test_a_chat_that_is_given_up_says_why_in_a_gap_and_in_its_certificate(
     if seen_before:
         store.fold([history(joined(1), said(4)), LinkDown(CHAT, A_RESET, NOW)], NOW)
     plan = store.fold([JoinRefused(CHAT, 0, A_REFUSAL, verdict, NOW)], NOW)
-    [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.events)
+    [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))
     assert (gap["kind"], gap["gap"]["code"]) == ("GAP", reason)
     assert gap["gap"]["fromEventId"] == (5 if seen_before else None)
-    [closed] = decoded(SESSION_RECORD, plan.batch.sessions)
+    [closed] = decoded(SESSION_RECORD, plan.batch.on(SESSIONS))
     assert closed["certificate"]["verdict"] == "INCOMPLETE"
     assert closed["certificate"]["reasons"] == [reason]
     assert store.chats[CHAT].state == GIVEN_UP
@@ -179,7 +189,7 @@ def test_a_chat_that_was_given_up_and_is_announced_again_goes_on_in_its_sequence
     store = followed()
     store.fold([history(joined(1)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW)], NOW)
     assert len(store.fold([announcement(offset=1)], NOW).follow) == 1
-    events = decoded(TRANSCRIPT_EVENT, store.fold([history(joined(1), said(2))], NOW).batch.events)
+    events = decoded(TRANSCRIPT_EVENT, store.fold([history(joined(1), said(2))], NOW).batch.on(EVENTS))
     assert [(event["kind"], event["sequence"]) for event in events] == [("RESUMED", 3), ("MESSAGE", 4)]
 
 
@@ -192,11 +202,11 @@ def test_a_later_announcement_keeps_the_password_and_the_tenant_that_it_does_not
     first = store.fold([announcement(password="invented", tenant="North", user_data={"a": 1, "b": 2})], NOW)
     later = Announcement(session_id=CHAT, host="chat-2", port=4800, user_data={"b": 3})
     plan = store.fold([Announced(1, encode(later), CHAT.encode(), later, observed_at=NOW)], NOW)
-    for one in (store, restored([*first.batch.checkpoints, *plan.batch.checkpoints])):
+    for one in (store, restored([*first.batch.on(CHECKPOINTS), *plan.batch.on(CHECKPOINTS)])):
         kept = one.chats[CHAT].announcement
         assert (kept.places(), kept.password, kept.tenant) == (["chat-2:4800"], "invented", "North")
         assert kept.user_data == {"a": 1, "b": 3}
-        [event] = decoded(TRANSCRIPT_EVENT, one.fold([history(joined(1))], NOW).batch.events)
+        [event] = decoded(TRANSCRIPT_EVENT, one.fold([history(joined(1))], NOW).batch.on(EVENTS))
         assert event["session"]["tenant"] == "North"
 
 
@@ -204,17 +214,17 @@ def test_a_tenant_that_a_later_announcement_tells_is_on_all_records_from_then_on
     store = SessionStore(3, settings())
     first = store.fold([announcement(), history(joined(1))], NOW)
     plan = store.fold([announcement(offset=1, tenant="North")], NOW)
-    for one in (store, restored([*first.batch.checkpoints, *plan.batch.checkpoints])):
+    for one in (store, restored([*first.batch.on(CHECKPOINTS), *plan.batch.on(CHECKPOINTS)])):
         plan = one.fold([push(said(2), over=True)], NOW)
-        assert decoded(TRANSCRIPT_EVENT, plan.batch.events)[0]["session"]["tenant"] == "North"
-        assert decoded(SESSION_RECORD, plan.batch.sessions)[0]["tenant"] == "North"
+        assert decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))[0]["session"]["tenant"] == "North"
+        assert decoded(SESSION_RECORD, plan.batch.on(SESSIONS))[0]["tenant"] == "North"
 
 
 def test_a_chat_that_was_given_up_is_followed_again_with_the_password_it_had() -> None:
     store = SessionStore(3, settings())
     first = store.fold([announcement(password="invented")], NOW)
     plan = store.fold([history(joined(1)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW)], NOW)
-    for one in (store, restored([*first.batch.checkpoints, *plan.batch.checkpoints])):
+    for one in (store, restored([*first.batch.on(CHECKPOINTS), *plan.batch.on(CHECKPOINTS)])):
         [chat] = one.fold([announcement(offset=1, tenant="North")], NOW).follow
         assert (chat.announcement.password, chat.transcript.facts.tenant) == ("invented", "North")
         assert parse(chat.announced) == chat.announcement
@@ -224,15 +234,15 @@ def test_a_record_that_is_too_large_is_quarantined_in_parts_and_leaves_a_gap() -
     store = followed(limits=same_limits(100_000))
     plan = store.fold([history(joined(1), said(2, "x" * 1_200_000), said(3))], NOW)
     assert plan.cut
-    events = decoded(TRANSCRIPT_EVENT, plan.batch.events)
+    events = decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))
     assert [event["kind"] for event in events] == ["PARTY_JOINED", "GAP", "MESSAGE"]
     assert (events[1]["gap"]["fromEventId"], events[1]["gap"]["code"]) == (2, TOO_LARGE)
-    parts = decoded(QUARANTINED_INPUT, plan.batch.quarantine)
+    parts = decoded(QUARANTINED_INPUT, plan.batch.on(QUARANTINE))
     assert [part["part"] for part in parts] == list(range(1, parts[0]["parts"] + 1))
     assert sum(len(part["bytes"]) for part in parts) == parts[0]["totalBytes"] > 1_200_000
-    assert all(len(record.value or b"") < 1_000_000 for record in plan.batch.quarantine)
+    assert all(len(record.value or b"") < 1_000_000 for record in plan.batch.on(QUARANTINE))
     verifier = Verifier(SCHEMAS)
-    for offset, record in enumerate(plan.batch.events):
+    for offset, record in enumerate(plan.batch.on(EVENTS)):
         verifier.feed_event((record.value or b"")[len(PREFIX) :], 3, offset)
     assert verifier.findings() == []
 
@@ -241,8 +251,8 @@ def test_a_damaged_event_is_quarantined_with_its_bytes_and_leaves_a_gap() -> Non
     seen = history(joined(1), said(3))
     seen.damaged = [Damaged(b'{"eventId":2,"timeShift":"x"}', "timeShift: expected int", 2)]
     plan = followed().fold([seen], NOW)
-    assert [e["kind"] for e in decoded(TRANSCRIPT_EVENT, plan.batch.events)] == ["PARTY_JOINED", "MESSAGE", "GAP"]
-    [aside] = decoded(QUARANTINED_INPUT, plan.batch.quarantine)
+    assert [e["kind"] for e in decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))] == ["PARTY_JOINED", "MESSAGE", "GAP"]
+    [aside] = decoded(QUARANTINED_INPUT, plan.batch.on(QUARANTINE))
     assert (aside["sessionId"], aside["bytes"]) == (CHAT, b'{"eventId":2,"timeShift":"x"}')
 
 
@@ -250,8 +260,8 @@ def test_an_unreadable_line_marks_every_chat_that_it_may_have_concerned() -> Non
     store = followed()
     store.fold([history(joined(1))], NOW)
     plan = store.fold([QuarantinedInput("chat-1:4800", b"garbage", NO_JSON, 7, followed=(CHAT,), observed_at=NOW)], NOW)
-    assert (len(plan.batch.quarantine), plan.batch.events) == (1, [])
-    [closed] = decoded(SESSION_RECORD, store.fold([push(said(2), over=True)], NOW).batch.sessions)
+    assert (len(plan.batch.on(QUARANTINE)), plan.batch.on(EVENTS)) == (1, [])
+    [closed] = decoded(SESSION_RECORD, store.fold([push(said(2), over=True)], NOW).batch.on(SESSIONS))
     assert (closed["certificate"]["verdict"], closed["certificate"]["unattributed"]) == ("INCOMPLETE", 1)
 
 
@@ -259,7 +269,7 @@ def test_an_unreadable_line_that_names_a_chat_is_a_gap_of_that_chat() -> None:
     store = followed()
     aside = QuarantinedInput("chat-1:4800", b"garbage", NO_JSON, 7, session_id=CHAT, attributed=True, observed_at=NOW)
     plan = store.fold([history(joined(1)), aside], NOW)
-    assert [e["kind"] for e in decoded(TRANSCRIPT_EVENT, plan.batch.events)] == ["PARTY_JOINED", "GAP"]
+    assert [e["kind"] for e in decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))] == ["PARTY_JOINED", "GAP"]
 
 
 def test_a_defect_in_one_input_costs_this_input_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,21 +284,21 @@ def test_a_defect_in_one_input_costs_this_input_only(monkeypatch: pytest.MonkeyP
     plan = store.fold([history(joined(1))], NOW)
     monkeypatch.undo()
     assert [fact for fact in plan.facts if isinstance(fact, ChatFailed)]
-    [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.events)
+    [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))
     assert (gap["gap"]["fromEventId"], gap["gap"]["toEventId"], gap["gap"]["code"]) == (1, 1, INTERNAL)
-    assert plan.batch.sessions == []
-    assert len(plan.batch.quarantine) == 1
+    assert plan.batch.on(SESSIONS) == []
+    assert len(plan.batch.on(QUARANTINE)) == 1
     assert [chat.transcript.session_id for chat in store.followed()] == [CHAT, other]
 
 
 def test_checkpoints_of_closed_chats_are_tombstoned_after_their_time() -> None:
     store = followed(closed_retention_us=DAY)
     store.fold([history(joined(1), over=True)], NOW)
-    *deleted, head = store.fold([], NOW + DAY // 2).batch.checkpoints  # all that was in it is forgotten
+    *deleted, head = store.fold([], NOW + DAY // 2).batch.on(CHECKPOINTS)  # all that was in it is forgotten
     assert [(record.key.decode(), record.value) for record in deleted] == [(f"{CHAT}#a", None), (f"{CHAT}#s", None)]
     assert head.value is not None
-    assert store.fold([], NOW + DAY // 2 + SECOND).batch.checkpoints == []
-    [tombstone, marker] = store.fold([], NOW + 2 * DAY).batch.checkpoints
+    assert store.fold([], NOW + DAY // 2 + SECOND).batch.on(CHECKPOINTS) == []
+    [tombstone, marker] = store.fold([], NOW + 2 * DAY).batch.on(CHECKPOINTS)
     assert (tombstone.key, tombstone.value) == (CHAT.encode(), None)
     assert marker.key == MARKER_KEY.encode()
 
@@ -297,10 +307,10 @@ def test_a_chat_that_was_given_up_is_not_published_twice_while_its_records_are_o
     store = followed(closed_retention_us=14 * DAY)
     first = store.fold([history(said(1), said(2)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW)], NOW)
     later = NOW + 14 * DAY
-    assert store.fold([], later).batch.checkpoints == []
+    assert store.fold([], later).batch.on(CHECKPOINTS) == []
     store.fold([announcement(offset=1)], later)
     second = store.fold([history(said(1), said(2), said(3))], later)
-    records = [*first.batch.events, *second.batch.events]
+    records = [*first.batch.on(EVENTS), *second.batch.on(EVENTS)]
     verifier = Verifier(SCHEMAS)
     for offset, record in enumerate(records):
         verifier.feed_event((record.value or b"")[len(PREFIX) :], 3, offset)
@@ -312,11 +322,11 @@ def test_a_chat_that_is_over_is_not_opened_again_while_its_records_are_on_the_to
     store = followed(closed_retention_us=14 * DAY)
     store.fold([history(joined(1), over=True)], NOW)
     plan = store.fold([announcement(offset=1)], NOW + 14 * DAY)
-    assert (plan.follow, plan.batch.sessions) == ([], [])
+    assert (plan.follow, plan.batch.on(SESSIONS)) == ([], [])
 
 
 def test_without_a_limit_closed_chats_are_remembered_for_ever() -> None:
     store = followed(closed_retention_us=None)
     store.fold([history(joined(1)), JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER, NOW)], NOW)
-    assert store.fold([], NOW + 100_000 * DAY).batch.checkpoints == []
+    assert store.fold([], NOW + 100_000 * DAY).batch.on(CHECKPOINTS) == []
     assert CHAT in store.chats

@@ -23,6 +23,7 @@ from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.scripted_kafka import ScriptedKafka
 from tests.capture.test_session_store import NOW, SCHEMAS, announcement, settings
 from tests.capture.virtual_servers import VirtualClock, play
+from tests.capture.written_topics import CHECKPOINTS, EVENTS
 from tests.released.released_folder import SCHEMAS as FOLDER
 from tests.support.next_version import extend
 from tests.transcript.build import CHAT, history, joined, push, said
@@ -56,7 +57,9 @@ def stored_by_this() -> list[tuple[str, bytes]]:
     """The same as this version writes it, without its schema and the marker."""
     plan = SessionStore(3, settings()).fold([announcement(), history(joined(1), said(2))], NOW)
     return [
-        (key, record.value or b"") for record in plan.batch.checkpoints if (key := record.key.decode()).startswith(CHAT)
+        (key, record.value or b"")
+        for record in plan.batch.on(CHECKPOINTS)
+        if (key := record.key.decode()).startswith(CHAT)
     ]
 
 
@@ -65,8 +68,8 @@ def test_a_store_restores_what_the_next_version_wrote_and_its_schema_with_it(lat
     store.restore(stored_shard([*stored_by(later), schema_record(later, SESSION_CHECKPOINT)], WriterSchemas(SCHEMAS)))
     assert store.chats[CHAT].transcript.delivered.pairs() == [(1, 2)]
     batch = store.fold([history(joined(1), said(2)), push(said(3))], NOW).batch
-    assert len(batch.events) == 2  # RESUMED, and the new one
-    assert [record.key.decode() for record in batch.checkpoints] == [
+    assert len(batch.on(EVENTS)) == 2  # RESUMED, and the new one
+    assert [record.key.decode() for record in batch.on(CHECKPOINTS)] == [
         schema_record(SCHEMAS, SESSION_CHECKPOINT)[0],
         f"{CHAT}#s",
         CHAT,
@@ -86,23 +89,23 @@ def test_the_next_version_restores_what_this_one_wrote(later: Schemas) -> None:
 def test_the_schema_is_written_once_with_the_first_checkpoint_and_again_when_that_was_not_committed() -> None:
     store = SessionStore(3, settings())
     key = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
-    assert store.fold([], NOW).batch.checkpoints == []
-    first = store.fold([announcement()], NOW).batch.checkpoints
+    assert store.fold([], NOW).batch.on(CHECKPOINTS) == []
+    first = store.fold([announcement()], NOW).batch.on(CHECKPOINTS)
     assert [record.key == key for record in first] == [True, False, False, False, False]
-    assert key not in [record.key for record in store.fold([history(joined(1))], NOW).batch.checkpoints]
+    assert key not in [record.key for record in store.fold([history(joined(1))], NOW).batch.on(CHECKPOINTS)]
     again = CompactedTopic().restored(3, settings())  # as after a failed commit
-    assert again.fold([announcement()], NOW).batch.checkpoints[0].key == key
+    assert again.fold([announcement()], NOW).batch.on(CHECKPOINTS)[0].key == key
     again = CompactedTopic(first).restored(3, settings())
-    second = again.fold([history(joined(1))], NOW).batch.checkpoints
+    second = again.fold([history(joined(1))], NOW).batch.on(CHECKPOINTS)
     assert [record.key.decode() for record in second] == [f"{CHAT}#s", CHAT, MARKER_KEY]
 
 
 def test_the_schema_is_written_with_a_marker_that_no_chat_comes_with() -> None:
     key = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
     store = SessionStore(3, settings())
-    marked = store.fold([], NOW, mark=True).batch.checkpoints
+    marked = store.fold([], NOW, mark=True).batch.on(CHECKPOINTS)
     assert [record.key for record in marked] == [key, MARKER_KEY.encode()]
-    written = store.fold([announcement()], NOW).batch.checkpoints
+    written = store.fold([announcement()], NOW).batch.on(CHECKPOINTS)
     assert [record.key.decode() for record in written] == [f"{CHAT}#a", f"{CHAT}#s", CHAT]
 
 

@@ -17,6 +17,7 @@ from bridge.transcript.input_codes import NOT_FOLLOWED, UNREADABLE_EVENT
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SECOND, announcement
+from tests.capture.written_topics import EVENTS, QUARANTINE, SESSIONS
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -218,14 +219,14 @@ def test_final_events_that_come_one_by_one_are_all_published_with_a_certificate_
 
 def test_the_session_records_of_one_moment_have_different_ids(shard: RecordedShard) -> None:
     plan = shard.fold(history(joined(1)), push(said(2), over=True), push(said(3), over=True), push(said(4), over=True))
-    ids = [dict(record.headers)["ce_id"] for record in plan.batch.sessions]
+    ids = [dict(record.headers)["ce_id"] for record in plan.batch.on(SESSIONS)]
     assert len(set(ids)) == len(ids) == 3
 
 
 def test_a_duplicate_for_a_chat_that_is_over_changes_nothing(shard: RecordedShard) -> None:
     shard.fold(history(joined(1)), push(said(2), over=True))
     plan = shard.fold(push(said(2), over=True))
-    assert (plan.batch.events, plan.batch.sessions, plan.batch.quarantine) == ([], [], [])
+    assert (plan.batch.on(EVENTS), plan.batch.on(SESSIONS), plan.batch.on(QUARANTINE)) == ([], [], [])
 
 
 def test_a_hole_told_after_the_end_is_in_the_certificate_that_supersedes(shard: RecordedShard) -> None:
@@ -265,7 +266,7 @@ def test_what_comes_for_a_chat_that_was_given_up_is_folded_into_it(shard: Record
 def test_an_announcement_of_a_chat_that_has_just_ended_changes_nothing(shard: RecordedShard) -> None:
     shard.fold(history(joined(1), over=True))
     plan = shard.fold(announcement(offset=1))
-    assert (plan.follow, plan.batch.sessions) == ([], [])
+    assert (plan.follow, plan.batch.on(SESSIONS)) == ([], [])
 
 
 def test_a_chat_that_is_over_has_no_password_in_its_checkpoint() -> None:

@@ -29,8 +29,9 @@ def _checkpoint_first() -> None:
     commit = KafkaTransactionalWriter.commit
 
     async def in_two(self: KafkaTransactionalWriter, batch: Batch) -> None:
-        await commit(self, Batch(checkpoints=batch.checkpoints, announcement_offset=batch.announcement_offset))
-        await commit(self, replace(batch, checkpoints=[], announcement_offset=None))
+        topic = self._settings.topics.checkpoints
+        await commit(self, replace(batch, records=batch.on(topic)))
+        await commit(self, Batch([record for record in batch.records if record.topic != topic]))
 
     KafkaTransactionalWriter.commit = in_two  # type: ignore[method-assign]
 

@@ -36,6 +36,7 @@ from bridge.records.writer_schemas import WriterSchemas
 from bridge.sources.chat_server.link import Link
 from bridge.transcript.link_codes import ANNOUNCED_ELSEWHERE
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
+from tests.capture.written_topics import CHECKPOINTS, TOPICS, forwards, output, written_to
 from tests.support.reasons import A_REFUSAL
 
 if TYPE_CHECKING:
@@ -79,11 +80,10 @@ def settings_of(name: str) -> SessionStoreSettings:
         rules = [Rule("account", attribute="*account*"), Rule("card", detector="payment_card")]
         limits = {"events": 24_000, "sessions": 1_500, "quarantine": 50_000, "checkpoints": 100_000}
     return SessionStoreSettings(
-        recording=Recording(_SCHEMAS, Redactor(rules), "golden"),
-        payload_headers=headers,
+        **written_to(output(Recording(_SCHEMAS, Redactor(rules), "golden"), headers)),
         writers=WriterSchemas(_SCHEMAS),
         partition_of=lambda key: partition_of(key, PARTITIONS),
-        limits=limits,
+        limits={TOPICS[kind]: limit for kind, limit in limits.items()},
         closed_retention_us=RETENTION_US,
         owner=OWNER,
     )
@@ -306,16 +306,16 @@ class Player:
         plan = self._store.fold(inputs, self._clock.us)
         batch = plan.batch
         for topic in ("events", "sessions", "quarantine"):
-            for record in getattr(batch, topic):
+            for record in batch.on(TOPICS[topic]):
                 self._record(topic, record)
         # One checkpoint per key: their order within a transaction means nothing, and follows a set's in part.
-        for record in sorted(batch.checkpoints, key=lambda one: one.key):
+        for record in sorted(batch.on(CHECKPOINTS), key=lambda one: one.key):
             self._record("checkpoints", record)
             if record.value is None:
                 self._checkpoints.pop(record.key, None)
             else:
                 self._checkpoints[record.key] = record.value
-        for partition, record in batch.forwards:
+        for partition, record in forwards(batch):
             self._record("forwards", record, partition=partition)
         if batch.announcement_offset is not None:
             self._put("offset", offset=batch.announcement_offset)

@@ -15,12 +15,11 @@ from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicManager
 from bridge.adapters.kafka.topic_reader import reader
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.announcement import Announcement
 from bridge.capture.ports import Batch
 from bridge.errors import KafkaUnavailable
 from bridge.sandbox import LocalBroker
-from tests.integration.test_transactional_writer import prepared, record, settings_for
+from tests.integration.test_transactional_writer import prepared, record, settings_for, writer_of
 from tests.support.cancellation import Attempt
 
 if TYPE_CHECKING:
@@ -100,11 +99,13 @@ def while_paused(
 
 def test_a_writer_whose_close_is_cancelled_during_an_outage_leaves_nothing(pausable: LocalBroker) -> None:
     async def prepare(settings: KafkaConnection) -> Callable[[], Coroutine[None, None, None]]:
-        writer = KafkaTransactionalWriter(settings, 0)
+        writer = writer_of(settings, 0)
         await writer.open()
 
         async def act() -> None:
-            await cancelled_after(1, writer.commit(Batch(events=[record(1)], announcement_offset=1)), 1)
+            await cancelled_after(
+                1, writer.commit(Batch([record(settings.topics.events, 0, 1)], announcement_offset=1)), 1
+            )
             await cancelled_after(0.5, writer.close(), 2)
 
         return act
@@ -206,11 +207,11 @@ def test_a_reader_and_an_admin_client_that_are_cancelled_during_an_outage_leave_
 
 def test_a_writer_that_is_cancelled_at_any_step_leaves_nothing(pausable: LocalBroker) -> None:
     async def cycle(settings: KafkaConnection) -> None:
-        writer = KafkaTransactionalWriter(settings, 0)
+        writer = writer_of(settings, 0)
         try:
             await writer.open()
             await writer.checkpoints()
-            await writer.commit(Batch(events=[record(1)], announcement_offset=1))
+            await writer.commit(Batch([record(settings.topics.events, 0, 1)], announcement_offset=1))
             await writer.refresh_limits()
         finally:
             await writer.close()

@@ -16,11 +16,10 @@ from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicShape, wanted
 from bridge.adapters.kafka.topic_reader import reader
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.announcement import Announcement
 from bridge.capture.ports import Batch
 from tests.integration.test_cancelled_closes import nothing_stays, sockets
-from tests.integration.test_transactional_writer import prepared, record, settings_for
+from tests.integration.test_transactional_writer import prepared, record, settings_for, writer_of
 from tests.support.cancellation import Attempt
 
 if TYPE_CHECKING:
@@ -73,12 +72,17 @@ async def consuming(settings: KafkaConnection) -> None:
 
 
 async def writing(settings: KafkaConnection) -> None:
-    writer = KafkaTransactionalWriter(settings, 0)
+    writer = writer_of(settings, 0)
     try:
         await writer.open()
         await writer.checkpoints()
         for number in (1, 2):
-            await writer.commit(Batch(events=[record(number)], checkpoints=[record(3)], announcement_offset=number))
+            await writer.commit(
+                Batch(
+                    [record(settings.topics.events, 0, number), record(settings.topics.checkpoints, 0, 3)],
+                    announcement_offset=number,
+                )
+            )
         await writer.refresh_limits()
     finally:
         await writer.close()

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.capture.outputs import RECORD_KINDS
 from bridge.capture.stored_chats import stored_shard
 from bridge.facts import BatchCommitted, GapRecorded, Quarantined, Resumed, ShardNotOpened, TransactionFailed
 from bridge.sandbox import LocalBroker
@@ -24,19 +25,27 @@ from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until, w
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.test_session_store import settings
 from tests.integration.cutting_proxy import ApiKey, Cut, CuttingProxy
-from tests.integration.test_transactional_writer import committed, group_offset, prepared, settings_for
+from tests.integration.test_transactional_writer import committed, group_offset, prepared, settings_for, writer_of
 from tests.transcript.build import CHAT, push, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.capture.batch_builder import SessionStoreSettings
 
 PARTITION = 0
 ELSEWHERE = 1
 OWNER = 2**62 + 1
 OPENING = (ApiKey.FIND_COORDINATOR, ApiKey.INIT_PRODUCER_ID)
 STORE = settings(owner=OWNER, partition_of=lambda key: PARTITION if key == CHAT.encode() else ELSEWHERE)
+
+
+def store_of(connection: KafkaConnection) -> SessionStoreSettings:
+    """Return STORE with the topics of an installation."""
+    topics = connection.topics
+    output = replace(STORE.outputs[0], topics={kind: getattr(topics, kind) for kind in RECORD_KINDS})
+    return replace(STORE, outputs=(output,), checkpoints=topics.checkpoints, announcements=topics.announcements)
 
 
 @pytest.fixture(scope="module", name="proxy")
@@ -68,7 +77,7 @@ def test_each_record_is_on_kafka_once_and_counted_once(proxy: CuttingProxy, cuts
         connection = await prepared(settings_for(f"127.0.0.1:{proxy.port}", transaction_timeout=3.0))
         told = RecordedFacts()
         shard = hand_fed_shard(
-            PARTITION, lambda number: KafkaTransactionalWriter(connection, number), SystemClock(), told, STORE
+            PARTITION, lambda number: writer_of(connection, number), SystemClock(), told, store_of(connection)
         )
         at_opening = cuts[0].api_key in OPENING
         if at_opening:
@@ -105,11 +114,11 @@ def client_id(connection: KafkaConnection) -> str:
 
 async def check(connection: KafkaConnection, told: RecordedFacts) -> None:
     """Compare what a read_committed consumer gets with what a store makes of the same inputs when nothing is lost."""
-    expected = without_faults(PARTITION, STORE, beginning(), disturbance(), [push(said(9))])
-    for kind in ("events", "sessions", "quarantine"):
-        written = await committed(connection, getattr(connection.topics, kind), PARTITION)
-        there = chain.from_iterable(getattr(batch, kind) for batch in expected)
-        assert written == [(record.key, record.value) for record in there], kind
+    expected = without_faults(PARTITION, store_of(connection), beginning(), disturbance(), [push(said(9))])
+    for topic in store_of(connection).outputs[0].topics.values():
+        written = await committed(connection, topic, PARTITION)
+        there = chain.from_iterable(batch.on(topic) for batch in expected)
+        assert written == [(record.key, record.value) for record in there], topic
     assert len(await committed(connection, connection.topics.announcements, ELSEWHERE)) == 1
     assert await group_offset(connection, PARTITION) == 3
     assert told.kinds() == Counter({"PARTY_JOINED": 1, "MESSAGE": 2}) + Counter(DISTURBANCE)

@@ -13,9 +13,8 @@ from confluent_kafka.admin import NewTopic
 from bridge.adapters.event_loop import TLS_SHUTDOWN_SECONDS, EventLoop
 from bridge.adapters.kafka import transactional_writer
 from bridge.adapters.kafka.stopping import stop_consumer
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.config.security import client_arguments
-from tests.integration.test_transactional_writer import prepared, settings_for
+from tests.integration.test_transactional_writer import prepared, settings_for, writer_of
 from tests.support.kafka_tools import create, write
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def test_a_shard_is_opened_and_read_back_before_anything_has_closed(
 
         late("stop_admin")
         late("stop_consumer")
-        writer = KafkaTransactionalWriter(await secured_settings(secured_broker), 0)
+        writer = writer_of(await secured_settings(secured_broker), 0)
         await writer.open()
         assert await writer.checkpoints() == []
         assert ended == []

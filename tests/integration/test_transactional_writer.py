@@ -87,31 +87,42 @@ async def group_offset(settings: KafkaConnection, partition: int) -> int | None:
         await consumer.stop()
 
 
-def record(number: int, size: int = 10) -> Outgoing:
-    return Outgoing(b"chat", f"{number}".encode().ljust(size, b"."), headers=[("ce_id", f"chat:{number}".encode())])
+def writer_of(settings: KafkaConnection, partition: int) -> KafkaTransactionalWriter:
+    """Return the writer of a shard that has one output."""
+    topics = settings.topics
+    return KafkaTransactionalWriter(
+        settings, partition, (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
+    )
+
+
+def value(number: int, size: int = 10) -> bytes:
+    return f"{number}".encode().ljust(size, b".")
+
+
+def record(topic: str, partition: int, number: int, size: int = 10) -> Outgoing:
+    return Outgoing(topic, partition, b"chat", value(number, size), [("ce_id", f"chat:{number}".encode())])
 
 
 def test_one_commit_writes_all_topics_and_the_offset_in_order(broker: str) -> None:
     async def scenario(settings: KafkaConnection) -> None:
-        log = KafkaTransactionalWriter(settings, 2)
+        topics = settings.topics
+        log = writer_of(settings, 2)
         await log.open()
         for start in (0, 10):
-            await log.commit(
-                Batch(
-                    events=[record(n) for n in range(start, start + 10)],
-                    sessions=[record(start)],
-                    quarantine=[record(start)],
-                    checkpoints=[Outgoing(b"chat", b"state %d" % start)],
-                    forwards=[(3, Outgoing(b"other", b"{}"))],
-                    announcement_offset=start + 1,
-                )
+            others = (
+                record(topics.sessions, 2, start),
+                record(topics.quarantine, 2, start),
+                Outgoing(topics.checkpoints, 2, b"chat", b"state %d" % start),
+                Outgoing(topics.announcements, 3, b"other", b"{}"),
             )
+            first, *rest = (record(topics.events, 2, n) for n in range(start, start + 10))
+            await log.commit(Batch([first, *others, *rest], announcement_offset=start + 1))
         await log.close()
-        events = await committed(settings, settings.topics.events, 2)
-        assert [value for _, value in events] == [record(n).value for n in range(20)]
-        assert len(await committed(settings, settings.topics.sessions, 2)) == 2
-        assert len(await committed(settings, settings.topics.quarantine, 2)) == 2
-        assert await committed(settings, settings.topics.announcements, 3) == [(b"other", b"{}")] * 2
+        assert [one for _, one in await committed(settings, topics.events, 2)] == [value(n) for n in range(20)]
+        assert len(await committed(settings, topics.sessions, 2)) == 2
+        assert len(await committed(settings, topics.quarantine, 2)) == 2
+        assert await committed(settings, topics.checkpoints, 2) == [(b"chat", b"state 0"), (b"chat", b"state 10")]
+        assert await committed(settings, topics.announcements, 3) == [(b"other", b"{}")] * 2
         assert await group_offset(settings, 2) == 11
 
     play(scenario, broker)
@@ -119,23 +130,24 @@ def test_one_commit_writes_all_topics_and_the_offset_in_order(broker: str) -> No
 
 def test_a_batch_larger_than_one_record_batch_keeps_its_order(broker: str) -> None:
     async def scenario(settings: KafkaConnection) -> None:
-        log = KafkaTransactionalWriter(settings, 0)
+        log = writer_of(settings, 0)
         await log.open()
-        await log.commit(Batch(events=[record(n, 90_000) for n in range(40)]))
+        await log.commit(Batch([record(settings.topics.events, 0, n, 90_000) for n in range(40)]))
         await log.close()
         events = await committed(settings, settings.topics.events, 0)
-        assert [value for _, value in events] == [record(n, 90_000).value for n in range(40)]
+        assert [one for _, one in events] == [value(n, 90_000) for n in range(40)]
 
     play(scenario, broker, compression=None)
 
 
 def test_checkpoints_are_read_back_latest_first_written_last_and_tombstones_gone(broker: str) -> None:
     async def scenario(settings: KafkaConnection) -> None:
-        log = KafkaTransactionalWriter(settings, 1)
+        log = writer_of(settings, 1)
         await log.open()
         assert await log.checkpoints() == []
-        await log.commit(Batch(checkpoints=[Outgoing(b"a", b"1"), Outgoing(b"b", b"1"), Outgoing(b"c", b"1")]))
-        await log.commit(Batch(checkpoints=[Outgoing(b"a", b"2"), Outgoing(b"b", None)]))
+        topic = settings.topics.checkpoints
+        await log.commit(Batch([Outgoing(topic, 1, key, b"1") for key in (b"a", b"b", b"c")]))
+        await log.commit(Batch([Outgoing(topic, 1, b"a", b"2"), Outgoing(topic, 1, b"b", None)]))
         assert await log.checkpoints() == [("a", b"2"), ("c", b"1")]
         await log.close()
 
@@ -144,18 +156,18 @@ def test_checkpoints_are_read_back_latest_first_written_last_and_tombstones_gone
 
 def test_a_new_owner_fences_the_former_one_whose_open_transaction_vanishes(broker: str) -> None:
     async def scenario(settings: KafkaConnection) -> None:
-        zombie, owner = KafkaTransactionalWriter(settings, 0), KafkaTransactionalWriter(settings, 0)
+        zombie, owner = writer_of(settings, 0), writer_of(settings, 0)
+        events, checkpoints = settings.topics.events, settings.topics.checkpoints
         await zombie.open()
-        await zombie.commit(Batch(events=[record(1)], checkpoints=[Outgoing(b"chat", b"one")]))
+        await zombie.commit(Batch([record(events, 0, 1), Outgoing(checkpoints, 0, b"chat", b"one")]))
         await owner.open()
         with pytest.raises(ShardFenced):
-            await zombie.commit(Batch(events=[record(2)], checkpoints=[Outgoing(b"chat", b"zombie")]))
+            await zombie.commit(Batch([record(events, 0, 2), Outgoing(checkpoints, 0, b"chat", b"zombie")]))
         await zombie.close()
         assert await owner.checkpoints() == [("chat", b"one")]
-        await owner.commit(Batch(events=[record(3)]))
+        await owner.commit(Batch([record(events, 0, 3)]))
         await owner.close()
-        events = await committed(settings, settings.topics.events, 0)
-        assert [value for _, value in events] == [record(1).value, record(3).value]
+        assert [one for _, one in await committed(settings, events, 0)] == [value(1), value(3)]
 
     play(scenario, broker)
 
@@ -163,26 +175,29 @@ def test_a_new_owner_fences_the_former_one_whose_open_transaction_vanishes(broke
 def test_nothing_of_a_transaction_that_was_denied_one_topic_is_committed_with_the_former_one() -> None:
     """The broker answers the end of a transaction before its markers are written: they must not cover what follows."""
 
-    async def denied(writer: KafkaTransactionalWriter) -> None:
-        await writer.commit(Batch(checkpoints=[record(1)]))
+    async def denied(settings: KafkaConnection, shard: int, writer: KafkaTransactionalWriter) -> None:
+        events, checkpoints = settings.topics.events, settings.topics.checkpoints
+        await writer.commit(Batch([record(checkpoints, shard, 1)]))
         with pytest.raises(EnvironmentFault, match="denies access to a topic"):
-            await writer.commit(Batch(events=[record(2)], checkpoints=[record(2)]))
+            await writer.commit(Batch([record(events, shard, 2), record(checkpoints, shard, 2)]))
 
     async def scenario(settings: KafkaConnection) -> None:
         asyncio.get_running_loop().set_exception_handler(ignore_unretrieved_batches)
-        writers = [KafkaTransactionalWriter(settings, shard) for shard in range(PARTITIONS)]
+        writers = [writer_of(settings, shard) for shard in range(PARTITIONS)]
         await asyncio.gather(*(writer.open() for writer in writers))
-        await asyncio.gather(*(writer.commit(Batch([record(0)], checkpoints=[record(0)])) for writer in writers))
-        forbid_writes(settings.bootstrap_servers, settings.topics.events)
+        topics = settings.topics
+        for shard, writer in enumerate(writers):
+            await writer.commit(Batch([record(topic, shard, 0) for topic in (topics.events, topics.checkpoints)]))
+        forbid_writes(settings.bootstrap_servers, topics.events)
         with contextlib.suppress(EnvironmentFault):
             while True:  # until the broker knows
-                await writers[-1].commit(Batch([record(1)]))
-        await asyncio.gather(*(denied(writer) for writer in writers[:-1]))
+                await writers[-1].commit(Batch([record(topics.events, PARTITIONS - 1, 1)]))
+        await asyncio.gather(*(denied(settings, shard, writer) for shard, writer in enumerate(writers[:-1])))
         await asyncio.gather(*(writer.close() for writer in writers))
         for shard in range(PARTITIONS - 1):
-            writer = KafkaTransactionalWriter(settings, shard)
+            writer = writer_of(settings, shard)
             await writer.open()
-            assert await writer.checkpoints() == [("chat", record(1).value)]
+            assert await writer.checkpoints() == [("chat", value(1))]
             await writer.close()
 
     with LocalBroker(overrides=AUTHORIZER) as broker:
@@ -192,7 +207,7 @@ def test_nothing_of_a_transaction_that_was_denied_one_topic_is_committed_with_th
 
 def test_a_kafka_that_is_away_is_a_retryable_error_and_closing_does_not_hang() -> None:
     async def scenario() -> None:
-        log = KafkaTransactionalWriter(settings_for("127.0.0.1:1"), 0)
+        log = writer_of(settings_for("127.0.0.1:1"), 0)
         with pytest.raises(KafkaUnavailable) as away:
             await log.open()
         assert away.value.retryable

@@ -8,12 +8,11 @@ import time
 import pytest
 
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.announcement import Announcement
 from bridge.capture.ports import Batch
 from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
 from bridge.sandbox import LocalBroker
-from tests.integration.test_transactional_writer import committed, prepared, record, settings_for
+from tests.integration.test_transactional_writer import committed, prepared, record, settings_for, writer_of
 
 
 async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> None:
@@ -28,11 +27,13 @@ def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_
     async def scenario(broker: LocalBroker) -> None:
         before = asyncio.all_tasks()
         settings = await prepared(settings_for(broker.bootstrap_servers, client={"request_timeout_ms": 3000}))
-        log = KafkaTransactionalWriter(settings, 0)
+        log = writer_of(settings, 0)
         await log.open()
         broker.pause()
         try:
-            committing = asyncio.ensure_future(log.commit(Batch(events=[record(1)], announcement_offset=1)))
+            committing = asyncio.ensure_future(
+                log.commit(Batch([record(settings.topics.events, 0, 1)], announcement_offset=1))
+            )
             done, _ = await asyncio.wait([committing], timeout=2)
             assert not done
             committing.cancel()
@@ -50,22 +51,22 @@ def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_
 def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for() -> None:
     async def scenario(broker: LocalBroker) -> None:
         settings = await prepared(settings_for(broker.bootstrap_servers, transaction_timeout=3.0))
-        log = KafkaTransactionalWriter(settings, 0)
+        log = writer_of(settings, 0)
         await log.open()
         broker.pause()
         try:
             with pytest.raises(KafkaUnavailable, match="did not answer"):
-                await log.commit(Batch(events=[record(1)]))
+                await log.commit(Batch([record(settings.topics.events, 0, 1)]))
             await log.close()
-            hopeless = KafkaTransactionalWriter(settings, 0)
+            hopeless = writer_of(settings, 0)
             with pytest.raises(KafkaUnavailable):
                 await hopeless.open()
             await hopeless.close()
         finally:
             broker.resume()
-        again = KafkaTransactionalWriter(settings, 0)
+        again = writer_of(settings, 0)
         await again.open()
-        await again.commit(Batch(events=[record(1)]))
+        await again.commit(Batch([record(settings.topics.events, 0, 1)]))
         await again.close()
         assert len(await committed(settings, settings.topics.events, 0)) == 1
 

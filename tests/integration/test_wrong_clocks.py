@@ -13,11 +13,10 @@ from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_CREATE_TIME, TIMESTAMP_L
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.record_times import RecordTimes
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.announcement import Announcement
 from bridge.capture.ports import Batch
 from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
-from tests.integration.test_transactional_writer import play, record
+from tests.integration.test_transactional_writer import play, record, writer_of
 from tests.support.kafka_tools import alter
 
 if TYPE_CHECKING:
@@ -65,10 +64,10 @@ def times_in(settings: KafkaConnection, topic: str, partition: int) -> list[tupl
 
 async def committed(settings: KafkaConnection, number: int) -> str:
     """Commit one event with a new writer; return the error if it was refused."""
-    writer = KafkaTransactionalWriter(settings, 0)
+    writer = writer_of(settings, 0)
     try:
         await writer.open()
-        await writer.commit(Batch(events=[record(number)]))
+        await writer.commit(Batch([record(settings.topics.events, 0, number)]))
     except KafkaUnavailable as error:
         return str(error)
     finally:

@@ -23,18 +23,19 @@ from bridge.records.normalise import Recording
 from bridge.records.redact import Redaction, Redactor, Rule
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
+from tests.capture.written_topics import EVENTS, TOPICS, output, written_to
 from tests.model.expected_records import Expected, Hole, in_order
 from tests.model.true_chat import CHAT, DEFECT
 
 if TYPE_CHECKING:
-    from bridge.capture.ports import Batch, Outgoing
+    from bridge.capture.ports import Batch
     from tests.model.true_chat import Given
 
 SCHEMAS: Final = Schemas(schema_folder())
 PREFIX: Final = b"\x00\x00\x00\x00\x01"
 PARTITION: Final = 0
 EVENT_ROOM: Final = 6_000
-TOPICS: Final = ("events", "sessions", "quarantine", "checkpoints")
+KINDS: Final = ("events", "sessions", "quarantine", "checkpoints")
 _READERS: Final = {
     name: fastavro.schema.load_schema(str(Path(__file__).parents[2] / "schemas" / f"{name}.avsc"))
     for name in (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT)
@@ -51,11 +52,10 @@ class FailingRedactor(Redactor):
 
 
 SETTINGS: Final = SessionStoreSettings(
-    recording=Recording(SCHEMAS, FailingRedactor([Rule("a rule for nothing", attribute="no such path")])),
-    payload_headers=dict.fromkeys(("events", "sessions", "quarantine"), PREFIX),
+    **written_to(output(Recording(SCHEMAS, FailingRedactor([Rule("a rule for nothing", attribute="none")])), PREFIX)),
     writers=WriterSchemas(SCHEMAS),
     partition_of=lambda _: PARTITION,
-    limits={**dict.fromkeys(TOPICS, 1_000_000), "events": EVENT_ROOM},
+    limits={EVENTS: EVENT_ROOM},
 )
 
 
@@ -84,7 +84,7 @@ class ModelTopics:
         if given.restarted:
             self.store = self.restored()
         plan = self.store.fold(given.inputs, given.now)
-        for topic in TOPICS:
+        for topic in KINDS:
             assert of_chats(plan.batch, topic) == of_chats(again.batch, topic), f"a restored store differs on {topic}"
         assert plan.number == again.number
         events = [value for _, value in values(plan.batch, "events") if value is not None]
@@ -123,8 +123,7 @@ def of_chats(batch: Batch, topic: str) -> list[tuple[str, bytes | None]]:
 
 
 def values(batch: Batch, topic: str) -> list[tuple[str, bytes | None]]:
-    records: list[Outgoing] = getattr(batch, topic)
-    found = [(record.key.decode(), record.value) for record in records]
+    found = [(record.key.decode(), record.value) for record in batch.on(TOPICS[topic])]
     return sorted(found, key=lambda one: one[0]) if topic == "checkpoints" else found
 
 

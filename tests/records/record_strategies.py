@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from bridge.records.checkpoint import BatchStamp, CheckpointHead
+from bridge.records.output_chains import OutputChain, OutputGap
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason
@@ -174,4 +176,21 @@ folds = st.builds(
     _states,
     known_parties,
     told_gaps,
+)
+stamps = st.builds(BatchStamp, longs, longs, st.lists(st.tuples(longs, longs), max_size=8).map(tuple))
+heads = st.builds(
+    CheckpointHead,
+    state=st.sampled_from(["FOLLOWED", "GIVEN_UP", "OVER"]),
+    sequence=st.integers(0, 10**6),
+    epoch=st.integers(0, 9),
+    chain_head=st.binary(min_size=32, max_size=32),
+    counts=counts,
+    absence=st.none() | st.builds(Absence, longs, st.none() | longs),
+    observed_at=st.integers(0, 2**55),
+    stamp=stamps,
+    chains=st.lists(st.builds(OutputChain, text, longs, st.binary(max_size=32)), max_size=3),
+)
+output_gaps = st.lists(
+    st.builds(OutputGap, text, longs, text, st.none() | st.sampled_from([kinds.CHANGED, kinds.ID_REUSED]), gaps),
+    max_size=3,
 )

@@ -63,6 +63,8 @@ def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
         "LogMark": "topicId start end",
         "MessageText": "text",
         "NoticeText": "noticeType text",
+        "OutputChain": "output firstSequence head",
+        "OutputGap": "output sequence kind gap",
         "Party": "userId",
         "QuarantinedInput": "source observedAt code bytes totalBytes",
         "Redaction": "field rule count",

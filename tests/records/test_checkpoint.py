@@ -34,10 +34,12 @@ from bridge.transcript.parties import SetBy
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
 from tests.records import reference
-from tests.records.record_strategies import SESSION, counts, folds, id_blocks, longs
+from tests.records.record_strategies import SESSION, folds, heads, id_blocks, output_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from bridge.records.output_chains import OutputGap
 
 SCHEMAS = Schemas(schema_folder())
 WRITERS = WriterSchemas(SCHEMAS)
@@ -45,19 +47,6 @@ HEADER = single_object(SCHEMAS.fingerprint(SESSION_CHECKPOINT))
 SCHEMA = load_schema(str(reference.FOLDER / f"{SESSION_CHECKPOINT}.avsc"))
 SITE = "north"
 STAMP = BatchStamp(5, 6)
-
-stamps = st.builds(BatchStamp, longs, longs, st.lists(st.tuples(longs, longs), max_size=8).map(tuple))
-heads = st.builds(
-    CheckpointHead,
-    state=st.sampled_from(["FOLLOWED", "GIVEN_UP", "OVER"]),
-    sequence=st.integers(0, 10**6),
-    epoch=st.integers(0, 9),
-    chain_head=st.binary(min_size=32, max_size=32),
-    counts=counts,
-    absence=st.none() | st.builds(Absence, longs, st.none() | longs),
-    observed_at=st.integers(0, 2**55),
-    stamp=stamps,
-)
 
 
 def whole(**parts: Any) -> dict[str, Any]:
@@ -79,6 +68,9 @@ def head_record(head: CheckpointHead) -> dict[str, Any]:
         "sequence": head.sequence,
         "epoch": head.epoch,
         "chainHead": head.chain_head,
+        "outputs": [
+            {"output": chain.output, "firstSequence": chain.first, "head": chain.head} for chain in head.chains
+        ],
         "counts": head.counts,
         "awaySince": head.absence.since if head.absence else None,
         "awayAfter": head.absence.after if head.absence else None,
@@ -90,7 +82,7 @@ def head_record(head: CheckpointHead) -> dict[str, Any]:
     }
 
 
-def seldom_record(fold: TranscriptState) -> dict[str, Any]:
+def seldom_record(fold: TranscriptState, own: Iterable[OutputGap] = ()) -> dict[str, Any]:
     return {
         "session": reference.session(fold.facts, SITE),
         "parties": [reference.party(party) for party in fold.parties],
@@ -106,18 +98,28 @@ def seldom_record(fold: TranscriptState) -> dict[str, Any]:
         "quarantined": fold.quarantined,
         "unattributed": fold.unattributed,
         "joined": fold.joined,
+        "outputGaps": [
+            {
+                "output": one.output,
+                "sequence": one.sequence,
+                "kind": one.kind,
+                "amendment": one.amendment,
+                "gap": reference.gap(one.gap),
+            }
+            for one in own
+        ],
     }
 
 
-@given(heads, id_blocks(), st.binary(max_size=60), folds)
+@given(heads, id_blocks(), st.binary(max_size=60), folds, output_gaps)
 def test_the_records_of_a_checkpoint_are_byte_for_byte_what_fastavro_writes(
-    head: CheckpointHead, blocks: list[IdBlock], announcement: bytes, fold: TranscriptState
+    head: CheckpointHead, blocks: list[IdBlock], announcement: bytes, fold: TranscriptState, own: list[OutputGap]
 ) -> None:
     head.ids = blocks[-1] if blocks else None
     for payload, record in (
         (encode_head(head), whole(head=head_record(head), ids=ids_record(blocks[-1]) if blocks else None)),
         (encode_announcement(announcement), whole(announcement=announcement)),
-        (encode_seldom(fold, SITE), whole(seldom=seldom_record(fold))),
+        (encode_seldom(fold, own, SITE), whole(seldom=seldom_record(fold, own))),
         *((encode_ids(block), whole(ids=ids_record(block))) for block in blocks),
     ):
         assert payload == reference.encoded(SCHEMA, record)
@@ -131,21 +133,24 @@ def read(records: Iterable[tuple[str, bytes]]) -> StoredSession:
     return session
 
 
-def written(head: CheckpointHead, fold: TranscriptState, blocks: list[IdBlock]) -> list[tuple[str, bytes]]:
+def written(
+    head: CheckpointHead, fold: TranscriptState, blocks: list[IdBlock], own: Iterable[OutputGap] = ()
+) -> list[tuple[str, bytes]]:
     """The first checkpoint of a chat."""
     head.ids = blocks[-1] if blocks else None
-    return CheckpointParts(SESSION, SITE).changed(Checkpoint(head, b"{}", fold, blocks[:-1]))
+    return CheckpointParts(SESSION, SITE).changed(Checkpoint(head, b"{}", fold, blocks[:-1], list(own)))
 
 
-@given(heads, folds, id_blocks(), st.randoms())
+@given(heads, folds, id_blocks(), output_gaps, st.randoms())
 def test_a_checkpoint_that_is_read_back_in_any_order_is_the_one_that_was_written(
-    head: CheckpointHead, fold: TranscriptState, blocks: list[IdBlock], order: Any
+    head: CheckpointHead, fold: TranscriptState, blocks: list[IdBlock], own: list[OutputGap], order: Any
 ) -> None:
-    records = written(head, fold, blocks)
+    records = written(head, fold, blocks, own)
     assert records[-1][0] == SESSION
     order.shuffle(records)
     session = read(records)
     assert (session.head, session.announcement, session.missing) == (head, b"{}", "")
+    assert session.output_gaps == own
     assert session.transcript() == replace(
         fold,
         sequence=head.sequence,
@@ -185,10 +190,15 @@ class TopicOfAChat:
         self.values: dict[str, bytes] = {}
 
     def write(
-        self, fold: TranscriptState, *closed: IdBlock, announcement: bytes = b"{}", still_open: IdBlock | None = None
+        self,
+        fold: TranscriptState,
+        *closed: IdBlock,
+        announcement: bytes = b"{}",
+        still_open: IdBlock | None = None,
+        output_gaps: Iterable[OutputGap] = (),
     ) -> list[str]:
         head = CheckpointHead("FOLLOWED", 1, 0, bytes(32), {}, fold.absence, 1, STAMP, ids=still_open)
-        changed = self.parts.changed(Checkpoint(head, announcement, fold, list(closed)))
+        changed = self.parts.changed(Checkpoint(head, announcement, fold, list(closed), list(output_gaps)))
         self.values |= dict(changed)
         return [key.removeprefix(SESSION) for key, _ in changed]
 
@@ -197,7 +207,7 @@ class TopicOfAChat:
         assert session.announcement is not None
         assert session.seldom is not None
         self.parts = CheckpointParts(SESSION, SITE)
-        self.parts.restored(session.announcement, session.seldom, session.blocks)
+        self.parts.restored(session.announcement, session.seldom, session.blocks, session.output_gaps)
         return self
 
 

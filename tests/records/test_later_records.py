@@ -45,7 +45,6 @@ def record_type(name: str, *fields: tuple[str, object]) -> dict[str, Any]:
     return {"type": "record", "name": name, "fields": [{"name": field, "type": kind} for field, kind in fields]}
 
 
-CHAIN: Final = record_type("OutputChain", ("output", "string"), ("firstSequence", "long"), ("head", "bytes"))
 LATER: Final[dict[str, Fields]] = {
     "TranscriptEvent": [
         nullable("sealed", record_type("Sealed", ("keyId", "string"), ("paths", {"type": "map", "values": "bytes"}))),
@@ -56,10 +55,10 @@ LATER: Final[dict[str, Fields]] = {
     ],
     "SessionRecord": [
         nullable("summary", record_type("Summary", ("messages", "long"), ("firstReplyMs", ["null", "long"]))),
-        nullable("output", CHAIN),
+        nullable("output", f"{NAMESPACE}.OutputChain"),
     ],
     "Certificate": [nullable("signature", "bytes"), nullable("notSeen", {"type": "array", "items": "string"})],
-    "SessionCheckpoint": [nullable("outputs", {"type": "array", "items": CHAIN})],
+    "SessionCheckpoint": [nullable("placement", "long")],
 }
 
 
@@ -134,7 +133,7 @@ KINDS_TO_COME: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         session(CLOSED, SUPERSEDING, summary={"messages": 5, "firstReplyMs": 1200}),
     ),
     "output added to an open chat": (SESSION_RECORD, session(OPENED, output=CHAIN_OF_AUDIT)),
-    "checkpoint of that chat": (SESSION_CHECKPOINT, checkpoint(outputs=[CHAIN_OF_AUDIT])),
+    "checkpoint of a chat that was moved": (SESSION_CHECKPOINT, checkpoint(placement=2)),
 }
 KIND_NAMES: Final = sorted(KINDS_TO_COME)
 

@@ -33,7 +33,7 @@ from bridge.closings import Closings
 from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced, TopicMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from typing import TypeVar
 
@@ -65,10 +65,11 @@ class KafkaTransactionalWriter:
     Any other exception is a defect of this class or of the values it was given.
     """
 
-    def __init__(self, settings: KafkaConnection, partition: int) -> None:
-        """Nothing connects before `open`."""
+    def __init__(self, settings: KafkaConnection, partition: int, topics: Iterable[str]) -> None:
+        """Nothing connects before `open`. `topics` are those whose limits count for what is written to them."""
         self._settings = settings
         self._partition = partition
+        self._topics = tuple(topics)
         self._producer: AIOKafkaProducer | None = None
         self._announcements = TopicPartition(settings.topics.announcements, partition)
         self._batch_bytes = max(_BATCH_BYTES, settings.max_record_bytes)
@@ -78,7 +79,7 @@ class KafkaTransactionalWriter:
 
     @property
     def limits(self) -> Limits:
-        """The largest record of each kind of topic, as it was when `open` read the topics' configuration."""
+        """The largest record of each topic, as it was when `open` read the topics' configuration."""
         return self._limits_of(self._topic_limits)
 
     async def refresh_limits(self) -> Limits:
@@ -88,17 +89,7 @@ class KafkaTransactionalWriter:
 
     def _limits_of(self, topic_limits: Mapping[str, int]) -> Limits:
         own = self._settings.max_record_bytes
-        return {kind: min(own, topic_limits.get(name, own)) for kind, name in self._written_topics().items()}
-
-    def _written_topics(self) -> Mapping[str, str]:
-        """Return kind -> name of the topics that a transaction writes records to."""
-        topics = self._settings.topics
-        return {
-            "events": topics.events,
-            "sessions": topics.sessions,
-            "quarantine": topics.quarantine,
-            "checkpoints": topics.checkpoints,
-        }
+        return {name: min(own, topic_limits.get(name, own)) for name in self._topics}
 
     async def open(self) -> None:
         """Start the producer and initialise its transactional id, which fences every earlier owner."""
@@ -131,8 +122,7 @@ class KafkaTransactionalWriter:
         """Return topic -> max.message.bytes now. Raises TopicMismatch when one is too small for anything."""
         settings = self._settings
         resources = [
-            ConfigResource(ConfigResourceType.TOPIC, name, {_MAX_MESSAGE_BYTES: None})
-            for name in self._written_topics().values()
+            ConfigResource(ConfigResourceType.TOPIC, name, {_MAX_MESSAGE_BYTES: None}) for name in self._topics
         ]
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.client)
         try:
@@ -212,22 +202,21 @@ class KafkaTransactionalWriter:
 
     def _packed(self, producer: AIOKafkaProducer, batch: Batch) -> _Packed:
         """Put all records into record batches, each partition's in order."""
-        topics, own = self._settings.topics, self._partition
         self._given = self._settings.times.now()
-        packed = [
-            *self._pack(producer, topics.events, own, batch.events),
-            *self._pack(producer, topics.sessions, own, batch.sessions),
-            *self._pack(producer, topics.quarantine, own, batch.quarantine),
-            *self._pack(producer, topics.checkpoints, own, batch.checkpoints),
-        ]
-        for partition, record in batch.forwards:
-            packed += self._pack(producer, topics.announcements, partition, [record])
+        logs: dict[tuple[str, int], list[Outgoing]] = {}
+        for record in batch.records:
+            log = record.topic, record.partition
+            if log in logs:
+                logs[log].append(record)
+            else:
+                logs[log] = [record]
+        packed: _Packed = []
+        for (topic, partition), records in logs.items():
+            packed += self._pack(producer, topic, partition, records)
         return packed
 
     def _pack(self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]) -> _Packed:
         """Put records of one partition into as few record batches as fit, in order."""
-        if not records:
-            return []
         limit = min(self._batch_bytes, self._topic_limits.get(topic, self._batch_bytes))
         batch = producer.create_batch()
         packed = [(topic, partition, batch)]
