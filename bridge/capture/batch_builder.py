@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint import BatchStamp
     from bridge.records.normalise import Recording
     from bridge.records.writer_schemas import WriterSchemas
+    from bridge.transcript.updates import Damaged
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
@@ -212,6 +213,11 @@ class BatchBuilder:
             record = Outgoing(key, self._framed("quarantine", payload))
             self._add(self.plan.batch.quarantine, record)
         self.fact(Quarantined(code=reason.code))
+
+    def damaged(self, update: TranscriptUpdate, one: Damaged) -> None:
+        """Quarantine an event of an update that could not be read."""
+        at, total = update.observed_at, one.length
+        self.quarantine(update.server, update.session_id, at, one.reason, one.raw, total_bytes=total)
 
     def checkpoint(self, session_id: str, value: bytes) -> None:
         """Add a checkpoint, as `checkpoint_of` made it."""

@@ -23,7 +23,7 @@ from bridge.capture.stored_chats import checkpoint_of_ended, stored_chat, stored
 from bridge.errors import Problem, places
 from bridge.facts import ChatClosed, ChatFailed
 from bridge.records.session_records import CLOSED, json_of
-from bridge.transcript import gap_codes, input_codes
+from bridge.transcript import gap_codes, input_codes, link_codes
 from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 
@@ -209,7 +209,7 @@ class SessionStore:
         if told.chat_event_list:
             self._builder.quarantine(source, update.session_id, at, reason, json_of(told))
         for damaged in update.damaged:
-            self._builder.quarantine(source, update.session_id, at, damaged.reason, damaged.raw)
+            self._builder.damaged(update, damaged)
 
     def _tell(self, forgotten: Forgotten) -> None:
         """Record in the chats what Kafka has forgotten of them."""
@@ -237,14 +237,16 @@ class SessionStore:
         for entry in chat.transcript.apply(update):
             self._builder.publish(chat, entry)
         for damaged in update.damaged:
-            self._builder.quarantine(update.server, update.session_id, update.observed_at, damaged.reason, damaged.raw)
+            self._builder.damaged(update, damaged)
         if update.over or chat.state != FOLLOWED:
             self._settle(chat, before, update.observed_at, over=update.over)
 
     def _refused(self, chat: Chat, refused: JoinRefused) -> None:
         if refused.verdict is Verdict.RETRY:
             return
-        if not chat.transcript.joined:
+        if refused.reason.code == link_codes.HISTORY_TOO_LONG:
+            code = gap_codes.HISTORY_TOO_LONG
+        elif not chat.transcript.joined:
             code = gap_codes.NEVER_JOINED
         elif refused.verdict is Verdict.GONE:
             code = gap_codes.OVER_WHILE_AWAY

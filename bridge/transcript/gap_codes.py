@@ -14,6 +14,7 @@ TOO_LARGE: Final = "TOO_LARGE"
 NOT_RECORDED: Final = "NOT_RECORDED"
 OUT_OF_REACH: Final = "OUT_OF_REACH"
 NEVER_JOINED: Final = "NEVER_JOINED"
+HISTORY_TOO_LONG: Final = "HISTORY_TOO_LONG"
 INTERNAL: Final = "INTERNAL"
 OUTGROWN: Final = "OUTGROWN"
 EVENTS_LOST: Final = "EVENTS_LOST"
@@ -47,6 +48,10 @@ GAP_CODES: Final = {
     OUT_OF_REACH: (
         "The chat could not be joined again: what came after the last event is missing.",
         "Check its Chat Servers, and announce it again while it is open.",
+    ),
+    HISTORY_TOO_LONG: (
+        "The chat could not be joined (again), because its history is longer than the limit.",
+        "Raise `sources.chat_server.history_bytes`, and announce the chat again while it is open.",
     ),
     NEVER_JOINED: (
         "The chat could not be joined at all: nothing of it was seen.",

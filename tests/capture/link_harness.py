@@ -27,6 +27,7 @@ from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
+from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.link import Link
 from bridge.telemetry import Telemetry
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
@@ -144,6 +145,7 @@ class LinkHarness:
         self.quarantine: list[Outgoing] = []
         self.checkpoints: dict[bytes, bytes | None] = {}
         self.refused: list[JoinRefused] = []
+        self.history_turn = HistoryTurn()
         self.lost: list[str] = []
         self.buffered = 0
         self._inbox: list[Input] = []
