@@ -30,7 +30,7 @@ from bridge.records.writer_schemas import WriterSchemas
 from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.link import Link
 from bridge.telemetry import Telemetry
-from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
+from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
 from tests.support.reasons import A_REFUSAL
 
 if TYPE_CHECKING:
@@ -128,9 +128,20 @@ class FakeClock:
 
 
 class LinkHarness:
-    """A session store that follows `chats` over one link to one server. `buffered`: the most bytes the wire held."""
+    """A session store that follows `chats` over one link to one server. `buffered`: the most bytes the wire held.
 
-    def __init__(self, *chats: str, password: str | None = None, rules: Sequence[Rule] = (), **settings: Any) -> None:
+    `history` is the longest message of many events in bytes, 0 if none may be longer than a frame.
+    """
+
+    def __init__(
+        self,
+        *chats: str,
+        password: str | None = None,
+        rules: Sequence[Rule] = (),
+        history: int = 0,
+        turn: HistoryTurn | None = None,
+        **settings: Any,
+    ) -> None:
         self.settings = SessionStoreSettings(
             recording=Recording(SCHEMAS, Redactor(rules)),
             payload_headers=dict.fromkeys(("events", "sessions", "quarantine"), PREFIX),
@@ -145,7 +156,8 @@ class LinkHarness:
         self.quarantine: list[Outgoing] = []
         self.checkpoints: dict[bytes, bytes | None] = {}
         self.refused: list[JoinRefused] = []
-        self.history_turn = HistoryTurn()
+        self.history_turn = turn or HistoryTurn()
+        self._history = history
         self.lost: list[str] = []
         self.buffered = 0
         self._inbox: list[Input] = []
@@ -172,8 +184,14 @@ class LinkHarness:
     def update_received(self, _link: Link, update: Update, _size: int) -> None:
         if isinstance(update, JoinRefused):
             self.refused.append(update)
-        else:
-            self._inbox.append(update)
+            return
+        while isinstance(update, TranscriptUpdate) and update.waiting is not None:
+            part, _ = update.take_part()
+            if part.part.last:
+                update = part
+            else:
+                self._inbox.append(part)
+        self._inbox.append(update)
 
     def registered(self, _link: Link) -> None:
         pass
@@ -193,18 +211,22 @@ class LinkHarness:
 
     def hears(self, *lines: object) -> Self:
         """Receive these messages (or bytes) from the server, one line each, and commit the result as one batch."""
-        data = b"".join(line(one) + b"\n" for one in lines)
+        self.receives(b"".join(line(one) + b"\n" for one in lines))
+        return self.commit()
+
+    def receives(self, data: bytes) -> None:
+        """Receive these bytes from the server."""
         for at in range(0, len(data), CHUNK):
             self._run(self.link.data_received, data[at : at + CHUNK])
             self.buffered = max(self.buffered, self.link._wire.buffered)  # type: ignore[attr-defined]
-        return self.commit()
 
     def connect(self) -> Self:
         """Make a new link; an existing one is lost."""
         if self.lost or self.events:
             self._run(self.link.connection_lost, None)
         self.stream = Stream()
-        self.link: Link = Link(ConnectionSettings("bridge", "", SERVER), client_wire(), self.clock, self, paused=False)
+        wire = client_wire(history=self._history)
+        self.link: Link = Link(ConnectionSettings("bridge", "", SERVER), wire, self.clock, self, paused=False)
         self._run(self.link.connection_made, self.stream)
         return self.hears({"messageName": "EventRegistered", "userId": "00B1", "clientVersion": 106, "referenceId": 1})
 
