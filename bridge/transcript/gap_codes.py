@@ -96,5 +96,5 @@ KNOWN: Final = GAP_CODES.keys() | CERTIFICATE_CODES.keys()
 """All that this version can judge."""
 WITHDRAWN: Final = frozenset({TOO_LARGE, NOT_RECORDED})
 """Of gaps that stand for an event whose content is in the quarantine: it is not published when it is seen again."""
-UNTIL_JOINED: Final = frozenset({NEVER_JOINED, OVER_WHILE_AWAY, OUT_OF_REACH, STATE_LOST})
+UNTIL_JOINED: Final = frozenset({NEVER_JOINED, HISTORY_TOO_LONG, OVER_WHILE_AWAY, OUT_OF_REACH, STATE_LOST})
 """Of gaps without an end that the next snapshot of the chat fills: what it lacks is told in gaps of its own."""

@@ -31,6 +31,7 @@ from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.link import Link
 from bridge.telemetry import Telemetry
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
+from tests.capture.link_surroundings import FakeClock, Stream
 from tests.support.reasons import A_REFUSAL
 
 if TYPE_CHECKING:
@@ -77,54 +78,6 @@ def message(event_id: int, text: str = "hello", **more: object) -> dict[str, Any
 
 def line(value: object) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value).encode()
-
-
-class Stream(asyncio.Transport):
-    """A transport without a socket: stores what is written, and whether reading is paused."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.reading = True
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-    def is_reading(self) -> bool:
-        return self.reading
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class FakeClock:
-    """A clock that a test sets, forwards or backwards: `us` since 1970 UTC, `seconds` monotonic."""
-
-    def __init__(self) -> None:
-        self.us = 1_930_000_000_000_000
-        self.seconds = 100.0
-
-    def now_us(self) -> int:
-        return self.us
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 class LinkHarness:

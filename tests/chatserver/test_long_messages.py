@@ -12,7 +12,7 @@ from bridge.chatserver.decoded import Decoded, Unreadable
 from bridge.chatserver.event_list_scanner import EventListScanner
 from bridge.chatserver.long_message import LongMessage
 from bridge.chatserver.messages import Event, EventSessionInfo, Ping
-from bridge.chatserver.psdk_json import client_wire, decode_event
+from bridge.chatserver.psdk_json import PsdkJsonWire, client_wire, decode_event
 from bridge.transcript.input_codes import NOT_JSON, TOO_LONG
 from tests.chatserver.psdk_lines import CHAT, SAID, events_in, line
 
@@ -168,6 +168,26 @@ def test_what_is_held_of_a_long_message_is_little_more_than_its_bytes() -> None:
     for chunk in chunks(raw, 1_000):
         wire.feed(chunk)
         assert wire.buffered <= wire.arrived + 65_536
+
+
+def test_events_that_wait_can_be_looked_at_without_taking_them() -> None:
+    [read] = fed(line(*numbered(20)) + b"\n")
+    assert isinstance(read, Decoded)
+    assert read.waiting is not None
+    assert [event.event_id for event in read.waiting.each()] == list(range(1, 21))
+    assert read.waiting.count == 20
+
+
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([*TOKENS, b"\n", line(*numbered(9))]), max_size=8))
+def test_any_bytes_are_read_or_refused_the_same_however_they_are_cut(pieces: list[bytes]) -> None:
+    def said(wire: PsdkJsonWire[Event], given: list[bytes]) -> list[object]:
+        found = [one for piece in given for one in wire.feed(piece)] + wire.close()
+        return [(one.message, one.damaged, drained(one.waiting)) if isinstance(one, Decoded) else one for one in found]
+
+    stream = b"".join(pieces)
+    expected = said(client_wire(inbound=60, history=500), [stream])
+    assert said(client_wire(inbound=60, history=500), pieces) == expected
+    assert said(client_wire(inbound=60, history=500), chunks(stream, 7)) == expected
 
 
 def test_the_last_of_several_lists_counts() -> None:

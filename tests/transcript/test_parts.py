@@ -146,6 +146,7 @@ def test_a_first_history_that_is_cut_short_by_a_stop_makes_no_gap_of_its_holes()
     chat = fresh()
     first, *_ = parts_of(history(said(1), said(3), said(7), said(9)), {3})
     chat.apply(first)
+    assert chat.joined
     again = restarted(chat).apply(history(said(1), said(3), said(7), said(9)))
     assert [(entry.kind, entry.event.event_id) for entry in again if entry.event] == [("MESSAGE", 7), ("MESSAGE", 9)]
     assert len(again) == 2
