@@ -34,6 +34,7 @@ FAULTS: Final = {
     "test_kafka_faults.py",
     "test_large_records.py",
     "test_links.py",
+    "test_long_histories.py",
     "test_member_replaced.py",
     "test_moved_brokers.py",
     "test_open_resources.py",

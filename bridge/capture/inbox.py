@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from bridge.transcript.updates import TranscriptUpdate, Update
@@ -69,7 +70,7 @@ class Inbox:
         self._pause = pause
         self._resume = resume
         self._waiting: deque[tuple[Input, int, float]] = deque()
-        self._lanes: dict[str, deque[tuple[Input, int, float]]] = {}  # of chats with an update that is taken in parts
+        self._lanes: dict[str, deque[tuple[Input, int, float]]] = {}  # of chats of which a part was taken, or is next
         self._bytes = 0
         self._held_bytes = 0
         self._held_since: float | None = None
@@ -83,7 +84,7 @@ class Inbox:
     @property
     def bytes(self) -> int:
         """Bytes queued or held by the transaction in progress, those of events that wait included."""
-        queued = (one for lane in self._lanes.values() for one in lane)
+        queued = chain(self._waiting, *self._lanes.values())
         waiting = (item.waiting.size - size for item, size, _ in queued if _in_parts(item) and item.waiting is not None)
         return self._bytes + self._held_bytes + sum(more for more in waiting if more > 0)
 
@@ -123,11 +124,7 @@ class Inbox:
 
         Events that wait count beside it only when they are taken: whoever read them bounds them, or counts them in.
         """
-        session_id = None if isinstance(item, Announced | Forgotten) else item.session_id
-        if session_id is not None and (session_id in self._lanes or _in_parts(item)):
-            self._lanes.setdefault(session_id, deque()).append((item, size, now))
-        else:
-            self._waiting.append((item, size, now))
+        self._waiting.append((item, size, now))
         self._bytes += size
         self._arrived.set()
         if not self._full and self._bytes + self._held_bytes >= self._limit:
@@ -148,18 +145,21 @@ class Inbox:
         """Remove inputs in order, up to `most_bytes` (but at least one if there is one); they are held now."""
         self._held_since = self._oldest_queued()
         self.held = []
-        held = self._take_from_lanes(most_bytes // 2 if self._waiting else most_bytes)
+        held = self._take_from_lanes(0, most_bytes // 2 if self._waiting else most_bytes)
         while self._waiting and (not self.held or held + self._waiting[0][1] <= most_bytes):
-            item, size, _ = self._waiting.popleft()
+            one = item, size, _ = self._waiting.popleft()
+            session_id = None if isinstance(item, Announced | Forgotten) else item.session_id
+            if session_id is not None and (session_id in self._lanes or _in_parts(item)):
+                self._lanes.setdefault(session_id, deque()).append(one)
+                continue
             self.held.append(item)
             held += size
             self._bytes -= size
-        self._held_bytes += held
+        self._held_bytes += self._take_from_lanes(held, most_bytes)
         return self.held
 
-    def _take_from_lanes(self, most_bytes: int) -> int:
-        """Take parts, and what is behind the last ones, of each chat in turn; return what they count as."""
-        held = 0
+    def _take_from_lanes(self, held: int, most_bytes: int) -> int:
+        """Take parts, and what is behind the last ones, of each chat in turn, and add what they count as to `held`."""
         while self._lanes and held < most_bytes:
             session_id, lane = next(iter(self._lanes.items()))
             item, size, _ = lane[0]

@@ -14,9 +14,10 @@ from bridge.transcript.fold import Transcript
 from bridge.transcript.gap_codes import NEVER_JOINED, NOT_IN_REPLAY, OUT_OF_REACH, UNREADABLE
 from bridge.transcript.updates import Damaged, Part, TranscriptUpdate
 from tests.transcript.build import fresh, history, noticed, push, said
+from tests.transcript.waiting_events import InParts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from bridge.transcript.entries import Entry
     from bridge.transcript.events import ChatEvent
@@ -30,24 +31,6 @@ BEFORE = st.lists(
     st.tuples(st.sampled_from(["history", "push", "away", "lost", "unreached"]), st.lists(EVENTS, max_size=5)),
     max_size=5,
 )
-
-
-class InParts:
-    """Events that wait, in given parts."""
-
-    def __init__(self, parts: list[list[ChatEvent]]) -> None:
-        self.size = 100 * len(parts)
-        self._parts = parts
-
-    @property
-    def count(self) -> int:
-        return sum(map(len, self._parts))
-
-    def each(self) -> Iterator[ChatEvent]:
-        return (event for part in self._parts for event in part)
-
-    def next(self) -> tuple[list[ChatEvent], int]:
-        return (self._parts.pop(0), 100) if self._parts else ([], 0)
 
 
 def parts_of(update: TranscriptUpdate, cuts: set[int]) -> list[TranscriptUpdate]:
