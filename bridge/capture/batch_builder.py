@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint import BatchStamp
     from bridge.records.normalise import Recording
     from bridge.records.writer_schemas import WriterSchemas
-    from bridge.transcript.updates import Damaged
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
@@ -214,10 +213,11 @@ class BatchBuilder:
             self._add(self.plan.batch.quarantine, record)
         self.fact(Quarantined(code=reason.code))
 
-    def damaged(self, update: TranscriptUpdate, one: Damaged) -> None:
-        """Quarantine an event of an update that could not be read."""
-        at, total = update.observed_at, one.length
-        self.quarantine(update.server, update.session_id, at, one.reason, one.raw, total_bytes=total)
+    def damaged(self, update: TranscriptUpdate) -> None:
+        """Quarantine the events of an update that could not be read."""
+        source, at = update.server, update.observed_at
+        for one in update.damaged:
+            self.quarantine(source, update.session_id, at, one.reason, one.raw, total_bytes=one.length)
 
     def checkpoint(self, session_id: str, value: bytes) -> None:
         """Add a checkpoint, as `checkpoint_of` made it."""

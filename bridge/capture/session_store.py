@@ -208,8 +208,7 @@ class SessionStore:
         at, source, told = update.observed_at, update.server, update.transcript
         if told.chat_event_list:
             self._builder.quarantine(source, update.session_id, at, reason, json_of(told))
-        for damaged in update.damaged:
-            self._builder.damaged(update, damaged)
+        self._builder.damaged(update)
 
     def _tell(self, forgotten: Forgotten) -> None:
         """Record in the chats what Kafka has forgotten of them."""
@@ -234,10 +233,8 @@ class SessionStore:
         if update.transcript.start_at != chat.start_text:
             chat.start_text = update.transcript.start_at
             chat.transcript.learn(start_at=parse_start_at(chat.start_text))
-        for entry in chat.transcript.apply(update):
-            self._builder.publish(chat, entry)
-        for damaged in update.damaged:
-            self._builder.damaged(update, damaged)
+        self._publish(chat, chat.transcript.apply(update))
+        self._builder.damaged(update)
         if update.over or chat.state != FOLLOWED:
             self._settle(chat, before, update.observed_at, over=update.over)
 
