@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
+from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
 from bridge.sources.chat_server.link import Link
 from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
@@ -44,12 +45,13 @@ class SourceFactory(Protocol):
 
 
 class ChatServerSources:
-    """Sources that join chats on Chat Servers; they share one join rate limit per server."""
+    """Sources that join chats on Chat Servers; they share one join rate limit per server, and one long history."""
 
     def __init__(self, context: SourceContext) -> None:
         """Nothing connects before a chat is followed."""
         self._context = context
         self._settings = context.config.sources.chat_server
+        self._history_turn = HistoryTurn()
         self._rate_limiter = JoinRateLimiter(
             self._settings.joins_per_second, self._settings.joins_peak, context.clock, context.share
         )
@@ -77,6 +79,7 @@ class ChatServerSources:
             ),
             make_link=self._link,
             rate_limiter=self._rate_limiter,
+            history_turn=self._history_turn,
             clock=self._context.clock,
             rng=random.Random(),  # noqa: S311 - jitter, not cryptography
             telemetry=self._context.telemetry,
@@ -97,5 +100,5 @@ class ChatServerSources:
             ping_after=settings.ping_after_seconds,
             pong_timeout=settings.pong_timeout_seconds,
         )
-        wire = client_wire(settings.inbound_frame_bytes)
+        wire = client_wire(settings.inbound_frame_bytes, history=settings.history_bytes)
         return Link(connection, wire, self._context.clock, owner, paused=owner.paused)

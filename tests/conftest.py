@@ -26,19 +26,26 @@ FAULTS: Final = {
     "test_cancelled_kafka_clients.py",
     "test_connection_causes.py",
     "test_crashed_shard.py",
+    "test_defective_worker.py",
     "test_do_no_harm.py",
     "test_forgotten.py",
+    "test_hostile_server.py",
     "test_kafka_backlog.py",
     "test_kafka_faults.py",
+    "test_large_records.py",
     "test_links.py",
+    "test_long_histories.py",
+    "test_member_replaced.py",
     "test_moved_brokers.py",
     "test_open_resources.py",
     "test_scale_out.py",
+    "test_second_source.py",
     "test_stopped_without_kafka.py",
     "test_tls_closing.py",
     "test_transactional_writer_outage.py",
+    "test_unsolicited_ends.py",
 }
-"""Minutes each, most of them waiting for time-outs: on a machine with other work they say more about the machine."""
+"""The longest, most of it waiting for time-outs: on a machine with other work they say more about the machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,7 +11,7 @@ from bridge.capture.readiness_codes import SERVER_UNSTABLE
 from bridge.errors import Problem
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
-from tests.capture.link_harness import FakeClock
+from tests.capture.link_surroundings import FakeClock
 from tests.capture.scripted_kafka import ScriptedKafka
 from tests.capture.virtual_servers import VirtualServers, play
 

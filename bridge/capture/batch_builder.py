@@ -298,8 +298,13 @@ class BatchBuilder:
         at, source, told = update.observed_at, update.server, update.transcript
         if told.chat_event_list:
             self.quarantine(source, update.session_id, at, reason, json_of(told))
-        for damaged in update.damaged:
-            self.quarantine(source, update.session_id, at, damaged.reason, damaged.raw)
+        self.damaged(update)
+
+    def damaged(self, update: TranscriptUpdate) -> None:
+        """Quarantine the events of an update that could not be read."""
+        source, at = update.server, update.observed_at
+        for one in update.damaged:
+            self.quarantine(source, update.session_id, at, one.reason, one.raw, total_bytes=one.length)
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -2,6 +2,9 @@
 
 `put` always accepts; a full inbox makes its owner pause reading, so that TCP back-pressure reaches the server. Data
 that was already read may still arrive: the limit is exceeded by at most one read per connection.
+
+An update whose events wait (`TranscriptUpdate.waiting`) is taken in parts, and what came for its chat after it is taken
+after its last one. Other chats are not behind it: of each transaction, it may have half.
 """
 
 from __future__ import annotations
@@ -9,9 +12,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Final, TypeGuard
 
-from bridge.transcript.updates import Update
+from bridge.transcript.updates import TranscriptUpdate, Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +23,12 @@ if TYPE_CHECKING:
     from bridge.announcement import Announcement
 
 _LOW_WATER: Final = 0.5
+_OVERHEAD: Final = 400
+
+
+def memory_of(size: int) -> int:
+    """Return what an input of `size` source bytes counts as: decoded, it is about as large, with an overhead."""
+    return 2 * size + _OVERHEAD
 
 
 @dataclass(slots=True, frozen=True)
@@ -60,6 +70,7 @@ class Inbox:
         self._pause = pause
         self._resume = resume
         self._waiting: deque[tuple[Input, int, float]] = deque()
+        self._lanes: dict[str, deque[tuple[Input, int, float]]] = {}  # of chats of which a part was taken, or is next
         self._bytes = 0
         self._held_bytes = 0
         self._held_since: float | None = None
@@ -68,23 +79,31 @@ class Inbox:
 
     def __len__(self) -> int:
         """Return the number of queued inputs."""
-        return len(self._waiting)
+        return len(self._waiting) + sum(map(len, self._lanes.values()))
 
     @property
     def bytes(self) -> int:
-        """Bytes queued or held by the transaction in progress."""
-        return self._bytes + self._held_bytes
+        """Bytes queued or held by the transaction in progress, those of events that wait included."""
+        queued = chain(self._waiting, *self._lanes.values())
+        waiting = (item.waiting.size - size for item, size, _ in queued if _in_parts(item) and item.waiting is not None)
+        return self._bytes + self._held_bytes + sum(more for more in waiting if more > 0)
 
     @property
     def uncommitted(self) -> int:
         """Number of inputs queued or held by the transaction in progress."""
-        return len(self._waiting) + len(self.held)
+        return len(self) + len(self.held)
 
     @property
     def updates(self) -> int:
         """Number of those that came from the source."""
         held = sum(not isinstance(item, Announced) for item in self.held)
-        return held + sum(not isinstance(item, Announced) for item, _, _ in self._waiting)
+        behind = sum(map(len, self._lanes.values()))
+        return held + behind + sum(not isinstance(item, Announced) for item, _, _ in self._waiting)
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether an update is being taken in parts: the next transaction will be large."""
+        return bool(self._lanes)
 
     @property
     def paused(self) -> bool:
@@ -93,23 +112,28 @@ class Inbox:
 
     def age(self, now: float) -> float:
         """Return the seconds since the oldest uncommitted input was put, by monotonic time; 0.0 when there is none."""
-        oldest = self._held_since
-        if oldest is None and self._waiting:
-            oldest = self._waiting[0][2]
+        oldest = self._held_since if self._held_since is not None else self._oldest_queued()
         return 0.0 if oldest is None else max(now - oldest, 0.0)
 
+    def _oldest_queued(self) -> float | None:
+        queues = [self._waiting, *self._lanes.values()]
+        return min((queue[0][2] for queue in queues if queue), default=None)
+
     def put(self, item: Input, size: int, now: float) -> None:
-        """Append an input that counts as `size` bytes, at monotonic time `now`."""
+        """Append an input that counts as `size` bytes, at monotonic time `now`.
+
+        Events that wait count beside it only when they are taken: whoever read them bounds them, or counts them in.
+        """
         self._waiting.append((item, size, now))
         self._bytes += size
         self._arrived.set()
-        if not self._full and self.bytes >= self._limit:
+        if not self._full and self._bytes + self._held_bytes >= self._limit:
             self._full = True
             self._pause()
 
     async def arrival(self) -> None:
         """Wait until it is not empty, or for `wake`."""
-        if not self._waiting:
+        if not len(self):
             self._arrived.clear()
             await self._arrived.wait()
 
@@ -119,28 +143,56 @@ class Inbox:
 
     def take(self, most_bytes: int) -> list[Input]:
         """Remove inputs in order, up to `most_bytes` (but at least one if there is one); they are held now."""
-        self._held_since = self._waiting[0][2] if self._waiting else None
+        self._held_since = self._oldest_queued()
         self.held = []
-        held = 0
+        held = self._take_from_lanes(0, most_bytes // 2 if self._waiting else most_bytes)
         while self._waiting and (not self.held or held + self._waiting[0][1] <= most_bytes):
-            item, size, _ = self._waiting.popleft()
+            one = item, size, _ = self._waiting.popleft()
+            session_id = None if isinstance(item, Announced | Forgotten) else item.session_id
+            if session_id is not None and (session_id in self._lanes or _in_parts(item)):
+                self._lanes.setdefault(session_id, deque()).append(one)
+                continue
             self.held.append(item)
             held += size
-        self._bytes -= held
-        self._held_bytes += held
+            self._bytes -= size
+        self._held_bytes += self._take_from_lanes(held, most_bytes)
         return self.held
+
+    def _take_from_lanes(self, held: int, most_bytes: int) -> int:
+        """Take parts, and what is behind the last ones, of each chat in turn, and add what they count as to `held`."""
+        while self._lanes and held < most_bytes:
+            session_id, lane = next(iter(self._lanes.items()))
+            item, size, _ = lane[0]
+            taken = item
+            if _in_parts(item):
+                taken, of_part = item.take_part()
+                held += memory_of(of_part)
+            else:
+                held += size
+            if not isinstance(taken, TranscriptUpdate) or taken.part.last:
+                lane.popleft()
+                self._bytes -= size
+            self.held.append(taken)
+            del self._lanes[session_id]
+            if lane:
+                self._lanes[session_id] = lane  # after all others
+        return held
 
     def drop_announcements(self) -> None:
         """Forget the announcements that are queued: whoever has the shard next reads them again."""
         kept = [one for one in self._waiting if not isinstance(one[0], Announced)]
+        self._bytes -= sum(size for _, size, _ in self._waiting) - sum(size for _, size, _ in kept)
         self._waiting = deque(kept)
-        self._bytes = sum(size for _, size, _ in kept)
 
     def settle(self) -> None:
         """Release the inputs taken, which are now committed."""
         self.held = []
         self._held_bytes = 0
         self._held_since = None
-        if self._full and self.bytes <= self._limit * _LOW_WATER:
+        if self._full and self._bytes <= self._limit * _LOW_WATER:
             self._full = False
             self._resume()
+
+
+def _in_parts(item: Input) -> TypeGuard[TranscriptUpdate]:
+    return isinstance(item, TranscriptUpdate) and item.waiting is not None

@@ -25,7 +25,7 @@ from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.errors import Problem, places
 from bridge.facts import ChatClosed, ChatFailed
 from bridge.records.checkpoint_keys import head_key
-from bridge.transcript import gap_codes, input_codes
+from bridge.transcript import gap_codes, input_codes, link_codes
 from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 
@@ -236,17 +236,17 @@ class SessionStore:
         if update.transcript.start_at != chat.start_text:
             chat.start_text = update.transcript.start_at
             chat.transcript.learn(start_at=parse_start_at(chat.start_text))
-        for entry in chat.transcript.apply(update):
-            self._builder.publish(chat, entry)
-        for damaged in update.damaged:
-            self._builder.quarantine(update.server, update.session_id, update.observed_at, damaged.reason, damaged.raw)
+        self._publish(chat, chat.transcript.apply(update))
+        self._builder.damaged(update)
         if update.over or chat.state != FOLLOWED:
             self._settle(chat, before, update.observed_at, over=update.over)
 
     def _refused(self, chat: Chat, refused: JoinRefused) -> None:
         if refused.verdict is Verdict.RETRY:
             return
-        if not chat.transcript.joined:
+        if refused.reason.code == link_codes.HISTORY_TOO_LONG:
+            code = gap_codes.HISTORY_TOO_LONG
+        elif not chat.transcript.joined:
             code = gap_codes.NEVER_JOINED
         elif refused.verdict is Verdict.GONE:
             code = gap_codes.OVER_WHILE_AWAY

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.capture.attempts import Attempts
 from bridge.capture.following import act, reconcile
 from bridge.capture.guarded_run import GuardedRun
-from bridge.capture.inbox import Announced, Inbox, Input
+from bridge.capture.inbox import Announced, Inbox, Input, memory_of
 from bridge.capture.ownership import ProbeTimer
 from bridge.capture.readiness_codes import SHARD_CRASHED, SHARD_OPENING
 from bridge.capture.shard_transactions import ShardTransactions
@@ -63,8 +63,6 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES: Final = 2 * 1024 * 1024
 """Source bytes per transaction at most: a backlog takes several, each well within the transaction time-out."""
-_OVERHEAD: Final = 400
-"""Bytes that an input occupies beyond its source bytes, which count twice: decoded values are about as large."""
 
 
 class Shard:
@@ -172,11 +170,11 @@ class Shard:
         if record.offset < self._next_offset or self._leaving:
             return
         self._next_offset = record.offset + 1
-        self._inbox.put(record, len(record.raw) + _OVERHEAD, self._clock.monotonic())
+        self._inbox.put(record, memory_of(0) + len(record.raw), self._clock.monotonic())
 
     def update_received(self, update: Update, size: int) -> None:
         """Queue an update of the source."""
-        self._inbox.put(update, 2 * size + _OVERHEAD, self._clock.monotonic())
+        self._inbox.put(update, memory_of(size), self._clock.monotonic())
 
     def _part_failed(self, error: Exception) -> None:
         """End `run` with a defect that ended a task of the source, or the closing of a writer."""

@@ -114,9 +114,9 @@ class ShardTransactions:
             self._settled(plan, self._clock.monotonic() - since)
 
     async def linger(self, *, hurried: bool) -> None:
-        """Wait before the next transaction, for it to grow; briefly if the shard is `hurried` or its inbox is full."""
+        """Wait before the next transaction, for it to grow; briefly if it is `hurried` or large anyway."""
         now = self._clock.monotonic()
-        most = 0.0 if hurried or self._inbox.paused else self._linger_max
+        most = 0.0 if hurried or self._inbox.paused or self._inbox.in_parts else self._linger_max
         wait = wait_before(self._rate.at(now), most, now - self._committed_at)
         if wait:
             await asyncio.sleep(wait)

@@ -69,15 +69,14 @@ from bridge.chatserver.messages import (
     Request,
     RequestJoin,
     UnknownMessage,
-    is_known_status,
-    is_over,
 )
 from bridge.chatserver.outbox import Outbox
 from bridge.chatserver.removals import Removals, without_text
+from bridge.chatserver.session_info import beginning, update_of
 from bridge.chatserver.silence import Silence
 from bridge.chatserver.verdicts import verdict_on
 from bridge.chatserver.versions import LOWEST, negotiate
-from bridge.transcript.updates import Damaged, JoinRefused, TranscriptUpdate, Verdict
+from bridge.transcript.updates import Damaged, JoinRefused, TranscriptUpdate, Verdict, WaitingEvents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +84,6 @@ if TYPE_CHECKING:
     from bridge.chatserver.connection_settings import ConnectionSettings
     from bridge.errors import Problem
 
-_STATUS_CHARACTERS: Final = 64
 _HERE: Final = (ChatState.JOINED, ChatState.ENDED)
 
 
@@ -178,8 +176,12 @@ class Conversation:
 
     def listening_again(self, now: float) -> None:
         """Reading was paused until `now`: the silence so far proves nothing about the peer."""
-        self._silence.broken(now)
         self._removals.listening_again(now)
+        self.arriving(now)
+
+    def arriving(self, now: float) -> None:
+        """More of a long message has arrived: the peer is there, and no answer could have come before its end."""
+        self._silence.broken(now)
         for join in self._chats.joins:
             join.deadline = now + self._settings.join_timeout
 
@@ -191,12 +193,20 @@ class Conversation:
     # --- what happens to it --------------------------------------------------------------------------------------
 
     def receive(
-        self, message: Event | UnknownMessage, now: float, *, damaged: Sequence[Damaged] = (), size: int = 0
+        self,
+        message: Event | UnknownMessage,
+        now: float,
+        *,
+        damaged: Sequence[Damaged] = (),
+        size: int = 0,
+        waiting: WaitingEvents | None = None,
     ) -> None:
-        """Take one message. `damaged` are events of it that could not be read; `size` is its length in bytes."""
+        """Take one message; the other arguments are the fields of `Decoded`."""
         self._silence.broken(now)
         if isinstance(message, EventSessionInfo):
-            self._session_info(message, damaged, size)
+            settings, version = self._settings, self._version
+            update = update_of(message, damaged, size, waiting, server=settings.server, version=version)
+            self._session_info(message, update)
         elif isinstance(message, Ping):
             self._outbox.pong(message.reference_id)
         elif isinstance(message, EventRegistered):
@@ -291,18 +301,8 @@ class Conversation:
     def _refuse(self, session_id: str, error_id: int, reason: Problem, verdict: Verdict) -> None:
         self._events_received += [*self._chats.refused(session_id), JoinRefused(session_id, error_id, reason, verdict)]
 
-    def _session_info(self, message: EventSessionInfo, damaged: Sequence[Damaged], size: int) -> None:
-        session_id, status = message.chat_transcript.session_id, message.session_status
-        update = TranscriptUpdate(
-            message.chat_transcript,
-            is_over(status),
-            snapshot=False,
-            server=self._settings.server,
-            version=self._version,
-            size=size,
-            damaged=list(damaged),
-            unknown_status=None if is_known_status(status) else status[:_STATUS_CHARACTERS],
-        )
+    def _session_info(self, message: EventSessionInfo, update: TranscriptUpdate) -> None:
+        session_id = update.session_id
         join = self._chats.join_with(message.reference_id or 0)
         if released := self._chats.released(message.reference_id or 0, session_id):
             update.over = False
@@ -318,12 +318,12 @@ class Conversation:
                 self._chats.over(session_id)
                 self._removals.settled(session_id)
             elif state is ChatState.JOINED and not released:
-                self._removals.seen(message.chat_transcript, self._silence.heard_at)
+                self._removals.seen(update, self._silence.heard_at)
         elif state is ChatState.NOT_JOINED and join is None:
-            self._unexpected(session_id, reasons.NOT_JOINED, message, damaged)
+            self._unexpected(session_id, reasons.NOT_JOINED, beginning(message, update.waiting), update.damaged)
         elif state is ChatState.NOT_JOINED and join is not None:
             # Another chat as the answer to our join: it is not ours to publish, and our join has no answer.
-            self._unexpected(session_id, reasons.ANOTHER_CHAT, message, damaged)
+            self._unexpected(session_id, reasons.ANOTHER_CHAT, beginning(message, update.waiting), update.damaged)
             self._refuse(join.session_id, 0, reasons.WRONG_ANSWER, Verdict.RETRY)
 
     def _error(self, message: EventError) -> None:

@@ -50,4 +50,6 @@ def join_refused(error_id: int) -> Problem:
 
 def unreadable_history(why: Problem) -> Problem:
     """A join was answered with a line that cannot be read."""
+    if why.code == input_codes.TOO_LONG:
+        return Problem(link_codes.HISTORY_TOO_LONG, f"its history is {why.detail}")
     return Problem(link_codes.UNREADABLE_HISTORY, f"its history cannot be read: {why.detail}")

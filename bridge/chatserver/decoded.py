@@ -8,17 +8,21 @@ import msgspec
 
 from bridge.chatserver.messages import UnknownMessage
 from bridge.errors import Problem
-from bridge.transcript.updates import Damaged
+from bridge.transcript.updates import Damaged, WaitingEvents
 
 M = TypeVar("M")
 
 
 class Decoded(msgspec.Struct, Generic[M], frozen=True):
-    """One readable message, those of its events that could not be read, and its length in bytes."""
+    """One readable message, those of its events that could not be read, and its length in bytes.
+
+    Of a long message, the readable events are in `waiting`, and not in the message.
+    """
 
     message: M | UnknownMessage
     damaged: tuple[Damaged, ...] = ()
     size: int = 0
+    waiting: WaitingEvents | None = None
 
 
 class Unreadable(msgspec.Struct, frozen=True):

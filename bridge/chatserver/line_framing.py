@@ -8,6 +8,33 @@ empty line is skipped.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class LongLine(Protocol):
+    """A line beyond the limit that is taken as it arrives, and not held here."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of it that are held."""
+
+    @property
+    def too_long(self) -> bool:
+        """Whether it is longer than it may be; only `head` is held then."""
+
+    @property
+    def head(self) -> bytes:
+        """Its beginning."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of it that have arrived."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -21,14 +48,17 @@ class OversizedLine:
 class LineFramer:
     """Splits one stream into lines. Sans-IO: `feed` what arrives, in chunks of any size; `close` at the end.
 
-    `limit` is the longest line in bytes, LF not counted; `keep` is how much of a longer one is kept. Holds at most
-    `limit` bytes, and scans no byte twice while the end of a line is missing.
+    `limit` is the longest line in bytes, LF not counted; `keep` is how much of a longer one is kept, unless `longer`
+    makes something that takes it. Holds at most `limit` bytes, and scans no byte twice while the end of a line is
+    missing.
     """
 
-    __slots__ = ("_held", "_keep", "_length", "_limit")
+    __slots__ = ("_held", "_keep", "_length", "_limit", "_longer", "long")
 
-    def __init__(self, limit: int, keep: int = 65536) -> None:
+    def __init__(self, limit: int, keep: int = 65536, longer: Callable[[], LongLine] | None = None) -> None:
         """Start with an empty buffer."""
+        self.long: LongLine | None = None  #: takes the unfinished line
+        self._longer = longer
         self._limit = limit
         self._keep = min(keep, limit)
         self._held = bytearray()  # the unfinished line; only its head once it is too long
@@ -37,41 +67,58 @@ class LineFramer:
     @property
     def buffered(self) -> int:
         """Bytes held of the unfinished line."""
-        return len(self._held)
+        return len(self._held) if self.long is None else self.long.held
 
-    def feed(self, data: bytes) -> list[bytes | OversizedLine]:
+    @property
+    def length(self) -> int:
+        """Bytes of the unfinished line, held or not."""
+        return self._length
+
+    def feed(self, data: bytes) -> list[bytes | OversizedLine | LongLine]:
         """Return the lines that `data` completes, without their LF; one beyond the limit is reported when it ends."""
         pieces = data.split(b"\n")
         rest = pieces.pop()
-        lines: list[bytes | OversizedLine] = []
+        lines: list[bytes | OversizedLine | LongLine] = []
         if pieces:
             if self._length:
                 self._hold(pieces[0])
                 lines.append(self._take())
                 del pieces[0]
-            limit, keep = self._limit, self._keep
-            lines += [
-                piece if len(piece) <= limit else OversizedLine(piece[:keep], len(piece)) for piece in pieces if piece
-            ]
+            for piece in pieces:
+                if len(piece) > self._limit:
+                    self._hold(piece)
+                    lines.append(self._take())
+                elif piece:
+                    lines.append(piece)
         if rest:
             self._hold(rest)
         return lines
 
-    def close(self) -> OversizedLine | None:
+    def close(self) -> OversizedLine | LongLine | None:
         """End the stream. An unfinished line is dropped, unless it is beyond the limit already: that is reported."""
         line = self._take()
-        return line if isinstance(line, OversizedLine) else None
+        return None if isinstance(line, bytes) else line
 
     def _hold(self, piece: bytes) -> None:
         before = self._length
         self._length += len(piece)
         if self._length <= self._limit:
             self._held += piece
+        elif self._longer is not None:
+            if self.long is None:
+                self.long = self._longer()
+                self.long.feed(bytes(self._held))
+                self._held.clear()
+            self.long.feed(piece)
         else:  # too long, now or before: keep the head, count the rest
             self._held += piece[: max(0, self._keep - before)]
             del self._held[self._keep :]
 
-    def _take(self) -> bytes | OversizedLine:
+    def _take(self) -> bytes | OversizedLine | LongLine:
+        long, self.long = self.long, None
+        if long is not None:
+            self._length = 0
+            return long
         held, length = bytes(self._held), self._length
         self._held.clear()
         self._length = 0

@@ -7,13 +7,15 @@ attributes pass and loses only what is really unreadable. If an attribute occurs
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast, get_args
 
 import msgspec
 
 from bridge.chatserver import psdk_tolerant
 from bridge.chatserver.decoded import Decoded, Unreadable
-from bridge.chatserver.line_framing import LineFramer, OversizedLine
+from bridge.chatserver.line_framing import LineFramer, LongLine, OversizedLine
+from bridge.chatserver.long_message import LongMessage
 from bridge.chatserver.messages import Event, EventSessionInfo, EventStatus, Request, UnknownMessage
 from bridge.errors import FrameTooLong, Problem, UnreadableMessage
 from bridge.transcript import input_codes
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
 
 INBOUND_LIMIT: Final = 1024 * 1024
-"""Longest line read from a server, in bytes: a join replays the whole transcript."""
+"""Longest line read from a server, in bytes, but for a message of many events; longest event of such a one."""
+
+HISTORY_LIMIT: Final = 64 * 1024 * 1024
+"""Longest message of many events, in bytes: a join replays the whole transcript."""
 
 OUTBOUND_LIMIT: Final = 32768
 """Longest line sent to a server, in bytes: Chat Server's default for an incoming packet (D17)."""
@@ -147,11 +152,16 @@ class PsdkJsonWire(Generic[M]):
     Sans-IO: `feed` what arrives, in chunks of any size; `close` at the end. Neither raises on what the peer sends.
     """
 
-    def __init__(self, decode: Callable[[bytes], Decoded[M]], inbound: int, outbound: int) -> None:
-        """Take the decoder of inbound lines, and the limits of a line in bytes in both directions."""
+    def __init__(self, decode: Callable[[bytes], Decoded[M]], inbound: int, outbound: int, history: int = 0) -> None:
+        """Take the decoder of inbound lines, and the limits of a line in bytes in both directions.
+
+        A message of many events may have `history` bytes, if that is more than `inbound`.
+        """
         self._decode = decode
-        self._framer = LineFramer(inbound)
+        longer = partial(LongMessage, history, inbound) if history > inbound else None
+        self._framer = LineFramer(inbound, longer=longer)
         self._inbound = inbound
+        self._history = history
         self._outbound = outbound
 
     @property
@@ -159,17 +169,29 @@ class PsdkJsonWire(Generic[M]):
         """Bytes held of an unfinished line."""
         return self._framer.buffered
 
+    @property
+    def arrived(self) -> int:
+        """Bytes that have arrived of an unfinished line; 0 once they are twice as many as any message may have."""
+        length = self._framer.length
+        return length if length <= 2 * max(self._inbound, self._history) else 0
+
+    @property
+    def long(self) -> bool:
+        """Whether a message longer than a frame is arriving, and is held."""
+        return self._framer.long is not None and not self._framer.long.too_long
+
     def feed(self, data: bytes) -> list[Decoded[M] | Unreadable]:
         """Return what `data` completes, in order."""
         return [
-            self._too_long(line) if isinstance(line, OversizedLine) else self._read(line)
-            for line in self._framer.feed(data)
+            self._read(line) if isinstance(line, bytes) else self._read_long(line) for line in self._framer.feed(data)
         ]
 
     def close(self) -> list[Unreadable]:
         """End the stream: report a line that had become too long and never ended."""
         line = self._framer.close()
-        return [] if line is None else [self._too_long(line)]
+        if line is None or not (isinstance(line, OversizedLine) or line.too_long):
+            return []
+        return [self._too_long(line.head, line.length)]
 
     def encode(self, message: Request | Event) -> bytes:
         """Return the message as one line with its LF. Raises FrameTooLong, the caller's fault."""
@@ -181,14 +203,27 @@ class PsdkJsonWire(Generic[M]):
         except UnreadableMessage as error:
             return Unreadable(line, error.problem, len(line), session_hint(line))
 
-    def _too_long(self, line: OversizedLine) -> Unreadable:
-        reason = Problem(input_codes.TOO_LONG, f"longer than {self._inbound} bytes")
-        return Unreadable(line.head, reason, line.length, session_hint(line.head))
+    def _read_long(self, line: OversizedLine | LongLine) -> Decoded[M] | Unreadable:
+        if not isinstance(line, LongMessage) or line.too_long:
+            return self._too_long(line.head, line.length)
+        waiting, around = line.waiting(), line.around
+        try:
+            read = self._decode(around)
+        except UnreadableMessage as error:
+            return Unreadable(line.head, error.problem, line.length, session_hint(line.head))
+        if not isinstance(read.message, EventSessionInfo):
+            return self._too_long(line.head, line.length)
+        return Decoded(read.message, tuple(line.damaged), line.length, waiting)
+
+    def _too_long(self, head: bytes, length: int) -> Unreadable:
+        limit = self._history if length > self._history > self._inbound else self._inbound
+        reason = Problem(input_codes.TOO_LONG, f"longer than {limit} bytes")
+        return Unreadable(head, reason, length, session_hint(head))
 
 
-def client_wire(inbound: int = INBOUND_LIMIT, outbound: int = OUTBOUND_LIMIT) -> PsdkJsonWire[Event]:
-    """Return the client's end: reads events, writes requests. Limits in bytes."""
-    return PsdkJsonWire(decode_event, inbound, outbound)
+def client_wire(inbound: int = INBOUND_LIMIT, outbound: int = OUTBOUND_LIMIT, history: int = 0) -> PsdkJsonWire[Event]:
+    """Return the client's end: reads events, writes requests. Limits in bytes; `history` that of many events."""
+    return PsdkJsonWire(decode_event, inbound, outbound, history)
 
 
 def server_wire(inbound: int = OUTBOUND_LIMIT, outbound: int = INBOUND_LIMIT) -> PsdkJsonWire[Request]:

@@ -112,8 +112,7 @@ def read(
     A lone surrogate escape (a text that its writer cut within a character) is decoded as U+FFFD.
     Raises UnreadableMessage, the peer's fault.
     """
-    line = _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], line)
-    fields = _decode(line, _Raws, "")
+    fields = _decode(without_lone_surrogates(line), _Raws, "")
     if "messageName" not in fields:
         raise UnreadableMessage("messageName: missing")
     name = _decode(fields.pop("messageName"), str, "messageName")
@@ -141,6 +140,11 @@ def read(
         transcript = msgspec.structs.replace(transcript, **{carried.events_field: events})
         message = msgspec.structs.replace(message, **{carried.transcript_field: transcript})
     return message, damaged
+
+
+def without_lone_surrogates(text: bytes) -> bytes:
+    """Return JSON text with U+FFFD for each escape of a lone surrogate."""
+    return _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], text)
 
 
 def _decode(raw: bytes | msgspec.Raw, kind: Any, at: str) -> Any:
@@ -212,24 +216,26 @@ def _read_transcript(
 
 
 def _read_events(raws: list[msgspec.Raw], at: str) -> tuple[list[ChatEvent], tuple[Damaged, ...]]:
-    events: list[ChatEvent] = []
-    damaged: list[Damaged] = []
-    for index, raw in enumerate(raws):
-        try:
-            event = _read_event(raw)
-            problem = outside(event)
-            detail = problem and f"{at}[{index}].{problem}"
-        except UNREADABLE as error:
-            detail = explain(error, f"{at}[{index}]")
-        else:
-            if detail is None:
-                events.append(event)
-                continue
-        damaged.append(Damaged(bytes(raw), detail or "", _event_id(bytes(raw))))
-    return events, tuple(damaged)
+    read = [read_event(raw, f"{at}[{index}]") for index, raw in enumerate(raws)]
+    events = [one for one in read if isinstance(one, ChatEvent)]
+    return events, tuple(one for one in read if isinstance(one, Damaged))
 
 
-def _read_event(raw: msgspec.Raw) -> ChatEvent:
+def read_event(raw: bytes | msgspec.Raw, at: str) -> ChatEvent | Damaged:
+    """Decode the text of one event, which stands at the path `at` of its message."""
+    try:
+        event = _read_event(raw)
+        problem = outside(event)
+        detail = problem and f"{at}.{problem}"
+    except UNREADABLE as error:
+        detail = explain(error, at)
+    else:
+        if detail is None:
+            return event
+    return Damaged(bytes(raw), detail or "", event_id_of(bytes(raw)))
+
+
+def _read_event(raw: bytes | msgspec.Raw) -> ChatEvent:
     unknown: dict[str, str] = {}
     fields = _untyped(raw)
     if not isinstance(fields, dict):
@@ -240,7 +246,7 @@ def _read_event(raw: msgspec.Raw) -> ChatEvent:
     return event
 
 
-def _event_id(raw: bytes) -> int | None:
+def event_id_of(raw: bytes) -> int | None:
     """Return the id of a damaged event, for the GAP that stands for it: its own attribute, if that is an id at all."""
     try:
         own = msgspec.json.decode(raw, type=_Raws).get("eventId", b"")

@@ -18,7 +18,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from bridge.chatserver.messages import EventError
-    from bridge.transcript.events import ChatTranscript
+    from bridge.transcript.updates import TranscriptUpdate
 
 OVER_FOLLOWS: Final = 2.0
 """Seconds after our own partyLeft within which the Over of a chat that is closed is expected."""
@@ -52,12 +52,12 @@ class Removals:
         """Nothing was read until `now`: the Over may only be about to arrive."""
         self._due = dict.fromkeys(self._due, now + OVER_FOLLOWS)
 
-    def seen(self, transcript: ChatTranscript, now: float) -> None:
+    def seen(self, update: TranscriptUpdate, now: float) -> None:
         """Look at events that were pushed for a chat that is joined."""
         if self._user_id and any(
-            event.event_type == _PARTY_LEFT and event.user_id == self._user_id for event in transcript.chat_event_list
+            event.event_type == _PARTY_LEFT and event.user_id == self._user_id for event in update.each_event()
         ):
-            self._due.setdefault(transcript.session_id, now + OVER_FOLLOWS)
+            self._due.setdefault(update.session_id, now + OVER_FOLLOWS)
 
     def settled(self, session_id: str) -> None:
         """The chat is over, or left, or joined again: its partyLeft means nothing any more."""

@@ -103,8 +103,15 @@ class ChatServerSettings(Section):
     inbound_frame_bytes: int = Field(
         default=1 << 20,
         ge=32_768,
-        description="Longest line to accept. The answer to a join holds the whole transcript: "
-        "a chat with a longer history cannot be joined.",
+        description="Longest line to accept, but for the answer to a join; longest event in such an answer.",
+    )
+    history_bytes: int = Field(
+        default=64 << 20,
+        ge=32_768,
+        le=1 << 30,
+        description="Longest answer to a join, which holds the whole transcript: a chat with a longer history cannot "
+        "be joined. One that is longer than `inbound_frame_bytes` is held in memory beside `capture.inbox_bytes`, one "
+        "at a time in a worker, and published in parts.",
     )
     tls: LinkTls = Field(default_factory=LinkTls)
 

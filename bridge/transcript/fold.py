@@ -96,8 +96,8 @@ class Transcript:
 
     @property
     def joined(self) -> bool:
-        """Whether the chat was ever joined."""
-        return self._memory.joined
+        """Whether the chat was ever joined: something of it was seen, if only a part of its first history."""
+        return self._memory.joined or bool(self._delivered.pairs())
 
     @property
     def delivered(self) -> IdRanges:
@@ -160,8 +160,8 @@ class Transcript:
     # --- inputs --------------------------------------------------------------------------------------------------
 
     def apply(self, update: TranscriptUpdate, *, origin: str | None = None) -> list[Entry]:
-        """Fold one history or increment in; return what is new, in publishing order. `origin` overrides LIVE/REPLAY."""
-        memory = self._memory
+        """Fold a history, increment or part of one in; return what is new, in order. `origin` overrides LIVE/REPLAY."""
+        memory, part = self._memory, update.part
         facts = memory.facts.after(update)
         if facts is not memory.facts:
             memory.facts = facts
@@ -177,10 +177,12 @@ class Transcript:
         missed: list[Gap] = []
         ended: list[tuple[int, int]] = []
         if update.snapshot:
-            ended = self._holes.rejoined()
-            out += self._rejoined(at)
+            ended = self._holes.rejoined(last=part.last)
+            out += self._rejoined(at) if part.first else ()
+            memory.joined |= part.last  # only then all of the history was seen
+            memory.changes += 1
         if self._holes.absence is not None:
-            missed = self._holes.missed(update.ids, self._delivered, snapshot=update.snapshot)
+            missed = self._holes.missed(update.told_ids, self._delivered, snapshot=update.snapshot, last=part.last)
             memory.changes += 1
         out += self._fold(events, missed, origin or (kinds.REPLAY if update.snapshot else kinds.LIVE), at)
         self._holes.name_filled(out, ended)
@@ -190,9 +192,7 @@ class Transcript:
 
     def _rejoined(self, at: int) -> list[Entry]:
         """Note that a snapshot came; every one but the first ends an absence."""
-        self._memory.changes += 1
         if not self._memory.joined:
-            self._memory.joined = True
             return []
         self._memory.rejoins += 1
         self._holes.lost_sight(max(self._told, 0))
@@ -251,7 +251,7 @@ class Transcript:
             self._memory.quarantined += bool(update.transcript.chat_event_list) + len(update.damaged)
             if update.snapshot and self._memory.joined:
                 self._holes.lost_sight(max(self._told, 0))
-            self._memory.joined |= update.snapshot
+            self._memory.joined |= update.snapshot and update.part.last
         lost = self._holes.lost(ids, self._delivered, reason)
         return [self._gap_entry(gap, observed_at) for gap in lost]
 

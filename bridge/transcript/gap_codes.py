@@ -14,6 +14,7 @@ TOO_LARGE: Final = "TOO_LARGE"
 NOT_RECORDED: Final = "NOT_RECORDED"
 OUT_OF_REACH: Final = "OUT_OF_REACH"
 NEVER_JOINED: Final = "NEVER_JOINED"
+HISTORY_TOO_LONG: Final = "HISTORY_TOO_LONG"
 INTERNAL: Final = "INTERNAL"
 OUTGROWN: Final = "OUTGROWN"
 EVENTS_LOST: Final = "EVENTS_LOST"
@@ -48,6 +49,10 @@ GAP_CODES: Final = {
     OUT_OF_REACH: (
         "The chat could not be joined again: what came after the last event is missing.",
         "Check its Chat Servers, and announce it again while it is open.",
+    ),
+    HISTORY_TOO_LONG: (
+        "The chat could not be joined (again), because its history is longer than the limit.",
+        "Raise `sources.chat_server.history_bytes`, and announce the chat again while it is open.",
     ),
     NEVER_JOINED: (
         "The chat could not be joined at all: nothing of it was seen.",
@@ -96,5 +101,5 @@ KNOWN: Final = GAP_CODES.keys() | CERTIFICATE_CODES.keys()
 """All that this version can judge."""
 WITHDRAWN: Final = frozenset({TOO_LARGE, NOT_RECORDED})
 """Of gaps that stand for an event whose content is in the quarantine: it is not published when it is seen again."""
-UNTIL_JOINED: Final = frozenset({NEVER_JOINED, OVER_WHILE_AWAY, OUT_OF_REACH, STATE_LOST})
+UNTIL_JOINED: Final = frozenset({NEVER_JOINED, HISTORY_TOO_LONG, OVER_WHILE_AWAY, OUT_OF_REACH, STATE_LOST})
 """Of gaps without an end that the next snapshot of the chat fills: what it lacks is told in gaps of its own."""

@@ -92,8 +92,8 @@ class Holes:
         if gap.code in WITHDRAWN:
             self.withdrawn.add(low)
 
-    def rejoined(self) -> list[tuple[int, int]]:
-        """Note that a snapshot came: gaps that were to last until then are filled.
+    def rejoined(self, *, last: bool = True) -> list[tuple[int, int]]:
+        """Note that a snapshot came: gaps that were to last until then are filled, with its last part.
 
         Return (first id that may have been missing, sequence of the gap's record) of each of them.
         """
@@ -101,9 +101,11 @@ class Holes:
         self._gaps, self._sequences = [], []
         ended: list[tuple[int, int]] = []
         for gap, sequence in told:
-            if gap.to_event_id is None and gap.code in UNTIL_JOINED:
-                self._filled.append(gap)
+            until_joined = gap.to_event_id is None and gap.code in UNTIL_JOINED
+            if until_joined:
                 ended.append((gap.from_event_id or 0, sequence))
+            if until_joined and last:
+                self._filled.append(gap)
             else:
                 self._gaps.append(gap)
                 self._sequences.append(sequence)
@@ -155,11 +157,12 @@ class Holes:
         elif self.absence.since is None:
             self.absence = Absence(self.absence.after, since)
 
-    def missed(self, ids: Iterable[int], delivered: IdRanges, *, snapshot: bool) -> list[Gap]:
+    def missed(self, ids: Iterable[int], delivered: IdRanges, *, snapshot: bool, last: bool = True) -> list[Gap]:
         """Return what the absence has cost, now that `ids` came; it is over if one of them is above.
 
         A snapshot tells all that it holds, so each of its holes counts. An increment tells only what came before it:
-        holes between live events are legitimate. The gaps are not added.
+        holes between live events are legitimate. A part of a snapshot that is not the `last` one tells all up to the
+        highest of `ids`, and the absence goes on above that. The gaps are not added.
         """
         absence = self.absence
         if absence is None:
@@ -167,7 +170,7 @@ class Holes:
         above = [event_id for event_id in ids if event_id > absence.after]
         if not above:
             return []
-        self.absence = None
+        self.absence = None if last or not snapshot else Absence(max(above), absence.since)
         known = IdRanges([*delivered.pairs(), *self._covered.pairs(), *((one, one) for one in above)])
         missing = known.missing_between(absence.after + 1, max(above) if snapshot else min(above))
         return [Gap(low, high, absence.since, NOT_IN_REPLAY) for low, high in missing]

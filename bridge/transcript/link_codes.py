@@ -17,6 +17,7 @@ INTERNAL: Final = "INTERNAL"
 NO_ANSWER: Final = "NO_ANSWER"
 WRONG_ANSWER: Final = "WRONG_ANSWER"
 UNREADABLE_HISTORY: Final = "UNREADABLE_HISTORY"
+HISTORY_TOO_LONG: Final = "HISTORY_TOO_LONG"
 TOO_MANY_EVENTS: Final = "TOO_MANY_EVENTS"
 CANNOT_BE_SENT: Final = "CANNOT_BE_SENT"
 
@@ -50,6 +51,10 @@ JOIN_CODES: Final = {
     NO_ANSWER: ("The server did not answer the join in time.", _SERVER),
     WRONG_ANSWER: ("The server answered the join with another chat.", "Report it to the maker of the gateway."),
     UNREADABLE_HISTORY: ("The history that answered the join cannot be read.", "Look at the quarantine record."),
+    HISTORY_TOO_LONG: (
+        "The history that answered the join is longer than the limit.",
+        "Raise `sources.chat_server.history_bytes`, and announce the chat again while it is open.",
+    ),
     TOO_MANY_EVENTS: ("Events came without end, and no answer to the join.", _SERVER),
     CANNOT_BE_SENT: ("The join does not fit into a frame.", "Shorten the session password."),
     REMOVED: _REMOVED,

@@ -6,16 +6,20 @@ wire bytes leaves those fields at their defaults.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
 
 from bridge.errors import Problem
 from bridge.transcript.entries import CHAT_SERVER
 from bridge.transcript.input_codes import UNREADABLE_EVENT
 
 if TYPE_CHECKING:
-    from bridge.transcript.events import ChatTranscript
+    from collections.abc import Iterator
+
+    from bridge.transcript.events import ChatEvent, ChatTranscript
 
 
 class Verdict(Enum):
@@ -34,17 +38,55 @@ class Verdict(Enum):
 class Damaged:
     """One event of an otherwise readable message that could not be read. `raw` is its JSON.
 
-    `detail` names the place and the problem, never a value; its code is UNREADABLE_EVENT.
+    `detail` names the place and the problem, never a value. Of an event that is too long, `raw` is the beginning and
+    `length` the size in bytes. The code is one of input_codes.QUARANTINE_CODES.
     """
 
     raw: bytes
     detail: str
     event_id: int | None = None
+    code: str = UNREADABLE_EVENT
+    length: int | None = None
 
     @property
     def reason(self) -> Problem:
         """Why it is in the quarantine."""
-        return Problem(UNREADABLE_EVENT, self.detail)
+        return Problem(self.code, self.detail)
+
+
+class WaitingEvents(Protocol):
+    """Events of one message that are read in parts, in the order of their ids. An id never stands in two parts."""
+
+    @property
+    def count(self) -> int:
+        """Number of events that wait."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that they occupy."""
+
+    def each(self) -> Iterator[ChatEvent]:
+        """Look at all that wait, without taking them."""
+
+    def next(self) -> tuple[list[ChatEvent], int]:
+        """Take the events of the next part, and the bytes that they occupied; none if nothing waits."""
+
+
+@dataclass(slots=True, frozen=True)
+class Part:
+    """Which part of a message an update is. `damaged_ids` are those of all events of the message that are damaged.
+
+    The parts come in the order of the ids, and the last one is not empty unless the message is. Damaged events are in
+    the last one.
+    """
+
+    first: bool
+    last: bool
+    damaged_ids: tuple[int, ...] = ()
+
+
+WHOLE: Final = Part(first=True, last=True)
+"""The only part of a message."""
 
 
 @dataclass(slots=True)
@@ -55,6 +97,8 @@ class TranscriptUpdate:
     protocol version that decided what the source withheld, None when it withholds nothing; `size` is the number of
     bytes it came from. `unknown_status` is what the source said of the chat's state in a word that is not known; such
     a word does not end the chat. `source` is the door that it came through, one of entries.SOURCES.
+
+    Of a long message, the events are in `waiting`: such an update is folded only in the parts that `take_part` returns.
     """
 
     transcript: ChatTranscript
@@ -67,6 +111,8 @@ class TranscriptUpdate:
     damaged: list[Damaged] = field(default_factory=list)
     unknown_status: str | None = None
     source: str = CHAT_SERVER
+    part: Part = WHOLE
+    waiting: WaitingEvents | None = None
 
     @property
     def session_id(self) -> str:
@@ -83,6 +129,54 @@ class TranscriptUpdate:
         """The ids of its events, of damaged ones as far as they could be read."""
         ids = [event.event_id for event in self.transcript.chat_event_list]
         return ids + [damaged.event_id for damaged in self.damaged if damaged.event_id is not None]
+
+    @property
+    def told_ids(self) -> list[int]:
+        """The ids up to the highest of its events that the message has and no part before had; of the last part, all.
+
+        No id up to there is in a later part: what is not among them is missing in the message.
+        """
+        ids = self.ids
+        if not self.part.last:
+            highest = max(ids, default=-1)
+            ids += [event_id for event_id in self.part.damaged_ids if event_id <= highest]
+        return ids
+
+    @property
+    def count(self) -> int:
+        """Number of its readable events, of those that wait as well."""
+        return len(self.transcript.chat_event_list) + (0 if self.waiting is None else self.waiting.count)
+
+    def each_event(self) -> Iterator[ChatEvent]:
+        """Look at its readable events, also at those that wait."""
+        yield from self.transcript.chat_event_list
+        if self.waiting is not None:
+            yield from self.waiting.each()
+
+    def take_part(self) -> tuple[TranscriptUpdate, int]:
+        """Take the next part of an update with `waiting` events; return it and the bytes that it occupied.
+
+        Only the last one has the damaged events and says `over`; after it nothing waits.
+        """
+        waiting = self.waiting
+        if waiting is None:
+            return self, self.size
+        first = self.part.first
+        events, size = waiting.next()
+        last = not waiting.count
+        damaged = self.damaged if last else []
+        ids = tuple(one.event_id for one in self.damaged if one.event_id is not None)
+        taken = replace(
+            self,
+            transcript=msgspec.structs.replace(self.transcript, chat_event_list=events),
+            over=self.over and last,
+            size=size,
+            damaged=damaged,
+            part=Part(first, last, ids),
+            waiting=None,
+        )
+        self.part = Part(first=False, last=False)
+        return taken, size
 
 
 @dataclass(slots=True, frozen=True)

@@ -28,9 +28,11 @@ from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
+from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.link import Link
 from bridge.telemetry import Telemetry
-from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
+from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
+from tests.capture.link_surroundings import FakeClock, Stream
 from tests.capture.written_topics import CHECKPOINTS, EVENTS, QUARANTINE, SESSIONS, output, written_to
 from tests.support.reasons import A_REFUSAL
 
@@ -80,58 +82,21 @@ def line(value: object) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
-class Stream(asyncio.Transport):
-    """A transport without a socket: stores what is written, and whether reading is paused."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.reading = True
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-    def is_reading(self) -> bool:
-        return self.reading
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class FakeClock:
-    """A clock that a test sets, forwards or backwards: `us` since 1970 UTC, `seconds` monotonic."""
-
-    def __init__(self) -> None:
-        self.us = 1_930_000_000_000_000
-        self.seconds = 100.0
-
-    def now_us(self) -> int:
-        return self.us
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-
 class LinkHarness:
-    """A session store that follows `chats` over one link to one server. `buffered`: the most bytes the wire held."""
+    """A session store that follows `chats` over one link to one server. `buffered`: the most bytes the wire held.
 
-    def __init__(self, *chats: str, password: str | None = None, rules: Sequence[Rule] = (), **settings: Any) -> None:
+    `history` is the longest message of many events in bytes, 0 if none may be longer than a frame.
+    """
+
+    def __init__(
+        self,
+        *chats: str,
+        password: str | None = None,
+        rules: Sequence[Rule] = (),
+        history: int = 0,
+        turn: HistoryTurn | None = None,
+        **settings: Any,
+    ) -> None:
         self.settings = SessionStoreSettings(
             **written_to(output(Recording(SCHEMAS, Redactor(rules)), PREFIX)),
             writers=WriterSchemas(SCHEMAS),
@@ -145,6 +110,8 @@ class LinkHarness:
         self.quarantine: list[Outgoing] = []
         self.checkpoints: dict[bytes, bytes | None] = {}
         self.refused: list[JoinRefused] = []
+        self.history_turn = turn or HistoryTurn()
+        self._history = history
         self.lost: list[str] = []
         self.buffered = 0
         self._inbox: list[Input] = []
@@ -171,8 +138,14 @@ class LinkHarness:
     def update_received(self, _link: Link, update: Update, _size: int) -> None:
         if isinstance(update, JoinRefused):
             self.refused.append(update)
-        else:
-            self._inbox.append(update)
+            return
+        while isinstance(update, TranscriptUpdate) and update.waiting is not None:
+            part, _ = update.take_part()
+            if part.part.last:
+                update = part
+            else:
+                self._inbox.append(part)
+        self._inbox.append(update)
 
     def registered(self, _link: Link) -> None:
         pass
@@ -192,18 +165,22 @@ class LinkHarness:
 
     def hears(self, *lines: object) -> Self:
         """Receive these messages (or bytes) from the server, one line each, and commit the result as one batch."""
-        data = b"".join(line(one) + b"\n" for one in lines)
+        self.receives(b"".join(line(one) + b"\n" for one in lines))
+        return self.commit()
+
+    def receives(self, data: bytes) -> None:
+        """Receive these bytes from the server."""
         for at in range(0, len(data), CHUNK):
             self._run(self.link.data_received, data[at : at + CHUNK])
             self.buffered = max(self.buffered, self.link._wire.buffered)  # type: ignore[attr-defined]
-        return self.commit()
 
     def connect(self) -> Self:
         """Make a new link; an existing one is lost."""
         if self.lost or self.events:
             self._run(self.link.connection_lost, None)
         self.stream = Stream()
-        self.link: Link = Link(ConnectionSettings("bridge", "", SERVER), client_wire(), self.clock, self, paused=False)
+        wire = client_wire(history=self._history)
+        self.link: Link = Link(ConnectionSettings("bridge", "", SERVER), wire, self.clock, self, paused=False)
         self._run(self.link.connection_made, self.stream)
         return self.hears({"messageName": "EventRegistered", "userId": "00B1", "clientVersion": 106, "referenceId": 1})
 

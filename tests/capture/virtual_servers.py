@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
+from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
 from bridge.sources.chat_server.link import Link
 from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
@@ -237,6 +238,7 @@ class VirtualServers:
             ReconnectSettings(attempts=15, delay=10.0, per_link=self._per_link, keep_trying=self._keep_trying),
             transports=self,
             make_link=self._link,
+            history_turn=HistoryTurn(),
             rate_limiter=self.rate_limiter,
             clock=self.clock,
             rng=random.Random(1),

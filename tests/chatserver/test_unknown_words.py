@@ -18,7 +18,7 @@ from bridge.chatserver.psdk_json import decode_event
 from bridge.errors import Problem
 from bridge.transcript.events import ChatTranscript
 from bridge.transcript.input_codes import TOO_LONG, UNKNOWN_MESSAGE
-from bridge.transcript.link_codes import UNREADABLE_HISTORY
+from bridge.transcript.link_codes import HISTORY_TOO_LONG, UNREADABLE_HISTORY
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Verdict
 from tests.chatserver.talk import Talk, info, told
 from tests.support.reasons import NO_JSON
@@ -107,11 +107,16 @@ def test_a_history_that_cannot_be_read_refuses_its_join_at_once_and_releases_the
     assert talk.conversation.unreadable("B", Problem(TOO_LONG, "longer than 9 bytes")) == Concern("B", attributed=False)
     increment, refused = talk.conversation.events_received()
     assert told(increment) == ("B", [9], False, False)
-    why = Problem(UNREADABLE_HISTORY, "its history cannot be read: longer than 9 bytes")
+    why = Problem(HISTORY_TOO_LONG, "its history is longer than 9 bytes")
     assert refused == JoinRefused("B", 0, why, Verdict.RETRY, unreadable=True)
     talk.released()
     assert talk.conversation.joined == {"A"}
     assert talk.conversation.load == 1
+    talk.join("C")
+    talk.conversation.unreadable("C", NO_JSON)
+    [refused] = talk.conversation.events_received()
+    assert isinstance(refused, JoinRefused)
+    assert refused.reason.code == UNREADABLE_HISTORY
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.redact import Redactor, Rule
 from bridge.records.writer_schemas import WriterSchemas
+from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.link import Link
 from bridge.transcript.link_codes import ANNOUNCED_ELSEWHERE
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
@@ -181,6 +182,7 @@ class Player:
     """One shard and its links. To be used while a ManualLoop runs."""
 
     def __init__(self, name: str) -> None:
+        self.history_turn = HistoryTurn()
         self._settings = settings_of(name)
         self._store = SessionStore(PARTITION, self._settings)
         self._loop = asyncio.get_running_loop()

@@ -83,6 +83,7 @@ def test_every_event_of_every_chat_is_on_kafka_once_in_order_and_verifiable(line
         assert bridge.terminate() == 0
 
 
+@pytest.mark.faults
 def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line: EndToEndLine) -> None:
     rng = random.Random(11)
     with line.bridge() as first:
@@ -133,6 +134,7 @@ def test_two_workers_take_over_from_each_other(line: EndToEndLine) -> None:
     assert result.clean, str(result)
 
 
+@pytest.mark.faults
 def test_a_paused_worker_comes_back_as_a_zombie_and_writes_nothing(line: EndToEndLine) -> None:
     settings = {"kafka__session_timeout_seconds": 6}
     with line.bridge("worker-1", **settings) as zombie:

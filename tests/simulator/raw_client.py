@@ -32,11 +32,11 @@ TEST_TIMEOUT_SECONDS = 20.0
 T = TypeVar("T")
 
 
-def run_test(steps: Coroutine[object, object, T]) -> T:
-    """Run one test's steps, for at most TEST_TIMEOUT_SECONDS seconds."""
+def run_test(steps: Coroutine[object, object, T], seconds: float = TEST_TIMEOUT_SECONDS) -> T:
+    """Run one test's steps, for at most so many seconds."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(TEST_TIMEOUT_SECONDS):
+        async with asyncio.timeout(seconds):
             try:
                 return await steps
             finally:

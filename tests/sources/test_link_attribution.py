@@ -11,7 +11,7 @@ from bridge.chatserver.psdk_json import INBOUND_LIMIT
 from bridge.errors import Problem
 from bridge.transcript.gap_codes import UNREADABLE
 from bridge.transcript.input_codes import TOO_LONG, UNKNOWN_MESSAGE, UNKNOWN_STATUS, UNREADABLE_EVENT
-from bridge.transcript.link_codes import UNREADABLE_HISTORY
+from bridge.transcript.link_codes import HISTORY_TOO_LONG
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.capture.link_harness import CHAT, OTHER, LinkHarness, info, line, message, party
 from tests.capture.virtual_servers import VirtualServers, play
@@ -36,7 +36,7 @@ def test_one_chats_oversized_history_marks_no_other_chat_of_its_link() -> None:
         )
         [refused] = harness.refused
         assert (refused.session_id, refused.verdict, refused.unreadable) == (OTHER, Verdict.RETRY, True)
-        assert refused.reason == Problem(UNREADABLE_HISTORY, f"its history cannot be read: {TOO_LONG_DETAIL}")
+        assert refused.reason == Problem(HISTORY_TOO_LONG, f"its history is {TOO_LONG_DETAIL}")
         [release] = harness.stream.written.splitlines()[1:]
         assert json.loads(release)["messageName"] == "RequestReleaseParty"
         harness.hears(info(CHAT, message(2), status="Over"))

@@ -10,7 +10,7 @@ from bridge.errors import Problem
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import ARCHIVE, Entry
 from bridge.transcript.fold import Transcript
-from bridge.transcript.gap_codes import NEVER_JOINED, OUT_OF_REACH
+from bridge.transcript.gap_codes import HISTORY_TOO_LONG, NEVER_JOINED, OUT_OF_REACH
 from bridge.transcript.updates import Damaged
 from tests.support.reasons import A_LARGE_RECORD
 from tests.transcript.build import fresh, history, joined, push, said
@@ -78,7 +78,9 @@ def test_an_event_that_was_unreadable_once_fills_the_gap_that_stood_for_it() -> 
     assert filled(chat.apply(history(joined(1), said(2)))) == {2: gap.sequence}
 
 
-@pytest.mark.parametrize(("code", "had"), [(NEVER_JOINED, []), (OUT_OF_REACH, [joined(1), said(2)])])
+@pytest.mark.parametrize(
+    ("code", "had"), [(NEVER_JOINED, []), (HISTORY_TOO_LONG, []), (OUT_OF_REACH, [joined(1), said(2)])]
+)
 def test_what_the_next_history_brings_fills_a_gap_without_an_end(code: str, had: list[ChatEvent]) -> None:
     chat = fresh()
     if had:

@@ -38,6 +38,9 @@ UNSENT_BYTES: Final = 1 << 20
 CLOSING_SECONDS: Final = 2.0
 """Time for the last bytes, KeepAlive among them, to be taken by the peer."""
 
+_PROGRESS_BYTES: Final = 256 * 1024
+"""Bytes of an unfinished message that count as a sign of life: a peer cannot keep a link by single bytes."""
+
 _CANNOT_BE_SENT: Final = Problem(
     link_codes.CANNOT_BE_SENT, "the join does not fit into a frame: the session password is too long"
 )
@@ -67,6 +70,8 @@ class Link(asyncio.Protocol):
         self._owner = owner
         self._paused = paused
         self._write_paused = False
+        self._waits_for_turn = False
+        self._arrived = 0  # of the unfinished message, when it last counted as a sign of life
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -124,9 +129,17 @@ class Link(asyncio.Protocol):
             self._conversation.listening_again(self._clock.monotonic())
             self._update_reading()
 
+    def turn_given(self) -> None:
+        """Read on: a message longer than a frame may be held now."""
+        self._waits_for_turn = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._conversation.listening_again(self._clock.monotonic())
+            self._update_reading()
+
     def close(self) -> None:
         """Close after what was written is sent, or after CLOSING_SECONDS."""
         self._ended = True
+        self._owner.history_turn.give_up(self)
         self._stop_timer()
         if self._transport is not None and self._abort is None:
             self._transport.close()
@@ -159,6 +172,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, once."""
         self._transport = None
+        self._owner.history_turn.give_up(self)
         if self._abort is not None:
             self._abort.cancel()
         try:
@@ -189,16 +203,33 @@ class Link(asyncio.Protocol):
             if isinstance(one, Unreadable):
                 self._quarantine(one)
             else:
-                self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size)
-                self._pass_on(one.size)
+                waiting = one.waiting
+                kept = waiting is not None and self._owner.history_turn.keep(self, self._owner, waiting)
+                self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size, waiting=waiting)
+                self._pass_on(one.size, kept=kept)
+        self._part_arrived(now)
         self._flush()
+
+    def _part_arrived(self, now: float) -> None:
+        """Note what has arrived of an unfinished message; stop reading a long one until it is its turn (P6)."""
+        arrived, turn = self._wire.arrived, self._owner.history_turn
+        if arrived < self._arrived:
+            self._arrived = 0
+        if arrived - self._arrived >= _PROGRESS_BYTES:
+            self._arrived = arrived
+            self._conversation.arriving(now)
+        if not self._wire.long:
+            turn.give_up(self)
+        self._waits_for_turn = self._wire.long and not self._ended and not turn.ask(self)
+        self._update_reading()
 
     def _lost(self, reason: Problem) -> None:
         self._conversation.closed()
         self._pass_on(0)
         self._finish(reason)
 
-    def _pass_on(self, size: int) -> None:
+    def _pass_on(self, size: int, *, kept: bool = False) -> None:
+        """Pass on what was learnt from `size` bytes; `kept`: those of an update are bounded without its shard."""
         events = self._conversation.events_received()
         if not events:
             return
@@ -206,7 +237,7 @@ class Link(asyncio.Protocol):
         for event in events:
             if isinstance(event, TranscriptUpdate):
                 event.observed_at = stamp
-                self._owner.update_received(self, event, size)
+                self._owner.update_received(self, event, 0 if kept else size)
             elif isinstance(event, JoinRefused):
                 self._owner.update_received(self, event, size)
             elif isinstance(event, Registered):
@@ -241,7 +272,7 @@ class Link(asyncio.Protocol):
     @property
     def _listening(self) -> bool:
         """A pause takes effect after the registration: its answer has to be read, or it would time out."""
-        return not (self._paused and self._was_ready)
+        return not self._waits_for_turn and not (self._paused and self._was_ready)
 
     def _quarantine(self, bad: Unreadable) -> None:
         concern = self._conversation.unreadable(bad.session_hint, bad.reason)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bridge.chatserver.decoded import Decoded, Unreadable
     from bridge.chatserver.messages import Event, Request
     from bridge.errors import Problem
+    from bridge.sources.chat_server.history_turn import HistoryTurn
     from bridge.sources.chat_server.link import Link
     from bridge.transcript.updates import Update
 
@@ -20,6 +21,14 @@ class Wire(Protocol):
 
     def feed(self, data: bytes) -> list[Decoded[Event] | Unreadable]:
         """Take bytes as they come; return what is complete, in order."""
+
+    @property
+    def arrived(self) -> int:
+        """Bytes that have arrived of the unfinished message; 0 when there are so many that it cannot become one."""
+
+    @property
+    def long(self) -> bool:
+        """Whether a message longer than a frame is arriving, and is held."""
 
     def close(self) -> list[Unreadable]:
         """End the stream; return what can no longer become a message and will not come again."""
@@ -37,6 +46,10 @@ class Transports(Protocol):
 
 class LinkOwner(Protocol):
     """Who is told what a link learns."""
+
+    @property
+    def history_turn(self) -> HistoryTurn:
+        """Whose turn it is to hold a message longer than a frame."""
 
     def update_received(self, link: Link, update: Update, size: int) -> None:
         """Take an update that came from `size` bytes."""

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from bridge.capture.ports import Clock, Deliver, Failed
+    from bridge.sources.chat_server.history_turn import HistoryTurn
     from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
     from bridge.sources.chat_server.link import Link
     from bridge.sources.chat_server.link_ports import Transports
@@ -82,6 +83,7 @@ class SessionManager:
         transports: Transports,
         make_link: MakeLink,
         rate_limiter: JoinRateLimiter,
+        history_turn: HistoryTurn,
         clock: Clock,
         rng: random.Random,
         telemetry: Telemetry,
@@ -89,6 +91,7 @@ class SessionManager:
         failed: Failed,
     ) -> None:
         """`deliver` takes every update with the number of bytes it came from, `failed` a defect that ended a task."""
+        self.history_turn = history_turn
         self._settings = settings
         self._clock = clock
         self._rng = rng
@@ -192,6 +195,7 @@ class SessionManager:
     async def close(self, *, leave: bool) -> None:
         """Close all connections; with `leave`, leave every chat with KeepAlive first. See `Source.close`."""
         self._closed = True
+        self.history_turn.abandon(self)
         for session_id, session in list(self._sessions.items()):
             if leave:
                 self.forget(session_id)
@@ -257,7 +261,7 @@ class SessionManager:
             self._deliver(odd, 0)
         if update.snapshot:
             session.joined(self._clock.monotonic())
-            self._telemetry.emit(JoinAnswered(events=len(update.transcript.chat_event_list)))
+            self._telemetry.emit(JoinAnswered(events=update.count))
         if update.over:
             session.cancel_timer()
             del self._sessions[session.session_id]
