@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.capture.inbox import Input
     from bridge.capture.ports import Batch, Clock, Deliver, Failed, TransactionalWriter
+    from bridge.capture.shard_recovery import ShardRecovery
     from bridge.telemetry import Telemetry
 
 
@@ -61,8 +62,10 @@ def hand_fed_shard(
     clock: Clock,
     telemetry: Telemetry,
     store_settings: SessionStoreSettings,
+    *,
+    recovery: ShardRecovery | None = None,
 ) -> Shard:
-    """Return a shard that is always assigned; its owner is that of `store_settings`."""
+    """Return a shard that is always assigned; its owner is that of `store_settings`. Its logs are steady by default."""
 
     async def check_assignment() -> None:
         await asyncio.sleep(0.01)
@@ -75,7 +78,7 @@ def hand_fed_shard(
         check_assignment=check_assignment,
         make_writer=make_writer,
         make_source=SilentSource,
-        recovery=steady(partition, store_settings, clock, telemetry),
+        recovery=recovery or steady(partition, store_settings, clock, telemetry),
         backoff=Backoff(lambda: 0.5),
         clock=clock,
         rate=EventRate(),
