@@ -61,7 +61,7 @@ chaos: $(STAMP)  ## Random faults for a set time, compared with the ledger: make
 upgrade: $(STAMP)  ## Roll three workers to the next version and back, under load: make upgrade SECONDS=600 ARGS="--next tree"
 	$(VENV)/bin/python -m tests.upgrade --seconds $(SECONDS) $(ARGS)
 
-mutants: $(STAMP)  ## Check that the oracle of chaos and the engine's tests detect deliberate defects (4 minutes)
+mutants: $(STAMP)  ## Check that the oracle of chaos and the engine's tests detect deliberate defects (5 minutes)
 	$(VENV)/bin/python -m tests.chaos.mutants
 
 # Shrinking a failing example may take five minutes, more than the usual time limit of a test.
