@@ -20,7 +20,7 @@ from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint import Checkpoint
 from bridge.records.payload_framing import single_object
 from bridge.records.session_records import PART_BYTES, json_of, quarantine_records
-from bridge.records.writer_schemas import schema_record
+from bridge.records.writer_schemas import KEPT, schema_record
 from bridge.transcript import input_codes
 from bridge.transcript.entries import GAP, RESUMED, Certificate, Entry
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
@@ -218,16 +218,16 @@ class BatchBuilder:
         header = single_object(self._settings.recording.schemas.fingerprint(SESSION_CHECKPOINT))
         self.plan.batch.checkpoints.append(Outgoing(session_id.encode(), header + value))
 
-    def schema_of_checkpoints(self) -> bool:
-        """Add the schema with which every other version reads the checkpoints of the plan (P7), before them.
+    def schemas_of_shard(self) -> bool:
+        """Add the schemas with which every other version reads back what the shard writes (P7), before checkpoints.
 
         Returns whether there are any.
         """
         checkpoints = self.plan.batch.checkpoints
         if all(record.value is None for record in checkpoints):
             return False
-        key, text = schema_record(self._settings.recording.schemas, SESSION_CHECKPOINT)
-        checkpoints.insert(0, Outgoing(key.encode(), text))
+        schemas = self._settings.recording.schemas
+        checkpoints[:0] = [Outgoing(key.encode(), text) for key, text in (schema_record(schemas, one) for one in KEPT)]
         return True
 
     def tombstone(self, session_id: str) -> None:

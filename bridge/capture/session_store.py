@@ -59,7 +59,7 @@ class SessionStore:
         self._builder = BatchBuilder(settings)
         self._expire_at = 0
         self.numbers = BatchNumbers(settings.owner, settings.recording.site)
-        self._schema_stored = False
+        self._schemas_stored = False
         self._again = False
         self._announced = AnnouncedChats(partition, settings, self._chats, self._over)
 
@@ -94,7 +94,7 @@ class SessionStore:
 
         Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known.
         """
-        found, self._schema_stored = stored_checkpoints(checkpoints, self._settings.writers)
+        found, self._schemas_stored = stored_checkpoints(checkpoints, self._settings.writers)
         for session_id, stored in found:
             self.numbers.restored(stored.stamp)
             if session_id == MARKER_KEY:
@@ -111,7 +111,7 @@ class SessionStore:
         """Take over chats, and when those ended that are over; then write all that is here in the next transaction."""
         self._chats.update({chat.session_id: chat for chat in chats})
         self._over.update(over)
-        self._schema_stored, self._again = False, True
+        self._schemas_stored, self._again = False, True
         self.numbers.mark_next()
 
     # --- folding -------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class SessionStore:
             )
         self._again = False
         plan = self._builder.finished(self.numbers, now, mark=mark)
-        self._schema_stored = self._schema_stored or self._builder.schema_of_checkpoints()
+        self._schemas_stored = self._schemas_stored or self._builder.schemas_of_shard()
         return plan
 
     def _fold_into(self, chat: Chat, session_id: str, one: _OfOneChat) -> None:

@@ -303,4 +303,4 @@ class ShardRecovery:
         kind = "events" if name == TRANSCRIPT_EVENT else "sessions"
         if (record.value or b"").startswith(self._settings.payload_headers[kind]):
             return self._settings.writers.schemas.decode(name, payload)
-        return self._settings.writers.decode(name, payload, writer)
+        return self._settings.writers.decode_own(name, payload, writer)

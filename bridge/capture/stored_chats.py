@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import parse
 from bridge.capture.chat import FOLLOWED, OVER, Chat
-from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint import Checkpoint, CheckpointEncoder, decode_checkpoint
 from bridge.records.normalise import ChatRecorder
 from bridge.records.writer_schemas import take_schemas
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 def stored_checkpoints(
     records: Iterable[tuple[str, bytes]], writers: WriterSchemas
 ) -> tuple[Iterator[tuple[str, Checkpoint]], bool]:
-    """Return the checkpoints among the records of a partition, (key, value), and whether today's schema is beside them.
+    """Return the checkpoints among the records of a partition, (key, value), and whether today's schemas are there.
 
     Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known; so does the
     iterator.
     """
-    others, there = take_schemas(writers, SESSION_CHECKPOINT, records)
+    others, there = take_schemas(writers, records)
     return ((key, decode_checkpoint(writers, value)) for key, value in others), there
 
 

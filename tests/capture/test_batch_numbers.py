@@ -15,7 +15,7 @@ from bridge.capture.stored_chats import stored_checkpoints
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.transcript.updates import QuarantinedInput
 from tests.capture.disturbed_chat import ELSEWHERE, announced
-from tests.capture.test_session_store import DAY, NOW, SCHEMA_KEY, SCHEMAS, settings
+from tests.capture.test_session_store import DAY, NOW, SCHEMA_KEYS, SCHEMAS, settings
 from tests.support.reasons import NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -65,7 +65,7 @@ def test_checkpoints_carry_the_owner_and_the_number_of_their_batch_and_the_first
     topic = CompactedTopic()
     store = topic.store(owner=2**63 - 1)
     first = topic.commit(store.fold([announced(CHAT, 0)], NOW))
-    assert (first.number, keys(first)) == (1, [SCHEMA_KEY.decode(), CHAT, MARKER_KEY])
+    assert (first.number, keys(first)) == (1, [*(key.decode() for key in SCHEMA_KEYS), CHAT, MARKER_KEY])
     second = topic.commit(store.fold([history(joined(1))], NOW))
     assert (second.number, keys(second)) == (2, [CHAT])
     chat, marker = topic.read()[CHAT], topic.read()[MARKER_KEY]
@@ -103,7 +103,7 @@ def test_the_number_outlives_every_chat() -> None:
     store = topic.store(owner=5, closed_retention_us=DAY)
     topic.commit(store.fold([announced(CHAT, 0), history(joined(1), over=True)], NOW))
     topic.commit(store.fold([], NOW + A_DAY_AND_MORE))
-    assert (list(topic.values), topic.highest()) == ([SCHEMA_KEY.decode(), MARKER_KEY], 2)
+    assert (list(topic.values), topic.highest()) == ([*(key.decode() for key in SCHEMA_KEYS), MARKER_KEY], 2)
     again = topic.store(owner=6, closed_retention_us=DAY)
     assert topic.commit(again.fold([announced(CHAT, 1)], NOW + 2 * A_DAY_AND_MORE)).number == 3
 

@@ -16,7 +16,6 @@ from bridge.capture.session_store import SessionStore
 from bridge.facts import ChatFailed
 from bridge.records.avro import (
     QUARANTINED_INPUT,
-    SESSION_CHECKPOINT,
     SESSION_RECORD,
     TRANSCRIPT_EVENT,
     Schemas,
@@ -26,7 +25,7 @@ from bridge.records.checkpoint import decode_checkpoint
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
-from bridge.records.writer_schemas import WriterSchemas, schema_record
+from bridge.records.writer_schemas import KEPT, WriterSchemas, schema_record
 from bridge.transcript.gap_codes import INTERNAL, NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 SCHEMAS = Schemas(schema_folder())
 WRITERS = WriterSchemas(SCHEMAS)
-SCHEMA_KEY = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
+SCHEMA_KEYS = [schema_record(SCHEMAS, name)[0].encode() for name in KEPT]
 PREFIX = b"\x00\x00\x00\x00\x01"
 NOW = 3_000_000
 DAY = 86_400_000_000
@@ -75,7 +74,7 @@ def test_an_announcement_opens_a_chat_and_moves_the_offset() -> None:
     assert (opened["state"], opened["sessionId"]) == ("OPENED", CHAT)
     assert [chat.transcript.session_id for chat in plan.follow] == [CHAT]
     assert plan.batch.announcement_offset == 42
-    assert [record.key for record in plan.batch.checkpoints] == [SCHEMA_KEY, CHAT.encode(), MARKER_KEY.encode()]
+    assert [record.key for record in plan.batch.checkpoints] == [*SCHEMA_KEYS, CHAT.encode(), MARKER_KEY.encode()]
 
 
 def test_an_announcement_on_a_wrong_partition_is_sent_on_and_never_followed_here() -> None:
@@ -132,9 +131,9 @@ def test_a_restored_store_goes_on_where_the_committed_one_was() -> None:
     here = store.fold([history(joined(1), said(2), said(3))], NOW)
     there = other.fold([history(joined(1), said(2), said(3))], NOW)
     assert [record.value for record in here.batch.events] == [record.value for record in there.batch.events]
-    [schema, chat, marker] = there.batch.checkpoints
+    [*schemas, chat, marker] = there.batch.checkpoints
     assert [(record.key, record.value) for record in here.batch.checkpoints] == [(chat.key, chat.value)]
-    assert (schema.key, marker.key) == (SCHEMA_KEY, MARKER_KEY.encode())
+    assert ([one.key for one in schemas], marker.key) == (SCHEMA_KEYS, MARKER_KEY.encode())
 
 
 def test_a_fold_that_was_not_committed_can_be_done_again_from_the_checkpoints() -> None:
