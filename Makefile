@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults faults-1 faults-2 field lint types docs freeze bench chaos mutants explore fuzz
+.PHONY: help venv demo test faults faults-1 faults-2 field lint types docs freeze bench chaos mutants upgrade explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,10 @@ SECONDS ?= 300
 chaos: $(STAMP)  ## Random faults for a set time, compared with the ledger: make chaos SECONDS=3600 ARGS="--seed 1 --report FILE"
 	$(VENV)/bin/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
 
-mutants: $(STAMP)  ## Check that the oracle of chaos and the engine's tests detect deliberate defects (4 minutes)
+upgrade: $(STAMP)  ## Roll three workers to the next version and back, under load: make upgrade SECONDS=600 ARGS="--next tree"
+	$(VENV)/bin/python -m tests.upgrade --seconds $(SECONDS) $(ARGS)
+
+mutants: $(STAMP)  ## Check that the oracle of chaos and the engine's tests detect deliberate defects (5 minutes)
 	$(VENV)/bin/python -m tests.chaos.mutants
 
 # Shrinking a failing example may take five minutes, more than the usual time limit of a test.

@@ -104,9 +104,18 @@ class SchemaRegistry:
         body = {"schema": schema, "schemaType": "AVRO"}
         registered = await self._request("POST", f"/subjects/{quote(subject, safe='')}", body, or_none=True)
         if registered is None:
-            await self._request("PUT", f"/config/{quote(subject, safe='')}", {"compatibility": COMPATIBILITY})
+            await self._require_compatibility(f"/config/{quote(subject, safe='')}")
             registered = await self._request("POST", f"/subjects/{quote(subject, safe='')}/versions", body)
         return self._integer(registered, "id", subject)
+
+    async def _require_compatibility(self, path: str) -> None:
+        """Set the compatibility of a subject. Where another worker does so at this moment, Apicurio answers 409."""
+        try:
+            await self._request("PUT", path, {"compatibility": COMPATIBILITY})
+        except RegistryRefused:
+            there = await self._request("GET", path, or_none=True)
+            if not isinstance(there, dict) or there.get("compatibilityLevel") != COMPATIBILITY:
+                raise
 
     async def check(self, subject: str, schema: str) -> list[str]:
         """Return why the schema is incompatible with the newest version of `subject`; empty when it is."""

@@ -18,7 +18,7 @@ from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.payload_framing import single_object
 from bridge.records.session_records import CLOSED, OPENED, PART_BYTES, json_of, quarantine_records
-from bridge.records.writer_schemas import schema_record
+from bridge.records.writer_schemas import KEPT, schema_record
 from bridge.transcript import input_codes
 from bridge.transcript.entries import COMPLETE, GAP, RESUMED, Certificate, Entry
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
@@ -326,14 +326,16 @@ class BatchBuilder:
             if key.encode() not in written:
                 self.checkpoint_value(key, None)
 
-    def schema_of_checkpoints(self) -> bool:
-        """Add the schema with which every other version reads the checkpoints of the plan (P7), before them.
+    def schemas_of_shard(self) -> bool:
+        """Add the schemas with which every other version reads back what the shard writes (P7), before checkpoints.
 
         Returns whether there are any.
         """
         if self._checkpointed:
-            key, text = schema_record(self._settings.recording.schemas, SESSION_CHECKPOINT)
-            self._records.insert(0, Outgoing(self._settings.checkpoints, self._partition, key.encode(), text))
+            schemas = (schema_record(self._settings.writers.schemas, one) for one in KEPT)
+            self._records[:0] = [
+                Outgoing(self._settings.checkpoints, self._partition, key.encode(), text) for key, text in schemas
+            ]
         return self._checkpointed
 
 

@@ -67,7 +67,7 @@ class SessionStore:
         self._expire_at = 0
         self.numbers = BatchNumbers(settings.owner)
         self.incomplete: list[StoredSession] = []
-        self._schema_stored = False
+        self._schemas_stored = False
         self._again = False
         self._unwanted = self._there = _NO_KEYS
         self._announced = AnnouncedChats(partition, settings, self._chats, self.closed)
@@ -96,7 +96,7 @@ class SessionStore:
 
     def restore(self, stored: StoredShard) -> None:
         """Fill an empty store from the checkpoints that are whole; others are `incomplete`."""
-        self._schema_stored = stored.schema_written
+        self._schemas_stored = stored.schemas_written
         self._unwanted, self._there, self.incomplete = stored.superfluous, stored.keys, stored.incomplete
         for stamp in stored.stamps:
             self.numbers.restored(stamp)
@@ -114,7 +114,7 @@ class SessionStore:
     def adopt(self, chats: Iterable[Chat]) -> None:
         """Take over chats; then write all that is here in the next transaction, and delete what else is there."""
         self._chats.update({chat.session_id: chat for chat in chats})
-        self._schema_stored, self._again = False, True
+        self._schemas_stored, self._again = False, True
         self._unwanted, self.incomplete = self._there, []
         self.numbers.mark_next()
 
@@ -155,7 +155,7 @@ class SessionStore:
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
         plan = self._builder.finished(self.numbers, now, mark=mark)
-        self._schema_stored = self._schema_stored or self._builder.schema_of_checkpoints()
+        self._schemas_stored = self._schemas_stored or self._builder.schemas_of_shard()
         return plan
 
     def _chat(self, session_id: str) -> Chat | None:

@@ -306,7 +306,7 @@ class ShardRecovery:
         kind = "events" if name == TRANSCRIPT_EVENT else "sessions"
         if (record.value or b"").startswith(self._settings.outputs[0].payload_headers[kind]):
             return self._settings.writers.schemas.decode(name, payload)
-        return self._settings.writers.decode(name, payload, writer)
+        return self._settings.writers.decode_own(name, payload, writer)
 
 
 def _parts_lost(incomplete: Sequence[StoredSession]) -> str:

@@ -9,7 +9,6 @@ from bridge.announcement import parse
 from bridge.capture.chat import FOLLOWED, Chat
 from bridge.capture.outputs import outputs_of_stored_chat
 from bridge.errors import VerificationFailed
-from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint_keys import MARKER_KEY, segment_key
 from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.checkpoint_reader import read_checkpoints
@@ -33,8 +32,8 @@ class StoredShard:
     one. `sessions` are whole; `over` are chats that ended a while ago: when, in us since 1970 UTC, and the value of
     their head. `incomplete` are those of which records are missing although they were committed: Kafka has forgotten a
     part of their state, and what is there of it is neither the chat's state nor no state. `keys` are those of all
-    records of chats, `superfluous` those of segments whose chat has none any more. `schema_written`: today's schema of
-    checkpoints is there.
+    records of chats, `superfluous` those of segments whose chat has none any more. `schemas_written`: today's schemas
+    are there.
     """
 
     marker: BatchStamp | None = None
@@ -43,7 +42,7 @@ class StoredShard:
     incomplete: list[StoredSession] = field(default_factory=list)
     keys: Collection[str] = ()
     superfluous: list[str] = field(default_factory=list)
-    schema_written: bool = False
+    schemas_written: bool = False
     stamps: list[BatchStamp] = field(default_factory=list)
 
 
@@ -52,10 +51,10 @@ def stored_shard(records: Iterable[tuple[str, bytes]], writers: WriterSchemas) -
 
     Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known.
     """
-    checkpoints, schema_written = take_schemas(writers, SESSION_CHECKPOINT, records)
+    checkpoints, schemas_written = take_schemas(writers, records)
     marker, found = read_checkpoints(writers, checkpoints)
     keys = [key for key, _ in checkpoints if key != MARKER_KEY]
-    shard = StoredShard(marker, keys=keys, schema_written=schema_written)
+    shard = StoredShard(marker, keys=keys, schemas_written=schemas_written)
     if marker is not None:
         shard.stamps.append(marker)
     for session_id, session in found.items():

@@ -2,16 +2,27 @@
 
 A value's header names its writer's schema by fingerprint or by the id in a registry (`payload_framing`). Fingerprints
 are known of today's schemas, of the released ones (`schemas/released/`), and of those that were learnt: the checkpoints
-topic carries the schemas of its records. Ids are valid in one registry only, and known once they were learnt from it.
+topic carries the schemas of all that a shard reads back. Ids are valid in one registry only, and known once they were
+learnt from it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.errors import EnvironmentFault, SchemaUnknown, VerificationFailed
-from bridge.records.avro import ROOTS, Schemas, WriterSchema, canonical_form, schema_folder
+from bridge.records.avro import (
+    ROOTS,
+    SESSION_CHECKPOINT,
+    SESSION_RECORD,
+    TRANSCRIPT_EVENT,
+    Schemas,
+    WriterSchema,
+    canonical_form,
+    schema_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +33,9 @@ RELEASED: Final = "released"
 
 _SCHEMA_KEY: Final = "#schema:"
 """What the keys of records begin with that hold a schema; no id of a session has a `#`."""
+
+KEPT: Final = (SESSION_CHECKPOINT, TRANSCRIPT_EVENT, SESSION_RECORD)
+"""The types whose schemas the checkpoints topic carries: whatever a shard that is opened reads back."""
 
 MOST_LEARNT: Final = 1_000
 """Limit for schemas that are learnt; an installation has a few."""
@@ -94,6 +108,23 @@ class WriterSchemas:
         """
         return self.schemas.decode(name, payload, self.of(writer))
 
+    def decode_own(self, name: str, payload: bytes, writer: int | bytes) -> dict[str, Any]:
+        """Decode what a bridge of this installation wrote, whatever registry gave the id in the value's header.
+
+        An id is valid in one registry, and a shard may read what was written with another one, or with none now. So an
+        id is not asked for: the schema is that of the known ones that reads the payload to its last byte. Raises as
+        `decode` does.
+        """
+        if isinstance(writer, bytes):
+            return self.decode(name, payload, writer)
+        for known in [known for known in self._known.values() if known.name == name]:
+            with contextlib.suppress(VerificationFailed):
+                return self.schemas.decode(name, payload, known)
+        raise SchemaUnknown(
+            f"no known schema of {name} reads a value with schema {shown(writer)} of a registry",
+            next_step="use the version of the bridge that wrote it, or a later one",
+        )
+
     def learn(self, writer: int | bytes, text: str | bytes) -> None:
         """Take a schema that came from a registry, or with the records. What is known already stays as it is.
 
@@ -116,23 +147,21 @@ class WriterSchemas:
         self._learnt += 1
 
 
-def take_schemas(
-    writers: WriterSchemas, name: str, records: Iterable[tuple[str, bytes]]
-) -> tuple[list[tuple[str, bytes]], bool]:
+def take_schemas(writers: WriterSchemas, records: Iterable[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], bool]:
     """Let `writers` learn the schemas that a topic carries, from its records as (key, value).
 
-    Returns the other records, and whether today's schema of the type `name` is there. Raises as `learn` does.
+    Returns the other records, and whether today's schemas of all KEPT types are there. Raises as `learn` does.
     """
     others: list[tuple[str, bytes]] = []
-    todays, there = schema_record(writers.schemas, name)[0], False
+    missing = {schema_record(writers.schemas, name)[0] for name in KEPT}
     for key, value in records:
         if not is_schema_key(key):
             others.append((key, value))
             continue
-        there |= key == todays
+        missing.discard(key)
         try:
             fingerprint = bytes.fromhex(key.removeprefix(_SCHEMA_KEY))
         except ValueError as error:
             raise VerificationFailed("a record with a schema whose key names no fingerprint") from error
         writers.learn(fingerprint, value)
-    return others, there
+    return others, not missing

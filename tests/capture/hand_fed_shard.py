@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.capture.inbox import Input
     from bridge.capture.ports import Batch, Clock, Deliver, Failed, Preparation, TransactionalWriter
+    from bridge.capture.shard_recovery import ShardRecovery
     from bridge.telemetry import Telemetry
 
 
@@ -64,8 +65,9 @@ def hand_fed_shard(
     store_settings: SessionStoreSettings,
     *,
     preparation: Preparation | None = None,
+    recovery: ShardRecovery | None = None,
 ) -> Shard:
-    """Return a shard that is always assigned; its owner is that of `store_settings`."""
+    """Return a shard that is always assigned; its owner is that of `store_settings`. Its logs are steady by default."""
 
     async def check_assignment() -> None:
         await asyncio.sleep(0.01)
@@ -79,7 +81,7 @@ def hand_fed_shard(
         make_writer=make_writer,
         make_source=SilentSource,
         preparation=preparation or NothingToPrepare(),
-        recovery=steady(partition, store_settings, clock, telemetry),
+        recovery=recovery or steady(partition, store_settings, clock, telemetry),
         backoff=Backoff(lambda: 0.5),
         clock=clock,
         rate=EventRate(),

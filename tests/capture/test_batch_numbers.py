@@ -14,7 +14,7 @@ from bridge.records.checkpoint_reader import read_checkpoints
 from bridge.transcript.updates import QuarantinedInput
 from tests.capture.compacted_topic import CompactedTopic, head_of
 from tests.capture.disturbed_chat import ELSEWHERE, announced
-from tests.capture.test_session_store import DAY, NOW, SCHEMA_KEY, WRITERS, settings
+from tests.capture.test_session_store import DAY, NOW, SCHEMA_KEYS, WRITERS, settings
 from tests.capture.written_topics import CHECKPOINTS
 from tests.support.reasons import NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint import BatchStamp, CheckpointHead
 
 A_DAY_AND_MORE = DAY + 3_600_000_000
+KEYS_OF_SCHEMAS = [key.decode() for key in SCHEMA_KEYS]
 SEGMENTS = (f"{CHAT}#a", f"{CHAT}#s")
 """Those of a chat of which nothing was seen yet."""
 
@@ -38,7 +39,7 @@ class SharedTopic(CompactedTopic):
         return self.restored(3, settings(owner=owner, **changes))
 
     def heads(self) -> dict[str, CheckpointHead]:
-        _, sessions = read_checkpoints(WRITERS, [one for one in self.values.items() if one[0] != SCHEMA_KEY.decode()])
+        _, sessions = read_checkpoints(WRITERS, [one for one in self.values.items() if one[0] not in KEYS_OF_SCHEMAS])
         return {session_id: head_of(session) for session_id, session in sessions.items()}
 
     def marker(self) -> BatchStamp:
@@ -62,7 +63,7 @@ def test_checkpoints_carry_the_owner_and_the_number_of_their_batch_and_the_first
     topic = SharedTopic()
     store = topic.store(owner=2**63 - 1)
     first = topic.commit(store.fold([announced(CHAT, 0)], NOW))
-    assert (first.number, keys(first)) == (1, [SCHEMA_KEY.decode(), *SEGMENTS, CHAT, MARKER_KEY])
+    assert (first.number, keys(first)) == (1, [*KEYS_OF_SCHEMAS, *SEGMENTS, CHAT, MARKER_KEY])
     second = topic.commit(store.fold([history(joined(1))], NOW))
     assert (second.number, keys(second)) == (2, [f"{CHAT}#s", CHAT])
     stamp, marker = topic.heads()[CHAT].stamp, topic.marker()
@@ -100,7 +101,7 @@ def test_the_number_outlives_every_chat() -> None:
     store = topic.store(owner=5, closed_retention_us=DAY)
     topic.commit(store.fold([announced(CHAT, 0), history(joined(1), over=True)], NOW))
     topic.commit(store.fold([], NOW + A_DAY_AND_MORE))
-    assert (list(topic.values), topic.highest()) == ([SCHEMA_KEY.decode(), MARKER_KEY], 2)
+    assert (list(topic.values), topic.highest()) == ([*KEYS_OF_SCHEMAS, MARKER_KEY], 2)
     again = topic.store(owner=6, closed_retention_us=DAY)
     assert topic.commit(again.fold([announced(CHAT, 1)], NOW + 2 * A_DAY_AND_MORE)).number == 3
 
@@ -156,7 +157,7 @@ def test_a_checkpoint_that_is_too_large_gives_way_to_one_with_the_number() -> No
     topic.commit(store.fold([announced(CHAT, 0)], NOW))
     parties = (joined(number, f"00A{number}", nickname="x" * 100) for number in range(1, 100))
     topic.commit(store.fold([history(*parties)], NOW))
-    assert list(topic.values) == [SCHEMA_KEY.decode(), CHAT, MARKER_KEY]
+    assert list(topic.values) == [*KEYS_OF_SCHEMAS, CHAT, MARKER_KEY]
     head = topic.heads()[CHAT]
     assert (head.state, head.segments, head.ids) == ("OVER", 0, None)
     assert (head.stamp.owner, head.stamp.number) == (5, 2)

@@ -14,7 +14,6 @@ from bridge.capture.session_store import SessionStore
 from bridge.facts import ChatFailed
 from bridge.records.avro import (
     QUARANTINED_INPUT,
-    SESSION_CHECKPOINT,
     SESSION_RECORD,
     TRANSCRIPT_EVENT,
     Schemas,
@@ -24,7 +23,7 @@ from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.verifier import Verifier
-from bridge.records.writer_schemas import WriterSchemas, schema_record
+from bridge.records.writer_schemas import KEPT, WriterSchemas, schema_record
 from bridge.transcript.gap_codes import INTERNAL, NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.capture.compacted_topic import CompactedTopic
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 
 SCHEMAS = Schemas(schema_folder())
 WRITERS = WriterSchemas(SCHEMAS)
-SCHEMA_KEY = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
+SCHEMA_KEYS = [schema_record(SCHEMAS, name)[0].encode() for name in KEPT]
 PREFIX = b"\x00\x00\x00\x00\x01"
 NOW = 3_000_000
 DAY = 86_400_000_000
@@ -84,7 +83,7 @@ def test_an_announcement_opens_a_chat_and_moves_the_offset() -> None:
     assert [chat.transcript.session_id for chat in plan.follow] == [CHAT]
     assert plan.batch.announcement_offset == 42
     assert [record.key for record in plan.batch.on(CHECKPOINTS)] == [
-        SCHEMA_KEY,
+        *SCHEMA_KEYS,
         *(key.encode() for key in (f"{CHAT}#a", f"{CHAT}#s", CHAT, MARKER_KEY)),
     ]
 

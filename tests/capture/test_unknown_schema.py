@@ -15,13 +15,13 @@ from bridge.announcement import session_id_problem
 from bridge.capture.session_store import SessionStore
 from bridge.capture.stored_chats import stored_shard
 from bridge.errors import EXIT_ENVIRONMENT, SchemaUnknown, VerificationFailed
-from bridge.records.avro import SESSION_CHECKPOINT, Schemas
+from bridge.records.avro import SESSION_CHECKPOINT, TRANSCRIPT_EVENT, Schemas
 from bridge.records.checkpoint_keys import MARKER_KEY
-from bridge.records.payload_framing import confluent, single_object
-from bridge.records.writer_schemas import MOST_LEARNT, WriterSchemas, schema_record, take_schemas
+from bridge.records.payload_framing import confluent, single_object, unframe
+from bridge.records.writer_schemas import KEPT, MOST_LEARNT, WriterSchemas, schema_record, take_schemas
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.scripted_kafka import ScriptedKafka
-from tests.capture.test_session_store import NOW, SCHEMAS, announcement, settings
+from tests.capture.test_session_store import NOW, SCHEMA_KEYS, SCHEMAS, announcement, decoded, followed, settings
 from tests.capture.virtual_servers import VirtualClock, play
 from tests.capture.written_topics import CHECKPOINTS, EVENTS
 from tests.released.released_folder import SCHEMAS as FOLDER
@@ -69,11 +69,9 @@ def test_a_store_restores_what_the_next_version_wrote_and_its_schema_with_it(lat
     assert store.chats[CHAT].transcript.delivered.pairs() == [(1, 2)]
     batch = store.fold([history(joined(1), said(2)), push(said(3))], NOW).batch
     assert len(batch.on(EVENTS)) == 2  # RESUMED, and the new one
-    assert [record.key.decode() for record in batch.on(CHECKPOINTS)] == [
-        schema_record(SCHEMAS, SESSION_CHECKPOINT)[0],
-        f"{CHAT}#s",
-        CHAT,
-        MARKER_KEY,
+    assert [record.key for record in batch.on(CHECKPOINTS)] == [
+        *SCHEMA_KEYS,
+        *(key.encode() for key in (f"{CHAT}#s", CHAT, MARKER_KEY)),
     ]
 
 
@@ -86,27 +84,44 @@ def test_the_next_version_restores_what_this_one_wrote(later: Schemas) -> None:
     assert (session.session_id, session.transcript().id_ranges) == (CHAT, [(1, 2)])
 
 
-def test_the_schema_is_written_once_with_the_first_checkpoint_and_again_when_that_was_not_committed() -> None:
+def test_the_schemas_are_written_once_with_the_first_checkpoint_and_again_when_that_was_not_committed() -> None:
     store = SessionStore(3, settings())
-    key = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
     assert store.fold([], NOW).batch.on(CHECKPOINTS) == []
     first = store.fold([announcement()], NOW).batch.on(CHECKPOINTS)
-    assert [record.key == key for record in first] == [True, False, False, False, False]
-    assert key not in [record.key for record in store.fold([history(joined(1))], NOW).batch.on(CHECKPOINTS)]
+    assert [record.key for record in first[: len(SCHEMA_KEYS)]] == SCHEMA_KEYS
+    assert [record.key.decode() for record in first[len(SCHEMA_KEYS) :]] == [f"{CHAT}#a", f"{CHAT}#s", CHAT, MARKER_KEY]
+    written = store.fold([history(joined(1))], NOW).batch.on(CHECKPOINTS)
+    assert not {record.key for record in written} & set(SCHEMA_KEYS)
     again = CompactedTopic().restored(3, settings())  # as after a failed commit
-    assert again.fold([announcement()], NOW).batch.on(CHECKPOINTS)[0].key == key
+    assert [record.key for record in again.fold([announcement()], NOW).batch.on(CHECKPOINTS)[:3]] == SCHEMA_KEYS
     again = CompactedTopic(first).restored(3, settings())
     second = again.fold([history(joined(1))], NOW).batch.on(CHECKPOINTS)
     assert [record.key.decode() for record in second] == [f"{CHAT}#s", CHAT, MARKER_KEY]
 
 
-def test_the_schema_is_written_with_a_marker_that_no_chat_comes_with() -> None:
-    key = schema_record(SCHEMAS, SESSION_CHECKPOINT)[0].encode()
+def test_the_schemas_are_written_with_a_marker_that_no_chat_comes_with() -> None:
     store = SessionStore(3, settings())
     marked = store.fold([], NOW, mark=True).batch.on(CHECKPOINTS)
-    assert [record.key for record in marked] == [key, MARKER_KEY.encode()]
+    assert [record.key for record in marked] == [*SCHEMA_KEYS, MARKER_KEY.encode()]
     written = store.fold([announcement()], NOW).batch.on(CHECKPOINTS)
     assert [record.key.decode() for record in written] == [f"{CHAT}#a", f"{CHAT}#s", CHAT]
+
+
+@pytest.mark.parametrize("framed_by", [confluent(1), confluent(31), None])
+def test_events_are_read_back_whatever_version_wrote_them_and_whatever_registry_gave_their_id(
+    later: Schemas, framed_by: bytes | None
+) -> None:
+    plan = followed().fold([history(joined(1), said(2))], NOW)
+    record = decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))[1]
+    payload = later.encode(TRANSCRIPT_EVENT, {**record, "later": "told"})
+    writers = WriterSchemas(SCHEMAS)
+    take_schemas(writers, [schema_record(later, name) for name in KEPT])
+    writer, body = unframe((framed_by or single_object(later.fingerprint(TRANSCRIPT_EVENT))) + payload)
+    assert writers.decode_own(TRANSCRIPT_EVENT, body, writer) == record
+    own, _ = unframe(framed_by or single_object(SCHEMAS.fingerprint(TRANSCRIPT_EVENT)))
+    assert writers.decode_own(TRANSCRIPT_EVENT, SCHEMAS.encode(TRANSCRIPT_EVENT, record), own) == record
+    with pytest.raises(SchemaUnknown, match="schema 7 of a registry"):
+        WriterSchemas(SCHEMAS).decode_own(TRANSCRIPT_EVENT, body, 7)
 
 
 def test_the_key_of_a_schema_is_no_session_id() -> None:
@@ -170,7 +185,7 @@ def test_what_a_topic_says_of_schemas_is_checked(later: Schemas) -> None:
         ([(key, json.dumps({"type": "record"}).encode())], "cannot be read"),
     ):
         with pytest.raises(VerificationFailed, match=why):
-            take_schemas(WriterSchemas(SCHEMAS), SESSION_CHECKPOINT, wrong)
+            take_schemas(WriterSchemas(SCHEMAS), wrong)
 
 
 json_values = st.recursive(

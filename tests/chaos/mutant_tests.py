@@ -1,7 +1,7 @@
 """`python -m tests.chaos.mutant_tests MUTANT`: the tests that have to detect a deliberate defect of the engine.
 
 The mutants of `mutant_bridge.py` show in what is on Kafka after a run. These show at one moment only, which their
-tests reach every time: a stop, a commit whose answer is lost, one that is denied.
+tests reach every time: a stop, a commit whose answer is lost, one that is denied, topics that were made again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pytest
 
@@ -18,12 +18,18 @@ from bridge.adapters.kafka import transactional_writer
 from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Inbox
+from bridge.capture.shard import Shard
+from bridge.capture.shard_recovery import Repair, ShardRecovery
 from bridge.errors import ShardFenced
+from bridge.records.writer_schemas import WriterSchemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiokafka import AIOKafkaProducer
+
+    from bridge.capture.session_store import SessionStore
+    from bridge.records.shard_facts import ShardFacts
 
 _LONG: Final = 1e6
 _NONE: Final = "none"
@@ -66,9 +72,41 @@ def _batches_sent_outside_of_their_transaction() -> None:
     transactional_writer.fail_batches_outside_transaction = leave  # type: ignore[attr-defined]
 
 
+def _writer_schema_ignored() -> None:
+    """Decode with today's schema, whatever schema wrote a value."""
+
+    def decode(self: WriterSchemas, name: str, payload: bytes, writer: int | bytes) -> dict[str, Any]:  # noqa: ARG001
+        return self.schemas.decode(name, payload)
+
+    WriterSchemas.decode = decode  # type: ignore[method-assign]
+
+
+def _no_checkpoints_are_a_fresh_start() -> None:
+    """Open a shard without a marker as one that nobody has used before, whatever is on the other topics."""
+    opening = ShardRecovery.opening
+
+    async def opened(self: ShardRecovery, store: SessionStore, *, before: ShardFacts | None, kept: bool) -> Repair:
+        if before is not None or kept:
+            return await opening(self, store, before=before, kept=kept)
+        repair = Repair()
+        self._finish(store, repair, set(), set())
+        return repair
+
+    ShardRecovery.opening = opened  # type: ignore[method-assign]
+
+
+def _offset_guard_restored() -> None:
+    """Take announcements for records seen before when the offsets of their topic have gone back."""
+
+    def keep(self: Shard, repair: Repair) -> None:
+        """Change nothing."""
+
+    Shard._reset_offset = keep  # type: ignore[method-assign]
+
+
 @dataclass(slots=True, frozen=True)
 class _EngineMutant:
-    """A defect, and the file of the tests that detect it."""
+    """A defect, and the tests that detect it: a file, or one test in it."""
 
     patch: Callable[[], None]
     tests: str
@@ -81,6 +119,20 @@ ENGINE_MUTANTS: Final = {
     "committed-batch-folded-again": _EngineMutant(_committed_batch_folded_again, f"{_TESTS}/test_commit_answers.py"),
     "batches-outside-transaction": _EngineMutant(
         _batches_sent_outside_of_their_transaction, "tests/integration/test_transactional_writer.py"
+    ),
+    "writer-schema-ignored": _EngineMutant(
+        _writer_schema_ignored,
+        f"{_TESTS}/test_unknown_schema.py::test_a_store_restores_what_the_next_version_wrote_and_its_schema_with_it",
+    ),
+    "no-checkpoints-a-fresh-start": _EngineMutant(
+        _no_checkpoints_are_a_fresh_start,
+        f"{_TESTS}/test_changed_logs.py"
+        "::test_a_shard_with_events_and_without_checkpoints_goes_on_with_the_chats_that_the_events_tell_of",
+    ),
+    "offset-guard-restored": _EngineMutant(
+        _offset_guard_restored,
+        f"{_TESTS}/test_changed_logs.py"
+        "::test_announcements_of_a_topic_that_was_made_again_are_taken_although_their_offsets_are_lower",
     ),
 }
 

@@ -125,7 +125,7 @@ async def check(connection: KafkaConnection, told: RecordedFacts) -> None:
     assert [told.count(one) for one in (Resumed, GapRecorded, Quarantined)] == [1, 1, len(QUARANTINED)]
     stored = await committed(connection, connection.topics.checkpoints, PARTITION)
     told_by_key = [((key or b"").decode(), value or b"") for key, value in stored]
-    assert stored_shard(told_by_key, STORE.writers).schema_written
+    assert stored_shard(told_by_key, STORE.writers).schemas_written
     numbers = sorted({number for one in told_by_key for number in numbers_in(one)})
     assert numbers == list(range(1, told.count(BatchCommitted) + 1))
 

@@ -54,6 +54,15 @@ def test_a_field_without_a_default_is_refused_and_one_with_it_accepted(registry:
     asyncio.run(main())
 
 
+def test_workers_that_start_at_the_same_moment_all_get_the_id_of_a_new_subject(registry: str, subject: str) -> None:
+    async def main() -> None:
+        async with client(registry) as ours:
+            ids = await asyncio.gather(*(ours.register(subject, json.dumps(FIRST)) for _ in range(8)))
+            assert len(set(ids)) == 1
+
+    asyncio.run(main())
+
+
 def test_a_schema_is_told_by_its_id(registry: str, subject: str) -> None:
     async def main() -> None:
         async with client(registry) as ours:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
-from tests.capture.virtual_servers import VirtualServers, play
+from tests.capture.virtual_servers import VirtualServers, VirtualTransport, play
 from tests.support.cancellation import cancelled_everywhere
 
 if TYPE_CHECKING:
-    from tests.capture.virtual_servers import VirtualTransport
+    from collections.abc import Callable
+
     from tests.support.cancellation import Attempt
 
 CHATS = [f"0000STOP0000000{number}" for number in range(3)]
@@ -58,6 +59,30 @@ def test_a_session_manager_is_closed_wherever_following_joining_and_reconnecting
         assert all_closed(servers)
 
     assert cancelled_everywhere(scene) > 50
+
+
+def test_a_connection_that_ends_unsaid_because_its_making_was_cancelled_is_not_waited_for() -> None:
+    class Unsaid(VirtualServers):
+        """As uvloop: cancelled in the turn in which the connection is made, `connect` ends it and tells nobody."""
+
+        async def connect(self, server: str, factory: Callable[[], asyncio.Protocol]) -> None:
+            link = factory()
+            wire = VirtualTransport(self[server], link)
+            try:
+                await asyncio.sleep(60)
+            finally:
+                for call in ("close", "abort"):
+                    setattr(wire, call, lambda: None)
+                link.connection_made(wire)
+
+    async def scene() -> None:
+        servers = Unsaid(A)
+        servers.follow(CHATS[0], A)
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(5):
+            await close(servers, leave=True)
+
+    play(scene())
 
 
 def test_a_close_of_a_session_manager_that_is_cancelled_closes_everything_first() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -32,15 +33,23 @@ def wait_for(
 
 
 class Process:
-    """One child process; stderr goes to `log`. `program` are the arguments for Python."""
+    """One child process; stderr goes to `log`.
+
+    `program` are the arguments for Python, `environment` the variables that differ from this process's.
+    """
 
     program: ClassVar[list[str]] = ["-m", "bridge"]
+    environment: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, words: list[str], log: Path) -> None:
         self.log = log
         with log.open("ab") as sink:
             self._child = subprocess.Popen(
-                [sys.executable, *self.program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink
+                [sys.executable, *self.program, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                env={**os.environ, **self.environment},
             )
 
     def __enter__(self) -> Self:

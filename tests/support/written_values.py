@@ -71,6 +71,11 @@ class WrittenValues:
             self._writers[header] = WriterSchema.of(self.schema_of(value))
         return self._writers[header]
 
+    def written(self, value: bytes) -> dict[str, Any]:
+        """Return a value as the record that was written, with all fields of its own schema."""
+        record: Any = fastavro.schemaless_reader(io.BytesIO(unframed(value)), self.schema_of(value), None)
+        return dict(record)
+
     def read(self, name: str, value: bytes) -> dict[str, Any]:
         """Return a value as a record of today's type `name`."""
         source, writer, today = io.BytesIO(unframed(value)), self.schema_of(value), self._today[name]

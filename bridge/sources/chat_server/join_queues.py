@@ -222,8 +222,9 @@ class JoinQueues:
             if not connected:
                 queue.links.pop(link, None)
                 link.close()
-                if not link.connected:
-                    self.closed(link)
+                # With a connection, too: uvloop closes that of a call that is cancelled in the very turn in which it
+                # was made, and tells nobody. Whoever waits for its end would wait for ever.
+                self.closed(link)
         while not link.ready and link in queue.links:
             queue.registered.clear()
             await queue.registered.wait()
