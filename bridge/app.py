@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import random
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
@@ -37,13 +39,14 @@ from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
 from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, probe_of, redactor_of, topics_of
-from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
+from bridge.facts import BridgeStarted, ClosedRetentionExtended, Fact
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
+from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
@@ -54,6 +57,9 @@ if TYPE_CHECKING:
     from bridge.config import Config
     from bridge.records.shard_facts import ShardFacts
 
+_WATCH_SECONDS: Final = 5.0
+_LONGEST_PAUSE: Final = 5.0
+"""Seconds between two attempts to start."""
 _PROBE_SECONDS: Final = 30.0
 """A shard commits something at least this often, or once in a session time-out, so that it hears of another owner."""
 
@@ -71,6 +77,16 @@ async def _named(name: str, work: Coroutine[Any, Any, int]) -> int:
     if task is not None:
         task.set_name(name)
     return await work
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class StartWaits(Fact):
+    """The start cannot go on before something outside has changed. Said once, as long as it is the same."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    code: str
+    detail: str
 
 
 class _WorkerProcess:
@@ -96,6 +112,7 @@ class _WorkerProcess:
         )
         self._redactor = redactor_of(config)
         self._payload_headers: dict[str, bytes] = {}
+        self._partitions = config.kafka.partitions
         self._closed_retention: float | None = None
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share))
         self._rate = EventRate()
@@ -111,6 +128,7 @@ class _WorkerProcess:
             clock=self._clock,
             telemetry=self._telemetry,
         )
+        self._topics = TopicWatch(lambda: topics_of(config), self._telemetry, self._clock.monotonic)
         self._view = WorkerStatus(
             self._worker,
             self._announcer,
@@ -118,6 +136,7 @@ class _WorkerProcess:
             self._clock,
             joins_waiting=lambda: self._sources.joins_waiting,
             kafka_cause=lambda: self._watch.cause,
+            topics=self._topics,
         )
         self._telemetry.watch_tasks(open_tasks)
         self._watch = ConnectionWatch(probe_of(config), self._view.readiness, self._telemetry)
@@ -136,7 +155,7 @@ class _WorkerProcess:
         )
         await http.start()
         self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
-        watch = asyncio.create_task(self._watch.run(), name="watch connections")
+        watch = asyncio.create_task(self._keep_watching(), name="watch connections and topics")
         watch.add_done_callback(defects.task_ended)
         main = asyncio.create_task(self._capture(), name="capture")
         main.add_done_callback(defects.task_ended)
@@ -162,9 +181,15 @@ class _WorkerProcess:
             defects.report(error)
             return False
 
+    async def _keep_watching(self) -> None:
+        while True:
+            await self._watch.check()
+            await self._topics.refresh()
+            await asyncio.sleep(_WATCH_SECONDS)
+
     def _share(self) -> float:
         """Return the fraction of all shards that this worker owns."""
-        return max(sum(1 for _ in self._worker.shards), 1) / self._config.kafka.partitions
+        return max(sum(1 for _ in self._worker.shards), 1) / self._partitions
 
     async def _capture(self) -> None:
         await self._prepare()
@@ -175,22 +200,26 @@ class _WorkerProcess:
         await self._worker.run()
 
     async def _prepare(self) -> None:
-        """Create or alter the topics and register the schemas; retry while Kafka or the registry is unavailable."""
-        backoff, config = Backoff(self._rng.random), self._config
+        """Create missing topics and register the schemas; retry as long as something outside has to change first."""
+        backoff, config = Backoff(self._rng.random, maximum=_LONGEST_PAUSE), self._config
+        told: Problem | None = None
         while True:
             try:
                 self._view.preparing = Problem(PREPARING, "checking the topics")
                 topics = topics_of(config)
-                await topics.apply()
-                check_owner(await self._marker(), config.kafka.group, config.kafka.partitions)
+                plan = await topics.prepare(create=config.kafka.manage_topics == "create")
+                self._partitions = plan.partitions  # as many as there are, whatever the setting says
+                self._topics.found(plan)
+                check_owner(await self._marker(), config.kafka.group, self._partitions)
                 self._closed_retention = await self._retention(topics)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
                 self._payload_headers = await self._framing()
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
-                self._view.preparing = error.problem
-                self._telemetry.emit(ConsumerFailed(error=type(error).__name__))
+                if error.problem != told:
+                    self._telemetry.emit(StartWaits(code=error.code, detail=str(error)))
+                self._view.preparing = told = error.problem
                 await asyncio.sleep(backoff.next())
             else:
                 self._view.preparing = None
@@ -198,7 +227,7 @@ class _WorkerProcess:
 
     async def _marker(self) -> ShardFacts | None:
         """Return what the first marker says that any shard has: one without chats may have none yet."""
-        for partition in range(self._config.kafka.partitions):
+        for partition in range(self._partitions):
             marker = await stored_marker(KafkaShardLogs(self._kafka, partition), self._writers)
             if marker is not None:
                 return marker
@@ -230,7 +259,7 @@ class _WorkerProcess:
 
     def _shard(self, partition: int, check_assignment: CheckAssignment) -> Shard:
         config = self._config
-        partitions = config.kafka.partitions
+        partitions = self._partitions
         probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
         store_settings = SessionStoreSettings(
             recording=Recording(self._schemas, self._redactor, config.site, config.kafka.group),

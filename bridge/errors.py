@@ -11,7 +11,9 @@ BridgeError
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
+│   ├── AccessDenied                             (retryable) a right on Kafka is missing
 │   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   │   └── TopicUnusable                        (retryable) the topic's owner can set it right
 │   └── CheckpointsOfOthers                      another group, or another number of partitions, wrote the checkpoints
 ├── PeerError              peer         exit 1   input violates its protocol
 │   ├── UnreadableMessage                        one line of a wire
@@ -150,10 +152,24 @@ class RegistryRefused(EnvironmentFault):
     code = "REGISTRY_REFUSED"
 
 
+class AccessDenied(EnvironmentFault):
+    """Kafka denies this client something that it needs. The message names resource, operation and principal."""
+
+    code = "ACCESS_DENIED"
+    retryable = True
+
+
 class TopicMismatch(EnvironmentFault):
     """A topic exists with a partition count, cleanup policy or record limit that would break a promise."""
 
     code = "TOPIC_MISMATCH"
+
+
+class TopicUnusable(TopicMismatch):
+    """A topic's cleanup policy deletes what is needed: nothing is captured until its owner has set it right."""
+
+    code = "CLEANUP_POLICY"
+    retryable = True
 
 
 class CheckpointsOfOthers(EnvironmentFault):

@@ -36,6 +36,7 @@ FAULTS: Final = {
     "test_scale_out.py",
     "test_stopped_without_kafka.py",
     "test_tls_closing.py",
+    "test_topics_of_others.py",
     "test_transactional_writer_outage.py",
 }
 """Minutes each, most of them waiting for time-outs: on a machine with other work they say more about the machine."""

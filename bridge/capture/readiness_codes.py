@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.errors import (
+    AccessDenied,
     BridgeError,
     CheckpointsOfOthers,
     EnvironmentFault,
@@ -63,6 +64,10 @@ READINESS_CODES: Final = {
     ),
     KafkaUnavailable.code: ("No broker answers, or the one that does cannot serve the request now.", _KAFKA),
     TopicMismatch.code: ("A topic has properties that the bridge cannot use.", "Do what the detail says."),
+    AccessDenied.code: (
+        "Kafka denies the bridge a right that it needs; the detail names resource, operation and principal.",
+        "Grant the right; `chatbridge acls` prints all of them.",
+    ),
     CheckpointsOfOthers.code: (
         "The checkpoints were written by a bridge with another `kafka.group`.",
         "Use that group, or topics of your own (`kafka.topic_prefix`).",

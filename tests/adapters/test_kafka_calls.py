@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bridge.adapters.kafka import announcement_consumer, topic_manager, topic_reader, transactional_writer
+from bridge.adapters.kafka import announcement_consumer, topic_lookup, topic_manager, topic_reader, transactional_writer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.connection import KafkaConnection
@@ -237,9 +238,17 @@ def test_the_same_holds_for_consumer_topics_and_readers(error: Exception, monkey
 
 
 def test_a_defect_in_evaluating_a_response_is_not_taken_for_kafkas(monkeypatch: pytest.MonkeyPatch) -> None:
-    scripted(monkeypatch, topic_manager, "AIOKafkaAdminClient", OSError(), start=None, describe_topics=[{}])
+    class AnsweringClient:
+        def get_random_node(self) -> int:
+            return 0
+
+        async def send(self, *_: object) -> object:
+            return SimpleNamespace(topics=[()])
+
+    scripted(monkeypatch, topic_manager, "AIOKafkaAdminClient", OSError(), start=None)
+    monkeypatch.setattr(topic_lookup, "admin_client", lambda _: AnsweringClient())
     topics = TopicManager("127.0.0.1:1", {}, wanted(TopicNames(), TopicShape(1, 1, 1, 1, 1)))
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="not enough values"):
         play(topics.plan())
 
 
