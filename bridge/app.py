@@ -38,7 +38,7 @@ from bridge.capture.worker import Worker
 from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
-from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, probe_of, redactor_of, topics_of
+from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, access_probe_of, redactor_of, rights_check_of, topics_of
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, Fact
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 _WATCH_SECONDS: Final = 5.0
 _LONGEST_PAUSE: Final = 5.0
-"""Seconds between two attempts to start."""
+"""Seconds between two attempts to start, and to join the group."""
 _PROBE_SECONDS: Final = 30.0
 """A shard commits something at least this often, or once in a session time-out, so that it hears of another owner."""
 
@@ -124,7 +124,7 @@ class _WorkerProcess:
                 session_timeout=config.kafka.session_timeout_seconds,
             ),
             self._shard,
-            backoff=Backoff(self._rng.random),
+            backoff=Backoff(self._rng.random, maximum=_LONGEST_PAUSE),
             clock=self._clock,
             telemetry=self._telemetry,
         )
@@ -139,7 +139,7 @@ class _WorkerProcess:
             topics=self._topics,
         )
         self._telemetry.watch_tasks(open_tasks)
-        self._watch = ConnectionWatch(probe_of(config), self._view.readiness, self._telemetry)
+        self._watch = ConnectionWatch(access_probe_of(config, "run"), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:
         config = self._config
@@ -207,9 +207,12 @@ class _WorkerProcess:
             try:
                 self._view.preparing = Problem(PREPARING, "checking the topics")
                 topics = topics_of(config)
+                rights = rights_check_of(config, "run")
+                await rights.check()  # what is missing is named at once, before it is needed one by one
                 plan = await topics.prepare(create=config.kafka.manage_topics == "create")
                 self._partitions = plan.partitions  # as many as there are, whatever the setting says
                 self._topics.found(plan)
+                await rights.check()  # of topics that did not exist before
                 check_owner(await self._marker(), config.kafka.group, self._partitions)
                 self._closed_retention = await self._retention(topics)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")

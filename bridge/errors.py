@@ -7,11 +7,11 @@ BridgeError
 ├── EnvironmentFault       environment  exit 3   an external dependency is missing or refuses
 │   ├── KafkaUnavailable                         (retryable)
 │   │   ├── AnnouncementsNotWritten              `accepted`: how many were
+│   │   ├── AccessDenied                         a right on Kafka is missing
 │   │   └── TopicMissing                         a topic of the bridge does not exist any more
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
-│   ├── AccessDenied                             (retryable) a right on Kafka is missing
 │   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
 │   │   └── TopicUnusable                        (retryable) the topic's owner can set it right
 │   └── CheckpointsOfOthers                      another group, or another number of partitions, wrote the checkpoints
@@ -113,6 +113,12 @@ class KafkaUnavailable(EnvironmentFault):
     retryable = True
 
 
+class AccessDenied(KafkaUnavailable):
+    """Kafka denies this client something that it needs: resource, operation and principal are in the message."""
+
+    code = "ACCESS_DENIED"
+
+
 class TopicMissing(KafkaUnavailable):
     """A topic of the bridge does not exist any more."""
 
@@ -150,13 +156,6 @@ class RegistryRefused(EnvironmentFault):
     """The schema registry rejected the request: incompatible schema, missing rights."""
 
     code = "REGISTRY_REFUSED"
-
-
-class AccessDenied(EnvironmentFault):
-    """Kafka denies this client something that it needs. The message names resource, operation and principal."""
-
-    code = "ACCESS_DENIED"
-    retryable = True
 
 
 class TopicMismatch(EnvironmentFault):

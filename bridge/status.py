@@ -62,7 +62,9 @@ class WorkerStatus:
     def readiness(self) -> list[Problem]:
         """Return why the worker is not ready; empty when it is. The cause that connecting to Kafka gives comes last."""
         reasons, cause = self._reasons(), self._kafka_cause()
-        return [*reasons, cause.problem] if reasons and cause is not None else reasons
+        if not reasons or cause is None or cause.problem in reasons:
+            return reasons
+        return [*reasons, cause.problem]
 
     def warnings(self) -> list[Problem]:
         """Return what should not stay as it is, although the worker goes on with it."""

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     topics = factories.topics_of(config)
     applying = args.action == "apply"
     work = topics.apply if applying else topics.plan
-    plan = asyncio.run(factories.explained(config, work(allow_shorter=args.allow_shorter)))
+    plan = asyncio.run(factories.explained(config, f"topics {args.action}", work(allow_shorter=args.allow_shorter)))
     if args.json:
         told = {
             "changes": [str(change) for change in plan.changes],

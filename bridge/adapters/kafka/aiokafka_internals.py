@@ -162,6 +162,15 @@ def last_answer(client: AIOKafkaClient) -> float:
     return max(times, default=0.0)
 
 
+def unauthorized_topics(client: AIOKafkaClient) -> set[str]:
+    """Return the topics that the client has asked for and may not describe; it cannot tell whether they exist.
+
+    Relies on `AIOKafkaClient.cluster` and `ClusterMetadata.unauthorized_topics`.
+    """
+    found: set[str] = client.cluster.unauthorized_topics
+    return found
+
+
 def close_bootstrap_connection(trace: TracebackType | None) -> None:
     """Close the connection of a client's `bootstrap` that an error with this traceback came through, if there is one.
 

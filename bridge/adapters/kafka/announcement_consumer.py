@@ -22,9 +22,11 @@ from bridge.adapters.kafka.aiokafka_internals import (
     last_answer,
     member_id,
     metadata_task_ended,
+    unauthorized_topics,
 )
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_admin, stop_consumer
 from bridge.errors import KafkaUnavailable, Problem, ShardFenced, TopicMissing
 
@@ -240,7 +242,11 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
             return
         if not assigned and not self._consumer.partitions_for_topic(self._settings.topics.announcements):
             # Nobody else has them: what runs goes on until there is a topic again.
-            self._defect = TopicMissing(self._settings.topics.announcements)
+            topic = self._settings.topics.announcements
+            if topic in unauthorized_topics(consumer_client(self._consumer)):  # it may be there
+                self._defect = denied([Right("topic", topic, "Read")], principal_of(self._settings.client))
+            else:
+                self._defect = TopicMissing(topic)
             return
         self._assigned = frozenset(partition.partition for partition in assigned)
         if self._on_assigned is None:
