@@ -162,8 +162,11 @@ class _WorkerProcess:
         try:
             waiting: set[asyncio.Future[Any]] = {main, stop, defects.found}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if main.done() and isinstance(main.exception(), BridgeError):
-                main.result()  # raises what made it impossible to begin
+            refused = main.exception() if main.done() and not main.cancelled() else None
+            if isinstance(refused, BridgeError):  # it is impossible to begin, or to go on
+                if self._worker.shards:
+                    await self._drain(defects)
+                raise refused
             drained = await self._drain(defects)
             await _ended(main)  # what it ended with, the defects know
             return EXIT_OK if drained and stop.done() and not defects.found.done() else EXIT_RUNTIME

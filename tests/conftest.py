@@ -34,6 +34,7 @@ FAULTS: Final = {
     "test_moved_brokers.py",
     "test_open_resources.py",
     "test_rights.py",
+    "test_same_worker_id.py",
     "test_scale_out.py",
     "test_stopped_without_kafka.py",
     "test_tls_closing.py",

@@ -10,6 +10,7 @@ from bridge.errors import (
     CheckpointsOfOthers,
     EnvironmentFault,
     KafkaUnavailable,
+    PlaceTaken,
     RegistryRefused,
     RegistryUnavailable,
     SchemaUnknown,
@@ -17,6 +18,7 @@ from bridge.errors import (
     TopicMismatch,
     TopicMissing,
     VerificationFailed,
+    WorkerIdInUse,
 )
 
 PREPARING: Final = "PREPARING"
@@ -64,6 +66,14 @@ READINESS_CODES: Final = {
     ),
     KafkaUnavailable.code: ("No broker answers, or the one that does cannot serve the request now.", _KAFKA),
     TopicMismatch.code: ("A topic has properties that the bridge cannot use.", "Do what the detail says."),
+    PlaceTaken.code: (
+        "Another process has joined the group with this `worker_id`. Within a minute this one ends or goes on.",
+        "Give each worker a `worker_id` of its own.",
+    ),
+    WorkerIdInUse.code: (
+        "Another living process has the same `worker_id`; this one ends with exit code 3.",
+        "Give each worker a `worker_id` of its own.",
+    ),
     AccessDenied.code: (
         "Kafka denies the bridge a right that it needs; the detail names resource, operation and principal.",
         "Grant the right; `chatbridge acls` prints all of them.",

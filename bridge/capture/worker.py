@@ -24,6 +24,7 @@ from bridge.errors import (
     AccessDenied,
     BridgeError,
     KafkaUnavailable,
+    PlaceTaken,
     Problem,
     ShardFenced,
     TopicMissing,
@@ -138,9 +139,13 @@ class Worker:
     # --- running -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Read announcements and pass them to their shards until cancelled; a consumer that fails is replaced."""
+        """Read announcements and pass them to their shards until cancelled; a consumer that fails is replaced.
+
+        Raises WorkerIdInUse when another living process has this worker's id; the shards go on then, to be drained.
+        """
         while not self._draining:
             self._announcements = consumer = self._make_announcements()
+            taken = False
             try:
                 self._joined = False
                 await consumer.start(self._assigned)
@@ -153,6 +158,7 @@ class Worker:
                         self._backoff.reset()
                     await self._restart_crashed(consumer)
             except BridgeError as error:
+                taken = isinstance(error, PlaceTaken)
                 if not self._draining:  # `drain` has left the group
                     self.problem = error.problem
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
@@ -165,7 +171,7 @@ class Worker:
             finally:
                 await consumer.leave()  # without effect when `drain` has left, or after `abandon`
             if not self._draining:
-                await asyncio.sleep(self._backoff.next())
+                await (consumer.outlast_successor() if taken else asyncio.sleep(self._backoff.next()))
 
     async def drain(self, seconds: float) -> DrainResult:
         """Leave the group, hand the shards over or drain them, and end them all, within about `seconds`.

@@ -70,27 +70,31 @@ class DescribeGroupRequest(Request[_DescribeGroupsStruct]):  # type: ignore[misc
 
 
 class GroupMember(NamedTuple):
-    """A member as its coordinator knows it. `instance_id` is empty without static membership."""
+    """A member as its coordinator knows it. `instance_id` is empty without static membership.
+
+    `metadata` is what it sent when it joined; empty unless the group is stable. Its client id and its address are those
+    of the first process that joined under the instance id, so they are left out.
+    """
 
     member_id: str
     instance_id: str
-    client_id: str
-    host: str
+    metadata: bytes
 
 
 class GroupDescription(NamedTuple):
     """`code`: Kafka's error code, 0 without one. `operations`: bit n is set for AclOperation code n."""
 
     code: int
+    state: str
     members: Sequence[GroupMember]
     operations: int
 
 
 def described_group(response: Any) -> GroupDescription:
     """Return the one group of the response."""
-    ((code, _, _, _, _, members, operations),) = response.groups
+    ((code, _, state, _, _, members, operations),) = response.groups
     found = [
-        GroupMember(member_id, instance_id or "", client_id, host.removeprefix("/"))
-        for member_id, instance_id, client_id, host, *_ in members
+        GroupMember(member_id, instance_id or "", metadata or b"")
+        for member_id, instance_id, _client_id, _client_host, metadata, _ in members
     ]
-    return GroupDescription(code, found, operations)
+    return GroupDescription(code, state, found, operations)
