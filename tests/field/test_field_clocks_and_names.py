@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.field.field_environment import (
@@ -17,9 +15,6 @@ from tests.field.field_environment import (
     run_by,
     wait_for,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.field
 
