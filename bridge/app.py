@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import random
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
@@ -38,14 +40,15 @@ from bridge.capture.worker import Worker
 from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
-from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, probe_of, redactor_of, topics_of
-from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
+from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, access_probe_of, redactor_of, rights_check_of, topics_of
+from bridge.facts import BridgeStarted, ClosedRetentionExtended, Fact
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
+from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
@@ -56,6 +59,9 @@ if TYPE_CHECKING:
     from bridge.config import Config
     from bridge.records.shard_facts import ShardFacts
 
+_WATCH_SECONDS: Final = 5.0
+_LONGEST_PAUSE: Final = 5.0
+"""Seconds between two attempts to start, and to join the group."""
 _PROBE_SECONDS: Final = 30.0
 """A shard commits something at least this often, or once in a session time-out, so that it hears of another owner."""
 
@@ -73,6 +79,16 @@ async def _named(name: str, work: Coroutine[Any, Any, int]) -> int:
     if task is not None:
         task.set_name(name)
     return await work
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class StartWaits(Fact):
+    """The start cannot go on before something outside has changed. Said once, as long as it is the same."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    code: str
+    detail: str
 
 
 class _WorkerProcess:
@@ -98,6 +114,7 @@ class _WorkerProcess:
         )
         self._redactor = redactor_of(config)
         self._payload_headers: dict[str, bytes] = {}
+        self._partitions = config.kafka.partitions
         self._closed_retention: float | None = None
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share))
         self._rate = EventRate()
@@ -109,10 +126,11 @@ class _WorkerProcess:
                 session_timeout=config.kafka.session_timeout_seconds,
             ),
             self._shard,
-            backoff=Backoff(self._rng.random),
+            backoff=Backoff(self._rng.random, maximum=_LONGEST_PAUSE),
             clock=self._clock,
             telemetry=self._telemetry,
         )
+        self._topics = TopicWatch(lambda: topics_of(config), self._telemetry, self._clock.monotonic)
         self._view = WorkerStatus(
             self._worker,
             self._announcer,
@@ -120,9 +138,10 @@ class _WorkerProcess:
             self._clock,
             joins_waiting=lambda: self._sources.joins_waiting,
             kafka_cause=lambda: self._watch.cause,
+            topics=self._topics,
         )
         self._telemetry.watch_tasks(open_tasks)
-        self._watch = ConnectionWatch(probe_of(config), self._view.readiness, self._telemetry)
+        self._watch = ConnectionWatch(access_probe_of(config, "run"), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:
         config = self._config
@@ -138,15 +157,18 @@ class _WorkerProcess:
         )
         await http.start()
         self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
-        watch = asyncio.create_task(self._watch.run(), name="watch connections")
+        watch = asyncio.create_task(self._keep_watching(), name="watch connections and topics")
         watch.add_done_callback(defects.task_ended)
         main = asyncio.create_task(self._capture(), name="capture")
         main.add_done_callback(defects.task_ended)
         try:
             waiting: set[asyncio.Future[Any]] = {main, stop, defects.found}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if main.done() and isinstance(main.exception(), BridgeError):
-                main.result()  # raises what made it impossible to begin
+            refused = main.exception() if main.done() and not main.cancelled() else None
+            if isinstance(refused, BridgeError):  # it is impossible to begin, or to go on
+                if self._worker.shards:
+                    await self._drain(defects)
+                raise refused
             drained = await self._drain(defects)
             await _ended(main)  # what it ended with, the defects know
             return EXIT_OK if drained and stop.done() and not defects.found.done() else EXIT_RUNTIME
@@ -164,9 +186,15 @@ class _WorkerProcess:
             defects.report(error)
             return False
 
+    async def _keep_watching(self) -> None:
+        while True:
+            await self._watch.check()
+            await self._topics.refresh()
+            await asyncio.sleep(_WATCH_SECONDS)
+
     def _share(self) -> float:
         """Return the fraction of all shards that this worker owns."""
-        return max(sum(1 for _ in self._worker.shards), 1) / self._config.kafka.partitions
+        return max(sum(1 for _ in self._worker.shards), 1) / self._partitions
 
     async def _capture(self) -> None:
         await self._prepare()
@@ -177,22 +205,29 @@ class _WorkerProcess:
         await self._worker.run()
 
     async def _prepare(self) -> None:
-        """Create or alter the topics and register the schemas; retry while Kafka or the registry is unavailable."""
-        backoff, config = Backoff(self._rng.random), self._config
+        """Create missing topics and register the schemas; retry as long as something outside has to change first."""
+        backoff, config = Backoff(self._rng.random, maximum=_LONGEST_PAUSE), self._config
+        told: Problem | None = None
         while True:
             try:
                 self._view.preparing = Problem(PREPARING, "checking the topics")
                 topics = topics_of(config)
-                await topics.apply()
-                check_owner(await self._marker(), config.kafka.group, config.kafka.partitions)
+                rights = rights_check_of(config, "run")
+                await rights.check()  # what is missing is named at once, before it is needed one by one
+                plan = await topics.prepare(create=config.kafka.manage_topics == "create")
+                self._partitions = plan.partitions  # as many as there are, whatever the setting says
+                self._topics.found(plan)
+                await rights.check()  # of topics that did not exist before
+                check_owner(await self._marker(), config.kafka.group, self._partitions)
                 self._closed_retention = await self._retention(topics)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
                 self._payload_headers = await self._framing()
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
-                self._view.preparing = error.problem
-                self._telemetry.emit(ConsumerFailed(error=type(error).__name__))
+                if error.problem != told:
+                    self._telemetry.emit(StartWaits(code=error.code, detail=str(error)))
+                self._view.preparing = told = error.problem
                 await asyncio.sleep(backoff.next())
             else:
                 self._view.preparing = None
@@ -200,7 +235,7 @@ class _WorkerProcess:
 
     async def _marker(self) -> ShardFacts | None:
         """Return what the first marker says that any shard has: one without chats may have none yet."""
-        for partition in range(self._config.kafka.partitions):
+        for partition in range(self._partitions):
             marker = await stored_marker(KafkaShardLogs(self._kafka, partition), self._writers)
             if marker is not None:
                 return marker
@@ -232,7 +267,7 @@ class _WorkerProcess:
 
     def _shard(self, partition: int, check_assignment: CheckAssignment) -> Shard:
         config = self._config
-        partitions = config.kafka.partitions
+        partitions = self._partitions
         probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
         output = Output(
             Recording(self._schemas, self._redactor, config.site, config.kafka.group),

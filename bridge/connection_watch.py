@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from bridge.facts import Fact
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.connection_causes import Cause
     from bridge.telemetry import Telemetry
-
-_PAUSE_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -44,7 +41,7 @@ class Probe(Protocol):
 
 
 class ConnectionWatch:
-    """The present cause. `run` asks Kafka every few seconds while `needed`, and never while all is well."""
+    """The present cause. `check`, called every few seconds, asks Kafka while `needed`, and never while all is well."""
 
     def __init__(self, probe: Probe, needed: Callable[[], object], telemetry: Telemetry) -> None:
         """`needed` returns whether the worker has a reason not to be ready."""
@@ -52,12 +49,6 @@ class ConnectionWatch:
         self._probe = probe
         self._needed = needed
         self._telemetry = telemetry
-
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        while True:
-            await self.check()
-            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def check(self) -> None:
         """Find out the cause once. A new one ends the former one."""

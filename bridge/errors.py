@@ -7,11 +7,15 @@ BridgeError
 ├── EnvironmentFault       environment  exit 3   an external dependency is missing or refuses
 │   ├── KafkaUnavailable                         (retryable)
 │   │   ├── AnnouncementsNotWritten              `accepted`: how many were
+│   │   ├── PlaceTaken                           another process is in the group under this worker's id
+│   │   ├── AccessDenied                         a right on Kafka is missing
 │   │   └── TopicMissing                         a topic of the bridge does not exist any more
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
+│   ├── WorkerIdInUse                            another living process has the same worker_id
 │   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
+│   │   └── TopicUnusable                        (retryable) the topic's owner can set it right
 │   └── CheckpointsOfOthers                      another group, or another number of partitions, wrote the checkpoints
 ├── PeerError              peer         exit 1   input violates its protocol
 │   ├── UnreadableMessage                        one line of a wire
@@ -111,6 +115,18 @@ class KafkaUnavailable(EnvironmentFault):
     retryable = True
 
 
+class AccessDenied(KafkaUnavailable):
+    """Kafka denies this client something that it needs: resource, operation and principal are in the message."""
+
+    code = "ACCESS_DENIED"
+
+
+class PlaceTaken(KafkaUnavailable):
+    """Another process has joined the group under this worker's id; it is not known yet whether it lives."""
+
+    code = "WORKER_ID_TAKEN"
+
+
 class TopicMissing(KafkaUnavailable):
     """A topic of the bridge does not exist any more."""
 
@@ -150,10 +166,30 @@ class RegistryRefused(EnvironmentFault):
     code = "REGISTRY_REFUSED"
 
 
+class WorkerIdInUse(EnvironmentFault):
+    """Another living process has the same `worker_id`, and has replaced this one in the consumer group."""
+
+    code = "WORKER_ID_IN_USE"
+
+    def __init__(self, worker_id: str, host: str) -> None:
+        """`host` says where the other one runs."""
+        super().__init__(
+            f"another process with worker_id {worker_id} runs on {host} and has taken this one's place",
+            next_step="give each worker a worker_id of its own, the same after a restart, such as its pod's name",
+        )
+
+
 class TopicMismatch(EnvironmentFault):
     """A topic exists with a partition count, cleanup policy or record limit that would break a promise."""
 
     code = "TOPIC_MISMATCH"
+
+
+class TopicUnusable(TopicMismatch):
+    """A topic's cleanup policy deletes what is needed: nothing is captured until its owner has set it right."""
+
+    code = "CLEANUP_POLICY"
+    retryable = True
 
 
 class CheckpointsOfOthers(EnvironmentFault):

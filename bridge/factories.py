@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
 from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
+from bridge.adapters.kafka.rights import rights_of
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
 from bridge.config.security import client_context
-from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
+from bridge.errors import AccessDenied, AnnouncementsNotWritten, KafkaUnavailable
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.redact import Redactor, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Coroutine, Mapping
 
     from bridge.config import Config
 
@@ -97,17 +99,35 @@ def probe_of(config: Config) -> ConnectionProbe:
     )
 
 
-async def explained(config: Config, work: Awaitable[_Result]) -> _Result:
-    """Await what a command does with Kafka. A KafkaUnavailable says why, if a connection made for that purpose tells.
+def rights_check_of(config: Config, command: str) -> RightsCheck:
+    """Return what compares the rights of a command, as `chatbridge acls` prints them, with those that Kafka grants."""
+    kafka = config.kafka
+    needed = rights_of(command, names_of(config), kafka.group, create=kafka.manage_topics == "create")
+    return RightsCheck(kafka.bootstrap_servers, kafka.client_arguments, needed)
 
-    AnnouncementsNotWritten is raised as it is, because of its number.
+
+def access_probe_of(config: Config, command: str) -> AccessProbe:
+    """Return what finds out why a command cannot do its work on Kafka."""
+    return AccessProbe(probe_of(config), rights_check_of(config, command))
+
+
+async def explained(config: Config, command: str, work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Await what a command does with Kafka, once it is known to have the rights for it.
+
+    A KafkaUnavailable says why, if a connection made for that purpose tells. AnnouncementsNotWritten is raised as it
+    is, because of its number.
     """
     try:
+        try:
+            await rights_check_of(config, command).check()
+        except BaseException:
+            work.close()
+            raise
         return await work
-    except AnnouncementsNotWritten:
+    except (AccessDenied, AnnouncementsNotWritten):
         raise
     except KafkaUnavailable as error:
-        cause = await probe_of(config).cause()
+        cause = await access_probe_of(config, command).cause()
         if cause is None:
             raise
         raise KafkaUnavailable(cause.message, next_step=cause.next_step, code=cause.code) from error

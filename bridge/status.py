@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Clock
     from bridge.capture.worker import Worker
     from bridge.telemetry import Telemetry
+    from bridge.topic_watch import TopicWatch
 
 _SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
@@ -36,6 +37,7 @@ class WorkerStatus:
         *,
         joins_waiting: Callable[[], int],
         kafka_cause: Callable[[], Cause | None],
+        topics: TopicWatch,
     ) -> None:
         """Also registers the gauges; their values are read at each scrape.
 
@@ -47,6 +49,7 @@ class WorkerStatus:
         self._telemetry = telemetry
         self._clock = clock
         self._kafka_cause = kafka_cause
+        self._topics = topics
         telemetry.watch("oldest_uncommitted_event_seconds", self._oldest)
         telemetry.watch("buffer_bytes", lambda: sum(shard.buffer_bytes for shard in worker.shards))
         telemetry.watch("sessions", lambda: sum(len(shard.store.followed()) for shard in worker.shards))
@@ -59,12 +62,18 @@ class WorkerStatus:
     def readiness(self) -> list[Problem]:
         """Return why the worker is not ready; empty when it is. The cause that connecting to Kafka gives comes last."""
         reasons, cause = self._reasons(), self._kafka_cause()
-        return [*reasons, cause.problem] if reasons and cause is not None else reasons
+        if not reasons or cause is None or cause.problem in reasons:
+            return reasons
+        return [*reasons, cause.problem]
+
+    def warnings(self) -> list[Problem]:
+        """Return what should not stay as it is, although the worker goes on with it."""
+        return list(self._topics.warnings)
 
     def _reasons(self) -> list[Problem]:
         if self.preparing:
             return [self.preparing]
-        reasons = self._worker.problems()
+        reasons = [*self._worker.problems(), *self._topics.reasons]
         waited = self._longest_transaction()
         if waited > _SLOW_SECONDS:
             detail = f"waiting for Kafka: a transaction has been in progress for {waited:.0f} s"

@@ -38,10 +38,13 @@ FAULTS: Final = {
     "test_member_replaced.py",
     "test_moved_brokers.py",
     "test_open_resources.py",
+    "test_rights.py",
+    "test_same_worker_id.py",
     "test_scale_out.py",
     "test_second_source.py",
     "test_stopped_without_kafka.py",
     "test_tls_closing.py",
+    "test_topics_of_others.py",
     "test_transactional_writer_outage.py",
     "test_unsolicited_ends.py",
 }

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.connection_codes import KAFKA_SILENT
+from bridge.adapters.kafka.topic_plan import TopicPlan
 from bridge.capture.readiness_codes import SERVER_UNSTABLE
 from bridge.errors import Problem
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
+from bridge.topic_watch import TopicWatch
 from tests.capture.link_surroundings import FakeClock
 from tests.capture.scripted_kafka import ScriptedKafka
 from tests.capture.virtual_servers import VirtualServers, play
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
     from bridge.capture.ports import Deliver, Failed, Source
     from bridge.capture.worker import Worker
+    from bridge.topic_watch import Topics
     from tests.capture.virtual_servers import VirtualTransport
 
 A = "chat-1:4800"
@@ -54,9 +59,30 @@ class StubWorker:
         return []
 
 
-def status_of(telemetry: Telemetry, *unstable: dict[str, int], cause: Cause | None = None) -> WorkerStatus:
+def topics_found(*, reasons: Sequence[Problem] = (), warnings: Sequence[Problem] = ()) -> TopicWatch:
+    """Return what watches topics, after it has found this."""
+
+    def nothing() -> Topics:
+        raise AssertionError("nothing is asked here")
+
+    watch = TopicWatch(nothing, Telemetry(), lambda: 0.0)
+    watch.found(TopicPlan(reasons=[*reasons], warnings=[*warnings]))
+    return watch
+
+
+def status_of(
+    telemetry: Telemetry, *unstable: dict[str, int], cause: Cause | None = None, topics: TopicWatch | None = None
+) -> WorkerStatus:
     worker, announcer = cast("Worker", StubWorker(*unstable)), cast("AnnouncementProducer", StubAnnouncer())
-    status = WorkerStatus(worker, announcer, telemetry, FakeClock(), joins_waiting=lambda: 0, kafka_cause=lambda: cause)
+    status = WorkerStatus(
+        worker,
+        announcer,
+        telemetry,
+        FakeClock(),
+        joins_waiting=lambda: 0,
+        kafka_cause=lambda: cause,
+        topics=topics or topics_found(),
+    )
     status.preparing = None
     return status
 
@@ -67,6 +93,14 @@ def test_the_cause_of_a_failed_connection_is_the_last_reason_and_none_of_its_own
     assert [reason.code for reason in status.readiness()] == [SERVER_UNSTABLE, KAFKA_SILENT]
     assert str(cause) == status.readiness()[-1].detail
     assert status_of(Telemetry(), cause=cause).readiness() == []
+
+
+def test_a_reason_about_topics_is_a_reason_and_a_warning_is_none() -> None:
+    policy, replica = Problem("CLEANUP_POLICY", "events is compacted"), Problem("ONE_REPLICA", "events has one")
+    status = status_of(Telemetry(), topics=topics_found(warnings=[replica]))
+    assert (status.readiness(), status.warnings()) == ([], [replica])
+    status = status_of(Telemetry(), topics=topics_found(reasons=[policy]))
+    assert (status.readiness(), status.warnings()) == ([policy], [])
 
 
 def test_a_server_that_drops_in_several_shards_is_named_once_with_its_longest_series() -> None:
@@ -114,6 +148,7 @@ def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_gi
             servers.clock,
             joins_waiting=lambda: 0,
             kafka_cause=lambda: None,
+            topics=topics_found(),
         )
         status.preparing = None
         run = asyncio.get_running_loop().create_task(worker.run())

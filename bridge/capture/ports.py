@@ -268,6 +268,12 @@ class Announcements(Protocol):
         On return nothing of this one can join or leave any more: it would do so in the place of the next one.
         """
 
+    async def outlast_successor(self) -> None:
+        """Wait, after `fetch` raised PlaceTaken, until no other process is in this one's place any more.
+
+        Raises WorkerIdInUse when one lives there.
+        """
+
     async def taken_over(self) -> bool:
         """Ask the group once, after `leave` was called, whether other members have the partitions.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.errors import (
+    AccessDenied,
     BridgeError,
     CheckpointsOfOthers,
     EnvironmentFault,
     KafkaUnavailable,
+    PlaceTaken,
     RegistryRefused,
     RegistryUnavailable,
     SchemaUnknown,
@@ -16,6 +18,7 @@ from bridge.errors import (
     TopicMismatch,
     TopicMissing,
     VerificationFailed,
+    WorkerIdInUse,
 )
 
 PREPARING: Final = "PREPARING"
@@ -63,6 +66,18 @@ READINESS_CODES: Final = {
     ),
     KafkaUnavailable.code: ("No broker answers, or the one that does cannot serve the request now.", _KAFKA),
     TopicMismatch.code: ("A topic has properties that the bridge cannot use.", "Do what the detail says."),
+    PlaceTaken.code: (
+        "Another process has joined the group with this `worker_id`. Within a minute this one ends or goes on.",
+        "Give each worker a `worker_id` of its own.",
+    ),
+    WorkerIdInUse.code: (
+        "Another living process has the same `worker_id`; this one ends with exit code 3.",
+        "Give each worker a `worker_id` of its own.",
+    ),
+    AccessDenied.code: (
+        "Kafka denies the bridge a right that it needs; the detail names resource, operation and principal.",
+        "Grant the right; `chatbridge acls` prints all of them.",
+    ),
     CheckpointsOfOthers.code: (
         "The checkpoints were written by a bridge with another `kafka.group`.",
         "Use that group, or topics of your own (`kafka.topic_prefix`).",

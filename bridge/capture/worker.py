@@ -21,8 +21,10 @@ from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Announced
 from bridge.capture.readiness_codes import BUFFER_FULL, DRAINING, NO_PARTITIONS, WAITING_FOR_PARTITIONS
 from bridge.errors import (
+    AccessDenied,
     BridgeError,
     KafkaUnavailable,
+    PlaceTaken,
     Problem,
     ShardFenced,
     TopicMissing,
@@ -110,6 +112,7 @@ class Worker:
         self._releases: set[asyncio.Task[None]] = set()
         self._rest_until: dict[int, float] = {}
         self._draining = False
+        self._joined = False
         self._hand_over: HandOver | None = None
         self.problem: Problem | None = Problem(WAITING_FOR_PARTITIONS, "waiting for partitions")
 
@@ -136,32 +139,39 @@ class Worker:
     # --- running -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Read announcements and pass them to their shards until cancelled; a consumer that fails is replaced."""
+        """Read announcements and pass them to their shards until cancelled; a consumer that fails is replaced.
+
+        Raises WorkerIdInUse when another living process has this worker's id; the shards go on then, to be drained.
+        """
         while not self._draining:
             self._announcements = consumer = self._make_announcements()
+            taken = False
             try:
+                self._joined = False
                 await consumer.start(self._assigned)
-                self._backoff.reset()
                 while not self._draining:
                     # P6: a shard with a full inbox gets no more records; one fetch may exceed the limit.
                     full = frozenset(shard.partition for shard in self.shards if shard.paused)
                     for record in await consumer.fetch(full):
                         self._dispatch(record)
+                    if self._joined:  # not before: to join and to read may be denied again and again
+                        self._backoff.reset()
                     await self._restart_crashed(consumer)
             except BridgeError as error:
+                taken = isinstance(error, PlaceTaken)
                 if not self._draining:  # `drain` has left the group
                     self.problem = error.problem
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
                     self._telemetry.emit(ConsumerFailed(error=type(cause or error).__name__))
                     # Not `leave`, which waits for Kafka: the next one is a member with the same id, gets the same
-                    # partitions, and meanwhile the shards go on. Without a topic those were none, and they would be
-                    # none again: the group has to assign anew.
-                    if not isinstance(error, TopicMissing):
+                    # partitions, and meanwhile the shards go on. Without a topic, or a right, those were none, and
+                    # they would be none again: the group has to assign anew.
+                    if not isinstance(error, TopicMissing | AccessDenied):
                         await consumer.abandon()
             finally:
                 await consumer.leave()  # without effect when `drain` has left, or after `abandon`
             if not self._draining:
-                await asyncio.sleep(self._backoff.next())
+                await (consumer.outlast_successor() if taken else asyncio.sleep(self._backoff.next()))
 
     async def drain(self, seconds: float) -> DrainResult:
         """Leave the group, hand the shards over or drain them, and end them all, within about `seconds`.
@@ -230,6 +240,7 @@ class Worker:
         """Start shards for new partitions, keep the running ones, stop those of revoked partitions."""
         if self._draining:
             return
+        self._joined = True
         self.problem = None if partitions else _NO_PARTITIONS
         for partition in set(self._runs) - partitions:
             self._release(partition)

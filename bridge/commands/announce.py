@@ -116,7 +116,7 @@ async def _announce(config: Config, batches: Iterable[list[Announcement]]) -> in
         client=config.kafka.client_arguments(),
     )
     # Raises if it is missing: writing could make the broker create it.
-    await factories.explained(config, factories.topics_of(config).partitions(kafka.topics.announcements))
+    await factories.explained(config, "announce", factories.topics_of(config).partitions(kafka.topics.announcements))
     announcer = AnnouncementProducer(kafka)
     count = 0
     try:

@@ -42,7 +42,7 @@ whose schema neither schema_registry.url nor this version knows is named on stan
 def run(args: argparse.Namespace) -> int:
     """Show events until interrupted, or until `--max`."""
     config = settings.config_of(args)
-    asyncio.run(factories.explained(config, _tail(config, args)))
+    asyncio.run(factories.explained(config, "tail", _tail(config, args)))
     return EXIT_OK
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridge import factories
 from bridge.commands import settings
-from bridge.commands.formatting import say
+from bridge.commands.formatting import say, warn
 from bridge.errors import EXIT_OK, EXIT_RUNTIME
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     parser.add_argument("action", choices=("plan", "apply"), help="plan: compare only; apply: create and alter")
+    parser.add_argument(
+        "--allow-shorter", action="store_true", help="also shorten a retention that is longer than the settings say"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     settings.define(
         parser,
@@ -26,7 +29,9 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge topics apply --config bridge.yaml
 
 plan exits 0 when there is nothing to do, 1 otherwise. A difference whose correction could lose data or give a chat two
-owners (partition count, cleanup.policy) is never changed: exit code 3, with the next step.""",
+owners (partition count, cleanup.policy) is never changed: exit code 3, with the next step. A retention is only
+shortened with --allow-shorter. A setting that Kafka refuses, because of a policy, is left out and named. `run` alters
+nothing; it creates what is missing, unless kafka.manage_topics is never.""",
     )
 
 
@@ -35,13 +40,21 @@ def run(args: argparse.Namespace) -> int:
     config = settings.config_of(args)
     topics = factories.topics_of(config)
     applying = args.action == "apply"
-    plan = asyncio.run(factories.explained(config, topics.apply() if applying else topics.plan()))
+    work = topics.apply if applying else topics.plan
+    plan = asyncio.run(factories.explained(config, f"topics {args.action}", work(allow_shorter=args.allow_shorter)))
     if args.json:
-        say(json.dumps({"changes": [str(change) for change in plan.changes], "mismatches": plan.mismatches}))
+        told = {
+            "changes": [str(change) for change in plan.changes],
+            "mismatches": [reason.detail for reason in plan.reasons],
+            "warnings": [{"code": warning.code, "detail": warning.detail} for warning in plan.warnings],
+        }
+        say(json.dumps(told))
     else:
         for change in plan.changes:
             say(f"{'done: ' if applying else ''}{change}")
-        if not plan.changes and not plan.mismatches:
+        for warning in plan.warnings:
+            warn(str(warning))
+        if not plan.changes and not plan.reasons:
             say("all topics are as required")
     plan.check()
     return EXIT_OK if applying or not plan.changes else EXIT_RUNTIME

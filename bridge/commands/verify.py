@@ -52,7 +52,7 @@ its schema is not known; a chat whose beginning has been deleted by retention is
 def run(args: argparse.Namespace) -> int:
     """Check, and print the findings."""
     config = settings.config_of(args)
-    verifier, unframed = asyncio.run(factories.explained(config, verify(config, args.chat)))
+    verifier, unframed = asyncio.run(factories.explained(config, "verify", verify(config, args.chat)))
     findings = [*unframed, *verifier.findings()]
     broken = [finding for finding in findings if finding.broken]
     if args.json:

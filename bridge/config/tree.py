@@ -56,11 +56,20 @@ class KafkaSettings(Section):
         default=12,
         ge=1,
         le=10_000,
-        description="Partitions of every topic, one shard each: the largest useful number of workers. "
-        "Cannot be changed once chats have been captured.",
+        description="Partitions of the topics that the bridge creates, one shard each: the largest useful number of "
+        "workers. Topics that exist keep theirs, and it is used. Cannot be changed once chats have been captured.",
     )
-    replication_factor: int = Field(
-        default=1, ge=1, le=100, description="Of the topics that the bridge creates; use 3 in production."
+    replication_factor: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Of the topics that the bridge creates, by default as many as the brokers' "
+        "`default.replication.factor` says. With 3 or more, `min.insync.replicas` is 2.",
+    )
+    manage_topics: Literal["create", "never"] = Field(
+        default="create",
+        description="Whether `run` creates topics that are missing, or waits until others have. Neither alters topics: "
+        "`chatbridge topics apply` does.",
     )
     compression: Literal["zstd", "lz4", "snappy", "gzip", "none"] = Field(
         default="zstd", description="Codec of all record batches."
@@ -83,12 +92,13 @@ class KafkaSettings(Section):
         description="A worker that sends no heartbeat for this long loses its shards to others.",
     )
     retention_seconds: Count = Field(
-        default=7 * DAY_SECONDS, description="Retention of the events, sessions and quarantine topics."
+        default=7 * DAY_SECONDS,
+        description="Retention of the events, sessions and quarantine topics that the bridge creates.",
     )
     announcement_retention_seconds: Count = Field(
         default=3 * DAY_SECONDS,
-        description="Retention of the announcements topic. Announcements may hold session passwords: "
-        "keep it to days, not months.",
+        description="Retention of the announcements topic that the bridge creates. Announcements may hold session "
+        "passwords: keep it to days, not months.",
     )
 
     def client_arguments(self) -> dict[str, Any]:

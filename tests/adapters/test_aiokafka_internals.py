@@ -6,6 +6,7 @@ import ast
 import asyncio
 import inspect
 from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiokafka
@@ -65,9 +66,12 @@ USED = [
         "AIOKafkaConsumer",
         "_coordinator",
         type(None),
-        "coordinator_known, member_id, forget_static_membership, consumer_tasks",
+        "coordinator_known, coordinator_node, ask_before_joining, member_id, forget_static_membership, consumer_tasks",
     ),
     Used("GroupCoordinator", "coordinator_id", type(None), "coordinator_known: notice that Kafka does not answer"),
+    Used("GroupCoordinator", "_do_rejoin_group", MethodType, "ask_before_joining: another process may be in the place"),
+    Used("GroupCoordinator", "_retry_backoff_ms", int, "ask_before_joining: pause between two questions"),
+    Used("ClusterMetadata", "unauthorized_topics", set, "unauthorized_topics: tell forbidden from missing"),
     Used("GroupCoordinator", "member_id", str, "member_id: tell this member from the others of its group"),
     Used("GroupCoordinator", "_group_instance_id", str, "forget_static_membership: leave the group at a planned stop"),
     Used("AIOKafkaProducer", "_message_accumulator", MessageAccumulator, "producer_error, fail_pending_batches"),
@@ -99,6 +103,7 @@ class Clients(NamedTuple):
             "AIOKafkaAdminClient": self.admin,
             "AIOKafkaConnection": AIOKafkaConnection("127.0.0.1", 1),
             "GroupCoordinator": self.coordinator,
+            "ClusterMetadata": self.producer.client.cluster,
             "MessageAccumulator": getattr(self.producer, "_message_accumulator", None),
         }[name]
 

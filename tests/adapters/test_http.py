@@ -29,6 +29,7 @@ class InMemoryBridge:
     def __init__(self) -> None:
         self.alive = True
         self.reasons: list[Problem] = []
+        self.told: list[Problem] = []
         self.views: list[SessionView] = []
         self.announced: list[Announcement] = []
         self.kafka_takes = 1_000_000
@@ -38,6 +39,9 @@ class InMemoryBridge:
 
     def readiness(self) -> list[Problem]:
         return self.reasons
+
+    def warnings(self) -> list[Problem]:
+        return self.told
 
     def sessions(self) -> list[SessionView]:
         return self.views
@@ -82,12 +86,16 @@ def test_probes_say_why() -> None:
 
     async def act(client: aiohttp.ClientSession) -> None:
         assert await answer(await client.get("/livez")) == (200, {"live": True})
-        assert await answer(await client.get("/readyz")) == (200, {"ready": True, "reasons": []})
+        assert await answer(await client.get("/readyz")) == (200, {"ready": True, "reasons": [], "warnings": []})
         bridge.alive, bridge.reasons = False, [Problem("KAFKA_UNAVAILABLE", "Kafka does not answer")]
         assert await answer(await client.get("/livez")) == (503, {"live": False})
         assert await answer(await client.get("/readyz")) == (
             503,
-            {"ready": False, "reasons": [{"code": "KAFKA_UNAVAILABLE", "detail": "Kafka does not answer"}]},
+            {
+                "ready": False,
+                "reasons": [{"code": "KAFKA_UNAVAILABLE", "detail": "Kafka does not answer"}],
+                "warnings": [],
+            },
         )
 
     run(bridge, act)

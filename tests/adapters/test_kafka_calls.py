@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bridge.adapters.kafka import announcement_consumer, topic_manager, topic_reader, transactional_writer
+from bridge.adapters.kafka import announcement_consumer, topic_lookup, topic_manager, topic_reader, transactional_writer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.connection import KafkaConnection
@@ -23,7 +24,7 @@ from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicS
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.capture.ports import Batch, Outgoing
-from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced
+from bridge.errors import AccessDenied, KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -127,15 +128,15 @@ def test_what_a_call_of_aiokafka_raises_is_retried_whatever_its_class(step: str,
     [
         (ProducerFenced(), ShardFenced),
         (InvalidProducerEpoch(), ShardFenced),
-        (TransactionalIdAuthorizationFailed(), EnvironmentFault),
-        (TopicAuthorizationFailedError("topic"), EnvironmentFault),
+        (TransactionalIdAuthorizationFailed(), AccessDenied),
+        (TopicAuthorizationFailedError("topic"), AccessDenied),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
 def test_what_aiokafka_says_of_fencing_and_rights_is_told_apart(error: Exception, expected: type[Exception]) -> None:
     with pytest.raises(expected) as caught:
         commit(ScriptedProducer("commit_transaction", error))
-    assert not isinstance(caught.value, KafkaUnavailable)
+    assert type(caught.value) is expected
 
 
 def test_a_producer_that_only_says_that_it_cannot_go_on_is_asked_what_ended_it() -> None:
@@ -237,9 +238,17 @@ def test_the_same_holds_for_consumer_topics_and_readers(error: Exception, monkey
 
 
 def test_a_defect_in_evaluating_a_response_is_not_taken_for_kafkas(monkeypatch: pytest.MonkeyPatch) -> None:
-    scripted(monkeypatch, topic_manager, "AIOKafkaAdminClient", OSError(), start=None, describe_topics=[{}])
+    class AnsweringClient:
+        def get_random_node(self) -> int:
+            return 0
+
+        async def send(self, *_: object) -> object:
+            return SimpleNamespace(topics=[()])
+
+    scripted(monkeypatch, topic_manager, "AIOKafkaAdminClient", OSError(), start=None)
+    monkeypatch.setattr(topic_lookup, "admin_client", lambda _: AnsweringClient())
     topics = TopicManager("127.0.0.1:1", {}, wanted(TopicNames(), TopicShape(1, 1, 1, 1, 1)))
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="not enough values"):
         play(topics.plan())
 
 

@@ -70,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "config": {"addresses", "announcement", "records", "errors"},
     "connection_watch": {"adapters/kafka", "facts", "telemetry"},
+    "topic_watch": {"adapters/kafka", "facts", "telemetry", "errors"},
     "status": {
         "adapters/http",
         "adapters/kafka",
@@ -77,6 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "announcement",
         "facts",
         "telemetry",
+        "topic_watch",
         "errors",
     },
 }

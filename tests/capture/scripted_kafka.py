@@ -292,6 +292,9 @@ class ScriptedAnnouncements:
     async def abandon(self) -> None:
         await self._kafka.close(self, CALL_SECONDS)
 
+    async def outlast_successor(self) -> None:
+        raise AssertionError("no other process has taken the place")
+
     async def taken_over(self) -> bool:
         kafka = self._kafka
         await kafka.call()

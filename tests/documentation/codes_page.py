@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.adapters.kafka.connection_codes import CONNECTION_CODES
+from bridge.adapters.kafka.topic_codes import TOPIC_CODES
 from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
@@ -36,7 +37,7 @@ SETS: Final = (
     CodeSet(
         "Readiness",
         '`code` of the `reasons` of `/readyz`, which is `{"ready": false, "reasons": [{"code": "...", '
-        '"detail": "..."}]}`, and on the status page.',
+        '"detail": "..."}], "warnings": []}`, and on the status page.',
         READINESS_CODES,
     ),
     CodeSet(
@@ -44,6 +45,12 @@ SETS: Final = (
         "Last of the `reasons` of `/readyz`, when a connection made for that purpose tells why Kafka cannot be used; "
         "`code` of `kafka_problem_began` and `kafka_problem_ended` in the log.",
         CONNECTION_CODES,
+    ),
+    CodeSet(
+        "Topics",
+        "Reasons and, while the bridge goes on, `warnings` of `/readyz`, which have the same form and do not change "
+        "the status; `code` of `topic_deviates` in the log; `chatbridge topics`.",
+        TOPIC_CODES,
     ),
     CodeSet(
         "Gaps",

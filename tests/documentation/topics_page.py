@@ -19,7 +19,8 @@ _HEAD: Final = """\
 `kafka.topic_prefix` is put before each name. All topics have the same number of partitions (`kafka.partitions`), and a
 chat has the same partition number in each of them: murmur2 of the session id, as in Kafka's Java client.
 `chatbridge topics plan` compares a cluster with this table, `chatbridge topics apply` creates and alters topics;
-`chatbridge run` applies when it starts. Partition counts and cleanup policies of existing topics are never altered.
+`chatbridge run` only creates those that are missing. Partition counts and cleanup policies of existing topics are never
+altered. Topics with three replicas or more get `min.insync.replicas=2`.
 """
 _KEYS: Final = {
     "quarantine": "sessionId, or the source when no chat is known",

@@ -16,15 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import (
-    AclBinding,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    NewPartitions,
-    ResourcePatternType,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from tests.integration.e2e_environment import E2EEnvironment, all_joined, captured, reasons
 from tests.simulator.raw_client import TestClient, run_test
@@ -185,18 +177,6 @@ def announcements_are_taken(environment: E2EEnvironment, partitions: int) -> boo
         return True
     finally:
         consumer.close()
-
-
-def deny(environment: E2EEnvironment, operation: AclOperation) -> None:
-    """Allow everybody everything on the topics of a test but this; the broker needs to have AUTHORIZER."""
-    admin = AdminClient({"bootstrap.servers": environment.broker})
-    everybody = (ResourceType.TOPIC, environment.prefix, ResourcePatternType.PREFIXED, "User:*", "*")
-    rules = [
-        AclBinding(*everybody, AclOperation.ALL, AclPermissionType.ALLOW),
-        AclBinding(*everybody, operation, AclPermissionType.DENY),
-    ]
-    for done in admin.create_acls(rules).values():
-        done.result(SECONDS)
 
 
 def inherited_environment(**more: str) -> dict[str, str]:

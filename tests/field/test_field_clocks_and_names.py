@@ -1,29 +1,20 @@
-"""A clock that was wrong for a moment, and a worker id that two processes use."""
+"""A clock that was wrong for a moment."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.field.field_environment import (
-    OTHERS_KAFKA,
-    QUICK,
     ROOT,
     E2EEnvironment,
     alter,
     captured,
     capturing,
-    logged,
     preconditions,
     reported,
     run_by,
     wait_for,
-    wrong_today,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.field
 
@@ -71,27 +62,3 @@ def test_capture_goes_on_soon_after_a_clock_that_was_ahead_is_right_again(prepar
         )
         prepared.finish(chats)
     assert not told or any("clock" in one for one in told)
-
-
-@wrong_today(OTHERS_KAFKA, "both go on fencing each other for as long as they live, and neither names the worker id")
-def test_of_two_processes_with_one_worker_id_one_stays_out_and_says_why(field_broker: str, tmp_path: Path) -> None:
-    environment = E2EEnvironment(field_broker, tmp_path, **QUICK).prepare()
-    (tmp_path / "second").mkdir()
-    twin = E2EEnvironment(field_broker, tmp_path / "second", **QUICK)
-    twin.prefix = environment.prefix
-    with environment.bridge("same") as first, twin.bridge("same") as second, environment.chats():
-        both = (first, second)
-
-        def fenced() -> float:
-            return sum(one.metric("chatbridge_shard_changes_total", change="fenced") for one in both)
-
-        with preconditions():
-            wait_for(lambda: all(one.get("/readyz")[0] or not one.running for one in both), 30, "they do not start")
-        wait_for(
-            lambda: [one.running for one in both].count(True) == 1,
-            60,
-            lambda: f"both run; shards fenced: {fenced():g}; {reported(first)} / {reported(second)}",
-        )
-        [ended] = [one for one in both if not one.running]
-        assert ended.wait(1) == 3
-        assert "worker_id" in logged(ended)

@@ -215,7 +215,7 @@ def test_a_permission_that_was_taken_away_is_asked_for_and_waited_for(tmp_path: 
     ):
         events = running.environment.topic("events")
         forbid_writes(running.environment.broker, events)
-        running.wait_unready("grant Read, Write, Describe and DescribeConfigs")
+        running.wait_unready(f"Kafka denies User:ANONYMOUS: Write on topic {events}")
         wait_for(lambda: running.oldest_seconds() > 3, 10, "the age of the oldest event does not grow")
         assert running.transactions("failed") >= 1
         allow_writes(running.environment.broker, events)

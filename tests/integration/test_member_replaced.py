@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+import pytest
 from aiokafka.errors import UnknownMemberIdError
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from bridge.adapters.kafka.aiokafka_internals import member_id
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
+from bridge.adapters.kafka.member_place import MemberPlace
+from bridge.errors import PlaceTaken
 from tests.integration.test_aiokafka_running_clients import members, until
 from tests.integration.test_transactional_writer import play
 
@@ -19,17 +23,17 @@ if TYPE_CHECKING:
 class Joined:
     """A consumer in its group; `assignments` are all that it was given. As a context manager it leaves at the end."""
 
-    def __init__(self, settings: KafkaConnection, worker: str) -> None:
-        self.consumer = AnnouncementConsumer(settings, worker_id=worker, session_timeout=30)
+    def __init__(self, settings: KafkaConnection, worker: str, session_timeout: float = 30) -> None:
+        self.consumer = AnnouncementConsumer(settings, worker_id=worker, session_timeout=session_timeout)
         self.assignments: list[frozenset[int]] = []
 
     async def __aenter__(self) -> Self:
-        async def assigned(partitions: frozenset[int]) -> None:
-            self.assignments.append(partitions)
-
-        await self.consumer.start(assigned)
+        await self.consumer.start(self.assigned)
         await until(lambda: self.assignments)
         return self
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        self.assignments.append(partitions)
 
     async def __aexit__(self, *_: object) -> None:
         await self.consumer.leave()
@@ -37,6 +41,30 @@ class Joined:
     @property
     def id(self) -> str:
         return member_id(self.consumer._started())
+
+
+async def endless(consumer: AnnouncementConsumer) -> None:
+    while True:
+        await consumer.fetch(frozenset())
+
+
+def test_a_member_that_another_process_has_replaced_does_not_replace_it_in_turn(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        async with Joined(settings, "same", session_timeout=6) as first:
+            other = replace(settings, place=MemberPlace("another-host"))
+            async with Joined(other, "same", session_timeout=6) as second:
+                with pytest.raises(PlaceTaken, match="on another-host"):
+                    await endless(first.consumer)
+                await first.consumer.abandon()
+                again = AnnouncementConsumer(settings, worker_id="same", session_timeout=6)
+                await again.start(first.assigned)
+                with pytest.raises(PlaceTaken):
+                    await endless(again)
+                await again.abandon()
+                assert await members(settings) == [second.id]
+            await again.outlast_successor()  # the other one has left
+
+    play(scenario, broker)
 
 
 def test_a_consumer_takes_the_place_of_one_that_was_abandoned_and_no_partition_moves(broker: str) -> None:

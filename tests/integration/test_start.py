@@ -47,18 +47,18 @@ def test_without_its_registry_it_waits_alive_and_becomes_ready_without_one(broke
         assert again.terminate() == 0
 
 
-def test_topics_with_another_partition_count_are_refused_with_the_way_to_mend_it(broker: str, tmp_path: Path) -> None:
+def test_the_partitions_of_topics_that_exist_are_taken_whatever_the_setting_says(broker: str, tmp_path: Path) -> None:
     prefix = f"{uuid.uuid4().hex[:8]}."
     with Bridge(broker, tmp_path / "first.log", prefix=prefix, worker="one", kafka__partitions=2) as first:
         first.wait_ready()
         assert first.terminate() == 0
     log = tmp_path / "second.log"
     with Bridge(broker, log, prefix=prefix, worker="one", kafka__partitions=3) as second:
-        assert second.wait(30) == 3
-    said = log.read_text(encoding="utf-8")
-    assert f"{prefix}chat.transcript.events.v1 has 2 partitions, required: 3" in said
-    assert "set kafka.partitions to the existing count, or use another kafka.topic_prefix" in said
-    assert "Traceback" not in said
+        second.wait_ready()
+        assert second.metric("chatbridge_shards") == 2
+        assert "PARTITIONS_TAKEN" in [one["code"] for one in json.loads(second.get("/readyz")[1])["warnings"]]
+        assert second.terminate() == 0
+    assert log.read_text(encoding="utf-8").count("code=PARTITIONS_TAKEN") == 1
 
 
 def test_closed_chats_are_remembered_as_long_as_their_records_and_a_setting_below_is_named(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
-from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch
+from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch, TopicMissing
 from tests.support.kafka_tools import alter
 
 SHAPE = TopicShape(
@@ -51,13 +51,14 @@ def test_looking_at_topics_does_not_create_them(broker: str, names: TopicNames) 
     asyncio.run(main())
 
 
-def test_a_changed_retention_is_altered_and_what_others_set_is_kept(broker: str, names: TopicNames) -> None:
+def test_a_retention_is_shortened_on_purpose_only_and_what_others_set_is_kept(broker: str, names: TopicNames) -> None:
     async def main() -> None:
         first = wanted(names, SHAPE)
         first[0].config["retention.bytes"] = "123456789"  # set by another tool
         await TopicManager(broker, {}, first).apply()
         shorter = replace(SHAPE, retention_seconds=3600)
-        done = await topics(broker, names, shorter).apply()
+        assert (await topics(broker, names, shorter).apply()).changes == []
+        done = await topics(broker, names, shorter).apply(allow_shorter=True)
         assert [(change.create, change.config) for change in done.changes] == [(False, {"retention.ms": "3600000"})] * 3
         assert (await TopicManager(broker, {}, first[:1]).plan()).changes[0].config == {"retention.ms": "604800000"}
 
@@ -88,13 +89,46 @@ def test_how_long_a_record_can_be_read_is_what_the_topic_says(broker: str, names
     asyncio.run(main())
 
 
-def test_another_partition_count_is_never_changed_but_explained(broker: str, names: TopicNames) -> None:
+def test_the_partitions_that_are_there_are_taken_and_missing_topics_get_as_many(broker: str, names: TopicNames) -> None:
     async def main() -> None:
-        await topics(broker, names).apply()
-        with pytest.raises(TopicMismatch, match="has 3 partitions, required: 4") as caught:
-            await topics(broker, names, replace(SHAPE, partitions=4)).apply()
-        assert "kafka.partitions" in caught.value.next_step
-        assert await topics(broker, names).partitions(names.events) == 3
+        await TopicManager(broker, {}, wanted(names, SHAPE)[:2]).apply()
+        plan = await topics(broker, names, replace(SHAPE, partitions=4)).apply()
+        assert (plan.partitions, len(plan.changes)) == (3, 3)
+        assert {await topics(broker, names).partitions(topic.name) for topic in wanted(names, SHAPE)} == {3}
+
+    asyncio.run(main())
+
+
+def test_different_partition_counts_are_never_changed_but_explained(broker: str, names: TopicNames) -> None:
+    async def main() -> None:
+        await TopicManager(broker, {}, wanted(names, SHAPE)[:2]).apply()
+        await TopicManager(broker, {}, wanted(names, replace(SHAPE, partitions=4))[2:]).apply()
+        with pytest.raises(TopicMismatch, match=r"events\.v1 has 3 partitions.*quarantine\.v1 has 4") as caught:
+            await topics(broker, names).apply()
+        assert "kafka.topic_prefix" in caught.value.next_step
+
+    asyncio.run(main())
+
+
+def test_preparing_creates_what_is_missing_alters_nothing_and_may_be_forbidden(broker: str, names: TopicNames) -> None:
+    async def main() -> None:
+        ours = topics(broker, names)
+        with pytest.raises(TopicMissing, match=r"events\.v1 does not exist"):
+            await ours.prepare(create=False)
+        plan = await ours.prepare(create=True)
+        assert (plan.partitions, {warning.code for warning in plan.warnings}) == (3, {"ONE_REPLICA"})
+        alter(broker, names.events, "retention.ms", "1000")
+        again = await ours.prepare(create=True)
+        assert [change.config for change in again.changes] == [{"retention.ms": "604800000"}]
+        assert [change.config for change in (await ours.plan()).changes] == [{"retention.ms": "604800000"}]
+
+    asyncio.run(main())
+
+
+def test_without_a_number_of_replicas_the_broker_decides(broker: str, names: TopicNames) -> None:
+    async def main() -> None:
+        assert len((await topics(broker, names, replace(SHAPE, replication_factor=None)).apply()).changes) == 5
+        assert (await topics(broker, names).plan()).changes == []
 
     asyncio.run(main())
 

@@ -179,7 +179,8 @@ class HttpServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         reasons = [asdict(reason) for reason in self._view.readiness()]
-        return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
+        warnings = [asdict(warning) for warning in self._view.warnings()]
+        return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons, "warnings": warnings})
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._view.metrics(), headers={"Content-Type": _METRICS_TYPE})

@@ -39,6 +39,9 @@ class StatusView(Protocol):
     def readiness(self) -> list[Problem]:
         """Return why the bridge is not ready; empty when it is."""
 
+    def warnings(self) -> list[Problem]:
+        """Return what should not stay as it is, although the bridge goes on with it."""
+
     def sessions(self) -> Iterable[SessionView]:
         """Return the chats that this worker follows."""
 

@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -50,6 +51,41 @@ def member_id(consumer: AIOKafkaConsumer) -> str:
     """
     coordinator = consumer._coordinator  # noqa: SLF001
     return "" if coordinator is None else str(coordinator.member_id)
+
+
+def coordinator_node(consumer: AIOKafkaConsumer) -> int:
+    """Return the node id of the group's coordinator of a started consumer that knows it.
+
+    Relies on `AIOKafkaConsumer._coordinator` and `GroupCoordinator.coordinator_id`.
+    """
+    return int(consumer._coordinator.coordinator_id)  # noqa: SLF001
+
+
+def ask_before_joining(
+    consumer: AIOKafkaConsumer, may_join: Callable[[], Awaitable[bool]], joined: Callable[[str], None]
+) -> None:
+    """Make a started consumer ask each time before it joins its group without being a member.
+
+    `may_join` returns whether it may; if not, it asks again after its back-off. A KafkaError that it raises is raised
+    by `getmany`. `joined` takes the id of the member after it has joined. A member that the coordinator does not know
+    any more forgets its member id and joins again by itself.
+
+    Relies on `AIOKafkaConsumer._coordinator`, on `GroupCoordinator._do_rejoin_group`, which returns whether it
+    succeeded and is called again until it does, and on `member_id` and `_retry_backoff_ms`.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001
+    rejoin = coordinator._do_rejoin_group  # noqa: SLF001
+
+    async def ask_and_rejoin(subscription: object) -> bool:
+        if not coordinator.member_id and not await may_join():
+            await asyncio.sleep(coordinator._retry_backoff_ms / 1000)  # noqa: SLF001
+            return False
+        success = bool(await rejoin(subscription))
+        if success:
+            joined(str(coordinator.member_id))
+        return success
+
+    coordinator._do_rejoin_group = ask_and_rejoin  # noqa: SLF001
 
 
 def forget_static_membership(consumer: AIOKafkaConsumer) -> None:
@@ -160,6 +196,15 @@ def last_answer(client: AIOKafkaClient) -> float:
     """
     times: list[float] = [connection._last_action for connection in client._conns.values()]  # noqa: SLF001
     return max(times, default=0.0)
+
+
+def unauthorized_topics(client: AIOKafkaClient) -> set[str]:
+    """Return the topics that the client has asked for and may not describe; it cannot tell whether they exist.
+
+    Relies on `AIOKafkaClient.cluster` and `ClusterMetadata.unauthorized_topics`.
+    """
+    found: set[str] = client.cluster.unauthorized_topics
+    return found
 
 
 def close_bootstrap_connection(trace: TracebackType | None) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
@@ -16,17 +15,21 @@ from aiokafka.errors import (
 )
 
 from bridge.adapters.kafka.aiokafka_internals import (
+    ask_before_joining,
     consumer_client,
     coordinator_known,
     forget_static_membership,
     last_answer,
     member_id,
     metadata_task_ended,
+    unauthorized_topics,
 )
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.member_place import PlaceTakenError, SuccessorWatch
+from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_admin, stop_consumer
-from bridge.errors import KafkaUnavailable, Problem, ShardFenced, TopicMissing
+from bridge.errors import KafkaUnavailable, PlaceTaken, Problem, ShardFenced, TopicMissing
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,6 +46,7 @@ _ANSWER_SECONDS: Final = 10.0
 _COORDINATOR_SECONDS: Final = 5.0
 """Time that the group coordinator may be unknown before `problem` reports it."""
 _STABLE: Final = "Stable"
+_read_failed: Final = unavailable("cannot read announcements")
 
 
 class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -77,7 +81,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 "isolation_level": "read_committed",
                 "session_timeout_ms": int(self._session_timeout * 1000),
                 "heartbeat_interval_ms": int(self._session_timeout * 1000 / 3),
-                "partition_assignment_strategy": (StickyPartitionAssignor,),
+                "partition_assignment_strategy": (settings.place.assignor,),
             }
         )
         try:
@@ -86,6 +90,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
             if self._consumer is not consumer:  # `leave` was called meanwhile: what was started since stays otherwise
                 await end_consumer(consumer)
         self._started()
+        place, group = settings.place, settings.group
+        ask_before_joining(consumer, lambda: place.may_join(consumer, group, self._worker_id), place.joined)
         consumer.subscribe([settings.topics.announcements], listener=self)
 
     async def fetch(self, full: frozenset[int]) -> Sequence[ConsumerRecord]:
@@ -97,7 +103,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         """
         if self._defect is not None:
             raise self._defect
-        consumer, failed = self._started(), unavailable("cannot read announcements")
+        consumer, failed = self._started(), _fetch_failed
         with kafka_errors(failed):
             assignment = consumer.assignment()
         paused = {each for each in assignment if each.partition in full}
@@ -227,6 +233,10 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
             self._member_id,
         )
 
+    async def outlast_successor(self) -> None:
+        """Wait until no other process is in this one's place any more. Raises WorkerIdInUse when one lives there."""
+        await SuccessorWatch(self._settings, self._worker_id, self._session_timeout, time.monotonic).run()
+
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Do nothing: a shard keeps running until the new assignment is known (P4)."""
 
@@ -240,7 +250,11 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
             return
         if not assigned and not self._consumer.partitions_for_topic(self._settings.topics.announcements):
             # Nobody else has them: what runs goes on until there is a topic again.
-            self._defect = TopicMissing(self._settings.topics.announcements)
+            topic = self._settings.topics.announcements
+            if topic in unauthorized_topics(consumer_client(self._consumer)):  # it may be there
+                self._defect = denied([Right("topic", topic, "Read")], principal_of(self._settings.client))
+            else:
+                self._defect = TopicMissing(topic)
             return
         self._assigned = frozenset(partition.partition for partition in assigned)
         if self._on_assigned is None:
@@ -265,6 +279,12 @@ def taken_over_by_others(groups: Sequence[tuple[int, str, Sequence[str]]], own_i
     if own_id in members or any(state != _STABLE for _, state, _ in groups):
         raise KafkaUnavailable("the consumer group is rebalancing")
     return True
+
+
+def _fetch_failed(error: Exception) -> NoReturn:
+    if isinstance(error, PlaceTakenError):
+        raise PlaceTaken(f"another process, on {error.args[0]}, has joined the group with this worker_id") from error
+    _read_failed(error)
 
 
 def _no_answer(since: str) -> Problem:

@@ -14,10 +14,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
 from bridge.adapters.kafka.aiokafka_internals import close_bootstrap_connection
-from bridge.errors import KafkaUnavailable
+from bridge.errors import AccessDenied, KafkaUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -27,11 +34,25 @@ Translate = Callable[[Exception], NoReturn]
 
 _Result = TypeVar("_Result")
 
+_GRANT: Final = "`chatbridge acls` prints the rights that each command needs"
+_DENIED: Final = {
+    TopicAuthorizationFailedError: "a topic",
+    GroupAuthorizationFailedError: "the consumer group",
+    TransactionalIdAuthorizationFailed: "the transactional id",
+    ClusterAuthorizationFailedError: "the cluster",
+}
+
 
 def unavailable(message: str, *, next_step: str = "") -> Translate:
-    """Return a `Translate` that raises KafkaUnavailable with `message` and the name of the error's class."""
+    """Return a `Translate` that raises KafkaUnavailable with `message` and the name of the error's class.
+
+    AccessDenied, which is one, where Kafka denies something: `access_probe` finds out which right is missing.
+    """
 
     def translate(error: Exception) -> NoReturn:
+        denied = next((what for kind, what in _DENIED.items() if isinstance(error, kind)), None)
+        if denied is not None:
+            raise AccessDenied(f"{message}: Kafka denies access to {denied}", next_step=_GRANT) from error
         raise KafkaUnavailable(f"{message}: {type(error).__name__}", next_step=next_step) from error
 
     return translate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.adapters.kafka.member_place import MemberPlace
 from bridge.adapters.kafka.record_times import RecordTimes
 
 if TYPE_CHECKING:
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True)
 class KafkaConnection:
-    """Addresses, group, topic names, client arguments and limits of one installation; the times of what is written.
+    """Addresses, group, topic names, client arguments and limits of one installation; what this process is in it.
 
+    `times` are those of what it writes, `place` is its place in the group.
     `client` is passed to aiokafka's clients unchanged (SASL, TLS). `transaction_timeout` in seconds: the broker aborts
     older transactions. `max_record_bytes` is the largest record that is written, headers included.
     """
@@ -29,3 +31,4 @@ class KafkaConnection:
     transaction_timeout: float = 60.0
     max_record_bytes: int = 1_000_000
     times: RecordTimes = field(default_factory=RecordTimes)
+    place: MemberPlace = field(default_factory=MemberPlace)

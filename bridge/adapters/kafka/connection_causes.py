@@ -109,7 +109,7 @@ class ConnectionOutcome:
 
 @dataclass(slots=True, frozen=True)
 class Cause:
-    """Why a broker cannot be used. `code` is one of CONNECTION_CODES."""
+    """Why a broker cannot be used. `code` is one of CONNECTION_CODES, or that of AccessDenied."""
 
     code: str
     message: str

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_admin, stop_consumer
-from bridge.adapters.kafka.topic_ids import FoundTopic, TopicIdsRequest, found_topics
+from bridge.adapters.kafka.topic_ids import FoundTopic, TopicIdsRequest, described_topics, found_topics
 from bridge.errors import KafkaUnavailable
 from bridge.records.shard_facts import LogMark
 
@@ -68,7 +70,7 @@ class KafkaShardLogs:
         client = consumer_client(consumer)
         try:
             request = TopicIdsRequest(names)
-            return found_topics(await call(client.send(client.get_random_node(), request), _id_failed))
+            response = await call(client.send(client.get_random_node(), request), _id_failed)
         except NotImplementedError:  # a broker before 2.8: it gives no ids
             admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap_servers, **self._settings.client)
             try:
@@ -77,6 +79,11 @@ class KafkaShardLogs:
             finally:
                 await stop_admin(admin)
             return {one["topic"]: FoundTopic(b"", len(one["partitions"])) for one in described}
+        codes = {name: for_code(one.code) for name, one in described_topics(response).items()}
+        forbidden = [name for name, code in codes.items() if code is TopicAuthorizationFailedError]
+        if forbidden:  # which says nothing about what became of them
+            raise denied([Right("topic", name, "Read") for name in forbidden], principal_of(self._settings.client))
+        return found_topics(response)
 
     async def committed(self) -> int:
         """Return the group's offset of the partition of announcements; 0 when it has committed none."""

@@ -1,9 +1,10 @@
-"""Kafka's ids of topics, by a request of our own: aiokafka asks for metadata in a version that has none.
+"""What Kafka knows of topics, by a request of our own: aiokafka asks for metadata in a version that has no ids.
 
 A topic that is deleted and made again has another id, whatever its name and offsets are. Kafka gives ids since 2.8
 (Metadata, version 12: KIP-516); a broker that does not know the version leaves them out, and offsets have to tell.
-Unlike aiokafka's, this request never makes a broker create a topic. Source of the layout: Kafka's MetadataRequest.json
-and MetadataResponse.json.
+Unlike aiokafka's, this request never makes a broker create a topic, and tells a topic that may not be described from
+one that does not exist. The same version names what the client may do with each topic (KIP-430). Source of the layout:
+Kafka's MetadataRequest.json and MetadataResponse.json.
 """
 
 from __future__ import annotations
@@ -109,13 +110,14 @@ class TopicIdsRequest(Request[_TopicIdsStruct]):  # type: ignore[misc]
 
     API_KEY: ClassVar[int] = _METADATA
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """`names` are those of the topics."""
+    def __init__(self, names: Iterable[str], *, operations: bool = False) -> None:
+        """`names` are those of the topics. `operations`: what this client may do with each is wanted, too."""
         self._names = list(names)
+        self._operations = operations
 
     def build(self, request_struct_class: type[Any]) -> Any:
         """Return the request, as aiokafka's connection sends it."""
-        return request_struct_class([(_NO_ID, name, {}) for name in self._names], False, False, {})
+        return request_struct_class([(_NO_ID, name, {}) for name in self._names], False, self._operations, {})
 
 
 class FoundTopic(NamedTuple):
@@ -131,4 +133,30 @@ def found_topics(response: Any) -> dict[str, FoundTopic]:
         name: FoundTopic(topic_id, len(partitions))
         for code, name, topic_id, _internal, partitions, *_ in response.topics
         if not code
+    }
+
+
+class TopicDescription(NamedTuple):
+    """One topic as the broker describes it to this client.
+
+    `code`: Kafka's error code, 0 when it exists and may be described. `replicas` are those of the partition with the
+    fewest. `operations`: bit n is set when the client may do the operation with Kafka's AclOperation code n.
+    """
+
+    code: int
+    partitions: int
+    replicas: int
+    operations: int
+
+
+def described_topics(response: Any) -> dict[str, TopicDescription]:
+    """Return all topics of a response, by name."""
+    return {
+        name: TopicDescription(
+            code,
+            len(partitions),
+            min((len(replicas) for _, _, _, _, replicas, *_ in partitions), default=0),
+            operations,
+        )
+        for code, name, _id, _internal, partitions, operations, _tags in response.topics
     }

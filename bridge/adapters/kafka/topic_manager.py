@@ -1,28 +1,35 @@
-"""The five topics: their names and required configuration; compares, creates and alters them.
+"""The five topics: their names and required configuration; creates and alters them.
 
-`plan` only compares; `apply` creates topics that are missing and alters settings that are safe to alter. A wrong
-partition count or cleanup policy is reported and never altered: changing the first would give chats a second owner,
-changing the second deletes data.
+`plan` only compares; `prepare` creates topics that are missing and alters nothing; `apply` alters, too, what is safe to
+alter. What is compared, and what is never altered: `topic_plan`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from bridge.adapters.kafka.calls import call, unavailable
+from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_admin
-from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch
+from bridge.adapters.kafka.topic_changes import TopicChanges
+from bridge.adapters.kafka.topic_lookup import look_up
+from bridge.adapters.kafka.topic_plan import POLICY, RECORD_LIMIT, RETENTION, TopicState, compare
+from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMissing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
     from typing import TypeVar
+
+    from bridge.adapters.kafka.topic_lookup import TopicLookup
+    from bridge.adapters.kafka.topic_plan import Change, TopicPlan
+    from bridge.errors import Problem
 
     _Result = TypeVar("_Result")
 
@@ -30,15 +37,6 @@ _MS: Final = 1000
 _HEADROOM_BYTES: Final = 256 * 1024
 """What max.message.bytes allows beyond the largest record: key, headers, the batch's own header."""
 
-_SET_ON_THE_TOPIC: Final = 1
-"""DescribeConfigs' `config_source` of a value set on the topic itself, not a broker default."""
-
-_RETENTION: Final = "retention.ms"
-_AT_CREATION: Final = {"message.timestamp.type": "LogAppendTime"}
-"""Settings of topics that are created here; of a topic that exists they are its owner's.
-
-With the broker's own time on every record, the broker refuses no time that a producer gave.
-"""
 _DELETION_SECONDS: Final = 3_600
 """What a broker may take to notice that a segment is too old: 12 times the default of its check interval."""
 
@@ -80,10 +78,13 @@ class TopicNames:
 
 @dataclass(slots=True, frozen=True)
 class TopicShape:
-    """The configurable properties of one installation's topics. Times in seconds."""
+    """The configurable properties of one installation's topics. Times in seconds.
+
+    `replication_factor` None: the broker's default.
+    """
 
     partitions: int
-    replication_factor: int
+    replication_factor: int | None
     max_record_bytes: int
     retention_seconds: int
     announcement_retention_seconds: int
@@ -91,56 +92,12 @@ class TopicShape:
 
 @dataclass(slots=True, frozen=True)
 class Topic:
-    """One topic as it is required."""
+    """One topic as it is required: partitions and replicas (None: as many as the broker likes) if it is created."""
 
     name: str
     partitions: int
-    replication_factor: int
+    replication_factor: int | None
     config: dict[str, str]
-
-
-@dataclass(slots=True, frozen=True)
-class Change:
-    """One topic to create (`config` is all of its configuration), or to alter (`config` is what differs)."""
-
-    topic: Topic
-    create: bool
-    config: dict[str, str]
-
-    def __str__(self) -> str:
-        """One line for people."""
-        settings = ", ".join(f"{key}={value}" for key, value in sorted(self.config.items()))
-        if not self.create:
-            return f"alter {self.topic.name}: {settings}"
-        return (
-            f"create {self.topic.name}: {self.topic.partitions} partitions, "
-            f"replication factor {self.topic.replication_factor}, {settings}"
-        )
-
-
-@dataclass(slots=True)
-class TopicPlan:
-    """Changes to make, mismatches that must not be corrected automatically, and the numbers of partitions found."""
-
-    changes: list[Change] = field(default_factory=list)
-    mismatches: list[str] = field(default_factory=list)
-    counts: set[int] = field(default_factory=set)
-
-    def check(self) -> None:
-        """Raise TopicMismatch when a topic has a property that must not be changed automatically."""
-        if self.mismatches:
-            mend = "set kafka.partitions to the existing count, or use another kafka.topic_prefix"
-            if len(self.counts) > 1:  # raised, perhaps below chats that are open
-                mend = (
-                    "partitions cannot be taken away again: use another kafka.topic_prefix and kafka.group, and "
-                    "announce the open chats there; or delete the topic, if it is that of the announcements, and start "
-                    "again"
-                )
-            raise TopicMismatch(
-                "; ".join(self.mismatches),
-                next_step="a chat must have one partition number everywhere and events must never be compacted: "
-                f"{mend}",
-            )
 
 
 def wanted(names: TopicNames, shape: TopicShape) -> list[Topic]:
@@ -149,15 +106,15 @@ def wanted(names: TopicNames, shape: TopicShape) -> list[Topic]:
 
     def retained(name: str, seconds: int) -> Topic:
         config = {
-            "cleanup.policy": "delete",
-            _RETENTION: str(seconds * _MS),
-            "max.message.bytes": limit,
+            POLICY: "delete",
+            RETENTION: str(seconds * _MS),
+            RECORD_LIMIT: limit,
         }
         return Topic(name, shape.partitions, shape.replication_factor, config)
 
     compacted = {
-        "cleanup.policy": "compact",
-        "max.message.bytes": limit,
+        POLICY: "compact",
+        RECORD_LIMIT: limit,
         # A shard reads its whole partition when it is opened, and the active segment is never compacted: small
         # segments and a low dirty ratio keep that short.
         "segment.bytes": str(16 << 20),
@@ -173,11 +130,15 @@ def wanted(names: TopicNames, shape: TopicShape) -> list[Topic]:
 
 
 class TopicManager:
-    """Compares the topics of a cluster with what is required, creates and alters them."""
+    """Compares the topics of a cluster with what is required, creates and alters them.
+
+    Every method raises KafkaUnavailable, and AccessDenied when this client lacks a right.
+    """
 
     def __init__(self, bootstrap_servers: str, client: Mapping[str, object], topics: list[Topic]) -> None:
         """`client` is passed to aiokafka as it is (SASL, TLS)."""
         self._arguments = {"bootstrap_servers": bootstrap_servers, **client}
+        self._principal = principal_of(client)
         self._failed = unavailable(
             f"Kafka at {bootstrap_servers} does not answer",
             next_step="check kafka.bootstrap_servers and kafka.client",
@@ -185,44 +146,61 @@ class TopicManager:
         self._topics = topics
 
     async def partitions(self, topic: str) -> int:
-        """Return a topic's number of partitions. Raises KafkaUnavailable; EnvironmentFault when it does not exist."""
+        """Return a topic's number of partitions. Raises EnvironmentFault when it does not exist."""
         async with self._admin() as admin:
-            found = (await self._partitions(admin)).get(topic)
+            found = (await self._look_up(admin, [topic])).existing.get(topic)
         if found is None:
             raise EnvironmentFault(f"there is no topic {topic}", next_step="`chatbridge topics apply` creates it")
-        return found
+        return found.partitions
 
     async def lifetime(self, topic: str) -> float | None:
         """Return for how many seconds a record of one of the topics can still be read at most; None: for ever.
 
         Kafka deletes whole segments: a record goes with the newest one in its segment, which takes records for
-        segment.ms. Raises KafkaUnavailable.
+        segment.ms.
         """
         async with self._admin() as admin:
-            found = {key: value for key, (value, _) in (await self._config(admin, topic)).items()}
+            found = (await self._configs(admin, [topic]))[topic]
         # A broker may not have heard yet of what `apply` has set.
-        wanted_ms = [int(each.config[_RETENTION]) for each in self._topics if each.name == topic]
-        retention = [int(found[_RETENTION]), *wanted_ms]
+        wanted_ms = [int(each.config[RETENTION]) for each in self._topics if each.name == topic]
+        retention = [int(found[RETENTION]), *wanted_ms]
         if min(retention) < 0:
             return None
         return (max(retention) + int(found["segment.ms"])) / _MS + _DELETION_SECONDS
 
-    async def plan(self) -> TopicPlan:
-        """Compare, and change nothing. Raises KafkaUnavailable."""
+    async def plan(self, *, allow_shorter: bool = False) -> TopicPlan:
+        """Compare, and change nothing. `allow_shorter`: whether a retention may be shortened."""
         async with self._admin() as admin:
-            return await self._plan(admin)
+            return await self._plan(admin, allow_shorter=allow_shorter)
 
-    async def apply(self) -> TopicPlan:
-        """Create and alter what is needed; return what was done.
+    async def prepare(self, *, create: bool) -> TopicPlan:
+        """Compare, and alter nothing; with `create` create what is missing. Return what is there then.
 
-        Raises KafkaUnavailable; TopicMismatch, and then nothing was changed; EnvironmentFault when Kafka refuses.
+        Raises TopicMismatch, and then nothing was created; TopicMissing; EnvironmentFault when Kafka refuses.
         """
         async with self._admin() as admin:
             plan = await self._plan(admin)
             plan.check()
-            for change in plan.changes:
-                await (self._create(admin, change) if change.create else self._alter(admin, change))
-            await self._wait_until_visible(admin)
+            missing = [change for change in plan.changes if change.create]
+            if missing and not create:
+                raise TopicMissing(missing[0].topic.name)
+            if not missing:
+                return plan
+            refused = await self._change(admin, missing)
+            plan = await self._plan(admin)
+            plan.check()
+            plan.warnings += refused
+        return plan
+
+    async def apply(self, *, allow_shorter: bool = False) -> TopicPlan:
+        """Create and alter what is needed; return what was done, with a warning for each setting that Kafka refused.
+
+        Raises TopicMismatch, and then nothing was changed; EnvironmentFault when Kafka refuses a topic.
+        """
+        async with self._admin() as admin:
+            plan = await self._plan(admin, allow_shorter=allow_shorter)
+            plan.check()
+            plan.warnings += await self._change(admin, plan.changes)
         return plan
 
     @contextlib.asynccontextmanager
@@ -237,75 +215,45 @@ class TopicManager:
     async def _call(self, awaitable: Awaitable[_Result]) -> _Result:
         return await call(awaitable, self._failed)
 
-    async def _wait_until_visible(self, admin: AIOKafkaAdminClient) -> None:
-        """Wait for the metadata of new topics: their creation is acknowledged before every broker has it."""
-        names = {topic.name for topic in self._topics}
-        for _ in range(_POLLS):
-            if names <= (await self._partitions(admin)).keys():
-                return
+    async def _change(self, admin: AIOKafkaAdminClient, changes: list[Change]) -> list[Problem]:
+        """Create and alter; return the settings that Kafka refused. All new topics are visible on return."""
+        controller = (await self._look_up(admin, self._names)).controller
+        work = TopicChanges(admin, controller, self._principal, self._failed)
+        for change in changes:
+            await (work.create(change) if change.create else work.alter(change))
+        for _ in range(_POLLS):  # creation is acknowledged before every broker has heard of it
+            if not (await self._look_up(admin, self._names)).missing:
+                return work.refused
             await asyncio.sleep(_POLL_SECONDS)
         raise KafkaUnavailable(f"topics are not visible {_POLLS * _POLL_SECONDS:g} s after their creation")
 
-    async def _plan(self, admin: AIOKafkaAdminClient) -> TopicPlan:
-        plan = TopicPlan()
-        partitions_of = await self._partitions(admin)
-        existing = [topic for topic in self._topics if topic.name in partitions_of]
-        configs = {topic.name: await self._config(admin, topic.name) for topic in existing}
-        for topic in self._topics:
-            if topic not in existing:
-                plan.changes.append(Change(topic, create=True, config={**topic.config, **_AT_CREATION}))
-                continue
-            partitions = partitions_of[topic.name]
-            plan.counts.add(partitions)
-            if partitions != topic.partitions:
-                plan.mismatches.append(f"{topic.name} has {partitions} partitions, required: {topic.partitions}")
-            found = {key: value for key, (value, _) in configs[topic.name].items()}
-            policy = found.get("cleanup.policy")
-            if policy != topic.config["cleanup.policy"]:
-                plan.mismatches.append(
-                    f"{topic.name} has cleanup.policy={policy}, required: {topic.config['cleanup.policy']}"
-                )
-            differing = {key: value for key, value in topic.config.items() if found.get(key) != value}
-            if differing and policy == topic.config["cleanup.policy"]:
-                plan.changes.append(Change(topic, create=False, config=differing))
-        return plan
+    async def _plan(self, admin: AIOKafkaAdminClient, *, allow_shorter: bool = False) -> TopicPlan:
+        existing = (await self._look_up(admin, self._names)).existing
+        configs = await self._configs(admin, existing)
+        found = {name: TopicState(one.partitions, one.replicas, configs[name]) for name, one in existing.items()}
+        return compare(self._topics, found, allow_shorter=allow_shorter)
 
-    async def _partitions(self, admin: AIOKafkaAdminClient) -> dict[str, int]:
-        """Return topic -> number of partitions, for all topics of the cluster.
+    @property
+    def _names(self) -> list[str]:
+        return [topic.name for topic in self._topics]
 
-        Asking for one topic by name would make a broker with default settings create it.
-        """
-        described = await self._call(admin.describe_topics())
-        return {each["topic"]: len(each["partitions"]) for each in described}
+    async def _look_up(self, admin: AIOKafkaAdminClient, names: Iterable[str]) -> TopicLookup:
+        found = await look_up(admin, names, self._failed)
+        if found.forbidden:
+            raise denied([Right("topic", name, "Describe") for name in found.forbidden], self._principal)
+        return found
 
-    async def _config(self, admin: AIOKafkaAdminClient, name: str) -> dict[str, tuple[str, bool]]:
-        """Return every setting of a topic -> its value, and whether it is set on the topic itself."""
-        (response,) = await self._call(admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)]))
-        ((code, _, _, _, entries),) = response.resources
-        if code:
-            raise KafkaUnavailable(f"cannot read the configuration of {name}: {for_code(code).__name__}")
-        return {entry[0]: (entry[1], entry[3] == _SET_ON_THE_TOPIC) for entry in entries}
-
-    async def _create(self, admin: AIOKafkaAdminClient, change: Change) -> None:
-        topic = change.topic
-        new = NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=change.config)
-        response = await self._call(admin.create_topics([new]))
-        for _, code, text in response.topic_errors:
-            if code and for_code(code) is not TopicAlreadyExistsError:  # another worker may have created it meanwhile
-                raise EnvironmentFault(
-                    f"Kafka refuses to create {topic.name}: {text or for_code(code).__name__}",
-                    next_step="compare kafka.replication_factor with the broker count; check the Create permission",
-                )
-
-    async def _alter(self, admin: AIOKafkaAdminClient, change: Change) -> None:
-        # AlterConfigs replaces all settings of a topic: the existing ones must be sent along.
-        name = change.topic.name
-        set_before = {key: value for key, (value, own) in (await self._config(admin, name)).items() if own}
-        resource = ConfigResource(ConfigResourceType.TOPIC, name, {**set_before, **change.topic.config})
-        (response,) = await self._call(admin.alter_configs([resource]))
-        for code, text, *_ in response.resources:
-            if code:
-                raise EnvironmentFault(
-                    f"Kafka refuses to alter {name}: {text or for_code(code).__name__}",
-                    next_step="check the AlterConfigs permission on the topic",
-                )
+    async def _configs(self, admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return every setting of topics that exist."""
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        if not resources:
+            return {}
+        responses = await self._call(admin.describe_configs(resources))
+        results = [each for response in responses for each in response.resources]
+        errors = {name: for_code(code) for code, _, _, name, _ in results if code}
+        forbidden = [name for name, error in errors.items() if error is TopicAuthorizationFailedError]
+        if forbidden:
+            raise denied([Right("topic", name, "DescribeConfigs") for name in forbidden], self._principal)
+        for name, error in errors.items():
+            raise KafkaUnavailable(f"cannot read the configuration of {name}: {error.__name__}")
+        return {name: {entry[0]: entry[1] for entry in entries} for _, _, _, name, entries in results}

@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bridge.adapters.kafka.aiokafka_internals import consumer_client, last_answer
+from bridge.adapters.kafka.aiokafka_internals import consumer_client, last_answer, unauthorized_topics
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
-from bridge.adapters.kafka.calls import call, kafka_errors, unavailable
+from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.errors import KafkaUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+    from typing import TypeVar
 
     from aiokafka.structs import ConsumerRecord
 
     from bridge.adapters.kafka.calls import Translate
 
+    _Result = TypeVar("_Result")
+
 _WAIT_MS: Final = 500
+_ANSWER_SECONDS: Final = 10.0
 
 
 @contextlib.asynccontextmanager
@@ -46,7 +51,7 @@ async def reader(client: Mapping[str, Any]) -> AsyncIterator[TopicReader]:
     )
     try:
         await call(consumer.start(), failed)
-        yield TopicReader(consumer, failed)
+        yield TopicReader(consumer, failed, principal_of(client))
     finally:
         await stop_consumer(consumer)
 
@@ -54,9 +59,10 @@ async def reader(client: Mapping[str, Any]) -> AsyncIterator[TopicReader]:
 class TopicReader:
     """Reads committed records; made by `reader`."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, failed: Translate) -> None:
-        """`consumer` is started; `failed` translates its errors."""
+    def __init__(self, consumer: AIOKafkaConsumer, failed: Translate, principal: str) -> None:
+        """`consumer` is started; `failed` translates its errors; `principal` is whom Kafka takes it for."""
         self._consumer = consumer
+        self._principal = principal
         self._failed = failed
         self._silence = BrokerSilence()
 
@@ -68,10 +74,11 @@ class TopicReader:
         with kafka_errors(self._failed):
             self._consumer.assign(assigned)
         seek = self._consumer.seek_to_beginning if from_beginning else self._consumer.seek_to_end
-        await call(seek(*assigned), self._failed)
+        await self._answered(seek(*assigned))
         while True:
             fetched = await call(self._consumer.getmany(timeout_ms=_WAIT_MS), self._failed)
             self._check_silence()
+            self._check_access(topic)
             yield [record for records in fetched.values() for record in records]
 
     async def whole(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[Sequence[ConsumerRecord]]:
@@ -79,11 +86,12 @@ class TopicReader:
         assigned = [TopicPartition(topic, partition) for partition in partitions]
         with kafka_errors(self._failed):
             self._consumer.assign(assigned)
-        await call(self._consumer.seek_to_beginning(*assigned), self._failed)
-        ends = await call(self._consumer.end_offsets(assigned), self._failed)
+        await self._answered(self._consumer.seek_to_beginning(*assigned))
+        ends = await self._answered(self._consumer.end_offsets(assigned))
         while unread := [each for each in assigned if await self._position(each) < ends[each]]:
             fetched = await call(self._consumer.getmany(*unread, timeout_ms=_WAIT_MS), self._failed)
             self._check_silence()
+            self._check_access(topic)
             for records in fetched.values():
                 yield records
 
@@ -97,5 +105,15 @@ class TopicReader:
             )
 
     async def _position(self, partition: TopicPartition) -> int:
-        position: int = await call(self._consumer.position(partition), self._failed)
+        position: int = await self._answered(self._consumer.position(partition))
         return position
+
+    async def _answered(self, awaitable: Awaitable[_Result]) -> _Result:
+        """Await a call that aiokafka repeats without end while it is denied, or while a partition has no leader."""
+        async with time_limit(_ANSWER_SECONDS, f"Kafka did not answer where a topic ends within {_ANSWER_SECONDS:g} s"):
+            return await call(awaitable, self._failed)
+
+    def _check_access(self, topic: str) -> None:
+        """Raise AccessDenied when the topic may not be described any more: aiokafka waits then, for ever."""
+        if topic in unauthorized_topics(consumer_client(self._consumer)):
+            raise denied([Right("topic", topic, "Read")], self._principal)

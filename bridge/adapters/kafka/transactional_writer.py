@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    GroupAuthorizationFailedError,
     IllegalOperation,
     InvalidProducerEpoch,
     InvalidTimestampError,
@@ -28,9 +29,10 @@ from aiokafka.errors import (
 from bridge.adapters.kafka.aiokafka_internals import fail_batches_outside_transaction, producer_error
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
+from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_admin, stop_consumer, stop_producer
 from bridge.closings import Closings
-from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced, TopicMismatch
+from bridge.errors import KafkaUnavailable, ShardFenced, TopicMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from aiokafka.producer.message_accumulator import BatchBuilder
 
     from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.rights import Operation
     from bridge.capture.ports import Batch, Limits, Outgoing
 
     _Result = TypeVar("_Result")
@@ -61,8 +64,8 @@ _POLL_MS: Final = 200
 class KafkaTransactionalWriter:
     """The `TransactionalWriter` of one shard, used from `open` to its first error or `close`.
 
-    What aiokafka's calls raise becomes ShardFenced, EnvironmentFault or KafkaUnavailable; nothing is committed then.
-    Any other exception is a defect of this class or of the values it was given.
+    What aiokafka's calls raise becomes ShardFenced or KafkaUnavailable, of which AccessDenied is one; nothing is
+    committed then. Any other exception is a defect of this class or of the values it was given.
     """
 
     def __init__(self, settings: KafkaConnection, partition: int, topics: Iterable[str]) -> None:
@@ -75,6 +78,7 @@ class KafkaTransactionalWriter:
         self._batch_bytes = max(_BATCH_BYTES, settings.max_record_bytes)
         self._topic_limits: Mapping[str, int] = {}
         self._given = settings.times.now()
+        self._reading = False
         self._closings = Closings(f"release {partition}")
 
     @property
@@ -165,6 +169,7 @@ class KafkaTransactionalWriter:
             }
         )
         found: dict[str, bytes] = {}
+        self._reading = True
         try:
             async with self._time_limit() as limit:
                 await self._call(consumer.start())
@@ -178,6 +183,7 @@ class KafkaTransactionalWriter:
                         limit.reschedule(asyncio.get_running_loop().time() + settings.transaction_timeout)
                         _apply_records(records, found)
         finally:
+            self._reading = False
             self._closings.begin(stop_consumer(consumer))
         return list(found.items())
 
@@ -258,20 +264,30 @@ class KafkaTransactionalWriter:
             error = producer_error(self._producer) or error
         if isinstance(error, ProducerFenced | InvalidProducerEpoch):
             raise ShardFenced("fenced: another worker initialised this shard's transactional id") from error
-        if isinstance(error, TransactionalIdAuthorizationFailed):
-            raise EnvironmentFault(
-                "Kafka denies access to the transactional id",
-                next_step="grant Write and Describe on the transactional ids with the group's prefix",
-            ) from error
-        if isinstance(error, TopicAuthorizationFailedError):
-            raise EnvironmentFault(
-                "Kafka denies access to a topic of the bridge",
-                next_step="grant Read, Write, Describe and DescribeConfigs on all topics with kafka.topic_prefix",
-            ) from error
+        if (right := self._denied(error)) is not None:
+            raise denied(right, principal_of(self._settings.client)) from error
         if isinstance(error, InvalidTimestampError):
             self._settings.times.refused(self._given)
             raise KafkaUnavailable(f"{WRONG_CLOCK}: {type(error).__name__}", next_step=RIGHT_CLOCK) from error
         raise KafkaUnavailable(f"the transaction was not committed: {type(error).__name__}") from error
+
+    def _denied(self, error: BaseException) -> list[Right] | None:
+        """Return the rights that an error says are missing; None when it says something else."""
+        group = self._settings.group
+        if isinstance(error, TransactionalIdAuthorizationFailed):
+            return [Right("transactional id", f"{group}-", "Write", prefixed=True)]
+        if isinstance(error, GroupAuthorizationFailedError):
+            return [Right("group", group, "Read")]
+        if isinstance(error, TopicAuthorizationFailedError):
+            operation: Operation = "Read" if self._reading else "Write"
+            return [Right("topic", name, operation) for name in _topics_of(error)]
+        return None
+
+
+def _topics_of(error: TopicAuthorizationFailedError) -> list[str]:
+    """Return the topics of an error of aiokafka, which has the name of one or a set of names as its argument."""
+    named = error.args[0] if error.args else ()
+    return [named] if isinstance(named, str) else sorted(named) or ["of the bridge"]
 
 
 def _apply_records(records: Sequence[Any], found: dict[str, bytes]) -> None:

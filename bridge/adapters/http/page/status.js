@@ -15,10 +15,10 @@ async function get(path) {
 
 async function refresh() {
   try {
-    const { ready, reasons } = await (await get("/readyz")).json();
+    const { ready, reasons, warnings } = await (await get("/readyz")).json();
     at("state").textContent = ready ? "ready" : "not ready";
     at("state").className = ready ? "good" : "bad";
-    at("reasons").replaceChildren(...reasons.map((reason) => {
+    at("reasons").replaceChildren(...[...reasons, ...warnings].map((reason) => {
       const item = document.createElement("li");
       item.textContent = `${reason.code}: ${reason.detail}`;
       return item;

@@ -1,0 +1,140 @@
+"""Finds out what a client may not do, by questions that change nothing, and joins that to why it cannot connect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupAuthorizationFailedError, TransactionalIdAuthorizationFailed, for_code
+
+from bridge.adapters.kafka.aiokafka_internals import admin_client
+from bridge.adapters.kafka.calls import call, time_limit, unavailable
+from bridge.adapters.kafka.connection_causes import Cause
+from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described_group
+from bridge.adapters.kafka.rights import Right, denied, not_permitted, principal_of
+from bridge.adapters.kafka.stopping import stop_admin
+from bridge.adapters.kafka.topic_lookup import OPERATIONS_UNKNOWN, look_up
+from bridge.errors import AccessDenied, EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from bridge.adapters.kafka.connection_probe import ConnectionProbe
+
+_ANSWER_SECONDS: Final = 10.0
+_TRANSACTION: Final = 1
+"""FindCoordinator's type of key for transactional ids."""
+_failed: Final = unavailable("cannot ask Kafka what this client may do")
+
+
+class RightsCheck:
+    """Compares the rights of a client with those that it needs.
+
+    Kafka tells what is permitted on a topic and on a group (KIP-430), and denies the coordinator of a transactional id
+    to who may not use it. None of these questions counts as a denial in the broker's authorizer log, unless the
+    resource may not even be described.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, client: Callable[[], Mapping[str, Any]], needed: Sequence[Right]
+    ) -> None:
+        """`client` returns aiokafka's arguments; nothing connects before a call."""
+        self._bootstrap_servers = bootstrap_servers
+        self._client = client
+        self._needed = needed
+
+    async def check(self) -> None:
+        """Raise AccessDenied, with all that is missing. Raises KafkaUnavailable when Kafka does not answer."""
+        client = self._client()
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap_servers, **client)
+        try:
+            async with time_limit(_ANSWER_SECONDS, "Kafka did not answer what this client may do"):
+                await call(admin.start(), _failed)
+                missing = [
+                    *await self._topics(admin),
+                    *await self._groups(admin),
+                    *await self._transactional_ids(admin),
+                ]
+        finally:
+            await stop_admin(admin)
+        if missing:
+            raise denied(missing, principal_of(client))
+
+    async def _topics(self, admin: AIOKafkaAdminClient) -> list[Right]:
+        needed = self._by_name("topic")
+        found = await look_up(admin, needed, _failed)
+        missing = [right for name in found.forbidden for right in not_permitted(needed[name], None)]
+        for name, topic in found.existing.items():
+            if topic.operations != OPERATIONS_UNKNOWN:
+                missing += not_permitted(needed[name], topic.operations)
+        return missing
+
+    async def _groups(self, admin: AIOKafkaAdminClient) -> list[Right]:
+        missing: list[Right] = []
+        for name, needed in self._by_name("group").items():
+            try:
+                node = await call(admin.find_coordinator(name), _keep(GroupAuthorizationFailedError))
+                request = DescribeGroupRequest(name)
+                response = await call(admin_client(admin).send(node, request), _keep(NotImplementedError))
+            except GroupAuthorizationFailedError:
+                missing += not_permitted(needed, None)
+                continue
+            except NotImplementedError:  # a broker before 2.4 does not tell
+                continue
+            group = described_group(response)
+            if for_code(group.code) is GroupAuthorizationFailedError:
+                missing += not_permitted(needed, None)
+            elif not group.code and group.operations != OPERATIONS_UNKNOWN:
+                missing += not_permitted(needed, group.operations)
+        return missing
+
+    async def _transactional_ids(self, admin: AIOKafkaAdminClient) -> list[Right]:
+        missing: list[Right] = []
+        for name, needed in self._by_name("transactional id").items():
+            try:
+                finding = admin.find_coordinator(f"{name}0", _TRANSACTION)
+                await call(finding, _keep(TransactionalIdAuthorizationFailed))
+            except TransactionalIdAuthorizationFailed:
+                missing += needed
+        return missing
+
+    def _by_name(self, kind: str) -> dict[str, list[Right]]:
+        found: dict[str, list[Right]] = {}
+        for right in self._needed:
+            if right.kind == kind:
+                found.setdefault(right.name, []).append(right)
+        return found
+
+
+class AccessProbe:
+    """Why a client cannot do its work on Kafka: it cannot connect, or a right is missing."""
+
+    def __init__(self, connection: ConnectionProbe, rights: RightsCheck) -> None:
+        """Nothing connects before `cause`."""
+        self._connection = connection
+        self._rights = rights
+
+    async def cause(self) -> Cause | None:
+        """Return the first cause that is found; None when there is none. Takes some seconds at most."""
+        cause = await self._connection.cause()
+        if cause is not None:
+            return cause
+        try:
+            await self._rights.check()
+        except AccessDenied as error:
+            return Cause(error.code, error.message, error.next_step)
+        except EnvironmentFault:
+            return None
+        return None
+
+
+def _keep(kind: type[Exception]) -> Callable[[Exception], NoReturn]:
+    """Return what raises an error of this kind as it is, and any other one as KafkaUnavailable."""
+
+    def translate(error: Exception) -> NoReturn:
+        if isinstance(error, kind):
+            raise error
+        _failed(error)
+
+    return translate

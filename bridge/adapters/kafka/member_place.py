@@ -1,0 +1,171 @@
+"""The place of a worker in its consumer group, and who else has taken it: two processes must not share a `worker_id`.
+
+A static member is known by its instance id. Whoever joins with the same one replaces it, and it hears only that the
+group does not know it any more. Joining again would replace the other one in turn, for ever. So a process that has been
+a member asks first who is there. What each sends when it joins tells processes apart, also of one host, and names the
+host. A member of another process that is still there after a session time-out has sent heartbeats: it lives. What a
+dead one sent last may arrive late; that member goes away by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyAssignorUserDataV1, StickyPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+from aiokafka.errors import KafkaError, for_code
+
+from bridge.adapters.kafka.aiokafka_internals import admin_client, consumer_client, coordinator_node
+from bridge.adapters.kafka.calls import call, time_limit, unavailable
+from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described_group
+from bridge.adapters.kafka.stopping import stop_admin
+from bridge.errors import KafkaUnavailable, WorkerIdInUse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from aiokafka import AIOKafkaConsumer
+
+    from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.group_requests import GroupDescription, GroupMember
+
+_ANSWER_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 5.0
+_STABLE: Final = "Stable"
+_IDS: Final = 8
+_NONCE_BYTES: Final = 8
+_IDENTITY: Final = re.compile(rb"@([^@#]*)#[0-9a-f]{16}$")
+_failed: Final = unavailable("cannot describe the group")
+
+
+class PlaceTakenError(KafkaError):  # type: ignore[misc]  # aiokafka ships no types
+    """Raised inside aiokafka, and by it again: another process is in the group under this one's instance id.
+
+    Its argument says where that process runs.
+    """
+
+
+class MemberPlace:
+    """The place of this process, for all its consumers. Until one has `joined`, who is there is a predecessor."""
+
+    def __init__(self, host: str | None = None) -> None:
+        """`host` is the name of this one by default."""
+        self._own_ids: deque[str] = deque(maxlen=_IDS)
+        self._identity = f"@{host or socket.gethostname()}#{secrets.token_hex(_NONCE_BYTES)}".encode()
+        self.assignor = _identified(self._identity)
+
+    def joined(self, member_id: str) -> None:
+        """Note under which id a consumer of this process has joined."""
+        self._own_ids.append(member_id)
+
+    def occupant(self, worker_id: str, group: GroupDescription) -> GroupMember | None:
+        """Return who is in the place, if it is not a consumer of this process."""
+        for member in group.members:
+            own = member.member_id in self._own_ids or member.metadata.endswith(self._identity)
+            if member.instance_id == worker_id and not own:
+                return member
+        return None
+
+    async def may_join(self, consumer: AIOKafkaConsumer, group: str, worker_id: str) -> bool:
+        """Return whether a consumer that is not in the group may join it; False when that is not known yet.
+
+        Raises PlaceTakenError when another process is in its place.
+        """
+        if not self._own_ids:
+            return True
+        client = consumer_client(consumer)
+        try:
+            response = await client.send(coordinator_node(consumer), DescribeGroupRequest(group))
+        except NotImplementedError:  # before Kafka 2.4, where it is not known
+            return True
+        except KafkaError:
+            return False
+        found = described_group(response)
+        if found.code:
+            return False
+        member = self.occupant(worker_id, found)
+        if member is not None and found.state != _STABLE:
+            return False  # it may be a consumer of this process whose answer was lost
+        if member is not None:
+            raise PlaceTakenError(host_of(member))
+        return True
+
+
+def host_of(member: GroupMember) -> str:
+    """Return the host that a member says it runs on."""
+    found = _IDENTITY.search(member.metadata)
+    return "a host that it does not name" if found is None else found[1].decode("utf-8", "replace")
+
+
+def _identified(identity: bytes) -> type[StickyPartitionAssignor]:
+    """Return an assignor that adds the identity to what it sends; others, and earlier versions, do not read so far.
+
+    The group keeps the client id and the address of the first process that joined under an instance id, but the
+    metadata of the last one.
+    """
+
+    class IdentifiedAssignor(StickyPartitionAssignor):  # type: ignore[misc]
+        @classmethod
+        def metadata(cls, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
+            found = super().metadata(topics)
+            user_data = found.user_data or StickyAssignorUserDataV1([], cls.DEFAULT_GENERATION_ID).encode()
+            return ConsumerProtocolMemberMetadata(found.version, list(found.subscription), user_data + identity)
+
+    return IdentifiedAssignor
+
+
+class SuccessorWatch:
+    """Finds out whether the process that has taken a place is alive."""
+
+    def __init__(
+        self, settings: KafkaConnection, worker_id: str, session_timeout: float, monotonic: Callable[[], float]
+    ) -> None:
+        """`session_timeout` in seconds; `monotonic` returns seconds."""
+        self._settings = settings
+        self._worker_id = worker_id
+        self._limit = session_timeout + _GRACE_SECONDS
+        self._monotonic = monotonic
+        self._seen: tuple[str, float] | None = None
+
+    async def run(self) -> None:
+        """Return when the place is free again. Raises WorkerIdInUse when another living process has it."""
+        while True:
+            try:
+                if self.decided(await self._describe()):
+                    return
+            except KafkaUnavailable:
+                self._seen = None  # the coordinator may have counted anew meanwhile
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def decided(self, group: GroupDescription) -> bool:
+        """Take a look at the group; return whether the place is free. Raises WorkerIdInUse."""
+        member = self._settings.place.occupant(self._worker_id, group)
+        if member is None:
+            return True
+        if group.state != _STABLE or self._seen is None or self._seen[0] != member.member_id:
+            self._seen = (member.member_id, self._monotonic())  # members need no heartbeats while a group rebalances
+        elif self._monotonic() - self._seen[1] > self._limit:
+            raise WorkerIdInUse(self._worker_id, host_of(member))
+        return False
+
+    async def _describe(self) -> GroupDescription:
+        settings = self._settings
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.client)
+        try:
+            async with time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"):
+                await call(admin.start(), _failed)
+                node = await call(admin.find_coordinator(settings.group), _failed)
+                response = await call(admin_client(admin).send(node, DescribeGroupRequest(settings.group)), _failed)
+        finally:
+            await stop_admin(admin)
+        group = described_group(response)
+        if group.code:
+            raise KafkaUnavailable(f"cannot describe the group: {for_code(group.code).__name__}")
+        return group

@@ -1,0 +1,140 @@
+"""What a client needs the right to do on Kafka, and the words for a right that is missing. Pure.
+
+The rights of each command were found by trying it with one right less at a time; tests/integration/test_rights.py does.
+Kafka derives Describe from Read and Write, and DescribeConfigs from AlterConfigs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from bridge.errors import AccessDenied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bridge.adapters.kafka.topic_manager import TopicNames
+
+ResourceKind = Literal["topic", "group", "transactional id"]
+Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs", "AlterConfigs"]
+
+COMMANDS_WITH_RIGHTS: Final = ("run", "announce", "tail", "verify", "topics plan", "topics apply", "simulate")
+"""Commands that use Kafka; `simulate` when it announces to a topic."""
+OPERATION_CODES: Final[Mapping[Operation, int]] = {
+    "Read": 3,
+    "Write": 4,
+    "Create": 5,
+    "Describe": 8,
+    "DescribeConfigs": 10,
+    "AlterConfigs": 11,
+}
+"""Kafka's AclOperation codes, and so the bits of the operations that a broker says are permitted."""
+_IMPLY_DESCRIBE: Final = frozenset({"Read", "Write", "Describe"})
+_FLAGS: Final[Mapping[ResourceKind, str]] = {
+    "topic": "--topic",
+    "group": "--group",
+    "transactional id": "--transactional-id",
+}
+
+
+@dataclass(slots=True, frozen=True, order=True)
+class Right:
+    """One operation on one resource, or with `prefixed` on all whose names begin so."""
+
+    kind: ResourceKind
+    name: str
+    operation: Operation
+    prefixed: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class ResourceRights:
+    """All operations that are needed on one resource."""
+
+    kind: ResourceKind
+    name: str
+    prefixed: bool
+    operations: tuple[Operation, ...]
+
+    def kafka_acls(self, principal: str) -> str:
+        """Return the options of `kafka-acls` that grant them."""
+        operations = " ".join(f"--operation {operation}" for operation in self.operations)
+        pattern = " --resource-pattern-type prefixed" if self.prefixed else ""
+        return f"--add --allow-principal {principal} {operations} {_FLAGS[self.kind]} {self.name}{pattern}"
+
+
+def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> list[Right]:
+    """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing."""
+    topics: dict[str, list[Operation]]
+    every = (names.announcements, names.checkpoints, names.events, names.sessions, names.quarantine)
+    if command == "run":
+        # Events and sessions are read to make state again that Kafka has forgotten, announcements are written on
+        # behalf of others, and to their right partition.
+        topics = {name: ["Read", "Write", "DescribeConfigs"] for name in every}
+        topics[names.quarantine] = ["Write", "DescribeConfigs"]
+        if create:
+            topics = {name: [*operations, "Create"] for name, operations in topics.items()}
+    elif command in {"announce", "simulate"}:
+        topics = {names.announcements: ["Write"]}
+    elif command == "tail":
+        topics = {names.events: ["Read"]}
+    elif command == "verify":
+        topics = {names.events: ["Read"], names.sessions: ["Read"]}
+    elif command == "topics plan":
+        topics = {name: ["Describe", "DescribeConfigs"] for name in every}
+    elif command == "topics apply":
+        topics = {name: ["Create", "Describe", "AlterConfigs"] for name in every}
+    else:
+        raise ValueError(f"{command} needs no rights on Kafka")
+    found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]
+    if command == "run":
+        found += [Right("group", group, "Read"), Right("transactional id", f"{group}-", "Write", prefixed=True)]
+    return found
+
+
+def by_resource(rights: Iterable[Right]) -> list[ResourceRights]:
+    """Put the rights on each resource together, in the order in which they come."""
+    found: dict[tuple[ResourceKind, str, bool], list[Operation]] = {}
+    for right in rights:
+        found.setdefault((right.kind, right.name, right.prefixed), []).append(right.operation)
+    return [ResourceRights(*resource, tuple(dict.fromkeys(operations))) for resource, operations in found.items()]
+
+
+def not_permitted(needed: Sequence[Right], permitted: int | None) -> list[Right]:
+    """Return which rights on one resource are missing.
+
+    `permitted` has bit n set for AclOperation code n; None: the resource may not even be described. Whether something
+    that exists could be created is not asked.
+    """
+    needed = [right for right in needed if right.operation != "Create"]
+    if permitted is None:
+        found = [right for right in needed if right.operation in _IMPLY_DESCRIBE]
+        return found or [Right(right.kind, right.name, "Describe", right.prefixed) for right in needed[:1]]
+    return [right for right in needed if not permitted >> OPERATION_CODES[right.operation] & 1]
+
+
+def principal_of(client: Mapping[str, Any]) -> str:
+    """Return whom Kafka takes a client for, from its aiokafka arguments; a description where only Kafka knows it."""
+    protocol = str(client.get("security_protocol", "PLAINTEXT"))
+    if protocol.startswith("SASL") and client.get("sasl_plain_username"):
+        return f"User:{client['sasl_plain_username']}"
+    if protocol.startswith("SASL"):
+        return "the user of this client's credentials"
+    return "the user of this client's certificate" if protocol == "SSL" else "User:ANONYMOUS"
+
+
+def denied(missing: Iterable[Right], principal: str) -> AccessDenied:
+    """Return the error that names every missing right, and how to grant the first."""
+    resources = by_resource(sorted(set(missing)))
+    texts = [f"{' and '.join(one.operations)} on {one.kind} {_name_of(one)}" for one in resources]
+    user = principal if principal.startswith("User:") else "User:..."
+    return AccessDenied(
+        f"Kafka denies {principal}: {'; '.join(texts)}",
+        next_step=f"grant {'it' if len(texts) == 1 else 'them'}, e.g. kafka-acls {resources[0].kafka_acls(user)}; "
+        "`chatbridge acls` prints all that a command needs",
+    )
+
+
+def _name_of(resource: ResourceRights) -> str:
+    return f"{resource.name}{'*' if resource.prefixed else ''}"

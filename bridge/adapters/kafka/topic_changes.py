@@ -1,0 +1,151 @@
+"""Creates and alters topics. A setting that Kafka refuses is left out, with a warning: providers have policies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidConfigurationError,
+    InvalidReplicationFactorError,
+    NotControllerError,
+    PolicyViolationError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+
+from bridge.adapters.kafka.aiokafka_internals import admin_client
+from bridge.adapters.kafka.calls import call
+from bridge.adapters.kafka.rights import Right, denied
+from bridge.adapters.kafka.topic_codes import SETTING_REFUSED
+from bridge.adapters.kafka.topic_plan import IN_SYNC, POLICY, SAFE_IN_SYNC, SAFE_REPLICAS
+from bridge.adapters.kafka.topic_requests import (
+    BROKERS_REPLICATION,
+    CreateTopicRequest,
+    SetTopicConfigRequest,
+    alter_answer,
+    create_answer,
+)
+from bridge.errors import EnvironmentFault, KafkaUnavailable, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    from bridge.adapters.kafka.calls import Translate
+    from bridge.adapters.kafka.topic_plan import Change
+    from bridge.adapters.kafka.topic_requests import CreateAnswer
+
+_AT_CREATION: Final = {"message.timestamp.type": "LogAppendTime"}
+"""Settings of topics that are created here; of a topic that exists they are its owner's.
+
+With the broker's own time on every record, the broker refuses no time that a producer gave.
+"""
+_REFUSED: Final = frozenset({PolicyViolationError, InvalidConfigurationError})
+_DENIED: Final = frozenset({TopicAuthorizationFailedError, ClusterAuthorizationFailedError})
+
+
+class TopicChanges:
+    """Changes by one admin client; `refused` has a warning for each setting that Kafka did not take.
+
+    Every method raises KafkaUnavailable, AccessDenied, and EnvironmentFault when Kafka refuses the topic as a whole.
+    """
+
+    def __init__(self, admin: AIOKafkaAdminClient, controller: int, principal: str, failed: Translate) -> None:
+        """`admin` is started; `controller` is the node that takes changes."""
+        self._admin = admin
+        self._controller = controller
+        self._principal = principal
+        self._failed = failed
+        self.refused: list[Problem] = []
+
+    async def create(self, change: Change) -> None:
+        """Create a topic that may have been created by another worker meanwhile.
+
+        First it is only validated: that tells how many replicas it would get, and which settings are refused.
+        """
+        wanted = {**change.config, **_AT_CREATION}
+        needed = {POLICY: wanted[POLICY]}
+        least = await self._created(change, needed, validate_only=True)
+        replicas = change.topic.replication_factor or least.replicas
+        if replicas >= SAFE_REPLICAS and int(least.config.get(IN_SYNC) or 0) < SAFE_IN_SYNC:
+            wanted[IN_SYNC] = str(SAFE_IN_SYNC)
+        answer = await self._created(change, wanted, validate_only=True)
+        if for_code(answer.code) in _REFUSED:
+            wanted = await self._taken(change, wanted, needed)
+        answer = await self._created(change, wanted, validate_only=False)
+        error = for_code(answer.code)
+        if answer.code and error is not TopicAlreadyExistsError:
+            self._refuse(change, answer.code, answer.text)
+
+    async def _taken(self, change: Change, wanted: Mapping[str, str], needed: Mapping[str, str]) -> dict[str, str]:
+        """Return the settings that Kafka takes one by one, or else together only those that are needed."""
+        taken = dict(needed)
+        for name, value in wanted.items():
+            answer = await self._created(change, {**needed, name: value}, validate_only=True)
+            if for_code(answer.code) in _REFUSED:
+                self._note(change, name, value, answer.text)
+            else:
+                taken[name] = value
+        if for_code((await self._created(change, taken, validate_only=True)).code) in _REFUSED:
+            for name in taken.keys() - needed.keys():
+                self._note(change, name, taken[name], "together with others")
+            return dict(needed)
+        return taken
+
+    async def _created(self, change: Change, config: Mapping[str, str], *, validate_only: bool) -> CreateAnswer:
+        factor = change.topic.replication_factor or BROKERS_REPLICATION
+        request = CreateTopicRequest(change.topic.name, change.partitions, factor, config, validate_only=validate_only)
+        answer = create_answer(await self._send(request))
+        error = for_code(answer.code)
+        if error in _DENIED:
+            raise denied([Right("topic", change.topic.name, "Create")], self._principal)
+        if error is NotControllerError:
+            raise KafkaUnavailable("the cluster's controller has changed")
+        return answer
+
+    async def alter(self, change: Change) -> None:
+        """Set what differs, value by value; all other settings stay."""
+        name = change.topic.name
+        for key, value in change.config.items():
+            code, text = alter_answer(await self._send(SetTopicConfigRequest(name, key, value)))
+            error = for_code(code)
+            if error in _DENIED:
+                raise denied([Right("topic", name, "AlterConfigs")], self._principal)
+            if error in _REFUSED:
+                self._note(change, key, value, text)
+            elif code:
+                self._refuse(change, code, text)
+
+    async def _send(self, request: CreateTopicRequest | SetTopicConfigRequest) -> Any:
+        def translate(error: Exception) -> NoReturn:
+            if isinstance(error, NotImplementedError):
+                raise EnvironmentFault(
+                    "this Kafka is older than 2.4: topics cannot be created or altered from here",
+                    next_step="create them with Kafka's own tools and set kafka.manage_topics=never",
+                ) from error
+            self._failed(error)
+
+        return await call(admin_client(self._admin).send(self._controller, request), translate)
+
+    def _note(self, change: Change, name: str, value: str, text: str) -> None:
+        verb = "created" if change.create else "left"
+        why = f": {text}" if text else ""
+        detail = f"Kafka refuses {name}={value} of {change.topic.name}, which is {verb} without it{why}"
+        self.refused.append(Problem(SETTING_REFUSED, detail))
+
+    def _refuse(self, change: Change, code: int, text: str) -> NoReturn:
+        error = for_code(code)
+        verb = "create" if change.create else "alter"
+        if error is InvalidReplicationFactorError:
+            next_step = "compare kafka.replication_factor with the number of brokers, or leave it out"
+        else:
+            next_step = (
+                "ask who runs Kafka; with topics that they make, `chatbridge topics plan` says what to make and "
+                "kafka.manage_topics=never takes them as they are"
+            )
+        message = f"Kafka refuses to {verb} {change.topic.name}: {text or error.__name__}"
+        raise EnvironmentFault(message, next_step=next_step)
