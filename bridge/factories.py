@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bridge.adapters.http.access import AccessTokens
+from bridge.adapters.http.http_server import Listener
 from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
@@ -12,11 +15,13 @@ from bridge.config.security import client_context
 from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.redact import Redactor, Rule
+from bridge.secret_files import FileBacked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from bridge.config import Config
+    from bridge.secrets_watch import SecretsWatch
 
     _Result = TypeVar("_Result")
 
@@ -95,6 +100,35 @@ def probe_of(config: Config) -> ConnectionProbe:
             partial(client_context, kafka.client, any_name=True),
         )
     )
+
+
+def listeners_of(config: Config, secrets: SecretsWatch) -> list[Listener]:
+    """Return where the HTTP server listens: one place, or a second one for probes and metrics.
+
+    The files of tokens and certificate are added to `secrets`.
+    """
+    http = config.http
+    tokens, tls = http.tokens(), http.tls.context()
+    secrets.add_context("http", tls)
+    for name, token in tokens.items():
+        secrets.add(f"http_{name}", token if isinstance(token, FileBacked) else None)
+    listener = Listener(
+        host=http.host,
+        port=http.port,
+        tls=tls,
+        access=AccessTokens(
+            admin=tokens.get("token"),
+            read=tokens.get("read_token"),
+            announce=tokens.get("announce_token"),
+            metrics=tokens.get("metrics_token"),
+            open_metrics=http.open_metrics,
+        ),
+        requests_per_second=http.requests_per_second,
+        failed_tokens_per_minute=http.failed_tokens_per_minute,
+    )
+    if http.probes_port is None:
+        return [listener]
+    return [listener, replace(listener, host=http.probes_host, port=http.probes_port, only_probes=True)]
 
 
 async def explained(config: Config, work: Awaitable[_Result]) -> _Result:

@@ -37,6 +37,7 @@ FAULTS: Final = {
     "test_member_replaced.py",
     "test_moved_brokers.py",
     "test_open_resources.py",
+    "test_rotated_secrets.py",
     "test_scale_out.py",
     "test_second_source.py",
     "test_stopped_without_kafka.py",

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from bridge.config.files import FileError, read
 from bridge.config.problems import nearest
+from bridge.secret_files import read_secret, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pydantic.fields import FieldInfo
 
 PREFIX: Final = "CHATBRIDGE_"
 FILE_VARIABLE: Final = "CHATBRIDGE_CONFIG"  # names the settings file; read by the command line
-MAX_SECRET_BYTES: Final = 64 * 1024
 
 _SECRETS: Final = (
     ("http", "token"),
+    ("http", "read_token"),
+    ("http", "announce_token"),
+    ("http", "metrics_token"),
+    ("http", "tls", "key_password"),
     ("schema_registry", "auth", "password"),
+    ("schema_registry", "auth", "bearer_token"),
+    ("schema_registry", "tls", "key_password"),
+    ("sources", "chat_server", "tls", "key_password"),
     ("privacy", "hash_key"),
     ("kafka", "client", "sasl_plain_password"),
     ("kafka", "client", "ssl_password"),
@@ -134,16 +141,10 @@ def _read_secret(layers: Layers, path: tuple[str, ...]) -> None:
         layers.problems.append(f"{key}: set together with {key}_file; expected one of the two (from {origin})")
         return
     try:
-        with Path(here[file_key]).open("rb") as stream:
-            secret = stream.read(MAX_SECRET_BYTES).decode("utf-8").rstrip("\r\n")
+        here[path[-1]] = read_secret(here[file_key])
     except OSError as error:
         layers.problems.append(f"{key}_file: cannot be read: {error.strerror} (from {origin})")
-    except UnicodeDecodeError:
-        layers.problems.append(f"{key}_file: not UTF-8 text (from {origin})")
-    except ValueError:  # NUL, or a lone surrogate
-        layers.problems.append(f"{key}_file: not a valid file name (from {origin})")
+    except ValueError as error:
+        layers.problems.append(f"{key}_file: {reason_of(error)} (from {origin})")
     else:
-        here[path[-1]] = secret
         layers.origins[path] = origin
-        if not secret:
-            layers.problems.append(f"{key}_file: the file is empty (from {origin})")

@@ -80,6 +80,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 "partition_assignment_strategy": (StickyPartitionAssignor,),
             }
         )
+        settings.open_clients.add(consumer_client(consumer))
         try:
             await call(consumer.start(), unavailable("cannot connect to Kafka"))
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.adapters.kafka.open_clients import OpenClients
 from bridge.adapters.kafka.record_times import RecordTimes
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 class KafkaConnection:
     """Addresses, group, topic names, client arguments and limits of one installation; the times of what is written.
 
-    `client` is passed to aiokafka's clients unchanged (SASL, TLS). `transaction_timeout` in seconds: the broker aborts
-    older transactions. `max_record_bytes` is the largest record that is written, headers included.
+    `client` is passed to aiokafka's clients unchanged (SASL, TLS); each reads it when it is made, and
+    `open_clients` are those that have to be told when a password changes. `transaction_timeout` in seconds: the broker
+    aborts older transactions. `max_record_bytes` is the largest record that is written, headers included.
     """
 
     bootstrap_servers: str
@@ -29,3 +31,4 @@ class KafkaConnection:
     transaction_timeout: float = 60.0
     max_record_bytes: int = 1_000_000
     times: RecordTimes = field(default_factory=RecordTimes)
+    open_clients: OpenClients = field(default_factory=OpenClients)

@@ -55,7 +55,7 @@ CONNECTION_CODES: Final = {
         "Check who signed it and when it ends, and the broker's truststore.",
     ),
     KAFKA_FILES_UNREADABLE: (
-        "A TLS file of `kafka.client` cannot be read.",
+        "A file of `kafka.client` (password, certificate, key, authorities) cannot be read or used.",
         "Check the files that `kafka.client` names and their permissions.",
     ),
     KAFKA_WANTS_SASL: ("The port asks for a user, the clients show none.", _PROTOCOL),

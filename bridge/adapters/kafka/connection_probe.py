@@ -17,6 +17,7 @@ from aiokafka.protocol.admin import ApiVersionRequest, SaslHandShakeRequest
 from bridge.adapters.kafka.connection_causes import Cause, ClientFacts, ConnectionOutcome, Stage, cause_of
 from bridge.adapters.kafka.connection_codes import KAFKA_FILES_UNREADABLE
 from bridge.addresses import split_address
+from bridge.secret_files import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -47,7 +48,7 @@ _CONNECTION_ARGUMENTS: Final = frozenset(
 
 @dataclass(slots=True, frozen=True)
 class ProbeSettings:
-    """Whom to ask, and how clients connect. Both functions read files, and raise OSError when that fails.
+    """Whom to ask, and how clients connect. Both functions read files, and raise OSError or ValueError if that fails.
 
     `arguments` returns aiokafka's; `lenient_context` a TLS context like theirs that accepts any host name.
     """
@@ -72,10 +73,10 @@ class ConnectionProbe:
         """
         try:
             arguments = self._settings.arguments()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return Cause(
                 KAFKA_FILES_UNREADABLE,
-                f"a TLS file of kafka.client cannot be read: {error.strerror or type(error).__name__}",
+                f"a file of kafka.client cannot be used: {reason_of(error)}",
                 "check the files that kafka.client names and their permissions",
             )
         places = [split_address(each.strip()) for each in self._settings.bootstrap_servers.split(",")]
