@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.field.field_environment import (
-    DEPLOYMENT,
     EVIDENCE,
     OTHERS_KAFKA,
     ROOT,
@@ -43,7 +42,6 @@ def test_verify_of_empty_topics_is_not_ok(prepared: E2EEnvironment) -> None:
     assert done.returncode == 1, done.stdout
 
 
-@wrong_today(DEPLOYMENT, "the manifests set a token, /metrics wants it, and nothing tells Prometheus how to scrape")
 def test_the_manifests_say_how_prometheus_gets_the_metrics(prepared: E2EEnvironment) -> None:
     with prepared.bridge(http__token="a-token-of-32-letters-for-trials") as bridge:
         with preconditions():
@@ -56,7 +54,6 @@ def test_the_manifests_say_how_prometheus_gets_the_metrics(prepared: E2EEnvironm
     assert status == 200 or told
 
 
-@wrong_today(OTHERS_KAFKA, "the one token that reads the metrics may announce chats, too")
 def test_the_metrics_have_a_token_or_a_listener_of_their_own() -> None:
     done = command("config")
     with preconditions():

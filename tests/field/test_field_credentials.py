@@ -103,7 +103,6 @@ def rotate(broker: PasswordBroker, old: str, new: str) -> None:
         assert not broker.takes(old)
 
 
-@wrong_today(OTHERS_KAFKA, "secrets are read once, at the start: never ready again with a rotated password")
 def test_a_rotated_password_is_read_again_from_its_file(password_broker: PasswordBroker, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("first-secret", encoding="ascii")
