@@ -41,6 +41,7 @@ FAULTS: Final = {
     "test_scale_out.py",
     "test_second_source.py",
     "test_stopped_without_kafka.py",
+    "test_surroundings.py",
     "test_tls_closing.py",
     "test_transactional_writer_outage.py",
     "test_unsolicited_ends.py",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
 from bridge import factories
 from bridge.commands import settings
 from bridge.commands.formatting import say
+from bridge.commands.interruption import run_until_interrupted
 from bridge.errors import EXIT_OK, EXIT_RUNTIME
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     config = settings.config_of(args)
     topics = factories.topics_of(config)
     applying = args.action == "apply"
-    plan = asyncio.run(factories.explained(config, topics.apply() if applying else topics.plan()))
+    plan = run_until_interrupted(factories.explained(config, topics.apply() if applying else topics.plan()))
     if args.json:
         say(json.dumps({"changes": [str(change) for change in plan.changes], "mismatches": plan.mismatches}))
     else:

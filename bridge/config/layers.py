@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "CHATBRIDGE_"
 FILE_VARIABLE: Final = "CHATBRIDGE_CONFIG"  # names the settings file; read by the command line
+OWN_VARIABLES: Final = frozenset({FILE_VARIABLE, "CHATBRIDGE_CACHE"})
+"""Variables of the command line and of the sandbox, which are not settings."""
 
 _SECRETS: Final = (
     ("http", "token"),
@@ -81,7 +83,7 @@ def gather(tree: type[BaseSettings], file: Path | None, environ: Mapping[str, st
         {
             tuple(name[len(PREFIX) :].lower().split("__")): (value, f"environment {name}")
             for name, value in environ.items()
-            if name.startswith(PREFIX) and name != FILE_VARIABLE and ("__" in name or not _SERVICE_LINK.fullmatch(name))
+            if _is_setting(name)
         },
     )
     _add_texts(
@@ -92,6 +94,14 @@ def gather(tree: type[BaseSettings], file: Path | None, environ: Mapping[str, st
     for path in _SECRETS:
         _read_secret(layers, path)
     return layers
+
+
+def _is_setting(variable: str) -> bool:
+    return (
+        variable.startswith(PREFIX)
+        and variable not in OWN_VARIABLES
+        and ("__" in variable or not _SERVICE_LINK.fullmatch(variable))
+    )
 
 
 def _leaves(values: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]]:

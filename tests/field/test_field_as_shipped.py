@@ -8,7 +8,6 @@ import pytest
 
 from tests.field.field_environment import (
     EVIDENCE,
-    OTHERS_KAFKA,
     ROOT,
     command,
     inherited_environment,
@@ -73,7 +72,6 @@ sys.exit(main())
 """
 
 
-@wrong_today(OTHERS_KAFKA, "a traceback: 'Could not determine home directory', exit 1")
 def test_demo_without_a_home_directory_says_what_to_set() -> None:
     done = python("-c", UNKNOWN_USER, environment={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"})
     assert "Traceback" not in done.stderr, done.stderr
@@ -82,7 +80,6 @@ def test_demo_without_a_home_directory_says_what_to_set() -> None:
     assert "CHATBRIDGE_CACHE" in done.stderr
 
 
-@wrong_today(OTHERS_KAFKA, "'cache: unknown key', exit 2")
 def test_the_variable_of_the_cache_is_no_unknown_setting() -> None:
     done = command("config", environment=inherited_environment(CHATBRIDGE_CACHE="/nowhere"))
     assert done.returncode == 0, done.stderr
