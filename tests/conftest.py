@@ -28,6 +28,7 @@ FAULTS: Final = {
     "test_crashed_shard.py",
     "test_defective_worker.py",
     "test_do_no_harm.py",
+    "test_documented_settings.py",
     "test_forgotten.py",
     "test_hostile_server.py",
     "test_kafka_backlog.py",
