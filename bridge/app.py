@@ -36,7 +36,15 @@ from bridge.capture.worker import Worker
 from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
-from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, listeners_of, probe_of, redactor_of, topics_of
+from bridge.factories import (
+    REGISTERED,
+    SCHEMA_BY_TOPIC,
+    kafka_arguments,
+    listeners_of,
+    probe_of,
+    redactor_of,
+    topics_of,
+)
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, ConsumerFailed
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
@@ -85,7 +93,7 @@ class _WorkerProcess:
         self._writers = WriterSchemas.shipped()
         self._schemas = self._writers.schemas
         self._names = TopicNames(config.kafka.topic_prefix)
-        compression, arguments = config.kafka.compression, config.kafka.client_arguments()
+        compression, arguments = config.kafka.compression, kafka_arguments(config)
         self._kafka = KafkaConnection(
             bootstrap_servers=config.kafka.bootstrap_servers,
             group=config.kafka.group,

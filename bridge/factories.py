@@ -10,9 +10,10 @@ from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.http_server import Listener
 from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
+from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, TokenEndpoint
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
-from bridge.config.security import client_context
-from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
+from bridge.config.security import OAUTHBEARER, client_context
+from bridge.errors import AnnouncementsNotWritten, ConfigError, KafkaUnavailable
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.redact import Redactor, Rule
 from bridge.secret_files import FileBacked
@@ -20,7 +21,8 @@ from bridge.secret_files import FileBacked
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from bridge.config import Config
+    from bridge.config import Config, OAuthSettings
+    from bridge.config.security import ClientArguments
     from bridge.secrets_watch import SecretsWatch
 
     _Result = TypeVar("_Result")
@@ -37,10 +39,40 @@ REGISTERED: Final = ("events", "sessions", "quarantine")
 """Kinds of topics whose schemas a registry has; the others are for the bridge alone and carry their schemas."""
 
 
+def kafka_arguments(config: Config) -> ClientArguments:
+    """Return the keyword arguments that every aiokafka client needs, but for the servers. To be called in a loop.
+
+    Raises ConfigError when OAUTHBEARER has no source of tokens; OSError or ValueError when a file cannot be used now.
+    """
+    kafka = config.kafka
+    if kafka.client.get("sasl_mechanism") != OAUTHBEARER:
+        return kafka.client_arguments()
+    return kafka.client_arguments({"sasl_oauth_token_provider": _tokens_of(kafka.oauth)})
+
+
+def _tokens_of(oauth: OAuthSettings) -> FileTokens | EndpointTokens:
+    read, secret = oauth.token(), oauth.secret()
+    if read is not None:
+        return FileTokens(read)
+    if oauth.token_endpoint is None or oauth.client_id is None or secret is None:
+        raise ConfigError(
+            "kafka.oauth: OAUTHBEARER needs tokens",
+            next_step="set kafka.oauth.token_endpoint or kafka.oauth.token_file",
+        )
+    endpoint = TokenEndpoint(
+        url=oauth.token_endpoint,
+        client_id=oauth.client_id,
+        secret=secret,
+        scope=oauth.scope,
+        tls=oauth.context(),
+    )
+    return EndpointTokens(endpoint)
+
+
 def topics_of(config: Config) -> TopicManager:
     """Return the manager of an installation's topics."""
     kafka = config.kafka
-    return TopicManager(kafka.bootstrap_servers, kafka.client_arguments(), wanted_topics(config))
+    return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config))
 
 
 def wanted_topics(config: Config) -> list[Topic]:
@@ -81,7 +113,7 @@ def redactor_of(config: Config) -> Redactor:
 
 def client_of(config: Config) -> dict[str, Any]:
     """Return the keyword arguments that every aiokafka client needs."""
-    return {"bootstrap_servers": config.kafka.bootstrap_servers, **config.kafka.client_arguments()}
+    return {"bootstrap_servers": config.kafka.bootstrap_servers, **kafka_arguments(config)}
 
 
 def subjects_of(names: TopicNames) -> Mapping[str, str]:
@@ -96,7 +128,7 @@ def probe_of(config: Config) -> ConnectionProbe:
         ProbeSettings(
             kafka.bootstrap_servers,
             ClientFacts.of(kafka.client),
-            kafka.client_arguments,
+            partial(kafka_arguments, config),
             partial(client_context, kafka.client, any_name=True),
         )
     )

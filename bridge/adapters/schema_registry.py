@@ -32,6 +32,8 @@ _SHOWN_CHARACTERS: Final = 300
 _ANSWER_BYTES: Final = 4 << 20
 """Longest answer that is read; a registry may be anything that listens at the address."""
 _NOT_FOUND: Final = 404
+_UNKNOWN: Final = frozenset({40401, 40402, 40403})
+"""Error codes of the Confluent API for an unknown subject, version or schema: any other 404 is that of a wrong URL."""
 _SERVER_ERROR: Final = 500
 
 
@@ -177,7 +179,7 @@ class SchemaRegistry:
                 f"the schema registry at {self._url} does not answer: {type(error).__name__}",
                 next_step="check schema_registry.url and that the registry is running",
             ) from error
-        if status == _NOT_FOUND and or_none:
+        if status == _NOT_FOUND and or_none and _error_code(text) in _UNKNOWN:
             return None
         if status >= _SERVER_ERROR:
             raise RegistryUnavailable(f"the schema registry answered {status}: {_reason(text)}")
@@ -185,12 +187,25 @@ class SchemaRegistry:
             answer = json.loads(text)
         except ValueError:
             answer = None
+        if status == _NOT_FOUND and _error_code(text) not in _UNKNOWN:
+            raise RegistryRefused(
+                f"there is no schema registry at {self._url}: it answers {status}",
+                next_step="check the path in schema_registry.url, such as /apis/ccompat/v7",
+            )
         if not response.ok or answer is None:
             raise RegistryRefused(
                 f"the schema registry answered {status}: {_reason(text)}",
                 next_step="`chatbridge schemas check` shows what is incompatible; check the user's permissions",
             )
         return answer
+
+
+def _error_code(text: str) -> object:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value.get("error_code") if isinstance(value, dict) else None
 
 
 def _reason(text: str) -> str:

@@ -113,7 +113,7 @@ async def _announce(config: Config, batches: Iterable[list[Announcement]]) -> in
         bootstrap_servers=config.kafka.bootstrap_servers,
         group=config.kafka.group,
         topics=factories.names_of(config),
-        client=config.kafka.client_arguments(),
+        client=factories.kafka_arguments(config),
     )
     # Raises if it is missing: writing could make the broker create it.
     await factories.explained(config, factories.topics_of(config).partitions(kafka.topics.announcements))

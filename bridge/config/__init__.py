@@ -5,6 +5,7 @@ Only `app`, the factories, `cli` and `commands` see a `Config`; everything else 
 
 from bridge.config.http_settings import HttpSettings
 from bridge.config.loading import load, origins
+from bridge.config.oauth_settings import OAuthSettings
 from bridge.config.registry_settings import SchemaRegistrySettings
 from bridge.config.source_settings import ChatServerSettings, SourcesSettings
 from bridge.config.tls_settings import ClientTls, LinkTls, ListenerTls
@@ -27,6 +28,7 @@ __all__ = [
     "LinkTls",
     "ListenerTls",
     "LogSettings",
+    "OAuthSettings",
     "PrivacyRule",
     "PrivacySettings",
     "SchemaRegistrySettings",

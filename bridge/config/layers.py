@@ -34,6 +34,8 @@ _SECRETS: Final = (
     ("schema_registry", "tls", "key_password"),
     ("sources", "chat_server", "tls", "key_password"),
     ("privacy", "hash_key"),
+    ("kafka", "oauth", "client_secret"),
+    ("kafka", "oauth", "tls", "key_password"),
     ("kafka", "client", "sasl_plain_password"),
     ("kafka", "client", "ssl_password"),
 )

@@ -48,9 +48,10 @@ CLIENT_KEYS: Final[dict[str, type]] = {
 _PASSWORD: Final = "sasl_plain_password"  # noqa: S105 - a key of the map
 _WORDS: Final = {"true": True, "false": False}
 _EXPECTED: Final = {str: "text", int: "a whole number", bool: "true or false"}
+OAUTHBEARER: Final = "OAUTHBEARER"
 CLIENT_CHOICES: Final = {
     "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
-    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI"),  # OAUTHBEARER needs code, not a setting
+    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", OAUTHBEARER),
 }
 """Keys of `kafka.client` with a closed set of values."""
 
@@ -101,9 +102,9 @@ class ClientArguments(Mapping[str, Any]):
     `password` is None unless it is in a file; `context` is None without TLS.
     """
 
-    def __init__(self, client: Mapping[str, Any]) -> None:
-        """Raises OSError or ValueError when a file cannot be used now."""
-        self._arguments = {key: value for key, value in client.items() if key in _PASSED_ON}
+    def __init__(self, client: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
+        """`more` are arguments that no setting of the map gives. Raises OSError or ValueError for an unusable file."""
+        self._arguments = {key: value for key, value in client.items() if key in _PASSED_ON} | dict(more or {})
         password_file = client.get(f"{_PASSWORD}_file")
         self.password: FileBacked[str] | None = None if password_file is None else secret_in(password_file)
         self.context: RenewedContext | None = None

@@ -8,7 +8,7 @@ the text of docs/reference/settings.md.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,9 +21,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bridge.config.http_settings import HttpSettings
+from bridge.config.oauth_settings import OAuthSettings
 from bridge.config.registry_settings import SchemaRegistrySettings
 from bridge.config.section import Addresses, Count, Name, Seconds, Section
-from bridge.config.security import ClientArguments, checked_client, client_arguments
+from bridge.config.security import ClientArguments, checked_client
 from bridge.config.source_settings import SourcesSettings
 from bridge.records import patterns
 from bridge.records.ids import DEFAULT_SITE
@@ -47,6 +48,7 @@ class KafkaSettings(Section):
         repr=False,
         description="Passed on to every Kafka client (SASL, TLS, time-outs); the keys are listed below.",
     )
+    oauth: OAuthSettings = Field(default_factory=OAuthSettings)
     topic_prefix: str = Field(
         default="", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="Put before the name of every topic."
     )
@@ -92,9 +94,9 @@ class KafkaSettings(Section):
         "keep it to days, not months.",
     )
 
-    def client_arguments(self) -> ClientArguments:
-        """Return what `client` means as keyword arguments of an aiokafka client, secrets read in."""
-        return client_arguments(self.client)
+    def client_arguments(self, more: Mapping[str, Any] | None = None) -> ClientArguments:
+        """Return what `client` means as keyword arguments of an aiokafka client, and `more`; secrets read in."""
+        return ClientArguments(self.client, more)
 
 
 class CaptureSettings(Section):

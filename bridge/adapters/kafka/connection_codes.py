@@ -23,6 +23,8 @@ KAFKA_WITHOUT_SASL: Final = "KAFKA_WITHOUT_SASL"
 KAFKA_MECHANISM_UNKNOWN: Final = "KAFKA_MECHANISM_UNKNOWN"
 KAFKA_PASSWORD_REFUSED: Final = "KAFKA_PASSWORD_REFUSED"  # noqa: S105 - a code
 KAFKA_AUTHENTICATION_FAILED: Final = "KAFKA_AUTHENTICATION_FAILED"
+KAFKA_TOKEN_UNAVAILABLE: Final = "KAFKA_TOKEN_UNAVAILABLE"  # noqa: S105 - a code
+KAFKA_TOKEN_REFUSED: Final = "KAFKA_TOKEN_REFUSED"  # noqa: S105 - a code
 
 _ADDRESS: Final = "Check `kafka.bootstrap_servers`, the broker and the network."
 _BROKERS_LOG: Final = "Look at the broker's log, and at proxies and firewalls on the way."
@@ -67,6 +69,14 @@ CONNECTION_CODES: Final = {
     KAFKA_PASSWORD_REFUSED: (
         "The broker refuses the user or the password.",
         "Check both; on Kafka the user needs a password for this mechanism.",
+    ),
+    KAFKA_TOKEN_UNAVAILABLE: (
+        "There is no access token to show: the token endpoint does not answer, or refuses the client.",
+        "Check `kafka.oauth`, and that the endpoint can be reached.",
+    ),
+    KAFKA_TOKEN_REFUSED: (
+        "The broker refuses the access token.",
+        "Compare issuer, audience, time and signature with what the broker expects.",
     ),
     KAFKA_AUTHENTICATION_FAILED: ("Authentication fails for another reason.", "Look at the broker's log."),
 }

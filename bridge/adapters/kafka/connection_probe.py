@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import SaslAuthenticationFailed
 from aiokafka.protocol.admin import ApiVersionRequest, SaslHandShakeRequest
+from aiokafka.protocol.metadata import MetadataRequest
 
 from bridge.adapters.kafka.connection_causes import Cause, ClientFacts, ConnectionOutcome, Stage, cause_of
 from bridge.adapters.kafka.connection_codes import KAFKA_FILES_UNREADABLE
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     _Result = TypeVar("_Result")
 
+_OAUTHBEARER: Final = "OAUTHBEARER"
 _STEP_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
 _READ_BYTES: Final = 64 * 1024
@@ -41,6 +44,7 @@ _CONNECTION_ARGUMENTS: Final = frozenset(
         "sasl_plain_password",
         "sasl_kerberos_service_name",
         "sasl_kerberos_domain_name",
+        "sasl_oauth_token_provider",
     }
 )
 """What of a client's arguments concerns a single connection."""
@@ -264,6 +268,10 @@ async def _authentication_error(host: str, port: int, arguments: Mapping[str, An
     connection = AIOKafkaConnection(host, port, request_timeout_ms=int(_STEP_SECONDS * 1000), **known)
     try:
         await connection.connect()
+        # A refused token is answered without an error code, which aiokafka takes for a success. The next request then
+        # gets an answer without content, whatever it is.
+        if known.get("sasl_mechanism") == _OAUTHBEARER and not (await connection.send(MetadataRequest([]))).brokers:
+            raise SaslAuthenticationFailed  # noqa: TRY301 - named as if aiokafka had raised it
     except Exception as error:  # noqa: BLE001 - of whatever class: it is only named
         return error
     finally:
