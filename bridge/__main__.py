@@ -2,6 +2,18 @@
 
 import sys
 
-from bridge.cli import main
+INTERRUPTED = 130
 
-sys.exit(main())
+
+def main() -> int:
+    """Run one command and return its exit code. Ctrl-C is quiet from here on, while modules are imported, too."""
+    try:
+        from bridge.cli import main as run_command  # noqa: PLC0415 - see above
+
+        return run_command()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -40,11 +40,21 @@ from bridge.capture.worker import Worker
 from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
-from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC, access_probe_of, redactor_of, rights_check_of, topics_of
+from bridge.factories import (
+    REGISTERED,
+    SCHEMA_BY_TOPIC,
+    access_probe_of,
+    kafka_arguments,
+    listeners_of,
+    redactor_of,
+    rights_check_of,
+    topics_of,
+)
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, Fact
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.writer_schemas import WriterSchemas
+from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
@@ -102,12 +112,12 @@ class _WorkerProcess:
         self._writers = WriterSchemas.shipped()
         self._schemas = self._writers.schemas
         self._names = TopicNames(config.kafka.topic_prefix)
-        compression = config.kafka.compression
+        compression, arguments = config.kafka.compression, kafka_arguments(config)
         self._kafka = KafkaConnection(
             bootstrap_servers=config.kafka.bootstrap_servers,
             group=config.kafka.group,
             topics=self._names,
-            client=config.kafka.client_arguments(),
+            client=arguments,
             compression=None if compression == "none" else compression,
             transaction_timeout=config.kafka.transaction_timeout_seconds,
             max_record_bytes=config.kafka.max_record_bytes,
@@ -116,7 +126,15 @@ class _WorkerProcess:
         self._payload_headers: dict[str, bytes] = {}
         self._partitions = config.kafka.partitions
         self._closed_retention: float | None = None
-        self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share))
+        self._secrets = SecretsWatch(self._telemetry)
+        self._secrets.add(
+            "kafka_password",
+            arguments.password,
+            lambda: self._kafka.open_clients.take_password(arguments["sasl_plain_password"]),
+        )
+        self._secrets.add_context("kafka", arguments.context)
+        self._secrets.add_context("registry", config.schema_registry.context())
+        self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()
         self._announcer = AnnouncementProducer(self._kafka)
         self._worker = Worker(
@@ -141,6 +159,8 @@ class _WorkerProcess:
             topics=self._topics,
         )
         self._telemetry.watch_tasks(open_tasks)
+        self._telemetry.watch_certificates(self._secrets.certificate_ends)
+        self._servers = [HttpServer(self._view, each) for each in listeners_of(config, self._secrets)]
         self._watch = ConnectionWatch(access_probe_of(config, "run"), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:
@@ -149,16 +169,14 @@ class _WorkerProcess:
         defects = Defects(self._telemetry, ignore_unretrieved_batches, environment=CLIENT_ERRORS)
         loop.set_exception_handler(defects.handle)
         stop = on_signals(loop)
-        http = HttpServer(
-            self._view,
-            host=config.http.host,
-            port=config.http.port,
-            token=config.http.token.get_secret_value() if config.http.token else None,
-        )
-        await http.start()
+        await self._listen()
         self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
-        watch = asyncio.create_task(self._keep_watching(), name="watch connections and topics")
-        watch.add_done_callback(defects.task_ended)
+        watches = [
+            asyncio.create_task(self._keep_watching(), name="watch connections and topics"),
+            asyncio.create_task(self._secrets.run(), name="watch secrets"),
+        ]
+        for watch in watches:
+            watch.add_done_callback(defects.task_ended)
         main = asyncio.create_task(self._capture(), name="capture")
         main.add_done_callback(defects.task_ended)
         try:
@@ -173,11 +191,24 @@ class _WorkerProcess:
             await _ended(main)  # what it ended with, the defects know
             return EXIT_OK if drained and stop.done() and not defects.found.done() else EXIT_RUNTIME
         finally:
-            await _ended(main, watch)
+            await _ended(main, *watches)
             try:
-                await http.stop()  # first: a request that comes later would start the announcer's producer again
+                # First: a request that comes later would start the announcer's producer again.
+                await self._stop_listening()
             finally:
                 await self._announcer.close()
+
+    async def _listen(self) -> None:
+        try:
+            for server in self._servers:
+                await server.start()
+        except BaseException:
+            await self._stop_listening()
+            raise
+
+    async def _stop_listening(self) -> None:
+        for server in self._servers:
+            await server.stop()
 
     async def _drain(self, defects: Defects) -> bool:
         try:

@@ -60,6 +60,14 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _open_standard_streams()
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:
+        return EXIT_SIGNAL_BASE + signal.SIGINT
+
+
+def _main(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in words if not word.startswith("-")), "")
     if chosen in RESERVED:
@@ -92,17 +100,35 @@ def _guarded(module: Command, args: argparse.Namespace) -> int:
         sys.stdout.flush()
     except BridgeError as error:
         return _report(error)
-    except KeyboardInterrupt:
-        return EXIT_SIGNAL_BASE + signal.SIGINT
     except BrokenPipeError:
-        # The reader (head, less) has closed the pipe. Python would fail again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # the reader (head, less) has closed the pipe
         return EXIT_SIGNAL_BASE + signal.SIGPIPE
     except OSError as error:
         sys.stderr.write(f"chatbridge: {error.strerror or type(error).__name__}: {error.filename or ''}\n")
+        _discard_output()
         return EXIT_RUNTIME
     else:
         return code
+
+
+def _open_standard_streams() -> None:
+    """Replace streams that are closed (`<&-`, `>&-`) by the null device: their numbers would go to other files."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _discard_output() -> None:
+    """Drop what standard output cannot take: Python would fail again when it flushes at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(error: BridgeError) -> int:

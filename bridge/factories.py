@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bridge.adapters.http.access import AccessTokens
+from bridge.adapters.http.http_server import Listener
 from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
 from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
+from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, TokenEndpoint
 from bridge.adapters.kafka.rights import rights_of
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
-from bridge.config.security import client_context
-from bridge.errors import AccessDenied, AnnouncementsNotWritten, KafkaUnavailable
+from bridge.config.security import OAUTHBEARER, client_context
+from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, KafkaUnavailable
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.redact import Redactor, Rule
+from bridge.secret_files import FileBacked
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from bridge.config import Config
+    from bridge.config import Config, OAuthSettings
+    from bridge.config.security import ClientArguments
+    from bridge.secrets_watch import SecretsWatch
 
     _Result = TypeVar("_Result")
 
@@ -34,10 +41,40 @@ REGISTERED: Final = ("events", "sessions", "quarantine")
 """Kinds of topics whose schemas a registry has; the others are for the bridge alone and carry their schemas."""
 
 
+def kafka_arguments(config: Config) -> ClientArguments:
+    """Return the keyword arguments that every aiokafka client needs, but for the servers. To be called in a loop.
+
+    Raises ConfigError when OAUTHBEARER has no source of tokens; OSError or ValueError when a file cannot be used now.
+    """
+    kafka = config.kafka
+    if kafka.client.get("sasl_mechanism") != OAUTHBEARER:
+        return kafka.client_arguments()
+    return kafka.client_arguments({"sasl_oauth_token_provider": _tokens_of(kafka.oauth)})
+
+
+def _tokens_of(oauth: OAuthSettings) -> FileTokens | EndpointTokens:
+    read, secret = oauth.token(), oauth.secret()
+    if read is not None:
+        return FileTokens(read)
+    if oauth.token_endpoint is None or oauth.client_id is None or secret is None:
+        raise ConfigError(
+            "kafka.oauth: OAUTHBEARER needs tokens",
+            next_step="set kafka.oauth.token_endpoint or kafka.oauth.token_file",
+        )
+    endpoint = TokenEndpoint(
+        url=oauth.token_endpoint,
+        client_id=oauth.client_id,
+        secret=secret,
+        scope=oauth.scope,
+        tls=oauth.context(),
+    )
+    return EndpointTokens(endpoint)
+
+
 def topics_of(config: Config) -> TopicManager:
     """Return the manager of an installation's topics."""
     kafka = config.kafka
-    return TopicManager(kafka.bootstrap_servers, kafka.client_arguments(), wanted_topics(config))
+    return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config))
 
 
 def wanted_topics(config: Config) -> list[Topic]:
@@ -78,7 +115,7 @@ def redactor_of(config: Config) -> Redactor:
 
 def client_of(config: Config) -> dict[str, Any]:
     """Return the keyword arguments that every aiokafka client needs."""
-    return {"bootstrap_servers": config.kafka.bootstrap_servers, **config.kafka.client_arguments()}
+    return {"bootstrap_servers": config.kafka.bootstrap_servers, **kafka_arguments(config)}
 
 
 def subjects_of(names: TopicNames) -> Mapping[str, str]:
@@ -93,7 +130,7 @@ def probe_of(config: Config) -> ConnectionProbe:
         ProbeSettings(
             kafka.bootstrap_servers,
             ClientFacts.of(kafka.client),
-            kafka.client_arguments,
+            partial(kafka_arguments, config),
             partial(client_context, kafka.client, any_name=True),
         )
     )
@@ -103,7 +140,36 @@ def rights_check_of(config: Config, command: str) -> RightsCheck:
     """Return what compares the rights of a command, as `chatbridge acls` prints them, with those that Kafka grants."""
     kafka = config.kafka
     needed = rights_of(command, names_of(config), kafka.group, create=kafka.manage_topics == "create")
-    return RightsCheck(kafka.bootstrap_servers, kafka.client_arguments, needed)
+    return RightsCheck(kafka.bootstrap_servers, partial(kafka_arguments, config), needed)
+
+
+def listeners_of(config: Config, secrets: SecretsWatch) -> list[Listener]:
+    """Return where the HTTP server listens: one place, or a second one for probes and metrics.
+
+    The files of tokens and certificate are added to `secrets`.
+    """
+    http = config.http
+    tokens, tls = http.tokens(), http.tls.context()
+    secrets.add_context("http", tls)
+    for name, token in tokens.items():
+        secrets.add(f"http_{name}", token if isinstance(token, FileBacked) else None)
+    listener = Listener(
+        host=http.host,
+        port=http.port,
+        tls=tls,
+        access=AccessTokens(
+            admin=tokens.get("token"),
+            read=tokens.get("read_token"),
+            announce=tokens.get("announce_token"),
+            metrics=tokens.get("metrics_token"),
+            open_metrics=http.open_metrics,
+        ),
+        requests_per_second=http.requests_per_second,
+        failed_tokens_per_minute=http.failed_tokens_per_minute,
+    )
+    if http.probes_port is None:
+        return [listener]
+    return [listener, replace(listener, host=http.probes_host, port=http.probes_port, only_probes=True)]
 
 
 def access_probe_of(config: Config, command: str) -> AccessProbe:

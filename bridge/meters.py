@@ -56,6 +56,17 @@ TASK_KINDS: Final = (
     OTHER,
 )
 
+CERTIFICATES: Final = (
+    "kafka",
+    "kafka_ca",
+    "registry",
+    "registry_ca",
+    "chat_server",
+    "chat_server_ca",
+    "http",
+)
+"""Certificates of the settings, and authorities (`_ca`), whose end is shown."""
+
 GaugeName = Literal[
     "oldest_uncommitted_event_seconds",
     "buffer_bytes",
@@ -113,6 +124,27 @@ class UnstableServers(Collector):
             family.add_metric((server,), times)
         if len(worst) > NAMED_SERVERS:
             family.add_metric((OTHER,), worst[NAMED_SERVERS][1])
+        yield family
+
+
+class CertificateEnds(Collector):
+    """When the certificates of the settings end; one that is not set, or cannot be read just now, has no sample."""
+
+    def __init__(self) -> None:
+        """There are none until `read` is set."""
+        self.read: Callable[[], Mapping[str, float]] = dict
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Return the gauge."""
+        family = GaugeMetricFamily(
+            "chatbridge_certificate_expiry_timestamp_seconds",
+            "When a certificate in the settings ends, in seconds since 1970 UTC; of authorities the last",
+            labels=("which",),
+        )
+        ends = self.read()
+        for which in CERTIFICATES:
+            if which in ends:
+                family.add_metric((which,), ends[which])
         yield family
 
 
@@ -185,6 +217,8 @@ class Meters:
         self.gauges = {name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()}
         self.unstable_servers = UnstableServers()
         registry.register(self.unstable_servers)
+        self.certificate_ends = CertificateEnds()
+        registry.register(self.certificate_ends)
         self.tasks = Gauge(
             "chatbridge_tasks", "Tasks of the event loop that have not ended", ("kind",), registry=registry
         )

@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
     from bridge.capture.ports import Clock, Deliver, Failed, Source
     from bridge.config import Config
+    from bridge.secrets_watch import SecretsWatch
     from bridge.telemetry import Telemetry
 
 
 @dataclass(slots=True, frozen=True)
 class SourceContext:
-    """What the sources of a worker may use. `share`: fraction of all shards that this worker owns, above 0, up to 1."""
+    """What the sources of a worker may use. `share`: fraction of all shards that this worker owns, above 0, up to 1.
+
+    A source adds the TLS contexts of its connections to `secrets`.
+    """
 
     config: Config
     clock: Clock
     telemetry: Telemetry
     share: Callable[[], float]
+    secrets: SecretsWatch
 
 
 class SourceFactory(Protocol):
@@ -52,6 +57,8 @@ class ChatServerSources:
         self._context = context
         self._settings = context.config.sources.chat_server
         self._history_turn = HistoryTurn()
+        self._tls = self._settings.tls.context()
+        context.secrets.add_context("chat_server", self._tls)
         self._rate_limiter = JoinRateLimiter(
             self._settings.joins_per_second, self._settings.joins_peak, context.clock, context.share
         )
@@ -75,7 +82,7 @@ class ChatServerSources:
             transports=TcpTransports(
                 gateway=settings.gateway,
                 timeout=settings.register_timeout_seconds,
-                tls=settings.tls.context(),
+                tls=self._tls,
             ),
             make_link=self._link,
             rate_limiter=self._rate_limiter,

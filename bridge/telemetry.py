@@ -38,6 +38,10 @@ class Telemetry:
         """Read the servers that answer and drop, and how often in a row, from `read` at every scrape."""
         self._meters.unstable_servers.read = read
 
+    def watch_certificates(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """Read when certificates end (name -> seconds since 1970 UTC) from `read` at every scrape."""
+        self._meters.certificate_ends.read = read
+
     def watch_tasks(self, count: Callable[[], Mapping[str, int]]) -> None:
         """Read the numbers of open tasks by kind from `count` at every scrape, in the thread of the scrape."""
 

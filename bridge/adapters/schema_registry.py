@@ -17,12 +17,13 @@ import aiohttp
 
 from bridge.backoff import Backoff
 from bridge.errors import RegistryRefused, RegistryUnavailable
+from bridge.secret_files import reason_of
 from bridge.waiting import uninterrupted
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
     from types import TracebackType
-
-    from pydantic import SecretStr
 
 COMPATIBILITY: Final = "BACKWARD_TRANSITIVE"
 _MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
@@ -31,23 +32,20 @@ _SHOWN_CHARACTERS: Final = 300
 _ANSWER_BYTES: Final = 4 << 20
 """Longest answer that is read; a registry may be anything that listens at the address."""
 _NOT_FOUND: Final = 404
+_UNKNOWN: Final = frozenset({40401, 40402, 40403})
+"""Error codes of the Confluent API for an unknown subject, version or schema: any other 404 is that of a wrong URL."""
 _SERVER_ERROR: Final = 500
 
 
 class RegistryCredentials(Protocol):
-    """User and password for HTTP basic authentication."""
+    """How the client authenticates."""
 
-    @property
-    def user(self) -> str | None:
-        """User name, None without authentication."""
-
-    @property
-    def password(self) -> SecretStr | None:
-        """Password."""
+    def header(self) -> Callable[[], str | None]:
+        """Return what gives the present value of the Authorization header; None without authentication."""
 
 
 class RegistryConnection(Protocol):
-    """Address, time limit and credentials of a registry."""
+    """Address, time limit, credentials and TLS of a registry."""
 
     @property
     def url(self) -> str | None:
@@ -61,34 +59,50 @@ class RegistryConnection(Protocol):
     def auth(self) -> RegistryCredentials:
         """Credentials."""
 
+    def context(self) -> ssl.SSLContext | None:
+        """Return the TLS context of connections, None for a URL without https. Raises OSError."""
+
 
 class SchemaRegistry:
     """A client, used as an async context manager. Every method raises RegistryUnavailable or RegistryRefused."""
 
-    def __init__(self, url: str, *, user: str | None, password: str | None, timeout_seconds: float) -> None:
-        """Nothing connects before the first request."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_seconds: float,
+        authorization: Callable[[], str | None] = lambda: None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Nothing connects before the first request.
+
+        `authorization` is asked for its header at each request; without `tls` the authorities of the system count.
+        """
         self._url = url.rstrip("/")
-        self._auth = aiohttp.BasicAuth(user, password or "") if user is not None else None
+        self._authorization = authorization
+        self._tls = tls
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
     def from_settings(cls, settings: RegistryConnection) -> Self:
-        """Return a client. Raises RegistryRefused when no URL is configured."""
+        """Return a client. Raises RegistryRefused when no URL is configured or a file of it cannot be used."""
         if settings.url is None:
             raise RegistryRefused("no schema registry is configured", next_step="set schema_registry.url")
-        password = settings.auth.password
-        return cls(
-            settings.url,
-            user=settings.auth.user,
-            password=password.get_secret_value() if password is not None else None,
-            timeout_seconds=settings.timeout_seconds,
-        )
+        try:
+            authorization, tls = settings.auth.header(), settings.context()
+        except (OSError, ValueError) as error:
+            raise RegistryRefused(
+                f"a file of schema_registry cannot be used: {reason_of(error)}",
+                next_step="check the files that schema_registry.auth and schema_registry.tls name",
+            ) from error
+        return cls(settings.url, timeout_seconds=settings.timeout_seconds, authorization=authorization, tls=tls)
 
     async def __aenter__(self) -> Self:
         """Open the HTTP session."""
         headers = {"Accept": f"{_MEDIA_TYPE}, application/json", "Content-Type": _MEDIA_TYPE}
-        self._session = aiohttp.ClientSession(auth=self._auth, timeout=self._timeout, headers=headers)
+        connector = aiohttp.TCPConnector(ssl=True if self._tls is None else self._tls)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout, headers=headers)
         return self
 
     async def __aexit__(
@@ -159,9 +173,10 @@ class SchemaRegistry:
     async def _request_once(self, method: str, path: str, body: dict[str, str] | None, *, or_none: bool) -> Any:
         if self._session is None:
             raise RegistryUnavailable("the registry client is not open")
-        data = None if body is None else json.dumps(body)
+        data, authorization = None if body is None else json.dumps(body), self._authorization()
+        headers = {} if authorization is None else {"Authorization": authorization}
         try:
-            async with self._session.request(method, self._url + path, data=data) as response:
+            async with self._session.request(method, self._url + path, data=data, headers=headers) as response:
                 raw = b""
                 async for part in response.content.iter_any():
                     raw += part
@@ -173,7 +188,7 @@ class SchemaRegistry:
                 f"the schema registry at {self._url} does not answer: {type(error).__name__}",
                 next_step="check schema_registry.url and that the registry is running",
             ) from error
-        if status == _NOT_FOUND and or_none:
+        if status == _NOT_FOUND and or_none and _error_code(text) in _UNKNOWN:
             return None
         if status >= _SERVER_ERROR:
             raise RegistryUnavailable(f"the schema registry answered {status}: {_reason(text)}")
@@ -181,12 +196,25 @@ class SchemaRegistry:
             answer = json.loads(text)
         except ValueError:
             answer = None
+        if status == _NOT_FOUND and _error_code(text) not in _UNKNOWN:
+            raise RegistryRefused(
+                f"there is no schema registry at {self._url}: it answers {status}",
+                next_step="check the path in schema_registry.url, such as /apis/ccompat/v7",
+            )
         if not response.ok or answer is None:
             raise RegistryRefused(
                 f"the schema registry answered {status}: {_reason(text)}",
                 next_step="`chatbridge schemas check` shows what is incompatible; check the user's permissions",
             )
         return answer
+
+
+def _error_code(text: str) -> object:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value.get("error_code") if isinstance(value, dict) else None
 
 
 def _reason(text: str) -> str:

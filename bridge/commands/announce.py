@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
@@ -17,6 +16,7 @@ from bridge.addresses import split_address
 from bridge.announcement import MAX_BYTES, Announcement, parse
 from bridge.commands import settings
 from bridge.commands.formatting import say
+from bridge.commands.interruption import run_until_interrupted
 from bridge.errors import EXIT_OK, AnnouncementsNotWritten, KafkaUnavailable, UnreadableAnnouncement, UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Announce one chat, or those read from standard input."""
     config = settings.config_of(args)
     batches = _from_lines(partial(os.read, sys.stdin.fileno())) if args.session_id == "-" else [[_from_arguments(args)]]
-    count = asyncio.run(_announce(config, batches))
+    count = run_until_interrupted(_announce(config, batches))
     say(f"announced {count} {'chat' if count == 1 else 'chats'}")
     return EXIT_OK
 
@@ -113,7 +113,7 @@ async def _announce(config: Config, batches: Iterable[list[Announcement]]) -> in
         bootstrap_servers=config.kafka.bootstrap_servers,
         group=config.kafka.group,
         topics=factories.names_of(config),
-        client=config.kafka.client_arguments(),
+        client=factories.kafka_arguments(config),
     )
     # Raises if it is missing: writing could make the broker create it.
     await factories.explained(config, "announce", factories.topics_of(config).partitions(kafka.topics.announcements))

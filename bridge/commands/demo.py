@@ -22,10 +22,11 @@ import aiohttp
 from bridge import factories
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands.formatting import HEADER, event_line, say, warn, width
+from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.verify import verify
 from bridge.config import load
-from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault, SchemaUnknown, VerificationFailed
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, EXIT_SIGNAL_BASE, EnvironmentFault, SchemaUnknown, VerificationFailed
 from bridge.records.avro import TRANSCRIPT_EVENT
 from bridge.sandbox.broker import LocalBroker
 from bridge.sandbox.process import GuardedProcess, free_ports, tail
@@ -42,6 +43,8 @@ _FINISH_SHARE: Final = 0.35
 _SETTLE_SECONDS: Final = 20.0
 _END_SECONDS: Final = 40.0
 _POLL_SECONDS: Final = 0.2
+_INTERRUPTED_SECONDS: Final = 60.0
+"""How long it may take to stop and to compare after Ctrl-C; a second one ends it at once."""
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +57,7 @@ examples:
   chatbridge demo
   chatbridge demo --seconds 120 --chats 30
 
+Ctrl-C ends the chats and compares what there is; a second one ends everything at once.
 Needs Java 17 or later and, once, Maven to fetch Kafka. Everything listens on 127.0.0.1 only. Exit code 1 when an event
 is missing, duplicated or different from the ledger of the simulated Chat Server.
 """
@@ -62,11 +66,17 @@ is missing, duplicated or different from the ledger of the simulated Chat Server
 def run(args: argparse.Namespace) -> int:
     """Print the events as they are committed, then compare them with the ledger."""
     with ExitStack() as stack:
-        folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatbridge-demo-")))
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatbridge-demo-")))
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"no folder for ledger and logs: {error.strerror}", next_step="set TMPDIR, or use --keep FOLDER"
+            ) from error
         say("starting Apache Kafka ...")
         broker = stack.enter_context(LocalBroker())
-        return asyncio.run(_Demo(args, folder, broker.bootstrap_servers, stack).run())
+        demo = _Demo(args, folder, broker.bootstrap_servers, stack)
+        return run_until_interrupted(demo.run(), demo.interrupt, closing_seconds=_INTERRUPTED_SECONDS)
 
 
 @dataclass(slots=True)
@@ -92,6 +102,8 @@ class _Demo:
         }
         self._config: Config = load(None, {}, self._flags)
         self._captured = _Captured()
+        self._simulator: GuardedProcess | None = None
+        self._interrupted = False
 
     async def run(self) -> int:
         say("starting the bridge ...")
@@ -99,7 +111,7 @@ class _Demo:
         async with aiohttp.ClientSession(self._url) as http:
             await self._until_ready(bridge, http)
             say(f"the bridge is ready, status page at {self._url}; starting chats\n\n{HEADER}")
-            simulator = self._child("simulator", self._simulate())
+            simulator = self._simulator = self._child("simulator", self._simulate())
             show = asyncio.create_task(self._show())
             try:
                 await self._until_ended(simulator)
@@ -110,7 +122,15 @@ class _Demo:
         say("\nstopping the bridge ...")
         bridge.signal(signal.SIGTERM)
         code = await asyncio.to_thread(bridge.wait, _END_SECONDS)
-        return await self._count(code)
+        verdict = await self._count(code)
+        return EXIT_SIGNAL_BASE + signal.SIGINT if self._interrupted and verdict == EXIT_OK else verdict
+
+    def interrupt(self) -> None:
+        """End the chats early; what there is by then is still compared. Without chats there is nothing to compare."""
+        self._interrupted = True
+        if self._simulator is not None:
+            say("\ninterrupted: ending the chats; Ctrl-C again ends everything at once")
+            self._simulator.signal(signal.SIGINT)
 
     # --- child processes ------------------------------------------------------------------------------------------
 
@@ -140,6 +160,8 @@ class _Demo:
     async def _until_ready(self, bridge: GuardedProcess, http: aiohttp.ClientSession) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
+            if self._interrupted:
+                raise asyncio.CancelledError
             if not bridge.running:
                 break
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from bridge import factories
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.commands import settings
 from bridge.commands.formatting import say
+from bridge.commands.interruption import run_until_interrupted
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, UsageError
 from bridge.records.avro import Schemas, schema_folder
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         texts = [json.loads(text) for text in subjects.values()]
         say(json.dumps(texts[0] if args.subject else dict(zip(subjects, texts, strict=True)), indent=2))
         return EXIT_OK
-    return asyncio.run(_ask(config, subjects, register=args.action == "register"))
+    return run_until_interrupted(_ask(config, subjects, register=args.action == "register"))
 
 
 async def _ask(config: Config, subjects: dict[str, str], *, register: bool) -> int:

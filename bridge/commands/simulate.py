@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from bridge import logs
 from bridge.adapters.event_loop import EventLoop
 from bridge.addresses import split_address
-from bridge.commands.formatting import say
-from bridge.errors import EXIT_OK, ConfigError, UsageError
+from bridge.commands.formatting import say, warn
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, ConfigError, UsageError
 from bridge.simulator.main import SimulatorOptions, SimulatorSummary, run_simulator
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ examples:
   chatbridge simulate --events-per-second 500 --concurrent-chats 200 --kafka localhost:9092
   chatbridge simulate --replay transcripts/ --speed 60
 
+Exit code 1 when every announcement was refused.
 Ends after --duration or --chats, when the chats that are open have ended, or on SIGTERM or SIGINT; the last line on
 standard output is a JSON summary. The ledger holds every event of every chat, to compare with Kafka.
 """
@@ -101,7 +102,12 @@ def run(args: argparse.Namespace) -> int:
     options = _options(args)
     logs.start("info", "text")
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        say(runner.run(_simulate(options)).as_json())
+        summary = runner.run(_simulate(options))
+    say(summary.as_json())
+    if summary.refused and not summary.announced:
+        warn(f"chatbridge: all {summary.refused} announcements were refused")
+        warn("  next: check the token, and that --announce-url is that of a bridge")
+        return EXIT_RUNTIME
     return EXIT_OK
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from bridge import factories
@@ -10,6 +9,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings
 from bridge.commands.formatting import HEADER, event_line, say, warn, width
+from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
 from bridge.errors import EXIT_OK, SchemaUnknown, VerificationFailed
 from bridge.records.avro import TRANSCRIPT_EVENT
@@ -42,7 +42,7 @@ whose schema neither schema_registry.url nor this version knows is named on stan
 def run(args: argparse.Namespace) -> int:
     """Show events until interrupted, or until `--max`."""
     config = settings.config_of(args)
-    asyncio.run(factories.explained(config, "tail", _tail(config, args)))
+    run_until_interrupted(factories.explained(config, "tail", _tail(config, args)))
     return EXIT_OK
 
 

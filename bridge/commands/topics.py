@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
 from bridge import factories
 from bridge.commands import settings
 from bridge.commands.formatting import say, warn
+from bridge.commands.interruption import run_until_interrupted
 from bridge.errors import EXIT_OK, EXIT_RUNTIME
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
     topics = factories.topics_of(config)
     applying = args.action == "apply"
     work = topics.apply if applying else topics.plan
-    plan = asyncio.run(factories.explained(config, f"topics {args.action}", work(allow_shorter=args.allow_shorter)))
+    plan = run_until_interrupted(
+        factories.explained(config, f"topics {args.action}", work(allow_shorter=args.allow_shorter))
+    )
     if args.json:
         told = {
             "changes": [str(change) for change in plan.changes],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings
 from bridge.commands.formatting import escaped, say
+from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
 from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME, SchemaUnknown, VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
@@ -52,7 +52,7 @@ its schema is not known; a chat whose beginning has been deleted by retention is
 def run(args: argparse.Namespace) -> int:
     """Check, and print the findings."""
     config = settings.config_of(args)
-    verifier, unframed = asyncio.run(factories.explained(config, "verify", verify(config, args.chat)))
+    verifier, unframed = run_until_interrupted(factories.explained(config, "verify", verify(config, args.chat)))
     findings = [*unframed, *verifier.findings()]
     broken = [finding for finding in findings if finding.broken]
     if args.json:

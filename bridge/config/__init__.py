@@ -3,27 +3,32 @@
 Only `app`, the factories, `cli` and `commands` see a `Config`; everything else is given plain values.
 """
 
+from bridge.config.http_settings import HttpSettings
 from bridge.config.loading import load, origins
-from bridge.config.source_settings import ChatServerSettings, LinkTls, SourcesSettings
+from bridge.config.oauth_settings import OAuthSettings
+from bridge.config.registry_settings import SchemaRegistrySettings
+from bridge.config.source_settings import ChatServerSettings, SourcesSettings
+from bridge.config.tls_settings import ClientTls, LinkTls, ListenerTls
 from bridge.config.tree import (
     CaptureSettings,
     Config,
-    HttpSettings,
     KafkaSettings,
     LogSettings,
     PrivacyRule,
     PrivacySettings,
-    SchemaRegistrySettings,
 )
 
 __all__ = [
     "CaptureSettings",
     "ChatServerSettings",
+    "ClientTls",
     "Config",
     "HttpSettings",
     "KafkaSettings",
     "LinkTls",
+    "ListenerTls",
     "LogSettings",
+    "OAuthSettings",
     "PrivacyRule",
     "PrivacySettings",
     "SchemaRegistrySettings",

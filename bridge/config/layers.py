@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from bridge.config.files import FileError, read
 from bridge.config.problems import nearest
+from bridge.secret_files import read_secret, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pydantic.fields import FieldInfo
 
 PREFIX: Final = "CHATBRIDGE_"
 FILE_VARIABLE: Final = "CHATBRIDGE_CONFIG"  # names the settings file; read by the command line
-MAX_SECRET_BYTES: Final = 64 * 1024
+OWN_VARIABLES: Final = frozenset({FILE_VARIABLE, "CHATBRIDGE_CACHE"})
+"""Variables of the command line and of the sandbox, which are not settings."""
 
 _SECRETS: Final = (
     ("http", "token"),
+    ("http", "read_token"),
+    ("http", "announce_token"),
+    ("http", "metrics_token"),
+    ("http", "tls", "key_password"),
     ("schema_registry", "auth", "password"),
+    ("schema_registry", "auth", "bearer_token"),
+    ("schema_registry", "tls", "key_password"),
+    ("sources", "chat_server", "tls", "key_password"),
     ("privacy", "hash_key"),
+    ("kafka", "oauth", "client_secret"),
+    ("kafka", "oauth", "tls", "key_password"),
     ("kafka", "client", "sasl_plain_password"),
     ("kafka", "client", "ssl_password"),
 )
@@ -74,7 +85,7 @@ def gather(tree: type[BaseSettings], file: Path | None, environ: Mapping[str, st
         {
             tuple(name[len(PREFIX) :].lower().split("__")): (value, f"environment {name}")
             for name, value in environ.items()
-            if name.startswith(PREFIX) and name != FILE_VARIABLE and ("__" in name or not _SERVICE_LINK.fullmatch(name))
+            if _is_setting(name)
         },
     )
     _add_texts(
@@ -85,6 +96,14 @@ def gather(tree: type[BaseSettings], file: Path | None, environ: Mapping[str, st
     for path in _SECRETS:
         _read_secret(layers, path)
     return layers
+
+
+def _is_setting(variable: str) -> bool:
+    return (
+        variable.startswith(PREFIX)
+        and variable not in OWN_VARIABLES
+        and ("__" in variable or not _SERVICE_LINK.fullmatch(variable))
+    )
 
 
 def _leaves(values: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -134,16 +153,10 @@ def _read_secret(layers: Layers, path: tuple[str, ...]) -> None:
         layers.problems.append(f"{key}: set together with {key}_file; expected one of the two (from {origin})")
         return
     try:
-        with Path(here[file_key]).open("rb") as stream:
-            secret = stream.read(MAX_SECRET_BYTES).decode("utf-8").rstrip("\r\n")
+        here[path[-1]] = read_secret(here[file_key])
     except OSError as error:
         layers.problems.append(f"{key}_file: cannot be read: {error.strerror} (from {origin})")
-    except UnicodeDecodeError:
-        layers.problems.append(f"{key}_file: not UTF-8 text (from {origin})")
-    except ValueError:  # NUL, or a lone surrogate
-        layers.problems.append(f"{key}_file: not a valid file name (from {origin})")
+    except ValueError as error:
+        layers.problems.append(f"{key}_file: {reason_of(error)} (from {origin})")
     else:
-        here[path[-1]] = secret
         layers.origins[path] = origin
-        if not secret:
-            layers.problems.append(f"{key}_file: the file is empty (from {origin})")

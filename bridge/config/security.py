@@ -1,4 +1,4 @@
-"""Validates the pass-through map `kafka.client`, and makes TLS contexts.
+"""Validates the pass-through map `kafka.client`, and turns it into what aiokafka's clients are given.
 
 `kafka.client` is one map instead of forty settings. It holds what all of aiokafka's clients have in common, under
 aiokafka's names, and `ssl_...` names for the TLS context that aiokafka expects ready-made. The settings
@@ -8,11 +8,15 @@ that the promises depend on (acks, idempotence, isolation level, group, transact
 from __future__ import annotations
 
 import difflib
-import ssl
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.secret_files import FileBacked, read_secret, secret_in
+from bridge.tls import RenewedContext, TlsFiles
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import ssl
+    from collections.abc import Callable
 
 CLIENT_SECRETS: Final = frozenset({"sasl_plain_password", "ssl_password"})
 
@@ -41,11 +45,13 @@ CLIENT_KEYS: Final[dict[str, type]] = {
     **{f"{name}_file": str for name in sorted(CLIENT_SECRETS)},
 }
 """What `kafka.client` may hold: key -> type of its value."""
+_PASSWORD: Final = "sasl_plain_password"  # noqa: S105 - a key of the map
 _WORDS: Final = {"true": True, "false": False}
 _EXPECTED: Final = {str: "text", int: "a whole number", bool: "true or false"}
+OAUTHBEARER: Final = "OAUTHBEARER"
 CLIENT_CHOICES: Final = {
     "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
-    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI"),  # OAUTHBEARER needs code, not a setting
+    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", OAUTHBEARER),
 }
 """Keys of `kafka.client` with a closed set of values."""
 
@@ -70,7 +76,7 @@ def checked_client(given: dict[str, object]) -> dict[str, Any]:
     if not problems and uses_tls(result):
         try:
             client_arguments(result)
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError) as error:
             problems.append(f"security_protocol: the TLS files cannot be used, {error}")
     if problems:
         raise ValueError("\n".join(problems))
@@ -90,41 +96,57 @@ def uses_tls(client: Mapping[str, Any]) -> bool:
     return str(client.get("security_protocol", "")).endswith("SSL")
 
 
-def client_arguments(client: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a checked client map as keyword arguments of an aiokafka client, with the TLS context made."""
-    arguments = {key: value for key, value in client.items() if key in _PASSED_ON}
-    if uses_tls(client):
-        arguments["ssl_context"] = client_context(client)
-    return arguments
+class ClientArguments(Mapping[str, Any]):
+    """A checked client map as keyword arguments of an aiokafka client, with the secrets as their files are now.
+
+    `password` is None unless it is in a file; `context` is None without TLS.
+    """
+
+    def __init__(self, client: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
+        """`more` are arguments that no setting of the map gives. Raises OSError or ValueError for an unusable file."""
+        self._arguments = {key: value for key, value in client.items() if key in _PASSED_ON} | dict(more or {})
+        password_file = client.get(f"{_PASSWORD}_file")
+        self.password: FileBacked[str] | None = None if password_file is None else secret_in(password_file)
+        self.context: RenewedContext | None = None
+        if uses_tls(client):
+            self.context = self._arguments["ssl_context"] = RenewedContext(client_files(client))
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an argument."""
+        return self.password() if key == _PASSWORD and self.password is not None else self._arguments[key]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._arguments)
+
+    def __len__(self) -> int:
+        return len(self._arguments)
 
 
-def client_context(client: Mapping[str, Any], *, any_name: bool = False) -> ssl.SSLContext:
-    """Return the TLS context of a checked client map; with `any_name`, the certificate may be for any host."""
-    return tls_context(
-        client.get("ssl_cafile"),
-        client.get("ssl_certfile"),
-        client.get("ssl_keyfile"),
-        password=client.get("ssl_password"),
+def client_arguments(client: Mapping[str, Any]) -> ClientArguments:
+    """Return a checked client map as keyword arguments of an aiokafka client. Raises OSError or ValueError."""
+    return ClientArguments(client)
+
+
+def client_files(client: Mapping[str, Any], *, any_name: bool = False) -> TlsFiles:
+    """Return the TLS files of a checked client map; with `any_name`, the certificate may be for any host."""
+    return TlsFiles(
+        ca=client.get("ssl_cafile"),
+        certificate=client.get("ssl_certfile"),
+        key=client.get("ssl_keyfile"),
+        password=key_password(client.get("ssl_password"), client.get("ssl_password_file")),
+        password_file=client.get("ssl_password_file"),
         verify_hostname=client.get("ssl_check_hostname", True) and not any_name,
     )
 
 
-def tls_context(
-    ca_file: str | None,
-    certificate_file: str | None,
-    key_file: str | None,
-    *,
-    password: str | None = None,
-    verify_hostname: bool = True,
-) -> ssl.SSLContext:
-    """Return a client context that always verifies the other side's certificate.
+def client_context(client: Mapping[str, Any], *, any_name: bool = False) -> ssl.SSLContext:
+    """Return the TLS context of a checked client map as its files are now. Raises OSError."""
+    return client_files(client, any_name=any_name).client_context()
 
-    Raises OSError (of which ssl.SSLError is one) when a file cannot be read or used.
-    """
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = verify_hostname
-    if certificate_file is not None:
-        # Without a password OpenSSL would ask on the terminal; an empty one makes it fail instead.
-        context.load_cert_chain(certificate_file, key_file, password or "")
-    return context
+
+def key_password(password: str | None, file: str | None) -> Callable[[], str] | None:
+    """Return what gives the password of a key: the one in the file, which is read at each call, or `password`."""
+    if file is not None:
+        return lambda: read_secret(file)
+    return None if password is None else lambda: password

@@ -2,52 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from bridge.config.section import Address, Count, PerSecond, Seconds, Section
-from bridge.config.security import tls_context
-
-if TYPE_CHECKING:
-    import ssl
-
-
-class LinkTls(Section):
-    """TLS of the connections to Chat Server or to the gateway."""
-
-    enabled: bool = Field(default=False, description="Connect with TLS.")
-    ca_file: str | None = Field(
-        default=None, description="PEM file of trusted authorities; without it those of the system."
-    )
-    certificate_file: str | None = Field(
-        default=None, description="PEM file of the client certificate, for mutual TLS."
-    )
-    key_file: str | None = Field(default=None, description="PEM file of the key of the client certificate.")
-    verify_hostname: bool = Field(default=True, description="Require that the server's certificate names its host.")
-
-    @field_validator("key_file")
-    @classmethod
-    def _go_together(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if (value is None) != (info.data.get("certificate_file") is None):
-            raise ValueError("certificate_file and key_file go together")
-        return value
-
-    @field_validator("verify_hostname")
-    @classmethod
-    def _files_are_usable(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it
-        if info.data.get("enabled") and {"ca_file", "certificate_file", "key_file"} <= info.data.keys():
-            try:
-                tls_context(info.data["ca_file"], info.data["certificate_file"], info.data["key_file"])
-            except OSError as error:
-                raise ValueError(f"the TLS files cannot be used: {error}") from None
-        return value
-
-    def context(self) -> ssl.SSLContext | None:
-        """Return the context to connect with, or None when TLS is off."""
-        if not self.enabled:
-            return None
-        return tls_context(self.ca_file, self.certificate_file, self.key_file, verify_hostname=self.verify_hostname)
+from bridge.config.tls_settings import LinkTls
 
 
 class ChatServerSettings(Section):

@@ -20,8 +20,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bridge.config.http_settings import HttpSettings
+from bridge.config.oauth_settings import OAuthSettings
+from bridge.config.registry_settings import SchemaRegistrySettings
 from bridge.config.section import Addresses, Count, Name, Seconds, Section
-from bridge.config.security import checked_client, client_arguments
+from bridge.config.security import ClientArguments, checked_client
 from bridge.config.source_settings import SourcesSettings
 from bridge.records import patterns
 from bridge.records.ids import DEFAULT_SITE
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
 
 DAY_SECONDS: Final = 86_400
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class KafkaSettings(Section):
@@ -46,6 +48,7 @@ class KafkaSettings(Section):
         repr=False,
         description="Passed on to every Kafka client (SASL, TLS, time-outs); the keys are listed below.",
     )
+    oauth: OAuthSettings = Field(default_factory=OAuthSettings)
     topic_prefix: str = Field(
         default="", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="Put before the name of every topic."
     )
@@ -101,29 +104,9 @@ class KafkaSettings(Section):
         "passwords: keep it to days, not months.",
     )
 
-    def client_arguments(self) -> dict[str, Any]:
-        """Return what `client` means as keyword arguments of an aiokafka client, secrets read in."""
-        return client_arguments(self.client)
-
-
-class RegistryAuth(Section):
-    """Basic authentication at the schema registry."""
-
-    user: str | None = Field(default=None, description="User name.")
-    password: SecretStr | None = Field(default=None, description="Password.")
-    password_file: str | None = Field(default=None, description="File that holds the password.")
-
-
-class SchemaRegistrySettings(Section):
-    """Where schemas are registered. Without a URL, records use Avro's single-object encoding."""
-
-    url: str | None = Field(
-        default=None,
-        pattern=r"^https?://[^\s@]+$",
-        description="URL of a registry with the Confluent API, without credentials.",
-    )
-    auth: RegistryAuth = Field(default_factory=RegistryAuth)
-    timeout_seconds: Seconds = Field(default=10.0, description="Time limit of one request.")
+    def client_arguments(self, more: Mapping[str, Any] | None = None) -> ClientArguments:
+        """Return what `client` means as keyword arguments of an aiokafka client, and `more`; secrets read in."""
+        return ClientArguments(self.client, more)
 
 
 class CaptureSettings(Section):
@@ -149,29 +132,6 @@ class CaptureSettings(Section):
         "of the topics, read at start), so that a chat that is announced again is not published twice; a smaller value "
         "is named in a warning at start.",
     )
-
-
-class HttpSettings(Section):
-    """Probes, metrics, the sessions API and the status page."""
-
-    host: str = Field(
-        default="127.0.0.1",
-        min_length=1,
-        description="Address to listen on; a token is required unless it is loopback.",
-    )
-    port: int = Field(default=8080, ge=0, le=65_535, description="Port to listen on; 0 chooses a free one.")
-    token_file: str | None = Field(default=None, description="File that holds the token.")
-    token: SecretStr | None = Field(
-        default=None, min_length=16, description="Bearer token of the API and of /metrics, 16 characters or more."
-    )
-
-    @field_validator("token")
-    @classmethod
-    def _required_beyond_loopback(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        # A token_file that could not be read is a problem of its own, and reported as such.
-        if value is None and info.data.get("host", "localhost") not in LOOPBACK and not info.data.get("token_file"):
-            raise ValueError("required when http.host is not loopback; set http.token_file")
-        return value
 
 
 class PrivacyRule(Section):

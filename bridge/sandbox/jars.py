@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "CHATBRIDGE_CACHE"
 
+_SET_CACHE = f"set HOME or {CACHE_VARIABLE} to a folder that can be written"
 _LOWEST_JAVA = 17
 _MAVEN_TIMEOUT_SECONDS = 1_200
 _ERRORS_SHOWN = 3
@@ -47,7 +48,7 @@ class JavaProgram:
         its final name only when it is complete.
 
         Raises:
-            EnvironmentFault: Java is missing or too old, Maven is missing, or Maven failed.
+            EnvironmentFault: Java is missing or too old, Maven is missing or failed, or the cache cannot be written.
         """
         java()
         pom = Path(__file__).with_name(self.pom).read_bytes()
@@ -55,10 +56,15 @@ class JavaProgram:
         directory = home / f"{Path(self.pom).stem}-{hashlib.sha256(pom).hexdigest()[:12]}"
         if directory.exists():
             return directory
-        home.mkdir(parents=True, exist_ok=True)
-        with _locked(directory.with_suffix(".lock")):
-            if not directory.exists():
-                self._download(pom, directory)
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            with _locked(directory.with_suffix(".lock")):
+                if not directory.exists():
+                    self._download(pom, directory)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"cannot write to the cache {home}: {error.strerror or type(error).__name__}", next_step=_SET_CACHE
+            ) from error
         return directory
 
     def _download(self, pom: bytes, directory: Path) -> None:
@@ -130,8 +136,9 @@ class ClassArchive:
         """Put the recording into the cache, after the recording run ended by itself."""
         if self._recording.exists():
             copy = self._archive.with_suffix(f".{os.getpid()}")
-            shutil.copyfile(self._recording, copy)
-            copy.replace(self._archive)
+            with suppress(OSError):  # a cache that may only be read
+                shutil.copyfile(self._recording, copy)
+                copy.replace(self._archive)
 
 
 def _maven(title: str, arguments: list[str]) -> None:
@@ -161,7 +168,10 @@ def _maven(title: str, arguments: list[str]) -> None:
 
 def _cache_directory() -> Path:
     chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).absolute() if chosen else Path.home() / ".cache" / "chatbridge"
+    try:
+        return Path(chosen).absolute() if chosen else Path.home() / ".cache" / "chatbridge"
+    except RuntimeError:  # no HOME, and a user id that the system does not know
+        raise EnvironmentFault("there is no home directory", next_step=_SET_CACHE) from None
 
 
 @contextmanager

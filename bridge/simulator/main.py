@@ -96,6 +96,7 @@ class SimulatorSummary:
     chats_finished: int
     events: int
     announced: int
+    refused: int
     requests: dict[str, int]
     caused: dict[str, int]
     dropped_connections: dict[str, int]
@@ -244,6 +245,7 @@ async def run_simulator(options: SimulatorOptions, *, stop: asyncio.Event) -> Si
         chats_finished=simulation.traffic.finished,
         events=simulation.traffic.events,
         announced=announcer.announced,
+        refused=announcer.refused,
         requests=dict(simulation.journal.requests),
         caused=dict(simulation.journal.caused),
         dropped_connections=dict(simulation.journal.dropped_connections),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.http.guarded_connections import HttpLimits
-from bridge.adapters.http.http_server import HttpServer
+from bridge.adapters.http.http_server import HttpServer, Listener
 from tests.adapters.test_http import ONE, InMemoryBridge
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def play(
     async def main() -> None:
         before = asyncio.all_tasks()
         bridge = WaitingBridge()
-        server = HttpServer(bridge, host="127.0.0.1", port=0, token=None, limits=HttpLimits(**limits))
+        server = HttpServer(bridge, Listener(), HttpLimits(**limits))
         await server.start()
         scene = Scene(server, bridge)
         try:

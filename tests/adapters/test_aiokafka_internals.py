@@ -38,6 +38,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     open_transports,
     producer_error,
     sender_tasks,
+    set_password,
 )
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
 
@@ -58,6 +59,7 @@ USED = [
     Used("AIOKafkaConsumer", "_client", AIOKafkaClient, "metadata_task_ended, consumer_client"),
     Used("AIOKafkaConsumer", "_fetcher", type(None), "consumer_tasks: cancel what a consumer that cannot stop runs"),
     Used("AIOKafkaAdminClient", "_client", AIOKafkaClient, "admin_client: close the connections of one that is stuck"),
+    Used("AIOKafkaClient", "_sasl_plain_password", type(None), "set_password: of connections to come"),
     Used("AIOKafkaClient", "_conns", dict, "open_transports: close connections whose bytes the broker does not read"),
     Used("AIOKafkaConnection", "_writer", type(None), "open_transports"),
     Used("AIOKafkaConnection", "_last_action", float, "last_answer: notice that no broker that is known answers"),
@@ -201,6 +203,17 @@ def test_an_error_of_a_transaction_fails_the_batches_of_partitions_that_are_not_
         fail_pending_batches(clients.producer, error)
         with pytest.raises(TopicAuthorizationFailedError):
             await sent[added]
+
+    with_clients(act)
+
+
+def test_a_client_gives_the_password_that_is_set_to_the_connections_that_it_makes() -> None:
+    for method in (AIOKafkaClient.bootstrap, AIOKafkaClient._get_conn):
+        assert "sasl_plain_password=self._sasl_plain_password" in inspect.getsource(method)
+
+    async def act(clients: Clients) -> None:
+        set_password(clients.producer.client, "second")
+        assert clients.producer.client._sasl_plain_password == "second"
 
     with_clients(act)
 

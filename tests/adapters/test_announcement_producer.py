@@ -41,11 +41,16 @@ class SendingProducer:
         self.stopped = True
 
 
+class UnconnectedClient:
+    """What a producer would connect with."""
+
+
 class StartingProducer(SendingProducer):
     """One that starts when it may."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.client = UnconnectedClient()
         self.begun = asyncio.Event()
         self.may_start = asyncio.Event()
 

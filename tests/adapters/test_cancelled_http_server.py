@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.http import http_server
-from bridge.adapters.http.http_server import HttpServer
+from bridge.adapters.http.http_server import HttpServer, Listener
 from tests.adapters.test_http import InMemoryBridge
 from tests.support.cancellation import Attempt
 
@@ -42,7 +42,7 @@ def test_a_stop_that_is_cancelled_has_closed_every_connection_when_it_ends(monke
         while hit:
             attempt = Attempt(at, 0)
             attempt.watch(loop)
-            server = HttpServer(InMemoryBridge(), host="127.0.0.1", port=0, token=None)
+            server = HttpServer(InMemoryBridge(), Listener())
             await server.start()
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             writer.write(b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n")
@@ -66,7 +66,7 @@ def test_a_start_that_is_cancelled_leaves_nothing() -> None:
         while hit:
             attempt = Attempt(at, 0)
             attempt.watch(loop)
-            server = HttpServer(InMemoryBridge(), host="127.0.0.1", port=0, token=None)
+            server = HttpServer(InMemoryBridge(), Listener())
             await attempt.outcome(server.start(), seconds=6)
             assert attempt.hit == (server._runner is None)
             await server.stop()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES
-from bridge.adapters.http.http_server import HttpServer
+from bridge.adapters.http.http_server import HttpServer, Listener
 from bridge.adapters.http.status_view import SessionView
 from bridge.errors import AnnouncementsNotWritten, ConfigError, Problem
 
@@ -58,7 +59,7 @@ class InMemoryBridge:
 
 @asynccontextmanager
 async def serving(bridge: InMemoryBridge, token: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
-    server = HttpServer(bridge, host="127.0.0.1", port=0, token=token)
+    server = HttpServer(bridge, Listener(access=AccessTokens(admin=None if token is None else lambda: token)))
     await server.start()
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
@@ -130,14 +131,14 @@ def test_with_a_token_only_probes_and_the_page_itself_are_open() -> None:
 
 def test_an_open_address_without_a_token_is_refused_before_anything_listens() -> None:
     with pytest.raises(ConfigError, match="token"):
-        HttpServer(InMemoryBridge(), host="0.0.0.0", port=0, token=None)  # noqa: S104 - what is refused
+        HttpServer(InMemoryBridge(), Listener(host="0.0.0.0"))  # noqa: S104 - what is refused
 
 
 def test_a_taken_port_is_a_configuration_error() -> None:
     async def main() -> None:
-        first = HttpServer(InMemoryBridge(), host="127.0.0.1", port=0, token=None)
+        first = HttpServer(InMemoryBridge(), Listener())
         await first.start()
-        second = HttpServer(InMemoryBridge(), host="127.0.0.1", port=first.port, token=None)
+        second = HttpServer(InMemoryBridge(), Listener(port=first.port))
         with pytest.raises(ConfigError, match="cannot listen"):
             await second.start()
         await first.stop()

@@ -15,6 +15,7 @@ import pytest
 
 from bridge.commands import settings, verify
 from bridge.commands.stored_values import StoredValues
+from bridge.config import SchemaRegistrySettings
 from bridge.errors import EXIT_ENVIRONMENT, EXIT_RUNTIME, SchemaUnknown, VerificationFailed
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, Schemas, schema_folder
 from bridge.records.findings import READABLE, Finding
@@ -82,7 +83,7 @@ def with_values(
     url: str | None, use: Callable[[StoredValues], Awaitable[None]], clock: Callable[[], float] | None = None
 ) -> None:
     async def main() -> None:
-        connection: Any = SimpleNamespace(url=url, timeout_seconds=5.0, auth=SimpleNamespace(user=None, password=None))
+        connection = SchemaRegistrySettings(url=url, timeout_seconds=5.0)
         async with StoredValues(connection, clock or ManualTime()) as values:
             await use(values)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.meters import NAMED_SERVERS, Meters
+from bridge.meters import CERTIFICATES, NAMED_SERVERS, Meters
 from tests.documentation.tables import code, table
 
 if TYPE_CHECKING:
@@ -14,9 +14,10 @@ _HEAD: Final = """\
 # Metrics
 
 `GET /metrics`, in Prometheus' text format. Names and labels are an interface and are not renamed. Every label has a
-closed set of values, all of which exist from the start; any other value is counted as `other`. The one exception is
-`server`: its values are addresses of servers, at most {named} at a time, each only as long as there is something to say
-of it. No session id, nickname or key is ever a label. The `process_...` metrics of `prometheus_client` are included.
+closed set of values, all of which exist from the start; any other value is counted as `other`. There are two
+exceptions: the values of `server` are addresses of servers, at most {named} at a time, each only as long as there is
+something to say of it, and those of `which` are the certificates that are set. No session id, nickname or key is ever a
+label. The `process_...` metrics of `prometheus_client` are included.
 [Operating](../operating.md) lists the ones to watch.
 """
 _SUFFIX: Final = {"counter": "_total"}
@@ -39,5 +40,7 @@ def _labels(family: Metric) -> str:
             values.setdefault(label, {})[value] = None
     if family.name == "chatbridge_unstable_servers":
         return f"{code('server')}: addresses, other"
+    if family.name == "chatbridge_certificate_expiry_timestamp_seconds":
+        return f"{code('which')}: {', '.join(CERTIFICATES)}"
     values.pop("le", None)  # the bounds of a histogram's buckets
     return "; ".join(f"{code(label)}: {', '.join(known)}" for label, known in values.items())

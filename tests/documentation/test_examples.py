@@ -36,8 +36,9 @@ def test_an_example_of_a_settings_file_lacks_only_its_secrets(name: str, tmp_pat
         assert "_file: cannot be read: No such file" in problem or "the TLS files cannot be used" in problem
 
 
-def test_the_table_of_failures_names_tests_that_there_are() -> None:
-    table = (ROOT / "tests" / "integration" / "README.md").read_text("utf-8")
+@pytest.mark.parametrize("document", ["tests/integration/README.md", "SECURITY.md"])
+def test_a_document_names_tests_that_there_are(document: str) -> None:
+    table = (ROOT / document).read_text("utf-8")
     code = {path: path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py")}
     functions = {name for text in code.values() for name in re.findall(r"def (test_\w+)", text)}
     names = {path.name for path in code}
@@ -48,3 +49,10 @@ def test_the_table_of_failures_names_tests_that_there_are() -> None:
             assert any(name.startswith(word[:-3]) for name in functions), word
         else:
             assert word in functions, word
+
+
+def test_every_threat_of_the_http_listeners_names_its_test() -> None:
+    text = (ROOT / "SECURITY.md").read_text("utf-8").partition("## Threat model of the HTTP listeners")[2]
+    rows = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 10
+    assert [row for row in rows if "`test_" not in row.split("|")[3]] == []

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.field.field_environment import (
-    DEPLOYMENT,
     EVIDENCE,
-    OTHERS_KAFKA,
     ROOT,
     command,
     inherited_environment,
@@ -43,7 +41,6 @@ def test_verify_of_empty_topics_is_not_ok(prepared: E2EEnvironment) -> None:
     assert done.returncode == 1, done.stdout
 
 
-@wrong_today(DEPLOYMENT, "the manifests set a token, /metrics wants it, and nothing tells Prometheus how to scrape")
 def test_the_manifests_say_how_prometheus_gets_the_metrics(prepared: E2EEnvironment) -> None:
     with prepared.bridge(http__token="a-token-of-32-letters-for-trials") as bridge:
         with preconditions():
@@ -56,7 +53,6 @@ def test_the_manifests_say_how_prometheus_gets_the_metrics(prepared: E2EEnvironm
     assert status == 200 or told
 
 
-@wrong_today(OTHERS_KAFKA, "the one token that reads the metrics may announce chats, too")
 def test_the_metrics_have_a_token_or_a_listener_of_their_own() -> None:
     done = command("config")
     with preconditions():
@@ -76,7 +72,6 @@ sys.exit(main())
 """
 
 
-@wrong_today(OTHERS_KAFKA, "a traceback: 'Could not determine home directory', exit 1")
 def test_demo_without_a_home_directory_says_what_to_set() -> None:
     done = python("-c", UNKNOWN_USER, environment={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"})
     assert "Traceback" not in done.stderr, done.stderr
@@ -85,7 +80,6 @@ def test_demo_without_a_home_directory_says_what_to_set() -> None:
     assert "CHATBRIDGE_CACHE" in done.stderr
 
 
-@wrong_today(OTHERS_KAFKA, "'cache: unknown key', exit 2")
 def test_the_variable_of_the_cache_is_no_unknown_setting() -> None:
     done = command("config", environment=inherited_environment(CHATBRIDGE_CACHE="/nowhere"))
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,6 @@ from confluent_kafka.admin import AdminClient
 from bridge.sandbox import LocalBroker
 from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.field.field_environment import (
-    OTHERS_KAFKA,
     E2EEnvironment,
     captured,
     capturing,
@@ -20,7 +19,6 @@ from tests.field.field_environment import (
     reconfigure,
     reported,
     wait_for,
-    wrong_today,
 )
 
 if TYPE_CHECKING:
@@ -103,7 +101,6 @@ def rotate(broker: PasswordBroker, old: str, new: str) -> None:
         assert not broker.takes(old)
 
 
-@wrong_today(OTHERS_KAFKA, "secrets are read once, at the start: never ready again with a rotated password")
 def test_a_rotated_password_is_read_again_from_its_file(password_broker: PasswordBroker, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("first-secret", encoding="ascii")
@@ -117,7 +114,6 @@ def test_a_rotated_password_is_read_again_from_its_file(password_broker: Passwor
         wait_for(lambda: bridge.ready and captured(bridge) > before, 60, lambda: f"not going on: {reported(bridge)}")
 
 
-@wrong_today(OTHERS_KAFKA, "the settings know no OAUTHBEARER, exit 2")
 def test_oauthbearer_can_be_set() -> None:
     values = ("security_protocol=SASL_SSL", "sasl_mechanism=OAUTHBEARER")
     done = command("config", *(word for value in values for word in ("--set", f"kafka.client.{value}")))

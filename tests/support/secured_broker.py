@@ -6,6 +6,7 @@ rights and read what was written. A bridge uses one of the others, as a user who
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -42,15 +43,16 @@ _ITERATIONS: Final = 4096
 class SecuredBroker(LocalBroker):
     """A broker with five listeners for clients.
 
-    `SECURED`: TLS and a SCRAM password. `MUTUAL`: TLS with a client certificate. `EXPIRED`: TLS with a server
-    certificate that has expired. `OPEN`: a SCRAM password without TLS. And the one of `bootstrap_servers`. Each start
-    has ports and certificates of its own.
+    `SECURED`: TLS and a SCRAM password; a client certificate that is shown has to be valid. `MUTUAL`: TLS with a client
+    certificate. `EXPIRED`: TLS with a server certificate that has expired. `OPEN`: a SCRAM password without TLS. And
+    the one of `bootstrap_servers`. Each start has ports and certificates of its own.
     """
 
     authority: Authority
     server: Issued
     expired: Issued
     client: Issued
+    trusted_file: Path  #: whose certificates it takes; read when it starts
 
     def __init__(self, *, overrides: Mapping[str, str] | None = None) -> None:
         super().__init__(overrides=overrides)
@@ -78,6 +80,8 @@ class SecuredBroker(LocalBroker):
         self.server = self.authority.issue("server")
         self.expired = self.authority.issue("expired", expired=True)
         self.client = self.authority.issue(USER)
+        self.trusted_file = Path(self._folder.name) / "trusted.pem"
+        shutil.copyfile(self.authority.file, self.trusted_file)
         super()._start(program, ports)
 
     def address(self, listener: str, host: str = LOOPBACK) -> str:
@@ -165,8 +169,8 @@ class SecuredBroker(LocalBroker):
                 f"{prefix}ssl.keystore.type": "PEM",
                 f"{prefix}ssl.keystore.location": str(server.store_file),
                 f"{prefix}ssl.truststore.type": "PEM",
-                f"{prefix}ssl.truststore.location": str(self.authority.file),
-                f"{prefix}ssl.client.auth": "required" if listener == "MUTUAL" else "none",
+                f"{prefix}ssl.truststore.location": str(self.trusted_file),
+                f"{prefix}ssl.client.auth": "required" if listener == "MUTUAL" else "requested",
                 f"{prefix}ssl.principal.mapping.rules": "RULE:^CN=([^,]+)$/$1/,DEFAULT",
             }
         if protocol.startswith("SASL"):

@@ -44,7 +44,7 @@ class GuardedConnections:
     def __init__(self, limits: HttpLimits, make_protocol: Callable[[], asyncio.Protocol]) -> None:
         """`make_protocol` makes the protocol that reads requests and writes answers: the `protocol` of a request."""
         self._limits = limits
-        self._most = most_connections(limits)
+        self.most = most_connections(limits)
         self._make_protocol = make_protocol
         self._open: dict[asyncio.BaseProtocol, GuardedConnection] = {}
         self._all_closed = asyncio.Event()
@@ -78,7 +78,7 @@ class GuardedConnections:
         """Make room for a connection: the one that has waited for a request longest is closed, else the oldest."""
         others = [one for one in self._open.values() if not one.aborted]
         self._open[protocol] = connection
-        if len(others) >= self._most:
+        if len(others) >= self.most:
             min(others, key=lambda one: (one.busy, one.since)).abort()
 
     def closed(self, protocol: asyncio.Protocol) -> None:

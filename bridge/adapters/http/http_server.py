@@ -1,26 +1,31 @@
 """The HTTP server: probes, metrics, the sessions API and the status page.
 
-It accesses the bridge only through a `StatusView`. Probes need no token; everything else requires the bearer token when
-one is configured. No response and no log line repeats a request body.
+It accesses the bridge only through a `StatusView`. Probes need no token; everything else requires a bearer token with
+the right for it when one is configured. No response and no log line repeats a request body or a token.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
-from dataclasses import asdict
+import math
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 from pydantic.alias_generators import to_camel
 
+from bridge.adapters.http.access import AccessTokens, Right, bearer_token
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES, BodyRefused, read_announcements
 from bridge.adapters.http.guarded_connections import GuardedConnections, HttpLimits
+from bridge.adapters.http.listening_sockets import listening_sockets
+from bridge.adapters.http.request_rates import RequestRates
+from bridge.adapters.http.tls_acceptor import TlsAcceptor
 from bridge.errors import AnnouncementsNotWritten, ConfigError
 from bridge.waiting import uninterrupted
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
 
     from bridge.adapters.http.status_view import SessionView, StatusView
@@ -35,10 +40,16 @@ _LINGER_SECONDS: Final = 2.0
 _MAX_LINE_BYTES: Final = 4096
 _MAX_FIELD_BYTES: Final = 8190
 _MAX_FIELDS: Final = 64
-_BACKLOG: Final = 64
-"""Connections that the kernel keeps until they are accepted; all of them may be accepted in one turn of the loop."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/", "/status.js", "/status.css"})
+_PROBES: Final = frozenset({"/livez", "/readyz"})
+_OPEN_PATHS: Final = _PROBES | {"/", "/status.js", "/status.css"}
+_RIGHTS: Final = {
+    ("GET", "/metrics"): Right.METRICS,
+    ("GET", "/v1/sessions"): Right.READ,
+    ("POST", "/v1/sessions"): Right.ANNOUNCE,
+}
+"""What a request needs; any other, such as one for a path that does not exist, needs the administrator's token."""
+_PER_MINUTE: Final = 60.0
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -49,23 +60,41 @@ _HEADERS: Final = {
 }
 
 
-class HttpServer:
-    """Serves a StatusView on one address."""
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Listener:
+    """Where a server listens, to whom it answers what, and how often.
 
-    def __init__(
-        self, view: StatusView, *, host: str, port: int, token: str | None, limits: HttpLimits | None = None
-    ) -> None:
-        """Port 0 selects a free one. Raises ConfigError for an address other than loopback without a token."""
-        if token is None and host not in _LOOPBACK:
+    `host` `*` is every address of this machine; port 0 selects a free one. Without `tls` there is none. `only_probes`:
+    it serves probes and metrics only, and needs no token to be reachable from elsewhere.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: ssl.SSLContext | None = None
+    access: AccessTokens = field(default_factory=AccessTokens)
+    only_probes: bool = False
+    requests_per_second: float = 200.0
+    failed_tokens_per_minute: float = 20.0
+
+
+class HttpServer:
+    """Serves a StatusView on one port."""
+
+    def __init__(self, view: StatusView, listener: Listener, limits: HttpLimits | None = None) -> None:
+        """Raises ConfigError for an address other than loopback without a token."""
+        if not listener.access.any and listener.host not in _LOOPBACK and not listener.only_probes:
             raise ConfigError("http.token: required when http.host is not loopback")
         self._view = view
-        self._host = host
-        self._port = port
-        self._token = token.encode() if token is not None else None
+        self._listener = listener
+        self._port = listener.port
         self._limits = limits or HttpLimits()
+        self._requests = RequestRates(listener.requests_per_second, 2 * listener.requests_per_second)
+        per_minute = listener.failed_tokens_per_minute
+        self._failures = RequestRates(per_minute / _PER_MINUTE, max(1.0, per_minute))
         self._runner: web.AppRunner | None = None
-        self._listening: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._connections: GuardedConnections | None = None
+        self._handshakes: TlsAcceptor | None = None
 
     @property
     def port(self) -> int:
@@ -78,10 +107,11 @@ class HttpServer:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/v1/sessions", self._list)
-        app.router.add_post("/v1/sessions", self._announce)
-        for path, name in (("/", "status.html"), ("/status.js", "status.js"), ("/status.css", "status.css")):
-            app.router.add_get(path, _page(name))
+        if not self._listener.only_probes:
+            app.router.add_get("/v1/sessions", self._list)
+            app.router.add_post("/v1/sessions", self._announce)
+            for path, name in (("/", "status.html"), ("/status.js", "status.js"), ("/status.css", "status.css")):
+                app.router.add_get(path, _page(name))
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -100,7 +130,7 @@ class HttpServer:
         except OSError as error:
             await self.stop()
             raise ConfigError(
-                f"http: cannot listen on {self._host}:{self._port}: {error.strerror}",
+                f"http: cannot listen on {self._listener.host}:{self._port}: {error.strerror}",
                 next_step="set http.host and http.port to a free address",
             ) from error
         except BaseException:  # cancelled
@@ -108,9 +138,14 @@ class HttpServer:
             raise
 
     async def _listen(self, connections: GuardedConnections) -> None:
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(connections, self._host, self._port, backlog=_BACKLOG)
-        self._port = self._listening.sockets[0].getsockname()[1]
+        loop, listener = asyncio.get_running_loop(), self._listener
+        sockets = await listening_sockets(listener.host, self._port)
+        self._port = sockets[0].getsockname()[1]
+        if listener.tls is None:
+            self._servers += [await loop.create_server(connections, sock=one) for one in sockets]
+        else:
+            self._handshakes = TlsAcceptor(listener.tls, connections.most, connections)
+            self._handshakes.listen(sockets)
 
     async def stop(self) -> None:
         """Stop listening; requests in progress are cancelled after seconds. A cancellation is raised at the end."""
@@ -119,8 +154,10 @@ class HttpServer:
             await uninterrupted(self._close(runner))
 
     async def _close(self, runner: web.AppRunner) -> None:
-        if self._listening is not None:
-            self._listening.close()
+        for server in self._servers:
+            server.close()
+        if self._handshakes is not None:
+            await self._handshakes.close()
         await runner.cleanup()
         if self._connections is not None:
             await self._connections.abort_all()  # those whose clients do not read, which aiohttp waits for
@@ -155,18 +192,36 @@ class HttpServer:
         return response
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        if self._token is None:
-            # Bound to loopback, where a web page could still reach it under its own host name (DNS rebinding).
+        # An orchestrator's probes have no credentials, and no limit: it would end a process that does not answer.
+        now, address = asyncio.get_running_loop().time(), request.remote or ""
+        if request.path not in _PROBES:
+            wait = self._requests.wait(address, now)
+            if wait:
+                return _too_many("too many requests from this address", wait)
+            self._requests.take(address, now)
+        access = self._listener.access
+        if not access.any and self._listener.host in _LOOPBACK:
+            # A web page could still reach it under its own host name (DNS rebinding).
             host = (request.url.host or "").lower()
             return None if host in _LOOPBACK else _problem(421, ["without a token only loopback host names are served"])
-        # An orchestrator's probes have no credentials, and the files of the status page contain nothing secret.
-        if request.path in _OPEN_PATHS:
+        # The files of the status page contain nothing secret.
+        if request.path in _OPEN_PATHS or (access.open_metrics and request.path == "/metrics"):
             return None
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(
-            given.strip().encode("utf-8", "surrogateescape"), self._token
-        ):
-            return None
+        return self._refusal_by_token(request, address, now)
+
+    def _refusal_by_token(self, request: web.Request, address: str, now: float) -> web.Response | None:
+        given = bearer_token(request.headers.get("Authorization"))
+        if given is not None:
+            wait = self._failures.wait(address, now)
+            if wait:
+                return _too_many("too many wrong tokens from this address", wait)
+            rights = self._listener.access.rights_of(given)
+            method = "GET" if request.method == "HEAD" else request.method
+            if _RIGHTS.get((method, request.path), Right.ADMINISTER) in rights:
+                return None
+            if rights:
+                return _problem(403, ["this token has no right to do that"])
+            self._failures.take(address, now)
         refusal = _problem(401, ["a bearer token is required"])
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
@@ -250,6 +305,12 @@ def _matches(session: SessionView, request: web.Request) -> bool:
 
 def _json(status: int, value: object) -> web.Response:
     return web.json_response(value, status=status)
+
+
+def _too_many(reason: str, seconds: float) -> web.Response:
+    refusal = _problem(429, [reason])
+    refusal.headers["Retry-After"] = str(math.ceil(seconds))
+    return refusal
 
 
 def _problem(status: int, reasons: list[str], **more: object) -> web.Response:

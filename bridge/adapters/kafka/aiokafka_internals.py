@@ -188,6 +188,14 @@ def open_transports(client: AIOKafkaClient) -> list[asyncio.Transport]:
     return [writer.transport for writer in writers if writer is not None]
 
 
+def set_password(client: AIOKafkaClient, password: str) -> None:
+    """Make a client authenticate its next connections with another password (SASL PLAIN and SCRAM).
+
+    Relies on `AIOKafkaClient._sasl_plain_password`, which the client passes to each connection that it makes.
+    """
+    client._sasl_plain_password = password  # noqa: SLF001
+
+
 def last_answer(client: AIOKafkaClient) -> float:
     """Return when a broker last answered on a connection that the client still has, in `time.monotonic`; else 0.0.
 

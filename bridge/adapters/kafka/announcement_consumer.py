@@ -84,6 +84,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 "partition_assignment_strategy": (settings.place.assignor,),
             }
         )
+        settings.open_clients.add(consumer_client(consumer))
         try:
             await call(consumer.start(), unavailable("cannot connect to Kafka"))
         finally:

@@ -91,6 +91,7 @@ class AnnouncementProducer:
                         "request_timeout_ms": _REQUEST_MS,
                     }
                 )
+                self._settings.open_clients.add(producer.client)
                 try:
                     await call(producer.start(), failed)
                     self._refuse_if_closed()  # `close` was called meanwhile, and did not see it

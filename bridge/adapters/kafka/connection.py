@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.adapters.kafka.member_place import MemberPlace
+from bridge.adapters.kafka.open_clients import OpenClients
 from bridge.adapters.kafka.record_times import RecordTimes
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ class KafkaConnection:
     """Addresses, group, topic names, client arguments and limits of one installation; what this process is in it.
 
     `times` are those of what it writes, `place` is its place in the group.
-    `client` is passed to aiokafka's clients unchanged (SASL, TLS). `transaction_timeout` in seconds: the broker aborts
-    older transactions. `max_record_bytes` is the largest record that is written, headers included.
+    `client` is passed to aiokafka's clients unchanged (SASL, TLS); each reads it when it is made, and
+    `open_clients` are those that have to be told when a password changes. `transaction_timeout` in seconds: the broker
+    aborts older transactions. `max_record_bytes` is the largest record that is written, headers included.
     """
 
     bootstrap_servers: str
@@ -32,3 +34,4 @@ class KafkaConnection:
     max_record_bytes: int = 1_000_000
     times: RecordTimes = field(default_factory=RecordTimes)
     place: MemberPlace = field(default_factory=MemberPlace)
+    open_clients: OpenClients = field(default_factory=OpenClients)

@@ -27,6 +27,8 @@ from bridge.adapters.kafka.connection_codes import (
     KAFKA_REFUSES,
     KAFKA_REFUSES_CERTIFICATE,
     KAFKA_SILENT,
+    KAFKA_TOKEN_REFUSED,
+    KAFKA_TOKEN_UNAVAILABLE,
     KAFKA_UNREACHABLE,
     KAFKA_USES_TLS,
     KAFKA_WANTS_CERTIFICATE,
@@ -34,6 +36,7 @@ from bridge.adapters.kafka.connection_codes import (
     KAFKA_WITHOUT_SASL,
     KAFKA_WITHOUT_TLS,
 )
+from bridge.adapters.kafka.oauth_tokens import TokenUnavailable
 from bridge.errors import Problem
 
 if TYPE_CHECKING:
@@ -250,9 +253,24 @@ def _authentication(kafka: str, outcome: ConnectionOutcome, client: ClientFacts)
             f"{kafka} does not offer {client.mechanism}; it offers {', '.join(outcome.mechanisms)}",
             "set kafka.client.sasl_mechanism to one of these",
         )
-    if outcome.error is None:
-        return None
-    if isinstance(outcome.error, SaslAuthenticationFailed):
+    return None if outcome.error is None else _refused(kafka, outcome.error, client)
+
+
+def _refused(kafka: str, error: Exception, client: ClientFacts) -> Cause:
+    """Return why authentication failed by a mechanism that the broker offers."""
+    if isinstance(error, TokenUnavailable):
+        return Cause(
+            KAFKA_TOKEN_UNAVAILABLE,
+            f"{kafka} asks for a token, and there is {error.args[0]}",
+            "check kafka.oauth, and that the endpoint can be reached from here",
+        )
+    if client.mechanism == "OAUTHBEARER":
+        return Cause(
+            KAFKA_TOKEN_REFUSED,
+            f"{kafka} refuses the token (OAUTHBEARER)",
+            "compare issuer, audience, time and signature with what the broker expects; look at its log",
+        )
+    if isinstance(error, SaslAuthenticationFailed):
         place = client.password_file or "kafka.client.sasl_plain_password"
         return Cause(
             KAFKA_PASSWORD_REFUSED,
@@ -262,6 +280,6 @@ def _authentication(kafka: str, outcome: ConnectionOutcome, client: ClientFacts)
         )
     return Cause(
         KAFKA_AUTHENTICATION_FAILED,
-        f"{kafka} does not authenticate this client by {client.mechanism}: {type(outcome.error).__name__}",
+        f"{kafka} does not authenticate this client by {client.mechanism}: {type(error).__name__}",
         "look at the broker's log",
     )

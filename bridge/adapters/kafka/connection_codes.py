@@ -23,6 +23,8 @@ KAFKA_WITHOUT_SASL: Final = "KAFKA_WITHOUT_SASL"
 KAFKA_MECHANISM_UNKNOWN: Final = "KAFKA_MECHANISM_UNKNOWN"
 KAFKA_PASSWORD_REFUSED: Final = "KAFKA_PASSWORD_REFUSED"  # noqa: S105 - a code
 KAFKA_AUTHENTICATION_FAILED: Final = "KAFKA_AUTHENTICATION_FAILED"
+KAFKA_TOKEN_UNAVAILABLE: Final = "KAFKA_TOKEN_UNAVAILABLE"  # noqa: S105 - a code
+KAFKA_TOKEN_REFUSED: Final = "KAFKA_TOKEN_REFUSED"  # noqa: S105 - a code
 
 _ADDRESS: Final = "Check `kafka.bootstrap_servers`, the broker and the network."
 _BROKERS_LOG: Final = "Look at the broker's log, and at proxies and firewalls on the way."
@@ -55,7 +57,7 @@ CONNECTION_CODES: Final = {
         "Check who signed it and when it ends, and the broker's truststore.",
     ),
     KAFKA_FILES_UNREADABLE: (
-        "A TLS file of `kafka.client` cannot be read.",
+        "A file of `kafka.client` (password, certificate, key, authorities) cannot be read or used.",
         "Check the files that `kafka.client` names and their permissions.",
     ),
     KAFKA_WANTS_SASL: ("The port asks for a user, the clients show none.", _PROTOCOL),
@@ -67,6 +69,14 @@ CONNECTION_CODES: Final = {
     KAFKA_PASSWORD_REFUSED: (
         "The broker refuses the user or the password.",
         "Check both; on Kafka the user needs a password for this mechanism.",
+    ),
+    KAFKA_TOKEN_UNAVAILABLE: (
+        "There is no access token to show: the token endpoint does not answer, or refuses the client.",
+        "Check `kafka.oauth`, and that the endpoint can be reached.",
+    ),
+    KAFKA_TOKEN_REFUSED: (
+        "The broker refuses the access token.",
+        "Compare issuer, audience, time and signature with what the broker expects.",
     ),
     KAFKA_AUTHENTICATION_FAILED: ("Authentication fails for another reason.", "Look at the broker's log."),
 }

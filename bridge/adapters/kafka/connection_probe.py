@@ -12,11 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import SaslAuthenticationFailed
 from aiokafka.protocol.admin import ApiVersionRequest, SaslHandShakeRequest
+from aiokafka.protocol.metadata import MetadataRequest
 
 from bridge.adapters.kafka.connection_causes import Cause, ClientFacts, ConnectionOutcome, Stage, cause_of
 from bridge.adapters.kafka.connection_codes import KAFKA_FILES_UNREADABLE
 from bridge.addresses import split_address
+from bridge.secret_files import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     _Result = TypeVar("_Result")
 
+_OAUTHBEARER: Final = "OAUTHBEARER"
 _STEP_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 1.0
 _READ_BYTES: Final = 64 * 1024
@@ -40,6 +44,7 @@ _CONNECTION_ARGUMENTS: Final = frozenset(
         "sasl_plain_password",
         "sasl_kerberos_service_name",
         "sasl_kerberos_domain_name",
+        "sasl_oauth_token_provider",
     }
 )
 """What of a client's arguments concerns a single connection."""
@@ -47,7 +52,7 @@ _CONNECTION_ARGUMENTS: Final = frozenset(
 
 @dataclass(slots=True, frozen=True)
 class ProbeSettings:
-    """Whom to ask, and how clients connect. Both functions read files, and raise OSError when that fails.
+    """Whom to ask, and how clients connect. Both functions read files, and raise OSError or ValueError if that fails.
 
     `arguments` returns aiokafka's; `lenient_context` a TLS context like theirs that accepts any host name.
     """
@@ -72,10 +77,10 @@ class ConnectionProbe:
         """
         try:
             arguments = self._settings.arguments()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return Cause(
                 KAFKA_FILES_UNREADABLE,
-                f"a TLS file of kafka.client cannot be read: {error.strerror or type(error).__name__}",
+                f"a file of kafka.client cannot be used: {reason_of(error)}",
                 "check the files that kafka.client names and their permissions",
             )
         places = [split_address(each.strip()) for each in self._settings.bootstrap_servers.split(",")]
@@ -263,6 +268,10 @@ async def _authentication_error(host: str, port: int, arguments: Mapping[str, An
     connection = AIOKafkaConnection(host, port, request_timeout_ms=int(_STEP_SECONDS * 1000), **known)
     try:
         await connection.connect()
+        # A refused token is answered without an error code, which aiokafka takes for a success. The next request then
+        # gets an answer without content, whatever it is.
+        if known.get("sasl_mechanism") == _OAUTHBEARER and not (await connection.send(MetadataRequest([]))).brokers:
+            raise SaslAuthenticationFailed  # noqa: TRY301 - named as if aiokafka had raised it
     except Exception as error:  # noqa: BLE001 - of whatever class: it is only named
         return error
     finally:

@@ -114,6 +114,7 @@ class KafkaTransactionalWriter:
                 "linger_ms": 0,
             }
         )
+        settings.open_clients.add(producer.client)
         fail_batches_outside_transaction(producer)  # P1: no batch is written but in its own transaction
         async with self._time_limit():
             await self._call(producer.start())

@@ -26,6 +26,7 @@ class Announcer(Protocol):
     """Where announcements go. An async context manager; leaving it sends what is still queued."""
 
     announced: int
+    refused: int
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -43,6 +44,7 @@ class NoAnnouncer:
     """Announces nothing."""
 
     announced = 0
+    refused = 0
 
     async def __aenter__(self) -> Self:
         """Nothing to connect to."""
@@ -134,6 +136,7 @@ class KafkaAnnouncer:
     ) -> None:
         """`options` are passed to the Kafka client (SASL, TLS). `flush_timeout` as in `HttpAnnouncer`."""
         self.announced = 0
+        self.refused = 0  # what Kafka refuses is sent again
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
         self._options = options or {}

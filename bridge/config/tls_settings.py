@@ -1,0 +1,126 @@
+"""Settings of TLS: for connections that the bridge makes, and for its own HTTP listener."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from bridge.config.section import Section
+from bridge.config.security import key_password
+from bridge.tls import RenewedContext, TlsFiles
+
+
+def _together(certificate: str | None, key: str | None) -> None:
+    if (certificate is None) != (key is None):
+        raise ValueError("certificate_file and key_file go together")
+
+
+class ClientTls(Section):
+    """Authorities and client certificate, for connections with TLS."""
+
+    ca_file: str | None = Field(
+        default=None, description="PEM file of trusted authorities; without it those of the system."
+    )
+    certificate_file: str | None = Field(
+        default=None, description="PEM file of the client certificate, for mutual TLS."
+    )
+    key_file: str | None = Field(default=None, description="PEM file of the key of the client certificate.")
+    key_password_file: str | None = Field(default=None, description="File that holds the password of the key.")
+    key_password: SecretStr | None = Field(default=None, description="Password of the key.")
+    verify_hostname: bool = Field(default=True, description="Require that the server's certificate names its host.")
+
+    @field_validator("key_file")
+    @classmethod
+    def _go_together(cls, value: str | None, info: ValidationInfo) -> str | None:
+        _together(info.data.get("certificate_file"), value)
+        return value
+
+    @field_validator("verify_hostname")
+    @classmethod
+    def _files_are_usable(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it
+        names = ("ca_file", "certificate_file", "key_file", "key_password", "key_password_file")
+        if info.data.get("enabled", True) and set(names) <= info.data.keys():
+            try:
+                _files(*(info.data[name] for name in names)).client_context()
+            except (OSError, ValueError) as error:
+                raise ValueError(f"the TLS files cannot be used: {error}") from None
+        return value
+
+    @property
+    def files(self) -> TlsFiles:
+        """The files, for connections of a client."""
+        return _files(
+            self.ca_file,
+            self.certificate_file,
+            self.key_file,
+            self.key_password,
+            self.key_password_file,
+            verify_hostname=self.verify_hostname,
+        )
+
+
+class _Switch(Section):
+    enabled: bool = Field(default=False, description="Connect with TLS.")
+
+
+class LinkTls(ClientTls, _Switch):
+    """TLS of the connections to Chat Server or to the gateway."""
+
+    def context(self) -> RenewedContext | None:
+        """Return the context to connect with, or None when TLS is off. Raises OSError."""
+        return RenewedContext(self.files) if self.enabled else None
+
+
+class ListenerTls(Section):
+    """TLS of the HTTP listeners: on as soon as a certificate is set."""
+
+    certificate_file: str | None = Field(
+        default=None, description="PEM file of the server's certificate, with those between it and an authority."
+    )
+    key_file: str | None = Field(default=None, description="PEM file of the key of the certificate.")
+    key_password_file: str | None = Field(default=None, description="File that holds the password of the key.")
+    key_password: SecretStr | None = Field(default=None, description="Password of the key.")
+
+    @field_validator("key_file")
+    @classmethod
+    def _go_together(cls, value: str | None, info: ValidationInfo) -> str | None:
+        _together(info.data.get("certificate_file"), value)
+        return value
+
+    @field_validator("key_password")
+    @classmethod
+    def _files_are_usable(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        password_file = info.data.get("key_password_file")
+        if "key_file" in info.data and info.data.get("certificate_file") is not None:
+            try:
+                certificate, key = info.data["certificate_file"], info.data["key_file"]
+                _files(None, certificate, key, value, password_file).server_context()
+            except (OSError, ValueError) as error:
+                raise ValueError(f"the TLS files cannot be used: {error}") from None
+        return value
+
+    def context(self) -> RenewedContext | None:
+        """Return the context to listen with, or None without a certificate. Raises OSError."""
+        if self.certificate_file is None:
+            return None
+        files = _files(None, self.certificate_file, self.key_file, self.key_password, self.key_password_file)
+        return RenewedContext(files, server=True)
+
+
+def _files(  # noqa: PLR0913 - the settings of a section, in their order
+    ca: str | None,
+    certificate: str | None,
+    key: str | None,
+    password: SecretStr | None,
+    password_file: str | None,
+    *,
+    verify_hostname: bool = True,
+) -> TlsFiles:
+    given = None if password is None else password.get_secret_value()
+    return TlsFiles(
+        ca=ca,
+        certificate=certificate,
+        key=key,
+        password=key_password(given, password_file),
+        password_file=password_file,
+        verify_hostname=verify_hostname,
+    )

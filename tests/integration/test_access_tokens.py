@@ -1,0 +1,114 @@
+"""SASL OAUTHBEARER: tokens of an endpoint with its own authority, checked by a broker, renewed before they expire."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bridge.config import load
+from bridge.factories import probe_of
+from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
+from tests.integration.e2e_environment import E2EEnvironment, all_joined, captured, reasons
+from tests.support.certificates import Authority
+from tests.support.oidc import CLIENT_ID, Issuer
+from tests.support.processes import wait_for
+from tests.support.token_broker import TokenBroker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bridge.adapters.kafka.connection_causes import Cause
+
+SECRET = "a-client-secret-of-the-tests"
+SECONDS = 12
+
+
+class Site:
+    """An issuer, a broker that takes its tokens, and the settings of their clients."""
+
+    def __init__(self, folder: Path, issuer: Issuer, authority: Authority, broker: TokenBroker) -> None:
+        self.issuer = issuer
+        self.broker = broker
+        self.secret = folder / "client-secret"
+        self.secret.write_text(f"{SECRET}\n")
+        self.settings: dict[str, Any] = {
+            "kafka.bootstrap_servers": broker.address,
+            "kafka.client.security_protocol": "SASL_PLAINTEXT",
+            "kafka.client.sasl_mechanism": "OAUTHBEARER",
+            "kafka.oauth.token_endpoint": issuer.url,
+            "kafka.oauth.client_id": CLIENT_ID,
+            "kafka.oauth.client_secret_file": self.secret,
+            "kafka.oauth.scope": "kafka-write",
+            "kafka.oauth.tls.ca_file": authority.file,
+        }
+
+    def cause(self, **changed: object) -> Cause | None:
+        """Return what is wrong with a connection."""
+        flags = self.settings | {name.replace("__", "."): value for name, value in changed.items()}
+        texts = {name: str(value) for name, value in flags.items() if value is not None}
+        return asyncio.run(probe_of(load(None, {}, texts)).cause())
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("tokens")
+    authority = Authority(folder)
+    with Issuer(authority, SECRET, SECONDS) as issuer, pytest.MonkeyPatch.context() as patch:
+        broker = TokenBroker(issuer.write_keys(folder / "keys.json"), overrides=QUICK_TRANSACTION_TIMEOUT)
+        for name, value in broker.environment.items():
+            patch.setenv(name, value)
+        with broker:
+            yield Site(folder, issuer, authority, broker)
+
+
+def test_chats_are_captured_while_tokens_expire_and_the_secret_rotates(site: Site, tmp_path: Path) -> None:
+    environment = E2EEnvironment(
+        site.broker.bootstrap_servers, tmp_path, kafka__transaction_timeout_seconds=10
+    ).prepare()
+    settings = {name.replace(".", "__"): value for name, value in site.settings.items()}
+    with environment.bridge(**settings) as bridge, environment.chats() as chats:
+        wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 40, lambda: f"{reasons(bridge)}")
+        granted = site.issuer.asked["granted"]
+        site.issuer.secret = "the-secret-that-follows"
+        site.secret.write_text(f"{site.issuer.secret}\n")
+        wait_for(lambda: site.issuer.asked["granted"] > granted + 2, 60, "no further tokens")
+        before = captured(bridge)
+        wait_for(lambda: bridge.ready and captured(bridge) > before + 50, 30, lambda: f"{reasons(bridge)}")
+        environment.finish(chats)
+        assert bridge.terminate() == 0
+        assert site.issuer.scopes == {"kafka-write"}
+        log = bridge.log.read_text("utf-8")
+        assert SECRET not in log
+        assert site.issuer.secret not in log
+    site.issuer.secret = SECRET
+    site.secret.write_text(f"{SECRET}\n")
+
+
+def test_nothing_is_wrong_with_a_token_that_is_taken(site: Site, tmp_path: Path) -> None:
+    assert site.cause() is None
+    (tmp_path / "token").write_text(site.issuer.token())
+    assert site.cause(kafka__oauth__token_endpoint=None, kafka__oauth__token_file=tmp_path / "token") is None
+
+
+def test_a_wrong_secret_and_a_foreign_token_are_told_apart(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "wrong").write_text("a-wrong-client-secret")
+    cause = site.cause(kafka__oauth__client_secret_file=tmp_path / "wrong")
+    assert cause is not None
+    assert cause.code == "KAFKA_TOKEN_UNAVAILABLE"
+    assert f"no token from {site.issuer.url}: it answers 401 invalid_client" in cause.message
+    assert "a-wrong-client-secret" not in str(cause)
+    with Issuer(Authority(tmp_path), SECRET, SECONDS) as foreign:
+        (tmp_path / "token").write_text(foreign.token())
+    cause = site.cause(kafka__oauth__token_endpoint=None, kafka__oauth__token_file=tmp_path / "token")
+    assert cause is not None
+    assert cause.code == "KAFKA_TOKEN_REFUSED"
+
+
+def test_an_unknown_authority_of_the_endpoint_is_named_with_the_endpoint(site: Site, tmp_path: Path) -> None:
+    cause = site.cause(kafka__oauth__tls__ca_file=Authority(tmp_path).file)
+    assert cause is not None
+    assert cause.code == "KAFKA_TOKEN_UNAVAILABLE"
+    assert site.issuer.url in cause.message

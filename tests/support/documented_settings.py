@@ -1,0 +1,57 @@
+"""The settings files of docs/secured-kafka.md, with files of a test in place of the ones that they name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+if TYPE_CHECKING:
+    from tests.support.certificates import Authority
+
+PAGE = Path(__file__).parents[2] / "docs" / "secured-kafka.md"
+_MOUNTED = re.compile(r"/run/secrets/[\w./-]+")
+
+
+def documented() -> dict[str, str]:
+    """Return file name -> settings, of each block that begins with its name."""
+    blocks = re.findall(r"^```yaml\n# (\S+\.yaml)\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return dict(blocks)
+
+
+def written(
+    name: str,
+    folder: Path,
+    authority: Authority,
+    *,
+    client: str,
+    password: str,
+    replaced: dict[str, str] | None = None,
+) -> Path:
+    """Write a settings file and the files that it names; return it.
+
+    `client` is whom the client certificate is for. `replaced` are texts of the file that are others in the test.
+    """
+    text = documented()[name]
+    for before, after in (replaced or {}).items():
+        assert before in text, before
+        text = text.replace(before, after)
+    issued = authority.issue(client)
+    for mounted in sorted(set(_MOUNTED.findall(text)), key=len, reverse=True):
+        file = folder / mounted.strip("/").replace("/", "-")
+        file.write_bytes(_content(Path(mounted).name, authority, issued.certificate_file, issued.key_file, password))
+        text = text.replace(mounted, str(file))
+    settings = folder / name
+    settings.write_text(text, encoding="utf-8")
+    assert yaml.safe_load(text)
+    return settings
+
+
+def _content(name: str, authority: Authority, certificate: Path, key: Path, password: str) -> bytes:
+    if "password" in name or "token" in name or "secret" in name:
+        return f"{password}\n".encode()
+    if "key" in name:
+        return key.read_bytes()
+    return authority.file.read_bytes() if "ca" in name.replace("-", ".").split(".") else certificate.read_bytes()
