@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupAuthorizationFailedError, TransactionalIdAuthorizationFailed, for_code
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    TransactionalIdAuthorizationFailed,
+    for_code,
+)
 
 from bridge.adapters.kafka.aiokafka_internals import admin_client
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
@@ -74,14 +79,15 @@ class RightsCheck:
         missing: list[Right] = []
         for name, needed in self._by_name("group").items():
             try:
-                node = await call(admin.find_coordinator(name), _keep(GroupAuthorizationFailedError))
+                finding = admin.find_coordinator(name)
+                node = await call(finding, _keep(GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError))
                 request = DescribeGroupRequest(name)
                 response = await call(admin_client(admin).send(node, request), _keep(NotImplementedError))
             except GroupAuthorizationFailedError:
                 missing += not_permitted(needed, None)
                 continue
-            except NotImplementedError:  # a broker before 2.4 does not tell
-                continue
+            except (GroupCoordinatorNotAvailableError, NotImplementedError):
+                continue  # a cluster that never had a group; a broker before 2.4, which does not tell
             group = described_group(response)
             if for_code(group.code) is GroupAuthorizationFailedError:
                 missing += not_permitted(needed, None)
@@ -94,9 +100,11 @@ class RightsCheck:
         for name, needed in self._by_name("transactional id").items():
             try:
                 finding = admin.find_coordinator(f"{name}0", _TRANSACTION)
-                await call(finding, _keep(TransactionalIdAuthorizationFailed))
+                await call(finding, _keep(TransactionalIdAuthorizationFailed, GroupCoordinatorNotAvailableError))
             except TransactionalIdAuthorizationFailed:
                 missing += needed
+            except GroupCoordinatorNotAvailableError:  # a cluster that never had a transaction: it is not denied
+                continue
         return missing
 
     def _by_name(self, kind: str) -> dict[str, list[Right]]:
@@ -129,11 +137,11 @@ class AccessProbe:
         return None
 
 
-def _keep(kind: type[Exception]) -> Callable[[Exception], NoReturn]:
-    """Return what raises an error of this kind as it is, and any other one as KafkaUnavailable."""
+def _keep(*kinds: type[Exception]) -> Callable[[Exception], NoReturn]:
+    """Return what raises an error of these kinds as it is, and any other one as KafkaUnavailable."""
 
     def translate(error: Exception) -> NoReturn:
-        if isinstance(error, kind):
+        if isinstance(error, kinds):
             raise error
         _failed(error)
 
