@@ -135,11 +135,9 @@ class ShardRecovery:
         now = self._seen
         found = {} if before is None else changes(before.logs, now)
         lost = not kept and await self._lost(store, before, found)
+        detail = _parts_lost(store.incomplete) if store.incomplete else "without checkpoints"
         repair = Repair()
-        if lost:
-            detail = "without checkpoints" if not store.incomplete else _parts_lost(store.incomplete)
-            self._forgot("checkpoints", now["checkpoints"].start, codes.STATE_LOST, detail)
-        elif kept:
+        if kept:
             self._forgot("checkpoints", found["checkpoints"].lost if found else 0)
             repair.due = True
         since = now["events"].start
@@ -152,12 +150,15 @@ class ShardRecovery:
             result = await self._compared(store, since, whole=whole)
             if result is None:  # a chat that the checkpoints do not know: they are behind, though of the same topic
                 result = await self._compared(store, now["events"].start, whole=True) or Rebuilt()
+            lost = lost and not await self._unused(store, before, result)
             gone = result.without_records
             if result.chats or result.over:
                 store.adopt([*result.chats, *result.over])
                 repair.due = True
         else:
             result = Rebuilt()
+        if lost:
+            self._forgot("checkpoints", now["checkpoints"].start, codes.STATE_LOST, detail)
         if found.get("events") and (kept or found["events"].emptied):
             gone |= {name for name, chat in store.chats.items() if chat.transcript.sequence}
         if gone and not lost:
@@ -178,6 +179,13 @@ class ShardRecovery:
             return found["checkpoints"].emptied
         kinds = ("events", "sessions", "checkpoints")
         return any(self._seen[kind].end for kind in kinds) or await self._logs.committed() > 0
+
+    async def _unused(self, store: SessionStore, before: ShardFacts | None, result: Rebuilt) -> bool:
+        """Return whether there is nothing but transactions that were aborted, as of a first start that was cut."""
+        if before is not None or store.incomplete or result != Rebuilt():
+            return False
+        kinds = ("events", "sessions", "checkpoints")
+        return not any(self._seen[kind].start for kind in kinds) and await self._logs.committed() == 0
 
     # --- running -------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from bridge.adapters.event_loop import EventLoop
-from bridge.adapters.http.access import AccessTokens, Right
+from bridge.adapters.http.access import AccessTokens, HttpRight
 from bridge.adapters.http.guarded_connections import HttpLimits
 from bridge.adapters.http.http_server import HttpServer, Listener
 from bridge.adapters.http.listening_sockets import listening_sockets
@@ -100,7 +100,7 @@ def test_without_a_token_only_probes_and_open_metrics_are_answered() -> None:
 
 def test_the_same_token_twice_gives_both_rights() -> None:
     access = AccessTokens(read=lambda: TOKENS["read"], metrics=lambda: TOKENS["read"])
-    assert access.rights_of(TOKENS["read"]) == {Right.READ, Right.METRICS}
+    assert access.rights_of(TOKENS["read"]) == {HttpRight.READ, HttpRight.METRICS}
     assert access.rights_of("") == frozenset()
 
 

@@ -33,21 +33,28 @@ LAST = "0000LAST00000001"
 
 @dataclass
 class ChangingLogs:
-    """Logs that hold the records of `there`; `made` counts how often each topic was made again."""
+    """Logs that hold the records of `there`, and after them `aborted` offsets of transactions without a commit.
+
+    `made` counts how often each topic was made again.
+    """
 
     there: dict[str, list[bytes]]
+    aborted: int = 0
     made: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
     names = NAMES
 
     async def look(self) -> Logs:
-        return {kind: LogMark(b"%d" % self.made[kind], 0, len(self.there.get(kind, ()))) for kind in self.names}
+        return {
+            kind: LogMark(b"%d" % self.made[kind], 0, len(self.there.get(kind, ())) + self.aborted)
+            for kind in self.names
+        }
 
     async def committed(self) -> int:
         return 0
 
     async def read(self, kind: str, start: int, end: int) -> AsyncIterator[Sequence[StoredRecord]]:
         values = self.there.get(kind, [])
-        yield [ScriptedRecord(0, at, values[at]) for at in range(start, end)]
+        yield [ScriptedRecord(0, at, values[at]) for at in range(start, min(end, len(values)))]
 
 
 def recovery(logs: ChangingLogs) -> ShardRecovery:
@@ -74,6 +81,17 @@ def test_a_shard_with_events_and_without_checkpoints_goes_on_with_the_chats_that
         assert store.chats[CHAT].transcript.delivered.pairs() == [(1, 3)]
         assert [one.raw for one in repair.inputs if isinstance(one, Announced)] == [announcement().raw]
         assert [problem.code for problem in opened.problems()] == ["STATE_LOST"]
+
+    play(scene())
+
+
+def test_a_shard_whose_only_transactions_were_aborted_is_a_new_one() -> None:
+    async def scene() -> None:
+        store, opened = SessionStore(3, settings()), recovery(ChangingLogs({}, aborted=5))
+        store.restore(StoredShard())
+        await opened.before_opening()
+        repair = await opened.opening(store, before=None, kept=False)
+        assert (repair.inputs, opened.problems()) == ([], [])
 
     play(scene())
 

@@ -27,7 +27,7 @@ from tests.capture.recorded_shard import RecordedShard
 from tests.capture.scripted_kafka import ScriptedKafka
 from tests.capture.scripted_logs import NAMES, SteadyLogs
 from tests.capture.test_forgotten_state import ONE, A, compared
-from tests.capture.test_session_store import NOW, SECOND, WRITERS, announcement, settings
+from tests.capture.test_session_store import NOW, SCHEMA_KEYS, SECOND, WRITERS, announcement, settings
 from tests.capture.virtual_engine import VirtualEngine
 from tests.capture.virtual_servers import VirtualClock, play
 from tests.capture.written_topics import CHECKPOINTS, same_limits
@@ -84,7 +84,7 @@ def test_a_log_that_has_lost_its_beginning_has_incomplete_chats_and_no_other_sta
         log += store.fold(inputs, NOW).batch.on(CHECKPOINTS)
     whole = stored_shard(CompactedTopic(log).values.items(), WRITERS)
     assert [session.missing for session in whole.sessions] == [""]
-    for start in range(2, len(log)):
+    for start in range(len(SCHEMA_KEYS) + 1, len(log)):
         found = stored_shard(CompactedTopic(log[start:]).values.items(), WRITERS)
         assert (found.sessions, found.over) == ([], {})
         assert [(one.session_id, one.head is not None) for one in found.incomplete] == [(CHAT, True)]

@@ -23,7 +23,7 @@ from bridge.records.payload_framing import confluent, single_object
 from bridge.records.verifier import Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
 SCHEMAS = Schemas(schema_folder())
 PAYLOAD = SCHEMAS.encode(SESSION_RECORD, {"state": "OPENED", "sessionId": "S1", "at": 1})
@@ -172,7 +172,11 @@ def test_verify_says_neither_ok_nor_broken_of_what_it_cannot_read(
             verifier.leave_unread("S1", "events", 3, offset, SchemaUnknown("schema 17 is not known"))
         return verifier, [Finding("", READABLE, "damaged")] if broken else []
 
+    async def without_kafka(_config: object, _command: str, work: Coroutine[Any, Any, Any]) -> Any:
+        return await work
+
     monkeypatch.setattr(verify, "verify", read)
+    monkeypatch.setattr(verify.factories, "explained", without_kafka)
     monkeypatch.setattr(settings, "config_of", lambda _: None)
     arguments: Any = SimpleNamespace(json=json_wanted, chat=None)
     assert verify.run(arguments) == expected

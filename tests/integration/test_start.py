@@ -58,6 +58,7 @@ def test_the_partitions_of_topics_that_exist_are_taken_whatever_the_setting_says
         assert second.metric("chatbridge_shards") == 2
         assert "PARTITIONS_TAKEN" in [one["code"] for one in json.loads(second.get("/readyz")[1])["warnings"]]
         assert second.terminate() == 0
+    assert "STATE_LOST" not in log.read_text(encoding="utf-8")  # nothing was captured before, and nothing lost
     assert log.read_text(encoding="utf-8").count("code=PARTITIONS_TAKEN") == 1
 
 

@@ -12,7 +12,7 @@ Token = Callable[[], str]
 """Returns the token that is valid now: the files of tokens are read again."""
 
 
-class Right(Enum):
+class HttpRight(Enum):
     """What a request needs."""
 
     READ = auto()
@@ -21,7 +21,7 @@ class Right(Enum):
     ADMINISTER = auto()
 
 
-ALL: Final = frozenset(Right)
+ALL: Final = frozenset(HttpRight)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -42,21 +42,21 @@ class AccessTokens:
         """Whether there is any token: without one, only a server on loopback is open."""
         return bool(self._all())
 
-    def rights_of(self, given: str) -> frozenset[Right]:
+    def rights_of(self, given: str) -> frozenset[HttpRight]:
         """Return the rights that a token gives; none for one that is wrong. Takes the same time for any wrong token."""
         offered = given.encode("utf-8", "surrogateescape")
-        found: frozenset[Right] = frozenset()
+        found: frozenset[HttpRight] = frozenset()
         for token, rights in self._all():
             if hmac.compare_digest(offered, token().encode()):
                 found |= rights
         return found
 
-    def _all(self) -> list[tuple[Token, frozenset[Right]]]:
+    def _all(self) -> list[tuple[Token, frozenset[HttpRight]]]:
         tokens = (
             (self.admin, ALL),
-            (self.read, frozenset({Right.READ})),
-            (self.announce, frozenset({Right.ANNOUNCE})),
-            (self.metrics, frozenset({Right.METRICS})),
+            (self.read, frozenset({HttpRight.READ})),
+            (self.announce, frozenset({HttpRight.ANNOUNCE})),
+            (self.metrics, frozenset({HttpRight.METRICS})),
         )
         return [(token, rights) for token, rights in tokens if token is not None]
 

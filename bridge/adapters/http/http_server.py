@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 from aiohttp import web
 from pydantic.alias_generators import to_camel
 
-from bridge.adapters.http.access import AccessTokens, Right, bearer_token
+from bridge.adapters.http.access import AccessTokens, HttpRight, bearer_token
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES, BodyRefused, read_announcements
 from bridge.adapters.http.guarded_connections import GuardedConnections, HttpLimits
 from bridge.adapters.http.listening_sockets import listening_sockets
@@ -44,9 +44,9 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _PROBES: Final = frozenset({"/livez", "/readyz"})
 _OPEN_PATHS: Final = _PROBES | {"/", "/status.js", "/status.css"}
 _RIGHTS: Final = {
-    ("GET", "/metrics"): Right.METRICS,
-    ("GET", "/v1/sessions"): Right.READ,
-    ("POST", "/v1/sessions"): Right.ANNOUNCE,
+    ("GET", "/metrics"): HttpRight.METRICS,
+    ("GET", "/v1/sessions"): HttpRight.READ,
+    ("POST", "/v1/sessions"): HttpRight.ANNOUNCE,
 }
 """What a request needs; any other, such as one for a path that does not exist, needs the administrator's token."""
 _PER_MINUTE: Final = 60.0
@@ -217,7 +217,7 @@ class HttpServer:
                 return _too_many("too many wrong tokens from this address", wait)
             rights = self._listener.access.rights_of(given)
             method = "GET" if request.method == "HEAD" else request.method
-            if _RIGHTS.get((method, request.path), Right.ADMINISTER) in rights:
+            if _RIGHTS.get((method, request.path), HttpRight.ADMINISTER) in rights:
                 return None
             if rights:
                 return _problem(403, ["this token has no right to do that"])
