@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge import factories
 from bridge.commands import settings, verify
 from bridge.commands.stored_values import StoredValues
 from bridge.config import SchemaRegistrySettings
@@ -176,7 +177,7 @@ def test_verify_says_neither_ok_nor_broken_of_what_it_cannot_read(
         return await work
 
     monkeypatch.setattr(verify, "verify", read)
-    monkeypatch.setattr(verify.factories, "explained", without_kafka)
+    monkeypatch.setattr(factories, "explained", without_kafka)
     monkeypatch.setattr(settings, "config_of", lambda _: None)
     arguments: Any = SimpleNamespace(json=json_wanted, chat=None)
     assert verify.run(arguments) == expected
