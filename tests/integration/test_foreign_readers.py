@@ -42,6 +42,8 @@ from tests.integration.captured_run import (
 )
 
 SCHEMAS = Schemas(schema_folder())
+READ_BACK = ("SessionCheckpoint", "SessionRecord", "TranscriptEvent")
+"""The types that a shard reads when it is opened."""
 
 
 # --- kcat ------------------------------------------------------------------------------------------------------------
@@ -138,19 +140,21 @@ def test_the_registry_knows_each_subject_under_the_id_that_values_carry(
     assert registry_client.get_compatibility(subject) == "BACKWARD_TRANSITIVE"
 
 
-def test_checkpoints_are_single_objects_beside_their_schema_and_the_registry_has_no_subject_for_them(
+def test_checkpoints_are_single_objects_beside_the_schemas_of_what_is_read_back_and_have_no_subject(
     registered: CapturedRun, registry_client: SchemaRegistryClient
 ) -> None:
     ours = [subject for subject in registry_client.get_subjects() if subject.startswith(registered.prefix)]
     assert sorted(ours) == sorted(f"{registered.prefix}{topic}-value" for topic in TYPES)
     stored = [(message.key() or b"", message.value()) for message in registered.messages("chat.capture.checkpoints.v1")]
     schemas = {str(key, "ascii"): json.loads(value) for key, value in stored if key[:1] == b"#" and value}
-    [(key, schema)] = schemas.items()
-    canonical = fastavro.schema.to_parsing_canonical_form(schema)
-    fingerprint = fastavro.schema.fingerprint(canonical, "CRC-64-AVRO")
-    assert (key, schema["name"]) == (f"#schema:{fingerprint}", "org.chatbridge.v1.SessionCheckpoint")
+    fingerprints = {}
+    for key, schema in schemas.items():
+        canonical = fastavro.schema.to_parsing_canonical_form(schema)
+        fingerprints[schema["name"]] = fastavro.schema.fingerprint(canonical, "CRC-64-AVRO")
+        assert key == f"#schema:{fingerprints[schema['name']]}"
+    assert sorted(fingerprints) == [f"org.chatbridge.v1.{one}" for one in READ_BACK]
     headers = {value[:10] for key, value in stored if key[:1] != b"#" and value}
-    assert headers == {b"\xc3\x01" + bytes.fromhex(fingerprint)}
+    assert headers == {b"\xc3\x01" + bytes.fromhex(fingerprints["org.chatbridge.v1.SessionCheckpoint"])}
 
 
 def ours(name: str, value: bytes) -> Any:
