@@ -12,6 +12,7 @@ gone, even if only one segment of a chat is, or when a topic was made again or r
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +24,7 @@ from bridge.capture.log_changes import LogChange, changes, check_owner, lasting_
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
 from bridge.capture.published_chats import PublishedChats
 from bridge.capture.record_comparison import Rebuilt, RecordComparison
-from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement
+from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement, VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.payload_framing import unframe
 from bridge.records.shard_facts import ShardFacts
@@ -310,10 +311,12 @@ class ShardRecovery:
         return result
 
     def _decoded(self, name: str, record: StoredRecord) -> dict[str, Any]:
-        writer, payload = unframe(record.value or b"")
+        value = record.value or b""
+        writer, payload = unframe(value)
         kind = "events" if name == TRANSCRIPT_EVENT else "sessions"
-        if (record.value or b"").startswith(self._settings.outputs[0].payload_headers[kind]):
-            return self._settings.writers.schemas.decode(name, payload)
+        if value.startswith(self._settings.outputs[0].payload_headers[kind]):
+            with contextlib.suppress(VerificationFailed):  # a registry that is another one now may give an id again
+                return self._settings.writers.schemas.decode(name, payload)
         return self._settings.writers.decode_own(name, payload, writer)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.announcement import Announcement, encode
 from bridge.capture.inbox import Announced
@@ -57,9 +57,9 @@ class ChangingLogs:
         yield [ScriptedRecord(0, at, values[at]) for at in range(start, min(end, len(values)))]
 
 
-def recovery(logs: ChangingLogs) -> ShardRecovery:
+def recovery(logs: ChangingLogs, **changes: Any) -> ShardRecovery:
     clock, telemetry = VirtualClock(), RecordedFacts()
-    return ShardRecovery(3, logs, settings(), partitions=8, interval=30.0, clock=clock, telemetry=telemetry)
+    return ShardRecovery(3, logs, settings(**changes), partitions=8, interval=30.0, clock=clock, telemetry=telemetry)
 
 
 def test_a_shard_with_events_and_without_checkpoints_goes_on_with_the_chats_that_the_events_tell_of() -> None:

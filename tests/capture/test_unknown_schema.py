@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.announcement import session_id_problem
 from bridge.capture.session_store import SessionStore
-from bridge.capture.stored_chats import stored_shard
+from bridge.capture.stored_chats import StoredShard, stored_shard
 from bridge.errors import EXIT_ENVIRONMENT, SchemaUnknown, VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT, TRANSCRIPT_EVENT, Schemas
 from bridge.records.checkpoint_keys import MARKER_KEY
@@ -21,7 +21,17 @@ from bridge.records.payload_framing import confluent, single_object, unframe
 from bridge.records.writer_schemas import KEPT, MOST_LEARNT, WriterSchemas, schema_record, take_schemas
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.scripted_kafka import ScriptedKafka
-from tests.capture.test_session_store import NOW, SCHEMA_KEYS, SCHEMAS, announcement, decoded, followed, settings
+from tests.capture.test_changed_logs import ChangingLogs, recovery
+from tests.capture.test_session_store import (
+    NOW,
+    PREFIX,
+    SCHEMA_KEYS,
+    SCHEMAS,
+    announcement,
+    decoded,
+    followed,
+    settings,
+)
 from tests.capture.virtual_servers import VirtualClock, play
 from tests.capture.written_topics import CHECKPOINTS, EVENTS
 from tests.released.released_folder import SCHEMAS as FOLDER
@@ -122,6 +132,24 @@ def test_events_are_read_back_whatever_version_wrote_them_and_whatever_registry_
     assert writers.decode_own(TRANSCRIPT_EVENT, SCHEMAS.encode(TRANSCRIPT_EVENT, record), own) == record
     with pytest.raises(SchemaUnknown, match="schema 7 of a registry"):
         WriterSchemas(SCHEMAS).decode_own(TRANSCRIPT_EVENT, body, 7)
+
+
+def test_an_id_that_another_registry_gives_to_todays_schema_does_not_stop_a_shard_that_reads_events(
+    later: Schemas,
+) -> None:
+    plan = followed().fold([history(joined(1), said(2))], NOW)
+    written = [later.encode(TRANSCRIPT_EVENT, one) for one in decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))]
+    logs = ChangingLogs({"events": [PREFIX + payload for payload in written]})
+    writers = WriterSchemas(SCHEMAS, [later.whole(TRANSCRIPT_EVENT)])
+
+    async def scene() -> None:
+        store, opened = SessionStore(3, settings()), recovery(logs, writers=writers)
+        store.restore(StoredShard())
+        await opened.before_opening()
+        await opened.opening(store, before=None, kept=False)
+        assert store.chats[CHAT].transcript.delivered.pairs() == [(1, 2)]
+
+    play(scene())
 
 
 def test_the_key_of_a_schema_is_no_session_id() -> None:
