@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.transcript.entries import CHANGED, COMPLETE, GAP, ID_REUSED, INCOMPLETE, RESUMED, Gap
+from bridge.transcript.entries import CHANGED, COMPLETE, GAP, ID_REUSED, INCOMPLETE, LIVE, RESUMED, Gap
 from bridge.transcript.gap_codes import (
     IDS_REUSED,
     KNOWN,
@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RecordedChat:
-    """What the records of a chat hold so far. `told` are its gaps by sequence, `rejoined` those until a later join."""
+    """What the records of a chat hold so far. `told` are its gaps by sequence, `rejoined` those until a later join.
+
+    The history that came with the join may have been cut short, so that the join counts with the next live event.
+    """
 
     ids: IdRanges = field(default_factory=IdRanges)
     counts: dict[str, int] = field(default_factory=dict)
     amendments: dict[str, int] = field(default_factory=dict)
     told: dict[int, Gap] = field(default_factory=dict)
     rejoined: list[Gap] = field(default_factory=list)
+    _until_joined: list[Gap] = field(default_factory=list)
 
     @property
     def gaps(self) -> list[Gap]:
@@ -48,10 +52,12 @@ class RecordedChat:
             self.amendments[amendment] = self.amendments.get(amendment, 0) + 1
         elif record["eventId"] is not None:
             self.ids.add(record["eventId"])
+            if record["origin"] == LIVE:
+                self.rejoined = self._until_joined
         elif kind == GAP and record["gap"] is not None:
             self.told[record["sequence"]] = _gap(record["gap"])
         elif kind == RESUMED:
-            self.rejoined = [gap for gap in self.gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
+            self._until_joined = [gap for gap in self.gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
 
 
 def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:

@@ -219,8 +219,7 @@ class Transcript:
 
     def learn(self, *, start_at: int | None = None, tenant: str | None = None) -> None:
         """Set when the session started (ms since 1970 UTC), or its tenant; None leaves what is known."""
-        memory = self._memory
-        known = memory.facts
+        memory, known = self._memory, self._memory.facts
         facts = replace(known, start_at=start_at or known.start_at, tenant=tenant or known.tenant)
         memory.changes += facts != known
         memory.facts = facts
@@ -245,13 +244,14 @@ class Transcript:
         None stands for any other input.
         """
         self._memory.changes += 1
-        ids: list[int] = []
+        ids = [] if update is None else update.ids
         if update is not None:
-            ids = update.ids
             self._memory.quarantined += bool(update.transcript.chat_event_list) + len(update.damaged)
             if update.snapshot and self._memory.joined:
                 self._holes.lost_sight(max(self._told, 0))
             self._memory.joined |= update.snapshot and update.part.last
+            if update.snapshot and update.part.last and not update.part.first:
+                self._holes.rejoined()  # the parts before it said so: all of the history was seen, but for these ids
         lost = self._holes.lost(ids, self._delivered, reason)
         return [self._gap_entry(gap, observed_at) for gap in lost]
 
