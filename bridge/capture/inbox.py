@@ -4,7 +4,8 @@
 that was already read may still arrive: the limit is exceeded by at most one read per connection.
 
 An update whose events wait (`TranscriptUpdate.waiting`) is taken in parts, and what came for its chat after it is taken
-after its last one. Other chats are not behind it: of each transaction, it may have half.
+after its last one. Other chats are not behind it: of each transaction, it may have half. An announcement of its chat
+waits only if the chat is to be given up before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
-from bridge.transcript.updates import TranscriptUpdate, Update
+from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +148,10 @@ class Inbox:
         self.held = []
         held = self._take_from_lanes(0, most_bytes // 2 if self._waiting else most_bytes)
         while self._waiting and (not self.held or held + self._waiting[0][1] <= most_bytes):
-            one = item, size, _ = self._waiting.popleft()
+            one = item, size, _ = self._waiting[0]
+            if self._revives(item):
+                break
+            self._waiting.popleft()
             session_id = None if isinstance(item, Announced | Forgotten) else item.session_id
             if session_id is not None and (session_id in self._lanes or _in_parts(item)):
                 self._lanes.setdefault(session_id, deque()).append(one)
@@ -157,6 +161,12 @@ class Inbox:
             self._bytes -= size
         self._held_bytes += self._take_from_lanes(held, most_bytes)
         return self.held
+
+    def _revives(self, item: Input) -> bool:
+        """Tell whether it announces a chat that is given up only by what its lane holds: it counts after that."""
+        told = item.announcement if isinstance(item, Announced) else None
+        lane = () if told is None else self._lanes.get(told.session_id, ())
+        return any(isinstance(one, JoinRefused) and one.ends_chat for one, _, _ in lane)
 
     def _take_from_lanes(self, held: int, most_bytes: int) -> int:
         """Take parts, and what is behind the last ones, of each chat in turn, and add what they count as to `held`."""

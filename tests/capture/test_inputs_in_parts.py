@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.capture.inbox import Inbox, memory_of
+from bridge.announcement import Announcement
+from bridge.capture.inbox import Announced, Inbox, memory_of
 from bridge.transcript.events import ChatTranscript
-from bridge.transcript.updates import LinkDown, TranscriptUpdate
+from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
 from tests.support.reasons import A_REFUSAL
 from tests.transcript.build import said
 from tests.transcript.waiting_events import PART_BYTES, InParts
@@ -32,6 +33,10 @@ def long(parts: int, *, over: bool = False) -> TranscriptUpdate:
 
 def pushed(session_id: str, event_id: int) -> TranscriptUpdate:
     return TranscriptUpdate(ChatTranscript(session_id, chat_event_list=[said(event_id)]), over=False, snapshot=False)
+
+
+def announced(session_id: str) -> Announced:
+    return Announced(0, b"", None, Announcement(session_id=session_id, host="chat-2", port=4800))
 
 
 def told(inputs: list[Input]) -> list[tuple[str, list[int]] | str]:
@@ -68,6 +73,25 @@ def test_what_came_for_the_chat_before_it_is_taken_before_it() -> None:
         taken += told(queue.take(1))
         queue.settle()
     assert taken == [(LONG, [1]), "LinkDown", (LONG, [1]), (LONG, [2]), "LinkDown", (LONG, [1])]
+
+
+def test_an_announcement_of_a_chat_that_was_given_up_does_not_overtake_that() -> None:
+    queue = inbox()
+    queue.put(long(2), 10, 1.0)
+    queue.put(announced(LONG), 10, 2.0)
+    queue.put(JoinRefused(LONG, 0, A_REFUSAL, Verdict.NEVER), 10, 3.0)
+    queue.put(announced(OTHER), 10, 4.0)
+    queue.put(announced(LONG), 10, 5.0)
+    queue.put(pushed(OTHER, 1), 10, 6.0)
+    taken = []
+    while len(queue):
+        taken.append(told(queue.take(memory_of(PART_BYTES) + 20)))
+        queue.settle()
+    assert taken == [
+        ["Announced", "Announced", (LONG, [1])],
+        [(LONG, [2]), "JoinRefused"],
+        ["Announced", (OTHER, [1])],
+    ]
 
 
 def test_two_long_updates_are_taken_in_turn() -> None:
