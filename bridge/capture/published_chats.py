@@ -10,9 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from bridge.records.certificate_checks import least_quarantined
 from bridge.records.checkpoint_reader import decoded_facts, decoded_gap
+from bridge.records.ids import amendment_number
 from bridge.records.session_records import CLOSED
-from bridge.transcript.entries import CHANGED, RESUMED, Gap, SessionFacts
+from bridge.transcript.entries import CHANGED, ID_REUSED, RESUMED, Gap, SessionFacts
 from bridge.transcript.events import FIRST_ID
 from bridge.transcript.gap_codes import UNTIL_JOINED
 from bridge.transcript.ranges import IdRanges
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
 class PublishedChat:
     """One chat as its records tell it: those from sequence `first` to `sequence`, of one epoch.
 
-    `newer` counts by kind those beyond what the store knows. `session` is the decoded one of the last event record,
-    `announced` what the first session record says. `state`, `at` and `certificate`, decoded, are those of the last one.
+    `amendments` holds the highest number per event id; `amended` counts amendments by what they are. `newer` and
+    `newer_amended` count those beyond what the store knows, `newer` by kind. `session` is the decoded one of the last
+    event record, `announced` what the first session record says. `state`, `at` and `certificate`, decoded, are those
+    of the last one.
     """
 
     session_id: str
@@ -40,8 +44,9 @@ class PublishedChat:
     newer: Counter[str] = field(default_factory=Counter)
     gaps: list[Gap] = field(default_factory=list)
     gap_sequences: list[int] = field(default_factory=list)
-    amendments: Counter[int] = field(default_factory=Counter)
-    changed: int = 0
+    amendments: dict[int, int] = field(default_factory=dict)
+    amended: Counter[str] = field(default_factory=Counter)
+    newer_amended: Counter[str] = field(default_factory=Counter)
     session: dict[str, Any] | None = None
     announced: SessionFacts | None = None
     state: str = ""
@@ -75,15 +80,17 @@ class PublishedChat:
             self.gaps.append(decoded_gap(record["gap"]))
             self.gap_sequences.append(sequence)
         elif event_id is not None and record["amendment"]:
-            self.amendments[event_id] += 1
-            self.changed += record["amendment"] == CHANGED
+            self.amendments[event_id] = amendment_number(record["id"])
+            self.amended[record["amendment"]] += 1
+            self.newer_amended[record["amendment"]] += (epoch, sequence) > known
         elif event_id is not None:
             self.ids.add(event_id)
 
     def _begin(self, epoch: int, sequence: int) -> None:
         self.epoch, self.first = epoch, sequence
-        self.ids, self.counts, self.newer, self.amendments = IdRanges(), Counter(), Counter(), Counter()
-        self.gaps, self.gap_sequences, self.changed = [], [], 0
+        self.ids, self.counts, self.newer = IdRanges(), Counter(), Counter()
+        self.amendments, self.amended, self.newer_amended = {}, Counter(), Counter()
+        self.gaps, self.gap_sequences = [], []
 
     def take_session(self, record: dict[str, Any]) -> None:
         """Take the next session record, decoded."""
@@ -110,8 +117,9 @@ class PublishedChat:
             gaps=list(self.gaps),
             gap_sequences=list(self.gap_sequences),
             amendments=dict(self.amendments),
-            amended=self.changed,
-            reused=sum(self.amendments.values()) - self.changed,
+            amended=self.amended[CHANGED],
+            reused=self.amended[ID_REUSED],
+            quarantined=least_quarantined(self.gaps),
             rejoins=self.counts[RESUMED],
             joined=self.ids.maximum is not None,
             epoch=self.epoch,

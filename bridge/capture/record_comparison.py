@@ -13,9 +13,10 @@ from bridge.announcement import Announcement, encode, parse
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.outputs import outputs_of_published_chat
 from bridge.capture.published_chats import PublishedChat
+from bridge.records.certificate_checks import least_quarantined
 from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.session_records import CLOSED
-from bridge.transcript.entries import SessionFacts
+from bridge.transcript.entries import CHANGED, ID_REUSED, RESUMED, SessionFacts
 from bridge.transcript.events import FIRST_ID
 from bridge.transcript.fold import Transcript
 from bridge.transcript.ranges import IdRanges
@@ -215,12 +216,12 @@ def _what_is_left(rest: StoredSession, there: PublishedChat) -> tuple[Transcript
 
 def _ahead(own: TranscriptState, there: PublishedChat) -> TranscriptState:
     """Return the state of a chat of which more was published than its checkpoint says."""
-    published = there.transcript()
     if there.epoch > own.epoch:
-        return published
+        return there.transcript()
     counts = Counter(own.counts)
     counts.update(there.newer)
     beyond = [at for at in range(len(there.gaps)) if there.gap_sequences[at] > own.sequence]
+    gaps = [there.gaps[at] for at in beyond]
     ids = IdRanges([*own.id_ranges, *there.ids.pairs()]).pairs()
     return replace(
         own,
@@ -229,9 +230,13 @@ def _ahead(own: TranscriptState, there: PublishedChat) -> TranscriptState:
         unprinted=ids,
         prints=None if own.prints is None else {},
         counts=dict(counts),
-        gaps=[*own.gaps, *(there.gaps[at] for at in beyond)],
+        gaps=[*own.gaps, *gaps],
         gap_sequences=[*own.gap_sequences, *(there.gap_sequences[at] for at in beyond)],
-        amendments={**own.amendments, **published.amendments} if there.whole else own.amendments,
+        amendments={**own.amendments, **there.amendments},
+        amended=own.amended + there.newer_amended[CHANGED],
+        reused=own.reused + there.newer_amended[ID_REUSED],
+        rejoins=own.rejoins + there.newer[RESUMED],
+        quarantined=own.quarantined + least_quarantined(gaps),
         joined=True,
     )
 
@@ -248,6 +253,6 @@ def _with_what_no_record_tells(published: TranscriptState, own: TranscriptState)
         parties=own.parties,
         parties_set_by=own.parties_set_by,
         masked=own.masked,
-        quarantined=own.quarantined,
+        quarantined=max(own.quarantined, published.quarantined),
         unattributed=own.unattributed,
     )

@@ -71,7 +71,7 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     for name, number in numbers.items():
         if told[name] != number:
             yield f"says {name} {told[name]}, the topic holds {number}"
-    least = _least_quarantined(chat.gaps)
+    least = least_quarantined(chat.gaps)
     if told["quarantined"] < least:
         yield f"says quarantined {told['quarantined']}, the topic tells of at least {least}"
     if LISTS_LEFT_OUT in told["reasons"]:
@@ -88,7 +88,7 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     yield from _of_reasons(told)
 
 
-def _least_quarantined(gaps: Iterable[Gap]) -> int:
+def least_quarantined(gaps: Iterable[Gap]) -> int:
     """Count the GAPs that stand for something in the quarantine, each for a thing of its own."""
     return sum(gap.code == UNREADABLE or gap.code in WITHDRAWN for gap in gaps)
 

@@ -9,12 +9,11 @@ from bridge.records.certificate_checks import RecordedChat, disagreements
 from bridge.records.chain import link, split
 from bridge.records.fill_checks import misnamed
 from bridge.records.findings import CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENTION, SEQUENCE, Finding
-from bridge.records.ids import amendment_id, bridge_id, escaped, event_id
+from bridge.records.ids import amendment_id, amendment_number, bridge_id, escaped, event_id
 from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
 from bridge.transcript.ranges import IdRanges
 
 _SHOWN: Final = 12
-_LONGEST_NUMBER: Final = 19  # digits of 64 bits
 
 
 @dataclass(slots=True)
@@ -126,7 +125,7 @@ class VerifiedEpoch:
                 self.say(ORDER, f"record at {where} is event {number}, live, but comes after event {highest}")
         else:
             # Numbers rise, but not always by one: an amendment that could not be published left a GAP in its place.
-            count = _count_of(record["id"])
+            count = amendment_number(record["id"])
             rule = amendment_id(session, number, self.epoch, max(count, self.numbers.get(number, 0) + 1))
             self.numbers[number] = count
             if not (self.truncated or number in ids):
@@ -202,9 +201,3 @@ class VerifiedEpoch:
         if last not in self.sequences and self.truncated:
             return RETENTION, f"certificate at {certified.where} is about records not on the topic", False
         return CERTIFICATE, f"certificate at {certified.where} was read after later records: not checked", False
-
-
-def _count_of(name: str) -> int:
-    """Return the number of the amendment that an id is of; 1 when it is no such id."""
-    number = name.rpartition(":")[2].rpartition(".")[2]
-    return int(number) if number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER else 1

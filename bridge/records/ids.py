@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_SITE: Final = "main"
 """Ids are unique within a site: `ce_source`, which names the site, and the id together are unique everywhere."""
 
+_LONGEST_NUMBER: Final = 19  # digits of 64 bits
 _ESCAPES: Final = str.maketrans({"%": "%25", ":": "%3A", "~": "%7E", "#": "%23"})
 
 
@@ -39,6 +40,12 @@ def event_id(session: str, number: int) -> str:
 def amendment_id(session: str, number: int, epoch: int, count: int) -> str:
     """Return the id of the `count`-th other content under the event id `number`."""
     return f"{session}:{number}:{epoch}.{count}" if epoch else f"{session}:{number}:{count}"
+
+
+def amendment_number(record_id: str) -> int:
+    """Return the `count` of an `amendment_id`; 1 when it is no such id."""
+    number = record_id.rpartition(":")[2].rpartition(".")[2]
+    return int(number) if number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER else 1
 
 
 def bridge_id(session: str, epoch: int, sequence: int) -> str:

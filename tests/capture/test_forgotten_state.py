@@ -19,14 +19,17 @@ from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.shard_facts import LogMark, ShardFacts
 from bridge.transcript.gap_codes import EVENTS_LOST, STATE_LOST
+from bridge.transcript.updates import LinkDown, QuarantinedInput
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SCHEMAS, announcement
 from tests.capture.virtual_engine import VirtualEngine, joined_at
 from tests.capture.virtual_servers import play
+from tests.support.reasons import A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
+    from bridge.capture.inbox import Input
     from bridge.capture.record_comparison import Rebuilt
 
 A = "chat-1:4800"
@@ -180,6 +183,48 @@ def test_a_checkpoint_behind_its_records_takes_what_was_published_from_them() ->
         assert chat.transcript.delivered.pairs() == [(1, 5)]
         assert chat.transcript.counts == {"PARTY_JOINED": 1, "MESSAGE": 4}
         assert chat.outputs[0].recorder.head == shard.records()[-1]["integrity"]["hash"]
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        [push(said(2, "changed"), said(4))],
+        [push(said(2, "another", "00B2"), said(4))],
+        [LinkDown(CHAT, A_RESET, NOW), history(joined(1), said(2, "one"), said(3, "two"), said(6))],
+        [QuarantinedInput("chat-1:4800", b"x", NO_JSON, 1, CHAT, attributed=True, observed_at=NOW)],
+        [push(said(4, "x" * 2_000_000))],
+    ],
+    ids=["amended", "reused", "rejoined", "unreadable", "too large"],
+)
+@pytest.mark.parametrize("known", ["all", "the end", "nothing"])
+def test_what_was_published_beyond_a_checkpoint_counts_in_the_certificate(beyond: list[Input], known: str) -> None:
+    shard = lively()
+    behind = {} if known == "nothing" else dict(shard.topic.values)
+    shard.fold(*beyond)
+    shard.topic.values = behind
+    store = shard.topic.restored(3, shard.settings)
+    found = compared(shard, store, whole=known != "the end", events=slice(3 if known == "the end" else 0, None))
+    shard.store = store
+    store.adopt([*found.chats, *found.over])
+    shard.fold(announcement(offset=5), push(said(8), said(2, "changed"), said(4)))
+    shard.fold(push(said(9), said(2, "changed again")))
+    shard.fold(push(said(2, "and again"), said(10), over=True))
+    assert shard.findings() == []
+    ids = [record["id"] for record in shard.records()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_number_of_an_amendment_goes_on_after_the_highest_that_was_published() -> None:
+    shard = lively()
+    for text in ("1", "x" * 2_000_000, "3"):  # the second one is a GAP
+        shard.fold(push(said(2, text)))
+    behind = dict(shard.topic.values)
+    shard.fold(push(said(2, "4")))
+    for topic, events in (({}, slice(None)), (behind, slice(len(shard.events) - 1, None))):
+        store = CompactedTopic()
+        store.values = topic
+        [chat] = compared(shard, store.restored(3, shard.settings), whole=not topic, events=events).chats
+        assert chat.transcript.state().amendments == {2: 4}
 
 
 def test_records_behind_their_checkpoint_are_published_again_from_where_they_end() -> None:
