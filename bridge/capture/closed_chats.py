@@ -66,9 +66,17 @@ class ClosedChats:
         del self._heads[session_id]
         return chat
 
-    def take_others(self, header: bytes) -> list[Chat]:
-        """Take out the chats whose record does not begin with this payload header: another version wrote it."""
-        others = [session_id for session_id, (_, value) in self._heads.items() if not value.startswith(header)]
+    def take_others(self, header: bytes, room: int) -> list[Chat]:
+        """Take out the chats whose record another version wrote, or is too large now.
+
+        `header` is the payload header of this version, `room` the largest value in bytes after it.
+        """
+        most = len(header) + room
+        others = [
+            session_id
+            for session_id, (_, value) in self._heads.items()
+            if not value.startswith(header) or len(value) > most
+        ]
         chats = [self.chat(session_id) for session_id in others]
         for session_id in others:
             del self._heads[session_id]

@@ -128,7 +128,8 @@ class SessionStore:
         self._builder = BatchBuilder(self._partition, self._settings)
         self._touched = {}
         if self._again:
-            others = self.closed.take_others(self._builder.checkpoint_header)
+            room = self._builder.room(self._settings.checkpoints)
+            others = self.closed.take_others(self._builder.checkpoint_header, room)
             self._chats.update({chat.session_id: chat for chat in others})
             self._touched = dict(self._chats)
         for one in inputs:
@@ -306,7 +307,7 @@ class SessionStore:
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
                 if chat.state != OVER:
                     self._end_with_gap(chat, _OUTGROWN, now, OVER)
-                    self._builder.plan.cut |= large
+                self._builder.plan.cut |= large
                 chat.whole = chat.addressable = False
                 deleted = [one for one in records if one[1] is None]
                 records = [*deleted, *checkpoint_of(chat, now, stamp)]

@@ -130,6 +130,22 @@ def test_one_that_has_outgrown_its_checkpoints_is_only_known_to_be_over() -> Non
     assert list(shard.topic.shard(WRITERS).over) == [CHAT]
 
 
+def test_one_that_is_too_large_for_a_topic_that_was_made_again_is_only_known_to_be_over() -> None:
+    shard = RecordedShard()
+    shard.fold(history(*(said(2 * number) for number in range(1, 3_000)), over=True))
+    shard.now += LATER
+    shard.fold()
+    most = 9_000
+    assert len(shard.topic.values[CHAT]) > most
+    shard.settings = replace(shard.settings, limits={CHECKPOINTS: most})
+    shard.restarted().store.adopt(())
+    plan = shard.fold()
+    assert max(len(record.value or b"") for record in plan.batch.on(CHECKPOINTS)) <= most
+    assert plan.cut  # the limit may be another one by now
+    assert list(shard.topic.shard(WRITERS).over) == [CHAT]
+    assert shard.restarted().fold(announcement(offset=9)).follow == []
+
+
 def test_it_expires_when_nothing_came_for_as_long_as_it_is_kept() -> None:
     topic = CompactedTopic()
     store = SessionStore(3, settings(closed_retention_us=DAY))
