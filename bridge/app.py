@@ -286,7 +286,7 @@ class _WorkerProcess:
     async def _framing(self) -> dict[str, bytes]:
         """Return topic kind -> payload header: Confluent framing with a registry, single-object encoding without."""
         registry, names = self._config.schema_registry, {kind: SCHEMA_BY_TOPIC[kind] for kind in REGISTERED}
-        if registry.url is None:
+        if not registry.urls:
             return {kind: single_object(self._schemas.fingerprint(name)) for kind, name in names.items()}
         async with SchemaRegistry.from_settings(registry) as client:
             return {

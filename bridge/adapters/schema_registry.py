@@ -2,6 +2,9 @@
 
 Registering an existing schema returns its id. Before a subject gets its first version, its compatibility is set to
 BACKWARD_TRANSITIVE, so that the registry later refuses schemas that cannot read old records.
+
+Several URLs are those of one registry: the next one is asked when one does not answer, or answers with a server error,
+and the one that answered is asked first from then on. A refusal is an answer.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from bridge.waiting import uninterrupted
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 COMPATIBILITY: Final = "BACKWARD_TRANSITIVE"
@@ -48,8 +51,8 @@ class RegistryConnection(Protocol):
     """Address, time limit, credentials and TLS of a registry."""
 
     @property
-    def url(self) -> str | None:
-        """Base URL, None without a registry."""
+    def urls(self) -> Sequence[str]:
+        """Base URLs of the one registry, in the order of asking; empty without one."""
 
     @property
     def timeout_seconds(self) -> float:
@@ -68,7 +71,7 @@ class SchemaRegistry:
 
     def __init__(
         self,
-        url: str,
+        urls: Sequence[str],
         *,
         timeout_seconds: float,
         authorization: Callable[[], str | None] = lambda: None,
@@ -78,7 +81,7 @@ class SchemaRegistry:
 
         `authorization` is asked for its header at each request; without `tls` the authorities of the system count.
         """
-        self._url = url.rstrip("/")
+        self._urls = [url.rstrip("/") for url in urls]
         self._authorization = authorization
         self._tls = tls
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -87,7 +90,7 @@ class SchemaRegistry:
     @classmethod
     def from_settings(cls, settings: RegistryConnection) -> Self:
         """Return a client. Raises RegistryRefused when no URL is configured or a file of it cannot be used."""
-        if settings.url is None:
+        if not settings.urls:
             raise RegistryRefused("no schema registry is configured", next_step="set schema_registry.url")
         try:
             authorization, tls = settings.auth.header(), settings.context()
@@ -96,7 +99,7 @@ class SchemaRegistry:
                 f"a file of schema_registry cannot be used: {reason_of(error)}",
                 next_step="check the files that schema_registry.auth and schema_registry.tls name",
             ) from error
-        return cls(settings.url, timeout_seconds=settings.timeout_seconds, authorization=authorization, tls=tls)
+        return cls(settings.urls, timeout_seconds=settings.timeout_seconds, authorization=authorization, tls=tls)
 
     async def __aenter__(self) -> Self:
         """Open the HTTP session."""
@@ -150,19 +153,19 @@ class SchemaRegistry:
             return None
         text = answer.get("schema") if isinstance(answer, dict) else None
         if not isinstance(text, str) or answer.get("schemaType", "AVRO") != "AVRO" or answer.get("references"):
-            raise RegistryRefused(f"{self._url} returned no self-contained Avro schema for id {schema_id}")
+            raise RegistryRefused(f"{self._urls[0]} returned no self-contained Avro schema for id {schema_id}")
         return text
 
     def _integer(self, answer: Any, key: str, subject: str) -> int:
         value = answer.get(key) if isinstance(answer, dict) else None
         if not isinstance(value, int):
-            raise RegistryRefused(f"{self._url} returned no {key} for {subject}: is it a schema registry?")
+            raise RegistryRefused(f"{self._urls[0]} returned no {key} for {subject}: is it a schema registry?")
         return value
 
     async def _request(
         self, method: str, path: str, body: dict[str, str] | None = None, *, or_none: bool = False
     ) -> Any:
-        """Send a request, at most three times while the registry is unavailable; 404 returns None if `or_none`."""
+        """Send a request, at most three times to each URL, until one answers; 404 returns None if `or_none`."""
         backoff = Backoff(random.random)
         for _ in range(_ATTEMPTS - 1):
             with contextlib.suppress(RegistryUnavailable):
@@ -171,39 +174,52 @@ class SchemaRegistry:
         return await self._request_once(method, path, body, or_none=or_none)
 
     async def _request_once(self, method: str, path: str, body: dict[str, str] | None, *, or_none: bool) -> Any:
+        """Send a request to the URLs in turn, until one answers."""
+        failures: list[RegistryUnavailable] = []
+        for url in tuple(self._urls):
+            try:
+                answer = await self._ask(url, method, path, body, or_none=or_none)
+            except RegistryUnavailable as error:
+                failures.append(error)
+                continue
+            self._urls.sort(key=lambda each: each != url)  # stable: the others stay in their order
+            return answer
+        raise RegistryUnavailable("; ".join(each.message for each in failures), next_step=failures[0].next_step)
+
+    async def _ask(self, url: str, method: str, path: str, body: dict[str, str] | None, *, or_none: bool) -> Any:
         if self._session is None:
             raise RegistryUnavailable("the registry client is not open")
         data, authorization = None if body is None else json.dumps(body), self._authorization()
         headers = {} if authorization is None else {"Authorization": authorization}
         try:
-            async with self._session.request(method, self._url + path, data=data, headers=headers) as response:
+            async with self._session.request(method, url + path, data=data, headers=headers) as response:
                 raw = b""
                 async for part in response.content.iter_any():
                     raw += part
                     if len(raw) > _ANSWER_BYTES:
-                        raise RegistryRefused(f"{self._url} returned more than {_ANSWER_BYTES} bytes")
+                        raise RegistryRefused(f"{url} returned more than {_ANSWER_BYTES} bytes")
                 text, status = raw.decode("utf-8", "replace"), response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:  # TimeoutError: the limit of the whole request
             raise RegistryUnavailable(
-                f"the schema registry at {self._url} does not answer: {type(error).__name__}",
+                f"the schema registry at {url} does not answer: {type(error).__name__}",
                 next_step="check schema_registry.url and that the registry is running",
             ) from error
         if status == _NOT_FOUND and or_none and _error_code(text) in _UNKNOWN:
             return None
         if status >= _SERVER_ERROR:
-            raise RegistryUnavailable(f"the schema registry answered {status}: {_reason(text)}")
+            raise RegistryUnavailable(f"the schema registry at {url} answered {status}: {_reason(text)}")
         try:
             answer = json.loads(text)
         except ValueError:
             answer = None
         if status == _NOT_FOUND and _error_code(text) not in _UNKNOWN:
             raise RegistryRefused(
-                f"there is no schema registry at {self._url}: it answers {status}",
+                f"there is no schema registry at {url}: it answers {status}",
                 next_step="check the path in schema_registry.url, such as /apis/ccompat/v7",
             )
         if not response.ok or answer is None:
             raise RegistryRefused(
-                f"the schema registry answered {status}: {_reason(text)}",
+                f"the schema registry at {url} answered {status}: {_reason(text)}",
                 next_step="`chatbridge schemas check` shows what is incompatible; check the user's permissions",
             )
         return answer

@@ -30,7 +30,7 @@ class StoredValues:
         """Raises EnvironmentFault when the shipped schemas are not all there. Nothing connects before it has to."""
         self._clock = clock
         self._writers = WriterSchemas.shipped()
-        self._registry = None if registry.url is None else SchemaRegistry.from_settings(registry)
+        self._registry = SchemaRegistry.from_settings(registry) if registry.urls else None
         self._failed: dict[int, tuple[float, SchemaUnknown]] = {}
 
     @property

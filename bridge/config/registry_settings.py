@@ -50,16 +50,30 @@ class SchemaRegistrySettings(Section):
 
     url: str | None = Field(
         default=None,
-        pattern=r"^https?://[^\s@]+$",
-        description="URL of a registry with the Confluent API, without credentials.",
+        pattern=r"^https?://[^\s@,]+(\s*,\s*https?://[^\s@,]+)*$",
+        description="URL of a registry with the Confluent API, without credentials. Several ones of the same registry, "
+        "separated by commas or as a list, are tried in turn.",
     )
     auth: RegistryAuth = Field(default_factory=RegistryAuth)
     tls: ClientTls = Field(default_factory=ClientTls)
     timeout_seconds: Seconds = Field(default=10.0, description="Time limit of one request.")
 
+    @field_validator("url", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Take a list of URLs as Confluent's clients write it."""
+        if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+            return ",".join(value) or None
+        return value
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The URLs in the order in which they are tried; empty without a registry."""
+        return () if self.url is None else tuple(each.strip() for each in self.url.split(","))
+
     def context(self) -> RenewedContext | None:
-        """Return the TLS context of connections to the registry, None for a URL without https. Raises OSError."""
-        return RenewedContext(self.tls.files) if (self.url or "").startswith("https:") else None
+        """Return the TLS context of connections to the registry, None without a URL with https. Raises OSError."""
+        return RenewedContext(self.tls.files) if any(url.startswith("https:") for url in self.urls) else None
 
 
 def _basic(user: str, password: str) -> str:

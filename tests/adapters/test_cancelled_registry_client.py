@@ -53,7 +53,7 @@ class Registry:
 
 
 async def register(url: str) -> int:
-    async with SchemaRegistry(url, timeout_seconds=60) as client:
+    async with SchemaRegistry([url], timeout_seconds=60) as client:
         return await client.register("events-value", '"string"')
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.config import load
 from bridge.errors import ConfigError, RegistryRefused, RegistryUnavailable
-from bridge.sandbox.process import LOOPBACK
+from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.support.certificates import Authority
 
 if TYPE_CHECKING:
@@ -134,6 +134,65 @@ def test_a_registry_that_wants_certificates_is_reached_with_those_of_the_files(t
             assert await registry.register("s", "{}") == 7
 
     run(act())
+
+
+def test_several_urls_are_tried_in_turn_and_the_one_that_answered_comes_first_from_then_on() -> None:
+    async def act() -> None:
+        failing, answering = ServedRegistry(500, {"message": "no leader"}), ServedRegistry()
+        nobody = f"http://{LOOPBACK}:{free_ports(1)[0]}"
+        async with (
+            failing.url() as first,
+            answering.url() as second,
+            client(f"{nobody},{first}, {second}/") as registry,
+        ):
+            for _ in range(3):
+                assert await registry.register("s", "{}") == 7
+            assert (len(failing.shown), len(answering.shown)) == (1, 3)
+            answering.status = 503
+            failing.status, failing.body = 200, {"id": 8}
+            assert await registry.register("s", "{}") == 8
+
+    run(act())
+
+
+def test_a_refusal_is_an_answer_and_the_next_url_is_not_asked() -> None:
+    async def act() -> None:
+        refusing, other = ServedRegistry(409, {"message": "incompatible"}), ServedRegistry()
+        async with refusing.url() as first, other.url() as second, client(f"{first},{second}") as registry:
+            with pytest.raises(RegistryRefused, match="incompatible"):
+                await registry.register("s", "{}")
+        assert other.shown == []
+
+    run(act())
+
+
+def test_when_no_url_answers_each_is_named() -> None:
+    async def act() -> None:
+        ports = free_ports(2)
+        async with client(",".join(f"http://{LOOPBACK}:{port}" for port in ports)) as registry:
+            with pytest.raises(RegistryUnavailable) as told:
+                await registry.schema(1)
+        assert all(f"{LOOPBACK}:{port} does not answer" in told.value.message for port in ports)
+        assert told.value.next_step
+
+    run(act())
+
+
+def test_urls_are_given_with_commas_or_as_a_list(tmp_path: Path) -> None:
+    file = tmp_path / "bridge.yaml"
+    file.write_text("schema_registry:\n  url: [https://one:8081, http://two:8081/apis/ccompat/v7]\n")
+    expected = ("https://one:8081", "http://two:8081/apis/ccompat/v7")
+    assert load(file, {}, {}).schema_registry.urls == expected
+    flags = {"schema_registry.url": ", ".join(expected)}
+    assert load(None, {}, flags).schema_registry.urls == expected
+    assert load(None, {}, flags).schema_registry.context() is not None
+    assert load(None, {}, {}).schema_registry.urls == ()
+
+
+@pytest.mark.parametrize("url", ["http://a,", "http://a,b:8081", "http://a,http://u:p@b", ",http://a"])
+def test_each_url_of_several_has_to_be_one(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"schema_registry\.url"):
+        client(url)
 
 
 def test_a_user_and_a_token_exclude_each_other() -> None:

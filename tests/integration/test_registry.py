@@ -14,7 +14,7 @@ FIRST = {"type": "record", "name": "R", "fields": [{"name": "a", "type": "string
 
 
 def client(url: str) -> SchemaRegistry:
-    return SchemaRegistry(url, timeout_seconds=20)
+    return SchemaRegistry([url], timeout_seconds=20)
 
 
 def with_field(**field: object) -> str:
