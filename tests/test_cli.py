@@ -113,7 +113,14 @@ def test_config_prints_values_with_their_origin_and_no_secret(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "command",
-    [["tail"], ["verify"], ["topics", "plan"], ["topics", "apply"], ["announce", "s1", "chat-1:4800"]],
+    [
+        ["tail"],
+        ["verify"],
+        ["topics", "plan"],
+        ["topics", "apply"],
+        ["announce", "s1", "chat-1:4800"],
+        ["simulate", "--kafka"],
+    ],
 )
 def test_without_kafka_a_command_says_so_and_what_to_do(command: list[str]) -> None:
     done = chatbridge(*command, "--bootstrap-servers", NOWHERE)
@@ -210,6 +217,16 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
         assert process.wait(30) == 128 + signal.SIGPIPE
 
 
+def test_simulate_announces_with_the_kafka_settings_of_run(tmp_path: Path) -> None:
+    file = tmp_path / "bridge.yaml"
+    file.write_text("kafka:\n  client:\n    sasl_mechanism: OAUTHBEARER\n    security_protocol: SASL_PLAINTEXT\n")
+    done = chatbridge("simulate", "--kafka", NOWHERE, "--config", file)
+    assert done.returncode == 2
+    assert "kafka.oauth: OAUTHBEARER needs tokens" in done.stderr
+    file.write_text("kafka:\n  partitons: 3\n")
+    assert "kafka.partitons" in chatbridge("simulate", "--kafka", "--config", file).stderr
+
+
 def test_simulate_ends_on_sigterm_with_its_summary() -> None:
     command = [sys.executable, "-m", "bridge", "simulate", "--no-traffic", "--seed", "7"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRON) as process:
@@ -227,6 +244,10 @@ def test_simulate_ends_on_sigterm_with_its_summary() -> None:
         ["--replay", "/no/such/folder"],
         ["--announce-url", "http://x", "--kafka", "x:1"],
         ["--announce-address", "x"],
+        ["--announce-url", "http://x", "--kafka"],
+        ["--set", "kafka.topic_prefix=p."],
+        ["--kafka-topic", "p.chat.capture.announcements.v1"],
+        ["--kafka", "x:1", "--kafka-topic", "announcements"],
     ],
 )
 def test_simulate_refuses_what_makes_no_sense(words: list[str]) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge import logs
+from bridge import factories, logs
 from bridge.adapters.event_loop import EventLoop
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.addresses import split_address
+from bridge.commands import settings
 from bridge.commands.formatting import say, warn
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, ConfigError, UsageError
 from bridge.simulator.main import SimulatorOptions, SimulatorSummary, run_simulator
@@ -17,23 +20,25 @@ from bridge.simulator.main import SimulatorOptions, SimulatorSummary, run_simula
 if TYPE_CHECKING:
     import argparse
 
+    from bridge.config import Config
+
+_ANNOUNCEMENTS: Final = TopicNames("").announcements
 _EXAMPLES: Final = """\
-examples:
   chatbridge simulate --listen 127.0.0.1:4800 --announce-url http://127.0.0.1:8080
   chatbridge simulate --chats-per-second 2 --duration 60 --ledger ledger.jsonl
   chatbridge simulate --events-per-second 500 --concurrent-chats 200 --kafka localhost:9092
+  chatbridge simulate --concurrent-chats 20 --kafka --config bridge.yaml
   chatbridge simulate --replay transcripts/ --speed 60
 
+With --kafka the settings are those of `run`: security, OAUTHBEARER, topic prefix. Without it they are not used.
 Exit code 1 when every announcement was refused.
 Ends after --duration or --chats, when the chats that are open have ended, or on SIGTERM or SIGINT; the last line on
-standard output is a JSON summary. The ledger holds every event of every chat, to compare with Kafka.
-"""
+standard output is a JSON summary. The ledger holds every event of every chat, to compare with Kafka."""
 
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     standard = SimulatorOptions()
-    parser.epilog = _EXAMPLES
     parser.add_argument(
         "--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="address of the server; port 0 chooses a free one"
     )
@@ -82,8 +87,16 @@ def define(parser: argparse.ArgumentParser) -> None:
     announcing = parser.add_argument_group("announcements")
     announcing.add_argument("--announce-url", metavar="URL", help="announce by POST to this bridge")
     announcing.add_argument("--announce-token-file", metavar="FILE", type=Path, help="file that holds its bearer token")
-    announcing.add_argument("--kafka", metavar="HOST:PORT", help="announce by writing to the topic instead")
-    announcing.add_argument("--kafka-topic", metavar="NAME", default=standard.kafka_topic, help="announcements topic")
+    announcing.add_argument(
+        "--kafka",
+        metavar="HOST:PORT",
+        nargs="?",
+        const="",
+        help="announce by writing to the topic instead; without an address, at kafka.bootstrap_servers",
+    )
+    announcing.add_argument(
+        "--kafka-topic", metavar="NAME", help="announcements topic, if kafka.topic_prefix does not give it"
+    )
     announcing.add_argument(
         "--announce-address", metavar="HOST:PORT", help="address to announce instead of --listen, behind a proxy"
     )
@@ -95,14 +108,15 @@ def define(parser: argparse.ArgumentParser) -> None:
         "--control-port", metavar="PORT", type=int, help="HTTP API that injects faults; 0 chooses a free one"
     )
     outputs.add_argument("--standby", action="store_true", help="run a second server to fail over to")
+    settings.define(parser, _EXAMPLES)
 
 
 def run(args: argparse.Namespace) -> int:
     """Simulate until the end or a signal."""
-    options = _options(args)
+    options, config = _options(args), _kafka_settings(args)
     logs.start("info", "text")
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        summary = runner.run(_simulate(options))
+        summary = runner.run(_simulate(options, config))
     say(summary.as_json())
     if summary.refused and not summary.announced:
         warn(f"chatbridge: all {summary.refused} announcements were refused")
@@ -111,18 +125,43 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-async def _simulate(options: SimulatorOptions) -> SimulatorSummary:
+def _kafka_settings(args: argparse.Namespace) -> Config | None:
+    """Return the settings with which to announce on Kafka; None without --kafka."""
+    if args.kafka is None:
+        if args.config or args.set or args.bootstrap_servers or args.topic_prefix or args.kafka_topic:
+            raise UsageError("simulate: settings and --kafka-topic are for announcing on Kafka; give --kafka, too")
+        return None
+    if args.kafka:
+        args.bootstrap_servers = args.kafka
+    if args.kafka_topic is not None:
+        if not args.kafka_topic.endswith(_ANNOUNCEMENTS):
+            raise UsageError(
+                f"simulate: --kafka-topic {args.kafka_topic}: expected a name that ends in {_ANNOUNCEMENTS}"
+            )
+        args.topic_prefix = args.kafka_topic.removesuffix(_ANNOUNCEMENTS)
+    return settings.config_of(args)
+
+
+async def _simulate(options: SimulatorOptions, config: Config | None) -> SimulatorSummary:
     stop = asyncio.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, stop.set)
     try:
-        return await run_simulator(options, stop=stop)
+        if config is None:
+            return await run_simulator(options, stop=stop)
+        options = replace(
+            options,
+            kafka_bootstrap_servers=config.kafka.bootstrap_servers,
+            kafka_topic=factories.names_of(config).announcements,
+            kafka_options=factories.kafka_arguments(config),
+        )
+        return await factories.explained(config, "simulate", run_simulator(options, stop=stop))
     except OSError as error:
         raise ConfigError(f"simulate: {error.strerror or error}", next_step="is the port in use?") from error
 
 
 def _options(args: argparse.Namespace) -> SimulatorOptions:
-    if args.announce_url and args.kafka:
+    if args.announce_url and args.kafka is not None:
         raise UsageError("simulate: --announce-url and --kafka exclude each other")
     if args.replay is not None and not args.replay.is_dir():
         raise UsageError(f"simulate: --replay {args.replay}: expected a folder")
@@ -149,8 +188,6 @@ def _options(args: argparse.Namespace) -> SimulatorOptions:
         speed=args.speed,
         announce_url=args.announce_url,
         announce_token=args.announce_token_file.read_text("utf-8").strip() if args.announce_token_file else None,
-        kafka_bootstrap_servers=args.kafka,
-        kafka_topic=args.kafka_topic,
         announce_host=announced[0],
         announce_port=announced[1],
         ledger=args.ledger,

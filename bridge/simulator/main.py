@@ -28,7 +28,7 @@ from bridge.simulator.traffic.replay import Replay, read_folder
 from bridge.simulator.traffic.scenario import ScenarioSettings, scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from bridge.simulator.model.restoration import RestorePlan
@@ -42,9 +42,9 @@ class SimulatorOptions:
     """What to simulate. With `seed` None a random one is used, so that two runs do not share session ids.
 
     Announcements are sent over HTTP with `announce_url` (the bridge's base URL), to Kafka with
-    `kafka_bootstrap_servers`, or not at all. `announce_host` and `announce_port` override the announced address
-    (containers, proxies). With `print_listening` the first line on stdout is
-    `{"listening":"host:port","seed":...,"control":...}`.
+    `kafka_bootstrap_servers` and the client's `kafka_options` (SASL, TLS), or not at all. `announce_host` and
+    `announce_port` override the announced address (containers, proxies). With `print_listening` the first line on
+    stdout is `{"listening":"host:port","seed":...,"control":...}`.
 
     `think_scale` multiplies all pauses between actions (1.0: realistic). `replay_folder` replays stored transcripts
     instead of generated chats, each once, or repeatedly if `chats` or `duration_seconds` is set; `speed` divides their
@@ -69,7 +69,7 @@ class SimulatorOptions:
     announce_token: str | None = None
     kafka_bootstrap_servers: str | None = None
     kafka_topic: str = "chat.capture.announcements.v1"
-    kafka_options: dict[str, object] = field(default_factory=dict)
+    kafka_options: Mapping[str, object] = field(default_factory=dict)
     announce_host: str | None = None
     announce_port: int | None = None
     ledger: Path | None = None

@@ -13,8 +13,10 @@ from aiokafka.errors import KafkaError
 
 from bridge.announcement import Announcement, encode
 from bridge.backoff import Backoff
+from bridge.errors import KafkaUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
@@ -130,7 +132,7 @@ class KafkaAnnouncer:
         self,
         bootstrap_servers: str,
         topic: str,
-        options: dict[str, object] | None = None,
+        options: Mapping[str, object],
         *,
         flush_timeout: float = 10.0,
     ) -> None:
@@ -139,17 +141,20 @@ class KafkaAnnouncer:
         self.refused = 0  # what Kafka refuses is sent again
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
-        self._options = options or {}
+        self._options = options
         self._patience = flush_timeout
         self._queue: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._producer: AIOKafkaProducer | None = None
 
     async def __aenter__(self) -> Self:
-        """Connect. Raises the Kafka client's error when no broker answers."""
+        """Connect. Raises KafkaUnavailable when no broker answers."""
         producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap_servers, acks="all", linger_ms=5, **self._options)
         try:
             await producer.start()
+        except KafkaError as error:
+            await producer.stop()
+            raise KafkaUnavailable(f"cannot announce on Kafka: {type(error).__name__}") from error
         except BaseException:
             await producer.stop()
             raise
