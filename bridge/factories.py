@@ -11,7 +11,8 @@ from bridge.adapters.http.http_server import Listener
 from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
 from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
-from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, TokenEndpoint
+from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
+from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
 from bridge.adapters.kafka.rights import rights_of
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
 from bridge.config.security import OAUTHBEARER, client_context
@@ -44,7 +45,8 @@ REGISTERED: Final = ("events", "sessions", "quarantine")
 def kafka_arguments(config: Config) -> ClientArguments:
     """Return the keyword arguments that every aiokafka client needs, but for the servers. To be called in a loop.
 
-    Raises ConfigError when OAUTHBEARER has no source of tokens; OSError or ValueError when a file cannot be used now.
+    Raises ConfigError when OAUTHBEARER has no source of tokens, or lacks the package for it; OSError or ValueError when
+    a file cannot be used now.
     """
     kafka = config.kafka
     if kafka.client.get("sasl_mechanism") != OAUTHBEARER:
@@ -52,14 +54,16 @@ def kafka_arguments(config: Config) -> ClientArguments:
     return kafka.client_arguments({"sasl_oauth_token_provider": _tokens_of(kafka.oauth)})
 
 
-def _tokens_of(oauth: OAuthSettings) -> FileTokens | EndpointTokens:
+def _tokens_of(oauth: OAuthSettings) -> FileTokens | RenewedTokens:
     read, secret = oauth.token(), oauth.secret()
     if read is not None:
         return FileTokens(read)
+    if oauth.msk_region is not None:
+        return MskIamTokens(oauth.msk_region, installed_signer())
     if oauth.token_endpoint is None or oauth.client_id is None or secret is None:
         raise ConfigError(
             "kafka.oauth: OAUTHBEARER needs tokens",
-            next_step="set kafka.oauth.token_endpoint or kafka.oauth.token_file",
+            next_step="set kafka.oauth.token_endpoint, kafka.oauth.token_file or kafka.oauth.msk_region",
         )
     endpoint = TokenEndpoint(
         url=oauth.token_endpoint,

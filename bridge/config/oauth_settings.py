@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class OAuthSettings(Section):
-    """Tokens for `kafka.client.sasl_mechanism` OAUTHBEARER: from a file, or by client credentials from an endpoint."""
+    """Tokens for `kafka.client.sasl_mechanism` OAUTHBEARER: from a file, from an endpoint, or signed for Amazon MSK."""
 
     token_file: str | None = Field(
         default=None, description="File that holds a token, which somebody else replaces before it expires."
@@ -25,17 +25,24 @@ class OAuthSettings(Section):
         pattern=r"^https?://[^\s@]+$",
         description="URL of a token endpoint (OAuth 2.0 client credentials), without credentials.",
     )
+    msk_region: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="AWS region of an Amazon MSK cluster with IAM: tokens are signed with the credentials that AWS's "
+        "default chain finds. Needs `pip install 'chatbridge[msk-iam]'`.",
+    )
     client_id: str | None = Field(default=None, description="Client id at the endpoint.")
     client_secret_file: str | None = Field(default=None, description="File that holds the client secret.")
     client_secret: SecretStr | None = Field(default=None, description="Client secret.")
     tls: ClientTls = Field(default_factory=ClientTls)
     scope: str | None = Field(default=None, description="Scope to ask for.")
 
-    @field_validator("token_endpoint")
+    @field_validator("token_endpoint", "msk_region")
     @classmethod
     def _one_source(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("token_file") is not None:
-            raise ValueError("expected either token_file or token_endpoint")
+        before = (info.data.get("token_file"), info.data.get("token_endpoint"))
+        if value is not None and any(each is not None for each in before):
+            raise ValueError("expected one of token_file, token_endpoint and msk_region")
         return value
 
     @field_validator("client_secret")

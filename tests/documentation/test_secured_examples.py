@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def test_the_ways_in_have_an_example_each() -> None:
-    assert {"scram.yaml", "mutual-tls.yaml", "oauthbearer.yaml", "strimzi.yaml", "managed.yaml"} <= documented().keys()
+    ways = {"scram", "mutual-tls", "oauthbearer", "msk-iam", "strimzi", "managed"}
+    assert {f"{way}.yaml" for way in ways} <= documented().keys()
 
 
 @pytest.mark.parametrize("name", documented())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import base64
 import json
@@ -53,27 +54,40 @@ class FileTokens(AbstractTokenProvider):  # type: ignore[misc]
         return self._read()
 
 
-class EndpointTokens(AbstractTokenProvider):  # type: ignore[misc]
-    """Gives a token of an endpoint, asked for when there is none or most of its life is over."""
+class RenewedTokens(AbstractTokenProvider):  # type: ignore[misc]
+    """Gives a token that `ask` returns, asked for when there is none or most of its life is over."""
 
-    def __init__(self, endpoint: TokenEndpoint, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nothing connects before the first token is needed."""
-        self._endpoint = endpoint
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` is monotonic, in seconds. Nothing is asked before the first token is needed."""
         self._clock = clock
         self._asking = asyncio.Lock()
         self._token = ""
         self._used_until = 0.0
 
     async def token(self) -> str:
-        """Return a token. Raises TokenUnavailable, which names the endpoint and its error, never a secret."""
+        """Return a token. Raises TokenUnavailable, which says what went wrong, never a secret."""
         async with self._asking:
             if not self._token or self._clock() >= self._used_until:
                 asked = self._clock()
-                self._token, seconds = await self._ask()
+                self._token, seconds = await self.ask()
                 self._used_until = asked + _USED_SHARE * seconds
             return self._token
 
-    async def _ask(self) -> tuple[str, float]:
+    @abc.abstractmethod
+    async def ask(self) -> tuple[str, float]:
+        """Return a new token and its seconds of life. Raises TokenUnavailable."""
+
+
+class EndpointTokens(RenewedTokens):
+    """Gives the tokens of an endpoint."""
+
+    def __init__(self, endpoint: TokenEndpoint, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing connects before the first token is needed."""
+        super().__init__(clock)
+        self._endpoint = endpoint
+
+    async def ask(self) -> tuple[str, float]:
+        """Ask the endpoint. Raises TokenUnavailable, which names it and its error."""
         endpoint = self._endpoint
         form = {"grant_type": "client_credentials"} | ({} if endpoint.scope is None else {"scope": endpoint.scope})
         headers = {"Authorization": _authorization(endpoint.client_id, endpoint.secret())}
