@@ -44,6 +44,7 @@ sys.exit(main())
 QUICK_COMMANDS = {
     "config": ["config"],
     "schemas": ["schemas", "print"],
+    "acls": ["acls"],
     "convert": ["convert", SAMPLE],
     "topics": ["topics", "plan", "--bootstrap-servers", f"{LOOPBACK}:1"],
 }

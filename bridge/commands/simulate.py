@@ -157,6 +157,8 @@ async def _simulate(options: SimulatorOptions, config: Config | None) -> Simulat
         )
         return await factories.explained(config, "simulate", run_simulator(options, stop=stop))
     except OSError as error:
+        if error.filename is not None:  # a file of the simulation, not its port
+            raise ConfigError(f"simulate: {error.strerror}: {error.filename}") from error
         raise ConfigError(f"simulate: {error.strerror or error}", next_step="is the port in use?") from error
 
 
