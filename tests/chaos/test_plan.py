@@ -81,3 +81,21 @@ def test_what_the_server_lost_before_the_monitor_joined_is_not_required_and_what
     chat.mark_required([FaultFreePeriod(90, 95, 110)])
     assert [one.required for one in chat.events] == [True, False, True, True]
     assert [one.untraceable for one in chat.events] == [False, True, True, False]
+
+
+def test_what_the_server_lost_is_untraceable_only_if_no_monitor_was_in_the_chat_before_or_its_id_came_again() -> None:
+    chat = timeline(
+        event(1, 10),
+        event(2, 20),
+        LedgerLine("restored", "S", 30, lost=[2], next_id=3),
+        event(3, 40, NEW_PARTY, "M", VIP),
+        event(4, 50),
+        LedgerLine("restored", "S", 60, lost=[4], next_id=5),
+        event(5, 70),
+        LedgerLine("restored", "S", 80, lost=[5], next_id=6),
+    )
+    assert [(one.event.event_id, one.untraceable) for one in chat.events if one.lost_at] == [
+        (2, True),
+        (4, False),
+        (5, False),
+    ]

@@ -42,8 +42,9 @@ class FaultFreePeriod:
 class LedgerEvent:
     """One event, added to the chat at `at`; `lost_at`: when a restoration lost it.
 
-    `required`: its record may not be missing. `untraceable`: a restoration reused its id, so that nothing on the wire
-    shows that it existed.
+    `required`: its record may not be missing. `untraceable`: nothing on the wire shows that it existed, because a
+    restoration reused its id, or lost it before any monitor was in the chat: in a first history its id is missing as
+    that of an event that the server withholds.
     """
 
     event: ChatEvent
@@ -109,7 +110,7 @@ class ChatTimeline:
             if one.event.event_id in lost and one.lost_at is None:
                 lost.discard(one.event.event_id)
                 one.lost_at = line.at
-                one.untraceable = one.untraceable or reuses_ids
+                one.untraceable = one.untraceable or reuses_ids or not self.presences
         if reuses_ids:
             self.reused_up_to = self.highest
 
