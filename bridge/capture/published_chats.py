@@ -14,7 +14,7 @@ from bridge.records.certificate_checks import least_quarantined
 from bridge.records.checkpoint_reader import decoded_facts, decoded_gap
 from bridge.records.ids import amendment_number
 from bridge.records.session_records import CLOSED
-from bridge.transcript.entries import CHANGED, ID_REUSED, RESUMED, Gap, SessionFacts
+from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE, RESUMED, Gap, SessionFacts
 from bridge.transcript.events import FIRST_ID
 from bridge.transcript.gap_codes import UNTIL_JOINED
 from bridge.transcript.ranges import IdRanges
@@ -31,7 +31,8 @@ class PublishedChat:
     `amendments` holds the highest number per event id; `amended` counts amendments by what they are. `newer` and
     `newer_amended` count those beyond what the store knows, `newer` by kind. `session` is the decoded one of the last
     event record, `announced` what the first session record says. `state`, `at` and `certificate`, decoded, are those
-    of the last one.
+    of the last one. `resumed` is the sequence of the last RESUMED record, `rejoined` that of the last one after which
+    the chat went on live: by then its history was seen to the end.
     """
 
     session_id: str
@@ -47,6 +48,8 @@ class PublishedChat:
     amendments: dict[int, int] = field(default_factory=dict)
     amended: Counter[str] = field(default_factory=Counter)
     newer_amended: Counter[str] = field(default_factory=Counter)
+    resumed: int = 0
+    rejoined: int = 0
     session: dict[str, Any] | None = None
     announced: SessionFacts | None = None
     state: str = ""
@@ -85,12 +88,16 @@ class PublishedChat:
             self.newer_amended[record["amendment"]] += (epoch, sequence) > known
         elif event_id is not None:
             self.ids.add(event_id)
+            if record["origin"] == LIVE:
+                self.rejoined = self.resumed
+        elif kind == RESUMED:
+            self.resumed = sequence
 
     def _begin(self, epoch: int, sequence: int) -> None:
         self.epoch, self.first = epoch, sequence
         self.ids, self.counts, self.newer = IdRanges(), Counter(), Counter()
         self.amendments, self.amended, self.newer_amended = {}, Counter(), Counter()
-        self.gaps, self.gap_sequences = [], []
+        self.gaps, self.gap_sequences, self.resumed, self.rejoined = [], [], 0, 0
 
     def take_session(self, record: dict[str, Any]) -> None:
         """Take the next session record, decoded."""
@@ -98,6 +105,18 @@ class PublishedChat:
         self.epoch = max(self.epoch, record["epoch"])
         if self.announced is None:
             self.announced = SessionFacts(self.session_id, tenant=record["tenant"], server=record["server"])
+
+    def with_filled(self, state: TranscriptState) -> TranscriptState:
+        """Return a state in which gaps that were to last until the chat was joined again are filled if it was."""
+        gaps = list(zip(state.gaps, state.gap_sequences, strict=True))
+        until_joined = [(gap, at) for gap, at in gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
+        filled = {at: gap for gap, at in until_joined if at < self.rejoined}
+        return replace(
+            state,
+            gaps=[gap for gap, at in gaps if at not in filled],
+            gap_sequences=[at for _, at in gaps if at not in filled],
+            filled=[*state.filled, *filled.values()],
+        )
 
     def transcript(self) -> TranscriptState:
         """Return what the records tell, as the fold goes on from it."""
@@ -108,7 +127,7 @@ class PublishedChat:
             # What came before has expired: all ids below count as delivered, so that nothing is published twice.
             lowest = ids.pairs()[0][0]
             ids = IdRanges([(min(FIRST_ID, lowest), lowest), *ids.pairs()])
-        return TranscriptState(
+        told = TranscriptState(
             facts,
             sequence=self.sequence,
             id_ranges=ids.pairs(),
@@ -124,6 +143,7 @@ class PublishedChat:
             joined=self.ids.maximum is not None,
             epoch=self.epoch,
         )
+        return self.with_filled(told)
 
     def closed(self) -> TranscriptState:
         """Return it for a chat that is `over`: what else its certificate vouches for stays vouched for."""

@@ -223,7 +223,7 @@ def _ahead(own: TranscriptState, there: PublishedChat) -> TranscriptState:
     beyond = [at for at in range(len(there.gaps)) if there.gap_sequences[at] > own.sequence]
     gaps = [there.gaps[at] for at in beyond]
     ids = IdRanges([*own.id_ranges, *there.ids.pairs()]).pairs()
-    return replace(
+    told = replace(
         own,
         sequence=there.sequence,
         id_ranges=ids,
@@ -239,6 +239,7 @@ def _ahead(own: TranscriptState, there: PublishedChat) -> TranscriptState:
         quarantined=own.quarantined + least_quarantined(gaps),
         joined=True,
     )
+    return there.with_filled(told)
 
 
 def _behind(own: TranscriptState, there: PublishedChat) -> TranscriptState:

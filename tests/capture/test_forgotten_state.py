@@ -19,13 +19,13 @@ from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.shard_facts import LogMark, ShardFacts
 from bridge.transcript.gap_codes import EVENTS_LOST, STATE_LOST
-from bridge.transcript.updates import LinkDown, QuarantinedInput
+from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SCHEMAS, announcement
 from tests.capture.virtual_engine import VirtualEngine, joined_at
 from tests.capture.virtual_servers import play
-from tests.support.reasons import A_RESET, NO_JSON
+from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -212,6 +212,26 @@ def test_what_was_published_beyond_a_checkpoint_counts_in_the_certificate(beyond
     assert shard.findings() == []
     ids = [record["id"] for record in shard.records()]
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("known", ["all", "the end", "nothing"])
+def test_a_gap_that_was_filled_by_a_join_beyond_the_checkpoint_is_filled(known: str) -> None:
+    gone = JoinRefused(CHAT, 0, A_REFUSAL, Verdict.GONE, NOW)
+    shard = lively()
+    shard.fold(gone)
+    shard.fold(announcement(offset=1))
+    behind = {} if known == "nothing" else dict(shard.topic.values)
+    shard.fold(history(joined(1), said(2, "one"), said(3, "two"), said(4)))
+    shard.fold(push(said(5)))
+    shard.topic.values = behind
+    store = shard.topic.restored(3, shard.settings)
+    found = compared(shard, store, whole=known != "the end", events=slice(4 if known == "the end" else 0, None))
+    shard.store = store
+    store.adopt([*found.chats, *found.over])
+    shard.fold(announcement(offset=5), gone)
+    assert shard.findings() == []
+    [first, second] = [shard.certificates()[-1][name] for name in ("filled", "gaps")]
+    assert ([gap["fromEventId"] for gap in first], [gap["fromEventId"] for gap in second]) == ([4], [6])
 
 
 def test_the_number_of_an_amendment_goes_on_after_the_highest_that_was_published() -> None:
