@@ -20,6 +20,7 @@ from bridge.transcript.entries import CHANGED, ID_REUSED, RESUMED, SessionFacts
 from bridge.transcript.events import FIRST_ID
 from bridge.transcript.fold import Transcript
 from bridge.transcript.ranges import IdRanges
+from bridge.transcript.state import TranscriptState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bridge.capture.outputs import Output
     from bridge.capture.published_chats import PublishedChats
     from bridge.records.checkpoint_reader import StoredSession
-    from bridge.transcript.state import TranscriptState
 
 _NO_PLACE: Final = ("unknown.invalid", 1)
 """The address of a chat that waits for its announcement: no name ends in .invalid (RFC 2606)."""
@@ -211,7 +211,8 @@ def _what_is_left(rest: StoredSession, there: PublishedChat) -> tuple[Transcript
         return counted, head.chain_head or None
     if there.first:
         return replace(state, sequence=there.sequence, epoch=there.epoch, counts=published.counts), there.head
-    return replace(state, epoch=there.epoch + 1), None
+    fresh = TranscriptState(state.facts, epoch=there.epoch + 1)  # what is counted is counted in an epoch
+    return replace(_with_what_no_record_tells(fresh, state), id_ranges=ids, unprinted=ids, joined=state.joined), None
 
 
 def _ahead(own: TranscriptState, there: PublishedChat) -> TranscriptState:

@@ -178,6 +178,20 @@ def test_segments_without_a_head_and_without_records_begin_another_epoch() -> No
     assert [(one["epoch"], one["sequence"]) for one in shard.records()[LAST:]] == [(1, at) for at in range(1, 8)]
 
 
+def test_another_epoch_counts_nothing_of_the_one_before() -> None:
+    shard = long_chat()
+    shard.fold(push(said(2, "changed"), said(3, "another", "00B2"), said(LAST + 1, "x" * 2_000_000)))
+    shard.fold(history(*whole_history(LAST)))
+    restarted_without(shard, CHAT, events=slice(0, 0))
+    shard.events, shard.sessions = [], []  # they are gone
+    shard.fold(announcement(offset=7), Forgotten(NOW, without_records=frozenset({CHAT})))
+    shard.fold(history(*whole_history(LAST + 1), said(LAST + 2), over=True))
+    assert {(one["epoch"], one["sequence"]) for one in shard.records()} >= {(1, 1), (1, 2)}
+    assert [str(one) for one in shard.findings() if "begins again" not in one] == []
+    [told] = shard.certificates()
+    assert (told["reasons"], told["amendments"], told["idsReused"]) == ([EVENTS_LOST], 0, 0)
+
+
 def test_one_that_was_over_stays_so_and_what_comes_late_is_in_its_chain() -> None:
     shard = long_chat()
     shard.fold(push(said(LAST + 2), over=True))
