@@ -62,12 +62,23 @@ class PublishedChat:
         return self.first == 1
 
     @property
-    def over(self) -> bool:
-        """Whether its last certificate is about all of its records, and says that it has ended."""
+    def ended(self) -> bool:
+        """Whether its last certificate is about all of its records, and it was not opened since."""
         told = self.certificate
-        if self.state != CLOSED or told is None or UNTIL_JOINED & set(told["reasons"]):
-            return False
-        return bool(told["lastSequence"] >= self.sequence)
+        return self.state == CLOSED and told is not None and bool(told["lastSequence"] >= self.sequence)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, and its certificate says that nothing more will come."""
+        told = self.certificate
+        return self.ended and told is not None and not UNTIL_JOINED & set(told["reasons"])
+
+    def ends(self, state: TranscriptState) -> bool:
+        """Whether it has ended with the last record of this state, of which no record need be there."""
+        told = self.certificate
+        return (
+            self.ended and told is not None and (told["epoch"], told["lastSequence"]) == (state.epoch, state.sequence)
+        )
 
     def take(self, record: dict[str, Any], known: tuple[int, int]) -> None:
         """Take the next event record, decoded; `known` is the (epoch, sequence) that the store has."""

@@ -15,7 +15,7 @@ from bridge.capture.outputs import outputs_of_published_chat
 from bridge.capture.published_chats import PublishedChat
 from bridge.records.certificate_checks import least_quarantined
 from bridge.records.checkpoint_parts import CheckpointParts
-from bridge.records.session_records import CLOSED
+from bridge.records.session_records import CLOSED, OPENED
 from bridge.transcript.entries import CHANGED, ID_REUSED, RESUMED, SessionFacts
 from bridge.transcript.events import FIRST_ID
 from bridge.transcript.fold import Transcript
@@ -81,20 +81,18 @@ class RecordComparison:
 
     def _known(self, chat: Chat, found: Rebuilt) -> None:
         session_id, own = chat.session_id, chat.transcript.state()
-        there = self.published.chats.get(session_id)
-        if there is None or not there.first:
-            if self.whole and own.sequence and not self.truncated:
-                found.without_records.add(session_id)
-            return
-        if self.whole and not self.truncated and not there.whole:
+        there = self.published.chats.get(session_id) or PublishedChat(session_id)
+        if chat.state == GIVEN_UP and there.state == OPENED and not self.whole:
+            found.without_place.add(session_id)  # it was announced again, and the checkpoint does not say where
+        if self.whole and not self.truncated and not there.whole and (own.sequence or there.first):
             found.without_records.add(session_id)
-        if (there.epoch, there.sequence) > (own.epoch, own.sequence):
+        if there.first and (there.epoch, there.sequence) > (own.epoch, own.sequence):
             state = _ahead(own, there)
         elif self.whole and there.whole and there.epoch == own.epoch and there.sequence < own.sequence:
             state = _behind(own, there)
             if chat.state != FOLLOWED:  # it is not joined any more, to fetch the rest
                 found.without_records.add(session_id)
-        elif there.over and chat.state == FOLLOWED and there.sequence == own.sequence:
+        elif there.ends(own) and chat.state == FOLLOWED:
             state = own
         else:
             return
@@ -102,13 +100,15 @@ class RecordComparison:
 
     def _continued(self, chat: Chat, state: TranscriptState, there: PublishedChat) -> Chat:
         """Return a chat that goes on after its last record, in `state`."""
-        place, at = chat.state, chat.closed_at
-        if there.over and chat.state == FOLLOWED:
-            place, at = OVER, there.at
+        place, at, outputs = chat.state, chat.closed_at, chat.outputs
+        if there.ended and chat.state == FOLLOWED:
+            place, at = OVER if there.over else GIVEN_UP, there.at
+        if state.sequence != chat.transcript.sequence:
+            outputs = outputs_of_published_chat(chat.session_id, self.outputs, state.epoch, there.head)
         return replace(
             chat,
             transcript=Transcript(state),
-            outputs=outputs_of_published_chat(chat.session_id, self.outputs, state.epoch, there.head),
+            outputs=outputs,
             parts=CheckpointParts(chat.session_id, self.outputs[0].recording.site),
             state=place,
             closed_at=at,

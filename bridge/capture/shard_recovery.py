@@ -6,7 +6,7 @@ nothing is in memory, or where checkpoints and events do not belong together, th
 All that follows from one look is written in one transaction, together with the marker that holds this look: after a
 failure the same is found again.
 
-Opening reads the events since the last marker, so those of half a minute; all that are there only when checkpoints are
+Opening reads the records since the last marker, so those of half a minute; all that are there only when checkpoints are
 gone, even if only one segment of a chat is, or when a topic was made again or restored.
 """
 
@@ -119,9 +119,7 @@ class ShardRecovery:
         """Return whether the records of a plan are on their topics, although its commit failed."""
         for kind in ("events", "sessions"):
             if written := plan.batch.on(self._logs.names[kind]):
-                there, marked = self._seen[kind], None if before is None else before.logs.get(kind)
-                start = there.start if marked is None or marked.end > there.end else max(marked.end, there.start)
-                async for records in self._logs.read(kind, start, there.end):
+                async for records in self._logs.read(kind, self._unread(kind, before), self._seen[kind].end):
                     if any(record.value == written[-1].value for record in records):
                         return True
                 return False
@@ -141,16 +139,13 @@ class ShardRecovery:
         if kept:
             self._forgot("checkpoints", found["checkpoints"].lost if found else 0)
             repair.due = True
-        since = now["events"].start
         remade = any(found.get(kind, LogChange()).made_again for kind in ("events", "checkpoints"))
         whole = lost or (remade and not kept)
         gone = set[str]()
         if whole or (before is not None and not kept):
-            if before is not None and not whole and "events" in before.logs:
-                since = max(before.logs["events"].end, since)
-            result = await self._compared(store, since, whole=whole)
+            result = await self._compared(store, None if whole else before)
             if result is None:  # a chat that the checkpoints do not know: they are behind, though of the same topic
-                result = await self._compared(store, now["events"].start, whole=True) or Rebuilt()
+                result = await self._compared(store, None) or Rebuilt()
             lost = lost and not await self._unused(store, before, result)
             gone = result.without_records
             if result.chats or result.over:
@@ -274,26 +269,24 @@ class ShardRecovery:
             announcement, problem = None, error.message
         return Announced(record.offset, raw, record.key, announcement, problem, self._clock.now_us())
 
-    async def _compared(self, store: SessionStore, since: int, *, whole: bool) -> Rebuilt | None:
-        """Compare a store with the records from an offset on; None if they are of a chat that it does not know.
+    async def _compared(self, store: SessionStore, before: ShardFacts | None) -> Rebuilt | None:
+        """Compare a store with the records since the look `before`; None if they are of a chat that it does not know.
 
-        With `whole` the offset is that of the first record, and such chats are part of the result.
+        Without a look, it is compared with all records, and such chats are part of the result.
         """
-        published = PublishedChats(cache(store.position))
-        end = self._seen["events"].end
+        published, whole = PublishedChats(cache(store.position)), before is None
+        since, end = self._unread("events", before), self._seen["events"].end
         async for records in self._logs.read("events", since, end):
             for record in records:
                 published.event(self._decoded(TRANSCRIPT_EVENT, record))
             if whole and records:
                 detail = f"reading what was published: {records[-1].offset - since + 1} of {end - since} offsets"
                 self.progress(Problem(codes.STATE_LOST, detail))
+        async for records in self._logs.read("sessions", self._unread("sessions", before), self._seen["sessions"].end):
+            for record in records:
+                published.session(self._decoded(SESSION_RECORD, record))
         if not whole and any(one not in store.chats and one not in store.closed for one in published.chats):
             return None
-        if whole:
-            sessions = self._seen["sessions"]
-            async for records in self._logs.read("sessions", sessions.start, sessions.end):
-                for record in records:
-                    published.session(self._decoded(SESSION_RECORD, record))
         truncated = self._seen["events"].start > 0 and published.events > 0
         comparison = RecordComparison(published, self._settings.outputs, whole=whole, truncated=truncated)
         result = comparison.with_store(store.chats, store.closed, store.incomplete)
@@ -309,6 +302,11 @@ class ShardRecovery:
                 )
             )
         return result
+
+    def _unread(self, kind: str, before: ShardFacts | None) -> int:
+        """Return the offset of the first record after a look; without one, of the first that is there."""
+        there, marked = self._seen[kind], None if before is None else before.logs.get(kind)
+        return there.start if marked is None or marked.end > there.end else max(marked.end, there.start)
 
     def _decoded(self, name: str, record: StoredRecord) -> dict[str, Any]:
         value = record.value or b""

@@ -6,24 +6,30 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from bridge.announcement import Announcement, encode
+from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
 from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_recovery import ShardRecovery
 from bridge.capture.stored_chats import StoredShard
-from bridge.records.shard_facts import LogMark
+from bridge.records.shard_facts import LogMark, ShardFacts
+from bridge.transcript.updates import JoinRefused, Verdict
 from tests.capture.hand_fed_shard import hand_fed_shard, until
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.scripted_kafka import ScriptedKafka, ScriptedRecord, ScriptedWriter
 from tests.capture.scripted_logs import NAMES
-from tests.capture.test_session_store import PREFIX, announcement, settings
+from tests.capture.test_session_store import NOW, PREFIX, announcement, settings
 from tests.capture.virtual_servers import VirtualClock, play
+from tests.support.reasons import A_REFUSAL
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from bridge.capture.inbox import Input
     from bridge.capture.ports import StoredRecord
     from bridge.records.shard_facts import Logs
 
@@ -94,6 +100,62 @@ def test_a_shard_whose_only_transactions_were_aborted_is_a_new_one() -> None:
         assert (repair.inputs, opened.problems()) == ([], [])
 
     play(scene())
+
+
+GONE = JoinRefused(CHAT, 0, A_REFUSAL, Verdict.GONE, NOW)
+
+
+def opened_behind(beyond: list[Input], before: list[Input], announcements: list[bytes]) -> RecordedShard:
+    """A shard that is opened with checkpoints as of `before`, and records of `beyond`, too."""
+    shard = RecordedShard()
+    shard.fold(*before)
+    behind = dict(shard.topic.values)
+    looked = {"events": LogMark(b"0", 0, len(shard.events)), "sessions": LogMark(b"0", 0, len(shard.sessions))}
+    shard.fold(*beyond)
+    logs = ChangingLogs({"announcements": announcements})
+    logs.there["events"] = [PREFIX + payload for payload in shard.events]
+    logs.there["sessions"] = [PREFIX + payload for payload in shard.sessions]
+    shard.topic.values = behind
+    shard.restarted()
+
+    async def scene() -> None:
+        opened = recovery(logs)
+        await opened.before_opening()
+        repair = await opened.opening(shard.store, before=ShardFacts("chatbridge", 8, looked), kept=False)
+        shard.fold(*repair.inputs)
+
+    play(scene())
+    return shard
+
+
+@pytest.mark.parametrize(
+    ("beyond", "state"),
+    [
+        ([push(over=True)], OVER),
+        ([push(said(3), over=True)], OVER),
+        ([GONE], GIVEN_UP),
+        ([GONE, announcement(offset=1)], FOLLOWED),
+        ([push(said(3))], FOLLOWED),
+    ],
+)
+def test_a_chat_has_ended_as_its_session_records_tell_although_its_checkpoint_is_behind(
+    beyond: list[Input], state: str
+) -> None:
+    shard = opened_behind(beyond, [history(joined(1), said(2))], [])
+    assert shard.store.chats[CHAT].state == state
+    shard.fold(announcement(offset=2), push(said(4), over=True))
+    assert shard.findings() == []
+
+
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_chat_that_was_opened_again_is_followed_if_it_is_announced_although_its_checkpoint_is_behind(
+    announced: bool,
+) -> None:
+    given_up: list[Input] = [history(joined(1), said(2)), GONE]
+    shard = opened_behind([announcement(offset=1)], given_up, [announcement().raw] * announced)
+    assert shard.store.chats[CHAT].state == (FOLLOWED if announced else GIVEN_UP)
+    assert [code for _, _, code in shard.gaps()] == ["OVER_WHILE_AWAY"] + ["STATE_LOST"] * (not announced)
+    assert shard.findings() == []
 
 
 def test_announcements_of_a_topic_that_was_made_again_are_taken_although_their_offsets_are_lower() -> None:
