@@ -143,7 +143,8 @@ class RecordComparison:
         state = there.transcript()
         if not there.first and there.state:  # opened, and no record of it is there: the chain begins again
             state = replace(state, epoch=there.epoch + 1)
-        return self._made(state, there.head or None, GIVEN_UP, there.at)
+        chat = self._made(state, there.head or None, GIVEN_UP, there.at)
+        return chat if there.state == CLOSED else _uncertified(chat)
 
     def _made(
         self, state: TranscriptState, chain_head: bytes | None, place: str, at: int | None, announced: bytes = b""
@@ -190,7 +191,15 @@ class RecordComparison:
             found.without_place.add(session_id)
         place = OVER if head is not None and head.state == OVER else GIVEN_UP
         at = there.at if head is None else head.observed_at
-        found.chats.append(self._made(state, chain_head, place, at, rest.announcement or b""))
+        chat = self._made(state, chain_head, place, at, rest.announcement or b"")
+        found.chats.append(_uncertified(chat) if is_open else chat)
+
+
+def _uncertified(chat: Chat) -> Chat:
+    """Return a chat that is open, although it waits for its place: its next certificate supersedes none."""
+    for one in chat.outputs:
+        one.certified = False
+    return chat
 
 
 def _what_is_left(rest: StoredSession, there: PublishedChat) -> tuple[TranscriptState, bytes | None]:

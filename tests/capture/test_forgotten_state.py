@@ -22,7 +22,7 @@ from bridge.transcript.gap_codes import EVENTS_LOST, STATE_LOST
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.recorded_shard import RecordedShard
-from tests.capture.test_session_store import NOW, SCHEMAS, announcement
+from tests.capture.test_session_store import NOW, SCHEMAS, WRITERS, announcement
 from tests.capture.virtual_engine import VirtualEngine, joined_at
 from tests.capture.virtual_servers import play
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
@@ -148,6 +148,24 @@ def test_a_chat_without_checkpoint_and_announcement_gets_a_gap_and_a_certificate
     assert shard.outline() == [1, 2, 3, "GAP", "RESUMED", 4]
     shard.fold(push(said(5, "four"), over=True))
     assert shard.certificates()[-1]["verdict"] == "COMPLETE"  # the history has filled it
+
+
+@pytest.mark.parametrize("lost", ["all", "its place"])
+def test_what_comes_before_its_announcement_is_certified_as_the_first_certificate_of_the_chat(lost: str) -> None:
+    shard = lively()
+    if lost == "all":
+        store = SessionStore(3, shard.settings)
+    else:
+        del shard.topic.values[f"{CHAT}#a"]
+        store = SessionStore(3, shard.settings)
+        store.restore(shard.topic.shard(WRITERS))
+    found = compared(shard, store)
+    assert found.without_place == {CHAT}
+    restart_from(shard, found)
+    shard.fold(push(said(4)), announcement(offset=7))
+    shard.fold(push(said(5), over=True))
+    assert [one["supersedes"] for one in shard.certificates()] == [None, None]
+    assert shard.findings() == []
 
 
 def test_a_chat_that_was_over_is_not_opened_again() -> None:
