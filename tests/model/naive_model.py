@@ -264,7 +264,10 @@ class NaiveChat:
 
     def event(self, event: ChatEvent, told: TranscriptUpdate) -> None:
         number = event.event_id
-        if number in self.withdrawn_first or (self.shrunk and number in self.on_topic()):
+        if number in self.withdrawn_first:
+            return
+        if self.shrunk and number in self.on_topic():
+            self.names_after(event)  # the content that was published is not known; whom it names is
             return
         before = self.sights.get(number, [])
         now = SeenEvent(event, told.version)
