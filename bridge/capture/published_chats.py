@@ -162,7 +162,8 @@ class PublishedChat:
         if told is None:
             return state
         filled = [gap for gap in map(decoded_gap, told["filled"]) if gap.to_event_id is None]
-        kept = [at for at, gap in enumerate(state.gaps) if gap not in filled]
+        without_detail = [replace(gap, detail=None) for gap in filled]  # a closed chat remembers none
+        kept = [at for at, gap in enumerate(state.gaps) if replace(gap, detail=None) not in without_detail]
         return replace(
             state,
             gaps=[state.gaps[at] for at in kept],

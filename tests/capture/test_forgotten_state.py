@@ -22,7 +22,7 @@ from bridge.transcript.gap_codes import EVENTS_LOST, STATE_LOST
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, Verdict
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.recorded_shard import RecordedShard
-from tests.capture.test_session_store import NOW, SCHEMAS, WRITERS, announcement
+from tests.capture.test_session_store import NOW, SCHEMAS, SECOND, WRITERS, announcement
 from tests.capture.virtual_engine import VirtualEngine, joined_at
 from tests.capture.virtual_servers import play
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
@@ -176,6 +176,19 @@ def test_a_chat_that_was_over_is_not_opened_again() -> None:
     restart_from(shard, found)
     assert shard.fold(announcement(offset=3)).follow == []
     assert [key for key in shard.topic.values if key.startswith(CHAT)] == [CHAT]
+
+
+def test_a_filled_gap_of_a_chat_that_ended_a_while_ago_is_filled_once() -> None:
+    shard = lively()
+    shard.fold(JoinRefused(CHAT, 0, A_REFUSAL, Verdict.GONE, NOW))
+    shard.fold(announcement(offset=1), history(joined(1), said(2, "one"), said(3, "two"), said(9), over=True))
+    for late in (5, 6):
+        shard.now += 120 * SECOND
+        shard.fold()
+        shard.fold(push(said(late)))
+        restart_from(shard, compared(shard, SessionStore(3, shard.settings)))
+    assert [len(one["filled"]) for one in shard.certificates()] == [0, 1, 1, 1]
+    assert shard.findings() == []
 
 
 def test_all_ids_below_what_is_left_of_a_chat_count_as_published() -> None:
