@@ -89,7 +89,7 @@ async def writing(settings: KafkaConnection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cycle", "stride"), [(announcing, 3), (managing_topics, 7), (reading, 3), (consuming, 7), (writing, 7)]
+    ("cycle", "stride"), [(announcing, 3), (managing_topics, 5), (reading, 3), (consuming, 7), (writing, 7)]
 )
 def test_a_client_that_is_cancelled_at_any_step_leaves_nothing(broker: str, cycle: Cycle, stride: int) -> None:
     async def scenario() -> None:
