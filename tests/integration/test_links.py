@@ -296,6 +296,11 @@ def test_five_hundred_chats_come_back_after_a_crash_at_the_rate_that_the_vendor_
         with environment.bridge() as quick:
             quick.wait_ready()
             wait_for(lambda: all_joined(quick, count), 60, "not all joined at first", poll=0.5)
+            joined = time.monotonic()
+            oldest = "chatbridge_oldest_uncommitted_event_seconds"
+            wait_for(
+                lambda: quick.metric(oldest) < time.monotonic() - joined, 30, "the first histories are not on Kafka"
+            )
             quick.kill()
         killed = time.time()
         with environment.bridge(
