@@ -164,6 +164,7 @@ def missing(right: Granted) -> str:
     return rf"Kafka denies {PRINCIPAL}: (.*; )?(\w+ and )*{operation}( and \w+)* on {kind} {re.escape(name)}"
 
 
+@pytest.mark.timeout(240)
 def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(rights: Rights) -> None:
     environment = rights.environment
     rights.only(rights.printed("topics apply"))
