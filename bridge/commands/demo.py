@@ -11,9 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +19,7 @@ import aiohttp
 
 from bridge import factories
 from bridge.adapters.kafka.topic_reader import reader
+from bridge.commands.captured_events import CapturedEvents, faults
 from bridge.commands.formatting import HEADER, event_line, say, warn, width
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
@@ -42,7 +41,9 @@ _START_SECONDS: Final = 60.0
 _FINISH_SHARE: Final = 0.35
 _SETTLE_SECONDS: Final = 20.0
 _END_SECONDS: Final = 40.0
-_POLL_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 0.1
+_LEDGER_SECONDS: Final = 2.0
+"""The simulator writes its ledger every half second."""
 _INTERRUPTED_SECONDS: Final = 60.0
 """How long it may take to stop and to compare after Ctrl-C; a second one ends it at once."""
 
@@ -57,7 +58,7 @@ examples:
   chatbridge demo
   chatbridge demo --seconds 120 --chats 30
 
-Ctrl-C ends the chats and compares what there is; a second one ends everything at once.
+Ctrl-C stops the bridge and compares what it has captured until then; a second one ends everything at once.
 Needs Java 17 or later and, once, Maven to fetch Kafka. Everything listens on 127.0.0.1 only. Exit code 1 when an event
 is missing, duplicated or different from the ledger of the simulated Chat Server.
 """
@@ -79,14 +80,6 @@ def run(args: argparse.Namespace) -> int:
         return run_until_interrupted(demo.run(), demo.interrupt, closing_seconds=_INTERRUPTED_SECONDS)
 
 
-@dataclass(slots=True)
-class _Captured:
-    """What was read from the events topic: how often each record id, and the text of each event."""
-
-    ids: Counter[str] = field(default_factory=Counter)
-    texts: dict[tuple[str, int], str] = field(default_factory=dict)
-
-
 class _Demo:
     def __init__(self, args: argparse.Namespace, folder: Path, bootstrap_servers: str, stack: ExitStack) -> None:
         self._seconds = max(args.seconds, _LEAST_SECONDS)
@@ -101,36 +94,46 @@ class _Demo:
             "log.format": "text",
         }
         self._config: Config = load(None, {}, self._flags)
-        self._captured = _Captured()
-        self._simulator: GuardedProcess | None = None
+        self._captured = CapturedEvents()
+        self._task: asyncio.Task[Any] | None = None
+        self._has_chats = False
         self._interrupted = False
 
     async def run(self) -> int:
         say("starting the bridge ...")
+        self._task = asyncio.current_task()
         bridge = self._child("bridge", ["run", *(word for pair in self._flags.items() for word in _as_set(*pair))])
         async with aiohttp.ClientSession(self._url) as http:
             await self._until_ready(bridge, http)
             say(f"the bridge is ready, status page at {self._url}; starting chats\n\n{HEADER}")
-            simulator = self._simulator = self._child("simulator", self._simulate())
+            simulator = self._child("simulator", self._simulate())
+            self._has_chats = True
             show = asyncio.create_task(self._show())
             try:
                 await self._until_ended(simulator)
                 await self._until_captured(http)
+                say("\nstopping the bridge ...")
+                bridge.signal(signal.SIGTERM)
+                cut = self._interrupted
+                code = await self._end_of(bridge, _END_SECONDS)
             finally:
                 show.cancel()
                 await asyncio.gather(show, return_exceptions=True)
-        say("\nstopping the bridge ...")
-        bridge.signal(signal.SIGTERM)
-        code = await asyncio.to_thread(bridge.wait, _END_SECONDS)
-        verdict = await self._count(code)
+        if cut:
+            await self._until_written()
+        verdict = await self._count(code, cut=cut)
         return EXIT_SIGNAL_BASE + signal.SIGINT if self._interrupted and verdict == EXIT_OK else verdict
 
     def interrupt(self) -> None:
-        """End the chats early; what there is by then is still compared. Without chats there is nothing to compare."""
+        """Let `run` stop the bridge, and compare what it has captured; without chats there is nothing to compare.
+
+        The simulator goes on until the end: the ledger must hold what the bridge was told.
+        """
         self._interrupted = True
-        if self._simulator is not None:
-            say("\ninterrupted: ending the chats; Ctrl-C again ends everything at once")
-            self._simulator.signal(signal.SIGINT)
+        if self._has_chats:
+            say("\ninterrupted: comparing what was captured; Ctrl-C again ends everything at once")
+        elif self._task is not None:
+            self._task.cancel()
 
     # --- child processes ------------------------------------------------------------------------------------------
 
@@ -160,8 +163,6 @@ class _Demo:
     async def _until_ready(self, bridge: GuardedProcess, http: aiohttp.ClientSession) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
-            if self._interrupted:
-                raise asyncio.CancelledError
             if not bridge.running:
                 break
             try:
@@ -174,16 +175,45 @@ class _Demo:
         raise EnvironmentFault(f"the bridge did not become ready.\n{tail([self._log('bridge')])}")
 
     async def _until_ended(self, simulator: GuardedProcess) -> None:
-        if await asyncio.to_thread(simulator.wait, self._seconds + _END_SECONDS):
+        """Wait for the end of the chats, or for an interruption."""
+        deadline = time.monotonic() + self._seconds + _END_SECONDS
+        while simulator.running and not self._interrupted:
+            if time.monotonic() > deadline:
+                raise EnvironmentFault(f"the simulator does not end.\n{tail([self._log('simulator')])}")
+            await asyncio.sleep(_POLL_SECONDS)
+        if not simulator.running and simulator.wait(0):
             raise EnvironmentFault(f"the simulator failed.\n{tail([self._log('simulator')])}")
 
+    async def _end_of(self, process: GuardedProcess, seconds: float) -> int:
+        """Return the exit code of a process that is ending; that of SIGKILL when it does not within `seconds`.
+
+        No thread waits for it: a second Ctrl-C would wait for the thread.
+        """
+        deadline = time.monotonic() + seconds
+        while process.running and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(_POLL_SECONDS)
+        if process.running:
+            process.kill()
+        return process.wait(0)
+
+    async def _until_written(self) -> None:
+        """Wait, for a limited time, until the ledger holds what was captured."""
+        deadline = time.monotonic() + _LEDGER_SECONDS
+        while time.monotonic() < deadline and self._captured.texts.keys() - self._expected().keys():  # noqa: ASYNC110 - a file
+            await asyncio.sleep(_POLL_SECONDS)
+
     async def _until_captured(self, http: aiohttp.ClientSession) -> None:
-        """Wait, for a limited time, until every event of the ledger is on the topic and all chats have been left."""
+        """Wait until every event of the ledger is on the topic and all chats have been left; not after an interruption.
+
+        Only for a limited time.
+        """
         expected = len(self._expected())
         deadline = time.monotonic() + _SETTLE_SECONDS
-        while len(self._captured.texts) < expected and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's
+        while time.monotonic() < deadline and not self._interrupted:
+            if len(self._captured.texts) >= expected:
+                break
             await asyncio.sleep(_POLL_SECONDS)
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._interrupted:
             async with http.get("/v1/sessions", params={"joined": "true"}) as answer:
                 if not (await answer.json())["total"]:
                     return
@@ -210,31 +240,27 @@ class _Demo:
                     except (VerificationFailed, SchemaUnknown) as error:
                         warn(f"{topic}-{record.partition}@{record.offset}: {error}")
                         continue
-                    self._captured.ids[event["id"]] += 1
-                    if event["eventId"] is not None and event["amends"] is None:
-                        self._captured.texts[event["sessionId"], event["eventId"]] = _text_of(event)
+                    self._captured.note(event)
                     show(event)
 
     def _expected(self) -> dict[tuple[str, int], str]:
         """Return (session id, event id) -> text of every event in the ledger that a silent monitor is sent."""
+        ledger = self._folder / "ledger.jsonl"
+        if not ledger.exists():  # interrupted before the simulator has made it
+            return {}
         return {
             (chat.session_id, event.event_id): event.message_text.text if event.message_text else ""
-            for chat in read_ledger(self._folder / "ledger.jsonl").values()
+            for chat in read_ledger(ledger).values()
             for event in chat.events
             if visible_to_monitor(event)
         }
 
-    async def _count(self, exit_code: int) -> int:
-        expected, captured = self._expected(), self._captured
+    async def _count(self, exit_code: int, *, cut: bool) -> int:
+        captured = self._captured
         verifier, findings = await verify(self._config)
         findings = [each for each in (*findings, *verifier.findings()) if each.broken]
         numbers = {
-            "chats": len({session_id for session_id, _ in expected}),
-            "events": len(captured.texts),
-            "missing": len(expected.keys() - captured.texts.keys()),
-            "duplicates": sum(count - 1 for count in captured.ids.values()),
-            "invented": len(captured.texts.keys() - expected.keys()),
-            "altered": sum(1 for key, text in captured.texts.items() if key in expected and expected[key] != text),
+            **captured.compared(self._expected(), cut=cut),
             "broken promises": len(findings),
             "unread": verifier.unread,
             "exit code of the bridge": exit_code,
@@ -245,17 +271,17 @@ class _Demo:
         say(f"  {'verify':24} {'broken' if findings else 'ok':>7}")
         for finding in findings:
             say(f"  {finding}")
-        wrong = [name for name, number in numbers.items() if number and name not in {"chats", "events"}]
+        wrong = faults(numbers)
+        if cut and not wrong and not captured.texts:
+            say("nothing had been captured yet.")
+            return EXIT_OK
         if wrong or not captured.texts:
             say(f"FAILED: {', '.join(wrong) or 'nothing was captured'}\n{tail([self._log('bridge')])}")
             return EXIT_RUNTIME
-        say(f"every event is on Kafka exactly once.   {json.dumps(numbers)}")
+        said = "every event that was captured until then" if cut else "every event"
+        say(f"{said} is on Kafka exactly once.   {json.dumps(numbers)}")
         return EXIT_OK
 
 
 def _as_set(key: str, value: str) -> list[str]:
     return ["--set", f"{key}={value}"]
-
-
-def _text_of(event: dict[str, Any]) -> str:
-    return event["message"]["text"] if event["message"] else ""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,6 +88,26 @@ def test_chats_are_captured_while_tokens_expire_and_the_secret_rotates(site: Sit
         assert site.issuer.secret not in log
     site.issuer.secret = SECRET
     site.secret.write_text(f"{SECRET}\n")
+
+
+def test_a_simulated_server_announces_with_tokens_and_names_the_cause_without(site: Site, tmp_path: Path) -> None:
+    environment = E2EEnvironment(site.broker.bootstrap_servers, tmp_path).prepare()
+    few = ("--chats", "2", "--concurrent-chats", "2", "--think-scale", "0", "--finish", "1")
+
+    def simulate(**changed: object) -> subprocess.CompletedProcess[str]:
+        settings = {**site.settings, "kafka.topic_prefix": environment.prefix, **changed}
+        words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+        command = [sys.executable, "-m", "bridge", "simulate", "--kafka", *few, *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    done = simulate()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["announced"] == 2
+    (tmp_path / "wrong").write_text("a-wrong-client-secret")
+    done = simulate(**{"kafka.oauth.client_secret_file": tmp_path / "wrong"})
+    assert done.returncode == 3
+    assert "it answers 401 invalid_client" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_nothing_is_wrong_with_a_token_that_is_taken(site: Site, tmp_path: Path) -> None:
