@@ -6,6 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.integration.e2e_environment import (
     FIGURES,
     E2EEnvironment,
@@ -78,6 +80,7 @@ def test_a_flood_of_announcements_waits_on_kafka_while_nothing_can_be_committed(
     assert environment.interference() == []
 
 
+@pytest.mark.timeout(240)
 def test_a_minute_without_kafka_at_five_hundred_events_a_second_fits_into_memory(
     own_broker: LocalBroker, tmp_path: Path
 ) -> None:

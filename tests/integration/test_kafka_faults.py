@@ -149,7 +149,7 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
             # A stuck one folds once more when a coordinator answers late: the next transaction cannot begin.
             wait_for(only_the_others_go_on, 30, "shards that cannot write continue, too")
             assert all_joined(running.bridge, 30)
-            assert running.oldest_seconds() > 5
+            wait_for(lambda: running.oldest_seconds() > 5, 10, "what cannot be written does not age")
             cluster.nodes[2].restart()
             running.wait_recovered(60)
             running.finish()
