@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
@@ -17,13 +16,15 @@ from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described_group
 from bridge.adapters.kafka.rights import Right, denied, not_permitted, principal_of
-from bridge.adapters.kafka.stopping import stop_admin
+from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.topic_lookup import OPERATIONS_UNKNOWN, look_up
 from bridge.errors import AccessDenied, EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
+
+    from aiokafka.admin import AIOKafkaAdminClient
 
     from bridge.adapters.kafka.connection_probe import ConnectionProbe
 
@@ -52,17 +53,16 @@ class RightsCheck:
     async def check(self) -> None:
         """Raise AccessDenied, with all that is missing. Raises KafkaUnavailable when Kafka does not answer."""
         client = self._client()
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap_servers, **client)
-        try:
-            async with time_limit(_ANSWER_SECONDS, "Kafka did not answer what this client may do"):
-                await call(admin.start(), _failed)
-                missing = [
-                    *await self._topics(admin),
-                    *await self._groups(admin),
-                    *await self._transactional_ids(admin),
-                ]
-        finally:
-            await stop_admin(admin)
+        async with (
+            temporary_admin(self._bootstrap_servers, client) as admin,
+            time_limit(_ANSWER_SECONDS, "Kafka did not answer what this client may do"),
+        ):
+            await call(admin.start(), _failed)
+            missing = [
+                *await self._topics(admin),
+                *await self._groups(admin),
+                *await self._transactional_ids(admin),
+            ]
         if missing:
             raise denied(missing, principal_of(client))
 

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
@@ -28,7 +27,8 @@ from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.member_place import PlaceTakenError, SuccessorWatch
 from bridge.adapters.kafka.rights import Right, denied, principal_of
-from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_admin, stop_consumer
+from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_consumer
+from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.errors import KafkaUnavailable, PlaceTaken, Problem, ShardFenced, TopicMissing
 
 if TYPE_CHECKING:
@@ -218,13 +218,12 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         it leaves: beside others it still has its partitions; alone, it has nobody to give them to.
         """
         failed = unavailable("cannot describe the group")
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap_servers, **self._settings.client)
-        try:
-            async with self._answer_limit():
-                await call(admin.start(), failed)
-                responses = await call(admin.describe_consumer_groups([self._settings.group]), failed)
-        finally:
-            await stop_admin(admin)
+        async with (
+            temporary_admin(self._settings.bootstrap_servers, self._settings.client) as admin,
+            self._answer_limit(),
+        ):
+            await call(admin.start(), failed)
+            responses = await call(admin.describe_consumer_groups([self._settings.group]), failed)
         return taken_over_by_others(
             [
                 (error, state, [member for member, *_ in members])

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.rights import Right, denied, principal_of
-from bridge.adapters.kafka.stopping import stop_admin, stop_consumer
+from bridge.adapters.kafka.stopping import stop_consumer
+from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.topic_ids import FoundTopic, TopicIdsRequest, described_topics, found_topics
 from bridge.errors import KafkaUnavailable
 from bridge.records.shard_facts import LogMark
@@ -72,12 +72,9 @@ class KafkaShardLogs:
             request = TopicIdsRequest(names)
             response = await call(client.send(client.get_random_node(), request), _id_failed)
         except NotImplementedError:  # a broker before 2.8: it gives no ids
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap_servers, **self._settings.client)
-            try:
+            async with temporary_admin(self._settings.bootstrap_servers, self._settings.client) as admin:
                 await call(admin.start(), _failed)
                 described = await call(admin.describe_topics(), _failed)
-            finally:
-                await stop_admin(admin)
             return {one["topic"]: FoundTopic(b"", len(one["partitions"])) for one in described}
         codes = {name: for_code(one.code) for name, one in described_topics(response).items()}
         forbidden = [name for name, code in codes.items() if code is TopicAuthorizationFailedError]
@@ -89,13 +86,12 @@ class KafkaShardLogs:
         """Return the group's offset of the partition of announcements; 0 when it has committed none."""
         settings = self._settings
         at = TopicPartition(settings.topics.announcements, self._partition)
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.client)
-        try:
-            async with time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"):
-                await call(admin.start(), _failed)
-                found = await call(admin.list_consumer_group_offsets(settings.group, partitions=[at]), _failed)
-        finally:
-            await stop_admin(admin)
+        async with (
+            temporary_admin(settings.bootstrap_servers, settings.client) as admin,
+            time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"),
+        ):
+            await call(admin.start(), _failed)
+            found = await call(admin.list_consumer_group_offsets(settings.group, partitions=[at]), _failed)
         return max(found[at].offset, 0) if at in found else 0
 
     async def read(self, kind: str, start: int, end: int) -> AsyncIterator[Sequence[StoredRecord]]:

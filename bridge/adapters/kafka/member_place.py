@@ -16,7 +16,6 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyAssignorUserDataV1, StickyPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import KafkaError, for_code
@@ -24,7 +23,7 @@ from aiokafka.errors import KafkaError, for_code
 from bridge.adapters.kafka.aiokafka_internals import admin_client, consumer_client, coordinator_node
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described_group
-from bridge.adapters.kafka.stopping import stop_admin
+from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.errors import KafkaUnavailable, WorkerIdInUse
 
 if TYPE_CHECKING:
@@ -157,14 +156,13 @@ class SuccessorWatch:
 
     async def _describe(self) -> GroupDescription:
         settings = self._settings
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.client)
-        try:
-            async with time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"):
-                await call(admin.start(), _failed)
-                node = await call(admin.find_coordinator(settings.group), _failed)
-                response = await call(admin_client(admin).send(node, DescribeGroupRequest(settings.group)), _failed)
-        finally:
-            await stop_admin(admin)
+        async with (
+            temporary_admin(settings.bootstrap_servers, settings.client) as admin,
+            time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"),
+        ):
+            await call(admin.start(), _failed)
+            node = await call(admin.find_coordinator(settings.group), _failed)
+            response = await call(admin_client(admin).send(node, DescribeGroupRequest(settings.group)), _failed)
         group = described_group(response)
         if group.code:
             raise KafkaUnavailable(f"cannot describe the group: {for_code(group.code).__name__}")

@@ -11,13 +11,12 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from bridge.adapters.kafka.calls import call, unavailable
 from bridge.adapters.kafka.rights import Right, denied, principal_of
-from bridge.adapters.kafka.stopping import stop_admin
+from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.topic_changes import TopicChanges
 from bridge.adapters.kafka.topic_lookup import look_up
 from bridge.adapters.kafka.topic_plan import POLICY, RECORD_LIMIT, RETENTION, TopicState, compare
@@ -26,6 +25,8 @@ from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMissing
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
     from typing import TypeVar
+
+    from aiokafka.admin import AIOKafkaAdminClient
 
     from bridge.adapters.kafka.topic_lookup import TopicLookup
     from bridge.adapters.kafka.topic_plan import Change, TopicPlan
@@ -137,7 +138,8 @@ class TopicManager:
 
     def __init__(self, bootstrap_servers: str, client: Mapping[str, object], topics: list[Topic]) -> None:
         """`client` is passed to aiokafka as it is (SASL, TLS)."""
-        self._arguments = {"bootstrap_servers": bootstrap_servers, **client}
+        self._bootstrap_servers = bootstrap_servers
+        self._client = client
         self._principal = principal_of(client)
         self._failed = unavailable(
             f"Kafka at {bootstrap_servers} does not answer",
@@ -205,12 +207,9 @@ class TopicManager:
 
     @contextlib.asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(**self._arguments)
-        try:
+        async with temporary_admin(self._bootstrap_servers, self._client) as admin:
             await self._call(admin.start())
             yield admin
-        finally:
-            await stop_admin(admin)
 
     async def _call(self, awaitable: Awaitable[_Result]) -> _Result:
         return await call(awaitable, self._failed)
