@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 _TOLD_SECONDS: Final = 30.0
 """How long a loss that is repaired stays among the reasons of /readyz: longer than the interval of its readers."""
+_WRITTEN: Final = ("events", "sessions", "checkpoints")
+"""Kinds of topics that only the bridge writes to: on those of a new shard there is nothing."""
 _CODES: Final = {
     "checkpoints": codes.CHECKPOINTS_LOST,
     "events": codes.EVENTS_LOST,
@@ -133,7 +135,8 @@ class ShardRecovery:
         check_owner(before, self._own.group, self._own.partitions)
         now = self._seen
         found = {} if before is None else changes(before.logs, now)
-        lost = not kept and await self._lost(store, before, found)
+        taken = await self._logs.committed()
+        lost = not kept and self._lost(store, before, found, taken)
         detail = _parts_lost(store.incomplete) if store.incomplete else "without checkpoints"
         repair = Repair()
         if kept:
@@ -146,7 +149,7 @@ class ShardRecovery:
             result = await self._compared(store, None if whole else before)
             if result is None:  # a chat that the checkpoints do not know: they are behind, though of the same topic
                 result = await self._compared(store, None) or Rebuilt()
-            lost = lost and not await self._unused(store, before, result)
+            lost = lost and not self._unused(store, before, result, taken)
             gone = result.without_records
             if result.chats or result.over:
                 store.adopt([*result.chats, *result.over])
@@ -161,27 +164,24 @@ class ShardRecovery:
             self._forgot("events", found["events"].lost)
         if found.get("sessions") and not lost:
             self._forgot("sessions", found["sessions"].lost)
-        taken = await self._logs.committed()
         again = lost or bool(result.without_place)
         await self._announcements(repair, before, found.get("announcements", LogChange()), taken, again=again)
         self._finish(store, repair, gone, result.without_place)
         return repair
 
-    async def _lost(self, store: SessionStore, before: ShardFacts | None, found: Mapping[str, LogChange]) -> bool:
+    def _lost(self, store: SessionStore, before: ShardFacts | None, found: Mapping[str, LogChange], taken: int) -> bool:
         """Return whether checkpoints are gone. A shard without a marker that was in use is no fresh installation."""
         if store.incomplete:
             return True
         if before is not None:
             return found["checkpoints"].emptied
-        kinds = ("events", "sessions", "checkpoints")
-        return any(self._seen[kind].end for kind in kinds) or await self._logs.committed() > 0
+        return any(self._seen[kind].end for kind in _WRITTEN) or taken > 0
 
-    async def _unused(self, store: SessionStore, before: ShardFacts | None, result: Rebuilt) -> bool:
+    def _unused(self, store: SessionStore, before: ShardFacts | None, result: Rebuilt, taken: int) -> bool:
         """Return whether there is nothing but transactions that were aborted, as of a first start that was cut."""
         if before is not None or store.incomplete or result != Rebuilt():
             return False
-        kinds = ("events", "sessions", "checkpoints")
-        return not any(self._seen[kind].start for kind in kinds) and await self._logs.committed() == 0
+        return not any(self._seen[kind].start for kind in _WRITTEN) and taken == 0
 
     # --- running -------------------------------------------------------------------------------------------------
 
