@@ -199,7 +199,7 @@ class BatchBuilder:
         except BridgeError as error:
             return Problem(input_codes.NOT_RECORDED, error.message)
         topic = one.topic
-        room = self._settings.limits.get(topic, _USUAL_LIMIT) - _HEADROOM
+        room = self.room(topic)
         if len(payload) > room and entry.event is not None:
             recorder.head, self.plan.cut = head, True
             return Problem(input_codes.TOO_LARGE, f"a record of {len(payload)} bytes; {room} fit")
