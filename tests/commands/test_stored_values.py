@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, Schemas, sche
 from bridge.records.findings import READABLE, Finding
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.verifier import Verifier
+from tests.support.threaded_server import QuietHandler, ThreadedServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -49,27 +48,14 @@ class RegistryAnswers:
     def served(self) -> Iterator[str]:
         registry = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
                 registry.asked.append(self.path)
                 status, raw = registry.answers.get(self.path, (404, b'{"error_code": 40403}'))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
+                self.answer(status, raw)
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with ThreadedServer(Handler) as server:
+            yield server.base_url
 
 
 class ManualTime:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 import uuid
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -22,11 +20,11 @@ from tests.support.non_interference import interference
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, read_all
 from tests.support.processes import Bridge, Simulator, wait_for
 from tests.support.secured_broker import SecuredBroker
+from tests.support.threaded_server import QuietHandler, ThreadedServer
 from tests.support.written_values import WrittenValues, unframed
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from bridge.sandbox import LocalBroker
 
@@ -145,37 +143,21 @@ def environment_on(broker: LocalBroker, folder: Path, **settings: object) -> E2E
     return environment
 
 
-class AnnouncementCollector:
+class AnnouncementCollector(ThreadedServer):
     """An HTTP server for a simulator's announcements, for tests that pass them on themselves."""
 
     def __init__(self) -> None:
         self.announced: dict[str, dict[str, Any]] = {}
         collector = self
 
-        class _Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class _Handler(QuietHandler):
+            def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
                 announcement = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 collector.announced[announcement["sessionId"]] = announcement
-                self.send_response(202)
-                self.end_headers()
+                self.answer(202, b"")
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_Handler)
+        self.url = self.base_url
 
 
 def followed(bridge: Bridge) -> list[dict[str, Any]]:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-import threading
 import time
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from bridge.sandbox.process import LOOPBACK
+from tests.support.threaded_server import QuietHandler, ThreadedServer
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from tests.support.certificates import Authority
 
@@ -28,7 +25,7 @@ ISSUER: Final = "https://issuer.example"
 _KEY_ID: Final = "key-1"
 
 
-class Issuer:
+class Issuer(ThreadedServer):
     """Listens with TLS, a certificate of `authority`. `secret` may be changed; `asked` counts tokens and refusals."""
 
     def __init__(self, authority: Authority, secret: str, seconds: int) -> None:
@@ -39,8 +36,8 @@ class Issuer:
         self._key = rsa.generate_private_key(65537, 2048)
         issuer = self
 
-        class _TokenHandler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class _TokenHandler(QuietHandler):
+            def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
                 form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
                 given = base64.b64encode(f"{CLIENT_ID}:{issuer.secret}".encode()).decode()
                 granted = self.headers["Authorization"] == f"Basic {given}" and form["grant_type"] == [
@@ -50,31 +47,12 @@ class Issuer:
                 issuer.scopes |= set(form.get("scope", []))
                 token = {"access_token": issuer.token(), "token_type": "Bearer", "expires_in": issuer.seconds}
                 body = json.dumps(token if granted else {"error": "invalid_client"}).encode()
-                self.send_response(200 if granted else 401)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(200 if granted else 401, body)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer((LOOPBACK, 0), _TokenHandler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(authority.issue("issuer").store_file)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"https://{LOOPBACK}:{self._server.server_address[1]}/token"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_TokenHandler, context)
+        self.url = f"{self.base_url}/token"
 
     def token(self) -> str:
         now = int(time.time())
