@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from bridge.config.section import Section
 from bridge.config.security import key_password
 from bridge.tls import RenewedContext, TlsFiles
 
 
-def _together(certificate: str | None, key: str | None) -> None:
-    if (certificate is None) != (key is None):
+def _with_certificate(key: str | None, info: ValidationInfo) -> str | None:
+    if (info.data.get("certificate_file") is None) != (key is None):
         raise ValueError("certificate_file and key_file go together")
+    return key
+
+
+_KeyFile = Annotated[str | None, AfterValidator(_with_certificate)]
 
 
 class ClientTls(Section):
@@ -23,24 +29,19 @@ class ClientTls(Section):
     certificate_file: str | None = Field(
         default=None, description="PEM file of the client certificate, for mutual TLS."
     )
-    key_file: str | None = Field(default=None, description="PEM file of the key of the client certificate.")
+    key_file: _KeyFile = Field(default=None, description="PEM file of the key of the client certificate.")
     key_password_file: str | None = Field(default=None, description="File that holds the password of the key.")
     key_password: SecretStr | None = Field(default=None, description="Password of the key.")
     verify_hostname: bool = Field(default=True, description="Require that the server's certificate names its host.")
-
-    @field_validator("key_file")
-    @classmethod
-    def _go_together(cls, value: str | None, info: ValidationInfo) -> str | None:
-        _together(info.data.get("certificate_file"), value)
-        return value
 
     @field_validator("verify_hostname")
     @classmethod
     def _files_are_usable(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it
         names = ("ca_file", "certificate_file", "key_file", "key_password", "key_password_file")
-        if info.data.get("enabled", True) and set(names) <= info.data.keys():
+        given = [info.data.get(name) for name in names]  # without any there is nothing to try
+        if info.data.get("enabled", True) and set(names) <= info.data.keys() and any(given):
             try:
-                _files(*(info.data[name] for name in names)).client_context()
+                _files(*given).client_context()
             except (OSError, ValueError) as error:
                 raise ValueError(f"the TLS files cannot be used: {error}") from None
         return value
@@ -76,15 +77,9 @@ class ListenerTls(Section):
     certificate_file: str | None = Field(
         default=None, description="PEM file of the server's certificate, with those between it and an authority."
     )
-    key_file: str | None = Field(default=None, description="PEM file of the key of the certificate.")
+    key_file: _KeyFile = Field(default=None, description="PEM file of the key of the certificate.")
     key_password_file: str | None = Field(default=None, description="File that holds the password of the key.")
     key_password: SecretStr | None = Field(default=None, description="Password of the key.")
-
-    @field_validator("key_file")
-    @classmethod
-    def _go_together(cls, value: str | None, info: ValidationInfo) -> str | None:
-        _together(info.data.get("certificate_file"), value)
-        return value
 
     @field_validator("key_password")
     @classmethod
