@@ -16,7 +16,13 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bridge.adapters.kafka import announcement_consumer, topic_lookup, topic_manager, topic_reader, transactional_writer
+from bridge.adapters.kafka import (
+    announcement_consumer,
+    temporary_admin,
+    topic_lookup,
+    topic_reader,
+    transactional_writer,
+)
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.connection import KafkaConnection
@@ -217,7 +223,7 @@ def play(scenario: Coroutine[Any, Any, object]) -> None:
 @pytest.mark.parametrize("error", WHATEVER, ids=lambda error: type(error).__name__)
 def test_the_same_holds_for_consumer_topics_and_readers(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, announcement_consumer, "AIOKafkaConsumer", error)
-    scripted(monkeypatch, topic_manager, "AIOKafkaAdminClient", error)
+    scripted(monkeypatch, temporary_admin, "AIOKafkaAdminClient", error)
     scripted(monkeypatch, topic_reader, "AIOKafkaConsumer", error)
 
     async def assigned(_: frozenset[int]) -> None:
@@ -245,7 +251,7 @@ def test_a_defect_in_evaluating_a_response_is_not_taken_for_kafkas(monkeypatch: 
         async def send(self, *_: object) -> object:
             return SimpleNamespace(topics=[()])
 
-    scripted(monkeypatch, topic_manager, "AIOKafkaAdminClient", OSError(), start=None)
+    scripted(monkeypatch, temporary_admin, "AIOKafkaAdminClient", OSError(), start=None)
     monkeypatch.setattr(topic_lookup, "admin_client", lambda _: AnsweringClient())
     topics = TopicManager("127.0.0.1:1", {}, wanted(TopicNames(), TopicShape(1, 1, 1, 1, 1)))
     with pytest.raises(ValueError, match="not enough values"):
