@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults faults-1 faults-2 field lint types docs freeze bench chaos mutants upgrade explore fuzz
+.PHONY: help venv demo test faults field lint types docs freeze bench chaos mutants upgrade explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,19 +21,14 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP)  ## Run the demonstration: make demo ARGS="..."
 	$(VENV)/bin/chatbridge demo $(ARGS)
 
+# Two files at a time, each whole in one process: the fixtures of a file are shared by its tests.
+TWO_AT_A_TIME = $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+
 test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(TWO_AT_A_TIME) $(ARGS)
 
 faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (30 minutes)
-	$(VENV)/bin/python -m pytest -m faults $(ARGS)
-
-# The same in two parts, to run beside each other: most of the time they wait for time-outs.
-LATER = tests/integration/test_[l-z]*.py
-faults-1: $(STAMP)
-	$(VENV)/bin/python -m pytest -m faults --ignore-glob='$(LATER)' $(ARGS)
-
-faults-2: $(STAMP)
-	$(VENV)/bin/python -m pytest -m faults $(LATER) $(ARGS)
+	$(TWO_AT_A_TIME) -m faults $(ARGS)
 
 field: $(STAMP)  ## Run the tests of faults reported from the field, most of them expected to fail (15 minutes)
 	$(VENV)/bin/python -m pytest -m field tests/field $(ARGS)
