@@ -70,7 +70,7 @@ def invented_history(levels: Levels) -> SampleHistory:
             (step + 1) * STEP_SECONDS,
             Levels(
                 oldest_uncommitted=0.05 + rng.random() * 0.1 + (2.5 if slow else 0.0),
-                joined=levels.joined + round(6 * math.sin(step / 30)),
+                joined=max(levels.joined + round(6 * math.sin(step / 30)), 0),
                 waiting=levels.waiting + (6 if slow else 0),
                 given_up=levels.given_up,
                 over=levels.over,

@@ -2,6 +2,7 @@
 "use strict";
 const REFRESH_MS = 5000;
 const ROWS = 25;
+const FEW_PROBLEMS = 6;
 const SVG = "http://www.w3.org/2000/svg";
 const COLUMNS = [
   ["chat", "chat"], ["state", "state"], ["server", "server"], ["shard", "shard"],
@@ -15,6 +16,7 @@ const at = (id) => document.getElementById(id);
 const wanted = { search: "", state: "", sort: "state", order: "asc", offset: 0, limit: ROWS };
 let token = "";
 let stopped = false; // by an answer that asks for another token
+let allProblems = false;
 let latest = 0;
 let timer = 0;
 
@@ -168,15 +170,14 @@ function sparkline(points) {
 function showTiles(figures, history) {
   const p50 = duration(figures.commitP50Seconds).join(" ");
   const oldest = figures.oldestUncommittedSeconds;
-  const rest = [[figures.waiting, "waiting"], [figures.givenUp, "given up"], [figures.over, "over"]];
   const stalled = figures.waiting > 0 && !figures.joined;
   const since = (number) => `${whole(number)} since the start`;
   const tiles = [
     ["events", rate(figures.eventsPerSecond), "over the last minute", history.eventsPerSecond],
     ["commit p99", duration(figures.commitP99Seconds), `p50 ${p50}`, history.commitP99Seconds],
-    ["oldest uncommitted", oldest > 0 ? duration(oldest) : ["none", ""], "age of the oldest event",
+    ["oldest uncommitted", oldest > 0 ? duration(oldest) : ["none", ""], "not ready beyond 30 s",
       history.oldestUncommittedSeconds, oldest > 30 ? "bad" : oldest > 5 ? "warning" : ""],
-    ["chats joined", [whole(figures.joined), ""], rest.map(([number, name]) => `${whole(number)} ${name}`).join(", "),
+    ["chats joined", [whole(figures.joined), ""], `${whole(figures.givenUp)} given up, ${whole(figures.over)} over`,
       history.joined, stalled ? "bad" : ""],
     ["chats waiting", [whole(figures.waiting), ""], "to be joined", history.waiting, stalled ? "bad" : ""],
     ["gaps", [whole(figures.gaps), ""], since(figures.gapsSinceStart), history.gaps, figures.gaps ? "warning" : ""],
@@ -203,8 +204,8 @@ function showShards({ partitions, groupState, unknownBecause, askedSecondsAgo, r
     groups.get(key).shards.push(row.shard);
     if (row.here) groups.get(key).chats += row.chats;
   }
-  const asked = askedSecondsAgo === null ? "" : `, as the group said ${span(askedSecondsAgo)} ago`;
-  const others = unknownBecause ? `others not known: ${unknownBecause}` : `group ${groupState}${asked}`;
+  const asked = askedSecondsAgo === null ? "" : `, asked ${span(askedSecondsAgo)} ago`;
+  const others = unknownBecause ? `others not known: ${unknownBecause}` : `group ${groupState.toLowerCase()}${asked}`;
   at("shards-note").textContent = `${partitions || "?"} in all; ${others}`;
   const shown = [...groups.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => {
     const owner = one.owner ? [one.owner, under(one.here ? "this worker" : one.host)] : one.state === "unowned" ? "nobody" : "not known";
@@ -253,7 +254,11 @@ function showChats({ total, matching, offset, limit, rows }, now) {
 }
 
 function showProblems(problems, now) {
-  fill("problems", problems.map((one) => [
+  const shown = allProblems ? problems : problems.slice(0, FEW_PROBLEMS);
+  at("all-problems").hidden = problems.length <= FEW_PROBLEMS;
+  at("all-problems").setAttribute("aria-expanded", allProblems);
+  at("all-problems").textContent = allProblems ? "Show fewer" : `Show all ${problems.length}`;
+  fill("problems", shown.map((one) => [
     cell(one.standing ? [state("now", "bad"), under(`since ${span((now - one.firstAt) / 1000)}`)] : moment(one.lastAt, now)),
     cell(make("code", one.code)),
     cell(one.cause),
@@ -380,6 +385,10 @@ at("filter").addEventListener("submit", (event) => {
 });
 at("previous").addEventListener("click", () => changed({ offset: Math.max(wanted.offset - ROWS, 0) }));
 at("next").addEventListener("click", () => changed({ offset: wanted.offset + ROWS }));
+at("all-problems").addEventListener("click", () => {
+  allProblems = !allProblems;
+  refresh();
+});
 at("login").addEventListener("submit", (event) => {
   event.preventDefault();
   token = at("token").value;
