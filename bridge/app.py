@@ -15,6 +15,7 @@ from bridge.adapters.http.http_server import HttpServer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
+from bridge.adapters.kafka.group_look import GroupLook
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
@@ -22,7 +23,6 @@ from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.adapters.memory_limit import memory_limit
 from bridge.adapters.open_tasks import open_tasks
-from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
@@ -41,23 +41,23 @@ from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, KafkaUnavailable, Problem
 from bridge.factories import (
-    REGISTERED,
-    SCHEMA_BY_TOPIC,
     access_probe_of,
     described,
+    identity_of,
     kafka_arguments,
     listeners_of,
     redactor_of,
+    registered_headers,
     rights_check_of,
     topics_of,
 )
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, KafkaErrorMet, StartWaits
 from bridge.records.normalise import Recording
-from bridge.records.payload_framing import confluent, single_object
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
+from bridge.status_reports import StatusReports
 from bridge.telemetry import Telemetry
 from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
@@ -155,7 +155,20 @@ class _WorkerProcess:
         self._telemetry.describe(**described(config))
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
         emit = self._telemetry.emit
-        self._servers = [HttpServer(self._view, each, emit=emit) for each in listeners_of(config, self._secrets)]
+        self._reports = StatusReports(
+            identity_of(config),
+            self._worker,
+            self._view,
+            self._telemetry,
+            self._clock,
+            group=GroupLook(self._kafka, self._clock.monotonic),
+            kafka_cause=lambda: self._watch.cause,
+            partitions=lambda: 0 if self._view.preparing else self._partitions,
+        )
+        self._servers = [
+            HttpServer(self._view, each, reports=self._reports, emit=emit)
+            for each in listeners_of(config, self._secrets)
+        ]
         self._watch = ConnectionWatch(access_probe_of(config, "run"), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:
@@ -166,6 +179,7 @@ class _WorkerProcess:
         stop = on_signals(loop)
         await self._listen()
         self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
+        self._reports.start()
         watches = [
             asyncio.create_task(self._keep_watching(), name="watch connections and topics"),
             asyncio.create_task(self._secrets.run(), name="watch secrets"),
@@ -187,6 +201,7 @@ class _WorkerProcess:
             await _ended(main)  # what it ended with, the defects know
             return EXIT_OK if drained and stop.done() and not defects.found.done() else EXIT_RUNTIME
         finally:
+            self._reports.stop()
             await _ended(main, *watches)
             try:
                 # First: a request that comes later would start the announcer's producer again.
@@ -251,7 +266,7 @@ class _WorkerProcess:
                 check_owner(await self._marker(), config.kafka.group, self._partitions)
                 self._closed_retention = await self._retention(topics)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
-                self._payload_headers = await self._framing()
+                self._payload_headers = await registered_headers(config, self._schemas)
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
@@ -284,17 +299,6 @@ class _WorkerProcess:
             fact = ClosedRetentionExtended(setting=setting, events=events, announcements=announcements, used=used)
             self._telemetry.emit(fact)
         return used
-
-    async def _framing(self) -> dict[str, bytes]:
-        """Return topic kind -> payload header: Confluent framing with a registry, single-object encoding without."""
-        registry, names = self._config.schema_registry, {kind: SCHEMA_BY_TOPIC[kind] for kind in REGISTERED}
-        if not registry.urls:
-            return {kind: single_object(self._schemas.fingerprint(name)) for kind, name in names.items()}
-        async with SchemaRegistry.from_settings(registry) as client:
-            return {
-                kind: confluent(await client.register(f"{getattr(self._names, kind)}-value", self._schemas.text(name)))
-                for kind, name in names.items()
-            }
 
     # --- one shard -----------------------------------------------------------------------------------------------
 

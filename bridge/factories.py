@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import socket
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -21,18 +22,22 @@ from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
 from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
 from bridge.adapters.kafka.rights import rights_of
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.config import origins
 from bridge.config.security import OAUTHBEARER, client_context
 from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, KafkaUnavailable
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.payload_framing import confluent, single_object
 from bridge.records.redact import Redactor, Rule
 from bridge.secret_files import FileBacked
+from bridge.status_reports import WorkerIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from bridge.config import Config, OAuthSettings
     from bridge.config.security import ClientArguments
+    from bridge.records.avro import Schemas
     from bridge.secrets_watch import SecretsWatch
 
     _Result = TypeVar("_Result")
@@ -154,6 +159,34 @@ def rights_check_of(config: Config, command: str) -> RightsCheck:
     kafka = config.kafka
     needed = rights_of(command, names_of(config), kafka.group, create=kafka.manage_topics == "create")
     return RightsCheck(kafka.bootstrap_servers, partial(kafka_arguments, config), needed)
+
+
+async def registered_headers(config: Config, schemas: Schemas) -> dict[str, bytes]:
+    """Return topic kind -> payload header: Confluent framing with a registry, single-object encoding without.
+
+    Raises RegistryUnavailable and RegistryRefused.
+    """
+    registry, topics = config.schema_registry, names_of(config)
+    names = {kind: SCHEMA_BY_TOPIC[kind] for kind in REGISTERED}
+    if not registry.urls:
+        return {kind: single_object(schemas.fingerprint(name)) for kind, name in names.items()}
+    async with SchemaRegistry.from_settings(registry) as client:
+        return {
+            kind: confluent(await client.register(f"{getattr(topics, kind)}-value", schemas.text(name)))
+            for kind, name in names.items()
+        }
+
+
+def identity_of(config: Config) -> WorkerIdentity:
+    """Return what the worker of this process is called."""
+    return WorkerIdentity(
+        version=__version__,
+        worker=config.worker_id,
+        host=socket.gethostname(),
+        group=config.kafka.group,
+        site=config.site,
+        client_version=config.sources.chat_server.client_version,
+    )
 
 
 def listeners_of(config: Config, secrets: SecretsWatch) -> list[Listener]:

@@ -23,12 +23,19 @@ class Telemetry:
         """Without a logger, facts go to the logger `bridge`."""
         self._logger = logger or logging.getLogger("bridge")
         self._meters = Meters()
+        self._listener: Callable[[Fact], None] | None = None
 
     def emit(self, fact: Fact) -> None:
         """Count the fact, and log it if its level is on."""
         fact.count(self._meters)
+        if self._listener is not None:
+            self._listener(fact)
         if self._logger.isEnabledFor(fact.level):
             self._logger.log(fact.level, fact.name(), extra={"fields": fact.line()})
+
+    def tell(self, listener: Callable[[Fact], None]) -> None:
+        """Pass each fact to `listener`, too, from now on; there is one at most. It must not raise."""
+        self._listener = listener
 
     def watch(self, gauge: GaugeName, read: Callable[[], float]) -> None:
         """Read the value of a gauge from `read` at every scrape, in the thread of the scrape."""

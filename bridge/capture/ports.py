@@ -33,6 +33,20 @@ class Clock(Protocol):
 Deliver = Callable[[Update, int], None]
 """Takes an update and the number of bytes that it occupied in the source; never blocks, never refuses."""
 
+
+@dataclass(slots=True)
+class PlaceUse:
+    """What a source does at one place: connections, chats monitored there, chats that wait to be.
+
+    `versions`: the ClientVersions in force on its connections, where there is such a thing.
+    """
+
+    links: int = 0
+    joined: int = 0
+    waiting: int = 0
+    versions: set[int] = field(default_factory=set)
+
+
 Failed = Callable[[Exception], None]
 """Takes the defect of the bridge that ended one of a source's tasks; never an error of a network or of a peer."""
 
@@ -57,6 +71,10 @@ class Source(Protocol):
     @property
     def unstable(self) -> Mapping[str, int]:
         """Places (addresses) that accept chats and soon lose them again -> how often in a row; empty when none does."""
+
+    @property
+    def places(self) -> Mapping[str, PlaceUse]:
+        """Places (addresses) that have connections or followed chats -> what is done there."""
 
     def joined_at(self, session_id: str) -> str | None:
         """Return the place (an address) at which a chat is monitored now; None when it is not."""

@@ -54,18 +54,20 @@ MAY_IMPORT: dict[str, set[str]] = {
         "waiting",
         "errors",
     },
+    "overview": {"capture", "errors"},
     "adapters": {"backoff", "secret_files", "waiting", "errors"},
     "adapters/kafka": {
         "adapters",
         "announcement",
         "addresses",
         "closings",
+        "overview",
         "records",
         "secret_files",
         "waiting",
         "errors",
     },
-    "adapters/http": {"announcement", "addresses", "facts", "meters", "telemetry", "waiting", "errors"},
+    "adapters/http": {"announcement", "addresses", "facts", "meters", "overview", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
         "simulator/harness",
@@ -84,6 +86,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "connection_watch": {"adapters/kafka", "facts", "meters", "telemetry"},
     "secrets_watch": {"facts", "secret_files", "telemetry", "tls"},
     "topic_watch": {"adapters/kafka", "facts", "telemetry", "errors"},
+    "status_reports": {
+        "adapters/kafka",
+        "capture",
+        "connection_watch",
+        "facts",
+        "overview",
+        "sources/chat_server",
+        "status",
+        "telemetry",
+        "topic_watch",
+    },
     "status": {
         "adapters/http",
         "adapters/kafka",
@@ -101,7 +114,7 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
 COMPOSITION = {"app", "factories", "source_factory", "cli", "commands", "__main__"}
-PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses", "backoff")
+PURE = ("transcript", "chatserver", "archive", "records", "overview", "announcement", "addresses", "backoff")
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "subprocess", "secrets", "logging"}
 THIRD_PARTY = {
     "transcript": {"msgspec"},

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.capture.inbox import Input
-    from bridge.capture.ports import Batch, Clock, Deliver, Failed, Preparation, TransactionalWriter
+    from bridge.capture.ports import (
+        Batch,
+        Clock,
+        Deliver,
+        Failed,
+        PlaceUse,
+        Preparation,
+        TransactionalWriter,
+    )
     from bridge.capture.shard_recovery import ShardRecovery
     from bridge.telemetry import Telemetry
 
@@ -33,6 +41,7 @@ class SilentSource:
     connections = 0
     followed: Collection[str] = ()
     unstable: ClassVar[dict[str, int]] = {}
+    places: ClassVar[dict[str, PlaceUse]] = {}
 
     def __init__(self, deliver: Deliver, failed: Failed) -> None:
         self.deliver = deliver

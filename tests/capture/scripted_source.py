@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from bridge.capture.ports import PlaceUse
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class ScriptedSource:
     @property
     def followed(self) -> Collection[str]:
         return self._followed
+
+    @property
+    def places(self) -> dict[str, PlaceUse]:
+        return {"chat-1:4800": PlaceUse(joined=len(self._followed))}
 
     def joined_at(self, session_id: str) -> str | None:
         return "chat-1:4800" if session_id in self._followed else None

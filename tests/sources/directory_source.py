@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bridge.capture.ports import PlaceUse
 from bridge.transcript.events import ChatEvent, ChatTranscript
 from bridge.transcript.updates import TranscriptUpdate
 
@@ -42,6 +43,10 @@ class DirectorySource:
     @property
     def followed(self) -> Collection[str]:
         return self._tasks.keys()
+
+    @property
+    def places(self) -> dict[str, PlaceUse]:
+        return {str(self._folder): PlaceUse(links=len(self._tasks), joined=len(self._tasks))}
 
     def joined_at(self, session_id: str) -> str | None:
         return str(self._folder) if session_id in self._tasks else None

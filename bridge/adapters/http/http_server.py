@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
@@ -21,6 +20,8 @@ from bridge.adapters.http.guarded_connections import GuardedConnections, HttpLim
 from bridge.adapters.http.http_facts import RequestAnswered
 from bridge.adapters.http.listening_sockets import listening_sockets
 from bridge.adapters.http.request_rates import RequestRates
+from bridge.adapters.http.status_page import PAGE_FILES, page_file
+from bridge.adapters.http.status_report import QueryRefused, report_response
 from bridge.adapters.http.tls_acceptor import TlsAcceptor
 from bridge.errors import AnnouncementsNotWritten, ConfigError
 from bridge.waiting import uninterrupted
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
+    from bridge.adapters.http.status_report import ReportSource
     from bridge.adapters.http.status_view import SessionView, StatusView
     from bridge.facts import Fact
 
@@ -44,10 +46,11 @@ _MAX_FIELD_BYTES: Final = 8190
 _MAX_FIELDS: Final = 64
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _PROBES: Final = frozenset({"/livez", "/readyz"})
-_OPEN_PATHS: Final = _PROBES | {"/", "/status.js", "/status.css"}
+_OPEN_PATHS: Final = _PROBES | PAGE_FILES.keys()
 _RIGHTS: Final = {
     ("GET", "/metrics"): HttpRight.METRICS,
     ("GET", "/v1/sessions"): HttpRight.READ,
+    ("GET", "/v1/status"): HttpRight.READ,
     ("POST", "/v1/sessions"): HttpRight.ANNOUNCE,
 }
 """What a request needs; any other, such as one for a path that does not exist, needs the administrator's token."""
@@ -87,12 +90,18 @@ class HttpServer:
         view: StatusView,
         listener: Listener,
         limits: HttpLimits | None = None,
+        *,
+        reports: ReportSource | None = None,
         emit: Callable[[Fact], None] = lambda _: None,
     ) -> None:
-        """`emit` takes what is told of requests. Raises ConfigError for an address that needs a token, without one."""
+        """`reports` make the answers of /v1/status, which is not there without; `emit` takes what is told of requests.
+
+        Raises ConfigError for an address that needs a token, without one.
+        """
         if not listener.access.any and listener.host not in _LOOPBACK and not listener.only_probes:
             raise ConfigError("http.token: required when http.host is not loopback")
         self._view = view
+        self._reports = reports
         self._emit = emit
         self._listener = listener
         self._port = listener.port
@@ -119,8 +128,9 @@ class HttpServer:
         if not self._listener.only_probes:
             app.router.add_get("/v1/sessions", self._list)
             app.router.add_post("/v1/sessions", self._announce)
-            for path, name in (("/", "status.html"), ("/status.js", "status.js"), ("/status.css", "status.css")):
-                app.router.add_get(path, _page(name))
+            app.router.add_get("/v1/status", self._report)
+            for path, name in PAGE_FILES.items():
+                app.router.add_get(path, page_file(name))
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -258,6 +268,14 @@ class HttpServer:
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._view.metrics(), headers={"Content-Type": _METRICS_TYPE})
 
+    async def _report(self, request: web.Request) -> web.Response:
+        if self._reports is None:
+            raise web.HTTPNotFound
+        try:
+            return await report_response(self._reports, request)
+        except QueryRefused as error:
+            return _problem(400, [str(error)])
+
     # --- sessions --------------------------------------------------------------------------------------------------
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -333,13 +351,3 @@ def _too_many(reason: str, seconds: float) -> web.Response:
 
 def _problem(status: int, reasons: list[str], **more: object) -> web.Response:
     return _json(status, {"error": reasons, **more})
-
-
-def _page(name: str) -> Handler:
-    kind = {"html": "text/html", "js": "text/javascript", "css": "text/css"}[name.rpartition(".")[2]]
-
-    async def serve(_: web.Request) -> web.StreamResponse:
-        text = (resources.files("bridge.adapters.http") / "page" / name).read_text("utf-8")
-        return web.Response(text=text, content_type=kind, charset="utf-8")
-
-    return serve

@@ -72,13 +72,14 @@ class DescribeGroupRequest(Request[_DescribeGroupsStruct]):  # type: ignore[misc
 class GroupMember(NamedTuple):
     """A member as its coordinator knows it. `instance_id` is empty without static membership.
 
-    `metadata` is what it sent when it joined; empty unless the group is stable. Its client id and its address are those
-    of the first process that joined under the instance id, so they are left out.
+    `metadata` is what it sent when it joined, `assignment` what it was given; empty unless the group is stable. Its
+    client id and its address are those of the first process that joined under the instance id, so they are left out.
     """
 
     member_id: str
     instance_id: str
     metadata: bytes
+    assignment: bytes = b""
 
 
 class GroupDescription(NamedTuple):
@@ -94,7 +95,7 @@ def described_group(response: Any) -> GroupDescription:
     """Return the one group of the response."""
     ((code, _, state, _, _, members, operations),) = response.groups
     found = [
-        GroupMember(member_id, instance_id or "", metadata or b"")
-        for member_id, instance_id, _client_id, _client_host, metadata, _ in members
+        GroupMember(member_id, instance_id or "", metadata or b"", assignment or b"")
+        for member_id, instance_id, _client_id, _client_host, metadata, assignment in members
     ]
     return GroupDescription(code, state, found, operations)

@@ -41,9 +41,11 @@ becomes of it. After `close` nothing is reported any more.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.capture.ports import PlaceUse
 from bridge.errors import Problem, places
 from bridge.sources.chat_server.followed_session import FollowedSession
 from bridge.sources.chat_server.join_queues import JoinQueues
@@ -137,6 +139,21 @@ class SessionManager:
         for session in self._sessions.values():
             if session.early_losses >= _UNSTABLE and not session.is_stable(now, self._settings):
                 found[session.lost_by] = max(session.early_losses, found.get(session.lost_by, 0))
+        return found
+
+    @property
+    def places(self) -> Mapping[str, PlaceUse]:
+        """Servers with links or chats; a chat that is not joined waits at the server whose turn it is."""
+        found: defaultdict[str, PlaceUse] = defaultdict(PlaceUse)
+        for link in self._queues.links:
+            found[link.server].links += 1
+            if link.ready:
+                found[link.server].versions.add(link.version)
+        for session_id, session in self._sessions.items():
+            if session.link is not None and session.link.is_joined(session_id):
+                found[session.link.server].joined += 1
+            else:
+                found[session.server].waiting += 1
         return found
 
     def joined_at(self, session_id: str) -> str | None:

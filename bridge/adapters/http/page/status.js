@@ -1,51 +1,409 @@
 // Everything is put in as text (textContent), never as markup. The token stays in this page's memory.
 "use strict";
-const at = (id) => document.getElementById(id);
-let token = "";
+const REFRESH_MS = 5000;
+const ROWS = 25;
+const FEW_PROBLEMS = 6;
+const SVG = "http://www.w3.org/2000/svg";
+const COLUMNS = [
+  ["chat", "chat"], ["state", "state"], ["server", "server"], ["shard", "shard"],
+  ["age", "age"], ["records", "records"], ["gaps", "gaps"],
+];
+const NUMBERS = new Set(["shard", "age", "records", "gaps"]);
+const CHAT_LEVELS = { joined: "ok", waiting: "warning", given_up: "bad", over: "none" };
+const SHARD_LEVELS = { open: "ok", elsewhere: "ok", opening: "warning", closing: "warning", fenced: "bad", unowned: "bad", unknown: "none" };
 
-function row(cells) {
-  const line = document.createElement("tr");
-  for (const cell of cells) line.appendChild(document.createElement("td")).textContent = cell ?? "";
-  return line;
+const at = (id) => document.getElementById(id);
+const wanted = { search: "", state: "", sort: "state", order: "asc", offset: 0, limit: ROWS };
+let token = "";
+let stopped = false; // by an answer that asks for another token
+let allProblems = false;
+let latest = 0;
+let timer = 0;
+
+// --- elements ---------------------------------------------------------------------------------------------------------
+
+function make(name, text, attributes = {}) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
 }
+
+function cell(content, { label, number } = {}) {
+  const made = make("td", undefined, { role: "cell" });
+  made.append(...[content ?? ""].flat());
+  if (label) made.dataset.label = label;
+  if (number) made.className = "number";
+  return made;
+}
+
+function fill(body, rows, columns, none) {
+  if (!rows.length) rows = [[make("td", none, { role: "cell", colspan: columns, class: "none" })]];
+  at(body).replaceChildren(...rows.map((cells) => {
+    const row = make("tr", undefined, { role: "row" });
+    row.append(...cells);
+    return row;
+  }));
+}
+
+function state(text, level) {
+  return make("span", text.replaceAll("_", " "), { class: "state", "data-level": level });
+}
+
+const under = (text) => make("span", text, { class: "under" });
+
+// Text in which `words` are code.
+function withCode(text) {
+  return text.split("`").map((part, index) => (index % 2 ? make("code", part) : part));
+}
+
+// --- numbers ----------------------------------------------------------------------------------------------------------
+
+const whole = (value) => Math.round(value).toLocaleString("en-US");
+
+function rate(value) {
+  return value === null ? ["–", ""] : [value < 10 ? value.toFixed(1) : whole(value), "/s"];
+}
+
+function duration(seconds) {
+  if (seconds === null) return ["–", ""];
+  if (seconds < 0.9995) return [`${Math.round(seconds * 1000)}`, "ms"];
+  if (seconds < 100) return [seconds.toFixed(1), "s"];
+  return [span(seconds), ""];
+}
+
+function span(seconds) {
+  const s = Math.max(Math.floor(seconds), 0);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${String(Math.floor(s / 60) % 60).padStart(2, "0")} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
+}
+
+function clock(ms) {
+  return new Date(ms).toLocaleTimeString("en-GB");
+}
+
+function moment(ms, now) {
+  const time = make("time", now - ms < 86400e3 ? clock(ms) : new Date(ms).toLocaleString("en-GB"));
+  time.dateTime = new Date(ms).toISOString();
+  return [time, under(`${span((now - ms) / 1000)} ago`)];
+}
+
+// 0, 1, 2, 5 -> "0–2, 5"
+function ranges(numbers) {
+  const found = [];
+  for (const number of numbers) {
+    const last = found.at(-1);
+    if (last && last[1] === number - 1) last[1] = number;
+    else found.push([number, number]);
+  }
+  return found.map(([from, to]) => (from === to ? `${from}` : `${from}–${to}`)).join(", ");
+}
+
+// --- parts of the page ------------------------------------------------------------------------------------------------
+
+function showHealth(level, title, reasons, warnings) {
+  at("health").dataset.level = level;
+  if (at("state").textContent !== title) at("state").textContent = title; // said by screen readers when it changes
+  document.title = `${title} – chatbridge`;
+  const item = (kind) => ({ code, detail, nextStep }) => {
+    const made = make("li", undefined, { class: kind });
+    made.append(make("code", code, { class: "code" }), detail);
+    if (nextStep) {
+      const step = make("span", undefined, { class: "step" });
+      step.append(make("b", "What to do: "), ...withCode(nextStep));
+      made.append(step);
+    }
+    return made;
+  };
+  at("reasons").replaceChildren(...reasons.map(item("reason")), ...warnings.map(item("warning")));
+}
+
+function showIdentity(identity, now) {
+  const versions = identity.clientVersions.join(", ") || "none in force";
+  const entries = [
+    ["worker", identity.worker], ["version", identity.version], ["host", identity.host], ["group", identity.group],
+    ["site", identity.site || "–"], ["up for", span(identity.uptimeSeconds)],
+    ["ClientVersion", `${versions} (asks for ${identity.declaredClientVersion})`],
+  ];
+  at("worker").textContent = identity.worker;
+  at("updated").textContent = `as of ${clock(now)}`;
+  at("identity").replaceChildren(...entries.map(([name, value]) => {
+    const group = make("div");
+    group.append(make("dt", name), make("dd", value));
+    return group;
+  }));
+}
+
+function sparkline(points) {
+  const drawn = document.createElementNS(SVG, "svg");
+  drawn.setAttribute("viewBox", "0 0 179 30");
+  drawn.setAttribute("preserveAspectRatio", "none");
+  drawn.setAttribute("aria-hidden", "true");
+  const most = Math.max(...points.map((point) => point ?? 0), 0) || 1;
+  const first = 180 - points.length; // the newest one is at the right edge
+  let line = "";
+  let area = "";
+  let from = null;
+  points.forEach((point, index) => {
+    if (point === null) {
+      if (from !== null) area += `L${first + index - 1} 30Z`;
+      from = null;
+      return;
+    }
+    const place = `${first + index} ${(28 - (26 * point) / most).toFixed(1)}`;
+    area += from === null ? `M${first + index} 30L${place}` : `L${place}`;
+    line += from === null ? `M${place}` : `L${place}`;
+    from ??= index;
+  });
+  if (from !== null) area += `L${first + points.length - 1} 30Z`;
+  for (const [kind, path] of [["area", area], ["line", line]]) {
+    const made = document.createElementNS(SVG, "path");
+    made.setAttribute("class", kind);
+    made.setAttribute("d", path);
+    drawn.append(made);
+  }
+  return drawn;
+}
+
+function showTiles(figures, history) {
+  const p50 = duration(figures.commitP50Seconds).join(" ");
+  const oldest = figures.oldestUncommittedSeconds;
+  const stalled = figures.waiting > 0 && !figures.joined;
+  const since = (number) => `${whole(number)} since the start`;
+  const tiles = [
+    ["events", rate(figures.eventsPerSecond), "over the last minute", history.eventsPerSecond],
+    ["commit p99", duration(figures.commitP99Seconds), `p50 ${p50}`, history.commitP99Seconds],
+    ["oldest uncommitted", oldest > 0 ? duration(oldest) : ["none", ""], "not ready beyond 30 s",
+      history.oldestUncommittedSeconds, oldest > 30 ? "bad" : oldest > 5 ? "warning" : ""],
+    ["chats joined", [whole(figures.joined), ""], `${whole(figures.givenUp)} given up, ${whole(figures.over)} over`,
+      history.joined, stalled ? "bad" : ""],
+    ["chats waiting", [whole(figures.waiting), ""], "to be joined", history.waiting, stalled ? "bad" : ""],
+    ["gaps", [whole(figures.gaps), ""], since(figures.gapsSinceStart), history.gaps, figures.gaps ? "warning" : ""],
+    ["rejoins", [whole(figures.rejoins), ""], since(figures.rejoinsSinceStart), history.rejoins],
+    ["quarantined", [whole(figures.quarantined), ""], since(figures.quarantinedSinceStart), history.quarantined,
+      figures.quarantined ? "warning" : ""],
+  ];
+  at("tiles-title").textContent = history.seconds < 890 ? `Last ${span(history.seconds)}` : "Last 15 minutes";
+  at("tiles").replaceChildren(...tiles.map(([label, [value, unit], more, points, level]) => {
+    const tile = make("li");
+    if (level) tile.dataset.level = level;
+    const shown = make("div", value, { class: "value" });
+    if (unit) shown.append(make("small", unit));
+    tile.append(make("div", label, { class: "label" }), shown, make("div", more, { class: "more" }), sparkline(points));
+    return tile;
+  }));
+}
+
+function showShards({ partitions, groupState, unknownBecause, askedSecondsAgo, rows }) {
+  const groups = new Map(); // rows that differ only in their numbers are one
+  for (const row of rows) {
+    const key = JSON.stringify([!row.here, row.owner, row.state, row.detail]);
+    if (!groups.has(key)) groups.set(key, { ...row, shards: [], chats: row.here ? 0 : null });
+    groups.get(key).shards.push(row.shard);
+    if (row.here) groups.get(key).chats += row.chats;
+  }
+  const asked = askedSecondsAgo === null ? "" : `, asked ${span(askedSecondsAgo)} ago`;
+  const others = unknownBecause ? `others not known: ${unknownBecause}` : `group ${groupState.toLowerCase()}${asked}`;
+  at("shards-note").textContent = `${partitions || "?"} in all; ${others}`;
+  const shown = [...groups.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => {
+    const owner = one.owner ? [one.owner, under(one.here ? "this worker" : one.host)] : one.state === "unowned" ? "nobody" : "not known";
+    return [
+      cell(ranges(one.shards)),
+      cell(one.detail ? [state(one.state, SHARD_LEVELS[one.state]), under(one.detail)] : state(one.state, SHARD_LEVELS[one.state])),
+      cell(owner),
+      cell(one.chats === null ? "–" : whole(one.chats), { number: true }),
+    ];
+  });
+  fill("shards", shown, 4, "none yet");
+}
+
+function showServers({ total, rows }, now) {
+  at("servers-note").textContent = total > rows.length ? `${rows.length} of ${total}` : "";
+  fill("servers", rows.map((one) => {
+    const name = [one.server];
+    if (one.clientVersions.length) name.push(under(`ClientVersion ${one.clientVersions.join(", ")}`));
+    if (one.lastError) {
+      const { at: ms, code, detail } = one.lastError;
+      name.push(under(`last error ${span((now - ms) / 1000)} ago: ${code}, ${detail}`));
+    }
+    return [cell(name), ...[one.links, one.joined, one.waiting].map((value) => cell(whole(value), { number: true }))];
+  }), 4, "no server yet: none is known before a chat is announced");
+}
+
+function showChats({ total, matching, offset, limit, rows }, now) {
+  wanted.offset = offset;
+  at("chats-note").textContent = matching === total ? whole(total) : `${whole(matching)} of ${whole(total)}`;
+  fill("chats", rows.map((one) => {
+    const age = one.startedAt === null ? "–" : span((now - one.startedAt) / 1000);
+    return [
+      cell(make("code", one.sessionId)),
+      cell(state(one.state, CHAT_LEVELS[one.state])),
+      cell(one.server),
+      cell(`${one.shard}`, { label: "shard", number: true }),
+      cell(age, { label: "age", number: true }),
+      cell(whole(one.records), { label: "records", number: true }),
+      cell(whole(one.gaps), { label: "gaps", number: true }),
+    ];
+  }), 7, total ? "no chat is like that" : "no chats");
+  at("page").textContent = matching ? `${whole(offset + 1)}–${whole(offset + rows.length)} of ${whole(matching)}` : "";
+  at("previous").disabled = offset === 0;
+  at("next").disabled = offset + limit >= matching;
+  at("pages").hidden = matching <= limit;
+}
+
+function showProblems(problems, now) {
+  const shown = allProblems ? problems : problems.slice(0, FEW_PROBLEMS);
+  at("all-problems").hidden = problems.length <= FEW_PROBLEMS;
+  at("all-problems").setAttribute("aria-expanded", allProblems);
+  at("all-problems").textContent = allProblems ? "Show fewer" : `Show all ${problems.length}`;
+  fill("problems", shown.map((one) => [
+    cell(one.standing ? [state("now", "bad"), under(`since ${span((now - one.firstAt) / 1000)}`)] : moment(one.lastAt, now)),
+    cell(make("code", one.code)),
+    cell(one.cause),
+    cell(whole(one.times), { label: "times", number: true }),
+  ]), 4, "none since the start");
+}
+
+function show(report) {
+  const { health, now } = report;
+  showHealth(health.level, health.title, health.reasons, health.warnings);
+  showIdentity(report.identity, now);
+  showTiles(report.figures, report.history);
+  showShards(report.shards);
+  showServers(report.servers, now);
+  showChats(report.chats, now);
+  showProblems(report.problems, now);
+}
+
+// --- asking -----------------------------------------------------------------------------------------------------------
 
 async function get(path) {
   return fetch(path, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
 }
 
-async function refresh() {
-  try {
-    const { ready, reasons, warnings } = await (await get("/readyz")).json();
-    at("state").textContent = ready ? "ready" : "not ready";
-    at("state").className = ready ? "good" : "bad";
-    at("reasons").replaceChildren(...[...reasons, ...warnings].map((reason) => {
-      const item = document.createElement("li");
-      item.textContent = `${reason.code}: ${reason.detail}`;
-      return item;
-    }));
-    const answer = await get("/v1/sessions?limit=200");
-    at("login").hidden = answer.status !== 401;
-    at("figures").hidden = !answer.ok;
-    if (!answer.ok) return;
-    const { total, sessions } = await answer.json();
-    at("count").textContent = `${total}`;
-    at("sessions").replaceChildren(...sessions.map((s) => row([s.sessionId, s.shard, s.state, s.server, s.sequence, s.gaps])));
-    const lines = (await (await get("/metrics")).text()).split("\n");
-    const figures = lines.filter((line) => line.startsWith("chatbridge_") && !line.includes("_bucket"));
-    at("metrics").replaceChildren(...figures.map((line) => {
-      const cut = line.lastIndexOf(" ");
-      return row([line.slice(0, cut), line.slice(cut + 1)]);
-    }));
-  } catch {
-    at("state").textContent = "no answer";
-    at("state").className = "bad";
+// What can be told without the report.
+async function showReadiness() {
+  const { ready, reasons, warnings } = await (await fetch("/readyz")).json();
+  const title = ready ? "Ready; without a token it is not known what it captures" : "Not ready";
+  showHealth(ready ? "unknown" : "bad", title, reasons, warnings);
+}
+
+function askForToken(text, wrong) {
+  stopped = true; // a wrong token is not sent again and again: after some the worker refuses the right one, too
+  token = "";
+  at("report").hidden = true;
+  at("login").hidden = false;
+  at("login-text").textContent = text;
+  at("token").setAttribute("aria-invalid", wrong);
+  if (wrong) {
+    at("token").value = "";
+    at("token").focus();
   }
 }
 
+async function refused(answer) {
+  const given = token !== "";
+  if (answer.status === 401) {
+    askForToken(given ? "This token is wrong." : "This worker asks for a token: that of http.read_token_file or http.token_file.", given);
+  } else if (answer.status === 403) {
+    askForToken("This token has no right to read the status. Use that of http.read_token_file or http.token_file.", true);
+  } else if (answer.status === 429) {
+    askForToken(`Too many requests or wrong tokens: try again in ${answer.headers.get("Retry-After")} s.`, given);
+  } else {
+    throw new Error(`status ${answer.status}`);
+  }
+  await showReadiness();
+}
+
+async function refresh() {
+  clearTimeout(timer);
+  const asked = ++latest;
+  try {
+    if (stopped) {
+      await showReadiness();
+      at("updated").textContent = `as of ${clock(Date.now())}`;
+    } else {
+      const answer = await get(`/v1/status?${new URLSearchParams(wanted)}`);
+      if (asked !== latest) return; // a newer question is on its way
+      if (answer.ok) {
+        const report = await answer.json();
+        if (asked !== latest) return;
+        at("login").hidden = true;
+        at("report").hidden = false;
+        show(report);
+      } else {
+        await refused(answer);
+      }
+    }
+  } catch {
+    if (asked !== latest) return;
+    showHealth("bad", "The worker does not answer", [], []);
+  }
+  timer = setTimeout(refresh, REFRESH_MS);
+}
+
+function changed(change) {
+  Object.assign(wanted, { offset: 0 }, change);
+  refresh();
+}
+
+// --- controls ---------------------------------------------------------------------------------------------------------
+
+at("sorts").replaceChildren(...COLUMNS.map(([key, label]) => {
+  const head = make("th", undefined, { scope: "col", role: "columnheader" });
+  if (NUMBERS.has(key)) head.className = "number";
+  const button = make("button", label, { type: "button", "data-sort": key });
+  button.addEventListener("click", () => {
+    const first = key === "gaps" || key === "records" || key === "age" ? "desc" : "asc";
+    const other = wanted.order === "asc" ? "desc" : "asc";
+    changed({ sort: key, order: wanted.sort === key ? other : first });
+    markSort();
+  });
+  head.append(button);
+  return head;
+}));
+
+function markSort() {
+  for (const head of at("sorts").children) {
+    const mine = head.firstChild.dataset.sort === wanted.sort;
+    if (mine) head.setAttribute("aria-sort", wanted.order === "asc" ? "ascending" : "descending");
+    else head.removeAttribute("aria-sort");
+  }
+}
+
+let typing = 0;
+at("search").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => changed({ search: at("search").value }), 250);
+});
+at("chat-state").addEventListener("change", () => changed({ state: at("chat-state").value }));
+at("filter").addEventListener("submit", (event) => {
+  event.preventDefault();
+  changed({ search: at("search").value });
+});
+at("previous").addEventListener("click", () => changed({ offset: Math.max(wanted.offset - ROWS, 0) }));
+at("next").addEventListener("click", () => changed({ offset: wanted.offset + ROWS }));
+at("all-problems").addEventListener("click", () => {
+  allProblems = !allProblems;
+  refresh();
+});
 at("login").addEventListener("submit", (event) => {
   event.preventDefault();
   token = at("token").value;
+  stopped = false;
   refresh();
 });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) clearTimeout(timer); // nobody looks: nothing is asked
+  else refresh();
+});
+for (const table of document.querySelectorAll("table")) {
+  table.setAttribute("role", "table"); // what is laid out as blocks on a narrow screen stays a table
+  for (const group of table.querySelectorAll("thead, tbody")) group.setAttribute("role", "rowgroup");
+  for (const row of table.querySelectorAll("thead tr")) row.setAttribute("role", "row");
+  for (const head of table.querySelectorAll("th")) head.setAttribute("role", "columnheader");
+}
+markSort();
 refresh();
-setInterval(refresh, 2000);
