@@ -16,8 +16,9 @@ from bridge.sandbox import kafka_or_local
 from tests.integration.e2e_environment import E2EEnvironment, all_joined
 from tests.support.invented_status import InventedReports, invented_chats
 from tests.support.processes import wait_for
-from tests.watching.browser_tools import axe_script, missing_packages
+from tests.watching.browser_tools import missing_packages
 from tests.watching.chromium import ENTER, SHIFT, TAB, Chromium
+from tests.watching.page_inspection import FOCUS, HIDDEN, PENDING, complaints, inspected
 from tests.watching.page_pictures import PICTURES, SUBJECTS, take_pictures
 from tests.watching.served_page import ServedPage
 
@@ -34,32 +35,6 @@ CHATS = 120
 DASH = "\u2013"
 WIDTHS = ((1280, 800), (390, 844))
 LOOKS = [(*size, dark) for size in WIDTHS for dark in (False, True)]
-OUTSIDE = """
-const width = arguments[0];
-return [...document.querySelectorAll("body *")].filter((one) => {
-  const { left, right, width: wide } = one.getBoundingClientRect();
-  return wide > 0 && (left < -0.5 || right > width + 0.5);
-}).map((one) => one.outerHTML.slice(0, 200));
-"""
-BARRIERS = """
-const { violations } = await axe.run(document);
-return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
-"""
-PENDING = """
-const [set, clear] = [window.setTimeout, window.clearTimeout];
-window.pending = new Set();
-window.setTimeout = (act, ms) => {
-  const id = set(() => { pending.delete(id); act(); }, ms);
-  pending.add(id);
-  return id;
-};
-window.clearTimeout = (id) => { pending.delete(id); clear(id); };
-"""
-HIDDEN = """
-Object.defineProperty(document, "hidden", { value: arguments[0], configurable: true });
-document.dispatchEvent(new Event("visibilitychange"));
-"""
-FOCUS = "const f = document.activeElement; return f.id || f.dataset.sort || f.innerText || f.tagName"
 
 
 @dataclass
@@ -125,20 +100,6 @@ def logged_in(browser: Chromium, bridge: Bridge, width: int = 1280, height: int 
     browser.wait("!document.getElementById('login').hidden")
     browser.type("#token", TOKEN + ENTER)
     browser.wait("!document.getElementById('report').hidden")
-
-
-def inspected(browser: Chromium, width: int) -> None:
-    """Nothing is outside of the screen, axe-core finds no barrier, and nothing violates the page's own policy."""
-    assert browser.script("return document.documentElement.scrollWidth") <= width
-    assert browser.script(OUTSIDE, width) == []
-    browser.script(axe_script())
-    assert browser.script(BARRIERS) == []
-
-
-def complaints(browser: Chromium) -> list[str]:
-    """Return what the console says, but for statuses that the page asks about, and the icon that there is none of."""
-    expected = ("status of 401", "status of 403", "status of 404", "status of 503", "favicon")
-    return [line for line in browser.complaints() if not any(part in line for part in expected)]
 
 
 # --- a real worker ----------------------------------------------------------------------------------------------------
@@ -242,7 +203,7 @@ def test_the_keyboard_reaches_everything_in_order_and_a_refresh_leaves_the_focus
     browser.press(ENTER)
     browser.wait("document.querySelectorAll('#chats code').length === 25")
     browser.script("document.activeElement.blur(); getSelection().collapse(document.querySelector('h1'), 0)")
-    reached = []
+    reached: list[str] = []
     while not reached or (reached[-1] != "next" and len(reached) < 20):
         browser.press(TAB)
         reached.append(browser.script(FOCUS))
