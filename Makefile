@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults field lint types docs freeze bench chaos mutants upgrade explore fuzz
+.PHONY: help venv demo test faults field watching watching-page pictures lint types docs freeze bench chaos mutants upgrade explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,15 @@ faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purp
 
 field: $(STAMP)  ## Run the tests of faults reported from the field, most of them expected to fail (15 minutes)
 	$(VENV)/bin/python -m pytest -m field tests/field $(ARGS)
+
+watching: watching-page  ## Run the tests that need Chromium or a Prometheus
+
+watching-page: $(STAMP)
+	$(VENV)/bin/python -m tests.watching.browser_tools
+	$(VENV)/bin/python -m pytest -m watching tests/watching/test_status_page.py --timeout=300 $(ARGS)
+
+pictures: $(STAMP)  ## Take the pictures of the status page in docs/pictures, with invented data
+	$(VENV)/bin/python -m tests.watching.page_pictures
 
 lint: $(STAMP)  ## Check style and formatting
 	$(VENV)/bin/ruff check .

@@ -84,8 +84,9 @@ class Chromium:
         self._devtools("Emulation.setEmulatedMedia", {"features": [scheme]})
 
     def open(self, url: str) -> None:
-        """Load a page anew."""
+        """Load a page anew; what the console said of a former one is forgotten."""
         self._ask("POST", f"{self._session}/url", {"url": "about:blank"})
+        self.complaints()
         self._ask("POST", f"{self._session}/url", {"url": url})
 
     def script(self, body: str, *arguments: object) -> Any:

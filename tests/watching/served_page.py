@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 class ServedPage:
     """Serves on a free port of 127.0.0.1 as long as it is entered. The test changes `bridge` and `reports`."""
 
-    def __init__(self, reports: InventedReports, token: str | None = None) -> None:
+    def __init__(self, reports: InventedReports, token: str | None = None, announce: str | None = None) -> None:
         self.bridge = InMemoryBridge()
         self.reports = reports
-        access = AccessTokens(read=None if token is None else lambda: token)
+        access = AccessTokens(
+            read=None if token is None else lambda: token, announce=None if announce is None else lambda: announce
+        )
         self._server = HttpServer(self.bridge, Listener(access=access), reports=reports)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)

@@ -101,15 +101,27 @@ function ranges(numbers) {
   return found.map(([from, to]) => (from === to ? `${from}` : `${from}–${to}`)).join(", ");
 }
 
+// What has the same code is one, with several details: what to do is the same.
+function byCode(told) {
+  const found = new Map();
+  for (const { code, detail, nextStep } of told) {
+    if (!found.has(code)) found.set(code, { code, details: [], nextStep });
+    found.get(code).details.push(detail);
+  }
+  return [...found.values()];
+}
+
 // --- parts of the page ------------------------------------------------------------------------------------------------
 
 function showHealth(level, title, reasons, warnings) {
   at("health").dataset.level = level;
   if (at("state").textContent !== title) at("state").textContent = title; // said by screen readers when it changes
   document.title = `${title} – chatbridge`;
-  const item = (kind) => ({ code, detail, nextStep }) => {
+  const item = (kind) => ({ code, details, nextStep }) => {
     const made = make("li", undefined, { class: kind });
-    made.append(make("code", code, { class: "code" }), detail);
+    made.append(make("code", code, { class: "code" }));
+    if (details.length === 1) made.append(details[0]);
+    else made.append(...details.map((detail) => make("span", detail, { class: "detail" })));
     if (nextStep) {
       const step = make("span", undefined, { class: "step" });
       step.append(make("b", "What to do: "), ...withCode(nextStep));
@@ -117,7 +129,7 @@ function showHealth(level, title, reasons, warnings) {
     }
     return made;
   };
-  at("reasons").replaceChildren(...reasons.map(item("reason")), ...warnings.map(item("warning")));
+  at("reasons").replaceChildren(...byCode(reasons).map(item("reason")), ...byCode(warnings).map(item("warning")));
 }
 
 function showIdentity(identity, now) {
@@ -341,7 +353,7 @@ async function refresh() {
     if (asked !== latest) return;
     showHealth("bad", "The worker does not answer", [], []);
   }
-  timer = setTimeout(refresh, REFRESH_MS);
+  if (!document.hidden) timer = setTimeout(refresh, REFRESH_MS);
 }
 
 function changed(change) {

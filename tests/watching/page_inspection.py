@@ -1,0 +1,51 @@
+"""What is looked at in a page, whatever it shows; and scripts that the tests run in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.watching.browser_tools import axe_script
+
+if TYPE_CHECKING:
+    from tests.watching.chromium import Chromium
+
+OUTSIDE = """
+const width = arguments[0];
+return [...document.querySelectorAll("body *")].filter((one) => {
+  const { left, right, width: wide } = one.getBoundingClientRect();
+  return wide > 0 && (left < -0.5 || right > width + 0.5);
+}).map((one) => one.outerHTML.slice(0, 200));
+"""
+BARRIERS = """
+const { violations } = await axe.run(document);
+return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
+"""
+PENDING = """
+const [set, clear] = [window.setTimeout, window.clearTimeout];
+window.pending = new Set();
+window.setTimeout = (act, ms) => {
+  const id = set(() => { pending.delete(id); act(); }, ms);
+  pending.add(id);
+  return id;
+};
+window.clearTimeout = (id) => { pending.delete(id); clear(id); };
+"""
+HIDDEN = """
+Object.defineProperty(document, "hidden", { value: arguments[0], configurable: true });
+document.dispatchEvent(new Event("visibilitychange"));
+"""
+FOCUS = "const f = document.activeElement; return f.id || f.dataset.sort || f.innerText || f.tagName"
+
+
+def inspected(browser: Chromium, width: int) -> None:
+    """Nothing is outside of the screen, axe-core finds no barrier, and nothing violates the page's own policy."""
+    assert browser.script("return document.documentElement.scrollWidth") <= width
+    assert browser.script(OUTSIDE, width) == []
+    browser.script(axe_script())
+    assert browser.script(BARRIERS) == []
+
+
+def complaints(browser: Chromium) -> list[str]:
+    """Return what the console says, but for statuses that the page asks about, and the icon that there is none of."""
+    expected = ("status of 401", "status of 403", "status of 404", "status of 503", "favicon")
+    return [line for line in browser.complaints() if not any(part in line for part in expected)]
