@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.records.certificate_checks import RecordedChat, disagreements
 from bridge.records.chain import link, split
@@ -12,6 +12,9 @@ from bridge.records.findings import CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENT
 from bridge.records.ids import amendment_id, amendment_number, bridge_id, escaped, event_id
 from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
 from bridge.transcript.ranges import IdRanges
+
+if TYPE_CHECKING:
+    from bridge.records.record_places import PartitionStart
 
 _SHOWN: Final = 12
 
@@ -35,7 +38,8 @@ class _Hole:
 class VerifiedEpoch:
     """One epoch of a chat as far as it was read; `last` and `head` are of the record with the highest sequence so far.
 
-    `opened` says whether the chat was opened since its last certificate.
+    `opened` says whether the chat was opened since its last certificate, `first_opened` when it was for the first time,
+    in us since 1970 UTC, if that is sure: a chat without an earlier certificate.
     """
 
     session_id: str
@@ -49,7 +53,11 @@ class VerifiedEpoch:
     numbers: dict[int, int] = field(default_factory=dict)
     certified: list[_Certified] = field(default_factory=list)
     opened: bool = False
+    first_opened: int | None = None
+    begins_late: str | None = None
+    """Why it is said that its beginning is missing; None when it is there, or never was on this topic."""
     findings: list[Finding] = field(default_factory=list)
+    _opening: int | None = None
 
     def say(self, promise: str, message: str, *, broken: bool = True, by_absence: bool = False) -> None:
         """Add a finding; see `Finding`."""
@@ -89,10 +97,11 @@ class VerifiedEpoch:
                 )
         elif not self.sequences:
             self.truncated = True
-            what = "earlier records not on the topic"
             if previous == self.head:
                 what = "its chain begins there: the output was added when the chat was open"
-            self.say(RETENTION, f"starts at sequence {sequence}; {what}", broken=False, by_absence=True)
+                self.say(RETENTION, f"starts at sequence {sequence}; {what}", broken=False, by_absence=True)
+            else:
+                self.begins_late = f"starts at sequence {sequence}; earlier records not on the topic"
         else:
             self.holes.append(_Hole(self.last + 1, sequence - 1, where, sequence))
         self.last, self.head = sequence, own
@@ -155,9 +164,17 @@ class VerifiedEpoch:
         for what in disagreements(told, self.recorded):
             self.say(CERTIFICATE, f"certificate at {where} {what}")
 
+    def open(self, at: int) -> None:
+        """Take the record that the chat was opened `at`, in us since 1970 UTC."""
+        self.opened = True
+        if self._opening is None:
+            self._opening = at
+
     def certify(self, where: str, certificate: dict[str, Any]) -> None:
         """Take a certificate; it is compared when the record with its lastSequence is there."""
         replaced = certificate["supersedes"]
+        if replaced is None and not self.certified and self._opening is not None:
+            self.first_opened = self._opening
         former = self.certified[-1].certificate["lastSequence"] if self.certified and not self.opened else None
         if replaced != former:
             known = bool(self.certified) or self.opened
@@ -171,30 +188,37 @@ class VerifiedEpoch:
 
     # --- at the end ----------------------------------------------------------------------------------------------
 
-    def conclude(self, *, unread: bool) -> list[Finding]:
+    def conclude(self, start: PartitionStart | None, *, unread: bool) -> list[Finding]:
         """Return the findings, with those that only the end can tell.
 
-        `unread`: the chat has records that could not be read. Of such a one nothing can be said to be missing.
+        `start` is what is left of the partition, None when that is not known: then any beginning may be gone. `unread`:
+        the chat has records that could not be read. Of such a one nothing can be said to be missing.
         """
         if unread:
             return [finding for finding in self.findings if not finding.by_absence]
         found = list(self.findings)
+        due = start is not None and start.holds(self.first_opened)
+        if self.begins_late is not None:
+            message = f"{self.begins_late}, although {start}" if due else self.begins_late
+            found.append(Finding(self.session_id, SEQUENCE if due else RETENTION, message, broken=due))
         for hole in self.holes:
             missing = hole.high - hole.low + 1
             what = "a record is missing" if missing == 1 else f"{missing} records are missing"
             message = f"record at {hole.where} has sequence {hole.found} where {hole.low} was expected: {what}"
             found.append(Finding(self.session_id, SEQUENCE, message))
         found += [
-            Finding(self.session_id, *self._unchecked(certified))
+            Finding(self.session_id, *self._unchecked(certified, start if due else None))
             for certified in self.certified
             if not certified.checked
         ]
         return found
 
-    def _unchecked(self, certified: _Certified) -> tuple[str, str, bool]:
+    def _unchecked(self, certified: _Certified, held: PartitionStart | None) -> tuple[str, str, bool]:
+        """`held` is what is left of the partition if it must still have all records of the chat."""
         last = certified.certificate["lastSequence"]
         if not self.sequences:
-            return RETENTION, f"closed after {last} records, none of which is on the topic", False
+            message = f"closed after {last} records, none of which is on the topic"
+            return (RETENTION, message, False) if held is None else (SEQUENCE, f"{message}, although {held}", True)
         if last > self.last:
             what = f"has lastSequence {last}, the topic ends at {self.last}: records are missing"
             return CERTIFICATE, f"certificate at {certified.where} {what}", True

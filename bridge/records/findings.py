@@ -18,6 +18,10 @@ CERTIFICATE: Final = "certificate"
 FILLS: Final = "fills"
 EPOCH: Final = "epoch"
 RETENTION: Final = "retention"
+HEADERS: Final = "headers"
+"""Key, headers and Kafka's time of a record say what its value says."""
+PRESENCE: Final = "presence"
+"""What was asked for is there."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -2,7 +2,8 @@
 
 Feed the session records first, then the event records, each partition in the order of its offsets; then ask for the
 findings. Records deleted by retention are no breach: a chat whose first records are gone is checked from the first one
-that is left. Pure; holds a few hundred bytes per chat.
+that is left. What retention cannot have deleted, because the partition has lost nothing or only what is older, has to
+be there. Pure; holds a few hundred bytes per chat.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.chain import genesis
 from bridge.records.epoch_checks import VerifiedEpoch
-from bridge.records.findings import CERTIFICATE, EPOCH, PARTITION, READABLE, SCHEMA, Finding
+from bridge.records.findings import CERTIFICATE, EPOCH, HEADERS, PARTITION, READABLE, SCHEMA, Finding
+from bridge.records.record_places import early, of_event, of_session
 from bridge.records.session_records import CLOSED
 
 if TYPE_CHECKING:
     from bridge.errors import SchemaUnknown
     from bridge.records.avro import Schemas, WriterSchema
+    from bridge.records.record_places import PartitionStart, Surroundings
 
 
 @dataclass(slots=True)
@@ -44,6 +47,9 @@ class _Epochs:
     highest: int = 0
     findings: list[Finding] = field(default_factory=list)
     unread: bool = False
+    recorded_at: int | None = None
+    """Offset of its first event record."""
+    in_sessions: bool = False
 
     def say(self, promise: str, message: str, *, broken: bool = True) -> None:
         self.findings.append(Finding(self.session_id, promise, message, broken))
@@ -62,10 +68,19 @@ class _Epochs:
             self.say(EPOCH, f"record at {where} is of epoch {epoch} but comes after epoch {self.highest}")
         return self.chat(epoch)
 
-    def conclude(self) -> list[Finding]:
-        """Return the findings of the chat, then those of its epochs."""
-        found = [finding for _, chat in sorted(self.chats.items()) for finding in chat.conclude(unread=self.unread)]
-        return [*self.findings, *found]
+    def conclude(self, start: PartitionStart | None) -> list[Finding]:
+        """Return the findings of the chat, then those of its epochs. `start` is what is left of its partition."""
+        epochs = sorted(self.chats.items())
+        found = [finding for _, chat in epochs for finding in chat.conclude(start, unread=self.unread)]
+        return [*self.findings, *found, *self._never_opened(start)]
+
+    def _never_opened(self, start: PartitionStart | None) -> list[Finding]:
+        if self.unread or self.in_sessions or self.recorded_at is None or start is None:
+            return []
+        if not start.sessions_whole or self.recorded_at >= start.settled:
+            return []
+        what = "has events but no session record, although nothing was deleted from that partition"
+        return [Finding(self.session_id, CERTIFICATE, what)]
 
 
 class Verifier:
@@ -78,7 +93,9 @@ class Verifier:
         self._chats: dict[str, _Epochs] = {}
         self._unreadable: list[Finding] = []
         self._unread: dict[str, _Unread] = {}
+        self._starts: dict[int, PartitionStart] = {}
         self.records = 0
+        self.session_records = 0
 
     @property
     def chats(self) -> int:
@@ -90,21 +107,48 @@ class Verifier:
         """How many records could not be read because what wrote them is not known."""
         return sum(unread.count for unread in self._unread.values())
 
-    def feed_event(self, payload: bytes, partition: int, offset: int, written: WriterSchema | None = None) -> None:
+    def start_partition(self, partition: int, start: PartitionStart) -> None:
+        """Take what is left of a partition of the events topic. Without it, no beginning has to be there."""
+        self._starts[partition] = start
+
+    def feed_event(
+        self,
+        payload: bytes,
+        partition: int,
+        offset: int,
+        written: WriterSchema | None = None,
+        around: Surroundings | None = None,
+    ) -> None:
         """Take the next record of a partition of the events topic, without its framing; None: today's schema wrote it.
 
-        The chain is that of the bytes as they were written: `integrity` is the last field in every schema.
+        The chain is that of the bytes as they were written: `integrity` is the last field in every schema. `around` is
+        compared with the value; None when there is none, as in a file.
         """
         where = f"{self._events}-{partition}@{offset}"
         try:
             record = self._schemas.decode(TRANSCRIPT_EVENT, payload, written)
             epochs = self._epochs(record["sessionId"], partition, where)
+            if epochs.recorded_at is None:
+                epochs.recorded_at = offset
             epochs.recorded(record["epoch"], where).take(record, payload, where)
+            if around is not None:
+                for what in of_event(record, around):
+                    epochs.say(HEADERS, f"record at {where} {what}")
+                if early(record, around):
+                    what = "has a Kafka time long before it was observed: it was copied, or a clock was wrong"
+                    epochs.say(HEADERS, f"record at {where} {what}", broken=False)
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
         self.records += 1
 
-    def feed_session(self, payload: bytes, partition: int, offset: int, written: WriterSchema | None = None) -> None:
+    def feed_session(
+        self,
+        payload: bytes,
+        partition: int,
+        offset: int,
+        written: WriterSchema | None = None,
+        around: Surroundings | None = None,
+    ) -> None:
         """Take the next record of a partition of the sessions topic, without its framing; None: as for events."""
         where = f"{self._sessions}-{partition}@{offset}"
         try:
@@ -112,12 +156,18 @@ class Verifier:
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
             return
-        chat = self._epochs(record["sessionId"], partition, where).chat(record["epoch"])
+        epochs = self._epochs(record["sessionId"], partition, where)
+        epochs.in_sessions = True
+        self.session_records += 1
+        if around is not None:
+            for what in of_session(record, around):
+                epochs.say(HEADERS, f"record at {where} {what}")
+        chat = epochs.chat(record["epoch"])
         if record["certificate"] is None:
             if record["state"] == CLOSED:
                 chat.say(CERTIFICATE, f"closed without a certificate at {where}")
             else:
-                chat.opened = True
+                chat.open(record["at"])
             return
         chat.certify(where, record["certificate"])
 
@@ -134,7 +184,11 @@ class Verifier:
         unread = [
             Finding("", SCHEMA, f"{unread} cannot be read: {why}", broken=False) for why, unread in self._unread.items()
         ]
-        chats = (finding for epochs in self._chats.values() for finding in epochs.conclude())
+        chats = (
+            finding
+            for epochs in self._chats.values()
+            for finding in epochs.conclude(self._starts.get(epochs.partition))
+        )
         return [*self._unreadable, *unread, *chats]
 
     def _epochs(self, session_id: str, partition: int, where: str) -> _Epochs:

@@ -174,5 +174,5 @@ def test_verify_says_neither_ok_nor_broken_of_what_it_cannot_read(
         assert (told["unread"], told["broken"], told["records"]) == (2, int(broken), 2)
         return
     assert ("BROKEN" in said) == broken
-    assert said.splitlines()[-1].startswith("1 chats, 2 records: ")
+    assert said.splitlines()[-1].startswith("1 chats, 2 records, ")
     assert said.splitlines()[-1].endswith("2 records cannot be read, their chats are not verified")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.field.field_environment import (
-    EVIDENCE,
     ROOT,
     command,
     inherited_environment,
@@ -15,7 +14,6 @@ from tests.field.field_environment import (
     preconditions,
     python,
     wait_for,
-    wrong_today,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.field
 
 
-@wrong_today(EVIDENCE, "'0 chats, 0 records: ok', exit 0")
 def test_verify_of_a_chat_that_is_not_there_is_a_finding(prepared: E2EEnvironment) -> None:
     done = command("verify", *kafka_flags(prepared), "--chat", "0000TYPO00000001")
     with preconditions():
@@ -33,7 +30,6 @@ def test_verify_of_a_chat_that_is_not_there_is_a_finding(prepared: E2EEnvironmen
     assert "0000TYPO00000001" in done.stdout + done.stderr
 
 
-@wrong_today(EVIDENCE, "'0 chats, 0 records: ok', exit 0")
 def test_verify_of_empty_topics_is_not_ok(prepared: E2EEnvironment) -> None:
     done = command("verify", *kafka_flags(prepared))
     with preconditions():

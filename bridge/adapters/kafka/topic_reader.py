@@ -95,6 +95,18 @@ class TopicReader:
             for records in fetched.values():
                 yield records
 
+    async def beginnings(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """Return the offset of the first record that is left, of each partition."""
+        asked = [TopicPartition(topic, partition) for partition in partitions]
+        found = await self._answered(self._consumer.beginning_offsets(asked))
+        return {each.partition: offset for each, offset in found.items()}
+
+    async def ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """Return the offset after the last record that is committed, of each partition."""
+        asked = [TopicPartition(topic, partition) for partition in partitions]
+        found = await self._answered(self._consumer.end_offsets(asked))
+        return {each.partition: offset for each, offset in found.items()}
+
     def _check_silence(self) -> None:
         """Raise KafkaUnavailable when no broker has answered for long: `getmany` then returns nothing, for ever."""
         self._silence.note(last_answer(consumer_client(self._consumer)), time.monotonic())
