@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.adapters.http.status_view import SessionView
-from bridge.capture.readiness_codes import COMMIT_SLOW, PREPARING, SERVER_UNSTABLE, UNCOMMITTED
+from bridge.capture.readiness_codes import COMMIT_SLOW, PREPARING, SERVER_UNREACHABLE, SERVER_UNSTABLE, UNCOMMITTED
 from bridge.errors import Problem
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
-_UNSTABLE_NAMED = 8
-"""Unstable servers among the reasons: the addresses come from announcements, and a reply has an end."""
+_SERVERS_NAMED = 8
+"""Unstable servers among the reasons, and unreachable ones: they come from announcements, and a reply has an end."""
 
 
 class WorkerStatus:
@@ -81,12 +81,21 @@ class WorkerStatus:
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
             reasons.append(Problem(UNCOMMITTED, f"the oldest uncommitted event is {oldest:.0f} s old"))
+        return [*reasons, *self._unstable_servers(), *self._unreachable_servers()]
+
+    def _unstable_servers(self) -> list[Problem]:
         worst = sorted(self._unstable().items(), key=lambda one: (-one[1], one[0]))
-        details = [f"{place} answers and drops: {times} times in a row" for place, times in worst[:_UNSTABLE_NAMED]]
-        if len(worst) > _UNSTABLE_NAMED:
-            details.append(f"{len(worst) - _UNSTABLE_NAMED} more servers answer and drop")
-        reasons += [Problem(SERVER_UNSTABLE, detail) for detail in details]
-        return reasons
+        details = [f"{place} answers and drops: {times} times in a row" for place, times in worst[:_SERVERS_NAMED]]
+        if len(worst) > _SERVERS_NAMED:
+            details.append(f"{len(worst) - _SERVERS_NAMED} more servers answer and drop")
+        return [Problem(SERVER_UNSTABLE, detail) for detail in details]
+
+    def _unreachable_servers(self) -> list[Problem]:
+        found = {place: why for shard in self._worker.shards for place, why in shard.source.unreachable.items()}
+        details = [f"{place}: {why}" for place, why in sorted(found.items())[:_SERVERS_NAMED]]
+        if len(found) > _SERVERS_NAMED:
+            details.append(f"{len(found) - _SERVERS_NAMED} more servers cannot be reached")
+        return [Problem(SERVER_UNREACHABLE, detail) for detail in details]
 
     def live(self) -> bool:
         """Return True: a process that can answer is alive."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.connection_codes import KAFKA_SILENT
 from bridge.adapters.kafka.topic_plan import TopicPlan
-from bridge.capture.readiness_codes import SERVER_UNSTABLE
+from bridge.capture.readiness_codes import SERVER_UNREACHABLE, SERVER_UNSTABLE
 from bridge.errors import Problem
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
@@ -36,6 +36,7 @@ class StubAnnouncer:
 class StubSource:
     def __init__(self, unstable: dict[str, int]) -> None:
         self.unstable = unstable
+        self.unreachable: dict[str, str] = {}
 
 
 class StubShard:
@@ -121,6 +122,19 @@ def test_readiness_names_the_worst_servers_and_counts_the_others() -> None:
     assert {reason.code for reason in reasons} == {SERVER_UNSTABLE}
     assert reasons[0].detail == "chat-19:4800 answers and drops: 29 times in a row"
     assert reasons[-1].detail == "12 more servers answer and drop"
+
+
+def test_servers_that_cannot_be_reached_are_reasons_up_to_a_limit() -> None:
+    status = status_of(Telemetry(), {}, {})
+    first, second = status._worker.shards
+    first.source.unreachable = {A: "TLS: the server's certificate has expired (3 times in a row)"}  # type: ignore[misc]
+    assert status.readiness() == [
+        Problem(SERVER_UNREACHABLE, f"{A}: TLS: the server's certificate has expired (3 times in a row)")
+    ]
+    second.source.unreachable = {f"chat-{number}:1": "why" for number in range(20, 30)}  # type: ignore[misc]
+    reasons = status.readiness()
+    assert {reason.code for reason in reasons} == {SERVER_UNREACHABLE}
+    assert (len(reasons), reasons[-1].detail) == (9, "3 more servers cannot be reached")
 
 
 def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_given_up() -> None:

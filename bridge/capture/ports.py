@@ -58,6 +58,10 @@ class Source(Protocol):
     def unstable(self) -> Mapping[str, int]:
         """Places (addresses) that accept chats and soon lose them again -> how often in a row; empty when none does."""
 
+    @property
+    def unreachable(self) -> Mapping[str, str]:
+        """Places (addresses) that chats wait for and that cannot be reached -> a sentence why; empty without any."""
+
     def joined_at(self, session_id: str) -> str | None:
         """Return the place (an address) at which a chat is monitored now; None when it is not."""
 

@@ -33,6 +33,7 @@ class SilentSource:
     connections = 0
     followed: Collection[str] = ()
     unstable: ClassVar[dict[str, int]] = {}
+    unreachable: ClassVar[dict[str, str]] = {}
 
     def __init__(self, deliver: Deliver, failed: Failed) -> None:
         self.deliver = deliver

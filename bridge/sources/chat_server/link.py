@@ -21,6 +21,7 @@ from bridge.chatserver.conversation_events import Absent, Ended, Registered, Une
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.messages import RequestJoin
 from bridge.errors import FrameTooLong, Problem
+from bridge.sources.chat_server.connection_failures import lost
 from bridge.transcript import link_codes
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate
 
@@ -44,8 +45,6 @@ _PROGRESS_BYTES: Final = 256 * 1024
 _CANNOT_BE_SENT: Final = Problem(
     link_codes.CANNOT_BE_SENT, "the join does not fit into a frame: the session password is too long"
 )
-_RESET: Final = Problem(link_codes.RESET, "connection reset")
-_CLOSED: Final = Problem(link_codes.CLOSED, "connection closed by the server")
 _DOES_NOT_READ: Final = Problem(
     link_codes.UNSENT_BYTES, f"the peer does not read: more than {UNSENT_BYTES} bytes are unsent"
 )
@@ -176,7 +175,7 @@ class Link(asyncio.Protocol):
         if self._abort is not None:
             self._abort.cancel()
         try:
-            self._contain(self._lost, _RESET if exc is not None else _CLOSED)
+            self._contain(self._lost, lost(exc))
         finally:
             self._owner.closed(self)
 

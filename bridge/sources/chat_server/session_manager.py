@@ -72,6 +72,9 @@ _ELSEWHERE: Final = Problem(link_codes.ANNOUNCED_ELSEWHERE, "announced on anothe
 _UNSTABLE: Final = 3
 """Early losses in a row after which a server is named: a restart alone costs one or two."""
 
+_UNREACHABLE: Final = 3
+"""Failed attempts in a row after which a server is named: with a delay of 10 s, after some twenty seconds."""
+
 
 class SessionManager:
     """All chats and links of one shard: the Source for Chat Server. Runs in the event loop; no method blocks."""
@@ -138,6 +141,12 @@ class SessionManager:
             if session.early_losses >= _UNSTABLE and not session.is_stable(now, self._settings):
                 found[session.lost_by] = max(session.early_losses, found.get(session.lost_by, 0))
         return found
+
+    @property
+    def unreachable(self) -> Mapping[str, str]:
+        """Servers of which no link can be had, though chats wait for it -> a sentence why."""
+        wanted = {server for session in self._sessions.values() if session.link is None for server in session.servers}
+        return {server: sentence for server, sentence in self._queues.unreachable(_UNREACHABLE) if server in wanted}
 
     def joined_at(self, session_id: str) -> str | None:
         """Return the server at which a chat is joined right now."""

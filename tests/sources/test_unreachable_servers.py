@@ -1,0 +1,89 @@
+"""Servers of which no link can be had: what is said of them, from when, and until when."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from bridge.transcript import link_codes
+from bridge.transcript.updates import JoinRefused
+from tests.capture.virtual_servers import VirtualServers, play
+
+if TYPE_CHECKING:
+    import pytest
+
+A, B = "chat-a:4800", "chat-b:4800"
+CHAT = "0000AWAY00000001"
+
+
+def test_a_server_is_named_from_the_third_failed_attempt_until_it_is_reached() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A)
+        servers[A].up = False
+        servers.follow(CHAT, A)
+        await asyncio.sleep(5)
+        assert len(servers[A].connected) == 2
+        assert servers.manager.unreachable == {}
+        await asyncio.sleep(10)
+        assert servers.manager.unreachable == {A: "UNREACHABLE: ConnectionRefusedError (3 times in a row)"}
+        servers[A].up = True
+        await asyncio.sleep(15)
+        assert servers.where(CHAT) == A
+        assert servers.manager.unreachable == {}
+
+    play(scene())
+
+
+def test_a_server_that_no_chat_waits_for_is_not_named() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A, B)
+        servers[A].up = servers[B].up = False
+        servers.follow(CHAT, A, B)
+        await asyncio.sleep(40)
+        assert set(servers.manager.unreachable) == {A, B}
+        servers[B].up = True
+        await asyncio.sleep(15)
+        assert servers.where(CHAT) == B
+        assert servers.manager.unreachable == {}
+
+    play(scene())
+
+
+def test_a_chat_that_is_given_up_ends_what_is_said_and_says_why() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A)
+        servers[A].up = False
+        servers.follow(CHAT, A)
+        await asyncio.sleep(600)
+        [refused] = [one for one in servers.delivered if isinstance(one, JoinRefused)]
+        assert str(refused.reason) == "UNREACHABLE: ConnectionRefusedError"
+        assert servers.manager.unreachable == {}
+
+    play(scene())
+
+
+def test_a_server_that_never_answers_a_registration_is_named() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A)
+        servers[A].mute = True
+        servers.follow(CHAT, A)
+        await asyncio.sleep(120)
+        [said] = servers.manager.unreachable.values()
+        assert said.startswith(f"{link_codes.NOT_REGISTERED}: ")
+
+    play(scene())
+
+
+def test_what_is_remembered_of_servers_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A, B)
+        monkeypatch.setattr(servers[A], "up", False)
+        servers.follow(CHAT, A)
+        await asyncio.sleep(30)
+        servers.manager.forget(CHAT)
+        await asyncio.sleep(100)
+        await servers.joined("0000AWAY00000002", B)
+        queues: Any = servers.manager._queues
+        assert queues._unreachable._failures == {}
+
+    play(scene())
