@@ -60,7 +60,7 @@ class Source(Protocol):
 
     @property
     def unreachable(self) -> Mapping[str, str]:
-        """Places (addresses) that chats wait for and that cannot be reached -> a sentence why; empty without any."""
+        """Places (addresses) that cannot be reached, of chats that have no other -> a sentence why."""
 
     def joined_at(self, session_id: str) -> str | None:
         """Return the place (an address) at which a chat is monitored now; None when it is not."""

@@ -66,7 +66,7 @@ READINESS_CODES: Final = {
         "Look at the server or gateway, and at what lies between.",
     ),
     SERVER_UNREACHABLE: (
-        "Chats wait for a server that could not be reached three times in a row or more; the detail says why.",
+        "Chats have no other server than one that could not be reached three times in a row; the detail says why.",
         "Look up the code of the link in the detail; if the address is wrong, announce the chats with the right one.",
     ),
     KafkaUnavailable.code: ("No broker answers, or the one that does cannot serve the request now.", _KAFKA),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 A, B = "chat-a:4800", "chat-b:4800"
 CHAT = "0000AWAY00000001"
+NO_SUCH_SESSION = 8210
 
 
 def test_a_server_is_named_from_the_third_failed_attempt_until_it_is_reached() -> None:
@@ -45,6 +46,22 @@ def test_a_server_that_no_chat_waits_for_is_not_named() -> None:
         await asyncio.sleep(15)
         assert servers.where(CHAT) == B
         assert servers.manager.unreachable == {}
+
+    play(scene())
+
+
+def test_a_server_is_not_named_while_another_one_of_its_chats_answers() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A, B)
+        servers[A].up = False
+        servers[B].refuses[CHAT] = NO_SUCH_SESSION
+        servers.follow(CHAT, A, B)
+        await asyncio.sleep(60)
+        assert len(servers[A].connected) >= 3
+        assert servers.manager.unreachable == {}
+        servers[B].dies()
+        await asyncio.sleep(60)
+        assert set(servers.manager.unreachable) == {A, B}
 
     play(scene())
 

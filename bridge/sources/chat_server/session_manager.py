@@ -144,9 +144,13 @@ class SessionManager:
 
     @property
     def unreachable(self) -> Mapping[str, str]:
-        """Servers of which no link can be had, though chats wait for it -> a sentence why."""
-        wanted = {server for session in self._sessions.values() if session.link is None for server in session.servers}
-        return {server: sentence for server, sentence in self._queues.unreachable(_UNREACHABLE) if server in wanted}
+        """Servers of which no link can be had, of chats that have no other to wait for -> a sentence why."""
+        found = dict(self._queues.unreachable(_UNREACHABLE))
+        if not found:
+            return found
+        waiting = [session.servers for session in self._sessions.values() if session.link is None]
+        wanted = {server for servers in waiting if found.keys() >= set(servers) for server in servers}
+        return {server: found[server] for server in wanted}
 
     def joined_at(self, session_id: str) -> str | None:
         """Return the server at which a chat is joined right now."""
