@@ -73,6 +73,7 @@ GaugeName = Literal[
     "sessions",
     "shards",
     "links",
+    "unreachable_servers",
     "joins_waiting",
     "announcers",
 ]
@@ -82,6 +83,7 @@ GAUGES: Final[dict[GaugeName, str]] = {
     "sessions": "Chats followed by this worker",
     "shards": "Shards owned by this worker",
     "links": "Open connections to Chat Servers or gateways",
+    "unreachable_servers": "Servers that could not be reached three times in a row, of chats that have no other",
     "joins_waiting": "Chats waiting to be joined, because of the rate limit or a missing connection",
     "announcers": "Kafka producers for announcements received over HTTP: 1 after the first, 0 after an error",
 }

@@ -57,6 +57,7 @@ class WorkerStatus:
         telemetry.watch("links", lambda: sum(shard.source.connections for shard in worker.shards))
         telemetry.watch("joins_waiting", joins_waiting)
         telemetry.watch_unstable(self._unstable)
+        telemetry.watch("unreachable_servers", lambda: len(self._unreachable()))
         telemetry.watch("announcers", lambda: announcer.producers)
 
     def readiness(self) -> list[Problem]:
@@ -68,7 +69,8 @@ class WorkerStatus:
 
     def warnings(self) -> list[Problem]:
         """Return what should not stay as it is, although the worker goes on with it."""
-        return list(self._topics.warnings)
+        unreachable = self._unreachable_servers() if self._has_link() else []
+        return [*self._topics.warnings, *unreachable]
 
     def _reasons(self) -> list[Problem]:
         if self.preparing:
@@ -81,7 +83,12 @@ class WorkerStatus:
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
             reasons.append(Problem(UNCOMMITTED, f"the oldest uncommitted event is {oldest:.0f} s old"))
-        return [*reasons, *self._unstable_servers(), *self._unreachable_servers()]
+        reasons += self._unstable_servers()
+        return reasons if self._has_link() else [*reasons, *self._unreachable_servers()]
+
+    def _has_link(self) -> bool:
+        """Tell whether any server can be reached: a dead address among several does not make the worker useless."""
+        return any(shard.source.has_link for shard in self._worker.shards)
 
     def _unstable_servers(self) -> list[Problem]:
         worst = sorted(self._unstable().items(), key=lambda one: (-one[1], one[0]))
@@ -91,8 +98,8 @@ class WorkerStatus:
         return [Problem(SERVER_UNSTABLE, detail) for detail in details]
 
     def _unreachable_servers(self) -> list[Problem]:
-        found = {place: why for shard in self._worker.shards for place, why in shard.source.unreachable.items()}
-        details = [f"{place}: {why}" for place, why in sorted(found.items())[:_SERVERS_NAMED]]
+        found = self._unreachable()
+        details = [f"no connection to {place}, {why}" for place, why in sorted(found.items())[:_SERVERS_NAMED]]
         if len(found) > _SERVERS_NAMED:
             details.append(f"{len(found) - _SERVERS_NAMED} more servers cannot be reached")
         return [Problem(SERVER_UNREACHABLE, detail) for detail in details]
@@ -132,6 +139,9 @@ class WorkerStatus:
             for place, times in shard.source.unstable.items():
                 found[place] = max(times, found.get(place, 0))
         return found
+
+    def _unreachable(self) -> dict[str, str]:
+        return {place: why for shard in self._worker.shards for place, why in shard.source.unreachable.items()}
 
     def _longest_transaction(self) -> float:
         now = self._clock.monotonic()

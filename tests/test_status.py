@@ -37,6 +37,7 @@ class StubSource:
     def __init__(self, unstable: dict[str, int]) -> None:
         self.unstable = unstable
         self.unreachable: dict[str, str] = {}
+        self.has_link = False
 
 
 class StubShard:
@@ -127,14 +128,25 @@ def test_readiness_names_the_worst_servers_and_counts_the_others() -> None:
 def test_servers_that_cannot_be_reached_are_reasons_up_to_a_limit() -> None:
     status = status_of(Telemetry(), {}, {})
     first, second = status._worker.shards
-    first.source.unreachable = {A: "TLS: the server's certificate has expired (3 times in a row)"}  # type: ignore[misc]
+    first.source.unreachable = {A: "3 times in a row: TLS: it has expired"}  # type: ignore[misc]
     assert status.readiness() == [
-        Problem(SERVER_UNREACHABLE, f"{A}: TLS: the server's certificate has expired (3 times in a row)")
+        Problem(SERVER_UNREACHABLE, f"no connection to {A}, 3 times in a row: TLS: it has expired")
     ]
     second.source.unreachable = {f"chat-{number}:1": "why" for number in range(20, 30)}  # type: ignore[misc]
     reasons = status.readiness()
     assert {reason.code for reason in reasons} == {SERVER_UNREACHABLE}
     assert (len(reasons), reasons[-1].detail) == (9, "3 more servers cannot be reached")
+    assert status.warnings() == []
+
+
+def test_a_server_that_cannot_be_reached_is_a_warning_while_another_one_is_connected() -> None:
+    telemetry = Telemetry()
+    status = status_of(telemetry, {}, {})
+    first, second = status._worker.shards
+    first.source.unreachable = {A: "why"}  # type: ignore[misc]
+    second.source.has_link = True  # type: ignore[misc]
+    assert status.readiness() == []
+    assert status.warnings() == [Problem(SERVER_UNREACHABLE, f"no connection to {A}, why")]
 
 
 def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_given_up() -> None:

@@ -66,8 +66,8 @@ READINESS_CODES: Final = {
         "Look at the server or gateway, and at what lies between.",
     ),
     SERVER_UNREACHABLE: (
-        "Chats have no other server than one that could not be reached three times in a row; the detail says why.",
-        "Look up the code of the link in the detail; if the address is wrong, announce the chats with the right one.",
+        "Chats have no other server than one that failed three times in a row; a warning while others are connected.",
+        "Do what the detail says; if the address is wrong, announce the chats with the right one.",
     ),
     KafkaUnavailable.code: ("No broker answers, or the one that does cannot serve the request now.", _KAFKA),
     TopicMismatch.code: ("A topic has properties that the bridge cannot use.", "Do what the detail says."),

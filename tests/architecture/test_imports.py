@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "announcement": {"addresses", "errors"},
     "secret_files": set(),
     "certificate_dates": set(),
+    "certificate_faults": set(),
     "tls": {"certificate_dates", "secret_files"},
     "transcript": {"errors"},
     "chatserver": {"transcript", "errors"},
@@ -48,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transcript",
         "capture",
         "addresses",
+        "certificate_faults",
         "facts",
         "meters",
         "telemetry",
@@ -59,6 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "adapters",
         "announcement",
         "addresses",
+        "certificate_faults",
         "closings",
         "records",
         "secret_files",
@@ -101,7 +104,7 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
 COMPOSITION = {"app", "factories", "source_factory", "cli", "commands", "__main__"}
-PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses", "backoff")
+PURE = ("transcript", "chatserver", "archive", "records", "announcement", "addresses", "backoff", "certificate_faults")
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "subprocess", "secrets", "logging"}
 THIRD_PARTY = {
     "transcript": {"msgspec"},

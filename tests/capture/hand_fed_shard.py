@@ -34,6 +34,7 @@ class SilentSource:
     followed: Collection[str] = ()
     unstable: ClassVar[dict[str, int]] = {}
     unreachable: ClassVar[dict[str, str]] = {}
+    has_link = False
 
     def __init__(self, deliver: Deliver, failed: Failed) -> None:
         self.deliver = deliver

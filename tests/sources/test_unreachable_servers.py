@@ -26,7 +26,7 @@ def test_a_server_is_named_from_the_third_failed_attempt_until_it_is_reached() -
         assert len(servers[A].connected) == 2
         assert servers.manager.unreachable == {}
         await asyncio.sleep(10)
-        assert servers.manager.unreachable == {A: "UNREACHABLE: ConnectionRefusedError (3 times in a row)"}
+        assert servers.manager.unreachable == {A: "3 times in a row: UNREACHABLE: the server refuses the connection"}
         servers[A].up = True
         await asyncio.sleep(15)
         assert servers.where(CHAT) == A
@@ -46,6 +46,24 @@ def test_a_server_that_no_chat_waits_for_is_not_named() -> None:
         await asyncio.sleep(15)
         assert servers.where(CHAT) == B
         assert servers.manager.unreachable == {}
+
+    play(scene())
+
+
+def test_a_chat_that_moves_takes_what_is_said_of_its_server_with_it() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A, B)
+        servers[A].up = False
+        servers.follow(CHAT, A)
+        await asyncio.sleep(30)
+        assert (set(servers.manager.unreachable), servers.manager.has_link) == ({A}, False)
+        servers.follow(CHAT, B)  # a fail-over, announced by the site; nobody asks A again
+        assert servers.manager.unreachable == {}
+        await asyncio.sleep(5)
+        assert (servers.where(CHAT), servers.manager.has_link) == (B, True)
+        asked = len(servers[A].connected)
+        await asyncio.sleep(600)
+        assert (len(servers[A].connected), servers.manager.unreachable) == (asked, {})
 
     play(scene())
 
@@ -73,7 +91,7 @@ def test_a_chat_that_is_given_up_ends_what_is_said_and_says_why() -> None:
         servers.follow(CHAT, A)
         await asyncio.sleep(600)
         [refused] = [one for one in servers.delivered if isinstance(one, JoinRefused)]
-        assert str(refused.reason) == "UNREACHABLE: ConnectionRefusedError"
+        assert str(refused.reason) == "UNREACHABLE: the server refuses the connection"
         assert servers.manager.unreachable == {}
 
     play(scene())
@@ -86,7 +104,7 @@ def test_a_server_that_never_answers_a_registration_is_named() -> None:
         servers.follow(CHAT, A)
         await asyncio.sleep(120)
         [said] = servers.manager.unreachable.values()
-        assert said.startswith(f"{link_codes.NOT_REGISTERED}: ")
+        assert f" in a row: {link_codes.NOT_REGISTERED}: " in said
 
     play(scene())
 

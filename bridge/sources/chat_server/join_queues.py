@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from bridge.sources.chat_server.connection_failures import not_made
 from bridge.sources.chat_server.link_facts import LinkLost
 from bridge.sources.chat_server.reconnect_settings import FIRST_PAUSE
 from bridge.sources.chat_server.server_queue import LinkUse, ServerQueue
@@ -82,6 +81,11 @@ class JoinQueues:
         for queue in self._queues.values():
             if queue.early_losses >= least and not queue.is_over(now) and not queue.is_stable(now, self._settings):
                 yield queue.server, queue.early_losses
+
+    @property
+    def has_link(self) -> bool:
+        """Whether any link is registered."""
+        return any(queue.has_link for queue in self._queues.values())
 
     def unreachable(self, least: int) -> Iterator[tuple[str, str]]:
         """Yield servers of which no link could be had for at least `least` times in a row, and a sentence why."""
@@ -228,7 +232,7 @@ class JoinQueues:
             await self._transports.connect(queue.server, lambda: link)
             connected = True
         except OSError as error:
-            reason = not_made(error)
+            reason = link.failures.not_made(error)
             self._telemetry.emit(LinkLost.of(queue.server, reason, registered=False))
             self._unreachable.failed(queue.server, reason, self._clock.monotonic())
             return None

@@ -152,6 +152,11 @@ class SessionManager:
         wanted = {server for servers in waiting if found.keys() >= set(servers) for server in servers}
         return {server: found[server] for server in wanted}
 
+    @property
+    def has_link(self) -> bool:
+        """Whether a connection of any server is registered now."""
+        return self._queues.has_link
+
     def joined_at(self, session_id: str) -> str | None:
         """Return the server at which a chat is joined right now."""
         session = self._sessions.get(session_id)

@@ -32,11 +32,11 @@ class TcpTransports:
                 await asyncio.get_running_loop().create_connection(factory, host, port, ssl=tls)
         except TimeoutError as error:
             if tls is not None and tls.begun:
-                raise HandshakeCut("the server does not answer the TLS handshake: does it speak TLS?") from error
+                raise HandshakeCut("does not answer the TLS handshake") from error
             raise TimeoutError(f"no connection within {self._timeout:g} s") from error
         except ConnectionError as error:
             if tls is not None and tls.begun:
-                raise HandshakeCut("the server closes the connection during the TLS handshake") from error
+                raise HandshakeCut("closes the connection during the TLS handshake") from error
             raise
         except UnicodeError as error:  # how Python refuses a name with an empty or overlong label
             raise socket.gaierror(socket.EAI_NONAME, "no host has such a name") from error

@@ -58,4 +58,4 @@ class UnreachableServers:
         """Yield each server that failed so often in a row, and a sentence with code and number."""
         for server, failures in self._failures.items():
             if failures.times >= least:
-                yield server, f"{failures.reason} ({failures.times} times in a row)"
+                yield server, f"{failures.times} times in a row: {failures.reason}"
