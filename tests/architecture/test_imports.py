@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "waiting",
         "errors",
     },
-    "adapters": {"backoff", "secret_files", "waiting", "errors"},
+    "adapters": {"backoff", "certificate_faults", "secret_files", "waiting", "errors"},
     "adapters/kafka": {
         "adapters",
         "announcement",

@@ -26,7 +26,7 @@ class RefusingTlsServer:
         context.load_verify_locations(authority.file)
         context.verify_mode = ssl.CERT_REQUIRED
 
-        class _Refusing(socketserver.BaseRequestHandler):
+        class _WantsCertificate(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 plain: socket.socket = self.request
                 with (
@@ -40,7 +40,7 @@ class RefusingTlsServer:
                     while encrypted.recv(1000):
                         pass
 
-        self._server = socketserver.ThreadingTCPServer((LOOPBACK, 0), _Refusing)
+        self._server = socketserver.ThreadingTCPServer((LOOPBACK, 0), _WantsCertificate)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self.port = int(self._server.server_address[1])
