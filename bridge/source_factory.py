@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
+from bridge.sources.chat_server.connection_failures import ConnectionFailures
 from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
 from bridge.sources.chat_server.link import Link
@@ -79,6 +80,12 @@ class ChatServerSources:
         self._history_turn = HistoryTurn()
         self._managers: weakref.WeakSet[SessionManager] = weakref.WeakSet()
         self._tls = self._settings.tls.context()
+        self._failures = ConnectionFailures(
+            gateway=self._settings.gateway,
+            tls=self._settings.tls.enabled,
+            authority_file=self._settings.tls.ca_file,
+            certificate_file=self._settings.tls.certificate_file,
+        )
         context.secrets.add_context("chat_server", self._tls)
         self._rate_limiter = JoinRateLimiter(
             self._settings.joins_per_second, self._settings.joins_peak, context.clock, context.share
@@ -157,4 +164,4 @@ class ChatServerSources:
             pong_timeout=settings.pong_timeout_seconds,
         )
         wire = client_wire(settings.inbound_frame_bytes, history=settings.history_bytes)
-        return Link(connection, wire, self._context.clock, owner, paused=owner.paused)
+        return Link(connection, wire, self._context.clock, owner, paused=owner.paused, failures=self._failures)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from bridge.adapters.http.status_view import SessionView
 from bridge.capture.chat import FOLLOWED, GIVEN_UP
-from bridge.capture.readiness_codes import COMMIT_SLOW, PREPARING, READINESS_CODES, SERVER_UNSTABLE, UNCOMMITTED
+from bridge.capture.readiness_codes import (
+    COMMIT_SLOW,
+    PREPARING,
+    READINESS_CODES,
+    SERVER_UNREACHABLE,
+    SERVER_UNSTABLE,
+    UNCOMMITTED,
+)
 from bridge.errors import Problem
 
 if TYPE_CHECKING:
@@ -43,8 +50,8 @@ class JoinState(Protocol):
 
 _SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
-_UNSTABLE_NAMED = 8
-"""Unstable servers among the reasons: the addresses come from announcements, and a reply has an end."""
+_SERVERS_NAMED = 8
+"""Unstable servers among the reasons, and unreachable ones: they come from announcements, and a reply has an end."""
 
 
 class WorkerStatus:
@@ -93,6 +100,7 @@ class WorkerStatus:
         telemetry.watch("joins_budget", lambda: joins.joins_budget)
         telemetry.watch("joins_paused", lambda: joins.joins_paused)
         telemetry.watch_unstable(self._unstable)
+        telemetry.watch("unreachable_servers", lambda: len(self._unreachable()))
         telemetry.watch("announcers", lambda: announcer.producers)
 
     def readiness(self) -> list[Problem]:
@@ -104,7 +112,8 @@ class WorkerStatus:
 
     def warnings(self) -> list[Problem]:
         """Return what should not stay as it is, although the worker goes on with it."""
-        return list(self._topics.warnings)
+        unreachable = self._unreachable_servers() if self._has_link() else []
+        return [*self._topics.warnings, *unreachable]
 
     def _reasons(self) -> list[Problem]:
         if self.preparing:
@@ -117,12 +126,26 @@ class WorkerStatus:
         oldest = self._oldest()
         if oldest > _STUCK_SECONDS:
             reasons.append(Problem(UNCOMMITTED, f"the oldest uncommitted event is {oldest:.0f} s old"))
+        reasons += self._unstable_servers()
+        return reasons if self._has_link() else [*reasons, *self._unreachable_servers()]
+
+    def _has_link(self) -> bool:
+        """Tell whether any server can be reached: a dead address among several does not make the worker useless."""
+        return any(shard.source.has_link for shard in self._worker.shards)
+
+    def _unstable_servers(self) -> list[Problem]:
         worst = sorted(self._unstable().items(), key=lambda one: (-one[1], one[0]))
-        details = [f"{place} answers and drops: {times} times in a row" for place, times in worst[:_UNSTABLE_NAMED]]
-        if len(worst) > _UNSTABLE_NAMED:
-            details.append(f"{len(worst) - _UNSTABLE_NAMED} more servers answer and drop")
-        reasons += [Problem(SERVER_UNSTABLE, detail) for detail in details]
-        return reasons
+        details = [f"{place} answers and drops: {times} times in a row" for place, times in worst[:_SERVERS_NAMED]]
+        if len(worst) > _SERVERS_NAMED:
+            details.append(f"{len(worst) - _SERVERS_NAMED} more servers answer and drop")
+        return [Problem(SERVER_UNSTABLE, detail) for detail in details]
+
+    def _unreachable_servers(self) -> list[Problem]:
+        found = self._unreachable()
+        details = [f"no connection to {place}, {why}" for place, why in sorted(found.items())[:_SERVERS_NAMED]]
+        if len(found) > _SERVERS_NAMED:
+            details.append(f"{len(found) - _SERVERS_NAMED} more servers cannot be reached")
+        return [Problem(SERVER_UNREACHABLE, detail) for detail in details]
 
     def live(self) -> bool:
         """Return True: a process that can answer is alive."""
@@ -170,6 +193,9 @@ class WorkerStatus:
             for place, times in shard.source.unstable.items():
                 found[place] = max(times, found.get(place, 0))
         return found
+
+    def _unreachable(self) -> dict[str, str]:
+        return {place: why for shard in self._worker.shards for place, why in shard.source.unreachable.items()}
 
     def _longest_transaction(self) -> float:
         now = self._clock.monotonic()

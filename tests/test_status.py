@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.connection_codes import KAFKA_SILENT
 from bridge.adapters.kafka.topic_plan import TopicPlan
-from bridge.capture.readiness_codes import SERVER_UNSTABLE
+from bridge.capture.readiness_codes import SERVER_UNREACHABLE, SERVER_UNSTABLE
 from bridge.errors import Problem
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
@@ -42,6 +42,8 @@ class StubJoins:
 class StubSource:
     def __init__(self, unstable: dict[str, int]) -> None:
         self.unstable = unstable
+        self.unreachable: dict[str, str] = {}
+        self.has_link = False
 
 
 class StubShard:
@@ -133,6 +135,30 @@ def test_readiness_names_the_worst_servers_and_counts_the_others() -> None:
     assert {reason.code for reason in reasons} == {SERVER_UNSTABLE}
     assert reasons[0].detail == "chat-19:4800 answers and drops: 29 times in a row"
     assert reasons[-1].detail == "12 more servers answer and drop"
+
+
+def test_servers_that_cannot_be_reached_are_reasons_up_to_a_limit() -> None:
+    status = status_of(Telemetry(), {}, {})
+    first, second = status._worker.shards
+    first.source.unreachable = {A: "3 times in a row: TLS: it has expired"}  # type: ignore[misc]
+    assert status.readiness() == [
+        Problem(SERVER_UNREACHABLE, f"no connection to {A}, 3 times in a row: TLS: it has expired")
+    ]
+    second.source.unreachable = {f"chat-{number}:1": "why" for number in range(20, 30)}  # type: ignore[misc]
+    reasons = status.readiness()
+    assert {reason.code for reason in reasons} == {SERVER_UNREACHABLE}
+    assert (len(reasons), reasons[-1].detail) == (9, "3 more servers cannot be reached")
+    assert status.warnings() == []
+
+
+def test_a_server_that_cannot_be_reached_is_a_warning_while_another_one_is_connected() -> None:
+    telemetry = Telemetry()
+    status = status_of(telemetry, {}, {})
+    first, second = status._worker.shards
+    first.source.unreachable = {A: "why"}  # type: ignore[misc]
+    second.source.has_link = True  # type: ignore[misc]
+    assert status.readiness() == []
+    assert status.warnings() == [Problem(SERVER_UNREACHABLE, f"no connection to {A}, why")]
 
 
 def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_given_up() -> None:

@@ -13,18 +13,19 @@ import asyncio
 import contextlib
 import json
 import random
+import ssl
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import quote
 
 import aiohttp
 
 from bridge.backoff import Backoff
+from bridge.certificate_faults import CertificateFault, certificate_fault
 from bridge.errors import RegistryRefused, RegistryUnavailable
 from bridge.secret_files import reason_of
 from bridge.waiting import uninterrupted
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
@@ -200,10 +201,7 @@ class SchemaRegistry:
                         raise RegistryRefused(f"{url} returned more than {_ANSWER_BYTES} bytes")
                 text, status = raw.decode("utf-8", "replace"), response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:  # TimeoutError: the limit of the whole request
-            raise RegistryUnavailable(
-                f"the schema registry at {url} does not answer: {type(error).__name__}",
-                next_step="check schema_registry.url and that the registry is running",
-            ) from error
+            raise _unanswered(url, error) from error
         if status == _NOT_FOUND and or_none and _error_code(text) in _UNKNOWN:
             return None
         if status >= _SERVER_ERROR:
@@ -223,6 +221,33 @@ class SchemaRegistry:
                 next_step="`chatbridge schemas check` shows what is incompatible; check the user's permissions",
             )
         return answer
+
+
+def _unanswered(url: str, error: Exception) -> RegistryUnavailable:
+    """Return what a failed connection means. No text of the other side is quoted."""
+    place = f"the schema registry at {url}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        found = error.certificate_error
+        fault = certificate_fault(found) if isinstance(found, ssl.SSLCertVerificationError) else CertificateFault.OTHER
+        return RegistryUnavailable(
+            f"{place} has a certificate that is not accepted: {fault.value}",
+            next_step="check schema_registry.tls.ca_file, the host name in schema_registry.url, and the certificate",
+        )
+    cause = error if isinstance(error, ssl.SSLError) else error.__cause__
+    if isinstance(cause, ssl.SSLError):
+        return RegistryUnavailable(
+            f"{place} refuses TLS: {getattr(cause, 'reason', None) or type(cause).__name__}",
+            next_step="it may want a client certificate (schema_registry.tls); if it does not use TLS, say http: in "
+            "schema_registry.url",
+        )
+    # A refused client certificate may also end the connection before the refusal has been read.
+    certificate = (
+        ", and whether it wants a client certificate (schema_registry.tls)" if url.startswith("https:") else ""
+    )
+    return RegistryUnavailable(
+        f"{place} does not answer: {type(error).__name__}",
+        next_step=f"check schema_registry.url and that the registry is running{certificate}",
+    )
 
 
 def _error_code(text: str) -> object:

@@ -76,6 +76,14 @@ class Source(Protocol):
     def places(self) -> Mapping[str, PlaceUse]:
         """Places (addresses) that have connections or followed chats -> what is done there."""
 
+    @property
+    def unreachable(self) -> Mapping[str, str]:
+        """Places (addresses) that cannot be reached, of chats that have no other -> a sentence why."""
+
+    @property
+    def has_link(self) -> bool:
+        """Whether there is a connection over which chats can be monitored now, at whatever place."""
+
     def joined_at(self, session_id: str) -> str | None:
         """Return the place (an address) at which a chat is monitored now; None when it is not."""
 

@@ -31,6 +31,7 @@ BUFFER_FULL: Final = "BUFFER_FULL"
 COMMIT_SLOW: Final = "COMMIT_SLOW"
 UNCOMMITTED: Final = "UNCOMMITTED"
 SERVER_UNSTABLE: Final = "SERVER_UNSTABLE"
+SERVER_UNREACHABLE: Final = "SERVER_UNREACHABLE"
 PARTITIONS_CHANGED: Final = "PARTITIONS_CHANGED"
 STATE_LOST: Final = "STATE_LOST"
 CHECKPOINTS_LOST: Final = "CHECKPOINTS_LOST"
@@ -63,6 +64,10 @@ READINESS_CODES: Final = {
     SERVER_UNSTABLE: (
         "A server answers and soon drops a chat or a connection, each time.",
         "Look at the server or gateway, and at what lies between.",
+    ),
+    SERVER_UNREACHABLE: (
+        "Chats have no other server than one that failed three times in a row; a warning while others are connected.",
+        "Do what the detail says; if the address is wrong, announce the chats with the right one.",
     ),
     KafkaUnavailable.code: ("No broker answers, or the one that does cannot serve the request now.", _KAFKA),
     TopicMismatch.code: ("A topic has properties that the bridge cannot use.", "Do what the detail says."),

@@ -53,6 +53,7 @@ _UNITS: Final = {
     "shards": "shards",
     "tasks": "tasks",
     "transactions_total": "transactions",
+    "unreachable_servers": "servers",
     "unstable_servers": "losses in a row",
 }
 

@@ -10,6 +10,7 @@ SILENT: Final = "SILENT"
 NOT_REGISTERED: Final = "NOT_REGISTERED"
 REFUSED: Final = "REFUSED"
 UNREACHABLE: Final = "UNREACHABLE"
+TLS: Final = "TLS"
 LOGGED_OUT: Final = "LOGGED_OUT"
 UNSENT_BYTES: Final = "UNSENT_BYTES"
 INTERNAL: Final = "INTERNAL"
@@ -31,7 +32,11 @@ LINK_CODES: Final = {
     SILENT: ("The server gave no sign of life, not even to a ping.", _SERVER),
     NOT_REGISTERED: ("The server did not answer the registration in time.", _SERVER),
     REFUSED: ("The server refused the registration.", "Look up the error number in the detail; check the settings."),
-    UNREACHABLE: ("No connection could be made.", "Check the address, the network and the certificate."),
+    UNREACHABLE: ("No connection could be made.", "Check the address and the network."),
+    TLS: (
+        "TLS with the server failed; the detail says why.",
+        "Compare `sources.chat_server.tls` with the server's certificate, and with what it wants of clients.",
+    ),
     LOGGED_OUT: (
         "The server said that the bridge is logged out.",
         "Look at who or what ends supervisors' logins on the server.",
@@ -65,6 +70,6 @@ JOIN_CODES: Final = {
 AWAY_CODES: Final = {
     ANNOUNCED_ELSEWHERE: ("A newer announcement names another server.", "Nothing."),
     REMOVED: _REMOVED,
-    **{code: LINK_CODES[code] for code in (RESET, CLOSED, SILENT, LOGGED_OUT, UNSENT_BYTES, INTERNAL)},
+    **{code: LINK_CODES[code] for code in (RESET, CLOSED, SILENT, TLS, LOGGED_OUT, UNSENT_BYTES, INTERNAL)},
 }
 """Code of the beginning of an absence -> what it means, and what to do."""

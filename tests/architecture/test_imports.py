@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "announcement": {"addresses", "errors"},
     "secret_files": set(),
     "certificate_dates": set(),
+    "certificate_faults": set(),
     "tls": {"certificate_dates", "secret_files"},
     "transcript": {"errors"},
     "chatserver": {"transcript", "errors"},
@@ -48,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transcript",
         "capture",
         "addresses",
+        "certificate_faults",
         "facts",
         "meters",
         "telemetry",
@@ -55,11 +57,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "overview": {"capture", "errors"},
-    "adapters": {"backoff", "secret_files", "waiting", "errors"},
+    "adapters": {"backoff", "certificate_faults", "secret_files", "waiting", "errors"},
     "adapters/kafka": {
         "adapters",
         "announcement",
         "addresses",
+        "certificate_faults",
         "closings",
         "overview",
         "records",
@@ -114,7 +117,17 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
 COMPOSITION = {"app", "factories", "source_factory", "cli", "commands", "__main__"}
-PURE = ("transcript", "chatserver", "archive", "records", "overview", "announcement", "addresses", "backoff")
+PURE = (
+    "transcript",
+    "chatserver",
+    "archive",
+    "records",
+    "overview",
+    "announcement",
+    "addresses",
+    "backoff",
+    "certificate_faults",
+)
 IMPURE_MODULES = {"asyncio", "time", "random", "os", "socket", "threading", "subprocess", "secrets", "logging"}
 THIRD_PARTY = {
     "transcript": {"msgspec"},

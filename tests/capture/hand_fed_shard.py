@@ -42,6 +42,8 @@ class SilentSource:
     followed: Collection[str] = ()
     unstable: ClassVar[dict[str, int]] = {}
     places: ClassVar[dict[str, PlaceUse]] = {}
+    unreachable: ClassVar[dict[str, str]] = {}
+    has_link = False
 
     def __init__(self, deliver: Deliver, failed: Failed) -> None:
         self.deliver = deliver

@@ -24,6 +24,8 @@ class ScriptedSource:
         self.closes_after = _CLOSE_SECONDS
         self.left: list[str] = []
         self.unstable: dict[str, int] = {}
+        self.unreachable: dict[str, str] = {}
+        self.has_link = False
         self._open = opened
         self._deliver = deliver
         self._followed: set[str] = set()

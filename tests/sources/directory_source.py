@@ -32,6 +32,8 @@ class DirectorySource:
         self._deliver = deliver
         self._failed = failed
         self.unstable: dict[str, int] = {}
+        self.unreachable: dict[str, str] = {}
+        self.has_link = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reading = asyncio.Event()
         self._reading.set()

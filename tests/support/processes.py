@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from bridge.sandbox.process import free_ports
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
@@ -107,6 +108,7 @@ class Bridge(Process):
     """
 
     before_end: ClassVar[Callable[[Bridge], None] | None] = None
+    tls: ssl.SSLContext | None = None
 
     def __init__(self, bootstrap_servers: str, log: Path, *, prefix: str, worker: str, **settings: object) -> None:
         self.bootstrap_servers = str(settings.get("kafka__bootstrap_servers", bootstrap_servers))
@@ -144,24 +146,24 @@ class Bridge(Process):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Return status and body of a GET; (0, b"") when there is no answer."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
+            return self.asked(urllib.request.Request(self.url + path), 5)
         except OSError:
             return 0, b""
 
     def post(self, path: str, value: object) -> tuple[int, bytes]:
         request = urllib.request.Request(self.url + path, json.dumps(value).encode(), method="POST")
         request.add_header("Content-Type", "application/json")
+        return self.asked(request, 15)
+
+    def asked(self, request: urllib.request.Request, seconds: float) -> tuple[int, bytes]:
+        """Return status and body of the answer to a request. Raises OSError without one."""
         try:
-            with urllib.request.urlopen(request, timeout=15) as answer:
+            with urllib.request.urlopen(request, timeout=seconds, context=self.tls) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

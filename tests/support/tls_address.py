@@ -14,15 +14,19 @@ if TYPE_CHECKING:
 
 
 class TlsAddress(MovableAddress):
-    """Wants a client certificate of the authority that has signed its own. Connections stay when that is replaced."""
+    """Wants a client certificate of the authority that has signed its own, unless it takes `anyone`.
 
-    def __init__(self, target: int, authority: Authority) -> None:
+    Connections stay when that is replaced.
+    """
+
+    def __init__(self, target: int, authority: Authority, *, anyone: bool = False, expired: bool = False) -> None:
         super().__init__(target)
-        self._context = _context(authority)
+        self._anyone = anyone
+        self._context = self._context_of(authority, expired=expired)
 
     def replace(self, authority: Authority) -> None:
         """From now on, show a certificate of this authority and take clients with its certificates only."""
-        self._context = _context(authority)
+        self._context = self._context_of(authority)
         asyncio.run_coroutine_threadsafe(self._listen_again(), self._loop).result(SECONDS)
 
     async def _listen(self) -> None:
@@ -32,11 +36,11 @@ class TlsAddress(MovableAddress):
         self._server.close()
         await self._listen()
 
-
-def _context(authority: Authority) -> ssl.SSLContext:
-    issued: Issued = authority.issue("address")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(issued.store_file)
-    context.load_verify_locations(authority.file)
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    def _context_of(self, authority: Authority, *, expired: bool = False) -> ssl.SSLContext:
+        issued: Issued = authority.issue("address", expired=expired)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(issued.store_file)
+        if not self._anyone:
+            context.load_verify_locations(authority.file)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context

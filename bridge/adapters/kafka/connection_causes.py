@@ -10,7 +10,7 @@ import enum
 import socket
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import SaslAuthenticationFailed
 
@@ -37,15 +37,11 @@ from bridge.adapters.kafka.connection_codes import (
     KAFKA_WITHOUT_TLS,
 )
 from bridge.adapters.kafka.oauth_tokens import TokenUnavailable
+from bridge.certificate_faults import CertificateFault, certificate_fault
 from bridge.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# Results of OpenSSL's verification (openssl-verification-options, X509_V_ERR_...).
-_EXPIRED: Final = 10
-_UNTRUSTED: Final = frozenset({2, 18, 19, 20, 21, 24, 27})
-_OTHER_NAME: Final = frozenset({62, 64})
 
 
 class Stage(enum.Enum):
@@ -189,14 +185,15 @@ def _other_protocol(kafka: str, client: ClientFacts) -> Cause:
 def _certificate(
     kafka: str, outcome: ConnectionOutcome, error: ssl.SSLCertVerificationError, client: ClientFacts
 ) -> Cause:
-    if error.verify_code in _UNTRUSTED:
+    fault = certificate_fault(error)
+    if fault is CertificateFault.UNTRUSTED:
         authorities = client.authority_file or "this machine's certificate store"
         return Cause(
             KAFKA_AUTHORITY_UNKNOWN,
             f"{kafka} has a certificate that no authority in {authorities} has signed",
             "set kafka.client.ssl_cafile to a file with the authority of the broker's certificate",
         )
-    if error.verify_code in _OTHER_NAME:
+    if fault is CertificateFault.OTHER_NAME:
         names = ", ".join(value for _, value in outcome.certificate.get("subjectAltName", ())) or "another name"
         return Cause(
             KAFKA_NAME_MISMATCH,
@@ -204,7 +201,7 @@ def _certificate(
             "use a name of the certificate in kafka.bootstrap_servers and in the broker's advertised.listeners, or "
             "have it issued for this one, too",
         )
-    if error.verify_code == _EXPIRED:
+    if fault is CertificateFault.EXPIRED:
         ends = outcome.certificate.get("notAfter")
         return Cause(
             KAFKA_CERTIFICATE_EXPIRED,

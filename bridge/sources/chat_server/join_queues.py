@@ -17,17 +17,17 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from bridge.errors import Problem
 from bridge.sources.chat_server.link_facts import LinkLost
 from bridge.sources.chat_server.reconnect_settings import FIRST_PAUSE
 from bridge.sources.chat_server.server_queue import LinkUse, ServerQueue
-from bridge.transcript import link_codes
+from bridge.sources.chat_server.unreachable_servers import UnreachableServers
 from bridge.waiting import all_ended, uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from bridge.capture.ports import Clock, Failed
+    from bridge.errors import Problem
     from bridge.sources.chat_server.followed_session import FollowedSession
     from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
     from bridge.sources.chat_server.link import Link
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from bridge.telemetry import Telemetry
 
     NotServed = Callable[[list[FollowedSession], Problem], None]
-
-_NO_LINK: Final = Problem(link_codes.UNREACHABLE, "cannot connect or register")
 
 _UNUSED_SECONDS: Final = 60.0
 """A link for few chats is closed if it has none for longer; the last events of an ended chat have arrived by then."""
@@ -69,6 +67,7 @@ class JoinQueues:
         self._failed = failed
         self._queues: dict[str, ServerQueue] = {}
         self._links: set[Link] = set()
+        self._unreachable = UnreachableServers(settings.longest)
         self._none_open = asyncio.Event()
         self._closed = False
 
@@ -82,6 +81,18 @@ class JoinQueues:
         for queue in self._queues.values():
             if queue.early_losses >= least and not queue.is_over(now) and not queue.is_stable(now, self._settings):
                 yield queue.server, queue.early_losses
+
+    @property
+    def has_link(self) -> bool:
+        """Whether any link is registered."""
+        return any(queue.has_link for queue in self._queues.values())
+
+    def unreachable(self, least: int) -> Iterator[tuple[str, str]]:
+        """Yield servers of which no link could be had for at least `least` times in a row, and a sentence why."""
+        for server, sentence in self._unreachable.named(least):
+            queue = self._queues.get(server)
+            if queue is None or not queue.has_link:
+                yield server, sentence
 
     def add(self, session: FollowedSession) -> None:
         """Queue a chat at the server whose turn it is; one that is queued stays where it is."""
@@ -112,6 +123,7 @@ class JoinQueues:
         queue = self._queues.get(link.server)
         if queue is not None and link in queue.links:
             queue.links[link].registered_at = self._clock.monotonic()
+            self._unreachable.reached(link.server)
             queue.registered.set()
 
     def lost(self, link: Link, reason: Problem) -> None:
@@ -119,10 +131,13 @@ class JoinQueues:
         queue = self._queues.get(link.server)
         if queue is None:
             return
-        early = queue.lost(link, self._clock.monotonic(), self._settings)
+        now = self._clock.monotonic()
+        if queue.has_not_registered(link):
+            self._unreachable.failed(link.server, reason, now)
+        early = queue.lost(link, now, self._settings)
         queue.registered.set()
         queue.work.set()
-        if early and not any(use.registered_at is not None for use in queue.links.values()):
+        if early and not queue.has_link:
             self._all_failed(queue, reason)
 
     def closed(self, link: Link) -> None:
@@ -154,6 +169,7 @@ class JoinQueues:
     def _forget_servers(self) -> None:
         """Drop the queues that are over."""
         now = self._clock.monotonic()
+        self._unreachable.forget(now)
         for server, queue in list(self._queues.items()):
             if queue.is_over(now):
                 del self._queues[server]
@@ -173,7 +189,7 @@ class JoinQueues:
             if queue.link_for(first, self._settings) is None:
                 link = await self._open(queue, first.most_per_link(self._settings))
                 if link is None:
-                    self._all_failed(queue, _NO_LINK)
+                    self._all_failed(queue, self._unreachable.reason(queue.server))
                     continue
             await self._rate_limiter.take(queue.server)
             if not queue.sessions or self._rate_limiter.paused:
@@ -219,7 +235,9 @@ class JoinQueues:
             await self._transports.connect(queue.server, lambda: link)
             connected = True
         except OSError as error:
-            self._telemetry.emit(LinkLost.not_made(queue.server, error))
+            reason = link.failures.not_made(error)
+            self._telemetry.emit(LinkLost.of(queue.server, reason, registered=False))
+            self._unreachable.failed(queue.server, reason, self._clock.monotonic())
             return None
         finally:
             if not connected:

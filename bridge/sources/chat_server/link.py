@@ -21,7 +21,8 @@ from bridge.chatserver.conversation_events import Absent, Ended, Registered, Une
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.messages import RequestJoin
 from bridge.errors import FrameTooLong, Problem
-from bridge.transcript import link_codes
+from bridge.sources.chat_server.connection_failures import ConnectionFailures
+from bridge.sources.chat_server.link_problems import CANNOT_BE_SENT, DEFECT, DOES_NOT_READ, UNSENT_BYTES
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate
 
 if TYPE_CHECKING:
@@ -32,37 +33,34 @@ if TYPE_CHECKING:
     from bridge.chatserver.messages import Request
     from bridge.sources.chat_server.link_ports import LinkOwner, Wire
 
-UNSENT_BYTES: Final = 1 << 20
-"""Bytes that a peer may leave unread. The joins of a hundred chats take a fortieth of it."""
-
 CLOSING_SECONDS: Final = 2.0
 """Time for the last bytes, KeepAlive among them, to be taken by the peer."""
 
 _PROGRESS_BYTES: Final = 256 * 1024
 """Bytes of an unfinished message that count as a sign of life: a peer cannot keep a link by single bytes."""
 
-_CANNOT_BE_SENT: Final = Problem(
-    link_codes.CANNOT_BE_SENT, "the join does not fit into a frame: the session password is too long"
-)
-_RESET: Final = Problem(link_codes.RESET, "connection reset")
-_CLOSED: Final = Problem(link_codes.CLOSED, "connection closed by the server")
-_DOES_NOT_READ: Final = Problem(
-    link_codes.UNSENT_BYTES, f"the peer does not read: more than {UNSENT_BYTES} bytes are unsent"
-)
-_DEFECT: Final = Problem(link_codes.INTERNAL, "a defect of the bridge (see the log)")
+_FAILURES: Final = ConnectionFailures()
 
 
 class Link(asyncio.Protocol):
     """One connection. Made by the transport's factory; ends by itself or by `close`."""
 
-    def __init__(
-        self, settings: ConnectionSettings, wire: Wire, clock: Clock, owner: LinkOwner, *, paused: bool
+    def __init__(  # noqa: PLR0913 - its surroundings, and how it starts
+        self,
+        settings: ConnectionSettings,
+        wire: Wire,
+        clock: Clock,
+        owner: LinkOwner,
+        *,
+        paused: bool,
+        failures: ConnectionFailures = _FAILURES,
     ) -> None:
-        """`paused` starts with reading paused, as when the inbox is full.
+        """`paused` starts with reading paused, as when the inbox is full. `failures` names why there is no connection.
 
         `version_assumed` becomes true when the server does not say its ClientVersion: the declared one is in force.
         """
         self.server = settings.server
+        self.failures = failures
         self.version_assumed = False
         self._conversation = Conversation(settings)
         self._wire = wire
@@ -176,7 +174,7 @@ class Link(asyncio.Protocol):
         if self._abort is not None:
             self._abort.cancel()
         try:
-            self._contain(self._lost, _RESET if exc is not None else _CLOSED)
+            self._contain(self._lost, self.failures.lost(exc, answered=self._was_ready))
         finally:
             self._owner.closed(self)
 
@@ -191,7 +189,7 @@ class Link(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - of whatever class: the other links go on
             self._defective = True
             self._owner.defect_found(self, error)
-            self._end(_DEFECT)
+            self._end(DEFECT)
 
     def _opened(self) -> None:
         self._conversation.opened(self._clock.monotonic())
@@ -294,7 +292,7 @@ class Link(asyncio.Protocol):
         if requests and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._encoded(request) for request in requests))
             if not self._ended and self._transport.get_write_buffer_size() > UNSENT_BYTES:  # P6
-                self._lost(_DOES_NOT_READ)
+                self._lost(DOES_NOT_READ)
         self._arm()
 
     def _encoded(self, request: Request) -> bytes:
@@ -304,7 +302,7 @@ class Link(asyncio.Protocol):
             if not isinstance(request, RequestJoin):
                 raise
             # One chat's password must not end the link of all others.
-            self._conversation.join_not_sent(request, _CANNOT_BE_SENT)
+            self._conversation.join_not_sent(request, CANNOT_BE_SENT)
             self._pass_on(0)
             return b""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from bridge.facts import Fact
 from bridge.meters import OTHER, Meters, label
-from bridge.transcript.link_codes import LINK_CODES, UNREACHABLE
+from bridge.transcript.link_codes import LINK_CODES
 from bridge.transcript.updates import Verdict
 
 if TYPE_CHECKING:
@@ -50,11 +50,6 @@ class LinkLost(Fact):
     def of(cls, server: str, reason: Problem, *, registered: bool) -> LinkLost:
         """Return the loss of a connection to `server`."""
         return cls(server=server, code=reason.code, detail=reason.detail, registered=registered)
-
-    @classmethod
-    def not_made(cls, server: str, error: OSError) -> LinkLost:
-        """Return the failure to connect to `server`; the detail is a class name."""
-        return cls(server=server, code=UNREACHABLE, detail=type(error).__name__, registered=False)
 
     def count(self, meters: Meters) -> None:
         """Count it by code."""

@@ -45,6 +45,15 @@ class ServerQueue:
     forgotten_at: float = 0.0
     look_at: float = 0.0
 
+    @property
+    def has_link(self) -> bool:
+        """Whether any link is registered."""
+        return any(use.registered_at is not None for use in self.links.values())
+
+    def has_not_registered(self, link: Link) -> bool:
+        """Tell whether this is a link that is not registered yet."""
+        return link in self.links and self.links[link].registered_at is None
+
     def link_for(self, session: FollowedSession, settings: ReconnectSettings) -> Link | None:
         """Return a link that has room for a chat. Chats share one with those that were lost as often as they."""
         most = session.most_per_link(settings)

@@ -74,6 +74,9 @@ _ELSEWHERE: Final = Problem(link_codes.ANNOUNCED_ELSEWHERE, "announced on anothe
 _UNSTABLE: Final = 3
 """Early losses in a row after which a server is named: a restart alone costs one or two."""
 
+_UNREACHABLE: Final = 3
+"""Failed attempts in a row after which a server is named: with a delay of 10 s, after some twenty seconds."""
+
 
 class SessionManager:
     """All chats and links of one shard: the Source for Chat Server. Runs in the event loop; no method blocks."""
@@ -155,6 +158,21 @@ class SessionManager:
             else:
                 found[session.server].waiting += 1
         return found
+
+    @property
+    def unreachable(self) -> Mapping[str, str]:
+        """Servers of which no link can be had, of chats that have no other to wait for -> a sentence why."""
+        found = dict(self._queues.unreachable(_UNREACHABLE))
+        if not found:
+            return found
+        waiting = [session.servers for session in self._sessions.values() if session.link is None]
+        wanted = {server for servers in waiting if found.keys() >= set(servers) for server in servers}
+        return {server: found[server] for server in wanted}
+
+    @property
+    def has_link(self) -> bool:
+        """Whether a connection of any server is registered now."""
+        return self._queues.has_link
 
     def joined_at(self, session_id: str) -> str | None:
         """Return the server at which a chat is joined right now."""
