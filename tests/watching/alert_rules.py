@@ -42,7 +42,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Selector:
-    """One selector of an expression. `matchers` are (label, value), one for each alternative of a regular expression."""
+    """One selector of an expression. `matchers` are (label, value), one for each alternative of a pattern."""
 
     metric: str
     matchers: tuple[tuple[str, str], ...]
