@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge import cli
+from bridge import app, cli
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.session_store import SessionStore
 
@@ -41,7 +41,7 @@ def _crash_once() -> None:
 
 def _limit_from_file() -> None:
     path = Path(os.environ[FOLDER]) / MEMORY_LIMIT_FILE
-    raise NotImplementedError(path)
+    app.memory_limit = lambda: int(path.read_text("ascii"))  # type: ignore[assignment, misc]
 
 
 if __name__ == "__main__":
