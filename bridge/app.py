@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import random
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.event_loop import EventLoop
+from bridge.adapters.event_loop_lag import sample_event_loop_lag
 from bridge.adapters.http.http_server import HttpServer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
@@ -21,6 +20,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.adapters.memory_limit import memory_limit
 from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
@@ -39,18 +39,19 @@ from bridge.capture.stored_marker import stored_marker
 from bridge.capture.worker import Worker
 from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
-from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, Problem
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, KafkaUnavailable, Problem
 from bridge.factories import (
     REGISTERED,
     SCHEMA_BY_TOPIC,
     access_probe_of,
+    described,
     kafka_arguments,
     listeners_of,
     redactor_of,
     rights_check_of,
     topics_of,
 )
-from bridge.facts import BridgeStarted, ClosedRetentionExtended, Fact
+from bridge.facts import BridgeStarted, ClosedRetentionExtended, KafkaErrorMet, StartWaits
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.writer_schemas import WriterSchemas
@@ -89,16 +90,6 @@ async def _named(name: str, work: Coroutine[Any, Any, int]) -> int:
     if task is not None:
         task.set_name(name)
     return await work
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class StartWaits(Fact):
-    """The start cannot go on before something outside has changed. Said once, as long as it is the same."""
-
-    level: ClassVar[int] = logging.WARNING
-
-    code: str
-    detail: str
 
 
 class _WorkerProcess:
@@ -154,13 +145,17 @@ class _WorkerProcess:
             self._announcer,
             self._telemetry,
             self._clock,
-            joins_waiting=lambda: self._sources.joins_waiting,
+            joins=self._sources,
             kafka_cause=lambda: self._watch.cause,
             topics=self._topics,
         )
-        self._telemetry.watch_tasks(open_tasks)
+        logs.count_lines(self._telemetry.line_written)
+        self._telemetry.watch_each("tasks", open_tasks)
+        self._telemetry.watch_memory_limit(memory_limit)
+        self._telemetry.describe(**described(config))
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
-        self._servers = [HttpServer(self._view, each) for each in listeners_of(config, self._secrets)]
+        emit = self._telemetry.emit
+        self._servers = [HttpServer(self._view, each, emit=emit) for each in listeners_of(config, self._secrets)]
         self._watch = ConnectionWatch(access_probe_of(config, "run"), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:
@@ -174,6 +169,7 @@ class _WorkerProcess:
         watches = [
             asyncio.create_task(self._keep_watching(), name="watch connections and topics"),
             asyncio.create_task(self._secrets.run(), name="watch secrets"),
+            asyncio.create_task(sample_event_loop_lag(self._telemetry.loop_lag), name="watch the event loop"),
         ]
         for watch in watches:
             watch.add_done_callback(defects.task_ended)
@@ -246,7 +242,10 @@ class _WorkerProcess:
                 rights = rights_check_of(config, "run")
                 await rights.check()  # what is missing is named at once, before it is needed one by one
                 plan = await topics.prepare(create=config.kafka.manage_topics == "create")
-                self._partitions = plan.partitions  # as many as there are, whatever the setting says
+                self._view.kafka_answered = True
+                self._partitions = self._view.partitions = (
+                    plan.partitions
+                )  # as many as there are, whatever the setting says
                 self._topics.found(plan)
                 await rights.check()  # of topics that did not exist before
                 check_owner(await self._marker(), config.kafka.group, self._partitions)
@@ -256,6 +255,9 @@ class _WorkerProcess:
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
+                if isinstance(error, KafkaUnavailable):
+                    self._view.kafka_answered = False
+                    self._telemetry.emit(KafkaErrorMet(error=type(error.__cause__ or error).__name__))
                 if error.problem != told:
                     self._telemetry.emit(StartWaits(code=error.code, detail=str(error)))
                 self._view.preparing = told = error.problem

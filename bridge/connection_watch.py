@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from bridge.facts import Fact
+from bridge.meters import kafka_error_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.adapters.kafka.connection_causes import Cause
+    from bridge.meters import Meters
     from bridge.telemetry import Telemetry
 
 
@@ -23,6 +25,10 @@ class KafkaProblemBegan(Fact):
 
     code: str
     detail: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it by kind."""
+        meters.kafka_errors.labels(kafka_error_kind(self.code)).inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

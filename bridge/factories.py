@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import platform
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import aiokafka
+
+from bridge import __version__
 from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.http_server import Listener
 from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
@@ -15,6 +21,7 @@ from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
 from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
 from bridge.adapters.kafka.rights import rights_of
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
+from bridge.config import origins
 from bridge.config.security import OAUTHBEARER, client_context
 from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, KafkaUnavailable
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
@@ -37,6 +44,8 @@ SCHEMA_BY_TOPIC: Final = {
     "checkpoints": SESSION_CHECKPOINT,
 }
 """Kind of topic -> full name of the Avro type that its values have."""
+
+_HASH_DIGITS: Final = 12
 
 REGISTERED: Final = ("events", "sessions", "quarantine")
 """Kinds of topics whose schemas a registry has; the others are for the bridge alone and carry their schemas."""
@@ -179,6 +188,18 @@ def listeners_of(config: Config, secrets: SecretsWatch) -> list[Listener]:
 def access_probe_of(config: Config, command: str) -> AccessProbe:
     """Return what finds out why a command cannot do its work on Kafka."""
     return AccessProbe(probe_of(config), rights_check_of(config, command))
+
+
+def described(config: Config) -> dict[str, str]:
+    """Return what runs: the versions, and a hash of the settings without secrets and without what is this worker's."""
+    shown = [[key, value] for key, value, _ in origins(config) if key != "worker_id"]
+    digest = hashlib.sha256(json.dumps(shown, default=str).encode()).hexdigest()
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "aiokafka": aiokafka.__version__,
+        "settings": digest[:_HASH_DIGITS],
+    }
 
 
 async def explained(config: Config, command: str, work: Coroutine[Any, Any, _Result]) -> _Result:

@@ -11,12 +11,10 @@ import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
-from bridge.meters import KINDS, OTHER, VERDICTS, Meters, label
-from bridge.transcript.gap_codes import GAP_CODES
-from bridge.transcript.input_codes import QUARANTINE_CODES
+from bridge.meters import KINDS, OTHER, Meters, kafka_error_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -45,6 +43,16 @@ class BridgeStarted(Fact):
     version: str
     worker: str
     group: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class StartWaits(Fact):
+    """The start cannot go on before something outside has changed. Said once, as long as it is the same."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    code: str
+    detail: str
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -112,11 +120,15 @@ class ConsumerFailed(Fact):
     def count(self, meters: Meters) -> None:
         """Count it."""
         meters.consumer_failures.inc()
+        meters.kafka_errors.labels(kafka_error_kind(self.error)).inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class BatchCommitted(Fact):
-    """One transaction is durable. `kinds` counts event records per kind; `bytes` are those of the events."""
+    """One transaction is durable. `kinds` counts event records per kind; `bytes` are those of the events.
+
+    `ages` are not in the log: seconds since an input arrived, and how many of the events came with it.
+    """
 
     level: ClassVar[int] = logging.DEBUG  # up to a hundred a second; the metrics cover it
 
@@ -126,6 +138,11 @@ class BatchCommitted(Fact):
     bytes: int
     seconds: float
     oldest_seconds: float
+    ages: Sequence[tuple[float, int]]
+
+    def line(self) -> dict[str, object]:
+        """Return the fields but for the ages."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "ages"}
 
     def count(self, meters: Meters) -> None:
         """Count events, bytes, the transaction and its times."""
@@ -135,6 +152,8 @@ class BatchCommitted(Fact):
         meters.transactions.labels("committed").inc()
         meters.commit_seconds.observe(self.seconds)
         meters.capture_seconds.observe(self.oldest_seconds)
+        meters.event_ages.add(self.ages)
+        meters.last_commit.set_to_current_time()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -167,14 +186,16 @@ class ShardNotOpened(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ShardTaken(Fact):
-    """A shard was taken over, and its open chats are followed."""
+    """A shard was taken over, `seconds` after the attempt began, and its open chats are followed."""
 
     shard: int
     sessions: int
+    seconds: float
 
     def count(self, meters: Meters) -> None:
         """Count the change."""
         meters.shard_changes.labels("taken").inc()
+        meters.shard_open_seconds.observe(self.seconds)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -234,98 +255,16 @@ class ShardCrashed(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class GapRecorded(Fact):
-    """Events could not be captured; a GAP record marks their place (P2). `code` is one of gap_codes.GAP_CODES."""
-
-    level: ClassVar[int] = logging.WARNING
-
-    code: str
-
-    def count(self, meters: Meters) -> None:
-        """Count it by code."""
-        meters.gaps.labels(label(self.code, GAP_CODES)).inc()
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Resumed(Fact):
-    """A chat is monitored again after an interruption; a RESUMED record was written (P2)."""
-
-    def count(self, meters: Meters) -> None:
-        """Count it."""
-        meters.resumptions.inc()
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class Quarantined(Fact):
-    """Input was quarantined. `code` is one of input_codes.QUARANTINE_CODES."""
-
-    level: ClassVar[int] = logging.WARNING
-
-    code: str
-
-    def count(self, meters: Meters) -> None:
-        """Count it by code."""
-        meters.quarantined.labels(label(self.code, QUARANTINE_CODES)).inc()
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class ChatOpened(Fact):
-    """A chat is followed from now on."""
+class KafkaErrorMet(Fact):
+    """Kafka, or a connection to it, failed once. `error` is a class name. What follows is told by another fact."""
 
     level: ClassVar[int] = logging.DEBUG
-
-    def count(self, meters: Meters) -> None:
-        """Count it."""
-        meters.opened.inc()
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class ChatClosed(Fact):
-    """A chat was closed with a certificate."""
-
-    level: ClassVar[int] = logging.DEBUG
-
-    verdict: str
-
-    def count(self, meters: Meters) -> None:
-        """Count it by verdict."""
-        meters.closed.labels(self.verdict if self.verdict in VERDICTS else OTHER).inc()
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class ChatFailed(Fact):
-    """A defect of the bridge cost one chat an input; a GAP stands for it. `error`: class name, `at`: stack frames."""
-
-    level: ClassVar[int] = logging.ERROR
 
     error: str
-    at: tuple[str, ...]
 
     def count(self, meters: Meters) -> None:
-        """Count it."""
-        meters.failures.inc()
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class AnnouncementForwarded(Fact):
-    """An announcement was on the wrong partition and was forwarded to the right one."""
-
-    level: ClassVar[int] = logging.DEBUG
-
-    def count(self, meters: Meters) -> None:
-        """Count it."""
-        meters.announcements.labels("forwarded").inc()
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class AnnouncementRejected(Fact):
-    """An announcement could not be read and was quarantined."""
-
-    level: ClassVar[int] = logging.WARNING
-
-    def count(self, meters: Meters) -> None:
-        """Count it."""
-        meters.announcements.labels("rejected").inc()
+        """Count it by kind."""
+        meters.kafka_errors.labels(kafka_error_kind(self.error)).inc()
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

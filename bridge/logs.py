@@ -12,9 +12,12 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Final, Literal, TextIO
+from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from bridge.errors import places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _QUIET: Final = ("aiokafka", "aiohttp", "asyncio")
 _OFTEN: Final = 10
@@ -36,6 +39,26 @@ def start(level: str, form: Literal["json", "text"], stream: TextIO = sys.stderr
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)  # request lines hold session ids
+
+
+class LineCount(logging.Filter):
+    """Tells the level of each line that is written: the last filter of its handler sees what the others let pass."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        """`told` takes the name of the level."""
+        super().__init__()
+        self._told = told
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Count the line and let it pass."""
+        self._told(record.levelname)
+        return True
+
+
+def count_lines(told: Callable[[str], None]) -> None:
+    """Tell `told` the level of each line that is written from now on, by the handler that `start` has set."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(LineCount(told))
 
 
 class Repetitions(logging.Filter):

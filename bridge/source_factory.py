@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import weakref
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +18,7 @@ from bridge.sources.chat_server.session_manager import SessionManager
 from bridge.sources.chat_server.transport import TcpTransports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bridge.capture.ports import Clock, Deliver, Failed, Source
     from bridge.config import Config
@@ -45,6 +47,24 @@ class SourceFactory(Protocol):
     def joins_waiting(self) -> int:
         """Number of chats that wait to be joined, in all shards."""
 
+    @property
+    def joins_budget(self) -> int:
+        """Number of joins that the rate limit allows right now, where it allows fewest."""
+
+    @property
+    def joins_paused(self) -> bool:
+        """Whether no joins are sent, by order of the administrator."""
+
+    @property
+    def client_versions(self) -> Mapping[str, int]:
+        """ClientVersion in force -> number of chats that are joined under it."""
+
+    def pause_joins(self) -> None:
+        """Send no joins until `resume_joins`. Chats that are joined stay so, and connections stay open."""
+
+    def resume_joins(self) -> None:
+        """Send joins again."""
+
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         """Return the Source of one shard; it passes its updates to `deliver`, and its own defects to `failed`."""
 
@@ -57,6 +77,7 @@ class ChatServerSources:
         self._context = context
         self._settings = context.config.sources.chat_server
         self._history_turn = HistoryTurn()
+        self._managers: weakref.WeakSet[SessionManager] = weakref.WeakSet()
         self._tls = self._settings.tls.context()
         context.secrets.add_context("chat_server", self._tls)
         self._rate_limiter = JoinRateLimiter(
@@ -68,10 +89,36 @@ class ChatServerSources:
         """Number of chats that wait to be joined, in all shards."""
         return self._rate_limiter.waiting
 
+    @property
+    def joins_budget(self) -> int:
+        """Number of joins that the rate limit allows right now, at the server that has the fewest."""
+        return 0 if self.joins_paused else self._rate_limiter.budget
+
+    @property
+    def joins_paused(self) -> bool:
+        """Whether no joins are sent, by order of the administrator."""
+        return self._rate_limiter.paused
+
+    @property
+    def client_versions(self) -> Mapping[str, int]:
+        """ClientVersion in force -> number of chats that are joined under it."""
+        found: Counter[str] = Counter()
+        for manager in self._managers:
+            found.update(str(version) for version in manager.client_versions())
+        return found
+
+    def pause_joins(self) -> None:
+        """Send no joins until `resume_joins`."""
+        self._rate_limiter.pause()
+
+    def resume_joins(self) -> None:
+        """Send joins again."""
+        self._rate_limiter.resume()
+
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         """Return the Source of one shard."""
         settings = self._settings
-        return SessionManager(
+        manager = SessionManager(
             ReconnectSettings(
                 attempts=settings.reconnect_attempts,
                 delay=settings.reconnect_delay_seconds,
@@ -93,6 +140,8 @@ class ChatServerSources:
             deliver=deliver,
             failed=failed,
         )
+        self._managers.add(manager)
+        return manager
 
     def _link(self, server: str, owner: SessionManager) -> Link:
         settings = self._settings

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bridge.adapters.http.status_view import SessionView
-from bridge.capture.readiness_codes import COMMIT_SLOW, PREPARING, SERVER_UNSTABLE, UNCOMMITTED
+from bridge.capture.chat import FOLLOWED, GIVEN_UP
+from bridge.capture.readiness_codes import COMMIT_SLOW, PREPARING, READINESS_CODES, SERVER_UNSTABLE, UNCOMMITTED
 from bridge.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
     from bridge.adapters.kafka.connection_causes import Cause
@@ -18,6 +19,27 @@ if TYPE_CHECKING:
     from bridge.capture.worker import Worker
     from bridge.telemetry import Telemetry
     from bridge.topic_watch import TopicWatch
+
+
+class JoinState(Protocol):
+    """What the sources of a worker tell of their joins."""
+
+    @property
+    def joins_waiting(self) -> int:
+        """Number of chats that wait to be joined."""
+
+    @property
+    def joins_budget(self) -> int:
+        """Number of joins that the rate limit allows right now, where it allows fewest."""
+
+    @property
+    def joins_paused(self) -> bool:
+        """Whether no joins are sent, by order of the administrator."""
+
+    @property
+    def client_versions(self) -> Mapping[str, int]:
+        """ClientVersion in force -> number of chats that are joined under it."""
+
 
 _SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
@@ -35,27 +57,41 @@ class WorkerStatus:
         telemetry: Telemetry,
         clock: Clock,
         *,
-        joins_waiting: Callable[[], int],
+        joins: JoinState,
         kafka_cause: Callable[[], Cause | None],
         topics: TopicWatch,
     ) -> None:
         """Also registers the gauges; their values are read at each scrape.
 
+        While `preparing`, `kafka_answered` says whether Kafka does; `partitions` is 0 until their number is known.
         `kafka_cause` returns why Kafka cannot be used, None when it can or when that is not known.
         """
         self.preparing: Problem | None = Problem(PREPARING, "starting")
+        self.partitions = 0
         self._worker = worker
         self._announcer = announcer
         self._telemetry = telemetry
         self._clock = clock
         self._kafka_cause = kafka_cause
         self._topics = topics
+        self.kafka_answered = False
+        self._joins = joins
+        telemetry.watch("ready", lambda: not self.readiness())
+        telemetry.watch_not_ready(READINESS_CODES, lambda: [reason.code for reason in self.readiness()])
+        telemetry.watch("kafka_up", lambda: self.kafka_answered if self.preparing else worker.kafka_answers)
+        telemetry.watch("partitions", lambda: self.partitions)
+        telemetry.watch("announcement_lag", lambda: sum(shard.announcement_lag for shard in worker.shards))
         telemetry.watch("oldest_uncommitted_event_seconds", self._oldest)
         telemetry.watch("buffer_bytes", lambda: sum(shard.buffer_bytes for shard in worker.shards))
-        telemetry.watch("sessions", lambda: sum(len(shard.store.followed()) for shard in worker.shards))
-        telemetry.watch("shards", lambda: sum(1 for _ in worker.shards))
+        telemetry.watch("buffer_limit_bytes", lambda: sum(shard.buffer_limit for shard in worker.shards))
+        telemetry.watch("inboxes_paused", lambda: sum(shard.paused for shard in worker.shards))
+        telemetry.watch_each("sessions", self._states)
+        telemetry.watch_each("shards", worker.shard_states)
+        telemetry.watch_each("sessions_by_client_version", lambda: joins.client_versions)
         telemetry.watch("links", lambda: sum(shard.source.connections for shard in worker.shards))
-        telemetry.watch("joins_waiting", joins_waiting)
+        telemetry.watch("joins_waiting", lambda: joins.joins_waiting)
+        telemetry.watch("joins_budget", lambda: joins.joins_budget)
+        telemetry.watch("joins_paused", lambda: joins.joins_paused)
         telemetry.watch_unstable(self._unstable)
         telemetry.watch("announcers", lambda: announcer.producers)
 
@@ -115,6 +151,17 @@ class WorkerStatus:
     def metrics(self) -> bytes:
         """Return all metrics in Prometheus' text form."""
         return self._telemetry.render()
+
+    def _states(self) -> dict[str, int]:
+        """Return how many chats are joined, wait for that, and were given up."""
+        found = dict.fromkeys(("joined", "waiting", "given_up"), 0)
+        for shard in self._worker.shards:
+            for session_id, chat in shard.store.chats.items():
+                if chat.state == FOLLOWED:
+                    found["waiting" if shard.source.joined_at(session_id) is None else "joined"] += 1
+                elif chat.state == GIVEN_UP:
+                    found["given_up"] += 1
+        return found
 
     def _unstable(self) -> dict[str, int]:
         """Return the unstable places of all shards, each with its highest number of losses in a row."""

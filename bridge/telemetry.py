@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import generate_latest
 
-from bridge.meters import TASK_KINDS, Meters
+from bridge.meters import LOG_LEVELS, OTHER, Meters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bridge.facts import Fact
-    from bridge.meters import GaugeName
+    from bridge.meters import FamilyName, GaugeName
 
 
 class Telemetry:
@@ -34,6 +34,18 @@ class Telemetry:
         """Read the value of a gauge from `read` at every scrape, in the thread of the scrape."""
         self._meters.gauges[gauge].set_function(read)
 
+    def watch_each(self, family: FamilyName, read: Callable[[], Mapping[str, float]]) -> None:
+        """Read the values of a gauge with a label from `read` (value of the label -> number) at every scrape."""
+        self._meters.families[family].read = read
+
+    def watch_not_ready(self, codes: Iterable[str], read: Callable[[], Iterable[str]]) -> None:
+        """Read the codes of the reasons not to be ready from `read` at every scrape; `codes` are all that are known."""
+        family = self._meters.families["not_ready"]
+        family.values = (*(code.lower() for code in codes), OTHER)
+        family.read = lambda: dict.fromkeys(
+            (code.lower() if code.lower() in family.values else OTHER for code in read()), 1.0
+        )
+
     def watch_unstable(self, read: Callable[[], Mapping[str, int]]) -> None:
         """Read the servers that answer and drop, and how often in a row, from `read` at every scrape."""
         self._meters.unstable_servers.read = read
@@ -42,14 +54,22 @@ class Telemetry:
         """Read when certificates end (name -> seconds since 1970 UTC) from `read` at every scrape."""
         self._meters.certificate_ends.read = read
 
-    def watch_tasks(self, count: Callable[[], Mapping[str, int]]) -> None:
-        """Read the numbers of open tasks by kind from `count` at every scrape, in the thread of the scrape."""
+    def watch_memory_limit(self, read: Callable[[], int | None]) -> None:
+        """Read the memory limit in bytes, None where there is none, from `read` at every scrape."""
+        self._meters.memory_limit.read = read
 
-        def reader(kind: str) -> Callable[[], float]:
-            return lambda: count().get(kind, 0)
+    def describe(self, *, version: str, python: str, aiokafka: str, settings: str) -> None:
+        """Tell what runs: the versions, and a hash of the settings. To be called once."""
+        self._meters.build.labels(version, python, aiokafka).set(1)
+        self._meters.config.labels(settings).set(1)
 
-        for kind in TASK_KINDS:
-            self._meters.tasks.labels(kind).set_function(reader(kind))
+    def loop_lag(self, seconds: float) -> None:
+        """Count a sample of how late the event loop is."""
+        self._meters.loop_lag.observe(seconds)
+
+    def line_written(self, level: str) -> None:
+        """Count a line of the log, given the name of its level, e.g. `WARNING`."""
+        self._meters.log_lines.labels(level.lower() if level.lower() in LOG_LEVELS else OTHER).inc()
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text form."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.connection_codes import KAFKA_SILENT
@@ -33,12 +33,21 @@ class StubAnnouncer:
     producers = 0
 
 
+class StubJoins:
+    joins_waiting = joins_budget = 0
+    joins_paused = False
+    client_versions: ClassVar[dict[str, int]] = {}
+
+
 class StubSource:
     def __init__(self, unstable: dict[str, int]) -> None:
         self.unstable = unstable
 
 
 class StubShard:
+    paused = False
+    buffer_limit = announcement_lag = 0
+
     def __init__(self, unstable: dict[str, int]) -> None:
         self.source = StubSource(unstable)
 
@@ -57,6 +66,9 @@ class StubWorker:
 
     def problems(self) -> list[Problem]:
         return []
+
+    def shard_states(self) -> dict[str, int]:
+        return {"open": len(self.shards)}
 
 
 def topics_found(*, reasons: Sequence[Problem] = (), warnings: Sequence[Problem] = ()) -> TopicWatch:
@@ -79,7 +91,7 @@ def status_of(
         announcer,
         telemetry,
         FakeClock(),
-        joins_waiting=lambda: 0,
+        joins=StubJoins(),
         kafka_cause=lambda: cause,
         topics=topics or topics_found(),
     )
@@ -146,7 +158,7 @@ def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_gi
             cast("AnnouncementProducer", StubAnnouncer()),
             telemetry,
             servers.clock,
-            joins_waiting=lambda: 0,
+            joins=StubJoins(),
             kafka_cause=lambda: None,
             topics=topics_found(),
         )

@@ -3,14 +3,16 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from dataclasses import fields
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import logs, meters
+from bridge.capture.chat_facts import GapRecorded, Quarantined
 from bridge.connection_watch import KafkaProblemBegan
-from bridge.facts import BatchCommitted, Fact, GapRecorded, Quarantined, TransactionFailed
+from bridge.facts import BatchCommitted, Fact, TransactionFailed
 from bridge.sources.chat_server.link_facts import LinkLost
 from bridge.telemetry import Telemetry
 from bridge.transcript.gap_codes import GAP_CODES, UNATTRIBUTED, UNREADABLE
@@ -18,14 +20,27 @@ from bridge.transcript.input_codes import QUARANTINE_CODES, UNKNOWN_MESSAGE
 from bridge.transcript.link_codes import LINK_CODES, SILENT
 
 FACTS = sorted(Fact.__subclasses__(), key=lambda fact: fact.__name__)
-SAMPLE = {"int": 3, "float": 0.25, "str": "something never heard of", "bool": True}
+SAMPLE = {
+    "int": 3,
+    "float": 0.25,
+    "str": "something never heard of",
+    "bool": True,
+    "Sequence[tuple[float, int]]": ((0.2, 3),),
+}
 LABELS = {
-    "kind": {*meters.KINDS, *meters.TASK_KINDS, "other"},
+    "kind": {*meters.KAFKA_ERROR_KINDS, *meters.KINDS, *meters.TASK_KINDS, "other"},
     "outcome": {"committed", "failed", "fenced"},
     "change": {"not_opened", "taken", "released", "fenced", "crashed", "followed", "forgotten"},
     "verdict": {*meters.VERDICTS, "other"},
     "topic": {*meters.FORGETTABLE, "other"},
-    "result": {"answered", "refused", "given_up", "other", "forwarded", "rejected"},
+    "result": {"answered", "refused", "given_up", "other", "taken", "forwarded", "rejected"},
+    "state": {"joined", "waiting", "given_up", "open", "opening", "closing"},
+    "client_version": {*map(str, range(101, 107)), "other"},
+    "code": {*meters.HTTP_CODES},
+    "path": {*meters.HTTP_PATHS},
+    "level": {*meters.LOG_LEVELS},
+    "action": {*meters.REDACTION_ACTIONS},
+    "generation": {"0", "1", "2"},
     "reason": {
         *(code.lower() for code in (*GAP_CODES, *LINK_CODES, *QUARANTINE_CODES)),
         "other",
@@ -70,8 +85,15 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.__name__)
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "worker", "group", "signal", "error", "server", "code", "detail", "verdict", "at"}
-    numbers = {"int", "float", "bool", "float | None"}
-    assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed | {"kind", "kinds", "topic"}
+    allowed |= {"kind", "kinds", "topic", "action", "path"}
+    numbers = {"int", "float", "bool", "float | None", "Sequence[tuple[float, int]]"}
+    assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed | {
+        "kind",
+        "kinds",
+        "topic",
+        "action",
+        "path",
+    }
 
 
 def test_whatever_facts_say_labels_stay_in_closed_sets() -> None:
@@ -88,9 +110,8 @@ def test_whatever_facts_say_labels_stay_in_closed_sets() -> None:
 
 def test_a_batch_counts_its_events_by_kind_and_its_transaction() -> None:
     told = Telemetry()
-    told.emit(
-        BatchCommitted(shard=0, kinds={"MESSAGE": 5, "GAP": 1}, records=9, bytes=700, seconds=0.01, oldest_seconds=0.02)
-    )
+    kinds, ages = {"MESSAGE": 5, "GAP": 1}, ((0.02, 5), (4000.0, 1))
+    told.emit(BatchCommitted(shard=0, kinds=kinds, records=9, bytes=700, seconds=0.01, oldest_seconds=0.02, ages=ages))
     told.emit(TransactionFailed(shard=0, error="KafkaTimeoutError"))
     found = series(told)
     assert found["chatbridge_events_total", "MESSAGE"] == 5
@@ -99,6 +120,10 @@ def test_a_batch_counts_its_events_by_kind_and_its_transaction() -> None:
     assert found["chatbridge_transactions_total", "committed"] == 1
     assert found["chatbridge_transactions_total", "failed"] == 1
     assert found["chatbridge_commit_seconds_count", ""] == 1
+    of_events = {bound: number for (name, bound), number in found.items() if name == "chatbridge_event_seconds_bucket"}
+    assert [of_events[bound] for bound in ("0.01", "0.02", "3600.0", "+Inf")] == [0, 5, 5, 6]
+    assert (found["chatbridge_event_seconds_count", ""], found["chatbridge_event_seconds_sum", ""]) == (6, 4000.1)
+    assert abs(found["chatbridge_last_commit_timestamp_seconds", ""] - time.time()) < 60
 
 
 def test_reasons_are_counted_by_code_and_an_unknown_code_as_other() -> None:
@@ -116,11 +141,11 @@ def test_reasons_are_counted_by_code_and_an_unknown_code_as_other() -> None:
 
 def test_gauges_are_read_when_they_are_scraped() -> None:
     told = Telemetry()
-    sessions = 1
-    told.watch("sessions", lambda: sessions)
-    assert series(told)["chatbridge_sessions", ""] == 1
-    sessions = 2
-    assert series(told)["chatbridge_sessions", ""] == 2
+    links = 1
+    told.watch("links", lambda: links)
+    assert series(told)["chatbridge_links", ""] == 1
+    links = 2
+    assert series(told)["chatbridge_links", ""] == 2
 
 
 def test_unstable_servers_are_named_up_to_a_limit_and_disappear() -> None:
@@ -171,7 +196,7 @@ def test_readable_lines_escape_control_characters(monkeypatch: pytest.MonkeyPatc
 def test_tasks_are_counted_by_kind_when_they_are_scraped() -> None:
     told = Telemetry()
     counts = {"shard": 3, "kafka_client": 4}
-    told.watch_tasks(lambda: counts)
+    told.watch_each("tasks", lambda: counts)
     counts["shard"] = 2
     found = series(told)
     assert [found["chatbridge_tasks", kind] for kind in ("shard", "kafka_client", "queue")] == [2, 4, 0]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.announcement import rewritten
+from bridge.capture.announcement_facts import AnnouncementForwarded, AnnouncementRejected, AnnouncementTaken
 from bridge.capture.chat import GIVEN_UP, OVER, Chat
+from bridge.capture.chat_facts import ChatOpened
+from bridge.capture.inbox import PassedOver
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.errors import Problem
-from bridge.facts import AnnouncementForwarded, AnnouncementRejected, ChatOpened
 from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.transcript import input_codes
 from bridge.transcript.entries import SessionFacts
@@ -34,9 +36,12 @@ class AnnouncedChats:
         self._chats = chats
         self._closed = closed
 
-    def take(self, one: Announced, builder: BatchBuilder, touched: dict[str, Chat]) -> None:
-        """Fold one announcement; the chat that it changes is `touched`."""
+    def take(self, one: Announced | PassedOver, builder: BatchBuilder, touched: dict[str, Chat]) -> None:
+        """Fold one announcement, or what lies in its place; the chat that it changes is `touched`."""
         plan = builder.plan
+        if isinstance(one, PassedOver):
+            plan.batch.announcement_offset = one.offset
+            return
         plan.batch.announcement_offset = one.offset + 1
         told = one.announcement
         if told is None:
@@ -52,6 +57,7 @@ class AnnouncedChats:
             builder.forward(partition, key, one.raw)
             plan.facts.append(AnnouncementForwarded())
             return
+        plan.facts.append(AnnouncementTaken())
         chat = self._chats.get(told.session_id)
         if told.session_id in self._closed or (chat is not None and chat.state == OVER):
             return  # announced again after its end

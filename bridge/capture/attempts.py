@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from bridge.facts import ShardNotOpened, TransactionFailed
+from bridge.facts import KafkaErrorMet, ShardNotOpened, TransactionFailed
 
 if TYPE_CHECKING:
     from bridge.backoff import Backoff
@@ -20,7 +20,10 @@ _HURRIED_SECONDS: Final = 0.5
 
 
 class Attempts:
-    """One attempt after the other. `begin`, then `opened` if it was, `failed` if it failed, then `pause`."""
+    """One attempt after the other. `begin`, then `opened` if it was, `failed` if it failed, then `pause`.
+
+    `began` is the monotonic time at which the last one began.
+    """
 
     def __init__(self, partition: int, backoff: Backoff, clock: Clock, telemetry: Telemetry) -> None:
         """`partition` is the shard's number, for the log."""
@@ -30,7 +33,7 @@ class Attempts:
         self._telemetry = telemetry
         self._hurried = False
         self._woken = asyncio.Event()
-        self._began = 0.0
+        self.began = 0.0
         self._opened = False
         self._told = ""
 
@@ -46,7 +49,7 @@ class Attempts:
 
     def begin(self) -> None:
         """Begin an attempt."""
-        self._began = self._clock.monotonic()
+        self.began = self._clock.monotonic()
         self._opened = False
         self._woken.clear()
 
@@ -58,6 +61,7 @@ class Attempts:
     def failed(self, error: Exception) -> None:
         """Report the error: by the class of the client's error, which is more specific than the bridge's own."""
         name = type(error.__cause__ or error).__name__
+        self._telemetry.emit(KafkaErrorMet(error=name))
         if self._opened:
             self._telemetry.emit(TransactionFailed(shard=self._partition, error=name))
         elif name != self._told:  # once, not every ten seconds of an outage
@@ -66,7 +70,7 @@ class Attempts:
 
     async def pause(self) -> None:
         """Wait until it is time for the next attempt."""
-        if self._clock.monotonic() - self._began > _WORKED_SECONDS:
+        if self._clock.monotonic() - self.began > _WORKED_SECONDS:
             self._backoff.reset()
         delay = self._backoff.next()
         if self._hurried:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.announcement import session_id_problem
+from bridge.capture.chat_facts import GapRecorded, Quarantined, Redacted, Resumed
 from bridge.capture.ports import Batch, Limits, Outgoing
 from bridge.errors import BridgeError, Problem
-from bridge.facts import Fact, GapRecorded, Quarantined, Resumed
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.payload_framing import single_object
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bridge.capture.chat import Chat
     from bridge.capture.inbox import Input
     from bridge.capture.outputs import ChatOutput, Output
+    from bridge.facts import Fact
     from bridge.records.normalise import Recording
     from bridge.records.writer_schemas import WriterSchemas
 
@@ -76,8 +78,8 @@ class TransactionPlan:
     """What a fold decided. `facts` are emitted once the batch is committed.
 
     `kinds` counts events per kind, however many outputs there are; `event_bytes` are those of all their values.
-    `number` is that of the batch; 0 when there is nothing to commit. `cut`: a record did not fit its topic's limit,
-    and was replaced. `prepared`: the second step is done.
+    `events` counts them per input. `number` is that of the batch; 0 when there is nothing to commit. `cut`: a record
+    did not fit its topic's limit, and was replaced. `prepared`: the second step is done.
     """
 
     batch: Batch = field(default_factory=Batch)
@@ -85,6 +87,7 @@ class TransactionPlan:
     forget: list[str] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
+    events: list[int] = field(default_factory=list)
     event_bytes: int = 0
     number: int = 0
     cut: bool = False
@@ -110,6 +113,7 @@ class BatchBuilder:
         self._settings = settings
         self._records = self.plan.batch.records
         self._kinds: list[str] = []  # of the events of the plan
+        self._ends: list[int] = []  # of each input: how many events there were when it was folded
         self.checkpoint_header = single_object(settings.recording.schemas.fingerprint(SESSION_CHECKPOINT))
         self._checkpointed = False
         self._added: list[list[Any]] = []  # since the last mark: the lists that grew, but for the records
@@ -122,6 +126,7 @@ class BatchBuilder:
         """
         plan = self.plan
         plan.kinds = dict(Counter(self._kinds))
+        plan.events = [end - start for start, end in pairwise((0, *self._ends))]
         if mark or len(plan.batch) or plan.batch.announcement_offset is not None:
             if mark or numbers.wants_marker(beside=self._checkpointed):
                 self.checkpoint(MARKER_KEY, numbers.marker(now))
@@ -150,8 +155,9 @@ class BatchBuilder:
         """Add a chat that the source need not watch any more."""
         self._add(self.plan.forget, session_id)
 
-    def release(self, one: Input) -> None:
-        """Let the source forget a chat if it reported its end, whatever became of that; not undone with the input."""
+    def folded(self, one: Input) -> None:
+        """Count an input's events; let the source forget a chat if that reported its end, whatever became of it."""
+        self._ends.append(len(self._kinds))
         if not isinstance(one, TranscriptUpdate | JoinRefused) or not one.ends_chat:
             return
         if self.plan.forget[-1:] != [one.session_id]:  # else it was closed just now
@@ -192,7 +198,7 @@ class BatchBuilder:
         """Add an event record in one output; return why not, if it cannot be. A GAP is added in any case."""
         recorder, facts = one.recorder, chat.transcript.facts
         head = recorder.head
-        if entry.amendment and _amends_nothing(chat, one, entry):
+        if entry.amendment and one.amends_nothing(entry, chat.transcript.delivered):
             return _AMENDS_NOTHING
         try:
             payload = recorder.event_record(entry, facts)
@@ -208,6 +214,8 @@ class BatchBuilder:
         value = one.header + payload
         self.plan.event_bytes += len(value)
         self._records.append(Outgoing(topic, self._partition, recorder.key, value, recorder.headers(entry, facts)))
+        for rule, times in recorder.redacted:
+            self.fact(Redacted(action=one.output.recording.redactor.action_of(rule), times=times))
         return None
 
     def _replace(self, chat: Chat, entry: Entry, refused: list[tuple[ChatOutput, Problem]]) -> None:
@@ -337,9 +345,3 @@ class BatchBuilder:
                 Outgoing(self._settings.checkpoints, self._partition, key.encode(), text) for key, text in schemas
             ]
         return self._checkpointed
-
-
-def _amends_nothing(chat: Chat, one: ChatOutput, entry: Entry) -> bool:
-    """Tell whether the event that this entry amends was withdrawn from the very same input, or is a GAP here."""
-    event = entry.event
-    return event is not None and (event.event_id not in chat.transcript.delivered or one.lacks(event.event_id))

@@ -58,7 +58,19 @@ class Forgotten:
     next_announcement: int | None = None
 
 
-Input = Update | Announced | Forgotten
+@dataclass(slots=True, frozen=True)
+class PassedOver:
+    """The shard's announcements are read up to `offset` (exclusive), and what came last there are no announcements.
+
+    Markers of transactions and of compaction take offsets, too. What is committed should reach the end all the same:
+    tools that compute the lag of the group look at it.
+    """
+
+    offset: int
+    observed_at: int = 0
+
+
+Input = Update | Announced | Forgotten | PassedOver
 
 
 class Inbox:
@@ -67,6 +79,7 @@ class Inbox:
     def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
         """`limit` in bytes, in the sense of `put`'s `size`."""
         self.held: list[Input] = []  #: taken, and not settled yet
+        self.held_at: list[float] = []  #: when each of them was put
         self._limit = limit
         self._pause = pause
         self._resume = resume
@@ -97,9 +110,9 @@ class Inbox:
     @property
     def updates(self) -> int:
         """Number of those that came from the source."""
-        held = sum(not isinstance(item, Announced) for item in self.held)
+        held = sum(not isinstance(item, Announced | PassedOver) for item in self.held)
         behind = sum(map(len, self._lanes.values()))
-        return held + behind + sum(not isinstance(item, Announced) for item, _, _ in self._waiting)
+        return held + behind + sum(not isinstance(item, Announced | PassedOver) for item, _, _ in self._waiting)
 
     @property
     def in_parts(self) -> bool:
@@ -145,18 +158,19 @@ class Inbox:
     def take(self, most_bytes: int) -> list[Input]:
         """Remove inputs in order, up to `most_bytes` (but at least one if there is one); they are held now."""
         self._held_since = self._oldest_queued()
-        self.held = []
+        self.held, self.held_at = [], []
         held = self._take_from_lanes(0, most_bytes // 2 if self._waiting else most_bytes)
         while self._waiting and (not self.held or held + self._waiting[0][1] <= most_bytes):
-            one = item, size, _ = self._waiting[0]
+            one = item, size, at = self._waiting[0]
             if self._revives(item):
                 break
             self._waiting.popleft()
-            session_id = None if isinstance(item, Announced | Forgotten) else item.session_id
+            session_id = None if isinstance(item, Announced | Forgotten | PassedOver) else item.session_id
             if session_id is not None and (session_id in self._lanes or _in_parts(item)):
                 self._lanes.setdefault(session_id, deque()).append(one)
                 continue
             self.held.append(item)
+            self.held_at.append(at)
             held += size
             self._bytes -= size
         self._held_bytes += self._take_from_lanes(held, most_bytes)
@@ -172,7 +186,7 @@ class Inbox:
         """Take parts, and what is behind the last ones, of each chat in turn, and add what they count as to `held`."""
         while self._lanes and held < most_bytes:
             session_id, lane = next(iter(self._lanes.items()))
-            item, size, _ = lane[0]
+            item, size, at = lane[0]
             taken = item
             if _in_parts(item):
                 taken, of_part = item.take_part()
@@ -183,6 +197,7 @@ class Inbox:
                 lane.popleft()
                 self._bytes -= size
             self.held.append(taken)
+            self.held_at.append(at)
             del self._lanes[session_id]
             if lane:
                 self._lanes[session_id] = lane  # after all others
@@ -190,13 +205,13 @@ class Inbox:
 
     def drop_announcements(self) -> None:
         """Forget the announcements that are queued: whoever has the shard next reads them again."""
-        kept = [one for one in self._waiting if not isinstance(one[0], Announced)]
+        kept = [one for one in self._waiting if not isinstance(one[0], Announced | PassedOver)]
         self._bytes -= sum(size for _, size, _ in self._waiting) - sum(size for _, size, _ in kept)
         self._waiting = deque(kept)
 
     def settle(self) -> None:
         """Release the inputs taken, which are now committed."""
-        self.held = []
+        self.held, self.held_at = [], []
         self._held_bytes = 0
         self._held_since = None
         if self._full and self._bytes <= self._limit * _LOW_WATER:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.normalise import Recording
     from bridge.transcript.entries import Certificate, Entry
+    from bridge.transcript.ranges import IdRanges
 
 RECORD_KINDS: Final = ("events", "sessions", "quarantine")
 """Kinds of topics that each output has."""
@@ -74,6 +75,11 @@ class ChatOutput:
     def lacks(self, event_id: int) -> bool:
         """Tell whether an event is a GAP in this output only."""
         return event_id in self._lacking
+
+    def amends_nothing(self, entry: Entry, delivered: IdRanges) -> bool:
+        """Tell whether the event that it amends was withdrawn from the very same input, or is a GAP here."""
+        event = entry.event
+        return event is not None and (event.event_id not in delivered or self.lacks(event.event_id))
 
     def gap(self, entry: Entry, reason: Problem) -> Entry:
         """Return what is recorded here in the place of an entry that this output cannot take."""

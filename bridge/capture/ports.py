@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from bridge.transcript.updates import Update
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from bridge.errors import Problem
     from bridge.records.shard_facts import Logs
@@ -242,6 +242,12 @@ class Announcements(Protocol):
     async def fetch(self, full: frozenset[int]) -> Sequence[AnnouncementRecord]:
         """Wait for records, at most about a second; partitions in `full` are not read. Raises KafkaUnavailable."""
 
+    def positions(self) -> Iterable[tuple[int, int, int]]:
+        """Return partition, next offset to be read, and end of the log, of each partition of which both are known.
+
+        What was below the next offset when `fetch` returned, it has returned.
+        """
+
     async def reread(self, partition: int) -> None:
         """Go back to the committed offset of `partition`. Raises KafkaUnavailable."""
 
@@ -251,6 +257,10 @@ class Announcements(Protocol):
         Raises ShardFenced when it is not. Raises KafkaUnavailable when that is unknown (no answer, or a rebalance in
         progress): then the next call of `assigned` decides, and chats stay joined until it comes (P4).
         """
+
+    @property
+    def answered(self) -> bool:
+        """Whether a broker has answered, and not longer ago than the clients wait for an answer; False at first."""
 
     @property
     def problem(self) -> Problem | None:

@@ -19,11 +19,11 @@ from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, Tra
 from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
 from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
+from bridge.capture.chat_facts import ChatClosed, ChatFailed
 from bridge.capture.closed_chats import ClosedChats
-from bridge.capture.inbox import Announced, Forgotten, Input
+from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
 from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.errors import Problem, places
-from bridge.facts import ChatClosed, ChatFailed
 from bridge.records.checkpoint_keys import head_key
 from bridge.transcript import gap_codes, input_codes, link_codes
 from bridge.transcript.times import parse_start_at
@@ -139,7 +139,7 @@ class SessionStore:
                     self._builder.quarantine_update(one, _CLOSED if session_id in self.closed else _NOT_FOLLOWED)
                 else:
                     self._fold_into(chat, session_id, one)
-            elif isinstance(one, Announced):
+            elif isinstance(one, Announced | PassedOver):
                 self._announced.take(one, self._builder, self._touched)
             elif isinstance(one, Forgotten):
                 self._tell(one)
@@ -149,7 +149,7 @@ class SessionStore:
                 chat = self._chats.get(one.session_id)
                 if chat is not None and chat.state == FOLLOWED:  # nothing is lost with what says that nothing comes
                     self._fold_into(chat, one.session_id, one)
-            self._builder.release(one)
+            self._builder.folded(one)
         self._shrink(now)
         if now >= self._expire_at:
             self._expire(now)

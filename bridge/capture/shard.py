@@ -37,10 +37,11 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.capture.announcement_place import AnnouncementPlace
 from bridge.capture.attempts import Attempts
 from bridge.capture.following import act, reconcile
 from bridge.capture.guarded_run import GuardedRun
-from bridge.capture.inbox import Announced, Inbox, Input, memory_of
+from bridge.capture.inbox import Announced, Inbox, Input, PassedOver, memory_of
 from bridge.capture.ownership import ProbeTimer
 from bridge.capture.readiness_codes import SHARD_CRASHED, SHARD_OPENING
 from bridge.capture.shard_transactions import ShardTransactions
@@ -54,9 +55,9 @@ if TYPE_CHECKING:
     from bridge.backoff import Backoff
     from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.capture.pacing import EventRate
-    from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Preparation, Source, TransactionalWriter
+    from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Preparation, TransactionalWriter
     from bridge.capture.session_store import SessionStore
-    from bridge.capture.shard_recovery import Repair, ShardRecovery
+    from bridge.capture.shard_recovery import ShardRecovery
     from bridge.capture.shard_settings import ShardSettings
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
@@ -66,7 +67,7 @@ _BATCH_BYTES: Final = 2 * 1024 * 1024
 
 
 class Shard:
-    """One shard of this worker. `run` owns it until it is cancelled, drained or fenced."""
+    """One shard of this worker. `run` owns it until it is cancelled, drained or fenced. `source` delivers its chats."""
 
     def __init__(  # noqa: PLR0913 - the collaborators, by name, built once in the composition root
         self,
@@ -92,6 +93,7 @@ class Shard:
         self.partition = partition
         self.problem: Problem | None = Problem(SHARD_OPENING, "starting")
         self.fenced = False
+        self.buffer_limit = settings.inbox_bytes
         self._settings = settings
         self._check_assignment = check_assignment
         self._make_writer = make_writer
@@ -108,12 +110,12 @@ class Shard:
             linger_max=settings.linger_max,
             telemetry=telemetry,
         )
-        self._source = make_source(self.update_received, self._part_failed)
+        self.source = make_source(self.update_received, self._part_failed)
         self._probes = ProbeTimer(settings.probe_after)
         self._attempts = Attempts(partition, backoff, clock, telemetry)
         self._recovery = recovery
         self._recovery.progress = self._progress
-        self._next_offset = 0
+        self._place = AnnouncementPlace()
         self._fenced_before = self._leaving = self._draining = self._left = False
         self._guard = GuardedRun()
         self._closings = Closings(f"release {partition}")
@@ -126,14 +128,14 @@ class Shard:
         return self._transactions.store
 
     @property
-    def source(self) -> Source:
-        """The source that delivers the shard's chats."""
-        return self._source
-
-    @property
     def buffer_bytes(self) -> int:
         """Bytes delivered and not yet committed."""
         return self._inbox.bytes
+
+    @property
+    def announcement_lag(self) -> int:
+        """Offsets of the announcements partition that are not committed yet, as far as is known."""
+        return self._place.lag(self._transactions.next_announcement)
 
     @property
     def paused(self) -> bool:
@@ -167,10 +169,13 @@ class Shard:
 
     def announced(self, record: Announced) -> None:
         """Queue a record of the announcements partition; one seen before (after a rebalance) is ignored."""
-        if record.offset < self._next_offset or self._leaving:
-            return
-        self._next_offset = record.offset + 1
-        self._inbox.put(record, memory_of(0) + len(record.raw), self._clock.monotonic())
+        if not self._leaving and self._place.announced(record.offset):
+            self._inbox.put(record, memory_of(0) + len(record.raw), self._clock.monotonic())
+
+    def announcements_read(self, position: int, end: int) -> None:
+        """Note how far the announcements partition is read, and where it ends; what is not an announcement counts."""
+        if not self._leaving and self._place.read(position, end):
+            self._inbox.put(PassedOver(position, self._clock.now_us()), memory_of(0), self._clock.monotonic())
 
     def update_received(self, update: Update, size: int) -> None:
         """Queue an update of the source."""
@@ -276,20 +281,20 @@ class Shard:
 
     async def close(self) -> None:
         """Leave the chats and close the source. The caller cancels `run` before or after."""
-        await self._source.close(leave=True)
+        await self.source.close(leave=True)
         self._left = True
 
     # --- transactions --------------------------------------------------------------------------------------------
 
     async def _restore(self, writer: TransactionalWriter) -> None:
         """Restore the chats, fold again what is not committed, and make the source follow the chats of the store."""
-        repair = await self._transactions.restore(writer, self._recovery)
-        self._reset_offset(repair)
+        repair = await self._transactions.restore(writer, self._recovery, since=self._attempts.began)
+        self._place.expect(repair.next_announcement)
         if self._inbox.held or repair.due:
             await self._commit(writer, [*self._inbox.held, *repair.inputs], mark=repair.due)
         if self._draining:
             return  # all chats are left
-        followed, forgotten = reconcile(self._source, self.store)
+        followed, forgotten = reconcile(self.source, self.store)
         if self._fenced_before and (followed or forgotten):
             self._telemetry.emit(ChatsReconciled(shard=self.partition, followed=followed, forgotten=forgotten))
         self._fenced_before = False
@@ -313,17 +318,12 @@ class Shard:
     async def _look(self, writer: TransactionalWriter) -> None:
         """Find out whether Kafka has forgotten something, and write what follows from that."""
         try:
-            repair = await self._recovery.look(self.store, self._next_offset)
+            repair = await self._recovery.look(self.store, self._place.next)
         except KafkaUnavailable:
             return  # transactions tell what is wrong, if it lasts
-        self._reset_offset(repair)
+        self._place.expect(repair.next_announcement)
         if repair.due:
             await self._commit(writer, repair.inputs, mark=True)
-
-    def _reset_offset(self, repair: Repair) -> None:
-        """Expect announcements of another log, whose offsets may be lower, if it was read again."""
-        if repair.next_announcement is not None:
-            self._next_offset = repair.next_announcement
 
     def _progress(self, progress: Problem) -> None:
         self.problem = progress
@@ -333,7 +333,7 @@ class Shard:
         due = self._probes.begin(self._clock.monotonic())
         plan = await self._transactions.decide(writer, inputs, mark=due or mark)
         if not self._draining:
-            act(self._source, plan)
+            act(self.source, plan)
         await self._transactions.prepare(plan)
         await self._transactions.commit(writer, plan)
         if plan.number:
@@ -341,8 +341,8 @@ class Shard:
 
     def _pause(self) -> None:
         self._telemetry.emit(InboxPaused(shard=self.partition))
-        self._source.pause()
+        self.source.pause()
 
     def _resume(self) -> None:
         self._telemetry.emit(InboxResumed(shard=self.partition))
-        self._source.resume()
+        self.source.resume()

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 class ShardTransactions:
-    """`restore` with each new writer; then `decide`, `prepare` and `commit`, in turn. `store` holds the chats."""
+    """`restore` with each new writer; then `decide`, `prepare` and `commit`, in turn. `store` holds the chats.
+
+    `next_announcement` is the offset of announcements that was committed last, None before the first.
+    """
 
     def __init__(  # noqa: PLR0913 - the collaborators, by name, built once by the shard
         self,
@@ -45,6 +48,7 @@ class ShardTransactions:
     ) -> None:
         """`linger_max` in seconds; `rate` is shared by all shards of the worker."""
         self.store = SessionStore(partition, settings)
+        self.next_announcement: int | None = None
         self._partition = partition
         self._settings = settings
         self._inbox = inbox
@@ -63,8 +67,10 @@ class ShardTransactions:
         """Return the age in seconds of the transaction in progress; 0.0 when there is none."""
         return 0.0 if self._began is None else now - self._began
 
-    async def restore(self, writer: TransactionalWriter, recovery: ShardRecovery) -> Repair:
+    async def restore(self, writer: TransactionalWriter, recovery: ShardRecovery, *, since: float) -> Repair:
         """Restore the chats from their checkpoints, unless Kafka holds less than memory: then that is written again.
+
+        `since` is the monotonic time at which the attempt to open the shard began.
 
         Returns what the next transaction has to tell. Inputs whose transaction turns out to be committed, although its
         commit failed, are no longer held (P1).
@@ -85,7 +91,8 @@ class ShardTransactions:
             self._uncertain = None
         repair = await recovery.opening(self.store, before=before, kept=kept)
         self._opened = True
-        self._telemetry.emit(ShardTaken(shard=self._partition, sessions=len(self.store.followed())))
+        seconds, sessions = self._clock.monotonic() - since, len(self.store.followed())
+        self._telemetry.emit(ShardTaken(shard=self._partition, sessions=sessions, seconds=seconds))
         return repair
 
     def _kept(self, restored: SessionStore, recovery: ShardRecovery) -> bool:
@@ -159,6 +166,9 @@ class ShardTransactions:
         self._uncertain = None
         self._last_number = plan.number or self._last_number
         self._committed_at = now
+        ages = [(now - at, events) for at, events in zip(self._inbox.held_at, plan.events, strict=False) if events]
+        if plan.batch.announcement_offset is not None:
+            self.next_announcement = plan.batch.announcement_offset
         self._inbox.settle()
         self._rate.add(sum(plan.kinds.values()), now)
         if len(plan.batch):
@@ -170,6 +180,7 @@ class ShardTransactions:
                     bytes=plan.event_bytes,
                     seconds=seconds,
                     oldest_seconds=oldest,
+                    ages=ages,
                 )
             )
         for fact in plan.facts:

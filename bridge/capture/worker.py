@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import parse
 from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Announced
 from bridge.capture.readiness_codes import BUFFER_FULL, DRAINING, NO_PARTITIONS, WAITING_FOR_PARTITIONS
+from bridge.capture.running_shard import DrainResult, RunningShard, result_of, states_of
 from bridge.errors import (
     AccessDenied,
     BridgeError,
@@ -58,33 +58,6 @@ _LEAVE_SECONDS: Final = 5.0
 """How long a worker without shards waits until it has left its group."""
 
 
-@dataclass(slots=True, eq=False)
-class _Run:
-    """A shard and the task that runs it. `reported`: a crash of the task is in the log."""
-
-    shard: Shard
-    task: asyncio.Task[None]
-    reported: bool = False
-
-    @property
-    def crash(self) -> BaseException | None:
-        """What a defect ended the task with; None when it runs, or ended otherwise."""
-        return self.task.exception() if self.task.done() and not self.task.cancelled() else None
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class DrainResult:
-    """What became of the shards of a worker that was drained: numbers of shards, and of what is not on Kafka.
-
-    `unfinished` are those that were neither drained nor taken over by other workers.
-    """
-
-    handed_over: int = 0
-    unfinished: int = 0
-    inputs: int = 0
-    bytes: int = 0
-
-
 class Worker:
     """All shards of this process. `run` until cancelled; `drain` to stop in order."""
 
@@ -107,8 +80,8 @@ class Worker:
         self._clock = clock
         self._telemetry = telemetry
         self._announcements: Announcements | None = None
-        self._runs: dict[int, _Run] = {}
-        self._ending: set[_Run] = set()  # no longer ours, until task and source have ended
+        self._runs: dict[int, RunningShard] = {}
+        self._ending: set[RunningShard] = set()  # no longer ours, until task and source have ended
         self._releases: set[asyncio.Task[None]] = set()
         self._rest_until: dict[int, float] = {}
         self._draining = False
@@ -136,6 +109,15 @@ class Worker:
             found += [Problem(one.code, f"shard {shard.partition}: {one.detail}") for one in told]
         return found
 
+    def shard_states(self) -> dict[str, int]:
+        """Return how many shards capture (open), are being opened, and are handed over or stopped (closing)."""
+        return states_of(self._runs.values(), self._ending, draining=self._draining)
+
+    @property
+    def kafka_answers(self) -> bool:
+        """Whether a broker has answered the reader of announcements, and not too long ago."""
+        return self._announcements is not None and self._announcements.answered
+
     # --- running -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -152,8 +134,7 @@ class Worker:
                 while not self._draining:
                     # P6: a shard with a full inbox gets no more records; one fetch may exceed the limit.
                     full = frozenset(shard.partition for shard in self.shards if shard.paused)
-                    for record in await consumer.fetch(full):
-                        self._dispatch(record)
+                    self._pass_on(await consumer.fetch(full), consumer)
                     if self._joined:  # not before: to join and to read may be denied again and again
                         self._backoff.reset()
                     await self._restart_crashed(consumer)
@@ -207,7 +188,7 @@ class Worker:
         for task in tasks:
             if not task.cancelled():
                 task.result()
-        return _result_of(runs)
+        return result_of(runs)
 
     async def close(self) -> None:
         """Stop every shard at once; chats are left with KeepAlive. A cancellation is raised when all have stopped."""
@@ -220,7 +201,7 @@ class Worker:
 
     # --- internals -----------------------------------------------------------------------------------------------
 
-    async def _taken_over(self, runs: Iterable[_Run], hand_over: HandOver, seconds: float) -> None:
+    async def _taken_over(self, runs: Iterable[RunningShard], hand_over: HandOver, seconds: float) -> None:
         """Wait until no shard runs any more, until it is known that nobody takes them over, or for `seconds`."""
         end = self._clock.monotonic() + seconds
         running = {run.task for run in runs if not run.task.done()}
@@ -232,7 +213,7 @@ class Worker:
                 return
             running = {task for task in running if not task.done()}
 
-    async def _finish(self, run: _Run) -> None:
+    async def _finish(self, run: RunningShard) -> None:
         await run.shard.drain()
         await self._stop(run)
 
@@ -269,7 +250,7 @@ class Worker:
 
         shard = self._make_shard(partition, check_assignment)
         task = asyncio.get_running_loop().create_task(shard.run(), name=f"shard {partition}")
-        self._runs[partition] = _Run(shard, task)
+        self._runs[partition] = RunningShard(shard, task)
 
     def _release(self, partition: int) -> None:
         """Stop a shard without waiting for it."""
@@ -279,7 +260,7 @@ class Worker:
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)
 
-    async def _stop(self, run: _Run) -> None:
+    async def _stop(self, run: RunningShard) -> None:
         """End a shard that may be stopped already, by a call that was cancelled."""
         partition = run.shard.partition
         if self._runs.get(partition) is run:
@@ -297,7 +278,7 @@ class Worker:
                 if not self._report_crash(run):
                     self._telemetry.emit(ShardReleased(shard=partition))
 
-    def _report_crash(self, run: _Run) -> bool:
+    def _report_crash(self, run: RunningShard) -> bool:
         """Return whether a defect ended the shard's task, which is in the log then."""
         error = run.crash
         if error is not None and not run.reported:
@@ -323,6 +304,13 @@ class Worker:
             self._release(partition)
             self._take(partition)
 
+    def _pass_on(self, records: Iterable[AnnouncementRecord], consumer: Announcements) -> None:
+        for record in records:
+            self._dispatch(record)
+        for partition, position, end in consumer.positions():
+            if (run := self._runs.get(partition)) is not None:
+                run.shard.announcements_read(position, end)
+
     def _dispatch(self, record: AnnouncementRecord) -> None:
         run = self._runs.get(record.partition)
         if run is None:
@@ -333,11 +321,3 @@ class Worker:
         except UnreadableAnnouncement as error:
             announcement, problem = None, error.message
         run.shard.announced(Announced(record.offset, raw, record.key, announcement, problem, self._clock.now_us()))
-
-
-def _result_of(runs: Iterable[_Run]) -> DrainResult:
-    handed_over = sum(run.shard.fenced for run in runs)
-    shards = [run.shard for run in runs if not (run.shard.fenced or run.shard.drained)]
-    inputs = sum(shard.uncommitted for shard in shards)
-    bytes_held = sum(shard.buffer_bytes for shard in shards if shard.uncommitted)
-    return DrainResult(handed_over=handed_over, unfinished=len(shards), inputs=inputs, bytes=bytes_held)

@@ -90,7 +90,7 @@ class ChatRecorder:
 
     `key` is the key of its records, which belong to one epoch of its chain. `head` is the hash of the last record made.
     It may be reset to an earlier value if the records made since then will not be published; a restored chat continues
-    from the head in its checkpoint.
+    from the head in its checkpoint. `redacted` says what was done to the last event: rule and number of times.
     """
 
     __slots__ = (
@@ -107,11 +107,13 @@ class ChatRecorder:
         "_site",
         "head",
         "key",
+        "redacted",
     )
 
     def __init__(self, session_id: str, recording: Recording, head: bytes | None = None, epoch: int = 0) -> None:
         """Start the chain of an epoch, or continue after the record whose hash is `head`."""
         self.head = genesis(session_id, epoch) if head is None else head
+        self.redacted: list[tuple[str, int]] = []
         self._epoch = epoch
         self._epoch_bytes = long(epoch)
         self._escaped_id = escaped(session_id)
@@ -173,6 +175,7 @@ class ChatRecorder:
             )
         else:
             rest = self._content(entry, event, facts, done)
+        self.redacted = [(rule, times) for _, rule, times in done]
         return b"".join(
             (
                 *head,

@@ -71,7 +71,7 @@ class Rule:
 class Redactor:
     """The rules, compiled. One per process; what it remembers only saves work."""
 
-    __slots__ = ("_by_path", "_by_text", "_known_names", "has_rules")
+    __slots__ = ("_actions", "_by_path", "_by_text", "_known_names", "has_rules")
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         """Compile the rules. Raises ConfigError naming every invalid one."""
@@ -87,6 +87,11 @@ class Redactor:
         if problems:
             raise ConfigError("; ".join(problems))
         self.has_rules = bool(rules)
+        self._actions: dict[str, str] = {SECRET: SECRET, **{rule.name: rule.action for rule in rules}}
+
+    def action_of(self, rule: str) -> str:
+        """Return the action of a rule, given its name: that of one of the settings, or `secret`."""
+        return self._actions.get(rule, rule)
 
     def _add(self, rule: Rule) -> None:
         replace = _replacement(rule)

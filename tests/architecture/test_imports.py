@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "waiting",
         "errors",
     },
-    "adapters/http": {"announcement", "addresses", "facts", "telemetry", "waiting", "errors"},
+    "adapters/http": {"announcement", "addresses", "facts", "meters", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
         "simulator/harness",
@@ -81,7 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "config": {"addresses", "announcement", "records", "secret_files", "tls", "errors"},
-    "connection_watch": {"adapters/kafka", "facts", "telemetry"},
+    "connection_watch": {"adapters/kafka", "facts", "meters", "telemetry"},
     "secrets_watch": {"facts", "secret_files", "telemetry", "tls"},
     "topic_watch": {"adapters/kafka", "facts", "telemetry", "errors"},
     "status": {

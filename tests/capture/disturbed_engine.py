@@ -12,8 +12,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from bridge.capture.chat import GIVEN_UP
+from bridge.capture.chat_facts import ChatFailed
 from bridge.chatserver.messages import LOGGED_OUT
-from bridge.facts import ChatFailed, Drained, ShardCrashed
+from bridge.facts import Drained, ShardCrashed
 from bridge.transcript.updates import TranscriptUpdate
 from tests.capture.scripted_kafka import CALL_SECONDS
 from tests.capture.stored_records import nothing_is_lost, stored_events

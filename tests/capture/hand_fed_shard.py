@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from bridge.backoff import Backoff
-from bridge.capture.inbox import Announced, Forgotten
+from bridge.capture.inbox import Announced, Forgotten, PassedOver
 from bridge.capture.pacing import EventRate
 from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.session_store import SessionStore
@@ -94,7 +94,7 @@ def feed(shard: Shard, inputs: Sequence[Input]) -> None:
     for one in inputs:
         if isinstance(one, Announced):
             shard.announced(one)
-        elif not isinstance(one, Forgotten):
+        elif not isinstance(one, Forgotten | PassedOver):
             shard.update_received(one, 100)
 
 

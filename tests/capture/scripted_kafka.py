@@ -273,6 +273,15 @@ class ScriptedAnnouncements:
             self._position[partition] = len(values)
         return found
 
+    def positions(self) -> list[tuple[int, int, int]]:
+        """Tell nothing: what is read are announcements only."""
+        return []
+
+    @property
+    def answered(self) -> bool:
+        """Answer whatever is asked."""
+        return True
+
     async def reread(self, partition: int) -> None:
         await self._kafka.call()
         self._position[partition] = self._kafka.offsets[partition]

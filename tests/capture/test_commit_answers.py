@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.capture.chat_facts import GapRecorded, Quarantined, Resumed
 from bridge.errors import KafkaUnavailable, Problem, ShardFenced
-from bridge.facts import BatchCommitted, GapRecorded, Quarantined, Resumed, TransactionFailed
+from bridge.facts import BatchCommitted, TransactionFailed
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT
 from tests.capture.disturbed_chat import CONTENT, DISTURBANCE, QUARANTINED, beginning, disturbance
 from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until, without_faults

@@ -325,16 +325,16 @@ def test_a_store_that_was_not_opened_is_not_memory_that_has_to_be_kept() -> None
     writer: Any = WrittenBy(CompactedTopic())
 
     async def scene() -> None:
-        await transactions.restore(writer, recovery)
+        await transactions.restore(writer, recovery, since=0.0)
         await transactions.commit(writer, await transactions.decide(writer, [], mark=True))
         between = writer.topic.restored(0, other)  # another owner, whose chat loses a segment
         writer.topic.commit(between.fold([announcement(), history(joined(1), said(2))], NOW))
         del writer.topic.values[f"{CHAT}#a"]
         logs.silent = True
         with pytest.raises(KafkaUnavailable):
-            await transactions.restore(writer, recovery)
+            await transactions.restore(writer, recovery, since=0.0)
         logs.silent = False
-        repair = await transactions.restore(writer, recovery)
+        repair = await transactions.restore(writer, recovery, since=0.0)
         assert [one.without_place for one in repair.inputs if isinstance(one, Forgotten)] == [{CHAT}]
         await transactions.commit(writer, await transactions.decide(writer, repair.inputs, mark=repair.due))
         assert [chat.transcript.delivered.pairs() for chat in transactions.store.chats.values()] == [[(1, 2)]]

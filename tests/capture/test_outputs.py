@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from bridge.capture import chat
-from bridge.facts import ChatClosed, ChatOpened, GapRecorded, Quarantined
+from bridge.capture.chat_facts import ChatClosed, ChatOpened, GapRecorded, Quarantined
 from bridge.records.chain import genesis
 from bridge.records.normalise import Recording
 from bridge.transcript.entries import COMPLETE, GAP, INCOMPLETE

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.facts import BatchCommitted, ChatClosed, TransactionFailed
+from bridge.capture.chat_facts import ChatClosed
+from bridge.facts import BatchCommitted, TransactionFailed
 from bridge.records.avro import TRANSCRIPT_EVENT
 from tests.capture.disturbed_chat import announced
 from tests.capture.hand_fed_shard import feed, settled, until

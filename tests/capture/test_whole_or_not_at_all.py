@@ -9,7 +9,7 @@ import pytest
 
 from bridge.capture.batch_builder import BatchBuilder
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
-from bridge.facts import ChatFailed
+from bridge.capture.chat_facts import ChatFailed
 from bridge.transcript import fold
 from bridge.transcript.fingerprints import fingerprint
 from bridge.transcript.gap_codes import INTERNAL, NOT_RECORDED, OUT_OF_REACH, TOO_LARGE, UNATTRIBUTED, UNREADABLE

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import pytest
 
 from bridge.adapters.kafka import transactional_writer
+from bridge.capture.announcement_place import AnnouncementPlace
 from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Inbox
-from bridge.capture.shard import Shard
 from bridge.capture.shard_recovery import Repair, ShardRecovery
 from bridge.errors import ShardFenced
 from bridge.records.writer_schemas import WriterSchemas
@@ -98,10 +98,10 @@ def _no_checkpoints_are_a_fresh_start() -> None:
 def _offset_guard_restored() -> None:
     """Take announcements for records seen before when the offsets of their topic have gone back."""
 
-    def keep(self: Shard, repair: Repair) -> None:
+    def keep(self: AnnouncementPlace, offset: int | None) -> None:
         """Change nothing."""
 
-    Shard._reset_offset = keep  # type: ignore[method-assign]
+    AnnouncementPlace.expect = keep  # type: ignore[method-assign]
 
 
 @dataclass(slots=True, frozen=True)

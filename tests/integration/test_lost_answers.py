@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.clock import SystemClock
+from bridge.capture.chat_facts import GapRecorded, Quarantined, Resumed
 from bridge.capture.outputs import RECORD_KINDS
 from bridge.capture.stored_chats import stored_shard
-from bridge.facts import BatchCommitted, GapRecorded, Quarantined, Resumed, ShardNotOpened, TransactionFailed
+from bridge.facts import BatchCommitted, ShardNotOpened, TransactionFailed
 from bridge.sandbox import LocalBroker
 from tests.capture.disturbed_chat import DISTURBANCE, QUARANTINED, beginning, disturbance
 from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until, without_faults

@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bridge import app, cli
 from bridge.commands import run as run_command
@@ -110,10 +110,18 @@ def test_another_source_survives_a_kill_and_a_hand_over_and_its_chats_verify(bro
 class DirectorySources:
     """The sources of one worker."""
 
-    joins_waiting = 0
+    joins_waiting = joins_budget = 0
+    joins_paused = False
+    client_versions: ClassVar[dict[str, int]] = {}
 
     def __init__(self, _context: SourceContext) -> None:
         pass
+
+    def pause_joins(self) -> None:
+        """Nothing is joined."""
+
+    def resume_joins(self) -> None:
+        """Nothing is joined."""
 
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         return DirectorySource(Path(FOLDER), deliver, failed)

@@ -18,6 +18,7 @@ from pydantic.alias_generators import to_camel
 from bridge.adapters.http.access import AccessTokens, HttpRight, bearer_token
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES, BodyRefused, read_announcements
 from bridge.adapters.http.guarded_connections import GuardedConnections, HttpLimits
+from bridge.adapters.http.http_facts import RequestAnswered
 from bridge.adapters.http.listening_sockets import listening_sockets
 from bridge.adapters.http.request_rates import RequestRates
 from bridge.adapters.http.tls_acceptor import TlsAcceptor
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bridge.adapters.http.status_view import SessionView, StatusView
+    from bridge.facts import Fact
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -80,11 +82,18 @@ class Listener:
 class HttpServer:
     """Serves a StatusView on one port."""
 
-    def __init__(self, view: StatusView, listener: Listener, limits: HttpLimits | None = None) -> None:
-        """Raises ConfigError for an address other than loopback without a token."""
+    def __init__(
+        self,
+        view: StatusView,
+        listener: Listener,
+        limits: HttpLimits | None = None,
+        emit: Callable[[Fact], None] = lambda _: None,
+    ) -> None:
+        """`emit` takes what is told of requests. Raises ConfigError for an address that needs a token, without one."""
         if not listener.access.any and listener.host not in _LOOPBACK and not listener.only_probes:
             raise ConfigError("http.token: required when http.host is not loopback")
         self._view = view
+        self._emit = emit
         self._listener = listener
         self._port = listener.port
         self._limits = limits or HttpLimits()
@@ -168,14 +177,23 @@ class HttpServer:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         connection = self._connections.of(request) if self._connections is not None else None
         if connection is None:
-            return await self._answer(request, handler)
+            return await self._counted(request, handler)
         connection.begin_answer()
         try:
-            response = await self._answer(request, handler)
+            response = await self._counted(request, handler)
         finally:
             more = connection.end_answer(request)
         if more:
             response.force_close()
+        return response
+
+    async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await self._answer(request, handler)
+        except Exception:  # a defect, which aiohttp answers with 500
+            self._emit(RequestAnswered.of(request.path, 500))
+            raise
+        self._emit(RequestAnswered.of(request.path, response.status))
         return response
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:

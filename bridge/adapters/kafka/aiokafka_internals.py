@@ -215,6 +215,24 @@ def unauthorized_topics(client: AIOKafkaClient) -> set[str]:
     return found
 
 
+def read_positions(consumer: AIOKafkaConsumer) -> list[tuple[int, int, int]]:
+    """Return partition, next offset to be read, and the log's end, of the assigned partitions where both are known.
+
+    `AIOKafkaConsumer.position` waits until there is one; this does not. Relies on `AIOKafkaConsumer._subscription` and
+    on the `position`, `has_valid_position` and `highwater` of the states of its assignment.
+    """
+    subscription = consumer._subscription.subscription  # noqa: SLF001
+    assignment = None if subscription is None else subscription.assignment
+    if assignment is None:
+        return []
+    states = [(at.partition, assignment.state_value(at)) for at in assignment.tps]
+    return [
+        (partition, state.position, state.highwater)
+        for partition, state in states
+        if state.has_valid_position and state.highwater is not None
+    ]
+
+
 def close_bootstrap_connection(trace: TracebackType | None) -> None:
     """Close the connection of a client's `bootstrap` that an error with this traceback came through, if there is one.
 

@@ -21,6 +21,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     last_answer,
     member_id,
     metadata_task_ended,
+    read_positions,
     unauthorized_topics,
 )
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
@@ -126,6 +127,15 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 f"Kafka does not answer: nothing for {self._silence.seconds:.0f} s; asking the bootstrap servers again"
             )
         return [record for records in fetched.values() for record in records]
+
+    def positions(self) -> list[tuple[int, int, int]]:
+        """Return partition, next offset to be read, and end of what is committed, as the last answer told."""
+        return [] if self._consumer is None else read_positions(self._consumer)
+
+    @property
+    def answered(self) -> bool:
+        """Whether a broker has answered this consumer, and `problem` knows of no silence since."""
+        return self._consumer is not None and bool(last_answer(consumer_client(self._consumer))) and not self.problem
 
     @property
     def _silent(self) -> bool:

@@ -166,6 +166,9 @@ class JoinQueues:
                     return  # what is remembered of its losses needs no task
                 await self._wait_for_work(queue)
                 continue
+            if self._rate_limiter.paused:
+                await self._rate_limiter.opened()
+                continue
             first = next(iter(queue.sessions.values()))
             if queue.link_for(first, self._settings) is None:
                 link = await self._open(queue, first.most_per_link(self._settings))
@@ -173,7 +176,7 @@ class JoinQueues:
                     self._all_failed(queue, _NO_LINK)
                     continue
             await self._rate_limiter.take(queue.server)
-            if not queue.sessions:
+            if not queue.sessions or self._rate_limiter.paused:
                 continue
             session = next(iter(queue.sessions.values()))
             link = queue.link_for(session, self._settings)

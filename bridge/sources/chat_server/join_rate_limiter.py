@@ -42,6 +42,10 @@ class TokenBucket:
         self._tokens -= 1.0
         return 0.0 if self._tokens >= 0.0 else -self._tokens / rate
 
+    def left(self, now: float, share: float = 1.0) -> float:
+        """Return the tokens that are there at `now`; below 0 when some are taken in advance."""
+        return min(self._most(share), self._tokens + max(now - self._at, 0.0) * self._rate * share)
+
     def _most(self, share: float) -> float:
         return max(self._room * share, 1.0)
 
@@ -59,12 +63,38 @@ class JoinRateLimiter:
         self._clock = clock
         self._share = share
         self._buckets: dict[str, TokenBucket] = {}
+        self._open = asyncio.Event()
+        self._open.set()
         self.waiting = 0
 
     @property
     def remembered(self) -> int:
         """Number of servers that have a bucket."""
         return len(self._buckets)
+
+    @property
+    def budget(self) -> int:
+        """Number of joins that may be sent at once right now, at the server that has the fewest."""
+        now, share = self._clock.monotonic(), self._share()
+        fresh = TokenBucket(self._rate, self._peak).left(now, share)
+        return max(int(min((one.left(now, share) for one in self._buckets.values()), default=fresh)), 0)
+
+    @property
+    def paused(self) -> bool:
+        """Whether `take` waits for `resume`."""
+        return not self._open.is_set()
+
+    def pause(self) -> None:
+        """Let nobody take a join any more, until `resume`."""
+        self._open.clear()
+
+    def resume(self) -> None:
+        """Let joins be taken again."""
+        self._open.set()
+
+    async def opened(self) -> None:
+        """Wait until joins may be taken: at once, unless they are paused."""
+        await self._open.wait()
 
     async def take(self, server: str) -> None:
         """Wait until one more join may be sent to `server`."""

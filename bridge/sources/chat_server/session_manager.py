@@ -53,7 +53,7 @@ from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, V
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from bridge.capture.ports import Clock, Deliver, Failed
     from bridge.sources.chat_server.history_turn import HistoryTurn
@@ -143,6 +143,12 @@ class SessionManager:
         """Return the server at which a chat is joined right now."""
         session = self._sessions.get(session_id)
         return session.link.server if session and session.link and session.link.is_joined(session_id) else None
+
+    def client_versions(self) -> Iterator[int]:
+        """Yield the ClientVersion in force for each chat that is joined right now."""
+        for session in self._sessions.values():
+            if session.link is not None and session.link.is_joined(session.session_id):
+                yield session.link.version
 
     def follow(self, session_id: str, places: tuple[str, ...], secret: str | None) -> None:
         """Join a chat, or go where a newer announcement says that it is now."""

@@ -1,0 +1,105 @@
+"""What becomes of chats and their records, each as one dataclass that knows its log line and its metrics.
+
+They are emitted once the transaction is committed that holds what they tell.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from bridge.facts import Fact
+from bridge.meters import OTHER, REDACTION_ACTIONS, VERDICTS, label
+from bridge.transcript.gap_codes import GAP_CODES
+from bridge.transcript.input_codes import QUARANTINE_CODES
+
+if TYPE_CHECKING:
+    from bridge.meters import Meters
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class GapRecorded(Fact):
+    """Events could not be captured; a GAP record marks their place (P2). `code` is one of gap_codes.GAP_CODES."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    code: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it by code."""
+        meters.gaps.labels(label(self.code, GAP_CODES)).inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Resumed(Fact):
+    """A chat is monitored again after an interruption; a RESUMED record was written (P2)."""
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.resumptions.inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Quarantined(Fact):
+    """Input was quarantined. `code` is one of input_codes.QUARANTINE_CODES."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    code: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it by code."""
+        meters.quarantined.labels(label(self.code, QUARANTINE_CODES)).inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ChatOpened(Fact):
+    """A chat is followed from now on."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.opened.inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ChatClosed(Fact):
+    """A chat was closed with a certificate."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    verdict: str
+
+    def count(self, meters: Meters) -> None:
+        """Count it by verdict."""
+        meters.closed.labels(self.verdict if self.verdict in VERDICTS else OTHER).inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ChatFailed(Fact):
+    """A defect of the bridge cost one chat an input; a GAP stands for it. `error`: class name, `at`: stack frames."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    error: str
+    at: tuple[str, ...]
+
+    def count(self, meters: Meters) -> None:
+        """Count it."""
+        meters.failures.inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Redacted(Fact):
+    """Values or matches of a committed event were redacted: `times` by an action of meters.REDACTION_ACTIONS."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    action: str
+    times: int
+
+    def count(self, meters: Meters) -> None:
+        """Count them by action."""
+        meters.redactions.labels(label(self.action, REDACTION_ACTIONS)).inc(self.times)
