@@ -41,7 +41,7 @@ def _crash_once() -> None:
 
 def _limit_from_file() -> None:
     path = Path(os.environ[FOLDER]) / MEMORY_LIMIT_FILE
-    app.memory_limit = lambda: int(path.read_text("ascii"))  # type: ignore[assignment, misc]
+    vars(app)["memory_limit"] = lambda: int(path.read_text("ascii"))
 
 
 if __name__ == "__main__":

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FROM_PROMETHEUS: Final = "up"
-_READ_AT_SCRAPES: Final = {
-    "chatbridge_certificate_expiry_timestamp_seconds": ("which", CERTIFICATES),
-    "chatbridge_not_ready": ("code", tuple(code.lower() for code in READINESS_CODES)),
-    "chatbridge_memory_limit_bytes": ("", ()),
-    "chatbridge_unstable_servers": ("server", ()),
+_READ_IN_A_WORKER: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "chatbridge_build_info": {"version": (), "python": (), "aiokafka": ()},
+    "chatbridge_certificate_expiry_timestamp_seconds": {"which": CERTIFICATES},
+    "chatbridge_config_info": {"hash": ()},
+    "chatbridge_memory_limit_bytes": {},
+    "chatbridge_not_ready": {"code": tuple(code.lower() for code in READINESS_CODES)},
+    "chatbridge_unstable_servers": {"server": ()},
 }
-"""Metrics whose values of a label are not all there before a worker runs."""
+"""Metrics whose series, or some of them, are there only in a worker that runs, and their labels."""
 
 
 @cache
@@ -32,10 +34,8 @@ def known_series() -> Mapping[str, Mapping[str, set[str]]]:
             labels = found[sample.name]
             for label, value in sample.labels.items():
                 labels[label].add(value)
-        if family.name in _READ_AT_SCRAPES:
-            label, values = _READ_AT_SCRAPES[family.name]
-            if label:
-                found[family.name][label].update(values)
-            else:
-                found[family.name] = {}
+        if family.name in _READ_IN_A_WORKER:
+            labels = found[family.name]
+            for label, values in _READ_IN_A_WORKER[family.name].items():
+                labels[label].update(values)
     return found
