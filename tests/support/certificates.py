@@ -35,7 +35,7 @@ class Authority:
         self.file = folder / f"{name}.pem"  #: what a client trusts
         self.file.write_bytes(_pem(self._certificate))
 
-    def issue(self, name: str, *, expired: bool = False, days: int = 1) -> Issued:
+    def issue(self, name: str, *, expired: bool = False, days: float = 1) -> Issued:
         """Return a certificate for `CN=name`, valid for `days` from now or, expired, until yesterday."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (

@@ -46,7 +46,7 @@ def _inputs(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> No
 
 def _set_by_hand(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> None:
     fleet.put("worker-1", "/v1/admin/joins", {"paused": True})
-    fleet.replace_certificate(expired=True)
+    fleet.replace_certificate(days=0.5)
     fleet.set_memory_limit(max(worker.rss_bytes() for worker in fleet.workers.values()))
     wait_for_alerts(60)
     fleet.put("worker-1", "/v1/admin/joins", {"paused": False})

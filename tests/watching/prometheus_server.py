@@ -1,4 +1,4 @@
-"""A Prometheus that scrapes workers once a second and evaluates rules, on a free port of 127.0.0.1."""
+"""A Prometheus that scrapes workers over TLS once a second and evaluates rules, on a free port of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ class PrometheusServer:
         self._log = folder / "prometheus.log"
         rule_file, settings = folder / "rules.yaml", folder / "prometheus.yml"
         rule_file.write_text(yaml.safe_dump(dict(rules)), encoding="utf-8")
-        job = {"job_name": JOB, "static_configs": [{"targets": list(targets), "labels": {"namespace": NAMESPACE}}]}
+        job = {
+            "job_name": JOB,
+            "scheme": "https",
+            "static_configs": [{"targets": list(targets), "labels": {"namespace": NAMESPACE}}],
+        }
         content = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(rule_file)],

@@ -22,7 +22,7 @@ from tests.watching.faulty_worker import FOLDER
 from tests.watching.fleet_faults import FAULTS_WITH_CHATS, IDLE_OUTAGE, FleetFault
 from tests.watching.prometheus_server import JOB, NAMESPACE
 from tests.watching.runbook_entries import entries
-from tests.watching.watched_fleet import FACTOR, WatchedFleet
+from tests.watching.watched_fleet import AUTHORITY_FILE, FACTOR, WatchedFleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedFleet]:
     folder = tmp_path_factory.mktemp("watched")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(FOLDER, str(folder))
+        patched.setenv("SSL_CERT_FILE", str(folder / AUTHORITY_FILE))
         with WatchedFleet(folder) as running:
             yield running
 
@@ -173,6 +174,7 @@ def _shell(fleet: WatchedFleet, folder: Path) -> dict[str, str]:
     return {
         **os.environ,
         "PATH": f"{folder}:{os.environ['PATH']}",
+        "CURL_CA_BUNDLE": os.environ["SSL_CERT_FILE"],
         "WORKER": fleet.workers["worker-1"].url,
         "AUTH": "Authorization: Bearer none-is-needed-on-loopback",
         "CHATBRIDGE_CONFIG": str(file),

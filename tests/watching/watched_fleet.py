@@ -6,10 +6,11 @@ The windows of the rules are shortened by FACTOR.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import urllib.request
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.sandbox import LocalBroker
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+AUTHORITY_FILE: Final = "authority.pem"
 FACTOR: Final = 60
 """A minute of a rule is a second here."""
 WORKERS: Final = ("worker-1", "worker-2")
@@ -44,7 +46,7 @@ _SETTINGS: Final = {
 
 
 class WatchedWorker(Bridge):
-    """A worker on the port that Prometheus scrapes; its memory limit is what a file says, and one chat crashes it."""
+    """A worker on the port that Prometheus scrapes, with TLS and what `faulty_worker` adds."""
 
     program: ClassVar[list[str]] = ["-m", "tests.watching.faulty_worker"]
 
@@ -52,9 +54,17 @@ class WatchedWorker(Bridge):
         super().__init__(bootstrap_servers, log, prefix=prefix, worker=worker, **settings)
         self.port = int(str(settings["http__port"]))
 
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
 
 class WatchedFleet:
-    """A context manager. `workers` by name; `environment` is that of their topics and processes."""
+    """A context manager. `workers` by name; `environment` is that of their topics and processes.
+
+    Whoever asks the workers, Prometheus and curl included, finds their authority through the environment: SSL_CERT_FILE
+    has to be AUTHORITY_FILE of the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,6 +74,7 @@ class WatchedFleet:
         self.memory_limit = folder / MEMORY_LIMIT_FILE
         self.set_memory_limit(AMPLE_MEMORY)
         self.authority = Authority(folder)
+        assert os.environ.get("SSL_CERT_FILE") == str(folder / AUTHORITY_FILE) == str(self.authority.file)
         self._certificate = self.authority.issue("worker", days=60)
         self._stack = ExitStack()
 
@@ -71,8 +82,8 @@ class WatchedFleet:
         with ExitStack() as stack:
             stack.enter_context(self.broker)
             tls = {
-                "sources__chat_server__tls__certificate_file": self._certificate.certificate_file,
-                "sources__chat_server__tls__key_file": self._certificate.key_file,
+                "http__tls__certificate_file": self._certificate.certificate_file,
+                "http__tls__key_file": self._certificate.key_file,
             }
             self.environment = E2EEnvironment(self.broker.bootstrap_servers, self.folder, **_SETTINGS, **tls)
             self.environment.prepare()
@@ -141,9 +152,9 @@ class WatchedFleet:
         """Set what the workers take for their memory limit, in bytes."""
         self.memory_limit.write_text(str(limit), encoding="ascii")
 
-    def replace_certificate(self, **validity: Any) -> None:
+    def replace_certificate(self, days: float) -> None:
         """Put another certificate in the place of the one in the settings of the workers."""
-        other = self.authority.issue("other", **validity)
+        other = self.authority.issue("other", days=days)
         self._certificate.key_file.write_bytes(other.key_file.read_bytes())
         self._certificate.certificate_file.write_bytes(other.certificate_file.read_bytes())
 
