@@ -35,11 +35,11 @@ class Authority:
         self.file = folder / f"{name}.pem"  #: what a client trusts
         self.file.write_bytes(_pem(self._certificate))
 
-    def issue(self, name: str, *, expired: bool = False) -> Issued:
-        """Return a certificate for `CN=name`, valid from two days ago until tomorrow or, expired, until yesterday."""
+    def issue(self, name: str, *, expired: bool = False, days: float = 1) -> Issued:
+        """Return a certificate for `CN=name`, valid for `days` from now or, expired, until yesterday."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            self._builder(_named(name), key.public_key(), _now() + (-_DAY if expired else _DAY))
+            self._builder(_named(name), key.public_key(), _now() + (-_DAY if expired else days * _DAY))
             .add_extension(x509.SubjectAlternativeName([x509.IPAddress(LOOPBACK)]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())

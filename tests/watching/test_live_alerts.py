@@ -1,0 +1,182 @@
+"""A Prometheus watches two running workers: each expression has data, and each alert fires in its fault and only then.
+
+The tests use one fleet, in the order of this file; `make watching-alerts` runs them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.documentation.reference_pages import ROOT
+from tests.watching.alert_rules import alerts, panel_queries, selectors
+from tests.watching.faulty_worker import FOLDER
+from tests.watching.fleet_faults import FAULTS_WITH_CHATS, IDLE_OUTAGE, FleetFault
+from tests.watching.prometheus_server import JOB, NAMESPACE
+from tests.watching.runbook_entries import entries
+from tests.watching.watched_fleet import AUTHORITY_FILE, FACTOR, WatchedFleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LONGEST_WINDOW = 30 * 60 // FACTOR
+"""Seconds of the longest `for`."""
+HEALTHY_SECONDS = LONGEST_WINDOW + 5
+QUIET_SECONDS = 90
+WITHOUT_A_CLUSTER = "kubectl"
+"""Its lines are not executed: there is no cluster."""
+COMPARISON = re.compile(r"\s*(?:==|>|<)\s*[\d.]+(?: \* \d+)?")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedFleet]:
+    folder = tmp_path_factory.mktemp("watched")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(FOLDER, str(folder))
+        patched.setenv("SSL_CERT_FILE", str(folder / AUTHORITY_FILE))
+        with WatchedFleet(folder) as running:
+            yield running
+
+
+def provoke(fleet: WatchedFleet, fault: FleetFault) -> None:
+    fleet.prometheus.wait_quiet(fault.expected, QUIET_SECONDS)
+    fault.provoke(fleet, lambda seconds: fleet.prometheus.wait_firing(fault.expected, seconds))
+
+
+def series_of(expr: str) -> list[str]:
+    """Return an expression as queries that have a result while nothing is wrong: each side, without comparisons."""
+    sides = re.split(r"\bunless\b(?: on \([^)]*\))?|\bor\b", expr)
+    return [re.sub(r"^absent\((.*)\)$", r"\1", COMPARISON.sub("", side).strip()) for side in sides]
+
+
+@pytest.mark.watching
+@pytest.mark.timeout(120)
+def test_an_outage_of_kafka_is_seen_while_there_are_no_chats(fleet: WatchedFleet) -> None:
+    provoke(fleet, IDLE_OUTAGE)
+    fleet.prometheus.wait_quiet({one.name for one in alerts()}, QUIET_SECONDS)
+
+
+@pytest.mark.watching
+@pytest.mark.timeout(180)
+def test_in_a_healthy_fleet_every_expression_has_data_and_no_alert_fires(fleet: WatchedFleet) -> None:
+    fleet.watch_chats()
+    fleet.prometheus.wait_quiet({one.name for one in alerts()}, QUIET_SECONDS)
+    began = time.monotonic()
+    without = [query for one in alerts() for query in series_of(one.expr) if not fleet.prometheus.query(query)]
+    without += [query for one in alerts() for query in _plain_selectors(one.expr) if not fleet.prometheus.query(query)]
+    assert without == []
+    queries = {f"{one.dashboard}: {one.panel}": _filled_in(fleet, one.expr) for one in panel_queries()}
+    assert [panel for panel, expr in queries.items() if not fleet.prometheus.query(expr)] == []
+    _let_pass(began + HEALTHY_SECONDS)
+    fired = fleet.prometheus.query(
+        f'count by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{HEALTHY_SECONDS}s]))'
+    )
+    assert [one["metric"]["alertname"] for one in fired] == []
+
+
+@pytest.mark.watching
+@pytest.mark.timeout(180)
+def test_the_commands_of_the_runbook_can_be_executed(fleet: WatchedFleet, tmp_path: Path) -> None:
+    environment = _shell(fleet, tmp_path)
+    commands = dict.fromkeys(command for entry in entries() for command in entry.commands)
+    executed = [command for command in commands if not command.startswith(WITHOUT_A_CLUSTER)]
+    assert len(executed) > 20
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        outcomes = pool.map(lambda command: _failure(command, environment), executed)
+    failed = {command: outcome for command, outcome in zip(executed, outcomes, strict=True) if outcome}
+    assert failed == {}
+
+
+@pytest.mark.watching
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("fault", FAULTS_WITH_CHATS, ids=lambda fault: fault.name)
+def test_each_alert_fires_in_the_fault_made_for_it(fleet: WatchedFleet, fault: FleetFault) -> None:
+    provoke(fleet, fault)
+
+
+def test_there_is_a_fault_for_each_alert() -> None:
+    made_for = [alert for fault in (IDLE_OUTAGE, *FAULTS_WITH_CHATS) for alert in fault.expected]
+    assert sorted(made_for) == sorted(one.name for one in alerts())
+
+
+def test_both_sides_of_an_expression_are_asked_for() -> None:
+    assert series_of('a == 0\n  unless on (job, instance) b{code="x"} == 1') == ["a", 'b{code="x"}']
+    assert series_of('absent(up{job="j"} == 1)') == ['up{job="j"}']
+    assert series_of("end - time() < 21 * 86400") == ["end - time()"]
+
+
+def _failure(command: str, environment: dict[str, str]) -> str:
+    """Execute a command of the runbook; return what went wrong, an HTTP status of 400 or more included."""
+    strict = command.replace("curl ", "curl --fail-with-body ")
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", strict],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode == 0 and done.stdout:
+        return ""
+    return f"exit code {done.returncode}: {done.stdout[-500:]}{done.stderr[-1000:]}"
+
+
+def _plain_selectors(expr: str) -> list[str]:
+    """Return one query for each series that an expression selects by a value of a label."""
+    return [f'{one.metric}{{{label}="{value}"}}' for one in selectors(expr) for label, value in one.matchers]
+
+
+def _filled_in(fleet: WatchedFleet, expr: str) -> str:
+    """Put values into a panel's query as Grafana does."""
+    values = {
+        "$__rate_interval": "10s",
+        "$namespace": NAMESPACE,
+        "$job": JOB,
+        "$instance": f"127.0.0.1:{fleet.ports['worker-1']}",
+    }
+    for name, value in values.items():
+        expr = expr.replace(name, value)
+    assert "$" not in expr
+    return expr
+
+
+def _let_pass(until: float) -> None:
+    time.sleep(max(0.0, until - time.monotonic()))  # the length of the healthy run
+
+
+def _shell(fleet: WatchedFleet, folder: Path) -> dict[str, str]:
+    """Return the environment that the runbook begins with, for worker-1."""
+    program = folder / "chatbridge"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bridge "$@"\n', encoding="ascii")
+    program.chmod(0o755)
+    settings: dict[str, Any] = {
+        "worker_id": "worker-1",
+        "kafka": {
+            "bootstrap_servers": fleet.environment.broker,
+            "topic_prefix": fleet.environment.prefix,
+            "group": f"{fleet.environment.prefix}bridge",
+            "partitions": fleet.environment.settings.get("kafka__partitions", 3),
+            "replication_factor": 1,
+        },
+    }
+    file = folder / "bridge.yaml"
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return {
+        **os.environ,
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "CURL_CA_BUNDLE": os.environ["SSL_CERT_FILE"],
+        "WORKER": fleet.workers["worker-1"].url,
+        "AUTH": "Authorization: Bearer none-is-needed-on-loopback",
+        "CHATBRIDGE_CONFIG": str(file),
+        "POD": "chatbridge-0",
+    }
