@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bridge.adapters.kafka.connection_codes import CONNECTION_CODES
 from bridge.adapters.kafka.topic_codes import TOPIC_CODES
 from bridge.capture.readiness_codes import READINESS_CODES
+from bridge.doctor.results.doctor_codes import DOCTOR_CODES
 from bridge.overview.health_summary import OVERVIEW_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
@@ -58,6 +59,11 @@ SETS: Final = (
         "Among `health.reasons` and `health.warnings` of `/v1/status`, and on the status page only: `/readyz` does not "
         "know them.",
         OVERVIEW_CODES,
+    ),
+    CodeSet(
+        "Examination",
+        "`code` of the lines of `chatbridge doctor`, beside OK and those of the sets above.",
+        DOCTOR_CODES,
     ),
     CodeSet(
         "Gaps",
