@@ -40,7 +40,7 @@ class Authority:
         self.file.write_bytes(_pem(self._certificate))
 
     def issue(self, name: str, *, expired: bool = False, days: float | None = None) -> Issued:
-        """Return a certificate for `CN=name`, valid for `days` or as long as the authority; expired, until yesterday."""
+        """Return a certificate for `CN=name`, valid for `days`, or as long as the authority, or until yesterday."""
         life = self._life if days is None else days * _DAY
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
