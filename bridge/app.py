@@ -11,7 +11,6 @@ from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.event_loop_lag import sample_event_loop_lag
-from bridge.adapters.http.http_server import HttpServer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
@@ -45,10 +44,10 @@ from bridge.factories import (
     described,
     identity_of,
     kafka_arguments,
-    listeners_of,
     redactor_of,
     registered_headers,
     rights_check_of,
+    servers_of,
     topics_of,
 )
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, KafkaErrorMet, StartWaits
@@ -154,7 +153,6 @@ class _WorkerProcess:
         self._telemetry.watch_memory_limit(memory_limit)
         self._telemetry.describe(**described(config))
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
-        emit = self._telemetry.emit
         self._reports = StatusReports(
             identity_of(config),
             self._worker,
@@ -165,10 +163,7 @@ class _WorkerProcess:
             kafka_cause=lambda: self._watch.cause,
             partitions=lambda: 0 if self._view.preparing else self._partitions,
         )
-        self._servers = [
-            HttpServer(self._view, each, reports=self._reports, emit=emit)
-            for each in listeners_of(config, self._secrets)
-        ]
+        self._servers = servers_of(config, self._secrets, self._view, self._telemetry.emit, self._reports)
         self._watch = ConnectionWatch(access_probe_of(config, "run"), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:

@@ -14,7 +14,9 @@ import aiokafka
 
 from bridge import __version__
 from bridge.adapters.http.access import AccessTokens
-from bridge.adapters.http.http_server import Listener
+from bridge.adapters.http.administration import AdministrationApi
+from bridge.adapters.http.http_server import HttpServer, Listener
+from bridge.adapters.http.status_report import StatusApi
 from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
 from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
@@ -33,12 +35,15 @@ from bridge.secret_files import FileBacked
 from bridge.status_reports import WorkerIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
+    from bridge.adapters.http.status_report import ReportSource
     from bridge.config import Config, OAuthSettings
     from bridge.config.security import ClientArguments
+    from bridge.facts import Fact
     from bridge.records.avro import Schemas
     from bridge.secrets_watch import SecretsWatch
+    from bridge.status import WorkerStatus
 
     _Result = TypeVar("_Result")
 
@@ -216,6 +221,14 @@ def listeners_of(config: Config, secrets: SecretsWatch) -> list[Listener]:
     if http.probes_port is None:
         return [listener]
     return [listener, replace(listener, host=http.probes_host, port=http.probes_port, only_probes=True)]
+
+
+def servers_of(
+    config: Config, secrets: SecretsWatch, view: WorkerStatus, emit: Callable[[Fact], None], reports: ReportSource
+) -> list[HttpServer]:
+    """Return the HTTP servers of a worker: one for each listener. `emit` takes what they tell of requests."""
+    apis = [StatusApi(reports), AdministrationApi(view, emit)]
+    return [HttpServer(view, each, apis=apis, emit=emit) for each in listeners_of(config, secrets)]
 
 
 def access_probe_of(config: Config, command: str) -> AccessProbe:

@@ -32,6 +32,10 @@ class Telemetry:
             self._listener(fact)
         if self._logger.isEnabledFor(fact.level):
             self._logger.log(fact.level, fact.name(), extra={"fields": fact.line()})
+        elif fact.always:
+            extra = {"fields": fact.line()}
+            name, level = self._logger.name, fact.level
+            self._logger.handle(self._logger.makeRecord(name, level, "", 0, fact.name(), (), None, extra=extra))
 
     def tell(self, listener: Callable[[Fact], None]) -> None:
         """Pass each fact to `listener`, too, from now on; there is one at most. It must not raise."""

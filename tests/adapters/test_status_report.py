@@ -13,7 +13,7 @@ import pytest
 from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.http_server import HttpServer, Listener
 from bridge.adapters.http.status_page import PAGE_FILES
-from bridge.adapters.http.status_report import QueryRefused, chat_query
+from bridge.adapters.http.status_report import QueryRefused, StatusApi, chat_query
 from bridge.overview.chat_list import ChatQuery
 from tests.adapters.test_http import InMemoryBridge
 from tests.support.invented_status import InventedReports
@@ -33,7 +33,7 @@ ACCESS = AccessTokens(
 def served(act: Callable[[aiohttp.ClientSession, InventedReports], Awaitable[None]], *, access: AccessTokens) -> None:
     async def main() -> None:
         reports = InventedReports()
-        server = HttpServer(InMemoryBridge(), Listener(access=access), reports=reports)
+        server = HttpServer(InMemoryBridge(), Listener(access=access), apis=[StatusApi(reports)])
         await server.start()
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
@@ -121,7 +121,7 @@ def test_without_a_source_of_reports_and_on_the_listener_of_probes_there_is_no_r
             await server.stop()
 
     assert asyncio.run(statuses(HttpServer(InMemoryBridge(), Listener()))) == [404, 200]
-    probes = HttpServer(InMemoryBridge(), Listener(only_probes=True), reports=InventedReports())
+    probes = HttpServer(InMemoryBridge(), Listener(only_probes=True), apis=[StatusApi(InventedReports())])
     assert asyncio.run(statuses(probes)) == [404, 404]
 
 

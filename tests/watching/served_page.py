@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.http_server import HttpServer, Listener
+from bridge.adapters.http.status_report import StatusApi
 from tests.adapters.test_http import InMemoryBridge
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class ServedPage:
         access = AccessTokens(
             read=None if token is None else lambda: token, announce=None if announce is None else lambda: announce
         )
-        self._server = HttpServer(self.bridge, Listener(access=access), reports=reports)
+        self._server = HttpServer(self.bridge, Listener(access=access), apis=[StatusApi(reports)])
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 

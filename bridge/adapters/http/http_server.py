@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aiohttp import web
 from pydantic.alias_generators import to_camel
@@ -21,16 +21,14 @@ from bridge.adapters.http.http_facts import RequestAnswered
 from bridge.adapters.http.listening_sockets import listening_sockets
 from bridge.adapters.http.request_rates import RequestRates
 from bridge.adapters.http.status_page import PAGE_FILES, page_file
-from bridge.adapters.http.status_report import QueryRefused, report_response
 from bridge.adapters.http.tls_acceptor import TlsAcceptor
 from bridge.errors import AnnouncementsNotWritten, ConfigError
 from bridge.waiting import uninterrupted
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
-    from bridge.adapters.http.status_report import ReportSource
     from bridge.adapters.http.status_view import SessionView, StatusView
     from bridge.facts import Fact
 
@@ -82,6 +80,13 @@ class Listener:
     failed_tokens_per_minute: float = 20.0
 
 
+class Api(Protocol):
+    """Requests that are answered elsewhere."""
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """Return what to serve."""
+
+
 class HttpServer:
     """Serves a StatusView on one port."""
 
@@ -91,17 +96,17 @@ class HttpServer:
         listener: Listener,
         limits: HttpLimits | None = None,
         *,
-        reports: ReportSource | None = None,
+        apis: Iterable[Api] = (),
         emit: Callable[[Fact], None] = lambda _: None,
     ) -> None:
-        """`reports` make the answers of /v1/status, which is not there without; `emit` takes what is told of requests.
+        """`apis` are served beside probes, metrics, sessions and the page; `emit` takes what is told of requests.
 
         Raises ConfigError for an address that needs a token, without one.
         """
         if not listener.access.any and listener.host not in _LOOPBACK and not listener.only_probes:
             raise ConfigError("http.token: required when http.host is not loopback")
         self._view = view
-        self._reports = reports
+        self._apis = apis
         self._emit = emit
         self._listener = listener
         self._port = listener.port
@@ -128,7 +133,8 @@ class HttpServer:
         if not self._listener.only_probes:
             app.router.add_get("/v1/sessions", self._list)
             app.router.add_post("/v1/sessions", self._announce)
-            app.router.add_get("/v1/status", self._report)
+            for api in self._apis:
+                app.router.add_routes(api.routes())
             for path, name in PAGE_FILES.items():
                 app.router.add_get(path, page_file(name))
         self._runner = web.AppRunner(
@@ -267,14 +273,6 @@ class HttpServer:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._view.metrics(), headers={"Content-Type": _METRICS_TYPE})
-
-    async def _report(self, request: web.Request) -> web.Response:
-        if self._reports is None:
-            raise web.HTTPNotFound
-        try:
-            return await report_response(self._reports, request)
-        except QueryRefused as error:
-            return _problem(400, [str(error)])
 
     # --- sessions --------------------------------------------------------------------------------------------------
 

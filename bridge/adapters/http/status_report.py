@@ -66,7 +66,21 @@ def _number(given: Mapping[str, str], name: str, default: int, *, least: int, mo
     return int(text)
 
 
-async def report_response(reports: ReportSource, request: web.Request) -> web.Response:
-    """Return the answer to GET /v1/status. Raises QueryRefused."""
-    report = await reports.report(chat_query(request.query))
-    return web.Response(body=_ENCODER.encode(report), content_type="application/json", charset="utf-8")
+class StatusApi:
+    """GET /v1/status. Who may use it is decided before."""
+
+    def __init__(self, reports: ReportSource) -> None:
+        """`reports` makes the answers."""
+        self._reports = reports
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what to serve."""
+        return [web.get("/v1/status", self._report)]
+
+    async def _report(self, request: web.Request) -> web.Response:
+        try:
+            query = chat_query(request.query)
+        except QueryRefused as error:
+            return web.json_response({"error": [str(error)]}, status=400)
+        report = await self._reports.report(query)
+        return web.Response(body=_ENCODER.encode(report), content_type="application/json", charset="utf-8")
