@@ -15,7 +15,7 @@ import aiokafka
 from bridge import __version__
 from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.administration import AdministrationApi
-from bridge.adapters.http.http_server import HttpServer, Listener
+from bridge.adapters.http.http_server import Api, HttpServer, Listener
 from bridge.adapters.http.status_report import StatusApi
 from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
 from bridge.adapters.kafka.connection_causes import ClientFacts
@@ -227,7 +227,7 @@ def servers_of(
     config: Config, secrets: SecretsWatch, view: WorkerStatus, emit: Callable[[Fact], None], reports: ReportSource
 ) -> list[HttpServer]:
     """Return the HTTP servers of a worker: one for each listener. `emit` takes what they tell of requests."""
-    apis = [StatusApi(reports), AdministrationApi(view, emit)]
+    apis: list[Api] = [StatusApi(reports), AdministrationApi(view, emit)]
     return [HttpServer(view, each, apis=apis, emit=emit) for each in listeners_of(config, secrets)]
 
 

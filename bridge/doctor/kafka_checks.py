@@ -20,7 +20,7 @@ from bridge.doctor.results.clock_skew import clock_result
 from bridge.doctor.results.connections import bootstrap_results, broker_results, coordinator_result
 from bridge.doctor.results.doctor_codes import NOTHING_FOUND
 from bridge.doctor.results.granted_rights import rights_results
-from bridge.doctor.results.group_members import GroupFacts, GroupLook, SeenMember, group_results
+from bridge.doctor.results.group_members import GroupFacts, SeenGroup, SeenMember, group_results
 from bridge.doctor.results.process_room import broker_limit_results
 from bridge.doctor.results.topic_settings import topic_results
 from bridge.doctor.results.topic_sizes import TopicLogs, size_result
@@ -138,13 +138,13 @@ class KafkaChecks:
         node = await self._look().coordinator(transactional_id, TRANSACTION)
         return [coordinator_result(transactional_id, node, "transaction.state.log.replication.factor")]
 
-    async def _members(self) -> GroupLook:
+    async def _members(self) -> SeenGroup:
         group = await self._look().group(self._config.kafka.group)
         members = [
             SeenMember(one.member_id, one.instance_id, identified_host(one), subscription_of(one))
             for one in group.members
         ]
-        return GroupLook(group.state, tuple(members))
+        return SeenGroup(group.state, tuple(members))
 
     async def _clock(self) -> Sequence[CheckResult]:
         try:

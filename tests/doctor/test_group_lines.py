@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.doctor.results.check_result import CheckState
-from bridge.doctor.results.group_members import GroupFacts, GroupLook, SeenMember, group_results
+from bridge.doctor.results.group_members import GroupFacts, SeenGroup, SeenMember, group_results
 
 TOPIC = "chat.capture.announcements.v1"
 FACTS = GroupFacts("chatbridge", "w1", "here", TOPIC, 3)
@@ -13,12 +13,12 @@ FIRST = SeenMember("w1-a", "w1", "here", (TOPIC,))
 SECOND = SeenMember("w2-a", "w2", "there", (TOPIC,))
 
 
-def codes(*looks: GroupLook, facts: GroupFacts = FACTS) -> list[str]:
+def codes(*looks: SeenGroup, facts: GroupFacts = FACTS) -> list[str]:
     return [line.code for line in group_results(facts, looks)]
 
 
-def stable(*members: SeenMember) -> GroupLook:
-    return GroupLook("Stable", members)
+def stable(*members: SeenMember) -> SeenGroup:
+    return SeenGroup("Stable", members)
 
 
 def test_a_stable_group_of_workers_is_ok_and_names_them() -> None:
@@ -28,12 +28,12 @@ def test_a_stable_group_of_workers_is_ok_and_names_them() -> None:
 
 
 def test_a_group_without_members_is_a_warning() -> None:
-    assert codes(GroupLook("Dead", ())) == codes(GroupLook("Empty", ())) == ["GROUP_EMPTY"]
+    assert codes(SeenGroup("Dead", ())) == codes(SeenGroup("Empty", ())) == ["GROUP_EMPTY"]
 
 
 def test_a_group_that_is_not_stable_at_the_last_look_is_a_warning() -> None:
-    assert codes(stable(FIRST), GroupLook("PreparingRebalance", (FIRST,))) == ["GROUP_REBALANCING"]
-    assert codes(GroupLook("PreparingRebalance", (FIRST,)), stable(FIRST)) == ["OK"]
+    assert codes(stable(FIRST), SeenGroup("PreparingRebalance", (FIRST,))) == ["GROUP_REBALANCING"]
+    assert codes(SeenGroup("PreparingRebalance", (FIRST,)), stable(FIRST)) == ["OK"]
 
 
 def test_processes_that_replace_each_other_under_one_id_are_a_failure_that_names_it() -> None:

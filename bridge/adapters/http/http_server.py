@@ -88,7 +88,7 @@ class Api(Protocol):
 
 
 class HttpServer:
-    """Serves a StatusView on one port."""
+    """Serves a StatusView on one port, and `apis` beside it."""
 
     def __init__(
         self,
@@ -99,10 +99,7 @@ class HttpServer:
         apis: Iterable[Api] = (),
         emit: Callable[[Fact], None] = lambda _: None,
     ) -> None:
-        """`apis` are served beside probes, metrics, sessions and the page; `emit` takes what is told of requests.
-
-        Raises ConfigError for an address that needs a token, without one.
-        """
+        """`emit` takes what is told of requests. Raises ConfigError for an address that needs a token, without one."""
         if not listener.access.any and listener.host not in _LOOPBACK and not listener.only_probes:
             raise ConfigError("http.token: required when http.host is not loopback")
         self._view = view

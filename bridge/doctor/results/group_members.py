@@ -39,7 +39,7 @@ class SeenMember:
 
 
 @dataclass(slots=True, frozen=True)
-class GroupLook:
+class SeenGroup:
     """The group at one moment: its state in Kafka's words, and its members."""
 
     state: str
@@ -57,7 +57,7 @@ class GroupFacts:
     partitions: int | None
 
 
-def group_results(facts: GroupFacts, looks: Sequence[GroupLook]) -> list[CheckResult]:
+def group_results(facts: GroupFacts, looks: Sequence[SeenGroup]) -> list[CheckResult]:
     """Judge the group by some looks at it, seconds apart, the last one last."""
     last = looks[-1]
     found = [*_changes(facts, looks), *_strangers(facts, last), *_place(facts, last)]
@@ -76,13 +76,13 @@ def group_results(facts: GroupFacts, looks: Sequence[GroupLook]) -> list[CheckRe
     return found or [ok(facts.group, f"stable, {len(last.members)} members: {_names(last)}")]
 
 
-def _names(look: GroupLook) -> str:
+def _names(look: SeenGroup) -> str:
     names = sorted(member.worker_id or member.member_id for member in look.members)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _changes(facts: GroupFacts, looks: Sequence[GroupLook]) -> list[CheckResult]:
+def _changes(facts: GroupFacts, looks: Sequence[SeenGroup]) -> list[CheckResult]:
     seen: dict[str, set[str]] = {}
     for look in looks:
         for member in look.members:
@@ -100,7 +100,7 @@ def _changes(facts: GroupFacts, looks: Sequence[GroupLook]) -> list[CheckResult]
     ]
 
 
-def _strangers(facts: GroupFacts, look: GroupLook) -> list[CheckResult]:
+def _strangers(facts: GroupFacts, look: SeenGroup) -> list[CheckResult]:
     found: list[CheckResult] = []
     for member in look.members:
         name = member.worker_id or member.member_id
@@ -116,7 +116,7 @@ def _strangers(facts: GroupFacts, look: GroupLook) -> list[CheckResult]:
     return found
 
 
-def _place(facts: GroupFacts, look: GroupLook) -> list[CheckResult]:
+def _place(facts: GroupFacts, look: SeenGroup) -> list[CheckResult]:
     for member in look.members:
         if member.worker_id == facts.worker_id and member.host and member.host != facts.host:
             text = f"the worker_id of these settings, {facts.worker_id}, is that of a process on {member.host}"
