@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.support.processes import wait_for
+from tests.watching.small_png import smaller
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,7 +134,7 @@ class Chromium:
         height = min(int(self.script("return document.documentElement.scrollHeight")), most)
         clip = {"x": 0, "y": 0, "width": self._width, "height": height, "scale": 1}
         found = self._devtools("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
-        path.write_bytes(base64.b64decode(found["data"]))
+        path.write_bytes(smaller(base64.b64decode(found["data"])))
 
     # --- inside --------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 const REFRESH_MS = 5000;
 const ROWS = 25;
 const FEW_PROBLEMS = 6;
-const SVG = "http://www.w3.org/2000/svg";
 const COLUMNS = [
   ["chat", "chat"], ["state", "state"], ["server", "server"], ["shard", "shard"],
   ["age", "age"], ["records", "records"], ["gaps", "gaps"],
@@ -149,10 +148,7 @@ function showIdentity(identity, now) {
 }
 
 function sparkline(points) {
-  const drawn = document.createElementNS(SVG, "svg");
-  drawn.setAttribute("viewBox", "0 0 179 30");
-  drawn.setAttribute("preserveAspectRatio", "none");
-  drawn.setAttribute("aria-hidden", "true");
+  const drawn = at("sparkline").content.firstElementChild.cloneNode(true);
   const most = Math.max(...points.map((point) => point ?? 0), 0) || 1;
   const first = 180 - points.length; // the newest one is at the right edge
   let line = "";
@@ -170,12 +166,8 @@ function sparkline(points) {
     from ??= index;
   });
   if (from !== null) area += `L${first + points.length - 1} 30Z`;
-  for (const [kind, path] of [["area", area], ["line", line]]) {
-    const made = document.createElementNS(SVG, "path");
-    made.setAttribute("class", kind);
-    made.setAttribute("d", path);
-    drawn.append(made);
-  }
+  drawn.querySelector(".area").setAttribute("d", area);
+  drawn.querySelector(".line").setAttribute("d", line);
   return drawn;
 }
 
