@@ -258,9 +258,20 @@ def _unanswered(url: str, error: Exception) -> RegistryUnavailable:
         ", and whether it wants a client certificate (schema_registry.tls)" if url.startswith("https:") else ""
     )
     return RegistryUnavailable(
-        f"{place} does not answer: {type(error).__name__}",
+        f"{place} does not answer: {_why(error)}",
         next_step=f"check schema_registry.url and that the registry is running{certificate}",
     )
+
+
+def _why(error: Exception) -> str:
+    """Return the cause in words, where there are any for it."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name has no address"
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        return "it refuses the connection"
+    if isinstance(error, TimeoutError):
+        return "nothing within the time limit"
+    return type(error).__name__
 
 
 def _error_code(text: str) -> object:
