@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-import subprocess
-import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
-    ResourceType,
-)
 
-from bridge.adapters.kafka.rights import CLUSTER
 from bridge.cli import main
 from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS
 from tests.integration.e2e_environment import (
@@ -32,130 +20,38 @@ from tests.integration.e2e_environment import (
     joins_and_leaves,
     reasons,
 )
-from tests.support.kafka_tools import SECONDS, alter
+from tests.integration.granted_rights import PRINCIPAL, Granted, Rights, chatbridge
+from tests.support.kafka_tools import alter
 from tests.support.processes import Bridge, wait_for
-from tests.support.secured_broker import USER, SecuredBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from tests.support.secured_broker import SecuredBroker
+
 CHATS = 6
 RETURNED_SECONDS = 15
 """After rights have come back, shards are taken within this time."""
+LANES = 4
+"""Workers with topics of their own that are denied something at the same time."""
 DENIED_SECONDS = 10
 """A command without rights ends within this time."""
-PRINCIPAL = f"User:{USER}"
-RESOURCES = {
-    "--topic": ResourceType.TOPIC,
-    "--group": ResourceType.GROUP,
-    "--transactional-id": ResourceType.TRANSACTIONAL_ID,
-    "--cluster": ResourceType.BROKER,
-}
-OPERATIONS = {each.name.replace("_", "").lower(): each for each in AclOperation}
-Granted = tuple[str, str, str, bool]
-"""Kind of resource as an option of `kafka-acls`, its name, an operation, whether the name is a prefix."""
 
 
-class Rights:
-    """The rights of one user on the resources of one test."""
-
-    def __init__(self, broker: SecuredBroker, environment: E2EEnvironment) -> None:
-        self.environment = environment
-        self._broker = broker
-        self._admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-        self._present: set[Granted] = set()
-
-    @property
-    def flags(self) -> list[str]:
-        values = {
-            **{name.replace("__", "."): value for name, value in self.environment.settings.items()},
-            "kafka.topic_prefix": self.environment.prefix,
-            "kafka.group": f"{self.environment.prefix}bridge",
-            "kafka.partitions": PARTITIONS,
-        }
-        return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-
-    def printed(self, command: str) -> list[Granted]:
-        """Return what `chatbridge acls` prints for a command."""
-        done = chatbridge("acls", "--for", command, *self.flags)
-        assert done.returncode == 0, done.stderr
-        found: list[Granted] = []
-        for line in done.stdout.splitlines():
-            words = shlex.split(line, comments=True)
-            if not words:
-                continue
-            assert words[words.index("--allow-principal") + 1] == PRINCIPAL
-            [option] = [word for word in words if word in RESOURCES]
-            name = CLUSTER if option == "--cluster" else words[words.index(option) + 1]
-            operations = [words[at + 1] for at, word in enumerate(words) if word == "--operation"]
-            found += [(option, name, operation, "prefixed" in words) for operation in operations]
-        return found
-
-    def only(self, rights: Sequence[Granted]) -> None:
-        """Grant these, withdraw all others of this test, and wait until the broker knows."""
-        wanted = set(rights)
-        withdrawn, new = self._present - wanted, wanted - self._present
-        if withdrawn:
-            for done in self._admin.delete_acls([self._filter(one) for one in withdrawn]).values():
-                done.result(SECONDS)
-        if new:
-            for done in self._admin.create_acls([self._binding(one) for one in new]).values():
-                done.result(SECONDS)
-        self._present = wanted
-        wait_for(self._known, SECONDS, "the broker does not know the rights")
-
-    def denials(self) -> list[str]:
-        """Return the lines of the broker's authorizer log about denials to the user on resources of this test."""
-        log = self._broker.nodes[0].directory / "server.log"
-        lines = log.read_text("utf-8").splitlines()
-        return [line for line in lines if f"{PRINCIPAL} is Denied" in line and self.environment.prefix in line]
-
-    def _known(self) -> bool:
-        everything = AclBindingFilter(
-            ResourceType.ANY,
-            None,  # type: ignore[arg-type]  # any name, as its documentation has it
-            ResourcePatternType.ANY,
-            PRINCIPAL,
-            None,  # type: ignore[arg-type]  # any host, likewise
-            AclOperation.ANY,
-            AclPermissionType.ANY,
-        )
-        found = self._admin.describe_acls(everything).result(SECONDS)
-        ours = {str(one) for one in found if one.name.startswith((self.environment.prefix, CLUSTER))}
-        return ours == {str(self._binding(one)) for one in self._present}
-
-    @staticmethod
-    def _arguments(
-        right: Granted,
-    ) -> tuple[ResourceType, str, ResourcePatternType, str, str, AclOperation, AclPermissionType]:
-        option, name, operation, prefixed = right
-        pattern = ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL
-        code = OPERATIONS[operation.lower()]
-        return RESOURCES[option], name, pattern, PRINCIPAL, "*", code, AclPermissionType.ALLOW
-
-    def _binding(self, right: Granted) -> AclBinding:
-        return AclBinding(*self._arguments(right))
-
-    def _filter(self, right: Granted) -> AclBindingFilter:
-        return AclBindingFilter(*self._arguments(right))
+def rights_on(broker: SecuredBroker, folder: Path) -> Rights:
+    settings = {**broker.settings, **SHORT_KAFKA_TIMEOUTS}
+    return Rights(broker, E2EEnvironment(broker.bootstrap_servers, folder, **settings))
 
 
-def chatbridge(*words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bridge", *words],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+def folder_in(folder: Path, name: str) -> Path:
+    (folder / name).mkdir()
+    return folder / name
 
 
 @pytest.fixture
 def rights(secured_broker: SecuredBroker, tmp_path: Path) -> Iterator[Rights]:
-    settings = {**secured_broker.settings, **SHORT_KAFKA_TIMEOUTS}
-    found = Rights(secured_broker, E2EEnvironment(secured_broker.bootstrap_servers, tmp_path, **settings))
+    found = rights_on(secured_broker, tmp_path)
     yield found
     found.only([])
 
@@ -189,6 +85,9 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(rights:
             wait_for(lambda: second.metric("chatbridge_shards") == PARTITIONS, 40, "not taken over")
             chats.terminate()
             assert second.terminate() == 0
+    rights.only(rights.printed("simulate"))
+    done = chatbridge("simulate", "--kafka", "", "--chats", "1", "--mean-events", "2", *rights.flags)
+    assert json.loads(done.stdout.splitlines()[-1])["announced"] == 1, done.stderr
     rights.only(rights.printed("tail"))
     assert len(chatbridge("tail", "--from-beginning", "--max", "3", *rights.flags).stdout.splitlines()) == 4
     rights.only(rights.printed("verify"))
@@ -228,6 +127,7 @@ def test_each_missing_right_ends_a_command_with_its_name_and_how_to_grant_it(
         ("announce", "s1", "127.0.0.1:1"): rights.printed("announce"),
         ("tail", "--max", "1"): rights.printed("tail"),
         ("verify",): rights.printed("verify"),
+        ("simulate", "--kafka", "", "--chats", "1"): rights.printed("simulate"),
     }
     for words, needed in cases.items():
         for right in needed:
@@ -241,31 +141,69 @@ def test_each_missing_right_ends_a_command_with_its_name_and_how_to_grant_it(
         assert chatbridge(command, *rights.flags, seconds=DENIED_SECONDS).returncode == 3
 
 
-def test_a_worker_waits_for_each_missing_right_and_names_it(rights: Rights) -> None:
-    rights.only(rights.printed("topics apply"))
-    assert chatbridge("topics", "apply", *rights.flags).returncode == 0
-    needed = [one for one in rights.printed("run") if one[2] != "Create"]
-    kinds = {one[0]: one for one in needed}
-    chosen = [*kinds.values(), *[one for one in needed if "quarantine" in one[1]]]
-    rights.only([one for one in needed if one != chosen[0]])
-    with rights.environment.bridge() as bridge:
-        for right in chosen:
-            rights.only([one for one in needed if one != right])
-            wait_until_named(bridge, right)
-            assert re.search(missing(right), bridge.log.read_text("utf-8"))
-        assert "TOPIC_MISSING" not in bridge.log.read_text("utf-8")
-        rights.only(needed)  # not the right to create topics, which are there
-        bridge.wait_ready(RETURNED_SECONDS)
-        assert bridge.terminate() == 0
+def reasons_or_none(bridge: Bridge) -> list[str]:
+    """Return the reasons of `/readyz`; none before the worker listens."""
+    return reasons(bridge) if bridge.get("/livez")[0] else []
 
 
-def wait_until_named(bridge: Bridge, right: Granted) -> None:
-    def details() -> list[str]:
-        status, body = bridge.get("/readyz")
-        return [one["detail"] for one in json.loads(body)["reasons"]] if status else []
+def cycle(bridge: Bridge, rights: Rights, needed: Sequence[Granted], withdrawn: Sequence[Granted]) -> None:
+    """Withdraw one right at a time from a worker that waits to begin, until it names exactly that one."""
+    for right in withdrawn:
+        rights.only([one for one in needed if one != right])
+        option, name, operation, prefixed = right
+        kind = option.removeprefix("--").replace("-", " ")
+        said = (
+            f"Kafka denies {PRINCIPAL}: {operation} on {kind} {name}{'*' if prefixed else ''} "
+            f"(grant it, e.g. kafka-acls --add --allow-principal {PRINCIPAL} --operation {operation} {option} {name}"
+        )
+        wait_for(
+            lambda: any(one.startswith(f"ACCESS_DENIED: {said}") for one in reasons_or_none(bridge)),  # noqa: B023
+            40,
+            lambda: f"{right} is not named: {reasons_or_none(bridge)}",  # noqa: B023
+        )
+        assert f"code=ACCESS_DENIED detail={said}" in bridge.log.read_text("utf-8")
 
-    named = re.compile(missing(right))
-    wait_for(lambda: any(named.search(one) for one in details()), 30, lambda: f"{right} is not named: {details()}")
+
+@pytest.mark.timeout(150)
+def test_a_worker_waits_for_each_missing_right_and_names_it(secured_broker: SecuredBroker, tmp_path: Path) -> None:
+    """Several workers at once, each with topics of its own: what takes long is their pauses between two attempts."""
+    made = ("events", "sessions", "quarantine", "announcements", "checkpoints")  # in this order
+    lanes = [rights_on(secured_broker, folder_in(tmp_path, f"lane-{number}")) for number in range(LANES + 2)]
+    creating, alone, *others = lanes
+
+    def with_topics(lane: Rights, part: slice, seconds: float) -> None:
+        lane.only(lane.printed("topics apply"))
+        assert chatbridge("topics", "apply", *lane.flags).returncode == 0
+        needed = [one for one in lane.printed("run") if one[2] != "Create"]  # the topics are there
+        lane.only([one for one in needed if one != needed[part][0]])
+        with lane.environment.bridge() as bridge:
+            cycle(bridge, lane, needed, needed[part])
+            assert "TOPIC_MISSING" not in bridge.log.read_text("utf-8")
+            lane.only(needed)
+            bridge.wait_ready(seconds)
+            assert bridge.terminate() == 0
+
+    def without_topics() -> None:
+        needed = creating.printed("run")
+        creations = [("--topic", creating.environment.topic(kind), "Create", False) for kind in made]
+        creating.only([one for one in needed if one != creations[0]])
+        with creating.environment.bridge() as bridge:
+            cycle(bridge, creating, needed, creations)
+            creating.only(needed)
+            bridge.wait_ready()
+            assert bridge.terminate() == 0
+
+    try:
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            trials = [pool.submit(without_topics)]
+            for number, lane in enumerate(others):
+                trials.append(pool.submit(with_topics, lane, slice(1 + number, None, LANES), 60))
+        for trial in trials:
+            trial.result()
+        with_topics(alone, slice(1), RETURNED_SECONDS)  # without the others, for there is a limit of time
+    finally:
+        for lane in lanes:
+            lane.only([])
 
 
 def wait_until_captured(bridge: Bridge, seconds: float) -> None:

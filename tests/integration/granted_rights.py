@@ -1,0 +1,138 @@
+"""What a user of a broker with permissions is granted, on the resources of one test."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import subprocess
+import sys
+import threading
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
+
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from bridge.adapters.kafka.rights import CLUSTER
+from bridge.cli import main
+from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment
+from tests.support.kafka_tools import SECONDS
+from tests.support.processes import wait_for
+from tests.support.secured_broker import USER, SecuredBroker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PRINCIPAL = f"User:{USER}"
+RESOURCES = {
+    "--topic": ResourceType.TOPIC,
+    "--group": ResourceType.GROUP,
+    "--transactional-id": ResourceType.TRANSACTIONAL_ID,
+    "--cluster": ResourceType.BROKER,
+}
+_ONE_AT_A_TIME = threading.Lock()
+OPERATIONS = {each.name.replace("_", "").lower(): each for each in AclOperation}
+Granted = tuple[str, str, str, bool]
+"""Kind of resource as an option of `kafka-acls`, its name, an operation, whether the name is a prefix."""
+
+
+class Rights:
+    """The rights of one user on the resources of one test."""
+
+    def __init__(self, broker: SecuredBroker, environment: E2EEnvironment) -> None:
+        self.environment = environment
+        self._broker = broker
+        self._admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+        self._present: set[Granted] = set()
+
+    @property
+    def flags(self) -> list[str]:
+        values = {
+            **{name.replace("__", "."): value for name, value in self.environment.settings.items()},
+            "kafka.topic_prefix": self.environment.prefix,
+            "kafka.group": f"{self.environment.prefix}bridge",
+            "kafka.partitions": PARTITIONS,
+        }
+        return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+
+    def printed(self, command: str) -> list[Granted]:
+        """Return what `chatbridge acls` prints for a command."""
+        with _ONE_AT_A_TIME, redirect_stdout(io.StringIO()) as printed:  # here, for it is asked often
+            assert main(["acls", "--for", command, *self.flags]) == 0
+        found: list[Granted] = []
+        for line in printed.getvalue().splitlines():
+            words = shlex.split(line, comments=True)
+            if not words:
+                continue
+            assert words[words.index("--allow-principal") + 1] == PRINCIPAL
+            [option] = [word for word in words if word in RESOURCES]
+            name = CLUSTER if option == "--cluster" else words[words.index(option) + 1]
+            operations = [words[at + 1] for at, word in enumerate(words) if word == "--operation"]
+            found += [(option, name, operation, "prefixed" in words) for operation in operations]
+        return found
+
+    def only(self, rights: Sequence[Granted]) -> None:
+        """Grant these, withdraw all others of this test, and wait until the broker knows."""
+        wanted = set(rights)
+        withdrawn, new = self._present - wanted, wanted - self._present
+        if withdrawn:
+            for done in self._admin.delete_acls([self._filter(one) for one in withdrawn]).values():
+                done.result(SECONDS)
+        if new:
+            for done in self._admin.create_acls([self._binding(one) for one in new]).values():
+                done.result(SECONDS)
+        self._present = wanted
+        wait_for(self._known, SECONDS, "the broker does not know the rights")
+
+    def denials(self) -> list[str]:
+        """Return the lines of the broker's authorizer log about denials to the user on resources of this test."""
+        log = self._broker.nodes[0].directory / "server.log"
+        lines = log.read_text("utf-8").splitlines()
+        return [line for line in lines if f"{PRINCIPAL} is Denied" in line and self.environment.prefix in line]
+
+    def _known(self) -> bool:
+        everything = AclBindingFilter(
+            ResourceType.ANY,
+            None,  # type: ignore[arg-type]  # any name, as its documentation has it
+            ResourcePatternType.ANY,
+            PRINCIPAL,
+            None,  # type: ignore[arg-type]  # any host, likewise
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        found = self._admin.describe_acls(everything).result(SECONDS)
+        ours = {str(one) for one in found if one.name.startswith((self.environment.prefix, CLUSTER))}
+        return ours == {str(self._binding(one)) for one in self._present}
+
+    @staticmethod
+    def _arguments(
+        right: Granted,
+    ) -> tuple[ResourceType, str, ResourcePatternType, str, str, AclOperation, AclPermissionType]:
+        option, name, operation, prefixed = right
+        pattern = ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL
+        code = OPERATIONS[operation.lower()]
+        return RESOURCES[option], name, pattern, PRINCIPAL, "*", code, AclPermissionType.ALLOW
+
+    def _binding(self, right: Granted) -> AclBinding:
+        return AclBinding(*self._arguments(right))
+
+    def _filter(self, right: Granted) -> AclBindingFilter:
+        return AclBindingFilter(*self._arguments(right))
+
+
+def chatbridge(*words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bridge", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
