@@ -11,7 +11,6 @@ from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.event_loop_lag import sample_event_loop_lag
-from bridge.adapters.http.http_server import HttpServer
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
@@ -46,9 +45,9 @@ from bridge.factories import (
     access_probe_of,
     described,
     kafka_arguments,
-    listeners_of,
     redactor_of,
     rights_check_of,
+    servers_of,
     topics_of,
 )
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, KafkaErrorMet, StartWaits
@@ -154,8 +153,7 @@ class _WorkerProcess:
         self._telemetry.watch_memory_limit(memory_limit)
         self._telemetry.describe(**described(config))
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
-        emit = self._telemetry.emit
-        self._servers = [HttpServer(self._view, each, emit=emit) for each in listeners_of(config, self._secrets)]
+        self._servers = servers_of(config, self._secrets, self._view, self._telemetry.emit)
         self._watch = ConnectionWatch(access_probe_of(config, "run"), self._view.readiness, self._telemetry)
 
     async def run(self) -> int:

@@ -13,7 +13,8 @@ import aiokafka
 
 from bridge import __version__
 from bridge.adapters.http.access import AccessTokens
-from bridge.adapters.http.http_server import Listener
+from bridge.adapters.http.administration import AdministrationApi
+from bridge.adapters.http.http_server import HttpServer, Listener
 from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
 from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
@@ -29,11 +30,13 @@ from bridge.records.redact import Redactor, Rule
 from bridge.secret_files import FileBacked
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from bridge.config import Config, OAuthSettings
     from bridge.config.security import ClientArguments
+    from bridge.facts import Fact
     from bridge.secrets_watch import SecretsWatch
+    from bridge.status import WorkerStatus
 
     _Result = TypeVar("_Result")
 
@@ -183,6 +186,14 @@ def listeners_of(config: Config, secrets: SecretsWatch) -> list[Listener]:
     if http.probes_port is None:
         return [listener]
     return [listener, replace(listener, host=http.probes_host, port=http.probes_port, only_probes=True)]
+
+
+def servers_of(
+    config: Config, secrets: SecretsWatch, view: WorkerStatus, emit: Callable[[Fact], None]
+) -> list[HttpServer]:
+    """Return the HTTP servers of a worker: one for each listener. `emit` takes what they tell of requests."""
+    administration = AdministrationApi(view, emit)
+    return [HttpServer(view, each, emit=emit, administration=administration) for each in listeners_of(config, secrets)]
 
 
 def access_probe_of(config: Config, command: str) -> AccessProbe:

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Fact:
-    """Something that happened. Its fields are those of the log line; `count` updates the metrics."""
+    """Something that happened. Its fields are those of the log line; `count` updates the metrics.
+
+    `always`: it is written whatever the level of the log is.
+    """
 
     level: ClassVar[int] = logging.INFO
+    always: ClassVar[bool] = False
 
     @classmethod
     def name(cls) -> str:

@@ -41,6 +41,16 @@ def start(level: str, form: Literal["json", "text"], stream: TextIO = sys.stderr
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)  # request lines hold session ids
 
 
+def level() -> str:
+    """Return the name of the level of the bridge's own lines."""
+    return logging.getLevelName(logging.getLogger("bridge").level)
+
+
+def set_level(name: str) -> None:
+    """Set the level of the bridge's own lines. Those of libraries stay as `start` has set them."""
+    logging.getLogger("bridge").setLevel(name)
+
+
 class LineCount(logging.Filter):
     """Tells the level of each line that is written: the last filter of its handler sees what the others let pass."""
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from bridge import logs
 from bridge.adapters.http.status_view import SessionView
 from bridge.capture.chat import FOLLOWED, GIVEN_UP
-from bridge.capture.readiness_codes import COMMIT_SLOW, PREPARING, READINESS_CODES, SERVER_UNSTABLE, UNCOMMITTED
+from bridge.capture.readiness_codes import (
+    COMMIT_SLOW,
+    JOINS_PAUSED,
+    PREPARING,
+    READINESS_CODES,
+    SERVER_UNSTABLE,
+    UNCOMMITTED,
+)
 from bridge.errors import Problem
 
 if TYPE_CHECKING:
@@ -36,6 +44,12 @@ class JoinState(Protocol):
     def joins_paused(self) -> bool:
         """Whether no joins are sent, by order of the administrator."""
 
+    def pause_joins(self) -> None:
+        """Send no joins until `resume_joins`."""
+
+    def resume_joins(self) -> None:
+        """Send joins again."""
+
     @property
     def client_versions(self) -> Mapping[str, int]:
         """ClientVersion in force -> number of chats that are joined under it."""
@@ -43,6 +57,7 @@ class JoinState(Protocol):
 
 _SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
+_JOINS_PAUSED = Problem(JOINS_PAUSED, "no chat is joined: an administrator paused joins (PUT /v1/admin/joins)")
 _UNSTABLE_NAMED = 8
 """Unstable servers among the reasons: the addresses come from announcements, and a reply has an end."""
 
@@ -104,7 +119,7 @@ class WorkerStatus:
 
     def warnings(self) -> list[Problem]:
         """Return what should not stay as it is, although the worker goes on with it."""
-        return list(self._topics.warnings)
+        return [*self._topics.warnings, *([_JOINS_PAUSED] if self._joins.joins_paused else [])]
 
     def _reasons(self) -> list[Problem]:
         if self.preparing:
@@ -147,6 +162,29 @@ class WorkerStatus:
     async def announce(self, announcements: Sequence[Announcement]) -> None:
         """Write announcements; on return Kafka has acknowledged all of them. Raises AnnouncementsNotWritten."""
         await self._announcer.announce(announcements)
+
+    # --- Administration ------------------------------------------------------------------------------------------
+
+    def log_level(self) -> str:
+        """Return the level of the log."""
+        return logs.level()
+
+    def set_log_level(self, level: str) -> None:
+        """Set the level of the log."""
+        logs.set_level(level)
+
+    def joins_paused(self) -> bool:
+        """Return whether no joins are sent."""
+        return self._joins.joins_paused
+
+    def pause_joins(self, *, paused: bool) -> None:
+        """Send no joins, or send them again."""
+        if paused:
+            self._joins.pause_joins()
+        else:
+            self._joins.resume_joins()
+
+    # --- metrics -------------------------------------------------------------------------------------------------
 
     def metrics(self) -> bytes:
         """Return all metrics in Prometheus' text form."""

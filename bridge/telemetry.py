@@ -29,6 +29,10 @@ class Telemetry:
         fact.count(self._meters)
         if self._logger.isEnabledFor(fact.level):
             self._logger.log(fact.level, fact.name(), extra={"fields": fact.line()})
+        elif fact.always:
+            extra = {"fields": fact.line()}
+            name, level = self._logger.name, fact.level
+            self._logger.handle(self._logger.makeRecord(name, level, "", 0, fact.name(), (), None, extra=extra))
 
     def watch(self, gauge: GaugeName, read: Callable[[], float]) -> None:
         """Read the value of a gauge from `read` at every scrape, in the thread of the scrape."""

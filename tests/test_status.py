@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.connection_codes import KAFKA_SILENT
 from bridge.adapters.kafka.topic_plan import TopicPlan
-from bridge.capture.readiness_codes import SERVER_UNSTABLE
+from bridge.capture.readiness_codes import JOINS_PAUSED, READINESS_CODES, SERVER_UNSTABLE
 from bridge.errors import Problem
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+    from bridge.capture.chat import Chat
     from bridge.capture.ports import Deliver, Failed, Source
     from bridge.capture.worker import Worker
     from bridge.topic_watch import Topics
@@ -38,15 +40,28 @@ class StubJoins:
     joins_paused = False
     client_versions: ClassVar[dict[str, int]] = {}
 
+    def pause_joins(self) -> None:
+        self.joins_paused = True
+
+    def resume_joins(self) -> None:
+        self.joins_paused = False
+
 
 class StubSource:
+    connections = 0
+
     def __init__(self, unstable: dict[str, int]) -> None:
         self.unstable = unstable
 
 
+class StubStore:
+    chats: ClassVar[dict[str, Chat]] = {}
+
+
 class StubShard:
     paused = False
-    buffer_limit = announcement_lag = 0
+    buffer_limit = buffer_bytes = announcement_lag = 0
+    store = StubStore()
 
     def __init__(self, unstable: dict[str, int]) -> None:
         self.source = StubSource(unstable)
@@ -66,6 +81,8 @@ class StubWorker:
 
     def problems(self) -> list[Problem]:
         return []
+
+    kafka_answers = True
 
     def shard_states(self) -> dict[str, int]:
         return {"open": len(self.shards)}
@@ -180,3 +197,26 @@ def test_a_server_that_answers_each_join_and_drops_is_named_until_its_chat_is_gi
         await run
 
     play(scene())
+
+
+def test_paused_joins_are_a_warning_and_a_metric_and_no_reason() -> None:
+    telemetry = Telemetry()
+    status = status_of(telemetry)
+    assert "chatbridge_joins_paused 0.0" in status.metrics().decode()
+    status.pause_joins(paused=True)
+    assert [warning.code for warning in status.warnings()] == [JOINS_PAUSED]
+    assert (status.readiness(), status.joins_paused()) == ([], True)
+    assert "chatbridge_joins_paused 1.0" in status.metrics().decode()
+    status.pause_joins(paused=False)
+    assert (status.warnings(), status.joins_paused()) == ([], False)
+
+
+def test_readiness_and_its_reasons_are_metrics_and_each_known_code_is_there_from_the_start() -> None:
+    telemetry = Telemetry()
+    status = status_of(telemetry, {"chat-a:4800": 4}, cause=Cause(KAFKA_SILENT, "silent", "look"))
+    text = status.metrics().decode()
+    found = dict(re.findall(r'chatbridge_not_ready\{code="(\w+)"\} ([01]).0', text))
+    assert found.keys() == {*map(str.lower, READINESS_CODES), "other"}
+    assert {code for code, value in found.items() if value == "1"} == {"server_unstable", "other"}
+    assert "chatbridge_ready 0.0" in text
+    assert "chatbridge_ready 1.0" in status_of(Telemetry()).metrics().decode()

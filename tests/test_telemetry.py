@@ -85,7 +85,7 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.__name__)
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "worker", "group", "signal", "error", "server", "code", "detail", "verdict", "at"}
-    allowed |= {"kind", "kinds", "topic", "action", "path"}
+    allowed |= {"kind", "kinds", "topic", "action", "path", "token", "address", "before", "after"}
     numbers = {"int", "float", "bool", "float | None", "Sequence[tuple[float, int]]"}
     assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed | {
         "kind",

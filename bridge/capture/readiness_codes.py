@@ -40,6 +40,8 @@ ANNOUNCEMENTS_LOST: Final = "ANNOUNCEMENTS_LOST"
 FORGOTTEN_CODES: Final = (STATE_LOST, CHECKPOINTS_LOST, EVENTS_LOST, SESSIONS_LOST, ANNOUNCEMENTS_LOST)
 """What Kafka may have forgotten."""
 
+JOINS_PAUSED: Final = "JOINS_PAUSED"
+
 _WAIT: Final = "Wait; it goes on by itself."
 _DELETED: Final = "Find out who deletes topics or records."
 _KAFKA: Final = "Look at Kafka: its brokers, its quotas, the network."
@@ -118,3 +120,11 @@ READINESS_CODES: Final = {
     BridgeError.code: ("A defect of the bridge.", "Report it, with the log."),
 }
 """Code of a reason in `/readyz` -> what it means, and what to do."""
+
+WARNING_CODES: Final = {
+    JOINS_PAUSED: (
+        "The administrator has paused joins: chats that are not joined wait, the others go on.",
+        'Let them go on: `PUT /v1/admin/joins` with `{"paused": false}`. The pause ends with the process, too.',
+    ),
+}
+"""Code of a warning in `/readyz`, beside those about topics -> what it means, and what to do."""

@@ -90,6 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "capture",
         "announcement",
         "facts",
+        "logs",
         "telemetry",
         "topic_watch",
         "errors",

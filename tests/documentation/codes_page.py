@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.adapters.kafka.connection_codes import CONNECTION_CODES
 from bridge.adapters.kafka.topic_codes import TOPIC_CODES
-from bridge.capture.readiness_codes import READINESS_CODES
+from bridge.capture.readiness_codes import READINESS_CODES, WARNING_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
 from bridge.transcript.link_codes import AWAY_CODES, JOIN_CODES, LINK_CODES
@@ -40,6 +40,7 @@ SETS: Final = (
         '"detail": "..."}], "warnings": []}`, and on the status page.',
         READINESS_CODES,
     ),
+    CodeSet("Warnings", "`warnings` of `/readyz`, which do not change the status.", WARNING_CODES),
     CodeSet(
         "Connections to Kafka",
         "Last of the `reasons` of `/readyz`, when a connection made for that purpose tells why Kafka cannot be used; "

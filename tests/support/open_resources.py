@@ -67,7 +67,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
     expected: dict[str, tuple[int, int]] = {
         "worker": (1, 1),
         "capture": (1, 1),
-        "watch": (2, 2),
+        "watch": (3, 3),
         "shard": (owned.shards, owned.shards),
         "queue": (owned.servers, max(owned.servers, owned.links)),
         "release": (0, 0),

@@ -32,3 +32,28 @@ class RequestAnswered(Fact):
         code = str(self.status)
         path = self.path if self.path in HTTP_PATHS else OTHER
         meters.http_requests.labels(path, code if code in HTTP_CODES else OTHER).inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class LogLevelSet(Fact):
+    """The administrator set the level of the log. `token` is the name of a setting, `address` the caller's."""
+
+    level: ClassVar[int] = logging.WARNING
+    always: ClassVar[bool] = True
+
+    before: str
+    after: str
+    token: str
+    address: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class JoinsSwitched(Fact):
+    """The administrator paused joins, or had them go on. `token` is the name of a setting, `address` the caller's."""
+
+    level: ClassVar[int] = logging.WARNING
+    always: ClassVar[bool] = True
+
+    paused: bool
+    token: str
+    address: str

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
+    from bridge.adapters.http.administration import AdministrationApi
     from bridge.adapters.http.status_view import SessionView, StatusView
     from bridge.facts import Fact
 
@@ -88,12 +89,14 @@ class HttpServer:
         listener: Listener,
         limits: HttpLimits | None = None,
         emit: Callable[[Fact], None] = lambda _: None,
+        administration: AdministrationApi | None = None,
     ) -> None:
         """`emit` takes what is told of requests. Raises ConfigError for an address that needs a token, without one."""
         if not listener.access.any and listener.host not in _LOOPBACK and not listener.only_probes:
             raise ConfigError("http.token: required when http.host is not loopback")
         self._view = view
         self._emit = emit
+        self._administration = administration
         self._listener = listener
         self._port = listener.port
         self._limits = limits or HttpLimits()
@@ -119,6 +122,7 @@ class HttpServer:
         if not self._listener.only_probes:
             app.router.add_get("/v1/sessions", self._list)
             app.router.add_post("/v1/sessions", self._announce)
+            app.router.add_routes(self._administration.routes() if self._administration else [])
             for path, name in (("/", "status.html"), ("/status.js", "status.js"), ("/status.css", "status.css")):
                 app.router.add_get(path, _page(name))
         self._runner = web.AppRunner(
