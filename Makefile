@@ -4,10 +4,10 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults faults-1 faults-2 field lint types docs freeze bench chaos mutants upgrade explore fuzz
+.PHONY: deploy-checks manifests help venv demo test faults faults-1 faults-2 field lint types docs freeze bench chaos mutants upgrade explore fuzz
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP)  ## Make .venv from the locked requirements
 
@@ -37,6 +37,12 @@ faults-2: $(STAMP)
 
 field: $(STAMP)  ## Run the tests of faults reported from the field, most of them expected to fail (15 minutes)
 	$(VENV)/bin/python -m pytest -m field tests/field $(ARGS)
+
+deploy-checks: $(STAMP)  ## Render and judge the Helm chart and the manifests; installs its tools once (10 minutes)
+	$(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)
+
+manifests: $(STAMP)  ## Write deploy/kubernetes and the copies and settings in the chart
+	$(VENV)/bin/python -m tests.deploy
 
 lint: $(STAMP)  ## Check style and formatting
 	$(VENV)/bin/ruff check .
