@@ -38,7 +38,7 @@ def problems_of(documents: Iterable[Document]) -> list[str]:
     lists: dict[bool, list[str]] = {True: [], False: []}
     for one in documents:
         lists[one["kind"] in STRIMZI].append(json.dumps(one))
-    for of_strimzi, lines in lists.items():
+    for of_strimzi, lines in ((key, lines) for key, lines in lists.items() if lines):
         command = strimzi_decoder() if of_strimzi else [str(operator_decoder())]
         given = "".join(f"{line}\n" for line in lines)
         done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)

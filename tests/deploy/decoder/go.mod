@@ -41,7 +41,6 @@ require (
 	github.com/spf13/pflag v1.0.10 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
 	go.yaml.in/yaml/v2 v2.4.2 // indirect
-	go.yaml.in/yaml/v3 v3.0.4 // indirect
 	golang.org/x/net v0.44.0 // indirect
 	golang.org/x/oauth2 v0.31.0 // indirect
 	golang.org/x/sync v0.17.0 // indirect
@@ -70,6 +69,7 @@ require (
 
 // The versions that KEDA pins: its own module file only says what is the least.
 replace (
+	github.com/google/gnostic-models => github.com/google/gnostic-models v0.6.9
 	k8s.io/api => k8s.io/api v0.33.2
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.33.2
 	k8s.io/apimachinery => k8s.io/apimachinery v0.33.2
