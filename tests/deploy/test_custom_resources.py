@@ -75,6 +75,7 @@ def test_a_misspelt_name_of_metadata_is_found_as_well(objects: dict[str, list[Do
 
 def test_a_value_that_strimzi_does_not_know_is_found(objects: dict[str, list[Document]]) -> None:
     document = copy.deepcopy(next(one for one in objects["everything"] if one["kind"] == "KafkaUser"))
-    document["spec"]["authorization"]["acls"][0]["operations"][0] = "Reed"
-    [problem] = problems_of([document])
-    assert "Reed" in problem
+    first = document["spec"]["authorization"]["acls"][0]
+    first["operations"][0], first["resource"]["patternType"] = "Reed", "literally"
+    problems = problems_of([document])
+    assert [word for word in ("Reed", "literally") for one in problems if word in one] == ["Reed", "literally"]

@@ -1,3 +1,4 @@
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -32,6 +33,11 @@ final class StrimziDecoder {
             @Override
             public Boolean hasAnySetter(Annotated member) {
                 return false; // the setter that keeps unknown fields aside
+            }
+
+            @Override
+            public JsonInclude.Value findPropertyInclusion(Annotated member) {
+                return JsonInclude.Value.empty(); // defaults and null are written as well, to be compared
             }
         });
     }
