@@ -4,10 +4,10 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults field watching watching-page watching-alerts pictures lint types docs freeze bench chaos mutants upgrade explore fuzz
+.PHONY: help venv demo test faults field watching watching-page watching-alerts pictures deploy-checks manifests lint types docs freeze bench chaos mutants upgrade explore fuzz
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(STAMP)  ## Make .venv from the locked requirements
 
@@ -54,6 +54,12 @@ watching-alerts: $(STAMP)
 	    fi; \
 	fi
 	$(VENV)/bin/python -m pytest -m watching tests/watching/test_alert_windows.py tests/watching/test_live_alerts.py $(ARGS)
+
+deploy-checks: $(STAMP)  ## Render and judge the Helm chart and the manifests; installs its tools once (10 minutes)
+	$(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)
+
+manifests: $(STAMP)  ## Write deploy/kubernetes and the copies and settings in the chart
+	$(VENV)/bin/python -m tests.deploy
 
 lint: $(STAMP)  ## Check style and formatting
 	$(VENV)/bin/ruff check .

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 import uuid
 from typing import TYPE_CHECKING
+
+import pytest
 
 from bridge.sandbox.process import free_ports
 from tests.support.processes import Bridge, wait_for
@@ -30,6 +34,19 @@ def test_without_kafka_it_waits_alive_and_says_why(tmp_path: Path) -> None:
         wait_for(lambda: f"Kafka at {address} does not answer" in reasons(bridge), 30, "no true reason")
         assert bridge.get("/livez")[0] == 200
         assert bridge.running
+        assert bridge.terminate(15) == 0
+
+
+def test_before_it_was_ever_ready_it_tells_announcers_when_to_come_again(tmp_path: Path) -> None:
+    body = json.dumps({"sessionId": "0000AWAY00000001", "host": "chat-1", "port": 4800}).encode()
+    with Bridge(unused_address(), tmp_path / "bridge.log", prefix="away.", worker="one") as bridge:
+        wait_for(lambda: reasons(bridge), 30, "no reason")
+        request = urllib.request.Request(f"{bridge.url}/v1/sessions", body, {"Content-Type": "application/json"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=30)
+        with refused.value as answer:
+            assert (answer.code, answer.headers["Retry-After"]) == (503, "5")
+            assert json.loads(answer.read())["accepted"] == 0
         assert bridge.terminate(15) == 0
 
 

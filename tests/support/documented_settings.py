@@ -38,15 +38,21 @@ def written(
     for before, after in (replaced or {}).items():
         assert before in text, before
         text = text.replace(before, after)
+    text = with_mounted_files(text, folder, authority, client=client, password=password)
+    settings = folder / name
+    settings.write_text(text, encoding="utf-8")
+    assert yaml.safe_load(text)
+    return settings
+
+
+def with_mounted_files(text: str, folder: Path, authority: Authority, *, client: str, password: str) -> str:
+    """Return settings that name files in `folder`, which are made, in place of those below /run/secrets."""
     issued = authority.issue(client)
     for mounted in sorted(set(_MOUNTED.findall(text)), key=len, reverse=True):
         file = folder / mounted.strip("/").replace("/", "-")
         file.write_bytes(_content(Path(mounted).name, authority, issued.certificate_file, issued.key_file, password))
         text = text.replace(mounted, str(file))
-    settings = folder / name
-    settings.write_text(text, encoding="utf-8")
-    assert yaml.safe_load(text)
-    return settings
+    return text
 
 
 def _content(name: str, authority: Authority, certificate: Path, key: Path, password: str) -> bytes:
