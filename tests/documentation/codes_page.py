@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.adapters.kafka.connection_codes import CONNECTION_CODES
 from bridge.adapters.kafka.topic_codes import TOPIC_CODES
+from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
@@ -74,6 +75,12 @@ SETS: Final = (
         "Stored transcripts",
         "What `chatbridge convert` writes for a file that it cannot read: `file:line: CODE: sentence`.",
         ARCHIVE_CODES,
+    ),
+    CodeSet(
+        "Repairs",
+        "What `chatbridge convert` repairs in a damaged stored transcript: `file: line n, event id: CODE`, and with "
+        "`--strict` the reason why it refuses one.",
+        REPAIR_CODES,
     ),
     CodeSet(
         "Links",
