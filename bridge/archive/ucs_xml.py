@@ -139,33 +139,46 @@ class _Reader:
         if event is None:
             reason = "an event without a readable eventId"
             raise UnreadableTranscript(self._source, element.line, input_codes.UNREADABLE_EVENT, reason)
-        name = f"event {event.event_id}"
-        if event.event_id in self._ids:
-            self._note(element.line, f"{name} occurs again")
-        self._ids.add(event.event_id)
-        if number(element.attributes.get("timeShift"), INT32) is None:
-            self._note(element.line, f"{name} has no readable timeShift, 0 taken")
-        if kept.stray:
-            self._note(element.line, f"{name} has text in odd places ({kept.stray} characters)")
+        self._notes += notes_on(event, element, kept, self._ids)
         return event
 
     def _transcript(self) -> ChatTranscript:
-        rest = dict(self._root.attributes)
-        session_id = rest.pop("sessionId", "").strip(BLANK)
-        if not session_id:
+        transcript = transcript_of(self._root, self._events, self._notes)
+        if not transcript.session_id:
             raise UnreadableTranscript(self._source, self._root.line, input_codes.NOT_A_TRANSCRIPT, "no sessionId")
-        start_at = rest.pop("startAt", "").strip(BLANK)
-        idle = rest.pop("idleTimeExpire", None)
-        monitored = rest.pop("monitored", None)
-        if rest:
-            self._note(self._root.line, f"unknown attributes of the root dropped ({', '.join(sorted(rest))})")
-        return ChatTranscript(
-            session_id,
-            start_at,
-            idle_time_expire=None if idle is None else _whole_or_text(idle),
-            monitored=True if (monitored or "").strip(BLANK) == "true" else monitored,
-            chat_event_list=self._events,
-        )
+        return transcript
+
+
+def notes_on(event: ChatEvent, element: Element, kept: Kept, ids: set[int]) -> list[str]:
+    """Return notes on an event and the element that it was read from; its id is added to `ids`, those before it."""
+    name = f"line {element.line}: event {event.event_id}"
+    notes: list[str] = []
+    if event.event_id in ids:
+        notes.append(f"{name} occurs again")
+    ids.add(event.event_id)
+    if number(element.attributes.get("timeShift"), INT32) is None:
+        notes.append(f"{name} has no readable timeShift, 0 taken")
+    if kept.stray:
+        notes.append(f"{name} has text in odd places ({kept.stray} characters)")
+    return notes
+
+
+def transcript_of(root: Element, events: list[ChatEvent], notes: list[str]) -> ChatTranscript:
+    """Return the transcript with this root element; without a session id, its own is empty."""
+    rest = dict(root.attributes)
+    session_id = rest.pop("sessionId", "").strip(BLANK)
+    start_at = rest.pop("startAt", "").strip(BLANK)
+    idle = rest.pop("idleTimeExpire", None)
+    monitored = rest.pop("monitored", None)
+    if rest:
+        notes.append(f"line {root.line}: unknown attributes of the root dropped ({', '.join(sorted(rest))})")
+    return ChatTranscript(
+        session_id,
+        start_at,
+        idle_time_expire=None if idle is None else _whole_or_text(idle),
+        monitored=True if (monitored or "").strip(BLANK) == "true" else monitored,
+        chat_event_list=events,
+    )
 
 
 def _whole_or_text(text: str) -> int | str:

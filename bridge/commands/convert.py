@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 from fastavro.write import Writer
 
 from bridge import factories
-from bridge.archive import ucs_xml
+from bridge.archive.merging import merged
 from bridge.chatserver.versions import HIGHEST
 from bridge.commands import settings
 from bridge.commands.formatting import escaped, warn
-from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UnreadableTranscript, UsageError
+from bridge.commands.stored_files import StoredFiles
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, Problem, UsageError
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.render import Renderer
-from bridge.transcript.entries import ARCHIVE, UCS, SessionFacts
+from bridge.transcript.entries import ARCHIVE, SessionFacts
 from bridge.transcript.fold import Transcript
 from bridge.transcript.input_codes import NOT_RECORDED
 from bridge.transcript.state import TranscriptState
@@ -29,6 +30,10 @@ from bridge.transcript.updates import TranscriptUpdate
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+
+    from bridge.archive.repairs import TranscriptRepair
+    from bridge.commands.stored_files import StoredChat
+    from bridge.transcript.entries import Entry
 
 _CONTAINER: Final = b"Obj\x01"
 """The first bytes of an Avro container file."""
@@ -41,6 +46,9 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--notes", action="store_true", help="report deviations from the published format on standard error"
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse files that are damaged, instead of repairing them"
+    )
     settings.define(
         parser,
         """\
@@ -48,9 +56,10 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge convert --avro records.avro transcripts/*.xml
   chatbridge convert chat.xml | jq -r 'select(.kind == "MESSAGE") | .party.nickname + ": " + .message.text'
 
-The records are those of live capture, with origin ARCHIVE; the privacy rules of the settings apply. A file that
-cannot be read is reported on standard error (file, line, code, reason); the others are converted, and the exit code is
-1.""",
+The records are those of live capture, with origin ARCHIVE; the privacy rules of the settings apply. A chat that is in
+several files is converted once: each event of any of them, and as amendments what one of them has changed. A damaged
+file is repaired; what the damage has cost is a GAP. A file that cannot be read is reported on standard error (file,
+line, code, reason); the others are converted, and the exit code is 1.""",
     )
 
 
@@ -81,38 +90,50 @@ def _refuse_to_overwrite(out: Path) -> None:
 
 
 def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[dict[str, Any]], object]) -> int:
-    code = EXIT_OK
-    for file in args.files:
+    refused: list[Path] = []
+
+    def refuse(file: Path, line: str) -> None:
+        refused.append(file)
+        warn(escaped(line))
+
+    def mended(file: Path, repairs: list[TranscriptRepair]) -> None:
+        if not args.notes:
+            warn(escaped(f"{file}: damaged; repaired in {len(repairs)} place(s), --notes lists them"))
+        for repair in repairs if args.notes else ():
+            warn(escaped(f"{file}: {repair}"))
+
+    for chat in StoredFiles(args.strict, refuse, mended).chats(args.files):
         try:
-            records, notes = _converted(file, recording)
-        except OSError as error:
-            warn(escaped(f"{file}:0: {error.strerror}"))
-            code = EXIT_RUNTIME
-        except UnreadableTranscript as error:
-            warn(escaped(str(error)))
-            code = EXIT_RUNTIME
+            records, notes = _converted(chat, recording)
         except (PeerError, AttributesTooDeep) as error:
-            warn(escaped(f"{file}:0: {NOT_RECORDED}: {error.message}"))
-            code = EXIT_RUNTIME
+            refuse(chat.files[0], f"{chat.files[0]}:0: {NOT_RECORDED}: {error.message}")
         else:
-            for record in records:  # a file is converted as a whole or not at all
+            for record in records:  # a chat is converted as a whole or not at all
                 put(record)
             for note in notes if args.notes else ():
-                warn(escaped(f"{file}: {note}"))
-    return code
+                warn(escaped(note))
+    return EXIT_RUNTIME if refused else EXIT_OK
 
 
-def _converted(file: Path, recording: Recording) -> tuple[list[dict[str, Any]], list[str]]:
-    stored = ucs_xml.read(file.read_bytes(), str(file))
-    transcript = stored.transcript
-    facts = SessionFacts(transcript.session_id, start_at=parse_start_at(transcript.start_at))
-    fold = Transcript(TranscriptState(facts))
+def _converted(chat: StoredChat, recording: Recording) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the records of a chat, and notes on its copies."""
+    notes = [f"{file}: {note}" for file, copy in zip(chat.files, chat.copies, strict=True) for note in copy.notes]
     at = time.time_ns() // 1000
-    seen = TranscriptUpdate(transcript, over=True, snapshot=True, version=HIGHEST, observed_at=at, source=UCS)
-    recorder = ChatRecorder(transcript.session_id, recording)
-    entries = fold.apply(seen, origin=ARCHIVE)
+    told = merged(chat.copies, at, HIGHEST)
+    start_at = next(update.transcript.start_at for update in told if isinstance(update, TranscriptUpdate))
+    facts = SessionFacts(chat.session_id, start_at=parse_start_at(start_at))
     if facts.start_at is None:
-        stored.notes.append("startAt is missing or unreadable: the times of its events are not known")
+        notes.append(f"{chat.files[0]}: startAt is missing or unreadable: the times of its events are not known")
+    fold = Transcript(TranscriptState(facts))
+    entries: list[Entry] = []
+    for part in told:
+        if isinstance(part, TranscriptUpdate):
+            entries += fold.apply(part, origin=ARCHIVE)
+        else:
+            gap = fold.gone(Problem(part.code, ""), at, part.from_event_id, part.to_event_id)
+            gap.origin = ARCHIVE
+            entries.append(gap)
     facts = replace(fold.facts, server=None, client_version=None)  # a stored transcript holds neither
+    recorder = ChatRecorder(chat.session_id, recording)
     payloads = [recorder.event_record(entry, facts) for entry in entries]
-    return [recording.schemas.decode(TRANSCRIPT_EVENT, payload) for payload in payloads], stored.notes
+    return [recording.schemas.decode(TRANSCRIPT_EVENT, payload) for payload in payloads], notes

@@ -22,12 +22,13 @@ EVENT_IDS: Final = range(2**63)  # a session-wide sequence from 1 (R1-R5 OBS); 0
 _TOO_DEEP: Final = f"nested more than {MAX_DEPTH} levels deep"
 
 # XML 1.0, production 2 (Char). Nothing else, lone surrogates included, can travel in XML in any spelling.
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""One character that XML 1.0 does not have."""
 
 
 def xml_characters(text: str) -> str:
     """Return `text` with every character that XML 1.0 does not have replaced by U+FFFD."""
-    return _NOT_XML.sub("\ufffd", text)
+    return NOT_XML.sub("\ufffd", text)
 
 
 def outside(event: ChatEvent) -> str | None:

@@ -234,9 +234,9 @@ class Transcript:
         """Record that all events after those that were told may be missing."""
         return self._gap_entry(self._holes.rest(self._told, reason), observed_at)
 
-    def gone(self, reason: Problem, observed_at: int) -> Entry:
-        """Record that readers may lack any of the events that were published."""
-        return self._gap_entry(Gap(None, None, None, reason.code, reason.detail), observed_at)
+    def gone(self, reason: Problem, observed_at: int, low: int | None = None, high: int | None = None) -> Entry:
+        """Record that readers lack the events with ids from `low` to `high`; None: may lack any, or any from there."""
+        return self._gap_entry(Gap(low, high, None, reason.code, reason.detail or None), observed_at)
 
     def failed(self, update: TranscriptUpdate | None, observed_at: int, reason: Problem) -> list[Entry]:
         """Record an input that could not be folded, after `undo`: what an update held is missing until it comes again.

@@ -19,6 +19,7 @@ INTERNAL: Final = "INTERNAL"
 OUTGROWN: Final = "OUTGROWN"
 EVENTS_LOST: Final = "EVENTS_LOST"
 STATE_LOST: Final = "STATE_LOST"
+ARCHIVE_DAMAGED: Final = "ARCHIVE_DAMAGED"
 
 UNATTRIBUTED: Final = "UNATTRIBUTED"
 IDS_REUSED: Final = "IDS_REUSED"
@@ -73,6 +74,10 @@ GAP_CODES: Final = {
     STATE_LOST: (
         "The checkpoints topic had lost the chat, and no announcement told its place any more.",
         "Announce it again while it is open. Find out who deletes topics or records.",
+    ),
+    ARCHIVE_DAMAGED: (
+        "The stored transcript is damaged there, or cut off: what it held cannot be read.",
+        "Read the chat from another copy, or export it again.",
     ),
 }
 """Code of a GAP, which is also one of the certificate while the gap is open -> what it means, and what to do."""

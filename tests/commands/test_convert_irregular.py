@@ -229,14 +229,17 @@ def test_the_encoding_is_the_declared_one_or_none(tmp_path: Path, declaration: s
     assert converted(tmp_path, document.encode(codec)) == [record(1, 1, "MESSAGE", 1, message=message(text))]
 
 
-def test_what_is_not_utf_8_and_does_not_say_so_is_refused_by_line(tmp_path: Path) -> None:
+def test_what_is_not_utf_8_and_does_not_say_so_is_repaired_or_refused_by_line(tmp_path: Path) -> None:
     file = tmp_path / "latin.xml"
     file.write_bytes(
         f"{ROOT}\n<message eventId='1'><msgText>Grüße</msgText></message></chatTranscript>".encode("latin-1")
     )
-    done = convert(file)
+    done = convert("--strict", file)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr == f"{file}:2: NOT_XML: not well-formed (invalid token)\n".encode()
+    assert done.stderr == f"{file}:2: INVALID_BYTES: the transcript is damaged\n".encode()
+    done = convert(file)
+    assert done.stderr == f"{file}: damaged; repaired in 1 place(s), --notes lists them\n".encode()
+    assert [each["message"]["text"] for each in records_of(done.stdout)] == ["Gr\ufffd\ufffde"]
 
 
 def test_without_a_readable_start_it_is_not_known_when_events_occurred_and_that_is_noted(tmp_path: Path) -> None:

@@ -88,16 +88,19 @@ def as_line(value: Any) -> Any:
 def test_a_broken_file_among_good_ones_is_one_line_and_the_others_are_converted(tmp_path: Path) -> None:
     broken = tmp_path / "broken.xml"
     broken.write_text('<chatTranscript sessionId="S1">\n<message eventId="1">\n<msgText>said</message>\n')
-    done = convert(SAMPLES[0], broken, *SAMPLES[1:])
-    assert (done.returncode, done.stderr) == (1, f"{broken}:3: NOT_XML: mismatched tag\n".encode())
+    done = convert("--strict", SAMPLES[0], broken, *SAMPLES[1:])
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"{broken}:3: MISMATCHED_TAG: the transcript is damaged\n".encode(),
+    )
     assert timeless(records_of(done.stdout)) == [record for sample in SAMPLES for record in expected(sample)]
 
 
-def test_a_file_that_breaks_after_good_events_gives_none_of_them(tmp_path: Path) -> None:
+def test_a_file_that_breaks_after_good_events_gives_none_of_them_if_it_is_not_to_be_repaired(tmp_path: Path) -> None:
     broken = tmp_path / "broken.xml"
     broken.write_text(SAMPLES[0].read_text(encoding="utf-8") + "<", encoding="utf-8")
-    done = convert(broken, "--avro", tmp_path / "out.avro")
-    assert (done.returncode, done.stderr) == (1, f"{broken}:18: NOT_XML: unclosed token\n".encode())
+    done = convert("--strict", broken, "--avro", tmp_path / "out.avro")
+    assert (done.returncode, done.stderr) == (1, f"{broken}:18: NOT_WELL_FORMED: the transcript is damaged\n".encode())
     with (tmp_path / "out.avro").open("rb") as stream:
         assert list(fastavro.reader(stream)) == []
 

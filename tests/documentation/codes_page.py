@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.adapters.kafka.connection_codes import CONNECTION_CODES
 from bridge.adapters.kafka.topic_codes import TOPIC_CODES
+from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.capture.readiness_codes import READINESS_CODES, WARNING_CODES
 from bridge.doctor.results.doctor_codes import DOCTOR_CODES
 from bridge.overview.health_summary import OVERVIEW_CODES
@@ -88,6 +89,12 @@ SETS: Final = (
         "Stored transcripts",
         "What `chatbridge convert` writes for a file that it cannot read: `file:line: CODE: sentence`.",
         ARCHIVE_CODES,
+    ),
+    CodeSet(
+        "Repairs",
+        "What `chatbridge convert` repairs in a damaged stored transcript: `file: line n, event id: CODE`, and with "
+        "`--strict` the reason why it refuses one.",
+        REPAIR_CODES,
     ),
     CodeSet(
         "Links",

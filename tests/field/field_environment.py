@@ -56,7 +56,6 @@ QUICK: Mapping[str, object] = {
 FORMATS = "Formats that outlive a version"
 OTHERS_KAFKA = "Other people's Kafka"
 DEPLOYMENT = "Watch it, deploy it"
-STORED = "Stored transcripts by SQL and HTTP"
 EVIDENCE = "Evidence"
 PRIVACY = "What must not be there"
 

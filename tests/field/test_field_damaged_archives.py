@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.field.field_environment import STORED, command, wrong_today
+from tests.field.field_environment import command
 
 if TYPE_CHECKING:
     import subprocess
@@ -47,7 +47,6 @@ def test_a_sound_transcript_is_converted(tmp_path: Path) -> None:
     assert texts(records) == ["before", "a-z", "after"]
 
 
-@wrong_today(STORED, "one fault in the text, the encoding or the first line costs the whole chat")
 @pytest.mark.parametrize(
     ("content", "read"),
     [
@@ -74,7 +73,6 @@ def test_a_fault_is_repaired_and_noted(tmp_path: Path, content: bytes, read: set
     assert "chat.xml" in done.stderr
 
 
-@wrong_today(STORED, "an encoding that the XML parser does not know costs the whole chat")
 @pytest.mark.parametrize(
     ("encoding", "character"), [("GB2312", "\u4f60"), ("Shift_JIS", "\u3042")], ids=["GB2312", "Shift_JIS"]
 )
@@ -84,7 +82,6 @@ def test_an_old_encoding_is_read(tmp_path: Path, encoding: str, character: str) 
     assert texts(records) == ["before", f"a{character}z", "after"]
 
 
-@wrong_today(STORED, "a file that ends too early gives nothing, not even what is whole")
 def test_a_transcript_that_is_cut_off_gives_what_is_whole_and_a_gap(tmp_path: Path) -> None:
     done, records = converted(tmp_path, chat("-")[:-60])
     assert texts(records)[:2] == ["before", "a-z"], done.stderr
