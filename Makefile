@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults faults-1 faults-2 field lint types docs freeze bench chaos mutants upgrade explore fuzz
+.PHONY: help venv demo test faults faults-1 faults-2 field lint types docs freeze bench chaos mutants upgrade explore fuzz image packages audit
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,16 @@ faults-2: $(STAMP)
 
 field: $(STAMP)  ## Run the tests of faults reported from the field, most of them expected to fail (15 minutes)
 	$(VENV)/bin/python -m pytest -m field tests/field $(ARGS)
+
+image: $(STAMP)  ## Build the image, run it against a secured Kafka, write its bills of materials to dist (root on Debian)
+	$(VENV)/bin/python -m tests.image
+	$(VENV)/bin/python -m pytest -m image tests/image --log-cli-level=info $(ARGS)
+
+packages: $(STAMP)  ## Write wheel, source distribution, bill of materials and third-party notices to dist
+	$(VENV)/bin/python -m tests.packaging
+
+audit: $(STAMP)  ## Ask PyPI's database for known vulnerabilities of the locked packages; 3 when it cannot be asked
+	$(VENV)/bin/python -m tests.packaging.audit
 
 lint: $(STAMP)  ## Check style and formatting
 	$(VENV)/bin/ruff check .
