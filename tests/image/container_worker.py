@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -12,6 +11,7 @@ from tests.support.processes import Bridge, Process
 from tests.support.secured_broker import PASSWORD, USER, SecuredBroker
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
     from pathlib import Path
 

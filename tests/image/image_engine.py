@@ -1,4 +1,4 @@
-"""Buildah and podman with a storage of their own, which ends with the engine: nothing of the machine is used or left."""
+"""Buildah and podman with a storage of their own, which ends with the engine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What building and running an image needs of this machine, and the base image that stands in for Docker Hub's.
 
-No registry of images is needed: the base is made of Debian's own packages, from the mirror that this machine's apt uses,
-and kept in the cache until what it is made of changes.
+No registry of images is needed: the base is made of Debian's own packages, from the mirror that this machine's apt
+uses, and kept in the cache until what it is made of changes.
 """
 
 from __future__ import annotations
