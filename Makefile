@@ -40,7 +40,7 @@ field: $(STAMP)  ## Run the tests of faults reported from the field, most of the
 
 image: $(STAMP)  ## Build the image, run it against a secured Kafka, write its bills of materials to dist (root on Debian)
 	$(VENV)/bin/python -m tests.image
-	$(VENV)/bin/python -m pytest -m image tests/image --log-cli-level=info $(ARGS)
+	$(VENV)/bin/python -m pytest -m image tests/image tests/packaging --log-cli-level=info $(ARGS)
 
 packages: $(STAMP)  ## Write wheel, source distribution, bill of materials and third-party notices to dist
 	$(VENV)/bin/python -m tests.packaging

@@ -70,7 +70,12 @@ class ImageEngine:
 
     def run_command(self, name: str, *options: str, args: tuple[str, ...] = ()) -> list[str]:
         """Return the command that runs a container of the image in the foreground; it is removed at its end."""
-        return [*_RUNTIME, "run", "--rm", "--name", name, "--network", "host", *_LIMITS, *options, IMAGE, *args]
+        return [*_RUNTIME, *self.run_words(name, *options, args=args)]
+
+    @staticmethod
+    def run_words(name: str, *options: str, args: tuple[str, ...] = ()) -> list[str]:
+        """Return what podman is called with for that."""
+        return ["run", "--rm", "--name", name, "--network", "host", *_LIMITS, *options, IMAGE, *args]
 
     def inspected(self, image: str) -> dict[str, Any]:
         """Return what the engine knows of an image: `Size` in bytes, `Config`, `HealthCheck` and more."""

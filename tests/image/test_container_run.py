@@ -85,6 +85,7 @@ def test_two_containers_capture_and_one_is_stopped_under_load(
 
 
 def test_a_container_of_a_worker_that_does_not_answer_is_unhealthy(engine: ImageEngine) -> None:
-    check = engine.tried("run", "--rm", "--network", "host", "localhost/chatbridge:test", "healthcheck")
-    assert check.returncode == 1
-    assert "no live worker on port 8080" in check.stderr
+    [port] = free_ports(1)
+    check = engine.tried(*engine.run_words("alone", "--env", f"CHATBRIDGE_HTTP__PORT={port}", args=("healthcheck",)))
+    assert check.returncode == 1, check.stderr
+    assert f"no live worker on port {port}" in check.stderr
