@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults field watching watching-page watching-alerts pictures deploy-checks manifests lint types docs freeze bench chaos mutants upgrade explore fuzz
+.PHONY: help venv demo test faults field watching watching-page watching-alerts pictures deploy-checks manifests image packages audit lint types docs freeze bench chaos mutants upgrade explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,16 @@ deploy-checks: $(STAMP)  ## Render and judge the Helm chart and the manifests; i
 
 manifests: $(STAMP)  ## Write deploy/kubernetes and the copies and settings in the chart
 	$(VENV)/bin/python -m tests.deploy
+
+image: $(STAMP)  ## Build the image, run it against a secured Kafka, write its bills of materials to dist (root on Debian)
+	$(VENV)/bin/python -m tests.image
+	$(VENV)/bin/python -m pytest -m image tests/image tests/packaging --log-cli-level=info $(ARGS)
+
+packages: $(STAMP)  ## Write wheel, source distribution, bill of materials and third-party notices to dist
+	$(VENV)/bin/python -m tests.packaging
+
+audit: $(STAMP)  ## Ask PyPI's database for known vulnerabilities of the locked packages; 3 when it cannot be asked
+	$(VENV)/bin/python -m tests.packaging.audit
 
 lint: $(STAMP)  ## Check style and formatting
 	$(VENV)/bin/ruff check .

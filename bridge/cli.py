@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "topics": "compare, create or alter the topics",
     "acls": "print the rights on Kafka that each command needs",
     "schemas": "print, check or register the Avro schemas",
+    "healthcheck": "ask a worker on this machine whether its process works",
     "config": "print every setting with its value and origin",
 }
 
@@ -87,12 +88,25 @@ def _main(argv: Sequence[str] | None) -> int:
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if name == chosen:  # only the chosen command is imported: Kafka and Avro clients are slow to import
-            module = cast("Command", importlib.import_module(f"bridge.commands.{name}"))
+            try:
+                module = cast("Command", importlib.import_module(f"bridge.commands.{name}"))
+            except ModuleNotFoundError as error:
+                return _report(_left_out(name, error))
             module.define(sub)
     args = parser.parse_args(words)
     if module is None:
         parser.error("a command is needed")
     return _guarded(module, args)
+
+
+def _left_out(command: str, error: ModuleNotFoundError) -> UsageError:
+    """Return what to say where the packages of a command are left out, as in the image. Others are a defect."""
+    if not (error.name or "").startswith("bridge."):
+        raise error
+    return UsageError(
+        f"{command}: {error.name} is not in this installation",
+        next_step="the image has no simulator and no sandbox; the Python package has them",
+    )
 
 
 def _guarded(module: Command, args: argparse.Namespace) -> int:

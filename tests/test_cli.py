@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridge import __version__
-from bridge.cli import COMMANDS, RESERVED
+from bridge.cli import COMMANDS, RESERVED, main
 
 SAMPLES = Path(__file__).parent / "samples"
 NOWHERE = "127.0.0.1:1"
@@ -35,7 +36,7 @@ def chatbridge(
 def test_the_help_names_every_command_and_the_exit_codes() -> None:
     done = chatbridge("--help")
     assert done.returncode == 0
-    assert all(f"    {name} " in done.stdout for name in COMMANDS)
+    assert re.findall(r"^ {4}(\S+)", done.stdout, re.MULTILINE) == list(COMMANDS)
     assert "exit codes: 0 done" in done.stdout
 
 
@@ -69,6 +70,29 @@ def test_reserved_commands_are_not_in_the_help() -> None:
     assert not COMMANDS.keys() & set(RESERVED)
     listed = chatbridge("--help").stdout.split()
     assert not [name for name in RESERVED if name in listed]
+
+
+@pytest.mark.parametrize(("name", "package"), [("demo", "bridge.sandbox"), ("simulate", "bridge.simulator")])
+def test_a_command_whose_packages_are_left_out_says_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, package: str
+) -> None:
+    for module in list(sys.modules):
+        if module.startswith((package, f"bridge.commands.{name}")):
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(sys, "meta_path", [_WithoutPackage(package), *sys.meta_path])
+    assert main([name, "--help"]) == 2
+    assert f"chatbridge: {name}: {package} is not in this installation" in capsys.readouterr().err
+
+
+class _WithoutPackage:
+    """A finder that comes first and finds that a package is missing."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == self._package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bridge.sandbox.process import free_ports
@@ -46,12 +47,16 @@ class Process:
         self.log = log
         with log.open("ab") as sink:
             self._child = subprocess.Popen(
-                [sys.executable, *self.program, *words],
+                self.command(words),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=sink,
                 env={**os.environ, **self.environment},
             )
+
+    def command(self, words: list[str]) -> list[str]:
+        """Return what is started."""
+        return [sys.executable, *self.program, *words]
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +114,7 @@ class Bridge(Process):
 
     before_end: ClassVar[Callable[[Bridge], None] | None] = None
     tls: ssl.SSLContext | None = None
+    headers: Mapping[str, str] = MappingProxyType({})  #: of what it is asked
 
     def __init__(self, bootstrap_servers: str, log: Path, *, prefix: str, worker: str, **settings: object) -> None:
         self.bootstrap_servers = str(settings.get("kafka__bootstrap_servers", bootstrap_servers))
@@ -151,7 +157,7 @@ class Bridge(Process):
     def get(self, path: str) -> tuple[int, bytes]:
         """Return status and body of a GET; (0, b"") when there is no answer."""
         try:
-            return self.asked(urllib.request.Request(self.url + path), 5)
+            return self.asked(urllib.request.Request(self.url + path, headers=dict(self.headers)), 5)
         except OSError:
             return 0, b""
 

@@ -1,0 +1,85 @@
+"""What is in the image, and what is not."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from bridge import __version__
+from tests.image.image_engine import BASE, IMAGE, ImageEngine, files_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
+FIGURES: Final = logging.getLogger("figures")
+MOST_ADDED: Final = 90_000_000
+NOTICES: Final = "opt/chatbridge/share/doc/chatbridge/THIRD-PARTY-NOTICES.txt"
+
+
+@pytest.fixture(scope="module")
+def root(engine: ImageEngine) -> Path:
+    return engine.root()
+
+
+def test_it_adds_at_most_90_mb_to_its_base(engine: ImageEngine) -> None:
+    base, whole = engine.inspected(BASE)["Size"], engine.inspected(IMAGE)["Size"]
+    FIGURES.info("base %d MB, image %d MB", base // 1_000_000, whole // 1_000_000)
+    assert whole - base <= MOST_ADDED
+
+
+def test_it_has_no_pip_no_simulator_no_sandbox_and_no_tests(root: Path) -> None:
+    unwanted = re.compile(r"/(pip|pip3?[.\d]*|pip-[^/]*|ensurepip|setuptools|simulator|sandbox|tests|demo_\w*)$")
+    inside = [path for path in files_of(root) if path.startswith(("/opt", "/build", "/usr/local", "/usr/bin"))]
+    inside += [path for path in files_of(root) if re.search(r"/(dist|site)-packages/[^/]*$|/ensurepip$", path)]
+    assert "/opt/chatbridge/bin/chatbridge" in inside
+    assert [path for path in inside if unwanted.search(path) and "/site-packages/" not in path] == []
+    packages = [path for path in inside if re.search(r"-packages/(pip|setuptools|wheel|bridge/s\w+)$", path)]
+    assert [path for path in packages if not path.endswith(("bridge/sources", "bridge/schemas"))] == []
+
+
+@pytest.mark.parametrize("name", ["demo", "simulate"])
+def test_a_command_that_needs_what_is_left_out_says_so(engine: ImageEngine, name: str) -> None:
+    says = "import sys; from bridge.cli import main; code = main(sys.argv[1:]); print('code', code)"
+    assert engine.inside("python", "-c", says, name) == "code 2"
+
+
+def test_every_other_command_has_its_help(engine: ImageEngine) -> None:
+    says = (
+        "from bridge.cli import COMMANDS, main\n"
+        "for name in COMMANDS.keys() - {'demo', 'simulate'}:\n"
+        "    try: main([name, '--help'])\n"
+        "    except SystemExit as end: print(name, end.code)\n"
+    )
+    ends = re.findall(r"^(\w+) (\d+)$", engine.inside("python", "-c", says), re.MULTILINE)
+    assert {name for name, code in ends if code == "0"} >= {"run", "healthcheck", "verify", "schemas"}
+    assert engine.inside("chatbridge", "--version") == f"chatbridge {__version__}"
+    assert "TranscriptEvent" in engine.inside("chatbridge", "schemas", "print")
+
+
+def test_its_configuration_names_user_health_check_entry_point_and_labels(engine: ImageEngine) -> None:
+    found = engine.inspected(IMAGE)
+    config = found["Config"]
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"] == ["chatbridge"]
+    assert config["Cmd"] == ["run"]
+    assert config["StopSignal"] == "SIGTERM"
+    check = found.get("HealthCheck") or found.get("Healthcheck") or config["Healthcheck"]
+    assert check["Test"] == ["CMD", "chatbridge", "healthcheck"]
+    assert check["Timeout"] >= 3_000_000_000
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
+    assert labels["licenses"] == "Apache-2.0"
+    assert re.fullmatch(r"[0-9a-f]{40}", labels["revision"])
+    assert {"title", "description", "version", "base.name"} <= labels.keys()
+
+
+def test_it_has_the_notices_of_every_package_inside(root: Path) -> None:
+    text = (root / NOTICES).read_text("utf-8")
+    names = {path.name.partition("-")[0] for path in (root / "opt/chatbridge").rglob("*.dist-info")}
+    titles = set(re.findall(r"^={80}\n(\S+) \S+ \(.*\)$", text, re.MULTILINE))
+    assert {name.lower().replace("_", "-") for name in names} == {name.lower().replace("_", "-") for name in titles}
+    assert len(names) > 20
+    assert (root / "opt/chatbridge/share/doc/chatbridge/LICENSE").is_file()
