@@ -26,10 +26,11 @@ def ends(pem: str) -> list[float]:
 
     Raises ValueError for one that is not a certificate.
     """
-    return [_end(ssl.PEM_cert_to_DER_cert(found)) for found in _PEM.findall(pem)]
+    return [end_of(ssl.PEM_cert_to_DER_cert(found)) for found in _PEM.findall(pem)]
 
 
-def _end(certificate: bytes) -> float:
+def end_of(certificate: bytes) -> float:
+    """Return the notAfter of a certificate in DER, in seconds since 1970 UTC. Raises ValueError when it is none."""
     try:
         body = _inside(_inside(_elements(certificate)[0])[0])  # the fields of TBSCertificate
         fields = body[1:] if body[0][0] == _VERSION else body

@@ -27,13 +27,14 @@ COMMANDS: Final = {
     "announce": "announce a chat, so that a worker follows it",
     "convert": "turn stored transcript files (XML) into records, without Kafka",
     "verify": "check that the records on Kafka are complete and unaltered",
+    "doctor": "examine everything that a worker depends on, and say what is wrong",
     "topics": "compare, create or alter the topics",
     "acls": "print the rights on Kafka that each command needs",
     "schemas": "print, check or register the Avro schemas",
     "config": "print every setting with its value and origin",
 }
 
-RESERVED: Final = ("backfill", "coverage", "doctor", "export", "reconcile", "unseal")
+RESERVED: Final = ("backfill", "coverage", "export", "reconcile", "unseal")
 """Commands of later versions, refused with a message of their own."""
 
 _EPILOG: Final = """\

@@ -118,11 +118,12 @@ class SchemaRegistry:
 
     async def register(self, subject: str, schema: str) -> int:
         """Return the schema's id under `subject`; register it if necessary."""
+        known = await self.registered(subject, schema)
+        if known is not None:
+            return known
+        await self._require_compatibility(f"/config/{quote(subject, safe='')}")
         body = {"schema": schema, "schemaType": "AVRO"}
-        registered = await self._request("POST", f"/subjects/{quote(subject, safe='')}", body, or_none=True)
-        if registered is None:
-            await self._require_compatibility(f"/config/{quote(subject, safe='')}")
-            registered = await self._request("POST", f"/subjects/{quote(subject, safe='')}/versions", body)
+        registered = await self._request("POST", f"/subjects/{quote(subject, safe='')}/versions", body)
         return self._integer(registered, "id", subject)
 
     async def _require_compatibility(self, path: str) -> None:
@@ -142,6 +143,18 @@ class SchemaRegistry:
             return []  # without a version everything is compatible
         messages = answer.get("messages")
         return [str(each) for each in messages] if isinstance(messages, list) and messages else ["incompatible"]
+
+    async def registered(self, subject: str, schema: str) -> int | None:
+        """Return the schema's id under `subject`; None when it is not registered there."""
+        body = {"schema": schema, "schemaType": "AVRO"}
+        found = await self._request("POST", f"/subjects/{quote(subject, safe='')}", body, or_none=True)
+        return None if found is None else self._integer(found, "id", subject)
+
+    async def compatibility(self, subject: str) -> str | None:
+        """Return the compatibility that is required of new versions of `subject`; None when it has none of its own."""
+        found = await self._request("GET", f"/config/{quote(subject, safe='')}", or_none=True)
+        level = found.get("compatibilityLevel") if isinstance(found, dict) else None
+        return level if isinstance(level, str) else None
 
     async def schema(self, schema_id: int) -> str | None:
         """Return the text of the schema with this id; None when the registry has none.

@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 
 _EVERY: Final = "all"
 _DEFAULT_PRINCIPAL: Final = "User:chatbridge"
-_STRIMZI_KINDS: Final = {"topic": "topic", "group": "group", "transactional id": "transactionalId"}
-_TERRAFORM_KINDS: Final = {"topic": "Topic", "group": "Group", "transactional id": "TransactionalID"}
+_STRIMZI_KINDS: Final = {
+    "topic": "topic",
+    "group": "group",
+    "transactional id": "transactionalId",
+    "cluster": "cluster",
+}
+_TERRAFORM_KINDS: Final = {
+    "topic": "Topic",
+    "group": "Group",
+    "transactional id": "TransactionalID",
+    "cluster": "Cluster",
+}
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +96,8 @@ def _strimzi(_: Config, command: str, needed: Iterable[ResourceRights], principa
     yield "    acls:"
     for one in needed:
         pattern = "prefix" if one.prefixed else "literal"
-        yield f"      - resource: {{type: {_STRIMZI_KINDS[one.kind]}, name: {one.name!r}, patternType: {pattern}}}"
+        name = "" if one.kind == "cluster" else f", name: {one.name!r}, patternType: {pattern}"
+        yield f"      - resource: {{type: {_STRIMZI_KINDS[one.kind]}{name}}}"
         yield f"        operations: [{', '.join(one.operations)}]"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from aiokafka.errors import (
@@ -29,9 +30,20 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.connection_probe import ConnectionProbe
 
 _ANSWER_SECONDS: Final = 10.0
-_TRANSACTION: Final = 1
+TRANSACTION: Final = 1
 """FindCoordinator's type of key for transactional ids."""
 _failed: Final = unavailable("cannot ask Kafka what this client may do")
+
+
+@dataclass(slots=True)
+class RightsLook:
+    """What was found of the rights that are needed: `missing` ones, and those that Kafka does not tell.
+
+    Nothing is told of a topic that does not exist, nor by a broker that is too old.
+    """
+
+    missing: list[Right] = field(default_factory=list)
+    untold: list[Right] = field(default_factory=list)
 
 
 class RightsCheck:
@@ -52,31 +64,45 @@ class RightsCheck:
 
     async def check(self) -> None:
         """Raise AccessDenied, with all that is missing. Raises KafkaUnavailable when Kafka does not answer."""
-        client = self._client()
+        found = await self.look()
+        if found.missing:
+            raise denied(found.missing, self.principal)
+
+    @property
+    def needed(self) -> Sequence[Right]:
+        """All rights that are looked at."""
+        return self._needed
+
+    @property
+    def principal(self) -> str:
+        """Whom Kafka takes the client for. Raises OSError or ValueError when a file of its cannot be used."""
+        return principal_of(self._client())
+
+    async def look(self) -> RightsLook:
+        """Return what is missing, and what Kafka does not tell. Raises KafkaUnavailable when it does not answer."""
+        client, found = self._client(), RightsLook()
         async with (
             temporary_admin(self._bootstrap_servers, client) as admin,
             time_limit(_ANSWER_SECONDS, "Kafka did not answer what this client may do"),
         ):
             await call(admin.start(), _failed)
-            missing = [
-                *await self._topics(admin),
-                *await self._groups(admin),
-                *await self._transactional_ids(admin),
-            ]
-        if missing:
-            raise denied(missing, principal_of(client))
+            await self._topics(admin, found)
+            await self._groups(admin, found)
+            await self._transactional_ids(admin, found)
+        return found
 
-    async def _topics(self, admin: AIOKafkaAdminClient) -> list[Right]:
+    async def _topics(self, admin: AIOKafkaAdminClient, found: RightsLook) -> None:
         needed = self._by_name("topic")
-        found = await look_up(admin, needed, _failed)
-        missing = [right for name in found.forbidden for right in not_permitted(needed[name], None)]
-        for name, topic in found.existing.items():
-            if topic.operations != OPERATIONS_UNKNOWN:
-                missing += not_permitted(needed[name], topic.operations)
-        return missing
+        topics = await look_up(admin, needed, _failed)
+        found.missing += [right for name in topics.forbidden for right in not_permitted(needed[name], None)]
+        found.untold += [right for name in topics.missing for right in needed[name]]
+        for name, topic in topics.existing.items():
+            if topic.operations == OPERATIONS_UNKNOWN:
+                found.untold += needed[name]
+            else:
+                found.missing += not_permitted(needed[name], topic.operations)
 
-    async def _groups(self, admin: AIOKafkaAdminClient) -> list[Right]:
-        missing: list[Right] = []
+    async def _groups(self, admin: AIOKafkaAdminClient, found: RightsLook) -> None:
         for name, needed in self._by_name("group").items():
             try:
                 finding = admin.find_coordinator(name)
@@ -84,28 +110,28 @@ class RightsCheck:
                 request = DescribeGroupRequest(name)
                 response = await call(admin_client(admin).send(node, request), _keep(NotImplementedError))
             except GroupAuthorizationFailedError:
-                missing += not_permitted(needed, None)
+                found.missing += not_permitted(needed, None)
                 continue
             except (GroupCoordinatorNotAvailableError, NotImplementedError):
-                continue  # a cluster that never had a group; a broker before 2.4, which does not tell
+                found.untold += needed  # a cluster that never had a group; a broker before 2.4, which does not tell
+                continue
             group = described_group(response)
             if for_code(group.code) is GroupAuthorizationFailedError:
-                missing += not_permitted(needed, None)
-            elif not group.code and group.operations != OPERATIONS_UNKNOWN:
-                missing += not_permitted(needed, group.operations)
-        return missing
+                found.missing += not_permitted(needed, None)
+            elif group.code or group.operations == OPERATIONS_UNKNOWN:
+                found.untold += needed
+            else:
+                found.missing += not_permitted(needed, group.operations)
 
-    async def _transactional_ids(self, admin: AIOKafkaAdminClient) -> list[Right]:
-        missing: list[Right] = []
+    async def _transactional_ids(self, admin: AIOKafkaAdminClient, found: RightsLook) -> None:
         for name, needed in self._by_name("transactional id").items():
             try:
-                finding = admin.find_coordinator(f"{name}0", _TRANSACTION)
+                finding = admin.find_coordinator(f"{name}0", TRANSACTION)
                 await call(finding, _keep(TransactionalIdAuthorizationFailed, GroupCoordinatorNotAvailableError))
             except TransactionalIdAuthorizationFailed:
-                missing += needed
+                found.missing += needed
             except GroupCoordinatorNotAvailableError:  # a cluster that never had a transaction: it is not denied
                 continue
-        return missing
 
     def _by_name(self, kind: str) -> dict[str, list[Right]]:
         found: dict[str, list[Right]] = {}

@@ -75,18 +75,25 @@ class ConnectionProbe:
 
         Takes some seconds at most.
         """
+        causes = list((await self.causes()).values())
+        return None if None in causes else causes[0]
+
+    async def causes(self) -> Mapping[str, Cause | None]:
+        """Return for each bootstrap server why it cannot be used, None when it can. Takes some seconds at most."""
+        servers = [each.strip() for each in self._settings.bootstrap_servers.split(",")]
         try:
             arguments = self._settings.arguments()
         except (OSError, ValueError) as error:
-            return Cause(
+            cause = Cause(
                 KAFKA_FILES_UNREADABLE,
                 f"a file of kafka.client cannot be used: {reason_of(error)}",
                 "check the files that kafka.client names and their permissions",
             )
-        places = [split_address(each.strip()) for each in self._settings.bootstrap_servers.split(",")]
-        outcomes = await asyncio.gather(*(self._outcome(*place, arguments) for place in places))
-        causes = [cause_of(outcome, self._settings.facts) for outcome in outcomes]
-        return None if None in causes else causes[0]
+            return dict.fromkeys(servers, cause)
+        outcomes = await asyncio.gather(*(self._outcome(*split_address(server), arguments) for server in servers))
+        return {
+            server: cause_of(outcome, self._settings.facts) for server, outcome in zip(servers, outcomes, strict=True)
+        }
 
     async def _outcome(self, host: str, port: int, arguments: Mapping[str, Any]) -> ConnectionOutcome:
         outcome = await _Attempt(host, port, arguments.get("ssl_context"), self._settings.facts.mechanism).outcome()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Bytes, Int16, Int32, Schema, String
 
@@ -98,3 +99,11 @@ def described_group(response: Any) -> GroupDescription:
         for member_id, instance_id, _client_id, _client_host, metadata, _ in members
     ]
     return GroupDescription(code, state, found, operations)
+
+
+def subscription_of(member: GroupMember) -> tuple[str, ...]:
+    """Return the topics that a member reads; empty when that is not told, or it is no consumer."""
+    try:
+        return tuple(ConsumerProtocolMemberMetadata.decode(member.metadata).subscription) if member.metadata else ()
+    except (ValueError, IndexError):
+        return ()

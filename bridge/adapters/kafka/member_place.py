@@ -98,9 +98,14 @@ class MemberPlace:
 
 
 def host_of(member: GroupMember) -> str:
-    """Return the host that a member says it runs on."""
+    """Return the host that a member says it runs on, as a sentence names it."""
+    return identified_host(member) or "a host that it does not name"
+
+
+def identified_host(member: GroupMember) -> str:
+    """Return the host that a member says it runs on; empty when it does not."""
     found = _IDENTITY.search(member.metadata)
-    return "a host that it does not name" if found is None else found[1].decode("utf-8", "replace")
+    return "" if found is None else found[1].decode("utf-8", "replace")
 
 
 def _identified(identity: bytes) -> type[StickyPartitionAssignor]:

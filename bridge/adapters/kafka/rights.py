@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.topic_manager import TopicNames
 
-ResourceKind = Literal["topic", "group", "transactional id"]
+ResourceKind = Literal["topic", "group", "transactional id", "cluster"]
 Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs", "AlterConfigs"]
 
-COMMANDS_WITH_RIGHTS: Final = ("run", "announce", "tail", "verify", "topics plan", "topics apply", "simulate")
+COMMANDS_WITH_RIGHTS: Final = ("run", "announce", "tail", "verify", "topics plan", "topics apply", "simulate", "doctor")
 """Commands that use Kafka; `simulate` when it announces to a topic."""
+CLUSTER: Final = "kafka-cluster"
+"""Kafka's name of the one resource of kind cluster."""
 OPERATION_CODES: Final[Mapping[Operation, int]] = {
     "Read": 3,
     "Write": 4,
@@ -35,6 +37,7 @@ _FLAGS: Final[Mapping[ResourceKind, str]] = {
     "topic": "--topic",
     "group": "--group",
     "transactional id": "--transactional-id",
+    "cluster": "--cluster",
 }
 
 
@@ -61,7 +64,8 @@ class ResourceRights:
         """Return the options of `kafka-acls` that grant them."""
         operations = " ".join(f"--operation {operation}" for operation in self.operations)
         pattern = " --resource-pattern-type prefixed" if self.prefixed else ""
-        return f"--add --allow-principal {principal} {operations} {_FLAGS[self.kind]} {self.name}{pattern}"
+        name = "" if self.kind == "cluster" else f" {self.name}"
+        return f"--add --allow-principal {principal} {operations} {_FLAGS[self.kind]}{name}{pattern}"
 
 
 def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> list[Right]:
@@ -81,7 +85,7 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> l
         topics = {names.events: ["Read"]}
     elif command == "verify":
         topics = {names.events: ["Read"], names.sessions: ["Read"]}
-    elif command == "topics plan":
+    elif command in {"topics plan", "doctor"}:
         topics = {name: ["Describe", "DescribeConfigs"] for name in every}
     elif command == "topics apply":
         topics = {name: ["Create", "Describe", "AlterConfigs"] for name in every}
@@ -90,6 +94,9 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> l
     found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]
     if command == "run":
         found += [Right("group", group, "Read"), Right("transactional id", f"{group}-", "Write", prefixed=True)]
+    if command == "doctor":  # the cluster's: sizes of logs and the controller's clock; limits of the brokers
+        found += [Right("group", group, "Describe"), Right("transactional id", f"{group}-", "Describe", prefixed=True)]
+        found += [Right("cluster", CLUSTER, "Describe"), Right("cluster", CLUSTER, "DescribeConfigs")]
     return found
 
 
@@ -127,7 +134,7 @@ def principal_of(client: Mapping[str, Any]) -> str:
 def denied(missing: Iterable[Right], principal: str) -> AccessDenied:
     """Return the error that names every missing right, and how to grant the first."""
     resources = by_resource(sorted(set(missing)))
-    texts = [f"{' and '.join(one.operations)} on {one.kind} {_name_of(one)}" for one in resources]
+    texts = [f"{' and '.join(one.operations)} on {named(one)}" for one in resources]
     user = principal if principal.startswith("User:") else "User:..."
     return AccessDenied(
         f"Kafka denies {principal}: {'; '.join(texts)}",
@@ -136,5 +143,6 @@ def denied(missing: Iterable[Right], principal: str) -> AccessDenied:
     )
 
 
-def _name_of(resource: ResourceRights) -> str:
-    return f"{resource.name}{'*' if resource.prefixed else ''}"
+def named(resource: ResourceRights) -> str:
+    """Return what a sentence calls a resource."""
+    return "the cluster" if resource.kind == "cluster" else f"{resource.kind} {resource.name}{'*' * resource.prefixed}"

@@ -170,6 +170,11 @@ class TopicManager:
             return None
         return (max(retention) + int(found["segment.ms"])) / _MS + _DELETION_SECONDS
 
+    async def states(self) -> dict[str, TopicState]:
+        """Return what is there of the topics, by name."""
+        async with self._admin() as admin:
+            return await self._states(admin)
+
     async def plan(self, *, allow_shorter: bool = False) -> TopicPlan:
         """Compare, and change nothing. `allow_shorter`: whether a retention may be shortened."""
         async with self._admin() as admin:
@@ -227,10 +232,12 @@ class TopicManager:
         raise KafkaUnavailable(f"topics are not visible {_POLLS * _POLL_SECONDS:g} s after their creation")
 
     async def _plan(self, admin: AIOKafkaAdminClient, *, allow_shorter: bool = False) -> TopicPlan:
+        return compare(self._topics, await self._states(admin), allow_shorter=allow_shorter)
+
+    async def _states(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
         existing = (await self._look_up(admin, self._names)).existing
         configs = await self._configs(admin, existing)
-        found = {name: TopicState(one.partitions, one.replicas, configs[name]) for name, one in existing.items()}
-        return compare(self._topics, found, allow_shorter=allow_shorter)
+        return {name: TopicState(one.partitions, one.replicas, configs[name]) for name, one in existing.items()}
 
     @property
     def _names(self) -> list[str]:

@@ -1,0 +1,60 @@
+"""Which topics are missing, and what deviates in those that exist; judged as `chatbridge topics plan` does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.adapters.kafka.topic_codes import PARTITIONS_DIFFER, TOPIC_CODES
+from bridge.adapters.kafka.topic_plan import RECORD_LIMIT, RETENTION, compare
+from bridge.doctor.results.check_result import failed, ok, warning
+from bridge.errors import TopicMismatch, TopicMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bridge.adapters.kafka.topic_manager import Topic
+    from bridge.adapters.kafka.topic_plan import TopicState
+    from bridge.doctor.results.check_result import CheckResult
+    from bridge.errors import Problem
+
+_SHOWN: Final = ("cleanup.policy", RETENTION, RECORD_LIMIT, "min.insync.replicas", "message.timestamp.type")
+
+
+def topic_results(wanted: Sequence[Topic], found: Mapping[str, TopicState], *, create: bool) -> list[CheckResult]:
+    """Return a line per topic, more for one with several deviations, and one where the topics do not fit together.
+
+    `create`: whether `run` creates topics that are missing.
+    """
+    lines = [line for topic in wanted for line in _of(topic, found.get(topic.name), create=create)]
+    together = compare(wanted, found)
+    if together.reasons and together.reasons[0].code == PARTITIONS_DIFFER:
+        try:
+            together.check()
+        except TopicMismatch as error:
+            lines.append(failed("partitions", error.code, error.message, error.next_step))
+    return lines
+
+
+def _of(topic: Topic, state: TopicState | None, *, create: bool) -> Iterator[CheckResult]:
+    if state is None:
+        missing = TopicMissing(topic.name)
+        if create:
+            step = f"nothing, `chatbridge run` creates it; or: {missing.next_step}"
+            yield warning(topic.name, missing.code, "does not exist yet", step)
+        else:
+            step = f"{missing.next_step}; or let who owns the topics create it"
+            yield failed(topic.name, missing.code, "does not exist, and kafka.manage_topics is never", step)
+        return
+    plan = compare([topic], {topic.name: state})
+    if plan.reasons:
+        yield from (failed(topic.name, one.code, one.detail, _step(one)) for one in plan.reasons)
+        return
+    yield from (warning(topic.name, one.code, one.detail, _step(one)) for one in plan.warnings)
+    if not plan.warnings:
+        shown = ", ".join(f"{name}={state.config[name]}" for name in _SHOWN if name in state.config)
+        yield ok(topic.name, f"{state.partitions} partitions, {state.replicas} replicas, {shown}")
+
+
+def _step(problem: Problem) -> str:
+    text = TOPIC_CODES[problem.code][1].removesuffix(".")
+    return text[0].lower() + text[1:]
