@@ -29,6 +29,8 @@ FAULTS: Final = {
     "test_crashed_shard.py",
     "test_defective_worker.py",
     "test_do_no_harm.py",
+    "test_doctor.py",
+    "test_doctor_of_secured_kafka.py",
     "test_documented_settings.py",
     "test_forgotten.py",
     "test_hostile_server.py",

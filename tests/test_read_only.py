@@ -77,6 +77,7 @@ CASES = {
     "topics": (["topics", "plan", *NOWHERE], 3, "does not answer"),
     "tail": (["tail", *NOWHERE], 3, "does not answer"),
     "verify": (["verify", *NOWHERE], 3, "does not answer"),
+    "doctor": (["doctor", *NOWHERE], 1, ""),
     "announce": (["announce", "s1", "chat-1:4800", *NOWHERE], 3, "does not answer"),
     "demo": (["demo"], 3, "TMPDIR"),
     "demo that keeps": (["demo", "--keep", "out"], 3, "no folder for ledger and logs: Read-only file system"),

@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from bridge.adapters.kafka.rights import CLUSTER
 from bridge.cli import main
 from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS
 from tests.integration.e2e_environment import (
@@ -49,6 +50,7 @@ RESOURCES = {
     "--topic": ResourceType.TOPIC,
     "--group": ResourceType.GROUP,
     "--transactional-id": ResourceType.TRANSACTIONAL_ID,
+    "--cluster": ResourceType.BROKER,
 }
 OPERATIONS = {each.name.replace("_", "").lower(): each for each in AclOperation}
 Granted = tuple[str, str, str, bool]
@@ -84,7 +86,8 @@ class Rights:
             if not words:
                 continue
             assert words[words.index("--allow-principal") + 1] == PRINCIPAL
-            [(option, name)] = [(word, words[at + 1]) for at, word in enumerate(words) if word in RESOURCES]
+            [option] = [word for word in words if word in RESOURCES]
+            name = CLUSTER if option == "--cluster" else words[words.index(option) + 1]
             operations = [words[at + 1] for at, word in enumerate(words) if word == "--operation"]
             found += [(option, name, operation, "prefixed" in words) for operation in operations]
         return found
@@ -119,7 +122,7 @@ class Rights:
             AclPermissionType.ANY,
         )
         found = self._admin.describe_acls(everything).result(SECONDS)
-        ours = {str(one) for one in found if one.name.startswith(self.environment.prefix)}
+        ours = {str(one) for one in found if one.name.startswith((self.environment.prefix, CLUSTER))}
         return ours == {str(self._binding(one)) for one in self._present}
 
     @staticmethod

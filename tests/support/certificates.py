@@ -20,14 +20,18 @@ _DAY: Final = timedelta(days=1)
 
 
 class Authority:
-    """A certificate authority with its files in `folder`. Its certificates are for 127.0.0.1 and for no name."""
+    """A certificate authority with its files in `folder`. Its certificates are for 127.0.0.1 and for no name.
 
-    def __init__(self, folder: Path, name: str = "authority") -> None:
+    It and they are valid for `days`, unless they are issued as expired.
+    """
+
+    def __init__(self, folder: Path, name: str = "authority", days: int = 1) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
+        self._life = days * _DAY
         self._certificate = (
-            self._builder(self._name, self._key.public_key(), _now() + _DAY)
+            self._builder(self._name, self._key.public_key(), _now() + self._life)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
@@ -36,10 +40,10 @@ class Authority:
         self.file.write_bytes(_pem(self._certificate))
 
     def issue(self, name: str, *, expired: bool = False) -> Issued:
-        """Return a certificate for `CN=name`, valid from two days ago until tomorrow or, expired, until yesterday."""
+        """Return a certificate for `CN=name`, valid from two days ago or, expired, only until yesterday."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            self._builder(_named(name), key.public_key(), _now() + (-_DAY if expired else _DAY))
+            self._builder(_named(name), key.public_key(), _now() + (-_DAY if expired else self._life))
             .add_extension(x509.SubjectAlternativeName([x509.IPAddress(LOOPBACK)]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())

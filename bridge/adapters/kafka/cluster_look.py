@@ -61,10 +61,13 @@ class ClusterLook:
     Every method raises KafkaUnavailable, and AccessDenied when this client lacks the right to ask.
     """
 
-    def __init__(self, bootstrap_servers: str, client: Callable[[], Mapping[str, Any]]) -> None:
-        """`client` returns aiokafka's arguments; nothing connects before a call."""
+    def __init__(
+        self, bootstrap_servers: str, client: Callable[[], Mapping[str, Any]], clock: Callable[[], float] = time.time
+    ) -> None:
+        """`client` returns aiokafka's arguments, `clock` this host's time; nothing connects before a call."""
         self._bootstrap_servers = bootstrap_servers
         self._client = client
+        self._clock = clock
 
     async def brokers(self) -> list[BrokerPlace]:
         """Return all brokers, by their ids."""
@@ -100,9 +103,9 @@ class ClusterLook:
         async with self._admin() as admin:
             node = _places(admin)[0].node
             await _answered(admin, node, QuorumRequest())  # opens the connection, which is not to be measured
-            asked = time.time() * 1_000
+            asked = self._clock() * 1_000
             found = controller_time(await _answered(admin, node, QuorumRequest()))
-            answered = time.time() * 1_000
+            answered = self._clock() * 1_000
         if for_code(found.code) is ClusterAuthorizationFailedError:
             raise self._denied("Describe")
         if found.ms < 0:

@@ -66,7 +66,7 @@ def _unreachable(server: str, error: OSError) -> CheckResult:
         step = "set sources.chat_server.tls.ca_file to a file with its authority; use a host name of the certificate"
         return failed(server, SERVER_TLS, text, step)
     if isinstance(error, ssl.SSLError):
-        text = f"does not agree on TLS: {error.reason or 'no reason is told'}"
+        text = f"does not agree on TLS: {getattr(error, 'reason', None) or 'no reason is told'}"
         step = (
             "check that the port uses TLS (sources.chat_server.tls.enabled is true), and whether it wants a certificate"
         )
