@@ -12,10 +12,10 @@ from bridge.commands import settings
 from bridge.commands.formatting import escaped, say
 from bridge.commands.interruption import run_until_interrupted
 from bridge.doctor.examination import examine
+from bridge.doctor.examination_report import as_json, exit_code, lines_of, summary_of
 from bridge.doctor.kafka_checks import KafkaChecks
 from bridge.doctor.peer_checks import PeerChecks
 from bridge.doctor.process_checks import ProcessChecks
-from bridge.doctor.report import as_json, exit_code, lines_of, summary_of
 from bridge.errors import UsageError
 
 if TYPE_CHECKING:

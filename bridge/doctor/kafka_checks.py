@@ -20,7 +20,7 @@ from bridge.doctor.results.clock_skew import clock_result
 from bridge.doctor.results.connections import bootstrap_results, broker_results, coordinator_result
 from bridge.doctor.results.doctor_codes import NOTHING_FOUND
 from bridge.doctor.results.granted_rights import rights_results
-from bridge.doctor.results.group_members import GroupFacts, GroupLook, Member, group_results
+from bridge.doctor.results.group_members import GroupFacts, GroupLook, SeenMember, group_results
 from bridge.doctor.results.process_room import broker_limit_results
 from bridge.doctor.results.topic_settings import topic_results
 from bridge.doctor.results.topic_sizes import TopicLogs, size_result
@@ -29,6 +29,7 @@ from bridge.errors import AccessDenied, KafkaUnavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bridge.adapters.kafka.topic_manager import Topic
     from bridge.adapters.kafka.topic_plan import TopicState
     from bridge.config import Config
     from bridge.doctor.results.check_result import CheckResult
@@ -38,7 +39,7 @@ BROKERS: Final = "kafka brokers"
 _CONNECT_SECONDS: Final = 12.0
 """A connection is tried with and without TLS, each step for five seconds at most."""
 _ASK_SECONDS: Final = 9.0
-_BETWEEN_LOOKS_SECONDS: Final = 3.0
+_BETWEEN_LOOKS_SECONDS: Final = 2.0
 
 
 class KafkaChecks:
@@ -86,7 +87,11 @@ class KafkaChecks:
 
     async def _topics(self) -> Sequence[CheckResult]:
         create = self._config.kafka.manage_topics == "create"
-        return topic_results(factories.wanted_topics(self._config), await self._states(), create=create)
+        return topic_results(self._wanted, await self._states(), create=create)
+
+    @property
+    def _wanted(self) -> list[Topic]:
+        return factories.wanted_topics(self._config)
 
     async def _states(self) -> Mapping[str, TopicState]:
         return await factories.topics_of(self._config).states()
@@ -99,11 +104,11 @@ class KafkaChecks:
         ages, sizes = await asyncio.gather(
             log_ages(factories.client_of(self._config), partitions, int(now * 1_000)), self._sizes(partitions)
         )
+        ordered = [(topic.name, states[topic.name]) for topic in self._wanted if topic.name in states]
         untold = [not_checked_by("sizes in bytes", sizes)] if isinstance(sizes, KafkaUnavailable) else []
         known = {} if isinstance(sizes, KafkaUnavailable) else sizes
         lines = [
-            size_result(TopicLogs(name, state.config, ages[name], known.get(name), now))
-            for name, state in states.items()
+            size_result(TopicLogs(name, state.config, ages[name], known.get(name), now)) for name, state in ordered
         ]
         return [*lines, *untold]
 
@@ -136,7 +141,8 @@ class KafkaChecks:
     async def _members(self) -> GroupLook:
         group = await self._look().group(self._config.kafka.group)
         members = [
-            Member(one.member_id, one.instance_id, identified_host(one), subscription_of(one)) for one in group.members
+            SeenMember(one.member_id, one.instance_id, identified_host(one), subscription_of(one))
+            for one in group.members
         ]
         return GroupLook(group.state, tuple(members))
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from bridge.adapters.kafka.rights import (
+    CLUSTER,
     COMMANDS_WITH_RIGHTS,
     OPERATION_CODES,
     Right,
@@ -122,9 +123,14 @@ def test_every_form_lists_the_same_rights(command: str, capsys: pytest.CaptureFi
 
     assert main(["acls", *given, "--format", "strimzi"]) == 0
     user = yaml.safe_load(capsys.readouterr().out)
-    kinds = {"topic": "topic", "group": "group", "transactionalId": "transactional id"}
+    kinds = {"topic": "topic", "group": "group", "transactionalId": "transactional id", "cluster": "cluster"}
     found = [
-        (kinds[acl["resource"]["type"]], acl["resource"]["name"], operation, acl["resource"]["patternType"] == "prefix")
+        (
+            kinds[acl["resource"]["type"]],
+            acl["resource"].get("name", CLUSTER),  # there is one cluster, and it has no name
+            operation,
+            acl["resource"].get("patternType") == "prefix",
+        )
         for acl in user["spec"]["authorization"]["acls"]
         for operation in acl["operations"]
     ]

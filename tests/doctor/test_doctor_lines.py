@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -118,6 +117,9 @@ def test_topics_have_a_line_each_and_one_when_they_do_not_fit_together() -> None
     lines = topic_results(topics, found, create=True)
     assert told(lines)[0] == (CheckState.FAILED, "CLEANUP_POLICY")
     assert told(lines)[-1] == (CheckState.FAILED, "PARTITIONS_DIFFER")
+    for in_sync, expected in ((3, "OK"), (2, "REPLICAS_BEHIND"), (1, "WRITES_REFUSED")):
+        found[NAMES.events] = replace(events, in_sync=in_sync)
+        assert told(topic_results(topics, found, create=True))[0][1] == expected
     found[NAMES.events] = TopicState(3, 1, {**events.config, "max.message.bytes": "1000", "retention.ms": "1"})
     codes = {line.code for line in topic_results(topics, found, create=True)}
     assert codes == {"OK", "RECORD_LIMIT_LOW", "ONE_REPLICA", "RETENTION_SHORTER"}
@@ -150,7 +152,7 @@ CONNECT, ANSWER = RegistrationStep.CONNECT, RegistrationStep.ANSWER
         (RegistrationOutcome(RegistrationStep.REGISTERED, version=106), "OK"),
         (RegistrationOutcome(RegistrationStep.REGISTERED, version=104), "CLIENT_VERSION_LOWER"),
         (RegistrationOutcome(RegistrationStep.REGISTERED, version=106, assumed=True), "CLIENT_VERSION_ASSUMED"),
-        (RegistrationOutcome(CONNECT, error=socket.gaierror()), "SERVER_NAME_UNKNOWN"),
+        (RegistrationOutcome(RegistrationStep.RESOLVE, error=OSError()), "SERVER_NAME_UNKNOWN"),
         (RegistrationOutcome(CONNECT, error=ConnectionRefusedError()), "SERVER_REFUSES"),
         (RegistrationOutcome(CONNECT, error=TimeoutError()), "SERVER_UNREACHABLE"),
         (RegistrationOutcome(CONNECT, error=OSError()), "SERVER_UNREACHABLE"),

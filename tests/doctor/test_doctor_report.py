@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.doctor.examination import CheckedSubject
-from bridge.doctor.report import as_json, exit_code, lines_of, summary_of
+from bridge.doctor.examination_report import as_json, exit_code, lines_of, summary_of
 from bridge.doctor.results.check_result import CheckResult, CheckState, failed, not_checked, ok, warning
 
 DOCS = Path(__file__).parents[2] / "docs" / "operating.md"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.doctor.examination import Check, CheckedSubject, examine
-from bridge.doctor.report import exit_code
+from bridge.doctor.examination_report import exit_code
 from bridge.doctor.results.check_result import CheckResult, CheckState, failed, not_checked, ok, warning
 from bridge.errors import AccessDenied
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.doctor.results.check_result import CheckState
-from bridge.doctor.results.group_members import GroupFacts, GroupLook, Member, group_results
+from bridge.doctor.results.group_members import GroupFacts, GroupLook, SeenMember, group_results
 
 TOPIC = "chat.capture.announcements.v1"
 FACTS = GroupFacts("chatbridge", "w1", "here", TOPIC, 3)
-FIRST = Member("w1-a", "w1", "here", (TOPIC,))
-SECOND = Member("w2-a", "w2", "there", (TOPIC,))
+FIRST = SeenMember("w1-a", "w1", "here", (TOPIC,))
+SECOND = SeenMember("w2-a", "w2", "there", (TOPIC,))
 
 
 def codes(*looks: GroupLook, facts: GroupFacts = FACTS) -> list[str]:
     return [line.code for line in group_results(facts, looks)]
 
 
-def stable(*members: Member) -> GroupLook:
+def stable(*members: SeenMember) -> GroupLook:
     return GroupLook("Stable", members)
 
 
@@ -50,14 +50,14 @@ def test_the_id_of_these_settings_on_another_host_is_a_warning_that_names_the_ho
 
 
 def test_other_software_in_the_group_is_a_failure() -> None:
-    dynamic = Member("consumer-1-x", "", "", (TOPIC,))
-    other_topic = Member("w9-a", "w9", "there", ("other.chat.capture.announcements.v1",))
+    dynamic = SeenMember("consumer-1-x", "", "", (TOPIC,))
+    other_topic = SeenMember("w9-a", "w9", "there", ("other.chat.capture.announcements.v1",))
     assert codes(stable(FIRST, dynamic)) == ["GROUP_SHARED"]
     assert codes(stable(FIRST, other_topic)) == ["GROUP_SHARED"]
 
 
 def test_more_workers_than_partitions_are_a_warning() -> None:
-    many = [Member(f"w{n}-a", f"w{n}", "there", (TOPIC,)) for n in range(2, 6)]
+    many = [SeenMember(f"w{n}-a", f"w{n}", "there", (TOPIC,)) for n in range(2, 6)]
     (line,) = group_results(FACTS, [stable(*many)])
     assert line.code == "WORKERS_WITHOUT_SHARD"
     assert "1 workers have no shard" in line.detail

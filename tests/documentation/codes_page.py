@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bridge.adapters.kafka.connection_codes import CONNECTION_CODES
 from bridge.adapters.kafka.topic_codes import TOPIC_CODES
 from bridge.capture.readiness_codes import READINESS_CODES
+from bridge.doctor.results.doctor_codes import DOCTOR_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
 from bridge.transcript.link_codes import AWAY_CODES, JOIN_CODES, LINK_CODES
@@ -51,6 +52,11 @@ SETS: Final = (
         "Reasons and, while the bridge goes on, `warnings` of `/readyz`, which have the same form and do not change "
         "the status; `code` of `topic_deviates` in the log; `chatbridge topics`.",
         TOPIC_CODES,
+    ),
+    CodeSet(
+        "Examination",
+        "`code` of the lines of `chatbridge doctor`, beside OK and those of the sets above.",
+        DOCTOR_CODES,
     ),
     CodeSet(
         "Gaps",

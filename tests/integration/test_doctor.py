@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Consumer
@@ -23,111 +23,17 @@ from bridge.doctor.results.clock_skew import clock_result
 from bridge.sandbox import LocalBroker
 from bridge.sandbox.broker import LocalCluster
 from bridge.sandbox.process import LOOPBACK, free_ports
-from tests.support.certificates import Authority
+from tests.integration.healthy_installation import CANARY, PARTITIONS, Installation, doctor, failures, flags_of, of
 from tests.support.kafka_tools import alter, create
 from tests.support.processes import Bridge, Simulator, wait_for
 from tests.support.threaded_server import QuietHandler, ThreadedServer
-from tests.support.tls_address import TlsAddress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-CANARY = "canary-5ecret-5ecret"
-"""A secret of the settings; it must not occur in anything that is printed."""
-DAYS = 60
-PARTITIONS = 3
 TOTAL_SECONDS = 32
 """It ends within 30 seconds, and the interpreter has to start."""
-Line = dict[str, str]
-
-
-def doctor(settings: Mapping[str, object], *words: str, files: int | None = None) -> tuple[int, list[Line]]:
-    """Run it with these settings; return its exit code and its lines. No secret is printed."""
-    flags = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-
-    def limit() -> None:
-        if files is not None:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "bridge", "doctor", "--json", *words, *flags],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        preexec_fn=limit,
-    )
-    assert done.stderr == ""
-    assert CANARY not in done.stdout
-    found = json.loads(done.stdout)
-    assert found["exitCode"] == done.returncode
-    return done.returncode, found["checks"]
-
-
-def failures(lines: list[Line]) -> set[tuple[str, str]]:
-    return {(line["check"], line["code"]) for line in lines if line["state"] == "failed"}
-
-
-def of(lines: list[Line], check: str, code: str) -> Line:
-    """Return the one line of a check with this code."""
-    [found] = [line for line in lines if (line["check"], line["code"]) == (check, code)]
-    assert found["next"]
-    return found
-
-
-class Installation:
-    """Three brokers, a registry, a Chat Server behind TLS, and a worker that captures from it."""
-
-    def __init__(self, cluster: LocalCluster, registry: str, folder: Path, stack: ExitStack) -> None:
-        self.cluster = cluster
-        self.prefix = f"{uuid.uuid4().hex[:8]}."
-        authority = Authority(folder, days=DAYS)
-        client = authority.issue("worker")
-        self.address = stack.enter_context(TlsAddress(0, authority))
-        shown = f"{LOOPBACK}:{self.address.port}"
-        settings = {
-            "kafka__partitions": PARTITIONS,
-            "schema_registry__url": registry,
-            "sources__chat_server__tls__enabled": "true",
-            "sources__chat_server__tls__ca_file": authority.file,
-            "sources__chat_server__tls__certificate_file": client.certificate_file,
-            "sources__chat_server__tls__key_file": client.key_file,
-        }
-        self.bridge = stack.enter_context(
-            Bridge(cluster.bootstrap_servers, folder / "bridge.log", prefix=self.prefix, worker="worker-1", **settings)
-        )
-        self.bridge.wait_ready()
-        self.simulator = stack.enter_context(
-            Simulator(
-                folder / "simulator.log",
-                folder / "ledger.jsonl",
-                announce_url=self.bridge.url,
-                announce_address=shown,
-                concurrent_chats=3,
-                think_scale=0.1,
-            )
-        )
-        self.address.target = int(self.simulator.address.rpartition(":")[2])
-        self.chat_server = ("--chat-server", shown)
-        self.settings: dict[str, Any] = {
-            "kafka.bootstrap_servers": cluster.bootstrap_servers,
-            "kafka.topic_prefix": self.prefix,
-            "kafka.group": f"{self.prefix}bridge",
-            "http.port": self.bridge.port,
-            "http.token": CANARY,
-            "worker_id": "worker-1",
-            **{name.replace("__", "."): value for name, value in settings.items()},
-        }
-        wait_for(lambda: self.bridge.metric("chatbridge_events_total") > 20, 40, "nothing is captured")
-
-    def elsewhere(self, prefix: str) -> dict[str, Any]:
-        """Return the settings of another installation on the same servers."""
-        return {**self.settings, "kafka.topic_prefix": prefix, "kafka.group": f"{prefix}bridge"}
-
-    def topic(self, kind: str) -> str:
-        return f"{self.prefix}chat.{kind}.v1"
 
 
 @pytest.fixture(scope="module")
@@ -303,10 +209,24 @@ def test_a_clock_that_is_wrong_is_measured(installation: Installation) -> None:
     assert clock_result(reading, {}).code == "CLOCK_DIFFERS"
 
 
-def test_too_few_open_files_are_named(installation: Installation) -> None:
-    code, lines = doctor(installation.settings, files=100)
-    assert code == 0
-    assert "100 may be open" in of(lines, "process limits", "OPEN_FILES_LOW")["detail"]
+def test_too_few_open_files_are_named_as_text(installation: Installation) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bridge", "doctor", *flags_of(installation.settings)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    [at] = [number for number, line in enumerate(lines) if "[OPEN_FILES_LOW]" in line]
+    assert "WARNING" in lines[at]
+    assert "100 may be open" in lines[at]
+    assert "next: raise the limit" in lines[at + 1]
+    assert ", 1 warning, 0 failed, 1 not checked" in lines[-1]
+    assert CANARY not in done.stdout
 
 
 def test_limits_of_a_broker_and_a_topic_that_it_cannot_make_are_named() -> None:

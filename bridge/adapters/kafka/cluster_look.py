@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NOT_TOLD_CODE: Final = "NOT_TOLD"
 """Code of the error when the cluster does not know a question."""
 _ANSWER_SECONDS: Final = 10.0
+_RELEASE_SECONDS: Final = 5.0
 _COORDINATOR_ATTEMPTS: Final = 10
 _PAUSE_SECONDS: Final = 0.4
 _failed: Final = unavailable("Kafka does not answer what its brokers say of themselves")
@@ -79,7 +80,8 @@ class ClusterLook:
 
         async def release(admin: AIOKafkaAdminClient, node: int) -> tuple[int, str | None] | None:
             try:
-                return node, release_of(await _sent(admin, node, BrokerReleaseRequest()))
+                async with time_limit(_RELEASE_SECONDS, "the broker did not answer"):
+                    return node, release_of(await _sent(admin, node, BrokerReleaseRequest()))
             except NotImplementedError:  # before Kafka 2.4
                 return node, None
             except KafkaUnavailable:

@@ -140,12 +140,14 @@ class TopicDescription(NamedTuple):
     """One topic as the broker describes it to this client.
 
     `code`: Kafka's error code, 0 when it exists and may be described. `replicas` are those of the partition with the
-    fewest. `operations`: bit n is set when the client may do the operation with Kafka's AclOperation code n.
+    fewest, `in_sync` likewise those that have all records. `operations`: bit n is set when the client may do the
+    operation with Kafka's AclOperation code n.
     """
 
     code: int
     partitions: int
     replicas: int
+    in_sync: int
     operations: int
 
 
@@ -156,6 +158,7 @@ def described_topics(response: Any) -> dict[str, TopicDescription]:
             code,
             len(partitions),
             min((len(replicas) for _, _, _, _, replicas, *_ in partitions), default=0),
+            min((len(in_sync) for _, _, _, _, _, in_sync, *_ in partitions), default=0),
             operations,
         )
         for code, name, _id, _internal, partitions, operations, _tags in response.topics

@@ -56,6 +56,7 @@ async def look_up(admin: AIOKafkaAdminClient, names: Iterable[str], failed: Tran
                 0,
                 len(one["partitions"]),
                 min((len(each["replicas"]) for each in one["partitions"]), default=0),
+                min((len(each["isr"]) for each in one["partitions"]), default=0),
                 OPERATIONS_UNKNOWN,
             )
             for one in described

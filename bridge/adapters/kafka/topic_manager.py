@@ -237,7 +237,9 @@ class TopicManager:
     async def _states(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
         existing = (await self._look_up(admin, self._names)).existing
         configs = await self._configs(admin, existing)
-        return {name: TopicState(one.partitions, one.replicas, configs[name]) for name, one in existing.items()}
+        return {
+            name: TopicState(one.partitions, one.replicas, configs[name], one.in_sync) for name, one in existing.items()
+        }
 
     @property
     def _names(self) -> list[str]:

@@ -38,11 +38,15 @@ SAFE_IN_SYNC: Final = 2
 
 @dataclass(slots=True, frozen=True)
 class TopicState:
-    """One topic as it is: `replicas` of the partition with the fewest, and every setting."""
+    """One topic as it is: `replicas` of the partition with the fewest, and every setting.
+
+    `in_sync`: replicas that have all records, of the partition with the fewest; None: not looked at.
+    """
 
     partitions: int
     replicas: int
     config: Mapping[str, str]
+    in_sync: int | None = None
 
 
 @dataclass(slots=True, frozen=True)

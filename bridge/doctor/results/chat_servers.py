@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from typing import TYPE_CHECKING
 
@@ -28,8 +27,17 @@ if TYPE_CHECKING:
 
 def server_result(server: str, outcome: RegistrationOutcome, declared: int, *, tls: bool) -> CheckResult:
     """Judge one server. `declared` is the ClientVersion of the settings, `tls` whether they switch TLS on."""
-    if outcome.step is RegistrationStep.CONNECT and outcome.error is not None:
-        return _unreachable(server, outcome.error)
+    if outcome.step is RegistrationStep.REGISTERED:
+        return _version(server, outcome, declared)
+    if outcome.step is RegistrationStep.ANSWER:
+        return _unanswered(server, outcome, tls=tls)
+    if outcome.step is RegistrationStep.RESOLVE:
+        step = "check the address and the network"
+        return failed(server, SERVER_NAME_UNKNOWN, "cannot be found: the name has no address", step)
+    return _unreachable(server, outcome.error)
+
+
+def _unanswered(server: str, outcome: RegistrationOutcome, *, tls: bool) -> CheckResult:
     if outcome.unreadable:
         step = "check that a Chat Server (or the gateway) listens there, and sources.chat_server.tls"
         return failed(server, SERVER_UNREADABLE, "answers, but not as a Chat Server that this bridge reads", step)
@@ -43,24 +51,19 @@ def server_result(server: str, outcome: RegistrationOutcome, declared: int, *, t
             "accepts the connection and does not answer the registration",
             f"check that a Chat Server listens there, {_other_tls(tls=tls)}",
         )
-    if outcome.error is not None:
-        return failed(
-            server,
-            SERVER_CLOSES,
-            "closes the connection when this bridge registers",
-            f"check that a Chat Server listens there, {_other_tls(tls=tls)}",
-        )
-    return _version(server, outcome, declared)
+    return failed(
+        server,
+        SERVER_CLOSES,
+        "closes the connection when this bridge registers",
+        f"check that a Chat Server listens there, {_other_tls(tls=tls)}",
+    )
 
 
 def _other_tls(*, tls: bool) -> str:
     return f"and that it does {'' if tls else 'not '}use TLS: sources.chat_server.tls.enabled is {str(tls).lower()}"
 
 
-def _unreachable(server: str, error: OSError) -> CheckResult:
-    network = "check the address and the network"
-    if isinstance(error, socket.gaierror):
-        return failed(server, SERVER_NAME_UNKNOWN, "cannot be found: the name has no address", network)
+def _unreachable(server: str, error: OSError | None) -> CheckResult:
     if isinstance(error, ssl.SSLCertVerificationError):
         text = f"has a certificate that cannot be verified: {error.verify_message}"
         step = "set sources.chat_server.tls.ca_file to a file with its authority; use a host name of the certificate"
@@ -75,7 +78,7 @@ def _unreachable(server: str, error: OSError) -> CheckResult:
         step = "check the address, and that the server runs"
         return failed(server, SERVER_REFUSES, "refuses the connection: nothing listens there", step)
     why = "no answer to the attempt" if isinstance(error, TimeoutError) else type(error).__name__
-    return failed(server, SERVER_UNREACHABLE, f"cannot be reached: {why}", network)
+    return failed(server, SERVER_UNREACHABLE, f"cannot be reached: {why}", "check the address and the network")
 
 
 def _version(server: str, outcome: RegistrationOutcome, declared: int) -> CheckResult:

@@ -59,7 +59,8 @@ def not_checked(subject: str, code: str, why: str, next_step: str = "") -> Check
 
 def failed_by(subject: str, error: BridgeError) -> CheckResult:
     """Return a line about an error that says itself what to do."""
-    return failed(subject, error.code, error.message, error.next_step or "look at the message; it is all that is known")
+    step = error.next_step or "look at the log and the load of the other side, and at the network"
+    return failed(subject, error.code, error.message, step)
 
 
 def not_checked_by(subject: str, error: BridgeError) -> CheckResult:

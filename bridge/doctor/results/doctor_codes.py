@@ -16,6 +16,8 @@ NO_COORDINATOR: Final = "NO_COORDINATOR"
 CERTIFICATE_ENDS_SOON: Final = "CERTIFICATE_ENDS_SOON"
 CERTIFICATE_ENDED: Final = "CERTIFICATE_ENDED"
 NO_CERTIFICATE: Final = "NO_CERTIFICATE"
+REPLICAS_BEHIND: Final = "REPLICAS_BEHIND"
+WRITES_REFUSED: Final = "WRITES_REFUSED"
 SIZE_LIMIT_FIRST: Final = "SIZE_LIMIT_FIRST"
 GROUP_EMPTY: Final = "GROUP_EMPTY"
 GROUP_REBALANCING: Final = "GROUP_REBALANCING"
@@ -61,6 +63,14 @@ DOCTOR_CODES: Final = {
     CERTIFICATE_ENDS_SOON: ("A certificate ends within three weeks.", "Renew it; files are read again by themselves."),
     CERTIFICATE_ENDED: ("A certificate has ended.", "Renew it; files are read again by themselves."),
     NO_CERTIFICATE: ("No certificate was shown where TLS is expected.", "Check the address, and that it uses TLS."),
+    REPLICAS_BEHIND: (
+        "A partition has replicas that lack records: a broker is down, slow or full.",
+        "Look at the brokers; replicas catch up by themselves.",
+    ),
+    WRITES_REFUSED: (
+        "A partition has fewer replicas in sync than `min.insync.replicas` says: Kafka refuses what is written.",
+        "Bring the brokers back.",
+    ),
     SIZE_LIMIT_FIRST: (
         "Kafka deletes records because of `retention.bytes`, before `retention.ms` has passed.",
         "Raise or remove `retention.bytes` of the topic.",

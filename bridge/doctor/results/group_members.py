@@ -26,7 +26,7 @@ _GRACE: Final = "wait until it is stable and ask again; if it stays so, look at 
 
 
 @dataclass(slots=True, frozen=True)
-class Member:
+class SeenMember:
     """A member of the group. `worker_id` is empty without static membership, which every worker has.
 
     `host` and `topics` are what it sent when it joined: where it runs, and what it reads; empty when that is not told.
@@ -43,7 +43,7 @@ class GroupLook:
     """The group at one moment: its state in Kafka's words, and its members."""
 
     state: str
-    members: tuple[Member, ...]
+    members: tuple[SeenMember, ...]
 
 
 @dataclass(slots=True, frozen=True)

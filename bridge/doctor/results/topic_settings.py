@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.topic_codes import PARTITIONS_DIFFER, TOPIC_CODES
-from bridge.adapters.kafka.topic_plan import RECORD_LIMIT, RETENTION, compare
+from bridge.adapters.kafka.topic_plan import IN_SYNC, RECORD_LIMIT, RETENTION, compare
 from bridge.doctor.results.check_result import failed, ok, warning
+from bridge.doctor.results.doctor_codes import REPLICAS_BEHIND, WRITES_REFUSED
 from bridge.errors import TopicMismatch, TopicMissing
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from bridge.doctor.results.check_result import CheckResult
     from bridge.errors import Problem
 
-_SHOWN: Final = ("cleanup.policy", RETENTION, RECORD_LIMIT, "min.insync.replicas", "message.timestamp.type")
+_SHOWN: Final = ("cleanup.policy", RETENTION, RECORD_LIMIT, IN_SYNC, "message.timestamp.type")
 
 
 def topic_results(wanted: Sequence[Topic], found: Mapping[str, TopicState], *, create: bool) -> list[CheckResult]:
@@ -45,14 +46,30 @@ def _of(topic: Topic, state: TopicState | None, *, create: bool) -> Iterator[Che
             step = f"{missing.next_step}; or let who owns the topics create it"
             yield failed(topic.name, missing.code, "does not exist, and kafka.manage_topics is never", step)
         return
+    yield from _in_sync(topic.name, state)
     plan = compare([topic], {topic.name: state})
     if plan.reasons:
         yield from (failed(topic.name, one.code, one.detail, _step(one)) for one in plan.reasons)
         return
     yield from (warning(topic.name, one.code, one.detail, _step(one)) for one in plan.warnings)
-    if not plan.warnings:
+    if not plan.warnings and (state.in_sync is None or state.in_sync >= state.replicas):
         shown = ", ".join(f"{name}={state.config[name]}" for name in _SHOWN if name in state.config)
         yield ok(topic.name, f"{state.partitions} partitions, {state.replicas} replicas, {shown}")
+
+
+def _in_sync(name: str, state: TopicState) -> Iterator[CheckResult]:
+    """Tell replicas that lag behind: a broker is down, or too slow."""
+    needed = int(state.config.get(IN_SYNC) or 1)
+    if state.in_sync is None or state.in_sync >= state.replicas:
+        return
+    text = f"a partition has {state.in_sync} of {state.replicas} replicas in sync"
+    step = "look for brokers that are down, slow or full; replicas catch up by themselves"
+    if state.in_sync < needed:
+        yield failed(
+            name, WRITES_REFUSED, f"{text}, {needed} are needed ({IN_SYNC}): Kafka refuses what is written", step
+        )
+    else:
+        yield warning(name, REPLICAS_BEHIND, f"{text}; {needed} are needed to write ({IN_SYNC})", step)
 
 
 def _step(problem: Problem) -> str:

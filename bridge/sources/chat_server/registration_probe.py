@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import ssl
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class RegistrationStep(enum.Enum):
     """How far a registration came."""
 
+    RESOLVE = "look up the host's name"
     CONNECT = "connect"
     ANSWER = "answer the registration"
     REGISTERED = "registered"
@@ -51,7 +52,9 @@ async def try_registration(settings: ConnectionSettings, transports: Transports,
     one = _Registration(settings, wire, loop)
     try:
         await transports.connect(settings.server, lambda: one)
-    except (OSError, ssl.CertificateError) as error:
+    except socket.gaierror as error:
+        return RegistrationOutcome(RegistrationStep.RESOLVE, error=error)
+    except OSError as error:  # of TLS, too
         return RegistrationOutcome(RegistrationStep.CONNECT, error=error)
     timer = loop.call_later(settings.register_timeout, one.time_is_up)
     try:
