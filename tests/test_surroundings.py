@@ -47,6 +47,7 @@ QUICK_COMMANDS = {
     "acls": ["acls"],
     "convert": ["convert", SAMPLE],
     "topics": ["topics", "plan", "--bootstrap-servers", f"{LOOPBACK}:1"],
+    "doctor": ["doctor", "--bootstrap-servers", f"{LOOPBACK}:1"],
 }
 """Commands that end by themselves within seconds, without Kafka."""
 
