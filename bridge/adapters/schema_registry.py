@@ -214,7 +214,7 @@ class SchemaRegistry:
                 text, status = raw.decode("utf-8", "replace"), response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:  # TimeoutError: the limit of the whole request
             raise RegistryUnavailable(
-                f"the schema registry at {url} does not answer: {type(error).__name__}",
+                f"the schema registry at {url} does not answer: {_why(error)}",
                 next_step="check schema_registry.url and that the registry is running",
             ) from error
         if status == _NOT_FOUND and or_none and _error_code(text) in _UNKNOWN:
@@ -236,6 +236,20 @@ class SchemaRegistry:
                 next_step="`chatbridge schemas check` shows what is incompatible; check the user's permissions",
             )
         return answer
+
+
+def _why(error: Exception) -> str:
+    """Return the cause in words, where there are any for it."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        return f"its certificate is not accepted ({getattr(cause, 'verify_message', type(cause).__name__)})"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name has no address"
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        return "it refuses the connection"
+    if isinstance(error, TimeoutError):
+        return "nothing within the time limit"
+    return type(error).__name__
 
 
 def _error_code(text: str) -> object:

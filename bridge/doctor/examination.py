@@ -60,12 +60,16 @@ async def examine(
     """Return the results in the order of `checks`; `tell` gets each as soon as those before it are there."""
     deadline = asyncio.get_running_loop().time() + total_seconds
     tasks: dict[str, asyncio.Task[CheckedSubject]] = {}
-    async with asyncio.TaskGroup() as group:
+    try:
         for check in checks:
             before = [tasks[name] for name in check.after]
-            tasks[check.name] = group.create_task(_checked(check, before, deadline))
+            tasks[check.name] = asyncio.create_task(_checked(check, before, deadline))
         for task in tasks.values():
             tell(await asyncio.shield(task))
+    finally:  # also when `tell` cannot write: no group of tasks, which would wrap that error
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
     return [task.result() for task in tasks.values()]
 
 

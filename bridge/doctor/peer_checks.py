@@ -26,7 +26,7 @@ from bridge.sources.chat_server.registration_probe import try_registration
 from bridge.sources.chat_server.transport import TcpTransports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bridge.config import Config
     from bridge.doctor.results.check_result import CheckResult
@@ -95,7 +95,7 @@ class PeerChecks:
         found = await asyncio.gather(*(self._chain(*each) for each in self._places()))
         return found or [not_checked("TLS", NOT_CONFIGURED, "the settings use TLS with no server")]
 
-    def _places(self) -> list[tuple[str, str]]:
+    def _places(self) -> Iterable[tuple[str, str]]:
         """Return (address, how to renew) of each server that is asked by TLS."""
         config, source = self._config, self._config.sources.chat_server
         places: list[tuple[str, str]] = []
@@ -110,16 +110,16 @@ class PeerChecks:
         if source.tls.enabled:
             servers = self._chat_servers if source.gateway is None else (source.gateway,)
             places += [(address, "renew the certificate of the Chat Server or gateway") for address in servers]
-        return list(dict.fromkeys(places))
+        return dict(places).items()
 
     async def _chain(self, address: str, renew: str) -> CheckResult:
         try:
             async with asyncio.timeout(_CHAIN_SECONDS):
                 chain = await shown_chain(*split_address(address))
             return chain_result(address, [end_of(one) for one in chain], time.time(), renew)
-        except (OSError, EOFError, ValueError) as error:
-            text = f"no certificate was seen: {type(error).__name__}"
-            return not_checked(address, NO_ANSWER, text, "see what the check of the connection says")
+        except (OSError, EOFError, ValueError):
+            text = "no certificate was seen: the connection fails"
+            return not_checked(address, NO_ANSWER, text, "see what the check of this server says")
 
 
 async def _state(registry: SchemaRegistry, subject: str, schema: str) -> SubjectState:

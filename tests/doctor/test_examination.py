@@ -115,3 +115,21 @@ def test_a_defect_of_one_check_is_a_line_without_its_text_and_the_others_go_on(e
     assert CANARY not in line.detail
     assert found[1].results == (GOOD,)
     assert exit_code(found) == 3
+
+
+def test_an_error_of_who_is_told_is_raised_as_it_is_and_ends_all_checks() -> None:
+    ended: list[str] = []
+
+    async def waiting() -> Sequence[CheckResult]:
+        try:
+            return await silence()
+        finally:
+            ended.append("waiting")
+
+    def broken_pipe(_: CheckedSubject) -> None:
+        raise BrokenPipeError
+
+    checks = [Check("first", answering(GOOD), 5), Check("waiting", waiting, 5)]
+    with pytest.raises(BrokenPipeError):
+        asyncio.run(examine(checks, broken_pipe))
+    assert ended == ["waiting"]
