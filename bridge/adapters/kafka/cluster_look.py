@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import ClusterAuthorizationFailedError, GroupCoordinatorNotAvailableError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 
 from bridge.adapters.kafka.aiokafka_internals import admin_client
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
@@ -36,6 +42,8 @@ _ANSWER_SECONDS: Final = 10.0
 _RELEASE_SECONDS: Final = 5.0
 _COORDINATOR_ATTEMPTS: Final = 10
 _PAUSE_SECONDS: Final = 0.4
+_PASSING: Final = frozenset({GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError})
+"""What a coordinator says while it reads its part of Kafka's internal topic, or has just given it away."""
 _failed: Final = unavailable("Kafka does not answer what its brokers say of themselves")
 
 
@@ -142,11 +150,11 @@ class ClusterLook:
     async def group(self, group: str) -> GroupDescription:
         """Return what the group's coordinator says of it; a group that does not exist is Dead, without members."""
         async with self._admin() as admin:
-            node = await call(admin.find_coordinator(group), _failed)
-            found = described_group(await _answered(admin, node, DescribeGroupRequest(group)))
-        if found.code:
-            raise KafkaUnavailable(f"cannot describe the group {group}: {for_code(found.code).__name__}")
-        return found
+            for _ in range(_COORDINATOR_ATTEMPTS):
+                if (found := await _described(admin, group)) is not None:
+                    return found
+                await asyncio.sleep(_PAUSE_SECONDS)
+        raise KafkaUnavailable(f"the coordinator of the group {group} is not ready to answer")
 
     def _denied(self, operation: Operation) -> AccessDenied:
         return denied([Right("cluster", CLUSTER, operation)], principal_of(self._client()))
@@ -184,6 +192,18 @@ async def _answered(admin: AIOKafkaAdminClient, node: int, request: Any) -> Any:
         raise KafkaUnavailable(
             "the broker does not know this question: it is too old, or not Apache Kafka", code=NOT_TOLD_CODE
         ) from error
+
+
+async def _described(admin: AIOKafkaAdminClient, group: str) -> GroupDescription | None:
+    """Return what the coordinator says; None when there is none at this moment, or it is not ready."""
+    try:
+        node = await call(admin.find_coordinator(group), _unless_none)
+    except GroupCoordinatorNotAvailableError:
+        return None
+    found = described_group(await _answered(admin, node, DescribeGroupRequest(group)))
+    if found.code and for_code(found.code) not in _PASSING:
+        raise KafkaUnavailable(f"cannot describe the group {group}: {for_code(found.code).__name__}")
+    return None if found.code else found
 
 
 def _unless_unknown(error: Exception) -> NoReturn:
