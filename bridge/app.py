@@ -19,8 +19,6 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
-from bridge.adapters.memory_limit import memory_limit
-from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
@@ -43,11 +41,11 @@ from bridge.factories import (
     REGISTERED,
     SCHEMA_BY_TOPIC,
     access_probe_of,
-    described,
     kafka_arguments,
     redactor_of,
     rights_check_of,
     servers_of,
+    telemetry_of,
     topics_of,
 )
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, KafkaErrorMet, StartWaits
@@ -57,7 +55,6 @@ from bridge.records.writer_schemas import WriterSchemas
 from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
-from bridge.telemetry import Telemetry
 from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
 
@@ -97,7 +94,7 @@ class _WorkerProcess:
     def __init__(self, config: Config, make_sources: Callable[[SourceContext], SourceFactory]) -> None:
         self._config = config
         self._clock = SystemClock()
-        self._telemetry = Telemetry()
+        self._telemetry = telemetry_of(config)
         self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
         self._writers = WriterSchemas.shipped()
         self._schemas = self._writers.schemas
@@ -148,10 +145,6 @@ class _WorkerProcess:
             kafka_cause=lambda: self._watch.cause,
             topics=self._topics,
         )
-        logs.count_lines(self._telemetry.line_written)
-        self._telemetry.watch_each("tasks", open_tasks)
-        self._telemetry.watch_memory_limit(memory_limit)
-        self._telemetry.describe(**described(config))
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
         self._servers = servers_of(config, self._secrets, self._view, self._telemetry.emit)
         self._watch = ConnectionWatch(access_probe_of(config, "run"), self._view.readiness, self._telemetry)
@@ -191,6 +184,7 @@ class _WorkerProcess:
                 await self._stop_listening()
             finally:
                 await self._announcer.close()
+                await asyncio.to_thread(self._telemetry.close)
 
     async def _listen(self) -> None:
         try:

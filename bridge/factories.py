@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiokafka
 
-from bridge import __version__
+from bridge import __version__, logs
 from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.administration import AdministrationApi
 from bridge.adapters.http.http_server import HttpServer, Listener
@@ -22,12 +22,16 @@ from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
 from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
 from bridge.adapters.kafka.rights import rights_of
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.memory_limit import memory_limit
+from bridge.adapters.open_tasks import open_tasks
 from bridge.config import origins
 from bridge.config.security import OAUTHBEARER, client_context
 from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, KafkaUnavailable
+from bridge.otlp_traces import OtlpTraces
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.redact import Redactor, Rule
 from bridge.secret_files import FileBacked
+from bridge.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -211,6 +215,25 @@ def described(config: Config) -> dict[str, str]:
         "aiokafka": aiokafka.__version__,
         "settings": digest[:_HASH_DIGITS],
     }
+
+
+def telemetry_of(config: Config) -> Telemetry:
+    """Return the telemetry of a worker. Raises ConfigError when traces are wanted and their packages are missing."""
+    telemetry, told = Telemetry(), described(config)
+    logs.count_lines(telemetry.line_written)
+    telemetry.watch_each("tasks", open_tasks)
+    telemetry.watch_memory_limit(memory_limit)
+    telemetry.describe(**told)
+    traces = config.telemetry.traces
+    if traces.endpoint is not None:
+        who = {
+            "service.name": "chatbridge",
+            "service.version": told["version"],
+            "service.namespace": config.kafka.group,
+            "service.instance.id": config.worker_id,
+        }
+        telemetry.trace(OtlpTraces(str(traces.endpoint), who, traces.transactions_ratio))
+    return telemetry
 
 
 async def explained(config: Config, command: str, work: Coroutine[Any, Any, _Result]) -> _Result:
