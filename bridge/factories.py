@@ -232,7 +232,7 @@ def telemetry_of(config: Config) -> Telemetry:
             "service.namespace": config.kafka.group,
             "service.instance.id": config.worker_id,
         }
-        telemetry.trace(OtlpTraces(str(traces.endpoint), who, traces.transactions_ratio))
+        telemetry.trace(OtlpTraces(traces.endpoint, who, traces.transactions_ratio))
     return telemetry
 
 

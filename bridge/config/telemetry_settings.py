@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import AnyHttpUrl, Field
+from pydantic import Field
 
 from bridge.config.section import Section
 
@@ -10,8 +10,9 @@ from bridge.config.section import Section
 class TracesSettings(Section):
     """OpenTelemetry traces: spans for the opening of shards, for transactions, and for joins."""
 
-    endpoint: AnyHttpUrl | None = Field(
+    endpoint: str | None = Field(
         default=None,
+        pattern=r"^https?://[^\s]+$",
         description="Where an OpenTelemetry collector takes OTLP over HTTP, e.g. `http://collector:4318/v1/traces`. "
         "Without it there are no traces. It needs the extra: `pip install 'chatbridge[otel]'`.",
     )
