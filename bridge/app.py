@@ -20,8 +20,6 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
-from bridge.adapters.memory_limit import memory_limit
-from bridge.adapters.open_tasks import open_tasks
 from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
@@ -41,13 +39,13 @@ from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, KafkaUnavailable, Problem
 from bridge.factories import (
     access_probe_of,
-    described,
     identity_of,
     kafka_arguments,
     redactor_of,
     registered_headers,
     rights_check_of,
     servers_of,
+    telemetry_of,
     topics_of,
 )
 from bridge.facts import BridgeStarted, ClosedRetentionExtended, KafkaErrorMet, StartWaits
@@ -57,7 +55,6 @@ from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.status import WorkerStatus
 from bridge.status_reports import StatusReports
-from bridge.telemetry import Telemetry
 from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
 
@@ -97,7 +94,7 @@ class _WorkerProcess:
     def __init__(self, config: Config, make_sources: Callable[[SourceContext], SourceFactory]) -> None:
         self._config = config
         self._clock = SystemClock()
-        self._telemetry = Telemetry()
+        self._telemetry = telemetry_of(config)
         self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
         self._writers = WriterSchemas.shipped()
         self._schemas = self._writers.schemas
@@ -148,10 +145,6 @@ class _WorkerProcess:
             kafka_cause=lambda: self._watch.cause,
             topics=self._topics,
         )
-        logs.count_lines(self._telemetry.line_written)
-        self._telemetry.watch_each("tasks", open_tasks)
-        self._telemetry.watch_memory_limit(memory_limit)
-        self._telemetry.describe(**described(config))
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
         self._reports = StatusReports(
             identity_of(config),
@@ -203,6 +196,7 @@ class _WorkerProcess:
                 await self._stop_listening()
             finally:
                 await self._announcer.close()
+                await asyncio.to_thread(self._telemetry.close)
 
     async def _listen(self) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiokafka
 
-from bridge import __version__
+from bridge import __version__, logs
 from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.administration import AdministrationApi
 from bridge.adapters.http.http_server import Api, HttpServer, Listener
@@ -24,15 +24,19 @@ from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
 from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
 from bridge.adapters.kafka.rights import rights_of
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.open_tasks import open_tasks
+from bridge.adapters.process_limits import memory_limit
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.config import origins
 from bridge.config.security import OAUTHBEARER, client_context
 from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, KafkaUnavailable
+from bridge.otlp_traces import OtlpTraces
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.redact import Redactor, Rule
 from bridge.secret_files import FileBacked
 from bridge.status_reports import WorkerIdentity
+from bridge.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -246,6 +250,25 @@ def described(config: Config) -> dict[str, str]:
         "aiokafka": aiokafka.__version__,
         "settings": digest[:_HASH_DIGITS],
     }
+
+
+def telemetry_of(config: Config) -> Telemetry:
+    """Return the telemetry of a worker. Raises ConfigError when traces are wanted and their packages are missing."""
+    telemetry, told = Telemetry(), described(config)
+    logs.count_lines(telemetry.line_written)
+    telemetry.watch_each("tasks", open_tasks)
+    telemetry.watch_memory_limit(memory_limit)
+    telemetry.describe(**told)
+    traces = config.telemetry.traces
+    if traces.endpoint is not None:
+        who = {
+            "service.name": "chatbridge",
+            "service.version": told["version"],
+            "service.namespace": config.kafka.group,
+            "service.instance.id": config.worker_id,
+        }
+        telemetry.trace(OtlpTraces(traces.endpoint, who, traces.transactions_ratio))
+    return telemetry
 
 
 async def explained(config: Config, command: str, work: Coroutine[Any, Any, _Result]) -> _Result:

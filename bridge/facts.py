@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class ToldSpan:
+    """What a trace shows of a fact: something that took `seconds` and ended with it. `sampled`: a part is enough."""
+
+    name: str
+    seconds: float
+    attributes: Mapping[str, str | int | float]
+    failed: bool = False
+    sampled: bool = False
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class Fact:
     """Something that happened. Its fields are those of the log line; `count` updates the metrics.
 
@@ -38,6 +49,10 @@ class Fact:
 
     def count(self, meters: Meters) -> None:
         """Update the metrics; a fact without metrics is only a log line."""
+
+    def span(self) -> ToldSpan | None:
+        """Return what a trace shows of it; None for a fact without a duration."""
+        return None
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -159,6 +174,11 @@ class BatchCommitted(Fact):
         meters.event_ages.add(self.ages)
         meters.last_commit.set_to_current_time()
 
+    def span(self) -> ToldSpan:
+        """Return the transaction's."""
+        attributes = {"shard": self.shard, "records": self.records, "event_bytes": self.bytes}
+        return ToldSpan(name="transaction", seconds=self.seconds, attributes=attributes, sampled=True)
+
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class TransactionFailed(Fact):
@@ -200,6 +220,11 @@ class ShardTaken(Fact):
         """Count the change."""
         meters.shard_changes.labels("taken").inc()
         meters.shard_open_seconds.observe(self.seconds)
+
+    def span(self) -> ToldSpan:
+        """Return that of the opening."""
+        attributes = {"shard": self.shard, "sessions": self.sessions}
+        return ToldSpan(name="open shard", seconds=self.seconds, attributes=attributes)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

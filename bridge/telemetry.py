@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import generate_latest
 
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from bridge.meters import FamilyName, GaugeName
 
 
+class Traces(Protocol):
+    """What makes traces of facts."""
+
+    def observe(self, fact: Fact) -> None:
+        """Take a fact; never waits."""
+
+    def close(self) -> None:
+        """Send what is left."""
+
+
 class Telemetry:
     """One log line and the metrics for each fact."""
 
@@ -23,13 +33,14 @@ class Telemetry:
         """Without a logger, facts go to the logger `bridge`."""
         self._logger = logger or logging.getLogger("bridge")
         self._meters = Meters()
-        self._listener: Callable[[Fact], None] | None = None
+        self._listeners: list[Callable[[Fact], None]] = []
+        self._traces: Traces | None = None
 
     def emit(self, fact: Fact) -> None:
         """Count the fact, and log it if its level is on."""
         fact.count(self._meters)
-        if self._listener is not None:
-            self._listener(fact)
+        for listener in self._listeners:
+            listener(fact)
         if self._logger.isEnabledFor(fact.level):
             self._logger.log(fact.level, fact.name(), extra={"fields": fact.line()})
         elif fact.always:
@@ -38,8 +49,18 @@ class Telemetry:
             self._logger.handle(self._logger.makeRecord(name, level, "", 0, fact.name(), (), None, extra=extra))
 
     def tell(self, listener: Callable[[Fact], None]) -> None:
-        """Pass each fact to `listener`, too, from now on; there is one at most. It must not raise."""
-        self._listener = listener
+        """Pass each fact to `listener`, too, from now on. It must not raise."""
+        self._listeners.append(listener)
+
+    def trace(self, traces: Traces) -> None:
+        """Tell `traces` each fact from now on."""
+        self._traces = traces
+        self.tell(traces.observe)
+
+    def close(self) -> None:
+        """Send the traces that are left; this may take seconds."""
+        if self._traces is not None:
+            self._traces.close()
 
     def watch(self, gauge: GaugeName, read: Callable[[], float]) -> None:
         """Read the value of a gauge from `read` at every scrape, in the thread of the scrape."""

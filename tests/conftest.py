@@ -34,6 +34,7 @@ FAULTS: Final = {
     "test_documented_settings.py",
     "test_forgotten.py",
     "test_hostile_server.py",
+    "test_idle_outage.py",
     "test_interrupted_demo.py",
     "test_kafka_backlog.py",
     "test_kafka_faults.py",

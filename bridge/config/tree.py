@@ -26,6 +26,7 @@ from bridge.config.registry_settings import SchemaRegistrySettings
 from bridge.config.section import Addresses, Count, Name, Seconds, Section
 from bridge.config.security import ClientArguments, checked_client
 from bridge.config.source_settings import SourcesSettings
+from bridge.config.telemetry_settings import TelemetrySettings
 from bridge.records import patterns
 from bridge.records.ids import DEFAULT_SITE
 
@@ -216,6 +217,7 @@ class Config(BaseSettings):
     http: HttpSettings = Field(default_factory=HttpSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     site: str = Field(
         default=DEFAULT_SITE,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$",

@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meters": {"transcript"},
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
+    "otlp_traces": {"errors", "facts"},
     "logs": {"errors"},
     "defects": {"errors", "facts", "telemetry"},
     "closings": {"waiting"},

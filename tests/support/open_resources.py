@@ -35,7 +35,7 @@ One more fetches from each broker that leads an assigned partition.
 """
 _COORDINATORS: Final = 2
 """Of the group and of the transactional id: aiokafka keeps connections of their own to those brokers."""
-_SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{kind="(\w+)"\})? ([0-9.e+]+)$', re.MULTILINE)
+_SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{(?:kind|state)="(\w+)"\})? ([0-9.e+]+)$', re.MULTILINE)
 
 
 @dataclass(slots=True, frozen=True)
@@ -122,7 +122,7 @@ def _differences(bridge: Bridge) -> list[str]:
         for one in reasons
         if one["detail"].startswith("shard ") and one["code"] not in _OF_OPEN_SHARDS
     }
-    shards = int(values["shards", ""])
+    shards = int(sum(value for (name, _), value in values.items() if name == "shards"))
     owned = Owned(
         shards=shards,
         writers=shards - len(unopened),

@@ -37,8 +37,9 @@ class FollowedSession:
     was last joined. `unknown_status` is the last word for its state that was not known. `queue` is where it waits for
     its join.
 
-    `joined_at` is the monotonic time of the join that holds. `early_losses` counts those that did not hold for long,
-    in a row; `lost_by` is the server of the last of them, and `slow_rounds` is the number of rounds that had one.
+    `asked_at` is the monotonic time at which the last join was sent, `joined_at` that of the join that holds.
+    `early_losses` counts those that did not hold for long, in a row; `lost_by` is the server of the last of them, and
+    `slow_rounds` is the number of rounds that had one.
     """
 
     session_id: str
@@ -50,6 +51,7 @@ class FollowedSession:
     rounds_left: int = 1
     unreadable_histories: int = 0
     unknown_status: str | None = None
+    asked_at: float = 0.0
     joined_at: float | None = None
     early_losses: int = 0
     lost_by: str = ""

@@ -201,6 +201,7 @@ class JoinQueues:
             self.remove(session)
             queue.links[link].unused = False
             session.link = link
+            session.asked_at = self._clock.monotonic()
             link.join(session.session_id, session.password)
 
     async def _wait_for_work(self, queue: ServerQueue) -> None:

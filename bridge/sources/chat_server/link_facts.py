@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from bridge.facts import Fact
+from bridge.facts import Fact, ToldSpan
 from bridge.meters import OTHER, Meters, label
 from bridge.transcript.link_codes import LINK_CODES
 from bridge.transcript.updates import Verdict
@@ -72,35 +72,50 @@ class LinkFailed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class JoinAnswered(Fact):
-    """A chat is joined; its history had `events` events."""
+    """A chat is joined, `seconds` after that was asked for; its history had `events` events."""
 
     level: ClassVar[int] = logging.DEBUG
 
+    server: str
     events: int
+    seconds: float
 
     def count(self, meters: Meters) -> None:
         """Count the join and its history."""
         meters.joins.labels("answered").inc()
         meters.replayed.inc(self.events)
 
+    def span(self) -> ToldSpan:
+        """Return the join's."""
+        return ToldSpan(name="join", seconds=self.seconds, attributes={"server": self.server, "events": self.events})
+
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class JoinRefusal(Fact):
-    """A join failed on its connection. `verdict` (the value of a Verdict) tells whether another attempt may succeed.
+    """A join failed on its connection, `seconds` after it was asked for.
 
+    `verdict` (the value of a Verdict) tells whether another attempt may succeed.
     `code` is one of link_codes.JOIN_CODES; `error_id` that of the server, 0 without one.
     """
 
+    server: str
     error_id: int
     code: str
     detail: str
     verdict: str
+    seconds: float
 
     @classmethod
-    def of(cls, refused: JoinRefused) -> JoinRefusal:
-        """Return the failure of a join."""
+    def of(cls, refused: JoinRefused, server: str, seconds: float) -> JoinRefusal:
+        """Return the failure of a join at a server."""
         code, detail = refused.reason.code, refused.reason.detail
-        return cls(error_id=refused.error_id, code=code, detail=detail, verdict=refused.verdict.value)
+        verdict = refused.verdict.value
+        return cls(server=server, error_id=refused.error_id, code=code, detail=detail, verdict=verdict, seconds=seconds)
+
+    def span(self) -> ToldSpan:
+        """Return the join's."""
+        attributes = {"server": self.server, "code": self.code}
+        return ToldSpan(name="join", seconds=self.seconds, attributes=attributes, failed=True)
 
     def count(self, meters: Meters) -> None:
         """Count it by verdict."""

@@ -262,7 +262,8 @@ class SessionManager:
             if session is None or session.link is not link:
                 return
             session.link = None
-            self._telemetry.emit(JoinRefusal.of(update))
+            seconds = self._clock.monotonic() - session.asked_at
+            self._telemetry.emit(JoinRefusal.of(update, link.server, seconds))
             self._refused(session, update)
             return
         elif isinstance(update, LinkDown):
@@ -302,7 +303,8 @@ class SessionManager:
             self._deliver(odd, 0)
         if update.snapshot:
             session.joined(self._clock.monotonic())
-            self._telemetry.emit(JoinAnswered(events=update.count))
+            server, seconds = session.server, self._clock.monotonic() - session.asked_at
+            self._telemetry.emit(JoinAnswered(server=server, events=update.count, seconds=seconds))
         if update.over:
             session.cancel_timer()
             del self._sessions[session.session_id]
