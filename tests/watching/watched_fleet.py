@@ -32,7 +32,7 @@ FACTOR: Final = 60
 """A minute of a rule is a second here."""
 WORKERS: Final = ("worker-1", "worker-2")
 AMPLE_MEMORY: Final = 4 << 30
-CHATS: Final = 20
+CHATS: Final = 12
 CLOSED_PORT: Final = 1
 _SETTINGS: Final = {
     **SHORT_KAFKA_TIMEOUTS,
@@ -114,7 +114,7 @@ class WatchedFleet:
 
     def watch_chats(self) -> None:
         """Start chats that begin and end all the time, and wait until some have ended."""
-        chats = self.environment.simulator(concurrent_chats=CHATS, events_per_second=60, mean_events=30)
+        chats = self.environment.simulator(concurrent_chats=CHATS, events_per_second=24, mean_events=40)
         self._stack.enter_context(chats)
         wait_for(lambda: self.total("chatbridge_chats_closed_total") > 3, 60, "no chat ends")
 
