@@ -90,7 +90,7 @@ def test_the_commands_of_the_runbook_can_be_executed(fleet: WatchedFleet, tmp_pa
     commands = dict.fromkeys(command for entry in entries() for command in entry.commands)
     executed = [command for command in commands if not command.startswith(WITHOUT_A_CLUSTER)]
     assert len(executed) > 20
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with ThreadPoolExecutor(max_workers=2) as pool:
         outcomes = pool.map(lambda command: _failure(command, environment), executed)
     failed = {command: outcome for command, outcome in zip(executed, outcomes, strict=True) if outcome}
     assert failed == {}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import urllib.request
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, ClassVar, Final, Self
@@ -18,7 +17,7 @@ from bridge.sandbox.process import free_ports
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT, SHORT_KAFKA_TIMEOUTS
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, followed
 from tests.support.certificates import Authority
-from tests.support.kafka_tools import AUTHORIZER, write
+from tests.support.kafka_tools import write
 from tests.support.processes import Bridge, wait_for
 from tests.watching.alert_rules import shortened
 from tests.watching.faulty_worker import MEMORY_LIMIT_FILE
@@ -33,7 +32,7 @@ FACTOR: Final = 60
 """A minute of a rule is a second here."""
 WORKERS: Final = ("worker-1", "worker-2")
 AMPLE_MEMORY: Final = 4 << 30
-CHATS: Final = 20
+CHATS: Final = 12
 CLOSED_PORT: Final = 1
 _SETTINGS: Final = {
     **SHORT_KAFKA_TIMEOUTS,
@@ -68,7 +67,7 @@ class WatchedFleet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.broker = LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT | AUTHORIZER)
+        self.broker = LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT)
         self.workers: dict[str, Bridge] = {}
         self.ports = dict(zip(WORKERS, free_ports(len(WORKERS)), strict=True))
         self.memory_limit = folder / MEMORY_LIMIT_FILE
@@ -107,8 +106,7 @@ class WatchedFleet:
 
     def kill(self, name: str) -> None:
         """End a worker with SIGKILL."""
-        self.workers[name].send(signal.SIGKILL)
-        self.workers[name].wait(10)
+        self.workers[name].kill()
 
     def wait_ready(self) -> None:
         for worker in self.workers.values():
@@ -116,22 +114,17 @@ class WatchedFleet:
 
     def watch_chats(self) -> None:
         """Start chats that begin and end all the time, and wait until some have ended."""
-        chats = self.environment.simulator(concurrent_chats=CHATS, events_per_second=60, mean_events=30)
+        chats = self.environment.simulator(concurrent_chats=CHATS, events_per_second=24, mean_events=40)
         self._stack.enter_context(chats)
-        self.chat_server = chats.address
         wait_for(lambda: self.total("chatbridge_chats_closed_total") > 3, 60, "no chat ends")
-
-    def joined_at(self, name: str) -> int:
-        """Return how many chats a worker has joined."""
-        return sum(chat["joined"] for chat in followed(self.workers[name]))
 
     def total(self, metric: str, **labels: str) -> float:
         """Return the sum of a metric over all workers."""
         return sum(worker.metric(metric, **labels) for worker in self.workers.values())
 
-    def announce(self, names: list[str], *, port: int = CLOSED_PORT, subject: str = "") -> None:
-        """Announce chats at a port of 127.0.0.1, by default one at which nobody listens."""
-        said = {"host": "127.0.0.1", "port": port, "userData": {"Subject": subject}}
+    def announce(self, names: list[str], *, subject: str = "") -> None:
+        """Announce chats at a port of 127.0.0.1 at which nobody listens."""
+        said = {"host": "127.0.0.1", "port": CLOSED_PORT, "userData": {"Subject": subject}}
         self.announce_raw({name: json.dumps({"sessionId": name, **said}).encode() for name in names})
 
     def announce_raw(self, records: dict[str, bytes]) -> None:
