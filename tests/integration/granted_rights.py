@@ -6,7 +6,6 @@ import io
 import shlex
 import subprocess
 import sys
-import threading
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,6 @@ RESOURCES = {
     "--transactional-id": ResourceType.TRANSACTIONAL_ID,
     "--cluster": ResourceType.BROKER,
 }
-_ONE_AT_A_TIME = threading.Lock()
 OPERATIONS = {each.name.replace("_", "").lower(): each for each in AclOperation}
 Granted = tuple[str, str, str, bool]
 """Kind of resource as an option of `kafka-acls`, its name, an operation, whether the name is a prefix."""
@@ -64,7 +62,7 @@ class Rights:
 
     def printed(self, command: str) -> list[Granted]:
         """Return what `chatbridge acls` prints for a command."""
-        with _ONE_AT_A_TIME, redirect_stdout(io.StringIO()) as printed:  # here, for it is asked often
+        with redirect_stdout(io.StringIO()) as printed:  # here, for it is asked often
             assert main(["acls", "--for", command, *self.flags]) == 0
         found: list[Granted] = []
         for line in printed.getvalue().splitlines():

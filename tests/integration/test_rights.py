@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.cli import main
+from bridge.config import load
+from bridge.errors import AccessDenied
+from bridge.factories import rights_check_of
 from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS
 from tests.integration.e2e_environment import (
     PARTITIONS,
@@ -25,33 +28,23 @@ from tests.support.kafka_tools import alter
 from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from bridge.config import Config
     from tests.support.secured_broker import SecuredBroker
 
 CHATS = 6
 RETURNED_SECONDS = 15
 """After rights have come back, shards are taken within this time."""
-LANES = 4
-"""Workers with topics of their own that are denied something at the same time."""
 DENIED_SECONDS = 10
 """A command without rights ends within this time."""
 
 
-def rights_on(broker: SecuredBroker, folder: Path) -> Rights:
-    settings = {**broker.settings, **SHORT_KAFKA_TIMEOUTS}
-    return Rights(broker, E2EEnvironment(broker.bootstrap_servers, folder, **settings))
-
-
-def folder_in(folder: Path, name: str) -> Path:
-    (folder / name).mkdir()
-    return folder / name
-
-
 @pytest.fixture
 def rights(secured_broker: SecuredBroker, tmp_path: Path) -> Iterator[Rights]:
-    found = rights_on(secured_broker, tmp_path)
+    settings = {**secured_broker.settings, **SHORT_KAFKA_TIMEOUTS}
+    found = Rights(secured_broker, E2EEnvironment(secured_broker.bootstrap_servers, tmp_path, **settings))
     yield found
     found.only([])
 
@@ -146,64 +139,58 @@ def reasons_or_none(bridge: Bridge) -> list[str]:
     return reasons(bridge) if bridge.get("/livez")[0] else []
 
 
-def cycle(bridge: Bridge, rights: Rights, needed: Sequence[Granted], withdrawn: Sequence[Granted]) -> None:
-    """Withdraw one right at a time from a worker that waits to begin, until it names exactly that one."""
-    for right in withdrawn:
+def said_of(right: Granted) -> str:
+    """Return what is said of one missing right, up to its name in the command that grants it."""
+    option, name, operation, prefixed = right
+    kind = option.removeprefix("--").replace("-", " ")
+    return (
+        f"Kafka denies {PRINCIPAL}: {operation} on {kind} {name}{'*' if prefixed else ''} "
+        f"(grant it, e.g. kafka-acls --add --allow-principal {PRINCIPAL} --operation {operation} {option} {name}"
+    )
+
+
+def test_what_a_worker_asks_before_it_begins_names_each_single_right(rights: Rights) -> None:
+    rights.environment.prepare()
+    config = settings_of(rights)
+    needed = [one for one in rights.printed("run") if one[2] != "Create"]  # the topics are there
+    for right in needed:
         rights.only([one for one in needed if one != right])
-        option, name, operation, prefixed = right
-        kind = option.removeprefix("--").replace("-", " ")
-        said = (
-            f"Kafka denies {PRINCIPAL}: {operation} on {kind} {name}{'*' if prefixed else ''} "
-            f"(grant it, e.g. kafka-acls --add --allow-principal {PRINCIPAL} --operation {operation} {option} {name}"
-        )
-        wait_for(
-            lambda: any(one.startswith(f"ACCESS_DENIED: {said}") for one in reasons_or_none(bridge)),  # noqa: B023
-            40,
-            lambda: f"{right} is not named: {reasons_or_none(bridge)}",  # noqa: B023
-        )
-        assert f"code=ACCESS_DENIED detail={said}" in bridge.log.read_text("utf-8")
+        with pytest.raises(AccessDenied) as told:
+            asyncio.run(rights_check_of(config, "run").check())
+        assert str(told.value).startswith(said_of(right))
+    rights.only(needed)
+    asyncio.run(rights_check_of(config, "run").check())
 
 
-@pytest.mark.timeout(150)
-def test_a_worker_waits_for_each_missing_right_and_names_it(secured_broker: SecuredBroker, tmp_path: Path) -> None:
-    """Several workers at once, each with topics of its own: what takes long is their pauses between two attempts."""
+def settings_of(rights: Rights) -> Config:
+    """Return the settings that the flags of a test give."""
+    return load(None, {}, dict(word.split("=", 1) for word in rights.flags[1::2]))
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_waits_for_each_missing_right_and_names_it(rights: Rights) -> None:
+    """The right to create each topic, and one of each kind and operation of the others."""
+    needed = rights.printed("run")
     made = ("events", "sessions", "quarantine", "announcements", "checkpoints")  # in this order
-    lanes = [rights_on(secured_broker, folder_in(tmp_path, f"lane-{number}")) for number in range(LANES + 2)]
-    creating, alone, *others = lanes
-
-    def with_topics(lane: Rights, part: slice, seconds: float) -> None:
-        lane.only(lane.printed("topics apply"))
-        assert chatbridge("topics", "apply", *lane.flags).returncode == 0
-        needed = [one for one in lane.printed("run") if one[2] != "Create"]  # the topics are there
-        lane.only([one for one in needed if one != needed[part][0]])
-        with lane.environment.bridge() as bridge:
-            cycle(bridge, lane, needed, needed[part])
-            assert "TOPIC_MISSING" not in bridge.log.read_text("utf-8")
-            lane.only(needed)
-            bridge.wait_ready(seconds)
-            assert bridge.terminate() == 0
-
-    def without_topics() -> None:
-        needed = creating.printed("run")
-        creations = [("--topic", creating.environment.topic(kind), "Create", False) for kind in made]
-        creating.only([one for one in needed if one != creations[0]])
-        with creating.environment.bridge() as bridge:
-            cycle(bridge, creating, needed, creations)
-            creating.only(needed)
-            bridge.wait_ready()
-            assert bridge.terminate() == 0
-
-    try:
-        with ThreadPoolExecutor(len(lanes)) as pool:
-            trials = [pool.submit(without_topics)]
-            for number, lane in enumerate(others):
-                trials.append(pool.submit(with_topics, lane, slice(1 + number, None, LANES), 60))
-        for trial in trials:
-            trial.result()
-        with_topics(alone, slice(1), RETURNED_SECONDS)  # without the others, for there is a limit of time
-    finally:
-        for lane in lanes:
-            lane.only([])
+    creations = [("--topic", rights.environment.topic(kind), "Create", False) for kind in made]
+    others = [one for one in needed if one not in creations]
+    kinds = {(option, operation): (option, name, operation, prefix) for option, name, operation, prefix in others}
+    rights.only([one for one in needed if one != creations[0]])
+    with rights.environment.bridge() as bridge:
+        for right in (*creations, *kinds.values()):
+            rights.only([one for one in needed if one != right])
+            if right not in creations:
+                rights.environment.prepare()  # the last topic, for which the worker had no right
+            wait_for(
+                lambda: any(one.startswith(f"ACCESS_DENIED: {said_of(right)}") for one in reasons_or_none(bridge)),  # noqa: B023
+                30,
+                lambda: f"{right} is not named: {reasons_or_none(bridge)}",  # noqa: B023
+            )
+            assert f"code=ACCESS_DENIED detail={said_of(right)}" in bridge.log.read_text("utf-8")
+        assert "TOPIC_MISSING" not in bridge.log.read_text("utf-8")
+        rights.only(others)  # not the right to create topics, which are there
+        bridge.wait_ready(RETURNED_SECONDS)
+        assert bridge.terminate() == 0
 
 
 def wait_until_captured(bridge: Bridge, seconds: float) -> None:
