@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.deploy.deploy_tools import helm
-from tests.deploy.rendered_chart import KINDS, KUBERNETES, documents, of_kind, template
+from tests.deploy.rendered_chart import DEPLOY, KINDS, KUBERNETES, documents, of_kind, template
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,3 +76,45 @@ def pod_annotations(chart: Path, *words: str) -> dict[str, str]:
     workers = of_kind(documents(template(chart, *MINIMAL, *words)), "StatefulSet")
     found: dict[str, str] = workers["spec"]["template"]["metadata"]["annotations"]
     return found
+
+
+def test_the_values_of_the_documentation_are_accepted(chart: Path, tmp_path: Path) -> None:
+    page = (DEPLOY.parent / "docs" / "kubernetes.md").read_text("utf-8")
+    [values] = re.findall(r"^ *```yaml\n *# values.yaml\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    file = tmp_path / "values.yaml"
+    file.write_text(values, "utf-8")
+    assert {one["kind"] for one in documents(template(chart, "--values", str(file)))} >= {"ConfigMap", "StatefulSet"}
+
+
+def test_every_kind_of_values_is_in_the_documentation() -> None:
+    page = (DEPLOY.parent / "docs" / "kubernetes.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `([\w-]+)-values.yaml` \|", page, re.MULTILINE)) == KINDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("replicas=3", "announce chats at http://chatbridge.capture.svc:8080/v1/sessions with the token in the file"),
+        ("replicas=3", "the pods start once the Secret chatbridge exists"),
+        ("replicas=13", "WARNING: 13 workers, but kafka.partitions is 12"),
+        ("settings.kafka.bootstrap_servers=", "WARNING: settings.kafka.bootstrap_servers is not set"),
+        ("service.port=80", "svc:80/v1/sessions"),
+    ],
+)
+def test_the_notes_say_what_to_do_next(chart: Path, tmp_path: Path, more: str, said: str) -> None:
+    assert said.lower() in notes(chart, tmp_path, more).lower()
+
+
+def test_the_notes_warn_of_nothing_without_a_cause(chart: Path, tmp_path: Path) -> None:
+    assert "WARNING" not in notes(chart, tmp_path, "replicas=12")
+
+
+def notes(chart: Path, folder: Path, more: str) -> str:
+    """Return the notes, which `helm template` renders but does not print."""
+    copied = folder / "chatbridge"
+    shutil.copytree(chart, copied)
+    shutil.copy(copied / "templates" / "NOTES.txt", copied / "notes.tpl")
+    shown = 'notes: {{ tpl (.Files.Get "notes.tpl") . | toJson }}\n'
+    (copied / "templates" / "shown.yaml").write_text(shown, "utf-8")
+    text = yaml.safe_load(template(copied, *MINIMAL, "--set", more, "--show-only", "templates/shown.yaml"))["notes"]
+    return str(text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.config import Config, load
-from tests.deploy.rendered_chart import KINDS, NAMESPACE, Document, of_kind
+from tests.deploy.rendered_chart import DEPLOY, KINDS, NAMESPACE, Document, of_kind
 from tests.support.certificates import Authority
 from tests.support.documented_settings import with_mounted_files
 
@@ -168,6 +168,7 @@ def test_keda_counts_the_joined_chats_of_the_workers_that_the_monitor_scrapes(
     job = of_kind(found, "Service", "-workers")["metadata"]["name"]  # Prometheus names the job after the Service
     wanted = f'sum(chatbridge_sessions{{state="joined",namespace="{NAMESPACE}",job="{job}"}})'
     assert (trigger["metricType"], trigger["metadata"]["query"]) == ("AverageValue", wanted)
+    assert "| `chatbridge_sessions` |" in (DEPLOY.parent / "docs" / "reference" / "metrics.md").read_text("utf-8")
     workers = of_kind(found, "StatefulSet")
     assert of_kind(found, "ScaledObject")["spec"]["scaleTargetRef"]["name"] == workers["metadata"]["name"]
     assert "replicas" not in workers["spec"]

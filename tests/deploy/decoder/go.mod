@@ -67,7 +67,7 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-// The versions that KEDA pins: its own module file only says what is the least.
+// One set that all three build with, which is that of Helm 3.18.4: what is compiled for one serves the other.
 replace (
 	github.com/google/gnostic-models => github.com/google/gnostic-models v0.6.9
 	k8s.io/api => k8s.io/api v0.33.2

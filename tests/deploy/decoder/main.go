@@ -28,7 +28,6 @@ var types = map[kind]func() any{
 	{"monitoring.coreos.com/v1", "ServiceMonitor"}: func() any { return new(monitoring.ServiceMonitor) },
 	{"monitoring.coreos.com/v1", "PrometheusRule"}: func() any { return new(monitoring.PrometheusRule) },
 	{"keda.sh/v1alpha1", "ScaledObject"}:           func() any { return new(keda.ScaledObject) },
-	{"keda.sh/v1alpha1", "TriggerAuthentication"}:  func() any { return new(keda.TriggerAuthentication) },
 	{"external-secrets.io/v1", "ExternalSecret"}:   func() any { return new(externalsecrets.ExternalSecret) },
 }
 
