@@ -18,7 +18,7 @@ from bridge.archive.decoding import (
     with_xml_characters,
 )
 from bridge.archive.repair_codes import NOT_WELL_FORMED
-from bridge.archive.repairs import TranscriptRepair, RepairLog
+from bridge.archive.repairs import RepairLog, TranscriptRepair
 from bridge.archive.stored_documents import ReadDocuments, StoredDocument
 from bridge.archive.ucs_xml import MAX_BYTES, MAX_ELEMENTS, read
 from bridge.errors import UnreadableTranscript

@@ -54,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "waiting",
         "errors",
     },
+    "sources/ucs": {"errors"},
     "adapters": {"backoff", "secret_files", "waiting", "errors"},
     "adapters/kafka": {
         "adapters",
