@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,7 @@ from bridge.transcript.updates import TranscriptUpdate
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bridge.archive.repairs import TranscriptRepair
     from bridge.commands.stored_files import StoredChat
@@ -41,7 +42,7 @@ _CONTAINER: Final = b"Obj\x01"
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="stored transcripts (chatTranscript XML)")
+    parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="stored transcripts (chatTranscript XML)")
     parser.add_argument("--avro", metavar="OUT", type=Path, help="write an Avro container file instead of JSON lines")
     parser.add_argument(
         "--notes", action="store_true", help="report deviations from the published format on standard error"
@@ -49,11 +50,23 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="refuse files that are damaged, instead of repairing them"
     )
+    group = parser.add_argument_group("transcripts of a UCS database instead of files")
+    group.add_argument("--ucs-url", metavar="URL", help="the database, e.g. postgresql+psycopg://reader@db.example/ucs")
+    group.add_argument("--ucs-archive-url", metavar="URL", help="the archive database, if there is one")
+    group.add_argument("--since", metavar="TIME", help="chats that started then (UTC if it has no offset) or later")
+    group.add_argument(
+        "--ucs-name",
+        metavar="KEY=NAME",
+        action="append",
+        default=[],
+        help="a name in the database; keys: table, schema, id, status, start_date, media_type, text",
+    )
     settings.define(
         parser,
         """\
   chatbridge convert transcripts/*.xml > records.jsonl
   chatbridge convert --avro records.avro transcripts/*.xml
+  chatbridge convert --ucs-url postgresql+psycopg://reader@db.example/ucs --since 2031-03-01T00:00:00Z > records.jsonl
   chatbridge convert chat.xml | jq -r 'select(.kind == "MESSAGE") | .party.nickname + ": " + .message.text'
 
 The records are those of live capture, with origin ARCHIVE; the privacy rules of the settings apply. A chat that is in
@@ -64,7 +77,8 @@ line, code, reason); the others are converted, and the exit code is 1.""",
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert every file."""
+    """Convert every file, or the rows of a database."""
+    _check_arguments(args)
     config = settings.config_of(args)
     recording = Recording(Schemas(schema_folder()), factories.redactor_of(config), config.site)
     if args.avro is None:
@@ -90,23 +104,23 @@ def _refuse_to_overwrite(out: Path) -> None:
 
 
 def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[dict[str, Any]], object]) -> int:
-    refused: list[Path] = []
+    refused: list[str] = []
 
-    def refuse(file: Path, line: str) -> None:
+    def refuse(file: str, line: str) -> None:
         refused.append(file)
         warn(escaped(line))
 
-    def mended(file: Path, repairs: list[TranscriptRepair]) -> None:
+    def mended(file: str, repairs: list[TranscriptRepair]) -> None:
         if not args.notes:
             warn(escaped(f"{file}: damaged; repaired in {len(repairs)} place(s), --notes lists them"))
         for repair in repairs if args.notes else ():
             warn(escaped(f"{file}: {repair}"))
 
-    for chat in StoredFiles(args.strict, refuse, mended).chats(args.files):
+    for chat in _chats(args, refuse, mended):
         try:
             records, notes = _converted(chat, recording)
         except (PeerError, AttributesTooDeep) as error:
-            refuse(chat.files[0], f"{chat.files[0]}:0: {NOT_RECORDED}: {error.message}")
+            refuse(chat.places[0], f"{chat.places[0]}:0: {NOT_RECORDED}: {error.message}")
         else:
             for record in records:  # a chat is converted as a whole or not at all
                 put(record)
@@ -115,15 +129,51 @@ def _convert_all(args: argparse.Namespace, recording: Recording, put: Callable[[
     return EXIT_RUNTIME if refused else EXIT_OK
 
 
+def _chats(
+    args: argparse.Namespace,
+    refuse: Callable[[str, str], None],
+    mended: Callable[[str, list[TranscriptRepair]], None],
+) -> Iterator[StoredChat]:
+    if args.ucs_url is None:
+        return StoredFiles(args.strict, refuse, mended).chats(args.files)
+    try:
+        from bridge.commands.stored_rows import StoredRows  # noqa: PLC0415 - it needs the extra `ucs`
+        from bridge.sources.ucs.database import UcsDatabase  # noqa: PLC0415
+        from bridge.sources.ucs.interactions import InteractionNames  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(f"--ucs-url needs {error.name}", next_step="pip install 'chatbridge[ucs]'") from None
+    since = parse_start_at(args.since)
+    if since is None:
+        raise UsageError(f"--since {args.since}: expected a time such as 2031-03-01T00:00:00Z")
+    keys = dict(pair.partition("=")[::2] for pair in args.ucs_name)
+    if unknown := keys.keys() - {each.name for each in fields(InteractionNames)}:
+        raise UsageError(f"--ucs-name: {', '.join(sorted(unknown))} is no key")
+    urls = [url for url in (args.ucs_url, args.ucs_archive_url) if url is not None]
+    databases = [UcsDatabase(url, InteractionNames(**keys)) for url in urls]
+    rows = StoredRows(databases, args.strict, refuse, mended, lambda line: warn(escaped(line)))
+    return rows.chats(datetime.fromtimestamp(since / 1000, UTC).replace(tzinfo=None))
+
+
+def _check_arguments(args: argparse.Namespace) -> None:
+    """Raise UsageError unless there are files, or a database and a time."""
+    if args.ucs_url is None:
+        if args.ucs_archive_url or args.since or args.ucs_name:
+            raise UsageError("--since, --ucs-archive-url and --ucs-name go with --ucs-url")
+        if not args.files:
+            raise UsageError("expected files, or --ucs-url", next_step="chatbridge convert --help shows examples")
+    elif args.files or not args.since:
+        raise UsageError("--ucs-url goes with --since, and not with files")
+
+
 def _converted(chat: StoredChat, recording: Recording) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the records of a chat, and notes on its copies."""
-    notes = [f"{file}: {note}" for file, copy in zip(chat.files, chat.copies, strict=True) for note in copy.notes]
+    notes = [f"{file}: {note}" for file, copy in zip(chat.places, chat.copies, strict=True) for note in copy.notes]
     at = time.time_ns() // 1000
     told = merged(chat.copies, at, HIGHEST)
     start_at = next(update.transcript.start_at for update in told if isinstance(update, TranscriptUpdate))
     facts = SessionFacts(chat.session_id, start_at=parse_start_at(start_at))
     if facts.start_at is None:
-        notes.append(f"{chat.files[0]}: startAt is missing or unreadable: the times of its events are not known")
+        notes.append(f"{chat.places[0]}: startAt is missing or unreadable: the times of its events are not known")
     fold = Transcript(TranscriptState(facts))
     entries: list[Entry] = []
     for part in told:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StoredChat:
-    """The copies of one chat, and the files that they are in. `notes` are lines for people."""
+    """The copies of one chat, and the file or row that each is in, as people read it."""
 
     session_id: str
     copies: list[StoredDocument] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -38,8 +38,8 @@ class StoredFiles:
     """
 
     strict: bool
-    refused: Callable[[Path, str], None]
-    mended: Callable[[Path, list[TranscriptRepair]], None]
+    refused: Callable[[str, str], None]
+    mended: Callable[[str, list[TranscriptRepair]], None]
     _pipes: dict[Path, bytes] = field(default_factory=dict)
 
     def chats(self, files: Iterable[Path]) -> Iterator[StoredChat]:
@@ -54,24 +54,24 @@ class StoredFiles:
             for file in found:
                 copies = [one for one in self._read(file).documents if one.session_id == session_id]
                 chat.copies += copies
-                chat.files += [file] * len(copies)
+                chat.places += [str(file)] * len(copies)
             yield chat
 
     def _first_read(self, file: Path) -> ReadDocuments | None:
         try:
             read = self._read(file)
         except OSError as error:
-            self.refused(file, f"{file}:0: {error.strerror}")
+            self.refused(str(file), f"{file}:0: {error.strerror}")
             return None
         except UnreadableTranscript as error:
-            self.refused(file, str(error))
+            self.refused(str(file), str(error))
             return None
         if read.repairs and self.strict:
             first = read.repairs[0]
-            self.refused(file, f"{file}:{first.line}: {first.code}: the transcript is damaged")
+            self.refused(str(file), f"{file}:{first.line}: {first.code}: the transcript is damaged")
             return None
         if read.repairs:
-            self.mended(file, read.repairs)
+            self.mended(str(file), read.repairs)
         return read
 
     def _read(self, file: Path) -> ReadDocuments:

@@ -1,0 +1,1 @@
+"""Stored transcripts of Universal Contact Server, read from the tables of its database by SQL."""

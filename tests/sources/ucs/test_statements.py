@@ -1,0 +1,59 @@
+"""The statements for each product, as text. Oracle's and SQL Server's have not been run against a server."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy.dialects import mssql, oracle, postgresql, sqlite
+
+from bridge.sources.ucs.interactions import InteractionNames, PagePlace, Statements
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+
+DIALECTS = {
+    "oracle": oracle.dialect,
+    "mssql": mssql.dialect,
+    "postgresql": postgresql.dialect,
+    "sqlite": sqlite.dialect,
+}
+PLACE = PagePlace(datetime(2031, 3, 4, 10), "S1")  # noqa: DTZ001 - the column has no zone
+PAGE = (
+    "SELECT {top}interaction.id AS id, interaction.status AS status, {start} AS start_date, "
+    "{length}(interaction.structuredtext) AS length FROM interaction WHERE interaction.mediatypeid IN ('chat') AND "
+    "({start} > {value} OR {start} = {value} AND interaction.id > 'S1') ORDER BY {start}, interaction.id{limit}"
+)
+_TIME = "'2031-03-04 10:00:00'"
+_PLAIN = {"top": "", "start": "interaction.startdate", "length": "length", "value": _TIME, "limit": " LIMIT 100"}
+GOLDEN = {
+    "postgresql": _PLAIN,
+    "sqlite": {**_PLAIN, "start": "datetime(interaction.startdate)", "limit": " LIMIT 100 OFFSET 0"},
+    "mssql": {**_PLAIN, "top": "TOP 100 ", "length": "len", "limit": ""},
+    "oracle": {
+        **_PLAIN,
+        "value": f"TO_DATE({_TIME}, 'YYYY-MM-DD HH24:MI:SS')",
+        "limit": " FETCH FIRST 100 ROWS ONLY",
+    },
+}
+
+
+def compiled(statement: Select[Any], dialect: str) -> str:
+    made = statement.compile(dialect=DIALECTS[dialect](), compile_kwargs={"literal_binds": True})
+    return " ".join(str(made).split())
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_page_goes_by_start_and_id_and_is_limited(dialect: str) -> None:
+    statements = Statements(InteractionNames(), dialect, ["chat"], 1_000)
+    assert compiled(statements.page(PLACE, 100), dialect) == PAGE.format(**GOLDEN[dialect])
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_text_above_the_limit_is_not_fetched(dialect: str) -> None:
+    length = GOLDEN[dialect]["length"]
+    found = compiled(Statements(InteractionNames(), dialect, ["chat"], 1_000).texts(["S1", "S2"]), dialect)
+    fetched = f"CASE WHEN ({length}(interaction.structuredtext) <= 1000) THEN interaction.structuredtext END AS text"
+    assert f" {fetched} FROM" in found
+    assert found.endswith(" WHERE interaction.id IN ('S1', 'S2')")
