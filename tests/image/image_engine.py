@@ -89,9 +89,9 @@ class ImageEngine:
             self.run_command("inside", "--entrypoint", entry, args=tuple(args)), environment=dict(self.environment)
         )
 
-    def root(self) -> Path:
-        """Return where the image's file system is mounted, for reading."""
-        return Path(self.podman("image", "mount", IMAGE))
+    def root(self, image: str = IMAGE) -> Path:
+        """Return where the file system of an image is mounted, for reading."""
+        return Path(self.podman("image", "mount", image))
 
 
 def files_of(root: Path) -> Iterator[str]:

@@ -78,7 +78,7 @@ def bill(kind: str, materials: Iterable[Material], needs: Iterable[str], epoch: 
 
 def python_materials(packages: Iterable[Distribution]) -> list[Material]:
     """Return the materials of installed Python packages; requirements that are not among them are left out."""
-    found = {canonicalize_name(package.metadata["Name"]): package for package in packages}
+    found: dict[str, Distribution] = {canonicalize_name(one.metadata["Name"]): one for one in packages}
     extras: dict[str, set[str]] = defaultdict(lambda: {""})
     for requirement in [*_requirements(distribution(PRODUCT)), *chain(*map(_requirements, found.values()))]:
         extras[canonicalize_name(requirement.name)] |= requirement.extras

@@ -36,7 +36,7 @@ def test_the_wheel_works_with_each_python(version: str, tmp_path: Path) -> None:
     wheel, _ = build(tmp_path / "dist")
     said(interpreter(version), "-m", "venv", tmp_path / "venv")
     programs = tmp_path / "venv/bin"
-    install = [programs / "python", "-m", "pip", "install", "--quiet", "--only-binary=:all:"]
+    install: list[str | Path] = [programs / "python", "-m", "pip", "install", "--quiet", "--only-binary=:all:"]
     subprocess.run([*install, "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
     subprocess.run([*install, "--no-deps", wheel], check=True)
     assert said(programs / "chatbridge", "--version") == f"chatbridge {__version__}\n"
