@@ -120,6 +120,11 @@ def shortened(factor: int) -> dict[str, Any]:
     return rules
 
 
+def longest_wait(factor: int) -> int:
+    """Return the longest `for` of all alerts in seconds, divided by `factor`."""
+    return max(_in_seconds(one.wait) for one in alerts()) // factor
+
+
 def _in_seconds(duration: str) -> int:
     found = _DURATION.fullmatch(duration)
     assert found, f"no duration of one unit: {duration}"

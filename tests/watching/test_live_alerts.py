@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.documentation.reference_pages import ROOT
-from tests.watching.alert_rules import alerts, panel_queries, selectors
+from tests.watching.alert_rules import alerts, longest_wait, panel_queries, selectors
 from tests.watching.faulty_worker import FOLDER
 from tests.watching.fleet_faults import FAULTS_WITH_CHATS, IDLE_OUTAGE, FleetFault
 from tests.watching.prometheus_server import JOB, NAMESPACE
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LONGEST_WINDOW = 30 * 60 // FACTOR
-"""Seconds of the longest `for`."""
-HEALTHY_SECONDS = LONGEST_WINDOW + 5
+HEALTHY_SECONDS = longest_wait(FACTOR) + 5
 QUIET_SECONDS = 90
 WITHOUT_A_CLUSTER = "kubectl"
 """Its lines are not executed: there is no cluster."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.watching.alert_rules import (
     PanelQuery,
     alerts,
     grouping_labels,
+    longest_wait,
     metrics_named,
     panel_queries,
     selectors,
@@ -20,6 +22,9 @@ from tests.watching.alert_rules import (
 )
 from tests.watching.known_metrics import known_series
 from tests.watching.runbook_entries import metrics_in_runbook
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROWS = ["Alive?", "Behind?", "Losing?", "What does it cost?"]
 EXPRESSIONS = {
@@ -59,8 +64,8 @@ def test_the_alerts_name_what_was_missed_when_things_were_broken_on_purpose() ->
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_a_dashboard_has_four_rows_and_panels_that_do_not_overlap(path: object) -> None:
-    board = json.loads(next(one for one in DASHBOARDS if one == path).read_text("utf-8"))
+def test_a_dashboard_has_four_rows_and_panels_that_do_not_overlap(path: Path) -> None:
+    board = json.loads(path.read_text("utf-8"))
     assert [panel["title"] for panel in board["panels"] if panel["type"] == "row"] == ROWS
     assert Counter(panel["id"] for panel in board["panels"]).most_common(1)[0][1] == 1
     variables = [one["name"] for one in board["templating"]["list"]]
@@ -99,3 +104,4 @@ def test_windows_are_shortened_and_thresholds_are_not() -> None:
     assert rules["ChatbridgeOneWorker"]["for"] == "15s"
     assert "[60s]" in rules["ChatbridgeCoverage"]["expr"]
     assert rules["ChatbridgeBehind"]["expr"] == "chatbridge_oldest_uncommitted_event_seconds > 30"
+    assert longest_wait(60) == 30  # ChatbridgeJoinsPaused
