@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -176,25 +177,38 @@ def test_a_listener_that_asks_for_a_user_or_does_not_is_told_apart(secured_broke
     assert without.code == "KAFKA_WITHOUT_SASL"
 
 
+@pytest.fixture(scope="module")
+def ended(
+    secured_broker: SecuredBroker, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[str, subprocess.CompletedProcess[str]]]:
+    """Give, for each fault, the address and a command that it ended; two at a time, for most of it is waiting."""
+
+    def end(code: str) -> tuple[str, subprocess.CompletedProcess[str]]:
+        servers, client = FAULTS[code][0](secured_broker, tmp_path_factory.mktemp(code))
+        words = [f"{name}={value}" for name, value in flags_of(servers, client).items()]
+        words.append("kafka.client.request_timeout_ms=2000")
+        done = subprocess.run(
+            [sys.executable, "-m", "bridge", "topics", "plan", *(word for each in words for word in ("--set", each))],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return servers, done
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(FAULTS, pool.map(end, FAULTS), strict=True))
+
+
 @pytest.mark.parametrize("code", FAULTS)
 def test_a_command_ends_with_the_cause_and_prints_no_secret(
-    secured_broker: SecuredBroker, tmp_path: Path, code: str
+    ended: dict[str, tuple[str, subprocess.CompletedProcess[str]]], code: str
 ) -> None:
-    fault, sentence, _ = FAULTS[code]
-    servers, client = fault(secured_broker, tmp_path)
-    words = [f"{name}={value}" for name, value in flags_of(servers, client).items()]
-    words.append("kafka.client.request_timeout_ms=2000")
-    done = subprocess.run(
-        [sys.executable, "-m", "bridge", "topics", "plan", *(word for each in words for word in ("--set", each))],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    servers, done = ended[code]
     assert done.returncode == 3
     first, second = [line for line in done.stderr.splitlines() if line.startswith(("chatbridge: ", "  next: "))]
     assert servers in first
-    assert sentence in first
+    assert FAULTS[code][1] in first
     assert len(second) > len("  next: ")
     assert CANARY not in done.stdout + done.stderr
 

@@ -56,18 +56,39 @@ def missing(right: Granted) -> str:
     return rf"Kafka denies {PRINCIPAL}: (.*; )?(\w+ and )*{operation}( and \w+)* on {kind} {re.escape(name)}"
 
 
+def printed_by(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
+    """Run a command here, for many are run, until it ends with this exit code; return its standard output."""
+    capsys.readouterr()
+    ended_with = main([*words])
+    found = capsys.readouterr()
+    assert ended_with == code, found.err
+    return found.out
+
+
+def ended(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run a command likewise; return exit code, message and next step."""
+    capsys.readouterr()
+    code = main([*words])
+    lines = capsys.readouterr().err.splitlines()
+    told = [line.removeprefix("chatbridge: ") for line in lines if line.startswith("chatbridge: ")]
+    steps = [line for line in lines if line.startswith("  next: ")]
+    return code, " ".join(told), " ".join(steps)
+
+
 @pytest.mark.timeout(240)
-def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(rights: Rights) -> None:
+def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
+    rights: Rights, capsys: pytest.CaptureFixture[str]
+) -> None:
     environment = rights.environment
     rights.only(rights.printed("topics apply"))
-    assert chatbridge("topics", "apply", *rights.flags).stdout.count("done: create ") == 5
+    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 5
     alter(environment.broker, environment.topic("events"), "retention.ms", "1000")
     rights.only(rights.printed("topics plan"))
-    assert chatbridge("topics", "plan", *rights.flags).returncode == 1
+    printed_by(capsys, 1, "topics", "plan", *rights.flags)
     rights.only(rights.printed("topics apply"))
-    assert "done: alter " in chatbridge("topics", "apply", *rights.flags).stdout
+    assert "done: alter " in printed_by(capsys, 0, "topics", "apply", *rights.flags)
     rights.only(rights.printed("announce"))
-    assert chatbridge("announce", "s1", "127.0.0.1:1", *rights.flags).returncode == 0
+    printed_by(capsys, 0, "announce", "s1", "127.0.0.1:1", *rights.flags)
     rights.only(rights.printed("run"))
     with environment.bridge() as bridge, environment.chats(concurrent_chats=CHATS) as chats:
         wait_for(lambda: captured(bridge) > 100, 40, lambda: str(reasons(bridge)))
@@ -82,20 +103,10 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(rights:
     done = chatbridge("simulate", "--kafka", "", "--chats", "1", "--mean-events", "2", *rights.flags)
     assert json.loads(done.stdout.splitlines()[-1])["announced"] == 1, done.stderr
     rights.only(rights.printed("tail"))
-    assert len(chatbridge("tail", "--from-beginning", "--max", "3", *rights.flags).stdout.splitlines()) == 4
+    assert len(printed_by(capsys, 0, "tail", "--from-beginning", "--max", "3", *rights.flags).splitlines()) == 4
     rights.only(rights.printed("verify"))
-    assert chatbridge("verify", *rights.flags).returncode == 0
+    printed_by(capsys, 0, "verify", *rights.flags)
     assert rights.denials() == []
-
-
-def ended(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Run a command here, for many are run; return exit code, message and next step."""
-    capsys.readouterr()
-    code = main([*words])
-    lines = capsys.readouterr().err.splitlines()
-    told = [line.removeprefix("chatbridge: ") for line in lines if line.startswith("chatbridge: ")]
-    steps = [line for line in lines if line.startswith("  next: ")]
-    return code, " ".join(told), " ".join(steps)
 
 
 def test_each_missing_right_ends_a_command_with_its_name_and_how_to_grant_it(
