@@ -85,7 +85,7 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.__name__)
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "worker", "group", "signal", "error", "server", "code", "detail", "verdict", "at"}
-    allowed |= {"kind", "kinds", "topic", "action", "path", "token", "address", "before", "after"}
+    allowed |= {"kind", "kinds", "topic", "action", "path", "session", "token", "address", "before", "after"}
     numbers = {"int", "float", "bool", "float | None", "Sequence[tuple[float, int]]"}
     assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed | {
         "kind",
@@ -130,8 +130,8 @@ def test_reasons_are_counted_by_code_and_an_unknown_code_as_other() -> None:
     told = Telemetry()
     told.emit(LinkLost(server="a:1", code=SILENT, detail="no sign of life", registered=True))
     for code in (UNREADABLE, "A_LATER_CODE", "unreadable", UNATTRIBUTED):
-        told.emit(GapRecorded(code=code))
-    told.emit(Quarantined(code=UNKNOWN_MESSAGE))
+        told.emit(GapRecorded(session="0000SIMA00000001", code=code))
+    told.emit(Quarantined(session="", code=UNKNOWN_MESSAGE))
     found = series(told)
     assert found["chatbridge_links_lost_total", "silent"] == 1
     assert found["chatbridge_gaps_total", "unreadable"] == 1
