@@ -202,8 +202,10 @@ def test_tasks_are_counted_by_kind_when_they_are_scraped() -> None:
     assert [found["chatbridge_tasks", kind] for kind in ("shard", "kafka_client", "queue")] == [2, 4, 0]
 
 
-def test_errors_of_kafka_are_counted_by_kind_and_lines_of_the_log_by_level(log: io.StringIO) -> None:
-    told = Telemetry()
+def test_errors_of_kafka_are_counted_by_kind_and_lines_of_the_log_by_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, log = Telemetry(), io.StringIO()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logs.start("debug", "json", log)
     logs.count_lines(told.line_written)
     told.emit(KafkaErrorMet(error="KafkaConnectionError"))
     told.emit(KafkaProblemBegan(code="KAFKA_SILENT", detail="silent"))

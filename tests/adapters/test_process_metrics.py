@@ -32,11 +32,16 @@ def test_what_blocks_the_loop_is_in_the_samples() -> None:
     samples: list[float] = []
 
     async def scene() -> None:
-        sampling = asyncio.get_running_loop().create_task(sample_event_loop_lag(samples.append))
+        sampled = asyncio.Event()
+
+        def observe(seconds: float) -> None:
+            samples.append(seconds)
+            sampled.set()
+
+        sampling = asyncio.get_running_loop().create_task(sample_event_loop_lag(observe))
         await asyncio.sleep(0)
         time.sleep(0.6)  # noqa: ASYNC251 - this is what is measured
-        while not samples:
-            await asyncio.sleep(0.01)
+        await sampled.wait()
         sampling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await sampling
