@@ -26,9 +26,15 @@ if TYPE_CHECKING:
 _NS = 1_000_000_000
 TAKEN = ShardTaken(shard=3, sessions=7, seconds=0.5)
 COMMITTED = BatchCommitted(shard=1, kinds={"MESSAGE": 2}, records=4, bytes=900, seconds=0.02, oldest_seconds=0, ages=())
-JOINED = JoinAnswered(server="chat-1:4800", events=12, seconds=0.25)
+JOINED = JoinAnswered(session="0000SIMA00000001", server="chat-1:4800", events=12, seconds=0.25)
 REFUSED = JoinRefusal(
-    server="chat-1:4800", error_id=4, code="REFUSED", detail="what was said", verdict="retry", seconds=0.1
+    session="0000SIMA00000001",
+    server="chat-1:4800",
+    error_id=4,
+    code="REFUSED",
+    detail="what was said",
+    verdict="retry",
+    seconds=0.1,
 )
 
 

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import logs, meters
-from bridge.capture.chat_facts import GapRecorded, Quarantined
+from bridge.capture.chat_facts import GapRecorded, Quarantined, Redacted
 from bridge.connection_watch import KafkaProblemBegan
-from bridge.facts import BatchCommitted, Fact, TransactionFailed
+from bridge.facts import BatchCommitted, Fact, KafkaErrorMet, TransactionFailed
 from bridge.sources.chat_server.link_facts import LinkLost
 from bridge.telemetry import Telemetry
 from bridge.transcript.gap_codes import GAP_CODES, UNATTRIBUTED, UNREADABLE
@@ -85,7 +85,7 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.__name__)
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "worker", "group", "signal", "error", "server", "code", "detail", "verdict", "at"}
-    allowed |= {"kind", "kinds", "topic", "action", "path", "token", "address", "before", "after"}
+    allowed |= {"kind", "kinds", "topic", "action", "path", "session", "token", "address", "before", "after"}
     numbers = {"int", "float", "bool", "float | None", "Sequence[tuple[float, int]]"}
     assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed | {
         "kind",
@@ -130,8 +130,8 @@ def test_reasons_are_counted_by_code_and_an_unknown_code_as_other() -> None:
     told = Telemetry()
     told.emit(LinkLost(server="a:1", code=SILENT, detail="no sign of life", registered=True))
     for code in (UNREADABLE, "A_LATER_CODE", "unreadable", UNATTRIBUTED):
-        told.emit(GapRecorded(code=code))
-    told.emit(Quarantined(code=UNKNOWN_MESSAGE))
+        told.emit(GapRecorded(session="0000SIMA00000001", code=code))
+    told.emit(Quarantined(session="", code=UNKNOWN_MESSAGE))
     found = series(told)
     assert found["chatbridge_links_lost_total", "silent"] == 1
     assert found["chatbridge_gaps_total", "unreadable"] == 1
@@ -200,3 +200,26 @@ def test_tasks_are_counted_by_kind_when_they_are_scraped() -> None:
     counts["shard"] = 2
     found = series(told)
     assert [found["chatbridge_tasks", kind] for kind in ("shard", "kafka_client", "queue")] == [2, 4, 0]
+
+
+def test_errors_of_kafka_are_counted_by_kind_and_lines_of_the_log_by_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, log = Telemetry(), io.StringIO()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logs.start("debug", "json", log)
+    logs.count_lines(told.line_written)
+    told.emit(KafkaErrorMet(error="KafkaConnectionError"))
+    told.emit(KafkaProblemBegan(code="KAFKA_SILENT", detail="silent"))
+    told.emit(KafkaErrorMet(error="never heard of"))
+    told.emit(Redacted(action="mask", times=3))
+    found = series(told)
+    assert [found["chatbridge_kafka_errors_total", kind] for kind in ("connection", "timeout", "other")] == [1, 1, 1]
+    assert [found["chatbridge_log_lines_total", level] for level in ("debug", "warning", "error")] == [3, 1, 0]
+    assert found["chatbridge_redactions_total", "mask"] == 3
+    assert len(log.getvalue().splitlines()) == 4
+
+
+def test_each_metric_has_a_unit() -> None:
+    families = [one for one in meters.Meters().registry.collect() if one.name.startswith("chatbridge_")]
+    names = [one.name + ("_total" if one.type == "counter" else "") for one in families]
+    assert all(meters.unit_of(name) for name in names)
+    assert len(names) > 45

@@ -81,4 +81,4 @@ class AnnouncedChats:
 
 def _opened(chat: Chat, at: int, builder: BatchBuilder) -> None:
     builder.opened(chat, at)
-    builder.plan.facts.append(ChatOpened())
+    builder.plan.facts.append(ChatOpened(session=chat.session_id))

@@ -190,9 +190,9 @@ class BatchBuilder:
         if entry.event is not None:
             return
         if entry.kind == GAP and entry.gap is not None:
-            self.fact(GapRecorded(code=entry.gap.code))
+            self.fact(GapRecorded(session=chat.session_id, code=entry.gap.code))
         elif entry.kind == RESUMED:
-            self.fact(Resumed())
+            self.fact(Resumed(session=chat.session_id))
 
     def _record(self, chat: Chat, one: ChatOutput, entry: Entry) -> Problem | None:
         """Add an event record in one output; return why not, if it cannot be. A GAP is added in any case."""
@@ -232,7 +232,7 @@ class BatchBuilder:
         for one, reason in refused:
             self.quarantine(source, facts.session_id, at, reason, raw, outputs=[one.output])
             self._record(chat, one, one.gap(entry, reason))
-            self.fact(GapRecorded(code=reason.code))
+            self.fact(GapRecorded(session=chat.session_id, code=reason.code))
 
     # --- sessions ------------------------------------------------------------------------------------------------
 
@@ -299,7 +299,7 @@ class BatchBuilder:
             ):
                 value = output.payload_headers["quarantine"] + payload
                 self._records.append(Outgoing(topic, self._partition, key, value))
-        self.fact(Quarantined(code=reason.code))
+        self.fact(Quarantined(session=session_id or "", code=reason.code))
 
     def quarantine_update(self, update: TranscriptUpdate, reason: Problem) -> None:
         """Add what an update says as quarantined input."""

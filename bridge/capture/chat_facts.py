@@ -1,6 +1,7 @@
 """What becomes of chats and their records, each as one dataclass that knows its log line and its metrics.
 
-They are emitted once the transaction is committed that holds what they tell.
+They are emitted once the transaction is committed that holds what they tell. `session` is the id of the chat; empty for
+input of which nobody knows the chat.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class GapRecorded(Fact):
 
     level: ClassVar[int] = logging.WARNING
 
+    session: str
     code: str
 
     def count(self, meters: Meters) -> None:
@@ -34,6 +36,8 @@ class GapRecorded(Fact):
 @dataclass(slots=True, frozen=True, kw_only=True)
 class Resumed(Fact):
     """A chat is monitored again after an interruption; a RESUMED record was written (P2)."""
+
+    session: str
 
     def count(self, meters: Meters) -> None:
         """Count it."""
@@ -46,6 +50,7 @@ class Quarantined(Fact):
 
     level: ClassVar[int] = logging.WARNING
 
+    session: str
     code: str
 
     def count(self, meters: Meters) -> None:
@@ -59,6 +64,8 @@ class ChatOpened(Fact):
 
     level: ClassVar[int] = logging.DEBUG
 
+    session: str
+
     def count(self, meters: Meters) -> None:
         """Count it."""
         meters.opened.inc()
@@ -70,6 +77,7 @@ class ChatClosed(Fact):
 
     level: ClassVar[int] = logging.DEBUG
 
+    session: str
     verdict: str
 
     def count(self, meters: Meters) -> None:
@@ -83,6 +91,7 @@ class ChatFailed(Fact):
 
     level: ClassVar[int] = logging.ERROR
 
+    session: str
     error: str
     at: tuple[str, ...]
 

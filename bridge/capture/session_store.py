@@ -188,7 +188,8 @@ class SessionStore:
     def _undo(self, chat: Chat, error: Exception) -> Problem:
         chat.undo()
         self._builder.undo()
-        self._builder.plan.facts.append(ChatFailed(error=type(error).__name__, at=places(error)))
+        failed = ChatFailed(session=chat.session_id, error=type(error).__name__, at=places(error))
+        self._builder.plan.facts.append(failed)
         return Problem(gap_codes.INTERNAL, f"a defect of the bridge ({type(error).__name__})")
 
     def _failed(self, chat: Chat, one: _OfOneChat, why: Problem) -> None:
@@ -291,7 +292,7 @@ class SessionStore:
         chat.close(state, at)
         verdict = self._builder.closed(chat, at, certificate)
         if supersedes is None:
-            self._builder.fact(ChatClosed(verdict=verdict))
+            self._builder.fact(ChatClosed(session=chat.session_id, verdict=verdict))
             self._builder.forget(chat.session_id)
 
     # --- checkpoints ---------------------------------------------------------------------------------------------

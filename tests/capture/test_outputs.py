@@ -93,7 +93,11 @@ def test_what_one_output_cannot_take_is_a_gap_there_and_an_event_in_the_other() 
     assert masked["idRanges"] == [{"from": 1, "to": 1}, {"from": 3, "to": 3}]
     assert plan.kinds == {"PARTY_JOINED": 1, "MESSAGE": 2}
     told = [fact for fact in plan.facts if not isinstance(fact, ChatOpened)]
-    assert told == [Quarantined(code=TOO_LARGE), GapRecorded(code=TOO_LARGE), ChatClosed(verdict=INCOMPLETE)]
+    assert told == [
+        Quarantined(session=CHAT, code=TOO_LARGE),
+        GapRecorded(session=CHAT, code=TOO_LARGE),
+        ChatClosed(session=CHAT, verdict=INCOMPLETE),
+    ]
     shard.nothing_broken()
 
 

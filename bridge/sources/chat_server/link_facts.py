@@ -76,6 +76,7 @@ class JoinAnswered(Fact):
 
     level: ClassVar[int] = logging.DEBUG
 
+    session: str
     server: str
     events: int
     seconds: float
@@ -98,6 +99,7 @@ class JoinRefusal(Fact):
     `code` is one of link_codes.JOIN_CODES; `error_id` that of the server, 0 without one.
     """
 
+    session: str
     server: str
     error_id: int
     code: str
@@ -109,8 +111,15 @@ class JoinRefusal(Fact):
     def of(cls, refused: JoinRefused, server: str, seconds: float) -> JoinRefusal:
         """Return the failure of a join at a server."""
         code, detail = refused.reason.code, refused.reason.detail
-        verdict = refused.verdict.value
-        return cls(server=server, error_id=refused.error_id, code=code, detail=detail, verdict=verdict, seconds=seconds)
+        return cls(
+            session=refused.session_id,
+            server=server,
+            error_id=refused.error_id,
+            code=code,
+            detail=detail,
+            verdict=refused.verdict.value,
+            seconds=seconds,
+        )
 
     def span(self) -> ToldSpan:
         """Return the join's."""

@@ -303,8 +303,11 @@ class SessionManager:
             self._deliver(odd, 0)
         if update.snapshot:
             session.joined(self._clock.monotonic())
-            server, seconds = session.server, self._clock.monotonic() - session.asked_at
-            self._telemetry.emit(JoinAnswered(server=server, events=update.count, seconds=seconds))
+            seconds = self._clock.monotonic() - session.asked_at
+            answered = JoinAnswered(
+                session=session.session_id, server=session.server, events=update.count, seconds=seconds
+            )
+            self._telemetry.emit(answered)
         if update.over:
             session.cancel_timer()
             del self._sessions[session.session_id]
