@@ -16,7 +16,8 @@ from bridge.capture.readiness_codes import (
     SERVER_UNSTABLE,
     UNCOMMITTED,
 )
-from bridge.errors import Problem
+from bridge.errors import AnnouncementsNotWritten, Problem
+from bridge.facts import KafkaErrorMet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -179,7 +180,12 @@ class WorkerStatus:
 
     async def announce(self, announcements: Sequence[Announcement]) -> None:
         """Write announcements; on return Kafka has acknowledged all of them. Raises AnnouncementsNotWritten."""
-        await self._announcer.announce(announcements)
+        try:
+            await self._announcer.announce(announcements)
+        except AnnouncementsNotWritten as error:
+            refused = error.__cause__ or error  # a KafkaUnavailable, which has the client's error as its cause
+            self._telemetry.emit(KafkaErrorMet(error=type(refused.__cause__ or refused).__name__))
+            raise
 
     # --- Administration ------------------------------------------------------------------------------------------
 

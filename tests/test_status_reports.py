@@ -156,9 +156,9 @@ def test_facts_become_rates_counts_and_problems_and_no_chat_content() -> None:
                     ages=(),
                 )
             )
-        world.telemetry.emit(GapRecorded(code="HISTORY_CUT"))
-        world.telemetry.emit(Resumed())
-        world.telemetry.emit(Quarantined(code="TOO_LONG"))
+        world.telemetry.emit(GapRecorded(code="HISTORY_CUT", session=CHAT))
+        world.telemetry.emit(Resumed(session=CHAT))
+        world.telemetry.emit(Quarantined(code="TOO_LONG", session=CHAT))
         world.telemetry.emit(InboxPaused(shard=0))
         world.telemetry.emit(ShardReleased(shard=0))
         world.telemetry.emit(KafkaProblemBegan(code=KAFKA_REFUSES, detail="is a reason as long as it lasts"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.rendered_chart import KINDS, Document, documents, staged_chart, template
+from tests.deploy.rendered_chart import CHART, KINDS, Document, documents, template
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,15 +18,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the chart with the files that it includes."""
-    return staged_chart(tmp_path_factory.mktemp("chart"))
+def chart() -> Path:
+    """Return the chart."""
+    return CHART
 
 
 @pytest.fixture(scope="session")
-def rendered(chart: Path) -> dict[str, str]:
+def rendered() -> dict[str, str]:
     """Return kind of values -> the rendered text."""
-    return {kind: template(chart, "--values", str(values)) for kind, values in KINDS.items()}
+    return {kind: template(CHART, "--values", str(values)) for kind, values in KINDS.items()}
 
 
 @pytest.fixture(scope="session")

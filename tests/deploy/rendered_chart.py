@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -63,19 +62,6 @@ def included_files() -> dict[Path, Path]:
     files = {CHART / "files" / "rules.yaml": DEPLOY / "prometheus" / "rules.yaml"}
     dashboards = sorted((DEPLOY / "grafana").glob("*.json"))
     return files | {CHART / "files" / "dashboards" / path.name: path for path in dashboards}
-
-
-def staged_chart(folder: Path) -> Path:
-    """Return a copy of the chart with alerts and a dashboard, also where none have been made yet."""
-    chart = folder / CHART.name
-    shutil.copytree(CHART, chart)
-    rules, dashboards = chart / "files" / "rules.yaml", chart / "files" / "dashboards"
-    dashboards.mkdir(parents=True, exist_ok=True)
-    if not rules.exists():
-        rules.write_text("groups: [{name: g, rules: [{alert: A, expr: chatbridge_ready == 0, for: 5m}]}]\n", "utf-8")
-    if not any(dashboards.iterdir()):
-        (dashboards / "worker.json").write_text('{"title": "{{worker}}"}\n', "utf-8")
-    return chart
 
 
 def values_schema() -> str:

@@ -8,10 +8,10 @@ import pytest
 
 from bridge.sandbox.process import free_ports
 from tests.integration.e2e_environment import E2EEnvironment
-from tests.integration.granted_rights import Rights, chatbridge
 from tests.integration.healthy_installation import Line, doctor, failures, of
 from tests.integration.test_connection_causes import CANARY as WRONG_PASSWORD
 from tests.integration.test_connection_causes import FAULTS, flags_of
+from tests.integration.user_rights import Rights, chatbridge
 from tests.support.secured_broker import PASSWORD, SecuredBroker
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tests.integration.e2e_environment import (
     joins_and_leaves,
     reasons,
 )
-from tests.integration.granted_rights import PRINCIPAL, Granted, Rights, chatbridge
+from tests.integration.user_rights import PRINCIPAL, Granted, Rights, chatbridge
 from tests.support.kafka_tools import alter
 from tests.support.processes import Bridge, wait_for
 

@@ -41,7 +41,6 @@ becomes of it. After `close` nothing is reported any more.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +49,7 @@ from bridge.errors import Problem, places
 from bridge.sources.chat_server.followed_session import FollowedSession
 from bridge.sources.chat_server.join_queues import JoinQueues
 from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkFailed, LinkLost, LinkOpened
+from bridge.sources.chat_server.used_places import used_places
 from bridge.transcript import link_codes
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
 
@@ -147,17 +147,7 @@ class SessionManager:
     @property
     def places(self) -> Mapping[str, PlaceUse]:
         """Servers with links or chats; a chat that is not joined waits at the server whose turn it is."""
-        found: defaultdict[str, PlaceUse] = defaultdict(PlaceUse)
-        for link in self._queues.links:
-            found[link.server].links += 1
-            if link.ready:
-                found[link.server].versions.add(link.version)
-        for session_id, session in self._sessions.items():
-            if session.link is not None and session.link.is_joined(session_id):
-                found[session.link.server].joined += 1
-            else:
-                found[session.server].waiting += 1
-        return found
+        return used_places(self._queues.links, self._sessions.values())
 
     @property
     def unreachable(self) -> Mapping[str, str]:

@@ -1,0 +1,29 @@
+"""What is done at each Chat Server: connections, and chats that are joined or wait there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from bridge.capture.ports import PlaceUse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bridge.sources.chat_server.followed_session import FollowedSession
+    from bridge.sources.chat_server.link import Link
+
+
+def used_places(links: Iterable[Link], sessions: Iterable[FollowedSession]) -> Mapping[str, PlaceUse]:
+    """Return server -> its use; a chat that is not joined waits at the server whose turn it is."""
+    found: defaultdict[str, PlaceUse] = defaultdict(PlaceUse)
+    for link in links:
+        found[link.server].links += 1
+        if link.ready:
+            found[link.server].versions.add(link.version)
+    for session in sessions:
+        if session.link is not None and session.link.is_joined(session.session_id):
+            found[session.link.server].joined += 1
+        else:
+            found[session.server].waiting += 1
+    return found
