@@ -44,7 +44,6 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.ports import PlaceUse
 from bridge.errors import Problem, places
 from bridge.sources.chat_server.followed_session import FollowedSession
 from bridge.sources.chat_server.join_queues import JoinQueues
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from bridge.capture.ports import Clock, Deliver, Failed
+    from bridge.capture.ports import Clock, Deliver, Failed, PlaceUse
     from bridge.sources.chat_server.history_turn import HistoryTurn
     from bridge.sources.chat_server.join_rate_limiter import JoinRateLimiter
     from bridge.sources.chat_server.link import Link
