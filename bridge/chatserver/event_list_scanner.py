@@ -10,8 +10,10 @@ import re
 from typing import Final
 
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_TO_BRACKET: Final = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+', re.DOTALL)
-_TO_BRACKET_OR_COMMA: Final = re.compile(rb'[^"{}\[\],]*+(?:' + _STRING + rb'[^"{}\[\],]*+)*+', re.DOTALL)
+# The outer repeats are not possessive: before 3.11.5 Python leaves one of a group that repeats inside at a wrong place.
+# Nothing comes after them, so they match the same.
+_TO_BRACKET: Final = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*', re.DOTALL)
+_TO_BRACKET_OR_COMMA: Final = re.compile(rb'[^"{}\[\],]*+(?:' + _STRING + rb'[^"{}\[\],]*+)*', re.DOTALL)
 _REST_OF_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SPACE: Final = b" \t\r\n"
 _NAME_BEFORE: Final = {

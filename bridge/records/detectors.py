@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # --- payment cards ----------------------------------------------------------------------------------------------------
 
-_DIGIT_GROUPS: Final = re.compile(r"[0-9]+(?:[ -][0-9]+)*+")
+# Not possessive: before 3.11.5 Python takes a separator without digits behind it, too.
+_DIGIT_GROUPS: Final = re.compile(r"[0-9]+(?:[ -][0-9]+)*")
 _GROUP: Final = re.compile(r"[0-9]+")
 _CARD_DIGITS: Final = range(13, 20)  # ISO/IEC 7812-1: at most 19; the shortest in use have 13
 _CARD_GROUPS: Final = 6  # 4-4-4-4-3 is the most in use

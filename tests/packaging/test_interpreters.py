@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,10 @@ from bridge import __version__
 from tests.packaging.published_files import ROOT, build
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
+TOOLS: Final = (
+    "hypothesis", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "pytest-timeout", "sortedcontainers"
+)  # fmt: skip
+PURE: Final = ("tests/transcript", "tests/chatserver", "tests/records/test_detectors.py")
 VERSIONS: Final = ("3.11", "3.12", "3.13")
 
 
@@ -23,6 +29,13 @@ def interpreter(version: str) -> Path:
         if program.exists():
             return program
     pytest.skip(f"Python {version} is not on this machine")
+
+
+def pins_of_the_tests() -> str:
+    """Return what the pure tests need of requirements-dev.lock, with its hashes."""
+    lock = (ROOT / "requirements-dev.lock").read_text("utf-8")
+    found = [re.search(rf"^{name}==.*(?:\n    --hash=.*)*", lock, re.MULTILINE) for name in TOOLS]
+    return "".join(f"{one[0]}\n" for one in found if one is not None)
 
 
 def said(*words: str | Path, **variables: str) -> str:
@@ -44,3 +57,12 @@ def test_the_wheel_works_with_each_python(version: str, tmp_path: Path) -> None:
     assert '"TranscriptEvent"' in said(programs / "chatbridge", "schemas", "print")
     records = said(programs / "chatbridge", "convert", *sorted((ROOT / "tests/samples").glob("*.xml")))
     assert records.count("\n") > 20
+    needed = tmp_path / "tests.lock"
+    needed.write_text(pins_of_the_tests(), "utf-8")
+    subprocess.run([*install, "--require-hashes", "-r", needed], check=True)
+    shutil.copytree(ROOT / "tests", tmp_path / "tree/tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path / "tree")
+    words = [programs / "python", "-m", "pytest", "-q", "-m", "not property", *PURE]
+    done = subprocess.run(words, cwd=tmp_path / "tree", env={}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert re.search(r"^\d{3,} passed", done.stdout, re.MULTILINE), done.stdout[-300:]
