@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
 
 ROOT: Final = "chatTranscript"
+MOST_REPEATS: Final = 1_000
+"""Limit for copies of one chat in a document: each loss of one is looked for in all others."""
 _EVENTS: Final = frozenset((NEW_PARTY, MESSAGE, NOTICE, PARTY_LEFT, UNNAMED_EVENT))
 _KNOWN: Final = _EVENTS | PART_ELEMENTS.keys() | COLLECTION_ELEMENTS.keys() | {ROOT, "item", UNKNOWN_ATTRIBUTES}
 _END_TAG: Final = re.compile(r"</([A-Za-z_][A-Za-z0-9_.:-]*)[^<>]*>")
@@ -78,6 +80,7 @@ class DamagedReader:
         self._log = log
         self._places = Places(text)
         self._elements = 0
+        self._repeats = 0
         self._open: list[tuple[Element, str]] = []
         self._copy: _Copy | None = None
         self._done: list[_Copy] = []
@@ -265,6 +268,9 @@ class DamagedReader:
             self._note(codes.DOUBLED_ROOT if same else codes.SEVERAL_CHATS, at)
             if same and not copy.closed and copy.last is None and not self._open:
                 return
+            self._repeats += same
+            if self._repeats > MOST_REPEATS:
+                raise self._refused(at, input_codes.TOO_LONG, f"the transcript more than {MOST_REPEATS} times")
             self._finish()
         self._copy = _Copy(Element(ROOT, tag.attributes, self._places.at(at)[0]))
         if tag.empty:

@@ -91,17 +91,18 @@ def open_losses(copies: Sequence[StoredDocument]) -> list[Gap]:
     A copy makes good the ids that it holds and, where it has lost nothing itself, all up to its highest id: what it
     does not hold there was never stored. Those with known ids come first, by id.
     """
-    held = IdRanges((one, one) for copy in copies for one in _ids(copy))
+    reach = [max((event.event_id for event in copy.transcript.chat_event_list), default=-1) for copy in copies]
+    held = IdRanges((event.event_id,) * 2 for copy in copies for event in copy.transcript.chat_event_list)
     bounded = IdRanges()
     from_here: int | None = None
     somewhere = False
-    for copy in copies:
-        others = [other for other in copies if other is not copy]
+    for at, copy in enumerate(copies):
         for gap in copy.losses:
             low = gap.from_event_id
             high = _NO_END if gap.to_event_id is None else gap.to_event_id
-            reach = max(_ids(copy), default=0) if low is None else gap.to_event_id or low
-            if any(_vouches(other, low or 0, high, reach) for other in others):
+            needed = max(reach[at], 0) if low is None else gap.to_event_id or low
+            others = (other for place, other in enumerate(copies) if place != at and reach[place] >= needed)
+            if any(_has_lost_nothing(other, low or 0, high) for other in others):
                 continue
             if low is None:
                 somewhere = True
@@ -118,14 +119,8 @@ def open_losses(copies: Sequence[StoredDocument]) -> list[Gap]:
     return found
 
 
-def _ids(copy: StoredDocument) -> set[int]:
-    return {event.event_id for event in copy.transcript.chat_event_list}
-
-
-def _vouches(copy: StoredDocument, low: int, high: int, reach: int) -> bool:
-    """Tell whether a copy goes to `reach` at least, and has lost nothing from `low` to `high`."""
-    if max(_ids(copy), default=-1) < reach:
-        return False
+def _has_lost_nothing(copy: StoredDocument, low: int, high: int) -> bool:
+    """Tell whether a copy has no loss from `low` to `high`."""
     for gap in copy.losses:
         last = _NO_END if gap.to_event_id is None else gap.to_event_id
         if gap.from_event_id is None or (gap.from_event_id <= high and last >= low):

@@ -27,7 +27,10 @@ from bridge.transcript import input_codes
 if TYPE_CHECKING:
     from bridge.archive.ucs_xml import StoredTranscript
 
-_DAMAGE: Final = frozenset((input_codes.NOT_XML, input_codes.NOT_A_TRANSCRIPT, input_codes.UNREADABLE_EVENT))
+_DAMAGE: Final = frozenset(
+    (input_codes.NOT_XML, input_codes.NOT_A_TRANSCRIPT, input_codes.UNREADABLE_EVENT, input_codes.TOO_DEEP)
+)
+"""What a repair may help against: events without an end tag nest."""
 
 
 def read_repaired(

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from bridge.archive.repairs import TranscriptRepair
     from bridge.archive.stored_documents import StoredDocument
-    from bridge.sources.ucs.database import InteractionRow, UcsDatabase
+    from bridge.sources.ucs.database import UcsDatabase
+    from bridge.sources.ucs.interaction_rows import InteractionRow
 
 NO_TEXT: Final = "NO_TEXT"
 UNREADABLE_ROW: Final = "UNREADABLE_ROW"

@@ -186,6 +186,17 @@ def test_limits_hold_for_damaged_documents() -> None:
         read_repaired(SOUND + b"<", "s", max_bytes=100)
 
 
+def test_events_without_any_end_are_losses_however_many_they_are() -> None:
+    begun = [b'<message eventId="%d"><msgText>' % at for at in range(1, 201)]
+    [document] = read_repaired(SOUND.partition(b"<message")[0] + b"".join(begun), "s").documents
+    assert losses(document) == [*((at, at) for at in range(1, 200)), (200, None)]
+
+
+def test_the_copies_in_a_document_are_limited() -> None:
+    with pytest.raises(UnreadableTranscript, match="TOO_LONG: the transcript more than 1000 times"):
+        read_repaired(SOUND * 1_003, "s")
+
+
 def test_the_places_that_are_kept_are_limited() -> None:
     result = read_repaired(chat("\x01\n" * (MOST_PLACES + 5)), "s")
     assert len(result.repairs) == MOST_PLACES + 1

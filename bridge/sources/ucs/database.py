@@ -6,7 +6,6 @@ costs itself only. Errors of the database never quote a text (P5): they are told
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,8 @@ from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from bridge.errors import EnvironmentFault, UsageError
-from bridge.sources.ucs.interactions import STOPPED, PagePlace, Statements
+from bridge.sources.ucs.interaction_rows import InteractionRow
+from bridge.sources.ucs.interactions import PagePlace, Statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,22 +31,6 @@ _SESSION: Final = {
     "sqlite": ("PRAGMA query_only = ON",),
 }
 """What makes a session read-only, and limits its statements, by product. Others rely on the account's rights."""
-
-
-@dataclass(slots=True, frozen=True)
-class InteractionRow:
-    """One stored chat. `text` is None as long as none is stored, or if it is `unreadable`, which then says why."""
-
-    id: str
-    status: int
-    start_date: datetime
-    text: str | bytes | None = None
-    unreadable: str | None = None
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the chat is over and its transcript is there."""
-        return self.status == STOPPED and self.text is not None
 
 
 class UcsDatabase:

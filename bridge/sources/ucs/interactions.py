@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, ColumnElement, Select
     from sqlalchemy.types import TypeEngine
 
-STOPPED: Final = 3
-"""STATUS of an interaction that is over."""
 _OF_TABLE: Final = ("table", "schema")
 
 

@@ -90,6 +90,21 @@ def test_what_commits_late_while_it_is_read_is_read(url: str, monkeypatch: pytes
     assert [chat.session_id for chat in chats] == ["S2", "LATE"]
 
 
+def test_what_another_writer_commits_after_its_page_was_read_is_read(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = InteractionTable(postgres)
+    for at in range(3):
+        table.add(f"S{at}", transcript(f"S{at}", "a"), start=f"2031-03-04 10:00:0{at}")
+    monkeypatch.setattr(UcsDatabase.pages, "__defaults__", (1,))
+    with table.engine.connect() as writer:
+        table.add("LATE", transcript("LATE", "b"), start="2031-03-04 10:00:00", connection=writer)
+        chats = Reading(postgres).rows.chats(SINCE)
+        assert [next(chats).session_id, next(chats).session_id] == ["S0", "S1"]
+        writer.commit()
+    assert [chat.session_id for chat in chats] == ["S2", "LATE"]
+
+
 def test_a_row_without_its_text_or_not_over_is_told_and_one_without_an_end_date_is_read(url: str) -> None:
     table = InteractionTable(url)
     table.add("S1", None)
