@@ -56,7 +56,7 @@ watching-alerts: $(STAMP)
 	$(VENV)/bin/python -m pytest -m watching tests/watching/test_alert_windows.py tests/watching/test_live_alerts.py $(ARGS)
 
 deploy-checks: $(STAMP)  ## Render and judge the Helm chart and the manifests; installs its tools once (10 minutes)
-	$(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)
+	nice $(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)
 
 manifests: $(STAMP)  ## Write deploy/kubernetes and the copies and settings in the chart
 	$(VENV)/bin/python -m tests.deploy
