@@ -54,7 +54,7 @@ class ImageEngine:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.podman("rm", "--all", "--force", "--time", "1")
-        self.podman("image", "umount", "--all")
+        self.podman("image", "umount", "--all", "--force")  # mounted as often as it was asked for
         self._folder.cleanup()
 
     def podman(self, *words: str) -> str:

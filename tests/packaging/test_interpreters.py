@@ -62,7 +62,7 @@ def test_the_wheel_works_with_each_python(version: str, tmp_path: Path) -> None:
     subprocess.run([*install, "--require-hashes", "-r", needed], check=True)
     shutil.copytree(ROOT / "tests", tmp_path / "tree/tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path / "tree")
-    words = [programs / "python", "-m", "pytest", "-q", "-m", "not property", *PURE]
+    words: list[str | Path] = [programs / "python", "-m", "pytest", "-q", "-m", "not property", *PURE]
     done = subprocess.run(words, cwd=tmp_path / "tree", env={}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     assert re.search(r"^\d{3,} passed", done.stdout, re.MULTILINE), done.stdout[-300:]
