@@ -59,7 +59,7 @@ def test_the_wheel_works_with_each_python(version: str, tmp_path: Path) -> None:
     assert records.count("\n") > 20
     needed = tmp_path / "tests.lock"
     needed.write_text(pins_of_the_tests(), "utf-8")
-    subprocess.run([*install, "--require-hashes", "-r", needed], check=True)
+    subprocess.run([*map(str, install), "--require-hashes", "-r", str(needed)], check=True)
     shutil.copytree(ROOT / "tests", tmp_path / "tree/tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path / "tree")
     words: list[str | Path] = [programs / "python", "-m", "pytest", "-q", "-m", "not property", *PURE]
