@@ -201,7 +201,7 @@ def test_convert_names_a_bad_file_and_converts_the_others(tmp_path: Path) -> Non
     good = next(iter(sorted(SAMPLES.glob("*.xml"))))
     bad = tmp_path / "bad.xml"
     bad.write_text("<chatTranscript sessionId='s' startAt='2031-01-01T00:00:00Z'>\n<message>\n</chatTranscript>")
-    done = chatbridge("convert", bad, tmp_path / "none.xml", good)
+    done = chatbridge("convert", "--strict", bad, tmp_path / "none.xml", good)
     assert done.returncode == 1
     assert done.stdout.count("\n") > 5
     first, second = done.stderr.splitlines()
@@ -229,8 +229,11 @@ def test_convert_applies_the_privacy_rules() -> None:
     assert '"rule":"words"' in done.stdout
 
 
-def test_a_reader_that_has_enough_is_no_error() -> None:
-    files = [str(SAMPLES / "bot-agent-forced-close.xml")] * 40
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    sample = (SAMPLES / "bot-agent-forced-close.xml").read_text("utf-8")
+    files = [str(tmp_path / f"{number}.xml") for number in range(40)]
+    for number, file in enumerate(files):
+        Path(file).write_text(sample.replace("0000SIMA00000001", f"0000SIMA{number:08}"), "utf-8")
     command = [sys.executable, "-m", "bridge", "convert", *files]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRON) as process:
         assert process.stdout is not None

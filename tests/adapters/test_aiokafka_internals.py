@@ -57,6 +57,7 @@ class Used(NamedTuple):
 
 USED = [
     Used("AIOKafkaConsumer", "_client", AIOKafkaClient, "metadata_task_ended, consumer_client"),
+    Used("AIOKafkaConsumer", "_subscription", SubscriptionState, "read_positions: where reading is, without waiting"),
     Used("AIOKafkaConsumer", "_fetcher", type(None), "consumer_tasks: cancel what a consumer that cannot stop runs"),
     Used("AIOKafkaAdminClient", "_client", AIOKafkaClient, "admin_client: close the connections of one that is stuck"),
     Used("AIOKafkaClient", "_sasl_plain_password", type(None), "set_password: of connections to come"),

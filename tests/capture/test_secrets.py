@@ -180,5 +180,12 @@ def test_ten_thousand_reasons_servers_and_kinds_make_no_new_series(harness: Link
     assert len(harness.published()) == 10_001
     assert len(harness.set_aside()) == 10_000
     assert harness.series() == before
-    for word in ("type-", "key-", "chat-"):
+    for word in ("type-", "key-"):
         assert word not in harness.log() + harness.metrics()
+    assert "chat-" not in harness.metrics()
+
+
+def test_a_line_of_the_log_does_not_grow_with_the_session_id_of_a_stranger(harness: LinkHarness) -> None:
+    harness.hears({"messageName": "EventUnknown", "sessionId": "stranger" * 1000})
+    assert "quarantined" in harness.log()
+    assert "stranger" not in harness.log()

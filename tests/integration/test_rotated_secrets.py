@@ -264,10 +264,11 @@ def test_credentials_of_registry_and_http_rotate_under_load_and_no_chat_notices(
             passed = gate.passed
             with environment.bridge("worker-2", make=EncryptedBridge, **settings) as second:
                 wait_for(
-                    lambda: b"REGISTRY_UNAVAILABLE" in second.get("/readyz")[1],
+                    lambda: b"REGISTRY_UNAVAILABLE" in second.get("/readyz")[1] or not second.running,
                     30,
                     lambda: f"it got in: {second.get('/readyz')[1]!r}",
                 )
+                assert second.running, second.log.read_text(encoding="utf-8")[-2000:]
                 before = opened(chats)
                 mounted.replace(following, NEW_PASSWORD)
                 wait_for(lambda: answers(bridge, NEW_PASSWORD) == GIVEN, 20, lambda: str(answers(bridge, NEW_PASSWORD)))
