@@ -1,4 +1,4 @@
-"""A Prometheus watches two running workers: each expression has data, and each alert fires in its fault and only then.
+"""A Prometheus watches two running workers: each alert fires in the fault made for it, and none in a healthy run.
 
 The tests use one fleet, in the order of this file; `make watching-alerts` runs them.
 """
