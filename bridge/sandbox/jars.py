@@ -167,7 +167,7 @@ def _maven(title: str, arguments: list[str]) -> None:
 
 
 def cache_directory() -> Path:
-    """Return the folder of everything that is fetched or made once. Raises EnvironmentFault without a home directory."""
+    """Return the folder of all that is fetched or made once. Raises EnvironmentFault without a home directory."""
     chosen = os.environ.get(CACHE_VARIABLE)
     try:
         return Path(chosen).absolute() if chosen else Path.home() / ".cache" / "chatbridge"

@@ -24,7 +24,7 @@ VERSIONS: Final = tuple(dict.fromkeys(("3.11", "3.12", "3.13", OWN)))
 
 
 def interpreter(version: str) -> Path:
-    """Return a Python of this version: the system's, pyenv's, or the one that runs the tests. Else the test is skipped."""
+    """Return this Python of the system, of pyenv, or the one that runs the tests; skip the test where there is none."""
     known = [Path("/usr/bin"), Path("/usr/local/bin"), *sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin"))]
     for folder in known:
         program = folder / f"python{version}"
