@@ -68,7 +68,7 @@ image: $(STAMP)  ## Build the image, run it against a secured Kafka, write its b
 packages: $(STAMP)  ## Write wheel, source distribution, bill of materials and third-party notices to dist
 	$(VENV)/bin/python -m tests.packaging
 
-audit: $(STAMP)  ## Ask PyPI's database for known vulnerabilities of the locked packages; 3 when it cannot be asked
+audit: $(STAMP)  ## Ask PyPI's database for known vulnerabilities of the locked packages ("Error 3": it cannot be asked)
 	$(VENV)/bin/python -m tests.packaging.audit
 
 lint: $(STAMP)  ## Check style and formatting

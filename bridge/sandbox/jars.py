@@ -52,7 +52,7 @@ class JavaProgram:
         """
         java()
         pom = Path(__file__).with_name(self.pom).read_bytes()
-        home = _cache_directory()
+        home = cache_directory()
         directory = home / f"{Path(self.pom).stem}-{hashlib.sha256(pom).hexdigest()[:12]}"
         if directory.exists():
             return directory
@@ -166,7 +166,8 @@ def _maven(title: str, arguments: list[str]) -> None:
         raise EnvironmentFault(f"Maven could not fetch {title}:\n{why}", next_step=next_step)
 
 
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
+    """Return the folder of all that is fetched or made once. Raises EnvironmentFault without a home directory."""
     chosen = os.environ.get(CACHE_VARIABLE)
     try:
         return Path(chosen).absolute() if chosen else Path.home() / ".cache" / "chatbridge"

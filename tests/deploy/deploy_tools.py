@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge.sandbox.jars import CACHE_VARIABLE, java
+from bridge.sandbox.jars import cache_directory, java
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ def _environment(name: str) -> Path:
 
 def _cached(name: str, build: Callable[[Path], None]) -> Path:
     """Return the folder `name` of the cache; `build` fills it the first time, while other processes wait."""
-    home = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "chatbridge").absolute()
+    home = cache_directory()
     home.mkdir(parents=True, exist_ok=True)
     folder, complete = home / name, home / name / ".complete"
     with (home / f"{name}.lock").open("w") as lock:  # the kernel lets go of it when the holder dies

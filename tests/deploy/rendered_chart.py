@@ -38,9 +38,9 @@ _HEAD: Final = "# Written by `make manifests` from deploy/helm/chatbridge. Chang
 Document = dict[str, Any]
 
 
-def template(chart: Path, *words: str) -> str:
+def template(chart: Path, *words: str, release: str = RELEASE) -> str:
     """Return what `helm template` prints. Raises AssertionError with what it says when it refuses."""
-    command = [str(helm()), "template", RELEASE, str(chart), "--namespace", NAMESPACE, "--kube-version", KUBERNETES]
+    command = [str(helm()), "template", release, str(chart), "--namespace", NAMESPACE, "--kube-version", KUBERNETES]
     done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import EnvironmentFault
+from bridge.sandbox.jars import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +32,6 @@ INSTALLED: Final = ("python3", "python3-venv", "python-is-python3", "ca-certific
 _NAME_SPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--net", "true")
 _PRIVATE: Final = 'rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*'
 """The base does not say which mirror it came from."""
-
-
-def cache_folder() -> Path:
-    """Return where what takes long to make is kept between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chatbridge"
 
 
 def prepare() -> None:
@@ -57,7 +53,7 @@ def prepare() -> None:
 def base_image() -> Path:
     """Return the root file system of the base as a tar file: from the cache, or made now."""
     made_of = "\n".join([SUITE, *INSTALLED, _PRIVATE, said(["mmdebstrap", "--version"])])
-    kept = cache_folder() / f"image-base-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.tar"
+    kept = cache_directory() / f"image-base-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.tar"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         being_made = kept.with_name(f"being-made-{os.getpid()}-{kept.name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -18,16 +19,19 @@ TOOLS: Final = (
     "hypothesis", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "pytest-timeout", "sortedcontainers"
 )  # fmt: skip
 PURE: Final = ("tests/transcript", "tests/chatserver", "tests/records/test_detectors.py")
-VERSIONS: Final = ("3.11", "3.12", "3.13")
+OWN: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+VERSIONS: Final = tuple(dict.fromkeys(("3.11", "3.12", "3.13", OWN)))
 
 
 def interpreter(version: str) -> Path:
-    """Return a Python of this version, from PATH or from pyenv; the test is skipped where there is none."""
+    """Return this Python of the system, of pyenv, or the one that runs the tests; skip the test where there is none."""
     known = [Path("/usr/bin"), Path("/usr/local/bin"), *sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin"))]
     for folder in known:
         program = folder / f"python{version}"
         if program.exists():
             return program
+    if version == OWN:
+        return Path(sys.executable)
     pytest.skip(f"Python {version} is not on this machine")
 
 

@@ -10,9 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Final
 
+from bridge.sandbox.jars import cache_directory
 from tests.watching.chromium import PROGRAMS
 
 _AXE_VERSION: Final = "4.14.1"
@@ -27,8 +27,7 @@ def missing_packages() -> list[str]:
 
 def axe_script() -> str:
     """Return axe-core's text, from the cache or from npm. Raises OSError or CalledProcessError without npm."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "chatbridge" / f"axe-core-{_AXE_VERSION}"
+    folder = cache_directory() / f"axe-core-{_AXE_VERSION}"
     path = folder / "node_modules" / "axe-core" / "axe.min.js"
     if not path.exists():
         words = ["npm", "install", "--silent", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]

@@ -10,8 +10,9 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from unittest.mock import patch
 
-from bridge import app, cli
+from bridge import cli, factories
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.session_store import SessionStore
 
@@ -41,7 +42,7 @@ def _crash_once() -> None:
 
 def _limit_from_file() -> None:
     path = Path(os.environ[FOLDER]) / MEMORY_LIMIT_FILE
-    vars(app)["memory_limit"] = lambda: int(path.read_text("ascii"))
+    patch.object(factories, "memory_limit", lambda: int(path.read_text("ascii"))).start()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A Prometheus watches two running workers: each expression has data, and each alert fires in its fault and only then.
+"""A Prometheus watches two running workers: each alert fires in the fault made for it, and none in a healthy run.
 
 The tests use one fleet, in the order of this file; `make watching-alerts` runs them.
 """
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 HEALTHY_SECONDS = longest_wait(FACTOR) + 5
 QUIET_SECONDS = 90
 WITHOUT_A_CLUSTER = "kubectl"
-"""Its lines are not executed: there is no cluster."""
+"""Of its lines only those that read logs are executed: there is no cluster."""
+OF_LOGS = "kubectl logs"
 COMPARISON = re.compile(r"\s*(?:==|>|<)\s*[\d.]+(?: \* \d+)?")
 
 
@@ -99,6 +100,22 @@ def test_the_commands_of_the_runbook_can_be_executed(fleet: WatchedFleet, tmp_pa
 @pytest.mark.parametrize("fault", FAULTS_WITH_CHATS, ids=lambda fault: fault.name)
 def test_each_alert_fires_in_the_fault_made_for_it(fleet: WatchedFleet, fault: FleetFault) -> None:
     provoke(fleet, fault)
+
+
+@pytest.mark.watching
+@pytest.mark.timeout(60)
+def test_the_commands_of_the_runbook_that_read_logs_find_what_the_faults_left(
+    fleet: WatchedFleet, tmp_path: Path
+) -> None:
+    environment = _shell(fleet, tmp_path)
+    program = tmp_path / WITHOUT_A_CLUSTER
+    logs = " ".join(f"'{worker.log}'" for worker in fleet.workers.values())
+    program.write_text(f'#!/bin/sh\n[ "$1 $2" = "logs $POD" ] && exec cat {logs}\n', encoding="utf-8")
+    program.chmod(0o755)
+    commands = {command for entry in entries() for command in entry.commands if command.startswith(OF_LOGS)}
+    assert len([command for command in commands if " | grep " in command]) > 2
+    failed = {command: outcome for command in commands if (outcome := _failure(command, environment))}
+    assert failed == {}
 
 
 def test_there_is_a_fault_for_each_alert() -> None:
