@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.capture.readiness_codes import JOINS_PAUSED
 from bridge.errors import Problem
 from bridge.overview.chat_list import SORT_KEYS
 from bridge.overview.shard_owners import GroupView
@@ -291,6 +292,16 @@ def test_bad_states_long_names_and_many_rows_stay_within_the_screen(
         browser.type("#search", "wwww")
         browser.wait("document.querySelectorAll('#chats code').length === 5")
         inspected(browser, width)
+        assert complaints(browser) == []
+
+
+def test_a_pause_by_the_administrator_is_shown_with_what_to_do(browser: Chromium) -> None:
+    with ServedPage(InventedReports(warnings=[Problem(JOINS_PAUSED, "no chat is joined")])) as page:
+        shown(browser, page.url)
+        assert browser.text("#state").startswith("Ready, with warnings: ")
+        assert browser.texts("#reasons .code") == ["JOINS_PAUSED"]
+        assert "What to do: Let them go on: PUT /v1/admin/joins with" in browser.text("#reasons")
+        inspected(browser, 1280)
         assert complaints(browser) == []
 
 
