@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bridge.addresses import host_problem, port_problem, split_address
+from bridge.addresses import host_problem, joined_address, port_problem, split_address
 from bridge.errors import UnreadableAnnouncement
 
 MAX_BYTES: Final = 64 * 1024
@@ -63,8 +63,7 @@ class Announcement(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 
     def places(self) -> list[str]:
         """Return the places at which the chat may be found: `host:port` (IPv6 in brackets), best first, each once."""
-        first = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-        return list(dict.fromkeys([first, *self.servers]))
+        return list(dict.fromkeys([joined_address(self.host, self.port), *self.servers]))
 
 
 def session_id_problem(session_id: str) -> str:

@@ -41,6 +41,7 @@ from bridge.factories import (
     access_probe_of,
     identity_of,
     kafka_arguments,
+    oauth_context_of,
     redactor_of,
     registered_headers,
     rights_check_of,
@@ -120,6 +121,7 @@ class _WorkerProcess:
             lambda: self._kafka.open_clients.take_password(arguments["sasl_plain_password"]),
         )
         self._secrets.add_context("kafka", arguments.context)
+        self._secrets.add_context("oauth", oauth_context_of(config))
         self._secrets.add_context("registry", config.schema_registry.context())
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()

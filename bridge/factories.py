@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bridge.records.avro import Schemas
     from bridge.secrets_watch import SecretsWatch
     from bridge.status import WorkerStatus
+    from bridge.tls import RenewedContext
 
     _Result = TypeVar("_Result")
 
@@ -75,6 +76,12 @@ def kafka_arguments(config: Config) -> ClientArguments:
     if kafka.client.get("sasl_mechanism") != OAUTHBEARER:
         return kafka.client_arguments()
     return kafka.client_arguments({"sasl_oauth_token_provider": _tokens_of(kafka.oauth)})
+
+
+def oauth_context_of(config: Config) -> RenewedContext | None:
+    """Return the TLS context of connections to the token endpoint, None where none are made. Raises OSError."""
+    uses_tokens = config.kafka.client.get("sasl_mechanism") == OAUTHBEARER
+    return config.kafka.oauth.context() if uses_tokens else None
 
 
 def _tokens_of(oauth: OAuthSettings) -> FileTokens | RenewedTokens:

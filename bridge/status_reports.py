@@ -12,7 +12,7 @@ from bridge.adapters.kafka.topic_codes import TOPIC_CODES
 from bridge.capture.chat import GIVEN_UP as STORED_AS_GIVEN_UP
 from bridge.capture.chat import OVER as STORED_AS_OVER
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Resumed
-from bridge.capture.readiness_codes import DRAINING, READINESS_CODES
+from bridge.capture.readiness_codes import DRAINING, READINESS_CODES, WARNING_CODES
 from bridge.connection_watch import KafkaProblemBegan
 from bridge.facts import BatchCommitted, StartWaits
 from bridge.overview.chat_list import GIVEN_UP, JOINED, OVER, WAITING, page_of
@@ -44,7 +44,8 @@ _CHATS_SECONDS: Final = 1.0
 """How long the list of all chats is used again: many pages cost no more than one."""
 _TOLD_AS_REASONS: Final = (KafkaProblemBegan, StartWaits, TopicDeviates)
 """Facts about what is a reason or a warning as long as it lasts, and is a recent problem as such."""
-_NEXT_STEPS: Final = {code: step for code, (_, step) in (READINESS_CODES | TOPIC_CODES).items()}
+NEXT_STEPS: Final = {code: step for code, (_, step) in (READINESS_CODES | WARNING_CODES | TOPIC_CODES).items()}
+"""Code of a reason or a warning -> what to do."""
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ class StatusReports:
         shards = shards_of(self._partitions(), self._own_shards(), this, group, now)
         return StatusReport(
             now=at,
-            health=health_of(self._status.readiness(), self._status.warnings(), figures, shards, _NEXT_STEPS),
+            health=health_of(self._status.readiness(), self._status.warnings(), figures, shards, NEXT_STEPS),
             identity=Identity(
                 version=identity.version,
                 worker=identity.worker,

@@ -78,6 +78,7 @@ CASES = {
     "tail": (["tail", *NOWHERE], 3, "does not answer"),
     "verify": (["verify", *NOWHERE], 3, "does not answer"),
     "doctor": (["doctor", *NOWHERE], 1, ""),
+    "healthcheck": (["healthcheck", "--set", "http.port=1"], 1, "no live worker on port 1"),
     "announce": (["announce", "s1", "chat-1:4800", *NOWHERE], 3, "does not answer"),
     "demo": (["demo"], 3, "TMPDIR"),
     "demo that keeps": (["demo", "--keep", "out"], 3, "no folder for ledger and logs: Read-only file system"),

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from aiokafka.client import AIOKafkaClient
 
 from bridge.adapters.kafka.open_clients import OpenClients
+from bridge.config import load
+from bridge.factories import oauth_context_of
+from bridge.meters import CERTIFICATES
 from bridge.secret_files import secret_in
 from bridge.secrets_watch import SecretsWatch
 from bridge.telemetry import Telemetry
@@ -76,6 +79,26 @@ def test_the_metric_names_the_certificates_that_are_set_with_their_ends(tmp_path
     found = [line for line in telemetry.render().decode().splitlines() if line.startswith(name)]
     assert [line.split()[0] for line in found] == [f'{name}{{which="kafka"}}', f'{name}{{which="kafka_ca"}}']
     assert float(found[0].split()[1]) == issued.ends.timestamp()
+
+
+def test_the_certificates_of_the_token_endpoint_are_watched_where_tokens_are_used(tmp_path: Path) -> None:
+    authority, issued = Authority(tmp_path), Authority(tmp_path, "other").issue("client")
+    (tmp_path / "secret").write_text("a-client-secret")
+    settings = {
+        "kafka.oauth.token_endpoint": "https://login.example/token",
+        "kafka.oauth.client_id": "bridge",
+        "kafka.oauth.client_secret_file": str(tmp_path / "secret"),
+        "kafka.oauth.tls.ca_file": str(authority.file),
+        "kafka.oauth.tls.certificate_file": str(issued.certificate_file),
+        "kafka.oauth.tls.key_file": str(issued.key_file),
+    }
+    tokens = {"kafka.client.security_protocol": "SASL_PLAINTEXT", "kafka.client.sasl_mechanism": "OAUTHBEARER"}
+    assert oauth_context_of(load(None, {}, settings)) is None
+    watch = SecretsWatch(Telemetry())
+    watch.add_context("oauth", oauth_context_of(load(None, {}, settings | tokens)))
+    assert watch.certificate_ends().keys() == {"oauth", "oauth_ca"}
+    assert watch.certificate_ends()["oauth"] == issued.ends.timestamp()
+    assert watch.certificate_ends().keys() < set(CERTIFICATES)
 
 
 def test_open_clients_get_a_new_password_and_closed_ones_are_forgotten() -> None:

@@ -10,12 +10,12 @@ import msgspec
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.connection_codes import KAFKA_REFUSES
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Resumed
-from bridge.capture.readiness_codes import DRAINING, SHARD_OPENING
+from bridge.capture.readiness_codes import DRAINING, JOINS_PAUSED, SHARD_OPENING
 from bridge.connection_watch import KafkaProblemBegan
 from bridge.errors import Problem
 from bridge.facts import BatchCommitted, InboxPaused, ShardReleased
 from bridge.overview.chat_list import JOINED, WAITING, ChatQuery
-from bridge.overview.health_summary import BAD, NO_CHAT_JOINED, OK
+from bridge.overview.health_summary import BAD, NO_CHAT_JOINED, OK, WARNING
 from bridge.overview.sample_history import STEP_SECONDS
 from bridge.overview.shard_owners import STABLE, GroupView, ShardOwner
 from bridge.sources.chat_server.link_facts import LinkLost
@@ -138,6 +138,17 @@ def test_a_worker_whose_server_is_away_is_ready_and_not_shown_as_well() -> None:
         [server] = report.servers.rows
         assert (server.joined, server.waiting) == (0, 1)
         assert [one.state for one in report.chats.rows] == [WAITING]
+
+    reported(act)
+
+
+def test_a_pause_of_joins_is_a_warning_with_what_to_do() -> None:
+    async def act(world: ReportedWorker) -> None:
+        world.status.pause_joins(paused=True)
+        health = (await world.report()).health
+        assert (health.level, health.ready, health.reasons) == (WARNING, True, [])
+        assert [one.code for one in health.warnings] == [JOINS_PAUSED]
+        assert "PUT /v1/admin/joins" in health.warnings[0].next_step
 
     reported(act)
 

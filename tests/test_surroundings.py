@@ -48,6 +48,7 @@ QUICK_COMMANDS = {
     "convert": ["convert", SAMPLE],
     "topics": ["topics", "plan", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "doctor": ["doctor", "--bootstrap-servers", f"{LOOPBACK}:1"],
+    "healthcheck": ["healthcheck", "--set", "http.port=1"],
 }
 """Commands that end by themselves within seconds, without Kafka."""
 
@@ -135,7 +136,8 @@ def interrupted(*words: str, after: float, stdin: int = subprocess.DEVNULL) -> t
     ("name", "after"),
     [
         *(("tail", seconds) for seconds in (0.01, 0.1, 0.3, 0.6, 4.0)),
-        *((name, 2.0) for name in ("verify", "topics", "announce", "schemas")),
+        *((name, 2.0) for name in ("verify", "topics", "announce", "schemas", "doctor")),
+        *(("healthcheck", seconds) for seconds in (0.1, 1.0)),  # it gives up after two
     ],
 )
 def test_ctrl_c_ends_a_command_that_waits_within_three_seconds_and_quietly(name: str, after: float) -> None:
@@ -147,6 +149,8 @@ def test_ctrl_c_ends_a_command_that_waits_within_three_seconds_and_quietly(name:
             "topics": ["topics", "plan", "--bootstrap-servers", address],
             "announce": ["announce", "s1", "host:1", "--bootstrap-servers", address],
             "schemas": ["schemas", "check", "--set", f"schema_registry.url=http://{address}"],
+            "doctor": ["doctor", "--bootstrap-servers", address],
+            "healthcheck": ["healthcheck", "--set", f"http.port={port}"],
         }[name]
         code, _, errors, seconds = interrupted(*words, after=after)
     assert code == INTERRUPTED, errors
@@ -179,7 +183,7 @@ def test_no_command_needs_a_home_or_a_known_user_but_says_what_it_needs(words: l
         check=False,
     )
     assert "Traceback" not in done.stderr
-    assert done.returncode == {"demo": 3, "topics": 3, "doctor": 1}.get(words[0], 0), done.stderr
+    assert done.returncode == {"demo": 3, "topics": 3, "doctor": 1, "healthcheck": 1}.get(words[0], 0), done.stderr
     if words == ["demo"]:
         assert "HOME" in done.stderr
         assert CACHE_VARIABLE in done.stderr

@@ -40,7 +40,10 @@ def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     standard = SimulatorOptions()
     parser.add_argument(
-        "--listen", metavar="HOST:PORT", default="127.0.0.1:0", help="address of the server; port 0 chooses a free one"
+        "--listen",
+        metavar="HOST:PORT",
+        default="127.0.0.1:0",
+        help="address of the server, IPv6 in brackets; port 0 chooses a free one",
     )
     parser.add_argument("--seed", type=int, help="the same seed gives the same chats; default: a random one")
 
@@ -174,7 +177,7 @@ def _options(args: argparse.Namespace) -> SimulatorOptions:
     except ValueError as error:
         raise UsageError(f"simulate: {error}") from None
     return SimulatorOptions(
-        host=host,
+        host=host.removeprefix("[").removesuffix("]"),
         port=listen_port,
         seed=args.seed,
         chats_per_second=args.chats_per_second,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 from bridge.adapters.process_limits import memory_limit, open_files_limit
+from bridge.addresses import joined_address
 from bridge.config.security import client_files, uses_tls
 from bridge.doctor.examination import Check
 from bridge.doctor.results.certificate_ends import file_result
@@ -53,7 +54,7 @@ class ProcessChecks:
             return [not_checked("worker", NO_WORKER, text)]
         host = _EVERY_ADDRESS.get(http.host, http.host)
         scheme = "http" if http.tls.certificate_file is None else "https"
-        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{http.port}/readyz"
+        url = f"{scheme}://{joined_address(host, http.port)}/readyz"
         try:
             async with aiohttp.ClientSession() as session, session.get(url, ssl=False) as response:
                 raw = await response.content.read(_ANSWER_BYTES)

@@ -44,6 +44,8 @@ TASK_KINDS: Final = (
 CERTIFICATES: Final = (
     "kafka",
     "kafka_ca",
+    "oauth",
+    "oauth_ca",
     "registry",
     "registry_ca",
     "chat_server",
@@ -62,6 +64,7 @@ REDACTION_ACTIONS: Final = ("drop", "mask", "hash", "secret", OTHER)
 HTTP_PATHS: Final = (
     "/",
     "/status.js",
+    "/report.js",
     "/status.css",
     "/livez",
     "/readyz",

@@ -13,6 +13,7 @@ import pytest
 from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES
 from bridge.adapters.http.http_server import HttpServer, Listener
+from bridge.adapters.http.status_page import PAGE_FILES
 from bridge.adapters.http.status_view import SessionView
 from bridge.errors import AnnouncementsNotWritten, ConfigError, Problem
 
@@ -114,7 +115,7 @@ def test_metrics_are_given_in_the_text_form() -> None:
 
 def test_with_a_token_only_probes_and_the_page_itself_are_open() -> None:
     async def act(client: aiohttp.ClientSession) -> None:
-        for path in ("/livez", "/readyz", "/", "/status.js", "/status.css"):
+        for path in ("/livez", "/readyz", *PAGE_FILES):
             assert (await client.get(path)).status == 200, path
         for path in ("/metrics", "/v1/sessions", "/nothing"):
             response = await client.get(path)
@@ -268,7 +269,7 @@ def test_the_status_page_loads_nothing_from_elsewhere_and_puts_nothing_in_as_mar
     async def act(client: aiohttp.ClientSession) -> None:
         page = await client.get("/")
         assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
-        text = await page.text() + await (await client.get("/status.js")).text()
+        text = "".join([await (await client.get(path)).text() for path in PAGE_FILES if not path.endswith(".css")])
         assert "//" not in re.sub(r"^// .*$| // .*$", "", text, flags=re.MULTILINE)  # but for comments
         assert "innerHTML" not in text
 

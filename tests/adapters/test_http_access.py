@@ -17,6 +17,7 @@ from bridge.adapters.http.guarded_connections import HttpLimits
 from bridge.adapters.http.http_server import HttpServer, Listener
 from bridge.adapters.http.listening_sockets import listening_sockets
 from bridge.adapters.http.request_rates import RequestRates, source_of
+from bridge.adapters.http.status_page import PAGE_FILES
 from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.factories import listeners_of
@@ -114,7 +115,7 @@ def test_the_listener_of_probes_serves_nothing_else_and_needs_no_token() -> None
             assert (await client.post("/v1/sessions", json=ONE)).status == 401
         async with served(Listener(access=ACCESS, only_probes=True)) as client:
             assert (await client.get("/metrics", headers=by(TOKENS["metrics"]))).status == 200
-            for path in ("/", "/v1/sessions", "/status.js"):
+            for path in ("/v1/sessions", *PAGE_FILES):
                 assert (await client.get(path, headers=by(TOKENS["admin"]))).status == 404, path
 
     run(act())

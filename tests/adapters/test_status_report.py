@@ -14,6 +14,7 @@ from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.http_server import HttpServer, Listener
 from bridge.adapters.http.status_page import PAGE_FILES
 from bridge.adapters.http.status_report import QueryRefused, StatusApi, chat_query
+from bridge.meters import HTTP_PATHS
 from bridge.overview.chat_list import ChatQuery
 from tests.adapters.test_http import InMemoryBridge
 from tests.support.invented_status import InventedReports
@@ -131,3 +132,5 @@ def test_the_page_needs_nothing_from_elsewhere_and_has_no_inline_script_or_style
     assert re.findall(r"<style|\sstyle=|\son\w+=|<script(?! src=)", html) == []
     linked = re.findall(r'(?:src|href)="([^"#]+)"', html)
     assert set(linked) - PAGE_FILES.keys() <= {"/readyz", "/metrics"}
+    assert PAGE_FILES.keys() - set(linked) == {"/"}
+    assert set(PAGE_FILES) < set(HTTP_PATHS)

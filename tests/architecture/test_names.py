@@ -10,7 +10,15 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-FILES: Final = sorted(path for folder in ("bridge", "tests") for path in (ROOT / folder).rglob("*.py"))
+
+
+def files(*kinds: str) -> list[Path]:
+    """Return the files of these kinds in the package and the tests."""
+    return sorted(path for folder in ("bridge", "tests") for kind in kinds for path in (ROOT / folder).rglob(kind))
+
+
+FILES: Final = files("*.py")
+PAGE_FILES: Final = files("*.js", "*.css")
 MOST_LINES: Final = 350
 NAMES_WITH_A_MEANING: Final = {"__init__.py", "__main__.py", "conftest.py"}
 """File names that Python or pytest look for; every package may have one."""
@@ -30,7 +38,7 @@ def repeated(places: dict[str, list[str]]) -> dict[str, list[str]]:
 
 def test_no_two_files_share_a_name() -> None:
     places: dict[str, list[str]] = defaultdict(list)
-    for path in FILES:
+    for path in (*FILES, *PAGE_FILES):
         if path.name not in NAMES_WITH_A_MEANING:
             places[path.name].append(name_of(path))
     assert repeated(places) == {}
@@ -44,7 +52,7 @@ def test_no_two_classes_share_a_name() -> None:
     assert repeated(places) == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@pytest.mark.parametrize("path", [*FILES, *PAGE_FILES], ids=name_of)
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= MOST_LINES
 

@@ -152,6 +152,7 @@ def test_the_chats_of_a_killed_worker_are_followed_again_after_the_session_timeo
     assert longest < SESSION_SECONDS + HANDOVER_SECONDS
 
 
+@OVER_TLS_TOO
 @pytest.mark.timeout(240)
 def test_a_worker_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a_zombie_without_harm(
     environment: E2EEnvironment,
@@ -182,6 +183,7 @@ def test_a_worker_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a
     assert longest < SESSION_SECONDS + HANDOVER_SECONDS
 
 
+@OVER_TLS_TOO
 def test_a_storm_hits_a_server_no_harder_because_there_are_three_workers(environment: E2EEnvironment) -> None:
     count, rate, peak = 90, 20, 35
     rate_limiter: dict[str, Any] = {

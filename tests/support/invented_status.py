@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.capture.ports import PlaceUse
-from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.overview.chat_list import GIVEN_UP, JOINED, OVER, WAITING, ChatQuery, page_of
 from bridge.overview.health_summary import health_of
 from bridge.overview.recent_problems import RecentProblems
@@ -16,6 +15,7 @@ from bridge.overview.sample_history import SPAN_SECONDS, STEP_SECONDS, Levels, S
 from bridge.overview.server_list import servers_of
 from bridge.overview.shard_owners import OPEN, STABLE, GroupView, OwnShard, ShardOwner, shards_of
 from bridge.overview.worker_report import ChatView, Identity, LastError, StatusReport
+from bridge.status_reports import NEXT_STEPS
 
 if TYPE_CHECKING:
     from bridge.errors import Problem
@@ -107,7 +107,6 @@ class InventedReports:
         figures = history.figures(levels)
         own = {shard: OwnShard(OPEN, sum(one.shard == shard for one in self.chats)) for shard in range(4)}
         shards = shards_of(PARTITIONS, own, _THIS, self.group, 9.0)
-        steps = {code: step for code, (_, step) in READINESS_CODES.items()}
         uses = {
             server: PlaceUse(
                 links=3,
@@ -125,7 +124,7 @@ class InventedReports:
         problems.reasons(self.reasons, NOW - 40_000)
         return StatusReport(
             now=NOW,
-            health=health_of(self.reasons, self.warnings, figures, shards, steps),
+            health=health_of(self.reasons, self.warnings, figures, shards, NEXT_STEPS),
             identity=Identity(
                 version="0.1.0",
                 worker=_THIS.worker,

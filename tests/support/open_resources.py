@@ -5,6 +5,7 @@ Tasks by kind come from the metric `chatbridge_tasks`; connections are the proce
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import time
@@ -15,6 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.addresses import split_address
 from bridge.capture.readiness_codes import BUFFER_FULL, FORGOTTEN_CODES, PARTITIONS_CHANGED, STATE_LOST
 from tests.support.processes import POLL_SECONDS
 
@@ -141,14 +143,15 @@ def _get(connection: HTTPConnection, path: str) -> bytes:
 
 
 def sockets_of(pid: int, brokers: Collection[str], http_port: int) -> Counter[str]:
-    """Return the TCP sockets of a process that do not listen, by purpose. Addresses are IPv4, as host:port."""
+    """Return the TCP sockets of a process that do not listen, by purpose. Brokers are IP addresses or localhost."""
     kafka = {_hex(one) for one in brokers}
     own = set[str]()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):
             own.add(str(entry.readlink()))
     found: Counter[str] = Counter()
-    for line in Path(f"/proc/{pid}/net/tcp").read_text("ascii").splitlines()[1:]:
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text("ascii") for name in ("tcp", "tcp6")]
+    for line in (line for table in tables for line in table.splitlines()[1:]):
         (
             _,
             local,
@@ -165,6 +168,7 @@ def sockets_of(pid: int, brokers: Collection[str], http_port: int) -> Counter[st
 
 def _hex(address: str) -> str:
     """Return an address as /proc/net/tcp shows it, on a little-endian machine."""
-    host, _, port = address.rpartition(":")
-    number = int.from_bytes(bytes(int(part) for part in host.replace("localhost", "127.0.0.1").split(".")), "little")
-    return f"{number:08X}:{int(port):04X}"
+    host, port = split_address(address.replace("localhost", "127.0.0.1"))
+    packed = ipaddress.ip_address(host).packed
+    words = [int.from_bytes(packed[at : at + 4], "little") for at in range(0, len(packed), 4)]
+    return f"{''.join(f'{word:08X}' for word in words)}:{port:04X}"

@@ -1,4 +1,4 @@
-"""A broker with a listener on which clients authenticate with access tokens (SASL OAUTHBEARER)."""
+"""A broker with a listener on which clients authenticate with access tokens over TLS (SASL OAUTHBEARER)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.sandbox.node import Node
+    from tests.support.certificates import Authority
 
 _HANDLER = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"
 _LOGIN = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
@@ -21,12 +22,13 @@ _LOGIN = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule re
 class TokenBroker(LocalBroker):
     """Checks signature, issuer, audience and time of tokens; ends a connection when its token has expired.
 
-    Java has to be allowed to read `keys` by the variable that `environment` gives.
+    Its certificate is of `authority`. Java has to be allowed to read `keys` by the variable that `environment` gives.
     """
 
-    def __init__(self, keys: Path, *, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(self, keys: Path, authority: Authority, *, overrides: Mapping[str, str] | None = None) -> None:
         super().__init__(overrides=overrides)
         self._keys = keys
+        self._server = authority.issue("broker")
         [self._port] = free_ports(1)
 
     @property
@@ -44,9 +46,11 @@ class TokenBroker(LocalBroker):
             **settings,
             "listeners": f"{settings['listeners']},TOKENS://{self.address}",
             "advertised.listeners": f"{settings['advertised.listeners']},TOKENS://{self.address}",
-            "listener.security.protocol.map": f"{settings['listener.security.protocol.map']},TOKENS:SASL_PLAINTEXT",
+            "listener.security.protocol.map": f"{settings['listener.security.protocol.map']},TOKENS:SASL_SSL",
             "inter.broker.listener.name": "PLAINTEXT",
             "sasl.enabled.mechanisms": "OAUTHBEARER",
+            f"{prefix}ssl.keystore.type": "PEM",
+            f"{prefix}ssl.keystore.location": str(self._server.store_file),
             f"{prefix}oauthbearer.sasl.jaas.config": _LOGIN,
             f"{prefix}oauthbearer.sasl.server.callback.handler.class": _HANDLER,
             f"{prefix}oauthbearer.sasl.oauthbearer.jwks.endpoint.url": self._keys.as_uri(),

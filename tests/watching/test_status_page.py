@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.capture.readiness_codes import JOINS_PAUSED
 from bridge.errors import Problem
 from bridge.overview.chat_list import SORT_KEYS
 from bridge.overview.shard_owners import GroupView
@@ -238,7 +239,7 @@ def test_neither_page_nor_report_has_a_word_of_a_chat_or_a_password(browser: Chr
     assert [one for one in texts | names if one in shown_text] == []
 
 
-def test_a_worker_whose_chat_server_is_gone_is_not_shown_as_well(
+def test_a_worker_whose_only_chat_server_is_gone_is_shown_as_not_ready_with_the_server(
     browser: Chromium, broker: str, tmp_path: Path
 ) -> None:
     environment = E2EEnvironment(broker, tmp_path).prepare()
@@ -249,9 +250,9 @@ def test_a_worker_whose_chat_server_is_gone_is_not_shown_as_well(
             wait_for(lambda: all_joined(bridge, 10), 60, "no chats")
             shown(browser, bridge.url)
             assert browser.text("#state") == "Ready, with warnings: captures 10 of 10 chats"
-        browser.wait("document.getElementById('health').dataset.level === 'bad'")
-        assert bridge.ready
-        assert browser.text("#state") == "Ready, but captures nothing"
+        browser.wait("document.getElementById('state').innerText === 'Not ready'")
+        assert browser.texts("#reasons .code")[:2] == ["SERVER_UNREACHABLE", "NO_CHAT_JOINED"]
+        assert server.address in browser.text("#reasons")
         assert "none of 10 chats is joined" in browser.text("#reasons")
         assert "What to do" in browser.text("#reasons")
         assert "last error" in browser.text("#servers")
@@ -291,6 +292,17 @@ def test_bad_states_long_names_and_many_rows_stay_within_the_screen(
         browser.type("#search", "wwww")
         browser.wait("document.querySelectorAll('#chats code').length === 5")
         inspected(browser, width)
+        assert complaints(browser) == []
+
+
+def test_a_pause_by_the_administrator_is_shown_with_what_to_do(browser: Chromium) -> None:
+    waiting = invented_chats(40, joined=False)
+    with ServedPage(InventedReports(chats=waiting, warnings=[Problem(JOINS_PAUSED, "no chat is joined")])) as page:
+        shown(browser, page.url)
+        assert browser.text("#state") == "Ready, but captures nothing"
+        assert browser.texts("#reasons .code") == ["NO_CHAT_JOINED", "JOINS_PAUSED"]
+        assert "What to do: Let them go on: PUT /v1/admin/joins with" in browser.text("#reasons")
+        inspected(browser, 1280)
         assert complaints(browser) == []
 
 

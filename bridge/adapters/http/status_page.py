@@ -10,7 +10,12 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-PAGE_FILES: Final = {"/": "status.html", "/status.js": "status.js", "/status.css": "status.css"}
+PAGE_FILES: Final = {
+    "/": "status.html",
+    "/status.js": "status.js",
+    "/report.js": "report.js",
+    "/status.css": "status.css",
+}
 """Path -> name of the file."""
 _KINDS: Final = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.capture.readiness_codes import READINESS_CODES
+from bridge.capture.readiness_codes import READINESS_CODES, WARNING_CODES
 from bridge.doctor.results.check_result import failed, not_checked, ok, warning
 from bridge.doctor.results.doctor_codes import NO_WORKER
 
@@ -36,6 +36,6 @@ def _problems(answer: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def _texts(problem: dict[str, Any]) -> tuple[str, str, str]:
     code = str(problem.get("code", ""))
-    meaning = READINESS_CODES.get(code)
+    meaning = (READINESS_CODES | WARNING_CODES).get(code)
     step = _SEE if meaning is None else meaning[1].removesuffix(".")
     return code, f"the worker says: {problem.get('detail', '')}", step[0].lower() + step[1:]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
+from bridge.addresses import joined_address
 from bridge.chatserver.decoded import Unreadable
 from bridge.chatserver.messages import RequestJoin
 from bridge.chatserver.psdk_json import encode, server_wire
@@ -88,8 +89,8 @@ class ChatServer:
 
     @property
     def address(self) -> str:
-        """The address on which this server listens, as host:port."""
-        return f"{self.settings.host}:{self.port}"
+        """The address on which this server listens, as host:port, an IPv6 address in brackets."""
+        return joined_address(self.settings.host, self.port)
 
     @property
     def is_up(self) -> bool:
