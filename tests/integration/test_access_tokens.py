@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,7 @@ def test_chats_are_captured_with_the_documented_file_while_tokens_expire_and_the
         worker = environment.bridge(kafka__bootstrap_servers=site.broker.address, kafka__replication_factor=1)
     with worker as bridge, environment.chats() as chats:
         wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 40, lambda: f"{reasons(bridge)}")
+        assert bridge.metric("chatbridge_certificate_expiry_timestamp_seconds", which="oauth_ca") > time.time()
         granted = site.issuer.asked["granted"]
         site.issuer.secret = "the-secret-that-follows"
         secret.write_text(f"{site.issuer.secret}\n")

@@ -152,7 +152,6 @@ def test_the_chats_of_a_killed_worker_are_followed_again_after_the_session_timeo
     assert longest < SESSION_SECONDS + HANDOVER_SECONDS
 
 
-@OVER_TLS_TOO
 @pytest.mark.timeout(240)
 def test_a_worker_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a_zombie_without_harm(
     environment: E2EEnvironment,

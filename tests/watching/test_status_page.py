@@ -256,7 +256,8 @@ def test_a_worker_whose_only_chat_server_is_gone_is_shown_as_not_ready_with_the_
         assert "none of 10 chats is joined" in browser.text("#reasons")
         assert "What to do" in browser.text("#reasons")
         assert "last error" in browser.text("#servers")
-        assert "link lost" in browser.text("#problems")
+        browser.click("#all-problems")
+        browser.wait("document.getElementById('problems').innerText.includes('link lost')")
         inspected(browser, 1280)
     browser.wait("document.getElementById('state').innerText === 'The worker does not answer'")
 
