@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -149,9 +150,21 @@ def test_config_prints_values_with_their_origin_and_no_secret(tmp_path: Path) ->
 def test_without_kafka_a_command_says_so_and_what_to_do(command: list[str]) -> None:
     done = chatbridge(*command, "--bootstrap-servers", NOWHERE)
     assert done.returncode == 3
-    assert f"chatbridge: Kafka at {NOWHERE} does not answer" in done.stderr
+    assert f"chatbridge: KAFKA_REFUSES: Kafka at {NOWHERE} does not answer" in done.stderr
     assert "  next: check kafka.bootstrap_servers" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_ends_a_worker_is_also_a_line_of_its_log() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = chatbridge("run", "--set", f"http.port={port}", "--bootstrap-servers", NOWHERE)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    (failed,) = [json.loads(line) for line in lines if line.startswith("{")]
+    assert (failed["event"], failed["level"], failed["code"]) == ("run_failed", "error", "CONFIGURATION")
+    (message,) = [line.removeprefix("chatbridge: ") for line in lines if line.startswith("chatbridge: ")]
+    assert failed["detail"].startswith(message)
 
 
 @pytest.mark.parametrize("action", ["check", "register"])
