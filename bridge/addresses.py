@@ -28,6 +28,11 @@ def split_address(address: str) -> tuple[str, int]:
     return host, number
 
 
+def join_address(host: str, port: int) -> str:
+    """Return `host:port`, what `split_address` takes apart."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def host_problem(host: str) -> str:
     """Return why this is not a host name or IP address, without showing it; empty when it is one."""
     if ":" in host:

@@ -57,11 +57,13 @@ class Fact:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class BridgeStarted(Fact):
-    """The process started; its shards are assigned later."""
+    """The process started; its shards are assigned later. `http` and `probes` are addresses that it listens on."""
 
     version: str
     worker: str
     group: str
+    http: str
+    probes: str
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
