@@ -218,6 +218,12 @@ def test_a_missing_or_empty_secret_file_is_a_problem(tmp_path: Path) -> None:
     assert "http.token_file: cannot be read: No such file" in found
 
 
+def test_without_a_token_beyond_loopback_each_setting_that_gives_one_is_named() -> None:
+    (found,) = problems(http__host="*")
+    files = "http.token_file, http.read_token_file, http.announce_token_file, http.metrics_token_file"
+    assert found.startswith(f"http.token: a token is required when http.host is not loopback; set one of {files}")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_loopback_needs_no_token(host: str) -> None:
     assert load(None, {}, {"http.host": host}).http.host == host
@@ -272,11 +278,12 @@ def test_a_password_file_that_gives_no_password_is_reported_once(tmp_path: Path,
         file.write_text(content)
     issued = Authority(tmp_path).issue("client")
     for key in ("sasl_plain_password", "ssl_password"):
+        flags: dict[str, Any] = {f"kafka__client__{key}_file": str(file)}
         (found,) = problems(
             kafka__client__security_protocol="SASL_SSL",
             kafka__client__ssl_certfile=str(issued.certificate_file),
             kafka__client__ssl_keyfile=str(issued.key_file),
-            **{f"kafka__client__{key}_file": str(file)},
+            **flags,
         )
         assert found.startswith(f"kafka.client.{key}_file: ")
 

@@ -49,9 +49,9 @@ def test_of_two_living_workers_with_one_id_exactly_one_remains_and_the_other_nam
     (tmp_path / "second").mkdir()
     twin = E2EEnvironment(environment.broker, tmp_path / "second", **SHORT_KAFKA_TIMEOUTS)
     twin.prefix = environment.prefix
-    with environment.chats(concurrent_chats=CHATS) as chats, environment.bridge("same") as first:
+    with environment.chats(concurrent_chats=CHATS) as chats, environment.bridge("same", log__format="json") as first:
         wait_for(lambda: all_joined(first, CHATS) and captured(first) > 60, 40, "the chats are not captured")
-        with twin.bridge("same") as second:
+        with twin.bridge("same", log__format="json") as second:
             both, codes = (first, second), set[str]()
 
             def decided() -> bool:
