@@ -20,6 +20,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.addresses import joined_address
 from bridge.backoff import Backoff
 from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
@@ -168,7 +169,9 @@ class _WorkerProcess:
         loop.set_exception_handler(defects.handle)
         stop = on_signals(loop)
         await self._listen()
-        self._telemetry.emit(BridgeStarted(version=__version__, worker=config.worker_id, group=config.kafka.group))
+        http, *more = (joined_address(one.listener.host, one.port) for one in self._servers)
+        who = {"version": __version__, "worker": config.worker_id, "group": config.kafka.group}
+        self._telemetry.emit(BridgeStarted(**who, http=http, probes=more[0] if more else http))
         self._reports.start()
         watches = [
             asyncio.create_task(self._keep_watching(), name="watch connections and topics"),

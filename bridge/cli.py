@@ -1,5 +1,7 @@
 """The command line: finds the command, runs it, and reports an error as two lines and an exit code.
 
+The first line has the code of the cause (docs/reference/codes.md) where an external dependency has one.
+
 Exit codes: 0 done, 1 failed while running, 2 wrong settings or arguments, 3 an external dependency is missing or
 refuses (Kafka, registry, Java), 128 + number of the signal that ended the process.
 """
@@ -14,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from bridge import __version__
-from bridge.errors import EXIT_RUNTIME, EXIT_SIGNAL_BASE, BridgeError, UsageError
+from bridge.errors import EXIT_RUNTIME, EXIT_SIGNAL_BASE, BridgeError, EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +149,9 @@ def _discard_output() -> None:
 
 
 def _report(error: BridgeError) -> int:
-    sys.stderr.write(f"chatbridge: {error.message}\n")
+    # The codes of other classes stand for the class, not for a cause, or are in the message.
+    caused = isinstance(error, EnvironmentFault) and error.code != EnvironmentFault.code
+    sys.stderr.write(f"chatbridge: {f'{error.code}: ' if caused else ''}{error.message}\n")
     if error.next_step:
         sys.stderr.write(f"  next: {error.next_step}\n")
     return error.exit_code

@@ -128,13 +128,17 @@ class PlaceTaken(KafkaUnavailable):
 
 
 class TopicMissing(KafkaUnavailable):
-    """A topic of the bridge does not exist any more."""
+    """Topics of the bridge do not exist, or not any more."""
 
     code = "TOPIC_MISSING"
 
-    def __init__(self, name: str) -> None:
-        """`name` is that of the topic."""
-        super().__init__(f"{name} does not exist", next_step="`chatbridge topics apply` creates it")
+    def __init__(self, *names: str) -> None:
+        """`names` are those of the topics, one or more."""
+        it, does = ("it", "does") if len(names) == 1 else ("them", "do")
+        super().__init__(
+            f"{', '.join(names)} {does} not exist",
+            next_step=f"`chatbridge topics apply` creates {it}; or let who owns the topics create {it}",
+        )
 
 
 class AnnouncementsNotWritten(KafkaUnavailable):

@@ -297,4 +297,11 @@ async def explained(config: Config, command: str, work: Coroutine[Any, Any, _Res
         cause = await access_probe_of(config, command).cause()
         if cause is None:
             raise
-        raise KafkaUnavailable(cause.message, next_step=cause.next_step, code=cause.code) from error
+        step = cause.next_step
+        if ("kafka", "bootstrap_servers") not in config.origins and not _has_file(config):
+            step = "no settings file was given: --config or CHATBRIDGE_CONFIG"
+        raise KafkaUnavailable(cause.message, next_step=step, code=cause.code) from error
+
+
+def _has_file(config: Config) -> bool:
+    return any(origin.startswith("file ") for origin in config.origins.values())

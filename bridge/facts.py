@@ -57,11 +57,13 @@ class Fact:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class BridgeStarted(Fact):
-    """The process started; its shards are assigned later."""
+    """The process started; its shards are assigned later. `http` and `probes` are addresses that it listens on."""
 
     version: str
     worker: str
     group: str
+    http: str
+    probes: str
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -119,6 +121,16 @@ class Drained(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class RunFailed(Fact):
+    """The process ends, because something is wrong that a retry cannot resolve. `detail` ends with what to do."""
+
+    level: ClassVar[int] = logging.ERROR
+
+    code: str
+    detail: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class DefectFound(Fact):
     """A defect of the bridge ends the worker, in order. `error` is a class name, `at` the stack frames."""
 
@@ -130,11 +142,13 @@ class DefectFound(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ConsumerFailed(Fact):
-    """The consumer of announcements failed and is re-created. `error` is a class name."""
+    """The consumer of announcements failed and is re-created. `error` is a class name; `code` as in `/readyz`."""
 
     level: ClassVar[int] = logging.WARNING
 
     error: str
+    code: str
+    detail: str
 
     def count(self, meters: Meters) -> None:
         """Count it."""

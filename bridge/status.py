@@ -11,13 +11,13 @@ from bridge.capture.readiness_codes import (
     COMMIT_SLOW,
     JOINS_PAUSED,
     PREPARING,
-    READINESS_CODES,
     SERVER_UNREACHABLE,
     SERVER_UNSTABLE,
     UNCOMMITTED,
 )
 from bridge.errors import AnnouncementsNotWritten, Problem
 from bridge.facts import KafkaErrorMet
+from bridge.reason_codes import REASON_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,7 +94,7 @@ class WorkerStatus:
         self.kafka_answered = False
         self._joins = joins
         telemetry.watch("ready", lambda: not self.readiness())
-        telemetry.watch_not_ready(READINESS_CODES, lambda: [reason.code for reason in self.readiness()])
+        telemetry.watch_not_ready(REASON_CODES, lambda: [reason.code for reason in self.readiness()])
         telemetry.watch("kafka_up", lambda: self.kafka_answered if self.preparing else worker.kafka_answers)
         telemetry.watch("partitions", lambda: self.partitions)
         telemetry.watch("announcement_lag", lambda: sum(shard.announcement_lag for shard in worker.shards))

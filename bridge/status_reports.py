@@ -8,11 +8,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.kafka.topic_codes import TOPIC_CODES
 from bridge.capture.chat import GIVEN_UP as STORED_AS_GIVEN_UP
 from bridge.capture.chat import OVER as STORED_AS_OVER
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Resumed
-from bridge.capture.readiness_codes import DRAINING, READINESS_CODES, WARNING_CODES
+from bridge.capture.readiness_codes import DRAINING
 from bridge.connection_watch import KafkaProblemBegan
 from bridge.facts import BatchCommitted, StartWaits
 from bridge.overview.chat_list import GIVEN_UP, JOINED, OVER, WAITING, page_of
@@ -22,6 +21,7 @@ from bridge.overview.sample_history import STEP_SECONDS, Levels, SampleHistory
 from bridge.overview.server_list import LastErrors, servers_of, together
 from bridge.overview.shard_owners import CLOSING, FENCED, OPEN, OPENING, GroupView, OwnShard, ShardOwner, shards_of
 from bridge.overview.worker_report import ChatView, Identity, LastError, StatusReport
+from bridge.reason_codes import ADVICE_CODES
 from bridge.sources.chat_server.link_facts import LinkLost
 from bridge.topic_watch import TopicDeviates
 
@@ -44,7 +44,7 @@ _CHATS_SECONDS: Final = 1.0
 """How long the list of all chats is used again: many pages cost no more than one."""
 _TOLD_AS_REASONS: Final = (KafkaProblemBegan, StartWaits, TopicDeviates)
 """Facts about what is a reason or a warning as long as it lasts, and is a recent problem as such."""
-NEXT_STEPS: Final = {code: step for code, (_, step) in (READINESS_CODES | WARNING_CODES | TOPIC_CODES).items()}
+NEXT_STEPS: Final = {code: step for code, (_, step) in ADVICE_CODES.items()}
 """Code of a reason or a warning -> what to do."""
 
 

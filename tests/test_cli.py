@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,12 @@ from typing import Any
 import pytest
 
 from bridge import __version__
+from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
+from bridge.adapters.kafka.connection_causes import Cause
 from bridge.cli import COMMANDS, RESERVED, main
+from bridge.config import load
+from bridge.errors import KafkaUnavailable
+from bridge.factories import explained
 
 SAMPLES = Path(__file__).parent / "samples"
 NOWHERE = "127.0.0.1:1"
@@ -149,9 +156,49 @@ def test_config_prints_values_with_their_origin_and_no_secret(tmp_path: Path) ->
 def test_without_kafka_a_command_says_so_and_what_to_do(command: list[str]) -> None:
     done = chatbridge(*command, "--bootstrap-servers", NOWHERE)
     assert done.returncode == 3
-    assert f"chatbridge: Kafka at {NOWHERE} does not answer" in done.stderr
+    assert f"chatbridge: KAFKA_REFUSES: Kafka at {NOWHERE} does not answer" in done.stderr
     assert "  next: check kafka.bootstrap_servers" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_where_no_setting_names_kafka_the_next_step_is_a_settings_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def refused(_: object) -> Cause:
+        return Cause("KAFKA_REFUSES", "Kafka at localhost:9092 refuses the connection", "check the broker")
+
+    async def denied(_: object) -> None:
+        raise KafkaUnavailable("no answer")
+
+    async def nothing() -> None:
+        return
+
+    monkeypatch.setattr(AccessProbe, "cause", refused)
+    monkeypatch.setattr(RightsCheck, "check", denied)
+    file = tmp_path / "bridge.yaml"
+    file.write_text("kafka: {group: g}")
+    lost = "no settings file was given: --config or CHATBRIDGE_CONFIG"
+    named = {"kafka.bootstrap_servers": "localhost:9092"}
+    for config, step in (
+        (load(None, {}, {}), lost),
+        (load(None, {}, named), "check the broker"),
+        (load(file, {}, {}), "check the broker"),
+    ):
+        with pytest.raises(KafkaUnavailable) as caught:
+            asyncio.run(explained(config, "tail", nothing()))
+        assert caught.value.next_step == step
+
+
+def test_what_ends_a_worker_is_also_a_line_of_its_log() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = chatbridge("run", "--set", f"http.port={port}", "--bootstrap-servers", NOWHERE)
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    (failed,) = [json.loads(line) for line in lines if line.startswith("{")]
+    assert (failed["event"], failed["level"], failed["code"]) == ("run_failed", "error", "CONFIGURATION")
+    (message,) = [line.removeprefix("chatbridge: ") for line in lines if line.startswith("chatbridge: ")]
+    assert failed["detail"].startswith(message)
 
 
 @pytest.mark.parametrize("action", ["check", "register"])
@@ -262,6 +309,19 @@ def test_simulate_ends_on_sigterm_with_its_summary() -> None:
         process.terminate()
         assert json.loads(process.stdout.readline())["chats_started"] == 0
         assert process.wait(30) == 0
+
+
+def test_a_second_signal_ends_simulate_while_its_chats_are_played() -> None:
+    words = ["--concurrent-chats", "1", "--think-scale", "50", "--seed", "7"]
+    command = [sys.executable, "-m", "bridge", "simulate", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRON) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        while process.poll() is None:  # the first one may not have been taken yet
+            process.terminate()
+        assert process.wait(30) == -signal.SIGTERM
+        assert process.stdout.read() == b""
 
 
 @pytest.mark.parametrize(

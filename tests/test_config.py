@@ -6,6 +6,7 @@ import pytest
 
 from bridge.config import Config, load, origins
 from bridge.errors import ConfigError
+from tests.support.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,6 +218,12 @@ def test_a_missing_or_empty_secret_file_is_a_problem(tmp_path: Path) -> None:
     assert "http.token_file: cannot be read: No such file" in found
 
 
+def test_without_a_token_beyond_loopback_each_setting_that_gives_one_is_named() -> None:
+    (found,) = problems(http__host="*")
+    files = "http.token_file, http.read_token_file, http.announce_token_file, http.metrics_token_file"
+    assert found.startswith(f"http.token: a token is required when http.host is not loopback; set one of {files}")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_loopback_needs_no_token(host: str) -> None:
     assert load(None, {}, {"http.host": host}).http.host == host
@@ -234,17 +241,51 @@ def test_client_settings_get_the_types_that_the_client_expects() -> None:
 
 
 def test_tls_files_are_tried_before_anything_opens(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("no certificate")
+    empty, none = tmp_path / "ca.pem", tmp_path / "none.pem"
+    empty.write_text("no certificate")
     found = problems(
         kafka__client__security_protocol="SSL",
-        kafka__client__ssl_cafile=str(tmp_path / "ca.pem"),
+        kafka__client__ssl_cafile=str(empty),
         sources__chat_server__tls__enabled="true",
-        sources__chat_server__tls__ca_file=str(tmp_path / "none.pem"),
+        sources__chat_server__tls__ca_file=str(none),
+        http__tls__certificate_file=str(none),
+        http__tls__key_file=str(none),
     )
-    assert [line.split(":")[0] for line in found] == [
-        "kafka.client.security_protocol",
-        "sources.chat_server.tls.verify_hostname",
+    assert [line.split(" (from")[0] for line in found] == [
+        f"kafka.client.ssl_cafile: {empty} cannot be used: no certificate or crl found",
+        f"sources.chat_server.tls.ca_file: {none} cannot be read: No such file or directory",
+        f"http.tls.certificate_file: {none} cannot be read: No such file or directory",
     ]
+
+
+def test_a_certificate_with_the_key_of_another_is_named_with_both(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first, second = Authority(tmp_path / "a").issue("client"), Authority(tmp_path / "b").issue("client")
+    (found,) = problems(
+        kafka__client__security_protocol="SSL",
+        kafka__client__ssl_certfile=str(first.certificate_file),
+        kafka__client__ssl_keyfile=str(second.key_file),
+    )
+    pair = f"{first.certificate_file} with the key in {second.key_file}"
+    assert found.startswith(f"kafka.client.ssl_certfile: {pair} cannot be used: key values mismatch")
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_a_password_file_that_gives_no_password_is_reported_once(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_text(content)
+    issued = Authority(tmp_path).issue("client")
+    for key in ("sasl_plain_password", "ssl_password"):
+        flags: dict[str, Any] = {f"kafka__client__{key}_file": str(file)}
+        (found,) = problems(
+            kafka__client__security_protocol="SASL_SSL",
+            kafka__client__ssl_certfile=str(issued.certificate_file),
+            kafka__client__ssl_keyfile=str(issued.key_file),
+            **flags,
+        )
+        assert found.startswith(f"kafka.client.{key}_file: ")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,16 @@ def told(endpoint: str, facts: list[Fact], ratio: float = 1.0) -> None:
 
 def test_openings_transactions_and_joins_are_spans_with_their_durations_and_a_refused_join_has_failed() -> None:
     with receiver() as (endpoint, received):
-        told(endpoint, [TAKEN, COMMITTED, JOINED, REFUSED, ConsumerFailed(error="KafkaError")])
+        told(
+            endpoint,
+            [
+                TAKEN,
+                COMMITTED,
+                JOINED,
+                REFUSED,
+                ConsumerFailed(error="KafkaError", code="KAFKA_UNAVAILABLE", detail=""),
+            ],
+        )
     assert received.spans() == {
         "open shard": [{"shard": 3, "sessions": 7, "took": 0.5, "status": 0}],
         "transaction": [{"shard": 1, "records": 4, "event_bytes": 900, "took": 0.02, "status": 0}],

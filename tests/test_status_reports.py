@@ -217,6 +217,15 @@ def test_a_reason_that_nobody_looked_at_is_among_the_last_problems_when_it_is_ov
     reported(act)
 
 
+def test_a_connection_to_kafka_that_fails_has_the_next_step_of_its_code() -> None:
+    async def act(world: ReportedWorker) -> None:
+        world.status.preparing = Problem(KAFKA_REFUSES, "nothing listens")
+        steps = {one.code: one.next_step for one in (await world.report()).health.reasons}
+        assert "kafka.bootstrap_servers" in steps[KAFKA_REFUSES]
+
+    reported(act)
+
+
 def test_the_group_is_asked_only_for_a_report_and_not_while_kafka_cannot_be_used() -> None:
     async def act(world: ReportedWorker) -> None:
         await asyncio.sleep(10 * STEP_SECONDS)

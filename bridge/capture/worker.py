@@ -143,7 +143,8 @@ class Worker:
                 if not self._draining:  # `drain` has left the group
                     self.problem = error.problem
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
-                    self._telemetry.emit(ConsumerFailed(error=type(cause or error).__name__))
+                    name = type(cause or error).__name__
+                    self._telemetry.emit(ConsumerFailed(error=name, code=error.code, detail=str(error)))
                     # Not `leave`, which waits for Kafka: the next one is a member with the same id, gets the same
                     # partitions, and meanwhile the shards go on. Without a topic, or a right, those were none, and
                     # they would be none again: the group has to assign anew.

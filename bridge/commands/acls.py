@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.config import Config
 
 _EVERY: Final = "all"
+_ADMINISTRATOR: Final = "admin.properties"
 _DEFAULT_PRINCIPAL: Final = "User:chatbridge"
 _STRIMZI_KINDS: Final = {
     "topic": "topic",
@@ -77,8 +78,12 @@ def _needed(config: Config, command: str) -> list[ResourceRights]:
 
 def _kafka_acls(config: Config, command: str, needed: Iterable[ResourceRights], principal: str) -> Iterator[str]:
     yield f"# chatbridge {command}"
+    cluster = f"--bootstrap-server {config.kafka.bootstrap_servers}"
+    if config.kafka.client.get("security_protocol", "PLAINTEXT") != "PLAINTEXT":
+        yield f"# {_ADMINISTRATOR}: the client file of an administrator of Kafka, not of chatbridge"
+        cluster = f"{cluster} --command-config {_ADMINISTRATOR}"
     for one in needed:
-        yield f"kafka-acls --bootstrap-server {config.kafka.bootstrap_servers} {one.kafka_acls(principal)}"
+        yield f"kafka-acls {cluster} {one.kafka_acls(principal)}"
 
 
 def _strimzi(_: Config, command: str, needed: Iterable[ResourceRights], principal: str) -> Iterator[str]:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from bridge.app import run_worker
 from bridge.commands import settings
+from bridge.errors import BridgeError
+from bridge.facts import RunFailed
+from bridge.telemetry import Telemetry
 
 if TYPE_CHECKING:
     import argparse
@@ -26,5 +29,10 @@ A second signal ends the process at once; nothing that was committed is lost."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Capture until stopped."""
-    return run_worker(settings.config_of(args))
+    """Capture until stopped. An error is also a line of the log, for who reads nothing else."""
+    config = settings.config_of(args)
+    try:
+        return run_worker(config)
+    except BridgeError as error:
+        Telemetry().emit(RunFailed(code=error.code, detail=str(error)))
+        raise

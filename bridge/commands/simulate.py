@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.config import Config
 
 _ANNOUNCEMENTS: Final = TopicNames("").announcements
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _EXAMPLES: Final = """\
   chatbridge simulate --listen 127.0.0.1:4800 --announce-url http://127.0.0.1:8080
   chatbridge simulate --chats-per-second 2 --duration 60 --ledger ledger.jsonl
@@ -32,8 +33,9 @@ _EXAMPLES: Final = """\
 
 With --kafka the settings are those of `run`: security, OAUTHBEARER, topic prefix. Without it they are not used.
 Exit code 1 when every announcement was refused.
-Ends after --duration or --chats, when the chats that are open have ended, or on SIGTERM or SIGINT; the last line on
-standard output is a JSON summary. The ledger holds every event of every chat, to compare with Kafka."""
+Ends after --duration or --chats, or on SIGTERM or SIGINT: no more chats start, and those that are open are played for
+up to --finish seconds. The last line on standard output is a JSON summary. A second signal ends the process at once,
+without a summary. The ledger holds every event of every chat, to compare with Kafka."""
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +65,7 @@ def define(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=float,
         default=standard.finish_seconds,
-        help="time for open chats to end after that",
+        help="time for open chats to end after that, and after a signal (default %(default)g)",
     )
     pace.add_argument("--no-traffic", action="store_true", help="serve only, without chats of its own")
 
@@ -146,9 +148,15 @@ def _kafka_settings(args: argparse.Namespace) -> Config | None:
 
 
 async def _simulate(options: SimulatorOptions, config: Config | None) -> SimulatorSummary:
-    stop = asyncio.Event()
-    for which in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(which, stop.set)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def finish() -> None:
+        stop.set()
+        for which in _SIGNALS:  # the next one ends the process
+            loop.remove_signal_handler(which)
+
+    for which in _SIGNALS:
+        loop.add_signal_handler(which, finish)
     try:
         if config is None:
             return await run_simulator(options, stop=stop)

@@ -77,7 +77,8 @@ class HttpSettings(Section):
         # A token_file that could not be read is a problem of its own, and reported as such.
         given = (info.data.get(f"{name}{kind}") for name in TOKENS for kind in ("", "_file"))
         if value is None and info.data.get("host", "localhost") not in LOOPBACK and not any(given):
-            raise ValueError("required when http.host is not loopback; set http.token_file")
+            files = ", ".join(f"http.{name}_file" for name in TOKENS)
+            raise ValueError(f"a token is required when http.host is not loopback; set one of {files}")
         return value
 
     def tokens(self) -> dict[str, Callable[[], str]]:

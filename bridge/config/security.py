@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.config.tls_file_problems import TlsFileSettings, tls_file_problem
 from bridge.secret_files import FileBacked, read_secret, secret_in
 from bridge.tls import RenewedContext, TlsFiles
 
@@ -46,6 +47,7 @@ CLIENT_KEYS: Final[dict[str, type]] = {
 }
 """What `kafka.client` may hold: key -> type of its value."""
 _PASSWORD: Final = "sasl_plain_password"  # noqa: S105 - a key of the map
+_FILE_SETTINGS: Final = TlsFileSettings("ssl_cafile", "ssl_certfile", "ssl_keyfile")
 _WORDS: Final = {"true": True, "false": False}
 _EXPECTED: Final = {str: "text", int: "a whole number", bool: "true or false"}
 OAUTHBEARER: Final = "OAUTHBEARER"
@@ -74,10 +76,8 @@ def checked_client(given: dict[str, object]) -> dict[str, Any]:
         if key in result and result[key] not in choices:
             problems.append(f"{key}: expected one of {', '.join(choices)}")
     if not problems and uses_tls(result):
-        try:
-            client_arguments(result)
-        except (OSError, ValueError) as error:
-            problems.append(f"security_protocol: the TLS files cannot be used, {error}")
+        problem = tls_file_problem(client_files(result), _FILE_SETTINGS)
+        problems += [] if problem is None else [problem]
     if problems:
         raise ValueError("\n".join(problems))
     return result

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_validator
 
 from bridge.config.section import Section
 from bridge.config.security import key_password
+from bridge.config.tls_file_problems import TlsFileSettings, tls_file_problem
 from bridge.tls import RenewedContext, TlsFiles
 
 
@@ -34,17 +35,11 @@ class ClientTls(Section):
     key_password: SecretStr | None = Field(default=None, description="Password of the key.")
     verify_hostname: bool = Field(default=True, description="Require that the server's certificate names its host.")
 
-    @field_validator("verify_hostname")
-    @classmethod
-    def _files_are_usable(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it
-        names = ("ca_file", "certificate_file", "key_file", "key_password", "key_password_file")
-        given = [info.data.get(name) for name in names]  # without any there is nothing to try
-        if info.data.get("enabled", True) and set(names) <= info.data.keys() and any(given):
-            try:
-                _files(*given).client_context()
-            except (OSError, ValueError) as error:
-                raise ValueError(f"the TLS files cannot be used: {error}") from None
-        return value
+    @model_validator(mode="after")
+    def _files_are_usable(self) -> Self:
+        if getattr(self, "enabled", True) and self.files.names:  # without any there is nothing to try
+            _refuse_unusable(self.files)
+        return self
 
     @property
     def files(self) -> TlsFiles:
@@ -81,24 +76,27 @@ class ListenerTls(Section):
     key_password_file: str | None = Field(default=None, description="File that holds the password of the key.")
     key_password: SecretStr | None = Field(default=None, description="Password of the key.")
 
-    @field_validator("key_password")
-    @classmethod
-    def _files_are_usable(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        password_file = info.data.get("key_password_file")
-        if "key_file" in info.data and info.data.get("certificate_file") is not None:
-            try:
-                certificate, key = info.data["certificate_file"], info.data["key_file"]
-                _files(None, certificate, key, value, password_file).server_context()
-            except (OSError, ValueError) as error:
-                raise ValueError(f"the TLS files cannot be used: {error}") from None
-        return value
+    @model_validator(mode="after")
+    def _files_are_usable(self) -> Self:
+        if self.certificate_file is not None:
+            _refuse_unusable(self._files, server=True)
+        return self
 
     def context(self) -> RenewedContext | None:
         """Return the context to listen with, or None without a certificate. Raises OSError."""
         if self.certificate_file is None:
             return None
-        files = _files(None, self.certificate_file, self.key_file, self.key_password, self.key_password_file)
-        return RenewedContext(files, server=True)
+        return RenewedContext(self._files, server=True)
+
+    @property
+    def _files(self) -> TlsFiles:
+        return _files(None, self.certificate_file, self.key_file, self.key_password, self.key_password_file)
+
+
+def _refuse_unusable(files: TlsFiles, *, server: bool = False) -> None:
+    problem = tls_file_problem(files, TlsFileSettings(), server=server)
+    if problem is not None:
+        raise ValueError(problem)
 
 
 def _files(  # noqa: PLR0913 - the settings of a section, in their order

@@ -15,10 +15,10 @@ from bridge.adapters.kafka.log_ages import log_ages
 from bridge.adapters.kafka.member_place import identified_host
 from bridge.doctor.examination import Check
 from bridge.doctor.process_checks import room_of
-from bridge.doctor.results.check_result import not_checked, not_checked_by
+from bridge.doctor.results.check_result import CheckState, not_checked, not_checked_by
 from bridge.doctor.results.clock_skew import clock_result
 from bridge.doctor.results.connections import bootstrap_results, broker_results, coordinator_result
-from bridge.doctor.results.doctor_codes import NOTHING_FOUND
+from bridge.doctor.results.doctor_codes import BLOCKED, NOTHING_FOUND
 from bridge.doctor.results.granted_rights import rights_results
 from bridge.doctor.results.group_members import GroupFacts, SeenGroup, SeenMember, group_results
 from bridge.doctor.results.process_room import broker_limit_results
@@ -27,7 +27,7 @@ from bridge.doctor.results.topic_sizes import TopicLogs, size_result
 from bridge.errors import AccessDenied, KafkaUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from bridge.adapters.kafka.topic_manager import Topic
     from bridge.adapters.kafka.topic_plan import TopicState
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 BOOTSTRAP: Final = "kafka connection"
 BROKERS: Final = "kafka brokers"
+RIGHTS: Final = "kafka rights"
 _CONNECT_SECONDS: Final = 12.0
 """A connection is tried with and without TLS, each step for five seconds at most."""
 _ASK_SECONDS: Final = 9.0
@@ -48,6 +49,8 @@ class KafkaChecks:
     def __init__(self, config: Config) -> None:
         """Nothing connects before a check asks."""
         self._config = config
+        self._rights_told = asyncio.Event()
+        self._lacks_rights = False
 
     def checks(self) -> list[Check]:
         """Return them in the order of their lines."""
@@ -55,12 +58,12 @@ class KafkaChecks:
         return [
             Check(BOOTSTRAP, self._bootstrap, _CONNECT_SECONDS),
             Check(BROKERS, self._brokers, _CONNECT_SECONDS, (BOOTSTRAP,)),
-            Check("kafka rights", self._rights, _ASK_SECONDS, after),
-            Check("topics", self._topics, _ASK_SECONDS, after),
-            Check("retention", self._retention, _ASK_SECONDS, after),
-            Check("consumer group", self._group, _ASK_SECONDS, after),
-            Check("transactions", self._transactions, _ASK_SECONDS, after),
-            Check("clock", self._clock, _ASK_SECONDS, after),
+            Check(RIGHTS, self._rights, _ASK_SECONDS, after),
+            self._needs_rights("topics", self._topics),
+            self._needs_rights("retention", self._retention),
+            self._needs_rights("consumer group", self._group),
+            self._needs_rights("transactions", self._transactions),
+            self._needs_rights("clock", self._clock),
             Check("broker limits", self._limits, _ASK_SECONDS, after),
         ]
 
@@ -83,7 +86,26 @@ class KafkaChecks:
 
     async def _rights(self) -> Sequence[CheckResult]:
         check = factories.rights_check_of(self._config, "run")
-        return rights_results(check.needed, await check.look(), check.principal)
+        try:
+            found = rights_results(check.needed, await check.look(), check.principal)
+            self._lacks_rights = any(line.state is CheckState.FAILED for line in found)
+        finally:
+            self._rights_told.set()
+        return found
+
+    def _needs_rights(self, name: str, ask: Callable[[], Awaitable[Sequence[CheckResult]]]) -> Check:
+        """Return a check that is not run where a right is missing: the check of the rights has a line about that."""
+
+        async def asked() -> Sequence[CheckResult]:
+            try:
+                return await ask()
+            except AccessDenied as error:
+                await self._rights_told.wait()
+                if not self._lacks_rights:
+                    raise
+                return [not_checked(name, BLOCKED, f"a right is missing, see `{RIGHTS}`: {error.message}")]
+
+        return Check(name, asked, _ASK_SECONDS, (BROKERS,))
 
     async def _topics(self) -> Sequence[CheckResult]:
         create = self._config.kafka.manage_topics == "create"

@@ -157,6 +157,9 @@ def test_every_form_lists_the_same_rights(command: str, capsys: pytest.CaptureFi
 def test_the_user_is_that_of_the_settings_if_they_have_one(capsys: pytest.CaptureFixture[str]) -> None:
     user = [f"kafka.client.{name}" for name in ("sasl_plain_username=someone", "security_protocol=SASL_SSL")]
     assert main(["acls", "--for", "tail", "--set", user[0], "--set", user[1]]) == 0
-    assert "--allow-principal User:someone " in capsys.readouterr().out
+    _, comment, line = capsys.readouterr().out.splitlines()
+    assert comment == "# admin.properties: the client file of an administrator of Kafka, not of chatbridge"
+    assert line.startswith("kafka-acls --bootstrap-server localhost:9092 --command-config admin.properties --add ")
+    assert "--allow-principal User:someone " in line
     assert main(["acls", "--for", "tail"]) == 0
     assert "--allow-principal User:chatbridge " in capsys.readouterr().out

@@ -101,6 +101,22 @@ def test_topics_with_another_number_of_partitions_are_taken_and_missing_ones_get
     assert str(plan.changes[0]).startswith(f"create {NAMES.quarantine}: 5 partitions, replication factor of the broker")
 
 
+@pytest.mark.parametrize(
+    ("factor", "ending"),
+    [
+        (None, ", with 3 replicas or more min.insync.replicas=2 or more"),
+        (1, ", retention.ms=604800000"),
+        (3, ", min.insync.replicas=2 or more"),
+    ],
+)
+def test_the_plan_of_a_new_topic_names_each_setting_that_is_made(factor: int | None, ending: str) -> None:
+    plan = compare(wanted(NAMES, replace(SHAPE, replication_factor=factor)), {})
+    (change,) = [each for each in plan.changes if each.topic.name == NAMES.events]
+    assert change.config["message.timestamp.type"] == "LogAppendTime"
+    assert "message.timestamp.type=LogAppendTime" in str(change)
+    assert str(change).endswith(ending)
+
+
 def test_topics_with_different_numbers_of_partitions_are_refused() -> None:
     with pytest.raises(TopicMismatch, match=r"events\.v1 has 4 partitions") as caught:
         compare(TOPICS, found("events", partitions=4)).check()

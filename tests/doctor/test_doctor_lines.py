@@ -228,12 +228,21 @@ def test_a_limit_of_the_brokers_that_refuses_a_setting_names_both(limit: dict[st
 def test_reasons_of_a_worker_are_failures_and_its_warnings_are_warnings() -> None:
     answer = {
         "ready": False,
-        "reasons": [{"code": "NO_PARTITIONS", "detail": "no partition for this worker"}],
+        "reasons": [
+            {"code": "NO_PARTITIONS", "detail": "no partition for this worker"},
+            {"code": "KAFKA_WANTS_SASL", "detail": "the port asks for a user"},
+        ],
         "warnings": [{"code": "ONE_REPLICA", "detail": "events has one replica"}],
     }
     lines = worker_results("http://a/readyz", answer)
-    assert told(lines) == [(CheckState.FAILED, "NO_PARTITIONS"), (CheckState.WARNING, "ONE_REPLICA")]
+    assert told(lines) == [
+        (CheckState.FAILED, "NO_PARTITIONS"),
+        (CheckState.FAILED, "KAFKA_WANTS_SASL"),
+        (CheckState.WARNING, "ONE_REPLICA"),
+    ]
     assert "kafka.partitions" in lines[0].next_step
+    assert "security_protocol" in lines[1].next_step
+    assert "replicas" in lines[2].next_step
     assert told(worker_results("http://a/readyz", {"ready": True, "reasons": [], "warnings": []})) == [
         (CheckState.OK, "OK")
     ]

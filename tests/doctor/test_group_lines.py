@@ -60,5 +60,5 @@ def test_more_workers_than_partitions_are_a_warning() -> None:
     many = [SeenMember(f"w{n}-a", f"w{n}", "there", (TOPIC,)) for n in range(2, 6)]
     (line,) = group_results(FACTS, [stable(*many)])
     assert line.code == "WORKERS_WITHOUT_SHARD"
-    assert "1 workers have no shard" in line.detail
+    assert "1 worker has no shard" in line.detail
     assert codes(stable(*many), facts=replace(FACTS, partitions=None)) == ["OK"]

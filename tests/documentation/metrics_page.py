@@ -5,8 +5,8 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.meters import CERTIFICATES, NAMED_SERVERS, OTHER, Meters, unit_of
+from bridge.reason_codes import REASON_CODES
 from tests.documentation.tables import code, table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _TEXTS: Final = {
     "chatbridge_certificate_expiry_timestamp_seconds": f"{code('which')}: {', '.join(CERTIFICATES)}",
     "chatbridge_build_info": ", ".join(map(code, ("version", "python", "aiokafka"))),
     "chatbridge_config_info": code("hash"),
-    "chatbridge_not_ready": f"{code('code')}: {', '.join([*map(str.lower, READINESS_CODES), OTHER])}",
+    "chatbridge_not_ready": f"{code('code')}: {', '.join([*map(str.lower, REASON_CODES), OTHER])}",
 }
 _SUFFIX: Final = {"counter": "_total"}
 

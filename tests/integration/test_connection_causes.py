@@ -207,6 +207,7 @@ def test_a_command_ends_with_the_cause_and_prints_no_secret(
     servers, done = ended[code]
     assert done.returncode == 3
     first, second = [line for line in done.stderr.splitlines() if line.startswith(("chatbridge: ", "  next: "))]
+    assert first.startswith(f"chatbridge: {code}: ")
     assert servers in first
     assert FAULTS[code][1] in first
     assert len(second) > len("  next: ")

@@ -49,9 +49,9 @@ def test_of_two_living_workers_with_one_id_exactly_one_remains_and_the_other_nam
     (tmp_path / "second").mkdir()
     twin = E2EEnvironment(environment.broker, tmp_path / "second", **SHORT_KAFKA_TIMEOUTS)
     twin.prefix = environment.prefix
-    with environment.chats(concurrent_chats=CHATS) as chats, environment.bridge("same") as first:
+    with environment.chats(concurrent_chats=CHATS) as chats, environment.bridge("same", log__format="json") as first:
         wait_for(lambda: all_joined(first, CHATS) and captured(first) > 60, 40, "the chats are not captured")
-        with twin.bridge("same") as second:
+        with twin.bridge("same", log__format="json") as second:
             both, codes = (first, second), set[str]()
 
             def decided() -> bool:
@@ -66,6 +66,12 @@ def test_of_two_living_workers_with_one_id_exactly_one_remains_and_the_other_nam
             assert f"another process with worker_id same runs on {socket.gethostname()} and" in said
             assert "Traceback" not in said
             assert "WORKER_ID_TAKEN" in codes
+            logged = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+            (taken, *_) = [one for one in logged if one.get("code") == "WORKER_ID_TAKEN"]
+            assert f"another process, on {socket.gethostname()}, has joined" in taken["detail"]
+            (failed,) = [one for one in logged if one["event"] == "run_failed"]
+            assert (failed["level"], failed["code"]) == ("error", "WORKER_ID_IN_USE")
+            assert "chatbridge: WORKER_ID_IN_USE: another process with worker_id same" in said
             remains.wait_ready()
             before = captured(remains)
             wait_for(lambda: all_joined(remains, CHATS) and captured(remains) > before + 30, 40, "not captured")

@@ -113,8 +113,10 @@ def test_different_partition_counts_are_never_changed_but_explained(broker: str,
 def test_preparing_creates_what_is_missing_alters_nothing_and_may_be_forbidden(broker: str, names: TopicNames) -> None:
     async def main() -> None:
         ours = topics(broker, names)
-        with pytest.raises(TopicMissing, match=r"events\.v1 does not exist"):
+        with pytest.raises(TopicMissing, match=r"events\.v1, .*checkpoints\.v1 do not exist") as missing:
             await ours.prepare(create=False)
+        assert all(name in missing.value.message for name in (names.sessions, names.quarantine, names.announcements))
+        assert "who owns the topics create them" in missing.value.next_step
         plan = await ours.prepare(create=True)
         assert (plan.partitions, {warning.code for warning in plan.warnings}) == (3, {"ONE_REPLICA"})
         alter(broker, names.events, "retention.ms", "1000")

@@ -178,7 +178,8 @@ def test_a_refused_connection_is_no_failure_of_tls(loop: type[asyncio.AbstractEv
         return await outcome(free_ports(1)[0], client_context(None))
 
     problem = run(loop, scene)
-    assert (problem.code, problem.detail) == ("UNREACHABLE", "the server refuses the connection")
+    assert problem.code == "UNREACHABLE"
+    assert problem.detail == "the server refuses the connection (check that the server runs, and the port)"
 
 
 def test_a_failure_of_tls_is_counted_as_such() -> None:
@@ -191,10 +192,13 @@ def test_a_failure_of_tls_is_counted_as_such() -> None:
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (ConnectionRefusedError(), "refuses the connection"),
-        (TimeoutError(), "does not answer the attempt to connect"),
-        (socket.gaierror(), "cannot be found: its name has no address"),
-        (OSError(), "cannot be reached: OSError"),
+        (ConnectionRefusedError(), "refuses the connection (check that the server runs, and the port)"),
+        (TimeoutError(), "does not answer the attempt to connect (check the server, and firewalls on the way)"),
+        (
+            socket.gaierror(),
+            "cannot be found: its name has no address (check the address in the announcement, and DNS)",
+        ),
+        (OSError(), "cannot be reached: OSError (check the address, and the network)"),
     ],
 )
 def test_what_fails_before_tls_is_a_sentence_on_what_was_connected_to(error: OSError, sentence: str) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 A, B = "chat-a:4800", "chat-b:4800"
 CHAT = "0000AWAY00000001"
 NO_SUCH_SESSION = 8210
+REFUSED = "UNREACHABLE: the server refuses the connection (check that the server runs, and the port)"
 
 
 def test_a_server_is_named_from_the_third_failed_attempt_until_it_is_reached() -> None:
@@ -26,7 +27,7 @@ def test_a_server_is_named_from_the_third_failed_attempt_until_it_is_reached() -
         assert len(servers[A].connected) == 2
         assert servers.manager.unreachable == {}
         await asyncio.sleep(10)
-        assert servers.manager.unreachable == {A: "3 times in a row: UNREACHABLE: the server refuses the connection"}
+        assert servers.manager.unreachable == {A: f"3 times in a row: {REFUSED}"}
         servers[A].up = True
         await asyncio.sleep(15)
         assert servers.where(CHAT) == A
@@ -91,7 +92,7 @@ def test_a_chat_that_is_given_up_ends_what_is_said_and_says_why() -> None:
         servers.follow(CHAT, A)
         await asyncio.sleep(600)
         [refused] = [one for one in servers.delivered if isinstance(one, JoinRefused)]
-        assert str(refused.reason) == "UNREACHABLE: the server refuses the connection"
+        assert str(refused.reason) == REFUSED
         assert servers.manager.unreachable == {}
 
     play(scene())

@@ -6,8 +6,8 @@ from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.meters import CERTIFICATES, Meters
+from bridge.reason_codes import REASON_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ _READ_IN_A_WORKER: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "chatbridge_certificate_expiry_timestamp_seconds": {"which": CERTIFICATES},
     "chatbridge_config_info": {"hash": ()},
     "chatbridge_memory_limit_bytes": {},
-    "chatbridge_not_ready": {"code": tuple(code.lower() for code in READINESS_CODES)},
+    "chatbridge_not_ready": {"code": tuple(code.lower() for code in REASON_CODES)},
     "chatbridge_unstable_servers": {"server": ()},
 }
 """Metrics whose series, or some of them, are there only in a worker that runs, and their labels."""

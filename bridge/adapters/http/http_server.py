@@ -105,7 +105,7 @@ class HttpServer:
         self._view = view
         self._apis = apis
         self._emit = emit
-        self._listener = listener
+        self.listener = listener
         self._port = listener.port
         self._limits = limits or HttpLimits()
         self._requests = RequestRates(listener.requests_per_second, 2 * listener.requests_per_second)
@@ -127,7 +127,7 @@ class HttpServer:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        if not self._listener.only_probes:
+        if not self.listener.only_probes:
             app.router.add_get("/v1/sessions", self._list)
             app.router.add_post("/v1/sessions", self._announce)
             for api in self._apis:
@@ -152,7 +152,7 @@ class HttpServer:
         except OSError as error:
             await self.stop()
             raise ConfigError(
-                f"http: cannot listen on {self._listener.host}:{self._port}: {error.strerror}",
+                f"http: cannot listen on {self.listener.host}:{self._port}: {error.strerror}",
                 next_step="set http.host and http.port to a free address",
             ) from error
         except BaseException:  # cancelled
@@ -160,7 +160,7 @@ class HttpServer:
             raise
 
     async def _listen(self, connections: GuardedConnections) -> None:
-        loop, listener = asyncio.get_running_loop(), self._listener
+        loop, listener = asyncio.get_running_loop(), self.listener
         sockets = await listening_sockets(listener.host, self._port)
         self._port = sockets[0].getsockname()[1]
         if listener.tls is None:
@@ -230,8 +230,8 @@ class HttpServer:
             if wait:
                 return _too_many("too many requests from this address", wait)
             self._requests.take(address, now)
-        access = self._listener.access
-        if not access.any and self._listener.host in _LOOPBACK:
+        access = self.listener.access
+        if not access.any and self.listener.host in _LOOPBACK:
             # A web page could still reach it under its own host name (DNS rebinding).
             host = (request.url.host or "").lower()
             return None if host in _LOOPBACK else _problem(421, ["without a token only loopback host names are served"])
@@ -246,7 +246,7 @@ class HttpServer:
             wait = self._failures.wait(address, now)
             if wait:
                 return _too_many("too many wrong tokens from this address", wait)
-            rights = self._listener.access.rights_of(given)
+            rights = self.listener.access.rights_of(given)
             method = "GET" if request.method == "HEAD" else request.method
             if _RIGHTS.get((method, request.path), HttpRight.ADMINISTER) in rights:
                 return None

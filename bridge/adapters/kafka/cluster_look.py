@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
     NotCoordinatorForGroupError,
+    TransactionalIdAuthorizationFailed,
     for_code,
 )
 
@@ -24,7 +26,8 @@ from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described
 from bridge.adapters.kafka.rights import CLUSTER, Right, denied, principal_of
 from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.version_requests import BrokerReleaseRequest, release_of
-from bridge.errors import KafkaUnavailable
+from bridge.addresses import joined_address
+from bridge.errors import AccessDenied, KafkaUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -32,9 +35,9 @@ if TYPE_CHECKING:
 
     from aiokafka.admin import AIOKafkaAdminClient
 
+    from bridge.adapters.kafka.calls import Translate
     from bridge.adapters.kafka.group_requests import GroupDescription
     from bridge.adapters.kafka.rights import Operation
-    from bridge.errors import AccessDenied
 
 NOT_TOLD_CODE: Final = "NOT_TOLD"
 """Code of the error when the cluster does not know a question."""
@@ -44,7 +47,7 @@ _COORDINATOR_ATTEMPTS: Final = 10
 _PAUSE_SECONDS: Final = 0.4
 _PASSING: Final = frozenset({GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError})
 """What a coordinator says while it reads its part of Kafka's internal topic, or has just given it away."""
-_failed: Final = unavailable("Kafka does not answer what its brokers say of themselves")
+_failed: Final = unavailable("Kafka does not answer a question about the cluster")
 
 
 @dataclass(slots=True, frozen=True)
@@ -142,7 +145,7 @@ class ClusterLook:
         async with self._admin() as admin:
             for _ in range(_COORDINATOR_ATTEMPTS):
                 try:
-                    return int(await call(admin.find_coordinator(name, kind), _unless_none))
+                    return int(await call(admin.find_coordinator(name, kind), self._not_found(name, kind)))
                 except GroupCoordinatorNotAvailableError:
                     await asyncio.sleep(_PAUSE_SECONDS)
         return None
@@ -157,7 +160,20 @@ class ClusterLook:
         raise KafkaUnavailable(f"the coordinator of the group {group} is not ready to answer")
 
     def _denied(self, operation: Operation) -> AccessDenied:
-        return denied([Right("cluster", CLUSTER, operation)], principal_of(self._client()))
+        error = denied([Right("cluster", CLUSTER, operation)], principal_of(self._client()))
+        step = error.next_step.replace("`chatbridge acls`", "`chatbridge acls --for doctor`")
+        return AccessDenied(error.message, next_step=step)
+
+    def _not_found(self, name: str, kind: int) -> Translate:
+        """Return what raises for a coordinator that is not told; an AccessDenied names what it would coordinate."""
+
+        def translate(error: Exception) -> NoReturn:
+            if isinstance(error, GroupAuthorizationFailedError | TransactionalIdAuthorizationFailed):
+                right = Right("transactional id" if kind else "group", name, "Describe")
+                raise denied([right], principal_of(self._client())) from error
+            _unless_none(error)
+
+        return translate
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
@@ -173,11 +189,7 @@ def _places(admin: AIOKafkaAdminClient) -> list[BrokerPlace]:
     found = sorted(admin_client(admin).cluster.brokers(), key=lambda each: int(each.nodeId))
     if not found:
         raise KafkaUnavailable("the cluster names no broker")
-    return [BrokerPlace(each.nodeId, _address(each.host, each.port)) for each in found]
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return [BrokerPlace(each.nodeId, joined_address(each.host, each.port)) for each in found]
 
 
 async def _sent(admin: AIOKafkaAdminClient, node: int, request: Any) -> Any:

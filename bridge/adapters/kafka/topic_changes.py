@@ -39,11 +39,6 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_plan import Change
     from bridge.adapters.kafka.topic_requests import CreateAnswer
 
-_AT_CREATION: Final = {"message.timestamp.type": "LogAppendTime"}
-"""Settings of topics that are created here; of a topic that exists they are its owner's.
-
-With the broker's own time on every record, the broker refuses no time that a producer gave.
-"""
 _REFUSED: Final = frozenset({PolicyViolationError, InvalidConfigurationError})
 _DENIED: Final = frozenset({TopicAuthorizationFailedError, ClusterAuthorizationFailedError})
 
@@ -67,7 +62,7 @@ class TopicChanges:
 
         First it is only validated: that tells how many replicas it would get, and which settings are refused.
         """
-        wanted = {**change.config, **_AT_CREATION}
+        wanted = dict(change.config)
         needed = {POLICY: wanted[POLICY]}
         least = await self._created(change, needed, validate_only=True)
         replicas = change.topic.replication_factor or least.replicas

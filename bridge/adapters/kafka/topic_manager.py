@@ -190,7 +190,7 @@ class TopicManager:
             plan.check()
             missing = [change for change in plan.changes if change.create]
             if missing and not create:
-                raise TopicMissing(missing[0].topic.name)
+                raise TopicMissing(*(change.topic.name for change in missing))
             if not missing:
                 return plan
             refused = await self._change(admin, missing)

@@ -34,6 +34,11 @@ IN_SYNC: Final = "min.insync.replicas"
 SAFE_REPLICAS: Final = 3
 """With so many replicas or more, two of them have to have a record before it counts as written."""
 SAFE_IN_SYNC: Final = 2
+_AT_CREATION: Final = {"message.timestamp.type": "LogAppendTime"}
+"""Settings of topics that are created here; of a topic that exists they are its owner's.
+
+With the broker's own time on every record, the broker refuses no time that a producer gave.
+"""
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,8 +69,9 @@ class Change:
         settings = ", ".join(f"{key}={value}" for key, value in sorted(self.config.items()))
         if not self.create:
             return f"alter {self.topic.name}: {settings}"
-        factor = self.topic.replication_factor or "of the broker"
-        return f"create {self.topic.name}: {self.partitions} partitions, replication factor {factor}, {settings}"
+        factor = self.topic.replication_factor
+        replicas = f"{self.partitions} partitions, replication factor {factor or 'of the broker'}"
+        return f"create {self.topic.name}: {replicas}, {settings}{_in_sync_of_new(factor)}"
 
 
 @dataclass(slots=True)
@@ -115,7 +121,9 @@ def compare(topics: Sequence[Topic], found: Mapping[str, TopicState], *, allow_s
         plan.warnings.append(Problem(PARTITIONS_TAKEN, f"{text}: {plan.partitions} are used"))
     for topic in topics:
         if topic.name not in found:
-            plan.changes.append(Change(topic, create=True, config=topic.config, partitions=plan.partitions))
+            plan.changes.append(
+                Change(topic, create=True, config={**topic.config, **_AT_CREATION}, partitions=plan.partitions)
+            )
             continue
         state = found[topic.name]
         policy = state.config.get(POLICY)
@@ -164,6 +172,13 @@ def _warnings(topic: Topic, state: TopicState) -> Iterator[Problem]:
             code, word = (RETENTION_LONGER, "longer") if longer else (RETENTION_SHORTER, "shorter")
             text = f"{name} has retention.ms={retention}, {word} than the settings say: {wanted_retention}"
             yield Problem(code, text)
+
+
+def _in_sync_of_new(replicas: int | None) -> str:
+    """Return what is said of a setting that is only raised, never lowered, and depends on the number of replicas."""
+    if replicas is None:
+        return f", with {SAFE_REPLICAS} replicas or more {IN_SYNC}={SAFE_IN_SYNC} or more"
+    return f", {IN_SYNC}={SAFE_IN_SYNC} or more" if replicas >= SAFE_REPLICAS else ""
 
 
 def _outlasts(milliseconds: int, other: int) -> bool:

@@ -70,7 +70,8 @@ def group_results(facts: GroupFacts, looks: Sequence[SeenGroup]) -> list[CheckRe
         return [*found, warning(facts.group, GROUP_REBALANCING, text, _GRACE)]
     if facts.partitions is not None and len(last.members) > facts.partitions:
         idle = len(last.members) - facts.partitions
-        text = f"{len(last.members)} members, {facts.partitions} partitions: {idle} workers have no shard"
+        without = "1 worker has no shard" if idle == 1 else f"{idle} workers have no shard"
+        text = f"{len(last.members)} members, {facts.partitions} partitions: {without}"
         step = f"run at most {facts.partitions} workers; one without a shard answers NO_PARTITIONS in /readyz"
         return [*found, warning(facts.group, WORKERS_WITHOUT_SHARD, text, step)]
     return found or [ok(facts.group, f"stable, {len(last.members)} members: {_names(last)}")]

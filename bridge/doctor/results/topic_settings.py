@@ -40,11 +40,11 @@ def _of(topic: Topic, state: TopicState | None, *, create: bool) -> Iterator[Che
     if state is None:
         missing = TopicMissing(topic.name)
         if create:
-            step = f"nothing, `chatbridge run` creates it; or: {missing.next_step}"
+            step = "nothing, `chatbridge run` creates it; or `chatbridge topics apply`"
             yield warning(topic.name, missing.code, "does not exist yet", step)
         else:
-            step = f"{missing.next_step}; or let who owns the topics create it"
-            yield failed(topic.name, missing.code, "does not exist, and kafka.manage_topics is never", step)
+            text = "does not exist, and kafka.manage_topics is never"
+            yield failed(topic.name, missing.code, text, missing.next_step)
         return
     yield from _in_sync(topic.name, state)
     plan = compare([topic], {topic.name: state})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.capture.readiness_codes import READINESS_CODES, WARNING_CODES
 from bridge.doctor.results.check_result import failed, not_checked, ok, warning
 from bridge.doctor.results.doctor_codes import NO_WORKER
+from bridge.reason_codes import ADVICE_CODES
 
 if TYPE_CHECKING:
     from bridge.doctor.results.check_result import CheckResult
@@ -20,7 +20,7 @@ def worker_results(url: str, answer: object) -> list[CheckResult]:
         return [not_checked(url, NO_WORKER, "something answers there that is no worker")]
     found = [failed(url, *_texts(one)) for one in _problems(answer, "reasons")]
     found += [warning(url, *_texts(one)) for one in _problems(answer, "warnings")]
-    return found or [ok(url, "a worker of these settings runs here, and is ready")]
+    return found or [ok(url, "a worker answers there, and is ready")]
 
 
 def no_worker(url: str) -> CheckResult:
@@ -36,6 +36,6 @@ def _problems(answer: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def _texts(problem: dict[str, Any]) -> tuple[str, str, str]:
     code = str(problem.get("code", ""))
-    meaning = (READINESS_CODES | WARNING_CODES).get(code)
+    meaning = ADVICE_CODES.get(code)
     step = _SEE if meaning is None else meaning[1].removesuffix(".")
     return code, f"the worker says: {problem.get('detail', '')}", step[0].lower() + step[1:]

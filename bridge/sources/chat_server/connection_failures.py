@@ -111,9 +111,9 @@ class ConnectionFailures:
 
 def _unreachable(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
-        return "cannot be found: its name has no address"
+        return "cannot be found: its name has no address (check the address in the announcement, and DNS)"
     if isinstance(error, ConnectionRefusedError):
-        return "refuses the connection"
+        return "refuses the connection (check that the server runs, and the port)"
     if isinstance(error, TimeoutError):
-        return "does not answer the attempt to connect"
-    return f"cannot be reached: {type(error).__name__}"
+        return "does not answer the attempt to connect (check the server, and firewalls on the way)"
+    return f"cannot be reached: {type(error).__name__} (check the address, and the network)"
