@@ -103,7 +103,8 @@ class KafkaChecks:
                 await self._rights_told.wait()
                 if not self._lacks_rights:
                     raise
-                return [not_checked(name, BLOCKED, f"a right is missing, see `{RIGHTS}`: {error.message}")]
+                text = f"a right is missing, see `{RIGHTS}`: {error.message}"
+                return [not_checked(name, BLOCKED, text, error.next_step)]
 
         return Check(name, asked, _ASK_SECONDS, (BROKERS,))
 

@@ -33,7 +33,7 @@ def test_without_kafka_it_waits_alive_and_says_why(tmp_path: Path) -> None:
     with Bridge(address, tmp_path / "bridge.log", prefix="away.", worker="one") as bridge:
         wait_for(lambda: f"Kafka at {address} does not answer" in reasons(bridge), 30, "no true reason")
         assert bridge.get("/livez")[0] == 200
-        assert f'"http": "{bridge.url.removeprefix("http://")}"' in bridge.log.read_text("utf-8")
+        assert f" http={bridge.url.removeprefix('http://')} probes=" in bridge.log.read_text("utf-8")
         assert bridge.running
         assert bridge.terminate(15) == 0
 
