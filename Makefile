@@ -21,14 +21,14 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP)  ## Run the demonstration: make demo ARGS="..."
 	$(VENV)/bin/chatbridge demo $(ARGS)
 
-# Two files at a time, each whole in one process: the fixtures of a file are shared by its tests.
-TWO_AT_A_TIME = $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+# Several files at a time, each whole in one process: the fixtures of a file are shared by its tests.
+FILES_AT_A_TIME = $(VENV)/bin/python -m pytest --dist loadfile --numprocesses
 
 test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
-	$(TWO_AT_A_TIME) $(ARGS)
+	$(FILES_AT_A_TIME) 2 $(ARGS)
 
 faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (30 minutes)
-	$(TWO_AT_A_TIME) -m faults $(ARGS)
+	$(FILES_AT_A_TIME) 3 -m faults $(ARGS)
 
 field: $(STAMP)  ## Run the tests of faults reported from the field, two kinds of them expected to fail (15 minutes)
 	$(VENV)/bin/python -m pytest -m field tests/field $(ARGS)
