@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Final
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupAuthorizationFailedError, for_code
 
-from bridge.adapters.kafka.aiokafka_internals import admin_client
-from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described_group
+from bridge.adapters.kafka.calls import kafka_errors, unavailable
+from bridge.adapters.kafka.group_question import ask_coordinator
 from bridge.adapters.kafka.member_place import host_of
-from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.errors import KafkaUnavailable
 from bridge.overview.shard_owners import GroupView, ShardOwner
 
@@ -49,15 +47,8 @@ class GroupLook:
         return self._last
 
     async def _describe(self) -> GroupDescription:
-        settings = self._settings
-        async with (
-            temporary_admin(settings.bootstrap_servers, settings.client) as admin,
-            time_limit(_ANSWER_SECONDS, f"the group's coordinator did not answer within {_ANSWER_SECONDS:g} s"),
-        ):
-            await call(admin.start(), _failed)
-            node = await call(admin.find_coordinator(settings.group), _failed)
-            response = await call(admin_client(admin).send(node, DescribeGroupRequest(settings.group)), _failed)
-        return described_group(response)
+        silent = f"the group's coordinator did not answer within {_ANSWER_SECONDS:g} s"
+        return await ask_coordinator(self._settings, _ANSWER_SECONDS, silent=silent, failed=_failed)
 
 
 def view_of(group: GroupDescription, topic: str, now: float) -> GroupView:

@@ -20,10 +20,10 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import KafkaError, for_code
 
-from bridge.adapters.kafka.aiokafka_internals import admin_client, consumer_client, coordinator_node
-from bridge.adapters.kafka.calls import call, time_limit, unavailable
+from bridge.adapters.kafka.aiokafka_internals import consumer_client, coordinator_node
+from bridge.adapters.kafka.calls import unavailable
+from bridge.adapters.kafka.group_question import ask_coordinator
 from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described_group
-from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.errors import KafkaUnavailable, WorkerIdInUse
 
 if TYPE_CHECKING:
@@ -160,15 +160,8 @@ class SuccessorWatch:
         return False
 
     async def _describe(self) -> GroupDescription:
-        settings = self._settings
-        async with (
-            temporary_admin(settings.bootstrap_servers, settings.client) as admin,
-            time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"),
-        ):
-            await call(admin.start(), _failed)
-            node = await call(admin.find_coordinator(settings.group), _failed)
-            response = await call(admin_client(admin).send(node, DescribeGroupRequest(settings.group)), _failed)
-        group = described_group(response)
+        silent = "the group's coordinator did not answer"
+        group = await ask_coordinator(self._settings, _ANSWER_SECONDS, silent=silent, failed=_failed)
         if group.code:
             raise KafkaUnavailable(f"cannot describe the group: {for_code(group.code).__name__}")
         return group
