@@ -17,6 +17,7 @@ from bridge.sources.chat_server.link import Link
 from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
 from bridge.sources.chat_server.session_manager import SessionManager
 from bridge.sources.chat_server.transport import TcpTransports
+from bridge.status import JoinState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,30 +42,8 @@ class SourceContext:
     secrets: SecretsWatch
 
 
-class SourceFactory(Protocol):
-    """Makes the Source of each shard, and holds what the sources of a worker share."""
-
-    @property
-    def joins_waiting(self) -> int:
-        """Number of chats that wait to be joined, in all shards."""
-
-    @property
-    def joins_budget(self) -> int:
-        """Number of joins that the rate limit allows right now, where it allows fewest."""
-
-    @property
-    def joins_paused(self) -> bool:
-        """Whether no joins are sent, by order of the administrator."""
-
-    @property
-    def client_versions(self) -> Mapping[str, int]:
-        """ClientVersion in force -> number of chats that are joined under it."""
-
-    def pause_joins(self) -> None:
-        """Send no joins until `resume_joins`. Chats that are joined stay so, and connections stay open."""
-
-    def resume_joins(self) -> None:
-        """Send joins again."""
+class SourceFactory(JoinState, Protocol):
+    """Makes the Source of each shard, and holds what the sources of a worker share: of joins, what status tells."""
 
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         """Return the Source of one shard; it passes its updates to `deliver`, and its own defects to `failed`."""

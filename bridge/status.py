@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 from bridge import logs
 from bridge.adapters.http.status_view import SessionView
-from bridge.capture.chat import FOLLOWED, GIVEN_UP
+from bridge.capture.chat import GIVEN_UP as STORED_AS_GIVEN_UP
+from bridge.capture.chat import OVER as STORED_AS_OVER
 from bridge.capture.readiness_codes import (
     COMMIT_SLOW,
     JOINS_PAUSED,
@@ -17,6 +19,7 @@ from bridge.capture.readiness_codes import (
 )
 from bridge.errors import AnnouncementsNotWritten, Problem
 from bridge.facts import KafkaErrorMet
+from bridge.overview.chat_list import GIVEN_UP, JOINED, OVER, WAITING
 from bridge.reason_codes import REASON_CODES
 
 if TYPE_CHECKING:
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
     from bridge.adapters.kafka.connection_causes import Cause
     from bridge.announcement import Announcement
+    from bridge.capture.chat import Chat
     from bridge.capture.ports import Clock
+    from bridge.capture.shard import Shard
     from bridge.capture.worker import Worker
     from bridge.telemetry import Telemetry
     from bridge.topic_watch import TopicWatch
@@ -36,7 +41,7 @@ class JoinState(Protocol):
 
     @property
     def joins_waiting(self) -> int:
-        """Number of chats that wait to be joined."""
+        """Number of chats that wait to be joined, in all shards."""
 
     @property
     def joins_budget(self) -> int:
@@ -47,7 +52,7 @@ class JoinState(Protocol):
         """Whether no joins are sent, by order of the administrator."""
 
     def pause_joins(self) -> None:
-        """Send no joins until `resume_joins`."""
+        """Send no joins until `resume_joins`. Chats that are joined stay so, and connections stay open."""
 
     def resume_joins(self) -> None:
         """Send joins again."""
@@ -98,7 +103,7 @@ class WorkerStatus:
         telemetry.watch("kafka_up", lambda: self.kafka_answered if self.preparing else worker.kafka_answers)
         telemetry.watch("partitions", lambda: self.partitions)
         telemetry.watch("announcement_lag", lambda: sum(shard.announcement_lag for shard in worker.shards))
-        telemetry.watch("oldest_uncommitted_event_seconds", self._oldest)
+        telemetry.watch("oldest_uncommitted_event_seconds", self.oldest_uncommitted)
         telemetry.watch("buffer_bytes", lambda: sum(shard.buffer_bytes for shard in worker.shards))
         telemetry.watch("buffer_limit_bytes", lambda: sum(shard.buffer_limit for shard in worker.shards))
         telemetry.watch("inboxes_paused", lambda: sum(shard.paused for shard in worker.shards))
@@ -134,7 +139,7 @@ class WorkerStatus:
         if waited > _SLOW_SECONDS:
             detail = f"waiting for Kafka: a transaction has been in progress for {waited:.0f} s"
             reasons.append(Problem(COMMIT_SLOW, detail))
-        oldest = self._oldest()
+        oldest = self.oldest_uncommitted()
         if oldest > _STUCK_SECONDS:
             reasons.append(Problem(UNCOMMITTED, f"the oldest uncommitted event is {oldest:.0f} s old"))
         reasons += self._unstable_servers()
@@ -216,14 +221,8 @@ class WorkerStatus:
 
     def _states(self) -> dict[str, int]:
         """Return how many chats are joined, wait for that, and were given up."""
-        found = dict.fromkeys(("joined", "waiting", "given_up"), 0)
-        for shard in self._worker.shards:
-            for session_id, chat in shard.store.chats.items():
-                if chat.state == FOLLOWED:
-                    found["waiting" if shard.source.joined_at(session_id) is None else "joined"] += 1
-                elif chat.state == GIVEN_UP:
-                    found["given_up"] += 1
-        return found
+        found = Counter(chat_state(shard, one) for shard in self._worker.shards for one in shard.store.chats.values())
+        return {state: found[state] for state in (JOINED, WAITING, GIVEN_UP)}
 
     def _unstable(self) -> dict[str, int]:
         """Return the unstable places of all shards, each with its highest number of losses in a row."""
@@ -240,6 +239,16 @@ class WorkerStatus:
         now = self._clock.monotonic()
         return max((shard.under_way(now) for shard in self._worker.shards), default=0.0)
 
-    def _oldest(self) -> float:
+    def oldest_uncommitted(self) -> float:
+        """Return the age in seconds of the oldest event of all shards that is not committed; 0.0 without one."""
         now = self._clock.monotonic()
         return max((shard.oldest_uncommitted(now) for shard in self._worker.shards), default=0.0)
+
+
+def chat_state(shard: Shard, chat: Chat) -> str:
+    """Return in which of `overview.chat_list.CHAT_STATES` a chat of a shard is."""
+    if chat.state == STORED_AS_GIVEN_UP:
+        return GIVEN_UP
+    if chat.state == STORED_AS_OVER:
+        return OVER
+    return WAITING if shard.source.joined_at(chat.session_id) is None else JOINED

@@ -8,8 +8,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.chat import GIVEN_UP as STORED_AS_GIVEN_UP
-from bridge.capture.chat import OVER as STORED_AS_OVER
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Resumed
 from bridge.capture.readiness_codes import DRAINING
 from bridge.connection_watch import KafkaProblemBegan
@@ -23,6 +21,7 @@ from bridge.overview.shard_owners import CLOSING, FENCED, OPEN, OPENING, GroupVi
 from bridge.overview.worker_report import ChatView, Identity, LastError, StatusReport
 from bridge.reason_codes import ADVICE_CODES
 from bridge.sources.chat_server.link_facts import LinkLost
+from bridge.status import chat_state
 from bridge.topic_watch import TopicDeviates
 
 if TYPE_CHECKING:
@@ -107,7 +106,8 @@ class StatusReports:
         """Return the report, with a page of the chats. See `ReportSource`."""
         group = await self._group_view()
         now, at = self._clock.monotonic(), self._clock.now_us() // _US_PER_MS
-        self._note_reasons(at)
+        reasons, warnings = self._status.readiness(), self._status.warnings()
+        self._problems.reasons([*reasons, *warnings], at)
         uses = together(shard.source.places for shard in self._worker.shards)
         identity = self._identity
         chats = self._all_chats(now)
@@ -116,7 +116,7 @@ class StatusReports:
         shards = shards_of(self._partitions(), self._own_shards(), this, group, now)
         return StatusReport(
             now=at,
-            health=health_of(self._status.readiness(), self._status.warnings(), figures, shards, NEXT_STEPS),
+            health=health_of(reasons, warnings, figures, shards, NEXT_STEPS),
             identity=Identity(
                 version=identity.version,
                 worker=identity.worker,
@@ -158,19 +158,18 @@ class StatusReports:
 
     def _sample(self) -> None:
         self.start()
-        self._note_reasons(self._clock.now_us() // _US_PER_MS)
-        states = Counter(_state(shard, chat) for shard in self._worker.shards for chat in shard.store.chats.values())
+        reasons = [*self._status.readiness(), *self._status.warnings()]
+        self._problems.reasons(reasons, self._clock.now_us() // _US_PER_MS)
+        states = Counter(
+            chat_state(shard, chat) for shard in self._worker.shards for chat in shard.store.chats.values()
+        )
         self._history.sample(self._clock.monotonic(), self._levels(states))
-
-    def _note_reasons(self, at: int) -> None:
-        self._problems.reasons([*self._status.readiness(), *self._status.warnings()], at)
 
     # --- how things stand ----------------------------------------------------------------------------------------
 
     def _levels(self, states: Counter[str]) -> Levels:
-        now = self._clock.monotonic()
         return Levels(
-            oldest_uncommitted=max((shard.oldest_uncommitted(now) for shard in self._worker.shards), default=0.0),
+            oldest_uncommitted=self._status.oldest_uncommitted(),
             joined=states[JOINED],
             waiting=states[WAITING],
             given_up=states[GIVEN_UP],
@@ -209,16 +208,8 @@ def _own(shard: Shard, *, draining: bool) -> OwnShard:
     return OwnShard(state, len(shard.store.followed()), "; ".join(details))
 
 
-def _state(shard: Shard, chat: Chat) -> str:
-    if chat.state == STORED_AS_GIVEN_UP:
-        return GIVEN_UP
-    if chat.state == STORED_AS_OVER:
-        return OVER
-    return WAITING if shard.source.joined_at(chat.session_id) is None else JOINED
-
-
 def _view(shard: Shard, chat: Chat) -> ChatView:
-    state, fold = _state(shard, chat), chat.transcript
+    state, fold = chat_state(shard, chat), chat.transcript
     return ChatView(
         session_id=chat.session_id,
         shard=shard.partition,

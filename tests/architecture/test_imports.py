@@ -112,6 +112,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "announcement",
         "facts",
         "logs",
+        "overview",
         "reason_codes",
         "telemetry",
         "topic_watch",
