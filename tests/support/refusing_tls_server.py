@@ -6,18 +6,16 @@ import contextlib
 import socket
 import socketserver
 import ssl
-import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from bridge.sandbox.process import LOOPBACK
+from tests.support.threaded_server import ServingThread
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from tests.support.certificates import Authority
 
 
-class RefusingTlsServer:
+class RefusingTlsServer(ServingThread):
     """Takes nobody without a certificate of the authority; what a client has sent by then is read, and dropped."""
 
     def __init__(self, authority: Authority) -> None:
@@ -40,18 +38,7 @@ class RefusingTlsServer:
                     while encrypted.recv(1000):
                         pass
 
-        self._server = socketserver.ThreadingTCPServer((LOOPBACK, 0), _WantsCertificate)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.port = int(self._server.server_address[1])
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        server = socketserver.ThreadingTCPServer((LOOPBACK, 0), _WantsCertificate)
+        server.daemon_threads = True
+        super().__init__(server)
+        self.port = int(server.server_address[1])

@@ -1,4 +1,4 @@
-"""HTTP servers of tests, in a thread of their own."""
+"""Servers of tests, in a thread of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bridge.sandbox.process import LOOPBACK
 
 if TYPE_CHECKING:
     import ssl
+    from socketserver import TCPServer
     from types import TracebackType
 
 
@@ -26,15 +27,12 @@ class QuietHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class ThreadedServer:
-    """Serves on a free port of 127.0.0.1 as long as it is entered; with `tls` it speaks that."""
+class ServingThread:
+    """Lets a server serve in a thread of its own as long as it is entered."""
 
-    def __init__(self, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> None:
-        self._server = ThreadingHTTPServer((LOOPBACK, 0), handler)
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.base_url = f"{'http' if tls is None else 'https'}://{LOOPBACK}:{self._server.server_port}"
+    def __init__(self, server: TCPServer) -> None:
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -46,3 +44,14 @@ class ThreadedServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class ThreadedServer(ServingThread):
+    """Serves on a free port of 127.0.0.1 as long as it is entered; with `tls` it speaks that."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> None:
+        server = ThreadingHTTPServer((LOOPBACK, 0), handler)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        super().__init__(server)
+        self.base_url = f"{'http' if tls is None else 'https'}://{LOOPBACK}:{server.server_port}"
