@@ -1,3 +1,3 @@
 """Chat transcripts from Genesys Chat Server to Apache Kafka, with nothing lost and nothing disturbed."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

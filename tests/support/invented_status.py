@@ -126,7 +126,7 @@ class InventedReports:
             now=NOW,
             health=health_of(self.reasons, self.warnings, figures, shards, NEXT_STEPS),
             identity=Identity(
-                version="0.1.0",
+                version="0.2.0",
                 worker=_THIS.worker,
                 host=_THIS.host,
                 group="chatbridge",
