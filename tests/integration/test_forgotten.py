@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from bridge.sandbox import LocalBroker
@@ -93,9 +93,7 @@ class DisturbedKafka:
         elif self.way == "emptied":
             if self.kind == "checkpoints":  # Kafka deletes no records of a topic that is only compacted
                 alter(self.environment.broker, self.topic, "cleanup.policy", "delete")
-            ends = [TopicPartition(one.topic, one.partition, -1) for one in self.places()]
-            for done in self.admin.delete_records(ends).values():
-                done.result(SECONDS)
+            wait_for(self._emptied, SECONDS, "the broker does not apply the topic's new policy")
             if self.kind == "checkpoints":
                 alter(self.environment.broker, self.topic, "cleanup.policy", "compact")
         else:
@@ -103,6 +101,18 @@ class DisturbedKafka:
             wait_for(lambda: not exists(self.environment.broker, self.topic), SECONDS, "the topic is still there")
             if self.way == "made again":
                 self.make()
+
+    def _emptied(self) -> bool:
+        """Delete all records; False while the broker still has the policy that was altered."""
+        ends = [TopicPartition(one.topic, one.partition, -1) for one in self.places()]
+        try:
+            for done in self.admin.delete_records(ends).values():
+                done.result(SECONDS)
+        except KafkaException as refused:
+            if refused.args[0].code() != KafkaError.POLICY_VIOLATION:
+                raise
+            return False
+        return True
 
     def make(self) -> None:
         policy = "compact" if self.kind == "checkpoints" else "delete"

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     _Result = TypeVar("_Result")
 
 _WAIT_MS: Final = 500
+_FETCH_WAIT_MS: Final = 100
+"""How long a broker may hold a fetch that finds nothing. Whoever goes on to other partitions waits for its answer, and
+so does `whole` at an end that is a marker of a transaction."""
 _ANSWER_SECONDS: Final = 10.0
 
 
@@ -43,6 +46,7 @@ async def reader(client: Mapping[str, Any]) -> AsyncIterator[TopicReader]:
             "isolation_level": "read_committed",
             "auto_offset_reset": "earliest",
             "max_partition_fetch_bytes": 4 << 20,
+            "fetch_max_wait_ms": _FETCH_WAIT_MS,
         }
     )
     failed = unavailable(
@@ -89,7 +93,7 @@ class TopicReader:
         await self._answered(self._consumer.seek_to_beginning(*assigned))
         ends = await self._answered(self._consumer.end_offsets(assigned))
         while unread := [each for each in assigned if await self._position(each) < ends[each]]:
-            fetched = await call(self._consumer.getmany(*unread, timeout_ms=_WAIT_MS), self._failed)
+            fetched = await call(self._consumer.getmany(*unread, timeout_ms=_FETCH_WAIT_MS), self._failed)
             self._check_silence()
             self._check_access(topic)
             for records in fetched.values():
