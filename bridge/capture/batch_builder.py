@@ -286,7 +286,7 @@ class BatchBuilder:
         key = (session_id or source).encode()
         for output in self._settings.outputs if outputs is None else outputs:
             topic = output.topics["quarantine"]
-            for payload in quarantine_records(
+            payloads, done = quarantine_records(
                 output.recording.schemas,
                 site=output.recording.site,
                 source=source,
@@ -294,11 +294,14 @@ class BatchBuilder:
                 observed_at=at,
                 reason=reason,
                 raw=raw,
+                redactor=output.recording.redactor,
                 total_bytes=total_bytes,
                 part_bytes=min(PART_BYTES, self.room(topic) // 2),
-            ):
-                value = output.payload_headers["quarantine"] + payload
-                self._records.append(Outgoing(topic, self._partition, key, value))
+            )
+            values = [output.payload_headers["quarantine"] + payload for payload in payloads]
+            self._records += [Outgoing(topic, self._partition, key, value) for value in values]
+            for _, rule, times in done:
+                self.fact(Redacted(action=output.recording.redactor.action_of(rule), times=times))
         self.fact(Quarantined(session=session_id or "", code=reason.code))
 
     def quarantine_update(self, update: TranscriptUpdate, reason: Problem) -> None:

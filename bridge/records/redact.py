@@ -71,7 +71,7 @@ class Rule:
 class Redactor:
     """The rules, compiled. One per process; what it remembers only saves work."""
 
-    __slots__ = ("_actions", "_by_path", "_by_text", "_known_names", "has_rules")
+    __slots__ = ("_actions", "_by_path", "_by_text", "_known_names", "globs", "has_rules")
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         """Compile the rules. Raises ConfigError naming every invalid one."""
@@ -87,6 +87,7 @@ class Redactor:
         if problems:
             raise ConfigError("; ".join(problems))
         self.has_rules = bool(rules)
+        self.globs = [(rule.name, rule.attribute) for rule in rules if rule.attribute is not None]
         self._actions: dict[str, str] = {SECRET: SECRET, **{rule.name: rule.action for rule in rules}}
 
     def action_of(self, rule: str) -> str:

@@ -70,4 +70,9 @@ def scrub(raw: bytes) -> bytes:
     """
     names = (*_PLAIN_SECRETS, *_ALSO_IN_RAW_INPUT)
     text = raw.replace(b"\0", b"").decode("latin-1")
-    return _LETTERS_AND_DIGITS.sub(b"*", raw) if names_secret(text, names) else raw
+    return masked(raw) if names_secret(text, names) else raw
+
+
+def masked(raw: bytes) -> bytes:
+    """Return input with every letter and digit masked, all that is not ASCII included."""
+    return _LETTERS_AND_DIGITS.sub(b"*", raw)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
-from bridge.records.secret_names import scrub
+from bridge.records.redacted_input import redacted_input
 from bridge.transcript.entries import INCOMPLETE
 from bridge.transcript.gap_codes import LISTS_LEFT_OUT
 
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
+    from bridge.records.redact import Redaction, Redactor
     from bridge.transcript.entries import Certificate, Gap, SessionFacts
 
 OPENED: Final = "OPENED"
@@ -135,17 +136,19 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
     observed_at: int,
     reason: Problem,
     raw: bytes,
+    redactor: Redactor,
     total_bytes: int | None = None,
     part_bytes: int = PART_BYTES,
-) -> list[bytes]:
-    """Return the payloads of one quarantined input, in as many parts as necessary; at least one.
+) -> tuple[list[bytes], list[Redaction]]:
+    """Return the payloads of one quarantined input, in as many parts as necessary; at least one; and what was redacted.
 
     `observed_at` in us since 1970 UTC. `raw` is the kept beginning of the input, `total_bytes` the size of all of it if
-    that is more. P5: an input that names a secret is masked first.
+    that is more. P5: an input that names a secret is masked first, and the rules of `redactor` hold.
     """
-    kept = scrub(raw)
+    kept, done = redacted_input(raw, redactor)
+    redactions = [{"field": field, "rule": rule, "count": times} for field, rule, times in done]
     parts = [kept[at : at + part_bytes] for at in range(0, len(kept), part_bytes)] or [b""]
-    return [
+    payloads = [
         schemas.encode(
             QUARANTINED_INPUT,
             {
@@ -159,7 +162,9 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
                 "part": number,
                 "parts": len(parts),
                 "totalBytes": len(raw) if total_bytes is None else total_bytes,
+                "redactions": redactions,
             },
         )
         for number, part in enumerate(parts, 1)
     ]
+    return payloads, done

@@ -5,6 +5,7 @@ import json
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, TRANSCRIPT_EVENT, Schemas
 from bridge.records.checkpoint import BatchStamp, CheckpointHead, encode_announcement, encode_head
 from bridge.records.normalise import ChatRecorder, Recording
+from bridge.records.redact import Redactor
 from bridge.records.render import Renderer
 from bridge.records.session_records import quarantine_records
 from bridge.transcript.events import ChatEvent, Item, MessageText
@@ -33,8 +34,15 @@ def test_an_event_is_one_line_with_readable_times_and_hashes_in_hex(schemas: Sch
 
 
 def test_quarantined_bytes_are_base64(schemas: Schemas) -> None:
-    (payload,) = quarantine_records(
-        schemas, site="main", source="s", session_id=None, observed_at=2**62, reason=NO_JSON, raw=b"\xff\x00"
+    (payload,), _ = quarantine_records(
+        schemas,
+        site="main",
+        source="s",
+        session_id=None,
+        observed_at=2**62,
+        reason=NO_JSON,
+        raw=b"\xff\x00",
+        redactor=Redactor(),
     )
     shown = Renderer(schemas).plain(QUARANTINED_INPUT, schemas.decode(QUARANTINED_INPUT, payload))
     assert shown["bytes"] == "/wA="

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder
+from bridge.records.redact import Redactor
 from bridge.records.session_records import CLOSED, OPENED, quarantine_records
 from bridge.transcript.entries import COMPLETE, Certificate, Gap, SessionFacts
 from tests.records.record_strategies import SESSION
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 FACTS = SessionFacts(SESSION, 1_930_000_000_000, "North", True, "900", "chat-1:4800", 106)
 SCHEMAS = Schemas(schema_folder())
+
+
+def quarantined(*arguments: Any, **fields: Any) -> list[bytes]:
+    """Return the payloads without rules."""
+    payloads, done = quarantine_records(*arguments, redactor=Redactor(), **fields)
+    assert all(each.rule == "secret" for each in done)
+    return payloads
 
 
 def test_an_opened_chat_is_told_with_what_is_known_of_it(recording: Recording) -> None:
@@ -95,7 +103,7 @@ def test_session_records_of_one_chat_have_different_cloud_event_ids(recording: R
 def test_the_parts_of_a_quarantined_input_give_the_input(raw: bytes, part_bytes: int) -> None:
     records = [
         SCHEMAS.decode(QUARANTINED_INPUT, payload)
-        for payload in quarantine_records(
+        for payload in quarantined(
             SCHEMAS,
             site="main",
             source="chat-1:4800",
@@ -117,7 +125,7 @@ def test_the_parts_of_a_quarantined_input_give_the_input(raw: bytes, part_bytes:
 @pytest.mark.parametrize("part_bytes", [7, 1000])
 def test_a_secret_does_not_reach_the_quarantine_even_when_a_part_ends_inside_its_name(part_bytes: int) -> None:
     raw = b'{"key":"GCTI_Chat_SessionPassword","value":"Zx9hidden71"'
-    payloads = quarantine_records(
+    payloads = quarantined(
         SCHEMAS,
         site="main",
         source="s",
@@ -132,7 +140,7 @@ def test_a_secret_does_not_reach_the_quarantine_even_when_a_part_ends_inside_its
 
 
 def test_an_input_of_which_only_the_beginning_was_kept_tells_its_whole_size() -> None:
-    (payload,) = quarantine_records(
+    (payload,) = quarantined(
         SCHEMAS,
         site="main",
         source="s",

@@ -1,0 +1,68 @@
+"""Finds IBANs as people type them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from bridge.records.detectors.plain_text import PlainText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Length by country. Source: SWIFT, IBAN Registry.
+_LENGTHS: Final = {
+    country: length
+    for length, countries in {
+        15: "NO",
+        16: "BE",
+        18: "DK FI FK FO GL NL SD",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU MN XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA",
+        23: "AE GI IL IQ OM SO TL",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST",
+        26: "IS TR",
+        27: "BI DJ FR GR IT MC MR SM",
+        28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+        29: "BR EG PS QA UA",
+        30: "JO KW MU YE",
+        31: "MT SC",
+        32: "LC",
+        33: "RU",
+    }.items()
+    for country in countries.split()
+}
+_BETWEEN: Final = r"[ \t\r\n./_-]{0,3}"
+_START: Final = re.compile(
+    rf"(?<![A-Za-z0-9])[A-Za-z]{_BETWEEN}[A-Za-z]{_BETWEEN}[0-9]{_BETWEEN}[0-9](?={_BETWEEN}[A-Za-z0-9])"
+)
+_REST: Final = {
+    length: re.compile(rf"(?:{_BETWEEN}[A-Za-z0-9]){{{length - 4}}}(?![A-Za-z0-9])")
+    for length in set(_LENGTHS.values())
+}
+_SEPARATOR: Final = re.compile(r"[^A-Za-z0-9]+")
+_MODULUS: Final = 97
+
+
+def ibans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of IBANs of the registered countries' lengths that satisfy ISO 7064's check.
+
+    Between two characters there may be up to three blanks, dashes, dots, slashes or line breaks.
+    """
+    plain = PlainText(text)
+    return plain.places(_ibans(plain.shown))
+
+
+def _ibans(text: str) -> Iterator[tuple[int, int]]:
+    for start in _START.finditer(text):
+        begin = _SEPARATOR.sub("", start.group())
+        length = _LENGTHS.get(begin[:2].upper())
+        rest = _REST[length].match(text, start.end()) if length else None
+        if rest is None:
+            continue
+        digits = _SEPARATOR.sub("", rest.group()) + begin
+        if int("".join(str(int(char, 36)) for char in digits)) % _MODULUS == 1:
+            yield start.start(), rest.end()

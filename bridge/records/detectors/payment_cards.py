@@ -1,0 +1,167 @@
+"""Finds payment card numbers as people type them.
+
+A number counts if an issuer has its first digits in that length, it passes Luhn's check, and it is written like a card:
+in one piece, or in groups as they stand on cards or in pairs or single digits, with up to four blanks, dashes, dots,
+slashes, commas or line breaks between them. In one piece, one number in ten passes the check by chance: there the word
+before it decides (`context_words`), and lengths that are rare need a word that speaks of a card.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bridge.records.detectors.context_words import named_as_card, named_otherwise
+from bridge.records.detectors.plain_text import PlainText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SEPARATORS: Final = r"[ \t\r\n.,/_|*:;'~-]"
+# Not possessive: before 3.11.5 Python takes a separator without digits behind it, too.
+_RUN: Final = re.compile(rf"[0-9]+(?:{_SEPARATORS}{{1,4}}[0-9]+)*")
+_GROUP: Final = re.compile(r"[0-9]+")
+_SIZES: Final = range(13, 20)  # ISO/IEC 7812-1: at most 19; the shortest in use have 13
+_MOST_GROUPS: Final = 19
+_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # Luhn: twice the digit, digits added
+
+
+class _Issuer(NamedTuple):
+    """Numbers with these first digits, from `low` to `high`, have these lengths; `rare` ones have them seldom."""
+
+    low: int
+    high: int
+    usual: tuple[int, ...]
+    rare: tuple[int, ...] = ()
+
+
+# First digits and lengths. Source: what the card networks publish for merchants, as of 2026.
+_ISSUERS: Final = (
+    _Issuer(4, 4, (16,), (13, 18, 19)),  # Visa
+    _Issuer(51, 55, (16,)),  # Mastercard
+    _Issuer(2221, 2720, (16,)),
+    _Issuer(34, 34, (15,)),  # American Express
+    _Issuer(37, 37, (15,)),
+    _Issuer(300, 305, (14,), (16, 17, 18, 19)),  # Diners Club
+    _Issuer(3095, 3095, (14,), (16, 17, 18, 19)),
+    _Issuer(36, 36, (14,), (15, 16, 17, 18, 19)),
+    _Issuer(38, 39, (14,), (16, 17, 18, 19)),
+    _Issuer(6011, 6011, (16,), (17, 18, 19)),  # Discover
+    _Issuer(644, 659, (16,), (17, 18, 19)),
+    _Issuer(3528, 3589, (16,), (17, 18, 19)),  # JCB
+    _Issuer(62, 62, (16, 19), (17, 18)),  # UnionPay
+    _Issuer(81, 82, (16,), (17, 18, 19)),  # UnionPay, RuPay
+    _Issuer(60, 60, (16,)),  # RuPay, Hipercard
+    _Issuer(508, 508, (16,)),
+    _Issuer(50, 50, (16,), (13, 14, 15, 17, 18, 19)),  # Maestro, Verve, Elo
+    _Issuer(56, 58, (16,), (13, 14, 15, 17, 18, 19)),  # Maestro
+    _Issuer(63, 63, (16,), (13, 14, 15, 17, 18, 19)),
+    _Issuer(67, 67, (16,), (13, 14, 15, 17, 18, 19)),
+    _Issuer(2200, 2204, (16,), (17, 18, 19)),  # Mir
+    _Issuer(9792, 9792, (16,)),  # Troy
+    _Issuer(8600, 8600, (16,)),  # Uzcard
+    _Issuer(9860, 9860, (16,)),  # Humo
+)
+_PREFIX: Final = 4
+
+
+def _by_prefix() -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
+    usual: dict[int, set[int]] = {}
+    rare: dict[int, set[int]] = {}
+    for low, high, often, seldom in _ISSUERS:
+        scale = 10 ** (_PREFIX - len(str(low)))
+        for prefix in range(low * scale, (high + 1) * scale):
+            usual.setdefault(prefix, set()).update(often)
+            rare.setdefault(prefix, set()).update(seldom)
+    return (
+        {prefix: frozenset(sizes) for prefix, sizes in usual.items()},
+        {prefix: frozenset(sizes) for prefix, sizes in rare.items()},
+    )
+
+
+_USUAL, _RARE = _by_prefix()
+_AS_ON_CARDS: Final = frozenset(
+    {
+        (4, 6, 5),
+        (4, 6, 4),
+        (4, 4, 8),
+        (8, 4, 4),
+        (4, 12),
+        (12, 4),
+        (8, 8),
+        (6, 10),
+        (4, 8, 4),
+        (6, 6, 4),
+        (6, 13),
+        (4, 3, 3, 3),
+    }
+)
+_EVEN: Final = (4, 5, 8)  # sizes of groups, but for the last one, that stand beside other numbers, too
+_TINY: Final = (1, 2, 3)  # of groups that telephone numbers and lists have as well: then it is the whole run
+
+
+def payment_cards(text: str) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of card numbers, in order and without overlap."""
+    plain = PlainText(text)
+    return plain.places(_cards(plain.shown))
+
+
+def _cards(text: str) -> Iterator[tuple[int, int]]:
+    for run in _RUN.finditer(text):
+        if run.end() - run.start() < _SIZES.start:
+            continue
+        groups = [found.span() for found in _GROUP.finditer(text, run.start(), run.end())]
+        at = 0
+        while at < len(groups):
+            size = _groups_of_a_card(text, groups, at)
+            if size:
+                yield groups[at][0], groups[at + size - 1][1]
+            at += size or 1
+
+
+def _groups_of_a_card(text: str, groups: list[tuple[int, int]], first: int) -> int:
+    """Return how many groups from `first` on make a card number, the most that do; 0 for none."""
+    size = found = 0
+    # Luhn doubles every second digit counted from the end, which is not known yet: keep the sums of both cases.
+    even = odd = 0
+    digits = ""
+    for at in range(first, min(first + _MOST_GROUPS, len(groups))):
+        start, end = groups[at]
+        if size + end - start >= _SIZES.stop:
+            break
+        more = text[start:end]
+        digits += more
+        for digit in map(int, more):
+            even, odd = (
+                (even + _DOUBLED[digit], odd + digit) if size & 1 == 0 else (even + digit, odd + _DOUBLED[digit])
+            )
+            size += 1
+        if size in _SIZES and (odd if size & 1 else even) % 10 == 0 and _is_card(text, groups, first, at + 1, digits):
+            found = at - first + 1
+    return found
+
+
+def _is_card(text: str, groups: list[tuple[int, int]], first: int, last: int, digits: str) -> bool:
+    """Tell whether digits that pass the check, in the groups from `first` to `last` (exclusive), are a card's."""
+    prefix, size = int(digits[:_PREFIX]), len(digits)
+    usual = size in _USUAL.get(prefix, ())
+    if not (usual or size in _RARE.get(prefix, ())) or digits.count(digits[0]) == size:
+        return False
+    start, end = groups[first][0], groups[last - 1][1]
+    sizes = tuple(b - a for a, b in groups[first:last])
+    if usual and (sizes in _AS_ON_CARDS or _even(sizes, _EVEN)):
+        return True
+    bare = len(sizes) == 1 and not _in_a_word(text, start, end)
+    if usual and (bare or (_even(sizes, _TINY) and len(sizes) == len(groups))):
+        return not named_otherwise(text, start)
+    return named_as_card(text, start, end)
+
+
+def _even(sizes: tuple[int, ...], allowed: tuple[int, ...]) -> bool:
+    """Tell whether all groups have one of the sizes, and the same one but for a shorter last one."""
+    return sizes[0] in allowed and set(sizes[:-1]) == {sizes[0]} and sizes[-1] <= sizes[0]
+
+
+def _in_a_word(text: str, start: int, end: int) -> bool:
+    """Tell whether letters touch the digits: then they are part of an identifier."""
+    return text[start - 1 : start].isalpha() or text[end : end + 1].isalpha()
