@@ -12,7 +12,6 @@ from bridge.chatserver.messages import FORCE_CLOSE, RequestJoin, RequestMessage,
 from bridge.records.detectors import ibans, payment_cards, phones
 from bridge.transcript.events import CLIENT, MessageText
 from tests.field.field_environment import (
-    PRIVACY,
     E2EEnvironment,
     TestClient,
     all_joined,
@@ -21,7 +20,6 @@ from tests.field.field_environment import (
     run_test,
     starts,
     wait_for,
-    wrong_today,
 )
 
 if TYPE_CHECKING:
