@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
-    from bridge.capture.ports import Announcements
+    from bridge.capture.consumer_ports import Announcements
 
 _ASK_SECONDS: Final = 0.5
 """Time between two questions to the group: each of them takes a new connection."""

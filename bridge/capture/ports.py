@@ -1,4 +1,6 @@
-"""The ports of the engine, as protocols: sources, the transactional writer, the announcements consumer, the clock.
+"""The ports of a shard, as protocols: sources, feeders, the transactional writer, the clock.
+
+Those of what a worker reads for all of its shards are in `consumer_ports`.
 
 Sources and adapters implement them; tests use the real ones or scripted fakes.
 """
@@ -12,8 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 from bridge.transcript.updates import Update
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
+    from bridge.capture.stored_inputs import StoredRead
     from bridge.errors import Problem
     from bridge.records.shard_facts import Logs
 
@@ -109,6 +112,33 @@ class Source(Protocol):
 
 
 MakeSource = Callable[[Deliver, Failed], Source]
+
+
+class TranscriptFeeder(Protocol):
+    """Reads stored transcripts elsewhere, from positions that lie in the checkpoints of its shard; delivers StoredRead.
+
+    What it delivers is committed in order, or the feeder is started again with the positions that are committed.
+    """
+
+    def start(self, positions: Mapping[str, bytes]) -> None:
+        """Begin from these positions, also when it was started before: after each restore of the shard."""
+
+    def pause(self) -> None:
+        """Deliver nothing more, but for what was already read (P6)."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+    async def close(self) -> None:
+        """End. On return nothing is delivered any more. It may be called again, at any time."""
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Why it cannot read, or not all; empty when it can."""
+
+
+MakeFeeder = Callable[[Callable[["StoredRead", int], None], Failed], TranscriptFeeder]
+"""Takes what delivers: the input, and the number of bytes that it occupies."""
 
 
 # --- Kafka: the shard's transactions -------------------------------------------------------------------------------
@@ -237,86 +267,6 @@ class ShardLogs(Protocol):
 
 
 # --- Kafka: the consumer group -------------------------------------------------------------------------------------
-
-
-class AnnouncementRecord(Protocol):
-    """One record of the announcements topic, as the consumer's client gives it."""
-
-    @property
-    def partition(self) -> int:
-        """Its partition."""
-
-    @property
-    def offset(self) -> int:
-        """Its offset."""
-
-    @property
-    def key(self) -> bytes | None:
-        """Its key: the session id, when the writer gave one."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The announcement's JSON; None for a tombstone."""
-
-
-class Announcements(Protocol):
-    """The consumer group member of this worker, on the announcements topic."""
-
-    async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
-        """Join the group; `assigned` gets all assigned partitions after each rebalance. Raises KafkaUnavailable."""
-
-    async def fetch(self, full: frozenset[int]) -> Sequence[AnnouncementRecord]:
-        """Wait for records, at most about a second; partitions in `full` are not read. Raises KafkaUnavailable."""
-
-    def positions(self) -> Iterable[tuple[int, int, int]]:
-        """Return partition, next offset to be read, and end of the log, of each partition of which both are known.
-
-        What was below the next offset when `fetch` returned, it has returned.
-        """
-
-    async def reread(self, partition: int) -> None:
-        """Go back to the committed offset of `partition`. Raises KafkaUnavailable."""
-
-    async def check_assignment(self, partition: int) -> None:
-        """Ask the group's coordinator whether `partition` is assigned to this worker.
-
-        Raises ShardFenced when it is not. Raises KafkaUnavailable when that is unknown (no answer, or a rebalance in
-        progress): then the next call of `assigned` decides, and chats stay joined until it comes (P4).
-        """
-
-    @property
-    def answered(self) -> bool:
-        """Whether a broker has answered, and not longer ago than the clients wait for an answer; False at first."""
-
-    @property
-    def problem(self) -> Problem | None:
-        """Why announcements cannot be read now; None when they can."""
-
-    async def leave(self) -> None:
-        """Leave the group at once, so that other members take over without waiting for the session time-out.
-
-        A cancellation is raised when the connections are closed.
-        """
-
-    async def abandon(self) -> None:
-        """Stop without leaving the group, at once whatever Kafka does: the next member of this worker takes its place.
-
-        On return nothing of this one can join or leave any more: it would do so in the place of the next one.
-        """
-
-    async def outlast_successor(self) -> None:
-        """Wait, after `fetch` raised PlaceTaken, until no other process is in this one's place any more.
-
-        Raises WorkerIdInUse when one lives there.
-        """
-
-    async def taken_over(self) -> bool:
-        """Ask the group once, after `leave` was called, whether other members have the partitions.
-
-        True when the group is stable and has other members, False when it has none. Raises KafkaUnavailable when that
-        is unknown: no answer, a rebalance in progress, or this member is still in the group with others.
-        """
-
 
 CheckAssignment = Callable[[], Awaitable[None]]
 """Whether this worker may open the shard: `Announcements.check_assignment` for one partition, or what replaces it.

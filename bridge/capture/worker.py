@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bridge.backoff import Backoff
-    from bridge.capture.ports import AnnouncementRecord, Announcements, CheckAssignment, Clock
+    from bridge.capture.consumer_ports import AnnouncementRecord, Announcements
+    from bridge.capture.ports import CheckAssignment, Clock
     from bridge.capture.shard import Shard
     from bridge.telemetry import Telemetry
 

@@ -19,11 +19,22 @@ NOT_RECORDED: Final = "NOT_RECORDED"
 INTERNAL: Final = "INTERNAL"
 CHAT_CLOSED: Final = "CHAT_CLOSED"
 NOT_FOLLOWED: Final = "NOT_FOLLOWED"
+STORED_RECORD: Final = "STORED_RECORD"
+STORED_TEXT_INCOMPLETE: Final = "STORED_TEXT_INCOMPLETE"
+OTHER_CHAT: Final = "OTHER_CHAT"
 
 NOT_XML: Final = "NOT_XML"
 NOT_A_TRANSCRIPT: Final = "NOT_A_TRANSCRIPT"
 
 _GATEWAY: Final = "Report it to the maker of the gateway, with the record."
+_NOT_XML: Final = (
+    "A stored transcript is no well-formed XML, or in an encoding that cannot be read.",
+    "Export it again.",
+)
+_NOT_A_TRANSCRIPT: Final = (
+    "The document is XML and no transcript: another root, a document type, no session id.",
+    "Check which file was given.",
+)
 
 QUARANTINE_CODES: Final = {
     NOT_UTF8: ("A line is not UTF-8.", _GATEWAY),
@@ -56,15 +67,26 @@ QUARANTINE_CODES: Final = {
         "Read it from the quarantine record.",
     ),
     NOT_FOLLOWED: ("Content came of a chat that is not followed here.", "Report it."),
+    STORED_RECORD: (
+        "A record of the topic of stored transcripts has another key or other headers than such records have.",
+        "Mend its writer: docs/formats.md says how such records are written.",
+    ),
+    STORED_TEXT_INCOMPLETE: (
+        "A stored transcript is not whole on its topic: a part is missing, or its digest is another one.",
+        "Have it written again: run `chatbridge backfill` again, or mend the writer.",
+    ),
+    OTHER_CHAT: (
+        "A stored transcript is of another chat than the row or record in which it lies.",
+        "Look at the quarantine record, and at the place that it names.",
+    ),
+    NOT_XML: _NOT_XML,
+    NOT_A_TRANSCRIPT: _NOT_A_TRANSCRIPT,
 }
 """Code of a QuarantinedInput -> what it means, and what to do."""
 
 ARCHIVE_CODES: Final = {
-    NOT_XML: ("A stored transcript is no well-formed XML, or in an encoding that cannot be read.", "Export it again."),
-    NOT_A_TRANSCRIPT: (
-        "The document is XML and no transcript: another root, a document type, no session id.",
-        "Check which file was given.",
-    ),
+    NOT_XML: _NOT_XML,
+    NOT_A_TRANSCRIPT: _NOT_A_TRANSCRIPT,
     UNREADABLE_EVENT: ("An event of the transcript has no readable eventId.", "Export it again."),
     TOO_LONG: ("The document has more bytes or elements than are read.", "Check which file was given."),
     NOT_RECORDED: ("An event of the transcript cannot be expressed as a record.", "Report it, with the file."),

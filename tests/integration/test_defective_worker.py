@@ -21,7 +21,7 @@ from tests.integration.e2e_environment import E2EEnvironment, all_joined, follow
 from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
-    from bridge.capture.ports import Announcements
+    from bridge.capture.consumer_ports import Announcements
 
 CHATS = 6
 

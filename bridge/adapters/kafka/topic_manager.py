@@ -1,4 +1,4 @@
-"""The five topics: their names and required configuration; creates and alters them.
+"""The six topics: their names and required configuration; creates and alters them.
 
 `plan` only compares; `prepare` creates topics that are missing and alters nothing; `apply` alters, too, what is safe to
 alter. What is compared, and what is never altered: `topic_plan`.
@@ -47,7 +47,7 @@ _POLLS: Final = 150
 
 @dataclass(slots=True, frozen=True)
 class TopicNames:
-    """Names of the five topics, each with the prefix in front."""
+    """Names of the six topics, each with the prefix in front."""
 
     prefix: str = ""
 
@@ -76,6 +76,11 @@ class TopicNames:
         """`SessionCheckpoint` records, read by the bridge only."""
         return f"{self.prefix}chat.capture.checkpoints.v1"
 
+    @property
+    def stored(self) -> str:
+        """Stored transcripts as they were read, for the shards that own their chats; read by the bridge only."""
+        return f"{self.prefix}chat.capture.stored.v1"
+
 
 @dataclass(slots=True, frozen=True)
 class TopicShape:
@@ -102,7 +107,7 @@ class Topic:
 
 
 def wanted(names: TopicNames, shape: TopicShape) -> list[Topic]:
-    """Return the five topics as they are required."""
+    """Return the six topics as they are required."""
     limit = str(shape.max_record_bytes + _HEADROOM_BYTES)
 
     def retained(name: str, seconds: int) -> Topic:
@@ -127,6 +132,7 @@ def wanted(names: TopicNames, shape: TopicShape) -> list[Topic]:
         retained(names.quarantine, shape.retention_seconds),
         retained(names.announcements, shape.announcement_retention_seconds),
         Topic(names.checkpoints, shape.partitions, shape.replication_factor, compacted),
+        retained(names.stored, shape.announcement_retention_seconds),
     ]
 
 
