@@ -6,7 +6,6 @@ taken with its counterparts of the other database, so that no more than a page i
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.archive.repaired_xml import read_repaired
 from bridge.commands.stored_files import StoredChat
 from bridge.errors import UnreadableTranscript
+from bridge.sources.ucs.interaction_rows import document_of
 from bridge.transcript.times import parse_start_at
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ OTHER_CHAT: Final = "OTHER_CHAT"
 TIME_ZONE: Final = "TIME_ZONE"
 OVERLAP: Final = timedelta(hours=1)
 _QUARTER: Final = timedelta(minutes=15)
-_DECLARATION: Final = re.compile(r"\A\ufeff?\s*<\?xml[^<>]{0,300}\?>")
 
 
 @dataclass(slots=True)
@@ -94,7 +93,7 @@ class StoredRows:
             self.refused(name, f"{name}:0: {UNREADABLE_ROW}: {row.unreadable}")
             return None
         try:
-            read = read_repaired(_bytes(row.text), name, session_id=row.id)
+            read = read_repaired(document_of(row.text), name, session_id=row.id)
         except UnreadableTranscript as error:
             self.refused(name, str(error))
             return None
@@ -121,10 +120,3 @@ class StoredRows:
         if quarters and quarters not in self.offsets:
             self.offsets.add(quarters)
             self.warned(f"{name}:0: {TIME_ZONE}: STARTDATE is {15 * quarters:+} minutes from the transcript's startAt")
-
-
-def _bytes(text: str | bytes) -> bytes:
-    """Return a column's text as a document: what it declares is not the encoding of the column."""
-    if isinstance(text, bytes):
-        return text
-    return _DECLARATION.sub("", text).encode("utf-8", "surrogatepass")
