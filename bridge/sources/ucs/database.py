@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PAGE_ROWS: Final = 100
 MOST_CHARACTERS: Final = 16 * 1024 * 1024
 CONNECT_SECONDS: Final = 10
+_NO_STATUS: Final = -1
 _SESSION: Final = {
     "postgresql": ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET statement_timeout = {ms}"),
     "sqlite": ("PRAGMA query_only = ON",),
@@ -68,7 +69,7 @@ class UcsDatabase:
             self._engine = create_engine(url, pool_size=1, max_overflow=0)
         except (ArgumentError, ImportError) as error:
             reason = "no database URL" if isinstance(error, ArgumentError) else f"{error.name} is not installed"
-            raise UsageError(f"--ucs-url: {reason}", next_step="pip install 'chatbridge[ucs]'") from None
+            raise UsageError(f"the URL of the database: {reason}", next_step="pip install 'chatbridge[ucs]'") from None
         self._connection: Any = None
         self._interrupted = False
         self._prepare_sessions(limits.statement_timeout)
@@ -161,7 +162,10 @@ class UcsDatabase:
                 connection.rollback()
         except SQLAlchemyError as error:
             raise self._fault(error) from None
-        return [RowHead(row.id, int(row.status), _in_utc(row.start_date), row.length) for row in found]
+        return [
+            RowHead(row.id, int(_NO_STATUS if row.status is None else row.status), _in_utc(row.start_date), row.length)
+            for row in found
+        ]
 
     def _with_texts(self, heads: Sequence[RowHead]) -> list[InteractionRow]:
         texts, none = self.texts([head for head in heads if head.length is not None]), ReadText()
@@ -175,11 +179,9 @@ class UcsDatabase:
         try:
             found = connection.execute(self._statements.texts(ids)).all()
             connection.rollback()
-        except DBAPIError as error:
+        except (DBAPIError, ValueError) as error:  # ValueError: a driver that cannot decode a text
             connection.rollback()
-            origin = error.orig
-            denied = failure_code(getattr(origin, "sqlstate", None), str(origin)) == UCS_DENIED
-            if error.connection_invalidated or self._interrupted or denied:
+            if self._interrupted or (isinstance(error, DBAPIError) and _concerns_all(error)):
                 raise
             if len(ids) == 1:
                 return {ids[0]: ReadText(unreadable=_reason(error))}
@@ -214,7 +216,13 @@ def _in_utc(at: datetime) -> datetime:
     return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def _concerns_all(error: DBAPIError) -> bool:
+    """Tell whether other rows cannot be read either."""
+    code = failure_code(getattr(error.orig, "sqlstate", None), str(error.orig))
+    return error.connection_invalidated or code in (UCS_DENIED, UCS_TABLE_UNKNOWN)
+
+
+def _reason(error: Exception) -> str:
     """Return the class of the error and, of PostgreSQL, its code."""
     origin = getattr(error, "orig", None) or error
     code = getattr(origin, "sqlstate", None)

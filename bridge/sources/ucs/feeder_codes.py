@@ -25,7 +25,7 @@ UCS_CODES: Final = {
     ),
     UCS_TABLE_UNKNOWN: (
         "The database of UCS does not have the table, or a column of it, under the names that are set.",
-        "Set `sources.ucs.names`; where the table is in another schema, `sources.ucs.names.schema`.",
+        "Set `sources.ucs.names`; where the table is in another schema, `sources.ucs.names.table_schema`.",
     ),
     UCS_TIMEOUT: (
         "A statement took longer than `sources.ucs.statement_timeout_seconds`. It is tried again within a minute.",
@@ -37,6 +37,36 @@ UCS_CODES: Final = {
     ),
 }
 """Code of a reason -> what it means, and what to do."""
+
+NO_TEXT: Final = "NO_TEXT"
+NOT_OVER: Final = "NOT_OVER"
+ROW_GONE: Final = "ROW_GONE"
+UNREADABLE_ROW: Final = "UNREADABLE_ROW"
+LIST_FULL: Final = "LIST_FULL"
+
+MISSING_CODES: Final = {
+    NO_TEXT: (
+        "A chat has been over for a day, and its row has no text. It is asked for a day more.",
+        "Ask who runs UCS whether transcripts of such chats are stored.",
+    ),
+    NOT_OVER: (
+        "A chat has not been over for 30 days, and its row has not changed.",
+        "Nothing, unless it goes on: `chatbridge backfill` reads what is stored then.",
+    ),
+    ROW_GONE: (
+        "The row of a chat that was not over was deleted, or was moved to a database that is not read.",
+        "Set `sources.ucs.archive_url_file` if there is an archive.",
+    ),
+    UNREADABLE_ROW: (
+        "The database cannot give the text of a row, or it is longer than `sources.ucs.largest_text_characters`.",
+        "Do what the detail says. It is asked again for a day.",
+    ),
+    LIST_FULL: (
+        "More chats wait than the bridge remembers: those that have not changed for longest are given up.",
+        "Find out why UCS has so many rows that are not over.",
+    ),
+}
+"""Why the text of a chat was not passed on -> what it means, and what to do."""
 
 _BY_SQLSTATE: Final = (
     (re.compile(r"28|42501"), UCS_DENIED),

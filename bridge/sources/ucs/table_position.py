@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bridge.sources.ucs import feeder_codes
 from bridge.sources.ucs.followed_chats import ChatState, FollowedChat, FollowedChats
 from bridge.sources.ucs.interaction_rows import PagePlace, ReadText, RowHead, document_of
 from bridge.sources.ucs.position_format import FORMAT, PREFIX, decoded, encoded
@@ -43,11 +44,11 @@ class RowNews(Enum):
     GROWN = "GROWN"
     FINAL = "FINAL"
     CHANGED = "CHANGED"
-    NO_TEXT = "NO_TEXT"
-    NOT_OVER = "NOT_OVER"
-    ROW_GONE = "ROW_GONE"
-    UNREADABLE_ROW = "UNREADABLE_ROW"
-    LIST_FULL = "LIST_FULL"
+    NO_TEXT = feeder_codes.NO_TEXT
+    NOT_OVER = feeder_codes.NOT_OVER
+    ROW_GONE = feeder_codes.ROW_GONE
+    UNREADABLE_ROW = feeder_codes.UNREADABLE_ROW
+    LIST_FULL = feeder_codes.LIST_FULL
 
 
 TEXT_NEWS: Final = frozenset({RowNews.GROWN, RowNews.FINAL, RowNews.CHANGED})
@@ -157,12 +158,12 @@ class TablePosition:
         self._keep(known, chat, now)
         return news
 
-    def absent(self, session_id: str, now: int) -> RowNews:
-        """Take over that no table has a chat that was asked by its id."""
+    def absent(self, session_id: str, now: int, *, certain: bool = True) -> RowNews:
+        """Take over that no table has a chat that was asked by its id; not `certain`: not all of them were asked."""
         known = self.chats.get(session_id)
         if known is None:
             return RowNews.NOTHING
-        gone = known.is_waiting and now - known.changed >= self._rules.missing_after
+        gone = certain and known.is_waiting and now - known.changed >= self._rules.missing_after
         self._keep(known, _changed(known, now, state=ChatState.MISSING) if gone else known, now)
         return RowNews.ROW_GONE if gone else RowNews.NOTHING
 
