@@ -188,10 +188,10 @@ class TableFeeder:
         pauses = [pause for pause in (one.wait() for one in self._databases) if pause]
         main = self._databases[MAIN].wait()
         wanted = [self._settings.poll_seconds, until_due, *pauses] if not main else [main]
-        self._wake.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(min(wanted), _LEAST_PAUSE)):
                 await self._wake.wait()
+        self._wake.clear()
 
     async def _scan(self, position: TablePosition, database: int) -> bool:
         """Read a table from its place to its end; return whether it was read to its end."""
@@ -225,7 +225,7 @@ class TableFeeder:
                 certain = False
                 continue
             heads = await access.run(lambda opened, asked=gone: opened.heads_of(asked))  # type: ignore[misc]
-            await self._take(position, database, heads, due=True)
+            await self._take(position, database, heads, by_id=True)
             found = {head.id for head in heads}
             gone = [session_id for session_id in gone if session_id not in found]
         for session_id in gone:
@@ -236,13 +236,13 @@ class TableFeeder:
         return True
 
     async def _take(
-        self, position: TablePosition, database: int, heads: Sequence[RowHead], *, due: bool = False
+        self, position: TablePosition, database: int, heads: Sequence[RowHead], *, by_id: bool = False
     ) -> None:
         """Take rows over, fetch the texts that may be new, and deliver what is new."""
         access = self._databases[database]
-        for portion in self._portions(position, heads, due=due):
+        for portion in self._portions(position, heads):
             now = self._now()
-            wanted = [head for head in portion if position.wants(head, now, due=due)]
+            wanted = [head for head in portion if position.wants(head, now)]
             label, texts = "", dict[str, "ReadText"]()
             if wanted:
                 label, texts = await access.run(lambda opened, some=wanted: (opened.label, opened.texts(some)))  # type: ignore[misc]
@@ -259,7 +259,7 @@ class TableFeeder:
                     self._compare_start(access.name, head, document)
                 elif news in MISSING_NEWS:
                     self._tell_missing(head.id, news, place, (read and read.unreadable) or "")
-                if not due:
+                if not by_id:
                     position.passed(head, now, database)
             self._telemetry.emit(
                 UcsRowsRead(
@@ -274,12 +274,12 @@ class TableFeeder:
             self._pass_on(position, passed_on)
             await self._going_on.wait()
 
-    def _portions(self, position: TablePosition, heads: Sequence[RowHead], *, due: bool) -> Iterator[list[RowHead]]:
+    def _portions(self, position: TablePosition, heads: Sequence[RowHead]) -> Iterator[list[RowHead]]:
         """Yield rows in order, with not more text in each portion than is delivered together."""
         portion: list[RowHead] = []
         size, now = 0, self._now()
         for head in heads:
-            length = (head.length or 0) if position.wants(head, now, due=due) else 0
+            length = (head.length or 0) if position.wants(head, now) else 0
             if portion and size + length > _PORTION:
                 yield portion
                 portion, size = [], 0

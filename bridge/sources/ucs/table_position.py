@@ -131,9 +131,10 @@ class TablePosition:
 
     # --- rows ----------------------------------------------------------------------------------------------------
 
-    def wants(self, head: RowHead, now: int, *, due: bool = False) -> bool:
-        """Return whether the text of a row is to be fetched. `due`: it was asked by its id."""
+    def wants(self, head: RowHead, now: int) -> bool:
+        """Return whether the text of a row is to be fetched."""
         known, rules = self.chats.get(head.id), self._rules
+        due = self._due.get(head.id, now) <= now
         if not head.length or (known is not None and not known.is_waiting and not due and head.length == known.length):
             return False
         if not head.is_stopped:

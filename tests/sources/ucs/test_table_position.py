@@ -41,11 +41,10 @@ class Followed:
         status: int = 3,
         row: str = "S1",
         second: float = 0,
-        due: bool = False,
     ) -> RowNews:
         """Read a row as the feeder does, and store what is to be stored."""
         head = RowHead(row, status, START + timedelta(seconds=second), None if text is None else len(text))
-        read = ReadText(text) if self.position.wants(head, now, due=due) else None
+        read = ReadText(text) if self.position.wants(head, now) else None
         news = self.position.take(head, read, now)
         self.position.passed(head, now, MAIN)
         self.store()
@@ -99,7 +98,7 @@ def test_an_edit_that_keeps_the_length_is_found_when_the_row_is_asked_by_its_id(
     assert followed.take("****") is RowNews.NOTHING
     assert followed.position.due(NOW + 899, 9) == []
     assert followed.position.due(NOW + 900, 9) == ["S1"]
-    assert followed.take("****", NOW + 900, due=True) is RowNews.CHANGED
+    assert followed.take("****", NOW + 900) is RowNews.CHANGED
 
 
 def test_an_unfinished_chat_is_asked_after_a_minute_and_twice_as_late_each_time_up_to_an_hour() -> None:
@@ -154,17 +153,17 @@ def test_a_text_that_cannot_be_read_is_told_once_and_asked_again() -> None:
     head, unreadable = RowHead("S1", 3, START, 7), ReadText(unreadable="DataError XX001")
     assert followed.position.take(head, unreadable, NOW) is RowNews.UNREADABLE_ROW
     assert followed.position.take(head, unreadable, NOW + 900) is RowNews.NOTHING
-    assert followed.position.wants(head, NOW + 1800, due=True)
+    assert followed.position.wants(head, NOW + 1800)
     assert followed.position.take(head, ReadText("mended."), NOW + 1800) is RowNews.FINAL
 
 
 def test_beside_a_live_door_a_text_is_passed_on_after_a_grace() -> None:
     followed = Followed(FollowingRules(grace=120))
     assert followed.take("a") is RowNews.NOTHING
-    assert followed.take("a", NOW + 59, due=True) is RowNews.NOTHING
-    assert followed.take("a", NOW + 60, due=True) is RowNews.NOTHING
+    assert followed.take("a", NOW + 59) is RowNews.NOTHING
+    assert followed.take("a", NOW + 60) is RowNews.NOTHING
     assert followed.position.next_due() == NOW + 120
-    assert followed.take("a", NOW + 120, due=True) is RowNews.FINAL
+    assert followed.take("a", NOW + 120) is RowNews.FINAL
 
 
 def test_the_table_is_read_from_an_overlap_before_the_highest_row_so_that_late_commits_are_seen() -> None:
@@ -289,7 +288,7 @@ def test_a_stored_position_goes_on_as_if_it_had_not_been_stored(rows: list[tuple
 def test_the_last_final_text_of_each_chat_is_passed_on_once(rows: list[tuple[str, str | None, int]]) -> None:
     followed, passed_on, last = Followed(), dict[str, list[str]](), dict[str, str]()
     for at, (row, text, status) in enumerate(rows):
-        news = followed.take(text, NOW + at, status=status, row=row, due=True)
+        news = followed.take(text, NOW + 3_600 * at, status=status, row=row)
         if news in (RowNews.FINAL, RowNews.CHANGED):
             assert text is not None
             passed_on.setdefault(row, []).append(text)
