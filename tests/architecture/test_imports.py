@@ -59,7 +59,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "overview": {"capture", "errors"},
-    "sources/ucs": {"capture", "facts", "meters", "telemetry", "transcript", "waiting", "backoff", "errors"},
+    "sources/ucs": {
+        "announcement",
+        "capture",
+        "facts",
+        "meters",
+        "telemetry",
+        "transcript",
+        "waiting",
+        "backoff",
+        "errors",
+    },
     "adapters": {"backoff", "certificate_faults", "secret_files", "waiting", "errors"},
     "adapters/kafka": {
         "adapters",
