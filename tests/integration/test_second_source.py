@@ -126,6 +126,9 @@ class DirectorySources:
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         return DirectorySource(Path(FOLDER), deliver, failed)
 
+    def make_feeder(self, _deliver: object, _failed: object) -> None:
+        """No stored transcripts are followed."""
+
 
 def _run_worker(config: Config) -> int:
     return app.run_worker(config, DirectorySources)
