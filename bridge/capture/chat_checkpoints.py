@@ -35,6 +35,7 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = Fals
         observed_at=chat.closed_at or now,
         stamp=stamp,
         chains=chains,
+        outlined=chat.whole and seldom.outlines is not None,
     )
     if not chat.whole:
         deleted = [(key, None) for key in chat.parts.forgotten()]

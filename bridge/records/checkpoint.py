@@ -33,7 +33,7 @@ class BatchStamp:
     """Which transaction wrote a checkpoint: the shard's owner at that time, and the number of the batch.
 
     `owners` are pairs of an owner and the number of its last batch; of a chat's checkpoint there are none. `encoded`
-    is the stamp as the last fields of a CheckpointHead: one stamp serves all checkpoints of a batch. It is not
+    is the stamp as fields of a CheckpointHead: one stamp serves all checkpoints of a batch. It is not
     changed. `shard` is in the marker only.
     """
 
@@ -62,7 +62,7 @@ class CheckpointHead:
     `state` is the engine's word for the chat's state; `chain_head` the head of the chain in the output `default`, if
     that began with the chat, else empty; `chains` are all others. `observed_at` in us since 1970 UTC; `stamp` names the
     transaction that writes it. `segments` is the number of the chat's segments once this transaction is committed: with
-    none, only the head is remembered. `ids` is the open block.
+    none, only the head is remembered. `ids` is the open block. `outlined` says that all blocks have their outlines.
     """
 
     state: str
@@ -76,6 +76,7 @@ class CheckpointHead:
     segments: int = 0
     ids: IdBlock | None = None
     chains: list[OutputChain] = field(default_factory=list)
+    outlined: bool = False
 
     def all_chains(self) -> list[OutputChain]:
         """Return the chain in each output."""
@@ -113,6 +114,7 @@ def _head(head: CheckpointHead) -> bytes:
             long(head.observed_at),
             long(head.segments),
             head.stamp.encoded,
+            b"\1" if head.outlined else b"\0",
         )
     )
 
@@ -178,6 +180,7 @@ def _ids(block: IdBlock) -> bytes:
             array(map(long, chain.from_iterable(block.ranges))),
             data(prints),
             _encoded_layout(layout),
+            data(block.outlines),
         )
     )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.transcript import events
+
 if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.updates import TranscriptUpdate
@@ -20,6 +22,14 @@ PARTY_LEFT: Final = "PARTY_LEFT"
 UNKNOWN: Final = "UNKNOWN"
 GAP: Final = "GAP"
 RESUMED: Final = "RESUMED"
+
+KIND_OF: Final = {
+    events.NEW_PARTY: PARTY_JOINED,
+    events.MESSAGE: MESSAGE,
+    events.NOTICE: NOTICE,
+    events.PARTY_LEFT: PARTY_LEFT,
+}
+"""Type of an event -> kind of its record; UNKNOWN of any other."""
 
 LIVE: Final = "LIVE"
 REPLAY: Final = "REPLAY"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bridge.errors import Problem
     from bridge.transcript.entries import Gap, Party, SessionFacts
+    from bridge.transcript.fingerprint_store import Fingerprints
     from bridge.transcript.id_blocks import Prints
     from bridge.transcript.ranges import IdRanges
 
@@ -28,6 +29,7 @@ class TranscriptState:
     `gaps` are all that were told but for those in `filled`, which a snapshot has filled. `amendments` counts, per event
     id, the records after the first one; `amended` and `reused` those of them that were published, by what they are.
     `gap_sequences` are the sequences of the records of `gaps`. `epoch` says how often the chat's chain began again.
+    `outlines` are what the summary needs of the events, by block of ids; None: not kept from the first event on.
     """
 
     facts: SessionFacts
@@ -51,6 +53,7 @@ class TranscriptState:
     gap_sequences: list[int] = field(default_factory=list)
     epoch: int = 0
     unprinted: list[tuple[int, int]] = field(default_factory=list)
+    outlines: dict[int, bytes] | None = field(default_factory=dict)
 
 
 class SlowMemory:
@@ -71,6 +74,7 @@ class SlowMemory:
         "holes",
         "joined",
         "masked",
+        "outlined",
         "parties",
         "quarantined",
         "rejoins",
@@ -94,12 +98,13 @@ class SlowMemory:
         self.rejoins = state.rejoins
         self.joined = state.joined
         self.unprinted = state.unprinted
+        self.outlined = state.outlines is not None
         self.changes = 0
         self._kept = state
         self._kept_at = -1
 
     def kept(self) -> TranscriptState:
-        """Return it as a state without sequence, ids, fingerprints and counts; copied only after a change."""
+        """Return it as a state without sequence, ids, fingerprints, outlines, counts; copied only after a change."""
         changes = self.changes + self.parties.changes
         if self._kept_at != changes:
             self._kept = TranscriptState(
@@ -120,20 +125,25 @@ class SlowMemory:
                 gap_sequences=list(self.holes.sequences),
                 epoch=self.epoch,
                 unprinted=self.unprinted,
+                outlines={} if self.outlined else None,
             )
             self._kept_at = changes
         return self._kept
 
     def state(
-        self, sequence: int, id_ranges: list[tuple[int, int]], prints: dict[int, Prints] | None, counts: dict[str, int]
+        self,
+        delivered: IdRanges,
+        remembered: Fingerprints,
+        sequence: int,
+        counts: dict[str, int],
     ) -> TranscriptState:
         """Return all that a fold remembers, given what changes with every event."""
         kept = self.kept()
         return TranscriptState(
             kept.facts,
             sequence,
-            id_ranges,
-            prints,
+            delivered.pairs(),
+            remembered.stored(),
             kept.parties,
             counts,
             kept.gaps,
@@ -151,6 +161,7 @@ class SlowMemory:
             kept.gap_sequences,
             kept.epoch,
             kept.unprinted,
+            remembered.outlines.stored(),
         )
 
     def certificate(
