@@ -22,7 +22,7 @@ from bridge.records.payload_framing import single_object
 from bridge.records.session_records import CLOSED, OPENED, PART_BYTES, json_of, quarantine_records
 from bridge.records.writer_schemas import KEPT, schema_record
 from bridge.transcript import input_codes
-from bridge.transcript.entries import COMPLETE, GAP, RESUMED, Certificate, Entry
+from bridge.transcript.entries import COMPLETE, GAP, INCOMPLETE, RESUMED, Certificate, Entry
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
@@ -266,7 +266,10 @@ class BatchBuilder:
         self, chat: Chat, one: ChatOutput, state: str, at: int, certificate: Certificate | None = None
     ) -> None:
         recorder, topic = one.recorder, one.output.topics["sessions"]
-        payload = recorder.session_record(state, chat.transcript.facts, at, certificate, room=self.room(topic))
+        fold, room, summary = chat.transcript, self.room(topic), None
+        if certificate is not None:
+            summary = fold.summary(missing=certificate.verdict == INCOMPLETE)
+        payload = recorder.session_record(state, fold.facts, at, certificate, summary=summary, room=room)
         value = one.output.payload_headers["sessions"] + payload
         headers = recorder.session_headers(state, at, certificate)
         self._records.append(Outgoing(topic, self._partition, recorder.key, value, headers))

@@ -37,6 +37,7 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = Fals
         stamp=stamp,
         chains=chains,
         stored=chat.state == STORED,
+        outlined=chat.whole and seldom.outlines is not None,
     )
     if not chat.whole:
         deleted = [(key, None) for key in chat.parts.forgotten()]

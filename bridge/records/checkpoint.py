@@ -36,7 +36,7 @@ class BatchStamp:
     """Which transaction wrote a checkpoint: the shard's owner at that time, and the number of the batch.
 
     `owners` are pairs of an owner and the number of its last batch; of a chat's checkpoint there are none. `encoded`
-    is the stamp as the last fields of a CheckpointHead: one stamp serves all checkpoints of a batch. It is not
+    is the stamp as fields of a CheckpointHead: one stamp serves all checkpoints of a batch. It is not
     changed. `shard` is in the marker only.
     """
 
@@ -66,7 +66,7 @@ class CheckpointHead:
     that began with the chat, else empty; `chains` are all others. `observed_at` in us since 1970 UTC; `stamp` names the
     transaction that writes it. `segments` is the number of the chat's segments once this transaction is committed: with
     none, only the head is remembered. `ids` is the open block. `stored`: the chat is open, and known from stored
-    transcripts only.
+    transcripts only. `outlined` says that all blocks have their outlines.
     """
 
     state: str
@@ -81,6 +81,7 @@ class CheckpointHead:
     ids: IdBlock | None = None
     chains: list[OutputChain] = field(default_factory=list)
     stored: bool = False
+    outlined: bool = False
 
     def all_chains(self) -> list[OutputChain]:
         """Return the chain in each output."""
@@ -119,6 +120,7 @@ def _head(head: CheckpointHead) -> bytes:
             long(head.segments),
             b"\1" if head.stored else b"\0",
             head.stamp.encoded,
+            b"\1" if head.outlined else b"\0",
         )
     )
 
@@ -186,6 +188,7 @@ def _ids(block: IdBlock) -> bytes:
             array(map(long, chain.from_iterable(block.ranges))),
             data(prints),
             _encoded_layout(layout),
+            data(block.outlines),
         )
     )
 

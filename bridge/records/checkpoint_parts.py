@@ -128,6 +128,7 @@ def _remembered(seldom: TranscriptState) -> TranscriptState:
         parties_set_by=[],
         amendments={},
         unprinted=[],
+        outlines=None,
         gaps=[replace(gap, detail=None) for gap in seldom.gaps],
         filled=[replace(gap, detail=None) for gap in seldom.filled],
     )
@@ -135,4 +136,4 @@ def _remembered(seldom: TranscriptState) -> TranscriptState:
 
 def _as_stored(seldom: TranscriptState) -> TranscriptState:
     """Leave out what the head holds."""
-    return replace(seldom, absence=None, epoch=0)
+    return replace(seldom, absence=None, epoch=0, outlines=None)

@@ -72,7 +72,8 @@ class StoredSession:
         head, seldom = self.head, self.seldom or self.remembered
         if self.missing or head is None or seldom is None:
             raise VerificationFailed("a checkpoint that is not whole")
-        ids, prints = self._ids(seldom.unprinted)
+        ids, blocks = self._ids(seldom.unprinted)
+        outlined = {number: block.outlines for number, block in (blocks or {}).items() if block.outlines}
         return replace(
             seldom,
             sequence=head.sequence,
@@ -80,10 +81,11 @@ class StoredSession:
             counts=head.counts,
             absence=head.absence,
             id_ranges=IdRanges(ids).pairs(),
-            prints=prints,
+            prints=None if blocks is None else {number: block.prints for number, block in blocks.items()},
+            outlines=outlined if head.outlined and blocks is not None else None,
         )
 
-    def _ids(self, unprinted: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], dict[int, Prints] | None]:
+    def _ids(self, unprinted: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], dict[int, IdBlock] | None]:
         head = self.head
         if head is None or self.remembered is not None:
             return [] if head is None or head.ids is None else head.ids.ranges, None
@@ -91,7 +93,7 @@ class StoredSession:
         still_open = head.ids if head.ids is not None and head.ids.ranges else None
         blocks = self.blocks if still_open is None else {**self.blocks, still_open.number: still_open}
         ranges = [pair for block in blocks.values() for pair in block.ranges]
-        return [*unprinted, *ranges], {number: block.prints for number, block in blocks.items()}
+        return [*unprinted, *ranges], blocks
 
 
 def read_checkpoints(
@@ -182,6 +184,7 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
         ids=None if ids is None else _ids(ids),
         chains=[OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]],
         stored=head["stored"],
+        outlined=head["outlined"],
     )
 
 
@@ -194,7 +197,7 @@ def _output_gaps(seldom: dict[str, Any]) -> list[OutputGap]:
 
 def _ids(ids: dict[str, Any]) -> IdBlock:
     layout = PrintLayout(ids["printsVersion"], ids["printsTable"])
-    return IdBlock(_ranges(ids["idRanges"]), Prints(ids["prints"], layout))
+    return IdBlock(_ranges(ids["idRanges"]), Prints(ids["prints"], layout), ids["outlines"])
 
 
 def _ranges(edges: list[int]) -> list[tuple[int, int]]:

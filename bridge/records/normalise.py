@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bridge.records.redact import Redaction, Redactor
     from bridge.transcript.entries import Certificate, Entry, Party, SessionFacts
     from bridge.transcript.events import ChatEvent
+    from bridge.transcript.summary import Summary
 
 Headers = list[tuple[str, bytes]]
 
@@ -285,22 +286,27 @@ class ChatRecorder:
 
     # --- the other topics ----------------------------------------------------------------------------------------
 
-    def session_record(
+    def session_record(  # noqa: PLR0913 - the fields of the record
         self,
         state: str,
         facts: SessionFacts,
         at: int,
         certificate: Certificate | None = None,
         *,
+        summary: Summary | str | None = None,
         room: int | None = None,
     ) -> bytes:
         """Return the Avro payload of a SessionRecord: OPENED, or CLOSED with its certificate. `at` in us since 1970.
+
+        `summary` is that of a chat that is closed, or the code that says why there is none.
 
         The certificate covers the records made so far: it carries `head`. It lists ids and gaps if the payload then
         fits into `room` bytes.
         """
         place = ChainPlace(self._site, self._epoch, self.head)
-        return session_record(self._schemas, state, facts, at, certificate=certificate, place=place, room=room)
+        return session_record(
+            self._schemas, state, facts, at, certificate=certificate, place=place, summary=summary, room=room
+        )
 
     def session_headers(self, state: str, at: int, certificate: Certificate | None = None) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""

@@ -12,8 +12,10 @@ import msgspec
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
 from bridge.records.redacted_input import redacted_input
+from bridge.records.summary_record import summary_fields
 from bridge.transcript.entries import INCOMPLETE
 from bridge.transcript.gap_codes import LISTS_LEFT_OUT
+from bridge.transcript.summary import Summary
 
 if TYPE_CHECKING:
     from bridge.errors import Problem
@@ -45,13 +47,15 @@ def session_record(  # noqa: PLR0913 - the fields of the record
     *,
     certificate: Certificate | None,
     place: ChainPlace,
+    summary: Summary | str | None = None,
     room: int | None = None,
 ) -> bytes:
     """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `place` that of the chain at that time.
 
-    If it exceeds `room` bytes, the certificate is written without its lists and with the reason LISTS_LEFT_OUT.
+    `summary` is that of the chat, or the code that says why there is none; None when it was opened. If the payload
+    exceeds `room` bytes, the certificate is written without its lists and with the reason LISTS_LEFT_OUT.
     """
-    payload = _session_record(schemas, state, facts, at, certificate=certificate, place=place)
+    payload = _session_record(schemas, state, facts, at, certificate=certificate, place=place, summary=summary)
     if room is None or certificate is None or len(payload) <= room:
         return payload
     short = replace(
@@ -62,11 +66,18 @@ def session_record(  # noqa: PLR0913 - the fields of the record
         gaps=[],
         filled=[],
     )
-    return _session_record(schemas, state, facts, at, certificate=short, place=place)
+    return _session_record(schemas, state, facts, at, certificate=short, place=place, summary=summary)
 
 
 def _session_record(  # noqa: PLR0913 - the fields of the record
-    schemas: Schemas, state: str, facts: SessionFacts, at: int, *, certificate: Certificate | None, place: ChainPlace
+    schemas: Schemas,
+    state: str,
+    facts: SessionFacts,
+    at: int,
+    *,
+    certificate: Certificate | None,
+    place: ChainPlace,
+    summary: Summary | str | None,
 ) -> bytes:
     return schemas.encode(
         SESSION_RECORD,
@@ -82,6 +93,8 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "server": facts.server,
             "clientVersion": facts.client_version,
             "certificate": None if certificate is None else _certificate(certificate, place.head),
+            "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
+            "noSummary": summary if isinstance(summary, str) else None,
         },
     )
 

@@ -29,7 +29,7 @@ KIND_OF: Final = {
     events.NOTICE: NOTICE,
     events.PARTY_LEFT: PARTY_LEFT,
 }
-"""Type of an event -> kind of its record."""
+"""Type of an event -> kind of its record; UNKNOWN of any other."""
 
 LIVE: Final = "LIVE"
 REPLAY: Final = "REPLAY"

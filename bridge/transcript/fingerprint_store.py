@@ -1,9 +1,10 @@
-"""The fingerprints of one chat, in blocks of ids, as they are stored in checkpoints."""
+"""What is remembered of each event of a chat, in blocks of ids, as checkpoints store it: fingerprints and outlines."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.transcript.event_outlines import Outlines
 from bridge.transcript.fingerprints import BLANK, PrintLayout, length_at, print_layout
 from bridge.transcript.id_blocks import IdBlock, Prints, block_of, each_print, ids_of
 
@@ -21,19 +22,28 @@ class Fingerprints:
     """The fingerprints of the delivered events of a chat.
 
     Belongs to the IdRanges of the delivered ids. Each has one, but for those whose block is not there: of them nothing
-    is known but that they were delivered. Or none is kept at all.
+    is known but that they were delivered. Or none is kept at all. `outlines` are those of the same events: the
+    caller puts in one for each event whose fingerprint was added or replaced.
     """
 
-    __slots__ = ("_blocks", "_changed", "_ids", "_kept", "_marked", "_read", "layout")
+    __slots__ = ("_blocks", "_changed", "_ids", "_marked", "_read", "kept", "layout", "outlines")
 
-    def __init__(self, ids: IdRanges, stored: Mapping[int, Prints] | None, layout: PrintLayout | None = None) -> None:
+    def __init__(
+        self,
+        ids: IdRanges,
+        stored: Mapping[int, Prints] | None,
+        layout: PrintLayout | None = None,
+        outlines: Mapping[int, bytes] | None = None,
+    ) -> None:
         """Start from the delivered ids and what `stored` returned; new fingerprints have the layout `layout`.
 
-        `ids` is changed by the caller: after `add`, and after `remove`.
+        `ids` is changed by the caller: after `add`, and after `remove`. `outlines` is what `outlines.stored` returned;
+        without fingerprints none are kept.
         """
         self.layout = layout or print_layout()
         self._ids = ids
-        self._kept = stored is not None
+        self.kept = stored is not None
+        self.outlines = Outlines(outlines if self.kept else None)
         self._blocks = {
             block: prints.in_layout(self.layout, self._count(*ids_of(block)))
             for block, prints in (stored or {}).items()
@@ -60,7 +70,7 @@ class Fingerprints:
 
     def add(self, event_id: int, new: bytes) -> None:
         """Add the fingerprint of an id that is not among the ids yet."""
-        if self._kept:
+        if self.kept:
             block = block_of(event_id)
             prints = self._blocks.get(block)
             if prints is None:
@@ -70,7 +80,7 @@ class Fingerprints:
 
     def replace(self, event_id: int, new: bytes) -> None:
         """Replace the fingerprint of a delivered id."""
-        if self._kept:
+        if self.kept:
             block = block_of(event_id)
             prints = self._blocks[block]
             at = self._place(event_id, prints)
@@ -78,11 +88,12 @@ class Fingerprints:
 
     def remove(self, event_id: int) -> None:
         """Remove the fingerprint of an id that will no longer be among the ids."""
-        if self._kept:
+        if self.kept:
             block = block_of(event_id)
             prints = self._blocks[block]
             at = self._place(event_id, prints)
             self._replace(block, prints[:at] + prints[at + length_at(prints, at) :])
+            self.outlines.remove(event_id)
 
     def _count(self, low: int, high: int) -> int:
         """Count the delivered ids from `low` to `high`."""
@@ -114,6 +125,7 @@ class Fingerprints:
         """Remember this moment for `undo`."""
         if self._marked:
             self._marked = {}
+        self.outlines.mark()
 
     def undo(self) -> None:
         """Go back to the last `mark`. A block that was changed since then still counts as changed."""
@@ -123,16 +135,18 @@ class Fingerprints:
             else:
                 self._blocks[block] = prints
         self._read = None
+        self.outlines.undo()
         self.mark()
 
     # --- what is stored ------------------------------------------------------------------------------------------
 
     def stored(self) -> dict[int, Prints] | None:
         """Return all fingerprints, by block; None when none is kept."""
-        return {block: Prints(prints, self.layout) for block, prints in self._blocks.items()} if self._kept else None
+        return {block: Prints(prints, self.layout) for block, prints in self._blocks.items()} if self.kept else None
 
     def _block(self, number: int) -> IdBlock:
-        return IdBlock(self._ids.within(*ids_of(number)), Prints(self._blocks[number], self.layout))
+        prints = Prints(self._blocks[number], self.layout)
+        return IdBlock(self._ids.within(*ids_of(number)), prints, self.outlines.packed(number))
 
     def take_changed(self, *, again: bool = False) -> tuple[IdBlock | None, list[IdBlock]]:
         """Return the open block, if it is there, and the others that changed since they were last returned.

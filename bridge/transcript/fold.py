@@ -21,12 +21,14 @@ from bridge.transcript.fingerprints import Comparison, carried_groups, compare, 
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import SlowMemory, TranscriptState
 from bridge.transcript.stored_fold import StoredFold
+from bridge.transcript.summary import summary_of
 
 if TYPE_CHECKING:
     from bridge.errors import Problem
-    from bridge.transcript.entries import Certificate, Party, SessionFacts
+    from bridge.transcript.entries import Certificate, SessionFacts
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.id_blocks import IdBlock
+    from bridge.transcript.summary import Summary
     from bridge.transcript.updates import TranscriptUpdate
 
 _event_id: Final = attrgetter("event_id")
@@ -54,7 +56,7 @@ class Transcript(StoredFold):
         """
         self._fields = fields
         self._delivered = IdRanges(state.id_ranges)
-        self._fingerprints = Fingerprints(self._delivered, state.prints, print_layout(fields))
+        self._fingerprints = Fingerprints(self._delivered, state.prints, print_layout(fields), state.outlines)
         self._sequence = state.sequence
         self._counts = dict(state.counts)
         self._remember(state)
@@ -96,11 +98,6 @@ class Transcript(StoredFold):
         return self._delivered
 
     @property
-    def parties(self) -> list[Party]:
-        """Those known so far."""
-        return self._parties.known()
-
-    @property
     def counts(self) -> dict[str, int]:
         """Number of entries returned so far, per kind. Not to be changed by the caller."""
         return self._counts
@@ -113,11 +110,10 @@ class Transcript(StoredFold):
 
     def state(self) -> TranscriptState:
         """Return what `Transcript(state)` goes on from. States share their lists: not to be changed by the caller."""
-        ids, prints = self._delivered.pairs(), self._fingerprints.stored()
-        return self._memory.state(self._sequence, ids, prints, self._counts.copy())
+        return self._memory.state(self._delivered, self._fingerprints, self._sequence, self._counts.copy())
 
     def seldom(self) -> TranscriptState:
-        """Return it without sequence, ids, fingerprints and counts: the same object until something of it changes."""
+        """Return it without sequence, ids, fingerprints, counts: the same object until something of it changes."""
         return self._memory.kept()
 
     def take_blocks(self, *, again: bool = False) -> tuple[IdBlock | None, list[IdBlock]]:
@@ -132,6 +128,10 @@ class Transcript(StoredFold):
         return self._memory.certificate(
             self._delivered, self._sequence, self._counts, reasons=reasons, supersedes=supersedes
         )
+
+    def summary(self, *, missing: bool) -> Summary | str:
+        """Return the figures of the chat, or why there are none; `missing`: events are known to be missing."""
+        return summary_of(self._fingerprints, self._memory, missing=missing)
 
     # --- all or nothing ------------------------------------------------------------------------------------------
 
@@ -316,6 +316,8 @@ class Transcript(StoredFold):
         self, event: ChatEvent, origin: str, observed_at: int, *, amendment: int = 0, reused: bool = False
     ) -> Entry:
         party = self._parties.party_of(event)
+        if not reused:
+            self._fingerprints.outlines.put(event, self._parties, again=amendment > 0)
         kind = kinds.KIND_OF.get(event.event_type, kinds.UNKNOWN)
         self._sequence += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1

@@ -48,10 +48,11 @@ class Prints(NamedTuple):
 
 
 class IdBlock(NamedTuple):
-    """The delivered ids of one block, as disjoint rising ranges, and a fingerprint for each."""
+    """The delivered ids of one block, as disjoint rising ranges, a fingerprint for each, and their packed outlines."""
 
     ranges: list[tuple[int, int]]
     prints: Prints
+    outlines: bytes = b""
 
     @property
     def number(self) -> int:

@@ -36,11 +36,12 @@ class Parties:
     came.
     """
 
-    __slots__ = ("_by_id", "_characters", "_set_by", "changes")
+    __slots__ = ("_by_id", "_characters", "_places", "_set_by", "changes")
 
     def __init__(self, known: Iterable[Party] = (), set_by: Iterable[SetBy] = ()) -> None:
         """Start from what `known` and `set_by` returned."""
         self._by_id = {party.user_id: party for party in known}
+        self._places = {user_id: place for place, user_id in enumerate(self._by_id, 1)}
         self._set_by = dict(zip(self._by_id, set_by, strict=False))
         self._characters = sum(party.characters for party in self._by_id.values())
         self.changes = 0
@@ -52,6 +53,16 @@ class Parties:
     def set_by(self) -> list[SetBy]:
         """Return which events set what is known of each, in the same order."""
         return [self._set_by.get(user_id, _BY_NONE) for user_id in self._by_id]
+
+    def place(self, user_id: str) -> int:
+        """Return where a party stands among those known, from 1; it stays there. 0: it is not remembered."""
+        return self._places.get(user_id, 0)
+
+    def place_of_mentioned(self, user_id: str) -> int:
+        """Return the same of a party that an event names beside its author; it is remembered if there is room."""
+        if user_id not in self._by_id:
+            self._remember(Party(user_id=user_id), _BY_NONE)
+        return self.place(user_id)
 
     def party_of(self, event: ChatEvent) -> Party:
         """Return the party that the event is about, and remember it: one that joins, else the author.
@@ -108,6 +119,8 @@ class Parties:
         characters = self._characters + party.characters - (0 if before is None else before.characters)
         if characters <= MAX_PARTY_CHARACTERS and (before is not None or len(self._by_id) < MAX_PARTIES):
             self._by_id[party.user_id] = party
+            if before is None:
+                self._places[party.user_id] = len(self._by_id)
             self._set_by[party.user_id] = set_by
             self._characters = characters
             self.changes += 1

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bridge.errors import Problem
     from bridge.transcript.entries import Gap, Party, SessionFacts
+    from bridge.transcript.fingerprint_store import Fingerprints
     from bridge.transcript.id_blocks import Prints
     from bridge.transcript.ranges import IdRanges
 
@@ -29,6 +30,7 @@ class TranscriptState:
     id, the records after the first one; `amended` and `reused` those of them that were published, by what they are.
     `gap_sequences` are the sequences of the records of `gaps`, `filled_sequences` those of `filled`, 0 where one is not
     known. `epoch` says how often the chat's chain began again. `archived`: the last stored transcript was folded in.
+    `outlines` are what the summary needs of the events, by block of ids; None: not kept from the first event on.
     """
 
     facts: SessionFacts
@@ -54,6 +56,7 @@ class TranscriptState:
     unprinted: list[tuple[int, int]] = field(default_factory=list)
     filled_sequences: list[int] = field(default_factory=list)
     archived: bool = False
+    outlines: dict[int, bytes] | None = field(default_factory=dict)
 
 
 class SlowMemory:
@@ -75,6 +78,7 @@ class SlowMemory:
         "holes",
         "joined",
         "masked",
+        "outlined",
         "parties",
         "quarantined",
         "rejoins",
@@ -99,6 +103,7 @@ class SlowMemory:
         self.joined = state.joined
         self.unprinted = state.unprinted
         self.archived = state.archived
+        self.outlined = state.outlines is not None
         self.changes = 0
         self._kept = state
         self._kept_at = -1
@@ -110,7 +115,7 @@ class SlowMemory:
             self.facts = facts
 
     def kept(self) -> TranscriptState:
-        """Return it as a state without sequence, ids, fingerprints and counts; copied only after a change."""
+        """Return it as a state without sequence, ids, fingerprints, outlines, counts; copied only after a change."""
         changes = self.changes + self.parties.changes
         if self._kept_at != changes:
             self._kept = TranscriptState(
@@ -133,20 +138,25 @@ class SlowMemory:
                 unprinted=self.unprinted,
                 filled_sequences=list(self.holes.filled_sequences),
                 archived=self.archived,
+                outlines={} if self.outlined else None,
             )
             self._kept_at = changes
         return self._kept
 
     def state(
-        self, sequence: int, id_ranges: list[tuple[int, int]], prints: dict[int, Prints] | None, counts: dict[str, int]
+        self,
+        delivered: IdRanges,
+        remembered: Fingerprints,
+        sequence: int,
+        counts: dict[str, int],
     ) -> TranscriptState:
         """Return all that a fold remembers, given what changes with every event."""
         kept = self.kept()
         return TranscriptState(
             kept.facts,
             sequence,
-            id_ranges,
-            prints,
+            delivered.pairs(),
+            remembered.stored(),
             kept.parties,
             counts,
             kept.gaps,
@@ -166,6 +176,7 @@ class SlowMemory:
             kept.unprinted,
             kept.filled_sequences,
             kept.archived,
+            remembered.outlines.stored(),
         )
 
     def certificate(

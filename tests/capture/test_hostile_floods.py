@@ -70,7 +70,7 @@ def test_a_hundred_thousand_nicknames_and_keys_grow_neither_memory_nor_metrics_n
     assert work(step) <= settled * 1.2
     fold = harness.store.chats[CHAT].transcript
     assert harness.store.chats[CHAT].state == FOLLOWED
-    assert len(fold.parties) == MAX_PARTIES
+    assert len(fold.state().parties) == MAX_PARTIES
     assert len(fold.state().prints or ()) <= FLOOD // BLOCK_IDS + 1
     assert largest < 200 * MAX_PARTIES
     assert len(harness.events) == FLOOD + 2

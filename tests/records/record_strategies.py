@@ -140,7 +140,10 @@ def id_blocks(draw: st.DrawFn) -> list[IdBlock]:
     ids = IdRanges(
         draw(st.lists(st.builds(lambda low, more: (low, low + more), begins, st.integers(0, 40)), max_size=4))
     )
-    return [IdBlock(ids.within(*ids_of(number)), draw(any_prints)) for number in sorted({block_of(one) for one in ids})]
+    return [
+        IdBlock(ids.within(*ids_of(number)), draw(any_prints), draw(st.binary(max_size=30)))
+        for number in sorted({block_of(one) for one in ids})
+    ]
 
 
 counts = st.dictionaries(st.sampled_from([kinds.MESSAGE, kinds.GAP, kinds.NOTICE]), st.integers(0, 10**6))
@@ -189,6 +192,7 @@ heads = st.builds(
     observed_at=st.integers(0, 2**55),
     stamp=stamps,
     chains=st.lists(st.builds(OutputChain, text, longs, st.binary(max_size=32)), max_size=3),
+    outlined=st.booleans(),
 )
 output_gaps = st.lists(
     st.builds(OutputGap, text, longs, text, st.none() | st.sampled_from([kinds.CHANGED, kinds.ID_REUSED]), gaps),

@@ -59,6 +59,7 @@ def ids_record(block: IdBlock) -> dict[str, Any]:
         "prints": block.prints.packed,
         "printsVersion": block.prints.layout.version,
         "printsTable": block.prints.layout.table,
+        "outlines": block.outlines,
     }
 
 
@@ -68,9 +69,7 @@ def head_record(head: CheckpointHead) -> dict[str, Any]:
         "sequence": head.sequence,
         "epoch": head.epoch,
         "chainHead": head.chain_head,
-        "outputs": [
-            {"output": chain.output, "firstSequence": chain.first, "head": chain.head} for chain in head.chains
-        ],
+        "outputs": [{"output": one.output, "firstSequence": one.first, "head": one.head} for one in head.chains],
         "counts": head.counts,
         "awaySince": head.absence.since if head.absence else None,
         "awayAfter": head.absence.after if head.absence else None,
@@ -79,6 +78,7 @@ def head_record(head: CheckpointHead) -> dict[str, Any]:
         "owner": head.stamp.owner,
         "batch": head.stamp.number,
         "owners": [number for pair in head.stamp.owners for number in pair],
+        "outlined": head.outlined,
     }
 
 
@@ -159,6 +159,7 @@ def test_a_checkpoint_that_is_read_back_in_any_order_is_the_one_that_was_written
         absence=head.absence,
         id_ranges=IdRanges(pair for block in blocks for pair in block.ranges).pairs(),
         prints={block.number: block.prints for block in blocks},
+        outlines={one.number: one.outlines for one in blocks if one.outlines} if head.outlined else None,
     )
 
 
@@ -327,12 +328,11 @@ def refused(segment: str, match: str, **parts: Any) -> None:
 
 def test_a_checkpoint_that_contradicts_itself_is_refused() -> None:
     head = head_record(CheckpointHead("FOLLOWED", 1, 0, bytes(32), {}, None, 1, STAMP))
-    gap = replace(FOLD, gaps=[Gap(1, 2, None, "UNREADABLE", "a sentence")])
     refused("", "last batch", head={**head, "owners": [5, 6, 7]})
     refused("", "no end", head=head, ids={**ids_record(block_with(1)), "idRanges": [1, 2, 5]})
     refused("#0", "another block", ids={**ids_record(block_with(1)), "idRanges": []})
     refused("#s", "parties", seldom={**seldom_record(FOLD), "partiesSetBy": [1, 2]})
-    refused("#s", "gaps", seldom=seldom_record(gap))
+    refused("#s", "gaps", seldom=seldom_record(replace(FOLD, gaps=[Gap(1, 2, None, "UNREADABLE")])))
     refused("#1", "another block", ids=ids_record(block_with(1)))
 
 

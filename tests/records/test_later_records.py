@@ -54,7 +54,7 @@ LATER: Final[dict[str, Fields]] = {
         ),
     ],
     "SessionRecord": [
-        nullable("summary", record_type("Summary", ("messages", "long"), ("firstReplyMs", ["null", "long"]))),
+        nullable("survey", record_type("Survey", ("answers", "long"), ("rating", ["null", "long"]))),
         nullable("output", f"{NAMESPACE}.OutputChain"),
     ],
     "Certificate": [nullable("signature", "bytes"), nullable("notSeen", {"type": "array", "items": "string"})],
@@ -128,9 +128,9 @@ KINDS_TO_COME: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         SESSION_RECORD,
         session(CLOSED, SUPERSEDING),
     ),
-    "summary of a chat": (
+    "survey after a chat": (
         SESSION_RECORD,
-        session(CLOSED, SUPERSEDING, summary={"messages": 5, "firstReplyMs": 1200}),
+        session(CLOSED, SUPERSEDING, survey={"answers": 5, "rating": 4}),
     ),
     "output added to an open chat": (SESSION_RECORD, session(OPENED, output=CHAIN_OF_AUDIT)),
     "checkpoint of a chat that was moved": (SESSION_CHECKPOINT, checkpoint(placement=2)),

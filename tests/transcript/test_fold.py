@@ -149,7 +149,7 @@ def test_an_unknown_event_type_passes_as_data() -> None:
 def test_a_flood_of_parties_stays_bounded() -> None:
     chat = fresh()
     chat.apply(history(*(joined(n, user_id=f"{n:016x}") for n in range(1, MAX_PARTIES + 50))))
-    assert len(chat.parties) == MAX_PARTIES
+    assert len(chat.state().parties) == MAX_PARTIES
 
 
 def test_an_entry_that_cannot_be_published_becomes_a_gap_in_its_place() -> None:

@@ -51,11 +51,11 @@ def test_a_late_join_tells_all_of_a_party_but_a_newer_name() -> None:
     [late] = chat.apply(push(joined(1, nickname="First", user_type="AGENT")))
     assert late.party is not None
     assert late.party.nickname == "First"  # the record of the join says what the join said
-    assert [(party.nickname, party.user_type) for party in chat.parties] == [("Third", "AGENT")]
+    assert [(party.nickname, party.user_type) for party in chat.state().parties] == [("Third", "AGENT")]
 
 
 def test_an_older_join_changes_nothing_that_a_newer_one_has_set() -> None:
     chat = fresh()
     chat.apply(push(joined(6, user_type="SUPERVISOR")))
     chat.apply(push(joined(2, nickname="Old")))
-    assert [(party.nickname, party.user_type) for party in chat.parties] == [("Visitor", "SUPERVISOR")]
+    assert [(party.nickname, party.user_type) for party in chat.state().parties] == [("Visitor", "SUPERVISOR")]
