@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 STATEMENT: Final = "/statement"
 """What the first line of a statement ends with, after the origin."""
-_CHECKPOINT_LINES: Final = 3
+_HEAD_LINES: Final = 3
 
 
 def origin_of(name: str, tree: str) -> str:
@@ -43,7 +43,7 @@ def origin_of(name: str, tree: str) -> str:
 
 
 @dataclass(slots=True, frozen=True)
-class Checkpoint:
+class TreeHead:
     """A head: origin, size and root of a tree."""
 
     origin: str
@@ -55,25 +55,25 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"
 
 
-def head_of(origin: str, edge: TreeEdge) -> Checkpoint:
+def head_of(origin: str, edge: TreeEdge) -> TreeHead:
     """Return the head of a tree."""
-    return Checkpoint(origin, edge.size, edge.root())
+    return TreeHead(origin, edge.size, edge.root())
 
 
-def parsed_checkpoint(text: str) -> Checkpoint:
+def parsed_tree_head(text: str) -> TreeHead:
     """Return the head in the text of a note. Extension lines are ignored. Raises VerificationFailed."""
     lines = text.split("\n")
     try:
-        origin, size, root = lines[:_CHECKPOINT_LINES]
+        origin, size, root = lines[:_HEAD_LINES]
         decoded = b64decode(root, validate=True)
     except (ValueError, binascii.Error) as error:
         raise VerificationFailed("a note that is no checkpoint of a log") from error
-    extensions = lines[_CHECKPOINT_LINES:]
+    extensions = lines[_HEAD_LINES:]
     if extensions[-1:] != [""] or "" in extensions[:-1] or not origin or not _is_number(size):
         raise VerificationFailed("a note that is no checkpoint of a log")
     if len(decoded) != HASH_BYTES:
         raise VerificationFailed(f"a checkpoint with a root of {len(decoded)} bytes")
-    return Checkpoint(origin, int(size), decoded)
+    return TreeHead(origin, int(size), decoded)
 
 
 @dataclass(slots=True, frozen=True)
@@ -110,7 +110,7 @@ class CommittedOffsets:
 class Statement:
     """One part of what was committed up to a head; `at` in us since 1970 UTC, `part` from 1."""
 
-    head: Checkpoint
+    head: TreeHead
     at: int
     part: int = 1
     parts: int = 1
@@ -126,7 +126,7 @@ class Statement:
 
 
 def statement_texts(
-    head: Checkpoint, at: int, committed: Iterable[CommittedOffsets], chats: Iterable[ChatHead], *, room: int
+    head: TreeHead, at: int, committed: Iterable[CommittedOffsets], chats: Iterable[ChatHead], *, room: int
 ) -> list[str]:
     """Return the texts of a statement, in as many parts as are necessary for none to exceed `room` bytes."""
     # The lines before have three numbers of up to 20 digits; the rest is known.
@@ -143,7 +143,7 @@ def statement_texts(
     return [_statement(head, at, number, len(parts), lines) for number, lines in enumerate(parts, 1)]
 
 
-def _statement(head: Checkpoint, at: int, part: int, parts: int, lines: Sequence[str]) -> str:
+def _statement(head: TreeHead, at: int, part: int, parts: int, lines: Sequence[str]) -> str:
     origin, rest = head.text().split("\n", 1)
     return "".join(
         (f"{origin}{STATEMENT}\n{rest}at {at}\npart {part} {parts}\n", *(f"{line}\n" for line in lines)),
@@ -156,9 +156,9 @@ def parsed_statement(text: str) -> Statement:
     if not lines[0].endswith(STATEMENT):
         raise VerificationFailed("a note that is no statement about a log")
     first = lines[0].removesuffix(STATEMENT)
-    head = parsed_checkpoint("\n".join((first, *lines[1:_CHECKPOINT_LINES], "")))
+    head = parsed_tree_head("\n".join((first, *lines[1:_HEAD_LINES], "")))
     try:
-        words = [line.split(" ") for line in lines[_CHECKPOINT_LINES:]]
+        words = [line.split(" ") for line in lines[_HEAD_LINES:]]
         (_, at), (_, part, parts) = words[:2]
         committed, chats = list[CommittedOffsets](), list[ChatHead]()
         for word, *rest in words[2:]:

@@ -1,4 +1,4 @@
-"""Merkle trees as RFC 6962 (section 2.1) defines them: hashes, the right edge of a growing tree, and proofs from it.
+"""Merkle trees as RFC 6962 defines them: hashes, the right edge of a growing tree, and proofs from it.
 
 The hash of a leaf is SHA-256(0x00 || its bytes), that of a node SHA-256(0x01 || left || right). The tree over n leaves
 splits at the largest power of two below n. What checks proofs is in `proofs.py`, and shares only the hashes.

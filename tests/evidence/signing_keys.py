@@ -8,11 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bridge.evidence.anchors import head_of
 from bridge.evidence.key_list import ListedKey
-from bridge.evidence.merkle import TreeEdge
 from bridge.evidence.signed_note import PublicKey, note_of, signature_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bridge.evidence.merkle import TreeEdge
 
 NAME: Final = "chatbridge/main/test.sessions"
 ORIGIN: Final = f"{NAME}/3"

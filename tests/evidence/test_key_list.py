@@ -1,4 +1,4 @@
-"""The published list of keys: who trusts one of its keys trusts all, and an entry that nobody vouches for is refused."""
+"""The published list of keys: who trusts one key trusts all, and an entry that nobody vouches for is refused."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ TREE = MerkleTree(LEAVES)
 
 
 def defined_root(leaves: list[bytes]) -> bytes:
-    """The definition, word by word (RFC 6962, section 2.1)."""
+    """The definition of RFC 6962, word by word."""
     if not leaves:
         return sha256(b"").digest()
     if len(leaves) == 1:

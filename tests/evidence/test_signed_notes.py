@@ -12,8 +12,8 @@ from bridge.evidence.anchors import (
     CommittedOffsets,
     Statement,
     head_of,
-    parsed_checkpoint,
     parsed_statement,
+    parsed_tree_head,
     statement_texts,
 )
 from bridge.evidence.merkle import edge_of, leaf_hash
@@ -99,8 +99,8 @@ def test_what_is_no_note_is_refused(value: bytes) -> None:
 def test_a_head_is_read_back_from_its_note() -> None:
     note = parsed_note(signed_head(KEY, EDGE))
     assert note.signed_by([KEY.public.named(ORIGIN)])
-    assert parsed_checkpoint(note.text) == HEAD
-    assert parsed_checkpoint(f"{note.text}an extension\n") == HEAD
+    assert parsed_tree_head(note.text) == HEAD
+    assert parsed_tree_head(f"{note.text}an extension\n") == HEAD
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_head_is_read_back_from_its_note() -> None:
 )
 def test_what_is_no_head_is_refused(text: str) -> None:
     with pytest.raises(VerificationFailed):
-        parsed_checkpoint(text)
+        parsed_tree_head(text)
 
 
 def chat(number: int, session_id: str = "") -> ChatHead:
