@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 OPENED: Final = "OPENED"
 CLOSED: Final = "CLOSED"
 
+SIGNATURE_ROOM: Final = 512
+"""Bytes that the field `signature` may take once it is made: the id of a key has the names of a site and a topic."""
+
 PART_BYTES: Final = 512 * 1024
 """Size of a part of a quarantined input: with framing and headers well below Kafka's default record limit."""
 
@@ -52,11 +55,12 @@ def session_record(  # noqa: PLR0913 - the fields of the record
 ) -> bytes:
     """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `place` that of the chain at that time.
 
-    `summary` is that of the chat, or the code that says why there is none; None when it was opened. If the payload
-    exceeds `room` bytes, the certificate is written without its lists and with the reason LISTS_LEFT_OUT.
+    `summary` is that of the chat, or the code that says why there is none; None when it was opened. The record is not
+    signed. If it exceeds `room` bytes, with room for the signature, the certificate is written without its lists and
+    with the reason LISTS_LEFT_OUT.
     """
     payload = _session_record(schemas, state, facts, at, certificate=certificate, place=place, summary=summary)
-    if room is None or certificate is None or len(payload) <= room:
+    if room is None or certificate is None or len(payload) + SIGNATURE_ROOM <= room:
         return payload
     short = replace(
         certificate,
@@ -95,6 +99,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "certificate": None if certificate is None else _certificate(certificate, place.head),
             "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
             "noSummary": summary if isinstance(summary, str) else None,
+            "signature": None,
         },
     )
 

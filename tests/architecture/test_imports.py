@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chatserver": {"transcript", "errors"},
     "archive": {"transcript", "errors"},
     "records": {"transcript", "errors"},
+    "evidence": {"records", "errors"},
     "meters": {"archive", "transcript"},
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
@@ -37,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transcript",
         "archive",
         "records",
+        "evidence",
         "announcement",
         "facts",
         "meters",
@@ -83,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "waiting",
         "errors",
     },
+    "adapters/signing": {"secret_files", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "meters", "overview", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
@@ -135,12 +138,23 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
-COMPOSITION = {"app", "factories", "source_factory", "ucs_feeders", "cli", "commands", "doctor", "__main__"}
+COMPOSITION = {
+    "app",
+    "evidence_factory",
+    "factories",
+    "source_factory",
+    "ucs_feeders",
+    "cli",
+    "commands",
+    "doctor",
+    "__main__",
+}
 PURE = (
     "transcript",
     "chatserver",
     "archive",
     "records",
+    "evidence",
     "overview",
     "announcement",
     "addresses",
@@ -154,6 +168,7 @@ THIRD_PARTY = {
     "chatserver": {"msgspec"},
     "archive": {"msgspec"},
     "records": {"msgspec", "fastavro", "re2"},
+    "evidence": {"cryptography"},
     "capture": {"msgspec"},
     "errors": set[str](),
 }
