@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class RecordedChat:
     """What the records of a chat hold so far. `told` are its gaps by sequence, `rejoined` those until a later join.
 
-    `until_joined` are those of them that the last join may have ended. The history that came with the join may have been cut short, so that the join counts with the next live event.
+    `until_joined` are those of them that the last join may have ended. The history that came with the join may have
+    been cut short, so that the join counts with the next live event.
     """
 
     ids: IdRanges = field(default_factory=IdRanges)

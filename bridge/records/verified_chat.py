@@ -43,8 +43,8 @@ class VerifiedChat:
     """`partition` is where it began, None in a file that does not say. `escaped_id` is its id as it stands in ids.
 
     `unread`: there are records of which only the key is known, and so not the epoch. `digests` are of its session
-    records, by which one that comes again is recognised. `was_opened`: one of them says that it was opened; `closed`: the
-    last one says that it is over or given up.
+    records, by which one that comes again is recognised. `was_opened`: one of them says that it was opened, before any
+    says that it was closed; `closed`: the last one says that it is over or given up.
     """
 
     session_id: str
@@ -61,6 +61,8 @@ class VerifiedChat:
     digests: list[bytes] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
     """Where session records are that were there before."""
+    moments: list[int] = field(default_factory=list)
+    """When it was opened and closed, in us since 1970 UTC."""
     was_opened: bool = False
     closed: bool = False
 
@@ -80,18 +82,29 @@ class VerifiedChat:
             found = self.epochs[number] = VerifiedEpoch(self.session_id, self.escaped_id, number, start)
         return found
 
-    def recorded(self, epoch: int, where: str) -> VerifiedEpoch:
-        """Return the epoch of the next event record."""
-        if epoch > self.highest:
-            self.highest = epoch
-            self.say(EPOCH, f"begins again at {where} with epoch {epoch}: its events may be there twice", broken=False)
-        elif epoch < self.highest:
-            self.say(EPOCH, f"record at {where} is of epoch {epoch} but comes after epoch {self.highest}")
-        return self.epoch(epoch)
+    def begin(self, record: dict[str, Any], partition: int | None, offset: int, where: str) -> VerifiedEpoch:
+        """Take where the next event record stands; return its epoch."""
+        if partition != self.partition:
+            self.stand_on(partition, where)
+        if self.recorded_at is None:
+            self.recorded_at = offset
+        if record["sequence"] == 1 and self.begun is None:
+            self.begun = record["observedAt"]
+        number = record["epoch"]
+        if number > self.highest:
+            self.highest = number
+            self.say(EPOCH, f"begins again at {where} with epoch {number}: its events may be there twice", broken=False)
+        elif number < self.highest:
+            self.say(EPOCH, f"record at {where} is of epoch {number} but comes after epoch {self.highest}")
+        epoch = self.epoch(number)
+        epoch.ended = offset
+        return epoch
 
     def stand_on(self, partition: int | None, where: str) -> None:
-        """Take where one of its records stands."""
-        if partition != self.partition:
+        """Take where one of its records stands; None: it is not known."""
+        if self.partition is None:
+            self.partition = partition
+        elif partition is not None and partition != self.partition:
             self.say(PARTITION, f"record at {where}, but the chat began on partition {self.partition}")
 
     def take_session(self, said: SessionStatement) -> None:
@@ -99,6 +112,7 @@ class VerifiedChat:
         if said.digest in self.digests:
             self.again.append(said.where)
         self.digests.append(said.digest)
+        self.moments.append(said.at)
         chat = self.epoch(said.epoch)
         self.closed = said.state == CLOSED
         if said.certificate is not None:
@@ -106,7 +120,7 @@ class VerifiedChat:
         elif self.closed:
             chat.say(CERTIFICATE, f"closed without a certificate at {said.where}")
         else:
-            self.was_opened = True
+            self.was_opened = self.was_opened or len(self.digests) == 1
             chat.open(said.at)
 
     @property
@@ -137,7 +151,7 @@ class VerifiedChat:
         if not start.sessions_whole and not start.in_files:
             why = "it is younger than the retention of the topic"
         if self.digests and not self.was_opened:
-            what = f"was closed, but no session record says that it was opened, although {why}"
+            what = f"was closed, but no session record before says that it was opened, although {why}"
             return [Finding(self.session_id, CERTIFICATE, what)]
         if self.digests or self.recorded_at is None or self.recorded_at >= start.settled:
             return []

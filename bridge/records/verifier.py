@@ -40,8 +40,10 @@ class _Unread:
 
 @dataclass(slots=True)
 class Extent:
-    """How much was verified. Chats are `closed` (with a certificate that was compared) or `open`; `cut_off` and `unread`
-    ones are neither, as far as they lack records. Times of the events in us since 1970 UTC, None when there are none.
+    """How much was verified.
+
+    Chats are `closed` or `open` if their beginnings were read, else `cut_off`; or `unread`, if not all of their records
+    could be. Times of events in us since 1970 UTC, None when there are none.
     """
 
     chats: int = 0
@@ -95,6 +97,10 @@ class Verifier:
         """How many records could not be read because what wrote them is not known."""
         return sum(unread.count for unread in self._unread.values())
 
+    def fingerprint(self, name: str) -> bytes:
+        """Return that of the schema as which records of a type are read."""
+        return self._schemas.fingerprint(name)
+
     def start_partition(self, partition: int | None, start: PartitionStart) -> None:
         """Take what is left of a partition of the events topic. Without it, no beginning has to be there.
 
@@ -129,21 +135,14 @@ class Verifier:
                 if session_id in self._left_out:
                     return
                 chat = self._awaken(session_id, partition, where)
-            if chat.partition != partition:
-                chat.stand_on(partition, where)
-            number, observed = record["epoch"], record["observedAt"]
-            epoch = chat.recorded(number, where) if number != chat.highest else chat.epoch(number)
             if chat.recorded_at is None:
-                chat.recorded_at = offset
-                self._limit(observed)
-            if record["sequence"] == 1 and chat.begun is None:
-                chat.begun = observed
-            epoch.ended = offset
+                self._limit(record["observedAt"])
+            epoch = chat.begin(record, partition, offset, where)
             if around is not None and not agrees(record, around):
                 _contradicted(chat, record, around, where)
             compared = epoch.take(record, payload, where)
             if compared:
-                self._limit(observed)
+                self._limit(record["observedAt"])
                 if chat.at_rest:
                     self._resting[session_id] = pack(self._chats.pop(session_id))
         except VerificationFailed as error:
@@ -183,7 +182,9 @@ class Verifier:
         chat.stand_on(partition, where)
         chat.take_session(SessionStatement.of(record, payload, partition, where))
 
-    def leave_unread(self, session_id: str, place: str, why: SchemaUnknown, *, event: bool, partition: int | None) -> None:
+    def leave_unread(
+        self, session_id: str, place: str, why: SchemaUnknown, *, event: bool, partition: int | None
+    ) -> None:
         """Take the key of a record instead: what wrote it is not known. Its chat is not verified, nor is it broken."""
         chat = self._chats.get(session_id) or self._awaken(session_id, partition, place)
         chat.stand_on(partition, place)

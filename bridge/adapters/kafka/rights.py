@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 ResourceKind = Literal["topic", "group", "transactional id", "cluster"]
 Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs", "AlterConfigs"]
 
-COMMANDS_WITH_RIGHTS: Final = ("run", "announce", "tail", "verify", "topics plan", "topics apply", "simulate", "doctor")
+COMMANDS_WITH_RIGHTS: Final = (
+    "run",
+    "announce",
+    "tail",
+    "verify",
+    "export",
+    "topics plan",
+    "topics apply",
+    "simulate",
+    "doctor",
+)
 """Commands that use Kafka; `simulate` when it announces to a topic."""
 CLUSTER: Final = "kafka-cluster"
 """Kafka's name of the one resource of kind cluster."""
@@ -83,7 +93,7 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> l
         topics = {names.announcements: ["Write"]}
     elif command == "tail":
         topics = {names.events: ["Read"]}
-    elif command == "verify":
+    elif command in {"verify", "export"}:
         topics = {names.events: ["Read"], names.sessions: ["Read"]}
     elif command in {"topics plan", "doctor"}:
         topics = {name: ["Describe", "DescribeConfigs"] for name in every}
