@@ -70,13 +70,14 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise EnvironmentFault(f"{args.folder} cannot be made: {error.strerror}") from error
     written = run_until_interrupted(
-        factories.explained(config, "export", _export(config, args.folder, args.format, args.chat))
+        factories.explained(config, "export", write_files(config, args.folder, args.format, args.chat))
     )
     say(f"{written:,} records written to {args.folder}")
     return EXIT_OK
 
 
-async def _export(config: Config, folder: Path, form: str, chat: str | None) -> int:
+async def write_files(config: Config, folder: Path, form: str, chat: str | None) -> int:
+    """Write the records of both topics, or of one chat, in one of the formats; return their number."""
     names, manager = factories.names_of(config), factories.topics_of(config)
     counts = {name: await manager.partitions(name) for name in (names.sessions, names.events)}
     kept = await manager.kept_seconds(names.events)

@@ -27,6 +27,7 @@ _ANY: Final = 1 << 62
 _LIMITS: Final = (
     "what was deleted before the export: that a partition begins where the files say is not proved by them",
     "chats of which no file has any record, and the order of chats among each other",
+    "whether the bridge wrote these records: somebody who may write the files can make others that fit",
 )
 _CONTAINERS: Final = "keys, headers and Kafka's times: Avro container files do not have them"
 _UNPLACED: Final = "partitions and their beginnings: {} files do not say where their records were"
@@ -48,6 +49,10 @@ def verify_files(paths: Iterable[Path], selection: Selection) -> Verification:
         done.limits.append(_CONTAINERS)
     if len(places) < len(files):
         done.limits.append(_UNPLACED.format(len(files) - len(places)))
+    for file in files:
+        if file.place is not None and file.place.type != file.type:
+            what = f"{file.path} holds records of {file.type}, but says that they are from {file.place.topic}"
+            done.found.append(Finding("", READABLE, what))
     reading = _Reading(done, selection)
     for name in (SESSION_RECORD, TRANSCRIPT_EVENT):
         mine = sorted((file for file in files if file.type == name), key=_order)

@@ -35,6 +35,12 @@ _RETENTION_UNKNOWN: Final = (
 )
 
 
+_LIMITS: Final = (
+    "chats of which no record is left, and the order of chats among each other",
+    "whether the bridge wrote these records: somebody who may write to the topics can make others that fit",
+)
+
+
 async def verify_topics(config: Config, selection: Selection) -> Verification:
     """Read both topics to the ends that they have now."""
     names, manager = factories.names_of(config), factories.topics_of(config)
@@ -47,7 +53,7 @@ async def verify_topics(config: Config, selection: Selection) -> Verification:
             sessions=names.sessions,
             place_of=partial(partition_of, partitions=count),
         )
-        done = Verification(verifier, f"{names.events} and {names.sessions}", limits=limits)
+        done = Verification(verifier, f"{names.events} and {names.sessions}", limits=[*limits, *_LIMITS])
         if count != session_count:
             what = f"{names.events} has {count} partitions, {names.sessions} has {session_count}: records are lost"
             done.found.append(Finding("", PARTITION, what))
@@ -104,6 +110,9 @@ class _Reading:
                 kept_since=kept_since,
             )
             self._verifier.start_partition(partition, start)
+        empty = [each for each in partitions[events] if not {(events, each), (sessions, each)} & self._first.keys()]
+        if empty and self._first:
+            self._done.limits.append(f"the partitions {empty}, in which there is no record of any chat")
 
     def _partitions(self, count: int) -> list[int]:
         chat = self._selection.chat
