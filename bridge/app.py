@@ -27,7 +27,6 @@ from bridge.capture.drain import drain, on_signals
 from bridge.capture.log_changes import check_owner
 from bridge.capture.outputs import RECORD_KINDS, Output
 from bridge.capture.pacing import EventRate
-from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard
@@ -38,6 +37,7 @@ from bridge.capture.worker import Worker
 from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, KafkaUnavailable, Problem
+from bridge.evidence_factory import evidence_of
 from bridge.factories import (
     access_probe_of,
     identity_of,
@@ -124,6 +124,7 @@ class _WorkerProcess:
         self._secrets.add_context("kafka", arguments.context)
         self._secrets.add_context("oauth", oauth_context_of(config))
         self._secrets.add_context("registry", config.schema_registry.context())
+        self._evidence = evidence_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()
         self._announcer = AnnouncementProducer(self._kafka)
@@ -299,7 +300,7 @@ class _WorkerProcess:
     def _shard(self, partition: int, check_assignment: CheckAssignment) -> Shard:
         config = self._config
         partitions = self._partitions
-        probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
+        probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds, self._evidence.seconds)
         output = Output(
             Recording(self._schemas, self._redactor, config.site, config.kafka.group),
             {kind: getattr(self._names, kind) for kind in RECORD_KINDS},
@@ -312,6 +313,7 @@ class _WorkerProcess:
             writers=self._writers,
             partition_of=lambda key: partition_of(key, partitions),
             closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
+            evidence=self._evidence.settings,
         )
         return Shard(
             partition,
@@ -325,10 +327,10 @@ class _WorkerProcess:
             check_assignment=check_assignment,
             make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number, store_settings.written_topics),
             make_source=self._sources.make_source,
-            preparation=NothingToPrepare(),
+            preparation=self._evidence.preparation,
             recovery=ShardRecovery(
                 partition,
-                KafkaShardLogs(self._kafka, partition),
+                KafkaShardLogs(self._kafka, partition, self._evidence.kinds),
                 store_settings,
                 partitions=partitions,
                 interval=probe_after,

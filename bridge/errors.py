@@ -150,6 +150,13 @@ class AnnouncementsNotWritten(KafkaUnavailable):
         self.accepted = accepted
 
 
+class SigningFailed(EnvironmentFault):
+    """What is to be committed cannot be signed now: the key, or the list of keys, cannot be used."""
+
+    code = "SIGNING_FAILED"
+    retryable = True
+
+
 class RegistryUnavailable(EnvironmentFault):
     """The schema registry does not answer, or answers with a server error."""
 

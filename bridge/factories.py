@@ -30,6 +30,7 @@ from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.config import origins
 from bridge.config.security import OAUTHBEARER, client_context
 from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, KafkaUnavailable
+from bridge.evidence_factory import signs
 from bridge.otlp_traces import OtlpTraces
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.payload_framing import confluent, single_object
@@ -121,7 +122,7 @@ def wanted_topics(config: Config) -> list[Topic]:
         retention_seconds=kafka.retention_seconds,
         announcement_retention_seconds=kafka.announcement_retention_seconds,
     )
-    return wanted(names_of(config), shape)
+    return wanted(names_of(config), shape, evidence=signs(config))
 
 
 def names_of(config: Config) -> TopicNames:
@@ -173,7 +174,8 @@ def probe_of(config: Config) -> ConnectionProbe:
 def rights_check_of(config: Config, command: str) -> RightsCheck:
     """Return what compares the rights of a command, as `chatbridge acls` prints them, with those that Kafka grants."""
     kafka = config.kafka
-    needed = rights_of(command, names_of(config), kafka.group, create=kafka.manage_topics == "create")
+    create, evidence = kafka.manage_topics == "create", signs(config)
+    needed = rights_of(command, names_of(config), kafka.group, create=create, evidence=evidence)
     return RightsCheck(kafka.bootstrap_servers, partial(kafka_arguments, config), needed)
 
 

@@ -36,6 +36,7 @@ FAULTS: Final = {
     "test_hostile_server.py",
     "test_idle_outage.py",
     "test_interrupted_demo.py",
+    "test_judged_proofs.py",
     "test_ipv6.py",
     "test_kafka_backlog.py",
     "test_kafka_faults.py",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bridge.capture.chat import Chat
     from bridge.capture.inbox import Input
     from bridge.capture.outputs import ChatOutput, Output
+    from bridge.capture.shard_evidence import EvidenceSettings
     from bridge.facts import Fact
     from bridge.records.normalise import Recording
     from bridge.records.writer_schemas import WriterSchemas
@@ -50,7 +51,7 @@ class SessionStoreSettings:
     `checkpoints` and `announcements` are names of topics. Checkpoints are single objects, whatever registry there is;
     `writers` reads them back. `closed_retention_us` says how long closed chats are remembered; None is for ever.
     `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the owner in the stamps of its
-    checkpoints, 0 where nobody has to recognise its batches.
+    checkpoints, 0 where nobody has to recognise its batches. `evidence` is None where nothing is signed.
     """
 
     outputs: tuple[Output, ...]
@@ -61,6 +62,7 @@ class SessionStoreSettings:
     limits: Limits = field(default_factory=dict)
     closed_retention_us: int | None = 86_400_000_000
     owner: int = 0
+    evidence: EvidenceSettings | None = None
 
     @property
     def recording(self) -> Recording:
@@ -69,13 +71,14 @@ class SessionStoreSettings:
 
     @property
     def written_topics(self) -> tuple[str, ...]:
-        """The topics whose limits count: those of the outputs, and that of the checkpoints."""
-        return (*(topic for output in self.outputs for topic in output.topics.values()), self.checkpoints)
+        """The topics whose limits count: those of the outputs, the checkpoints and the evidence."""
+        more = (self.checkpoints, *(self.evidence.topics if self.evidence else ()))
+        return (*(topic for output in self.outputs for topic in output.topics.values()), *more)
 
 
 @dataclass(slots=True)
 class TransactionPlan:
-    """What a fold decided. `facts` are emitted once the batch is committed.
+    """What a fold decided. `facts` are emitted once the batch is committed; `certificates` are records of it.
 
     `kinds` counts events per kind, however many outputs there are; `event_bytes` are those of all their values.
     `events` counts them per input. `number` is that of the batch; 0 when there is nothing to commit. `cut`: a record
@@ -83,6 +86,7 @@ class TransactionPlan:
     """
 
     batch: Batch = field(default_factory=Batch)
+    certificates: list[Outgoing] = field(default_factory=list)
     follow: list[Chat] = field(default_factory=list)
     forget: list[str] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
@@ -136,8 +140,7 @@ class BatchBuilder:
     def mark(self) -> None:
         """Remember this moment for `undo`."""
         self._marked = (len(self._records), len(self._kinds), self.plan.event_bytes, self.plan.cut)
-        if self._added:
-            self._added = []
+        self._added = self._added and []
 
     def undo(self) -> None:
         """Take back what was added since the last `mark`."""
@@ -187,11 +190,9 @@ class BatchBuilder:
         if refused is not None:
             self._replace(chat, entry, refused)
         self._kinds.append(entry.kind)
-        if entry.event is not None:
-            return
-        if entry.kind == GAP and entry.gap is not None:
+        if entry.event is None and entry.kind == GAP and entry.gap is not None:
             self.fact(GapRecorded(session=chat.session_id, code=entry.gap.code))
-        elif entry.kind == RESUMED:
+        elif entry.event is None and entry.kind == RESUMED:
             self.fact(Resumed(session=chat.session_id))
 
     def _record(self, chat: Chat, one: ChatOutput, entry: Entry) -> Problem | None:
@@ -267,7 +268,9 @@ class BatchBuilder:
         payload = recorder.session_record(state, chat.transcript.facts, at, certificate, room=self.room(topic))
         value = one.output.payload_headers["sessions"] + payload
         headers = recorder.session_headers(state, at, certificate)
-        self._records.append(Outgoing(topic, self._partition, recorder.key, value, headers))
+        self._records.append(record := Outgoing(topic, self._partition, recorder.key, value, headers))
+        if certificate is not None:
+            self._add(self.plan.certificates, record)
 
     def quarantine(  # noqa: PLR0913 - the columns of a quarantine record
         self,

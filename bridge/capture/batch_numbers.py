@@ -16,6 +16,7 @@ from bridge.records.checkpoint import BatchStamp, CheckpointHead, encode_head
 
 if TYPE_CHECKING:
     from bridge.records.shard_facts import ShardFacts
+    from bridge.records.tree_state import TreeState
 
 SHARD: Final = "SHARD"
 """The state in the marker."""
@@ -37,10 +38,12 @@ class BatchNumbers:
         self._marked = False
         self.shard: ShardFacts | None = None
         """What the marker says of the shard."""
+        self.tree: TreeState | None = None
+        """The tree over the shard's certificates, in the marker, too: `mark_next` goes with a change of it."""
 
     def restored(self, stamp: BatchStamp) -> None:
         """Learn from the stamp of a checkpoint that was read back."""
-        self.shard = stamp.shard or self.shard
+        self.shard, self.tree = stamp.shard or self.shard, stamp.tree or self.tree
         for owner, number in ((stamp.owner, stamp.number), *stamp.owners):
             self._last[owner] = max(number, self._last.get(owner, 0))
             self._highest = max(number, self._highest)
@@ -77,7 +80,7 @@ class BatchNumbers:
         stamp = self.next()
         last = {**self._last, stamp.owner: stamp.number}
         owners = sorted(last.items(), key=lambda one: one[1], reverse=True)[:OWNERS]
-        named = BatchStamp(stamp.owner, stamp.number, tuple(owners), self.shard)
+        named = BatchStamp(stamp.owner, stamp.number, tuple(owners), self.shard, self.tree)
         return encode_head(CheckpointHead(SHARD, 0, 0, b"", {}, None, now, named))
 
     def take(self) -> int:

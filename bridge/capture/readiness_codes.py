@@ -15,6 +15,7 @@ from bridge.errors import (
     RegistryUnavailable,
     SchemaUnknown,
     ShardFenced,
+    SigningFailed,
     TopicMismatch,
     TopicMissing,
     VerificationFailed,
@@ -121,6 +122,10 @@ READINESS_CODES: Final = {
         "Run with the registry, and the version of the bridge, that wrote it.",
     ),
     VerificationFailed.code: ("A stored checkpoint cannot be read.", "Report it; keep the topics as they are."),
+    SigningFailed.code: (
+        "What is to be committed cannot be signed: it waits, and nothing is published unsigned.",
+        "Do what the detail says about the key.",
+    ),
     EnvironmentFault.code: ("Something else outside of the bridge is missing or refuses.", "Do what the detail says."),
     BridgeError.code: ("A defect of the bridge.", "Report it, with the log."),
 }

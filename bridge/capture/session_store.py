@@ -22,6 +22,7 @@ from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
 from bridge.capture.chat_facts import ChatClosed, ChatFailed
 from bridge.capture.closed_chats import ClosedChats
 from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
+from bridge.capture.shard_evidence import ShardEvidence
 from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.errors import Problem, places
 from bridge.records.checkpoint_keys import head_key
@@ -66,6 +67,7 @@ class SessionStore:
         self._builder = BatchBuilder(partition, settings)
         self._expire_at = 0
         self.numbers = BatchNumbers(settings.owner)
+        self._evidence = ShardEvidence(partition, settings)
         self.incomplete: list[StoredSession] = []
         self._schemas_stored = False
         self._again = False
@@ -155,6 +157,7 @@ class SessionStore:
             self._expire(now)
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
+        self._evidence.add(self._builder.plan, self.numbers, self._chats, self._touched, now)
         plan = self._builder.finished(self.numbers, now, mark=mark)
         self._schemas_stored = self._schemas_stored or self._builder.schemas_of_shard()
         return plan
@@ -337,14 +340,9 @@ class SessionStore:
         if self._settings.closed_retention_us is None:
             return
         before = now - self._settings.closed_retention_us
-        for session_id in self.closed.expired(before):
-            self._delete(session_id, None)
+        keys = [key for session_id in self.closed.expired(before) for key in checkpoint_keys(session_id, None)]
         for session_id in [one.session_id for one in self._chats.values() if (one.closed_at or now) < before]:
-            self._delete(session_id, self._chats.pop(session_id))
+            keys += checkpoint_keys(session_id, self._chats.pop(session_id))
             self._ending.pop(session_id, None)
             self._touched.pop(session_id, None)
-
-    def _delete(self, session_id: str, chat: Chat | None) -> None:
-        """Delete the checkpoint of a chat; None: it has no segments."""
-        for key in checkpoint_keys(session_id, chat):
-            self._builder.checkpoint(key, None)
+        self._builder.delete_unwritten(keys)

@@ -24,6 +24,7 @@ from bridge.capture.log_changes import LogChange, changes, check_owner, lasting_
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
 from bridge.capture.published_chats import PublishedChats
 from bridge.capture.record_comparison import Rebuilt, RecordComparison
+from bridge.capture.tree_recovery import recovered_tree
 from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement, VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.payload_framing import unframe
@@ -166,6 +167,11 @@ class ShardRecovery:
             self._forgot("sessions", found["sessions"].lost)
         again = lost or bool(result.without_place)
         await self._announcements(repair, before, found.get("announcements", LogChange()), taken, again=again)
+        if self._settings.evidence is not None and not kept:
+            marked = None if before is None else before.logs
+            tree, stamp = store.numbers.tree, self._clock.now_us()
+            tree = await recovered_tree(self._partition, tree, self._logs, before=marked, seen=now, now=stamp)
+            store.numbers.tree = tree
         self._finish(store, repair, gone, result.without_place)
         return repair
 

@@ -9,6 +9,7 @@ from bridge.adapters.kafka.rights import COMMANDS_WITH_RIGHTS, by_resource, prin
 from bridge.commands import settings
 from bridge.commands.formatting import say
 from bridge.errors import EXIT_OK
+from bridge.evidence_factory import signs
 
 if TYPE_CHECKING:
     import argparse
@@ -73,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
 def _needed(config: Config, command: str) -> list[ResourceRights]:
     kafka = config.kafka
     create = kafka.manage_topics == "create"
-    return by_resource(rights_of(command, factories.names_of(config), kafka.group, create=create))
+    names, evidence = factories.names_of(config), signs(config)
+    return by_resource(rights_of(command, names, kafka.group, create=create, evidence=evidence))
 
 
 def _kafka_acls(config: Config, command: str, needed: Iterable[ResourceRights], principal: str) -> Iterator[str]:

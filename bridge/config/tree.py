@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bridge.config.evidence_settings import EvidenceSection
 from bridge.config.http_settings import HttpSettings
 from bridge.config.oauth_settings import OAuthSettings
 from bridge.config.registry_settings import SchemaRegistrySettings
@@ -216,6 +217,7 @@ class Config(BaseSettings):
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    evidence: EvidenceSection = Field(default_factory=EvidenceSection)
     log: LogSettings = Field(default_factory=LogSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     site: str = Field(

@@ -16,12 +16,14 @@ from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map
 from bridge.records.blocks import gap_block, party_block, session_block
 from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain
 from bridge.records.shard_facts import shard_block
+from bridge.records.tree_state import tree_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.records.output_chains import OutputGap
     from bridge.records.shard_facts import ShardFacts
+    from bridge.records.tree_state import TreeState
     from bridge.transcript.fingerprints import PrintLayout
     from bridge.transcript.holes import Absence
     from bridge.transcript.id_blocks import IdBlock
@@ -34,19 +36,21 @@ class BatchStamp:
 
     `owners` are pairs of an owner and the number of its last batch; of a chat's checkpoint there are none. `encoded`
     is the stamp as the last fields of a CheckpointHead: one stamp serves all checkpoints of a batch. It is not
-    changed. `shard` is in the marker only.
+    changed. `shard` and `tree` are in the marker only.
     """
 
     owner: int
     number: int
     owners: tuple[tuple[int, int], ...] = ()
     shard: ShardFacts | None = None
+    tree: TreeState | None = None
     encoded: bytes = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Encode it. Raises OverflowError for a number beyond 64 bits."""
         owners = array(map(long, chain.from_iterable(self.owners))) if self.owners else EMPTY
-        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners + shard_block(self.shard)
+        facts = shard_block(self.shard) + tree_block(self.tree)
+        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners + facts
 
 
 @lru_cache(maxsize=64)

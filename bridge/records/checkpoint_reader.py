@@ -12,6 +12,7 @@ from bridge.records.checkpoint_keys import ANNOUNCEMENT, MARKER_KEY, SELDOM, par
 from bridge.records.output_chains import OutputChain, OutputGap
 from bridge.records.payload_framing import unframe
 from bridge.records.shard_facts import shard_facts
+from bridge.records.tree_state import tree_state
 from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
@@ -164,6 +165,7 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
             head["batch"],
             tuple(zip(owners[::2], owners[1::2], strict=True)),
             shard_facts(head["shard"]),
+            tree_state(head["tree"]),
         ),
         segments=head["segments"],
         ids=None if ids is None else _ids(ids),

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 OPENED: Final = "OPENED"
 CLOSED: Final = "CLOSED"
 
+SIGNATURE_ROOM: Final = 512
+"""Bytes that the field `signature` may take once it is made: the id of a key has the names of a site and a topic."""
+
 PART_BYTES: Final = 512 * 1024
 """Size of a part of a quarantined input: with framing and headers well below Kafka's default record limit."""
 
@@ -48,10 +51,11 @@ def session_record(  # noqa: PLR0913 - the fields of the record
 ) -> bytes:
     """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `place` that of the chain at that time.
 
-    If it exceeds `room` bytes, the certificate is written without its lists and with the reason LISTS_LEFT_OUT.
+    It is not signed. If it exceeds `room` bytes, with room for the signature, the certificate is written without its
+    lists and with the reason LISTS_LEFT_OUT.
     """
     payload = _session_record(schemas, state, facts, at, certificate=certificate, place=place)
-    if room is None or certificate is None or len(payload) <= room:
+    if room is None or certificate is None or len(payload) + SIGNATURE_ROOM <= room:
         return payload
     short = replace(
         certificate,
@@ -81,6 +85,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "server": facts.server,
             "clientVersion": facts.client_version,
             "certificate": None if certificate is None else _certificate(certificate, place.head),
+            "signature": None,
         },
     )
 

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chatserver": {"transcript", "errors"},
     "archive": {"transcript", "errors"},
     "records": {"transcript", "errors"},
+    "evidence": {"records", "errors"},
     "meters": {"transcript"},
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
@@ -36,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "capture": {
         "transcript",
         "records",
+        "evidence",
         "announcement",
         "facts",
         "meters",
@@ -72,6 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "waiting",
         "errors",
     },
+    "adapters/signing": {"secret_files", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "meters", "overview", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
@@ -124,12 +127,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
-COMPOSITION = {"app", "factories", "source_factory", "cli", "commands", "doctor", "__main__"}
+COMPOSITION = {"app", "evidence_factory", "factories", "source_factory", "cli", "commands", "doctor", "__main__"}
 PURE = (
     "transcript",
     "chatserver",
     "archive",
     "records",
+    "evidence",
     "overview",
     "announcement",
     "addresses",
@@ -143,6 +147,7 @@ THIRD_PARTY = {
     "chatserver": {"msgspec"},
     "archive": {"msgspec"},
     "records": {"msgspec", "fastavro", "re2"},
+    "evidence": {"cryptography"},
     "capture": {"msgspec"},
     "errors": set[str](),
 }

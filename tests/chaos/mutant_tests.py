@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import pytest
 
 from bridge.adapters.kafka import transactional_writer
+from bridge.capture import signing
 from bridge.capture.announcement_place import AnnouncementPlace
 from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.hand_over import HandOver
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaProducer
 
+    from bridge.capture.ports import Outgoing
     from bridge.capture.session_store import SessionStore
+    from bridge.evidence.signed_note import PublicKey
     from bridge.records.shard_facts import ShardFacts
 
 _LONG: Final = 1e6
@@ -104,6 +107,17 @@ def _offset_guard_restored() -> None:
     AnnouncementPlace.expect = keep  # type: ignore[method-assign]
 
 
+def _signs_before_deciding() -> None:
+    """Put the signature that was made first for a chat under all of its records: not that of what is committed."""
+    made: dict[bytes, bytes] = {}
+    sign = signing._sign
+
+    def signed(record: Outgoing, key: PublicKey, signature: bytes) -> None:
+        sign(record, key, made.setdefault(record.key, signature))
+
+    signing._sign = signed
+
+
 @dataclass(slots=True, frozen=True)
 class _EngineMutant:
     """A defect, and the tests that detect it: a file, or one test in it."""
@@ -134,6 +148,7 @@ ENGINE_MUTANTS: Final = {
         f"{_TESTS}/test_changed_logs.py"
         "::test_announcements_of_a_topic_that_was_made_again_are_taken_although_their_offsets_are_lower",
     ),
+    "signs-before-deciding": _EngineMutant(_signs_before_deciding, f"{_TESTS}/test_signing.py"),
 }
 
 

@@ -54,6 +54,17 @@ def operator_decoder() -> Path:
 
 
 @cache
+def log_judge() -> Path:
+    """Return the program that judges heads and proofs of logs with the libraries of others."""
+    source = HERE.parent / "evidence" / "judge"
+
+    def build(folder: Path) -> None:
+        _run(["go", "build", "-o", str(folder / "judge"), "."], cwd=source)
+
+    return _cached(f"judge-{_hash(source)}", build) / "judge"
+
+
+@cache
 def strimzi_decoder() -> list[str]:
     """Return the command that decodes Strimzi's custom resources with the Java types of its operator."""
     source = HERE / "strimzi"

@@ -72,6 +72,8 @@ def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
         "CheckpointSeldom": "session",
         "SessionRecord": "state sessionId at",
         "ShardFacts": "group partitions",
+        "Signature": "keyId algorithm signature",
+        "TreeState": "name",
         "TranscriptEvent": "id sessionId sequence kind observedAt session origin integrity",
     }
     found = {

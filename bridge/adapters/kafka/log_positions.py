@@ -19,7 +19,7 @@ from bridge.errors import KafkaUnavailable
 from bridge.records.shard_facts import LogMark
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.capture.ports import StoredRecord
@@ -36,15 +36,16 @@ _failed: Final = unavailable("cannot look at the logs of a shard")
 class KafkaShardLogs:
     """The `ShardLogs` of one partition. Each call has connections of its own, and closes them."""
 
-    def __init__(self, settings: KafkaConnection, partition: int) -> None:
-        """Nothing connects before a call."""
+    def __init__(self, settings: KafkaConnection, partition: int, more: Iterable[str] = ()) -> None:
+        """Nothing connects before a call. `more` are kinds of topics to look at beside KINDS."""
         self._settings = settings
         self._partition = partition
+        self._kinds = (*KINDS, *more)
 
     @property
     def names(self) -> Mapping[str, str]:
         """Kind -> name of the topics."""
-        return {kind: str(getattr(self._settings.topics, kind)) for kind in KINDS}
+        return {kind: str(getattr(self._settings.topics, kind)) for kind in self._kinds}
 
     async def look(self) -> Logs:
         """Return the logs as they are now."""

@@ -25,6 +25,7 @@ COMMANDS_WITH_RIGHTS: Final = (
     "tail",
     "verify",
     "export",
+    "proof",
     "topics plan",
     "topics apply",
     "simulate",
@@ -78,29 +79,27 @@ class ResourceRights:
         return f"--add --allow-principal {principal} {operations} {_FLAGS[self.kind]}{name}{pattern}"
 
 
-def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> list[Right]:
-    """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing."""
+def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evidence: bool = False) -> list[Right]:
+    """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing.
+
+    `evidence`: whether a signing key is configured.
+    """
     topics: dict[str, list[Operation]]
-    every = (names.announcements, names.checkpoints, names.events, names.sessions, names.quarantine)
+    logs = (names.anchors, names.leaves) if evidence else ()
+    every = (names.announcements, names.checkpoints, names.events, names.sessions, names.quarantine, *logs)
     if command == "run":
         # Events and sessions are read to make state again that Kafka has forgotten, announcements are written on
         # behalf of others, and to their right partition.
         topics = {name: ["Read", "Write", "DescribeConfigs"] for name in every}
-        topics[names.quarantine] = ["Write", "DescribeConfigs"]
+        topics |= {name: ["Write", "DescribeConfigs"] for name in (names.quarantine, *logs[:1])}
         if create:
             topics = {name: [*operations, "Create"] for name, operations in topics.items()}
-    elif command in {"announce", "simulate"}:
-        topics = {names.announcements: ["Write"]}
-    elif command == "tail":
-        topics = {names.events: ["Read"]}
-    elif command in {"verify", "export"}:
-        topics = {names.events: ["Read"], names.sessions: ["Read"]}
     elif command in {"topics plan", "doctor"}:
         topics = {name: ["Describe", "DescribeConfigs"] for name in every}
     elif command == "topics apply":
         topics = {name: ["Create", "Describe", "AlterConfigs"] for name in every}
     else:
-        raise ValueError(f"{command} needs no rights on Kafka")
+        topics = _of_clients(command, names)
     found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]
     if command == "run":
         found += [Right("group", group, "Read"), Right("transactional id", f"{group}-", "Write", prefixed=True)]
@@ -108,6 +107,21 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> l
         found += [Right("group", group, "Describe"), Right("transactional id", f"{group}-", "Describe", prefixed=True)]
         found += [Right("cluster", CLUSTER, "Describe"), Right("cluster", CLUSTER, "DescribeConfigs")]
     return found
+
+
+def _of_clients(command: str, names: TopicNames) -> dict[str, list[Operation]]:
+    """Return what commands need that only read or write records. Raises ValueError when it is none of them."""
+    found: dict[str, dict[str, list[Operation]]] = {
+        "announce": {names.announcements: ["Write"]},
+        "simulate": {names.announcements: ["Write"]},
+        "tail": {names.events: ["Read"]},
+        "verify": {names.events: ["Read"], names.sessions: ["Read"]},
+        "export": {names.events: ["Read"], names.sessions: ["Read"]},
+        "proof": {name: ["Read"] for name in (names.sessions, names.anchors, names.leaves)},
+    }
+    if command not in found:
+        raise ValueError(f"{command} needs no rights on Kafka")
+    return found[command]
 
 
 def by_resource(rights: Iterable[Right]) -> list[ResourceRights]:

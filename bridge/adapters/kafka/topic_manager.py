@@ -77,6 +77,16 @@ class TopicNames:
         """`SessionCheckpoint` records, read by the bridge only."""
         return f"{self.prefix}chat.capture.checkpoints.v1"
 
+    @property
+    def anchors(self) -> str:
+        """Signed heads of the logs over certificates, as notes; where a signing key is configured."""
+        return f"{self.prefix}chat.transcript.anchors.v1"
+
+    @property
+    def leaves(self) -> str:
+        """Hashes of the leaves of these logs; where a signing key is configured."""
+        return f"{self.prefix}chat.capture.leaves.v1"
+
 
 @dataclass(slots=True, frozen=True)
 class TopicShape:
@@ -102,8 +112,8 @@ class Topic:
     config: dict[str, str]
 
 
-def wanted(names: TopicNames, shape: TopicShape) -> list[Topic]:
-    """Return the five topics as they are required."""
+def wanted(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> list[Topic]:
+    """Return the topics as they are required; with `evidence`, those of the logs over certificates, too."""
     limit = str(shape.max_record_bytes + _HEADROOM_BYTES)
 
     def retained(name: str, seconds: int) -> Topic:
@@ -128,7 +138,18 @@ def wanted(names: TopicNames, shape: TopicShape) -> list[Topic]:
         retained(names.quarantine, shape.retention_seconds),
         retained(names.announcements, shape.announcement_retention_seconds),
         Topic(names.checkpoints, shape.partitions, shape.replication_factor, compacted),
+        *([_kept(names.anchors, shape, limit), _compacted_leaves(names.leaves, shape, limit)] if evidence else []),
     ]
+
+
+def _kept(name: str, shape: TopicShape, limit: str) -> Topic:
+    """Return a topic from which nothing is deleted."""
+    config = {POLICY: "delete", RETENTION: "-1", RECORD_LIMIT: limit}
+    return Topic(name, shape.partitions, shape.replication_factor, config)
+
+
+def _compacted_leaves(name: str, shape: TopicShape, limit: str) -> Topic:
+    return Topic(name, shape.partitions, shape.replication_factor, {POLICY: "compact", RECORD_LIMIT: limit})
 
 
 class TopicManager:

@@ -1,0 +1,1 @@
+"""Keys that sign: in a file, for now."""

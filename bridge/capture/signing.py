@@ -1,0 +1,76 @@
+"""The second step of a commit where a key is configured: signs session records and anchors, as they were decided.
+
+A record is completed in place, and its signature covers what is committed: all bytes before it. If signing fails,
+nothing is committed (`Preparation`), and `/readyz` says SIGNING_FAILED until it succeeds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from bridge.capture.shard_evidence import KEYS, KIND
+from bridge.evidence.anchors import STATEMENT
+from bridge.evidence.certificate_signature import message_of, signed_field, statement_of
+from bridge.evidence.signed_note import PublicKey, note_of, signature_line
+from bridge.records.payload_framing import unframe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from bridge.capture.ports import Batch, Outgoing
+    from bridge.capture.shard_evidence import EvidenceSettings
+
+
+class Signer(Protocol):
+    """Signs with an Ed25519 key, which may be another one at the next call."""
+
+    async def sign(self, messages: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
+        """Return the public key (32 bytes), and its signature of each message. Raises SigningFailed."""
+
+
+class SigningPreparation:
+    """Signs what a batch has of session records and of anchors, all with the same key."""
+
+    def __init__(
+        self,
+        settings: EvidenceSettings,
+        sessions: Collection[str],
+        signer: Signer,
+        key_list: Callable[[], str],
+    ) -> None:
+        """`sessions` are the topics of session records; `key_list` returns the list of keys or raises SigningFailed."""
+        self._settings = settings
+        self._sessions = frozenset(sessions)
+        self._signer = signer
+        self._key_list = key_list
+
+    async def prepare(self, batch: Batch) -> None:
+        """Sign, if there is anything to sign. Raises SigningFailed."""
+        anchors = batch.on(self._settings.anchors)
+        heads = [one for one in anchors if (KIND, KEYS) not in one.headers]
+        records = [one for one in batch.records if one.topic in self._sessions]
+        if not anchors and not records:
+            return
+        texts = [one.value or b"" for one in heads]
+        statements = [statement_of(unframe(one.value or b"")[1]) for one in records]
+        listed = self._key_list().encode() if len(heads) < len(anchors) else b""
+        raw, signatures = await self._signer.sign([*texts, *map(message_of, statements)])
+        for one in anchors:
+            if (KIND, KEYS) in one.headers:
+                one.value = listed
+        for one, text, signature in zip(heads, texts, signatures[: len(heads)], strict=True):
+            one.value = _note(text.decode(), raw, signature)
+        key = PublicKey(self._settings.name, raw)
+        for one, signature in zip(records, signatures[len(heads) :], strict=True):
+            _sign(one, key, signature)
+
+
+def _note(text: str, raw: bytes, signature: bytes) -> bytes:
+    """Return a note that is signed by the key under the name of the origin, as logs do."""
+    origin = text.split("\n", 1)[0].removesuffix(STATEMENT)
+    return note_of(text, [signature_line(PublicKey(origin, raw), signature)])
+
+
+def _sign(record: Outgoing, key: PublicKey, signature: bytes) -> None:
+    """Put the signature in the place of the null that a session record ends in."""
+    record.value = (record.value or b"")[:-1] + signed_field(key, signature)

@@ -1,0 +1,1 @@
+"""What makes records evidence for others: signatures, a Merkle tree over certificates, signed heads, proofs. Pure."""

@@ -1,0 +1,111 @@
+"""Builds what signs, and what is signed, from the settings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bridge.adapters.signing.file_key import FileKey
+from bridge.capture.preparation import NothingToPrepare
+from bridge.capture.shard_evidence import EvidenceSettings
+from bridge.capture.signing import SigningPreparation
+from bridge.errors import ConfigError, SigningFailed, VerificationFailed
+from bridge.evidence.key_list import parsed_key_list
+from bridge.secret_files import FileBacked, reason_of
+
+if TYPE_CHECKING:
+    from bridge.adapters.kafka.topic_manager import TopicNames
+    from bridge.capture.ports import Preparation
+    from bridge.config import Config
+    from bridge.secrets_watch import SecretsWatch
+
+_US: Final = 1_000_000
+
+
+@dataclass(slots=True, frozen=True)
+class WorkerEvidence:
+    """What a worker signs with: settings of its shards (None: nothing is signed), and the second step of a commit.
+
+    `kinds` are those of topics that a shard looks at beside others; `seconds` the time between two anchors.
+    """
+
+    settings: EvidenceSettings | None = None
+    preparation: Preparation = field(default_factory=NothingToPrepare)
+    kinds: tuple[str, ...] = ()
+    seconds: float = math.inf
+
+
+def signs(config: Config) -> bool:
+    """Return whether a signing key is configured: only then are there topics for the log."""
+    return config.evidence.signing_key_file is not None
+
+
+def key_name_of(config: Config, names: TopicNames) -> str:
+    """Return the name of the signing key, with which the origins of the logs begin."""
+    return config.evidence.signing_key_name or f"chatbridge/{config.site}/{names.sessions}"
+
+
+def evidence_of(config: Config, names: TopicNames, secrets: SecretsWatch) -> WorkerEvidence:
+    """Return what a worker signs with; `secrets` get its files. Raises ConfigError when they cannot be used."""
+    section = config.evidence
+    if section.signing_key_file is None:
+        return WorkerEvidence()
+    try:
+        signer = FileKey(section.signing_key_file)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"evidence.signing_key_file: {section.signing_key_file}: {reason_of(error)}",
+            next_step="`chatbridge keys new` makes a key",
+        ) from error
+    secrets.add("signing_key", signer.current)
+    key_list = _ListedKeys(section.key_list_file)
+    secrets.add("signing_key_list", key_list.current)
+    settings = EvidenceSettings(
+        key_name_of(config, names),
+        names.leaves,
+        names.anchors,
+        anchor_us=int(section.anchor_seconds * _US),
+        anchor_records=section.anchor_records,
+        lists_keys=key_list.current is not None,
+    )
+    preparation = SigningPreparation(settings, (names.sessions,), signer, key_list)
+    return WorkerEvidence(settings, preparation, ("leaves", "anchors"), section.anchor_seconds)
+
+
+class _ListedKeys:
+    """The list of keys in a file, which is published only as long as it is sound."""
+
+    def __init__(self, file: str | None) -> None:
+        """Read the file, if there is one. Raises ConfigError when it cannot be used."""
+        self._file = file
+        try:
+            self.current = None if file is None else FileBacked((file,), lambda: read_key_list(file))
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"evidence.key_list_file: {file}: {reason_of(error)}", next_step="`chatbridge keys new` writes the list"
+            ) from error
+
+    def __call__(self) -> str:
+        """Return the list as it is now. Raises SigningFailed when it cannot be used."""
+        if self.current is None:
+            return ""
+        text = self.current()
+        if self.current.error is not None:
+            raise SigningFailed(
+                f"the list of keys in {self._file} cannot be used: {reason_of(self.current.error)}",
+                next_step="`chatbridge keys new` writes the list; what was captured waits for it",
+            )
+        return text
+
+
+def read_key_list(file: str) -> str:
+    """Return the list of keys in a file. Raises OSError when it cannot be read, ValueError when it is not sound."""
+    text = Path(file).read_text("utf-8")
+    try:
+        if not parsed_key_list(text):
+            raise ValueError("the list is empty")
+    except VerificationFailed as error:
+        raise ValueError(error.message) from error
+    return text
