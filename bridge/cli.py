@@ -28,7 +28,8 @@ COMMANDS: Final = {
     "tail": "show transcript events as they are committed",
     "announce": "announce a chat, so that a worker follows it",
     "convert": "turn stored transcript files (XML) into records, without Kafka",
-    "verify": "check that the records on Kafka are complete and unaltered",
+    "verify": "check that the records on Kafka, or in files, are complete and unaltered",
+    "export": "write the records on Kafka to files that can be verified",
     "doctor": "examine everything that a worker depends on, and say what is wrong",
     "topics": "compare, create or alter the topics",
     "acls": "print the rights on Kafka that each command needs",
@@ -37,7 +38,7 @@ COMMANDS: Final = {
     "config": "print every setting with its value and origin",
 }
 
-RESERVED: Final = ("backfill", "coverage", "export", "reconcile", "unseal")
+RESERVED: Final = ("backfill", "coverage", "reconcile", "unseal")
 """Commands of later versions, refused with a message of their own."""
 
 _EPILOG: Final = """\

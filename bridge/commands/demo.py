@@ -23,7 +23,8 @@ from bridge.commands.captured_events import CapturedEvents, faults
 from bridge.commands.formatting import HEADER, event_line, say, warn, width
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
-from bridge.commands.verify import verify
+from bridge.commands.verification import Selection
+from bridge.commands.verified_topics import verify_topics
 from bridge.config import load
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EXIT_SIGNAL_BASE, EnvironmentFault, SchemaUnknown, VerificationFailed
 from bridge.records.avro import TRANSCRIPT_EVENT
@@ -257,12 +258,12 @@ class _Demo:
 
     async def _count(self, exit_code: int, *, cut: bool) -> int:
         captured = self._captured
-        verifier, findings = await verify(self._config)
-        findings = [each for each in (*findings, *verifier.findings()) if each.broken]
+        done = await verify_topics(self._config, Selection())
+        findings = [each for each in done.findings(Selection()) if each.broken]
         numbers = {
             **captured.compared(self._expected(), cut=cut),
             "broken promises": len(findings),
-            "unread": verifier.unread,
+            "unread": done.verifier.unread,
             "exit code of the bridge": exit_code,
         }
         say("\nledger of the simulated Chat Server, compared with a read_committed consumer:")

@@ -43,11 +43,15 @@ def schema_folder() -> Traversable:
 
 @dataclass(slots=True, frozen=True)
 class WriterSchema:
-    """A self-contained schema that a record was written with: full name, CRC-64-AVRO as 8 bytes, form for fastavro."""
+    """A self-contained schema that a record was written with.
+
+    Full name, CRC-64-AVRO as 8 bytes, form for fastavro without logical types, and as Python data as it came.
+    """
 
     name: str
     fingerprint: bytes
     parsed: Any
+    source: Any
 
     @classmethod
     def of(cls, schema: Any) -> WriterSchema:
@@ -59,7 +63,7 @@ class WriterSchema:
             raise VerificationFailed(f"the schema cannot be read: {type(error).__name__}") from error
         if not isinstance(parsed, dict) or parsed["type"] != "record":
             raise VerificationFailed("the schema is not one of a record")
-        return cls(parsed["name"], known, parsed)
+        return cls(parsed["name"], known, parsed, schema)
 
 
 def canonical_form(schema: Any) -> str:

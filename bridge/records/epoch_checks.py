@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from bridge.records.certificate_checks import RecordedChat, disagreements
-from bridge.records.chain import link, split
+from bridge.records.chain import split
 from bridge.records.fill_checks import misnamed
 from bridge.records.findings import CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENTION, SEQUENCE, Finding
-from bridge.records.ids import amendment_id, amendment_number, bridge_id, escaped, event_id
+from bridge.records.ids import amendment_id, amendment_number, bridge_id, event_id
 from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
 from bridge.transcript.ranges import IdRanges
 
@@ -20,10 +23,19 @@ _SHOWN: Final = 12
 
 
 @dataclass(slots=True)
-class _Certified:
+class Certified:
+    """A certificate in the form that takes least memory, and whether it was compared with its chat."""
+
     where: str
-    certificate: dict[str, Any]
+    last_sequence: int
+    packed: bytes
     checked: bool = False
+
+    @property
+    def certificate(self) -> dict[str, Any]:
+        """The certificate as `Schemas.decode` returned it."""
+        unpacked: dict[str, Any] = msgspec.msgpack.decode(self.packed)
+        return unpacked
 
 
 @dataclass(slots=True)
@@ -43,6 +55,7 @@ class VerifiedEpoch:
     """
 
     session_id: str
+    escaped_id: str
     epoch: int
     head: bytes
     last: int = 0
@@ -51,13 +64,18 @@ class VerifiedEpoch:
     holes: list[_Hole] = field(default_factory=list)
     recorded: RecordedChat = field(default_factory=RecordedChat)
     numbers: dict[int, int] = field(default_factory=dict)
-    certified: list[_Certified] = field(default_factory=list)
+    certified: list[Certified] = field(default_factory=list)
     opened: bool = False
     first_opened: int | None = None
     begins_late: str | None = None
     """Why it is said that its beginning is missing; None when it is there, or never was on this topic."""
     findings: list[Finding] = field(default_factory=list)
-    _opening: int | None = None
+    ended: int | None = None
+    """Offset of the last record that was read."""
+    opening: int | None = None
+    """When it was opened for the first time that is known of, in us since 1970 UTC."""
+    awaited: int | None = None
+    """The lowest lastSequence that a certificate waits for, above `last`."""
 
     def say(self, promise: str, message: str, *, broken: bool = True, by_absence: bool = False) -> None:
         """Add a finding; see `Finding`."""
@@ -65,27 +83,52 @@ class VerifiedEpoch:
 
     # --- a record ------------------------------------------------------------------------------------------------
 
-    def take(self, record: dict[str, Any], payload: bytes, where: str) -> None:
-        """Take the next event record that was read, decoded and as its payload."""
+    def take(self, record: dict[str, Any], payload: bytes, where: str) -> bool:
+        """Take the next event record that was read, decoded and as its payload.
+
+        Returns whether a certificate was compared with the chat, which ends with this record.
+        """
         body, previous, own = split(payload)
-        if link(previous, body) != own:
+        if sha256(previous + body).digest() != own:
             self.say(CHAIN, f"record at {where} was altered: its content does not have the hash that it carries")
         sequence = record["sequence"]
-        if sequence in self.sequences:
-            self.say(SEQUENCE, f"record at {where} has sequence {sequence} ({record['id']}), which was there before")
-            return
         in_place = sequence > self.last
         if in_place:
             self._advance(sequence, previous, own, where)
+        elif sequence in self.sequences:
+            self.say(SEQUENCE, f"record at {where} has sequence {sequence} ({record['id']}), which was there before")
+            return False
         else:
             self._came_late(sequence, where)
         self.sequences.add(sequence)
-        self._check_id(record, where, in_place=in_place)
+        if not (in_place and self._is_next_event(record)):
+            self._check_id(record, where, in_place=in_place)
         self.recorded.add(record)
-        if in_place:
-            for certified in self.certified:
-                if certified.certificate["lastSequence"] == sequence:
-                    self.compare(certified)
+        return in_place and self.awaited == sequence and self._compare_due()
+
+    def _is_next_event(self, record: dict[str, Any]) -> bool:
+        """Tell whether it is a new event above all before it, and names no GAP: what `_check_id` is about is right."""
+        number, ids = record["eventId"], self.recorded.ids
+        highest = ids.maximum
+        return (
+            number is not None
+            and (highest is None or number > highest)
+            and record["amendment"] is None
+            and record["amends"] is None
+            and record["fills"] is None
+            and not self.recorded.told
+            and record["id"] == f"{self.escaped_id}:{number}"
+        )
+
+    def _compare_due(self) -> bool:
+        for certified in self.certified:
+            if certified.last_sequence == self.last:
+                self.compare(certified)
+        self._await()
+        return True
+
+    def _await(self) -> None:
+        self.awaited = min((one.last_sequence for one in self.certified if one.last_sequence > self.last), default=None)
 
     def _advance(self, sequence: int, previous: bytes, own: bytes, where: str) -> None:
         if sequence == self.last + 1:
@@ -120,7 +163,7 @@ class VerifiedEpoch:
 
     def _check_id(self, record: dict[str, Any], where: str, *, in_place: bool) -> None:
         number, amends, amendment = record["eventId"], record["amends"], record["amendment"]
-        session = escaped(self.session_id)
+        session = self.escaped_id
         original = event_id(session, number)
         ids = self.recorded.ids
         if number is None:
@@ -149,7 +192,7 @@ class VerifiedEpoch:
 
     # --- a certificate -------------------------------------------------------------------------------------------
 
-    def compare(self, certified: _Certified) -> None:
+    def compare(self, certified: Certified) -> None:
         """Compare a certificate with the chat as it was when that was issued, which is now."""
         certified.checked = True
         told, where = certified.certificate, certified.where
@@ -167,24 +210,25 @@ class VerifiedEpoch:
     def open(self, at: int) -> None:
         """Take the record that the chat was opened `at`, in us since 1970 UTC."""
         self.opened = True
-        if self._opening is None:
-            self._opening = at
+        if self.opening is None:
+            self.opening = at
 
     def certify(self, where: str, certificate: dict[str, Any]) -> None:
         """Take a certificate; it is compared when the record with its lastSequence is there."""
         replaced = certificate["supersedes"]
-        if replaced is None and not self.certified and self._opening is not None:
-            self.first_opened = self._opening
-        former = self.certified[-1].certificate["lastSequence"] if self.certified and not self.opened else None
+        if replaced is None and not self.certified and self.opening is not None:
+            self.first_opened = self.opening
+        former = self.certified[-1].last_sequence if self.certified and not self.opened else None
         if replaced != former:
             known = bool(self.certified) or self.opened
             what = f"certificate at {where} has supersedes {replaced}, the former one is {former}"
             self.say(CERTIFICATE if known else RETENTION, what, broken=known, by_absence=True)
         self.opened = False
-        certified = _Certified(where, certificate)
+        certified = Certified(where, certificate["lastSequence"], msgspec.msgpack.encode(certificate))
         self.certified.append(certified)
-        if certificate["lastSequence"] == self.last:
+        if certified.last_sequence == self.last:
             self.compare(certified)
+        self._await()
 
     # --- at the end ----------------------------------------------------------------------------------------------
 
@@ -211,11 +255,23 @@ class VerifiedEpoch:
             for certified in self.certified
             if not certified.checked
         ]
+        if self.certified and not self.opened and start is not None and self.ended is not None:
+            covered = self.certified[-1].last_sequence
+            if self.last > covered and self.ended < start.settled:
+                what = f"has {self.last - covered} records after its last certificate, at {self.certified[-1].where}"
+                found.append(Finding(self.session_id, CERTIFICATE, f"{what}, which none covers"))
         return found
 
-    def _unchecked(self, certified: _Certified, held: PartitionStart | None) -> tuple[str, str, bool]:
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is due, and nothing to say of it, unless more records come."""
+        if self.opened or self.findings or self.holes or self.truncated or self.numbers or not self.certified:
+            return False
+        return self.certified[-1].last_sequence == self.last and all(one.checked for one in self.certified)
+
+    def _unchecked(self, certified: Certified, held: PartitionStart | None) -> tuple[str, str, bool]:
         """`held` is what is left of the partition if it must still have all records of the chat."""
-        last = certified.certificate["lastSequence"]
+        last = certified.last_sequence
         if not self.sequences:
             message = f"closed after {last} records, none of which is on the topic"
             return (RETENTION, message, False) if held is None else (SEQUENCE, f"{message}, although {held}", True)

@@ -34,28 +34,45 @@ class PartitionStart:
 
     Its first record is at `offset`, of Kafka's time `at` (us since 1970 UTC; None when there is none, or it is not
     known). What stands below the offset `settled` was committed before the sessions topic was read, from the same
-    partition of which nothing was deleted if `sessions_whole`.
+    partition of which nothing was deleted if `sessions_whole`. The topic keeps what was written at `kept_since` (us
+    since 1970 UTC) or later, None when its retention is not known. `in_files`: nothing is known of deletions, but files
+    that are handed over are to have their chats whole.
     """
 
     offset: int
     settled: int
     at: int | None = None
     sessions_whole: bool = False
+    kept_since: int | None = None
+    in_files: bool = False
 
     @property
     def whole(self) -> bool:
         """Whether nothing has been deleted from it."""
-        return self.offset == 0
+        return self.offset == 0 or self.in_files
 
     def holds(self, written: int | None) -> bool:
         """Return whether a record committed at `written` (us; None: not known) or later must still be there."""
         if self.whole:
             return True
-        return written is not None and self.at is not None and written > self.at + _CLOCKS_APART
+        edges = [edge for edge in (self.at, self.kept_since) if edge is not None]
+        return written is not None and bool(edges) and written > min(edges) + _CLOCKS_APART
+
+    def sessions_hold(self, written: int | None) -> bool:
+        """Return the same of a record of the sessions topic."""
+        if self.sessions_whole or self.in_files:
+            return True
+        return written is not None and self.kept_since is not None and written > self.kept_since + _CLOCKS_APART
 
     def __str__(self) -> str:
         """Why something must be there."""
-        return "nothing was deleted from its partition" if self.whole else "older records of its partition are there"
+        if self.in_files:
+            return "files are to hold their chats whole"
+        if self.whole:
+            return "nothing was deleted from its partition"
+        if self.at is not None and (self.kept_since is None or self.at <= self.kept_since):
+            return "older records of its partition are there"
+        return "it is younger than the retention of the topic"
 
 
 def of_event(record: Mapping[str, Any], around: Surroundings) -> Iterator[str]:
@@ -67,6 +84,24 @@ def of_event(record: Mapping[str, Any], around: Surroundings) -> Iterator[str]:
         "ce_time": _time(observed if at is None else at * 1000),
     }
     yield from _contradictions(record, around, expected)
+
+
+def agrees(record: Mapping[str, Any], around: Surroundings) -> bool:
+    """Return whether `of_event` and `early` have nothing to say: the same comparison, for the many that are right."""
+    at, key = record["occurredAt"], around.key
+    found = dict(around.headers)
+    get = found.get
+    try:
+        return (
+            key == record["sessionId"].encode()
+            and key == get("ce_subject")
+            and get("ce_id") == record["id"].encode()
+            and get("ce_type") == f"{TRANSCRIPT_EVENT}.{record['kind']}".encode()
+            and get("ce_time") == rfc3339(record["observedAt"] if at is None else at * 1000).encode()
+            and around.timestamp * 1000 + _CLOCKS_APART >= record["observedAt"]
+        )
+    except OverflowError:
+        return False
 
 
 def of_session(record: Mapping[str, Any], around: Surroundings) -> Iterator[str]:

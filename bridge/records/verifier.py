@@ -3,26 +3,30 @@
 Feed the session records first, then the event records, each partition in the order of its offsets; then ask for the
 findings. Records deleted by retention are no breach: a chat whose first records are gone is checked from the first one
 that is left. What retention cannot have deleted, because the partition has lost nothing or only what is older, has to
-be there. Pure; holds a few hundred bytes per chat.
+be there. Pure; holds some kilobytes per open chat, some hundred bytes of any other one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
-from bridge.records.chain import genesis
-from bridge.records.epoch_checks import VerifiedEpoch
-from bridge.records.findings import CERTIFICATE, EPOCH, HEADERS, PARTITION, READABLE, SCHEMA, Finding
-from bridge.records.record_places import early, of_event, of_session
-from bridge.records.session_records import CLOSED
+from bridge.records.findings import HEADERS, PARTITION, READABLE, SCHEMA, Finding
+from bridge.records.record_places import agrees, early, of_event, of_session
+from bridge.records.resting_chats import WaitingChats, pack, unpack
+from bridge.records.verified_chat import SessionStatement, VerifiedChat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.errors import SchemaUnknown
     from bridge.records.avro import Schemas, WriterSchema
     from bridge.records.record_places import PartitionStart, Surroundings
+
+    PlaceOf = Callable[[bytes], int]
+    Select = Callable[[VerifiedChat], bool]
 
 
 @dataclass(slots=True)
@@ -35,166 +39,227 @@ class _Unread:
 
 
 @dataclass(slots=True)
-class _Epochs:
-    """One chat: a chain of records in each of its epochs, all on one partition.
+class Extent:
+    """How much was verified.
 
-    `unread`: there are records of which only the key is known, and so not the epoch.
+    Chats are `closed` or `open` if their beginnings were read, else `cut_off`; or `unread`, if not all of their records
+    could be. Times of events in us since 1970 UTC, None when there are none.
     """
 
-    session_id: str
-    partition: int
-    chats: dict[int, VerifiedEpoch] = field(default_factory=dict)
-    highest: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    unread: bool = False
-    recorded_at: int | None = None
-    """Offset of its first event record."""
-    in_sessions: bool = False
-
-    def say(self, promise: str, message: str, *, broken: bool = True) -> None:
-        self.findings.append(Finding(self.session_id, promise, message, broken))
-
-    def chat(self, epoch: int) -> VerifiedEpoch:
-        if epoch not in self.chats:
-            self.chats[epoch] = VerifiedEpoch(self.session_id, epoch, genesis(self.session_id, epoch))
-        return self.chats[epoch]
-
-    def recorded(self, epoch: int, where: str) -> VerifiedEpoch:
-        """Return the epoch of the next event record."""
-        if epoch > self.highest:
-            self.highest = epoch
-            self.say(EPOCH, f"begins again at {where} with epoch {epoch}: its events may be there twice", broken=False)
-        elif epoch < self.highest:
-            self.say(EPOCH, f"record at {where} is of epoch {epoch} but comes after epoch {self.highest}")
-        return self.chat(epoch)
-
-    def conclude(self, start: PartitionStart | None) -> list[Finding]:
-        """Return the findings of the chat, then those of its epochs. `start` is what is left of its partition."""
-        epochs = sorted(self.chats.items())
-        found = [finding for _, chat in epochs for finding in chat.conclude(start, unread=self.unread)]
-        return [*self.findings, *found, *self._never_opened(start)]
-
-    def _never_opened(self, start: PartitionStart | None) -> list[Finding]:
-        if self.unread or self.in_sessions or self.recorded_at is None or start is None:
-            return []
-        if not start.sessions_whole or self.recorded_at >= start.settled:
-            return []
-        what = "has events but no session record, although nothing was deleted from that partition"
-        return [Finding(self.session_id, CERTIFICATE, what)]
+    chats: int = 0
+    closed: int = 0
+    open: int = 0
+    cut_off: int = 0
+    unread: int = 0
+    certificates: int = 0
+    earliest: int | None = None
+    latest: int | None = None
 
 
 class Verifier:
-    """Reads the records of any number of chats. The names of the topics serve its messages."""
+    """Reads the records of any number of chats. The names of the topics serve its messages.
 
-    def __init__(self, schemas: Schemas, *, events: str = "events", sessions: str = "sessions") -> None:
+    `place_of` tells the partition that a key belongs on; None when that is not to be checked.
+    """
+
+    def __init__(
+        self,
+        schemas: Schemas,
+        *,
+        events: str = "events",
+        sessions: str = "sessions",
+        place_of: PlaceOf | None = None,
+    ) -> None:
         self._schemas = schemas
         self._events = events
         self._sessions = sessions
-        self._chats: dict[str, _Epochs] = {}
+        self._place_of = place_of
+        self._chats: dict[str, VerifiedChat] = {}
+        self._waiting = WaitingChats()
+        self._resting: dict[str, bytes] = {}
+        self._left_out: set[str] = set()
         self._unreadable: list[Finding] = []
         self._unread: dict[str, _Unread] = {}
-        self._starts: dict[int, PartitionStart] = {}
+        self._starts: dict[int | None, PartitionStart] = {}
+        self._earliest: int | None = None
+        self._latest: int | None = None
         self.records = 0
         self.session_records = 0
+        self.certificates = 0
 
     @property
     def chats(self) -> int:
         """How many chats were seen so far."""
-        return len(self._chats)
+        return len(self._chats) + len(self._waiting) + len(self._resting)
 
     @property
     def unread(self) -> int:
         """How many records could not be read because what wrote them is not known."""
         return sum(unread.count for unread in self._unread.values())
 
-    def start_partition(self, partition: int, start: PartitionStart) -> None:
-        """Take what is left of a partition of the events topic. Without it, no beginning has to be there."""
+    def fingerprint(self, name: str) -> bytes:
+        """Return that of the schema as which records of a type are read."""
+        return self._schemas.fingerprint(name)
+
+    def start_partition(self, partition: int | None, start: PartitionStart) -> None:
+        """Take what is left of a partition of the events topic. Without it, no beginning has to be there.
+
+        None: of what does not say which partition it is from.
+        """
         self._starts[partition] = start
 
-    def feed_event(
+    def feed_event(  # noqa: PLR0913 - a record, and where it stands
         self,
         payload: bytes,
-        partition: int,
+        partition: int | None,
         offset: int,
         written: WriterSchema | None = None,
         around: Surroundings | None = None,
+        *,
+        where: str | None = None,
+        record: dict[str, Any] | None = None,
     ) -> None:
         """Take the next record of a partition of the events topic, without its framing; None: today's schema wrote it.
 
         The chain is that of the bytes as they were written: `integrity` is the last field in every schema. `around` is
-        compared with the value; None when there is none, as in a file.
+        compared with the value; None when there is none, as in a file. `where` is what messages call its place, in
+        place of topic, partition and offset. `record` is the payload as today's schema reads it, if that is known.
         """
-        where = f"{self._events}-{partition}@{offset}"
+        where = where or f"{self._events}-{partition}@{offset}"
         try:
-            record = self._schemas.decode(TRANSCRIPT_EVENT, payload, written)
-            epochs = self._epochs(record["sessionId"], partition, where)
-            if epochs.recorded_at is None:
-                epochs.recorded_at = offset
-            epochs.recorded(record["epoch"], where).take(record, payload, where)
-            if around is not None:
-                for what in of_event(record, around):
-                    epochs.say(HEADERS, f"record at {where} {what}")
-                if early(record, around):
-                    what = "has a Kafka time long before it was observed: it was copied, or a clock was wrong"
-                    epochs.say(HEADERS, f"record at {where} {what}", broken=False)
+            if record is None:
+                record = self._schemas.decode(TRANSCRIPT_EVENT, payload, written)
+            session_id = record["sessionId"]
+            chat = self._chats.get(session_id)
+            if chat is None:
+                if session_id in self._left_out:
+                    return
+                chat = self._awaken(session_id, partition, where)
+            if chat.recorded_at is None:
+                self._limit(record["observedAt"])
+            epoch = chat.begin(record, partition, offset, where)
+            if around is not None and not agrees(record, around):
+                _contradicted(chat, record, around, where)
+            compared = epoch.take(record, payload, where)
+            if compared:
+                self._limit(record["observedAt"])
+                if chat.at_rest:
+                    self._resting[session_id] = pack(self._chats.pop(session_id))
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
         self.records += 1
 
-    def feed_session(
+    def feed_session(  # noqa: PLR0913 - a record, and where it stands
         self,
         payload: bytes,
-        partition: int,
+        partition: int | None,
         offset: int,
         written: WriterSchema | None = None,
         around: Surroundings | None = None,
+        *,
+        where: str | None = None,
+        record: dict[str, Any] | None = None,
     ) -> None:
         """Take the next record of a partition of the sessions topic, without its framing; None: as for events."""
-        where = f"{self._sessions}-{partition}@{offset}"
+        where = where or f"{self._sessions}-{partition}@{offset}"
         try:
-            record = self._schemas.decode(SESSION_RECORD, payload, written)
+            if record is None:
+                record = self._schemas.decode(SESSION_RECORD, payload, written)
         except VerificationFailed as error:
             self._unreadable.append(Finding("", READABLE, f"record at {where} cannot be read: {error}"))
             return
-        epochs = self._epochs(record["sessionId"], partition, where)
-        epochs.in_sessions = True
+        session_id = record["sessionId"]
         self.session_records += 1
-        if around is not None:
-            for what in of_session(record, around):
-                epochs.say(HEADERS, f"record at {where} {what}")
-        chat = epochs.chat(record["epoch"])
-        if record["certificate"] is None:
-            if record["state"] == CLOSED:
-                chat.say(CERTIFICATE, f"closed without a certificate at {where}")
-            else:
-                chat.open(record["at"])
+        self.certificates += record["certificate"] is not None
+        problems = [] if around is None else list(of_session(record, around))
+        misplaced = self._misplaced(session_id, partition)
+        if not (problems or misplaced) and session_id not in self._chats and session_id not in self._resting:
+            self._waiting.add(session_id, SessionStatement.of(record, payload, partition, where))
             return
-        chat.certify(where, record["certificate"])
+        chat = self._chats.get(session_id) or self._awaken(session_id, partition, where)
+        for what in problems:
+            chat.say(HEADERS, f"record at {where} {what}")
+        chat.stand_on(partition, where)
+        chat.take_session(SessionStatement.of(record, payload, partition, where))
 
-    def leave_unread(self, session_id: str, topic: str, partition: int, offset: int, why: SchemaUnknown) -> None:
+    def leave_unread(
+        self, session_id: str, place: str, why: SchemaUnknown, *, event: bool, partition: int | None
+    ) -> None:
         """Take the key of a record instead: what wrote it is not known. Its chat is not verified, nor is it broken."""
-        where = f"{topic}-{partition}@{offset}"
-        self._epochs(session_id, partition, where).unread = True
-        unread = self._unread.setdefault(str(why), _Unread(where))
+        chat = self._chats.get(session_id) or self._awaken(session_id, partition, place)
+        chat.stand_on(partition, place)
+        chat.unread = True
+        unread = self._unread.setdefault(str(why), _Unread(place))
         unread.count += 1
-        self.records += topic == self._events
+        self.records += event
+
+    def leave_out(self, select: Select) -> int:
+        """Forget all chats so far that `select` does not want, and their events that follow; return their number."""
+        chats = [*self._waiting.all(), *self._chats.values()]
+        self._left_out = {chat.session_id for chat in chats if not select(chat)}
+        for session_id in self._left_out:
+            self._waiting.take(session_id)
+            self._chats.pop(session_id, None)
+        return len(self._left_out)
+
+    def knows(self, session_id: str) -> bool | None:
+        """Tell whether a chat is verified; None: nothing was read of it yet."""
+        if session_id in self._left_out:
+            return False
+        there = session_id in self._chats or session_id in self._resting or session_id in self._waiting
+        return True if there else None
 
     def findings(self) -> list[Finding]:
-        """Return what was found: unreadable records first, then chat by chat in the order in which they appeared."""
+        """Return what was found: unreadable records first, then chat by chat, those without events last."""
         unread = [
             Finding("", SCHEMA, f"{unread} cannot be read: {why}", broken=False) for why, unread in self._unread.items()
         ]
         chats = (
             finding
-            for epochs in self._chats.values()
-            for finding in epochs.conclude(self._starts.get(epochs.partition))
+            for chat in (*self._chats.values(), *self._waiting.all())
+            for finding in chat.conclude(self._starts.get(chat.partition))
         )
         return [*self._unreadable, *unread, *chats]
 
-    def _epochs(self, session_id: str, partition: int, where: str) -> _Epochs:
-        epochs = self._chats.get(session_id)
-        if epochs is None:
-            epochs = self._chats[session_id] = _Epochs(session_id, partition)
-        elif epochs.partition != partition:
-            epochs.say(PARTITION, f"record at {where}, but the chat began on partition {epochs.partition}")
-        return epochs
+    def extent(self) -> Extent:
+        """Return how much was verified."""
+        found = Extent(self.chats, len(self._resting), certificates=self.certificates)
+        found.earliest, found.latest = self._earliest, self._latest
+        for chat in (*self._chats.values(), *self._waiting.all()):
+            found.unread += chat.unread
+            found.cut_off += not chat.unread and chat.cut_off
+            found.closed += chat.closed and not chat.unread and not chat.cut_off
+            found.open += not chat.closed and not chat.unread and not chat.cut_off
+        return found
+
+    def _limit(self, observed: int) -> None:
+        self._earliest = observed if self._earliest is None else min(self._earliest, observed)
+        self._latest = observed if self._latest is None else max(self._latest, observed)
+
+    def _awaken(self, session_id: str, partition: int | None, where: str) -> VerifiedChat:
+        """Return a chat that waits or is at rest, or a new one, which is looked at from now on."""
+        packed = self._resting.pop(session_id, None)
+        if packed is not None:
+            chat = unpack(session_id, packed)
+        else:
+            chat = self._waiting.take(session_id) or VerifiedChat(session_id, partition)
+            place = self._misplaced(session_id, chat.partition)
+            if place is not None:
+                chat.say(PARTITION, f"record at {where}, but its key belongs on partition {place}")
+        self._chats[session_id] = chat
+        return chat
+
+    def _misplaced(self, session_id: str, partition: int | None) -> int | None:
+        """Return the partition that a chat belongs on, if it stands on another one."""
+        if self._place_of is None or partition is None:
+            return None
+        place = self._place_of(session_id.encode())
+        return None if place == partition else place
+
+
+def _contradicted(chat: VerifiedChat, record: dict[str, Any], around: Surroundings, where: str) -> None:
+    for what in of_event(record, around):
+        chat.say(HEADERS, f"record at {where} {what}")
+    if early(record, around):
+        what = "has a Kafka time long before it was observed: it was copied, or a clock was wrong"
+        chat.say(HEADERS, f"record at {where} {what}", broken=False)

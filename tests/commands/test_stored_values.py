@@ -14,6 +14,7 @@ import pytest
 from bridge import factories
 from bridge.commands import settings, verify
 from bridge.commands.stored_values import StoredValues
+from bridge.commands.verification import Verification
 from bridge.config import SchemaRegistrySettings
 from bridge.errors import EXIT_ENVIRONMENT, EXIT_RUNTIME, SchemaUnknown, VerificationFailed
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, Schemas, schema_folder
@@ -153,19 +154,20 @@ def test_without_a_registry_or_with_one_that_is_away_the_id_is_named_and_nothing
 def test_verify_says_neither_ok_nor_broken_of_what_it_cannot_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broken: bool, expected: int, json_wanted: bool
 ) -> None:
-    async def read(*_: object) -> tuple[Verifier, list[Finding]]:
+    async def read(*_: object) -> Verification:
         verifier = Verifier(SCHEMAS)
         for offset in (4, 5):
-            verifier.leave_unread("S1", "events", 3, offset, SchemaUnknown("schema 17 is not known"))
-        return verifier, [Finding("", READABLE, "damaged")] if broken else []
+            why = SchemaUnknown("schema 17 is not known")
+            verifier.leave_unread("S1", f"events-3@{offset}", why, event=True, partition=3)
+        return Verification(verifier, "the topics", [Finding("", READABLE, "damaged")] if broken else [])
 
     async def without_kafka(_config: object, _command: str, work: Coroutine[Any, Any, Any]) -> Any:
         return await work
 
-    monkeypatch.setattr(verify, "verify", read)
+    monkeypatch.setattr(verify, "verify_topics", read)
     monkeypatch.setattr(factories, "explained", without_kafka)
     monkeypatch.setattr(settings, "config_of", lambda _: None)
-    arguments: Any = SimpleNamespace(json=json_wanted, chat=None)
+    arguments: Any = SimpleNamespace(json=json_wanted, files=[], chat=None, since=None, until=None)
     assert verify.run(arguments) == expected
     said = capsys.readouterr().out
     assert "2 records, the first at events-3@4, cannot be read: schema 17 is not known" in said

@@ -178,7 +178,7 @@ def superseded(supersedes: int | None, *, first: bool = True, reopened: bool = F
         if number and reopened:
             topics.sessions.append((40, recorder.session_record(OPENED, fold.facts, 2)))
         if number or first:
-            topics.sessions.append((40 + number, recorder.session_record(CLOSED, fold.facts, 2, certificate)))
+            topics.sessions.append((40 + number, recorder.session_record(CLOSED, fold.facts, 2 + number, certificate)))
     return topics
 
 

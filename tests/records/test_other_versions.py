@@ -105,7 +105,8 @@ def partly_read(topics: RecordedTopics, unread: Container[int]) -> Verifier:
     for number, (offset, payload) in enumerate([*topics.sessions, *topics.events]):
         is_session = number < len(topics.sessions)
         if number in unread:
-            verifier.leave_unread(CHAT, "sessions" if is_session else "events", 3, offset, NOBODY_KNOWS)
+            place = f"{'sessions' if is_session else 'events'}-3@{offset}"
+            verifier.leave_unread(CHAT, place, NOBODY_KNOWS, event=not is_session, partition=3)
         elif is_session:
             verifier.feed_session(payload, 3, offset)
         else:

@@ -24,8 +24,9 @@ COMMANDS_WITH_RIGHTS: Final = (
     "announce",
     "tail",
     "verify",
-    "topics plan",
+    "export",
     "proof",
+    "topics plan",
     "topics apply",
     "simulate",
     "doctor",
@@ -115,6 +116,7 @@ def _of_clients(command: str, names: TopicNames) -> dict[str, list[Operation]]:
         "simulate": {names.announcements: ["Write"]},
         "tail": {names.events: ["Read"]},
         "verify": {names.events: ["Read"], names.sessions: ["Read"]},
+        "export": {names.events: ["Read"], names.sessions: ["Read"]},
         "proof": {name: ["Read"] for name in (names.sessions, names.anchors, names.leaves)},
     }
     if command not in found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.topic_changes import TopicChanges
 from bridge.adapters.kafka.topic_lookup import look_up
 from bridge.adapters.kafka.topic_plan import POLICY, RECORD_LIMIT, RETENTION, TopicState, compare
-from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMissing
+from bridge.errors import AccessDenied, EnvironmentFault, KafkaUnavailable, TopicMissing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
@@ -196,6 +197,21 @@ class TopicManager:
         if min(retention) < 0:
             return None
         return (max(retention) + int(found["segment.ms"])) / _MS + _DELETION_SECONDS
+
+    async def kept_seconds(self, topic: str) -> float | None:
+        """Return for how many seconds Kafka keeps what is written to a topic at least.
+
+        None when that is not known: its size is limited, too, or its configuration may not be read.
+        """
+        async with self._admin() as admin:
+            try:
+                found = (await self._configs(admin, [topic]))[topic]
+            except AccessDenied:
+                return None
+        if int(found.get("retention.bytes", "-1")) >= 0 or "delete" not in found[POLICY]:
+            return None
+        kept = int(found[RETENTION])
+        return math.inf if kept < 0 else kept / _MS
 
     async def states(self) -> dict[str, TopicState]:
         """Return what is there of the topics, by name."""

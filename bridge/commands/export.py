@@ -1,0 +1,233 @@
+"""`chatbridge export`: writes the records of the events and sessions topics to files that can be verified."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
+
+from bridge import factories
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.topic_reader import reader
+from bridge.commands import settings
+from bridge.commands.formatting import say
+from bridge.commands.interruption import run_until_interrupted
+from bridge.commands.progress import Progress
+from bridge.commands.stored_values import StoredValues
+from bridge.errors import EXIT_OK, EnvironmentFault
+from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT, WriterSchema
+from bridge.records.payload_framing import single_object, unframe
+from bridge.records.record_lines import (
+    SYNC_BYTES,
+    FilePlace,
+    container_block,
+    container_header,
+    line_of_place,
+    line_of_record,
+    line_of_schema,
+)
+from bridge.records.record_places import Surroundings
+
+if TYPE_CHECKING:
+    import argparse
+
+    from aiokafka.structs import ConsumerRecord
+
+    from bridge.adapters.kafka.topic_reader import TopicReader
+    from bridge.config import Config
+
+_BLOCK_BYTES: Final = 64 * 1024
+_OFFSET_DIGITS: Final = 10
+_MICROSECONDS: Final = 1_000_000
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and help."""
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write; made if it is missing")
+    parser.add_argument("--format", choices=("jsonl", "avro"), default="jsonl", help="JSON lines, or Avro containers")
+    parser.add_argument("--chat", metavar="ID", help="only this chat")
+    settings.define(
+        parser,
+        """\
+  chatbridge export --config bridge.yaml exported
+  chatbridge export --chat 0000SIMA00000001 --format avro one-chat
+  chatbridge verify exported
+
+One file per topic and partition, topic+partition+offset.jsonl or .avro, with the records as they are committed now, and
+the bytes of each as they were hashed. JSON lines have keys, headers and Kafka's times, too. No file is written over.
+The files hold what the topics hold, personal data included; whoever may read them may read the chats.""",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files."""
+    config = settings.config_of(args)
+    try:
+        args.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(f"{args.folder} cannot be made: {error.strerror}") from error
+    written = run_until_interrupted(
+        factories.explained(config, "export", write_files(config, args.folder, args.format, args.chat))
+    )
+    say(f"{written:,} records written to {args.folder}")
+    return EXIT_OK
+
+
+async def write_files(config: Config, folder: Path, form: str, chat: str | None) -> int:
+    """Write the records of both topics, or of one chat, in one of the formats; return their number."""
+    names, manager = factories.names_of(config), factories.topics_of(config)
+    counts = {name: await manager.partitions(name) for name in (names.sessions, names.events)}
+    kept = await manager.kept_seconds(names.events)
+    kept_since = None if kept is None else 0 if kept == math.inf else int((time.time() - kept) * _MICROSECONDS)
+    written = 0
+    try:
+        async with StoredValues(config.schema_registry) as stored, reader(factories.client_of(config)) as topics:
+            asked = [partition_of(chat.encode(), counts[names.events])] if chat else range(counts[names.events])
+            settled = await topics.ends(names.events, asked)
+            for topic, name in ((names.sessions, SESSION_RECORD), (names.events, TRANSCRIPT_EVENT)):
+                with ExitStack() as files:
+                    one = _TopicExport(topics, stored, topic, name)
+                    places = await one.places(counts[topic], chat, settled, kept_since)
+                    today = WriterSchema.of(stored.schemas.whole(name))
+                    make = _FORMS[form]
+                    writers = {place.partition: files.enter_context(make(folder, place, today)) for place in places}
+                    written += await one.write(writers, chat)
+    except OSError as error:
+        raise EnvironmentFault(f"{error.filename or folder} cannot be written: {error.strerror}") from error
+    return written
+
+
+class _TopicExport:
+    def __init__(self, topics: TopicReader, stored: StoredValues, topic: str, name: str) -> None:
+        self._topics = topics
+        self._stored = stored
+        self._topic = topic
+        self._name = name
+
+    async def places(
+        self, count: int, chat: str | None, settled: dict[int, int], kept_since: int | None
+    ) -> list[FilePlace]:
+        """Return what each file says of itself."""
+        partitions = [partition_of(chat.encode(), count)] if chat else list(range(count))
+        begins = await self._topics.beginnings(self._topic, partitions)
+        return [
+            FilePlace(
+                type=self._name,
+                topic=self._topic,
+                partition=partition,
+                partitions=count,
+                beginning=begins[partition],
+                settled=settled.get(partition, 0),
+                kept_since=kept_since,
+                chat=chat,
+            )
+            for partition in partitions
+        ]
+
+    async def write(self, writers: dict[int, _RecordWriter], chat: str | None) -> int:
+        """Write all of the topic; return the number of records. Raises SchemaUnknown, VerificationFailed."""
+        written = 0
+        ends = await self._topics.ends(self._topic, writers)
+        progress = Progress(f"exporting {self._topic}", sum(ends.values()))
+        async for records in self._topics.whole(self._topic, writers):
+            for record in records:
+                if chat is None or record.key == chat.encode():
+                    writer, payload = unframe(record.value or b"")
+                    schema = await self._stored.written(self._name, writer)
+                    writers[record.partition].add(record, schema, payload)
+                    written += 1
+            progress.reached(records[-1].partition, records[-1].offset + 1)
+        progress.end()
+        return written
+
+
+class _RecordWriter:
+    """Writes the file of a partition, also of an empty one; used as a context manager. Raises OSError."""
+
+    suffix = ""
+
+    def __init__(self, folder: Path, place: FilePlace, today: WriterSchema) -> None:
+        self._folder = folder
+        self._place = place
+        self._today = today
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, record: ConsumerRecord, written: WriterSchema, payload: bytes) -> None:
+        """Write a record, which `written` wrote."""
+        raise NotImplementedError
+
+    def _opened(self, offset: int) -> BinaryIO:
+        """Begin a file with the record at this offset. One that is there is not written over."""
+        if self._file is not None:
+            self._file.close()
+        name = f"{self._place.topic}+{self._place.partition}+{offset:0{_OFFSET_DIGITS}}{self.suffix}"
+        self._file = (self._folder / name).open("xb")
+        return self._file
+
+
+class _Lines(_RecordWriter):
+    suffix = ".jsonl"
+
+    def __init__(self, folder: Path, place: FilePlace, today: WriterSchema) -> None:
+        super().__init__(folder, place, today)
+        self._told: set[bytes] = set()
+        self._line(line_of_place(place))
+
+    def add(self, record: ConsumerRecord, written: WriterSchema, payload: bytes) -> None:
+        if written.fingerprint not in self._told:
+            self._told.add(written.fingerprint)
+            self._line(line_of_schema(written))
+        around = Surroundings(record.key, record.headers, record.timestamp)
+        self._line(line_of_record(record.offset, around, single_object(written.fingerprint) + payload))
+
+    def _line(self, line: bytes) -> None:
+        file = self._file or self._opened(self._place.beginning)
+        file.write(line + b"\n")
+
+
+class _Containers(_RecordWriter):
+    suffix = ".avro"
+
+    def __init__(self, folder: Path, place: FilePlace, today: WriterSchema) -> None:
+        super().__init__(folder, place, today)
+        self._schema: bytes | None = None
+        self._sync = os.urandom(SYNC_BYTES)
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+
+    def __exit__(self, *error: object) -> None:
+        if self._file is None:
+            self._begin(self._place.beginning, self._today)
+        self._flush()
+        super().__exit__(*error)
+
+    def add(self, record: ConsumerRecord, written: WriterSchema, payload: bytes) -> None:
+        if written.fingerprint != self._schema:
+            self._flush()
+            self._begin(record.offset, written)
+        self._waiting.append(payload)
+        self._bytes += len(payload)
+        if self._bytes > _BLOCK_BYTES:
+            self._flush()
+
+    def _begin(self, offset: int, written: WriterSchema) -> None:
+        self._schema = written.fingerprint
+        self._opened(offset).write(container_header(written, self._place, self._sync))
+
+    def _flush(self) -> None:
+        if self._file is not None and self._waiting:
+            self._file.write(container_block(self._waiting, self._sync))
+        self._waiting, self._bytes = [], 0
+
+
+_FORMS: Final[dict[str, type[_RecordWriter]]] = {"jsonl": _Lines, "avro": _Containers}

@@ -1,0 +1,144 @@
+"""Verifies files with records of the events and sessions topics, without Kafka."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.commands.progress import Progress
+from bridge.commands.record_files import files_of, opened
+from bridge.commands.verification import Verification
+from bridge.errors import VerificationFailed
+from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.findings import PARTITION, PRESENCE, READABLE, Finding
+from bridge.records.record_places import PartitionStart
+from bridge.records.verifier import Verifier
+from bridge.records.writer_schemas import WriterSchemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bridge.commands.record_files import FileRecord, RecordFile
+    from bridge.commands.verification import Selection
+
+_ANY: Final = 1 << 62
+_LIMITS: Final = (
+    "what was deleted before the export: that a partition begins where the files say is not proved by them",
+    "chats of which no file has any record, and the order of chats among each other",
+    "whether the bridge wrote these records: somebody who may write the files can make others that fit",
+)
+_CONTAINERS: Final = "keys, headers and Kafka's times: Avro container files do not have them"
+_UNPLACED: Final = "partitions and their beginnings: {} files do not say where their records were"
+
+
+def verify_files(paths: Iterable[Path], selection: Selection) -> Verification:
+    """Read all files, and those in folders: session records first. Raises EnvironmentFault when one is no such file."""
+    writers = WriterSchemas.shipped()
+    files = [opened(path, writers) for path in files_of(paths)]
+    places = [file.place for file in files if file.place is not None]
+    counts = {place.partitions for place in places}
+    place_of = partial(partition_of, partitions=max(counts)) if counts else None
+    verifier = Verifier(writers.schemas, place_of=place_of)
+    done = Verification(verifier, "the files", limits=list(_LIMITS))
+    if len(counts) > 1:
+        what = f"the files are from topics with {sorted(counts)} partitions: some are lost, or of another topic"
+        done.found.append(Finding("", PARTITION, what))
+    if any(not file.has_surroundings for file in files):
+        done.limits.append(_CONTAINERS)
+    if len(places) < len(files):
+        done.limits.append(_UNPLACED.format(len(files) - len(places)))
+    for file in files:
+        if file.place is not None and file.place.type != file.type:
+            what = f"{file.path} holds records of {file.type}, but says that they are from {file.place.topic}"
+            done.found.append(Finding("", READABLE, what))
+    reading = _Reading(done, selection)
+    for name in (SESSION_RECORD, TRANSCRIPT_EVENT):
+        mine = sorted((file for file in files if file.type == name), key=_order)
+        if not mine:
+            done.found.append(Finding("", PRESENCE, f"no file holds records of {name}"))
+        reading.all(mine)
+        if name == SESSION_RECORD and selection.windowed:
+            done.left_out = verifier.leave_out(selection.wants)
+    _partitions(done, files, reading.first)
+    return done
+
+
+def _order(file: RecordFile) -> tuple[int, str]:
+    return (-1 if file.partition is None else file.partition, file.path.name)
+
+
+def _partitions(done: Verification, files: list[RecordFile], first: dict[int | None, int]) -> None:
+    """Tell the verifier what each partition was when it was exported, and name partitions without a file."""
+    events = {file.partition: file.place for file in reversed(files) if file.type == TRANSCRIPT_EVENT}
+    sessions = {file.partition: file.place for file in reversed(files) if file.type == SESSION_RECORD}
+    for partition in {*events, *sessions, None}:
+        place, beside = events.get(partition), sessions.get(partition)
+        start = PartitionStart(offset=0, settled=_ANY, in_files=True)
+        if place is not None and beside is not None:
+            start = PartitionStart(
+                offset=place.beginning,
+                settled=place.settled,
+                at=first.get(partition),
+                sessions_whole=beside.beginning == 0,
+                kept_since=place.kept_since,
+            )
+        done.verifier.start_partition(partition, start)
+    for found, what in ((events, "events"), (sessions, "session records")):
+        places = [place for place in found.values() if place is not None]
+        if not places or any(place.chat is not None for place in places):
+            continue
+        lost = sorted(set(range(max(place.partitions for place in places))) - {place.partition for place in places})
+        if lost:
+            done.found.append(Finding("", PARTITION, f"no file has the {what} of the partitions {lost}"))
+
+
+class _Reading:
+    """Feeds a verifier. `first` is Kafka's time of the first event of each partition, in us since 1970 UTC."""
+
+    def __init__(self, done: Verification, selection: Selection) -> None:
+        self._done = done
+        self._verifier = done.verifier
+        self._selection = selection
+        self.first: dict[int | None, int] = {}
+
+    def all(self, files: list[RecordFile]) -> None:
+        """Feed the verifier with files of one type."""
+        progress = Progress("reading files", sum(file.path.stat().st_size for file in files))
+        for at, file in enumerate(files):
+            before = self._verifier.records + self._verifier.session_records
+            try:
+                for read in file.records():
+                    self._one(file, read)
+            except (VerificationFailed, OSError) as error:
+                what = f"{file.path}: {error}: the rest of it is not verified"
+                self._done.found.append(Finding("", READABLE, what))
+            if file.place is None and before == self._verifier.records + self._verifier.session_records:
+                self._done.found.append(Finding("", PRESENCE, f"{file.path} holds no record"))
+            progress.reached(at, file.path.stat().st_size)
+        progress.end()
+
+    def _one(self, file: RecordFile, read: FileRecord) -> None:
+        where = f"{file.path.name}:{read.number}"
+        key = None if read.around is None else read.around.key
+        if read.written is None:
+            if read.unknown is not None:
+                session_id = (key or b"").decode("utf-8", "replace")
+                event = file.type == TRANSCRIPT_EVENT
+                self._verifier.leave_unread(session_id, where, read.unknown, event=event, partition=file.partition)
+            return
+        if read.around is not None and file.type == TRANSCRIPT_EVENT:
+            self.first.setdefault(file.partition, read.around.timestamp * 1000)
+        record, verifier = read.record, self._verifier
+        session_id = record["sessionId"] if record else (key or b"").decode("utf-8", "replace")
+        if self._selection.chat not in (None, session_id):
+            return
+        if self._selection.windowed and file.type == TRANSCRIPT_EVENT and verifier.knows(session_id) is None:
+            at = record["observedAt"] if record else (0 if read.around is None else read.around.timestamp * 1000)
+            if not self._selection.covers(at):
+                return
+        current = record if read.written.fingerprint == verifier.fingerprint(file.type) else None
+        feed = verifier.feed_event if file.type == TRANSCRIPT_EVENT else verifier.feed_session
+        offset = read.number if read.offset is None else read.offset
+        feed(read.payload, file.partition, offset, read.written, read.around, where=where, record=current)

@@ -1,0 +1,155 @@
+"""Verifies what is on the events and sessions topics. Read on both is enough; more rights make more of it sure."""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from bridge import factories
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.topic_reader import reader
+from bridge.commands.progress import Progress
+from bridge.commands.stored_values import StoredValues
+from bridge.commands.verification import Verification
+from bridge.errors import SchemaUnknown, VerificationFailed
+from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.findings import PARTITION, READABLE, Finding
+from bridge.records.payload_framing import unframe
+from bridge.records.record_places import PartitionStart, Surroundings
+from bridge.records.verifier import Verifier
+
+if TYPE_CHECKING:
+    from aiokafka.structs import ConsumerRecord
+
+    from bridge.adapters.kafka.topic_manager import TopicNames
+    from bridge.adapters.kafka.topic_reader import TopicReader
+    from bridge.commands.verification import Selection
+    from bridge.config import Config
+
+_MICROSECONDS: Final = 1_000_000
+_RETENTION_UNKNOWN: Final = (
+    "what retention may have deleted: how long Kafka keeps {topic} is not known (it needs DescribeConfigs, or "
+    "kafka.retention_seconds in the settings); where older records are gone, too, a missing beginning is a remark"
+)
+
+
+_LIMITS: Final = (
+    "chats of which no record is left, and the order of chats among each other",
+    "whether the bridge wrote these records: somebody who may write to the topics can make others that fit",
+)
+
+
+async def verify_topics(config: Config, selection: Selection) -> Verification:
+    """Read both topics to the ends that they have now."""
+    names, manager = factories.names_of(config), factories.topics_of(config)
+    count, session_count = await manager.partitions(names.events), await manager.partitions(names.sessions)
+    kept_since, limits = await _kept_since(config)
+    async with StoredValues(config.schema_registry) as stored:
+        verifier = Verifier(
+            stored.schemas,
+            events=names.events,
+            sessions=names.sessions,
+            place_of=partial(partition_of, partitions=count),
+        )
+        done = Verification(verifier, f"{names.events} and {names.sessions}", limits=[*limits, *_LIMITS])
+        if count != session_count:
+            what = f"{names.events} has {count} partitions, {names.sessions} has {session_count}: records are lost"
+            done.found.append(Finding("", PARTITION, what))
+        async with reader(factories.client_of(config)) as topics:
+            reading = _Reading(topics, stored, done, selection, names)
+            await reading.read(count, session_count, kept_since)
+    return done
+
+
+async def _kept_since(config: Config) -> tuple[int | None, list[str]]:
+    """Return since when the topics keep everything, and what to say if that is not known."""
+    events = factories.names_of(config).events
+    seconds = await factories.topics_of(config).kept_seconds(events)
+    if seconds is None and ("kafka", "retention_seconds") in config.origins:
+        seconds = config.kafka.retention_seconds
+    if seconds is None:
+        return None, [_RETENTION_UNKNOWN.format(topic=events)]
+    return (0 if seconds == math.inf else int((time.time() - seconds) * _MICROSECONDS)), []
+
+
+class _Reading:
+    """Feeds a verifier with the values of both topics. `_first` holds the first record of each topic and partition."""
+
+    def __init__(
+        self, topics: TopicReader, stored: StoredValues, done: Verification, selection: Selection, names: TopicNames
+    ) -> None:
+        self._topics = topics
+        self._names = names
+        self._stored = stored
+        self._done = done
+        self._verifier = done.verifier
+        self._selection = selection
+        self._first: dict[tuple[str, int], ConsumerRecord] = {}
+
+    async def read(self, count: int, session_count: int, kept_since: int | None) -> None:
+        """Read sessions, then events, with so many partitions each."""
+        events, sessions = self._names.events, self._names.sessions
+        partitions = {events: self._partitions(count), sessions: self._partitions(session_count)}
+        settled = await self._topics.ends(events, partitions[events])
+        await self._whole(sessions, SESSION_RECORD, partitions[sessions])
+        if self._selection.windowed:
+            self._done.left_out = self._verifier.leave_out(self._selection.wants)
+        await self._whole(events, TRANSCRIPT_EVENT, partitions[events])
+        # Asked after reading: what retention deleted meanwhile is not called missing.
+        left = {name: await self._topics.beginnings(name, each) for name, each in partitions.items()}
+        for partition in partitions[events]:
+            offset = left[events][partition]
+            first = self._first.get((events, partition))
+            start = PartitionStart(
+                offset=offset,
+                settled=settled[partition],
+                at=first.timestamp * 1000 if first is not None and first.offset >= offset else None,
+                sessions_whole=left[sessions].get(partition) == 0,
+                kept_since=kept_since,
+            )
+            self._verifier.start_partition(partition, start)
+        empty = [each for each in partitions[events] if not {(events, each), (sessions, each)} & self._first.keys()]
+        if empty and self._first:
+            self._done.limits.append(f"the partitions {empty}, in which there is no record of any chat")
+
+    def _partitions(self, count: int) -> list[int]:
+        chat = self._selection.chat
+        return [partition_of(chat.encode(), count)] if chat else list(range(count))
+
+    async def _whole(self, topic: str, name: str, partitions: list[int]) -> None:
+        begins = await self._topics.beginnings(topic, partitions)
+        ends = await self._topics.ends(topic, partitions)
+        progress = Progress(f"reading {topic}", sum(ends[each] - begins[each] for each in partitions))
+        async for records in self._topics.whole(topic, partitions):
+            for record in records:
+                self._first.setdefault((topic, record.partition), record)
+                if self._selected(record):
+                    await self._one(record, name)
+            read = records[-1]
+            progress.reached(read.partition, read.offset + 1 - begins[read.partition])
+        progress.end()
+
+    def _selected(self, record: ConsumerRecord) -> bool:
+        selection, key = self._selection, record.key
+        if selection.chat is not None and key != selection.chat.encode():
+            return False
+        if not selection.windowed or record.topic != self._names.events or key is None:
+            return True
+        known = self._verifier.knows(key.decode("utf-8", "replace"))
+        return selection.covers(record.timestamp * 1000) if known is None else known
+
+    async def _one(self, record: ConsumerRecord, name: str) -> None:
+        verifier, partition, offset = self._verifier, record.partition, record.offset
+        try:
+            writer, payload = unframe(record.value or b"")
+            written = await self._stored.written(name, writer)
+            feed = verifier.feed_event if name == TRANSCRIPT_EVENT else verifier.feed_session
+            feed(payload, partition, offset, written, Surroundings(record.key, record.headers, record.timestamp))
+        except VerificationFailed as error:
+            what = f"record at {record.topic}-{partition}@{offset}: {error}"
+            self._done.found.append(Finding("", READABLE, what))
+        except SchemaUnknown as error:
+            session_id, place = (record.key or b"").decode("utf-8", "replace"), f"{record.topic}-{partition}@{offset}"
+            verifier.leave_unread(session_id, place, error, event=name == TRANSCRIPT_EVENT, partition=partition)

@@ -1,0 +1,50 @@
+"""What is not found, and why; everything else is. The table of docs/verify.md is made of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.tampering.tamperings import OPERATIONS, POSITIONS, UNITS
+
+FOUND: Final = "found"
+OPEN_END: Final = "(1)"
+GONE: Final = "(2)"
+FITS: Final = "(3)"
+ORDER: Final = "(4)"
+LOOKS_OPEN: Final = "(5)"
+
+_TWICE: Final = "session record (of a chat that was closed twice)"
+_ONCE: Final = "session record (of a chat that was closed once)"
+
+NOT_FOUND: Final[dict[tuple[str, str, str], str]] = {
+    ("record of an open chat", "removed", "tail"): OPEN_END,
+    ("record of an open chat", "inserted", "tail"): OPEN_END,
+    (_TWICE, "changed", "head"): FITS,
+    (_ONCE, "changed", "head"): FITS,
+    **{(unit, "inserted", position): FITS for unit in (_TWICE, _ONCE) for position in POSITIONS},
+    (_ONCE, "removed", "middle"): LOOKS_OPEN,
+    (_ONCE, "removed", "tail"): LOOKS_OPEN,
+    **{("chat", "removed", position): GONE for position in POSITIONS},
+    **{("chat", "inserted", position): FITS for position in POSITIONS},
+    **{("chat", "swapped", position): ORDER for position in POSITIONS},
+    **{("partition of both topics", "removed", position): GONE for position in POSITIONS},
+}
+"""(unit, operation, position) -> number of the reason in docs/verify.md, for each source."""
+
+
+def expected(unit: str, operation: str, position: str) -> str:
+    """FOUND, or the number of the reason why not."""
+    return NOT_FOUND.get((unit, operation, position), FOUND)
+
+
+def table() -> list[str]:
+    """The lines of the table in docs/verify.md: what is found at head, middle and tail."""
+    lines = [f"| | {' | '.join(OPERATIONS)} |", f"|---|{'---|' * len(OPERATIONS)}"]
+    for unit in UNITS:
+        cells = []
+        for operation in OPERATIONS:
+            each = [expected(unit, operation, position) for position in POSITIONS]
+            same = len(set(each)) == 1
+            cells.append(each[0] if same else ", ".join(f"{p}: {e}" for p, e in zip(POSITIONS, each, strict=True)))
+        lines.append(f"| {unit} | {' | '.join(cells)} |")
+    return lines
