@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "overview": {"capture", "errors"},
-    "sources/ucs": {"errors"},
+    "sources/ucs": {"backoff", "capture", "certificate_faults", "waiting", "errors"},
     "adapters": {"backoff", "certificate_faults", "secret_files", "waiting", "errors"},
     "adapters/kafka": {
         "adapters",
