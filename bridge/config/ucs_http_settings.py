@@ -29,6 +29,9 @@ class UcsHttpSettings(Section):
     interface: Literal["context_services", "ucs_9"] = Field(
         default="context_services", description="Context Services of UCS 8.5, or the interface of UCS 9.1."
     )
+    archive: bool = Field(
+        default=False, description="Ask UCS 9.1 also for its archive, about what its main data do not have."
+    )
     username: str | None = Field(default=None, description="User of basic authentication.")
     password_file: str | None = Field(default=None, description="File that holds the password.")
     password: SecretStr | None = Field(default=None, description="Password.")

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     delete,
+    event,
     insert,
     select,
     update,
@@ -83,6 +84,12 @@ def _new_values(row: SavedRow) -> dict[str, Any]:
     return {"id": row.session_id, "threadid": row.session_id, **fixed, **fixed_numbers, **_values(row)}
 
 
+def _let_others_read(connection: Any, _record: object) -> None:
+    """Let readers of SQLite read while it is written, and do not wait for the disk: it is a simulation."""
+    for pragma in ("journal_mode = WAL", "synchronous = OFF", "busy_timeout = 30000"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
 class HeldRow:
     """A row that is written, and that nobody else sees before `commit`."""
 
@@ -109,7 +116,9 @@ class UcsTable:
 
     def __init__(self, url: str, name: str = "interaction") -> None:
         """`url` as SQLAlchemy's. Raises SQLAlchemyError, as every method does."""
-        self.engine: Engine = create_engine(url, pool_size=8, max_overflow=-1)
+        self.engine: Engine = create_engine(url, max_overflow=-1)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _let_others_read)
         self.columns = interaction_columns(name)
 
     def create(self) -> None:

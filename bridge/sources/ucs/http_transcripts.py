@@ -76,6 +76,10 @@ class UcsHttpConnection(Protocol):
     def largest_text_bytes(self) -> int:
         """Longest transcript that is read."""
 
+    @property
+    def archive(self) -> bool:
+        """Whether UCS 9.1 is also asked for its archive."""
+
     def authorization(self) -> Callable[[], str | None]:
         """Return what gives the present value of the Authorization header. Raises OSError, ValueError."""
 
@@ -107,7 +111,8 @@ class UcsHttp:
 
         `url` is that of the service, with the path before `/interactions` or `/ucs/v1` if there is one. `authorization`
         returns the present value of that header, None without. Without `tls` the authorities of the system count.
-        `timeout_seconds` is the limit of one request. `archive`: UCS 9.1 is asked for its archive, not its main data.
+        `timeout_seconds` is the limit of one request. `archive`: UCS 9.1 is also asked for its archive, about what its
+        main data do not have.
 
         Raises UsageError for a URL that is none, has no host, or holds a user.
         """
@@ -117,13 +122,13 @@ class UcsHttp:
         self._tls = tls
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._largest = largest_text_bytes
-        self._source = "Archive" if archive else "Main"
+        self._sources = ("Main", "Archive") if archive and interface == "ucs_9" else ("Main",)
         self._session: aiohttp.ClientSession | None = None
         self._limit = DenialLimit()
         self._one_at_a_time = asyncio.Lock()
 
     @classmethod
-    def from_settings(cls, settings: UcsHttpConnection, *, archive: bool = False) -> Self | None:
+    def from_settings(cls, settings: UcsHttpConnection) -> Self | None:
         """Return a client; None if no URL is configured. Raises UsageError when it, or a file, cannot be used."""
         if settings.url is None:
             return None
@@ -141,7 +146,7 @@ class UcsHttp:
             tls=tls,
             timeout_seconds=settings.timeout_seconds,
             largest_text_bytes=settings.largest_text_bytes,
-            archive=archive,
+            archive=settings.archive,
         )
 
     async def __aenter__(self) -> Self:
@@ -162,19 +167,27 @@ class UcsHttp:
 
         What may pass is asked again, three times in all with a growing pause.
         """
+        found: StoredText | Problem = Problem(UCS_HTTP_NOT_FOUND, "no id of an interaction")
+        if session_id in {"", ".", ".."}:
+            return found
+        for source in self._sources:
+            found = await self._repeated(session_id, source)
+            if isinstance(found, StoredText) or found.code != UCS_HTTP_NOT_FOUND:
+                break
+        return found
+
+    async def _repeated(self, session_id: str, source: str) -> StoredText | Problem:
         backoff = Backoff(random.random)
-        found = await self._once(session_id)
+        found = await self._once(session_id, source)
         for _ in range(_ATTEMPTS - 1):
             if isinstance(found, StoredText) or found.code not in REPEATED:
                 break
             await asyncio.sleep(backoff.next())
-            found = await self._once(session_id)
+            found = await self._once(session_id, source)
         return found
 
-    async def _once(self, session_id: str) -> StoredText | Problem:
-        if session_id in {"", ".", ".."}:
-            return Problem(UCS_HTTP_NOT_FOUND, "no id of an interaction")
-        asked, limit = self._question(session_id)
+    async def _once(self, session_id: str, source: str) -> StoredText | Problem:
+        asked, limit = self._question(session_id, source)
         received = await self._get(asked, limit)
         if isinstance(received, Problem):
             return received
@@ -189,10 +202,10 @@ class UcsHttp:
             return text
         return StoredText(session_id, f"{self._base}#{session_id}", text, answer.stopped, time.time_ns() // 1000)
 
-    def _question(self, session_id: str) -> tuple[str, int]:
+    def _question(self, session_id: str, source: str) -> tuple[str, int]:
         """Return the URL that is asked about an interaction, and the most bytes that its answer may have."""
         if self._interface == "ucs_9":
-            query = urlencode({"InteractionId": session_id, "DataSource": self._source})
+            query = urlencode({"InteractionId": session_id, "DataSource": source})
             return f"{self._base}/ucs/v1/OMInteractions/GetInteractionContent?{query}", _ESCAPED * self._largest
         return f"{self._base}/interactions/{quote(session_id, safe='')}", _ANSWER_BYTES
 
@@ -210,10 +223,11 @@ class UcsHttp:
 
     async def _get(self, url: str, limit: int) -> _Received | Problem:
         """Ask for one resource; one request at a time unless the credentials are known to be accepted."""
-        if self._limit.is_accepted:
-            return await self._followed(url, limit)
-        async with self._one_at_a_time:
-            return await self._followed(url, limit)
+        if not self._limit.is_accepted:
+            async with self._one_at_a_time:
+                if not self._limit.is_accepted:  # else another request was accepted meanwhile
+                    return await self._followed(url, limit)
+        return await self._followed(url, limit)
 
     async def _followed(self, url: str, limit: int) -> _Received | Problem:
         for _ in range(_REDIRECTS + 1):

@@ -12,4 +12,4 @@ PAGE = Path(__file__).parents[3] / "docs" / "doors" / "ucs-http.md"
 def test_every_code_is_on_the_page_with_its_meaning_and_the_next_step() -> None:
     rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| `UCS_HTTP_")]
     assert rows == [f"| `{code}` | {meaning} | {step} |" for code, (meaning, step) in UCS_HTTP_CODES.items()]
-    assert REPEATED <= UCS_HTTP_CODES.keys()
+    assert UCS_HTTP_CODES.keys() >= REPEATED

@@ -110,6 +110,8 @@ def test_ucs_9_is_asked_for_its_archive_where_it_is_wanted(tables: list[UcsTable
         async with serving(tables) as (_, url):
             assert code_of(await asked(url, "ucs_9", "S4")) == UCS_HTTP_NOT_FOUND
             assert isinstance(await asked(url, "ucs_9", "S4", archive=True), StoredText)
+            assert isinstance(await asked(url, "ucs_9", "S1", archive=True), StoredText)
+            assert code_of(await asked(url, "ucs_9", "S9", archive=True)) == UCS_HTTP_NOT_FOUND
             assert isinstance(await asked(url, "context_services", "S4"), StoredText)
 
     asyncio.run(run())
