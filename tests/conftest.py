@@ -25,6 +25,7 @@ FAULTS: Final = {
     "test_access_tokens.py",
     "test_cancelled_closes.py",
     "test_cancelled_kafka_clients.py",
+    "test_changing_table.py",
     "test_connection_causes.py",
     "test_crashed_shard.py",
     "test_defective_worker.py",
