@@ -113,7 +113,7 @@ def compare_with_tables(broker: str, prefix: str, tables: Sequence[UcsTable]) ->
         result.chats += 1
         if not closed.get(session_id):
             result.not_closed.append(session_id)
-        _compare_chat(session_id, _stored_events(session_id, text), captured, result)
+        compare_chat(session_id, _stored_events(session_id, text), captured, result)
     result.invented += list(chats)
     return result
 
@@ -123,9 +123,10 @@ def _stored_events(session_id: str, text: str) -> list[ChatEvent]:
     return document.transcript.chat_event_list
 
 
-def _compare_chat(
+def compare_chat(
     session_id: str, stored: list[ChatEvent], captured: dict[int, list[dict[str, Any]]], result: TableComparison
 ) -> None:
+    """Compare the records of one chat, by event id, with its stored events; the last record of each counts."""
     for event in stored:
         result.events += 1
         name = f"{session_id}:{event.event_id}"
