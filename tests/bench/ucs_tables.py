@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from sqlalchemy import func, select
 
 from bridge.simulator.traffic.scenario import ScenarioSettings
 from bridge.simulator.traffic.scenario import session_id as id_of
@@ -56,7 +57,8 @@ def stored_chats(broker: str, folder: Path, chats: int, partitions: int, mean_ev
         table = UcsTable(url)
         table.create()
         table.insert_many(_rows(chats, mean_events, time.time() - SECONDS_PER_CHAT * chats))
-        texts = sum(len(text or "") for _, text in table.texts().values())
+        with table.engine.connect() as connection:
+            texts = connection.execute(select(func.sum(func.length(table.columns.c.structuredtext)))).scalar_one()
         table.close()
         with Bridge(
             broker,
