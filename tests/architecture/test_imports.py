@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chatserver": {"transcript", "errors"},
     "archive": {"transcript", "errors"},
     "records": {"transcript", "errors"},
-    "meters": {"transcript"},
+    "meters": {"archive", "transcript"},
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
     "otlp_traces": {"errors", "facts"},
@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "closings": {"waiting"},
     "capture": {
         "transcript",
+        "archive",
         "records",
         "announcement",
         "facts",
