@@ -31,7 +31,7 @@ FORMS: Final = {
     "masked": StoredForm(masking="history-final"),
     "always masked": StoredForm(masking="history-all"),
 }
-NUMBERS: Final = range(20)
+NUMBERS: Final = range(8)
 
 
 def texts_of(played: PlayedChat, form: StoredForm, auto_save: int = 0) -> list[bytes]:

@@ -31,7 +31,7 @@ def events_in(row: SavedRow) -> list[ChatEvent]:
     return read.transcript.chat_event_list
 
 
-def chats(count: int = 40) -> list[PlayedChat]:
+def chats(count: int = 20) -> list[PlayedChat]:
     return [played_chat(SETTINGS, number, START + number) for number in range(count)]
 
 
@@ -122,7 +122,7 @@ def test_a_text_is_stored_at_the_end_or_after_every_message(auto_save: int) -> N
 
 def test_what_was_lost_in_a_fail_over_was_sent_and_is_never_stored() -> None:
     lost = 0
-    for number in range(40):
+    for number in range(20):
         played = played_chat(SETTINGS, number, START, RestorePlan(lose_last=3))
         sent = [event.event_id for event in played.events]
         stored = [event.event_id for event in events_in(rows_of(played)[-1])]
