@@ -22,7 +22,8 @@ from bridge.status import JoinState
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bridge.capture.ports import Clock, Deliver, Failed, Source
+    from bridge.capture.ports import Clock, Deliver, Failed, Source, TranscriptFeeder
+    from bridge.capture.stored_inputs import StoredRead
     from bridge.config import Config
     from bridge.secrets_watch import SecretsWatch
     from bridge.telemetry import Telemetry
@@ -43,14 +44,26 @@ class SourceContext:
 
 
 class SourceFactory(JoinState, Protocol):
-    """Makes the Source of each shard, and holds what the sources of a worker share: of joins, what status tells."""
+    """Makes the Source of each shard, and holds what the sources of a worker share: of joins, what status tells.
+
+    `stored_edits_seconds`: how long after the end of a chat its stored transcript may change, and that is noticed; 0.0
+    where no stored transcripts are followed.
+    """
+
+    @property
+    def stored_edits_seconds(self) -> float: ...  # noqa: D102 - see the class
 
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         """Return the Source of one shard; it passes its updates to `deliver`, and its own defects to `failed`."""
 
+    def make_feeder(self, deliver: Callable[[StoredRead, int], None], failed: Failed) -> TranscriptFeeder | None:
+        """Return the feeder of the shard of partition 0; None where no stored transcripts are followed."""
+
 
 class ChatServerSources:
     """Sources that join chats on Chat Servers; they share one join rate limit per server, and one long history."""
+
+    stored_edits_seconds = 0.0
 
     def __init__(self, context: SourceContext) -> None:
         """Nothing connects before a chat is followed."""
@@ -128,6 +141,10 @@ class ChatServerSources:
         )
         self._managers.add(manager)
         return manager
+
+    def make_feeder(self, _deliver: Callable[[StoredRead, int], None], _failed: Failed) -> TranscriptFeeder | None:
+        """Return None: no stored transcripts are followed."""
+        return None
 
     def _link(self, server: str, owner: SessionManager) -> Link:
         settings = self._settings
