@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from bridge.config.section import Count, Seconds, Section
+from bridge.config.ucs_http_settings import UcsHttpSettings
 
 _MOST_CHARACTERS: Final = 16 * 1024 * 1024
 """In UTF-8 they are not more than a stored text may have on its topic."""
@@ -70,6 +71,7 @@ class UcsSettings(Section):
     largest_text_characters: int = Field(
         default=_MOST_CHARACTERS, ge=1_024, le=_MOST_CHARACTERS, description="Longest text that is fetched."
     )
+    http: UcsHttpSettings = Field(default_factory=UcsHttpSettings)
     missing_after_seconds: Count = Field(
         default=86_400, description="How long a chat that is over is asked for its text before it counts as missing."
     )

@@ -86,10 +86,18 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evid
     """
     topics: dict[str, list[Operation]]
     logs = (names.anchors, names.leaves) if evidence else ()
-    every = (names.announcements, names.checkpoints, names.events, names.sessions, names.quarantine, *logs)
+    every = (
+        names.announcements,
+        names.checkpoints,
+        names.events,
+        names.sessions,
+        names.quarantine,
+        names.stored,
+        *logs,
+    )
     if command == "run":
         # Events and sessions are read to make state again that Kafka has forgotten, announcements are written on
-        # behalf of others, and to their right partition.
+        # behalf of others, and to their right partition. So are stored transcripts.
         topics = {name: ["Read", "Write", "DescribeConfigs"] for name in every}
         topics |= {name: ["Write", "DescribeConfigs"] for name in (names.quarantine, *logs[:1])}
         if create:
