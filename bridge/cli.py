@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "simulate": "run a simulated Chat Server",
     "tail": "show transcript events as they are committed",
     "announce": "announce a chat, so that a worker follows it",
+    "backfill": "send stored transcripts to the shards, which publish what they lack",
+    "reconcile": "compare captured chats with stored ones, and fill what is missing",
     "convert": "turn stored transcript files (XML) into records, without Kafka",
     "verify": "check that the records on Kafka are complete and unaltered",
     "doctor": "examine everything that a worker depends on, and say what is wrong",
@@ -37,7 +39,7 @@ COMMANDS: Final = {
     "config": "print every setting with its value and origin",
 }
 
-RESERVED: Final = ("backfill", "coverage", "export", "reconcile", "unseal")
+RESERVED: Final = ("coverage", "export", "unseal")
 """Commands of later versions, refused with a message of their own."""
 
 _EPILOG: Final = """\

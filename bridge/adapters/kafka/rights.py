@@ -19,8 +19,32 @@ if TYPE_CHECKING:
 ResourceKind = Literal["topic", "group", "transactional id", "cluster"]
 Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs", "AlterConfigs"]
 
-COMMANDS_WITH_RIGHTS: Final = ("run", "announce", "tail", "verify", "topics plan", "topics apply", "simulate", "doctor")
+COMMANDS_WITH_RIGHTS: Final = (
+    "run",
+    "announce",
+    "backfill",
+    "backfill --wait",
+    "tail",
+    "verify",
+    "reconcile",
+    "reconcile --fill",
+    "topics plan",
+    "topics apply",
+    "simulate",
+    "doctor",
+)
 """Commands that use Kafka; `simulate` when it announces to a topic."""
+_READ_AND_WRITTEN: Final = {
+    "announce": ((), ("announcements",)),
+    "simulate": ((), ("announcements",)),
+    "backfill": ((), ("stored",)),
+    "backfill --wait": (("checkpoints",), ("stored",)),  # there, shards say how far they are; it holds passwords
+    "tail": (("events",), ()),
+    "verify": (("events", "sessions"), ()),
+    "reconcile": (("events", "sessions"), ()),
+    "reconcile --fill": (("events", "sessions"), ("stored",)),
+}
+"""Command -> kinds of topics that it reads, and that it writes."""
 CLUSTER: Final = "kafka-cluster"
 """Kafka's name of the one resource of kind cluster."""
 OPERATION_CODES: Final[Mapping[Operation, int]] = {
@@ -79,12 +103,10 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> l
         topics[names.quarantine] = ["Write", "DescribeConfigs"]
         if create:
             topics = {name: [*operations, "Create"] for name, operations in topics.items()}
-    elif command in {"announce", "simulate"}:
-        topics = {names.announcements: ["Write"]}
-    elif command == "tail":
-        topics = {names.events: ["Read"]}
-    elif command == "verify":
-        topics = {names.events: ["Read"], names.sessions: ["Read"]}
+    elif command in _READ_AND_WRITTEN:
+        read, written = _READ_AND_WRITTEN[command]
+        topics = {getattr(names, kind): ["Read"] for kind in read}
+        topics |= {getattr(names, kind): ["Write"] for kind in written}
     elif command in {"topics plan", "doctor"}:
         topics = {name: ["Describe", "DescribeConfigs"] for name in every}
     elif command == "topics apply":
