@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 BAD_SESSION_ID: Final = "BAD_SESSION_ID"
 _UCS: Final = Path("ucs")
-_BESIDE_THE_TEXT: Final = 1_024
+BESIDE_THE_TEXT: Final = 1_024
 """Bytes of a record that are not its value: key and headers."""
 
 
@@ -188,7 +188,7 @@ class _Backfill:
                 for copy, session_id in self.needed(chats):
                     row = _row(copy, session_id, SENT)
                     text = StoredText(session_id, copy.place, copy.text, copy.final, time.time_ns() // 1000)
-                    records = records_of(text, kafka.max_record_bytes - _BESIDE_THE_TEXT)
+                    records = records_of(text, kafka.max_record_bytes - BESIDE_THE_TEXT)
                     token = row, digest_of(session_id, copy.text)
                     self._confirm(await producer.send(token, session_id.encode(), records), waiting)
                 self._confirm(await producer.flush(), waiting)

@@ -56,11 +56,10 @@ def test_nothing_found_is_no_success(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
-    [("ucs",), ("ucs", "--since", "2031-01-01"), ("a.xml", "--since", "2031-01-01"), ("--dry-run", "--wait", "a")],
+    "words", ["ucs", "ucs --since 2031-01-01", "a.xml --since 2031-01-01", "--dry-run --wait a.xml"]
 )
-def test_what_does_not_go_together_is_refused(words: tuple[str, ...]) -> None:
-    assert backfill(*words).returncode == 2
+def test_what_does_not_go_together_is_refused(words: str) -> None:
+    assert backfill(*words.split()).returncode == 2
 
 
 def test_the_state_remembers_what_was_confirmed_and_survives_a_cut_line(tmp_path: Path) -> None:
