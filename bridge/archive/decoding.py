@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.archive import repair_codes as codes
 from bridge.archive.repairs import Places
-from bridge.transcript.bounds import NOT_XML
+from bridge.transcript.bounds import LOST, NOT_XML
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.archive.repairs import RepairLog
 
-LOST: Final = "\ufffd"
 _BOM: Final = "\ufeff"
 _WIDE: Final = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),

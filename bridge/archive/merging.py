@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bridge.archive.decoding import LOST
 from bridge.archive.stored_documents import loss
+from bridge.transcript.bounds import LOST
 from bridge.transcript.entries import UCS
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.updates import TranscriptUpdate
@@ -30,11 +30,12 @@ _event_id: Final = attrgetter("event_id")
 _NO_END: Final = 2**63
 
 
-def merged(copies: Sequence[StoredDocument], observed_at: int, version: int) -> list[TranscriptUpdate | Gap]:
+def merged(copies: Sequence[StoredDocument], observed_at: int, version: int | None) -> list[TranscriptUpdate | Gap]:
     """Return what tells a chat of which these copies are stored (at least one), in the order in which it is folded.
 
     The first is a snapshot, the others are increments, the last of them is `over`; each loss stands before the event
-    that follows it. `observed_at` in us since 1970 UTC; `version` is the protocol version that the copies agree with.
+    that follows it. `observed_at` in us since 1970 UTC; `version` is the protocol version that the copies agree with,
+    None if that does not matter.
     """
     by_age = sorted(copies, key=_fullness)
     newest = by_age[-1].transcript

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import rewritten
 from bridge.capture.announcement_facts import AnnouncementForwarded, AnnouncementRejected, AnnouncementTaken
-from bridge.capture.chat import GIVEN_UP, OVER, Chat
+from bridge.capture.chat import GIVEN_UP, OVER, STORED, Chat
 from bridge.capture.chat_facts import ChatOpened
 from bridge.capture.inbox import PassedOver
 from bridge.capture.outputs import outputs_of_new_chat
@@ -69,6 +69,8 @@ class AnnouncedChats:
             if chat.state == GIVEN_UP:
                 chat.follow_again()
                 _opened(chat, one.observed_at, builder)
+            elif chat.state == STORED:  # it was opened then
+                chat.follow_again()
         plan.follow.append(chat)
         touched[told.session_id] = chat
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from bridge.announcement import session_id_problem
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Redacted, Resumed
 from bridge.capture.ports import Batch, Limits, Outgoing
+from bridge.capture.stored_settings import StoredSettings
 from bridge.errors import BridgeError, Problem
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint_keys import MARKER_KEY
@@ -47,10 +48,10 @@ _T = TypeVar("_T")
 class SessionStoreSettings:
     """What all shards of a process share. Every event is recorded in each of `outputs`; there is one at least.
 
-    `checkpoints` and `announcements` are names of topics. Checkpoints are single objects, whatever registry there is;
-    `writers` reads them back. `closed_retention_us` says how long closed chats are remembered; None is for ever.
-    `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the owner in the stamps of its
-    checkpoints, 0 where nobody has to recognise its batches.
+    `checkpoints` and `announcements` are names of topics, `stored` is about stored transcripts. Checkpoints are single
+    objects, whatever registry there is; `writers` reads them back. `closed_retention_us` says how long closed chats are
+    remembered; None is for ever. `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the
+    owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches.
     """
 
     outputs: tuple[Output, ...]
@@ -61,6 +62,7 @@ class SessionStoreSettings:
     limits: Limits = field(default_factory=dict)
     closed_retention_us: int | None = 86_400_000_000
     owner: int = 0
+    stored: StoredSettings = field(default_factory=StoredSettings)
 
     @property
     def recording(self) -> Recording:

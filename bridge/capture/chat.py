@@ -4,6 +4,8 @@ r"""One chat of a shard, and the states that it can be in.
         ^  \--> GIVEN_UP      it could not be joined (again)
         |          |   \--> OVER   (it ended after all, or its checkpoint has become too large)
         +----------+          announced again
+    STORED ----> OVER         its last stored transcript came; known from such only, it is followed when it is announced
+        \------> FOLLOWED
 
 OVER and GIVEN_UP chats are remembered until their checkpoint expires. An announcement of a chat that is OVER changes
 nothing; one of a chat that was GIVEN_UP makes it FOLLOWED again. What still comes for a closed chat is folded into it,
@@ -30,19 +32,24 @@ if TYPE_CHECKING:
 FOLLOWED: Final = "FOLLOWED"
 OVER: Final = "OVER"
 GIVEN_UP: Final = "GIVEN_UP"
+STORED: Final = "STORED"
+OPEN: Final = frozenset({FOLLOWED, STORED})
+"""States of a chat whose last certificate, if it has one, is not about what came since."""
 
 TRANSITIONS: Final = {
     FOLLOWED: frozenset({OVER, GIVEN_UP}),
     GIVEN_UP: frozenset({FOLLOWED, OVER, GIVEN_UP}),
     OVER: frozenset({OVER}),
+    STORED: frozenset({FOLLOWED, OVER}),
 }
-"""State -> the states that may follow. The names stand in checkpoints."""
+"""State -> the states that may follow. The names stand in checkpoints, but for STORED (`chat_checkpoints.py`)."""
 
 
 @dataclass(slots=True)
 class Chat:
-    """One chat of the shard. `closed_at` in us since 1970 UTC, None while it is followed.
+    """One chat of the shard.
 
+    `closed_at` in us since 1970 UTC, None while it is followed; of one that is STORED, when something of it came last.
     `outputs` are where its records go; `parts` says what of its checkpoint is written. `announced` is the JSON of
     `announcement`; `start_text` the session's start as the source last wrote it.
     """
@@ -85,7 +92,7 @@ class Chat:
 
     def announced_again(self, newer: Announcement, raw: bytes) -> None:
         """Take over what a newer announcement, parsed from `raw`, says; the rest stays as it was announced before."""
-        self.announcement = merged(self.announcement, newer)
+        self.announcement = newer if self.state == STORED else merged(self.announcement, newer)
         self.announced = rewritten(self.announcement, raw)
         self.transcript.learn(tenant=self.announcement.tenant)
 

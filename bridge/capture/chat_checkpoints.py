@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.announcement import Announcement, encode
-from bridge.capture.chat import OVER
+from bridge.capture.chat import GIVEN_UP, OVER, STORED
 from bridge.capture.outputs import chains_of, gaps_of
 from bridge.records.checkpoint import CheckpointHead
 from bridge.records.checkpoint_keys import head_key
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = False) -> list[tuple[str, bytes | None]]:
     """Return (key, payload) of the records to write in the batch of `stamp`; None: to delete. `now` in us since 1970.
 
-    They are taken for written: called once per transaction. `again`: nothing counts as written before.
+    They are taken for written: called once per transaction. `again`: nothing counts as written before. A chat that is
+    STORED is written as one that was given up, which version 0.1.0 follows when it is announced, too.
     """
     transcript, output_gaps = chat.transcript, gaps_of(chat.outputs)
     seldom = transcript.seldom()
     chain_head, chains = chains_of(chat.outputs)
     head = CheckpointHead(
-        state=chat.state,
+        state=GIVEN_UP if chat.state == STORED else chat.state,
         sequence=transcript.sequence,
         epoch=seldom.epoch,
         chain_head=chain_head,
@@ -35,6 +36,7 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = Fals
         observed_at=chat.closed_at or now,
         stamp=stamp,
         chains=chains,
+        stored=chat.state == STORED,
     )
     if not chat.whole:
         deleted = [(key, None) for key in chat.parts.forgotten()]

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.facts import Fact
 from bridge.meters import OTHER, REDACTION_ACTIONS, VERDICTS, label
 from bridge.transcript.gap_codes import GAP_CODES
@@ -83,6 +84,24 @@ class ChatClosed(Fact):
     def count(self, meters: Meters) -> None:
         """Count it by verdict."""
         meters.closed.labels(self.verdict if self.verdict in VERDICTS else OTHER).inc()
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class StoredRepaired(Fact):
+    """A stored transcript was damaged; `repairs`: code of archive's repair codes -> how often it was made.
+
+    What the damage has cost is a GAP.
+    """
+
+    level: ClassVar[int] = logging.WARNING
+
+    session: str
+    repairs: dict[str, int]
+
+    def count(self, meters: Meters) -> None:
+        """Count them by code."""
+        for code, times in self.repairs.items():
+            meters.stored_repairs.labels(label(code, REPAIR_CODES)).inc(times)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

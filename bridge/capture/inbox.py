@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
+from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Update
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class PassedOver:
     observed_at: int = 0
 
 
-Input = Update | Announced | Forgotten | PassedOver
+Input = Update | Announced | Forgotten | PassedOver | StoredRead | StoredArrived | StoredRefused
+_REREAD = Announced | PassedOver | StoredRead | StoredArrived | StoredRefused
+"""What whoever has the shard next reads again."""
 
 
 class Inbox:
@@ -109,10 +112,10 @@ class Inbox:
 
     @property
     def updates(self) -> int:
-        """Number of those that came from the source."""
-        held = sum(not isinstance(item, Announced | PassedOver) for item in self.held)
+        """Number of those that came from the source: others are on Kafka, or where they were read."""
+        held = sum(not isinstance(item, _REREAD) for item in self.held)
         behind = sum(map(len, self._lanes.values()))
-        return held + behind + sum(not isinstance(item, Announced | PassedOver) for item, _, _ in self._waiting)
+        return held + behind + sum(not isinstance(item, _REREAD) for item, _, _ in self._waiting)
 
     @property
     def in_parts(self) -> bool:
@@ -165,7 +168,8 @@ class Inbox:
             if self._revives(item):
                 break
             self._waiting.popleft()
-            session_id = None if isinstance(item, Announced | Forgotten | PassedOver) else item.session_id
+            # What is read again, and what is forgotten, is in order with its own kind only.
+            session_id = None if isinstance(item, _REREAD | Forgotten) else item.session_id
             if session_id is not None and (session_id in self._lanes or _in_parts(item)):
                 self._lanes.setdefault(session_id, deque()).append(one)
                 continue
@@ -203,9 +207,9 @@ class Inbox:
                 self._lanes[session_id] = lane  # after all others
         return held
 
-    def drop_announcements(self) -> None:
-        """Forget the announcements that are queued: whoever has the shard next reads them again."""
-        kept = [one for one in self._waiting if not isinstance(one[0], Announced | PassedOver)]
+    def drop_reread(self) -> None:
+        """Forget what is queued and did not come from the source: whoever has the shard next reads it again."""
+        kept = [one for one in self._waiting if not isinstance(one[0], _REREAD)]
         self._bytes -= sum(size for _, size, _ in self._waiting) - sum(size for _, size, _ in kept)
         self._waiting = deque(kept)
 

@@ -122,11 +122,13 @@ class PublishedChat:
         gaps = list(zip(state.gaps, state.gap_sequences, strict=True))
         until_joined = [(gap, at) for gap, at in gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
         filled = {at: gap for gap, at in until_joined if at < self.rejoined}
+        known = [*state.filled_sequences, *[0] * (len(state.filled) - len(state.filled_sequences))]
         return replace(
             state,
             gaps=[gap for gap, at in gaps if at not in filled],
             gap_sequences=[at for _, at in gaps if at not in filled],
             filled=[*state.filled, *filled.values()],
+            filled_sequences=[*known, *filled],
         )
 
     def transcript(self) -> TranscriptState:
@@ -161,14 +163,19 @@ class PublishedChat:
         state, told = self.transcript(), self.certificate
         if told is None:
             return state
-        filled = [gap for gap in map(decoded_gap, told["filled"]) if gap.to_event_id is None]
+        archived = told["archived"]
+        filled = [gap for gap in map(decoded_gap, told["filled"]) if gap.to_event_id is None or archived]
         without_detail = [replace(gap, detail=None) for gap in filled]  # a closed chat remembers none
-        kept = [at for at, gap in enumerate(state.gaps) if replace(gap, detail=None) not in without_detail]
+        gaps = list(zip(state.gaps, state.gap_sequences, strict=True))
+        kept = [(gap, at) for gap, at in gaps if replace(gap, detail=None) not in without_detail]
+        gone = [(gap, at) for gap, at in gaps if replace(gap, detail=None) in without_detail]
         return replace(
             state,
-            gaps=[state.gaps[at] for at in kept],
-            gap_sequences=[state.gap_sequences[at] for at in kept],
-            filled=filled,
+            gaps=[gap for gap, _ in kept],
+            gap_sequences=[at for _, at in kept],
+            filled=[*state.filled, *(gap for gap, _ in gone)],
+            filled_sequences=[*state.filled_sequences, *(at for _, at in gone)],
+            archived=archived,
             masked=told["masked"],
             quarantined=told["quarantined"],
             unattributed=told["unattributed"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import Announcement, encode, parse
-from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
+from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
 from bridge.capture.outputs import outputs_of_published_chat
 from bridge.capture.published_chats import PublishedChat
 from bridge.records.certificate_checks import least_quarantined
@@ -92,7 +92,7 @@ class RecordComparison:
             state = _behind(own, there)
             if chat.state != FOLLOWED:  # it is not joined any more, to fetch the rest
                 found.without_records.add(session_id)
-        elif there.ends(own) and chat.state == FOLLOWED:
+        elif there.ends(own) and chat.state in OPEN:
             state = own
         else:
             return
@@ -101,8 +101,9 @@ class RecordComparison:
     def _continued(self, chat: Chat, state: TranscriptState, there: PublishedChat) -> Chat:
         """Return a chat that goes on after its last record, in `state`."""
         place, at, outputs = chat.state, chat.closed_at, chat.outputs
-        if there.ended and chat.state == FOLLOWED:
-            place, at = OVER if there.over else GIVEN_UP, there.at
+        if there.ended and chat.state in OPEN:
+            place = OVER if there.over or chat.state == STORED else GIVEN_UP
+            at = there.at
         if state.sequence != chat.transcript.sequence:
             outputs = outputs_of_published_chat(chat.session_id, self.outputs, state.epoch, there.head)
         return replace(
@@ -184,6 +185,9 @@ class RecordComparison:
             if state.sequence or state.id_ranges:
                 found.without_records.add(session_id)
         is_open = there.state != CLOSED if head is None else head.state == FOLLOWED
+        if head is not None and head.stored and rest.announcement:
+            found.chats.append(self._made(state, chain_head, STORED, head.observed_at, rest.announcement))
+            return
         if is_open and rest.announcement:
             found.chats.append(self._made(state, chain_head, FOLLOWED, None, rest.announcement))
             return

@@ -17,17 +17,21 @@ from typing import TYPE_CHECKING, Final
 from bridge.capture.announced_chats import AnnouncedChats
 from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan
 from bridge.capture.batch_numbers import BatchNumbers
-from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER, Chat
+from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
 from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
-from bridge.capture.chat_facts import ChatClosed, ChatFailed
+from bridge.capture.chat_closing import close, close_refused, end_with_gap, settle
+from bridge.capture.chat_facts import ChatFailed
 from bridge.capture.closed_chats import ClosedChats
 from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
+from bridge.capture.shard_positions import ShardPositions
 from bridge.capture.stored_chats import StoredShard, stored_chat
+from bridge.capture.stored_folding import StoredFolding
+from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
 from bridge.errors import Problem, places
 from bridge.records.checkpoint_keys import head_key
-from bridge.transcript import gap_codes, input_codes, link_codes
+from bridge.transcript import gap_codes, input_codes
 from bridge.transcript.times import parse_start_at
-from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
+from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -38,15 +42,13 @@ if TYPE_CHECKING:
 
 _US_PER_MS: Final = 1_000
 _HOUSEKEEPING_US: Final = 30_000_000
-_GRACE_US: Final = 60_000_000
-"""How long a chat that is over is remembered as a whole: its last events may come one by one, each marked Over."""
 _CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
 _NOT_FOLLOWED: Final = Problem(input_codes.NOT_FOLLOWED, "the chat is not followed here")
 _OUTGROWN: Final = Problem(gap_codes.OUTGROWN, "more holes, gaps and amendments than can be remembered")
 _EVENTS_LOST: Final = Problem(gap_codes.EVENTS_LOST, "records of this chat have gone from their topic")
 _STATE_LOST: Final = Problem(gap_codes.STATE_LOST, "its checkpoint is gone, and no announcement tells its place")
 _NO_KEYS: Final[Collection[str]] = ()
-_OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput
+_OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput | StoredArrived
 
 
 class SessionStore:
@@ -71,6 +73,8 @@ class SessionStore:
         self._again = False
         self._unwanted = self._there = _NO_KEYS
         self._announced = AnnouncedChats(partition, settings, self._chats, self.closed)
+        self.positions = ShardPositions()
+        self._stored = StoredFolding(partition, settings, self._chats, self.closed, self.positions)
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -101,6 +105,7 @@ class SessionStore:
         for stamp in stored.stamps:
             self.numbers.restored(stamp)
         self.closed.restored(stored.over)
+        self.positions.restore(stored.positions)
         for session in stored.sessions:
             chat = self._chats[session.session_id] = stored_chat(session, self._settings)
             if chat.state == OVER:
@@ -133,22 +138,7 @@ class SessionStore:
             self._chats.update({chat.session_id: chat for chat in others})
             self._touched = dict(self._chats)
         for one in inputs:
-            if isinstance(one, TranscriptUpdate):
-                chat = self._chat(session_id := one.session_id)
-                if chat is None:
-                    self._builder.quarantine_update(one, _CLOSED if session_id in self.closed else _NOT_FOLLOWED)
-                else:
-                    self._fold_into(chat, session_id, one)
-            elif isinstance(one, Announced | PassedOver):
-                self._announced.take(one, self._builder, self._touched)
-            elif isinstance(one, Forgotten):
-                self._tell(one)
-            elif isinstance(one, QuarantinedInput):
-                self._quarantined(one)
-            else:
-                chat = self._chats.get(one.session_id)
-                if chat is not None and chat.state == FOLLOWED:  # nothing is lost with what says that nothing comes
-                    self._fold_into(chat, one.session_id, one)
+            self._take(one)
             self._builder.folded(one)
         self._shrink(now)
         if now >= self._expire_at:
@@ -158,6 +148,28 @@ class SessionStore:
         plan = self._builder.finished(self.numbers, now, mark=mark)
         self._schemas_stored = self._schemas_stored or self._builder.schemas_of_shard()
         return plan
+
+    def _take(self, one: Input) -> None:
+        if isinstance(one, TranscriptUpdate):
+            chat = self._chat(session_id := one.session_id)
+            if chat is None:
+                self._builder.quarantine_update(one, _CLOSED if session_id in self.closed else _NOT_FOLLOWED)
+            else:
+                self._fold_into(chat, session_id, one)
+        elif isinstance(one, Announced | PassedOver):
+            self._announced.take(one, self._builder, self._touched)
+        elif isinstance(one, StoredRead | StoredRefused | StoredArrived):
+            chat = self._stored.take(one, self._builder)
+            if chat is not None and isinstance(one, StoredArrived):
+                self._fold_into(chat, one.session_id, one)
+        elif isinstance(one, Forgotten):
+            self._tell(one)
+        elif isinstance(one, QuarantinedInput):
+            self._quarantined(one)
+        else:
+            chat = self._chats.get(one.session_id)
+            if chat is not None and chat.state == FOLLOWED:  # nothing is lost with what says that nothing comes
+                self._fold_into(chat, one.session_id, one)
 
     def _chat(self, session_id: str) -> Chat | None:
         """Return the chat to fold something into, also one that ended a while ago."""
@@ -176,11 +188,13 @@ class SessionStore:
             elif isinstance(one, LinkDown):
                 chat.transcript.away(one.observed_at // _US_PER_MS)
             elif isinstance(one, JoinRefused):
-                self._refused(chat, one)
+                close_refused(self._builder, chat, one)
+            elif isinstance(one, StoredArrived):
+                self._stored.fold(chat, one, self._builder)
             else:
                 before = chat.transcript.sequence
                 self._publish(chat, chat.transcript.set_aside(None, one.observed_at))
-                self._settle(chat, before, one.observed_at)
+                settle(self._builder, chat, before, one.observed_at)
         except Exception as error:  # noqa: BLE001 - a defect in one chat must not end the others
             self._failed(chat, one, self._undo(chat, error))
         self._touched[session_id] = chat
@@ -195,21 +209,25 @@ class SessionStore:
     def _failed(self, chat: Chat, one: _OfOneChat, why: Problem) -> None:
         """Record an input that could not be folded; if even that fails, close the chat, never to be COMPLETE again."""
         at, before = one.observed_at, chat.transcript.sequence
-        update = one if isinstance(one, TranscriptUpdate) else None
+        told = one.update.update if isinstance(one, StoredArrived) else one
+        update = told if isinstance(told, TranscriptUpdate) else None
+        over = update is not None and update.over
+        if isinstance(one, StoredArrived):
+            over = one.update.final and chat.state != FOLLOWED
         try:
             if update is not None:
                 self._builder.quarantine_update(update, why)
             self._publish(chat, chat.transcript.failed(update, at, why))
             if isinstance(one, JoinRefused):  # nothing more comes from the source
-                self._close(chat, at, GIVEN_UP)
+                close(self._builder, chat, at, GIVEN_UP)
             else:
-                self._settle(chat, before, at, over=update is not None and update.over)
+                settle(self._builder, chat, before, at, over=over)
         except Exception as error:  # noqa: BLE001 - see _fold_into
             why = self._undo(chat, error)
             chat.transcript.doubt()
-            followed = chat.state == FOLLOWED
-            state, supersedes = (GIVEN_UP, None) if followed else (chat.state, before)
-            self._close(chat, at, state, why, supersedes=supersedes)
+            last = OVER if chat.state == STORED else GIVEN_UP
+            state, supersedes = (last, None) if chat.state in OPEN else (chat.state, before)
+            close(self._builder, chat, at, state, why, supersedes=supersedes)
 
     def _publish(self, chat: Chat, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -224,37 +242,24 @@ class SessionStore:
             chat = self._touched[session_id] = self._chats[session_id]
             before = chat.transcript.sequence
             self._builder.publish(chat, chat.transcript.gone(_EVENTS_LOST, at))
-            self._settle(chat, before, at)
+            settle(self._builder, chat, before, at)
         for session_id in sorted(forgotten.without_place & self._chats.keys()):
             chat = self._touched[session_id] = self._chats[session_id]
             if chat.state == GIVEN_UP:  # not announced again
                 self._builder.publish(chat, chat.transcript.end(_STATE_LOST, at))
-                self._close(chat, at, GIVEN_UP)
+                close(self._builder, chat, at, GIVEN_UP)
 
     # --- what the source delivered -------------------------------------------------------------------------------
 
     def _updated(self, chat: Chat, update: TranscriptUpdate) -> None:
-        before = 0 if chat.state == FOLLOWED else chat.transcript.sequence
+        before = 0 if chat.state in OPEN else chat.transcript.sequence
         if update.transcript.start_at != chat.start_text:
             chat.start_text = update.transcript.start_at
             chat.transcript.learn(start_at=parse_start_at(chat.start_text))
         self._publish(chat, chat.transcript.apply(update))
         self._builder.damaged(update)
         if update.over or chat.state != FOLLOWED:
-            self._settle(chat, before, update.observed_at, over=update.over)
-
-    def _refused(self, chat: Chat, refused: JoinRefused) -> None:
-        if refused.verdict is Verdict.RETRY:
-            return
-        if refused.reason.code == link_codes.HISTORY_TOO_LONG:
-            code = gap_codes.HISTORY_TOO_LONG
-        elif not chat.transcript.joined:
-            code = gap_codes.NEVER_JOINED
-        elif refused.verdict is Verdict.GONE:
-            code = gap_codes.OVER_WHILE_AWAY
-        else:
-            code = gap_codes.OUT_OF_REACH
-        self._end_with_gap(chat, Problem(code, f"the last attempt: {refused.reason}"), refused.observed_at, GIVEN_UP)
+            settle(self._builder, chat, before, update.observed_at, over=update.over)
 
     def _quarantined(self, given: QuarantinedInput) -> None:
         self._builder.quarantine(
@@ -269,36 +274,11 @@ class SessionStore:
                 other.transcript.doubt()
                 self._touched[session_id] = other
 
-    # --- closing -------------------------------------------------------------------------------------------------
-
-    def _settle(self, chat: Chat, before: int, at: int, *, over: bool = False) -> None:
-        """Close a chat that is over. One that was closed already is closed again if there is more to vouch for.
-
-        `before` is the sequence before this input, of a chat that was closed: that of its last certificate.
-        """
-        if chat.state == FOLLOWED:
-            if over:
-                self._close(chat, at, OVER)
-        elif chat.transcript.sequence > before or (over and chat.state == GIVEN_UP):
-            self._close(chat, at, OVER if over else chat.state, supersedes=before)
-
-    def _end_with_gap(self, chat: Chat, reason: Problem, at: int, state: str) -> None:
-        supersedes = None if chat.state == FOLLOWED else chat.transcript.sequence
-        self._builder.publish(chat, chat.transcript.end(reason, at))
-        self._close(chat, at, state, supersedes=supersedes)
-
-    def _close(self, chat: Chat, at: int, state: str, *because: Problem, supersedes: int | None = None) -> None:
-        certificate = chat.transcript.certificate(*because, supersedes=supersedes)
-        chat.close(state, at)
-        verdict = self._builder.closed(chat, at, certificate)
-        if supersedes is None:
-            self._builder.fact(ChatClosed(session=chat.session_id, verdict=verdict))
-            self._builder.forget(chat.session_id)
-
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def _write_checkpoints(self, now: int) -> None:
         room, stamp, again = self._builder.room(self._settings.checkpoints), self.numbers.next(), self._again
+        self.positions.write(self._builder, now, stamp, again=again)
         for session_id, value in self.closed if again else ():
             self._builder.checkpoint_value(head_key(session_id), value)
         for session_id, chat in self._touched.items():
@@ -307,7 +287,7 @@ class SessionStore:
             if chat.outgrown or large:
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
                 if chat.state != OVER:
-                    self._end_with_gap(chat, _OUTGROWN, now, OVER)
+                    end_with_gap(self._builder, chat, _OUTGROWN, now, OVER)
                 self._builder.plan.cut |= large
                 chat.whole = chat.addressable = False
                 deleted = [one for one in records if one[1] is None]
@@ -325,7 +305,7 @@ class SessionStore:
 
     def _shrink(self, now: int) -> None:
         """Forget the most of chats that ended a while ago."""
-        before = now - _GRACE_US
+        before = now - self._settings.stored.remembered_us
         for session_id, _ in list(takewhile(lambda one: one[1] < before, self._ending.items())):
             chat = self._chats[session_id]
             if (chat.closed_at or 0) < before:  # not closed again just now
@@ -340,6 +320,10 @@ class SessionStore:
         for session_id in self.closed.expired(before):
             self._delete(session_id, None)
         for session_id in [one.session_id for one in self._chats.values() if (one.closed_at or now) < before]:
+            if self._chats[session_id].state == STORED:
+                self._touched[session_id] = self._chats[session_id]
+                self._stored.expire(self._chats[session_id], now, self._builder)
+                continue
             self._delete(session_id, self._chats.pop(session_id))
             self._ending.pop(session_id, None)
             self._touched.pop(session_id, None)

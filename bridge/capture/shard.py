@@ -274,7 +274,7 @@ class Shard:
         """Leave the chats, then return when all input is committed, or the task has ended."""
         self.hand_over()
         self._draining = True
-        self._inbox.drop_announcements()
+        self._inbox.drop_reread()
         await self.close()
         if self._inbox.uncommitted:
             await self._guard.ended.wait()

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.announcement import parse
-from bridge.capture.chat import FOLLOWED, Chat
+from bridge.capture.chat import FOLLOWED, STORED, Chat
 from bridge.capture.outputs import outputs_of_stored_chat
 from bridge.errors import VerificationFailed
-from bridge.records.checkpoint_keys import MARKER_KEY, segment_key
+from bridge.records.checkpoint_keys import MARKER_KEY, position_name, segment_key
 from bridge.records.checkpoint_parts import CheckpointParts
-from bridge.records.checkpoint_reader import read_checkpoints
+from bridge.records.checkpoint_reader import read_checkpoints, read_position
 from bridge.records.writer_schemas import take_schemas
 from bridge.transcript.fold import Transcript
 
@@ -33,7 +33,7 @@ class StoredShard:
     their head. `incomplete` are those of which records are missing although they were committed: Kafka has forgotten a
     part of their state, and what is there of it is neither the chat's state nor no state. `keys` are those of all
     records of chats, `superfluous` those of segments whose chat has none any more. `schemas_written`: today's schemas
-    are there.
+    are there. `positions` are those of other topics and places, by name.
     """
 
     marker: BatchStamp | None = None
@@ -43,6 +43,7 @@ class StoredShard:
     keys: Collection[str] = ()
     superfluous: list[str] = field(default_factory=list)
     schemas_written: bool = False
+    positions: dict[str, bytes] = field(default_factory=dict)
     stamps: list[BatchStamp] = field(default_factory=list)
 
 
@@ -52,9 +53,15 @@ def stored_shard(records: Iterable[tuple[str, bytes]], writers: WriterSchemas) -
     Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known.
     """
     checkpoints, schemas_written = take_schemas(writers, records)
-    marker, found = read_checkpoints(writers, checkpoints)
+    marker, found = read_checkpoints(writers, [one for one in checkpoints if position_name(one[0]) is None])
     keys = [key for key, _ in checkpoints if key != MARKER_KEY]
     shard = StoredShard(marker, keys=keys, schemas_written=schemas_written)
+    for key, value in checkpoints:
+        if (name := position_name(key)) is not None:
+            position, stamp = read_position(writers, value)
+            shard.stamps.append(stamp)
+            if position is not None:
+                shard.positions[name] = position
     if marker is not None:
         shard.stamps.append(marker)
     for session_id, session in found.items():
@@ -83,6 +90,6 @@ def stored_chat(stored: StoredSession, settings: SessionStoreSettings) -> Chat:
         parts,
         parse(announcement),
         announcement,
-        head.state,
+        STORED if head.stored else head.state,
         None if head.state == FOLLOWED else head.observed_at,
     )

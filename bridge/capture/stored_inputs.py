@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.stored_texts import StoredText
     from bridge.errors import Problem
+    from bridge.transcript.stored_updates import StoredUpdate
 
 STORED_POSITION: Final = "stored"
 """The name of the position up to which a shard has folded its partition of the topic."""
@@ -29,27 +30,57 @@ class StoredRead:
 
 
 @dataclass(slots=True, frozen=True)
-class StoredArrived:
-    """A stored transcript of a chat of this shard, whole. `observed_at` in us since 1970 UTC.
+class StoredPlace:
+    """Where to go on reading the topic if the shard is opened again after an input was committed.
 
-    `offset` is the next offset of the topic to be read if the shard is opened again after this was committed.
+    `offset` is the next one, of the topic with Kafka's id `topic_id`, in hexadecimal digits; empty: it gives none.
+    """
+
+    offset: int
+    topic_id: str = ""
+
+    def encode(self) -> bytes:
+        """Return it as the position in checkpoints."""
+        return f"{self.offset}@{self.topic_id}".encode()
+
+    @classmethod
+    def decode(cls, position: bytes) -> StoredPlace:
+        """Return what `encode` made. Raises ValueError."""
+        offset, _, topic_id = position.decode().partition("@")
+        return cls(int(offset), topic_id)
+
+
+@dataclass(slots=True, frozen=True)
+class StoredArrived:
+    """A stored transcript of one chat, or a part of its events. `observed_at` in us since 1970 UTC.
+
+    `update` is what the text says; of one in parts, only the `last` says `final`. `repairs`: code of a repair of the
+    text -> how often it was made, in the last part.
     """
 
     session_id: str
-    offset: int
+    place: StoredPlace
     text: StoredText
     observed_at: int
+    update: StoredUpdate
+    last: bool = True
+    repairs: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, frozen=True)
 class StoredRefused:
-    """A record of the topic that holds no stored transcript: its value, and why; `session_id` None: of no chat.
+    """A record of the topic, or a text on it, that holds no stored transcript of its chat: the bytes, and why.
 
-    `offset` as in StoredArrived.
+    `session_id` None: no chat can be named. `source` says where it was read.
     """
 
     session_id: str | None
-    offset: int
+    place: StoredPlace
+    source: str
     reason: Problem
     raw: bytes
     observed_at: int
+
+
+StoredInput = StoredArrived | StoredRefused
+"""What comes from the topic."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bridge.archive.decoding import LOST
+from bridge.transcript.bounds import LOST
 
 if TYPE_CHECKING:
     from bridge.archive.stored_documents import StoredDocument

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
 from prometheus_client.metrics import disable_created_metrics
 
+from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.meters.event_ages import EventAges
 from bridge.meters.label_values import (
     FORGETTABLE,
@@ -115,6 +116,9 @@ class Meters:
             "Time from the attempt to open a shard until its chats are followed",
             buckets=_OPEN_SECONDS,
             registry=registry,
+        )
+        self.stored_repairs = _counter(
+            registry, "stored_repairs", "Repairs of damaged stored transcripts, by code", code=values_of(REPAIR_CODES)
         )
         self.redactions = _counter(
             registry, "redactions", "Redactions in committed events, by action", action=REDACTION_ACTIONS

@@ -49,6 +49,7 @@ _UNITS: Final = {
     "resumptions_total": "records",
     "sessions": "chats",
     "sessions_by_client_version": "chats",
+    "stored_repairs_total": "repairs",
     "shard_changes_total": "changes",
     "shards": "shards",
     "tasks": "tasks",

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.reconciliation.differences import LINE_ENDS, MASKED, STORED_DAMAGED, TEXT_CHANGED
+from bridge.transcript.bounds import LOST
 
 MASK: Final = "*"
 """What Chat Server replaces masked characters by, unless a site has set another one (D12)."""
-LOST: Final = "\ufffd"
-"""What the reader of stored transcripts puts where a character cannot be had."""
 
 
 def text_difference(captured: str, stored: str, *, redacted: bool = False) -> str | None:

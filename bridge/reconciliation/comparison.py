@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.chatserver.versions import carries_event
 from bridge.reconciliation import differences as codes
-from bridge.reconciliation.compared_texts import LOST
 from bridge.reconciliation.differences import Difference
 from bridge.reconciliation.event_comparison import (
     deleted_files,
@@ -25,6 +24,7 @@ from bridge.reconciliation.event_comparison import (
     texts_agree,
 )
 from bridge.records.chat_events import chat_event
+from bridge.transcript.bounds import LOST
 from bridge.transcript.entries import GAP
 from bridge.transcript.events import ALL
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.reconciliation.compared_texts import LOST, text_difference
+from bridge.reconciliation.compared_texts import text_difference
 from bridge.reconciliation.differences import (
     FIELD_CHANGED,
     FILE_AMENDED,
@@ -16,6 +16,7 @@ from bridge.reconciliation.differences import (
     TEXT_CHANGED,
     Difference,
 )
+from bridge.transcript.bounds import LOST
 from bridge.transcript.entries import NOTICE, PARTY_JOINED
 from bridge.transcript.events import SYS_COMMAND, TYPING_STARTED, TYPING_STOPPED
 from bridge.transcript.fields import EVENT_FIELDS

@@ -14,6 +14,7 @@ from bridge.transcript.gap_codes import (
     IDS_REUSED,
     KNOWN,
     LISTS_LEFT_OUT,
+    NOT_STORED,
     UNATTRIBUTED,
     UNREADABLE,
     UNTIL_JOINED,
@@ -105,7 +106,11 @@ def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
             yield f"lists {_shown(gap)} in gaps, although its events are on the topic"
     for gap in filled:
         missing = _missing(gap, chat.ids)
-        if missing or gap.code in WITHDRAWN or (missing is None and gap.code in KNOWN - UNTIL_JOINED):
+        if told["archived"]:  # what the last stored transcript does not have was never stored
+            wrong = gap.code in NOT_STORED
+        else:
+            wrong = bool(missing) or gap.code in WITHDRAWN or (missing is None and gap.code in KNOWN - UNTIL_JOINED)
+        if wrong:
             yield f"lists {_shown(gap)} in filled, although its events are not on the topic"
     for gap in (Counter(chat.rejoined) - Counter(filled)).elements():
         yield f"lacks {_shown(gap)} in filled, although the chat was joined again"
@@ -113,7 +118,7 @@ def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
 
 def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
     due = {gap["code"] for gap in told["gaps"]}
-    due |= {UNATTRIBUTED} if told["unattributed"] else set()
+    due |= {UNATTRIBUTED} if told["unattributed"] and not told["archived"] else set()
     due |= {IDS_REUSED} if told["idsReused"] else set()
     reasons = set(told["reasons"])
     if due - reasons:

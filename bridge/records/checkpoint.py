@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map, optional_long, optional_text, text
 from bridge.records.blocks import gap_block, party_block, session_block
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from bridge.transcript.holes import Absence
     from bridge.transcript.id_blocks import IdBlock
     from bridge.transcript.state import TranscriptState
+
+POSITION_STATE: Final = "POSITION"
+"""The state in the head of a position."""
 
 
 @dataclass(slots=True)
@@ -62,7 +65,8 @@ class CheckpointHead:
     `state` is the engine's word for the chat's state; `chain_head` the head of the chain in the output `default`, if
     that began with the chat, else empty; `chains` are all others. `observed_at` in us since 1970 UTC; `stamp` names the
     transaction that writes it. `segments` is the number of the chat's segments once this transaction is committed: with
-    none, only the head is remembered. `ids` is the open block.
+    none, only the head is remembered. `ids` is the open block. `stored`: the chat is open, and known from stored
+    transcripts only.
     """
 
     state: str
@@ -76,6 +80,7 @@ class CheckpointHead:
     segments: int = 0
     ids: IdBlock | None = None
     chains: list[OutputChain] = field(default_factory=list)
+    stored: bool = False
 
     def all_chains(self) -> list[OutputChain]:
         """Return the chain in each output."""
@@ -112,6 +117,7 @@ def _head(head: CheckpointHead) -> bytes:
             optional_long(None if absence is None else absence.after),
             long(head.observed_at),
             long(head.segments),
+            b"\1" if head.stored else b"\0",
             head.stamp.encoded,
         )
     )
@@ -150,6 +156,8 @@ def _seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str)
             b"\1" if state.joined else b"\0",
             array(map(long, chain.from_iterable(state.unprinted))),
             array(map(_output_gap, output_gaps)),
+            array(map(long, state.filled_sequences)),
+            b"\1" if state.archived else b"\0",
         )
     )
 
@@ -188,6 +196,15 @@ def _encoded_layout(layout: PrintLayout) -> bytes:
     return long(layout.version) + long(layout.table)
 
 
-def payload(head: bytes, announcement: bytes, seldom: bytes, ids: bytes) -> bytes:
+def encode_position(position: bytes, at: int, stamp: BatchStamp) -> bytes:
+    """Return the payload of a position; `at` in us since 1970 UTC.
+
+    It has a head: a version that knows no positions takes it for a chat that ended a while ago, and forgets it.
+    """
+    head = CheckpointHead(POSITION_STATE, 0, 0, b"", {}, None, at, stamp)
+    return payload(SOME + _head(head), NULL, NULL, NULL, SOME + data(position))
+
+
+def payload(head: bytes, announcement: bytes, seldom: bytes, ids: bytes, position: bytes = NULL) -> bytes:
     """Return a SessionCheckpoint, from its nullable fields."""
-    return head + announcement + seldom + ids
+    return head + announcement + seldom + ids + position

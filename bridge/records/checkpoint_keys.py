@@ -5,6 +5,7 @@
     E#s      segment: what seldom changes
     E#k      segment: block k of the delivered ids, and their fingerprints
     /shard   the marker of the shard, which belongs to no chat
+    /position/NAME   up to where a partition of another topic, or something elsewhere, is read
 
 `E` is the session id, escaped as in the ids of records (`ids.py`). Keys that begin with `#` are those of schemas.
 """
@@ -19,6 +20,7 @@ from bridge.records.ids import escaped
 
 MARKER_KEY: Final = "/shard"
 """`announcement.session_id_problem` accepts no session id with a slash."""
+_POSITION: Final = "/position/"
 ANNOUNCEMENT: Final = "a"
 SELDOM: Final = "s"
 
@@ -34,6 +36,16 @@ def head_key(session_id: str) -> str:
 def segment_key(session_id: str, segment: Segment) -> str:
     """Return the key of a segment of a chat."""
     return f"{escaped(session_id)}#{segment}"
+
+
+def position_key(name: str) -> str:
+    """Return the key of a position."""
+    return _POSITION + name
+
+
+def position_name(key: str) -> str | None:
+    """Return the name of the position that a key is of; None when it is of something else."""
+    return key.removeprefix(_POSITION) if key.startswith(_POSITION) else None
 
 
 def parsed_key(key: str) -> tuple[str, Segment | None]:

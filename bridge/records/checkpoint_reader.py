@@ -105,11 +105,7 @@ def read_checkpoints(
     marker: BatchStamp | None = None
     found: dict[str, StoredSession] = {}
     for key, value in records:
-        writer, payload = unframe(value)
-        try:
-            record = writers.decode(SESSION_CHECKPOINT, payload, writer)
-        except SchemaUnknown as error:
-            raise SchemaUnknown(f"a checkpoint cannot be read: {error.message}", next_step=error.next_step) from error
+        record = _decoded(writers, value)
         if key == MARKER_KEY:
             marker = _head(record).stamp
             continue
@@ -119,6 +115,23 @@ def read_checkpoints(
         if segment is None and record["head"]["segments"] == 0:
             session.value = value
     return marker, found
+
+
+def read_position(writers: WriterSchemas, value: bytes) -> tuple[bytes | None, BatchStamp]:
+    """Return a position, and the stamp of its record; None: a version that knows no positions has written it again.
+
+    Raises what `read_checkpoints` raises.
+    """
+    record = _decoded(writers, value)
+    return record["position"], _head(record).stamp
+
+
+def _decoded(writers: WriterSchemas, value: bytes) -> dict[str, Any]:
+    writer, payload = unframe(value)
+    try:
+        return writers.decode(SESSION_CHECKPOINT, payload, writer)
+    except SchemaUnknown as error:
+        raise SchemaUnknown(f"a checkpoint cannot be read: {error.message}", next_step=error.next_step) from error
 
 
 def _take(session: StoredSession, segment: Segment | None, record: dict[str, Any]) -> None:
@@ -168,6 +181,7 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
         segments=head["segments"],
         ids=None if ids is None else _ids(ids),
         chains=[OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]],
+        stored=head["stored"],
     )
 
 
@@ -211,6 +225,8 @@ def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
         reused=seldom["idsReused"],
         gap_sequences=seldom["gapSequences"],
         unprinted=_ranges(seldom["unprintedIds"]),
+        filled_sequences=seldom["filledSequences"],
+        archived=seldom["archived"],
     )
 
 

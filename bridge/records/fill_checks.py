@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bridge.records.ids import bridge_id, escaped
-from bridge.transcript.entries import LIVE
-from bridge.transcript.gap_codes import UNTIL_JOINED, WITHDRAWN
+from bridge.transcript.entries import ARCHIVE, LIVE
+from bridge.transcript.gap_codes import UNTIL_JOINED, UNTIL_STORED, WITHDRAWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,10 @@ def misnamed(record: dict[str, Any], told: Mapping[int, Gap], epoch: int, *, tru
     if event_id is None or record["amendment"] is not None:
         return None if named is None else f"fills {named}, although it is not the first record of an event"
     session = escaped(record["sessionId"])
-    holding = {bridge_id(session, epoch, sequence): gap for sequence, gap in told.items() if _may_hold(gap, event_id)}
+    until = UNTIL_STORED if record["origin"] == ARCHIVE else UNTIL_JOINED
+    holding = {
+        bridge_id(session, epoch, sequence): gap for sequence, gap in told.items() if _may_hold(gap, event_id, until)
+    }
     if named is None:
         due = [name for name, gap in holding.items() if gap.to_event_id is not None]
         return f"does not say that it fills {due[0]}" if due else None
@@ -32,9 +35,9 @@ def misnamed(record: dict[str, Any], told: Mapping[int, Gap], epoch: int, *, tru
     return f"fills {named}, although it is live" if record["origin"] == LIVE else None
 
 
-def _may_hold(gap: Gap, event_id: int) -> bool:
-    """Tell whether an event that comes later may be one that the gap missed."""
+def _may_hold(gap: Gap, event_id: int, until: frozenset[str]) -> bool:
+    """Tell whether an event that comes later may be one that the gap missed, if it has no end one of these codes."""
     low, high = gap.from_event_id, gap.to_event_id
     if high is None:
-        return gap.code in UNTIL_JOINED and (low or 0) <= event_id
+        return gap.code in until and (low or 0) <= event_id
     return gap.code not in WITHDRAWN and low is not None and low <= event_id <= high

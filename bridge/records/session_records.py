@@ -103,6 +103,7 @@ def _certificate(certificate: Certificate, head: bytes) -> dict[str, Any]:
         "unattributed": certificate.unattributed,
         "rejoins": certificate.rejoins,
         "supersedes": certificate.supersedes,
+        "archived": certificate.archived,
         "head": head,
     }
 

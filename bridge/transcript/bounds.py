@@ -26,9 +26,13 @@ NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 """One character that XML 1.0 does not have."""
 
 
+LOST: Final = "\ufffd"
+"""What stands for a character that cannot be had."""
+
+
 def xml_characters(text: str) -> str:
     """Return `text` with every character that XML 1.0 does not have replaced by U+FFFD."""
-    return NOT_XML.sub("\ufffd", text)
+    return NOT_XML.sub(LOST, text)
 
 
 def outside(event: ChatEvent) -> str | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.transcript import events
+
 if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.updates import TranscriptUpdate
@@ -20,6 +22,14 @@ PARTY_LEFT: Final = "PARTY_LEFT"
 UNKNOWN: Final = "UNKNOWN"
 GAP: Final = "GAP"
 RESUMED: Final = "RESUMED"
+
+KIND_OF: Final = {
+    events.NEW_PARTY: PARTY_JOINED,
+    events.MESSAGE: MESSAGE,
+    events.NOTICE: NOTICE,
+    events.PARTY_LEFT: PARTY_LEFT,
+}
+"""Type of an event -> kind of its record."""
 
 LIVE: Final = "LIVE"
 REPLAY: Final = "REPLAY"
@@ -157,6 +167,7 @@ class Certificate:
     that differ from the delivered ones by masked characters only; `quarantined` counts what of this chat is in the
     quarantine, `unattributed` unreadable inputs that may have concerned it. `supersedes` is the `last_sequence` of the
     certificate that this one replaces, because more came for a chat that was closed. All of it is about one `epoch`.
+    `archived`: the last stored transcript of the chat was folded in, so that ids that are not there were never stored.
     `reasons` are codes, rising; `details` holds a sentence about some of them.
     """
 
@@ -176,3 +187,4 @@ class Certificate:
     rejoins: int = 0
     supersedes: int | None = None
     epoch: int = 0
+    archived: bool = False

@@ -67,6 +67,8 @@ _COMMON_FRAME: Final = 64
 _HASHES_END: Final = tuple(_HASHES + _PART * states.count(_SOME) for states in _STATES_OF)
 """By shape: where the hashes of the groups end."""
 _STRUCTURES: Final = ("{", "[")
+FILE_DELETED: Final = "file-deleted"
+"""Key of the user data of a stored notice of a file that was deleted later; live, another notice tells that."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -89,13 +91,15 @@ class CarriedGroups:
     """What of an event a source sends at one protocol version.
 
     `shape` is that of a fingerprint without any of it, `shape_on_notices` that of an event of type notice. `newer` are
-    the names of unknown attributes that are compared apart from the others, `newer_fields` those of fields.
+    the names of unknown attributes that are compared apart from the others, `newer_fields` those of fields. `stored`:
+    they come from a stored transcript, which may lack a collection that the live event has.
     """
 
     shape: int
     shape_on_notices: int
     newer: frozenset[str]
     newer_fields: tuple[str, ...]
+    stored: bool = False
 
 
 @lru_cache(maxsize=64)
@@ -108,6 +112,12 @@ def carried_groups(version: int | None, fields: tuple[EventField, ...] = EVENT_F
         frozenset(field.json for field in newer if field.attribute is None),
         tuple(field.attribute for field in newer if field.attribute is not None),
     )
+
+
+STORED_GROUPS: Final = CarriedGroups(
+    _NONE * (_USER_DATA + _EVENT_ATTRIBUTES), _NONE * (_USER_DATA + _EVENT_ATTRIBUTES), frozenset(), (), stored=True
+)
+"""What a stored transcript holds of an event: nothing that is newer or unknown is compared with it."""
 
 
 def _carried_shape(version: int | None, fields: tuple[EventField, ...], *, notice: bool) -> int:
@@ -161,12 +171,16 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
     identity = f"{event.event_type}\0{event.user_id}\0{event.time_shift}".encode("utf-8", "surrogatepass")
     hashed = _hash_again(frame) if len(frame) <= _COMMON_FRAME else _hash(frame)
     parts = [b"", crc32(identity).to_bytes(_PART, "big"), hashed]
-    if event.user_data and states[0]:
-        shape += _USER_DATA
-        parts.append(_hash(_encode(_comparable(event.user_data))))
-    if event.event_attributes and states[1]:
-        shape += _EVENT_ATTRIBUTES
-        parts.append(_hash(_encode(_comparable(event.event_attributes))))
+    user_data = _as_sent(event.user_data) if carried.stored else event.user_data
+    for items, state, weight in (
+        (user_data, states[0], _USER_DATA),
+        (event.event_attributes, states[1], _EVENT_ATTRIBUTES),
+    ):
+        if items and state:
+            shape += weight
+            parts.append(_hash(_encode(_comparable(items))))
+        elif state and carried.stored:
+            shape -= weight
     if event.unknown_attributes or carried.newer_fields:
         for weight, pairs in zip((_NEWER, _UNKNOWN), _sorted_out(event, carried), strict=True):
             if pairs and shape // weight % _STATES:
@@ -181,6 +195,11 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
         parts += (_hash(text), bytes(sketch + [crc32(group) & 0xFF for group in groups]))
     parts[0] = bytes((shape,))
     return b"".join(parts)
+
+
+def _as_sent(user_data: Items) -> Items:
+    """Return the user data of a stored event without what is added to it afterwards (R5 OBS: file-deleted)."""
+    return [item for item in user_data if item.key != FILE_DELETED]
 
 
 def _sorted_out(event: ChatEvent, carried: CarriedGroups) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:

@@ -15,42 +15,33 @@ from typing import TYPE_CHECKING, Final
 from bridge.transcript import entries as kinds
 from bridge.transcript import gap_codes
 from bridge.transcript.entries import Entry, Gap
-from bridge.transcript.events import MESSAGE, NEW_PARTY, NOTICE, PARTY_LEFT, ChatEvent
 from bridge.transcript.fields import EVENT_FIELDS, EventField
 from bridge.transcript.fingerprint_store import MAX_BLOCKS, Fingerprints
 from bridge.transcript.fingerprints import Comparison, carried_groups, compare, fingerprint, print_layout
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import SlowMemory, TranscriptState
+from bridge.transcript.stored_fold import StoredFold
 
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.transcript.entries import Certificate, Party, SessionFacts
+    from bridge.transcript.events import ChatEvent
     from bridge.transcript.id_blocks import IdBlock
     from bridge.transcript.updates import TranscriptUpdate
 
-KIND_OF: Final = {
-    NEW_PARTY: kinds.PARTY_JOINED,
-    MESSAGE: kinds.MESSAGE,
-    NOTICE: kinds.NOTICE,
-    PARTY_LEFT: kinds.PARTY_LEFT,
-}
 _event_id: Final = attrgetter("event_id")
 MAX_HOLES: Final = 10_000
 """Limit for ranges of ids, for gaps, and for amended ids; a chat with more of them has `outgrown` its checkpoints."""
 
 
-class Transcript:
+class Transcript(StoredFold):
     """One chat."""
 
     __slots__ = (
-        "_carried",
         "_counts",
-        "_delivered",
         "_fields",
         "_fingerprints",
-        "_holes",
         "_marked",
-        "_memory",
         "_parties",
         "_sequence",
         "_version",
@@ -162,10 +153,7 @@ class Transcript:
     def apply(self, update: TranscriptUpdate, *, origin: str | None = None) -> list[Entry]:
         """Fold a history, increment or part of one in; return what is new, in order. `origin` overrides LIVE/REPLAY."""
         memory, part = self._memory, update.part
-        facts = memory.facts.after(update)
-        if facts is not memory.facts:
-            memory.facts = facts
-            memory.changes += 1
+        memory.learn(memory.facts.after(update))
         if update.version != self._version:
             self._version = update.version
             self._carried = carried_groups(update.version, self._fields)
@@ -220,9 +208,7 @@ class Transcript:
     def learn(self, *, start_at: int | None = None, tenant: str | None = None) -> None:
         """Set when the session started (ms since 1970 UTC), or its tenant; None leaves what is known."""
         memory, known = self._memory, self._memory.facts
-        facts = replace(known, start_at=start_at or known.start_at, tenant=tenant or known.tenant)
-        memory.changes += facts != known
-        memory.facts = facts
+        memory.learn(replace(known, start_at=start_at or known.start_at, tenant=tenant or known.tenant))
 
     def away(self, since: int) -> None:
         """Note that nothing arrives from `since` (ms since 1970 UTC) on, until the next snapshot."""
@@ -330,7 +316,7 @@ class Transcript:
         self, event: ChatEvent, origin: str, observed_at: int, *, amendment: int = 0, reused: bool = False
     ) -> Entry:
         party = self._parties.party_of(event)
-        kind = KIND_OF.get(event.event_type, kinds.UNKNOWN)
+        kind = kinds.KIND_OF.get(event.event_type, kinds.UNKNOWN)
         self._sequence += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
         entry = Entry(kind, self._sequence, origin, observed_at, event, party, amendment, None, reused)

@@ -20,6 +20,7 @@ OUTGROWN: Final = "OUTGROWN"
 EVENTS_LOST: Final = "EVENTS_LOST"
 STATE_LOST: Final = "STATE_LOST"
 ARCHIVE_DAMAGED: Final = "ARCHIVE_DAMAGED"
+UNFINISHED: Final = "UNFINISHED"
 
 UNATTRIBUTED: Final = "UNATTRIBUTED"
 IDS_REUSED: Final = "IDS_REUSED"
@@ -79,6 +80,10 @@ GAP_CODES: Final = {
         "The stored transcript is damaged there, or cut off: what it held cannot be read.",
         "Read the chat from another copy, or export it again.",
     ),
+    UNFINISHED: (
+        "The chat is known from stored transcripts only, and the last one did not come while it was waited for.",
+        "Look the chat up in the database that stores transcripts; `chatbridge backfill` takes it from there.",
+    ),
 }
 """Code of a GAP, which is also one of the certificate while the gap is open -> what it means, and what to do."""
 
@@ -106,5 +111,9 @@ KNOWN: Final = GAP_CODES.keys() | CERTIFICATE_CODES.keys()
 """All that this version can judge."""
 WITHDRAWN: Final = frozenset({TOO_LARGE, NOT_RECORDED})
 """Of gaps that stand for an event whose content is in the quarantine: it is not published when it is seen again."""
-UNTIL_JOINED: Final = frozenset({NEVER_JOINED, HISTORY_TOO_LONG, OVER_WHILE_AWAY, OUT_OF_REACH, STATE_LOST})
+UNTIL_JOINED: Final = frozenset({NEVER_JOINED, HISTORY_TOO_LONG, OVER_WHILE_AWAY, OUT_OF_REACH, STATE_LOST, UNFINISHED})
 """Of gaps without an end that the next snapshot of the chat fills: what it lacks is told in gaps of its own."""
+UNTIL_STORED: Final = UNTIL_JOINED | {ARCHIVE_DAMAGED, UNREADABLE, INTERNAL}
+"""Of gaps without an end that the last stored transcript of the chat fills, where it is whole."""
+NOT_STORED: Final = WITHDRAWN | {EVENTS_LOST, OUTGROWN}
+"""Of gaps that no stored transcript closes: events in the quarantine; records that were written once."""

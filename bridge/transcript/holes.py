@@ -13,11 +13,12 @@ whichever message brings it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.transcript.entries import LIVE, Gap
-from bridge.transcript.gap_codes import NOT_IN_REPLAY, UNTIL_JOINED, WITHDRAWN
+from bridge.transcript.gap_codes import NOT_IN_REPLAY, NOT_STORED, UNTIL_JOINED, UNTIL_STORED, WITHDRAWN
 from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from bridge.errors import Problem
     from bridge.transcript.entries import Entry
+    from bridge.transcript.stored_updates import StoredUpdate
 
 _LAST_ID: Final = 2**63 - 1
 
@@ -39,27 +41,45 @@ class Absence(NamedTuple):
 class Holes:
     """The GAPs of a chat. `absence` is the one that is not over yet."""
 
-    __slots__ = ("_covered", "_filled", "_gaps", "_sequences", "absence", "highest", "withdrawn")
+    __slots__ = (
+        "_covered",
+        "_filled",
+        "_filled_sequences",
+        "_gaps",
+        "_sequences",
+        "absence",
+        "highest",
+        "withdrawn",
+    )
 
     def __init__(
-        self, gaps: Iterable[Gap], sequences: Iterable[int], filled: Iterable[Gap], absence: Absence | None
+        self,
+        gaps: Iterable[Gap],
+        sequences: Iterable[int],
+        filled: Iterable[Gap],
+        absence: Absence | None,
+        filled_sequences: Iterable[int] = (),
     ) -> None:
-        """Start from what `gaps`, `sequences` and `filled` returned."""
+        """Start from what the properties of these names returned; the sequences of `filled` may be fewer."""
         self._gaps: list[Gap] = []
         self._sequences: list[int] = []
         self._filled = list(filled)
+        told = list(filled_sequences)[: len(self._filled)]
+        self._filled_sequences = [*told, *[0] * (len(self._filled) - len(told))]
         self._covered = IdRanges()
         self.absence = absence
         self.highest = -1
         """The highest id that a gap names as missing; -1 when there is none."""
         self.withdrawn: set[int] = set()
         """Ids whose event could not be published."""
+        for gap in self._filled:
+            self._name(gap)
         for gap, sequence in zip(gaps, sequences, strict=True):
             self.add(gap, sequence)
 
     @property
     def gaps(self) -> list[Gap]:
-        """All gaps that no snapshot has filled, in order. Not to be changed by the caller."""
+        """All gaps that no snapshot or stored transcript has filled, in order. Not to be changed by the caller."""
         return self._gaps
 
     @property
@@ -69,8 +89,13 @@ class Holes:
 
     @property
     def filled(self) -> list[Gap]:
-        """The gaps that a snapshot has filled, in order. Not to be changed by the caller."""
+        """The gaps that a snapshot or stored transcript has filled, in order. Not to be changed by the caller."""
         return self._filled
+
+    @property
+    def filled_sequences(self) -> list[int]:
+        """The sequences of the records of `filled`, 0 where one is not known. Not to be changed by the caller."""
+        return self._filled_sequences
 
     def __len__(self) -> int:
         """Count the gaps, filled ones included."""
@@ -84,6 +109,9 @@ class Holes:
         """Remember a gap that was told by the record with this sequence."""
         self._gaps.append(gap)
         self._sequences.append(sequence)
+        self._name(gap)
+
+    def _name(self, gap: Gap) -> None:
         low, high = gap.from_event_id, gap.to_event_id
         if low is None or high is None:
             return
@@ -106,13 +134,14 @@ class Holes:
                 ended.append((gap.from_event_id or 0, sequence))
             if until_joined and last:
                 self._filled.append(gap)
+                self._filled_sequences.append(sequence)
             else:
                 self._gaps.append(gap)
                 self._sequences.append(sequence)
         return ended
 
     def name_filled(self, entries: Iterable[Entry], ended: list[tuple[int, int]]) -> None:
-        """Say of each new event which GAP it fills; `ended` is what `rejoined` returned for the same snapshot.
+        """Say of each new event which GAP it fills; `ended` is what `rejoined` or `open_ended` returned for the same.
 
         The events have rising ids. A live event fills none: one that was told as missing is not live.
         """
@@ -137,10 +166,64 @@ class Holes:
         """Return (first id, sequence, last id) of the gaps with known ids, highest first."""
         told = [
             (gap.from_event_id, sequence, gap.to_event_id)
-            for gap, sequence in zip(self._gaps, self._sequences, strict=True)
-            if gap.from_event_id is not None and gap.to_event_id is not None
+            for gap, sequence in (
+                *zip(self._gaps, self._sequences, strict=True),
+                *zip(self._filled, self._filled_sequences, strict=True),
+            )
+            if sequence and gap.from_event_id is not None and gap.to_event_id is not None
         ]
         return sorted(told, reverse=True)
+
+    # --- stored transcripts --------------------------------------------------------------------------------------
+
+    def open_ended(self) -> list[tuple[int, int]]:
+        """Return (first id that may be missing, sequence) of the gaps without an end that stored events may fill."""
+        told = zip(self._gaps, self._sequences, strict=True)
+        return [
+            (gap.from_event_id or 0, at) for gap, at in told if gap.to_event_id is None and gap.code in UNTIL_STORED
+        ]
+
+    def covered(self, stored: StoredUpdate, delivered: IdRanges) -> list[int]:
+        """Return the sequences of the gaps that the last stored transcript of the chat closes, whatever it holds.
+
+        What of them it does not have was never stored: typing is not, for instance. It says nothing of what it has
+        lost itself, nor of what comes after its end: a server that fails over may not have saved its last events.
+        """
+        told = zip(self._gaps, self._sequences, strict=True)
+        return [
+            at
+            for gap, at in told
+            if gap.code not in NOT_STORED and _is_open(gap, delivered) and stored.tells_all_of(gap)
+        ]
+
+    def damaged(self, losses: Iterable[Gap], delivered: IdRanges, *, again: bool) -> list[Gap]:
+        """Return the gaps to tell of what a last stored transcript has lost; they are not added.
+
+        `again`: another one was folded before. What that one told, or had, is not told again.
+        """
+        known = IdRanges([*delivered.pairs(), *self._covered.pairs()])
+        found: list[Gap] = []
+        for gap in losses:
+            low, high = gap.from_event_id, gap.to_event_id
+            if low is not None and high is not None:
+                missing = known.missing_between(low, high)
+                found += [replace(gap, from_event_id=first, to_event_id=last) for first, last in missing]
+            elif not again:
+                found.append(gap)
+        return found
+
+    def close(self, covered: Iterable[int], reach: int) -> None:
+        """Take the gaps with these sequences as filled; nothing up to the id `reach` is missed by an absence."""
+        closed = frozenset(covered)
+        told = list(zip(self._gaps, self._sequences, strict=True))
+        self._gaps = [gap for gap, at in told if at not in closed]
+        self._sequences = [at for _, at in told if at not in closed]
+        self._filled += [gap for gap, at in told if at in closed]
+        self._filled_sequences += [at for _, at in told if at in closed]
+        if self.absence is not None:
+            self.absence = self.absence._replace(after=max(self.absence.after, reach))
+
+    # --- certificates and absences -------------------------------------------------------------------------------
 
     def sorted_out(self, delivered: IdRanges) -> tuple[list[Gap], list[Gap]]:
         """Return (open gaps, filled gaps)."""

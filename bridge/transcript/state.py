@@ -27,7 +27,8 @@ class TranscriptState:
     `unprinted`, ranges of delivered ids of which no fingerprint is known; blocks may hold ids of these ranges, too.
     `gaps` are all that were told but for those in `filled`, which a snapshot has filled. `amendments` counts, per event
     id, the records after the first one; `amended` and `reused` those of them that were published, by what they are.
-    `gap_sequences` are the sequences of the records of `gaps`. `epoch` says how often the chat's chain began again.
+    `gap_sequences` are the sequences of the records of `gaps`, `filled_sequences` those of `filled`, 0 where one is not
+    known. `epoch` says how often the chat's chain began again. `archived`: the last stored transcript was folded in.
     """
 
     facts: SessionFacts
@@ -51,6 +52,8 @@ class TranscriptState:
     gap_sequences: list[int] = field(default_factory=list)
     epoch: int = 0
     unprinted: list[tuple[int, int]] = field(default_factory=list)
+    filled_sequences: list[int] = field(default_factory=list)
+    archived: bool = False
 
 
 class SlowMemory:
@@ -65,6 +68,7 @@ class SlowMemory:
         "_kept_at",
         "amended",
         "amendments",
+        "archived",
         "changes",
         "epoch",
         "facts",
@@ -83,7 +87,7 @@ class SlowMemory:
         """Start from a state; it is not changed."""
         self.facts = state.facts
         self.parties = Parties(state.parties, state.parties_set_by)
-        self.holes = Holes(state.gaps, state.gap_sequences, state.filled, state.absence)
+        self.holes = Holes(state.gaps, state.gap_sequences, state.filled, state.absence, state.filled_sequences)
         self.epoch = state.epoch
         self.amendments = dict(state.amendments)
         self.amended = state.amended
@@ -94,9 +98,16 @@ class SlowMemory:
         self.rejoins = state.rejoins
         self.joined = state.joined
         self.unprinted = state.unprinted
+        self.archived = state.archived
         self.changes = 0
         self._kept = state
         self._kept_at = -1
+
+    def learn(self, facts: SessionFacts) -> None:
+        """Replace the facts."""
+        if facts is not self.facts:
+            self.changes += facts != self.facts
+            self.facts = facts
 
     def kept(self) -> TranscriptState:
         """Return it as a state without sequence, ids, fingerprints and counts; copied only after a change."""
@@ -120,6 +131,8 @@ class SlowMemory:
                 gap_sequences=list(self.holes.sequences),
                 epoch=self.epoch,
                 unprinted=self.unprinted,
+                filled_sequences=list(self.holes.filled_sequences),
+                archived=self.archived,
             )
             self._kept_at = changes
         return self._kept
@@ -151,6 +164,8 @@ class SlowMemory:
             kept.gap_sequences,
             kept.epoch,
             kept.unprinted,
+            kept.filled_sequences,
+            kept.archived,
         )
 
     def certificate(
@@ -166,7 +181,7 @@ class SlowMemory:
         gaps, filled = self.holes.sorted_out(delivered)
         details = {reason.code: reason.detail for reason in reasons}
         found = {*details, *(gap.code for gap in gaps)}
-        if self.unattributed:
+        if self.unattributed and not self.archived:  # what it may have held is stored, or was never to be
             found.add(gap_codes.UNATTRIBUTED)
         verdict = INCOMPLETE if found else COMPLETE
         if self.reused:
@@ -188,4 +203,5 @@ class SlowMemory:
             rejoins=self.rejoins,
             supersedes=supersedes,
             epoch=self.epoch,
+            archived=self.archived,
         )

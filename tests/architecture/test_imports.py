@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "archive": {"transcript", "errors"},
     "records": {"transcript", "errors"},
     "reconciliation": {"archive", "chatserver", "records", "transcript", "errors"},
-    "meters": {"transcript"},
+    "meters": {"archive", "transcript"},
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
     "otlp_traces": {"errors", "facts"},
@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "closings": {"waiting"},
     "capture": {
         "transcript",
+        "archive",
         "records",
         "announcement",
         "facts",

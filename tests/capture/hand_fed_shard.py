@@ -14,6 +14,7 @@ from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard import Shard
 from bridge.capture.shard_settings import ShardSettings
+from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
 from tests.capture.scripted_logs import steady
 from tests.transcript.build import CHAT
 
@@ -105,7 +106,7 @@ def feed(shard: Shard, inputs: Sequence[Input]) -> None:
     for one in inputs:
         if isinstance(one, Announced):
             shard.announced(one)
-        elif not isinstance(one, Forgotten | PassedOver):
+        elif not isinstance(one, Forgotten | PassedOver | StoredRead | StoredArrived | StoredRefused):
             shard.update_received(one, 100)
 
 

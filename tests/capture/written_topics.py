@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.capture.outputs import RECORD_KINDS, Output
+from bridge.capture.stored_settings import StoredSettings
 from bridge.records.output_chains import DEFAULT_OUTPUT
 
 if TYPE_CHECKING:
@@ -13,13 +14,16 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Batch, Limits, Outgoing
     from bridge.records.normalise import Recording
 
-TOPICS: Final = {kind: f"test.{kind}" for kind in ("events", "sessions", "quarantine", "checkpoints", "announcements")}
+TOPICS: Final = {
+    kind: f"test.{kind}" for kind in ("events", "sessions", "quarantine", "checkpoints", "announcements", "stored")
+}
 """Kind of topic -> its name."""
 EVENTS: Final = TOPICS["events"]
 SESSIONS: Final = TOPICS["sessions"]
 QUARANTINE: Final = TOPICS["quarantine"]
 CHECKPOINTS: Final = TOPICS["checkpoints"]
 ANNOUNCEMENTS: Final = TOPICS["announcements"]
+STORED: Final = TOPICS["stored"]
 
 
 def output(
@@ -33,7 +37,12 @@ def output(
 
 def written_to(*outputs: Output) -> dict[str, Any]:
     """Return the fields of SessionStoreSettings that say where records go."""
-    return {"outputs": outputs, "checkpoints": CHECKPOINTS, "announcements": ANNOUNCEMENTS}
+    return {
+        "outputs": outputs,
+        "checkpoints": CHECKPOINTS,
+        "announcements": ANNOUNCEMENTS,
+        "stored": StoredSettings(STORED),
+    }
 
 
 def same_limits(most: int, topics: Iterable[str] = TOPICS.values()) -> Limits:

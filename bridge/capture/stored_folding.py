@@ -1,0 +1,146 @@
+"""What stored transcripts make of the chats of a shard, and what a feeder has read makes of their topic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.announcement import Announcement, encode
+from bridge.capture.chat import OPEN, OVER, STORED, Chat
+from bridge.capture.chat_closing import close, end_with_gap
+from bridge.capture.chat_facts import ChatOpened, StoredRepaired
+from bridge.capture.outputs import outputs_of_new_chat
+from bridge.capture.ports import Outgoing
+from bridge.capture.stored_inputs import STORED_POSITION, StoredRead, StoredRefused
+from bridge.capture.stored_texts import MAX_TEXT_BYTES, records_of
+from bridge.errors import Problem
+from bridge.records.checkpoint_parts import CheckpointParts
+from bridge.transcript import gap_codes, input_codes
+from bridge.transcript.entries import UCS, SessionFacts
+from bridge.transcript.fold import Transcript
+from bridge.transcript.state import TranscriptState
+from bridge.transcript.times import parse_start_at
+
+if TYPE_CHECKING:
+    from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings
+    from bridge.capture.closed_chats import ClosedChats
+    from bridge.capture.shard_positions import ShardPositions
+    from bridge.capture.stored_inputs import StoredArrived, StoredInput
+    from bridge.capture.stored_texts import StoredText
+    from bridge.transcript.entries import Certificate, Gap
+
+RECORD_BYTES: Final = 512 * 1024
+"""Size of a part of a stored transcript on its topic: well below Kafka's default limit of a record."""
+_CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
+_UNFINISHED: Final = Problem(gap_codes.UNFINISHED, "no last stored transcript came")
+_NO_PLACE: Final = ("unknown.invalid", 1)
+"""The address of a chat that was not announced: no name ends in .invalid (RFC 2606)."""
+
+
+class StoredFolding:
+    """Folds what concerns stored transcripts into the chats of one store."""
+
+    def __init__(
+        self,
+        partition: int,
+        settings: SessionStoreSettings,
+        chats: dict[str, Chat],
+        closed: ClosedChats,
+        positions: ShardPositions,
+    ) -> None:
+        """`chats`, `closed` and `positions` are the store's own, which it goes on changing."""
+        self._partition = partition
+        self._settings = settings
+        self._chats = chats
+        self._closed = closed
+        self._positions = positions
+
+    def take(self, one: StoredInput | StoredRead, builder: BatchBuilder) -> Chat | None:
+        """Remember the position that an input has; return the chat to `fold` it into, None if that is all.
+
+        What a feeder has read is written to the topic. What holds no stored transcript is set aside: nothing that a
+        chat vouches for depends on it.
+        """
+        if isinstance(one, StoredRead):
+            for text in one.texts:
+                self._write(text, one.observed_at, builder)
+            for name, position in one.positions.items():
+                self._positions.set(name, position)
+            return None
+        self._positions.set(STORED_POSITION, one.place.encode())
+        if isinstance(one, StoredRefused):
+            builder.quarantine(one.source, one.session_id, one.observed_at, one.reason, one.raw)
+            return None
+        return self._chat(one, builder)
+
+    def _chat(self, one: StoredArrived, builder: BatchBuilder) -> Chat | None:
+        """Return a chat, which may be a new one; None: the text was sent on, or set aside."""
+        session_id = one.session_id
+        if self._settings.partition_of(session_id.encode()) != self._partition:
+            if one.last:
+                self._write(one.text, one.observed_at, builder)
+            return None
+        chat = self._chats.get(session_id) or self._closed.take(session_id)
+        if chat is None and session_id in self._closed:
+            if one.last:
+                builder.quarantine(one.text.place, session_id, one.observed_at, _CLOSED, one.text.text)
+            return None
+        if chat is None:
+            chat = self._new_chat(session_id)
+            builder.opened(chat, one.observed_at)
+            builder.plan.facts.append(ChatOpened(session=session_id))
+        self._chats[session_id] = chat
+        return chat
+
+    def fold(self, chat: Chat, one: StoredArrived, builder: BatchBuilder) -> None:
+        """Fold a text into its chat: one that is followed stays so, any other one is closed with its last text.
+
+        One that was closed is closed again if there is more to vouch for.
+        """
+        transcript, at = chat.transcript, one.observed_at
+        before = None if chat.state in OPEN else (transcript.sequence, _vouched(transcript.certificate()))
+        start_at = one.update.update.transcript.start_at
+        if start_at != chat.start_text:
+            chat.start_text = start_at
+            transcript.learn(start_at=parse_start_at(start_at))
+        for entry in transcript.apply_stored(one.update):
+            builder.publish(chat, entry)
+        if one.repairs:
+            builder.fact(StoredRepaired(session=chat.session_id, repairs=dict(one.repairs)))
+        if chat.state == STORED:
+            chat.closed_at = at
+            if one.update.final:
+                close(builder, chat, at, OVER)
+        elif before is not None:
+            state = OVER if one.update.final else chat.state
+            if state != chat.state or before != (transcript.sequence, _vouched(transcript.certificate())):
+                close(builder, chat, at, state, supersedes=before[0])
+
+    def expire(self, chat: Chat, at: int, builder: BatchBuilder) -> None:
+        """Close a chat whose last stored transcript did not come; `at` in us since 1970 UTC."""
+        end_with_gap(builder, chat, _UNFINISHED, at, OVER)
+
+    def _new_chat(self, session_id: str) -> Chat:
+        facts = SessionFacts(session_id, source=UCS)
+        host, port = _NO_PLACE
+        told = Announcement(session_id=session_id, host=host, port=port)
+        outputs = outputs_of_new_chat(session_id, self._settings.outputs)
+        parts = CheckpointParts(session_id, self._settings.recording.site)
+        return Chat(Transcript(TranscriptState(facts)), outputs, parts, told, encode(told), STORED)
+
+    def _write(self, text: StoredText, at: int, builder: BatchBuilder) -> None:
+        """Write a text to the topic, on the partition of its chat."""
+        key = text.session_id.encode()
+        if text.size > MAX_TEXT_BYTES:
+            why = Problem(input_codes.TOO_LONG, f"{text.size} bytes; at most {MAX_TEXT_BYTES} are read")
+            builder.quarantine(text.place, text.session_id, at, why, text.text[:RECORD_BYTES], total_bytes=text.size)
+            return
+        partition = self._settings.partition_of(key)
+        builder.plan.batch.records += [
+            Outgoing(self._settings.stored.topic, partition, key, value, headers)
+            for headers, value in records_of(text, RECORD_BYTES)
+        ]
+
+
+def _vouched(certificate: Certificate) -> tuple[list[str], list[Gap], list[Gap]]:
+    """Return what a stored transcript may change in a certificate although it brings no event."""
+    return certificate.reasons, certificate.gaps, certificate.filled
