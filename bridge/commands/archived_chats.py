@@ -13,7 +13,31 @@ if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
 
 DAMAGED: Final = "DAMAGED"
-"""Why a document is refused with --strict."""
+UNREADABLE_FILE: Final = "UNREADABLE_FILE"
+NOT_RECORDS: Final = "NOT_RECORDS"
+NOT_TOGETHER: Final = "NOT_TOGETHER"
+BAD_SESSION_ID: Final = "BAD_SESSION_ID"
+
+REFUSAL_CODES: Final = {
+    DAMAGED: ("The transcript is damaged, and `--strict` was given.", "Repair it, or leave out `--strict`."),
+    UNREADABLE_FILE: (
+        "A file cannot be read, or has changed while it was read.",
+        "Look at its rights; run the command again.",
+    ),
+    NOT_RECORDS: (
+        "An Avro container holds no TranscriptEvents, or is damaged from some place on.",
+        "Convert the transcripts again, or send the transcripts themselves.",
+    ),
+    NOT_TOGETHER: (
+        "The records of a chat are not together in an Avro container.",
+        "Sort the records by sessionId.",
+    ),
+    BAD_SESSION_ID: (
+        "The session id in the transcript is none that Chat Server gives: too long, or with other characters.",
+        "See whether the file was edited.",
+    ),
+}
+"""Code of a refused document -> what it means, and what to do. Others are those of stored transcripts."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Final, Self, cast
 from bridge.archive.document_splitting import DocumentSplitter
 from bridge.archive.repaired_xml import read_repaired
 from bridge.archive.ucs_xml import MAX_BYTES
-from bridge.commands.archived_chats import DAMAGED, ArchivedChat, ArchivedCopy, Refusal
+from bridge.commands.archived_chats import DAMAGED, UNREADABLE_FILE, ArchivedChat, ArchivedCopy, Refusal
 from bridge.commands.avro_containers import CONTAINER, transcripts_in
 from bridge.errors import UnreadableTranscript
 from bridge.transcript.input_codes import TOO_LONG
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from bridge.commands.archived_chats import Refuse
 
 STANDARD_INPUT: Final = Path("-")
-UNREADABLE_FILE: Final = "UNREADABLE_FILE"
 _CHUNK: Final = 1 << 20
 _SUFFIXES: Final = frozenset((".xml", ".avro"))
 

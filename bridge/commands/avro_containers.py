@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import fastavro
 
 from bridge.archive.ucs_xml import write
-from bridge.commands.archived_chats import Refusal
+from bridge.commands.archived_chats import NOT_RECORDS, NOT_TOGETHER, Refusal
 from bridge.records.avro import TRANSCRIPT_EVENT
 from bridge.records.chat_events import transcript_of
 from bridge.transcript.entries import GAP
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 CONTAINER: Final = b"Obj\x01"
 """The first bytes of an Avro container."""
-NOT_RECORDS: Final = "NOT_RECORDS"
-NOT_TOGETHER: Final = "NOT_TOGETHER"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -12,6 +12,7 @@ from bridge.adapters.kafka.stored_text_producer import StoredTextProducer
 from bridge.announcement import session_id_problem
 from bridge.capture.stored_texts import StoredText, records_of
 from bridge.commands import settings, ucs_options
+from bridge.commands.archived_chats import BAD_SESSION_ID
 from bridge.commands.archived_files import ArchivedFiles
 from bridge.commands.archived_rows import ArchivedRows
 from bridge.commands.backfill_report import (
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     Confirmed = Callable[["ArchivedCopy", str], object]
 
-BAD_SESSION_ID: Final = "BAD_SESSION_ID"
 _UCS: Final = Path("ucs")
 BESIDE_THE_TEXT: Final = 1_024
 """Bytes of a record that are not its value: key and headers."""

@@ -31,36 +31,77 @@ FIELD_CHANGED: Final = "FIELD_CHANGED"
 ORDER: Final = "ORDER"
 START_AT: Final = "START_AT"
 
+_NOTHING: Final = "Nothing: it is expected."
+
 EXPECTED: Final = {
-    TYPING_LIVE_ONLY: "Typing notices are delivered live and normally not stored (documented).",
-    RESTRICTED_LIVE_ONLY: "An event with visibility INT or VIP is not stored; whether sites store them is not public.",
-    UNSAVED_TAIL: "Events that were sent after the last save before a fail-over: the stored transcript never had them.",
-    STORED_DAMAGED: "The stored transcript is damaged there: the event or its text is not in it any more.",
-    DIRECT_STORED_ONLY: "A direct message, which a silent monitor is not sent; that it is stored is an assumption.",
-    WITHHELD_LIVE: "An event that the ClientVersion of the bridge's connection is not sent (documented).",
-    MASKED: "The stored text has characters of the captured one replaced by asterisks (documented).",
-    LINE_ENDS: "The texts differ in their line ends only, which XML normalises.",
-    FILE_AMENDED: "The notice of an uploaded file was amended when the file was deleted (seen in a stored transcript).",
-    NOT_CARRIED: "One of the two forms does not carry the attribute: older servers, lower ClientVersions.",
+    TYPING_LIVE_ONLY: ("Typing notices are delivered live and normally not stored (documented).", _NOTHING),
+    RESTRICTED_LIVE_ONLY: (
+        "An event with visibility INT or VIP is not stored; whether sites store them is not public.",
+        _NOTHING,
+    ),
+    UNSAVED_TAIL: (
+        "Events that were sent after the last save before an absence: the stored transcript never had them (derived).",
+        _NOTHING,
+    ),
+    STORED_DAMAGED: (
+        "The stored transcript is damaged there: the event, or a text of it, is not in it any more.",
+        "Export the chat again, if it still exists.",
+    ),
+    DIRECT_STORED_ONLY: (
+        "A direct message, which a silent monitor is not sent; that it is stored is an assumption.",
+        "Nothing, or `--fill`, which publishes it.",
+    ),
+    WITHHELD_LIVE: (
+        "An event that the ClientVersion of the bridge's connection is not sent (documented).",
+        "Nothing, or `--fill`, which publishes it.",
+    ),
+    MASKED: ("The stored text has characters of the captured one replaced by asterisks (documented).", _NOTHING),
+    LINE_ENDS: ("The texts differ in their line ends only, which XML normalises.", _NOTHING),
+    FILE_AMENDED: (
+        "The notice of an uploaded file was amended when the file was deleted (seen in a stored transcript).",
+        _NOTHING,
+    ),
+    NOT_CARRIED: (
+        "One of the two forms does not carry the attribute: older servers, lower ClientVersions.",
+        _NOTHING,
+    ),
 }
-"""Code of an expected difference -> what it means."""
+"""Code of an expected difference -> what it means, and what to do."""
 
 MISSING: Final = {
-    MISSING_IN_GAP: "A stored event that was not captured; a GAP record or the certificate says that it is missing.",
+    MISSING_IN_GAP: (
+        "A stored event that was not captured; a GAP record or the certificate says that it is missing.",
+        "Run it with `--fill`.",
+    ),
 }
-"""Code of what the stored transcript can fill -> what it means."""
+"""Code of what the stored transcript can fill -> what it means, and what to do."""
 
 UNEXPLAINED: Final = {
-    EVENT_LOST: "A stored event that was not captured, and no GAP record and no certificate says so.",
-    EVENT_NOT_STORED: "A captured event that is not stored, for no reason that is known.",
-    ID_SHIFTED: "The same event has another id in the stored transcript.",
-    OTHER_EVENT: "The stored transcript has another event under this id.",
-    TEXT_CHANGED: "The same event has another text.",
-    FIELD_CHANGED: "The same event has other attributes.",
-    ORDER: "Events are not in the order of their ids.",
-    START_AT: "The chat started at another time.",
+    EVENT_LOST: (
+        "A stored event that was not captured, and no GAP record and no certificate says so.",
+        "Fill it with `--fill`, and report it: the absence of data must not be silent.",
+    ),
+    EVENT_NOT_STORED: (
+        "A captured event that is not stored, for no reason that is known.",
+        "Ask the site what it stores; see whether the stored transcript was edited.",
+    ),
+    ID_SHIFTED: (
+        "The same event has another id in the stored transcript.",
+        "Do not fill chats of this site: their events would be published twice. Report it.",
+    ),
+    OTHER_EVENT: (
+        "The stored transcript has another event under this id.",
+        "Do not fill chats of this site before it is clear why. Report it.",
+    ),
+    TEXT_CHANGED: ("The same event has another text.", "See whether the stored transcript was edited."),
+    FIELD_CHANGED: ("The same event has other attributes.", "See whether the stored transcript was edited."),
+    ORDER: ("Events are not in the order of their ids.", "Report it, if they are the captured ones."),
+    START_AT: (
+        "The chat started at another time.",
+        "See whether it is the same chat, and whether clocks were changed.",
+    ),
 }
-"""Code of a difference that nothing explains -> what it means. Each of them is to be looked at."""
+"""Code of a difference that nothing explains -> what it means, and what to do."""
 
 
 @dataclass(slots=True, frozen=True)

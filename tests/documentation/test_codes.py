@@ -12,6 +12,7 @@ from bridge.capture import readiness_codes
 from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.doctor.results import doctor_codes
 from bridge.errors import EnvironmentFault
+from bridge.reconciliation import differences
 from bridge.records.avro import schema_folder
 from bridge.transcript import gap_codes, input_codes, link_codes
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
@@ -31,7 +32,17 @@ def doc_of(record: str, field: str) -> str:
 
 @pytest.mark.parametrize(
     "module",
-    [gap_codes, input_codes, link_codes, readiness_codes, connection_codes, topic_codes, doctor_codes, repair_codes],
+    [
+        gap_codes,
+        input_codes,
+        link_codes,
+        readiness_codes,
+        connection_codes,
+        topic_codes,
+        doctor_codes,
+        repair_codes,
+        differences,
+    ],
     ids=lambda module: module.__name__,
 )
 def test_every_code_is_upper_case_says_its_own_name_and_is_in_a_documented_set(module: ModuleType) -> None:
