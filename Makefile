@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults field watching watching-page watching-alerts pictures deploy-checks manifests image packages audit lint types docs freeze bench chaos mutants upgrade explore fuzz
+.PHONY: help venv demo test faults field watching watching-page watching-alerts pictures deploy-checks manifests image packages audit lint types docs freeze bench chaos mutants upgrade ucs explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,10 @@ chaos: $(STAMP)  ## Random faults for a set time, compared with the ledger: make
 
 upgrade: $(STAMP)  ## Roll three workers to the next version and back, under load: make upgrade SECONDS=600 ARGS="--next tree"
 	$(VENV)/bin/python -m tests.upgrade --seconds $(SECONDS) $(ARGS)
+
+CHATS ?= 10000
+ucs: $(STAMP)  ## Follow a table of interactions that is written and workers that are killed: make ucs CHATS=10000 (20 minutes)
+	UCS_CHATS=$(CHATS) $(VENV)/bin/python -m pytest -m faults tests/integration/test_followed_table.py --log-cli-level=info $(ARGS)
 
 mutants: $(STAMP)  ## Check that the oracle of chaos and the engine's tests detect deliberate defects (5 minutes)
 	$(VENV)/bin/python -m tests.chaos.mutants

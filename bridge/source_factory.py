@@ -18,11 +18,13 @@ from bridge.sources.chat_server.reconnect_settings import ReconnectSettings
 from bridge.sources.chat_server.session_manager import SessionManager
 from bridge.sources.chat_server.transport import TcpTransports
 from bridge.status import JoinState
+from bridge.ucs_feeders import UcsFeeders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bridge.capture.ports import Clock, Deliver, Failed, Source
+    from bridge.capture.ports import Clock, Deliver, Failed, Source, TranscriptFeeder
+    from bridge.capture.stored_inputs import StoredRead
     from bridge.config import Config
     from bridge.secrets_watch import SecretsWatch
     from bridge.telemetry import Telemetry
@@ -48,6 +50,9 @@ class SourceFactory(JoinState, Protocol):
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         """Return the Source of one shard; it passes its updates to `deliver`, and its own defects to `failed`."""
 
+    def make_feeder(self, deliver: Callable[[StoredRead, int], None], failed: Failed) -> TranscriptFeeder | None:
+        """Return the feeder of the shard of partition 0; None where no stored transcripts are followed."""
+
 
 class ChatServerSources:
     """Sources that join chats on Chat Servers; they share one join rate limit per server, and one long history."""
@@ -68,6 +73,9 @@ class ChatServerSources:
         context.secrets.add_context("chat_server", self._tls)
         self._rate_limiter = JoinRateLimiter(
             self._settings.joins_per_second, self._settings.joins_peak, context.clock, context.share
+        )
+        self._ucs = UcsFeeders.configured(
+            context.config.sources.ucs, context.secrets, clock=context.clock, telemetry=context.telemetry
         )
 
     @property
@@ -128,6 +136,10 @@ class ChatServerSources:
         )
         self._managers.add(manager)
         return manager
+
+    def make_feeder(self, deliver: Callable[[StoredRead, int], None], failed: Failed) -> TranscriptFeeder | None:
+        """Return what follows the tables of UCS; None where it is not configured."""
+        return None if self._ucs is None else self._ucs.make(deliver, failed)
 
     def _link(self, server: str, owner: SessionManager) -> Link:
         settings = self._settings

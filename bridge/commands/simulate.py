@@ -12,7 +12,7 @@ from bridge import factories, logs
 from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.addresses import split_address
-from bridge.commands import settings
+from bridge.commands import settings, simulated_storage
 from bridge.commands.formatting import say, warn
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, ConfigError, UsageError
 from bridge.simulator.main import SimulatorOptions, SimulatorSummary, run_simulator
@@ -30,6 +30,9 @@ _EXAMPLES: Final = """\
   chatbridge simulate --events-per-second 500 --concurrent-chats 200 --kafka localhost:9092
   chatbridge simulate --concurrent-chats 20 --kafka --config bridge.yaml
   chatbridge simulate --replay transcripts/ --speed 60
+  chatbridge simulate --chats 50 --think-scale 0.01 --ucs-url sqlite:///ucs.db --ucs-http 0
+  chatbridge simulate --concurrent-chats 20 --ucs-url sqlite:///ucs.db --ucs-archive-url sqlite:///archive.db \
+      --ucs-auto-save 1 --ucs-irregular all=0.1
 
 With --kafka the settings are those of `run`: security, OAUTHBEARER, topic prefix. Without it they are not used.
 Exit code 1 when every announcement was refused.
@@ -113,6 +116,7 @@ def define(parser: argparse.ArgumentParser) -> None:
         "--control-port", metavar="PORT", type=int, help="HTTP API that injects faults; 0 chooses a free one"
     )
     outputs.add_argument("--standby", action="store_true", help="run a second server to fail over to")
+    simulated_storage.define(parser)
     settings.define(parser, _EXAMPLES)
 
 
@@ -209,5 +213,6 @@ def _options(args: argparse.Namespace) -> SimulatorOptions:
         client_version=args.client_version,
         control_port=args.control_port,
         standby=args.standby,
+        ucs=simulated_storage.ucs_options(args),
         print_listening=True,
     )

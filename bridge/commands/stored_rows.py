@@ -6,18 +6,19 @@ taken with its counterparts of the other database, so that no more than a page i
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from bridge.archive.repaired_xml import read_repaired
 from bridge.commands.stored_files import StoredChat
 from bridge.errors import UnreadableTranscript
-from bridge.transcript.times import parse_start_at
+from bridge.sources.ucs.interaction_rows import document_of
+from bridge.sources.ucs.start_offsets import offset_minutes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from bridge.archive.repairs import TranscriptRepair
     from bridge.archive.stored_documents import StoredDocument
@@ -29,8 +30,6 @@ UNREADABLE_ROW: Final = "UNREADABLE_ROW"
 OTHER_CHAT: Final = "OTHER_CHAT"
 TIME_ZONE: Final = "TIME_ZONE"
 OVERLAP: Final = timedelta(hours=1)
-_QUARTER: Final = timedelta(minutes=15)
-_DECLARATION: Final = re.compile(r"\A\ufeff?\s*<\?xml[^<>]{0,300}\?>")
 
 
 @dataclass(slots=True)
@@ -43,7 +42,7 @@ class StoredRows:
     mended: Callable[[str, list[TranscriptRepair]], None]
     warned: Callable[[str], None]
     offsets: set[int] = field(default_factory=set)
-    """Differences between STARTDATE and startAt that were told, in quarters of an hour."""
+    """Differences between STARTDATE and startAt that were told, in minutes."""
 
     def chats(self, since: datetime) -> Iterator[StoredChat]:
         """Yield each chat that started at `since` (UTC) or later, is over, and has a transcript that can be read.
@@ -95,7 +94,7 @@ class StoredRows:
             self.refused(name, f"{name}:0: {UNREADABLE_ROW}: {row.unreadable}")
             return None
         try:
-            read = read_repaired(_bytes(row.text), name, session_id=row.id)
+            read = read_repaired(document_of(row.text), name, session_id=row.id)
         except UnreadableTranscript as error:
             self.refused(name, str(error))
             return None
@@ -113,19 +112,7 @@ class StoredRows:
         return own[0]
 
     def _compare_times(self, name: str, row: InteractionRow, copy: StoredDocument) -> None:
-        start_at = parse_start_at(copy.transcript.start_at)
-        if start_at is None:
-            return
-        quarters = round(
-            (row.start_date - datetime.fromtimestamp(start_at / 1000, UTC).replace(tzinfo=None)) / _QUARTER
-        )
-        if quarters and quarters not in self.offsets:
-            self.offsets.add(quarters)
-            self.warned(f"{name}:0: {TIME_ZONE}: STARTDATE is {15 * quarters:+} minutes from the transcript's startAt")
-
-
-def _bytes(text: str | bytes) -> bytes:
-    """Return a column's text as a document: what it declares is not the encoding of the column."""
-    if isinstance(text, bytes):
-        return text
-    return _DECLARATION.sub("", text).encode("utf-8", "surrogatepass")
+        minutes = offset_minutes(row.start_date, copy.transcript.start_at)
+        if minutes and minutes not in self.offsets:
+            self.offsets.add(minutes)
+            self.warned(f"{name}:0: {TIME_ZONE}: STARTDATE is {minutes:+} minutes from the transcript's startAt")

@@ -17,6 +17,7 @@ from bridge.config.tree import (
     PrivacyRule,
     PrivacySettings,
 )
+from bridge.config.ucs_settings import UcsSettings
 
 __all__ = [
     "CaptureSettings",
@@ -33,6 +34,7 @@ __all__ = [
     "PrivacySettings",
     "SchemaRegistrySettings",
     "SourcesSettings",
+    "UcsSettings",
     "load",
     "origins",
 ]

@@ -33,6 +33,8 @@ _SECRETS: Final = (
     ("schema_registry", "auth", "bearer_token"),
     ("schema_registry", "tls", "key_password"),
     ("sources", "chat_server", "tls", "key_password"),
+    ("sources", "ucs", "url"),
+    ("sources", "ucs", "archive_url"),
     ("privacy", "hash_key"),
     ("kafka", "oauth", "client_secret"),
     ("kafka", "oauth", "tls", "key_password"),

@@ -1,4 +1,4 @@
-"""The section `sources` of the settings: `sources.chat_server.*`."""
+"""The section `sources` of the settings: `sources.chat_server.*`, and `sources.ucs.*` from a file of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bridge.config.section import Address, Count, PerSecond, Seconds, Section
 from bridge.config.tls_settings import LinkTls
+from bridge.config.ucs_settings import UcsSettings
 
 
 class ChatServerSettings(Section):
@@ -80,3 +81,4 @@ class SourcesSettings(Section):
     """The sources that deliver chats."""
 
     chat_server: ChatServerSettings = Field(default_factory=ChatServerSettings)
+    ucs: UcsSettings = Field(default_factory=UcsSettings)

@@ -19,6 +19,7 @@ from bridge.meters.label_values import (
     LOG_LEVELS,
     OTHER,
     REDACTION_ACTIONS,
+    UCS_MISSING,
     VERDICTS,
     values_of,
 )
@@ -46,6 +47,11 @@ GaugeName = Literal[
     "joins_budget",
     "joins_paused",
     "announcers",
+    "ucs_waiting_chats",
+    "ucs_bookmark_age_seconds",
+    "ucs_failing_seconds",
+    "ucs_last_read_timestamp_seconds",
+    "ucs_start_date_offset_seconds",
 ]
 GAUGES: Final[dict[GaugeName, str]] = {
     "ready": "Whether the worker is ready: 1 when `/readyz` answers 200, else 0",
@@ -62,6 +68,14 @@ GAUGES: Final[dict[GaugeName, str]] = {
     "joins_budget": "Joins that the rate limit allows right now, at the server that has the fewest",
     "joins_paused": "Whether the administrator has paused joins: 1, else 0",
     "announcers": "Kafka producers for announcements received over HTTP: 1 after the first, 0 after an error",
+    "ucs_waiting_chats": "Chats of UCS whose final stored text is still expected; 0 where UCS is not followed",
+    "ucs_bookmark_age_seconds": "Age of the highest STARTDATE that was read from UCS; 0 where UCS is not followed. It "
+    "grows while no chats begin",
+    "ucs_failing_seconds": "For how long a database of UCS could not be read; 0 when it can, or is not followed",
+    "ucs_last_read_timestamp_seconds": "When a statement on a database of UCS succeeded last, in seconds since 1970 "
+    "UTC; of two databases the earlier, 0 before that",
+    "ucs_start_date_offset_seconds": "Difference between STARTDATE of the row that was passed on last and the start in "
+    "its transcript, to a quarter of an hour; 0 if STARTDATE is UTC",
 }
 
 
@@ -167,6 +181,18 @@ class Meters:
         )
         self.pauses = _counter(
             registry, "inbox_pauses", "Number of times that reading was paused because a buffer was full"
+        )
+        self.ucs_rows = _counter(
+            registry, "ucs_rows", "Rows of UCS that were read, those that were read again included"
+        )
+        self.ucs_texts = _counter(
+            registry,
+            "ucs_texts",
+            "Stored texts of UCS that were passed on: final ones, such as have changed, and those of running chats",
+            kind=("final", "changed", "running"),
+        )
+        self.ucs_missing = _counter(
+            registry, "ucs_missing_chats", "Chats whose stored text was not passed on", reason=(*UCS_MISSING, OTHER)
         )
         self.gauges = {name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()}
         self._read_at_scrapes()

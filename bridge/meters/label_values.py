@@ -54,6 +54,9 @@ CERTIFICATES: Final = (
 )
 """Certificates of the settings, and authorities (`_ca`), whose end is shown."""
 
+UCS_MISSING: Final = ("no_text", "not_over", "row_gone", "unreadable_row", "list_full")
+"""Why the stored text of a chat was not passed on."""
+
 SESSION_STATES: Final = ("joined", "waiting", "given_up")
 SHARD_STATES: Final = ("open", "opening", "closing")
 CLIENT_VERSIONS: Final = ("101", "102", "103", "104", "105", "106", OTHER)

@@ -54,6 +54,10 @@ _UNITS: Final = {
     "shards": "shards",
     "tasks": "tasks",
     "transactions_total": "transactions",
+    "ucs_missing_chats_total": "chats",
+    "ucs_rows_total": "rows",
+    "ucs_texts_total": "texts",
+    "ucs_waiting_chats": "chats",
     "unreachable_servers": "servers",
     "unstable_servers": "losses in a row",
 }

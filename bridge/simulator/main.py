@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from bridge.simulator.model.restoration import RestorePlan
     from bridge.simulator.traffic.actions import Scenario
+    from bridge.simulator.ucs.simulated_ucs import SimulatedUcs
+    from bridge.simulator.ucs.ucs_options import UcsOptions
 
 _FLUSH_SECONDS = 0.5
 
@@ -49,6 +51,7 @@ class SimulatorOptions:
     `think_scale` multiplies all pauses between actions (1.0: realistic). `replay_folder` replays stored transcripts
     instead of generated chats, each once, or repeatedly if `chats` or `duration_seconds` is set; `speed` divides their
     pauses. `control_port` opens the control API (0 chooses a port). `standby` runs a second server to fail over to.
+    `ucs` stores the chats in the table of a simulated Universal Contact Server.
     """
 
     host: str = "127.0.0.1"
@@ -82,6 +85,7 @@ class SimulatorOptions:
     write_buffer_bytes: int = 64 << 20
     control_port: int | None = None
     standby: bool = False
+    ucs: UcsOptions | None = None
     print_listening: bool = False
 
 
@@ -114,6 +118,7 @@ class Simulation:
         self.seed = secrets.randbits(32) if options.seed is None else options.seed
         self.journal = Journal(options.journal)
         self.ledger = None if options.ledger is None else Ledger(options.ledger)
+        self.ucs = None if options.ucs is None else _simulated_ucs(options.ucs, self.seed)
         self._options = options
         self._stop = stop
         self.announcer = announcer
@@ -126,6 +131,8 @@ class Simulation:
         server = ChatServer(_server_settings(self._options, port), seed=seed, request_observer=self.journal)
         if self.ledger is not None:
             server.observers.append(self.ledger)
+        if self.ucs is not None:
+            server.observers.append(self.ucs)
         options = self._options
         self._session_announcers[server] = SessionAnnouncer(
             announcer,
@@ -144,6 +151,8 @@ class Simulation:
     async def run(self) -> None:
         """Serve, and generate traffic until the load profile's end or `stop`; without traffic until `stop`."""
         async with contextlib.AsyncExitStack() as stack:
+            if self.ucs is not None:
+                await stack.enter_async_context(self.ucs)
             for server in self._servers():
                 await server.start()
                 stack.push_async_callback(server.stop)
@@ -204,6 +213,12 @@ class Simulation:
         self.traffic.move_to(standby)
         return standby.address
 
+    def answer_for_ucs(self, fault: str, times: int) -> None:
+        """Answer the next requests to the HTTP interfaces of UCS with a fault. Raises UsageError."""
+        if self.ucs is None:
+            raise UsageError("no chats are stored", next_step="start the simulator with --ucs-url and --ucs-http")
+        self.ucs.interfaces.answer_instead(fault, times)
+
     def _servers(self) -> list[ChatServer]:
         return [self._server] if self._standby is None else [self._server, self._standby]
 
@@ -218,6 +233,8 @@ class Simulation:
         line: dict[str, object] = {"listening": self._server.address, "seed": self.seed}
         if self._standby is not None:
             line["standby"] = self._standby.address
+        if self.ucs is not None and self.ucs.http_address is not None:
+            line["ucsHttp"] = self.ucs.http_address
         if control is not None:
             line["control"] = f"127.0.0.1:{control}"
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
@@ -250,6 +267,14 @@ async def run_simulator(options: SimulatorOptions, *, stop: asyncio.Event) -> Si
         caused=dict(simulation.journal.caused),
         dropped_connections=dict(simulation.journal.dropped_connections),
     )
+
+
+def _simulated_ucs(options: UcsOptions, seed: int) -> SimulatedUcs:
+    try:
+        from bridge.simulator.ucs.simulated_ucs import SimulatedUcs  # noqa: PLC0415 - it needs the extra `ucs`
+    except ImportError as error:
+        raise UsageError(f"--ucs-url needs {error.name}", next_step="pip install 'chatbridge[ucs]'") from None
+    return SimulatedUcs(options, seed)
 
 
 def _server_settings(options: SimulatorOptions, port: int) -> ServerSettings:

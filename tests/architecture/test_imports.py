@@ -60,7 +60,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "overview": {"capture", "errors"},
-    "sources/ucs": {"errors"},
+    "sources/ucs": {
+        "backoff",
+        "capture",
+        "certificate_faults",
+        "facts",
+        "meters",
+        "telemetry",
+        "transcript",
+        "waiting",
+        "errors",
+    },
     "adapters": {"backoff", "certificate_faults", "secret_files", "waiting", "errors"},
     "adapters/kafka": {
         "adapters",
@@ -91,7 +101,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "config": {"addresses", "announcement", "records", "secret_files", "tls", "errors"},
     "doctor/results": {"adapters/kafka", "capture", "reason_codes", "sources/chat_server", "errors"},
-    "reason_codes": {"adapters/kafka", "capture"},
+    "reason_codes": {"adapters/kafka", "capture", "sources/ucs"},
     "connection_watch": {"adapters/kafka", "facts", "meters", "telemetry"},
     "secrets_watch": {"facts", "secret_files", "telemetry", "tls"},
     "topic_watch": {"adapters/kafka", "facts", "telemetry", "errors"},
@@ -126,7 +136,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
-COMPOSITION = {"app", "factories", "source_factory", "cli", "commands", "doctor", "__main__"}
+COMPOSITION = {"app", "factories", "source_factory", "ucs_feeders", "cli", "commands", "doctor", "__main__"}
 PURE = (
     "transcript",
     "chatserver",

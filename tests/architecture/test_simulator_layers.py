@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 SIMULATOR: Final = Path(__file__).parents[2] / "bridge" / "simulator"
-LAYERS: Final = ("model", "protocol", "traffic", "harness", "main")
+LAYERS: Final = ("model", "protocol", "traffic", "ucs", "harness", "main")
 """From the innermost to the outermost."""
 PURE: Final = [
     *sorted((SIMULATOR / "model").rglob("*.py")),
@@ -17,6 +17,7 @@ PURE: Final = [
     SIMULATOR / "protocol" / "flex.py",
     SIMULATOR / "traffic" / "actions.py",
     SIMULATOR / "traffic" / "scenario.py",
+    *(SIMULATOR / "ucs" / f"{name}.py" for name in ("played_chats", "row_treatment", "saved_chats", "stored_form")),
 ]
 """Time and the random generator are passed in, except for the scenarios, which make their generator from a seed."""
 IMPURE_MODULES: Final = {"asyncio", "time", "os", "socket", "threading", "subprocess", "secrets", "logging"}

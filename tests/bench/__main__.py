@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cost] [latency] [memory] [outage] [checkpoints]`: the figures of docs/performance.md."""
+"""`python -m tests.bench [cost] [latency] [memory] [outage] [checkpoints] [ucs]`: figures of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from bridge.sandbox import LocalBroker, kafka_or_local
 from bridge.simulator.harness.ledger import LedgerLine
 from tests.bench.checkpoint_bytes import checkpoint_costs
 from tests.bench.outage import ANNOUNCEMENTS, outage
+from tests.bench.ucs_tables import stored_chats
 from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tests.bench.baseline import Captured
 
 EVENTS = "chat.transcript.events.v1"
-BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints"]
+BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "ucs"]
 FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
 
@@ -293,6 +294,17 @@ def outages(folder: Path, minutes: float, partitions: int) -> None:
         say(f"    compared: {seen.comparison}")
 
 
+def stored(broker: str, folder: Path, args: argparse.Namespace) -> None:
+    """Publish a table of stored chats that are over."""
+    say(f"{args.chats} stored chats in PostgreSQL on the same machine, {args.partitions} shards")
+    run = stored_chats(broker, folder, args.chats, args.partitions, mean_events=20)
+    say(
+        f"  {run.chats_per_minute:.0f} chats per minute (target: at least 2000): {run.seconds:.0f} s, {run.events:.0f} "
+        f"events, {run.texts / run.chats:.0f} characters per chat; CPU {run.cpu / run.chats * 1e3:.2f} ms per chat; "
+        f"RSS {run.resident_most / 1e6:.0f} MB at most, idle {run.resident_idle / 1e6:.0f} MB (target: below 200 MB)"
+    )
+
+
 def main() -> None:
     """Run the benchmarks that were named, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -300,6 +312,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--partitions", type=int, default=12, help="shards (default 12, as the product's)")
     parser.add_argument("--minutes", type=float, default=10, help="length of the outage (default 10)")
+    parser.add_argument("--chats", type=int, default=100_000, help="rows of `ucs` (default 100000)")
     args = parser.parse_args()
     what = args.what or BENCHMARKS
     say(f"{platform.machine()}, Python {platform.python_version()}; broker on the same machine")
@@ -323,6 +336,8 @@ def measure(what: list[str], args: argparse.Namespace, folder: Path) -> None:
             bench.latency(args.repeats, args.partitions)
         if "memory" in what:
             bench.memory(args.partitions)
+        if "ucs" in what:
+            stored(broker, folder, args)
 
 
 if __name__ == "__main__":

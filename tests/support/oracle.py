@@ -220,11 +220,11 @@ def _compare(
         result.expected += 1
         result.required += one.required
         in_ledger[one.event.event_id].append(one)
-        if not any(_same(one.event, record) for record in captured[one.event.event_id]):
+        if not any(same_event(one.event, record) for record in captured[one.event.event_id]):
             _classify_missing(timeline.session_id, one, captured, (gaps, certificate_reasons), result)
     for event_id, found in captured.items():
         for record in found:
-            invented = not any(_same(one.event, record) for one in in_ledger[event_id])
+            invented = not any(same_event(one.event, record) for one in in_ledger[event_id])
             if invented or (record["amendment"] and len(in_ledger[event_id]) < 2):
                 result.altered.append(f"{timeline.session_id}:{event_id} is not in the ledger like this")
     _check_order(timeline.session_id, records, result)
@@ -286,7 +286,8 @@ def _classify_missing(
         result.unexplained.append(name)
 
 
-def _same(event: ChatEvent, record: dict[str, Any]) -> bool:
+def same_event(event: ChatEvent, record: dict[str, Any]) -> bool:
+    """Whether a record says what an event says."""
     message, notice = record["message"], record["notice"]
     return (
         record["kind"] == KINDS.get(event.event_type, "UNKNOWN")

@@ -3,7 +3,8 @@
 GET /sessions, GET /stats, POST /stop-traffic, and POST /faults/<name> with a JSON object:
 drop {connection?, reset?}, play-dead {connection?}, refuse {request, errorId}, delay {seconds}, heal {},
 drop-after-joins {seconds}, log-out {errorId, named?}, remove-supervisors {},
-send-raw {text | base64, connection?}, restart {downSeconds?, ...plan}, fail-over {...plan} (to the standby),
+send-raw {text | base64, connection?}, ucs-http {fault, times?} (of the HTTP interfaces of UCS),
+restart {downSeconds?, ...plan}, fail-over {...plan} (to the standby),
 where a plan is {loseLast?, continueIds?, agentsReturn?, mask?}. A fail-over is announced unless {announce: false}.
 """
 
@@ -40,6 +41,9 @@ class Controlled(Protocol):
 
     def stop_traffic(self) -> None:
         """Start no more chats; those that are open are played to their end."""
+
+    def answer_for_ucs(self, fault: str, times: int) -> None:
+        """Answer the next requests to the HTTP interfaces of UCS with a fault."""
 
     async def fail_over(self, plan: RestorePlan, *, announce: bool) -> str:
         """Kill the server that has the chats and restore them on the standby; return its address."""
@@ -78,6 +82,11 @@ class _Delay(msgspec.Struct, rename="camel"):
 class _LogOut(msgspec.Struct, rename="camel"):
     error_id: int
     named: bool = True
+
+
+class _UcsFault(msgspec.Struct, rename="camel"):
+    fault: str
+    times: int = 1
 
 
 class _Raw(msgspec.Struct, rename="camel"):
@@ -199,6 +208,12 @@ async def _send_raw(controlled: Controlled, body: bytes) -> object:
     return {"connections": FaultInjector(controlled.server).send_raw(data, body_fields.connection)}
 
 
+async def _ucs_http(controlled: Controlled, body: bytes) -> object:
+    body_fields = msgspec.json.decode(body, type=_UcsFault)
+    controlled.answer_for_ucs(body_fields.fault, body_fields.times)
+    return {}
+
+
 async def _heal(controlled: Controlled, body: bytes) -> object:
     del body
     FaultInjector(controlled.server).heal()
@@ -225,6 +240,7 @@ _FAULTS: dict[str, Callable[[Controlled, bytes], Awaitable[object]]] = {
     "log-out": _log_out,
     "remove-supervisors": _remove_supervisors,
     "send-raw": _send_raw,
+    "ucs-http": _ucs_http,
     "heal": _heal,
     "restart": _restart,
     "fail-over": _fail_over,

@@ -2,10 +2,13 @@
 
 The texts of a page are fetched together. If that fails they are fetched one by one, so that a row that cannot be read
 costs itself only. Errors of the database never quote a text (P5): they are told by the class of the driver's error.
+Everything blocks, and is called by one thread at a time; `interrupt` by any.
 """
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,41 +16,66 @@ from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from bridge.errors import EnvironmentFault, UsageError
-from bridge.sources.ucs.interaction_rows import InteractionRow
-from bridge.sources.ucs.interactions import PagePlace, Statements
+from bridge.sources.ucs.feeder_codes import UCS_DENIED, UCS_TABLE_UNKNOWN, UCS_TIMEOUT, failure_code
+from bridge.sources.ucs.interaction_rows import InteractionRow, PagePlace, ReadText, RowHead
+from bridge.sources.ucs.interactions import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection, Engine, Select
+    from sqlalchemy import URL, Connection, Engine, Select
 
     from bridge.sources.ucs.interactions import InteractionNames
 
-MEDIA_TYPES: Final = ("chat",)
 PAGE_ROWS: Final = 100
 MOST_CHARACTERS: Final = 16 * 1024 * 1024
+CONNECT_SECONDS: Final = 10
+_NO_STATUS: Final = -1
 _SESSION: Final = {
     "postgresql": ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET statement_timeout = {ms}"),
     "sqlite": ("PRAGMA query_only = ON",),
 }
 """What makes a session read-only, and limits its statements, by product. Others rely on the account's rights."""
+_CONNECTION: Final = {
+    "psycopg": {"connect_timeout": CONNECT_SECONDS, "application_name": "chatbridge"},
+}
+"""What a driver gets beside the URL: a peer that is silent does not keep a thread for ever."""
+_NEXT_STEP: Final = {
+    UCS_DENIED: "check the account and its rights: it needs SELECT on the table",
+    UCS_TABLE_UNKNOWN: "name the table and its columns as they are",
+    UCS_TIMEOUT: "read a replica, or smaller pages",
+}
+
+
+@dataclass(slots=True, frozen=True)
+class ReadingLimits:
+    """Limits of what is read at a time. `statement_timeout` in seconds, `most_characters` of one text."""
+
+    statement_timeout: float = 30.0
+    most_characters: int = MOST_CHARACTERS
+    media_types: tuple[str, ...] = ("chat",)
 
 
 class UcsDatabase:
     """One database with interactions: the main one or the archive."""
 
-    def __init__(self, url: str, names: InteractionNames, *, statement_timeout: float = 30.0) -> None:
-        """Connect, and find the table. `url` as SQLAlchemy's; `statement_timeout` in seconds.
+    def __init__(self, url: str, names: InteractionNames, limits: ReadingLimits | None = None) -> None:
+        """Connect, and find the table. `url` as SQLAlchemy's.
 
         Raises UsageError for a URL that cannot be used, EnvironmentFault if the database or its table cannot be read.
         """
+        limits = limits or ReadingLimits()
         try:
             self._engine = create_engine(url, pool_size=1, max_overflow=0)
         except (ArgumentError, ImportError) as error:
             reason = "no database URL" if isinstance(error, ArgumentError) else f"{error.name} is not installed"
-            raise UsageError(f"--ucs-url: {reason}", next_step="pip install 'chatbridge[ucs]'") from None
-        _limit_sessions(self._engine, statement_timeout)
-        self.place = self._engine.url.render_as_string(hide_password=True)
+            raise UsageError(f"the URL of the database: {reason}", next_step="pip install 'chatbridge[ucs]'") from None
+        self._connection: Any = None
+        self._interrupted = False
+        self._prepare_sessions(limits.statement_timeout)
+        self.place = self._engine.url.set(query={}).render_as_string(hide_password=True)
+        self.label = _label(self._engine.url)
+        self._most = limits.most_characters
         try:
             found = self._found(names)
         except SQLAlchemyError as error:
@@ -56,9 +84,11 @@ class UcsDatabase:
         except LookupError as error:
             self.close()
             raise EnvironmentFault(
-                f"{self.place}: there is no {error.args[0]}", next_step="name the table and its columns as they are"
+                f"{self.place}: there is no {error.args[0]}",
+                next_step=_NEXT_STEP[UCS_TABLE_UNKNOWN],
+                code=UCS_TABLE_UNKNOWN,
             ) from None
-        self._statements = Statements(found, self._engine.dialect.name, MEDIA_TYPES, MOST_CHARACTERS)
+        self._statements = Statements(found, self._engine.dialect.name, limits.media_types, self._most)
 
     def _found(self, names: InteractionNames) -> InteractionNames:
         known = inspect(self._engine)
@@ -66,9 +96,11 @@ class UcsDatabase:
         return names.as_found(tables, lambda name: [one["name"] for one in known.get_columns(name, names.schema)])
 
     def _fault(self, error: SQLAlchemyError) -> EnvironmentFault:
-        return EnvironmentFault(
-            f"{self.place}: {_reason(error)}", next_step="check the address, the account and its rights"
-        )
+        origin = getattr(error, "orig", None)
+        used = getattr(getattr(origin, "pgconn", None), "used_password", False)
+        code = failure_code(getattr(origin, "sqlstate", None), str(origin or ""), password_used=bool(used))
+        step = _NEXT_STEP.get(code, "check the address, the account and its rights")
+        return EnvironmentFault(f"{self.place}: {_reason(error)}", next_step=step, code=code)
 
     def pages(self, since: datetime, rows: int = PAGE_ROWS) -> Iterator[list[InteractionRow]]:
         """Yield the chats that started at `since` (UTC, without a zone) or later, in pages by (STARTDATE, ID).
@@ -76,37 +108,107 @@ class UcsDatabase:
         Raises EnvironmentFault if the database does not answer.
         """
         place = PagePlace(since)
-        while page := self._rows(self._statements.page(place, rows)):
-            last = PagePlace(page[-1].start_date, page[-1].id)
-            if last == place:
+        while page := self.heads(place, rows):
+            yield self._with_texts(page)
+            if page[-1].place == place:
                 return  # a product that rounds times may give the last row again
-            yield page
-            place = last
+            place = page[-1].place
 
     def rows(self, ids: Sequence[str]) -> list[InteractionRow]:
-        """Return the chats with these ids that are stored here."""
-        return self._rows(self._statements.with_ids(ids))
+        """Return the chats with these ids that are stored here. Raises EnvironmentFault."""
+        return self._with_texts(self.heads_of(ids))
+
+    def heads(self, after: PagePlace, rows: int) -> list[RowHead]:
+        """Return the next rows after a place, without their texts. Raises EnvironmentFault."""
+        return self._heads(self._statements.page(after, rows))
+
+    def heads_of(self, ids: Sequence[str]) -> list[RowHead]:
+        """Return the rows with these ids, without their texts. Raises EnvironmentFault."""
+        return self._heads(self._statements.with_ids(ids))
+
+    def texts(self, heads: Sequence[RowHead]) -> dict[str, ReadText]:
+        """Return the texts of rows by id; of one that is too long, that it is. Raises EnvironmentFault."""
+        wanted = [head.id for head in heads if head.length is not None and head.length <= self._most]
+        try:
+            with self._engine.connect() as connection:
+                found = self._texts(connection, wanted) if wanted else {}
+        except SQLAlchemyError as error:
+            raise self._fault(error) from None
+        for head in heads:
+            if head.length is not None and head.length > self._most:
+                found[head.id] = ReadText(unreadable=f"{head.length} characters; at most {self._most} are read")
+        return found
+
+    def interrupt(self) -> None:
+        """End the statement in progress, if there is one and the driver can do that. It may take a second.
+
+        The database is not to be used after that, but for `close`.
+        """
+        self._interrupted = True
+        connection = self._connection
+        end = getattr(connection, "interrupt", None) or getattr(connection, "cancel", None)
+        if end is not None:
+            with contextlib.suppress(Exception):  # of whatever driver; nobody waits for the statement
+                end()
 
     def close(self) -> None:
         """Close the connection."""
         self._engine.dispose()
 
-    def _rows(self, statement: Select[Any]) -> list[InteractionRow]:
+    def _heads(self, statement: Select[Any]) -> list[RowHead]:
         try:
             with self._engine.connect() as connection:
                 found = connection.execute(statement).all()
                 connection.rollback()
-                wanted = [row.id for row in found if row.length is not None and row.length <= MOST_CHARACTERS]
-                texts = _texts(connection, self._statements, wanted) if wanted else {}
         except SQLAlchemyError as error:
             raise self._fault(error) from None
-        rows: list[InteractionRow] = []
-        for row in found:
-            text, reason = texts.get(row.id, (None, None))
-            if row.length is not None and row.length > MOST_CHARACTERS:
-                reason = f"{row.length} characters; at most {MOST_CHARACTERS} are read"
-            rows.append(InteractionRow(row.id, int(row.status), _in_utc(row.start_date), text, reason))
-        return rows
+        return [
+            RowHead(row.id, int(_NO_STATUS if row.status is None else row.status), _in_utc(row.start_date), row.length)
+            for row in found
+        ]
+
+    def _with_texts(self, heads: Sequence[RowHead]) -> list[InteractionRow]:
+        texts, none = self.texts([head for head in heads if head.length is not None]), ReadText()
+        return [
+            InteractionRow(head.id, head.status, head.start_date, read.text, read.unreadable)
+            for head, read in ((head, texts.get(head.id, none)) for head in heads)
+        ]
+
+    def _texts(self, connection: Connection, ids: Sequence[str]) -> dict[str, ReadText]:
+        """Return the texts by id: one by one, if they cannot be read together."""
+        try:
+            found = connection.execute(self._statements.texts(ids)).all()
+            connection.rollback()
+        except (DBAPIError, ValueError) as error:  # ValueError: a driver that cannot decode a text
+            connection.rollback()
+            if self._interrupted or (isinstance(error, DBAPIError) and _concerns_all(error)):
+                raise
+            if len(ids) == 1:
+                return {ids[0]: ReadText(unreadable=_reason(error))}
+            return {row_id: value for one in ids for row_id, value in self._texts(connection, [one]).items()}
+        return {row.id: ReadText(row.text) for row in found}
+
+    def _prepare_sessions(self, timeout: float) -> None:
+        engine: Engine = self._engine
+
+        @event.listens_for(engine, "do_connect")
+        def connect(_dialect: object, _record: object, _arguments: object, named: dict[str, Any]) -> None:
+            for name, value in _CONNECTION.get(engine.dialect.driver, {}).items():
+                named.setdefault(name, value)
+
+        @event.listens_for(engine, "connect")
+        def limit(connection: Any, _record: object) -> None:
+            self._connection = connection
+            cursor = connection.cursor()
+            for statement in _SESSION.get(engine.dialect.name, ()):
+                cursor.execute(statement.format(ms=int(timeout * 1000)))
+            cursor.close()
+            connection.commit()
+
+
+def _label(url: URL) -> str:
+    """Return what a database is called beside its rows: host and name, of SQLite the file."""
+    return "/".join(part for part in (url.host, url.database) if part) or url.get_backend_name()
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -114,34 +216,13 @@ def _in_utc(at: datetime) -> datetime:
     return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
 
 
-def _limit_sessions(engine: Engine, timeout: float) -> None:
-    @event.listens_for(engine, "connect")
-    def limit(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        for statement in _SESSION.get(engine.dialect.name, ()):
-            cursor.execute(statement.format(ms=int(timeout * 1000)))
-        cursor.close()
-        connection.commit()
+def _concerns_all(error: DBAPIError) -> bool:
+    """Tell whether other rows cannot be read either."""
+    code = failure_code(getattr(error.orig, "sqlstate", None), str(error.orig))
+    return error.connection_invalidated or code in (UCS_DENIED, UCS_TABLE_UNKNOWN)
 
 
-def _texts(
-    connection: Connection, statements: Statements, ids: Sequence[str]
-) -> dict[str, tuple[str | bytes | None, str | None]]:
-    """Return (text, why it cannot be read) by id."""
-    try:
-        found = connection.execute(statements.texts(ids)).all()
-        connection.rollback()
-    except DBAPIError as error:
-        connection.rollback()
-        if error.connection_invalidated:
-            raise
-        if len(ids) == 1:
-            return {ids[0]: (None, _reason(error))}
-        return {row_id: value for one in ids for row_id, value in _texts(connection, statements, [one]).items()}
-    return {row.id: (row.text, None) for row in found}
-
-
-def _reason(error: SQLAlchemyError) -> str:
+def _reason(error: Exception) -> str:
     """Return the class of the error and, of PostgreSQL, its code."""
     origin = getattr(error, "orig", None) or error
     code = getattr(origin, "sqlstate", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,43 @@ if TYPE_CHECKING:
 
 STOPPED: Final = 3
 """STATUS of an interaction that is over."""
+_DECLARATION: Final = re.compile(r"\A\ufeff?\s*<\?xml[^<>]{0,300}\?>")
+
+
+@dataclass(slots=True, frozen=True)
+class PagePlace:
+    """The last row of a page: pages go on after it. `start` is STARTDATE, UTC without a zone."""
+
+    start: datetime
+    id: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class RowHead:
+    """A row without its text. `length` is that of the text as the database counts it; None: there is no text."""
+
+    id: str
+    status: int
+    start_date: datetime
+    length: int | None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the chat is over."""
+        return self.status == STOPPED
+
+    @property
+    def place(self) -> PagePlace:
+        """Its place in the order of pages."""
+        return PagePlace(self.start_date, self.id)
+
+
+@dataclass(slots=True, frozen=True)
+class ReadText:
+    """The text of a row. `text` is None if there is none any more, or if it is `unreadable`, which then says why."""
+
+    text: str | bytes | None = None
+    unreadable: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -25,9 +63,11 @@ class InteractionRow:
     @property
     def is_final(self) -> bool:
         """Whether the chat is over and its transcript is there."""
-        return self.is_stopped and self.text is not None
+        return self.status == STOPPED and self.text is not None
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether the chat is over."""
-        return self.status == STOPPED
+
+def document_of(text: str | bytes) -> bytes:
+    """Return a column's text as a document in UTF-8: what it declares is not the encoding of the column."""
+    if isinstance(text, bytes):
+        return text
+    return _DECLARATION.sub("", text).encode("utf-8", "surrogatepass")

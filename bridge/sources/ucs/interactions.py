@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, ColumnElement, Select
     from sqlalchemy.types import TypeEngine
 
+    from bridge.sources.ucs.interaction_rows import PagePlace
+
 _OF_TABLE: Final = ("table", "schema")
 
 
@@ -62,14 +64,6 @@ def _start(named: ColumnClause[Any], dialect: str) -> ColumnElement[Any]:
         whole: TypeEngine[datetime] = sqlite.DATETIME(truncate_microseconds=True)  # type: ignore[no-untyped-call]
         return func.datetime(named, type_=whole)
     return type_coerce(named, DateTime())
-
-
-@dataclass(slots=True, frozen=True)
-class PagePlace:
-    """The last row of a page: pages go on after it."""
-
-    start: datetime
-    id: str = ""
 
 
 class Statements:

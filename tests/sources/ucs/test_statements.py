@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy.dialects import mssql, oracle, postgresql, sqlite
 
-from bridge.sources.ucs.interactions import InteractionNames, PagePlace, Statements
+from bridge.sources.ucs.interaction_rows import PagePlace
+from bridge.sources.ucs.interactions import InteractionNames, Statements
 
 if TYPE_CHECKING:
     from sqlalchemy import Select

@@ -12,8 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from bridge.cli import main
 from bridge.commands.stored_rows import StoredRows
 from bridge.errors import EnvironmentFault, UsageError
-from bridge.sources.ucs import database as ucs_database
-from bridge.sources.ucs.database import UcsDatabase
+from bridge.sources.ucs.database import ReadingLimits, UcsDatabase
 from bridge.sources.ucs.interactions import InteractionNames
 from tests.commands.convert_process import assert_chained, convert, records_of
 from tests.sources.ucs.interaction_table import InteractionTable, transcript
@@ -41,10 +40,16 @@ SELECT ID, STATUS, MEDIATYPEID, STARTDATE, fetched(ID, STRUCTUREDTEXT) AS STRUCT
 class Reading:
     """What is read of some databases, and said about it."""
 
-    def __init__(self, *urls: str, strict: bool = False, names: InteractionNames | None = None) -> None:
+    def __init__(
+        self,
+        *urls: str,
+        strict: bool = False,
+        names: InteractionNames | None = None,
+        limits: ReadingLimits | None = None,
+    ) -> None:
         self.lines: list[str] = []
         self.mended: list[list[TranscriptRepair]] = []
-        databases = [UcsDatabase(url, names or InteractionNames()) for url in urls]
+        databases = [UcsDatabase(url, names or InteractionNames(), limits) for url in urls]
         self.rows = StoredRows(
             databases,
             strict,
@@ -135,12 +140,11 @@ def test_an_ill_formed_row_is_repaired_or_refused_and_the_next_goes_on(url: str)
     assert len(strict.lines) == 4
 
 
-def test_a_text_above_the_limit_costs_only_itself(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ucs_database, "MOST_CHARACTERS", 200)
+def test_a_text_above_the_limit_costs_only_itself(url: str) -> None:
     table = InteractionTable(url)
     table.add("S1", transcript("S1", "x" * 200))
     table.add("S2", transcript("S2", "a")[:200])
-    reading = Reading(url)
+    reading = Reading(url, limits=ReadingLimits(most_characters=200))
     assert list(reading.texts()) == ["S2"]
     assert "UNREADABLE_ROW: " in reading.lines[0]
 

@@ -1,0 +1,132 @@
+"""How fast a table of stored chats is read and published, and what memory that takes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from sqlalchemy import func, select
+
+from bridge.simulator.traffic.scenario import ScenarioSettings
+from bridge.simulator.traffic.scenario import session_id as id_of
+from bridge.simulator.ucs.played_chats import played_chat
+from bridge.simulator.ucs.saved_chats import STOPPED, SavedChats, SavedRow
+from bridge.simulator.ucs.stored_form import StoredForm
+from bridge.simulator.ucs.ucs_table import UcsTable
+from tests.support.postgres_server import postgres_server
+from tests.support.processes import Bridge
+from tests.support.written_values import WrittenValues
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SESSIONS: Final = "chat.transcript.sessions.v1"
+TEMPLATES: Final = 1_000
+SEED: Final = 21
+SECONDS_PER_CHAT: Final = 10
+"""Between the starts of two chats: a site with 8,640 chats a day."""
+MOST_SECONDS: Final = 3 * 3600
+
+
+@dataclass(slots=True, frozen=True)
+class StoredRun:
+    """Figures of a run. Memory in bytes, `texts` in characters; `cpu` and `seconds` until the last chat was closed."""
+
+    chats: int
+    events: float
+    texts: int
+    seconds: float
+    cpu: float
+    resident_idle: int
+    resident_most: int
+
+    @property
+    def chats_per_minute(self) -> float:
+        """Chats that were read and published in a minute."""
+        return self.chats / self.seconds * 60
+
+
+def stored_chats(broker: str, folder: Path, chats: int, partitions: int, mean_events: int) -> StoredRun:
+    """Write so many chats that are over into a table of PostgreSQL, and let one worker publish them."""
+    prefix = f"{uuid.uuid4().hex[:8]}."
+    with postgres_server() as url:
+        table = UcsTable(url)
+        table.create()
+        table.insert_many(_rows(chats, mean_events, time.time() - SECONDS_PER_CHAT * chats))
+        with table.engine.connect() as connection:
+            texts = connection.execute(select(func.sum(func.length(table.columns.c.structuredtext)))).scalar_one()
+        table.close()
+        with Bridge(
+            broker,
+            folder / "bridge.log",
+            prefix=prefix,
+            worker="bench",
+            kafka__partitions=partitions,
+            sources__ucs__url=url,
+            sources__ucs__since="2001-01-01T00:00:00Z",
+            sources__ucs__page_rows=100,
+        ) as bridge:
+            started, idle = time.monotonic(), 0
+            bridge.wait_ready()
+            idle = bridge.rss_bytes()
+            _await_closed(broker, prefix, chats, bridge)
+            run = StoredRun(
+                chats,
+                bridge.metric("chatbridge_events_total"),
+                texts,
+                time.monotonic() - started,
+                bridge.cpu_seconds(),
+                idle,
+                _most_resident(bridge),
+            )
+            bridge.terminate()
+    return run
+
+
+def _rows(chats: int, mean_events: int, start: float) -> Iterator[SavedRow]:
+    """Yield the rows of chats: TEMPLATES different ones, under as many ids as there are chats."""
+    settings, saved = ScenarioSettings(SEED, mean_events=mean_events), SavedChats(StoredForm())
+    templates: list[SavedRow] = []
+    for number in range(min(TEMPLATES, chats)):
+        played = played_chat(settings, number, start)
+        templates += [row for at, effect in played.effects for row in saved.rows(effect, at) if row.status == STOPPED]
+    for number in range(chats):
+        template, new_id = templates[number % len(templates)], id_of(SEED + 1, number)
+        began = int(start + SECONDS_PER_CHAT * number)
+        text = (template.text or "").replace(template.session_id, new_id)
+        yield SavedRow(new_id, STOPPED, began, began + 300, began + 300, text)
+
+
+def _most_resident(bridge: Bridge) -> int:
+    status = Path(f"/proc/{bridge.pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def _await_closed(broker: str, prefix: str, chats: int, bridge: Bridge) -> None:
+    """Wait until the last record of every chat is CLOSED."""
+    values, closed = WrittenValues(), set[str]()
+    consumer = Consumer(
+        {
+            "bootstrap.servers": broker,
+            "group.id": uuid.uuid4().hex,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+        }
+    )
+    partitions = consumer.list_topics(prefix + SESSIONS, timeout=20).topics[prefix + SESSIONS].partitions
+    consumer.assign([TopicPartition(prefix + SESSIONS, partition, OFFSET_BEGINNING) for partition in partitions])
+    end = time.monotonic() + MOST_SECONDS
+    while len(closed) < chats:
+        assert bridge.running, bridge.log.read_text("utf-8")[-3000:]
+        assert time.monotonic() < end, f"{len(closed)} of {chats} chats are published"
+        for message in consumer.consume(1000, 1.0):
+            value = message.value()
+            if message.error() is None and value is not None:
+                record = values.read("SessionRecord", value)
+                if record["state"] == "CLOSED":
+                    closed.add(record["sessionId"])
+    consumer.close()

@@ -1,0 +1,117 @@
+"""A table with every irregularity of rows is followed while it is written, by workers that are killed.
+
+`make ucs CHATS=10000` runs it with more chats; they are as many as fit into a minute otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import fields
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pytest
+
+from bridge.simulator.ucs.row_treatment import Irregularities
+from bridge.simulator.ucs.row_writers import ConcurrentRowWriters
+from bridge.simulator.ucs.ucs_table import UcsTable
+from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS
+from tests.support.postgres_server import postgres_server
+from tests.support.processes import Bridge, wait_for
+from tests.support.stored_tables import TableComparison, compare_with_tables, row_scripts, write_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CHATS: Final = int(os.environ.get("UCS_CHATS", "1000"))
+SECONDS: Final = 60 + CHATS // 10
+"""How long it may take until everything is published."""
+SEED: Final = 13
+SHARDS: Final = 4
+HALF_AN_HOUR: Final = 1_800
+SOME: Final = Irregularities(**{each.name: 0.2 for each in fields(Irregularities)})
+STEPS_PER_SECOND: Final = 40
+
+
+@pytest.fixture(scope="module")
+def databases() -> Iterator[tuple[str, str]]:
+    """The URLs of a main database and of an archive, on one server."""
+    with postgres_server() as url:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE archive")
+        yield url, url.replace("/postgres", "/archive")
+
+
+def owns_first_shard(bridge: Bridge) -> bool:
+    """Whether it reads the tables."""
+    return bridge.metric("chatbridge_ucs_bookmark_age_seconds") > 0
+
+
+@pytest.mark.timeout(SECONDS + 240)
+def test_a_table_is_published_once_and_whole_whoever_writes_and_whoever_is_killed(
+    broker: str, databases: tuple[str, str], tmp_path: Path
+) -> None:
+    main, archive = (UcsTable(url) for url in databases)
+    main.create()
+    archive.create()
+    now = time.time()
+    starts = [now - HALF_AN_HOUR + HALF_AN_HOUR * at / CHATS for at in range(CHATS)]
+    changing = range(0, CHATS, 10)
+    ended = [number for number in range(CHATS) if number not in changing]
+    write_ended(row_scripts(ended, SEED, [starts[at] for at in ended], SOME), main, archive)
+    scripts = row_scripts(changing, SEED, [starts[at] for at in changing], SOME, auto_save=1)
+    for number in range(0, len(scripts), 20):
+        del scripts[number][1:]  # these go on for ever
+
+    prefix = f"ucs{time.time_ns()}."
+
+    def worker(name: str) -> Bridge:
+        return Bridge(
+            broker,
+            tmp_path / f"{name}.log",
+            prefix=prefix,
+            worker=name,
+            kafka__partitions=SHARDS,
+            sources__ucs__url=databases[0],
+            sources__ucs__archive_url=databases[1],
+            sources__ucs__since="2001-01-01T00:00:00Z",
+            sources__ucs__poll_seconds=1,
+            sources__ucs__page_rows=50,
+            **SHORT_KAFKA_TIMEOUTS,
+        )
+
+    def published(bridge: Bridge) -> float:
+        return bridge.metric("chatbridge_events_total")
+
+    pause = 4 * sum(map(len, scripts)) / len(scripts) / STEPS_PER_SECOND / 10
+    with ConcurrentRowWriters(main, archive, scripts, seed=SEED, pause=pause) as writers:
+        with worker("first") as first:
+            first.wait_ready()
+            wait_for(lambda: published(first) > CHATS, SECONDS, "nothing is published")
+            first.kill()
+        with worker("first") as first, worker("second") as second:
+            first.wait_ready()
+            second.wait_ready()
+            both = (first, second)
+            wait_for(lambda: any(map(owns_first_shard, both)), SECONDS, "nobody reads the tables")
+            owner = next(one for one in both if owns_first_shard(one))
+            other = second if owner is first else first
+            wait_for(lambda: published(owner) > CHATS // 4, SECONDS, "nothing more is published")
+            assert writers.is_writing, "the table does not change any more when its reader is killed"
+            owner.kill()
+            wait_for(lambda: owns_first_shard(other), SECONDS, "nobody took over")
+            wait_for(lambda: not writers.is_writing, SECONDS, "the table is still written")
+
+            def compared() -> TableComparison:
+                return compare_with_tables(broker, prefix, (main, archive))
+
+            wait_for(lambda: not compared().defects, SECONDS, lambda: str(compared()), poll=2.0)
+            assert other.terminate() == 0
+    found = compared()
+    assert not found.defects, str(found)
+    assert found.chats == CHATS - len(range(0, len(scripts), 20))
+    assert found.amendments
+    main.close()
+    archive.close()
