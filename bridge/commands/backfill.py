@@ -83,6 +83,8 @@ something was, or when nothing was found, 3 when Kafka or the database fails."""
 def run(args: argparse.Namespace) -> int:
     """Send all that the sources hold."""
     config = settings.config_of(args)
+    if args.sources == [_UCS]:
+        ucs_options.with_settings(args, config.sources.ucs)
     _check_arguments(args)
     report = BackfillReport(args.form)
 
@@ -123,7 +125,10 @@ def _check_arguments(args: argparse.Namespace) -> None:
     """Raise UsageError for what does not go together."""
     if args.sources == [_UCS]:
         if not args.ucs_url or not args.since:
-            raise UsageError("backfill ucs needs --ucs-url and --since", next_step="a file of that name is ./ucs")
+            raise UsageError(
+                "backfill ucs needs --since, and --ucs-url or sources.ucs.url_file",
+                next_step="a file of that name is ./ucs",
+            )
     elif args.ucs_url or args.ucs_archive_url or args.since or args.ucs_name:
         raise UsageError("--ucs-url, --ucs-archive-url, --ucs-name and --since go with the source ucs alone")
     if args.dry_run and args.wait:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bridge.archive.repairs import TranscriptRepair
     from bridge.commands.stored_rows import StoredRows
+    from bridge.config.ucs_settings import UcsSettings
     from bridge.sources.ucs.database import UcsDatabase
 
 
@@ -31,6 +32,16 @@ def define(group: Any) -> None:
         default=[],
         help="a name in the database; keys: table, schema, id, status, start_date, media_type, text",
     )
+
+
+def with_settings(args: argparse.Namespace, ucs: UcsSettings) -> None:
+    """Take the database of the settings (`sources.ucs`) if the options name none."""
+    if args.ucs_url is not None or ucs.url is None:
+        return
+    args.ucs_url = ucs.url.get_secret_value()
+    args.ucs_archive_url = None if ucs.archive_url is None else ucs.archive_url.get_secret_value()
+    names = {"schema" if key == "table_schema" else key: name for key, name in ucs.names.model_dump().items()}
+    args.ucs_name = [f"{key}={name}" for key, name in names.items() if name is not None]
 
 
 def since_of(text: str) -> datetime:
