@@ -67,10 +67,10 @@ def define(parser: argparse.ArgumentParser) -> None:
 
 Reads the events and sessions topics, and compares each chat with its stored transcript. With --since, captured chats
 that started then or later and are not stored are named, too. ucs-http asks UCS (sources.ucs.http) for each captured
-chat, or each --chat, by its id; chats that were never seen are not found in this way. Expected differences (typing live only, direct messages
-stored only, masked texts, ...) are counted by code. Exit code 0 when everything else agrees; 1 when a difference is
-unexplained, when something is missing and was not sent (--fill), when a stored transcript or a record cannot be read,
-or when there is nothing to compare; 3 when Kafka or the database fails.""",
+chat, or each --chat, by its id; chats that were never seen are not found in this way. Expected differences (typing
+live only, direct messages stored only, masked texts, ...) are counted by code. Exit code 0 when everything else
+agrees; 1 when a difference is unexplained, when something is missing and was not sent (--fill), when a stored
+transcript or a record cannot be read, or when there is nothing to compare; 3 when Kafka or the database fails.""",
     )
 
 
