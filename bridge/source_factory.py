@@ -45,7 +45,14 @@ class SourceContext:
 
 
 class SourceFactory(JoinState, Protocol):
-    """Makes the Source of each shard, and holds what the sources of a worker share: of joins, what status tells."""
+    """Makes the Source of each shard, and holds what the sources of a worker share: of joins, what status tells.
+
+    `stored_edits_seconds`: how long after the end of a chat its stored transcript may change, and that is noticed; 0.0
+    where no stored transcripts are followed.
+    """
+
+    @property
+    def stored_edits_seconds(self) -> float: ...  # noqa: D102 - see the class
 
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         """Return the Source of one shard; it passes its updates to `deliver`, and its own defects to `failed`."""
@@ -56,6 +63,8 @@ class SourceFactory(JoinState, Protocol):
 
 class ChatServerSources:
     """Sources that join chats on Chat Servers; they share one join rate limit per server, and one long history."""
+
+    stored_edits_seconds = 0.0
 
     def __init__(self, context: SourceContext) -> None:
         """Nothing connects before a chat is followed."""

@@ -113,6 +113,7 @@ class DirectorySources:
     joins_waiting = joins_budget = 0
     joins_paused = False
     client_versions: ClassVar[dict[str, int]] = {}
+    stored_edits_seconds = 0.0
 
     def __init__(self, _context: SourceContext) -> None:
         pass
@@ -125,6 +126,9 @@ class DirectorySources:
 
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         return DirectorySource(Path(FOLDER), deliver, failed)
+
+    def make_feeder(self, _deliver: object, _failed: object) -> None:
+        """No stored transcripts are followed."""
 
 
 def _run_worker(config: Config) -> int:
