@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import weakref
-from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from bridge.backoff import Backoff
@@ -81,9 +80,7 @@ class UcsFeeders:
         names = InteractionNames(
             **settings.names.model_dump(exclude={"table_schema"}), schema=settings.names.table_schema
         )
-        limits = ReadingLimits(
-            settings.statement_timeout_seconds, settings.largest_text_characters, settings.media_types
-        )
+        limits = ReadingLimits(settings.statement_timeout_seconds, settings.largest_text_characters, settings.kinds)
         return cls(settings, secrets, lambda url: UcsDatabase(url, names, limits), clock=clock, telemetry=telemetry)
 
     def make(self, deliver: Callable[[StoredRead, int], None], failed: Failed) -> TableFeeder:
@@ -133,5 +130,4 @@ def feeder_settings_of(settings: UcsSettings) -> FeederSettings:
         missing_after=settings.missing_after_seconds,
         **pace,
     )
-    since = None if settings.since is None else settings.since.astimezone(UTC).replace(tzinfo=None)
-    return FeederSettings(rules, since, settings.poll_seconds, settings.page_rows)
+    return FeederSettings(rules, settings.start, settings.poll_seconds, settings.page_rows)

@@ -28,7 +28,7 @@ SAMPLE = {
     "Sequence[tuple[float, int]]": ((0.2, 3),),
 }
 LABELS = {
-    "kind": {*meters.KAFKA_ERROR_KINDS, *meters.KINDS, *meters.TASK_KINDS, "other"},
+    "kind": {*meters.KAFKA_ERROR_KINDS, *meters.KINDS, *meters.TASK_KINDS, "other"} | {"final", "changed", "running"},
     "outcome": {"committed", "failed", "fenced"},
     "change": {"not_opened", "taken", "released", "fenced", "crashed", "followed", "forgotten"},
     "verdict": {*meters.VERDICTS, "other"},
@@ -43,6 +43,7 @@ LABELS = {
     "generation": {"0", "1", "2"},
     "reason": {
         *(code.lower() for code in (*GAP_CODES, *LINK_CODES, *QUARANTINE_CODES)),
+        *meters.UCS_MISSING,
         "other",
     },
 }
@@ -86,7 +87,7 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "worker", "group", "signal", "error", "server", "code", "detail", "verdict", "at"}
     allowed |= {"kind", "kinds", "topic", "action", "path", "session", "token", "address", "before", "after"}
-    allowed |= {"http", "probes"}
+    allowed |= {"http", "probes", "database"}
     numbers = {"int", "float", "bool", "float | None", "Sequence[tuple[float, int]]"}
     assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed
 

@@ -78,8 +78,6 @@ def _text(value: object) -> str:
         return HIDDEN
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple) and value and all(isinstance(one, str) for one in value):
-        return ", ".join(value)
     if isinstance(value, tuple):
         return f"{len(value)} rules" if value else "none"
     return str(value)

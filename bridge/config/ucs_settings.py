@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final, Literal
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from bridge.config.section import Count, Seconds, Section
 from bridge.config.ucs_http_settings import UcsHttpSettings
@@ -39,15 +40,20 @@ class UcsSettings(Section):
     )
     archive_url: SecretStr | None = Field(default=None, description="The URL of the archive itself.")
     names: UcsNames = Field(default_factory=UcsNames)
-    media_types: tuple[str, ...] = Field(default=("chat",), min_length=1, description="Media types that are chats.")
+    media_types: str = Field(
+        default="chat",
+        pattern=r"^[^\s,]+(\s*,\s*[^\s,]+)*$",
+        description="Media types that are chats, separated by commas.",
+    )
     mode: Literal["archive_only", "near_live", "fill_and_check"] = Field(
         default="archive_only",
         description="What is passed on. `archive_only`: texts of chats that are over. `near_live`: those of running "
         "chats, too, each time that they have grown. `fill_and_check`: texts of chats that are over, after "
         "`grace_seconds`, so that a live source has ended the chat before.",
     )
-    since: AwareDatetime | None = Field(
+    since: str | None = Field(
         default=None,
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$",
         description="Start of the first chat to be read, such as `2031-03-01T00:00:00Z`; by default the time of the "
         "first start. It has no effect any more once a position is stored.",
     )
@@ -69,6 +75,31 @@ class UcsSettings(Section):
     missing_after_seconds: Count = Field(
         default=86_400, description="How long a chat that is over is asked for its text before it counts as missing."
     )
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        """Take a time that YAML or TOML has read as one."""
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return value
+
+    @field_validator("since")
+    @classmethod
+    def _is_a_time(cls, value: str | None) -> str | None:
+        if value is not None:
+            datetime.fromisoformat(value)
+        return value
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The media types."""
+        return tuple(each.strip() for each in self.media_types.split(","))
+
+    @property
+    def start(self) -> datetime | None:
+        """`since` as STARTDATE is compared: UTC, without a zone."""
+        return None if self.since is None else datetime.fromisoformat(self.since).replace(tzinfo=None)
 
     @field_validator("archive_url")
     @classmethod

@@ -61,6 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "overview": {"capture", "errors"},
     "sources/ucs": {
+        "announcement",
         "backoff",
         "capture",
         "certificate_faults",

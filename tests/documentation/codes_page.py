@@ -12,6 +12,7 @@ from bridge.commands.archived_chats import REFUSAL_CODES
 from bridge.doctor.results.doctor_codes import DOCTOR_CODES
 from bridge.overview.health_summary import OVERVIEW_CODES
 from bridge.reconciliation.differences import EXPECTED, MISSING, UNEXPLAINED
+from bridge.sources.ucs.feeder_codes import MISSING_CODES, UCS_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
 from bridge.transcript.link_codes import AWAY_CODES, JOIN_CODES, LINK_CODES
@@ -57,6 +58,16 @@ SETS: Final = (
         "Reasons and, while the bridge goes on, `warnings` of `/readyz`, which have the same form and do not change "
         "the status; `code` of `topic_deviates` in the log; `chatbridge topics`.",
         TOPIC_CODES,
+    ),
+    CodeSet(
+        "Database of UCS",
+        "Among the `reasons` of `/readyz` of the worker that follows UCS; `code` of `ucs_read_failed` in the log.",
+        UCS_CODES,
+    ),
+    CodeSet(
+        "Stored chats",
+        "`code` of `stored_chat_missing` in the log; `chatbridge_ucs_missing_chats_total`.",
+        MISSING_CODES,
     ),
     CodeSet(
         "Status page",

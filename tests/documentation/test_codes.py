@@ -12,8 +12,10 @@ from bridge.capture import readiness_codes
 from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.doctor.results import doctor_codes
 from bridge.errors import EnvironmentFault
+from bridge.meters import UCS_MISSING
 from bridge.reconciliation import differences
 from bridge.records.avro import schema_folder
+from bridge.sources.ucs import feeder_codes
 from bridge.transcript import gap_codes, input_codes, link_codes
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import QUARANTINE_CODES
@@ -42,6 +44,7 @@ def doc_of(record: str, field: str) -> str:
         doctor_codes,
         repair_codes,
         differences,
+        feeder_codes,
     ],
     ids=lambda module: module.__name__,
 )
@@ -70,6 +73,10 @@ def test_the_schemas_list_the_codes_of_their_fields() -> None:
 def test_every_fault_of_the_environment_is_a_documented_reason_not_to_be_ready() -> None:
     faults: list[type[EnvironmentFault]] = [EnvironmentFault, *EnvironmentFault.__subclasses__()]
     assert {fault.code for fault in faults} <= READINESS_CODES.keys()
+
+
+def test_the_reasons_of_missing_chats_are_the_labels_of_their_metric() -> None:
+    assert tuple(code.lower() for code in feeder_codes.MISSING_CODES) == UCS_MISSING
 
 
 def test_a_gap_and_the_quarantine_record_of_a_withdrawn_event_have_the_same_code() -> None:

@@ -21,7 +21,7 @@ UCS_CODES: Final = {
     ),
     UCS_DENIED: (
         "The database refuses the account, or reading the table. It is tried 6 times an hour: it may be locked.",
-        "Put the right account into `sources.ucs.url_file` (it is tried at once); grant it what `doors/ucs.md` says.",
+        "Put the right account into `sources.ucs.url_file` (tried at once); grant it what docs/doors/ucs.md says.",
     ),
     UCS_TABLE_UNKNOWN: (
         "The database of UCS does not have the table, or a column of it, under the names that are set.",

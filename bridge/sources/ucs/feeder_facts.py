@@ -59,11 +59,11 @@ class UcsRowsRead(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class StoredChatMissing(Fact):
-    """The text of a chat cannot be passed on. `code` says why, `place` which row, `detail` what the driver says."""
+    """The text of a chat cannot be passed on. `code` says why, `detail` what the driver says. `session`: its id."""
 
     level: ClassVar[int] = logging.WARNING
 
-    place: str
+    session: str
     code: str
     detail: str
 

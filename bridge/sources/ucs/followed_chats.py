@@ -23,7 +23,7 @@ _LATE_BUCKETS: Final = 16
 """Buckets that are rewritten in one go only because chats in them were forgotten."""
 
 
-class ChatState(IntEnum):
+class FollowedState(IntEnum):
     """RUNNING: not over. STOPPED: over, and its text was not passed on. FINAL: it was. MISSING: told to be missing."""
 
     RUNNING = 0
@@ -42,7 +42,7 @@ class FollowedChat(msgspec.Struct, frozen=True, array_like=True):
     id: str
     started: int
     changed: int
-    state: ChatState
+    state: FollowedState
     length: int = -1
     hash: bytes = b""
     database: int = 0
@@ -50,7 +50,7 @@ class FollowedChat(msgspec.Struct, frozen=True, array_like=True):
     @property
     def is_waiting(self) -> bool:
         """Whether its final text is still expected."""
-        return self.state in (ChatState.RUNNING, ChatState.STOPPED)
+        return self.state in (FollowedState.RUNNING, FollowedState.STOPPED)
 
 
 class _Bucket(msgspec.Struct):

@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bridge.announcement import session_id_problem
 from bridge.capture.stored_inputs import StoredRead
 from bridge.capture.stored_texts import StoredText
 from bridge.errors import EnvironmentFault, Problem
@@ -178,7 +179,7 @@ class TableFeeder:
         if read and archive and await self._scan(position, ARCHIVE):
             position.archive_read()
         for session_id, news in position.forget(self._now()):
-            self._tell_missing(session_id, news, "", "")
+            self._tell_missing(session_id, news)
         self._pass_on(position, [])
 
     async def _rest(self, position: TablePosition) -> None:
@@ -231,7 +232,7 @@ class TableFeeder:
         for session_id in gone:
             news = position.absent(session_id, self._now(), certain=certain)
             if news in MISSING_NEWS:
-                self._tell_missing(session_id, news, "", "")
+                self._tell_missing(session_id, news)
         self._pass_on(position, [])
         return True
 
@@ -258,7 +259,7 @@ class TableFeeder:
                     passed_on.append(StoredText(head.id, place, document, final, self._clock.now_us()))
                     self._compare_start(access.name, head, document)
                 elif news in MISSING_NEWS:
-                    self._tell_missing(head.id, news, place, (read and read.unreadable) or "")
+                    self._tell_missing(head.id, news, (read and read.unreadable) or "")
                 if not by_id:
                     position.passed(head, now, database)
             self._telemetry.emit(
@@ -295,8 +296,9 @@ class TableFeeder:
             size = sum(text.size for text in texts) + sum(len(value or b"") for value in changes.values())
             self._deliver(StoredRead(tuple(texts), changes, self._clock.now_us()), size)
 
-    def _tell_missing(self, session_id: str, news: RowNews, place: str, detail: str) -> None:
-        self._telemetry.emit(StoredChatMissing(place=place or f"#{session_id}", code=news.value, detail=detail))
+    def _tell_missing(self, session_id: str, news: RowNews, detail: str = "") -> None:
+        named = "" if session_id_problem(session_id) else session_id  # what is no id may be anything
+        self._telemetry.emit(StoredChatMissing(session=named, code=news.value, detail=detail))
 
     def _compare_start(self, database: str, head: RowHead, document: bytes) -> None:
         minutes = self.offset_minutes = offset_of(head, document)

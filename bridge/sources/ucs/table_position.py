@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bridge.sources.ucs import feeder_codes
-from bridge.sources.ucs.followed_chats import ChatState, FollowedChat, FollowedChats
+from bridge.sources.ucs.followed_chats import FollowedChat, FollowedChats, FollowedState
 from bridge.sources.ucs.interaction_rows import PagePlace, ReadText, RowHead, document_of
 from bridge.sources.ucs.position_format import FORMAT, PREFIX, decoded, encoded
 
@@ -139,10 +139,10 @@ class TablePosition:
             return False
         if not head.is_stopped:
             changed = known is None or head.length != known.length
-            return rules.near_live and changed and (known is None or known.state is not ChatState.FINAL)
-        if known is None or known.state is ChatState.RUNNING:
+            return rules.near_live and changed and (known is None or known.state is not FollowedState.FINAL)
+        if known is None or known.state is FollowedState.RUNNING:
             return not rules.grace
-        return known.state is not ChatState.STOPPED or now - known.changed >= rules.grace
+        return known.state is not FollowedState.STOPPED or now - known.changed >= rules.grace
 
     def passed(self, head: RowHead, now: int, database: int) -> None:
         """Move the bookmark over a row of a page; never beyond `now`, whatever a row says."""
@@ -165,7 +165,7 @@ class TablePosition:
         if known is None:
             return RowNews.NOTHING
         gone = certain and known.is_waiting and now - known.changed >= self._rules.missing_after
-        self._keep(known, _changed(known, now, state=ChatState.MISSING) if gone else known, now)
+        self._keep(known, _changed(known, now, state=FollowedState.MISSING) if gone else known, now)
         return RowNews.ROW_GONE if gone else RowNews.NOTHING
 
     def archive_read(self) -> None:
@@ -178,13 +178,13 @@ class TablePosition:
     def _judged(
         self, known: FollowedChat | None, head: RowHead, read: ReadText | None, now: int, database: int
     ) -> tuple[RowNews, FollowedChat]:
-        met = FollowedChat(head.id, us_of(head.start_date), now, ChatState.RUNNING, database=database)
+        met = FollowedChat(head.id, us_of(head.start_date), now, FollowedState.RUNNING, database=database)
         chat = met if known is None else msgspec.structs.replace(known, database=database)
         length = -1 if head.length is None else head.length
         if read is not None and read.text is not None:
             return self._with_text(known, chat, head, read.text, now)
         if read is not None and read.unreadable is not None and (chat.is_waiting or chat.length != length):
-            return RowNews.UNREADABLE_ROW, _changed(chat, now, state=ChatState.MISSING, length=length)
+            return RowNews.UNREADABLE_ROW, _changed(chat, now, state=FollowedState.MISSING, length=length)
         return self._without_text(chat, head, now)
 
     def _with_text(
@@ -195,23 +195,23 @@ class TablePosition:
         if not head.is_stopped:
             if same:
                 return RowNews.NOTHING, msgspec.structs.replace(chat, length=length)
-            return RowNews.GROWN, _changed(chat, now, state=ChatState.RUNNING, length=length, hash=digest)
-        if chat.state is ChatState.FINAL and same:
+            return RowNews.GROWN, _changed(chat, now, state=FollowedState.RUNNING, length=length, hash=digest)
+        if chat.state is FollowedState.FINAL and same:
             return RowNews.NOTHING, msgspec.structs.replace(chat, length=length)
-        news = RowNews.CHANGED if chat.state is ChatState.FINAL else RowNews.FINAL
+        news = RowNews.CHANGED if chat.state is FollowedState.FINAL else RowNews.FINAL
         at = min(now, chat.started // _SECOND) if known is None else now  # one that is met as final may be very old
-        return news, _changed(chat, at, state=ChatState.FINAL, length=length, hash=digest)
+        return news, _changed(chat, at, state=FollowedState.FINAL, length=length, hash=digest)
 
     def _without_text(self, chat: FollowedChat, head: RowHead, now: int) -> tuple[RowNews, FollowedChat]:
-        state = ChatState.STOPPED if head.is_stopped else ChatState.RUNNING
-        goes_on = chat.state is ChatState.FINAL and not head.is_stopped and head.length != chat.length
+        state = FollowedState.STOPPED if head.is_stopped else FollowedState.RUNNING
+        goes_on = chat.state is FollowedState.FINAL and not head.is_stopped and head.length != chat.length
         if goes_on or (chat.is_waiting and state is not chat.state):
             return RowNews.NOTHING, _changed(chat, now, state=state)
         waited = now - chat.changed
-        if chat.state is ChatState.STOPPED and not head.length and waited >= self._rules.missing_after:
-            return RowNews.NO_TEXT, _changed(chat, now, state=ChatState.MISSING)
-        if chat.state is ChatState.RUNNING and waited >= self._rules.unfinished_after:
-            return RowNews.NOT_OVER, _changed(chat, now, state=ChatState.MISSING)
+        if chat.state is FollowedState.STOPPED and not head.length and waited >= self._rules.missing_after:
+            return RowNews.NO_TEXT, _changed(chat, now, state=FollowedState.MISSING)
+        if chat.state is FollowedState.RUNNING and waited >= self._rules.unfinished_after:
+            return RowNews.NOT_OVER, _changed(chat, now, state=FollowedState.MISSING)
         return RowNews.NOTHING, chat
 
     def _keep(self, known: FollowedChat | None, chat: FollowedChat, now: int) -> None:
@@ -224,7 +224,7 @@ class TablePosition:
         if not chat.is_waiting:
             return min(max(unchanged, _CHECK_AGAIN[0]), _CHECK_AGAIN[1])
         wait = min(max(unchanged, rules.soonest), rules.latest)
-        in_grace = chat.state is ChatState.STOPPED and unchanged < rules.grace
+        in_grace = chat.state is FollowedState.STOPPED and unchanged < rules.grace
         return min(wait, rules.grace - unchanged) if in_grace else wait
 
     # --- what is forgotten, and stored ---------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class TablePosition:
         if too_many > 0:
             waiting = sorted((chat for chat in self.chats if chat.is_waiting), key=lambda chat: chat.changed)
             for chat in waiting[:too_many]:
-                self._keep(chat, _changed(chat, now, state=ChatState.MISSING), now)
+                self._keep(chat, _changed(chat, now, state=FollowedState.MISSING), now)
                 given_up.append((chat.id, RowNews.LIST_FULL))
         return given_up
 
@@ -257,7 +257,7 @@ class TablePosition:
         self._moved = True
 
     def _checked(self, chat: FollowedChat, now: int) -> bool:
-        again = self._rules.missing_after if chat.state is ChatState.MISSING else self._rules.overlap
+        again = self._rules.missing_after if chat.state is FollowedState.MISSING else self._rules.overlap
         return now - chat.changed >= again
 
     def _drop(self, chat: FollowedChat) -> None:

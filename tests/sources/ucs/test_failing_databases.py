@@ -276,7 +276,7 @@ def test_the_settings_make_a_feeder_whose_url_is_read_again_when_its_file_change
     file.write_text(NOWHERE)
     followed = FollowedTables("")
     secrets = SecretsWatch(followed.telemetry)
-    settings = UcsSettings(url=NOWHERE, url_file=str(file), since="2031-03-04T11:00:00+02:00", mode="near_live")  # type: ignore[arg-type]
+    settings = UcsSettings(url=NOWHERE, url_file=str(file), since="2031-03-04T09:00:00Z", mode="near_live")  # type: ignore[arg-type]
     feeders = UcsFeeders.configured(settings, secrets, clock=followed.clock, telemetry=followed.telemetry)
     assert feeders is not None
     assert UcsFeeders.configured(UcsSettings(), secrets, clock=followed.clock, telemetry=followed.telemetry) is None

@@ -91,7 +91,7 @@ def test_null_text_a_row_that_is_over_gets_its_text_later_or_is_told_to_be_missi
 
     follow(followed, later)
     [missing] = followed.told(StoredChatMissing)
-    assert (missing.code, missing.place.partition("#")[2]) == ("NO_TEXT", "S2")
+    assert (missing.code, missing.session) == ("NO_TEXT", "S2")
 
 
 def test_null_enddate_a_chat_without_an_end_date_is_read_as_one_with_it(url: str) -> None:

@@ -24,7 +24,7 @@ ANY_NEWS: Final = st.lists(
 )
 
 
-class Followed:
+class KeptPosition:
     """A position, and the storage that it is kept in."""
 
     def __init__(self, rules: FollowingRules = ALWAYS) -> None:
@@ -81,19 +81,19 @@ class Followed:
     ],
 )
 def test_each_row_says_what_was_not_known(rows: list[tuple[str | None, int]], expected: list[str]) -> None:
-    followed = Followed()
+    followed = KeptPosition()
     assert [followed.take(text, status=status).value for text, status in rows] == expected
 
 
 def test_running_rows_are_not_read_unless_it_is_near_live() -> None:
-    followed = Followed(FollowingRules())
+    followed = KeptPosition(FollowingRules())
     assert followed.take("a", status=2) is RowNews.NOTHING
     assert not followed.position.wants(RowHead("S1", 2, START, 5), NOW)
     assert followed.take("ab") is RowNews.FINAL
 
 
 def test_an_edit_that_keeps_the_length_is_found_when_the_row_is_asked_by_its_id() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     assert followed.take("1234") is RowNews.FINAL
     assert followed.take("****") is RowNews.NOTHING
     assert followed.position.due(NOW + 899, 9) == []
@@ -102,7 +102,7 @@ def test_an_edit_that_keeps_the_length_is_found_when_the_row_is_asked_by_its_id(
 
 
 def test_an_unfinished_chat_is_asked_after_a_minute_and_twice_as_late_each_time_up_to_an_hour() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     followed.take(None, status=2)
     now, waits = NOW, []
     for _ in range(9):
@@ -123,7 +123,7 @@ def test_an_unfinished_chat_is_asked_after_a_minute_and_twice_as_late_each_time_
 
 
 def test_a_chat_that_is_over_without_a_text_is_missing_after_a_day_once_and_final_if_the_text_comes() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     assert followed.take(None) is RowNews.NOTHING
     assert followed.take(None, NOW + DAY - 1) is RowNews.NOTHING
     assert followed.take(None, NOW + DAY) is RowNews.NO_TEXT
@@ -133,14 +133,14 @@ def test_a_chat_that_is_over_without_a_text_is_missing_after_a_day_once_and_fina
 
 
 def test_a_chat_that_is_not_over_and_does_not_change_is_given_up_at_last() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     followed.take(None, status=2)
     assert followed.take(None, NOW + 30 * DAY - 1, status=2) is RowNews.NOTHING
     assert followed.take(None, NOW + 30 * DAY, status=2) is RowNews.NOT_OVER
 
 
 def test_a_row_that_is_gone_is_missing_after_a_day_but_only_if_its_text_was_expected() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     followed.take(None, row="WAITS", status=2)
     followed.take("a", row="READ")
     assert followed.position.absent("WAITS", NOW + DAY - 1) is RowNews.NOTHING
@@ -149,7 +149,7 @@ def test_a_row_that_is_gone_is_missing_after_a_day_but_only_if_its_text_was_expe
 
 
 def test_a_text_that_cannot_be_read_is_told_once_and_asked_again() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     head, unreadable = RowHead("S1", 3, START, 7), ReadText(unreadable="DataError XX001")
     assert followed.position.take(head, unreadable, NOW) is RowNews.UNREADABLE_ROW
     assert followed.position.take(head, unreadable, NOW + 900) is RowNews.NOTHING
@@ -158,7 +158,7 @@ def test_a_text_that_cannot_be_read_is_told_once_and_asked_again() -> None:
 
 
 def test_beside_a_live_door_a_text_is_passed_on_after_a_grace() -> None:
-    followed = Followed(FollowingRules(grace=120))
+    followed = KeptPosition(FollowingRules(grace=120))
     assert followed.take("a") is RowNews.NOTHING
     assert followed.take("a", NOW + 59) is RowNews.NOTHING
     assert followed.take("a", NOW + 60) is RowNews.NOTHING
@@ -167,14 +167,14 @@ def test_beside_a_live_door_a_text_is_passed_on_after_a_grace() -> None:
 
 
 def test_the_table_is_read_from_an_overlap_before_the_highest_row_so_that_late_commits_are_seen() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     followed.take("a", NOW + 9000, row="S2", second=7200)
     followed.take("a", NOW + 9000, row="LATE", second=3600)
     assert followed.position.begin(MAIN) == PagePlace(START + timedelta(hours=1))
 
 
 def test_a_row_of_the_future_does_not_take_the_bookmark_along() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     assert followed.take("a", second=90 * 365 * DAY) is RowNews.FINAL
     assert followed.position.age(NOW) == 0
     followed.position.forget(NOW)
@@ -182,7 +182,7 @@ def test_a_row_of_the_future_does_not_take_the_bookmark_along() -> None:
 
 
 def test_what_the_overlap_does_not_bring_again_is_forgotten_and_what_waits_is_not() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     followed.take("a", row="OLD")
     followed.take("a", row="WAITS", status=2)
     later = NOW + 2 * DAY
@@ -196,7 +196,7 @@ def test_what_the_overlap_does_not_bring_again_is_forgotten_and_what_waits_is_no
 
 
 def test_memory_is_bounded_and_what_is_forgotten_too_soon_is_not_read_again_as_new() -> None:
-    followed = Followed(FollowingRules(most_chats=3))
+    followed = KeptPosition(FollowingRules(most_chats=3))
     for at in range(5):
         followed.take("a", row=f"S{at}", second=at // 2)
     assert followed.position.forget(NOW) == []
@@ -211,7 +211,7 @@ def test_memory_is_bounded_and_what_is_forgotten_too_soon_is_not_read_again_as_n
 
 
 def test_the_archive_is_read_behind_the_main_table_so_that_what_is_moved_later_is_not_read_twice() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     followed.take("a", NOW + DAY, second=DAY)
     assert followed.position.begin(ARCHIVE).start < START
     followed.position.archive_read()
@@ -219,7 +219,7 @@ def test_the_archive_is_read_behind_the_main_table_so_that_what_is_moved_later_i
 
 
 def test_a_transaction_writes_little_however_many_chats_wait() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     for at in range(2_000):
         followed.position.take(RowHead(f"{at:016}", 2, START, None), None, NOW)
     assert len(followed.store()) == 1 + -(-2_000 // BUCKET_CHATS)
@@ -231,7 +231,7 @@ def test_a_transaction_writes_little_however_many_chats_wait() -> None:
 
 
 def test_a_bucket_whose_chats_are_forgotten_is_deleted_with_the_next_change() -> None:
-    followed = Followed(FollowingRules())
+    followed = KeptPosition(FollowingRules())
     for at in range(BUCKET_CHATS):
         followed.take("a", row=f"S{at}")
     followed.take("a", NOW + DAY, row="NEW", second=DAY)
@@ -243,7 +243,7 @@ def test_a_bucket_whose_chats_are_forgotten_is_deleted_with_the_next_change() ->
 
 
 def test_a_position_of_another_version_is_read_unless_it_says_that_it_cannot_be() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     followed.take("a", status=2)
     [bucket] = [name for name in followed.stored if name != "ucs"]
     later = msgspec.json.decode(followed.stored[bucket])
@@ -267,7 +267,7 @@ def test_a_position_of_another_version_is_read_unless_it_says_that_it_cannot_be(
 
 
 def test_positions_of_others_are_left_alone() -> None:
-    followed = Followed()
+    followed = KeptPosition()
     followed.take("a")
     followed.stored |= {"stored": b"\x00", "other.chats.1": b""}
     followed.again()
@@ -276,7 +276,7 @@ def test_positions_of_others_are_left_alone() -> None:
 
 @given(ANY_NEWS)
 def test_a_stored_position_goes_on_as_if_it_had_not_been_stored(rows: list[tuple[str, str | None, int]]) -> None:
-    kept, again = Followed(), Followed()
+    kept, again = KeptPosition(), KeptPosition()
     for at, (row, text, status) in enumerate(rows):
         again.again(NOW + at)
         assert kept.take(text, NOW + at, status=status, row=row) is again.take(text, NOW + at, status=status, row=row)
@@ -286,7 +286,7 @@ def test_a_stored_position_goes_on_as_if_it_had_not_been_stored(rows: list[tuple
 
 @given(ANY_NEWS)
 def test_the_last_final_text_of_each_chat_is_passed_on_once(rows: list[tuple[str, str | None, int]]) -> None:
-    followed, passed_on, last = Followed(), dict[str, list[str]](), dict[str, str]()
+    followed, passed_on, last = KeptPosition(), dict[str, list[str]](), dict[str, str]()
     for at, (row, text, status) in enumerate(rows):
         news = followed.take(text, NOW + 3_600 * at, status=status, row=row)
         if news in (RowNews.FINAL, RowNews.CHANGED):
