@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "simulate": "run a simulated Chat Server",
     "tail": "show transcript events as they are committed",
     "announce": "announce a chat, so that a worker follows it",
+    "backfill": "send stored transcripts to the shards, which publish what they lack",
+    "reconcile": "compare captured chats with stored ones, and fill what is missing",
     "convert": "turn stored transcript files (XML) into records, without Kafka",
     "verify": "check that the records on Kafka, or in files, are complete and unaltered",
     "export": "write the records on Kafka to files that can be verified",
@@ -38,7 +40,7 @@ COMMANDS: Final = {
     "config": "print every setting with its value and origin",
 }
 
-RESERVED: Final = ("backfill", "coverage", "reconcile", "unseal")
+RESERVED: Final = ("coverage", "unseal")
 """Commands of later versions, refused with a message of their own."""
 
 _EPILOG: Final = """\

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import fields, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastavro.write import Writer
 
 from bridge import factories
-from bridge.archive.merging import merged
-from bridge.chatserver.versions import HIGHEST
-from bridge.commands import settings
+from bridge.commands import settings, ucs_options
 from bridge.commands.formatting import escaped, warn
 from bridge.commands.stored_files import StoredFiles
-from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, Problem, UsageError
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UsageError
+from bridge.reconciliation.archived_records import archived_records
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
-from bridge.records.normalise import ChatRecorder, Recording
+from bridge.records.normalise import Recording
 from bridge.records.render import Renderer
-from bridge.transcript.entries import ARCHIVE, SessionFacts
-from bridge.transcript.fold import Transcript
 from bridge.transcript.input_codes import NOT_RECORDED
-from bridge.transcript.state import TranscriptState
-from bridge.transcript.times import parse_start_at
-from bridge.transcript.updates import TranscriptUpdate
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +26,6 @@ if TYPE_CHECKING:
 
     from bridge.archive.repairs import TranscriptRepair
     from bridge.commands.stored_files import StoredChat
-    from bridge.transcript.entries import Entry
 
 _CONTAINER: Final = b"Obj\x01"
 """The first bytes of an Avro container file."""
@@ -51,16 +42,7 @@ def define(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true", help="refuse files that are damaged, instead of repairing them"
     )
     group = parser.add_argument_group("transcripts of a UCS database instead of files")
-    group.add_argument("--ucs-url", metavar="URL", help="the database, e.g. postgresql+psycopg://reader@db.example/ucs")
-    group.add_argument("--ucs-archive-url", metavar="URL", help="the archive database, if there is one")
-    group.add_argument("--since", metavar="TIME", help="chats that started then (UTC if it has no offset) or later")
-    group.add_argument(
-        "--ucs-name",
-        metavar="KEY=NAME",
-        action="append",
-        default=[],
-        help="a name in the database; keys: table, schema, id, status, start_date, media_type, text",
-    )
+    ucs_options.define(group)
     settings.define(
         parser,
         """\
@@ -136,22 +118,8 @@ def _chats(
 ) -> Iterator[StoredChat]:
     if args.ucs_url is None:
         return StoredFiles(args.strict, refuse, mended).chats(args.files)
-    try:
-        from bridge.commands.stored_rows import StoredRows  # noqa: PLC0415 - it needs the extra `ucs`
-        from bridge.sources.ucs.database import UcsDatabase  # noqa: PLC0415
-        from bridge.sources.ucs.interactions import InteractionNames  # noqa: PLC0415
-    except ImportError as error:
-        raise UsageError(f"--ucs-url needs {error.name}", next_step="pip install 'chatbridge[ucs]'") from None
-    since = parse_start_at(args.since)
-    if since is None:
-        raise UsageError(f"--since {args.since}: expected a time such as 2031-03-01T00:00:00Z")
-    keys = dict(pair.partition("=")[::2] for pair in args.ucs_name)
-    if unknown := keys.keys() - {each.name for each in fields(InteractionNames)}:
-        raise UsageError(f"--ucs-name: {', '.join(sorted(unknown))} is no key")
-    urls = [url for url in (args.ucs_url, args.ucs_archive_url) if url is not None]
-    databases = [UcsDatabase(url, InteractionNames(**keys)) for url in urls]
-    rows = StoredRows(databases, args.strict, refuse, mended, lambda line: warn(escaped(line)))
-    return rows.chats(datetime.fromtimestamp(since / 1000, UTC).replace(tzinfo=None))
+    rows = ucs_options.rows_of(args, strict=args.strict, refused=refuse, mended=mended)
+    return rows.chats(ucs_options.since_of(args.since))
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
@@ -168,22 +136,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
 def _converted(chat: StoredChat, recording: Recording) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the records of a chat, and notes on its copies."""
     notes = [f"{file}: {note}" for file, copy in zip(chat.places, chat.copies, strict=True) for note in copy.notes]
-    at = time.time_ns() // 1000
-    told = merged(chat.copies, at, HIGHEST)
-    start_at = next(update.transcript.start_at for update in told if isinstance(update, TranscriptUpdate))
-    facts = SessionFacts(chat.session_id, start_at=parse_start_at(start_at))
-    if facts.start_at is None:
+    records, start_at = archived_records(chat.session_id, chat.copies, recording, time.time_ns() // 1000)
+    if start_at is None:
         notes.append(f"{chat.places[0]}: startAt is missing or unreadable: the times of its events are not known")
-    fold = Transcript(TranscriptState(facts))
-    entries: list[Entry] = []
-    for part in told:
-        if isinstance(part, TranscriptUpdate):
-            entries += fold.apply(part, origin=ARCHIVE)
-        else:
-            gap = fold.gone(Problem(part.code, ""), at, part.from_event_id, part.to_event_id)
-            gap.origin = ARCHIVE
-            entries.append(gap)
-    facts = replace(fold.facts, server=None, client_version=None)  # a stored transcript holds neither
-    recorder = ChatRecorder(chat.session_id, recording)
-    payloads = [recorder.event_record(entry, facts) for entry in entries]
-    return [recording.schemas.decode(TRANSCRIPT_EVENT, payload) for payload in payloads], notes
+    return records, notes

@@ -14,7 +14,7 @@ class Progress:
     """Shows parts of a whole that come in any order, each of which only grows; silent where nobody looks."""
 
     def __init__(self, what: str, whole: int) -> None:
-        """`whole` is the sum of what all parts will reach."""
+        """`whole` is the sum of what all parts will reach; 0: it is not known."""
         self._what = what
         self._whole = whole
         self._parts: dict[int, int] = {}
@@ -27,8 +27,8 @@ class Progress:
         if self._shown and time.monotonic() >= self._next:
             self._next = time.monotonic() + _SECONDS
             done = sum(self._parts.values())
-            share = f"{_PERCENT * done // self._whole} %" if self._whole else ""
-            sys.stderr.write(f"\r\x1b[K{self._what}: {done:,} of {self._whole:,} {share}")
+            share = f" of {self._whole:,} {_PERCENT * done // self._whole} %" if self._whole else ""
+            sys.stderr.write(f"\r\x1b[K{self._what}: {done:,}{share}")
             sys.stderr.flush()
 
     def end(self) -> None:

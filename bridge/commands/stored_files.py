@@ -27,6 +27,8 @@ class StoredChat:
     session_id: str
     copies: list[StoredDocument] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
+    texts: list[bytes] = field(default_factory=list)
+    """What each row holds; empty for files, which can be read again."""
 
 
 @dataclass(slots=True)

@@ -80,6 +80,7 @@ class StoredRows:
             if copy is not None:
                 chat.copies.append(copy)
                 chat.places.append(f"{database.place}#{row.id}")
+                chat.texts.append(document_of(row.text or ""))
         if chat.copies:
             yield chat
         elif not over:

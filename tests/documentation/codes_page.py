@@ -8,8 +8,10 @@ from bridge.adapters.kafka.connection_codes import CONNECTION_CODES
 from bridge.adapters.kafka.topic_codes import TOPIC_CODES
 from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.capture.readiness_codes import READINESS_CODES, WARNING_CODES
+from bridge.commands.archived_chats import REFUSAL_CODES
 from bridge.doctor.results.doctor_codes import DOCTOR_CODES
 from bridge.overview.health_summary import OVERVIEW_CODES
+from bridge.reconciliation.differences import EXPECTED, MISSING, UNEXPLAINED
 from bridge.sources.ucs.feeder_codes import MISSING_CODES, UCS_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
@@ -106,6 +108,21 @@ SETS: Final = (
         "What `chatbridge convert` repairs in a damaged stored transcript: `file: line n, event id: CODE`, and with "
         "`--strict` the reason why it refuses one.",
         REPAIR_CODES,
+    ),
+    CodeSet(
+        "Archives",
+        "`code` of a document that `chatbridge backfill` refuses, beside those of stored transcripts.",
+        REFUSAL_CODES,
+    ),
+    CodeSet(
+        "Expected differences",
+        "`differences` of a chat in the report of `chatbridge reconcile`.",
+        EXPECTED,
+    ),
+    CodeSet(
+        "Other differences",
+        "Likewise. All but the first are unexplained, and `unexplained` names each of them.",
+        {**MISSING, **UNEXPLAINED},
     ),
     CodeSet(
         "Links",

@@ -13,6 +13,7 @@ from bridge.capture.readiness_codes import READINESS_CODES
 from bridge.doctor.results import doctor_codes
 from bridge.errors import EnvironmentFault
 from bridge.meters import UCS_MISSING
+from bridge.reconciliation import differences
 from bridge.records.avro import schema_folder
 from bridge.sources.ucs import feeder_codes
 from bridge.transcript import gap_codes, input_codes, link_codes
@@ -42,6 +43,7 @@ def doc_of(record: str, field: str) -> str:
         topic_codes,
         doctor_codes,
         repair_codes,
+        differences,
         feeder_codes,
     ],
     ids=lambda module: module.__name__,

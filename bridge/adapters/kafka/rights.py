@@ -22,16 +22,33 @@ Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs", "A
 COMMANDS_WITH_RIGHTS: Final = (
     "run",
     "announce",
+    "backfill",
+    "backfill --wait",
     "tail",
     "verify",
     "export",
     "proof",
+    "reconcile",
+    "reconcile --fill",
     "topics plan",
     "topics apply",
     "simulate",
     "doctor",
 )
 """Commands that use Kafka; `simulate` when it announces to a topic."""
+_READ_AND_WRITTEN: Final = {
+    "announce": ((), ("announcements",)),
+    "simulate": ((), ("announcements",)),
+    "backfill": ((), ("stored",)),
+    "backfill --wait": (("checkpoints",), ("stored",)),  # there, shards say how far they are; it holds passwords
+    "tail": (("events",), ()),
+    "verify": (("events", "sessions"), ()),
+    "export": (("events", "sessions"), ()),
+    "proof": (("sessions", "anchors", "leaves"), ()),
+    "reconcile": (("events", "sessions"), ()),
+    "reconcile --fill": (("events", "sessions"), ("stored",)),
+}
+"""Command -> kinds of topics that it reads, and that it writes."""
 CLUSTER: Final = "kafka-cluster"
 """Kafka's name of the one resource of kind cluster."""
 OPERATION_CODES: Final[Mapping[Operation, int]] = {
@@ -102,12 +119,16 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evid
         topics |= {name: ["Write", "DescribeConfigs"] for name in (names.quarantine, *logs[:1])}
         if create:
             topics = {name: [*operations, "Create"] for name, operations in topics.items()}
+    elif command in _READ_AND_WRITTEN:
+        read, written = _READ_AND_WRITTEN[command]
+        topics = {getattr(names, kind): ["Read"] for kind in read}
+        topics |= {getattr(names, kind): ["Write"] for kind in written}
     elif command in {"topics plan", "doctor"}:
         topics = {name: ["Describe", "DescribeConfigs"] for name in every}
     elif command == "topics apply":
         topics = {name: ["Create", "Describe", "AlterConfigs"] for name in every}
     else:
-        topics = _of_clients(command, names)
+        raise ValueError(f"{command} needs no rights on Kafka")
     found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]
     if command == "run":
         found += [Right("group", group, "Read"), Right("transactional id", f"{group}-", "Write", prefixed=True)]
@@ -115,21 +136,6 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evid
         found += [Right("group", group, "Describe"), Right("transactional id", f"{group}-", "Describe", prefixed=True)]
         found += [Right("cluster", CLUSTER, "Describe"), Right("cluster", CLUSTER, "DescribeConfigs")]
     return found
-
-
-def _of_clients(command: str, names: TopicNames) -> dict[str, list[Operation]]:
-    """Return what commands need that only read or write records. Raises ValueError when it is none of them."""
-    found: dict[str, dict[str, list[Operation]]] = {
-        "announce": {names.announcements: ["Write"]},
-        "simulate": {names.announcements: ["Write"]},
-        "tail": {names.events: ["Read"]},
-        "verify": {names.events: ["Read"], names.sessions: ["Read"]},
-        "export": {names.events: ["Read"], names.sessions: ["Read"]},
-        "proof": {name: ["Read"] for name in (names.sessions, names.anchors, names.leaves)},
-    }
-    if command not in found:
-        raise ValueError(f"{command} needs no rights on Kafka")
-    return found[command]
 
 
 def by_resource(rights: Iterable[Right]) -> list[ResourceRights]:

@@ -1,0 +1,71 @@
+"""Reads the events and sessions topics into a spool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bridge import factories
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.topic_reader import reader
+from bridge.commands.formatting import warn
+from bridge.commands.progress import Progress
+from bridge.commands.stored_values import StoredValues
+from bridge.errors import SchemaUnknown, VerificationFailed
+from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from bridge.adapters.kafka.topic_reader import TopicReader
+    from bridge.commands.captured_spool import CapturedSpool
+    from bridge.config import Config
+
+    Take = Callable[[Iterable[dict[str, Any]]], None]
+
+
+async def read_captured(config: Config, spool: CapturedSpool, chats: Collection[str] = ()) -> int:
+    """Take all that is committed now, or that of some chats; return how many records could not be read.
+
+    Raises KafkaUnavailable.
+    """
+    names = factories.names_of(config)
+    count = await factories.topics_of(config).partitions(names.events)
+    partitions = sorted({partition_of(one.encode(), count) for one in chats}) if chats else list(range(count))
+    unread = 0
+    async with StoredValues(config.schema_registry) as values, reader(factories.client_of(config)) as topics:
+        one_topic = _Topic(topics, values, partitions, {one.encode() for one in chats})
+        unread += await one_topic.read(names.sessions, SESSION_RECORD, spool.take_sessions)
+        unread += await one_topic.read(names.events, TRANSCRIPT_EVENT, spool.take_events)
+    return unread
+
+
+class _Topic:
+    def __init__(
+        self, topics: TopicReader, values: StoredValues, partitions: list[int], keys: Collection[bytes]
+    ) -> None:
+        self._topics = topics
+        self._values = values
+        self._partitions = partitions
+        self._keys = keys
+
+    async def read(self, topic: str, name: str, take: Take) -> int:
+        """Take the values of a topic, of type `name`; return how many could not be read."""
+        begins = await self._topics.beginnings(topic, self._partitions)
+        ends = await self._topics.ends(topic, self._partitions)
+        progress = Progress(f"reading {topic}", sum(ends[each] - begins[each] for each in self._partitions))
+        unread = 0
+        async for records in self._topics.whole(topic, self._partitions):
+            found: list[dict[str, Any]] = []
+            for record in records:
+                if self._keys and record.key not in self._keys:
+                    continue
+                try:
+                    found.append(await self._values.decode(name, record.value or b""))
+                except (VerificationFailed, SchemaUnknown) as error:
+                    unread += 1
+                    warn(f"{topic}-{record.partition}@{record.offset}: {error}")
+            take(found)
+            last = records[-1]
+            progress.reached(last.partition, last.offset + 1 - begins[last.partition])
+        progress.end()
+        return unread

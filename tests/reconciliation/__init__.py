@@ -1,0 +1,1 @@
+"""The comparison of captured and stored chats, without any I/O."""
