@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import Announcement, encode
 from bridge.capture.chat import OVER
-from bridge.capture.outputs import chains_of, gaps_of
+from bridge.capture.outputs import chains_of, gaps_of, offsets_of
 from bridge.records.checkpoint import CheckpointHead
 from bridge.records.checkpoint_keys import head_key
 from bridge.records.checkpoint_parts import Checkpoint
@@ -35,6 +35,8 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = Fals
         observed_at=chat.closed_at or now,
         stamp=stamp,
         chains=chains,
+        away=seldom.away,
+        offsets=offsets_of(chat.outputs),
     )
     if not chat.whole:
         deleted = [(key, None) for key in chat.parts.forgotten()]

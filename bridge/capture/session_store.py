@@ -174,7 +174,7 @@ class SessionStore:
             if isinstance(one, TranscriptUpdate):
                 self._updated(chat, one)
             elif isinstance(one, LinkDown):
-                chat.transcript.away(one.observed_at // _US_PER_MS)
+                chat.transcript.away(one.observed_at // _US_PER_MS, one.reason.code)
             elif isinstance(one, JoinRefused):
                 self._refused(chat, one)
             else:
@@ -223,7 +223,7 @@ class SessionStore:
         for session_id in sorted(forgotten.without_records & self._chats.keys()):
             chat = self._touched[session_id] = self._chats[session_id]
             before = chat.transcript.sequence
-            self._builder.publish(chat, chat.transcript.gone(_EVENTS_LOST, at))
+            self._builder.publish(chat, chat.records_lost(_EVENTS_LOST, at))
             self._settle(chat, before, at)
         for session_id in sorted(forgotten.without_place & self._chats.keys()):
             chat = self._touched[session_id] = self._chats[session_id]
@@ -288,7 +288,7 @@ class SessionStore:
         self._close(chat, at, state, supersedes=supersedes)
 
     def _close(self, chat: Chat, at: int, state: str, *because: Problem, supersedes: int | None = None) -> None:
-        certificate = chat.transcript.certificate(*because, supersedes=supersedes)
+        certificate = chat.transcript.certificate(*because, over=state == OVER, supersedes=supersedes)
         chat.close(state, at)
         verdict = self._builder.closed(chat, at, certificate)
         if supersedes is None:

@@ -23,7 +23,7 @@ KINDS: Final = (
     entries.GAP,
     entries.RESUMED,
 )
-VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
+VERDICTS: Final = entries.VERDICTS
 FORGETTABLE: Final = ("checkpoints", "events", "sessions", "announcements")
 """Kinds of topics of which a loss is recognised."""
 

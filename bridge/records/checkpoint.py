@@ -16,16 +16,19 @@ from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map
 from bridge.records.blocks import gap_block, party_block, session_block
 from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain
 from bridge.records.shard_facts import shard_block
+from bridge.records.watch_blocks import offsets_block, watch_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.records.output_chains import OutputGap
     from bridge.records.shard_facts import ShardFacts
+    from bridge.records.watch_blocks import ChainOffsets
     from bridge.transcript.fingerprints import PrintLayout
     from bridge.transcript.holes import Absence
     from bridge.transcript.id_blocks import IdBlock
     from bridge.transcript.state import TranscriptState
+    from bridge.transcript.watch import Unwatched
 
 
 @dataclass(slots=True)
@@ -62,7 +65,8 @@ class CheckpointHead:
     `state` is the engine's word for the chat's state; `chain_head` the head of the chain in the output `default`, if
     that began with the chat, else empty; `chains` are all others. `observed_at` in us since 1970 UTC; `stamp` names the
     transaction that writes it. `segments` is the number of the chat's segments once this transaction is committed: with
-    none, only the head is remembered. `ids` is the open block.
+    none, only the head is remembered. `ids` is the open block. `away` is the interval in which nobody is watching, if
+    there is one; `offsets` are those of `all_chains`, or none.
     """
 
     state: str
@@ -76,6 +80,8 @@ class CheckpointHead:
     segments: int = 0
     ids: IdBlock | None = None
     chains: list[OutputChain] = field(default_factory=list)
+    away: Unwatched | None = None
+    offsets: list[ChainOffsets] = field(default_factory=list)
 
     def all_chains(self) -> list[OutputChain]:
         """Return the chain in each output."""
@@ -99,7 +105,7 @@ def encode_closed(
 
 
 def _head(head: CheckpointHead) -> bytes:
-    absence = head.absence
+    absence, away = head.absence, head.away
     return b"".join(
         (
             text(head.state),
@@ -112,6 +118,9 @@ def _head(head: CheckpointHead) -> bytes:
             optional_long(None if absence is None else absence.after),
             long(head.observed_at),
             long(head.segments),
+            optional_long(None if away is None else away.since),
+            optional_text(None if away is None else away.code),
+            offsets_block(head.offsets),
             head.stamp.encoded,
         )
     )
@@ -150,6 +159,7 @@ def _seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str)
             b"\1" if state.joined else b"\0",
             array(map(long, chain.from_iterable(state.unprinted))),
             array(map(_output_gap, output_gaps)),
+            watch_block(state.watch),
         )
     )
 

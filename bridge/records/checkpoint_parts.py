@@ -135,4 +135,4 @@ def _remembered(seldom: TranscriptState) -> TranscriptState:
 
 def _as_stored(seldom: TranscriptState) -> TranscriptState:
     """Leave out what the head holds."""
-    return replace(seldom, absence=None, epoch=0)
+    return replace(seldom, absence=None, epoch=0, away=None)

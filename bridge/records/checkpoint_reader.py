@@ -12,6 +12,7 @@ from bridge.records.checkpoint_keys import ANNOUNCEMENT, MARKER_KEY, SELDOM, par
 from bridge.records.output_chains import OutputChain, OutputGap
 from bridge.records.payload_framing import unframe
 from bridge.records.shard_facts import shard_facts
+from bridge.records.watch_blocks import decoded_offsets, decoded_watch
 from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
@@ -19,6 +20,7 @@ from bridge.transcript.id_blocks import IdBlock, Prints
 from bridge.transcript.parties import SetBy
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
+from bridge.transcript.watch import Unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,6 +81,8 @@ class StoredSession:
             epoch=head.epoch,
             counts=head.counts,
             absence=head.absence,
+            away=head.away,
+            seen_at=head.observed_at,
             id_ranges=IdRanges(ids).pairs(),
             prints=prints,
         )
@@ -151,6 +155,8 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
     owners, after = head["owners"], head["awayAfter"]
     if len(owners) % 2:
         raise VerificationFailed("a checkpoint with an owner whose last batch it does not say")
+    chains = [OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]]
+    since, code = head["unwatchedSince"], head["unwatchedCode"]
     return CheckpointHead(
         state=head["state"],
         sequence=head["sequence"],
@@ -167,7 +173,9 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
         ),
         segments=head["segments"],
         ids=None if ids is None else _ids(ids),
-        chains=[OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]],
+        chains=chains,
+        away=None if since is None or code is None else Unwatched(since, None, code),
+        offsets=decoded_offsets(head["offsets"], len(chains) + bool(head["chainHead"])),
     )
 
 
@@ -211,6 +219,7 @@ def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
         reused=seldom["idsReused"],
         gap_sequences=seldom["gapSequences"],
         unprinted=_ranges(seldom["unprintedIds"]),
+        watch=decoded_watch(seldom["watch"]),
     )
 
 

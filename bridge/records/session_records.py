@@ -6,11 +6,12 @@ Both are rare, so they use the general encoder.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
+from bridge.records.certificate_fields import certificate_fields
 from bridge.records.secret_names import scrub
 from bridge.transcript.entries import INCOMPLETE
 from bridge.transcript.gap_codes import LISTS_LEFT_OUT
@@ -18,7 +19,7 @@ from bridge.transcript.gap_codes import LISTS_LEFT_OUT
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
-    from bridge.transcript.entries import Certificate, Gap, SessionFacts
+    from bridge.transcript.entries import Certificate, SessionFacts
 
 OPENED: Final = "OPENED"
 CLOSED: Final = "CLOSED"
@@ -60,6 +61,7 @@ def session_record(  # noqa: PLR0913 - the fields of the record
         id_ranges=[],
         gaps=[],
         filled=[],
+        holes=None,
     )
     return _session_record(schemas, state, facts, at, certificate=short, place=place)
 
@@ -80,42 +82,9 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "tenant": facts.tenant,
             "server": facts.server,
             "clientVersion": facts.client_version,
-            "certificate": None if certificate is None else _certificate(certificate, place.head),
+            "certificate": None if certificate is None else certificate_fields(certificate, place.head),
         },
     )
-
-
-def _certificate(certificate: Certificate, head: bytes) -> dict[str, Any]:
-    return {
-        "verdict": certificate.verdict,
-        "reasons": certificate.reasons,
-        "details": certificate.details,
-        "epoch": certificate.epoch,
-        "lastSequence": certificate.last_sequence,
-        "counts": certificate.counts,
-        "idRanges": [{"from": low, "to": high} for low, high in certificate.id_ranges],
-        "gaps": [gap_fields(gap) for gap in certificate.gaps],
-        "filled": [gap_fields(gap) for gap in certificate.filled],
-        "amendments": certificate.amendments,
-        "idsReused": certificate.ids_reused,
-        "masked": certificate.masked,
-        "quarantined": certificate.quarantined,
-        "unattributed": certificate.unattributed,
-        "rejoins": certificate.rejoins,
-        "supersedes": certificate.supersedes,
-        "head": head,
-    }
-
-
-def gap_fields(gap: Gap) -> dict[str, Any]:
-    """Return a Gap as a record for the general encoder."""
-    return {
-        "fromEventId": gap.from_event_id,
-        "toEventId": gap.to_event_id,
-        "since": gap.since,
-        "code": gap.code,
-        "detail": gap.detail,
-    }
 
 
 def json_of(value: object) -> bytes:
