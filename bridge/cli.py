@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "announce": "announce a chat, so that a worker follows it",
     "convert": "turn stored transcript files (XML) into records, without Kafka",
     "verify": "check that the records on Kafka are complete and unaltered",
+    "coverage": "count how many of the announced chats are certified as complete",
     "doctor": "examine everything that a worker depends on, and say what is wrong",
     "topics": "compare, create or alter the topics",
     "acls": "print the rights on Kafka that each command needs",
@@ -37,7 +38,7 @@ COMMANDS: Final = {
     "config": "print every setting with its value and origin",
 }
 
-RESERVED: Final = ("backfill", "coverage", "export", "reconcile", "unseal")
+RESERVED: Final = ("backfill", "export", "reconcile", "unseal")
 """Commands of later versions, refused with a message of their own."""
 
 _EPILOG: Final = """\

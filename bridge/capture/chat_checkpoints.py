@@ -38,6 +38,7 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = Fals
         away=seldom.away,
         offsets=offsets_of(chat.outputs),
     )
+    transcript.checkpointed(head.observed_at)
     if not chat.whole:
         deleted = [(key, None) for key in chat.parts.forgotten()]
         if not chat.addressable:

@@ -292,7 +292,7 @@ class SessionStore:
         chat.close(state, at)
         verdict = self._builder.closed(chat, at, certificate)
         if supersedes is None:
-            self._builder.fact(ChatClosed(session=chat.session_id, verdict=verdict))
+            self._builder.fact(ChatClosed(session=chat.session_id, verdict=verdict, joined=certificate.joins > 0))
             self._builder.forget(chat.session_id)
 
     # --- checkpoints ---------------------------------------------------------------------------------------------

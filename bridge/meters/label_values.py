@@ -24,6 +24,7 @@ KINDS: Final = (
     entries.RESUMED,
 )
 VERDICTS: Final = entries.VERDICTS
+COVERAGE_STEPS: Final = ("announced", "joined", "complete")
 FORGETTABLE: Final = ("checkpoints", "events", "sessions", "announcements")
 """Kinds of topics of which a loss is recognised."""
 

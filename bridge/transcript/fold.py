@@ -129,6 +129,10 @@ class Transcript:
         """Return it without sequence, ids, fingerprints and counts: the same object until something of it changes."""
         return self._memory.kept()
 
+    def checkpointed(self, at: int | None) -> None:
+        """Remember the time of the chat's last checkpoint, in us since 1970 UTC."""
+        self._memory.watching.seen_at = at
+
     def take_blocks(self, *, again: bool = False) -> tuple[IdBlock | None, list[IdBlock]]:
         """Return the open block of ids, if it is there; of others what changed since the last call, or all `again`."""
         return self._fingerprints.take_changed(again=again)
@@ -142,29 +146,26 @@ class Transcript:
             self._delivered, self._sequence, self._counts, reasons=reasons, over=over, supersedes=supersedes
         )
 
-    # --- all or nothing ------------------------------------------------------------------------------------------
-
     def mark(self) -> None:
         """Remember this moment for `undo`."""
         self._fingerprints.mark()
-        ids, memory = self._delivered.edges(), self._memory
-        self._marked = (memory.kept(), self._sequence, self._counts.copy(), ids, memory.watching.marked())
+        self._marked = (self._memory.kept(), self._sequence, self._counts.copy(), self._delivered.edges())
 
     def undo(self) -> None:
         """Go back to the last `mark`, whatever an exception has left behind."""
-        state, self._sequence, counts, edges, watching = self._marked
+        state, self._sequence, counts, edges = self._marked
+        state.seen_at = self._memory.watching.seen_at  # no input changes it
         self._counts = counts.copy()
         self._delivered.reset(edges)
         self._fingerprints.undo()
         self._remember(state)
-        self._memory.watching.reset(watching)
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
     def apply(self, update: TranscriptUpdate, *, origin: str | None = None) -> list[Entry]:
         """Fold a history, increment or part of one in; return what is new, in order. `origin` overrides LIVE/REPLAY."""
         memory, part = self._memory, update.part
-        seen_at = memory.take(update)
+        memory.take(update)
         if update.version != self._version:
             self._version = update.version
             self._carried = carried_groups(update.version, self._fields)
@@ -180,7 +181,7 @@ class Transcript:
             if not memory.joined:
                 memory.watching.first_history(update)
             elif part.first:
-                out.append(self._rejoined(at, seen_at))
+                out.append(self._rejoined(at))
             memory.joined |= part.last  # only then all of the history was seen
             memory.changes += 1
         if self._holes.absence is not None:
@@ -192,10 +193,10 @@ class Transcript:
             out += self.set_aside(damaged.event_id, at)
         return out
 
-    def _rejoined(self, at: int, seen_at: int | None) -> Entry:
-        """Note that a further snapshot came, which ends an absence; `seen_at` is when the input before it came."""
+    def _rejoined(self, at: int) -> Entry:
+        """Note that a further snapshot came, which ends an absence."""
         self._memory.rejoins += 1
-        self._memory.watching.resumed(at, seen_at)
+        self._memory.watching.resumed(at)
         self._holes.lost_sight(max(self._told, 0))
         return self._entry_without_event(kinds.RESUMED, at)
 

@@ -113,15 +113,13 @@ class SlowMemory:
         self._kept = state
         self._kept_at = -1
 
-    def take(self, update: TranscriptUpdate) -> int | None:
-        """Take note of what an update says of the session; return what `Watching.seen_at` was before it."""
-        seen_at = self.watching.seen_at
+    def take(self, update: TranscriptUpdate) -> None:
+        """Take note of what an update says of the session, and how it came."""
         self.watching.take(update)
         facts = self.facts.after(update)
         if facts is not self.facts:
             self.facts = facts
             self.changes += 1
-        return seen_at
 
     def learn(self, start_at: int | None, tenant: str | None) -> None:
         """Set when the session started (ms since 1970 UTC), or its tenant; None leaves what is known."""

@@ -38,27 +38,18 @@ UNWATCHED_CODES: Final = {
 class Watching:
     """A Watch as it is used. `changes` is raised with every change of it.
 
-    `away` is the interval that is not over yet; `seen_at` says when the last input came from a source that is watched,
-    in us since 1970 UTC, or when the checkpoint was written that this goes on from.
+    `away` is the interval that is not over yet; `seen_at` is the time of the chat's last checkpoint, in us since 1970
+    UTC, None before the first: a worker that dies leaves no later sign.
     """
 
-    __slots__ = ("_present", "away", "changes", "seen_at", "watch")
+    __slots__ = ("away", "changes", "seen_at", "watch")
 
     def __init__(self, watch: Watch, away: Unwatched | None, seen_at: int | None) -> None:
-        """Go on from what was remembered: nobody is in the chat until a history comes."""
+        """Go on from what was remembered."""
         self.watch = watch
         self.away = away
         self.seen_at = seen_at
         self.changes = 0
-        self._present = False
-
-    def marked(self) -> tuple[bool, int | None]:
-        """Return what a Watch does not hold, for `reset`."""
-        return self._present, self.seen_at
-
-    def reset(self, marked: tuple[bool, int | None]) -> None:
-        """Go back to what `marked` returned."""
-        self._present, self.seen_at = marked
 
     def intervals(self) -> list[Unwatched]:
         """Return all intervals that are remembered."""
@@ -69,8 +60,6 @@ class Watching:
     def take(self, update: TranscriptUpdate) -> None:
         """Take note of the source, the version in force and our party's visibility."""
         watch, version = self.watch, update.version
-        if update.source != UCS:
-            self.seen_at = update.observed_at
         if (
             update.source in watch.sources
             and (version is None or version in (watch.lowest_version, watch.highest_version))
@@ -92,8 +81,7 @@ class Watching:
         """Take note of a history, or a part of one, of a chat of which no history was seen to the end yet."""
         if update.source == UCS:
             return
-        self._present, self.away = True, None
-        watch = self.watch
+        self.away, watch = None, self.watch
         joined_at = update.observed_at if watch.joined_at is None else watch.joined_at
         highest = max(update.told_ids, default=None)
         if highest is None or (watch.history_to is not None and watch.history_to >= highest):
@@ -101,11 +89,10 @@ class Watching:
         if (joined_at, highest) != (watch.joined_at, watch.history_to):
             self._set(replace(watch, joined_at=joined_at, history_to=highest))
 
-    def resumed(self, at: int, before: int | None) -> None:
-        """Take note of a further history, which came `at`; `before` is `seen_at` without it."""
-        away = self.away or Unwatched(at if before is None else before, None, NOT_TOLD)
-        self._present, self.away = True, None
-        watch = self.watch
+    def resumed(self, at: int) -> None:
+        """Take note of a further history, which came `at`."""
+        away, watch = self.away or self._not_told(at), self.watch
+        self.away = None
         if len(watch.unwatched) < MAX_INTERVALS:
             self._set(replace(watch, unwatched=(*watch.unwatched, away._replace(until=at))))
         else:
@@ -113,15 +100,18 @@ class Watching:
 
     def lost(self, since: int, code: str) -> None:
         """Begin an interval; one that is not over yet goes on."""
-        self._present = False
         if self.away is None:
             self.away = Unwatched(since, None, code)
             self.changes += 1
 
     def given_up(self, at: int) -> None:
         """Take note that nobody will watch the chat any more, as of `at`."""
-        if not self._present:
-            self.lost(at if self.seen_at is None else self.seen_at, NOT_TOLD)
+        if self.away is None:
+            self.away = self._not_told(at)
+            self.changes += 1
+
+    def _not_told(self, at: int) -> Unwatched:
+        return Unwatched(at if self.seen_at is None else self.seen_at, None, NOT_TOLD)
 
     def told(self, event: ChatEvent, parties: Parties) -> None:
         """Take note of an event that may end the chat, or of one that shows that no former event did."""

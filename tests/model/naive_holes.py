@@ -25,10 +25,13 @@ class Sight:
 
     def given(self, told: TranscriptUpdate, *, first: bool) -> None:
         if told.version is not None:
-            self.versions.add(told.version)
+            self.versions = self.versions | {told.version}
         if first:
             self.first_history = True
             self.shown = max([self.shown, *told.ids])
+
+    def met(self, user_id: str) -> None:
+        self.users = self.users | {user_id}
 
     def forget_users(self) -> None:
         self.known_before = max(self.known_before, len(self.users))

@@ -333,7 +333,7 @@ class NaiveChat:
 
         That of a newParty is its own: it stands nowhere else. That of a rename is the one before.
         """
-        self.sight.users.add(event.user_id)
+        self.sight.met(event.user_id)
         if event.user_info is not None:
             self.names.append((event.event_id, event.user_id, event.user_info.user_nickname))
             return event.user_info.user_nickname

@@ -78,8 +78,20 @@ def test_a_certificate_of_an_eventful_chat_agrees_with_its_topic() -> None:
                 "says in reasons that ids were reused, unlike idsReused",
             ],
         ),
-        ({"id_ranges": [(1, 9)]}, ["lists ids 9 in idRanges, unlike the topic", "lists the holes 9, although  are missing in idRanges"]),
-        ({"id_ranges": [(1, 7)]}, ["lacks ids 8 in idRanges, unlike the topic", "lists the holes 9, although 8-9 are missing in idRanges"]),
+        (
+            {"id_ranges": [(1, 9)]},
+            [
+                "lists ids 9 in idRanges, unlike the topic",
+                "lists the holes 9, although  are missing in idRanges",
+            ],
+        ),
+        (
+            {"id_ranges": [(1, 7)]},
+            [
+                "lacks ids 8 in idRanges, unlike the topic",
+                "lists the holes 9, although 8-9 are missing in idRanges",
+            ],
+        ),
         (
             {"filled": [ENDLESS]},
             ["lacks the gap 3-5 (NOT_IN_REPLAY) in gaps and filled, unlike the topic"],

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 ResourceKind = Literal["topic", "group", "transactional id", "cluster"]
 Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs", "AlterConfigs"]
 
-COMMANDS_WITH_RIGHTS: Final = ("run", "announce", "tail", "verify", "topics plan", "topics apply", "simulate", "doctor")
+COMMANDS_WITH_RIGHTS: Final = (
+    "run",
+    "announce",
+    "tail",
+    "verify",
+    "coverage",
+    "topics plan",
+    "topics apply",
+    "simulate",
+    "doctor",
+)
 """Commands that use Kafka; `simulate` when it announces to a topic."""
 CLUSTER: Final = "kafka-cluster"
 """Kafka's name of the one resource of kind cluster."""
@@ -81,10 +91,8 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> l
             topics = {name: [*operations, "Create"] for name, operations in topics.items()}
     elif command in {"announce", "simulate"}:
         topics = {names.announcements: ["Write"]}
-    elif command == "tail":
-        topics = {names.events: ["Read"]}
-    elif command == "verify":
-        topics = {names.events: ["Read"], names.sessions: ["Read"]}
+    elif command in _topics_read(names):
+        topics = {name: ["Read"] for name in _topics_read(names)[command]}
     elif command in {"topics plan", "doctor"}:
         topics = {name: ["Describe", "DescribeConfigs"] for name in every}
     elif command == "topics apply":
@@ -98,6 +106,15 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> l
         found += [Right("group", group, "Describe"), Right("transactional id", f"{group}-", "Describe", prefixed=True)]
         found += [Right("cluster", CLUSTER, "Describe"), Right("cluster", CLUSTER, "DescribeConfigs")]
     return found
+
+
+def _topics_read(names: TopicNames) -> dict[str, tuple[str, ...]]:
+    """Return the topics of each command that only reads."""
+    return {
+        "tail": (names.events,),
+        "verify": (names.events, names.sessions),
+        "coverage": (names.announcements, names.sessions),
+    }
 
 
 def by_resource(rights: Iterable[Right]) -> list[ResourceRights]:
