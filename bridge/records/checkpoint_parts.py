@@ -128,6 +128,7 @@ def _remembered(seldom: TranscriptState) -> TranscriptState:
         parties_set_by=[],
         amendments={},
         unprinted=[],
+        watch=seldom.watch.in_short(),
         gaps=[replace(gap, detail=None) for gap in seldom.gaps],
         filled=[replace(gap, detail=None) for gap in seldom.filled],
     )

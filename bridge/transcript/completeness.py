@@ -97,19 +97,18 @@ def holes_of(delivered: IdRanges, gaps: Iterable[Gap], watch: Watch, *, archived
     for what, codes in ((SET_ASIDE, _IN_QUARANTINE), (TYPING_ONLY, SETTLED_BY_ARCHIVE if archived else ())):
         rest = _take(found, rest, ((low, high) for low, high, code in ranges if code in codes), what)
     rest = _take(found, rest, ((low, high) for low, high, _ in ranges), UNEXPLAINED)
-    if watch.since_opening:
+    if watch.history_to is not None:
         before = TYPING_ONLY if archived else BEFORE_JOIN
-        rest = _take(found, rest, [] if watch.history_to is None else [(FIRST_ID, watch.history_to)], before)
+        rest = _take(found, rest, [(FIRST_ID, watch.history_to)] if watch.history_to else [], before)
     _take(found, rest, rest.pairs(), _left_out(watch, archived=archived))
     return _merged(sorted(found))
 
 
 def _left_out(watch: Watch, *, archived: bool) -> str:
     """Return the class of ids that no gap names, above the first history."""
-    if not watch.since_opening:
-        return TYPING_ONLY if archived else NOT_CLASSIFIED
-    if watch.joined_at is None:  # all that is there came from a stored transcript
-        return TYPING_ONLY if archived else UNEXPLAINED
+    if watch.history_to is None:  # never joined, or under 0.1.0
+        unknown = UNEXPLAINED if watch.since_opening else NOT_CLASSIFIED
+        return TYPING_ONLY if archived else unknown
     if withholds_events(watch.lowest_version):
         return WITHHELD_BY_VERSION
     return DIRECT_MESSAGE_SUSPECTED if watch.direct_messages >= _TWO else UNEXPLAINED

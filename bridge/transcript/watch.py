@@ -22,9 +22,9 @@ class Watch:
     """What is remembered of it. Times in us since 1970 UTC.
 
     `since_opening`: it holds from the opening of the chat on; False for one that was continued from what does not tell
-    it. `history_to` is the highest id of the first history. `unwatched` are the intervals that are over. `closing` is
-    the last event that may have ended the chat. `direct_messages` says how many parties were seen that can take part
-    in a direct message, at most 2.
+    it. `history_to` is the highest id of the first history, 0 if that held no event. `unwatched` are the intervals that
+    are over. `closing` is the last event that may have ended the chat. `direct_messages` says how many parties were
+    seen that can take part in a direct message, at most 2.
     """
 
     since_opening: bool = True
@@ -38,3 +38,12 @@ class Watch:
     unwatched_more: int = 0
     closing: Closing | None = None
     direct_messages: int = 0
+
+    def in_short(self) -> Watch:
+        """Return what decides the classes of holes: all that is kept of a chat that ended a while ago."""
+        return Watch(
+            since_opening=False,
+            history_to=self.history_to,
+            lowest_version=self.lowest_version,
+            direct_messages=self.direct_messages,
+        )

@@ -83,9 +83,7 @@ class Watching:
             return
         self.away, watch = None, self.watch
         joined_at = update.observed_at if watch.joined_at is None else watch.joined_at
-        highest = max(update.told_ids, default=None)
-        if highest is None or (watch.history_to is not None and watch.history_to >= highest):
-            highest = watch.history_to
+        highest = max([watch.history_to or 0, *update.told_ids])
         if (joined_at, highest) != (watch.joined_at, watch.history_to):
             self._set(replace(watch, joined_at=joined_at, history_to=highest))
 
