@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "convert": "turn stored transcript files (XML) into records, without Kafka",
     "verify": "check that the records on Kafka, or in files, are complete and unaltered",
     "export": "write the records on Kafka to files that can be verified",
+    "coverage": "count how many of the announced chats are certified as complete",
     "doctor": "examine everything that a worker depends on, and say what is wrong",
     "topics": "compare, create or alter the topics",
     "acls": "print the rights on Kafka that each command needs",
@@ -40,7 +41,7 @@ COMMANDS: Final = {
     "config": "print every setting with its value and origin",
 }
 
-RESERVED: Final = ("coverage", "unseal")
+RESERVED: Final = ("unseal",)
 """Commands of later versions, refused with a message of their own."""
 
 _EPILOG: Final = """\

@@ -22,7 +22,7 @@ from bridge.records.payload_framing import single_object
 from bridge.records.session_records import CLOSED, OPENED, PART_BYTES, json_of, quarantine_records
 from bridge.records.writer_schemas import KEPT, schema_record
 from bridge.transcript import input_codes
-from bridge.transcript.entries import COMPLETE, GAP, INCOMPLETE, RESUMED, Certificate, Entry
+from bridge.transcript.entries import GAP, INCOMPLETE, RESUMED, VERDICTS, Certificate, Entry
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
@@ -257,11 +257,10 @@ class BatchBuilder:
         for one in chat.outputs:
             if not one.first:
                 self._begin(chat, one, chat.transcript.sequence + 1, at)
-            own = one.certificate(certificate)
+            own = one.certificate(certificate, self._partition)
             self._session_record(chat, one, CLOSED, at, own)
             one.certified = True
-            if own.verdict != COMPLETE:
-                verdict = own.verdict
+            verdict = max(verdict, own.verdict, key=VERDICTS.index)
         return verdict
 
     def _session_record(

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import merged, rewritten
 from bridge.capture.outputs import ChatOutput, gaps_of
-from bridge.errors import IllegalTransition
+from bridge.errors import IllegalTransition, Problem
 from bridge.transcript.fold import MAX_HOLES
 
 if TYPE_CHECKING:
     from bridge.announcement import Announcement
     from bridge.records.checkpoint_parts import CheckpointParts
+    from bridge.transcript.entries import Entry
     from bridge.transcript.fold import Transcript
 
 FOLLOWED: Final = "FOLLOWED"
@@ -95,6 +96,12 @@ class Chat:
         self.announcement = newer if self.state == STORED else merged(self.announcement, newer)
         self.announced = rewritten(self.announcement, raw)
         self.transcript.learn(tenant=self.announcement.tenant)
+
+    def records_lost(self, reason: Problem, at: int) -> Entry:
+        """Return the GAP that says that Kafka has lost records of the chat, `at` in us since 1970 UTC."""
+        for one in self.outputs:
+            one.offsets.forgotten()
+        return self.transcript.gone(reason, at)
 
     def close(self, state: str, at: int) -> None:
         """Go to OVER or GIVEN_UP. Raises IllegalTransition, a defect of the caller."""

@@ -59,11 +59,11 @@ def close(
     builder: BatchBuilder, chat: Chat, at: int, state: str, *because: Problem, supersedes: int | None = None
 ) -> None:
     """Close a chat, `at` in us since 1970 UTC; `supersedes` is the sequence of its last certificate, if it has one."""
-    certificate = chat.transcript.certificate(*because, supersedes=supersedes)
+    certificate = chat.transcript.certificate(*because, over=state == OVER, supersedes=supersedes)
     followed = chat.state == FOLLOWED
     chat.close(state, at)
     verdict = builder.closed(chat, at, certificate)
     if supersedes is None:
-        builder.fact(ChatClosed(session=chat.session_id, verdict=verdict))
+        builder.fact(ChatClosed(session=chat.session_id, verdict=verdict, joined=certificate.joins > 0))
     if followed:
         builder.forget(chat.session_id)

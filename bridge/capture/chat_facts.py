@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.facts import Fact
 from bridge.meters import OTHER, REDACTION_ACTIONS, VERDICTS, label
+from bridge.transcript.entries import COMPLETE, COMPLETE_WITH_EXPECTED_HOLES
 from bridge.transcript.gap_codes import GAP_CODES
 from bridge.transcript.input_codes import QUARANTINE_CODES
 
@@ -74,15 +75,21 @@ class ChatOpened(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ChatClosed(Fact):
-    """A chat was closed with a certificate."""
+    """A chat was closed with a certificate. `joined`: it had been, at least once."""
 
     level: ClassVar[int] = logging.DEBUG
 
     session: str
     verdict: str
+    joined: bool
 
     def count(self, meters: Meters) -> None:
-        """Count it by verdict."""
+        """Count it by verdict, and by how far it came."""
+        meters.covered.labels("announced").inc()
+        if self.joined:
+            meters.covered.labels("joined").inc()
+        if self.verdict in (COMPLETE, COMPLETE_WITH_EXPECTED_HOLES):
+            meters.covered.labels("complete").inc()
         meters.closed.labels(self.verdict if self.verdict in VERDICTS else OTHER).inc()
 
 

@@ -6,11 +6,14 @@ own affair. What the fold decides is the same for all: a chat's sequences are th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
+from bridge.capture.known_offsets import KnownOffsets
 from bridge.records.normalise import ChatRecorder
 from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain, OutputGap, certificate_in_output, gap_in_output
+from bridge.records.watch_blocks import NO_OFFSETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint import CheckpointHead
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.normalise import Recording
+    from bridge.records.watch_blocks import ChainOffsets
     from bridge.transcript.entries import Certificate, Entry
     from bridge.transcript.ranges import IdRanges
 
@@ -45,13 +49,36 @@ class ChatOutput:
 
     `first` is the sequence of the first record there, 0 as long as nothing of the chat is there. `certified` is False
     if the chat's last certificate is not there, because the output was added after it. `topic` and `header` are those
-    of its events.
+    of its events. `offsets` says where its records lie, as far as Kafka has acknowledged them.
     """
 
-    __slots__ = ("_lacking", "_marked", "certified", "first", "gaps", "header", "output", "recorder", "topic")
+    __slots__ = (
+        "_lacking",
+        "_marked",
+        "certified",
+        "first",
+        "gaps",
+        "header",
+        "offsets",
+        "output",
+        "recorder",
+        "topic",
+    )
 
-    def __init__(self, output: Output, recorder: ChatRecorder, first: int, gaps: Iterable[OutputGap] = ()) -> None:
-        """Go on with the chain of `recorder`; `gaps` are the records that are a GAP in this output only."""
+    def __init__(
+        self,
+        output: Output,
+        recorder: ChatRecorder,
+        first: int,
+        gaps: Iterable[OutputGap] = (),
+        *,
+        offsets: KnownOffsets | None = None,
+    ) -> None:
+        """Go on with the chain of `recorder`; `gaps` are the records that are a GAP in this output only.
+
+        `offsets` None: nothing of the chat is there yet.
+        """
+        self.offsets = KnownOffsets() if offsets is None else offsets
         self.output = output
         self.topic = output.topics["events"]
         self.header = output.payload_headers["events"]
@@ -88,9 +115,10 @@ class ChatOutput:
         self._lacking.add(own.event_id)
         return instead
 
-    def certificate(self, certificate: Certificate) -> Certificate:
-        """Return what can be vouched for here, given what can be for the chat."""
-        return certificate_in_output(certificate, self.gaps, self.first, certified=self.certified)
+    def certificate(self, certificate: Certificate, partition: int) -> Certificate:
+        """Return what can be vouched for here, given what can be for the chat, which lies on this partition."""
+        own = certificate_in_output(certificate, self.gaps, self.first, certified=self.certified)
+        return replace(own, offsets=self.offsets.ranges(self.output.topics, partition))
 
 
 def outputs_of_new_chat(session_id: str, outputs: Iterable[Output]) -> list[ChatOutput]:
@@ -105,12 +133,14 @@ def outputs_of_stored_chat(stored: StoredSession, head: CheckpointHead, outputs:
     no more is forgotten.
     """
     chains = {chain.output: chain for chain in head.all_chains()}
+    placed = dict(zip_longest(chains, head.offsets, fillvalue=NO_OFFSETS))
     found = []
     for output in outputs:
         chain = chains.get(output.name)
         own = [gap for gap in stored.output_gaps if chain is not None and gap.output == output.name]
         recorder = ChatRecorder(stored.session_id, output.recording, chain.head if chain else None, head.epoch)
-        found.append(ChatOutput(output, recorder, chain.first if chain else 0, own))
+        known = KnownOffsets(placed[chain.output], begun=True) if chain else None
+        found.append(ChatOutput(output, recorder, chain.first if chain else 0, own, offsets=known))
     return found
 
 
@@ -128,6 +158,13 @@ def chains_of(outputs: Sequence[ChatOutput]) -> tuple[bytes, list[OutputChain]]:
     return head, chains
 
 
+def offsets_of(outputs: Sequence[ChatOutput]) -> list[ChainOffsets]:
+    """Return the offsets of the chains, in the order in which a checkpoint holds these."""
+    began = [one for one in outputs if one.first]
+    first = [one for one in began if one.first == 1 and one.output.name == DEFAULT_OUTPUT]
+    return [one.offsets.known for one in (*first, *(other for other in began if other not in first))]
+
+
 def gaps_of(outputs: Sequence[ChatOutput]) -> list[OutputGap]:
     """Return the gaps of single outputs."""
     return outputs[0].gaps if len(outputs) == 1 else [gap for one in outputs for gap in one.gaps]
@@ -142,6 +179,11 @@ def outputs_of_published_chat(
     """
     first, *others = outputs
     return [
-        ChatOutput(first, ChatRecorder(session_id, first.recording, head, epoch), 1),
+        ChatOutput(
+            first,
+            ChatRecorder(session_id, first.recording, head, epoch),
+            1,
+            offsets=KnownOffsets(begun=head is not None),
+        ),
         *(ChatOutput(output, ChatRecorder(session_id, output.recording, epoch=epoch), 0) for output in others),
     ]

@@ -148,13 +148,17 @@ Headers = list[tuple[str, bytes]]
 
 @dataclass(slots=True)
 class Outgoing:
-    """One record to be written; `value` None is a tombstone. Its Kafka time is that of writing."""
+    """One record to be written; `value` None is a tombstone. Its Kafka time is that of writing.
+
+    `offset` is what Kafka acknowledged for it, None as long as it is not, or if the writer does not tell.
+    """
 
     topic: str
     partition: int
     key: bytes
     value: bytes | None
     headers: Headers = field(default_factory=list)
+    offset: int | None = None
 
 
 @dataclass(slots=True)

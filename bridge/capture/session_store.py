@@ -189,7 +189,7 @@ class SessionStore:
             if isinstance(one, TranscriptUpdate):
                 self._updated(chat, one)
             elif isinstance(one, LinkDown):
-                chat.transcript.away(one.observed_at // _US_PER_MS)
+                chat.transcript.away(one.observed_at // _US_PER_MS, one.reason.code)
             elif isinstance(one, JoinRefused):
                 close_refused(self._builder, chat, one)
             elif isinstance(one, StoredArrived):
@@ -244,7 +244,7 @@ class SessionStore:
         for session_id in sorted(forgotten.without_records & self._chats.keys()):
             chat = self._touched[session_id] = self._chats[session_id]
             before = chat.transcript.sequence
-            self._builder.publish(chat, chat.transcript.gone(_EVENTS_LOST, at))
+            self._builder.publish(chat, chat.records_lost(_EVENTS_LOST, at))
             settle(self._builder, chat, before, at)
         for session_id in sorted(forgotten.without_place & self._chats.keys()):
             chat = self._touched[session_id] = self._chats[session_id]

@@ -13,6 +13,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bridge.capture.known_offsets import take_offsets
 from bridge.capture.pacing import wait_before
 from bridge.capture.session_store import SessionStore
 from bridge.capture.stored_chats import stored_shard
@@ -169,6 +170,7 @@ class ShardTransactions:
         ages = [(now - at, events) for at, events in zip(self._inbox.held_at, plan.events, strict=False) if events]
         if plan.batch.announcement_offset is not None:
             self.next_announcement = plan.batch.announcement_offset
+        take_offsets(plan.batch.records, self.store.chats, self._settings.outputs)
         self._inbox.settle()
         self._rate.add(sum(plan.kinds.values()), now)
         if len(plan.batch):

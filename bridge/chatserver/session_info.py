@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bridge.chatserver.messages import is_known_status, is_over
+from bridge.transcript.events import VIP
 from bridge.transcript.updates import TranscriptUpdate
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def update_of(  # noqa: PLR0913 - the fields of a Decoded, and of the connection
         size=size,
         damaged=list(damaged),
         unknown_status=None if is_known_status(status) else status[:_STATUS_CHARACTERS],
+        visibility=VIP,
         waiting=waiting,
     )
 

@@ -9,6 +9,7 @@ are named at a time, the worst.
 from bridge.meters.all_meters import GAUGES, GaugeName, Meters
 from bridge.meters.label_values import (
     CERTIFICATES,
+    COVERAGE_STEPS,
     FORGETTABLE,
     HTTP_CODES,
     HTTP_PATHS,
@@ -29,6 +30,7 @@ from bridge.meters.units import unit_of
 
 __all__ = [
     "CERTIFICATES",
+    "COVERAGE_STEPS",
     "FAMILIES",
     "FORGETTABLE",
     "GAUGES",

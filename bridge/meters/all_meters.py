@@ -11,6 +11,7 @@ from prometheus_client.metrics import disable_created_metrics
 from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.meters.event_ages import EventAges
 from bridge.meters.label_values import (
+    COVERAGE_STEPS,
     FORGETTABLE,
     HTTP_CODES,
     HTTP_PATHS,
@@ -170,6 +171,12 @@ class Meters:
         self.quarantined = _counter(registry, "quarantined", "Quarantined inputs", reason=values_of(QUARANTINE_CODES))
         self.opened = _counter(registry, "chats_opened", "Chats opened")
         self.closed = _counter(registry, "chats_closed", "Chats closed with a certificate", verdict=(*VERDICTS, OTHER))
+        self.covered = _counter(
+            registry,
+            "chats_covered",
+            "Chats that were closed, by how far they came: announced, joined, certified without a lack",
+            step=COVERAGE_STEPS,
+        )
         self.failures = _counter(
             registry, "chat_failures", "Inputs of a chat lost to a defect of the bridge, each with a GAP in its place"
         )

@@ -23,7 +23,8 @@ KINDS: Final = (
     entries.GAP,
     entries.RESUMED,
 )
-VERDICTS: Final = (entries.COMPLETE, entries.INCOMPLETE)
+VERDICTS: Final = entries.VERDICTS
+COVERAGE_STEPS: Final = ("announced", "joined", "complete")
 FORGETTABLE: Final = ("checkpoints", "events", "sessions", "announcements")
 """Kinds of topics of which a loss is recognised."""
 

@@ -9,18 +9,22 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.transcript.entries import CHANGED, COMPLETE, GAP, ID_REUSED, INCOMPLETE, LIVE, RESUMED, Gap
+from bridge.records.watch_checks import of_holes, of_intervals
+from bridge.transcript.completeness import EXPECTED_CLASSES, Hole, due_reasons, verdict_of
+from bridge.transcript.entries import CHANGED, GAP, ID_REUSED, LIVE, RESUMED, Gap
 from bridge.transcript.gap_codes import (
     IDS_REUSED,
     KNOWN,
     LISTS_LEFT_OUT,
     NOT_STORED,
     UNATTRIBUTED,
+    UNEXPLAINED_IDS,
     UNREADABLE,
     UNTIL_JOINED,
     WITHDRAWN,
 )
 from bridge.transcript.ranges import IdRanges
+from bridge.transcript.watching import MAX_INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +35,8 @@ class RecordedChat:
     """What the records of a chat hold so far. `told` are its gaps by sequence, `rejoined` those until a later join.
 
     `until_joined` are those of them that the last join may have ended. The history that came with the join may have
-    been cut short, so that the join counts with the next live event.
+    been cut short, so that the join counts with the next live event. `resumed` says when the first RESUMED records
+    were observed, in us since 1970 UTC.
     """
 
     ids: IdRanges = field(default_factory=IdRanges)
@@ -40,6 +45,7 @@ class RecordedChat:
     told: dict[int, Gap] = field(default_factory=dict)
     rejoined: list[Gap] = field(default_factory=list)
     until_joined: list[Gap] = field(default_factory=list)
+    resumed: list[int] = field(default_factory=list)
 
     @property
     def gaps(self) -> list[Gap]:
@@ -59,6 +65,8 @@ class RecordedChat:
         elif kind == GAP and record["gap"] is not None:
             self.told[record["sequence"]] = _gap(record["gap"])
         elif kind == RESUMED:
+            if len(self.resumed) < MAX_INTERVALS:
+                self.resumed.append(record["observedAt"])
             self.until_joined = [gap for gap in self.gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
 
 
@@ -76,6 +84,8 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     least = least_quarantined(chat.gaps)
     if told["quarantined"] < least:
         yield f"says quarantined {told['quarantined']}, the topic tells of at least {least}"
+    if told["unwatched"] is not None and told["joins"] is not None:
+        yield from of_intervals(told, chat.resumed)
     if LISTS_LEFT_OUT in told["reasons"]:
         return  # it does not list ids and gaps
     listed = IdRanges((pair["from"], pair["to"]) for pair in told["idRanges"])
@@ -86,6 +96,8 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     pairs = [(pair["from"], pair["to"]) for pair in told["idRanges"]]
     if pairs != listed.pairs():
         yield "lists ids more than once or out of order in idRanges"
+    if told["holes"] is not None:
+        yield from of_holes(told)
     yield from _of_gaps(told, chat)
     yield from _of_reasons(told)
 
@@ -118,7 +130,8 @@ def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
 
 
 def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
-    due = {gap["code"] for gap in told["gaps"]}
+    holes = [Hole(hole["fromEventId"], hole["toEventId"], hole["class"]) for hole in told["holes"] or ()]
+    due = due_reasons(list(map(_gap, told["gaps"])), holes, archived=told["archived"])
     due |= {UNATTRIBUTED} if told["unattributed"] and not told["archived"] else set()
     due |= {IDS_REUSED} if told["idsReused"] else set()
     reasons = set(told["reasons"])
@@ -128,11 +141,14 @@ def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
         yield "says in reasons that ids were reused, unlike idsReused"
     if UNATTRIBUTED in reasons - due:
         yield "says in reasons that unreadable input may have concerned the chat, unlike unattributed"
+    classes = reasons & {UNEXPLAINED_IDS, *EXPECTED_CLASSES} - due
+    if classes:
+        yield f"says in reasons {sorted(classes)}, unlike holes"
     if told["reasons"] != sorted(reasons):
         yield "lists reasons more than once or out of order"
-    verdict = COMPLETE if reasons <= {IDS_REUSED} else INCOMPLETE
-    judged = reasons <= KNOWN or bool(reasons & KNOWN - {IDS_REUSED})
-    if judged and told["verdict"] != verdict:
+    known = KNOWN | EXPECTED_CLASSES.keys()
+    judged = reasons <= known or bool(reasons & KNOWN - {IDS_REUSED})
+    if judged and told["verdict"] != verdict_of(reasons):
         yield f"has the verdict {told['verdict']} with the reasons {sorted(reasons)}"
 
 

@@ -17,6 +17,7 @@ from bridge.records.blocks import gap_block, party_block, session_block
 from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain
 from bridge.records.shard_facts import shard_block
 from bridge.records.tree_state import tree_block
+from bridge.records.watch_blocks import offsets_block, watch_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from bridge.records.output_chains import OutputGap
     from bridge.records.shard_facts import ShardFacts
     from bridge.records.tree_state import TreeState
+    from bridge.records.watch_blocks import ChainOffsets
     from bridge.transcript.fingerprints import PrintLayout
     from bridge.transcript.holes import Absence
     from bridge.transcript.id_blocks import IdBlock
     from bridge.transcript.state import TranscriptState
+    from bridge.transcript.watch import Unwatched
 
 POSITION_STATE: Final = "POSITION"
 """The state in the head of a position."""
@@ -70,7 +73,8 @@ class CheckpointHead:
     that began with the chat, else empty; `chains` are all others. `observed_at` in us since 1970 UTC; `stamp` names the
     transaction that writes it. `segments` is the number of the chat's segments once this transaction is committed: with
     none, only the head is remembered. `ids` is the open block. `stored`: the chat is open, and known from stored
-    transcripts only. `outlined` says that all blocks have their outlines.
+    transcripts only. `outlined` says that all blocks have their outlines. `away` is the interval in which nobody is
+    watching, if there is one; `offsets` are those of `all_chains`, or none.
     """
 
     state: str
@@ -86,6 +90,8 @@ class CheckpointHead:
     chains: list[OutputChain] = field(default_factory=list)
     stored: bool = False
     outlined: bool = False
+    away: Unwatched | None = None
+    offsets: list[ChainOffsets] = field(default_factory=list)
 
     def all_chains(self) -> list[OutputChain]:
         """Return the chain in each output."""
@@ -109,7 +115,7 @@ def encode_closed(
 
 
 def _head(head: CheckpointHead) -> bytes:
-    absence = head.absence
+    absence, away = head.absence, head.away
     return b"".join(
         (
             text(head.state),
@@ -123,6 +129,9 @@ def _head(head: CheckpointHead) -> bytes:
             long(head.observed_at),
             long(head.segments),
             b"\1" if head.stored else b"\0",
+            optional_long(None if away is None else away.since),
+            optional_text(None if away is None else away.code),
+            offsets_block(head.offsets),
             head.stamp.encoded,
             b"\1" if head.outlined else b"\0",
         )
@@ -164,6 +173,7 @@ def _seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str)
             array(map(_output_gap, output_gaps)),
             array(map(long, state.filled_sequences)),
             b"\1" if state.archived else b"\0",
+            watch_block(state.watch),
         )
     )
 

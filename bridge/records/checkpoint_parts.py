@@ -129,6 +129,7 @@ def _remembered(seldom: TranscriptState) -> TranscriptState:
         amendments={},
         unprinted=[],
         outlines=None,
+        watch=seldom.watch.in_short(),
         gaps=[replace(gap, detail=None) for gap in seldom.gaps],
         filled=[replace(gap, detail=None) for gap in seldom.filled],
     )
@@ -136,4 +137,4 @@ def _remembered(seldom: TranscriptState) -> TranscriptState:
 
 def _as_stored(seldom: TranscriptState) -> TranscriptState:
     """Leave out what the head holds."""
-    return replace(seldom, absence=None, epoch=0, outlines=None)
+    return replace(seldom, absence=None, epoch=0, away=None, outlines=None)

@@ -13,6 +13,7 @@ from bridge.records.output_chains import OutputChain, OutputGap
 from bridge.records.payload_framing import unframe
 from bridge.records.shard_facts import shard_facts
 from bridge.records.tree_state import tree_state
+from bridge.records.watch_blocks import decoded_offsets, decoded_watch
 from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
@@ -20,6 +21,7 @@ from bridge.transcript.id_blocks import IdBlock, Prints
 from bridge.transcript.parties import SetBy
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
+from bridge.transcript.watch import Unwatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,6 +83,8 @@ class StoredSession:
             epoch=head.epoch,
             counts=head.counts,
             absence=head.absence,
+            away=head.away,
+            seen_at=head.observed_at,
             id_ranges=IdRanges(ids).pairs(),
             prints=None if blocks is None else {number: block.prints for number, block in blocks.items()},
             outlines=outlined if head.outlined and blocks is not None else None,
@@ -167,6 +171,8 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
     owners, after = head["owners"], head["awayAfter"]
     if len(owners) % 2:
         raise VerificationFailed("a checkpoint with an owner whose last batch it does not say")
+    chains = [OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]]
+    since, code = head["unwatchedSince"], head["unwatchedCode"]
     return CheckpointHead(
         state=head["state"],
         sequence=head["sequence"],
@@ -184,9 +190,11 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
         ),
         segments=head["segments"],
         ids=None if ids is None else _ids(ids),
-        chains=[OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]],
+        chains=chains,
         stored=head["stored"],
         outlined=head["outlined"],
+        away=None if since is None or code is None else Unwatched(since, None, code),
+        offsets=decoded_offsets(head["offsets"], len(chains) + bool(head["chainHead"])),
     )
 
 
@@ -232,6 +240,7 @@ def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
         unprinted=_ranges(seldom["unprintedIds"]),
         filled_sequences=seldom["filledSequences"],
         archived=seldom["archived"],
+        watch=decoded_watch(seldom["watch"]),
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from bridge.transcript.entries import CHANGED, COMPLETE, GAP, ID_REUSED, INCOMPLETE, Certificate, Entry, Gap
+from bridge.transcript.completeness import verdict_of, with_set_aside
+from bridge.transcript.entries import CHANGED, GAP, ID_REUSED, Certificate, Entry, Gap
 from bridge.transcript.gap_codes import IDS_REUSED, OUTPUT_ADDED
 from bridge.transcript.ranges import IdRanges
 
@@ -90,7 +91,7 @@ def certificate_in_output(
         *(one.gap for one in own),
     ]
     reused = certificate.ids_reused - sum(one.amendment == ID_REUSED for one in own)
-    reasons = {*certificate.reasons, *(gap.code for gap in gaps)}
+    reasons = {*certificate.reasons, *(gap.code for gap in gaps[len(certificate.gaps) :])}
     details = certificate.details
     if first > 1:
         reasons.add(OUTPUT_ADDED)
@@ -99,13 +100,14 @@ def certificate_in_output(
         reasons.discard(IDS_REUSED)
     return replace(
         certificate,
-        verdict=COMPLETE if reasons <= {IDS_REUSED} else INCOMPLETE,
+        verdict=verdict_of(reasons),
         reasons=sorted(reasons),
         details=details,
         counts={kind: count for kind, count in counts.items() if count},
         id_ranges=ids.pairs(),
         gaps=gaps,
         filled=filled,
+        holes=with_set_aside(certificate.holes, lacking),
         amendments=certificate.amendments - sum(one.amendment == CHANGED for one in own),
         ids_reused=reused,
         quarantined=certificate.quarantined + len(own),

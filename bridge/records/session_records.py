@@ -6,11 +6,12 @@ Both are rare, so they use the general encoder.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
+from bridge.records.certificate_fields import certificate_fields
 from bridge.records.redacted_input import redacted_input
 from bridge.records.summary_record import summary_fields
 from bridge.transcript.entries import INCOMPLETE
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
     from bridge.records.redact import Redaction, Redactor
-    from bridge.transcript.entries import Certificate, Gap, SessionFacts
+    from bridge.transcript.entries import Certificate, SessionFacts
 
 OPENED: Final = "OPENED"
 CLOSED: Final = "CLOSED"
@@ -69,6 +70,7 @@ def session_record(  # noqa: PLR0913 - the fields of the record
         id_ranges=[],
         gaps=[],
         filled=[],
+        holes=None,
     )
     return _session_record(schemas, state, facts, at, certificate=short, place=place, summary=summary)
 
@@ -96,46 +98,12 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "tenant": facts.tenant,
             "server": facts.server,
             "clientVersion": facts.client_version,
-            "certificate": None if certificate is None else _certificate(certificate, place.head),
+            "certificate": None if certificate is None else certificate_fields(certificate, place.head),
             "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
             "noSummary": summary if isinstance(summary, str) else None,
             "signature": None,
         },
     )
-
-
-def _certificate(certificate: Certificate, head: bytes) -> dict[str, Any]:
-    return {
-        "verdict": certificate.verdict,
-        "reasons": certificate.reasons,
-        "details": certificate.details,
-        "epoch": certificate.epoch,
-        "lastSequence": certificate.last_sequence,
-        "counts": certificate.counts,
-        "idRanges": [{"from": low, "to": high} for low, high in certificate.id_ranges],
-        "gaps": [gap_fields(gap) for gap in certificate.gaps],
-        "filled": [gap_fields(gap) for gap in certificate.filled],
-        "amendments": certificate.amendments,
-        "idsReused": certificate.ids_reused,
-        "masked": certificate.masked,
-        "quarantined": certificate.quarantined,
-        "unattributed": certificate.unattributed,
-        "rejoins": certificate.rejoins,
-        "supersedes": certificate.supersedes,
-        "archived": certificate.archived,
-        "head": head,
-    }
-
-
-def gap_fields(gap: Gap) -> dict[str, Any]:
-    """Return a Gap as a record for the general encoder."""
-    return {
-        "fromEventId": gap.from_event_id,
-        "toEventId": gap.to_event_id,
-        "since": gap.since,
-        "code": gap.code,
-        "detail": gap.detail,
-    }
 
 
 def json_of(value: object) -> bytes:

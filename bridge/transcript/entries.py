@@ -7,11 +7,13 @@ of the chat. `Certificate` is what can be vouched for when a chat is closed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.transcript import events
+from bridge.transcript import endings, events
+from bridge.transcript.watch import Unwatched, Watch
 
 if TYPE_CHECKING:
+    from bridge.transcript.completeness import Hole
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.updates import TranscriptUpdate
 
@@ -36,7 +38,10 @@ REPLAY: Final = "REPLAY"
 ARCHIVE: Final = "ARCHIVE"
 
 COMPLETE: Final = "COMPLETE"
+COMPLETE_WITH_EXPECTED_HOLES: Final = "COMPLETE_WITH_EXPECTED_HOLES"
 INCOMPLETE: Final = "INCOMPLETE"
+VERDICTS: Final = (COMPLETE, COMPLETE_WITH_EXPECTED_HOLES, INCOMPLETE)
+"""From the highest to the lowest."""
 
 CHANGED: Final = "CHANGED"
 """The same event came again with other content."""
@@ -158,6 +163,15 @@ class Entry:
     fills: int | None = None
 
 
+class OffsetRange(NamedTuple):
+    """Where records of a chat lie on a partition: offset of the first one, and the highest; None: not known."""
+
+    topic: str
+    partition: int
+    first: int | None
+    last: int | None
+
+
 @dataclass(slots=True)
 class Certificate:
     """What the bridge vouches for when it stops following a chat.
@@ -169,6 +183,11 @@ class Certificate:
     certificate that this one replaces, because more came for a chat that was closed. All of it is about one `epoch`.
     `archived`: the last stored transcript of the chat was folded in, so that ids that are not there were never stored.
     `reasons` are codes, rising; `details` holds a sentence about some of them.
+
+    `ending` is one of endings.ENDINGS; `ended_by` is a userId. `holes` are all ids without a record, by class; None
+    when they are not listed. `watch` says how the chat was watched,
+    but for the intervals, which are in `unwatched`; `joins` counts rejoins as well. `blind_spots` is what the sources
+    can never show. `offsets` are those of one output.
     """
 
     verdict: str
@@ -187,4 +206,23 @@ class Certificate:
     rejoins: int = 0
     supersedes: int | None = None
     epoch: int = 0
+    ending: str = endings.UNKNOWN
+    ended_by: str | None = None
+    ended_by_type: str | None = None
+    holes: list[Hole] | None = None
     archived: bool = False
+    joins: int = 0
+    watch: Watch = field(default_factory=Watch)
+    unwatched: list[Unwatched] = field(default_factory=list)
+    blind_spots: list[str] = field(default_factory=list)
+    offsets: list[OffsetRange] = field(default_factory=list)
+
+    @property
+    def first_event_id(self) -> int | None:
+        """The lowest id of which there is a record; None when there is none."""
+        return self.id_ranges[0][0] if self.id_ranges else None
+
+    @property
+    def last_event_id(self) -> int | None:
+        """The highest id of which there is a record; None when there is none."""
+        return self.id_ranges[-1][1] if self.id_ranges else None

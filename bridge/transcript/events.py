@@ -54,7 +54,9 @@ SUPERVISOR: Final = "SUPERVISOR"
 EXTERNAL: Final = "EXTERNAL"
 SYSTEM: Final = "SYSTEM"
 USER_TYPES: Final = frozenset((CLIENT, AGENT, SUPERVISOR, EXTERNAL, SYSTEM))
-PROTOCOL_TYPES: Final = frozenset(("BASIC", "FLEX", "ESP", "NONE"))
+BASIC: Final = "BASIC"
+"""The protocol of parties that have connections of their own; it alone has direct messages (D2)."""
+PROTOCOL_TYPES: Final = frozenset((BASIC, "FLEX", "ESP", "NONE"))
 TREATMENTS: Final = frozenset(("NORMAL", "SYSTEM"))
 
 KVLIST: Final = "kvlist"

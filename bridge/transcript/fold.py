@@ -8,7 +8,6 @@ state and folds the same input again. An input that fails half-way is undone wit
 
 from __future__ import annotations
 
-from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,7 @@ from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import SlowMemory, TranscriptState
 from bridge.transcript.stored_fold import StoredFold
 from bridge.transcript.summary import summary_of
+from bridge.transcript.watching import NOT_TOLD
 
 if TYPE_CHECKING:
     from bridge.errors import Problem
@@ -116,24 +116,26 @@ class Transcript(StoredFold):
         """Return it without sequence, ids, fingerprints, counts: the same object until something of it changes."""
         return self._memory.kept()
 
+    def checkpointed(self, at: int | None) -> None:
+        """Remember the time of the chat's last checkpoint, in us since 1970 UTC."""
+        self._memory.watching.seen_at = at
+
     def take_blocks(self, *, again: bool = False) -> tuple[IdBlock | None, list[IdBlock]]:
         """Return the open block of ids, if it is there; of others what changed since the last call, or all `again`."""
         return self._fingerprints.take_changed(again=again)
 
-    def certificate(self, *reasons: Problem, supersedes: int | None = None) -> Certificate:
-        """Return what can be vouched for. COMPLETE: nothing that a monitor may see is known to be missing.
+    def certificate(self, *reasons: Problem, over: bool = True, supersedes: int | None = None) -> Certificate:
+        """Return what can be vouched for. `reasons` are those of the caller; `over`: the source said that the chat is.
 
-        `reasons` are those of the caller; `supersedes` is the last sequence of the certificate that this one replaces.
+        `supersedes` is the last sequence of the certificate that this one replaces.
         """
         return self._memory.certificate(
-            self._delivered, self._sequence, self._counts, reasons=reasons, supersedes=supersedes
+            self._delivered, self._sequence, self._counts, reasons=reasons, over=over, supersedes=supersedes
         )
 
     def summary(self, *, missing: bool) -> Summary | str:
         """Return the figures of the chat, or why there are none; `missing`: events are known to be missing."""
         return summary_of(self._fingerprints, self._memory, missing=missing)
-
-    # --- all or nothing ------------------------------------------------------------------------------------------
 
     def mark(self) -> None:
         """Remember this moment for `undo`."""
@@ -143,6 +145,7 @@ class Transcript(StoredFold):
     def undo(self) -> None:
         """Go back to the last `mark`, whatever an exception has left behind."""
         state, self._sequence, counts, edges = self._marked
+        state.seen_at = self._memory.watching.seen_at  # no input changes it
         self._counts = counts.copy()
         self._delivered.reset(edges)
         self._fingerprints.undo()
@@ -153,7 +156,7 @@ class Transcript(StoredFold):
     def apply(self, update: TranscriptUpdate, *, origin: str | None = None) -> list[Entry]:
         """Fold a history, increment or part of one in; return what is new, in order. `origin` overrides LIVE/REPLAY."""
         memory, part = self._memory, update.part
-        memory.learn(memory.facts.after(update))
+        memory.take(update)
         if update.version != self._version:
             self._version = update.version
             self._carried = carried_groups(update.version, self._fields)
@@ -166,7 +169,10 @@ class Transcript(StoredFold):
         ended: list[tuple[int, int]] = []
         if update.snapshot:
             ended = self._holes.rejoined(last=part.last)
-            out += self._rejoined(at) if part.first else ()
+            if not memory.joined:
+                memory.watching.first_history(update)
+            elif part.first:
+                out.append(self._rejoined(at))
             memory.joined |= part.last  # only then all of the history was seen
             memory.changes += 1
         if self._holes.absence is not None:
@@ -178,13 +184,12 @@ class Transcript(StoredFold):
             out += self.set_aside(damaged.event_id, at)
         return out
 
-    def _rejoined(self, at: int) -> list[Entry]:
-        """Note that a snapshot came; every one but the first ends an absence."""
-        if not self._memory.joined:
-            return []
+    def _rejoined(self, at: int) -> Entry:
+        """Note that a further snapshot came, which ends an absence."""
         self._memory.rejoins += 1
+        self._memory.watching.resumed(at)
         self._holes.lost_sight(max(self._told, 0))
-        return [self._entry_without_event(kinds.RESUMED, at)]
+        return self._entry_without_event(kinds.RESUMED, at)
 
     def _fold(self, events: list[ChatEvent], missed: list[Gap], origin: str, at: int) -> list[Entry]:
         """Return what is new of `events` (rising ids), each gap before the event that follows it."""
@@ -207,17 +212,18 @@ class Transcript(StoredFold):
 
     def learn(self, *, start_at: int | None = None, tenant: str | None = None) -> None:
         """Set when the session started (ms since 1970 UTC), or its tenant; None leaves what is known."""
-        memory, known = self._memory, self._memory.facts
-        memory.learn(replace(known, start_at=start_at or known.start_at, tenant=tenant or known.tenant))
+        self._memory.learn(start_at, tenant)
 
-    def away(self, since: int) -> None:
-        """Note that nothing arrives from `since` (ms since 1970 UTC) on, until the next snapshot."""
-        if self._memory.joined:
-            self._holes.lost_sight(max(self._told, 0), since)
-            self._memory.changes += 1
+    def away(self, since: int, code: str = NOT_TOLD) -> None:
+        """Note that nothing arrives from `since` (ms since 1970 UTC) on, until the next snapshot.
+
+        `code` is one of watching.UNWATCHED_CODES.
+        """
+        self._memory.away(max(self._told, 0), since, code)
 
     def end(self, reason: Problem, observed_at: int) -> Entry:
         """Record that all events after those that were told may be missing."""
+        self._memory.given_up(observed_at)
         return self._gap_entry(self._holes.rest(self._told, reason), observed_at)
 
     def gone(self, reason: Problem, observed_at: int, low: int | None = None, high: int | None = None) -> Entry:
@@ -243,24 +249,23 @@ class Transcript(StoredFold):
 
     def set_aside(self, event_id: int | None, observed_at: int) -> list[Entry]:
         """Record unreadable content of this chat; nothing new is missing if its event is there, or told as missing."""
-        self._memory.changes += 1
-        self._memory.quarantined += 1
+        self._memory.set_aside()
         if event_id is not None and (event_id in self._delivered or event_id in self._holes):
             return []
         return [self._gap_entry(Gap(event_id, event_id, None, gap_codes.UNREADABLE), observed_at)]
 
     def doubt(self) -> None:
         """Count an input that was lost and may have concerned this chat: nothing can be said to be missing."""
-        self._memory.changes += 1
-        self._memory.unattributed += 1
+        self._memory.doubt()
 
     def withdraw(self, entry: Entry, reason: Problem) -> None:
         """Turn an entry that cannot be published into a GAP, one of WITHDRAWN, with the same sequence number."""
         event = entry.event
         event_id = event.event_id if event else None
-        self._counts[entry.kind] -= 1
-        self._counts = {kind: count for kind, count in self._counts.items() if count}
-        self._counts[kinds.GAP] = self._counts.get(kinds.GAP, 0) + 1
+        counts = self._counts
+        counts[entry.kind] -= 1
+        counts[kinds.GAP] = counts.get(kinds.GAP, 0) + 1
+        self._counts = {kind: count for kind, count in counts.items() if count}
         if entry.reused:
             self._memory.reused -= 1
         elif entry.amendment:
@@ -270,8 +275,7 @@ class Transcript(StoredFold):
             self._delivered.remove(event.event_id)
         gap = Gap(event_id, event_id, None, reason.code, reason.detail)
         self._holes.add(gap, entry.sequence)
-        self._memory.quarantined += 1
-        self._memory.changes += 1
+        self._memory.set_aside()
         entry.kind, entry.event, entry.party, entry.gap = kinds.GAP, None, None, gap
         entry.amendment, entry.reused, entry.fills = 0, False, None
 
@@ -322,6 +326,7 @@ class Transcript(StoredFold):
         self._sequence += 1
         self._counts[kind] = self._counts.get(kind, 0) + 1
         entry = Entry(kind, self._sequence, origin, observed_at, event, party, amendment, None, reused)
+        self._memory.watching.told(event, self._parties)
         if event.notice_text is not None:
             self._parties.apply_rename(event, event.notice_text)
         return entry

@@ -26,6 +26,7 @@ UNATTRIBUTED: Final = "UNATTRIBUTED"
 IDS_REUSED: Final = "IDS_REUSED"
 LISTS_LEFT_OUT: Final = "LISTS_LEFT_OUT"
 OUTPUT_ADDED: Final = "OUTPUT_ADDED"
+UNEXPLAINED_IDS: Final = "UNEXPLAINED_IDS"
 
 GAP_CODES: Final = {
     NOT_IN_REPLAY: (
@@ -103,6 +104,10 @@ CERTIFICATE_CODES: Final = {
     OUTPUT_ADDED: (
         "The chat was open when this output was added: its first records are in other outputs only.",
         "Read them there.",
+    ),
+    UNEXPLAINED_IDS: (
+        "Event ids are missing that no GAP names, and that nothing documented explains.",
+        "Compare with the stored transcript.",
     ),
 }
 """Codes in certificates only -> what they mean, and what to do."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.transcript.entries import Party
-from bridge.transcript.events import NEW_PARTY, USER_UPDATE_NICK, is_marked_bot
+from bridge.transcript.events import BASIC, NEW_PARTY, USER_UPDATE_NICK, is_marked_bot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +49,15 @@ class Parties:
     def known(self) -> list[Party]:
         """Return the parties in order of appearance."""
         return list(self._by_id.values())
+
+    def type_of(self, user_id: str) -> str | None:
+        """Return a party's user type; None if it is not known."""
+        known = self._by_id.get(user_id)
+        return None if known is None else known.user_type
+
+    def able_to_whisper(self) -> int:
+        """Count those that can take part in a direct message: none of whom another protocol than BASIC is known."""
+        return sum(party.protocol_type in (None, "", BASIC) for party in self._by_id.values())
 
     def set_by(self) -> list[SetBy]:
         """Return which events set what is known of each, in the same order."""

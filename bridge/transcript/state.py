@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.transcript import gap_codes
-from bridge.transcript.entries import COMPLETE, INCOMPLETE, Certificate
+from bridge.transcript.blind_spots import blind_spots
+from bridge.transcript.completeness import due_reasons, holes_of, verdict_of
+from bridge.transcript.endings import ending_of
+from bridge.transcript.entries import Certificate
 from bridge.transcript.holes import Absence, Holes
 from bridge.transcript.parties import Parties, SetBy
+from bridge.transcript.watch import Unwatched, Watch
+from bridge.transcript.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.transcript.fingerprint_store import Fingerprints
     from bridge.transcript.id_blocks import Prints
     from bridge.transcript.ranges import IdRanges
+    from bridge.transcript.updates import TranscriptUpdate
 
 
 @dataclass(slots=True)
@@ -31,6 +37,7 @@ class TranscriptState:
     `gap_sequences` are the sequences of the records of `gaps`, `filled_sequences` those of `filled`, 0 where one is not
     known. `epoch` says how often the chat's chain began again. `archived`: the last stored transcript was folded in.
     `outlines` are what the summary needs of the events, by block of ids; None: not kept from the first event on.
+    `away` and `seen_at` are those of `Watching`.
     """
 
     facts: SessionFacts
@@ -57,13 +64,16 @@ class TranscriptState:
     filled_sequences: list[int] = field(default_factory=list)
     archived: bool = False
     outlines: dict[int, bytes] | None = field(default_factory=dict)
+    watch: Watch = field(default_factory=Watch)
+    away: Unwatched | None = None
+    seen_at: int | None = field(default=None, compare=False)
 
 
 class SlowMemory:
     """What of a chat changes seldom: the facts, the parties, the holes and the counters of what is rare.
 
-    `changes` is to be raised with every change of it, but for the parties, which count their own. `joined` says whether
-    the chat was ever joined.
+    `changes` is to be raised with every change of it, but for the parties and the watching, which count their own.
+    `joined` says whether the chat was ever joined.
     """
 
     __slots__ = (
@@ -85,6 +95,7 @@ class SlowMemory:
         "reused",
         "unattributed",
         "unprinted",
+        "watching",
     )
 
     def __init__(self, state: TranscriptState) -> None:
@@ -104,20 +115,53 @@ class SlowMemory:
         self.unprinted = state.unprinted
         self.archived = state.archived
         self.outlined = state.outlines is not None
+        self.watching = Watching(state.watch, state.away, state.seen_at)
         self.changes = 0
         self._kept = state
         self._kept_at = -1
 
-    def learn(self, facts: SessionFacts) -> None:
-        """Replace the facts."""
+    def take(self, update: TranscriptUpdate) -> None:
+        """Take note of what an update says of the session, and how it came."""
+        self.watching.take(update)
+        facts = self.facts.after(update)
         if facts is not self.facts:
-            self.changes += facts != self.facts
             self.facts = facts
+            self.changes += 1
+
+    def learn(self, start_at: int | None, tenant: str | None) -> None:
+        """Set when the session started (ms since 1970 UTC), or its tenant; None leaves what is known."""
+        facts = replace(self.facts, start_at=start_at or self.facts.start_at, tenant=tenant or self.facts.tenant)
+        self.changes += facts != self.facts
+        self.facts = facts
+
+    def away(self, told: int, since: int, code: str) -> None:
+        """Note that nobody watches the chat from `since` (ms since 1970 UTC) on; `told` is the highest id so far."""
+        if self.joined:
+            self.holes.lost_sight(told, since)
+            self.watching.lost(since * 1000, code)
+            self.changes += 1
+
+    def given_up(self, at: int) -> None:
+        """Note that nobody will watch the chat any more, as of `at` (us since 1970 UTC)."""
+        if self.joined:
+            self.watching.given_up(at)
+
+    def doubt(self) -> None:
+        """Count an input that was lost and may have concerned this chat."""
+        self.unattributed += 1
+        self.changes += 1
+
+    def set_aside(self) -> None:
+        """Count content of this chat that went to the quarantine."""
+        self.quarantined += 1
+        self.changes += 1
 
     def kept(self) -> TranscriptState:
         """Return it as a state without sequence, ids, fingerprints, outlines, counts; copied only after a change."""
-        changes = self.changes + self.parties.changes
+        watching = self.watching
+        changes = self.changes + self.parties.changes + watching.changes
         if self._kept_at != changes:
+            watching.count_parties(self.parties.able_to_whisper())
             self._kept = TranscriptState(
                 facts=self.facts,
                 parties=self.parties.known(),
@@ -139,8 +183,10 @@ class SlowMemory:
                 filled_sequences=list(self.holes.filled_sequences),
                 archived=self.archived,
                 outlines={} if self.outlined else None,
+                watch=watching.watch,
+                away=watching.away,
             )
-            self._kept_at = changes
+            self._kept_at = self.changes + self.parties.changes + watching.changes
         return self._kept
 
     def state(
@@ -177,28 +223,39 @@ class SlowMemory:
             kept.filled_sequences,
             kept.archived,
             remembered.outlines.stored(),
+            kept.watch,
+            kept.away,
+            self.watching.seen_at,
         )
 
-    def certificate(
+    def certificate(  # noqa: PLR0913 - what a fold has beside this memory, and what its caller says
         self,
         delivered: IdRanges,
         sequence: int,
         counts: dict[str, int],
         *,
         reasons: Iterable[Problem],
+        over: bool,
         supersedes: int | None,
     ) -> Certificate:
-        """Return what can be vouched for, given what was delivered."""
+        """Return what can be vouched for, given what was delivered; `over`: the source said that the chat is."""
+        watch, unwatched = self.kept().watch, self.watching.intervals()
         gaps, filled = self.holes.sorted_out(delivered)
+        holes = holes_of(delivered, gaps, watch, archived=self.archived)
         details = {reason.code: reason.detail for reason in reasons}
-        found = {*details, *(gap.code for gap in gaps)}
+        ending, ended_by, ended_by_type = ending_of(
+            over=over,
+            closing=watch.closing,
+            away=None if self.watching.away is None else self.watching.away.code,
+            reasons={*details, *(gap.code for gap in gaps)},
+        )
+        found = {*details, *due_reasons(gaps, holes, archived=self.archived)}
         if self.unattributed and not self.archived:  # what it may have held is stored, or was never to be
             found.add(gap_codes.UNATTRIBUTED)
-        verdict = INCOMPLETE if found else COMPLETE
         if self.reused:
             found.add(gap_codes.IDS_REUSED)
         return Certificate(
-            verdict=verdict,
+            verdict=verdict_of(found),
             reasons=sorted(found),
             details=details,
             last_sequence=sequence,
@@ -214,5 +271,13 @@ class SlowMemory:
             rejoins=self.rejoins,
             supersedes=supersedes,
             epoch=self.epoch,
+            ending=ending,
+            ended_by=ended_by,
+            ended_by_type=ended_by_type,
+            holes=holes,
             archived=self.archived,
+            joins=self.rejoins + (self.joined or watch.joined_at is not None),
+            watch=watch,
+            unwatched=unwatched,
+            blind_spots=blind_spots(watch.sources, watch.lowest_version),
         )

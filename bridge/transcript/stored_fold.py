@@ -41,7 +41,7 @@ class StoredFold:
         With the last one, what it should hold is there or was never stored: the gaps that it covers are closed.
         """
         memory, holes, carried = self._memory, self._holes, self._carried
-        memory.learn(memory.facts.after(stored.update))
+        memory.take(stored.update)
         ended = holes.open_ended()
         covered = holes.covered(stored, self._delivered) if stored.final else []
         missed = holes.damaged(stored.losses, self._delivered, again=memory.archived) if stored.final else []

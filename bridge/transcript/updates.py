@@ -96,7 +96,8 @@ class TranscriptUpdate:
     `observed_at` in us since 1970 UTC; `server` says where it came from, as it stands in records; `version` is the
     protocol version that decided what the source withheld, None when it withholds nothing; `size` is the number of
     bytes it came from. `unknown_status` is what the source said of the chat's state in a word that is not known; such
-    a word does not end the chat. `source` is the door that it came through, one of entries.SOURCES.
+    a word does not end the chat. `source` is the door that it came through, one of entries.SOURCES; `visibility` that
+    of the bridge's own party in the chat, None where a source has none.
 
     Of a long message, the events are in `waiting`: such an update is folded only in the parts that `take_part` returns.
     """
@@ -111,6 +112,7 @@ class TranscriptUpdate:
     damaged: list[Damaged] = field(default_factory=list)
     unknown_status: str | None = None
     source: str = CHAT_SERVER
+    visibility: str | None = None
     part: Part = WHOLE
     waiting: WaitingEvents | None = None
 

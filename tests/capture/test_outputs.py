@@ -96,7 +96,7 @@ def test_what_one_output_cannot_take_is_a_gap_there_and_an_event_in_the_other() 
     assert told == [
         Quarantined(session=CHAT, code=TOO_LARGE),
         GapRecorded(session=CHAT, code=TOO_LARGE),
-        ChatClosed(session=CHAT, verdict=INCOMPLETE),
+        ChatClosed(session=CHAT, verdict=INCOMPLETE, joined=True),
     ]
     shard.nothing_broken()
 

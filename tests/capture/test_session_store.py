@@ -173,7 +173,7 @@ def test_a_chat_that_is_given_up_says_why_in_a_gap_and_in_its_certificate(
 ) -> None:
     store = followed()
     if seen_before:
-        store.fold([history(joined(1), said(4)), LinkDown(CHAT, A_RESET, NOW)], NOW)
+        store.fold([history(joined(1), *map(said, (2, 3, 4))), LinkDown(CHAT, A_RESET, NOW)], NOW)
     plan = store.fold([JoinRefused(CHAT, 0, A_REFUSAL, verdict, NOW)], NOW)
     [gap] = decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))
     assert (gap["kind"], gap["gap"]["code"]) == ("GAP", reason)

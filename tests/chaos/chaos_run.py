@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tests.chaos import injectors
 from tests.chaos.cluster import ChaosCluster, ExpectationFailed
-from tests.chaos.plan import Fault, Step, steps
+from tests.chaos.ledger_verdicts import Span, VerdictComparison, certificates_of, compare_verdicts
+from tests.chaos.plan import GARBAGE_FAULT, Fault, Step, steps
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, records_of
@@ -47,11 +48,13 @@ class Outcome:
     restorations: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     caused: Counter[str] = field(default_factory=Counter)
+    verdicts: VerdictComparison = field(default_factory=VerdictComparison)
+    garbage: dict[int, list[Span]] = field(default_factory=dict)
 
     @property
     def held(self) -> bool:
         """Whether there is no failure."""
-        return not self.problems and self.comparison.clean
+        return not self.problems and self.comparison.clean and not self.verdicts.disagree
 
 
 def chats_with_defects(comparison: LedgerComparison) -> list[str]:
@@ -90,8 +93,16 @@ def run(cluster: ChaosCluster, seconds: float, brokers: int, log: Callable[[str]
     outcome.comparison = compare_with_ledger(
         cluster.kafka.bootstrap_servers, cluster.prefix, *cluster.ledgers, fault_free=outcome.fault_free
     )
-    if not outcome.comparison.clean:
-        broken = {re.split(r"[ :]", name.removeprefix("chat "))[0] for name in chats_with_defects(outcome.comparison)}
+    outcome.verdicts = compare_verdicts(
+        cluster.ledgers,
+        certificates_of(closed_sessions(cluster.kafka.bootstrap_servers, cluster.prefix)),
+        [(one.start, one.end) for one in outcome.fault_free],
+        outcome.garbage,
+    )
+    if not outcome.held:
+        broken = {one.split(":")[0] for one in outcome.verdicts.disagree[:_SHOWN]} | {
+            re.split(r"[ :]", name.removeprefix("chat "))[0] for name in chats_with_defects(outcome.comparison)
+        }
         lines = records_of(cluster.kafka.bootstrap_servers, cluster.prefix, broken)
         (cluster.folder / "broken-chats.jsonl").write_text("\n".join(lines), encoding="utf-8")
     for ledger in cluster.ledgers:
@@ -144,10 +155,13 @@ def _inject(cluster: ChaosCluster, step: Step, outcome: Outcome) -> None:
         name = injectors.name_of(fault)
         outcome.durations[name] = outcome.durations.get(name, 0.0) + fault.seconds
     begun = time.monotonic()
+    began = time.time()
     for at, is_end, fault in sorted(moments, key=lambda one: one[:2]):
         # The plan determines the duration of a fault and its offset to the other one.
         time.sleep(max(begun + at - time.monotonic(), 0.0))
         (injectors.end if is_end else injectors.begin)(cluster, fault)
+    for fault in (one for _, one in step.faults if one.kind == GARBAGE_FAULT):
+        outcome.garbage.setdefault(fault.number, []).append((began, time.time()))
     if not any(fault.seconds for _, fault in step.faults):
         time.sleep(step.rest / 4)  # an instant fault must take effect before recovery is checked
 

@@ -8,20 +8,27 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge import cli
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.capture.ports import Batch
 from bridge.errors import BridgeError
+from bridge.transcript.entries import COMPLETE
 from bridge.transcript.ranges import IdRanges
+from bridge.transcript.state import SlowMemory
+from bridge.transcript.watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bridge.transcript.entries import Certificate
+
 CHECKPOINT_FIRST: Final = "checkpoint-first"
 BY_MAXIMUM: Final = "by-maximum"
 PRODUCER_KEPT: Final = "producer-kept"
+ALWAYS_COMPLETE: Final = "always-complete"
+INTERVAL_DROPPED: Final = "interval-dropped"
 
 
 def _checkpoint_first() -> None:
@@ -61,10 +68,31 @@ def _producer_kept() -> None:
     KafkaTransactionalWriter.commit = whatever_happens  # type: ignore[method-assign]
 
 
+def _always_complete() -> None:
+    """Break what a certificate is for: whatever is missing, it says COMPLETE, without a reason."""
+    certificate = SlowMemory.certificate
+
+    def blind(self: SlowMemory, *args: Any, **more: Any) -> Certificate:
+        return replace(certificate(self, *args, **more), verdict=COMPLETE, reasons=[])
+
+    SlowMemory.certificate = blind  # type: ignore[method-assign]
+
+
+def _interval_dropped() -> None:
+    """Forget the intervals in which nobody was watching, once they are over."""
+
+    def resumed(self: Watching, at: int) -> None:  # noqa: ARG001
+        self.away = None
+
+    Watching.resumed = resumed  # type: ignore[method-assign]
+
+
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     CHECKPOINT_FIRST: _checkpoint_first,
     BY_MAXIMUM: _by_maximum,
     PRODUCER_KEPT: _producer_kept,
+    ALWAYS_COMPLETE: _always_complete,
+    INTERVAL_DROPPED: _interval_dropped,
 }
 
 if __name__ == "__main__":

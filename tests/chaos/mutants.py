@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 from bridge.errors import EXIT_SIGNAL_BASE
 from bridge.sandbox import LocalBroker
 from tests.chaos.cluster import EVENTS_TOPIC, TOPIC
-from tests.chaos.mutant_bridge import BY_MAXIMUM, CHECKPOINT_FIRST, PRODUCER_KEPT
+from tests.chaos.ledger_verdicts import MARGIN, VerdictComparison, certificates_of, compare_verdicts
+from tests.chaos.mutant_bridge import ALWAYS_COMPLETE, BY_MAXIMUM, CHECKPOINT_FIRST, INTERVAL_DROPPED, PRODUCER_KEPT
 from tests.chaos.mutant_tests import ENGINE_MUTANTS, detected
 from tests.support.kafka_tools import alter
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
@@ -89,6 +90,12 @@ class MutantRun:
     def all_followed(self) -> bool:
         """Return whether all chats are open and each has a silent monitor."""
         return [chat["monitored"] for chat in self.chats.open_chats()] == [True] * _CHATS
+
+    def verdicts(self) -> VerdictComparison:
+        """Compare the verdicts with those that the ledger alone decides."""
+        closed = closed_sessions(self.broker.bootstrap_servers, self.prefix)
+        quiet = [(one.start, one.end) for one in self.fault_free]
+        return compare_verdicts([self.chats.ledger], certificates_of(closed), quiet, {})
 
     def compared(self) -> LedgerComparison:
         """End the chats, wait for their certificates, compare."""
@@ -175,15 +182,57 @@ def batches_are_refused(lines: list[MutantRun], broker: LocalBroker) -> float:
     return time.time()
 
 
+def restored_while_nobody_watches(lines: list[MutantRun], _: LocalBroker) -> float:
+    """Kill the bridge, and later let the Chat Server lose events that nobody got, in a restart that keeps the ids."""
+    begun = time.time()
+    wait_for(lambda: time.time() > begun + 3 * MARGIN, 60, "the clock stands still")
+    for line in lines:
+        line.fault_free.append(FaultFreePeriod(begun, begun, time.time()))
+        line.kill_bridge()
+    killed = time.time()
+    wait_for(lambda: time.time() > killed + 2 * MARGIN, 60, "the clock stands still")
+    for line in lines:
+        line.chats.fault("restart", downSeconds=0.5, loseLast=3, continueIds=True, agentsReturn=True)
+        line.start_bridge()
+    for line in lines:
+        line.bridge.wait_ready()
+    _each(lines, MutantRun.all_followed, 60, "not every chat is followed again")
+    return time.time()
+
+
 SCENARIOS: Final = {
     CHECKPOINT_FIRST: killed_while_kafka_stands_still,
     BY_MAXIMUM: a_history_fills_a_hole,
     PRODUCER_KEPT: batches_are_refused,
+    ALWAYS_COMPLETE: restored_while_nobody_watches,
+    INTERVAL_DROPPED: restored_while_nobody_watches,
 }
 
 
-def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[LedgerComparison, LedgerComparison]:
-    """Run a mutant's scenario; return the comparisons of the unchanged build and of the mutant."""
+@dataclass(slots=True)
+class Result:
+    """What the oracle found of one build: its events, and its certificates."""
+
+    events: LedgerComparison
+    certificates: VerdictComparison
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.events.clean and not self.certificates.disagree
+
+    def caught(self, mutant: str) -> bool:
+        """Whether the defect shows in what it spoils, not by another symptom only."""
+        if mutant in (ALWAYS_COMPLETE, INTERVAL_DROPPED):
+            return bool(self.certificates.disagree)
+        return bool(self.events.unexplained or self.events.missing_required)
+
+    def __str__(self) -> str:
+        return f"{self.events} {self.certificates}"
+
+
+def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[Result, Result]:
+    """Run a mutant's scenario; return what was found of the unchanged build and of the mutant."""
     lines = [MutantRun(build, f"{mutant}.{build}.", folder, broker) for build in (AS_IT_IS, mutant)]
     with ExitStack() as stack:
         for line in lines:
@@ -198,7 +247,7 @@ def check(mutant: str, broker: LocalBroker, folder: Path) -> tuple[LedgerCompari
         for line in lines:
             line.fault_free.append(FaultFreePeriod(last_fault_ended, time.time()))
             line.chats.send(signal.SIGTERM)
-        as_it_is, mutated = (line.compared() for line in lines)
+        as_it_is, mutated = (Result(line.compared(), line.verdicts()) for line in lines)
         return as_it_is, mutated
 
 
@@ -210,8 +259,7 @@ def main() -> int:
         for mutant in SCENARIOS:
             begun = time.monotonic()
             as_it_is, mutated = check(mutant, broker, Path(folder))
-            # It must be detected by the events it loses, not by another symptom.
-            caught, clean = bool(mutated.unexplained or mutated.missing_required), as_it_is.clean
+            caught, clean = mutated.caught(mutant), as_it_is.clean
             failed += not (caught and clean)
             sys.stdout.write(
                 f"{mutant}: {'caught' if caught else 'SURVIVED'}, {time.monotonic() - begun:.0f} s\n"

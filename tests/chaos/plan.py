@@ -24,6 +24,7 @@ SHARDS: Final = 12
 BROKER_STOP: Final = "broker SIGSTOP"
 FEW_BYTES: Final = "few bytes"
 NO_PERMISSION: Final = "no permission"
+GARBAGE_FAULT: Final = "raw garbage"
 _PAIRS: Final = 0.35
 _KILLED_MEANWHILE: Final = 0.5
 _RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, an unknown one
@@ -149,7 +150,7 @@ def _fail_over(rng: random.Random, _: int) -> Fault:
 
 def _garbage(rng: random.Random, _: int) -> Fault:
     # An incomplete line is terminated when the fault ends.
-    return _chat("raw garbage", rng, rng.uniform(1, 6), text=rng.choice(GARBAGE))
+    return _chat(GARBAGE_FAULT, rng, rng.uniform(1, 6), text=rng.choice(GARBAGE))
 
 
 def _chat_stop(rng: random.Random, _: int) -> Fault:

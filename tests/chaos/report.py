@@ -47,6 +47,7 @@ def render(outcome: Outcome) -> str:
     ]
     if not outcome.held:
         lines += ["## What broke", "", *(f"* {problem}" for problem in outcome.problems)]
+        lines += [f"* {one}" for one in outcome.verdicts.disagree]
         lines += [f"* {comparison}", "", "## The plan so far", "", *(f"1. {step}" for step in outcome.steps), ""]
     return "\n".join(lines)
 
@@ -63,6 +64,10 @@ def _promises(outcome: Outcome) -> list[tuple[str, int]]:
         ("chains, ids and certificates as `verify` wants them", len(comparison.findings)),
         ("no chat recorded as over while it was open", len(comparison.over_too_early)),
         ("every chat that ended has its certificate", len(comparison.unclosed)),
+        (
+            "verdict of every chat as the ledger alone tells, and every absence in its intervals",
+            len(outcome.verdicts.disagree),
+        ),
         ("back within 90 s, below 400 MiB, exit code 0, no chat disturbed", len(outcome.problems)),
     ]
 
@@ -86,6 +91,12 @@ def _figures(outcome: Outcome) -> list[tuple[str, object]]:
         ("events missing and recorded as such", len(comparison.explained)),
         *((f"GAP: {reason}", count) for reason, count in sorted(comparison.gaps.items())),
         *((f"certificates {verdict}", count) for verdict, count in sorted(comparison.verdicts.items())),
+        *(
+            (f"verdicts that the ledger alone decides: {name}", n)
+            for name, n in sorted(outcome.verdicts.decided.items())
+        ),
+        ("verdicts of which the ledger excludes one at most", outcome.verdicts.undecided),
+        ("absences in the ledger that a certificate has to tell", outcome.verdicts.absences),
         ("longest time from a fault's end until every chat was followed again", f"{max(recoveries):.1f} s"),
         ("median of that time", f"{statistics.median(recoveries):.1f} s"),
         *((f"peak memory of worker {number}", f"{peak >> 20} MiB") for number, peak in sorted(outcome.peaks.items())),

@@ -12,10 +12,15 @@ from bridge.commands.archived_chats import REFUSAL_CODES
 from bridge.doctor.results.doctor_codes import DOCTOR_CODES
 from bridge.overview.health_summary import OVERVIEW_CODES
 from bridge.reconciliation.differences import EXPECTED, MISSING, UNEXPLAINED
+from bridge.records.coverage_counts import COVERAGE_CODES
 from bridge.sources.ucs.feeder_codes import MISSING_CODES, UCS_CODES
+from bridge.transcript.blind_spots import BLIND_SPOTS
+from bridge.transcript.completeness import EXPECTED_CLASSES, OTHER_CLASSES
+from bridge.transcript.endings import ENDINGS
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
 from bridge.transcript.link_codes import AWAY_CODES, JOIN_CODES, LINK_CODES
+from bridge.transcript.watching import UNWATCHED_CODES
 from tests.documentation.tables import code, table
 
 if TYPE_CHECKING:
@@ -91,6 +96,21 @@ SETS: Final = (
         "In `reasons` of a [certificate](topics.md#certificate), beside the codes of its open gaps. `details` has a "
         "sentence about some of them.",
         CERTIFICATE_CODES,
+    ),
+    CodeSet(
+        "Expected holes",
+        "`class` of the `holes` of a [certificate](topics.md#certificate), and in its `reasons`: what a silent monitor has "
+        "to expect.",
+        EXPECTED_CLASSES,
+    ),
+    CodeSet("Other holes", "`class` of the `holes` of a certificate.", OTHER_CLASSES),
+    CodeSet("Endings", "`ending` of a certificate.", ENDINGS),
+    CodeSet("Unwatched intervals", "`code` of the intervals in `unwatched` of a certificate.", UNWATCHED_CODES),
+    CodeSet("Blind spots", "`blindSpots` of a certificate.", BLIND_SPOTS),
+    CodeSet(
+        "Coverage",
+        "What `chatbridge coverage` says of a chat that is not covered, beside the codes of its certificate.",
+        COVERAGE_CODES,
     ),
     CodeSet(
         "Quarantine",

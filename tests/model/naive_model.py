@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.model.expected_records import Expected, Hole, in_order, runs
 from tests.model.naive_comparison import SeenEvent, as_far_as_carried, identity, is_masked
+from tests.model.naive_holes import Sight, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,7 @@ class NaiveChat:
         self.quarantined = 0
         self.unattributed = 0
         self.joined = False
+        self.sight = Sight()
         self.absent_after: int | None = None
         self.snapshots_after: list[int] = []
         self.ending_now: list[int] = []
@@ -120,8 +122,9 @@ class NaiveChat:
         reasons = {hole.code for hole in self.open_holes()}
         if self.unattributed:
             reasons.add(UNATTRIBUTED)
+        reasons |= self.sight.reasons(self.on_topic(), self.open_holes(), self.highest_told())
         return {
-            "verdict": "INCOMPLETE" if reasons else "COMPLETE",
+            "verdict": verdict(reasons),
             "reasons": sorted(reasons | {REUSED} if reused else reasons),
             "epoch": 0,
             "lastSequence": len(self.records),
@@ -163,6 +166,7 @@ class NaiveChat:
         self.shrunk = self.shrunk or (self.state == "OVER" and now - self.closed_at > GRACE_US)
         if self.shrunk:
             self.names = []
+            self.sight.forget_users()
 
     def quarantined_input(self, told: QuarantinedInput, now: int) -> None:
         self.quarantined_inputs += 1
@@ -216,6 +220,7 @@ class NaiveChat:
 
     def fold(self, told: TranscriptUpdate) -> None:
         self.ending_now = []
+        self.sight.given(told, first=told.snapshot and not self.joined)
         if told.snapshot:
             self.ending_now = [
                 at for at, hole in self.told_holes() if hole.code in ENDED_BY_A_SNAPSHOT and self.is_open(at, hole)
@@ -328,6 +333,7 @@ class NaiveChat:
 
         That of a newParty is its own: it stands nowhere else. That of a rename is the one before.
         """
+        self.sight.met(event.user_id)
         if event.user_info is not None:
             self.names.append((event.event_id, event.user_id, event.user_info.user_nickname))
             return event.user_info.user_nickname

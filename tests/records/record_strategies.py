@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from bridge.records.checkpoint import BatchStamp, CheckpointHead
 from bridge.records.output_chains import OutputChain, OutputGap
+from bridge.records.watch_blocks import NO_OFFSETS, ChainOffsets
 from bridge.transcript import entries as kinds
+from bridge.transcript.endings import Closing
 from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason
 from bridge.transcript.fingerprints import PrintLayout
@@ -17,6 +19,7 @@ from bridge.transcript.id_blocks import IdBlock, Prints, block_of, ids_of
 from bridge.transcript.parties import SetBy
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
+from bridge.transcript.watch import Unwatched, Watch
 
 SESSION = "0000TEST00000001"
 
@@ -150,6 +153,29 @@ counts = st.dictionaries(st.sampled_from([kinds.MESSAGE, kinds.GAP, kinds.NOTICE
 known_parties = st.lists(
     st.tuples(parties, st.builds(SetBy, st.integers(-1, 2**62), st.integers(-1, 2**62))), max_size=3
 )
+us = st.integers(0, 2**55)
+_intervals = st.builds(Unwatched, us, st.none() | us, st.sampled_from(["RESET", "NOT_TOLD"]))
+watches = st.builds(
+    Watch,
+    since_opening=st.booleans(),
+    joined_at=st.none() | us,
+    history_to=nullable_long,
+    lowest_version=st.none() | st.integers(101, 106),
+    highest_version=st.none() | st.integers(101, 106),
+    visibility=st.none() | st.just("VIP"),
+    sources=st.lists(st.sampled_from(kinds.SOURCES), max_size=2).map(tuple),
+    unwatched=st.lists(_intervals, max_size=3).map(tuple),
+    unwatched_more=st.integers(0, 9),
+    closing=st.none()
+    | st.builds(Closing, longs, st.sampled_from(["CLOSED", "IDLE"]), st.none() | text, st.none() | text),
+    direct_messages=st.integers(0, 2),
+)
+_offset = st.integers(0, 2**40)
+_places = (
+    st.just((None, None))
+    | st.tuples(st.none(), _offset)
+    | st.builds(lambda first, more: (first, first + more), _offset, st.integers(0, 10**6))
+)
 _states = st.builds(
     TranscriptState,
     facts=facts,
@@ -166,6 +192,7 @@ _states = st.builds(
     amended=st.integers(0, 9),
     reused=st.integers(0, 9),
     epoch=st.integers(0, 9),
+    watch=watches,
 )
 told_gaps = st.lists(st.tuples(gaps, sequences), max_size=2)
 folds = st.builds(
@@ -181,7 +208,7 @@ folds = st.builds(
     told_gaps,
 )
 stamps = st.builds(BatchStamp, longs, longs, st.lists(st.tuples(longs, longs), max_size=8).map(tuple))
-heads = st.builds(
+_heads = st.builds(
     CheckpointHead,
     state=st.sampled_from(["FOLLOWED", "GIVEN_UP", "OVER"]),
     sequence=st.integers(0, 10**6),
@@ -193,7 +220,21 @@ heads = st.builds(
     stamp=stamps,
     chains=st.lists(st.builds(OutputChain, text, longs, st.binary(max_size=32)), max_size=3),
     outlined=st.booleans(),
+    away=st.none() | st.builds(Unwatched, us, st.none(), st.sampled_from(["RESET", "NOT_TOLD"])),
 )
+chain_offsets = st.builds(lambda events, sessions: ChainOffsets(*events, *sessions), _places, _places)
+
+
+@st.composite
+def heads_with_offsets(draw: st.DrawFn) -> CheckpointHead:
+    """Heads in which the offsets of each chain are known in part, or of none at all."""
+    head = draw(_heads)
+    offsets = [draw(chain_offsets) for _ in head.all_chains()]
+    head.offsets = [] if all(one == NO_OFFSETS for one in offsets) else offsets
+    return head
+
+
+heads = heads_with_offsets()
 output_gaps = st.lists(
     st.builds(OutputGap, text, longs, text, st.none() | st.sampled_from([kinds.CHANGED, kinds.ID_REUSED]), gaps),
     max_size=3,

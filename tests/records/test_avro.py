@@ -56,13 +56,16 @@ def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
     essential = {
         "AmendmentCounter": "eventId count",
         "Certificate": "verdict lastSequence head",
+        "ClosingEvent": "eventId ending",
         "FileReference": "action",
         "Gap": "code",
+        "Hole": "fromEventId toEventId class",
         "IdRange": "from to",
         "Integrity": "previousHash hash",
         "LogMark": "topicId start end",
         "MessageText": "text",
         "NoticeText": "noticeType text",
+        "OffsetRange": "topic partition",
         "OutputChain": "output firstSequence head",
         "OutputGap": "output sequence kind gap",
         "Party": "userId",
@@ -74,6 +77,7 @@ def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
         "ShardFacts": "group partitions",
         "Signature": "keyId algorithm signature",
         "TreeState": "name",
+        "UnwatchedInterval": "from code",
         "TranscriptEvent": "id sessionId sequence kind observedAt session origin integrity",
     }
     found = {

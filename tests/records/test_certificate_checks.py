@@ -10,6 +10,7 @@ import pytest
 from bridge.errors import Problem
 from bridge.records.normalise import ChatRecorder
 from bridge.records.session_records import CLOSED, OPENED
+from bridge.transcript.completeness import TYPING_ONLY, Hole
 from bridge.transcript.entries import Gap
 from bridge.transcript.gap_codes import (
     IDS_REUSED,
@@ -17,9 +18,11 @@ from bridge.transcript.gap_codes import (
     OUT_OF_REACH,
     TOO_LARGE,
     UNATTRIBUTED,
+    UNEXPLAINED_IDS,
     UNREADABLE,
 )
 from bridge.transcript.updates import Damaged
+from bridge.transcript.watch import Unwatched
 from tests.records.test_verifier import RECORDING, RecordedTopics, published
 from tests.support.reasons import A_LARGE_RECORD
 from tests.transcript.build import CHAT, fresh, history, joined, push, said
@@ -67,7 +70,7 @@ def test_a_certificate_of_an_eventful_chat_agrees_with_its_topic() -> None:
     ("changes", "messages"),
     [
         ({"amendments": 2}, ["says amendments 2, the topic holds 1"]),
-        ({"rejoins": 0}, ["says rejoins 0, the topic holds 2"]),
+        ({"rejoins": 0}, ["says rejoins 0, the topic holds 2", "says joins 3 and rejoins 0"]),
         (
             {"ids_reused": 0},
             [
@@ -75,8 +78,20 @@ def test_a_certificate_of_an_eventful_chat_agrees_with_its_topic() -> None:
                 "says in reasons that ids were reused, unlike idsReused",
             ],
         ),
-        ({"id_ranges": [(1, 9)]}, ["lists ids 9 in idRanges, unlike the topic"]),
-        ({"id_ranges": [(1, 7)]}, ["lacks ids 8 in idRanges, unlike the topic"]),
+        (
+            {"id_ranges": [(1, 9)]},
+            [
+                "lists ids 9 in idRanges, unlike the topic",
+                "lists the holes 9, although  are missing in idRanges",
+            ],
+        ),
+        (
+            {"id_ranges": [(1, 7)]},
+            [
+                "lacks ids 8 in idRanges, unlike the topic",
+                "lists the holes 9, although 8-9 are missing in idRanges",
+            ],
+        ),
         (
             {"filled": [ENDLESS]},
             ["lacks the gap 3-5 (NOT_IN_REPLAY) in gaps and filled, unlike the topic"],
@@ -92,7 +107,12 @@ def test_a_certificate_of_an_eventful_chat_agrees_with_its_topic() -> None:
         ),
         (
             {"gaps": [LOST], "filled": [ENDLESS, FILLED, LARGE]},
-            ["lists the gap 9-9 (TOO_LARGE) in filled, although its events are not on the topic"],
+            [
+                "lists the holes 9, although  are missing in idRanges",
+                "says that the hole 9-9 is SET_ASIDE, although no gap names it",
+                "lists the gap 9-9 (TOO_LARGE) in filled, although its events are not on the topic",
+                f"lacks in reasons what follows from its other fields: {[UNEXPLAINED_IDS]}",
+            ],
         ),
         (
             {"gaps": [LARGE], "filled": [ENDLESS, FILLED, LOST]},
@@ -114,7 +134,30 @@ def test_a_certificate_of_an_eventful_chat_agrees_with_its_topic() -> None:
         ),
         ({"reasons": [UNREADABLE, TOO_LARGE, IDS_REUSED]}, ["lists reasons more than once or out of order"]),
         ({"quarantined": 1}, ["says quarantined 1, the topic tells of at least 2"]),
-        ({"id_ranges": [(1, 8), (3, 4)]}, ["lists ids more than once or out of order in idRanges"]),
+        ({"id_ranges": [(1, 8), (3, 4)]}, [
+            "lists ids more than once or out of order in idRanges",
+            "says firstEventId 1 and lastEventId 4, unlike idRanges",
+        ]),
+        ({"holes": []}, ["lists the holes , although 9 are missing in idRanges"]),
+        (
+            {"holes": [Hole(9, 9, TYPING_ONLY)]},
+            [
+                "says that the hole 9-9 is TYPING_ONLY, although the gap of TOO_LARGE names it",
+                f"lacks in reasons what follows from its other fields: {[TYPING_ONLY]}",
+            ],
+        ),
+        ({"joins": 4}, ["says joins 4 and rejoins 2"]),
+        (
+            {"unwatched": []},
+            [
+                "lists 0 intervals in unwatched that are over, which do not end with the RESUMED records",
+                "lacks the interval in unwatched in which a gap began",
+            ],
+        ),
+        (
+            {"unwatched": [Unwatched(1_700_000_000, 1_000_000, "NOT_TOLD")]},
+            ["lists 1 intervals in unwatched that are over, which do not end with the RESUMED records"],
+        ),
         (
             {"verdict": "COMPLETE"},
             [f"has the verdict COMPLETE with the reasons {[IDS_REUSED, TOO_LARGE, UNREADABLE]}"],

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.records.output_chains import OutputGap
+    from bridge.records.watch_blocks import ChainOffsets
+    from bridge.transcript.watch import Watch
 
 SCHEMAS = Schemas(schema_folder())
 WRITERS = WriterSchemas(SCHEMAS)
@@ -63,6 +65,37 @@ def ids_record(block: IdBlock) -> dict[str, Any]:
     }
 
 
+def offset_numbers(known: ChainOffsets) -> list[int]:
+    numbers = []
+    for first, last in ((known.first_event, known.last_event), (known.first_session, known.last_session)):
+        base = -1 if first is None else first
+        numbers += [base, (base if last is None else last) - base]
+    return numbers
+
+
+def watch_record(watch: Watch) -> dict[str, Any]:
+    closing = watch.closing
+    return {
+        "sinceOpening": watch.since_opening,
+        "joinedAt": watch.joined_at,
+        "historyTo": watch.history_to,
+        "lowestVersion": watch.lowest_version,
+        "highestVersion": watch.highest_version,
+        "visibility": watch.visibility,
+        "sources": list(watch.sources),
+        "unwatched": [{"from": one.since, "to": one.until, "code": one.code} for one in watch.unwatched],
+        "unwatchedMore": watch.unwatched_more,
+        "closing": closing
+        and {
+            "eventId": closing.event_id,
+            "ending": closing.ending,
+            "userId": closing.user_id,
+            "userType": closing.user_type,
+        },
+        "directMessages": watch.direct_messages,
+    }
+
+
 def head_record(head: CheckpointHead) -> dict[str, Any]:
     return {
         "state": head.state,
@@ -75,6 +108,9 @@ def head_record(head: CheckpointHead) -> dict[str, Any]:
         "awayAfter": head.absence.after if head.absence else None,
         "observedAt": head.observed_at,
         "segments": head.segments,
+        "unwatchedSince": head.away.since if head.away else None,
+        "unwatchedCode": head.away.code if head.away else None,
+        "offsets": [number for one in head.offsets for number in offset_numbers(one)],
         "owner": head.stamp.owner,
         "batch": head.stamp.number,
         "owners": [number for pair in head.stamp.owners for number in pair],
@@ -108,6 +144,7 @@ def seldom_record(fold: TranscriptState, own: Iterable[OutputGap] = ()) -> dict[
             }
             for one in own
         ],
+        "watch": watch_record(fold.watch),
     }
 
 
@@ -157,6 +194,7 @@ def test_a_checkpoint_that_is_read_back_in_any_order_is_the_one_that_was_written
         epoch=head.epoch,
         counts=head.counts,
         absence=head.absence,
+        away=head.away,
         id_ranges=IdRanges(pair for block in blocks for pair in block.ranges).pairs(),
         prints={block.number: block.prints for block in blocks},
         outlines={one.number: one.outlines for one in blocks if one.outlines} if head.outlined else None,

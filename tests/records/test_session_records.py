@@ -11,7 +11,9 @@ from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, Schemas, sche
 from bridge.records.normalise import ChatRecorder
 from bridge.records.redact import Redactor
 from bridge.records.session_records import CLOSED, OPENED, quarantine_records
-from bridge.transcript.entries import COMPLETE, Certificate, Gap, SessionFacts
+from bridge.transcript.completeness import Hole
+from bridge.transcript.entries import COMPLETE, Certificate, Gap, OffsetRange, SessionFacts
+from bridge.transcript.watch import Unwatched, Watch
 from tests.records.record_strategies import SESSION
 from tests.support.reasons import NO_JSON
 
@@ -68,6 +70,16 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         rejoins=5,
         supersedes=8,
         epoch=2,
+        ending="IDLE",
+        ended_by="00A1",
+        ended_by_type="SYSTEM",
+        holes=[Hole(7, 8, "SET_ASIDE")],
+        archived=True,
+        joins=6,
+        watch=Watch(True, 11, 3, 104, 106, "VIP", ("CHAT_SERVER", "UCS"), (), 7),
+        unwatched=[Unwatched(12, 13, "RESET"), Unwatched(14, None, "NOT_TOLD")],
+        blind_spots=["FILE_CONTENTS"],
+        offsets=[OffsetRange("events", 4, 100, 120), OffsetRange("sessions", 4, None, 9)],
     )
     payload = recorder.session_record(CLOSED, FACTS, 7, certificate)
     record = SCHEMAS.decode(SESSION_RECORD, payload)
@@ -82,6 +94,27 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         "idRanges": [{"from": 1, "to": 6}, {"from": 9, "to": 10}],
         "gaps": [{"fromEventId": 7, "toEventId": 8, "since": 5, "code": "UNREADABLE", "detail": None}],
         "filled": [{"fromEventId": 3, "toEventId": 4, "since": None, "code": "A_LATER_CODE", "detail": "no server"}],
+        "ending": "IDLE",
+        "endedBy": "00A1",
+        "endedByType": "SYSTEM",
+        "firstEventId": 1,
+        "lastEventId": 10,
+        "holes": [{"fromEventId": 7, "toEventId": 8, "class": "SET_ASIDE"}],
+        "archived": True,
+        "sinceOpening": True,
+        "joins": 6,
+        "joinedAt": 11,
+        "unwatched": [{"from": 12, "to": 13, "code": "RESET"}, {"from": 14, "to": None, "code": "NOT_TOLD"}],
+        "unwatchedMore": 7,
+        "lowestVersion": 104,
+        "highestVersion": 106,
+        "visibility": "VIP",
+        "sources": ["CHAT_SERVER", "UCS"],
+        "blindSpots": ["FILE_CONTENTS"],
+        "offsets": [
+            {"topic": "events", "partition": 4, "first": 100, "last": 120},
+            {"topic": "sessions", "partition": 4, "first": None, "last": 9},
+        ],
         "amendments": 1,
         "idsReused": 6,
         "masked": 2,

@@ -109,6 +109,26 @@ NO_TEXT_OF_PEOPLE: Final = {
     "TranscriptEvent.sessionId": "an id of the server",
     **dict.fromkeys(
         (
+            "Certificate.blindSpots",
+            "Certificate.ending",
+            "Certificate.endedByType",
+            "Certificate.sources",
+            "Certificate.visibility",
+            "Hole.class",
+            "UnwatchedInterval.code",
+        ),
+        "a word of the bridge",
+    ),
+    "Certificate.endedBy": "an id of the server; masked, it would name nobody",
+    "OffsetRange.topic": "a name of the settings",
+    **dict.fromkeys(
+        (
+            "CheckpointHead.unwatchedCode",
+            "CheckpointWatch.sources",
+            "CheckpointWatch.visibility",
+            "ClosingEvent.ending",
+            "ClosingEvent.userId",
+            "ClosingEvent.userType",
             "CheckpointHead.chainHead",
             "CheckpointHead.counts (key)",
             "CheckpointHead.state",

@@ -271,7 +271,7 @@ def test_a_record_on_another_partition_is_named() -> None:
 def test_a_certificate_that_does_not_agree_is_named(changes: dict[str, Any], message: str) -> None:
     fold = fresh()
     entries = fold.apply(history(joined(1), *(said(number) for number in range(2, 7))))
-    (finding,) = published(entries, replace(fold.certificate(), **changes), fold.facts).findings()
+    finding = published(entries, replace(fold.certificate(), **changes), fold.facts).findings()[0]
     assert finding.promise == "certificate"
     assert message in finding.message
 

@@ -187,12 +187,12 @@ def written(chat: WrittenChat, *, ended: bool = True, again: bool = False) -> No
 def _sound() -> TopicCopies:
     copies = TopicCopies({(topic, each): [] for topic in (SESSIONS, EVENTS) for each in range(PARTITIONS)})
     number = 0
-    while any(len(copies.chats(each)) < 4 for each in range(PARTITIONS)):  # noqa: PLR2004 - first, middle, last, open
+    while any(len(copies.chats(each)) < 4 for each in range(PARTITIONS)):
         number += 1
         name = f"0000TEST{number:08}"
         there = len(copies.chats(partition_of(name.encode(), PARTITIONS)))
-        if there < 4:  # noqa: PLR2004 - see above
-            written(WrittenChat(copies, name), ended=there != 3, again=there == 1)  # noqa: PLR2004 - the last is open
+        if there < 4:
+            written(WrittenChat(copies, name), ended=there != 3, again=there == 1)
     return copies
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import Problem
 from bridge.transcript import entries as kinds
+from bridge.transcript.completeness import DIRECT_MESSAGE_SUSPECTED, UNEXPLAINED, Hole
 from bridge.transcript.entries import Gap
 from bridge.transcript.fold import Transcript
 from bridge.transcript.gap_codes import (
@@ -20,6 +21,7 @@ from bridge.transcript.gap_codes import (
     OVER_WHILE_AWAY,
     TOO_LARGE,
     UNATTRIBUTED,
+    UNEXPLAINED_IDS,
     UNREADABLE,
 )
 from bridge.transcript.updates import Damaged, TranscriptUpdate
@@ -78,8 +80,8 @@ def test_an_event_that_follows_at_once_leaves_no_gap_and_ends_the_absence() -> N
     chat = away_after_two()
     chat.apply(history(joined(1), said(2)))
     assert outline(chat.apply(push(said(3)))) == [3]
-    assert outline(chat.apply(push(said(9)))) == [9]
-    assert chat.certificate().verdict == kinds.COMPLETE
+    assert outline(chat.apply(push(said(9, user_id="00B1")))) == [9]
+    assert chat.certificate().reasons == [DIRECT_MESSAGE_SUSPECTED]
 
 
 def test_a_history_that_comes_unasked_is_an_absence_as_well() -> None:
@@ -254,7 +256,9 @@ def test_the_ids_of_an_input_that_was_lost_are_gaps_that_a_later_history_fills()
     entries = chat.failed(damaged(push(said(2), said(3), said(4), said(8)), 9), 5, A_DEFECT)
     assert gaps_of(entries) == [(3, 4, INTERNAL), (8, 9, INTERNAL)]
     chat.apply(history(joined(1), *(said(n) for n in (2, 3, 4, 8, 9))))
-    assert chat.certificate().verdict == kinds.COMPLETE
+    certificate = chat.certificate()
+    assert (certificate.gaps, certificate.reasons) == ([], [UNEXPLAINED_IDS])
+    assert certificate.holes == [Hole(5, 7, UNEXPLAINED)]
 
 
 def test_an_input_that_was_lost_without_a_new_id_may_have_changed_something_and_stays_open() -> None:

@@ -28,6 +28,7 @@ COMMANDS_WITH_RIGHTS: Final = (
     "verify",
     "export",
     "proof",
+    "coverage",
     "reconcile",
     "reconcile --fill",
     "topics plan",
@@ -45,6 +46,7 @@ _READ_AND_WRITTEN: Final = {
     "verify": (("events", "sessions"), ()),
     "export": (("events", "sessions"), ()),
     "proof": (("sessions", "anchors", "leaves"), ()),
+    "coverage": (("announcements", "sessions"), ()),
     "reconcile": (("events", "sessions"), ()),
     "reconcile --fill": (("events", "sessions"), ("stored",)),
 }
@@ -136,6 +138,15 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evid
         found += [Right("group", group, "Describe"), Right("transactional id", f"{group}-", "Describe", prefixed=True)]
         found += [Right("cluster", CLUSTER, "Describe"), Right("cluster", CLUSTER, "DescribeConfigs")]
     return found
+
+
+def _topics_read(names: TopicNames) -> dict[str, tuple[str, ...]]:
+    """Return the topics of each command that only reads."""
+    return {
+        "tail": (names.events,),
+        "verify": (names.events, names.sessions),
+        "coverage": (names.announcements, names.sessions),
+    }
 
 
 def by_resource(rights: Iterable[Right]) -> list[ResourceRights]:

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Batch, Limits, Outgoing
 
     _Result = TypeVar("_Result")
-    _Packed = list[tuple[str, int, BatchBuilder]]
-    """Topic, partition and record batch, in the order in which they are sent."""
+    _Packed = list[tuple[str, int, BatchBuilder, list[Outgoing]]]
+    """Topic, partition, record batch and its records, in the order in which they are sent."""
 
 _BATCH_BYTES: Final = 900_000
 """Bytes per record batch: below the broker's default max.message.bytes (1,048,588) less the batch header."""
@@ -199,13 +199,15 @@ class KafkaTransactionalWriter:
             await self._call(producer.begin_transaction())
             delivered = [
                 await self._call(producer.send_batch(one, topic, partition=partition))
-                for topic, partition, one in packed
+                for topic, partition, one, _ in packed
             ]
             if offset is not None:
                 await self._call(producer.send_offsets_to_transaction({self._announcements: offset}, group))
-            await self._call(asyncio.gather(*delivered))
+            acknowledged = await self._call(asyncio.gather(*delivered))
             await self._call(producer.commit_transaction())  # P3: nothing counts as captured before this returns
         self._settings.times.taken(self._given)
+        for (_, _, _, records), told in zip(packed, acknowledged, strict=True):
+            _place(records, told.offset)
 
     def _packed(self, producer: AIOKafkaProducer, batch: Batch) -> _Packed:
         """Put all records into record batches, each partition's in order."""
@@ -226,17 +228,20 @@ class KafkaTransactionalWriter:
         """Put records of one partition into as few record batches as fit, in order."""
         limit = min(self._batch_bytes, self._topic_limits.get(topic, self._batch_bytes))
         batch = producer.create_batch()
-        packed = [(topic, partition, batch)]
+        inside: list[Outgoing] = []
+        packed = [(topic, partition, batch, inside)]
         for record in records:
             if batch.record_count() and batch.size() + _max_size(record) > limit:
                 batch = producer.create_batch()
-                packed.append((topic, partition, batch))
+                inside = []
+                packed.append((topic, partition, batch, inside))
             added = batch.append(key=record.key, value=record.value, timestamp=self._given.ms, headers=record.headers)
             if (
                 added is None
             ):  # append reports a full batch by None: the record would be missing in the transaction (P1)
                 raise ValueError("a record does not fit into a record batch that has space for it")
-        for _, _, one in packed:
+            inside.append(record)
+        for _, _, one, _ in packed:
             one.close()
         return packed
 
@@ -299,6 +304,13 @@ def _apply_records(records: Sequence[Any], found: dict[str, bytes]) -> None:
             found.pop(key, None)
         else:
             found[key] = record.value
+
+
+def _place(records: Sequence[Outgoing], first: int) -> None:
+    """Tell records of one batch their offsets; `first` is negative when the broker had the batch already."""
+    if first >= 0:
+        for offset, record in enumerate(records, first):
+            record.offset = offset
 
 
 def _max_size(record: Outgoing) -> int:

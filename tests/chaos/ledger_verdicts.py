@@ -1,0 +1,206 @@
+"""The verdict of each chat as the ledgers and the times of the faults alone tell it, compared with its certificate.
+
+Nothing here is shared with the bridge or with the rest of the oracle: the ledger is read as JSON. What it decides: who
+was in a chat when, which ids nobody could be sent, and what the server lost. What it cannot decide is what was on the
+wire, or not committed yet, when a fault began: then more than one verdict is `allowed`, and the report counts the
+chats of which that is so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+COMPLETE: Final = "COMPLETE"
+EXPECTED: Final = "COMPLETE_WITH_EXPECTED_HOLES"
+INCOMPLETE: Final = "INCOMPLETE"
+_RANK: Final = (COMPLETE, EXPECTED, INCOMPLETE)
+MARGIN: Final = 5.0
+"""Seconds that a join and a transaction take at most, on a busy machine."""
+_SLACK: Final = 2.0
+"""Seconds between what the server does and what the bridge has observed of it."""
+_SERVER: Final = re.compile(r"chat-server-(\d+)-")
+
+Span = tuple[float, float]
+
+
+@dataclass(slots=True)
+class LedgerChatView:
+    """One chat as its ledger tells: `monitors` by userId, as (joined, left); `events` as (id, time, direct)."""
+
+    server: int
+    events: list[tuple[int, float, bool]] = field(default_factory=list)
+    monitors: dict[str, Span] = field(default_factory=dict)
+    lost: dict[int, tuple[float, float]] = field(default_factory=dict)
+    closed: float | None = None
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Take the next line."""
+        at, event = line["at"], line.get("event", {})
+        if line["kind"] == "closed":
+            self.closed = at
+        elif line["kind"] == "restored":
+            self.monitors = {user: (joined, min(left, at)) for user, (joined, left) in self.monitors.items()}
+            gone = set(line.get("lost", ()))
+            self.lost |= {number: (when, at) for number, when, _ in self.events if number in gone}
+            self.events = [one for one in self.events if one[0] not in gone]
+        elif line["kind"] == "event":
+            self.lost.pop(event["eventId"], None)  # the id is used again
+            self.events.append((event["eventId"], at, "receiverId" in event))
+            if event.get("visibility") == "VIP" and event["eventType"] == "newParty":
+                self.monitors[event["userId"]] = (at, math.inf)
+            elif event["userId"] in self.monitors and event["eventType"] == "partyLeft":
+                joined, left = self.monitors[event["userId"]]
+                self.monitors[event["userId"]] = (joined, min(left, at))
+
+    def absences(self) -> list[Span]:
+        """Return the times between the first join and the end in which no monitor was in the chat."""
+        found, seen_to = [], math.inf
+        for joined, left in sorted(self.monitors.values()):
+            if joined > seen_to:
+                found.append((seen_to, joined))
+            seen_to = left if seen_to == math.inf else max(seen_to, left)
+        return found
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What the ledger says of a chat: the verdicts that its certificate may have, and when it was surely unwatched."""
+
+    allowed: set[str]
+    absences: list[Span]
+
+
+@dataclass(slots=True)
+class VerdictComparison:
+    """`decided` counts the chats of which only one verdict is possible; `disagree` names those that differ."""
+
+    chats: int = 0
+    decided: Counter[str] = field(default_factory=Counter)
+    undecided: int = 0
+    absences: int = 0
+    disagree: list[str] = field(default_factory=list)
+
+
+def read_views(path: Path) -> dict[str, LedgerChatView]:
+    """Return the chats of a ledger. An incomplete last line is left out."""
+    named = _SERVER.search(path.name)
+    views: dict[str, LedgerChatView] = {}
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        told = json.loads(line)
+        views.setdefault(told["sessionId"], LedgerChatView(int(named[1]) if named else 0)).take(told)
+    return views
+
+
+def judge(chat: LedgerChatView, quiet: Sequence[Span], garbage: Iterable[Span]) -> Judgement:
+    """Judge a chat that was closed. `quiet`: the times without a fault; `garbage`: those in which input was damaged."""
+    closed, present = chat.closed or math.inf, sorted(chat.monitors.values())
+    absences = [(left, joined) for left, joined in chat.absences() if _was_watched(left, present, quiet)]
+    if not any(joined < closed <= left for joined, left in present):
+        return Judgement({INCOMPLETE}, absences)  # never joined, or over while nobody was there
+    surely, maybe = {COMPLETE}, set()
+    if not any(begin <= closed <= end - MARGIN for begin, end in quiet):
+        maybe.add(INCOMPLETE)  # whether the end arrived, and was committed, is not in the ledger
+    if any(joined - MARGIN < end and begin < left + MARGIN for begin, end in garbage for joined, left in present):
+        maybe.add(INCOMPLETE)
+    _judge_ids(chat, present, quiet, surely, maybe)
+    sure = max(surely, key=_RANK.index)
+    return Judgement({sure, *(one for one in maybe if _RANK.index(one) > _RANK.index(sure))}, absences)
+
+
+def _judge_ids(
+    chat: LedgerChatView, present: Sequence[Span], quiet: Sequence[Span], surely: set[str], maybe: set[str]
+) -> None:
+    """Add the verdicts that follow from ids that a monitor was not sent, or that the server lost."""
+    highest = max((number for number, _, _ in chat.events), default=0)
+    for number, (since, until) in chat.lost.items():
+        if number > highest:
+            continue
+        if until <= present[0][0]:
+            surely.add(EXPECTED)  # before the first join
+        elif _nobody(since - MARGIN, until, present) and _was_watched(since, present, quiet):
+            surely.add(INCOMPLETE)
+        elif not _watched(since, min(until, since + MARGIN), present, quiet):
+            maybe |= {EXPECTED, INCOMPLETE}
+    for number, at, direct in chat.events:
+        if direct and number < highest:
+            surely.add(EXPECTED)
+            if at >= present[0][0] and not _watched(at - MARGIN, at + MARGIN, present, quiet):
+                maybe.add(INCOMPLETE)
+
+
+def _watched(begin: float, end: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
+    """Tell whether a monitor was there from `begin` to `end`, without a fault meanwhile."""
+    inside = any(joined <= begin and end < left for joined, left in present)
+    return inside and any(start <= begin and end <= stop for start, stop in quiet)
+
+
+def _nobody(begin: float, end: float, present: Sequence[Span]) -> bool:
+    return all(left < begin or joined > end for joined, left in present)
+
+
+def _was_watched(before: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
+    """Tell whether a first history surely came before a time: somebody was there for a while, without a fault."""
+    return any(
+        min(left, end, before) - max(joined, begin) >= MARGIN for joined, left in present for begin, end in quiet
+    )
+
+
+def certificates_of(closed: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the certificates of decoded session records, by session id."""
+    return {session_id: record["certificate"] for session_id, record in closed.items()}
+
+
+def compare_verdicts(
+    ledgers: Iterable[Path],
+    certificates: Mapping[str, dict[str, Any]],
+    quiet: Sequence[Span],
+    garbage: Mapping[int, Sequence[Span]],
+) -> VerdictComparison:
+    """Compare the verdict of every chat that was closed with its certificate's, and its absences with the intervals.
+
+    `certificates` are the last ones by session id; `garbage` are the times by number of the Chat Server.
+    """
+    result = VerdictComparison()
+    for path in ledgers:
+        for session_id, chat in read_views(path).items():
+            if chat.closed is None or session_id not in certificates:
+                continue  # an open chat has none; a missing one is reported elsewhere
+            judgement, told = judge(chat, quiet, garbage.get(chat.server, ())), certificates[session_id]
+            result.chats += 1
+            if len(judgement.allowed) == 1:
+                result.decided.update(judgement.allowed)
+            else:
+                result.undecided += 1
+            if told["verdict"] not in judgement.allowed:
+                what = f"{told['verdict']} {told['reasons']}, the ledger allows {sorted(judgement.allowed)}"
+                result.disagree.append(f"{session_id}: {what}")
+            result.disagree += [
+                f"{session_id}: unwatched from {begin:.3f} to {end:.3f}, no interval says so"
+                for begin, end in judgement.absences
+                if not _told(begin, end, told)
+            ]
+            result.absences += len(judgement.absences)
+    return result
+
+
+def _told(begin: float, end: float, certificate: dict[str, Any]) -> bool:
+    """Tell whether an interval of a certificate covers an absence, or may, because it does not list all."""
+    shortened = certificate["supersedes"] is not None and not certificate["sinceOpening"]
+    if certificate["unwatchedMore"] or shortened:  # the certificate before it says more
+        return True
+    spans = [(_seconds(one["from"]), _seconds(one["to"])) for one in certificate["unwatched"]]
+    return any(since <= end + _SLACK and until >= begin - _SLACK for since, until in spans)
+
+
+def _seconds(at: Any) -> float:
+    """Return a decoded time-stamp as seconds since 1970; infinity for none."""
+    return math.inf if at is None else at.timestamp()

@@ -1,0 +1,75 @@
+"""What the ledger alone says of a chat: which verdicts its certificate may have, and which absences it has to tell."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from tests.chaos.ledger_verdicts import COMPLETE, EXPECTED, INCOMPLETE, LedgerChatView, judge
+
+QUIET = [(0.0, 40.0), (60.0, math.inf)]
+
+
+def event(number: int, at: float, kind: str = "message", user: str = "C", **more: Any) -> dict[str, Any]:
+    return {"kind": "event", "at": at, "event": {"eventId": number, "eventType": kind, "userId": user, **more}}
+
+
+def comes(number: int, at: float, user: str = "M1") -> dict[str, Any]:
+    return event(number, at, "newParty", user, visibility="VIP")
+
+
+def goes(number: int, at: float, user: str = "M1") -> dict[str, Any]:
+    return event(number, at, "partyLeft", user, visibility="VIP")
+
+
+def closed(at: float) -> dict[str, Any]:
+    return {"kind": "closed", "at": at}
+
+
+def restored(at: float, *lost: int) -> dict[str, Any]:
+    return {"kind": "restored", "at": at, "lost": list(lost)}
+
+
+SEEN = (event(1, 1.0), comes(2, 2.0), event(3, 20.0))
+BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
+
+
+@pytest.mark.parametrize(
+    ("lines", "allowed"),
+    [
+        ((*SEEN, closed(30.0)), {COMPLETE}),
+        ((*SEEN, closed(38.0)), {COMPLETE, INCOMPLETE}),
+        ((event(1, 1.0), closed(30.0)), {INCOMPLETE}),
+        ((*SEEN, goes(4, 25.0), closed(30.0)), {INCOMPLETE}),
+        ((*SEEN, *BACK, closed(90.0)), {COMPLETE}),
+        ((*SEEN, *BACK[:2], event(8, 58.0), restored(59.0, 8), comes(9, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
+        ((*SEEN, *BACK[:2], event(8, 58.0), restored(59.0, 8), comes(8, 61.0, "M2"), closed(90.0)), {COMPLETE}),
+        ((*SEEN, event(4, 39.0), restored(41.0, 4), comes(5, 61.0, "M2"), closed(90.0)), {COMPLETE, EXPECTED, INCOMPLETE}),
+        ((event(1, 1.0), event(2, 2.0), restored(3.0, 2), comes(3, 4.0), event(4, 9.0), closed(30.0)), {EXPECTED}),
+        ((*SEEN, event(4, 25.0, receiverId="A"), event(5, 26.0), closed(32.0)), {EXPECTED}),
+        ((*SEEN, *BACK[:2], event(8, 55.0, receiverId="A"), comes(9, 61.0, "M2"), closed(90.0)), {EXPECTED, INCOMPLETE}),
+    ],
+)  # fmt: skip
+def test_the_verdicts_that_the_ledger_allows(lines: tuple[dict[str, Any], ...], allowed: set[str]) -> None:
+    chat = LedgerChatView(1)
+    for line in lines:
+        chat.take(line)
+    assert judge(chat, QUIET, []).allowed == allowed
+
+
+def test_damaged_input_while_a_monitor_was_there_may_have_cost_something() -> None:
+    chat = LedgerChatView(1)
+    for line in (*SEEN, closed(30.0)):
+        chat.take(line)
+    assert judge(chat, QUIET, [(15.0, 16.0)]).allowed == {COMPLETE, INCOMPLETE}
+    assert judge(chat, QUIET, [(80.0, 81.0)]).allowed == {COMPLETE}
+
+
+def test_an_absence_counts_between_two_presences_of_which_the_first_surely_had_the_history() -> None:
+    chat = LedgerChatView(1)
+    for line in (*SEEN, *BACK, closed(90.0)):
+        chat.take(line)
+    assert judge(chat, QUIET, []).absences == [(42.0, 61.0)]
+    assert judge(chat, QUIET[1:], []).absences == []
