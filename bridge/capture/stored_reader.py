@@ -14,10 +14,10 @@ from bridge.capture.stored_facts import StoredPlaceGone, StoredTopicUnread
 from bridge.capture.stored_inputs import StoredPlace, StoredRefused
 from bridge.capture.stored_reading import inputs_of
 from bridge.capture.stored_texts import StoredText, StoredTextParts
-from bridge.errors import EnvironmentFault, Problem
+from bridge.errors import AccessDenied, EnvironmentFault, Problem, TopicMismatch, TopicMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from bridge.backoff import Backoff
     from bridge.capture.consumer_ports import StoredLog, StoredTopicRecord
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS: Final = 60.0
 """How often is asked whether the topic is still the same one."""
+_REFUSED_SECONDS: Final = 60.0
+"""Time to the next attempt when somebody has to change something first: a denial is in the broker's log each time."""
 _SHORT: Final = 16 * 1024
-"""Bytes of a text that is parsed at once: that takes 3 ms."""
+"""Bytes of a text that is parsed at once: that takes 1 ms, 5 ms if it is damaged."""
 
 
 class PartitionReading:
@@ -144,7 +146,8 @@ class StoredReader:
                 await self._read_anew()
             except EnvironmentFault as error:
                 self._failed(error.problem)
-                await asyncio.sleep(self._backoff.next())
+                lasts = isinstance(error, AccessDenied | TopicMissing | TopicMismatch)
+                await asyncio.sleep(_REFUSED_SECONDS if lasts else self._backoff.next())
 
     async def _read_anew(self) -> None:
         log = self._make_log()
@@ -171,7 +174,8 @@ class StoredReader:
             self._backoff.reset()
             read = {partition: one for partition, one in self._readings.items() if one.begun and partition in there}
             full = [partition for partition, one in read.items() if one.paused]
-            await self._take(await log.fetch({partition: one.offset for partition, one in read.items()}, full))
+            fetched = await log.fetch({partition: one.offset for partition, one in read.items()}, full)
+            await self._take(fetched, read)
 
     async def _look(self, log: StoredLog) -> frozenset[int]:
         logs = await log.look(tuple(self._readings))
@@ -181,11 +185,11 @@ class StoredReader:
                 self._telemetry.emit(gone)
         return frozenset(logs)
 
-    async def _take(self, records: Iterable[StoredTopicRecord]) -> None:
+    async def _take(self, records: Iterable[StoredTopicRecord], read: Mapping[int, PartitionReading]) -> None:
         for record in records:
-            reading = self._readings.get(record.partition)
-            if reading is None or record.offset < reading.offset:
-                continue  # ended, or begun anew, meanwhile
+            reading = read[record.partition]
+            if not reading.live or record.offset < reading.offset:
+                continue
             before = reading.place
             told = reading.parts.take(record.key, record.headers, record.value, record.offset)
             reading.offset = record.offset + 1

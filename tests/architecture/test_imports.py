@@ -141,15 +141,8 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
 COMPOSITION = {
-    "app",
-    "evidence_factory",
-    "factories",
-    "source_factory",
-    "ucs_feeders",
-    "cli",
-    "commands",
-    "doctor",
-    "__main__",
+    *("app", "evidence_factory", "factories", "source_factory", "start_findings", "stored_composition", "ucs_feeders"),
+    *("cli", "commands", "doctor", "__main__"),
 }
 PURE = (
     "transcript",
