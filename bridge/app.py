@@ -29,17 +29,16 @@ from bridge.capture.outputs import RECORD_KINDS, Output
 from bridge.capture.pacing import EventRate
 from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.readiness_codes import PREPARING
-from bridge.capture.retention import closed_retention
 from bridge.capture.shard import Shard
 from bridge.capture.shard_recovery import ShardRecovery
 from bridge.capture.shard_settings import ShardSettings
-from bridge.capture.stored_marker import stored_marker
 from bridge.capture.worker import Worker
 from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, KafkaUnavailable, Problem
 from bridge.factories import (
     access_probe_of,
+    capturing_topics_of,
     identity_of,
     kafka_arguments,
     oauth_context_of,
@@ -48,25 +47,24 @@ from bridge.factories import (
     rights_check_of,
     servers_of,
     telemetry_of,
-    topics_of,
 )
-from bridge.facts import BridgeStarted, ClosedRetentionExtended, KafkaErrorMet, StartWaits
+from bridge.facts import BridgeStarted, KafkaErrorMet, StartWaits
 from bridge.records.normalise import Recording
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
+from bridge.start_findings import first_marker, used_closed_retention
 from bridge.status import WorkerStatus
 from bridge.status_reports import StatusReports
+from bridge.stored_composition import StoredComposition
 from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from bridge.adapters.kafka.topic_manager import TopicManager
     from bridge.capture.ports import CheckAssignment
     from bridge.config import Config
-    from bridge.records.shard_facts import ShardFacts
 
 _WATCH_SECONDS: Final = 5.0
 _LONGEST_PAUSE: Final = 5.0
@@ -138,7 +136,17 @@ class _WorkerProcess:
             clock=self._clock,
             telemetry=self._telemetry,
         )
-        self._topics = TopicWatch(lambda: topics_of(config), self._telemetry, self._clock.monotonic)
+        self._topics = TopicWatch(lambda: capturing_topics_of(config), self._telemetry, self._clock.monotonic)
+        self._stored = StoredComposition(
+            config,
+            self._kafka,
+            self._sources,
+            self._topics,
+            partitions=lambda: self._partitions,
+            random=self._rng.random,
+            clock=self._clock,
+            telemetry=self._telemetry,
+        )
         self._view = WorkerStatus(
             self._worker,
             self._announcer,
@@ -146,7 +154,7 @@ class _WorkerProcess:
             self._clock,
             joins=self._sources,
             kafka_cause=lambda: self._watch.cause,
-            topics=self._topics,
+            topics=self._stored,
         )
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
         self._reports = StatusReports(
@@ -160,7 +168,9 @@ class _WorkerProcess:
             partitions=lambda: 0 if self._view.preparing else self._partitions,
         )
         self._servers = servers_of(config, self._secrets, self._view, self._telemetry.emit, self._reports)
-        self._watch = ConnectionWatch(access_probe_of(config, "run"), self._view.readiness, self._telemetry)
+        self._watch = ConnectionWatch(
+            access_probe_of(config, "run", capturing=True), self._view.readiness, self._telemetry
+        )
 
     async def run(self) -> int:
         config = self._config
@@ -176,6 +186,7 @@ class _WorkerProcess:
         watches = [
             asyncio.create_task(self._keep_watching(), name="watch connections and topics"),
             asyncio.create_task(self._secrets.run(), name="watch secrets"),
+            asyncio.create_task(self._stored.run(), name="watch stored transcripts"),
             asyncio.create_task(sample_event_loop_lag(self._telemetry.loop_lag), name="watch the event loop"),
         ]
         for watch in watches:
@@ -247,8 +258,8 @@ class _WorkerProcess:
         while True:
             try:
                 self._view.preparing = Problem(PREPARING, "checking the topics")
-                topics = topics_of(config)
-                rights = rights_check_of(config, "run")
+                topics = capturing_topics_of(config)
+                rights = rights_check_of(config, "run", capturing=True)
                 await rights.check()  # what is missing is named at once, before it is needed one by one
                 plan = await topics.prepare(create=config.kafka.manage_topics == "create")
                 self._view.kafka_answered = True
@@ -257,8 +268,10 @@ class _WorkerProcess:
                 )  # as many as there are, whatever the setting says
                 self._topics.found(plan)
                 await rights.check()  # of topics that did not exist before
-                check_owner(await self._marker(), config.kafka.group, self._partitions)
-                self._closed_retention = await self._retention(topics)
+                marker = await first_marker(self._kafka, self._writers, self._partitions)
+                check_owner(marker, config.kafka.group, self._partitions)
+                await self._stored.create_topic()
+                self._closed_retention = await used_closed_retention(config, topics, self._telemetry)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
                 self._payload_headers = await registered_headers(config, self._schemas)
             except EnvironmentFault as error:
@@ -274,25 +287,6 @@ class _WorkerProcess:
             else:
                 self._view.preparing = None
                 return
-
-    async def _marker(self) -> ShardFacts | None:
-        """Return what the first marker says that any shard has: one without chats may have none yet."""
-        for partition in range(self._partitions):
-            marker = await stored_marker(KafkaShardLogs(self._kafka, partition), self._writers)
-            if marker is not None:
-                return marker
-        return None
-
-    async def _retention(self, topics: TopicManager) -> float | None:
-        """Return how long closed chats are remembered, in seconds; None: for ever. Says so when it is not as set."""
-        setting = self._config.capture.closed_retention_seconds
-        events = await topics.lifetime(self._names.events)
-        announcements = await topics.lifetime(self._names.announcements)
-        used = closed_retention(setting, (events, announcements))
-        if used is None or used > setting:
-            fact = ClosedRetentionExtended(setting=setting, events=events, announcements=announcements, used=used)
-            self._telemetry.emit(fact)
-        return used
 
     # --- one shard -----------------------------------------------------------------------------------------------
 
@@ -311,6 +305,7 @@ class _WorkerProcess:
             announcements=self._names.announcements,
             writers=self._writers,
             partition_of=lambda key: partition_of(key, partitions),
+            stored=self._stored.settings,
             closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
         )
         return Shard(
@@ -335,6 +330,7 @@ class _WorkerProcess:
                 clock=self._clock,
                 telemetry=self._telemetry,
             ),
+            stored=self._stored.door(partition),
             backoff=Backoff(self._rng.random),
             clock=self._clock,
             rate=self._rate,

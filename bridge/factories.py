@@ -111,17 +111,33 @@ def topics_of(config: Config) -> TopicManager:
     return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config))
 
 
+def capturing_topics_of(config: Config) -> TopicManager:
+    """Return the manager of the topics without which nothing can be captured: all but that of stored transcripts."""
+    stored = names_of(config).stored
+    topics = [topic for topic in wanted_topics(config) if topic.name != stored]
+    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), topics)
+
+
+def stored_topic_of(config: Config, partitions: int) -> Topic:
+    """Return the topic of stored transcripts as it is required, with as many partitions as the others have."""
+    names = names_of(config)
+    return next(topic for topic in wanted(names, _shape(config, partitions)) if topic.name == names.stored)
+
+
 def wanted_topics(config: Config) -> list[Topic]:
     """Return the required topics of an installation."""
+    return wanted(names_of(config), _shape(config, config.kafka.partitions))
+
+
+def _shape(config: Config, partitions: int) -> TopicShape:
     kafka = config.kafka
-    shape = TopicShape(
-        partitions=kafka.partitions,
+    return TopicShape(
+        partitions=partitions,
         replication_factor=kafka.replication_factor,
         max_record_bytes=kafka.max_record_bytes,
         retention_seconds=kafka.retention_seconds,
         announcement_retention_seconds=kafka.announcement_retention_seconds,
     )
-    return wanted(names_of(config), shape)
 
 
 def names_of(config: Config) -> TopicNames:
@@ -170,10 +186,15 @@ def probe_of(config: Config) -> ConnectionProbe:
     )
 
 
-def rights_check_of(config: Config, command: str) -> RightsCheck:
-    """Return what compares the rights of a command, as `chatbridge acls` prints them, with those that Kafka grants."""
-    kafka = config.kafka
-    needed = rights_of(command, names_of(config), kafka.group, create=kafka.manage_topics == "create")
+def rights_check_of(config: Config, command: str, *, capturing: bool = False) -> RightsCheck:
+    """Return what compares the rights of a command, as `chatbridge acls` prints them, with those that Kafka grants.
+
+    With `capturing` only those without which nothing can be captured.
+    """
+    kafka, names = config.kafka, names_of(config)
+    needed = rights_of(command, names, kafka.group, create=kafka.manage_topics == "create")
+    if capturing:
+        needed = [right for right in needed if right.name != names.stored]
     return RightsCheck(kafka.bootstrap_servers, partial(kafka_arguments, config), needed)
 
 
@@ -242,9 +263,9 @@ def servers_of(
     return [HttpServer(view, each, apis=apis, emit=emit) for each in listeners_of(config, secrets)]
 
 
-def access_probe_of(config: Config, command: str) -> AccessProbe:
-    """Return what finds out why a command cannot do its work on Kafka."""
-    return AccessProbe(probe_of(config), rights_check_of(config, command))
+def access_probe_of(config: Config, command: str, *, capturing: bool = False) -> AccessProbe:
+    """Return what finds out why a command cannot do its work on Kafka; `capturing` as in `rights_check_of`."""
+    return AccessProbe(probe_of(config), rights_check_of(config, command, capturing=capturing))
 
 
 def described(config: Config) -> dict[str, str]:

@@ -45,7 +45,14 @@ class SourceContext:
 
 
 class SourceFactory(JoinState, Protocol):
-    """Makes the Source of each shard, and holds what the sources of a worker share: of joins, what status tells."""
+    """Makes the Source of each shard, and holds what the sources of a worker share: of joins, what status tells.
+
+    `stored_edits_seconds`: how long after the end of a chat its stored transcript may change, and that is noticed; 0.0
+    where no stored transcripts are followed.
+    """
+
+    @property
+    def stored_edits_seconds(self) -> float: ...  # noqa: D102 - see the class
 
     def make_source(self, deliver: Deliver, failed: Failed) -> Source:
         """Return the Source of one shard; it passes its updates to `deliver`, and its own defects to `failed`."""
@@ -136,6 +143,11 @@ class ChatServerSources:
         )
         self._managers.add(manager)
         return manager
+
+    @property
+    def stored_edits_seconds(self) -> float:
+        """How long a stored transcript is looked at after its chat's end."""
+        return 0.0 if self._ucs is None else float(self._context.config.sources.ucs.overlap_seconds)
 
     def make_feeder(self, deliver: Callable[[StoredRead, int], None], failed: Failed) -> TranscriptFeeder | None:
         """Return what follows the tables of UCS; None where it is not configured."""

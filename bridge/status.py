@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from bridge.capture.shard import Shard
     from bridge.capture.worker import Worker
     from bridge.telemetry import Telemetry
-    from bridge.topic_watch import TopicWatch
 
 
 class JoinState(Protocol):
@@ -62,6 +61,18 @@ class JoinState(Protocol):
         """ClientVersion in force -> number of chats that are joined under it."""
 
 
+class TopicReports(Protocol):
+    """What is wrong with the topics."""
+
+    @property
+    def reasons(self) -> Sequence[Problem]:
+        """Why a worker cannot be ready."""
+
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """What should not stay as it is."""
+
+
 _SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
 _JOINS_PAUSED = Problem(JOINS_PAUSED, "no chat is joined: an administrator paused joins (PUT /v1/admin/joins)")
@@ -81,7 +92,7 @@ class WorkerStatus:
         *,
         joins: JoinState,
         kafka_cause: Callable[[], Cause | None],
-        topics: TopicWatch,
+        topics: TopicReports,
     ) -> None:
         """Also registers the gauges; their values are read at each scrape.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-    from bridge.capture.stored_inputs import StoredArrived, StoredRefused
+    from bridge.capture.stored_inputs import StoredInput, StoredPlace
     from bridge.errors import Problem
+    from bridge.records.shard_facts import LogMark
 
 
 class AnnouncementRecord(Protocol):
@@ -90,25 +91,72 @@ class Announcements(Protocol):
         """
 
 
-class StoredTopic(Protocol):
-    """Reads the topic of stored transcripts for the shards of this worker, each from a position of its own."""
+class StoredReading(Protocol):
+    """One partition of the topic of stored transcripts that is being read."""
 
-    def begin(self, partition: int, offset: int, deliver: Callable[[StoredArrived | StoredRefused, int], None]) -> None:
-        """Read a partition from `offset` on, also if it is being read: then nothing more comes from before.
+    def pause(self) -> None:
+        """Deliver nothing more (P6), but for what was already read."""
 
-        `deliver` takes an input and the bytes that it occupies. An offset that is not there any more means the first
-        one that is.
-        """
-
-    def end(self, partition: int) -> None:
-        """Stop reading a partition; nothing more is delivered."""
-
-    def pause(self, partition: int) -> None:
-        """Deliver nothing more of a partition (P6), but for what was already read."""
-
-    def resume(self, partition: int) -> None:
+    def resume(self) -> None:
         """Go on."""
 
+    def end(self) -> None:
+        """Read it no more; nothing more is delivered."""
+
+
+class StoredTopic(Protocol):
+    """Reads the topic of stored transcripts for the shards of this worker, each from a place of its own."""
+
+    def begin(
+        self, partition: int, place: StoredPlace | None, deliver: Callable[[StoredInput, int], None]
+    ) -> StoredReading:
+        """Read a partition from a place on; None, or one that is not there any more, means the first that is.
+
+        `deliver` takes an input and the bytes that it occupies; it never blocks, never refuses.
+        """
+
+
+class StoredTopicRecord(Protocol):
+    """A record of the topic of stored transcripts, as the consumer's client gives it."""
+
     @property
-    def problem(self) -> Problem | None:
-        """Why the topic cannot be read now; None when it can, or when no shard wants it."""
+    def partition(self) -> int:
+        """Its partition."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """Its value."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Its headers."""
+
+
+class StoredLog(Protocol):
+    """One consumer of the topic of stored transcripts, used until its first error. Each method raises KafkaUnavailable.
+
+    AccessDenied and TopicMissing are such errors.
+    """
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def look(self, partitions: Collection[int]) -> Mapping[int, LogMark]:
+        """Return where the logs of partitions are now; one that does not exist is left out."""
+
+    async def fetch(self, offsets: Mapping[int, int], full: Collection[int]) -> Sequence[StoredTopicRecord]:
+        """Wait for committed records, at most about a second: of each partition from an offset on; not of `full` ones.
+
+        The offsets are those at which the records of the last call ended, but for partitions that are read anew.
+        """
+
+    async def close(self) -> None:
+        """Close the connections, within seconds, in whatever state they are."""

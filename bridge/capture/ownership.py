@@ -16,7 +16,12 @@ next owner, who reads it again.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from bridge.errors import KafkaUnavailable, ShardFenced
+
+if TYPE_CHECKING:
+    from bridge.capture.ports import CheckAssignment
 
 _HANDING_OVER_SECONDS: Final = 1.0
 
@@ -51,3 +56,18 @@ class ProbeTimer:
     def proved(self, now: float) -> None:
         """Kafka accepted this owner: the shard was opened, or a transaction was committed."""
         self._proved_at = now
+
+
+async def still_ours(check_assignment: CheckAssignment, *, draining: bool, leaving: bool) -> bool:
+    """Return whether this worker may open a shard again, although its producer was fenced.
+
+    While that is unknown the shard asks again before it opens a writer. But if it is `leaving` the group and another
+    one is expected to take it over, then that is who fenced it.
+    """
+    try:
+        await check_assignment()
+    except ShardFenced:
+        return False
+    except KafkaUnavailable:
+        return draining or not leaving
+    return True

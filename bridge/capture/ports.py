@@ -137,8 +137,8 @@ class TranscriptFeeder(Protocol):
         """Why it cannot read, or not all; empty when it can."""
 
 
-MakeFeeder = Callable[[Callable[["StoredRead", int], None], Failed], TranscriptFeeder]
-"""Takes what delivers: the input, and the number of bytes that it occupies."""
+MakeFeeder = Callable[[Callable[["StoredRead", int], None], Failed], TranscriptFeeder | None]
+"""Takes what delivers: the input, and the number of bytes that it occupies. None: there is nothing to read."""
 
 
 # --- Kafka: the shard's transactions -------------------------------------------------------------------------------

@@ -42,12 +42,13 @@ from bridge.capture.attempts import Attempts
 from bridge.capture.following import act, reconcile
 from bridge.capture.guarded_run import GuardedRun
 from bridge.capture.inbox import Announced, Inbox, Input, PassedOver, memory_of
-from bridge.capture.ownership import ProbeTimer
+from bridge.capture.inbox_gate import InboxGate
+from bridge.capture.ownership import ProbeTimer, still_ours
 from bridge.capture.readiness_codes import SHARD_CRASHED, SHARD_OPENING
 from bridge.capture.shard_transactions import ShardTransactions
 from bridge.closings import Closings
 from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, places
-from bridge.facts import ChatsReconciled, InboxPaused, InboxResumed, ShardCrashed, ShardFencedOff
+from bridge.facts import ChatsReconciled, ShardCrashed, ShardFencedOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
     from bridge.capture.session_store import SessionStore
     from bridge.capture.shard_recovery import ShardRecovery
     from bridge.capture.shard_settings import ShardSettings
+    from bridge.capture.stored_door import StoredDoor
+    from bridge.capture.stored_inputs import StoredInput, StoredRead
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
 
@@ -81,6 +84,7 @@ class Shard:
         make_source: MakeSource,
         preparation: Preparation,
         recovery: ShardRecovery,
+        stored: StoredDoor,
         backoff: Backoff,
         clock: Clock,
         rate: EventRate,
@@ -99,7 +103,11 @@ class Shard:
         self._make_writer = make_writer
         self._clock = clock
         self._telemetry = telemetry
-        self._inbox = Inbox(settings.inbox_bytes, self._pause, self._resume)
+        self.source = make_source(self.update_received, self._part_failed)
+        self._stored = stored
+        self._stored.bind(self.stored_received, self._part_failed)
+        gate = InboxGate(partition, self.source, stored, telemetry)
+        self._inbox = Inbox(settings.inbox_bytes, gate.shut, gate.open)
         self._transactions = ShardTransactions(
             partition,
             replace(store_settings, owner=owner),
@@ -110,7 +118,6 @@ class Shard:
             linger_max=settings.linger_max,
             telemetry=telemetry,
         )
-        self.source = make_source(self.update_received, self._part_failed)
         self._probes = ProbeTimer(settings.probe_after)
         self._attempts = Attempts(partition, backoff, clock, telemetry)
         self._recovery = recovery
@@ -155,7 +162,7 @@ class Shard:
     @property
     def problems(self) -> list[Problem]:
         """Why the shard is not as it should be; empty when it is."""
-        return [*([self.problem] if self.problem else []), *self._recovery.problems()]
+        return [*([self.problem] if self.problem else []), *self._recovery.problems(), *self._stored.problems]
 
     def oldest_uncommitted(self, now: float) -> float:
         """Return the age in seconds of the oldest input that is not committed; 0.0 when there is none."""
@@ -180,6 +187,11 @@ class Shard:
     def update_received(self, update: Update, size: int) -> None:
         """Queue an update of the source."""
         self._inbox.put(update, memory_of(size), self._clock.monotonic())
+
+    def stored_received(self, one: StoredInput | StoredRead, size: int) -> None:
+        """Queue a stored transcript, or what the feeder has read; one that comes too late is read again."""
+        if not self._leaving:
+            self._inbox.put(one, memory_of(size), self._clock.monotonic())
 
     def _part_failed(self, error: Exception) -> None:
         """End `run` with a defect that ended a task of the source, or the closing of a writer."""
@@ -216,7 +228,7 @@ class Shard:
                 await self._commit_until_drained(writer)
             except ShardFenced:
                 self._telemetry.emit(ShardFencedOff(shard=self.partition))
-                if not await self._still_ours():
+                if not await still_ours(self._check_assignment, draining=self._draining, leaving=self._leaving):
                     self.fenced = True
                     self.problem = Problem(ShardFenced.code, "fenced: another worker owns this shard")
                     await self.close()
@@ -241,20 +253,6 @@ class Shard:
         except Exception as error:  # noqa: BLE001 - a defect, which ends the shard at once
             self._part_failed(error)
 
-    async def _still_ours(self) -> bool:
-        """Return whether this worker may open the shard again, although its producer was fenced.
-
-        While that is unknown it asks again before it opens a writer. But if it has left the group and another one is
-        expected to take the shard over, then that is who fenced it.
-        """
-        try:
-            await self._check_assignment()
-        except ShardFenced:
-            return False
-        except KafkaUnavailable:
-            return self._draining or not self._leaving
-        return True
-
     # --- the way out ---------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
@@ -268,6 +266,7 @@ class Shard:
         self._probes.hand_over()
         self._attempts.hurry()
         self._leaving = True
+        self._stored.end()
         self._inbox.wake()
 
     async def drain(self) -> None:
@@ -281,8 +280,10 @@ class Shard:
 
     async def close(self) -> None:
         """Leave the chats and close the source. The caller cancels `run` before or after."""
+        self._stored.end()
         await self.source.close(leave=True)
         self._left = True
+        await self._stored.close()
 
     # --- transactions --------------------------------------------------------------------------------------------
 
@@ -294,6 +295,7 @@ class Shard:
             await self._commit(writer, [*self._inbox.held, *repair.inputs], mark=repair.due)
         if self._draining:
             return  # all chats are left
+        self._stored.restored(self.store.positions, again=self._fenced_before)
         followed, forgotten = reconcile(self.source, self.store)
         if self._fenced_before and (followed or forgotten):
             self._telemetry.emit(ChatsReconciled(shard=self.partition, followed=followed, forgotten=forgotten))
@@ -338,11 +340,3 @@ class Shard:
         await self._transactions.commit(writer, plan)
         if plan.number:
             self._probes.proved(self._clock.monotonic())
-
-    def _pause(self) -> None:
-        self._telemetry.emit(InboxPaused(shard=self.partition))
-        self.source.pause()
-
-    def _resume(self) -> None:
-        self._telemetry.emit(InboxResumed(shard=self.partition))
-        self.source.resume()

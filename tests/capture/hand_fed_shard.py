@@ -14,20 +14,24 @@ from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard import Shard
 from bridge.capture.shard_settings import ShardSettings
+from bridge.capture.stored_door import StoredDoor
 from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
 from tests.capture.scripted_logs import steady
+from tests.capture.scripted_stored import NoStoredTopic
 from tests.transcript.build import CHAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from bridge.capture.batch_builder import SessionStoreSettings
+    from bridge.capture.consumer_ports import StoredTopic
     from bridge.capture.inbox import Input
     from bridge.capture.ports import (
         Batch,
         Clock,
         Deliver,
         Failed,
+        MakeFeeder,
         PlaceUse,
         Preparation,
         TransactionalWriter,
@@ -78,6 +82,8 @@ def hand_fed_shard(
     *,
     preparation: Preparation | None = None,
     recovery: ShardRecovery | None = None,
+    stored_topic: StoredTopic | None = None,
+    make_feeder: MakeFeeder | None = None,
 ) -> Shard:
     """Return a shard that is always assigned; its owner is that of `store_settings`. Its logs are steady by default."""
 
@@ -93,6 +99,7 @@ def hand_fed_shard(
         make_writer=make_writer,
         make_source=SilentSource,
         preparation=preparation or NothingToPrepare(),
+        stored=StoredDoor(partition, stored_topic or NoStoredTopic(), make_feeder),
         recovery=recovery or steady(partition, store_settings, clock, telemetry),
         backoff=Backoff(lambda: 0.5),
         clock=clock,

@@ -18,12 +18,14 @@ from bridge.capture.pacing import EventRate
 from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.shard import Shard
 from bridge.capture.shard_settings import ShardSettings
+from bridge.capture.stored_door import StoredDoor
 from bridge.capture.worker import Worker
 from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_logs import steady
 from tests.capture.scripted_source import ScriptedSource
+from tests.capture.scripted_stored import NoStoredTopic
 from tests.capture.test_session_store import PREFIX, SCHEMAS, settings
 from tests.capture.written_topics import CHECKPOINTS, TOPICS, same_limits
 from tests.transcript.build import CHAT
@@ -143,6 +145,7 @@ class ScriptedKafka:
             make_writer=lambda number: ScriptedWriter(self, number),
             make_source=make_source or self.source,
             preparation=NothingToPrepare(),
+            stored=StoredDoor(partition, NoStoredTopic()),
             recovery=steady(partition, store_settings, self.clock, self.telemetry),
             backoff=Backoff(lambda: 0.5),
             clock=self.clock,

@@ -113,6 +113,7 @@ class DirectorySources:
     joins_waiting = joins_budget = 0
     joins_paused = False
     client_versions: ClassVar[dict[str, int]] = {}
+    stored_edits_seconds = 0.0
 
     def __init__(self, _context: SourceContext) -> None:
         pass

@@ -50,7 +50,7 @@ class KafkaShardLogs:
         """Return the logs as they are now."""
         names = self.names
         async with time_limit(_ANSWER_SECONDS, "Kafka did not answer where the logs end"), self._consumer() as consumer:
-            topics = await self._topics(consumer, list(names.values()))
+            topics = await topics_there(consumer, list(names.values()), self._settings)
             there = {
                 kind: TopicPartition(name, self._partition)
                 for kind, name in names.items()
@@ -65,22 +65,6 @@ class KafkaShardLogs:
             kind: LogMark(topics[at.topic].topic_id, starts[at], ends[at], topics[at.topic].partitions)
             for kind, at in there.items()
         }
-
-    async def _topics(self, consumer: AIOKafkaConsumer, names: Sequence[str]) -> dict[str, FoundTopic]:
-        client = consumer_client(consumer)
-        try:
-            request = TopicIdsRequest(names)
-            response = await call(client.send(client.get_random_node(), request), _id_failed)
-        except NotImplementedError:  # a broker before 2.8: it gives no ids
-            async with temporary_admin(self._settings.bootstrap_servers, self._settings.client) as admin:
-                await call(admin.start(), _failed)
-                described = await call(admin.describe_topics(), _failed)
-            return {one["topic"]: FoundTopic(b"", len(one["partitions"])) for one in described}
-        codes = {name: for_code(one.code) for name, one in described_topics(response).items()}
-        forbidden = [name for name, code in codes.items() if code is TopicAuthorizationFailedError]
-        if forbidden:  # which says nothing about what became of them
-            raise denied([Right("topic", name, "Read") for name in forbidden], principal_of(self._settings.client))
-        return found_topics(response)
 
     async def committed(self) -> int:
         """Return the group's offset of the partition of announcements; 0 when it has committed none."""
@@ -139,6 +123,25 @@ class KafkaShardLogs:
             yield consumer
         finally:
             await stop_consumer(consumer)
+
+
+async def topics_there(
+    consumer: AIOKafkaConsumer, names: Sequence[str], settings: KafkaConnection
+) -> dict[str, FoundTopic]:
+    """Return those of the topics that exist, by name; `consumer` is started. Raises KafkaUnavailable, AccessDenied."""
+    client = consumer_client(consumer)
+    try:
+        response = await call(client.send(client.get_random_node(), TopicIdsRequest(names)), _id_failed)
+    except NotImplementedError:  # a broker before 2.8: it gives no ids
+        async with temporary_admin(settings.bootstrap_servers, settings.client) as admin:
+            await call(admin.start(), _failed)
+            described = await call(admin.describe_topics(), _failed)
+        return {one["topic"]: FoundTopic(b"", len(one["partitions"])) for one in described}
+    codes = {name: for_code(one.code) for name, one in described_topics(response).items()}
+    forbidden = [name for name, code in codes.items() if code is TopicAuthorizationFailedError]
+    if forbidden:  # which says nothing about what became of them
+        raise denied([Right("topic", name, "Read") for name in forbidden], principal_of(settings.client))
+    return found_topics(response)
 
 
 def _id_failed(error: Exception) -> NoReturn:

@@ -71,10 +71,17 @@ class ResourceRights:
 def rights_of(command: str, names: TopicNames, group: str, *, create: bool) -> list[Right]:
     """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing."""
     topics: dict[str, list[Operation]]
-    every = (names.announcements, names.checkpoints, names.events, names.sessions, names.quarantine)
+    every = (
+        names.announcements,
+        names.checkpoints,
+        names.events,
+        names.sessions,
+        names.quarantine,
+        names.stored,
+    )
     if command == "run":
         # Events and sessions are read to make state again that Kafka has forgotten, announcements are written on
-        # behalf of others, and to their right partition.
+        # behalf of others, and to their right partition. So are stored transcripts.
         topics = {name: ["Read", "Write", "DescribeConfigs"] for name in every}
         topics[names.quarantine] = ["Write", "DescribeConfigs"]
         if create:

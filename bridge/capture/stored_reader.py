@@ -1,0 +1,206 @@
+"""Reads stored transcripts from their topic, for all shards of a worker: one consumer, whatever their number.
+
+Each shard begins where its checkpoints say, and takes what lies on its partition as inputs. A text is parsed beside the
+event loop. A shard whose inbox is full is not read on (P6). While the topic cannot be read, live chats are captured all
+the same: the reason is told, and reading is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from bridge.capture.stored_facts import StoredPlaceGone, StoredTopicUnread
+from bridge.capture.stored_inputs import StoredPlace, StoredRefused
+from bridge.capture.stored_reading import inputs_of
+from bridge.capture.stored_texts import StoredText, StoredTextParts
+from bridge.errors import EnvironmentFault, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from bridge.backoff import Backoff
+    from bridge.capture.consumer_ports import StoredLog, StoredTopicRecord
+    from bridge.capture.ports import Clock
+    from bridge.capture.stored_inputs import StoredInput
+    from bridge.records.shard_facts import LogMark
+    from bridge.telemetry import Telemetry
+
+_LOOK_SECONDS: Final = 60.0
+"""How often is asked whether the topic is still the same one."""
+_SHORT: Final = 16 * 1024
+"""Bytes of a text that is parsed at once: that takes 3 ms."""
+
+
+class PartitionReading:
+    """One partition that is being read, as its shard holds it: the `StoredReading` of a `StoredReader`."""
+
+    def __init__(
+        self,
+        partition: int,
+        place: StoredPlace | None,
+        deliver: Callable[[StoredInput, int], None],
+        ended: Callable[[PartitionReading], None],
+    ) -> None:
+        """Begin at a place; `ended` is called once, by `end`."""
+        self.partition = partition
+        self.deliver = deliver
+        self.paused = False
+        self.live = True
+        self.known = place  #: where it is to begin
+        self.begun = False
+        self.topic_id = ""
+        self.offset = 0  #: of the next record
+        self.parts = StoredTextParts()
+        self._ended = ended
+
+    def pause(self) -> None:
+        """Deliver nothing more, but for what was already read."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Go on."""
+        self.paused = False
+
+    def end(self) -> None:
+        """Read it no more; nothing more is delivered."""
+        if self.live:
+            self.live = False
+            self._ended(self)
+
+    @property
+    def place(self) -> StoredPlace:
+        """Where to go on after a restart: not behind the first record of a text that is not complete."""
+        begun = self.parts.begun
+        return StoredPlace(self.offset if begun is None else min(begun, self.offset), self.topic_id)
+
+    def put_at(self, log: LogMark) -> StoredPlaceGone | None:
+        """Compare where it is, or is to begin, with the log; return what is to be told if that is not there."""
+        topic_id = log.topic_id.hex()
+        place = self.place if self.begun else self.known or StoredPlace(log.start, topic_id)
+        another = bool(place.topic_id and topic_id) and place.topic_id != topic_id
+        gone = another or not log.start <= place.offset <= log.end
+        if gone or not self.begun:
+            self.parts, self.offset = StoredTextParts(), log.start if gone else place.offset
+        self.begun, self.topic_id = True, topic_id
+        if not gone:
+            return None
+        lost = 0 if another else max(log.start - place.offset, 0)
+        return StoredPlaceGone(shard=self.partition, offset=place.offset, first=self.offset, lost=lost)
+
+
+class StoredReader:
+    """The `StoredTopic` of a worker. `run` reads until it is cancelled; `problem` says why it cannot, None: it can."""
+
+    def __init__(  # noqa: PLR0913 - the collaborators, by name, built once in the composition root
+        self,
+        topic: str,
+        make_log: Callable[[], StoredLog],
+        *,
+        prepare: Callable[[], Awaitable[None]],
+        backoff: Backoff,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        """`topic` names where refused records lie; `make_log` makes a consumer, each time the former one failed.
+
+        `prepare` sees to it, before that, that there is a topic that can be read. It raises EnvironmentFault.
+        """
+        self.problem: Problem | None = None
+        self._topic = topic
+        self._make_log = make_log
+        self._prepare = prepare
+        self._backoff = backoff
+        self._clock = clock
+        self._telemetry = telemetry
+        self._readings: dict[int, PartitionReading] = {}
+        self._wanted = asyncio.Event()
+
+    def begin(
+        self, partition: int, place: StoredPlace | None, deliver: Callable[[StoredInput, int], None]
+    ) -> PartitionReading:
+        """Read a partition from a place on, instead of whoever reads it now."""
+        reading = PartitionReading(partition, place, deliver, self._end)
+        former = self._readings.get(partition)
+        self._readings[partition] = reading
+        if former is not None:
+            former.end()
+        self._wanted.set()
+        return reading
+
+    def _end(self, reading: PartitionReading) -> None:
+        if self._readings.get(reading.partition) is reading:
+            del self._readings[reading.partition]
+        if not self._readings:
+            self._wanted.clear()
+            self.problem = None
+
+    async def run(self) -> None:
+        """Read what shards want, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            try:
+                await self._prepare()
+                await self._read_anew()
+            except EnvironmentFault as error:
+                self._failed(error.problem)
+                await asyncio.sleep(self._backoff.next())
+
+    async def _read_anew(self) -> None:
+        log = self._make_log()
+        try:
+            await log.open()
+            await self._read(log)
+        finally:
+            await log.close()
+
+    def _failed(self, problem: Problem) -> None:
+        if problem != self.problem:
+            self._telemetry.emit(StoredTopicUnread(code=problem.code, detail=problem.detail))
+        self.problem = problem if self._readings else None
+
+    async def _read(self, log: StoredLog) -> None:
+        look_at, asked = 0.0, frozenset[PartitionReading]()
+        there: frozenset[int] = frozenset()
+        while self._readings:
+            now, wanted = self._clock.monotonic(), frozenset(self._readings.values())
+            if not wanted <= asked or now >= look_at:
+                look_at, asked = now + _LOOK_SECONDS, wanted
+                there = await self._look(log)
+            self.problem = None
+            self._backoff.reset()
+            read = {partition: one for partition, one in self._readings.items() if one.begun and partition in there}
+            full = [partition for partition, one in read.items() if one.paused]
+            fetched = await log.fetch({partition: one.offset for partition, one in read.items()}, full)
+            await self._take(fetched, read)
+
+    async def _look(self, log: StoredLog) -> frozenset[int]:
+        logs = await log.look(tuple(self._readings))
+        for partition in logs.keys() & self._readings.keys():
+            gone = self._readings[partition].put_at(logs[partition])
+            if gone is not None:
+                self._telemetry.emit(gone)
+        return frozenset(logs)
+
+    async def _take(self, records: Iterable[StoredTopicRecord], read: Mapping[int, PartitionReading]) -> None:
+        for record in records:
+            reading = read[record.partition]
+            if not reading.live or record.offset < reading.offset:
+                continue
+            before = reading.place
+            told = reading.parts.take(record.key, record.headers, record.value, record.offset)
+            reading.offset = record.offset + 1
+            where, now = f"{self._topic}-{record.partition}@{record.offset}", self._clock.now_us()
+            for session_id, why, raw in reading.parts.given_up(record.offset):
+                reading.deliver(StoredRefused(session_id, reading.place, where, why, raw, now), len(raw))
+            if isinstance(told, StoredText):
+                await self._deliver(reading, told, before)
+            elif told is not None:
+                raw = record.value or b""
+                reading.deliver(StoredRefused(None, reading.place, where, told, raw, now), len(raw))
+
+    async def _deliver(self, reading: PartitionReading, text: StoredText, before: StoredPlace) -> None:
+        arguments = text, self._clock.now_us(), before, reading.place
+        inputs = inputs_of(*arguments) if text.size <= _SHORT else await asyncio.to_thread(inputs_of, *arguments)
+        for one in inputs if reading.live else ():
+            reading.deliver(one, text.size // len(inputs))

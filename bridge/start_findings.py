@@ -1,0 +1,39 @@
+"""What a worker finds out about its topics before it joins the group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.adapters.kafka.log_positions import KafkaShardLogs
+from bridge.capture.retention import closed_retention
+from bridge.capture.stored_marker import stored_marker
+from bridge.factories import names_of
+from bridge.facts import ClosedRetentionExtended
+
+if TYPE_CHECKING:
+    from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.topic_manager import TopicManager
+    from bridge.config import Config
+    from bridge.records.shard_facts import ShardFacts
+    from bridge.records.writer_schemas import WriterSchemas
+    from bridge.telemetry import Telemetry
+
+
+async def first_marker(kafka: KafkaConnection, writers: WriterSchemas, partitions: int) -> ShardFacts | None:
+    """Return what the first marker says that any shard has: one without chats may have none yet."""
+    for partition in range(partitions):
+        marker = await stored_marker(KafkaShardLogs(kafka, partition), writers)
+        if marker is not None:
+            return marker
+    return None
+
+
+async def used_closed_retention(config: Config, topics: TopicManager, telemetry: Telemetry) -> float | None:
+    """Return how long closed chats are remembered, in seconds; None: for ever. Says so when it is not as set."""
+    setting, names = config.capture.closed_retention_seconds, names_of(config)
+    events = await topics.lifetime(names.events)
+    announcements = await topics.lifetime(names.announcements)
+    used = closed_retention(setting, (events, announcements))
+    if used is None or used > setting:
+        telemetry.emit(ClosedRetentionExtended(setting=setting, events=events, announcements=announcements, used=used))
+    return used
