@@ -34,6 +34,7 @@ TASK_KINDS: Final = (
     "queue",
     "release",
     "watch",
+    "feeder",
     "kafka_client",
     "kafka_connection",
     "kafka",

@@ -77,6 +77,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
         "kafka_connection": (sockets["kafka"], sockets["kafka"]),
         "kafka": (producers, producers + _CONSUMER_TASKS + owned.brokers),
         "http": (sockets["http"] + 1, sockets["http"] + 1),  # one per connection, and one that answers this question
+        "feeder": (0, 1),
         "other": (0, 0),
     }
     lines = [
