@@ -34,6 +34,7 @@ FAULTS: Final = {
     "test_doctor_of_secured_kafka.py",
     "test_documented_settings.py",
     "test_followed_table.py",
+    "test_followed_ucs.py",
     "test_forgotten.py",
     "test_hostile_server.py",
     "test_idle_outage.py",

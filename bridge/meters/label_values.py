@@ -35,6 +35,7 @@ TASK_KINDS: Final = (
     "queue",
     "release",
     "watch",
+    "feeder",
     "kafka_client",
     "kafka_connection",
     "kafka",

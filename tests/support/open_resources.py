@@ -83,6 +83,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
             producers + _CONSUMER_TASKS + owned.brokers + reader * (_READER_TASKS + owned.brokers),
         ),
         "http": (sockets["http"] + 1, sockets["http"] + 1),  # one per connection, and one that answers this question
+        "feeder": (0, 1),
         "other": (0, 0),
     }
     lines = [
