@@ -178,9 +178,7 @@ class TableFeeder:
                 pass
         if read and archive and await self._scan(position, ARCHIVE):
             position.archive_read()
-        for session_id, news in position.forget(self._now()):
-            self._tell_missing(session_id, news)
-        self._pass_on(position, [])
+        self._forget(position)
 
     async def _rest(self, position: TablePosition) -> None:
         """Wait for the next round, for a chat that is due before it, or for a database that may be tried again."""
@@ -208,6 +206,8 @@ class TableFeeder:
                 if len(heads) < rows or heads[-1].place == place:
                     return True  # a product that rounds times may give the last row again
                 place = heads[-1].place
+                if position.has_grown:
+                    self._forget(position)
                 if not self._databases[MAIN].wait():
                     await self._ask(position)
         return False
@@ -295,6 +295,11 @@ class TableFeeder:
         if texts or changes:
             size = sum(text.size for text in texts) + sum(len(value or b"") for value in changes.values())
             self._deliver(StoredRead(tuple(texts), changes, self._clock.now_us()), size)
+
+    def _forget(self, position: TablePosition) -> None:
+        for session_id, news in position.forget(self._now()):
+            self._tell_missing(session_id, news)
+        self._pass_on(position, [])
 
     def _tell_missing(self, session_id: str, news: RowNews, detail: str = "") -> None:
         named = "" if session_id_problem(session_id) else session_id  # what is no id may be anything

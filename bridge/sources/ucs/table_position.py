@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bridge.sources.ucs import feeder_codes
+from bridge.sources.ucs.due_times import DueTimes
 from bridge.sources.ucs.followed_chats import FollowedChat, FollowedChats, FollowedState
 from bridge.sources.ucs.interaction_rows import PagePlace, ReadText, RowHead, document_of
 from bridge.sources.ucs.position_format import FORMAT, PREFIX, decoded, encoded
@@ -100,7 +101,10 @@ class TablePosition:
         """Go on from stored positions, or begin at `since` (UTC, without a zone). Raises PositionUnreadable."""
         self._rules = rules
         self.chats = FollowedChats(stored)
-        self._due = {chat.id: now if chat.is_waiting else now + self._interval(chat, now) for chat in self.chats}
+        self._due = DueTimes()
+        for chat in self.chats:
+            self._due.set(chat.id, now if chat.is_waiting else now + self._interval(chat, now))
+        self._forgotten_at = len(self.chats)
         self._moved = PREFIX not in stored
         if self._moved:
             self._bookmarks = [Bookmark(us_of(since)), Bookmark(us_of(since))]
@@ -122,19 +126,18 @@ class TablePosition:
 
     def due(self, now: int, most: int) -> list[str]:
         """Return at most so many of the ids to ask for now, those that have waited longest first."""
-        found = [(at, session_id) for session_id, at in self._due.items() if at <= now]
-        return [session_id for _, session_id in sorted(found)[:most]]
+        return self._due.until(now, most)
 
     def next_due(self) -> int | None:
         """Return when a chat is to be asked again; None without one."""
-        return min(self._due.values(), default=None)
+        return self._due.first()
 
     # --- rows ----------------------------------------------------------------------------------------------------
 
     def wants(self, head: RowHead, now: int) -> bool:
         """Return whether the text of a row is to be fetched."""
         known, rules = self.chats.get(head.id), self._rules
-        due = self._due.get(head.id, now) <= now
+        due = known is None or self._due[head.id] <= now
         if not head.length or (known is not None and not known.is_waiting and not due and head.length == known.length):
             return False
         if not head.is_stopped:
@@ -217,7 +220,7 @@ class TablePosition:
     def _keep(self, known: FollowedChat | None, chat: FollowedChat, now: int) -> None:
         self.chats.put(chat)
         if known is None or chat.changed != known.changed or self._due[chat.id] <= now:
-            self._due[chat.id] = now + self._interval(chat, now)
+            self._due.set(chat.id, now + self._interval(chat, now))
 
     def _interval(self, chat: FollowedChat, now: int) -> int:
         rules, unchanged = self._rules, max(now - chat.changed, 0)
@@ -228,6 +231,11 @@ class TablePosition:
         return min(wait, rules.grace - unchanged) if in_grace else wait
 
     # --- what is forgotten, and stored ---------------------------------------------------------------------------
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether many chats were added since the last `forget`, which looks at all of them."""
+        return len(self.chats) - self._forgotten_at > max(self._rules.most_chats // 4, 1)
 
     def forget(self, now: int) -> list[tuple[str, RowNews]]:
         """Forget what is not needed any more; return the chats that wait and are given up because they are too many."""
@@ -247,6 +255,7 @@ class TablePosition:
             for chat in waiting[:too_many]:
                 self._keep(chat, _changed(chat, now, state=FollowedState.MISSING), now)
                 given_up.append((chat.id, RowNews.LIST_FULL))
+        self._forgotten_at = len(self.chats)
         return given_up
 
     def _shorten(self, chat: FollowedChat) -> None:
@@ -262,7 +271,7 @@ class TablePosition:
 
     def _drop(self, chat: FollowedChat) -> None:
         self.chats.forget(chat.id)
-        del self._due[chat.id]
+        self._due.forget(chat.id)
 
     def changes(self) -> dict[str, bytes | None]:
         """Return the positions that have to be stored: name -> value, None deletes. They count as stored then."""

@@ -20,6 +20,7 @@ from tests.capture.recorded_facts import RecordedFacts
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from bridge.capture.ports import Failed
     from bridge.capture.stored_inputs import StoredRead
     from bridge.sources.ucs.interaction_rows import PagePlace, RowHead
     from tests.sources.ucs.interaction_table import InteractionTable
@@ -95,12 +96,14 @@ class FollowedTables:
         self._settings = FeederSettings(rules or FollowingRules(), SINCE, 3_600, page_rows)
         self.feeder = self.new_feeder()
 
-    def new_feeder(self) -> TableFeeder:
+    def new_feeder(
+        self, deliver: Callable[[StoredRead, int], None] | None = None, failed: Failed | None = None
+    ) -> TableFeeder:
         return TableFeeder(
             self._settings,
             self.accesses,
-            deliver=self._deliver,
-            failed=self.defects.append,
+            deliver=deliver or self._deliver,
+            failed=failed or self.defects.append,
             clock=self.clock,
             telemetry=self.telemetry,
         )
