@@ -74,6 +74,7 @@ class LiveRows:
             self._writer.release_all()
         except Exception as error:  # noqa: BLE001 - told by the simulation, which goes on without the table
             self.failed = error
+            self._writer.abandon()
 
     def _next(self, at: float | None) -> tuple[RowStep | None] | None:
         """Wait for the next step until `at` on the monotonic clock; None when it came first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, Self
 
@@ -56,13 +57,19 @@ class RowWriter:
         for session_id in self.held:
             self.release(session_id)
 
+    def abandon(self) -> None:
+        """Write no transaction that is held."""
+        for held in self._held.values():
+            held.abandon()
+        self._held.clear()
+
 
 class ConcurrentRowWriters:
     """Threads that write chats at the same time. Entering starts them; leaving waits until they are done.
 
     `chats` are the steps of each chat, in order. The seed decides which writer has which chat and the order in which
     each writer takes its steps; how the writers interleave is up to the machine. What is in the tables at the end does
-    not depend on that. `pause` is the time between two steps of a writer, in seconds.
+    not depend on that. `pause` is the time between two steps of a writer, in seconds. `performed` counts the steps.
     """
 
     def __init__(  # noqa: PLR0913 - what is written, where, and how
@@ -77,7 +84,10 @@ class ConcurrentRowWriters:
     ) -> None:
         """Nothing is written before it is entered."""
         self._pause = pause
-        self._stop = threading.Event()
+        self._steps = sum(map(len, chats))
+        self._allowed = self._steps
+        self._moving = threading.Condition()
+        self._stopped = False
         self._errors: list[BaseException] = []
         self.performed = 0
         shares: list[list[Sequence[RowStep]]] = [[] for _ in range(writers)]
@@ -88,7 +98,12 @@ class ConcurrentRowWriters:
             threading.Thread(target=self._run, args=(RowWriter(table, archive), share, random.Random(f"{seed}:{at}")))  # noqa: S311
             for at, share in enumerate(shares)
         ]
-        self._counting = threading.Lock()
+
+    def allow(self, share: float) -> None:
+        """Let the writers go on until this share of all steps is performed, from 0 to 1; they wait then. Default: 1."""
+        with self._moving:
+            self._allowed = round(share * self._steps)
+            self._moving.notify_all()
 
     def __enter__(self) -> Self:
         """Start the writers."""
@@ -100,8 +115,10 @@ class ConcurrentRowWriters:
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """Wait for the writers; after an error of the caller they stop at once. Raises the first error of a writer."""
-        if kind is not None:
-            self._stop.set()
+        with self._moving:
+            self._stopped = kind is not None
+            self._allowed = self._steps
+            self._moving.notify_all()
         for thread in self._threads:
             thread.join()
         if kind is None and self._errors:
@@ -118,7 +135,7 @@ class ConcurrentRowWriters:
         held_until: dict[str, int] = {}
         done = 0
         try:
-            while (opened or waiting) and not self._stop.is_set():
+            while (opened or waiting) and self._may_go_on():
                 while waiting and len(opened) < _OPEN_CHATS:
                     opened.append(waiting.popleft())
                 chat = rng.choice(opened)
@@ -132,9 +149,16 @@ class ConcurrentRowWriters:
                         writer.release(session_id)
                 if not chat:
                     opened.remove(chat)
-                with self._counting:
-                    self.performed += 1
-                self._stop.wait(self._pause)
+                time.sleep(self._pause)
             writer.release_all()
         except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for this one
             self._errors.append(error)
+        finally:
+            writer.abandon()
+
+    def _may_go_on(self) -> bool:
+        """Wait for a step that is allowed, and take it; False if there is to be none."""
+        with self._moving:
+            self._moving.wait_for(lambda: self._stopped or self.performed < self._allowed)
+            self.performed += 1
+            return not self._stopped

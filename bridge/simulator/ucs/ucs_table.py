@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -99,8 +100,13 @@ class HeldRow:
         self._row = row
         self._connection: Connection | None = None
         if table.engine.dialect.name != "sqlite":
-            self._connection = table.engine.connect()
-            self._connection.execute(insert(table.columns), [_new_values(row)])
+            connection = table.engine.connect()
+            try:
+                connection.execute(insert(table.columns), [_new_values(row)])
+            except SQLAlchemyError:
+                connection.close()
+                raise
+            self._connection = connection
 
     def commit(self) -> None:
         """Let everybody see the row."""
@@ -109,6 +115,11 @@ class HeldRow:
             return
         self._connection.commit()
         self._connection.close()
+
+    def abandon(self) -> None:
+        """Do not write the row."""
+        if self._connection is not None:
+            self._connection.close()
 
 
 class UcsTable:

@@ -17,6 +17,7 @@ from bridge.simulator.ucs.saved_chats import SavedChats, SavedRow
 from bridge.simulator.ucs.stored_form import StoredForm
 from bridge.simulator.ucs.ucs_table import UcsTable, all_texts
 from tests.support.postgres_server import postgres_server
+from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,3 +172,16 @@ def test_the_error_of_a_writer_is_raised(tables: list[UcsTable]) -> None:
         ConcurrentRowWriters(tables[0], tables[1], scripts(3, EVERY), seed=1),
     ):
         pass
+
+
+def test_writers_wait_where_they_are_not_allowed_to_go_on(tables: list[UcsTable]) -> None:
+    chats = scripts(20, EVERY)
+    writers = ConcurrentRowWriters(tables[0], tables[1], chats, seed=1)
+    writers.allow(0.5)
+    half, whole = sum(map(len, chats)) // 2, {script[0].session_id: final(script) for script in chats}
+    with writers:
+        wait_for(lambda: writers.performed == half, 30, "the writers do not go on")
+        assert writers.is_writing
+        assert all_texts(tables) != whole
+    assert writers.performed == 2 * half
+    assert all_texts(tables) == whole
