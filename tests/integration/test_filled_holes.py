@@ -28,7 +28,7 @@ def chatbridge(environment: E2EEnvironment, *words: str | Path) -> tuple[int, li
 
 
 def test_what_was_missed_while_no_worker_ran_is_filled_from_the_stored_side(broker: str, tmp_path: Path) -> None:
-    environment = E2EEnvironment(broker, tmp_path, kafka__session_timeout_seconds=4)
+    environment = E2EEnvironment(broker, tmp_path, kafka__session_timeout_seconds=6)
     stored = tmp_path / "stored"
     with environment.simulator(
         concurrent_chats=CHATS, events_per_second=60, mean_events=40, chats=2 * CHATS, finish=5, passwords=True
@@ -38,7 +38,9 @@ def test_what_was_missed_while_no_worker_ran_is_filled_from_the_stored_side(brok
             wait_for(lambda: captured(first) > 30, 40, "nothing is captured")
             first.kill()
         # Chats end, and begin and end, while nobody watches.
-        wait_for(lambda: sum(one.closed for one in read_ledger(server.ledger).values()) >= CHATS // 2, 60, "no chat ends")
+        wait_for(
+            lambda: sum(one.closed for one in read_ledger(server.ledger).values()) >= CHATS // 2, 60, "no chat ends"
+        )
         with environment.bridge() as second:
             second.wait_ready()
             server.terminate(60)
