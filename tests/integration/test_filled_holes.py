@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 CHATS = 8
 
 
+def ended(ledger: Path) -> int:
+    """How many chats have ended."""
+    return sum(one.closed for one in read_ledger(ledger).values())
+
+
 def chatbridge(environment: E2EEnvironment, *words: str | Path) -> tuple[int, list[dict[str, Any]], str]:
     """Run a command with --json; return its exit code, its lines, and standard error."""
     flags = ["--bootstrap-servers", environment.broker, "--topic-prefix", environment.prefix, "--json"]
