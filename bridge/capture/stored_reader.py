@@ -17,7 +17,7 @@ from bridge.capture.stored_texts import StoredText, StoredTextParts
 from bridge.errors import EnvironmentFault, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from bridge.backoff import Backoff
     from bridge.capture.consumer_ports import StoredLog, StoredTopicRecord
@@ -171,7 +171,8 @@ class StoredReader:
             self._backoff.reset()
             read = {partition: one for partition, one in self._readings.items() if one.begun and partition in there}
             full = [partition for partition, one in read.items() if one.paused]
-            await self._take(await log.fetch({partition: one.offset for partition, one in read.items()}, full))
+            fetched = await log.fetch({partition: one.offset for partition, one in read.items()}, full)
+            await self._take(fetched, read)
 
     async def _look(self, log: StoredLog) -> frozenset[int]:
         logs = await log.look(tuple(self._readings))
@@ -181,11 +182,11 @@ class StoredReader:
                 self._telemetry.emit(gone)
         return frozenset(logs)
 
-    async def _take(self, records: Iterable[StoredTopicRecord]) -> None:
+    async def _take(self, records: Iterable[StoredTopicRecord], read: Mapping[int, PartitionReading]) -> None:
         for record in records:
-            reading = self._readings.get(record.partition)
-            if reading is None or record.offset < reading.offset:
-                continue  # ended, or begun anew, meanwhile
+            reading = read[record.partition]
+            if not reading.live or record.offset < reading.offset:
+                continue
             before = reading.place
             told = reading.parts.take(record.key, record.headers, record.value, record.offset)
             reading.offset = record.offset + 1
