@@ -56,6 +56,7 @@ FAULTS: Final = {
     "test_scale_out.py",
     "test_second_source.py",
     "test_stopped_without_kafka.py",
+    "test_stored_topic.py",
     "test_surroundings.py",
     "test_tls_closing.py",
     "test_topics_of_others.py",
