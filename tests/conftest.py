@@ -23,6 +23,7 @@ settings.load_profile("fixed")  # --hypothesis-profile comes later, and wins
 
 FAULTS: Final = {
     "test_access_tokens.py",
+    "test_backfill_topic.py",
     "test_cancelled_closes.py",
     "test_cancelled_kafka_clients.py",
     "test_changing_table.py",
@@ -34,6 +35,7 @@ FAULTS: Final = {
     "test_doctor_of_secured_kafka.py",
     "test_documented_settings.py",
     "test_followed_table.py",
+    "test_filled_holes.py",
     "test_followed_ucs.py",
     "test_forgotten.py",
     "test_hostile_server.py",

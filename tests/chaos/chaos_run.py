@@ -14,6 +14,7 @@ from tests.chaos import injectors
 from tests.chaos.cluster import ChaosCluster, ExpectationFailed
 from tests.chaos.ledger_verdicts import Span, VerdictComparison, certificates_of, compare_verdicts
 from tests.chaos.plan import GARBAGE_FAULT, Fault, Step, steps
+from tests.chaos.stored_fill import StoredFill, fill_from_stored
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, records_of
@@ -50,6 +51,7 @@ class Outcome:
     caused: Counter[str] = field(default_factory=Counter)
     verdicts: VerdictComparison = field(default_factory=VerdictComparison)
     garbage: dict[int, list[Span]] = field(default_factory=dict)
+    stored: StoredFill | None = None
 
     @property
     def held(self) -> bool:
@@ -72,9 +74,14 @@ def chats_with_defects(comparison: LedgerComparison) -> list[str]:
     return [name for one in lists for name in one[:_SHOWN]]
 
 
-def run(cluster: ChaosCluster, seconds: float, brokers: int, log: Callable[[str], None]) -> Outcome:
-    """Run the plan, recover, compare. Failures of the bridge are in the outcome and not raised."""
-    outcome = Outcome(cluster.seed, seconds, brokers)
+def run(
+    cluster: ChaosCluster, seconds: float, brokers: int, log: Callable[[str], None], *, stored: bool = False
+) -> Outcome:
+    """Run the plan, recover, compare. Failures of the bridge are in the outcome and not raised.
+
+    `stored`: fill what is missing from the stored side of the chats, before the workers end.
+    """
+    outcome = Outcome(cluster.seed, seconds, brokers, stored=StoredFill() if stored else None)
     try:
         _run_steps(cluster, seconds, outcome, log)
     except _BREAKAGES as error:
@@ -141,6 +148,10 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
     outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since))
     cluster.finish()
     _wait_certified(cluster)
+    if outcome.stored is not None:
+        outcome.stored = fill_from_stored(cluster)
+        outcome.problems += outcome.stored.problems
+        log(f"      filled from the stored side in {outcome.stored.seconds:.1f} s")
     codes = cluster.terminate_workers()
     if any(codes.values()):
         raise ExpectationFailed(f"exit codes after the last SIGTERM: {codes}")

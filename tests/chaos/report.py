@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.chaos.chaos_run import Outcome
+    from tests.chaos.stored_fill import StoredFill
 
 
 def render(outcome: Outcome) -> str:
     """Return the whole report."""
     comparison = outcome.comparison
     command = f"python -m tests.chaos --seconds {outcome.seconds:g} --seed {outcome.seed} --brokers {outcome.brokers}"
+    command += "" if outcome.stored is None else " --stored"
     verdict = "Everything held." if outcome.held else "RED."
     brokers = "one Kafka broker" if outcome.brokers == 1 else f"{outcome.brokers} Kafka brokers"
     lines = [
@@ -99,7 +101,21 @@ def _figures(outcome: Outcome) -> list[tuple[str, object]]:
         ("absences in the ledger that a certificate has to tell", outcome.verdicts.absences),
         ("longest time from a fault's end until every chat was followed again", f"{max(recoveries):.1f} s"),
         ("median of that time", f"{statistics.median(recoveries):.1f} s"),
+        *_filled(outcome.stored),
         *((f"peak memory of worker {number}", f"{peak >> 20} MiB") for number, peak in sorted(outcome.peaks.items())),
         *((f"requests: {name}", count) for name, count in sorted(outcome.requests.items())),
         *((f"caused in chats: {name}", count) for name, count in sorted(outcome.caused.items())),
+    ]
+
+
+def _filled(stored: StoredFill | None) -> list[tuple[str, object]]:
+    if stored is None:
+        return []
+    return [
+        ("chats with a stored transcript, sent at the end", stored.chats),
+        ("events that were published from it", stored.events),
+        ("certificates that supersede a former one", stored.superseded),
+        ("gaps that the last certificates call filled", stored.filled),
+        ("gaps that are open, of which nothing is stored", stored.left),
+        ("time that it took", f"{stored.seconds:.1f} s"),
     ]

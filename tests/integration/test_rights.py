@@ -14,6 +14,7 @@ from bridge.cli import main
 from bridge.config import load
 from bridge.errors import AccessDenied
 from bridge.factories import rights_check_of
+from tests.commands.convert_process import SAMPLES
 from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS
 from tests.integration.e2e_environment import (
     PARTITIONS,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from bridge.config import Config
     from tests.support.secured_broker import SecuredBroker
 
+SAMPLE = str(SAMPLES[0])
 CHATS = 6
 RETURNED_SECONDS = 15
 """After rights have come back, shards are taken within this time."""
@@ -106,6 +108,12 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
     assert len(printed_by(capsys, 0, "tail", "--from-beginning", "--max", "3", *rights.flags).splitlines()) == 4
     rights.only(rights.printed("verify"))
     printed_by(capsys, 0, "verify", *rights.flags)
+    rights.only(rights.printed("reconcile"))
+    printed_by(capsys, 1, "reconcile", SAMPLE, *rights.flags)
+    rights.only(rights.printed("reconcile --fill"))
+    printed_by(capsys, 0, "reconcile", "--fill", SAMPLE, *rights.flags)
+    rights.only(rights.printed("backfill"))
+    printed_by(capsys, 0, "backfill", SAMPLE, *rights.flags)
     assert rights.denials() == []
 
 
@@ -132,6 +140,10 @@ def test_each_missing_right_ends_a_command_with_its_name_and_how_to_grant_it(
         ("tail", "--max", "1"): rights.printed("tail"),
         ("verify",): rights.printed("verify"),
         ("simulate", "--kafka", "", "--chats", "1"): rights.printed("simulate"),
+        ("backfill", SAMPLE): rights.printed("backfill"),
+        ("backfill", "--wait", SAMPLE): rights.printed("backfill --wait"),
+        ("reconcile", SAMPLE): rights.printed("reconcile"),
+        ("reconcile", "--fill", SAMPLE): rights.printed("reconcile --fill"),
     }
     for words, needed in cases.items():
         for right in needed:

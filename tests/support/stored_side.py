@@ -45,12 +45,13 @@ def stored_side(ledgers: Iterable[Path]) -> dict[str, tuple[str, list[ChatEvent]
     return {name: (at, [one for one in events if not _is_typing(one)]) for name, (at, events) in ended.items()}
 
 
-def write_stored_side(ledgers: Iterable[Path], folder: Path) -> int:
-    """Write a file for each chat that ended; return how many there are."""
+def write_stored_side(ledgers: Iterable[Path], folder: Path, *, direct: bool = True) -> int:
+    """Write a file for each chat that ended; return how many there are. `direct`: with direct messages."""
     folder.mkdir(parents=True, exist_ok=True)
     chats = stored_side(ledgers)
     for session_id, (start_at, events) in chats.items():
-        text = write(ChatTranscript(session_id, start_at, chat_event_list=events))
+        kept = [event for event in events if direct or event.receiver_id is None]
+        text = write(ChatTranscript(session_id, start_at, chat_event_list=kept))
         (folder / f"{session_id}.xml").write_bytes(text)
     return len(chats)
 
