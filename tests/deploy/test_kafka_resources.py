@@ -60,8 +60,8 @@ def test_the_user_has_the_rights_that_the_command_prints(chart: Path, tmp_path: 
 @pytest.mark.parametrize("signs", [False, True], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("kind", ["no-management", "everything"])
 def test_the_topics_are_those_that_the_bridge_would_create(chart: Path, tmp_path: Path, kind: str, signs: bool) -> None:
-    more = ("--set", f"settings.{SIGNS}") if signs else ()
-    found = documents(template(chart, "--values", str(KINDS[kind]), *more))
+    signing = ("--set", f"settings.{SIGNS}") if signs else ()
+    found = documents(template(chart, "--values", str(KINDS[kind]), *signing))
     config = load(kafka_settings(found, tmp_path), {}, {})
     assert config.kafka.manage_topics == "never"
     made = {one["spec"]["topicName"]: one["spec"] for one in found if one["kind"] == "KafkaTopic"}

@@ -33,7 +33,11 @@ def violations(older: Any, newer: Any) -> list[str]:
     for name, record in new.items():
         fields = [field["name"] for field in record["fields"]]
         found += [f"{name}.{last} is not the last field" for last in _LAST if last in fields[:-1]]
-        if name in old and name.rpartition(".")[2] in _FIXED and fields != [field["name"] for field in old[name]["fields"]]:
+        if (
+            name in old
+            and name.rpartition(".")[2] in _FIXED
+            and fields != [field["name"] for field in old[name]["fields"]]
+        ):
             found.append(f"{name} has a fixed form and gets no fields")
         if name in old:
             found += _changed_fields(name, old[name]["fields"], record["fields"])
