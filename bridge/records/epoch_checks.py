@@ -11,7 +11,7 @@ import msgspec
 from bridge.records.certificate_checks import RecordedChat, disagreements
 from bridge.records.chain import split
 from bridge.records.fill_checks import misnamed
-from bridge.records.findings import CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENTION, SEQUENCE, Finding
+from bridge.records.findings import ANCHOR, CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENTION, SEQUENCE, Finding
 from bridge.records.ids import amendment_id, amendment_number, bridge_id, event_id
 from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
 from bridge.transcript.ranges import IdRanges
@@ -36,6 +36,17 @@ class Certified:
         """The certificate as `Schemas.decode` returned it."""
         unpacked: dict[str, Any] = msgspec.msgpack.decode(self.packed)
         return unpacked
+
+
+@dataclass(slots=True, frozen=True)
+class AnchoredHead:
+    """The last record of an open chat, as a signed statement names it; `at` in us since 1970 UTC."""
+
+    epoch: int
+    sequence: int
+    head: bytes
+    at: int
+    where: str
 
 
 @dataclass(slots=True)
@@ -75,7 +86,9 @@ class VerifiedEpoch:
     opening: int | None = None
     """When it was opened for the first time that is known of, in us since 1970 UTC."""
     awaited: int | None = None
-    """The lowest lastSequence that a certificate waits for, above `last`."""
+    """The lowest sequence above `last` that a certificate or an anchor waits for."""
+    anchored: AnchoredHead | None = None
+    """What was anchored of it last, until the record is there."""
 
     def say(self, promise: str, message: str, *, broken: bool = True, by_absence: bool = False) -> None:
         """Add a finding; see `Finding`."""
@@ -124,11 +137,24 @@ class VerifiedEpoch:
         for certified in self.certified:
             if certified.last_sequence == self.last:
                 self.compare(certified)
+        if self.anchored is not None and self.anchored.sequence == self.last:
+            if self.anchored.head != self.head:
+                what = f"record {self.last} of epoch {self.epoch} has another hash than {self.anchored.where} says"
+                self.say(ANCHOR, what)
+            self.anchored = None
         self._await()
         return True
 
     def _await(self) -> None:
-        self.awaited = min((one.last_sequence for one in self.certified if one.last_sequence > self.last), default=None)
+        waiting = [one.last_sequence for one in self.certified if one.last_sequence > self.last]
+        if self.anchored is not None and self.anchored.sequence > self.last:
+            waiting.append(self.anchored.sequence)
+        self.awaited = min(waiting, default=None)
+
+    def expect(self, anchored: AnchoredHead) -> None:
+        """Take what was anchored of it last, before any of its records."""
+        self.anchored = anchored
+        self._await()
 
     def _advance(self, sequence: int, previous: bytes, own: bytes, where: str) -> None:
         if sequence == self.last + 1:
@@ -255,6 +281,16 @@ class VerifiedEpoch:
             for certified in self.certified
             if not certified.checked
         ]
+        if self.anchored is not None and (self.last or (start is not None and start.holds(self.anchored.at))):
+            sequence = self.anchored.sequence
+            if sequence > self.last:
+                what = (
+                    f"{self.anchored.where} says that record {sequence} was committed, but the last one is {self.last}"
+                )
+            else:
+                what = f"record {sequence}, which {self.anchored.where} names, is missing"
+            if sequence > self.last or not self.truncated:
+                found.append(Finding(self.session_id, ANCHOR, what))
         if self.certified and not self.opened and start is not None and self.ended is not None:
             covered = self.certified[-1].last_sequence
             if self.last > covered and self.ended < start.settled:
@@ -265,7 +301,15 @@ class VerifiedEpoch:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is due, and nothing to say of it, unless more records come."""
-        if self.opened or self.findings or self.holes or self.truncated or self.numbers or not self.certified:
+        if (
+            self.opened
+            or self.findings
+            or self.holes
+            or self.truncated
+            or self.numbers
+            or self.anchored
+            or not self.certified
+        ):
             return False
         return self.certified[-1].last_sequence == self.last and all(one.checked for one in self.certified)
 

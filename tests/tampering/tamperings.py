@@ -331,5 +331,3 @@ def tamper(copies: TopicCopies, unit: str, operation: str, position: str) -> Top
     changed = copies.copy()
     getattr(UNITS[unit], operation)(changed, POSITIONS.index(position))
     return changed
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -67,7 +66,7 @@ class TopicCopies:
     logs: dict[tuple[str, int], list[TopicRecord]] = field(default_factory=dict)
 
     def copy(self) -> TopicCopies:
-        return copy.deepcopy(self)
+        return TopicCopies({place: list(log) for place, log in self.logs.items()})
 
     def log(self, topic: str, partition: int) -> list[TopicRecord]:
         return self.logs.setdefault((topic, partition), [])
@@ -187,12 +186,12 @@ def written(chat: WrittenChat, *, ended: bool = True, again: bool = False) -> No
 def _sound() -> TopicCopies:
     copies = TopicCopies({(topic, each): [] for topic in (SESSIONS, EVENTS) for each in range(PARTITIONS)})
     number = 0
-    while any(len(copies.chats(each)) < 4 for each in range(PARTITIONS)):  # noqa: PLR2004 - first, middle, last, open
+    while any(len(copies.chats(each)) < 4 for each in range(PARTITIONS)):
         number += 1
         name = f"0000TEST{number:08}"
         there = len(copies.chats(partition_of(name.encode(), PARTITIONS)))
-        if there < 4:  # noqa: PLR2004 - see above
-            written(WrittenChat(copies, name), ended=there != 3, again=there == 1)  # noqa: PLR2004 - the last is open
+        if there < 4:
+            written(WrittenChat(copies, name), ended=there != 3, again=there == 1)
     return copies
 
 
