@@ -300,7 +300,7 @@ class _WorkerProcess:
     def _shard(self, partition: int, check_assignment: CheckAssignment) -> Shard:
         config = self._config
         partitions = self._partitions
-        probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds, self._evidence.seconds)
+        probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
         output = Output(
             Recording(self._schemas, self._redactor, config.site, config.kafka.group),
             {kind: getattr(self._names, kind) for kind in RECORD_KINDS},
@@ -320,7 +320,7 @@ class _WorkerProcess:
             ShardSettings(
                 inbox_bytes=max(config.capture.inbox_bytes // partitions, 1 << 20),
                 linger_max=config.capture.linger_max_seconds,
-                probe_after=probe_after,
+                probe_after=min(probe_after, self._evidence.seconds),
             ),
             owner=self._rng.getrandbits(63),
             store_settings=store_settings,

@@ -30,6 +30,8 @@ COMMANDS: Final = {
     "convert": "turn stored transcript files (XML) into records, without Kafka",
     "verify": "check that the records on Kafka, or in files, are complete and unaltered",
     "export": "write the records on Kafka to files that can be verified",
+    "proof": "prove that a certificate is in the log of its partition, or check such a proof",
+    "keys": "make signing keys, and list the public ones",
     "doctor": "examine everything that a worker depends on, and say what is wrong",
     "topics": "compare, create or alter the topics",
     "acls": "print the rights on Kafka that each command needs",

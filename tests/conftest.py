@@ -52,6 +52,7 @@ FAULTS: Final = {
     "test_same_worker_id.py",
     "test_scale_out.py",
     "test_second_source.py",
+    "test_signed_log.py",
     "test_stopped_without_kafka.py",
     "test_surroundings.py",
     "test_tls_closing.py",

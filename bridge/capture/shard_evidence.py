@@ -31,6 +31,8 @@ KIND: Final = "kind"
 CHECKPOINT: Final = b"checkpoint"
 STATEMENT: Final = b"statement"
 KEYS: Final = b"keys"
+ALWAYS: Final = "always"
+"""What stands for the list of keys in the first anchor of an owner; in others it is left out unless it has changed."""
 _TEXT: Final = ("content-type", b"text/plain; charset=utf-8")
 _STATEMENT_BYTES: Final = 48 * 1024
 """Bytes of one part of a statement: it fits on every topic that `chatbridge topics` makes."""
@@ -136,13 +138,13 @@ class ShardEvidence:
         chats: Mapping[str, Chat],
         now: int,
     ) -> Iterable[Outgoing]:
-        """Yield the records of an anchor, not signed yet; the first one tells the keys and all open chats."""
+        """Yield the records of an anchor, not signed yet; the first one tells all open chats."""
         first = self._anchored_at is None
         head = head_of(origin_of(settings.name, tree.name), edge_in(tree))
         about = chats if first else [one for one in self._changed if one in chats]
         heads = [line for one in about if chats[one].state == FOLLOWED for line in self._heads(chats[one])]
-        if first and settings.lists_keys:
-            yield self._note(settings, KEYS, "")
+        if settings.lists_keys:
+            yield self._note(settings, KEYS, ALWAYS if first else "")
         yield self._note(settings, CHECKPOINT, head.text())
         for text in statement_texts(head, now, self._committed(numbers), heads, room=_STATEMENT_BYTES):
             yield self._note(settings, STATEMENT, text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from bridge.capture.shard_evidence import KEYS, KIND
+from bridge.capture.shard_evidence import ALWAYS, KEYS, KIND
 from bridge.evidence.anchors import STATEMENT
 from bridge.evidence.certificate_signature import message_of, signed_field, statement_of
 from bridge.evidence.signed_note import PublicKey, note_of, signature_line
@@ -43,6 +43,7 @@ class SigningPreparation:
         self._sessions = frozenset(sessions)
         self._signer = signer
         self._key_list = key_list
+        self._listed: dict[int, bytes] = {}  # by partition: the list that was written last
 
     async def prepare(self, batch: Batch) -> None:
         """Sign, if there is anything to sign. Raises SigningFailed."""
@@ -53,11 +54,14 @@ class SigningPreparation:
             return
         texts = [one.value or b"" for one in heads]
         statements = [statement_of(unframe(one.value or b"")[1]) for one in records]
-        listed = self._key_list().encode() if len(heads) < len(anchors) else b""
+        lists = [one for one in anchors if (KIND, KEYS) in one.headers]
+        listed = self._key_list().encode() if lists else b""
         raw, signatures = await self._signer.sign([*texts, *map(message_of, statements)])
-        for one in anchors:
-            if (KIND, KEYS) in one.headers:
-                one.value = listed
+        for one in lists:
+            if one.value == ALWAYS.encode() or self._listed.get(one.partition) != listed:
+                one.value = self._listed[one.partition] = listed
+            else:
+                batch.records.remove(one)
         for one, text, signature in zip(heads, texts, signatures[: len(heads)], strict=True):
             one.value = _note(text.decode(), raw, signature)
         key = PublicKey(self._settings.name, raw)

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from bridge.capture.session_store import SessionStore
-from bridge.capture.shard_evidence import CHECKPOINT, KEYS, STATEMENT, edge_in
+from bridge.capture.shard_evidence import ALWAYS, CHECKPOINT, KEYS, STATEMENT, edge_in
 from bridge.evidence.anchors import CommittedOffsets, parsed_statement, parsed_tree_head
 from bridge.records.shard_facts import LogMark, ShardFacts
 from tests.capture.evidence_topics import ANCHORS, LEAVES, MINUTE, RecordedEvidence
@@ -201,13 +201,13 @@ def test_a_statement_names_the_offsets_of_the_last_look() -> None:
 
 
 @pytest.mark.parametrize("lists_keys", [True, False])
-def test_the_list_of_keys_comes_with_the_first_anchor_of_an_owner(lists_keys: bool) -> None:
+def test_a_list_of_keys_comes_with_each_anchor_and_always_with_the_first_one_of_an_owner(lists_keys: bool) -> None:
     shard = RecordedEvidence({"lists_keys": lists_keys})
     for event_id in (3, 4):
         shard.fold(*begun("a"))
         shard.now += MINUTE
         shard.fold(of("a", push(said(event_id))))
         shard.restart()
-    kinds = [kind for kind, _ in shard.topics.anchors]
-    assert kinds.count(KEYS) == (2 if lists_keys else 0)
-    assert kinds.count(CHECKPOINT) == 4
+    lists = [value.decode() for kind, value in shard.topics.anchors if kind == KEYS]
+    assert lists == [ALWAYS, "", ALWAYS, ""] * lists_keys
+    assert [kind for kind, _ in shard.topics.anchors].count(CHECKPOINT) == 4

@@ -84,6 +84,7 @@ class SigningShard:
     kept: KeptPartition = field(default_factory=kept_partition)
     topics: EvidenceTopics = field(default_factory=EvidenceTopics)
     told: RecordedFacts = field(default_factory=RecordedFacts)
+    keys: list[KnownKey] = field(default_factory=lambda: [FIRST, SECOND])
 
     @asynccontextmanager
     async def running(self, owner: int = 1, **changes: Any) -> AsyncIterator[Shard]:
@@ -96,7 +97,7 @@ class SigningShard:
             clock,
             self.told,
             of_shard,
-            preparation=SigningPreparation(evident, (SESSIONS,), self.signer, lambda: listed([FIRST, SECOND])),
+            preparation=SigningPreparation(evident, (SESSIONS,), self.signer, lambda: listed(self.keys)),
             recovery=ShardRecovery(3, logs, of_shard, partitions=2, interval=30.0, clock=clock, telemetry=self.told),
         )
         task = asyncio.ensure_future(shard.run())
@@ -196,5 +197,25 @@ def test_another_owner_with_another_key_goes_on_with_the_same_tree() -> None:
         shard.check(FIRST, SECOND)
         lists = [value.decode() for kind, value in shard.topics.anchors if kind == KEYS]
         assert [[one.key for one in parsed_key_list(text)] for text in lists] == [[FIRST.public, SECOND.public]] * 2
+
+    play(scene())
+
+
+def test_a_list_of_keys_is_written_again_when_it_has_changed_and_by_each_owner() -> None:
+    async def scene() -> None:
+        shard = SigningShard()
+        for owner in (1, 2):
+            async with shard.running(owner=owner, lists_keys=True, anchor_records=1) as running:
+                feed(running, [announced(CHAT, owner), history(joined(1), said(owner * 10 + 1))])
+                await settled(running)
+                feed(running, [push(said(owner * 10 + 2))])
+                await settled(running)
+                shard.keys = [FIRST, SECOND, KnownKey(owner + 2)]
+                feed(running, [push(said(owner * 10 + 3))])
+                await settled(running)
+        lists = [parsed_key_list(value.decode()) for kind, value in shard.topics.anchors if kind == KEYS]
+        third, fourth = KnownKey(3).public, KnownKey(4).public
+        assert [one[-1].key for one in lists] == [SECOND.public, third, third, fourth]
+        assert len(shard.topics.notes(CHECKPOINT)) == 6
 
     play(scene())

@@ -31,6 +31,9 @@ class KnownKey:
         self.signed += messages
         return self.public.raw, [self._private.sign(one) for one in messages]
 
+    def signature(self, message: bytes) -> bytes:
+        return self._private.sign(message)
+
     def line(self, text: str, name: str | None = None) -> str:
         """Return the signature line of a text, under the name of the key or another one."""
         key = self.public.named(name or self.public.name)

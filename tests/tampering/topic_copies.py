@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.adapters.kafka.partitioner import partition_of
+from bridge.errors import EnvironmentFault
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.payload_framing import single_object
@@ -103,7 +104,10 @@ class TopicCopiesReader:
     # --- of the manager of topics ---------------------------------------------------------------------------------
 
     async def partitions(self, topic: str) -> int:
-        return self._copies.partitions(topic)
+        found = self._copies.partitions(topic)
+        if not found:
+            raise EnvironmentFault(f"there is no topic {topic}")
+        return found
 
     async def kept_seconds(self, _: str) -> float | None:
         return None

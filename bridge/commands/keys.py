@@ -1,0 +1,147 @@
+"""`chatbridge keys`: makes signing keys, and keeps the list of public ones."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge import factories
+from bridge.adapters.clock import SystemClock
+from bridge.adapters.signing.file_key import new_key, read_key
+from bridge.commands import settings
+from bridge.commands.formatting import say
+from bridge.errors import EXIT_OK, EnvironmentFault, UsageError, VerificationFailed
+from bridge.evidence.anchors import origin_of
+from bridge.evidence.key_list import ListedKey, parsed_key_list
+from bridge.evidence.signed_note import PublicKey, note_of, signature_line
+from bridge.evidence_factory import key_name_of
+from bridge.secret_files import reason_of
+from bridge.transcript.times import rfc3339
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from bridge.config import Config
+
+_US: int = 1_000_000
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and help."""
+    parser.add_argument("action", choices=("new", "list"), help="new: make a key; list: print the public keys")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="new: where to write the private key (PEM, PKCS #8)")
+    parser.add_argument("--former", metavar="FILE", type=Path, help="new: the private key that it is to replace")
+    parser.add_argument(
+        "--list",
+        dest="listed",
+        metavar="FILE",
+        type=Path,
+        help="the list of public keys; default: evidence.key_list_file",
+    )
+    parser.add_argument("--partition", metavar="N", type=int, help="list: the keys under the name of a partition's log")
+    parser.add_argument("--json", action="store_true", help="list: one JSON object")
+    settings.define(
+        parser,
+        """\
+  chatbridge keys new --out signing.pem --list keys.txt --config bridge.yaml
+  chatbridge keys new --out next.pem --former signing.pem --list keys.txt --config bridge.yaml
+  chatbridge keys list --config bridge.yaml
+
+The second line begins a rotation: the new key is entered into the list, signed by the former one, so that who trusts
+one of them can trust both. Then put the new key in the place of evidence.signing_key_file, and destroy the former one.
+list prints each public key as tools for signed notes take it; heads of a log are signed under the name of its origin,
+which --partition gives.""",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make a key, or print the list."""
+    config = settings.config_of(args)
+    listed = args.listed or (Path(config.evidence.key_list_file) if config.evidence.key_list_file else None)
+    if args.action == "new":
+        return _new(args, config, listed)
+    return _list(args, config, listed)
+
+
+def _new(args: argparse.Namespace, config: Config, listed: Path | None) -> int:
+    if args.out is None or listed is None:
+        raise UsageError("keys new: expected --out FILE, and --list FILE or evidence.key_list_file")
+    former = None if args.former is None else _read(args.former)
+    entries = _entries(listed) if listed.exists() else []
+    name = key_name_of(config, factories.names_of(config))
+    since = rfc3339(SystemClock().now_us() // _US * _US)
+    text = ""
+    if former is not None and not entries:
+        text += _entry(ListedKey(_public(former, name), since), former)
+        entries = parsed_key_list(text)
+    last = entries[-1].key if entries else None
+    if last is not None and (former is None or _public(former, last.name) != last):
+        raise UsageError(
+            f"keys new: the last key of {listed} is {last.key_id}",
+            next_step="give its file with --former: a key has to be vouched for by the one before it",
+        )
+    pem = new_key()
+    _write_private(args.out, pem)
+    key = _read(args.out)
+    text += _entry(ListedKey(_public(key, name), since, last), key, *([] if former is None else [former]))
+    with listed.open("a", encoding="utf-8") as stream:
+        stream.write(text)
+    say(f"{args.out}: {_public(key, name)}")
+    return EXIT_OK
+
+
+def _entry(listed: ListedKey, *signers: Ed25519PrivateKey) -> str:
+    """Return the note of an entry, signed by its key and by the one before it."""
+    text = listed.text()
+    names = [listed.key] if listed.after is None else [listed.key, listed.after]
+    lines = [signature_line(key, by.sign(text.encode())) for key, by in zip(names, signers, strict=True)]
+    return note_of(text, lines).decode()
+
+
+def _list(args: argparse.Namespace, config: Config, listed: Path | None) -> int:
+    name = key_name_of(config, factories.names_of(config))
+    entries = [] if listed is None else _entries(listed)
+    if not entries:
+        if config.evidence.signing_key_file is None:
+            raise UsageError("keys list: expected --list FILE, evidence.key_list_file or evidence.signing_key_file")
+        entries = [ListedKey(_public(_read(Path(config.evidence.signing_key_file)), name), "")]
+    shown = [(_shown(one.key, args.partition), one.since) for one in entries]
+    if args.json:
+        say(json.dumps({"keys": [{"key": str(key), "since": since or None} for key, since in shown]}))
+        return EXIT_OK
+    for key, _ in shown:
+        say(str(key))
+    return EXIT_OK
+
+
+def _shown(key: PublicKey, partition: int | None) -> PublicKey:
+    return key if partition is None else key.named(origin_of(key.name, str(partition)))
+
+
+def _public(key: Ed25519PrivateKey, name: str) -> PublicKey:
+    return PublicKey(name, key.public_key().public_bytes_raw())
+
+
+def _read(file: Path) -> Ed25519PrivateKey:
+    try:
+        return read_key(str(file))
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault(f"{file}: {reason_of(error)}", next_step="expected an Ed25519 key in PEM") from error
+
+
+def _entries(file: Path) -> list[ListedKey]:
+    try:
+        return parsed_key_list(file.read_text("utf-8"))
+    except VerificationFailed as error:
+        raise EnvironmentFault(f"{file}: {error.message}", next_step="restore the list as it was published") from error
+
+
+def _write_private(file: Path, pem: bytes) -> None:
+    """Write a private key for its owner only. Raises OSError, also when the file exists: no key is overwritten."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(pem)
