@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 class RecordedChat:
     """What the records of a chat hold so far. `told` are its gaps by sequence, `rejoined` those until a later join.
 
-    `until_joined` are those of them that the last join may have ended. The history that came with the join may have
-    been cut short, so that the join counts with the next live event.
+    The history that came with the join may have been cut short, so that the join counts with the next live event.
     """
 
     ids: IdRanges = field(default_factory=IdRanges)
@@ -38,7 +37,7 @@ class RecordedChat:
     amendments: dict[str, int] = field(default_factory=dict)
     told: dict[int, Gap] = field(default_factory=dict)
     rejoined: list[Gap] = field(default_factory=list)
-    until_joined: list[Gap] = field(default_factory=list)
+    _until_joined: list[Gap] = field(default_factory=list)
 
     @property
     def gaps(self) -> list[Gap]:
@@ -54,11 +53,11 @@ class RecordedChat:
         elif record["eventId"] is not None:
             self.ids.add(record["eventId"])
             if record["origin"] == LIVE:
-                self.rejoined = self.until_joined
+                self.rejoined = self._until_joined
         elif kind == GAP and record["gap"] is not None:
             self.told[record["sequence"]] = _gap(record["gap"])
         elif kind == RESUMED:
-            self.until_joined = [gap for gap in self.gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
+            self._until_joined = [gap for gap in self.gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
 
 
 def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
