@@ -71,6 +71,8 @@ class VerifiedEpoch:
     head: bytes
     last: int = 0
     truncated: bool = False
+    run: int = 1
+    """From this sequence to `last` every record was read; `sequences` has those that were read below it."""
     sequences: IdRanges = field(default_factory=IdRanges)
     holes: list[_Hole] = field(default_factory=list)
     recorded: RecordedChat = field(default_factory=RecordedChat)
@@ -106,14 +108,16 @@ class VerifiedEpoch:
             self.say(CHAIN, f"record at {where} was altered: its content does not have the hash that it carries")
         sequence = record["sequence"]
         in_place = sequence > self.last
-        if in_place:
+        if sequence == self.last + 1 and previous == self.head:
+            self.last, self.head = sequence, own
+        elif in_place:
             self._advance(sequence, previous, own, where)
-        elif sequence in self.sequences:
+        elif sequence >= self.run or sequence in self.sequences:
             self.say(SEQUENCE, f"record at {where} has sequence {sequence} ({record['id']}), which was there before")
             return False
         else:
             self._came_late(sequence, where)
-        self.sequences.add(sequence)
+            self.sequences.add(sequence)
         if not (in_place and self._is_next_event(record)):
             self._check_id(record, where, in_place=in_place)
         self.recorded.add(record)
@@ -164,7 +168,7 @@ class VerifiedEpoch:
                     f"record at {where} does not continue the chain: the hash of the record before it is"
                     f" {self.head.hex()[:_SHOWN]}..., not {previous.hex()[:_SHOWN]}...",
                 )
-        elif not self.sequences:
+        elif not self.last:
             self.truncated = True
             if previous == self.head:
                 what = "its chain begins there: the output was added when the chat was open"
@@ -173,6 +177,10 @@ class VerifiedEpoch:
                 self.begins_late = f"starts at sequence {sequence}; earlier records not on the topic"
         else:
             self.holes.append(_Hole(self.last + 1, sequence - 1, where, sequence))
+        if sequence != self.last + 1:
+            if self.last:
+                self.sequences.add_range(self.run, self.last)
+            self.run = sequence
         self.last, self.head = sequence, own
 
     def _came_late(self, sequence: int, where: str) -> None:
@@ -316,12 +324,12 @@ class VerifiedEpoch:
     def _unchecked(self, certified: Certified, held: PartitionStart | None) -> tuple[str, str, bool]:
         """`held` is what is left of the partition if it must still have all records of the chat."""
         last = certified.last_sequence
-        if not self.sequences:
+        if not self.last:
             message = f"closed after {last} records, none of which is on the topic"
             return (RETENTION, message, False) if held is None else (SEQUENCE, f"{message}, although {held}", True)
         if last > self.last:
             what = f"has lastSequence {last}, the topic ends at {self.last}: records are missing"
             return CERTIFICATE, f"certificate at {certified.where} {what}", True
-        if last not in self.sequences and self.truncated:
+        if last < self.run and last not in self.sequences and self.truncated:
             return RETENTION, f"certificate at {certified.where} is about records not on the topic", False
         return CERTIFICATE, f"certificate at {certified.where} was read after later records: not checked", False

@@ -84,7 +84,6 @@ def unpack(session_id: str, packed: bytes) -> VerifiedChat:
         held.epoch,
         held.head,
         last=held.last,
-        sequences=IdRanges([(1, held.last)] if held.last else []),
         recorded=_recorded(held.recorded),
         certified=[Certified(held.certified_at, held.last, _CHECKED, checked=True)],
         opening=held.opening,

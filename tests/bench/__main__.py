@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cost] [latency] [memory] [outage] [checkpoints] [verify]`: the figures of docs/performance.md."""
+"""`python -m tests.bench [cost] [latency] [memory] [outage] [checkpoints] [verify]`: figures of docs/performance.md."""
 
 from __future__ import annotations
 

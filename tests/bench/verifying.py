@@ -7,11 +7,12 @@ import io
 import resource
 import statistics
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fastavro import parse_schema, schemaless_reader
+from fastavro import schemaless_reader
 
-from bridge.records.avro import TRANSCRIPT_EVENT
+from bridge.records.avro import TRANSCRIPT_EVENT, WriterSchema
 from bridge.records.record_places import PartitionStart, Surroundings
 from bridge.records.verifier import Verifier
 from tests.tampering.topic_copies import EVENTS, SCHEMAS, SESSIONS, TopicCopies, WrittenChat
@@ -64,7 +65,7 @@ def verifying(repeats: int) -> None:
 def speed(repeats: int) -> None:
     """CPU of a verifier and of the bare loop, taking turns."""
     sessions, events = chats(CHATS, MESSAGES)
-    schema = parse_schema(SCHEMAS.whole(TRANSCRIPT_EVENT))
+    schema = WriterSchema.of(SCHEMAS.whole(TRANSCRIPT_EVENT)).parsed
     ratios = []
     for number in range(max(repeats, 5)):
         gc.collect()
@@ -110,5 +111,4 @@ def memory() -> None:
 
 
 def _resident() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
