@@ -6,42 +6,49 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.partitioner import partition_of
+from bridge.commands.log_checks import LogChecks
 from bridge.commands.progress import Progress
 from bridge.commands.record_files import files_of, opened
 from bridge.commands.verification import Verification
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.findings import PARTITION, PRESENCE, READABLE, Finding
+from bridge.records.output_chains import DEFAULT_OUTPUT
 from bridge.records.record_places import PartitionStart
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from bridge.commands.record_files import FileRecord, RecordFile
     from bridge.commands.verification import Selection
+    from bridge.evidence.signed_note import PublicKey
 
 _ANY: Final = 1 << 62
 _LIMITS: Final = (
     "what was deleted before the export: that a partition begins where the files say is not proved by them",
     "chats of which no file has any record, and the order of chats among each other",
-    "whether the bridge wrote these records: somebody who may write the files can make others that fit",
 )
+_UNSIGNED: Final = (
+    "whether the bridge wrote these records: somebody who may write the files can make others that fit (--keys)"
+)
+_NO_LOG: Final = "whether certificates are missing: the log is not in files"
 _CONTAINERS: Final = "keys, headers and Kafka's times: Avro container files do not have them"
 _UNPLACED: Final = "partitions and their beginnings: {} files do not say where their records were"
 
 
-def verify_files(paths: Iterable[Path], selection: Selection) -> Verification:
+def verify_files(paths: Iterable[Path], selection: Selection, keys: Sequence[PublicKey] = ()) -> Verification:
     """Read all files, and those in folders: session records first. Raises EnvironmentFault when one is no such file."""
     writers = WriterSchemas.shipped()
     files = [opened(path, writers) for path in files_of(paths)]
     places = [file.place for file in files if file.place is not None]
     counts = {place.partitions for place in places}
     place_of = partial(partition_of, partitions=max(counts)) if counts else None
-    verifier = Verifier(writers.schemas, place_of=place_of)
-    done = Verification(verifier, "the files", limits=list(_LIMITS))
+    checks = LogChecks("", keys, DEFAULT_OUTPUT) if keys else None
+    verifier = Verifier(writers.schemas, place_of=place_of, check_session=checks)
+    done = Verification(verifier, "the files", limits=[*_LIMITS, _NO_LOG if keys else _UNSIGNED])
     if len(counts) > 1:
         what = f"the files are from topics with {sorted(counts)} partitions: some are lost, or of another topic"
         done.found.append(Finding("", PARTITION, what))

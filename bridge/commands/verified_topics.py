@@ -10,23 +10,30 @@ from typing import TYPE_CHECKING, Final
 from bridge import factories
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
+from bridge.commands.log_checks import LogChecks
 from bridge.commands.progress import Progress
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.verification import Verification
-from bridge.errors import SchemaUnknown, VerificationFailed
+from bridge.errors import EnvironmentFault, SchemaUnknown, VerificationFailed
+from bridge.evidence_factory import key_name_of
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.findings import PARTITION, READABLE, Finding
+from bridge.records.output_chains import DEFAULT_OUTPUT
 from bridge.records.payload_framing import unframe
 from bridge.records.record_places import PartitionStart, Surroundings
 from bridge.records.verifier import Verifier
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
     from aiokafka.structs import ConsumerRecord
 
-    from bridge.adapters.kafka.topic_manager import TopicNames
+    from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
     from bridge.adapters.kafka.topic_reader import TopicReader
     from bridge.commands.verification import Selection
     from bridge.config import Config
+    from bridge.evidence.signed_note import PublicKey
+    from bridge.records.epoch_checks import AnchoredHead
 
 _MICROSECONDS: Final = 1_000_000
 _RETENTION_UNKNOWN: Final = (
@@ -37,30 +44,48 @@ _RETENTION_UNKNOWN: Final = (
 
 _LIMITS: Final = (
     "chats of which no record is left, and the order of chats among each other",
-    "whether the bridge wrote these records: somebody who may write to the topics can make others that fit",
+    "whether the bridge wrote these records: somebody who may write to the topics can make others that fit (--keys)",
+)
+_SIGNED_LIMITS: Final = (
+    "chats that were opened and of which nothing was anchored or certified, and the order of chats among each other",
+    "what came to open chats after the last anchor",
 )
 
 
-async def verify_topics(config: Config, selection: Selection) -> Verification:
-    """Read both topics to the ends that they have now."""
+async def verify_topics(config: Config, selection: Selection, keys: Sequence[PublicKey] = ()) -> Verification:
+    """Read both topics to the ends that they have now; with keys, the topics of the log, too, as far as they may be."""
     names, manager = factories.names_of(config), factories.topics_of(config)
     count, session_count = await manager.partitions(names.events), await manager.partitions(names.sessions)
     kept_since, limits = await _kept_since(config)
+    logs = LogChecks(key_name_of(config, names), keys, DEFAULT_OUTPUT) if keys else None
+    limits += _LIMITS if logs is None else _SIGNED_LIMITS
+    readable = set() if logs is None else {each async for each in _readable(manager, names, limits)}
     async with StoredValues(config.schema_registry) as stored:
         verifier = Verifier(
             stored.schemas,
             events=names.events,
             sessions=names.sessions,
             place_of=partial(partition_of, partitions=count),
+            check_session=logs,
         )
-        done = Verification(verifier, f"{names.events} and {names.sessions}", limits=[*limits, *_LIMITS])
+        done = Verification(verifier, f"{names.events} and {names.sessions}", limits=limits)
         if count != session_count:
             what = f"{names.events} has {count} partitions, {names.sessions} has {session_count}: records are lost"
             done.found.append(Finding("", PARTITION, what))
         async with reader(factories.client_of(config)) as topics:
             reading = _Reading(topics, stored, done, selection, names)
-            await reading.read(count, session_count, kept_since)
+            await reading.read(count, session_count, kept_since, logs, readable)
     return done
+
+
+async def _readable(manager: TopicManager, names: TopicNames, limits: list[str]) -> AsyncIterator[str]:
+    """Yield which topics of the log may be read; of the others, `limits` says what follows."""
+    for name, what in ((names.anchors, "the ends of open chats"), (names.leaves, "whether certificates are missing")):
+        try:
+            await manager.partitions(name)
+            yield name
+        except EnvironmentFault as error:
+            limits.append(f"{what}: {error.message}")
 
 
 async def _kept_since(config: Config) -> tuple[int | None, list[str]]:
@@ -88,12 +113,19 @@ class _Reading:
         self._selection = selection
         self._first: dict[tuple[str, int], ConsumerRecord] = {}
 
-    async def read(self, count: int, session_count: int, kept_since: int | None) -> None:
-        """Read sessions, then events, with so many partitions each."""
+    async def read(
+        self, count: int, session_count: int, kept_since: int | None, logs: LogChecks | None, readable: set[str]
+    ) -> None:
+        """Read sessions, then events, with so many partitions each; and which topics of the log are `readable`."""
         events, sessions = self._names.events, self._names.sessions
         partitions = {events: self._partitions(count), sessions: self._partitions(session_count)}
         settled = await self._topics.ends(events, partitions[events])
+        if logs is not None and self._names.anchors in readable:
+            async for record in self._each(self._names.anchors, partitions[events]):
+                logs.feed_anchor(record.partition, record.value, record.offset)
         await self._whole(sessions, SESSION_RECORD, partitions[sessions])
+        if logs is not None:
+            await self._compare(logs, partitions, readable)
         if self._selection.windowed:
             self._done.left_out = self._verifier.leave_out(self._selection.wants)
         await self._whole(events, TRANSCRIPT_EVENT, partitions[events])
@@ -113,6 +145,36 @@ class _Reading:
         empty = [each for each in partitions[events] if not {(events, each), (sessions, each)} & self._first.keys()]
         if empty and self._first:
             self._done.limits.append(f"the partitions {empty}, in which there is no record of any chat")
+
+    async def _compare(self, logs: LogChecks, partitions: dict[str, list[int]], readable: set[str]) -> None:
+        """Compare the session records that were read with the log."""
+        if self._names.leaves in readable:
+            async for record in self._each(self._names.leaves, partitions[self._names.events]):
+                logs.feed_leaf(record.partition, record.key, record.value, record.offset)
+        ends = {
+            (topic, partition): end
+            for topic, each in partitions.items()
+            for partition, end in (await self._topics.ends(topic, each)).items()
+        }
+        found = self._done.found
+        if self._names.leaves in readable:
+            begins = await self._topics.beginnings(self._names.sessions, partitions[self._names.sessions])
+            whole = {partition: begin == 0 for partition, begin in begins.items()}
+            found += logs.of_certificates(whole, one_chat=self._selection.chat is not None)
+            found += logs.of_logs(ends)
+            logs.expectations(self._expect)
+        else:
+            found += [each for each in logs.of_logs(ends) if each.promise == PARTITION]
+            logs.expectations(self._expect)
+
+    def _expect(self, session_id: str, anchored: AnchoredHead) -> None:
+        if self._selection.chat in (None, session_id):
+            self._verifier.expect(session_id, anchored)
+
+    async def _each(self, topic: str, partitions: list[int]) -> AsyncIterator[ConsumerRecord]:
+        async for records in self._topics.whole(topic, partitions):
+            for record in records:
+                yield record
 
     def _partitions(self, count: int) -> list[int]:
         chat = self._selection.chat

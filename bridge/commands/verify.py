@@ -12,6 +12,7 @@ from bridge import factories
 from bridge.commands import settings
 from bridge.commands.formatting import escaped, say
 from bridge.commands.interruption import run_until_interrupted
+from bridge.commands.proof import read_keys
 from bridge.commands.verification import Selection
 from bridge.commands.verified_files import verify_files
 from bridge.commands.verified_topics import verify_topics
@@ -32,6 +33,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chat", metavar="ID", help="only this chat")
     parser.add_argument("--since", metavar="TIME", type=_time, help="only chats opened or closed at this time or later")
     parser.add_argument("--until", metavar="TIME", type=_time, help="only chats opened or closed before this time")
+    parser.add_argument("--keys", metavar="FILE", type=Path, help="public keys, one a line, or a list of keys")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     settings.define(
         parser,
@@ -39,7 +41,7 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge verify --config bridge.yaml
   chatbridge verify --chat 0000SIMA00000001 --json
   chatbridge verify --since 2026-11-01 --until 2026-11-02T06:00:00Z
-  chatbridge verify exported/
+  chatbridge verify exported/ --keys keys.txt
 
 Reads the events and sessions topics to their ends, or files of `chatbridge export` (others: docs/verify.md), and checks
 every chat: hash chain, sequence numbers without holes, each id once, ids in order, certificates, the partition, key and
@@ -47,18 +49,20 @@ headers of each record. Records are read with the schema that wrote them, which 
 to know. Exit code 0 when all that was read is sound, with how much that was and what it does not show; 1 when a promise
 is broken, or there is nothing to verify; 3 when none is but something cannot be read. A chat whose beginning retention
 may have deleted is only a remark; where nothing can have been deleted, the missing beginning is a broken promise. A
-window selects chats by their session records; a selected chat is checked whole. Times without a zone are UTC.""",
+window selects chats by their session records; a selected chat is checked whole. Times without a zone are UTC. With
+--keys every session record has to be signed by one of them, and what the signed log says has to be on the topics.""",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Check, and print the findings."""
     selection = Selection(args.chat, args.since, args.until)
+    keys = read_keys(args.keys) if args.keys else []
     if args.files:
-        done = verify_files(args.files, selection)
+        done = verify_files(args.files, selection, keys)
     else:
         config = settings.config_of(args)
-        done = run_until_interrupted(factories.explained(config, "verify", verify_topics(config, selection)))
+        done = run_until_interrupted(factories.explained(config, "verify", verify_topics(config, selection, keys)))
     return report(done, selection, as_json=args.json)
 
 

@@ -61,7 +61,7 @@ class RecordedChat:
         elif record["eventId"] is not None:
             self.ids.add(record["eventId"])
             if record["origin"] == LIVE:
-                self.rejoined = self.until_joined
+                self.rejoined = self._until_joined
         elif kind == GAP and record["gap"] is not None:
             self.told[record["sequence"]] = _gap(record["gap"])
         elif kind == RESUMED:

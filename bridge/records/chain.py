@@ -14,7 +14,8 @@ from bridge.errors import VerificationFailed
 HASH_BYTES: Final = 32
 
 _SIZE: Final = b"\x40"  # Avro's length prefix of 32 bytes: zigzag of 32
-_TRAILER_BYTES: Final = 2 * (len(_SIZE) + HASH_BYTES)
+_HASH_AT: Final = len(_SIZE) + HASH_BYTES
+_TRAILER_BYTES: Final = 2 * _HASH_AT
 
 
 def genesis(session_id: str, epoch: int = 0) -> bytes:
@@ -41,7 +42,6 @@ def split(payload: bytes) -> tuple[bytes, bytes, bytes]:
 
     Raises VerificationFailed when the payload does not end in an integrity field.
     """
-    at = len(payload) - _TRAILER_BYTES
-    if at < 0 or payload[at : at + 1] != _SIZE or payload[at + 1 + HASH_BYTES : at + 2 + HASH_BYTES] != _SIZE:
+    if len(payload) < _TRAILER_BYTES or payload[-_TRAILER_BYTES] != _SIZE[0] or payload[-_HASH_AT] != _SIZE[0]:
         raise VerificationFailed("the record does not end in an integrity field")
-    return payload[:at], payload[at + 1 : at + 1 + HASH_BYTES], payload[at + 2 + HASH_BYTES :]
+    return payload[:-_TRAILER_BYTES], payload[1 - _TRAILER_BYTES : -_HASH_AT], payload[-HASH_BYTES:]

@@ -11,7 +11,7 @@ import msgspec
 from bridge.records.certificate_checks import RecordedChat, disagreements
 from bridge.records.chain import split
 from bridge.records.fill_checks import misnamed
-from bridge.records.findings import CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENTION, SEQUENCE, Finding
+from bridge.records.findings import ANCHOR, CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENTION, SEQUENCE, Finding
 from bridge.records.ids import amendment_id, amendment_number, bridge_id, event_id
 from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
 from bridge.transcript.ranges import IdRanges
@@ -38,6 +38,17 @@ class Certified:
         return unpacked
 
 
+@dataclass(slots=True, frozen=True)
+class AnchoredHead:
+    """The last record of an open chat, as a signed statement names it; `at` in us since 1970 UTC."""
+
+    epoch: int
+    sequence: int
+    head: bytes
+    at: int
+    where: str
+
+
 @dataclass(slots=True)
 class _Hole:
     low: int
@@ -60,6 +71,8 @@ class VerifiedEpoch:
     head: bytes
     last: int = 0
     truncated: bool = False
+    run: int = 1
+    """From this sequence to `last` every record was read; `sequences` has those that were read below it."""
     sequences: IdRanges = field(default_factory=IdRanges)
     holes: list[_Hole] = field(default_factory=list)
     recorded: RecordedChat = field(default_factory=RecordedChat)
@@ -75,7 +88,9 @@ class VerifiedEpoch:
     opening: int | None = None
     """When it was opened for the first time that is known of, in us since 1970 UTC."""
     awaited: int | None = None
-    """The lowest lastSequence that a certificate waits for, above `last`."""
+    """The lowest sequence above `last` that a certificate or an anchor waits for."""
+    anchored: AnchoredHead | None = None
+    """What was anchored of it last, until the record is there."""
 
     def say(self, promise: str, message: str, *, broken: bool = True, by_absence: bool = False) -> None:
         """Add a finding; see `Finding`."""
@@ -93,14 +108,16 @@ class VerifiedEpoch:
             self.say(CHAIN, f"record at {where} was altered: its content does not have the hash that it carries")
         sequence = record["sequence"]
         in_place = sequence > self.last
-        if in_place:
+        if sequence == self.last + 1 and previous == self.head:
+            self.last, self.head = sequence, own
+        elif in_place:
             self._advance(sequence, previous, own, where)
-        elif sequence in self.sequences:
+        elif sequence >= self.run or sequence in self.sequences:
             self.say(SEQUENCE, f"record at {where} has sequence {sequence} ({record['id']}), which was there before")
             return False
         else:
             self._came_late(sequence, where)
-        self.sequences.add(sequence)
+            self.sequences.add(sequence)
         if not (in_place and self._is_next_event(record)):
             self._check_id(record, where, in_place=in_place)
         self.recorded.add(record)
@@ -124,11 +141,24 @@ class VerifiedEpoch:
         for certified in self.certified:
             if certified.last_sequence == self.last:
                 self.compare(certified)
+        if self.anchored is not None and self.anchored.sequence == self.last:
+            if self.anchored.head != self.head:
+                what = f"record {self.last} of epoch {self.epoch} has another hash than {self.anchored.where} says"
+                self.say(ANCHOR, what)
+            self.anchored = None
         self._await()
         return True
 
     def _await(self) -> None:
-        self.awaited = min((one.last_sequence for one in self.certified if one.last_sequence > self.last), default=None)
+        waiting = [one.last_sequence for one in self.certified if one.last_sequence > self.last]
+        if self.anchored is not None and self.anchored.sequence > self.last:
+            waiting.append(self.anchored.sequence)
+        self.awaited = min(waiting, default=None)
+
+    def expect(self, anchored: AnchoredHead) -> None:
+        """Take what was anchored of it last, before any of its records."""
+        self.anchored = anchored
+        self._await()
 
     def _advance(self, sequence: int, previous: bytes, own: bytes, where: str) -> None:
         if sequence == self.last + 1:
@@ -138,7 +168,7 @@ class VerifiedEpoch:
                     f"record at {where} does not continue the chain: the hash of the record before it is"
                     f" {self.head.hex()[:_SHOWN]}..., not {previous.hex()[:_SHOWN]}...",
                 )
-        elif not self.sequences:
+        elif not self.last:
             self.truncated = True
             if previous == self.head:
                 what = "its chain begins there: the output was added when the chat was open"
@@ -147,6 +177,10 @@ class VerifiedEpoch:
                 self.begins_late = f"starts at sequence {sequence}; earlier records not on the topic"
         else:
             self.holes.append(_Hole(self.last + 1, sequence - 1, where, sequence))
+        if sequence != self.last + 1:
+            if self.last:
+                self.sequences.add_range(self.run, self.last)
+            self.run = sequence
         self.last, self.head = sequence, own
 
     def _came_late(self, sequence: int, where: str) -> None:
@@ -255,6 +289,16 @@ class VerifiedEpoch:
             for certified in self.certified
             if not certified.checked
         ]
+        if self.anchored is not None and (self.last or (start is not None and start.holds(self.anchored.at))):
+            sequence = self.anchored.sequence
+            if sequence > self.last:
+                what = (
+                    f"{self.anchored.where} says that record {sequence} was committed, but the last one is {self.last}"
+                )
+            else:
+                what = f"record {sequence}, which {self.anchored.where} names, is missing"
+            if sequence > self.last or not self.truncated:
+                found.append(Finding(self.session_id, ANCHOR, what))
         if self.certified and not self.opened and start is not None and self.ended is not None:
             covered = self.certified[-1].last_sequence
             if self.last > covered and self.ended < start.settled:
@@ -265,19 +309,27 @@ class VerifiedEpoch:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is due, and nothing to say of it, unless more records come."""
-        if self.opened or self.findings or self.holes or self.truncated or self.numbers or not self.certified:
+        if (
+            self.opened
+            or self.findings
+            or self.holes
+            or self.truncated
+            or self.numbers
+            or self.anchored
+            or not self.certified
+        ):
             return False
         return self.certified[-1].last_sequence == self.last and all(one.checked for one in self.certified)
 
     def _unchecked(self, certified: Certified, held: PartitionStart | None) -> tuple[str, str, bool]:
         """`held` is what is left of the partition if it must still have all records of the chat."""
         last = certified.last_sequence
-        if not self.sequences:
+        if not self.last:
             message = f"closed after {last} records, none of which is on the topic"
             return (RETENTION, message, False) if held is None else (SEQUENCE, f"{message}, although {held}", True)
         if last > self.last:
             what = f"has lastSequence {last}, the topic ends at {self.last}: records are missing"
             return CERTIFICATE, f"certificate at {certified.where} {what}", True
-        if last not in self.sequences and self.truncated:
+        if last < self.run and last not in self.sequences and self.truncated:
             return RETENTION, f"certificate at {certified.where} is about records not on the topic", False
         return CERTIFICATE, f"certificate at {certified.where} was read after later records: not checked", False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
@@ -96,12 +97,22 @@ def agrees(record: Mapping[str, Any], around: Surroundings) -> bool:
             key == record["sessionId"].encode()
             and key == get("ce_subject")
             and get("ce_id") == record["id"].encode()
-            and get("ce_type") == f"{TRANSCRIPT_EVENT}.{record['kind']}".encode()
-            and get("ce_time") == rfc3339(record["observedAt"] if at is None else at * 1000).encode()
+            and get("ce_type") == _type_of(record["kind"])
+            and get("ce_time") == _time_of(record["observedAt"] if at is None else at * 1000)
             and around.timestamp * 1000 + _CLOCKS_APART >= record["observedAt"]
         )
     except OverflowError:
         return False
+
+
+@lru_cache(maxsize=64)
+def _type_of(kind: str) -> bytes:
+    return f"{TRANSCRIPT_EVENT}.{kind}".encode()
+
+
+@lru_cache(maxsize=1024)  # most events have whole seconds, which those of several chats share
+def _time_of(at: int) -> bytes:
+    return rfc3339(at).encode()
 
 
 def of_session(record: Mapping[str, Any], around: Surroundings) -> Iterator[str]:

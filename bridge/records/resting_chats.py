@@ -6,7 +6,8 @@ its last certificate was compared with it: some hundred bytes hold all that a la
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -18,6 +19,10 @@ from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_RECORDED: Final = tuple(field.name for field in fields(RecordedChat))
+_GAPS: Final = ("rejoined", "_until_joined")
+"""Those fields of it that hold some of its gaps."""
 
 _CHECKED: Final = b""
 """In place of a certificate that was compared."""
@@ -38,12 +43,7 @@ class _Resting(msgspec.Struct, array_like=True):
     opening: int | None
     first_opened: int | None
     certified_at: str
-    ids: list[tuple[int, int]]
-    counts: dict[str, int]
-    amendments: dict[str, int]
-    told: list[tuple[int, int | None, int | None, int | None, str]]
-    rejoined: list[int]
-    until_joined: list[int]
+    recorded: list[Any]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -54,8 +54,6 @@ _statements = msgspec.msgpack.Decoder(SessionStatement)
 def pack(chat: VerifiedChat) -> bytes:
     """Return a chat that is `at_rest` as bytes."""
     (epoch,) = chat.epochs.values()
-    recorded = epoch.recorded
-    numbers = {id(gap): sequence for sequence, gap in recorded.told.items()}
     return _encoder.encode(
         _Resting(
             chat.partition,
@@ -70,15 +68,7 @@ def pack(chat: VerifiedChat) -> bytes:
             epoch.opening,
             epoch.first_opened,
             epoch.certified[-1].where,
-            recorded.ids.pairs(),
-            recorded.counts,
-            recorded.amendments,
-            [
-                (sequence, gap.from_event_id, gap.to_event_id, gap.since, gap.code)
-                for sequence, gap in recorded.told.items()
-            ],
-            [numbers[id(gap)] for gap in recorded.rejoined],
-            [numbers[id(gap)] for gap in recorded.until_joined],
+            _of_recorded(epoch.recorded),
         )
     )
 
@@ -86,15 +76,6 @@ def pack(chat: VerifiedChat) -> bytes:
 def unpack(session_id: str, packed: bytes) -> VerifiedChat:
     """Return the chat of which `pack` made these bytes."""
     held = _decoder.decode(packed)
-    told = {sequence: Gap(low, high, since, code) for sequence, low, high, since, code in held.told}
-    recorded = RecordedChat(
-        IdRanges(held.ids),
-        held.counts,
-        held.amendments,
-        told,
-        [told[sequence] for sequence in held.rejoined],
-        [told[sequence] for sequence in held.until_joined],
-    )
     chat = VerifiedChat(session_id, held.partition, recorded_at=held.recorded_at, begun=held.begun)
     chat.digests, chat.was_opened, chat.closed = held.digests, True, held.closed
     chat.epochs[held.epoch] = VerifiedEpoch(
@@ -103,14 +84,33 @@ def unpack(session_id: str, packed: bytes) -> VerifiedChat:
         held.epoch,
         held.head,
         last=held.last,
-        sequences=IdRanges([(1, held.last)] if held.last else []),
-        recorded=recorded,
+        recorded=_recorded(held.recorded),
         certified=[Certified(held.certified_at, held.last, _CHECKED, checked=True)],
         opening=held.opening,
         first_opened=held.first_opened,
         ended=held.ended,
     )
     return chat
+
+
+def _of_recorded(chat: RecordedChat) -> list[Any]:
+    """Return the fields of what was recorded, in their order: ranges and gaps as lists, gaps elsewhere as sequences."""
+    told = [(sequence, gap.from_event_id, gap.to_event_id, gap.since, gap.code) for sequence, gap in chat.told.items()]
+    numbers = {id(gap): sequence for sequence, gap in chat.told.items()}
+    packed: dict[str, Any] = {
+        "ids": chat.ids.pairs(),
+        "told": told,
+        **{name: [numbers[id(gap)] for gap in getattr(chat, name)] for name in _GAPS},
+    }
+    return [packed.get(name, getattr(chat, name)) for name in _RECORDED]
+
+
+def _recorded(packed: list[Any]) -> RecordedChat:
+    held = dict(zip(_RECORDED, packed, strict=True))
+    told = {sequence: Gap(low, high, since, code) for sequence, low, high, since, code in held["told"]}
+    gaps = {name: [told[sequence] for sequence in held[name]] for name in _GAPS}
+    ids = IdRanges((low, high) for low, high in held["ids"])
+    return RecordedChat(**{**held, **gaps, "ids": ids, "told": told})
 
 
 class WaitingChats:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
-from bridge.records.findings import HEADERS, PARTITION, READABLE, SCHEMA, Finding
+from bridge.records.findings import HEADERS, PARTITION, READABLE, SCHEMA, SIGNATURE, Finding
 from bridge.records.record_places import agrees, early, of_event, of_session
 from bridge.records.resting_chats import WaitingChats, pack, unpack
 from bridge.records.verified_chat import SessionStatement, VerifiedChat
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     from bridge.errors import SchemaUnknown
     from bridge.records.avro import Schemas, WriterSchema
+    from bridge.records.epoch_checks import AnchoredHead
     from bridge.records.record_places import PartitionStart, Surroundings
 
     PlaceOf = Callable[[bytes], int]
+    CheckSession = Callable[[bytes, dict[str, Any], int | None], str | None]
     Select = Callable[[VerifiedChat], bool]
 
 
@@ -59,7 +61,9 @@ class Extent:
 class Verifier:
     """Reads the records of any number of chats. The names of the topics serve its messages.
 
-    `place_of` tells the partition that a key belongs on; None when that is not to be checked.
+    `place_of` tells the partition that a key belongs on; None when that is not to be checked. `check_session` returns
+    what is wrong with the signature of a session record, given its payload, its fields and its partition; None when
+    nothing is.
     """
 
     def __init__(
@@ -69,11 +73,14 @@ class Verifier:
         events: str = "events",
         sessions: str = "sessions",
         place_of: PlaceOf | None = None,
+        check_session: CheckSession | None = None,
     ) -> None:
         self._schemas = schemas
         self._events = events
         self._sessions = sessions
         self._place_of = place_of
+        self._check_session = check_session
+        self._anchored: dict[str, AnchoredHead] = {}
         self._chats: dict[str, VerifiedChat] = {}
         self._waiting = WaitingChats()
         self._resting: dict[str, bytes] = {}
@@ -171,14 +178,17 @@ class Verifier:
         session_id = record["sessionId"]
         self.session_records += 1
         self.certificates += record["certificate"] is not None
-        problems = [] if around is None else list(of_session(record, around))
+        problems = [] if around is None else [(HEADERS, what) for what in of_session(record, around)]
+        wrong = None if self._check_session is None else self._check_session(payload, record, partition)
+        if wrong is not None:
+            problems.append((SIGNATURE, f"is not proved: {wrong}"))
         misplaced = self._misplaced(session_id, partition)
         if not (problems or misplaced) and session_id not in self._chats and session_id not in self._resting:
             self._waiting.add(session_id, SessionStatement.of(record, payload, partition, where))
             return
         chat = self._chats.get(session_id) or self._awaken(session_id, partition, where)
-        for what in problems:
-            chat.say(HEADERS, f"record at {where} {what}")
+        for promise, what in problems:
+            chat.say(promise, f"record at {where} {what}")
         chat.stand_on(partition, where)
         chat.take_session(SessionStatement.of(record, payload, partition, where))
 
@@ -192,6 +202,12 @@ class Verifier:
         unread = self._unread.setdefault(str(why), _Unread(place))
         unread.count += 1
         self.records += event
+
+    def expect(self, session_id: str, anchored: AnchoredHead) -> None:
+        """Take what a signed statement says of an open chat: after all session records, before all events."""
+        before = self._anchored.get(session_id)
+        if before is None or (anchored.epoch, anchored.sequence) >= (before.epoch, before.sequence):
+            self._anchored[session_id] = anchored
 
     def leave_out(self, select: Select) -> int:
         """Forget all chats so far that `select` does not want, and their events that follow; return their number."""
@@ -211,6 +227,9 @@ class Verifier:
 
     def findings(self) -> list[Finding]:
         """Return what was found: unreadable records first, then chat by chat, those without events last."""
+        for session_id, anchored in list(self._anchored.items()):
+            if session_id not in self._left_out:
+                self._awaken(session_id, None, anchored.where)
         unread = [
             Finding("", SCHEMA, f"{unread} cannot be read: {why}", broken=False) for why, unread in self._unread.items()
         ]
@@ -246,6 +265,9 @@ class Verifier:
             place = self._misplaced(session_id, chat.partition)
             if place is not None:
                 chat.say(PARTITION, f"record at {where}, but its key belongs on partition {place}")
+        anchored = self._anchored.pop(session_id, None)
+        if anchored is not None:
+            chat.epoch(anchored.epoch).expect(anchored)
         self._chats[session_id] = chat
         return chat
 

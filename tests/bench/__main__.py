@@ -24,6 +24,7 @@ from tests.bench.checkpoint_bytes import checkpoint_costs
 from tests.bench.evidence_costs import evidence_costs
 from tests.bench.outage import ANNOUNCEMENTS, outage
 from tests.bench.ucs_tables import stored_chats
+from tests.bench.verifying import verifying
 from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from tests.bench.baseline import Captured
 
 EVENTS = "chat.transcript.events.v1"
-BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "ucs", "evidence"]
+BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "ucs", "evidence", "verify"]
 FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
 
@@ -321,8 +322,10 @@ def main() -> None:
         checkpoint_costs()
     if "evidence" in what:
         evidence_costs()
+    if "verify" in what:
+        verifying(args.repeats)
     with tempfile.TemporaryDirectory(prefix="chatbridge-bench-") as folder:
-        if {*what} - {"outage", "checkpoints", "evidence"}:
+        if {*what} - {"outage", "checkpoints", "evidence", "verify"}:
             measure(what, args, Path(folder))
         if "outage" in what:
             outages(Path(folder), args.minutes, args.partitions)

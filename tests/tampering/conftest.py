@@ -13,6 +13,7 @@ from bridge.commands.verification import Selection
 from bridge.commands.verified_files import verify_files
 from bridge.config import Config
 from bridge.records.writer_schemas import WriterSchemas
+from tests.tampering.signed_copies import KEY
 from tests.tampering.topic_copies import TopicCopiesReader, reader_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verify:
             monkeypatch.setattr(module, "reader", reader_of(copies))
         if source == "kafka":
             return asyncio.run(verified_topics.verify_topics(config, selection))
+        if source == "signed":
+            return asyncio.run(verified_topics.verify_topics(config, selection, [KEY.public]))
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         asyncio.run(export.write_files(config, folder, source, None))

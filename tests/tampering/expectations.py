@@ -29,21 +29,27 @@ NOT_FOUND: Final[dict[tuple[str, str, str], str]] = {
     **{("chat", "swapped", position): ORDER for position in POSITIONS},
     **{("partition of both topics", "removed", position): GONE for position in POSITIONS},
 }
-"""(unit, operation, position) -> number of the reason in docs/verify.md, for each source."""
+"""(unit, operation, position) -> number of the reason in docs/verify.md, for topics and files without signatures."""
+
+NOT_FOUND_SIGNED: Final[dict[tuple[str, str, str], str]] = {
+    ("record of an open chat", "inserted", "tail"): OPEN_END,
+    **{("chat", "swapped", position): ORDER for position in POSITIONS},
+}
+"""The same for topics with a signed log, given its keys."""
 
 
-def expected(unit: str, operation: str, position: str) -> str:
+def expected(unit: str, operation: str, position: str, *, signed: bool) -> str:
     """FOUND, or the number of the reason why not."""
-    return NOT_FOUND.get((unit, operation, position), FOUND)
+    return (NOT_FOUND_SIGNED if signed else NOT_FOUND).get((unit, operation, position), FOUND)
 
 
-def table() -> list[str]:
-    """The lines of the table in docs/verify.md: what is found at head, middle and tail."""
+def table(*, signed: bool) -> list[str]:
+    """The lines of a table in docs/verify.md: what is found at head, middle and tail."""
     lines = [f"| | {' | '.join(OPERATIONS)} |", f"|---|{'---|' * len(OPERATIONS)}"]
     for unit in UNITS:
         cells = []
         for operation in OPERATIONS:
-            each = [expected(unit, operation, position) for position in POSITIONS]
+            each = [expected(unit, operation, position, signed=signed) for position in POSITIONS]
             same = len(set(each)) == 1
             cells.append(each[0] if same else ", ".join(f"{p}: {e}" for p, e in zip(POSITIONS, each, strict=True)))
         lines.append(f"| {unit} | {' | '.join(cells)} |")

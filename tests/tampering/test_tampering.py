@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,19 +10,31 @@ import pytest
 
 from bridge.commands.verification import Selection
 from tests.tampering.expectations import FOUND, NOT_FOUND, expected, table
+from tests.tampering.signed_copies import signed
 from tests.tampering.tamperings import OPERATIONS, POSITIONS, UNITS, tamper
 from tests.tampering.topic_copies import sound
 
 if TYPE_CHECKING:
     from tests.tampering.conftest import Verify
+    from tests.tampering.topic_copies import TopicCopies
 
-SOURCES = ("kafka", "jsonl", "avro")
+SOURCES = ("kafka", "jsonl", "avro", "signed")
+"""Topics; files; topics with a signed log, and its keys."""
 DOCUMENT = Path(__file__).parents[2] / "docs" / "verify.md"
+
+
+@cache
+def _signed() -> TopicCopies:
+    return signed(sound())
+
+
+def of(source: str) -> TopicCopies:
+    return _signed() if source == "signed" else sound()  # `tamper` changes a copy
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_nobody_has_tampered_with_is_sound(verified: Verify, source: str) -> None:
-    done = verified(sound(), source, Selection())
+    done = verified(of(source), source, Selection())
     assert done.findings(Selection()) == []
     told = done.figures()
     assert (told["chats"], told["closed"], told["open"], told["records"], told["certificates"]) == (12, 9, 3, 75, 12)
@@ -32,13 +45,15 @@ def test_what_nobody_has_tampered_with_is_sound(verified: Verify, source: str) -
 @pytest.mark.parametrize("unit", UNITS)
 def test_it_is_found_or_named(verified: Verify, unit: str, operation: str, source: str) -> None:
     for position in POSITIONS:
-        copies = tamper(sound(), unit, operation, position)
+        copies = tamper(of(source), unit, operation, position)
         found = [each for each in verified(copies, source, Selection()).findings(Selection()) if each.broken]
-        assert (not found) == (expected(unit, operation, position) != FOUND), (position, found)
+        due = expected(unit, operation, position, signed=source == "signed") == FOUND
+        assert bool(found) == due, (position, found)
 
 
-def test_the_table_of_the_documentation_is_that_of_the_tests() -> None:
-    assert "\n".join(table()) in DOCUMENT.read_text()
+@pytest.mark.parametrize("with_keys", [False, True])
+def test_the_tables_of_the_documentation_are_those_of_the_tests(with_keys: bool) -> None:
+    assert "\n".join(table(signed=with_keys)) in DOCUMENT.read_text()
 
 
 def test_each_reason_is_explained() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.adapters.kafka.partitioner import partition_of
+from bridge.errors import EnvironmentFault
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.payload_framing import single_object
@@ -67,7 +67,7 @@ class TopicCopies:
     logs: dict[tuple[str, int], list[TopicRecord]] = field(default_factory=dict)
 
     def copy(self) -> TopicCopies:
-        return copy.deepcopy(self)
+        return TopicCopies({place: list(log) for place, log in self.logs.items()})
 
     def log(self, topic: str, partition: int) -> list[TopicRecord]:
         return self.logs.setdefault((topic, partition), [])
@@ -104,7 +104,10 @@ class TopicCopiesReader:
     # --- of the manager of topics ---------------------------------------------------------------------------------
 
     async def partitions(self, topic: str) -> int:
-        return self._copies.partitions(topic)
+        found = self._copies.partitions(topic)
+        if not found:
+            raise EnvironmentFault(f"there is no topic {topic}")
+        return found
 
     async def kept_seconds(self, _: str) -> float | None:
         return None

@@ -16,12 +16,12 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from bridge.adapters.kafka.calls import call, unavailable
-from bridge.adapters.kafka.rights import Right, denied, principal_of
+from bridge.adapters.kafka.rights import Right, denied, not_permitted, principal_of
 from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.topic_changes import TopicChanges
-from bridge.adapters.kafka.topic_lookup import look_up
+from bridge.adapters.kafka.topic_lookup import OPERATIONS_UNKNOWN, look_up
 from bridge.adapters.kafka.topic_plan import POLICY, RECORD_LIMIT, RETENTION, TopicState, compare
-from bridge.errors import AccessDenied, EnvironmentFault, KafkaUnavailable, TopicMissing
+from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMissing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
@@ -204,11 +204,12 @@ class TopicManager:
 
         None when that is not known: its size is limited, too, or its configuration may not be read.
         """
+        right = Right("topic", topic, "DescribeConfigs")
         async with self._admin() as admin:
-            try:
-                found = (await self._configs(admin, [topic]))[topic]
-            except AccessDenied:
+            there = (await self._look_up(admin, [topic])).existing.get(topic)
+            if there is None or there.operations == OPERATIONS_UNKNOWN or not_permitted([right], there.operations):
                 return None
+            found = (await self._configs(admin, [topic]))[topic]
         if int(found.get("retention.bytes", "-1")) >= 0 or "delete" not in found[POLICY]:
             return None
         kept = int(found[RETENTION])

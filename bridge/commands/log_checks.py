@@ -1,0 +1,111 @@
+"""What signatures and logs prove of session records: who signed them, that their certificates are in the log, and all.
+
+Feed the anchors first, then session records, then the leaves; each thing that a signed statement names was committed
+before what is fed after it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bridge.errors import VerificationFailed
+from bridge.evidence.certificate_signature import check_signature, split_signature
+from bridge.evidence.log_audit import LogAudit
+from bridge.evidence.merkle import leaf_hash
+from bridge.records.epoch_checks import AnchoredHead
+from bridge.records.findings import ANCHOR, PARTITION, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from bridge.evidence.signed_note import PublicKey
+
+    Place = tuple[str, int]
+
+
+class LogChecks:
+    """Called with each session record; `signed` counts those that a known key has signed.
+
+    `name` is that of the keys, with which the origins of the logs begin. `output` is the one whose topics are read.
+    """
+
+    def __init__(self, name: str, keys: Sequence[PublicKey], output: str) -> None:
+        """Begin with nothing read."""
+        self.signed = 0
+        self.heads = 0
+        self._name = name
+        self._keys = keys
+        self._output = output
+        self._audits: dict[int, LogAudit] = {}
+        self._leaves: dict[int, set[bytes]] = {}
+        self._certificates: dict[int, dict[bytes, str]] = {}
+
+    def __call__(self, payload: bytes, record: dict[str, Any], partition: int | None) -> str | None:
+        """Return what is wrong with the signature of a session record; None when nothing is."""
+        audit = None if partition is None else self._audits.get(partition)
+        try:
+            check_signature(payload, record["signature"], self._keys if audit is None else audit.keys)
+            self.signed += 1
+        except VerificationFailed as error:
+            return error.message
+        finally:
+            if partition is not None and record["certificate"] is not None:
+                self._certificate(partition, payload, record)
+        return None
+
+    def _certificate(self, partition: int, payload: bytes, record: dict[str, Any]) -> None:
+        try:
+            leaf = leaf_hash(split_signature(payload, record["signature"]))
+        except VerificationFailed:
+            return  # of an earlier schema, which the check of its signature has told
+        self._certificates.setdefault(partition, {})[leaf] = record["sessionId"]
+
+    def feed_anchor(self, partition: int, value: bytes | None, offset: int) -> None:
+        """Take a record of the anchors topic."""
+        self._audit(partition).feed_anchor(value, offset)
+
+    def feed_leaf(self, partition: int, key: bytes | None, value: bytes | None, offset: int) -> None:
+        """Take a record of the leaves topic."""
+        self._audit(partition).feed_leaf(key, value, offset)
+        self._leaves.setdefault(partition, set()).add(value or b"")
+
+    def _audit(self, partition: int) -> LogAudit:
+        if partition not in self._audits:
+            self._audits[partition] = LogAudit(partition, self._name, self._keys)
+        return self._audits[partition]
+
+    def of_logs(self, ends: Mapping[Place, int]) -> Iterator[Finding]:
+        """Yield what is wrong with the logs, once they are read; `ends` are those of topics and partitions by now."""
+        for audit in self._audits.values():
+            yield from audit.findings()
+            self.heads += audit.heads
+            committed = {(one.topic, one.partition): one.next for told in audit.statements for one in told.committed}
+            for place, after in committed.items():
+                if after > ends.get(place, after):
+                    what = f"{place[0]}-{place[1]} was committed up to offset {after}, and ends at {ends[place]}"
+                    yield Finding("", PARTITION, f"{what}: it was cut off, or made again")
+
+    def expectations(self, expect: Callable[[str, AnchoredHead], None]) -> None:
+        """Tell what signed statements say of open chats."""
+        for partition, audit in self._audits.items():
+            for told in audit.statements:
+                for chat in told.chats:
+                    if chat.output == self._output:
+                        where = f"the anchor of partition {partition} over {told.head.size} certificates"
+                        expect(chat.session_id, AnchoredHead(chat.epoch, chat.sequence, chat.head, told.at, where))
+
+    def of_certificates(self, whole: Mapping[int, bool], *, one_chat: bool) -> Iterator[Finding]:
+        """Yield which certificates are in no log, and which of the log are nowhere.
+
+        `whole`: of which partitions of the sessions topic nothing was deleted. `one_chat`: others were not read.
+        """
+        for partition, certificates in self._certificates.items():
+            leaves = self._leaves.get(partition, set())
+            for leaf, session_id in certificates.items():
+                if leaf not in leaves:
+                    yield Finding(session_id, ANCHOR, "a certificate of it is not in the log of its partition")
+        for partition, leaves in self._leaves.items():
+            missing = len(leaves - self._certificates.get(partition, {}).keys())
+            if missing and whole.get(partition) and not one_chat:
+                what = f"partition {partition}: {missing} certificates of the log are not on the sessions topic"
+                yield Finding("", ANCHOR, f"{what}, from which nothing was deleted")
