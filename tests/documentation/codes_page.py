@@ -13,6 +13,7 @@ from bridge.overview.health_summary import OVERVIEW_CODES
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
 from bridge.transcript.link_codes import AWAY_CODES, JOIN_CODES, LINK_CODES
+from bridge.transcript.summary_codes import APPROXIMATE_CODES, NO_SUMMARY_CODES
 from tests.documentation.tables import code, table
 
 if TYPE_CHECKING:
@@ -78,6 +79,16 @@ SETS: Final = (
         "In `reasons` of a [certificate](topics.md#certificate), beside the codes of its open gaps. `details` has a "
         "sentence about some of them.",
         CERTIFICATE_CODES,
+    ),
+    CodeSet(
+        "Missing summaries",
+        "`noSummary` of a [SessionRecord](topics.md#sessionrecord).",
+        NO_SUMMARY_CODES,
+    ),
+    CodeSet(
+        "Approximate summaries",
+        "`approximateReasons` of a [Summary](topics.md#summary).",
+        APPROXIMATE_CODES,
     ),
     CodeSet(
         "Quarantine",
