@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bridge.transcript.events import ChatEvent, Items
 
 HUMAN = {"AGENT", "SUPERVISOR"}
@@ -28,6 +30,7 @@ class NaiveSummary:
         self.info = {event.user_id: event for event in self.joins if event.user_info is not None}
         self.at = [max(event.time_shift, 0) for event in counted]
         self.all = range(len(counted))
+        self.serving, self.present = list(self.each_staff()), list(self.each_customers())
 
     # --- parties -------------------------------------------------------------------------------------------------
 
@@ -56,31 +59,33 @@ class NaiveSummary:
     def seen_join(self, at: int) -> bool:
         return self.events[at].event_type == "newParty" and self.events[at].visibility == "ALL"
 
-    def is_departure(self, at: int, user_id: str | None = None) -> bool:
-        event = self.events[at]
-        return event.event_type == "partyLeft" and user_id in (None, event.user_id)
+    def is_departure(self, at: int) -> bool:
+        return self.events[at].event_type == "partyLeft"
 
     def staff(self, until: int) -> set[str]:
         """Persons who serve after the event at a position."""
-        found = set()
-        for user_id in self.info:
-            if self.role(user_id) in HUMAN:
-                joins = [at for at in range(until + 1) if self.seen_join(at) and self.events[at].user_id == user_id]
-                leaves = [at for at in range(until + 1) if self.is_departure(at, user_id)]
-                if joins and (not leaves or leaves[-1] < joins[-1]):
-                    found.add(self.person(user_id))
-        return found
+        return self.serving[until]
 
     def customers(self, until: int) -> set[str]:
-        found = set()
-        for at in range(until + 1):
-            event = self.events[at]
-            if self.role(event.user_id) == "CLIENT":
-                if event.event_type == "newParty":
-                    found.add(event.user_id)
-                elif self.is_departure(at):
-                    found.discard(event.user_id)
-        return found
+        return self.present[until]
+
+    def each_staff(self) -> Iterator[set[str]]:
+        present: set[str] = set()
+        for at, event in enumerate(self.events):
+            if self.seen_join(at) and self.role(event.user_id) in HUMAN:
+                present.add(event.user_id)
+            elif self.is_departure(at):
+                present.discard(event.user_id)
+            yield set(map(self.person, present))
+
+    def each_customers(self) -> Iterator[set[str]]:
+        present: set[str] = set()
+        for at, event in enumerate(self.events):
+            if event.event_type == "newParty" and self.role(event.user_id) == "CLIENT":
+                present.add(event.user_id)
+            elif self.is_departure(at):
+                present.discard(event.user_id)
+            yield set(present)
 
     def first(self, roles: set[str], *, seen: bool = True) -> int | None:
         return next(

@@ -19,16 +19,19 @@ from bridge.transcript.response_times import TimeSketch, bucket_of
 from bridge.transcript.summary import Summary
 from tests.model.naive_summary import bucket
 from tests.transcript.build import fresh, history, joined, left, push, said
-from tests.transcript.summary_chats import amended, assert_same, chats, expected, fields_of, restored
+from tests.transcript.summary_chats import amended, chats, expected, fields_of, restored, same_figures
 
 
+@settings(max_examples=60)
 @given(chats())
 def test_a_chat_has_the_figures_of_the_naive_implementation(events: list[ChatEvent]) -> None:
     fold = fresh()
     fold.apply(history(*events))
-    assert_same(fields_of(fold), expected(events))
+    found, wanted = fields_of(fold), expected(events)
+    assert same_figures(found, wanted), (found, wanted)
 
 
+@settings(max_examples=30)
 @given(chats(), st.data())
 def test_they_do_not_depend_on_when_and_where_from_the_events_came_nor_on_restorations(
     events: list[ChatEvent], data: st.DataObject
@@ -39,10 +42,11 @@ def test_they_do_not_depend_on_when_and_where_from_the_events_came_nor_on_restor
         fold.apply(data.draw(st.sampled_from([push, history]))(event), origin=origin)
         if data.draw(st.booleans()):
             fold = restored(fold)
-    assert_same(fields_of(fold), expected(events))
+    found, wanted = fields_of(fold), expected(events)
+    assert same_figures(found, wanted), (found, wanted)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(chats(), st.data())
 def test_an_amendment_counts_instead_of_what_it_amends_and_a_withdrawn_event_does_not_count(
     events: list[ChatEvent], data: st.DataObject
@@ -61,13 +65,13 @@ def test_an_amendment_counts_instead_of_what_it_amends_and_a_withdrawn_event_doe
     found = fields_of(restored(fold))
     wanted = expected(list(final.values()))
     if gone is None:
-        assert_same(found, wanted)
+        assert same_figures(found, wanted), (found, wanted)
     elif not isinstance(found, str) and not isinstance(wanted, str):  # what it said of its party is still known
         counted = ("durationSeconds", "filesUploaded", "filesDeleted")
         assert [found[name] for name in counted] == [wanted[name] for name in counted]
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(chats(), chats())
 def test_an_input_that_fails_half_way_leaves_no_trace(before: list[ChatEvent], after: list[ChatEvent]) -> None:
     fold = fresh()
@@ -80,7 +84,7 @@ def test_an_input_that_fails_half_way_leaves_no_trace(before: list[ChatEvent], a
     assert (fold.state(), fields_of(fold)) == (state, told)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(chats())
 def test_an_outline_takes_few_bytes_and_typing_none(events: list[ChatEvent]) -> None:
     parties, outlines = Parties(), Outlines({})
