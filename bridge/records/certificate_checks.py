@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 class RecordedChat:
     """What the records of a chat hold so far. `told` are its gaps by sequence, `rejoined` those until a later join.
 
-    `until_joined` are those of them that the last join may have ended. The history that came with the join may have
-    been cut short, so that the join counts with the next live event. `resumed` says when the first RESUMED records
+    The history that came with the join may have been cut short, so that the join counts with the next live event. `resumed` says when the first RESUMED records
     were observed, in us since 1970 UTC.
     """
 
@@ -44,7 +43,7 @@ class RecordedChat:
     amendments: dict[str, int] = field(default_factory=dict)
     told: dict[int, Gap] = field(default_factory=dict)
     rejoined: list[Gap] = field(default_factory=list)
-    until_joined: list[Gap] = field(default_factory=list)
+    _until_joined: list[Gap] = field(default_factory=list)
     resumed: list[int] = field(default_factory=list)
 
     @property
@@ -67,7 +66,7 @@ class RecordedChat:
         elif kind == RESUMED:
             if len(self.resumed) < MAX_INTERVALS:
                 self.resumed.append(record["observedAt"])
-            self.until_joined = [gap for gap in self.gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
+            self._until_joined = [gap for gap in self.gaps if gap.to_event_id is None and gap.code in UNTIL_JOINED]
 
 
 def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:

@@ -4,7 +4,7 @@ Kept by event id, so that the figures depend on which events were delivered, and
 came. Typing notices, changes of nickname, custom notices and events of unknown types leave no outline.
 
 An outline begins with a byte: the place of the id in its block, and the shape. Then come numbers, seven bits per byte,
-lowest first: the time as the difference to the outline before it in the block (zigzag), the party (`Parties.place`),
+lowest first: the time as the difference to the outline before it in the block (zigzag), the party (`Parties.places`),
 and what `_FURTHER` says. Outlines stand in the order in which they came.
 """
 
@@ -69,8 +69,8 @@ _MORE: Final = 128
 class Outline(NamedTuple):
     """An event as a summary sees it.
 
-    `at` in seconds since the session's start; `party` and `asker` as `Parties.place`, 0 for one that is not remembered.
-    `code` is that of a departure's reason, None without one.
+    `at` in seconds since the session's start; `party` and `asker` as in `Parties.places`, 0 for one that is not
+    remembered. `code` is that of a departure's reason, None without one.
     """
 
     event_id: int
@@ -118,8 +118,8 @@ class Outlines:
         outline = _outline_of(event, parties)
         if outline is not None:
             shape, further = outline
-            numbers = (parties.place(event.user_id), *further)
-            self._append(event.event_id, shape, max(event.time_shift, 0), numbers)
+            at = event.time_shift
+            self._append(event.event_id, shape, max(at, 0), (parties.places.get(event.user_id, 0), *further))
 
     def remove(self, event_id: int) -> None:
         """Remove the outline of an event, if it has one."""
@@ -137,17 +137,18 @@ class Outlines:
                 self._append(one.event_id, one.shape, one.at, _numbers_of(one))
 
     def _append(self, event_id: int, shape: int, at: int, numbers: tuple[int, ...]) -> None:
-        block = event_id // BLOCK_IDS
+        block, place = divmod(event_id, BLOCK_IDS)
         packed = self._blocks.get(block, b"")
-        self._marked.setdefault(block, packed)
+        if block not in self._marked:
+            self._marked[block] = packed
         if block != self._last_block:
             self._last_block, self._last_at = block, 0
-            for one in each_outline(block, packed):
+            for one in each_outline(block, packed) if packed else ():
                 self._last_at = one.at
         later = at - self._last_at
         self._last_at = at
-        numbers = ((event_id % BLOCK_IDS) | shape << _PLACE_BITS, _zigzag(later), *numbers)
-        self._blocks[block] = packed + (bytes(numbers) if max(numbers) < _MORE else b"".join(map(_number, numbers)))
+        whole = (place | shape << _PLACE_BITS, later << 1 if later >= 0 else ~(later << 1), *numbers)
+        self._blocks[block] = packed + (bytes(whole) if max(whole) < _MORE else b"".join(map(_number, whole)))
 
     # --- all or nothing ------------------------------------------------------------------------------------------
 

@@ -32,16 +32,18 @@ _BY_NONE: Final = SetBy()
 class Parties:
     """The parties by userId. `changes` counts what was put in or replaced.
 
+    `places` says where each stands among those known, from 1; it stays there. Not to be changed by the caller.
+
     Events come late and amended: what is remembered is what the event with the highest id set, in whatever order they
     came.
     """
 
-    __slots__ = ("_by_id", "_characters", "_places", "_set_by", "changes")
+    __slots__ = ("_by_id", "_characters", "_set_by", "changes", "places")
 
     def __init__(self, known: Iterable[Party] = (), set_by: Iterable[SetBy] = ()) -> None:
         """Start from what `known` and `set_by` returned."""
         self._by_id = {party.user_id: party for party in known}
-        self._places = {user_id: place for place, user_id in enumerate(self._by_id, 1)}
+        self.places = {user_id: place for place, user_id in enumerate(self._by_id, 1)}
         self._set_by = dict(zip(self._by_id, set_by, strict=False))
         self._characters = sum(party.characters for party in self._by_id.values())
         self.changes = 0
@@ -63,15 +65,11 @@ class Parties:
         """Return which events set what is known of each, in the same order."""
         return [self._set_by.get(user_id, _BY_NONE) for user_id in self._by_id]
 
-    def place(self, user_id: str) -> int:
-        """Return where a party stands among those known, from 1; it stays there. 0: it is not remembered."""
-        return self._places.get(user_id, 0)
-
     def place_of_mentioned(self, user_id: str) -> int:
-        """Return the same of a party that an event names beside its author; it is remembered if there is room."""
+        """Return the place of a party that an event names beside its author; 0 if there is no room to remember it."""
         if user_id not in self._by_id:
             self._remember(Party(user_id=user_id), _BY_NONE)
-        return self.place(user_id)
+        return self.places.get(user_id, 0)
 
     def party_of(self, event: ChatEvent) -> Party:
         """Return the party that the event is about, and remember it: one that joins, else the author.
@@ -129,7 +127,7 @@ class Parties:
         if characters <= MAX_PARTY_CHARACTERS and (before is not None or len(self._by_id) < MAX_PARTIES):
             self._by_id[party.user_id] = party
             if before is None:
-                self._places[party.user_id] = len(self._by_id)
+                self.places[party.user_id] = len(self._by_id)
             self._set_by[party.user_id] = set_by
             self._characters = characters
             self.changes += 1

@@ -2,7 +2,7 @@
 
 A bucket is named by the shortest time in it. Times below 32 s have a bucket each; above, a bucket holds the times with
 the same five leading binary digits. A percentile is the middle of its bucket: exact below 32 s, and at most 1/32 of the
-true value (the nearest rank's) off above. No floating point, so every machine finds the same. There are at most 464
+true value (the nearest rank's) off above. No floating point, so every machine finds the same. There are at most 448
 buckets, because a time has at most 31 digits (`bounds.INT32`). Two sketches are merged by adding up their buckets.
 """
 

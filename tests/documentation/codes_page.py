@@ -20,6 +20,7 @@ from bridge.transcript.endings import ENDINGS
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import ARCHIVE_CODES, QUARANTINE_CODES
 from bridge.transcript.link_codes import AWAY_CODES, JOIN_CODES, LINK_CODES
+from bridge.transcript.summary_codes import APPROXIMATE_CODES, NO_SUMMARY_CODES
 from bridge.transcript.watching import UNWATCHED_CODES
 from tests.documentation.tables import code, table
 
@@ -111,6 +112,16 @@ SETS: Final = (
         "Coverage",
         "What `chatbridge coverage` says of a chat that is not covered, beside the codes of its certificate.",
         COVERAGE_CODES,
+    ),
+    CodeSet(
+        "Missing summaries",
+        "`noSummary` of a [SessionRecord](topics.md#sessionrecord).",
+        NO_SUMMARY_CODES,
+    ),
+    CodeSet(
+        "Approximate summaries",
+        "`approximateReasons` of a [Summary](topics.md#summary).",
+        APPROXIMATE_CODES,
     ),
     CodeSet(
         "Quarantine",

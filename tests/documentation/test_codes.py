@@ -16,9 +16,10 @@ from bridge.meters import UCS_MISSING
 from bridge.reconciliation import differences
 from bridge.records.avro import schema_folder
 from bridge.sources.ucs import feeder_codes
-from bridge.transcript import gap_codes, input_codes, link_codes
+from bridge.transcript import gap_codes, input_codes, link_codes, summary_codes
 from bridge.transcript.gap_codes import CERTIFICATE_CODES, GAP_CODES
 from bridge.transcript.input_codes import QUARANTINE_CODES
+from bridge.transcript.summary_codes import APPROXIMATE_CODES, NO_SUMMARY_CODES
 from tests.documentation.codes_page import SETS
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def doc_of(record: str, field: str) -> str:
         repair_codes,
         differences,
         feeder_codes,
+        *(gap_codes, input_codes, link_codes, summary_codes, readiness_codes),
+        *(connection_codes, topic_codes, doctor_codes, repair_codes),
     ],
     ids=lambda module: module.__name__,
 )
@@ -67,7 +70,13 @@ def test_the_schemas_list_the_codes_of_their_fields() -> None:
     fields = (("Gap", "code", GAP_CODES), ("QuarantinedInput", "code", QUARANTINE_CODES))
     for record, field, codes in fields:
         assert set(re.findall(r"[A-Z][A-Z0-9_]{3,}", doc_of(record, field))) == set(codes), record
-    assert set(re.findall(r"[A-Z][A-Z0-9_]{3,}", doc_of("Certificate", "reasons"))) == set(CERTIFICATE_CODES)
+    for record, field, codes in (
+        ("Certificate", "reasons", CERTIFICATE_CODES),
+        ("SessionRecord", "noSummary", NO_SUMMARY_CODES),
+        ("Summary", "approximateReasons", APPROXIMATE_CODES),
+    ):
+        words = set(re.findall(r"[A-Z][A-Z0-9_]{3,}", doc_of(record, field))) - {"CLOSED"}
+        assert words == set(codes), record
 
 
 def test_every_fault_of_the_environment_is_a_documented_reason_not_to_be_ready() -> None:

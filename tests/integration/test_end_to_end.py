@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.simulator.harness.ledger import read_ledger
+from tests.support.ledger_summaries import wrong_summaries
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
@@ -102,6 +103,7 @@ def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line:
             result = line.compare_when_closed(chats.ledger)
             assert last.terminate() == 0
     assert result.clean, str(result)
+    assert wrong_summaries(line.broker, line.prefix, chats.ledger) == []
     assert result.kinds["RESUMED"] > 0
     assert result.explained == []
 
