@@ -19,7 +19,7 @@ from bridge.transcript.events import FIRST_ID
 from bridge.transcript.gap_codes import UNTIL_JOINED
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
-from bridge.transcript.watch import Watch
+from bridge.transcript.watch import UNKNOWN_WATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +156,7 @@ class PublishedChat:
             rejoins=self.counts[RESUMED],
             joined=self.ids.maximum is not None,
             epoch=self.epoch,
-            watch=Watch(since_opening=False),
+            watch=UNKNOWN_WATCH,
         )
         return self.with_filled(told)
 

@@ -252,13 +252,15 @@ def _ahead(own: TranscriptState, there: PublishedChat) -> TranscriptState:
         rejoins=own.rejoins + there.newer[RESUMED],
         quarantined=own.quarantined + least_quarantined(gaps),
         joined=True,
+        watch=replace(own.watch, since_opening=False),
+        away=None if there.newer[RESUMED] else own.away,
     )
     return there.with_filled(told)
 
 
 def _behind(own: TranscriptState, there: PublishedChat) -> TranscriptState:
     """Return the state of a chat of which the topic has only the beginning: what is missing is published again."""
-    return replace(_with_what_no_record_tells(there.transcript(), own), facts=own.facts)
+    return replace(_with_what_no_record_tells(there.transcript(), own), facts=own.facts, watch=own.watch.in_short())
 
 
 def _with_what_no_record_tells(published: TranscriptState, own: TranscriptState) -> TranscriptState:

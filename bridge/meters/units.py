@@ -20,6 +20,7 @@ _UNITS: Final = {
     "build_info": _INFO,
     "chat_failures_total": "inputs",
     "chats_closed_total": "certificates",
+    "chats_covered_total": "chats",
     "chats_opened_total": "chats",
     "chats_reconciled_total": "chats",
     "config_info": _INFO,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bridge.errors import VerificationFailed
 from bridge.records.binary import EMPTY, NULL, SOME, array, long, optional_long, optional_text, text
 from bridge.transcript.endings import Closing
-from bridge.transcript.watch import Unwatched, Watch
+from bridge.transcript.watch import UNKNOWN_WATCH, Unwatched, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,9 @@ NO_OFFSETS = ChainOffsets()
 
 
 def watch_block(watch: Watch) -> bytes:
-    """Encode a nullable CheckpointWatch, which is there."""
+    """Encode a nullable CheckpointWatch; null when nothing is known."""
+    if watch == UNKNOWN_WATCH:
+        return NULL
     closing = watch.closing
     return b"".join(
         (
@@ -62,9 +64,9 @@ def _closing(closing: Closing) -> bytes:
 
 
 def decoded_watch(record: dict[str, Any] | None) -> Watch:
-    """Return a decoded CheckpointWatch; None, which 0.1.0 wrote, is one of which nothing is known so far."""
+    """Return a decoded CheckpointWatch; None, as 0.1.0 leaves it out, is one of which nothing is known."""
     if record is None:
-        return Watch(since_opening=False)
+        return UNKNOWN_WATCH
     closing = record["closing"]
     return Watch(
         since_opening=record["sinceOpening"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from bridge.transcript.blind_spots import withholds_events
+from bridge.transcript.client_versions import withholds_events
 from bridge.transcript.completeness import (
     EXPECTED_CLASSES,
     SET_ASIDE,

@@ -57,8 +57,6 @@ _NEEDS: Final = (
     (105, MONITORED_MARK),
     (106, EVENT_ATTRIBUTES),
 )
-_EVENTS_FROM: Final = 104
-"""The ClientVersion from which on no kind of event is withheld; later ones add attributes."""
 
 
 def blind_spots(sources: Iterable[str], lowest_version: int | None) -> list[str]:
@@ -73,8 +71,3 @@ def blind_spots(sources: Iterable[str], lowest_version: int | None) -> list[str]
             spots |= {code for version, code in _NEEDS if lowest_version < version}
         told.append(spots)
     return sorted(set.intersection(*told)) if told else []
-
-
-def withholds_events(lowest_version: int | None) -> bool:
-    """Tell whether a ClientVersion was in force to which a server does not send all kinds of events."""
-    return lowest_version is not None and lowest_version < _EVENTS_FROM

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.transcript import gap_codes
-from bridge.transcript.blind_spots import withholds_events
+from bridge.transcript.client_versions import withholds_events
 from bridge.transcript.entries import COMPLETE, COMPLETE_WITH_EXPECTED_HOLES, INCOMPLETE
 from bridge.transcript.events import FIRST_ID
 from bridge.transcript.ranges import IdRanges

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bridge.transcript.client_versions import withholds_events
 
 if TYPE_CHECKING:
     from bridge.transcript.endings import Closing
+
+_PAIR: Final = 2
 
 
 class Unwatched(NamedTuple):
@@ -40,10 +44,18 @@ class Watch:
     direct_messages: int = 0
 
     def in_short(self) -> Watch:
-        """Return what decides the classes of holes: all that is kept of a chat that ended a while ago."""
+        """Return what is kept of a chat that ended a while ago: what may make a hole one that is not expected."""
+        if self.history_to is None:
+            return self  # never joined, or nothing is known
+        if self.direct_messages >= _PAIR and not withholds_events(self.lowest_version):
+            return UNKNOWN_WATCH
         return Watch(
             since_opening=False,
             history_to=self.history_to,
             lowest_version=self.lowest_version,
             direct_messages=self.direct_messages,
         )
+
+
+UNKNOWN_WATCH: Final = Watch(since_opening=False)
+"""That of a chat of which nothing is known so far."""

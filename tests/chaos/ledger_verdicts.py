@@ -13,6 +13,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ MARGIN: Final = 5.0
 """Seconds that a join and a transaction take at most, on a busy machine."""
 _SLACK: Final = 2.0
 """Seconds between what the server does and what the bridge has observed of it."""
+_PAIR: Final = 2
 _SERVER: Final = re.compile(r"chat-server-(\d+)-")
 
 Span = tuple[float, float]
@@ -41,6 +43,20 @@ class LedgerChatView:
     monitors: dict[str, Span] = field(default_factory=dict)
     lost: dict[int, tuple[float, float]] = field(default_factory=dict)
     closed: float | None = None
+    basic: set[str] = field(default_factory=set)
+
+    @property
+    def able(self) -> int:
+        """How many parties were there that can take part in a direct message."""
+        return len(self.basic)
+
+    def left_out(self) -> list[Span]:
+        """Return the times of the events before and after each id that is not used, or by a direct message only."""
+        shown = sorted({number: at for number, at, direct in self.events if not direct}.items())
+        found: list[Span] = []
+        for (low, since), (high, until) in pairwise([(0, 0.0), *shown]):
+            found += [(since, until) for number in range(low + 1, high) if number not in self.lost]
+        return found
 
     def take(self, line: dict[str, Any]) -> None:
         """Take the next line."""
@@ -55,6 +71,8 @@ class LedgerChatView:
         elif line["kind"] == "event":
             self.lost.pop(event["eventId"], None)  # the id is used again
             self.events.append((event["eventId"], at, "receiverId" in event))
+            if event["eventType"] == "newParty" and event["userInfo"].get("protocolType", "BASIC") == "BASIC":
+                self.basic.add(event["userId"])
             if event.get("visibility") == "VIP" and event["eventType"] == "newParty":
                 self.monitors[event["userId"]] = (at, math.inf)
             elif event["userId"] in self.monitors and event["eventType"] == "partyLeft":
@@ -109,7 +127,11 @@ def judge(chat: LedgerChatView, quiet: Sequence[Span], garbage: Iterable[Span]) 
     surely, maybe = {COMPLETE}, set()
     if not any(begin <= closed <= end - MARGIN for begin, end in quiet):
         maybe.add(INCOMPLETE)  # whether the end arrived, and was committed, is not in the ledger
-    if any(joined - MARGIN < end and begin < left + MARGIN for begin, end in garbage for joined, left in present):
+    if any(
+        joined - MARGIN < end and begin < min(left, closed) + MARGIN
+        for begin, end in garbage
+        for joined, left in present
+    ):
         maybe.add(INCOMPLETE)
     _judge_ids(chat, present, quiet, surely, maybe)
     sure = max(surely, key=_RANK.index)
@@ -130,11 +152,16 @@ def _judge_ids(
             surely.add(INCOMPLETE)
         elif not _watched(since, min(until, since + MARGIN), present, quiet):
             maybe |= {EXPECTED, INCOMPLETE}
-    for number, at, direct in chat.events:
-        if direct and number < highest:
+    skipped = EXPECTED if chat.able >= _PAIR else INCOMPLETE
+    for since, until in chat.left_out():
+        if until <= present[0][0]:
             surely.add(EXPECTED)
-            if at >= present[0][0] and not _watched(at - MARGIN, at + MARGIN, present, quiet):
-                maybe.add(INCOMPLETE)
+        elif _nobody(since - MARGIN, until + MARGIN, present) and _was_watched(since, present, quiet):
+            surely.add(INCOMPLETE)
+        else:
+            watched = _watched(max(since, present[0][0]), until + MARGIN, present, quiet)
+            surely.add(skipped if watched else EXPECTED)
+            maybe |= set() if watched else {INCOMPLETE}
 
 
 def _watched(begin: float, end: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:

@@ -13,6 +13,7 @@ QUIET = [(0.0, 40.0), (60.0, math.inf)]
 
 
 def event(number: int, at: float, kind: str = "message", user: str = "C", **more: Any) -> dict[str, Any]:
+    more = {"userInfo": {"protocolType": "BASIC"}, **more} if kind == "newParty" else more
     return {"kind": "event", "at": at, "event": {"eventId": number, "eventType": kind, "userId": user, **more}}
 
 
@@ -32,7 +33,12 @@ def restored(at: float, *lost: int) -> dict[str, Any]:
     return {"kind": "restored", "at": at, "lost": list(lost)}
 
 
-SEEN = (event(1, 1.0), comes(2, 2.0), event(3, 20.0))
+AGENT = event(1, 1.0, "newParty", "A")
+SEEN = (AGENT, comes(2, 2.0), event(3, 20.0))
+ALONE = (event(1, 1.0), comes(2, 2.0), event(3, 20.0))
+EITHER = {EXPECTED, INCOMPLETE}
+ALL = {COMPLETE, EXPECTED, INCOMPLETE}
+LAST = (comes(9, 61.0, "M2"), closed(90.0))
 BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
 
 
@@ -44,12 +50,16 @@ BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
         ((event(1, 1.0), closed(30.0)), {INCOMPLETE}),
         ((*SEEN, goes(4, 25.0), closed(30.0)), {INCOMPLETE}),
         ((*SEEN, *BACK, closed(90.0)), {COMPLETE}),
-        ((*SEEN, *BACK[:2], event(8, 58.0), restored(59.0, 8), comes(9, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
-        ((*SEEN, *BACK[:2], event(8, 58.0), restored(59.0, 8), comes(8, 61.0, "M2"), closed(90.0)), {COMPLETE}),
-        ((*SEEN, event(4, 39.0), restored(41.0, 4), comes(5, 61.0, "M2"), closed(90.0)), {COMPLETE, EXPECTED, INCOMPLETE}),
+        ((*SEEN, *BACK[:2], event(6, 58.0), restored(59.0, 6), comes(7, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
+        ((*SEEN, *BACK[:2], event(6, 58.0), restored(59.0, 6), comes(6, 61.0, "M2"), closed(90.0)), {COMPLETE}),
+        ((*SEEN, event(4, 39.0), restored(41.0, 4), comes(5, 61.0, "M2"), closed(90.0)), ALL),
         ((event(1, 1.0), event(2, 2.0), restored(3.0, 2), comes(3, 4.0), event(4, 9.0), closed(30.0)), {EXPECTED}),
+        ((*SEEN, event(5, 25.0), closed(32.0)), {EXPECTED}),
+        ((*ALONE, event(5, 25.0), closed(32.0)), {INCOMPLETE}),
+        ((*SEEN, goes(4, 42.0), event(5, 42.5), event(7, 55.0), comes(8, 61.0, "M2"), closed(90.0)), EITHER),
+        ((*SEEN, goes(4, 22.0), event(5, 30.0), event(7, 35.0), comes(8, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
         ((*SEEN, event(4, 25.0, receiverId="A"), event(5, 26.0), closed(32.0)), {EXPECTED}),
-        ((*SEEN, *BACK[:2], event(8, 55.0, receiverId="A"), comes(9, 61.0, "M2"), closed(90.0)), {EXPECTED, INCOMPLETE}),
+        ((*SEEN, *BACK[:2], event(8, 42.5, receiverId="A"), *LAST), EITHER),
     ],
 )  # fmt: skip
 def test_the_verdicts_that_the_ledger_allows(lines: tuple[dict[str, Any], ...], allowed: set[str]) -> None:

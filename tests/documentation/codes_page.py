@@ -100,8 +100,7 @@ SETS: Final = (
     ),
     CodeSet(
         "Expected holes",
-        "`class` of the `holes` of a [certificate](topics.md#certificate), and in its `reasons`: what a silent monitor has "
-        "to expect.",
+        "`class` of the `holes` of a [certificate](topics.md#certificate), and in its `reasons`: to be expected.",
         EXPECTED_CLASSES,
     ),
     CodeSet("Other holes", "`class` of the `holes` of a certificate.", OTHER_CLASSES),

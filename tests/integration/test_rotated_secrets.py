@@ -196,7 +196,7 @@ def test_everything_secret_rotates_under_load_and_nothing_is_lost_or_left(tmp_pa
             assert bridge.running
             assert bridge.metric(EXPIRY, which="kafka") > ends
             environment.finish(chats)
-            complete = {name for name, one in environment.certificates().items() if one["verdict"] == "COMPLETE"}
+            complete = {name for name, one in environment.certificates().items() if one["verdict"] != "INCOMPLETE"}
             assert held - complete == set()
             assert len(complete - before) > 3, "new chats need new links and a new password"
             assert bridge.terminate() == 0

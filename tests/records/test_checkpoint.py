@@ -33,6 +33,7 @@ from bridge.transcript.id_blocks import BLOCK_IDS, IdBlock, Prints
 from bridge.transcript.parties import SetBy
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
+from bridge.transcript.watch import Watch
 from tests.records import reference
 from tests.records.record_strategies import SESSION, folds, heads, id_blocks, output_gaps
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from bridge.records.output_chains import OutputGap
     from bridge.records.watch_blocks import ChainOffsets
-    from bridge.transcript.watch import Watch
 
 SCHEMAS = Schemas(schema_folder())
 WRITERS = WriterSchemas(SCHEMAS)
@@ -73,7 +73,9 @@ def offset_numbers(known: ChainOffsets) -> list[int]:
     return numbers
 
 
-def watch_record(watch: Watch) -> dict[str, Any]:
+def watch_record(watch: Watch) -> dict[str, Any] | None:
+    if watch == Watch(since_opening=False):
+        return None
     closing = watch.closing
     return {
         "sinceOpening": watch.since_opening,

@@ -1,0 +1,86 @@
+"""Classes of holes, and the verdict that follows from the reasons."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.transcript import gap_codes
+from bridge.transcript.completeness import (
+    BEFORE_JOIN,
+    DIRECT_MESSAGE_SUSPECTED,
+    EXPECTED_CLASSES,
+    NOT_CLASSIFIED,
+    SET_ASIDE,
+    TYPING_ONLY,
+    UNEXPLAINED,
+    WITHHELD_BY_VERSION,
+    Hole,
+    due_reasons,
+    holes_of,
+    verdict_of,
+)
+from bridge.transcript.entries import COMPLETE, COMPLETE_WITH_EXPECTED_HOLES, INCOMPLETE, Gap
+from bridge.transcript.ranges import IdRanges
+from bridge.transcript.watch import UNKNOWN_WATCH, Watch
+
+IDS = IdRanges([(2, 3), (6, 6), (9, 9)])
+SEEN = Watch(joined_at=1, history_to=4, lowest_version=106, direct_messages=2)
+AWAY = Gap(7, 8, 5, gap_codes.NOT_IN_REPLAY)
+LARGE = Gap(10, 10, None, gap_codes.TOO_LARGE)
+
+
+@pytest.mark.parametrize(
+    ("watch", "gaps", "archived", "holes"),
+    [
+        (SEEN, [], False, [Hole(1, 1, BEFORE_JOIN), Hole(4, 4, BEFORE_JOIN), Hole(5, 5, "x"), Hole(7, 8, "x")]),
+        (SEEN, [AWAY, LARGE], False, [
+            Hole(1, 1, BEFORE_JOIN), Hole(4, 4, BEFORE_JOIN), Hole(5, 5, "x"), Hole(7, 8, UNEXPLAINED),
+            Hole(10, 10, SET_ASIDE),
+        ]),
+        (SEEN, [AWAY, LARGE], True, [
+            Hole(1, 1, TYPING_ONLY), Hole(4, 4, TYPING_ONLY), Hole(5, 5, "x"), Hole(7, 8, TYPING_ONLY),
+            Hole(10, 10, SET_ASIDE),
+        ]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "skipped"),
+    [
+        ({}, DIRECT_MESSAGE_SUSPECTED),
+        ({"direct_messages": 1}, UNEXPLAINED),
+        ({"lowest_version": 103}, WITHHELD_BY_VERSION),
+    ],
+)
+def test_each_missing_id_is_in_one_hole_of_its_class(
+    *, watch: Watch, gaps: list[Gap], archived: bool, holes: list[Hole], changes: dict[str, int], skipped: str
+) -> None:
+    expected: list[Hole] = []
+    for low, high, what in holes:
+        own = skipped if what == "x" else what
+        if expected and expected[-1].what == own and expected[-1].high + 1 == low:
+            expected[-1] = expected[-1]._replace(high=high)
+        else:
+            expected.append(Hole(low, high, own))
+    assert holes_of(IDS, gaps, replace(watch, **changes), archived=archived) == expected
+
+
+def test_of_a_chat_whose_beginning_is_not_known_nothing_more_is_said() -> None:
+    assert {hole.what for hole in holes_of(IDS, [], UNKNOWN_WATCH, archived=False)} == {NOT_CLASSIFIED}
+    assert {hole.what for hole in holes_of(IDS, [], Watch(), archived=False)} == {UNEXPLAINED}
+
+
+def test_an_open_gap_stays_a_reason_unless_the_final_stored_transcript_settles_it() -> None:
+    endless = Gap(11, None, None, gap_codes.OVER_WHILE_AWAY)
+    assert due_reasons([endless], [], archived=False) == {gap_codes.OVER_WHILE_AWAY}
+    assert due_reasons([endless], [], archived=True) == {TYPING_ONLY}
+    for code in gap_codes.GAP_CODES.keys() - gap_codes.UNTIL_JOINED - {gap_codes.NOT_IN_REPLAY}:
+        assert due_reasons([Gap(None, None, None, code)], [], archived=True) == {code}
+
+
+def test_the_verdict_follows_from_the_reasons_and_what_is_not_known_is_a_lack() -> None:
+    assert verdict_of([]) == verdict_of([gap_codes.IDS_REUSED]) == COMPLETE
+    assert verdict_of([gap_codes.IDS_REUSED, *EXPECTED_CLASSES]) == COMPLETE_WITH_EXPECTED_HOLES
+    for code in (*gap_codes.GAP_CODES, *(gap_codes.CERTIFICATE_CODES.keys() - {gap_codes.IDS_REUSED}), "A_LATER_CODE"):
+        assert verdict_of([BEFORE_JOIN, code]) == INCOMPLETE
