@@ -54,7 +54,7 @@ CERTIFICATES: Final = (
 )
 """Certificates of the settings, and authorities (`_ca`), whose end is shown."""
 
-SESSION_STATES: Final = ("joined", "waiting", "given_up")
+SESSION_STATES: Final = ("joined", "waiting", "given_up", "stored")
 SHARD_STATES: Final = ("open", "opening", "closing")
 CLIENT_VERSIONS: Final = ("101", "102", "103", "104", "105", "106", OTHER)
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", OTHER)
