@@ -35,7 +35,7 @@ LABELS = {
     "verdict": {*meters.VERDICTS, "other"},
     "topic": {*meters.FORGETTABLE, "other"},
     "result": {"answered", "refused", "given_up", "other", "taken", "forwarded", "rejected"},
-    "state": {"joined", "waiting", "given_up", "open", "opening", "closing"},
+    "state": {"joined", "waiting", "given_up", "stored", "open", "opening", "closing"},
     "client_version": {*map(str, range(101, 107)), "other"},
     "code": {*meters.HTTP_CODES},
     "path": {*meters.HTTP_PATHS},

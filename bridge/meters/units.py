@@ -46,6 +46,7 @@ _UNITS: Final = {
     "quarantined_total": "inputs",
     "ready": _FLAG,
     "redactions_total": "values or matches",
+    "chats_covered_total": "chats",
     "replayed_events_total": "events",
     "resumptions_total": "records",
     "sessions": "chats",
