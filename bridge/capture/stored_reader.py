@@ -31,7 +31,7 @@ _LOOK_SECONDS: Final = 60.0
 _REFUSED_SECONDS: Final = 60.0
 """Time to the next attempt when somebody has to change something first: a denial is in the broker's log each time."""
 _SHORT: Final = 16 * 1024
-"""Bytes of a text that is parsed at once: that takes 3 ms."""
+"""Bytes of a text that is parsed at once: that takes 1 ms, 5 ms if it is damaged."""
 
 
 class PartitionReading:
