@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 AT_MOST = TLS_SHUTDOWN_SECONDS + 1
 
 
-class Closing(asyncio.Protocol):
+class ClosingStream(asyncio.Protocol):
     def __init__(self) -> None:
         self.lost = asyncio.Event()
 
@@ -72,7 +72,7 @@ def unread_server(context: ssl.SSLContext) -> Iterator[tuple[str, int]]:
             each.close()
 
 
-def seconds_to_close(scene: Callable[[], Coroutine[None, None, tuple[asyncio.BaseTransport, Closing]]]) -> float:
+def seconds_to_close(scene: Callable[[], Coroutine[None, None, tuple[asyncio.BaseTransport, ClosingStream]]]) -> float:
     async def whole() -> float:
         transport, protocol = await scene()
         began = time.monotonic()
@@ -87,9 +87,9 @@ def seconds_to_close(scene: Callable[[], Coroutine[None, None, tuple[asyncio.Bas
 def test_a_connection(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
     with unread_server(server_context) as address:
 
-        async def scene() -> tuple[asyncio.BaseTransport, Closing]:
-            connected: tuple[asyncio.BaseTransport, Closing] = await asyncio.get_running_loop().create_connection(
-                Closing, *address, ssl=client_context
+        async def scene() -> tuple[asyncio.BaseTransport, ClosingStream]:
+            connected: tuple[asyncio.BaseTransport, ClosingStream] = await asyncio.get_running_loop().create_connection(
+                ClosingStream, *address, ssl=client_context
             )
             return connected
 
@@ -99,8 +99,8 @@ def test_a_connection(server_context: ssl.SSLContext, client_context: ssl.SSLCon
 def test_a_connection_that_is_encrypted_later(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
     with unread_server(server_context) as address:
 
-        async def scene() -> tuple[asyncio.BaseTransport, Closing]:
-            loop, protocol = asyncio.get_running_loop(), Closing()
+        async def scene() -> tuple[asyncio.BaseTransport, ClosingStream]:
+            loop, protocol = asyncio.get_running_loop(), ClosingStream()
             plain, _ = await loop.create_connection(asyncio.Protocol, *address)
             encrypted = await loop.start_tls(plain, protocol, client_context, server_hostname="127.0.0.1")
             assert encrypted is not None
@@ -112,11 +112,11 @@ def test_a_connection_that_is_encrypted_later(server_context: ssl.SSLContext, cl
 def test_a_connection_of_a_server(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:
     held: list[ssl.SSLSocket] = []
 
-    async def scene() -> tuple[asyncio.BaseTransport, Closing]:
+    async def scene() -> tuple[asyncio.BaseTransport, ClosingStream]:
         loop = asyncio.get_running_loop()
-        accepted: asyncio.Future[tuple[asyncio.BaseTransport, Closing]] = loop.create_future()
+        accepted: asyncio.Future[tuple[asyncio.BaseTransport, ClosingStream]] = loop.create_future()
 
-        class Accepted(Closing):
+        class Accepted(ClosingStream):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 accepted.set_result((transport, self))
 
@@ -142,7 +142,7 @@ def test_uvloop_itself_waits_longer_which_is_the_reason_for_the_limit(
 
         async def scene() -> None:
             transport, protocol = await asyncio.get_running_loop().create_connection(
-                Closing, *address, ssl=client_context
+                ClosingStream, *address, ssl=client_context
             )
             transport.close()
             with pytest.raises(TimeoutError):
@@ -155,11 +155,11 @@ def test_uvloop_itself_waits_longer_which_is_the_reason_for_the_limit(
 
 
 def test_an_unencrypted_connection_is_made_as_ever() -> None:
-    async def scene() -> tuple[asyncio.BaseTransport, Closing]:
+    async def scene() -> tuple[asyncio.BaseTransport, ClosingStream]:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(Closing, "127.0.0.1", 0)
-        connected: tuple[asyncio.BaseTransport, Closing] = await loop.create_connection(
-            Closing, *server.sockets[0].getsockname()
+        server = await loop.create_server(ClosingStream, "127.0.0.1", 0)
+        connected: tuple[asyncio.BaseTransport, ClosingStream] = await loop.create_connection(
+            ClosingStream, *server.sockets[0].getsockname()
         )
         server.close()
         return connected

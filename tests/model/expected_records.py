@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Hole(NamedTuple):
+class ExpectedHole(NamedTuple):
     """A GAP, without its time and its detail."""
 
     low: int | None
@@ -22,12 +22,12 @@ class Expected(NamedTuple):
     origin: str | None = None
     amends: str | None = None
     amendment: str | None = None
-    gap: Hole | None = None
+    gap: ExpectedHole | None = None
     nickname: str | None = None
     fills: str | None = None
 
 
-def in_order(holes: list[Hole]) -> list[Hole]:
+def in_order(holes: list[ExpectedHole]) -> list[ExpectedHole]:
     """Return the holes in the one order in which they are compared: that of a certificate's lists means nothing."""
     return sorted(holes, key=lambda hole: (hole.low or 0, hole.high or 0, hole.code))
 
