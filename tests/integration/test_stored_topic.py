@@ -16,8 +16,8 @@ from tests.transcript.build import joined, left, said
 if TYPE_CHECKING:
     from pathlib import Path
 
-CHATS = 24
-EVENTS = 40
+CHATS = 9
+EVENTS = 20
 _PART = 2_000
 """Bytes of a record, so that a document takes several."""
 

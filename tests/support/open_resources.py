@@ -35,8 +35,8 @@ _CONSUMER_TASKS: Final = 5
 
 One more fetches from each broker that leads an assigned partition.
 """
-_CONSUMERS: Final = 2
-"""Of announcements, and of stored transcripts."""
+_READER_TASKS: Final = 4
+"""Of aiokafka, for the consumer of stored transcripts, which is there while shards are open."""
 _COORDINATORS: Final = 2
 """Of the group and of the transactional id: aiokafka keeps connections of their own to those brokers."""
 _SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{(?:kind|state)="(\w+)"\})? ([0-9.e+]+)$', re.MULTILINE)
@@ -65,7 +65,8 @@ class OpenResources:
 def differences(owned: Owned, found: OpenResources) -> list[str]:
     """Return what is not as it should be, a line each; empty when nothing is."""
     producers = owned.writers + owned.announcers
-    clients = producers + _CONSUMERS
+    reader = min(owned.writers, 1)
+    clients = producers + 1 + reader
     sockets = found.sockets
     most_connections = clients * (owned.brokers + min(_COORDINATORS, owned.brokers))
     expected: dict[str, tuple[int, int]] = {
@@ -77,7 +78,10 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
         "release": (0, 0),
         "kafka_client": (clients, clients),
         "kafka_connection": (sockets["kafka"], sockets["kafka"]),
-        "kafka": (producers, producers + _CONSUMERS * (_CONSUMER_TASKS + owned.brokers)),
+        "kafka": (
+            producers,
+            producers + _CONSUMER_TASKS + owned.brokers + reader * (_READER_TASKS + owned.brokers),
+        ),
         "http": (sockets["http"] + 1, sockets["http"] + 1),  # one per connection, and one that answers this question
         "other": (0, 0),
     }
