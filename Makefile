@@ -88,7 +88,7 @@ bench: $(STAMP)  ## Run the benchmarks
 	$(VENV)/bin/python -m tests.bench $(ARGS)
 
 SECONDS ?= 300
-chaos: $(STAMP)  ## Random faults for a set time, compared with the ledger: make chaos SECONDS=3600 ARGS="--seed 1 --report FILE"
+chaos: $(STAMP)  ## Random faults for a set time, compared with the ledger: make chaos SECONDS=3600 ARGS="--seed 1 --stored --report FILE"
 	$(VENV)/bin/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
 
 upgrade: $(STAMP)  ## Roll three workers to the next version and back, under load: make upgrade SECONDS=600 ARGS="--next tree"

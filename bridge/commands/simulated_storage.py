@@ -9,7 +9,7 @@ from bridge.errors import UsageError
 from bridge.simulator.ucs.row_treatment import IRREGULARITIES, Irregularities
 from bridge.simulator.ucs.saved_chats import AUTO_SAVES
 from bridge.simulator.ucs.stored_form import MASKINGS, StoredForm
-from bridge.simulator.ucs.ucs_options import UcsOptions
+from bridge.simulator.ucs.stored_options import UcsOptions
 
 if TYPE_CHECKING:
     import argparse

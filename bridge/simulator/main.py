@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bridge.simulator.model.restoration import RestorePlan
     from bridge.simulator.traffic.actions import Scenario
     from bridge.simulator.ucs.simulated_ucs import SimulatedUcs
-    from bridge.simulator.ucs.ucs_options import UcsOptions
+    from bridge.simulator.ucs.stored_options import UcsOptions
 
 _FLUSH_SECONDS = 0.5
 

@@ -14,7 +14,7 @@ from bridge.commands.reconcile_report import ReconcileReport
 from bridge.reconciliation.captured_chat import CapturedChat
 from bridge.reconciliation.comparison import ChatComparison, compare_chat
 from bridge.transcript.entries import COMPLETE
-from tests.reconciliation.both_sides import CHAT, Chat, captured_from, stored_from, stored_image
+from tests.reconciliation.both_sides import CHAT, InventedChat, captured_from, stored_from, stored_image
 from tests.reconciliation.test_comparison import PLAIN
 from tests.test_cli import chatbridge
 
@@ -30,7 +30,7 @@ def session(state: str, certificate: dict[str, Any] | None = None, chat: str = C
 
 def compared(*, lost: bool = False) -> ChatComparison:
     captured = captured_from(PLAIN, unseen=frozenset((3,)) if lost else frozenset())
-    return compare_chat(CapturedChat(CHAT, captured, CERTIFICATE), stored_from(*stored_image(Chat(PLAIN))))
+    return compare_chat(CapturedChat(CHAT, captured, CERTIFICATE), stored_from(*stored_image(InventedChat(PLAIN))))
 
 
 def test_the_spool_gives_each_chat_in_the_order_of_its_chain_and_the_others_at_the_end() -> None:
@@ -84,7 +84,7 @@ def test_each_form_of_the_report_names_what_is_unexplained(
 
 
 def test_what_is_missing_and_was_not_sent_is_a_finding() -> None:
-    never = compare_chat(CapturedChat(CHAT, is_known=False), stored_from(*stored_image(Chat(PLAIN))))
+    never = compare_chat(CapturedChat(CHAT, is_known=False), stored_from(*stored_image(InventedChat(PLAIN))))
     for sent in (False, True):
         report = ReconcileReport("json")
         report.add(never, sent=sent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from bridge.simulator.harness.ledger import read_ledger
@@ -35,17 +36,17 @@ def chatbridge(environment: E2EEnvironment, *words: str | Path) -> tuple[int, li
 def test_what_was_missed_while_no_worker_ran_is_filled_from_the_stored_side(broker: str, tmp_path: Path) -> None:
     environment = E2EEnvironment(broker, tmp_path, kafka__session_timeout_seconds=6)
     stored = tmp_path / "stored"
-    with environment.simulator(
-        concurrent_chats=CHATS, events_per_second=60, mean_events=40, chats=2 * CHATS, finish=5, passwords=True
-    ) as server:
+    with ExitStack() as running:
         with environment.bridge() as first:
             first.wait_ready()
+            simulator = environment.simulator(
+                concurrent_chats=CHATS, chats=2 * CHATS, events_per_second=60, mean_events=40, finish=5, passwords=True
+            )
+            server = running.enter_context(simulator)
             wait_for(lambda: captured(first) > 30, 40, "nothing is captured")
             first.kill()
         # Chats end, and begin and end, while nobody watches.
-        wait_for(
-            lambda: sum(one.closed for one in read_ledger(server.ledger).values()) >= CHATS // 2, 60, "no chat ends"
-        )
+        wait_for(lambda: ended(server.ledger) >= CHATS // 2, 60, "no chat ends")
         with environment.bridge() as second:
             second.wait_ready()
             server.terminate(60)

@@ -34,7 +34,7 @@ def text(number: int, events: int) -> StoredText:
     return StoredText(session_id(number), f"ucs#{number}", document, events == EVENTS, 1_900_000_000_000_000)
 
 
-class Writer:
+class DocumentWriter:
     """A plain client of Kafka."""
 
     def __init__(self, environment: E2EEnvironment) -> None:
@@ -50,7 +50,7 @@ class Writer:
 
 def test_each_event_of_a_stored_chat_is_on_kafka_once_although_workers_are_killed(broker: str, tmp_path: Path) -> None:
     environment = E2EEnvironment(broker, tmp_path, kafka__session_timeout_seconds=6).prepare()
-    writer = Writer(environment)
+    writer = DocumentWriter(environment)
     writer.write(*(text(number, EVENTS // 2) for number in range(CHATS)))
     first = environment.bridge("one")
     try:

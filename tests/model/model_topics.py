@@ -24,7 +24,7 @@ from bridge.records.redact import Redaction, Redactor, Rule
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
 from tests.capture.written_topics import EVENTS, TOPICS, output, written_to
-from tests.model.expected_records import Expected, Hole, in_order
+from tests.model.expected_records import Expected, ExpectedHole, in_order
 from tests.model.true_chat import CHAT, DEFECT
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ def read(name: str, payload: bytes) -> dict[str, Any]:
     return record
 
 
-def hole(gap: dict[str, Any]) -> Hole:
-    return Hole(gap["fromEventId"], gap["toEventId"], gap["code"])
+def hole(gap: dict[str, Any]) -> ExpectedHole:
+    return ExpectedHole(gap["fromEventId"], gap["toEventId"], gap["code"])
 
 
 def published(record: dict[str, Any]) -> Expected:

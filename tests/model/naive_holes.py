@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from bridge.transcript.updates import TranscriptUpdate
-    from tests.model.expected_records import Hole
+    from tests.model.expected_records import ExpectedHole
 
 EXPECTED: Final = {"BEFORE_JOIN", "DIRECT_MESSAGE_SUSPECTED", "WITHHELD_BY_VERSION"}
 _ALL_EVENTS_FROM: Final = 104
 
 
 @dataclass
-class Sight:
+class NaiveSight:
     """How the chat was seen. `shown` is the highest id of the first history; `known_before` counts forgotten users."""
 
     first_history: bool = False
@@ -37,7 +37,7 @@ class Sight:
         self.known_before = max(self.known_before, len(self.users))
         self.users = set()
 
-    def reasons(self, on_topic: list[int], holes: list[Hole], highest: int) -> set[str]:
+    def reasons(self, on_topic: list[int], holes: list[ExpectedHole], highest: int) -> set[str]:
         """Return what the ids say that no open hole of `holes` names; `highest` is the highest one told."""
         named = [(hole.low, hole.high) for hole in holes if hole.low is not None and hole.high is not None]
         found = set()

@@ -11,9 +11,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
-from tests.model.expected_records import Expected, Hole, in_order, runs
+from tests.model.expected_records import Expected, ExpectedHole, in_order, runs
 from tests.model.naive_comparison import SeenEvent, as_far_as_carried, identity, is_masked
-from tests.model.naive_holes import Sight, verdict
+from tests.model.naive_holes import NaiveSight, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ class NaiveChat:
         self.quarantined = 0
         self.unattributed = 0
         self.joined = False
-        self.sight = Sight()
+        self.sight = NaiveSight()
         self.absent_after: int | None = None
         self.snapshots_after: list[int] = []
         self.ending_now: list[int] = []
@@ -81,7 +81,7 @@ class NaiveChat:
     def on_topic(self) -> list[int]:
         return sorted({record.event_id for record in self.records if record.event_id is not None})
 
-    def holes(self) -> list[Hole]:
+    def holes(self) -> list[ExpectedHole]:
         return [hole for _, hole in self.told_holes()]
 
     def highest_told(self) -> int:
@@ -89,11 +89,11 @@ class NaiveChat:
         told += [hole.high for hole in self.holes() if hole.low is not None and hole.high is not None]
         return max(told, default=0)
 
-    def told_holes(self) -> list[tuple[int, Hole]]:
+    def told_holes(self) -> list[tuple[int, ExpectedHole]]:
         """Return the GAPs, each with its place among the records."""
         return [(at, record.gap) for at, record in enumerate(self.records) if record.gap is not None]
 
-    def is_open(self, position: int, hole: Hole) -> bool:
+    def is_open(self, position: int, hole: ExpectedHole) -> bool:
         if position in self.withdrawn_later:
             return True
         if hole.low is not None and hole.high is not None:
@@ -102,10 +102,10 @@ class NaiveChat:
             return not [at for at in self.snapshots_after if at > position]
         return True
 
-    def open_holes(self) -> list[Hole]:
+    def open_holes(self) -> list[ExpectedHole]:
         return [hole for at, hole in self.told_holes() if self.is_open(at, hole)]
 
-    def filled_holes(self) -> list[Hole]:
+    def filled_holes(self) -> list[ExpectedHole]:
         return [hole for at, hole in self.told_holes() if not self.is_open(at, hole)]
 
     def in_an_open_hole(self, number: int) -> bool:
@@ -172,7 +172,7 @@ class NaiveChat:
         self.quarantined_inputs += 1
         if told.session_id == self.session_id and told.attributed:
             self.quarantined += 1
-            self.add_gap(Hole(None, None, UNREADABLE))
+            self.add_gap(ExpectedHole(None, None, UNREADABLE))
             if self.state != "FOLLOWED":
                 self.close(self.state, now, len(self.records) - 1)
         elif told.session_id is None and self.session_id in told.followed and self.state == "FOLLOWED":
@@ -183,7 +183,7 @@ class NaiveChat:
         if self.absent_after is not None:
             last = min(last, self.absent_after)
         gone = OVER_WHILE_AWAY if refused.verdict is Verdict.GONE else OUT_OF_REACH
-        self.add_gap(Hole(last + 1 if self.highest_told() else None, None, gone if self.joined else NEVER_JOINED))
+        self.add_gap(ExpectedHole(last + 1 if self.highest_told() else None, None, gone if self.joined else NEVER_JOINED))
         self.close("GIVEN_UP", now, None)
 
     def update(self, told: TranscriptUpdate, now: int) -> None:
@@ -206,7 +206,7 @@ class NaiveChat:
                 *runs([number for number in lost if not self.in_an_open_hole(number)])
             ]
             for low, high in known if lost else [(None, None)]:
-                self.add_gap(Hole(low, high, INTERNAL))
+                self.add_gap(ExpectedHole(low, high, INTERNAL))
         if self.state == "FOLLOWED" and told.over:
             self.close("OVER", now, None)
         elif self.state != "FOLLOWED" and (len(self.records) > count or (told.over and self.state == "GIVEN_UP")):
@@ -242,7 +242,7 @@ class NaiveChat:
             self.quarantined += 1
             number = one.event_id
             if number is None or not (number in self.on_topic() or self.in_an_open_hole(number)):
-                self.add_gap(Hole(number, number, UNREADABLE))
+                self.add_gap(ExpectedHole(number, number, UNREADABLE))
 
     def rejoined(self) -> None:
         """A history came, read or not: it tells of an absence, unless it is the first."""
@@ -250,7 +250,7 @@ class NaiveChat:
             self.absent_after = self.highest_told()
         self.joined = True
 
-    def ends_absence(self, told: TranscriptUpdate, damaged: list[int]) -> list[Hole]:
+    def ends_absence(self, told: TranscriptUpdate, damaged: list[int]) -> list[ExpectedHole]:
         """Return what is missing, now that something above the last id had is here, in runs."""
         if self.absent_after is None:
             return []
@@ -265,7 +265,7 @@ class NaiveChat:
             if not (number in here or number in self.on_topic() or self.in_an_open_hole(number))
         ]
         self.absent_after = None
-        return [Hole(low, high, NOT_IN_REPLAY) for low, high in runs(gone)]
+        return [ExpectedHole(low, high, NOT_IN_REPLAY) for low, high in runs(gone)]
 
     def event(self, event: ChatEvent, told: TranscriptUpdate) -> None:
         number = event.event_id
@@ -326,7 +326,7 @@ class NaiveChat:
             del self.sights[number]
         else:
             self.withdrawn_later.append(len(self.records))
-        self.add_gap(Hole(number, number, reason))
+        self.add_gap(ExpectedHole(number, number, reason))
 
     def names_after(self, event: ChatEvent) -> str | None:
         """Note whom an event names, and return the name that its own record carries.
@@ -343,8 +343,8 @@ class NaiveChat:
             self.names.append((event.event_id, event.user_id, notice.text))
         return before
 
-    def add_gap(self, hole: Hole) -> None:
+    def add_gap(self, hole: ExpectedHole) -> None:
         self.add("GAP", hole)
 
-    def add(self, kind: str, hole: Hole | None = None) -> None:
+    def add(self, kind: str, hole: ExpectedHole | None = None) -> None:
         self.records.append(Expected(f"{self.session_id}:~0.{len(self.records) + 1}", kind, gap=hole))

@@ -24,7 +24,7 @@ from tests.model.true_chat import CHAT, DEFECT, LARGE, SECOND, SERVER, START, SU
 
 if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent
-    from tests.model.expected_records import Hole
+    from tests.model.expected_records import ExpectedHole
 
 EXAMPLES: Final = 4 * settings().max_examples
 """Of the profile, times four: most scripts take milliseconds, and what is rare needs many."""
@@ -78,7 +78,7 @@ def ids_given(script: list[ScriptStep]) -> set[int]:
     return ids | {one.event_id for update in updates for one in update.damaged if one.event_id is not None}
 
 
-def told_of(number: int, holes: list[Hole]) -> bool:
+def told_of(number: int, holes: list[ExpectedHole]) -> bool:
     return any(hole.low is not None and hole.high is not None and hole.low <= number <= hole.high for hole in holes)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, NoticeText, UserInfo
 from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, TranscriptUpdate, Verdict
-from tests.model.expected_records import Hole
+from tests.model.expected_records import ExpectedHole
 from tests.model.naive_model import GRACE_US, Content, NaiveChat
 from tests.support.reasons import A_REFUSAL, A_RESET
 
@@ -64,13 +64,13 @@ def published(model: NaiveChat) -> list[str]:
     return [record.id.partition(":")[2] if record.gap is None else str(record.gap) for record in model.records]
 
 
-def verdict(model: NaiveChat) -> tuple[str, list[Hole], list[Hole]]:
+def verdict(model: NaiveChat) -> tuple[str, list[ExpectedHole], list[ExpectedHole]]:
     certificate = model.certificate()
     return certificate["verdict"], certificate["gaps"], certificate["filled"]
 
 
 def test_an_absence_ends_with_the_first_id_above_whichever_message_brings_it() -> None:
-    hole = Hole(3, 8, "NOT_IN_REPLAY")
+    hole = ExpectedHole(3, 8, "NOT_IN_REPLAY")
     in_history = given(history(said(1), said(2)), AWAY, history(said(1), said(2), said(9)))
     pushed_after = given(history(said(1), said(2)), AWAY, history(said(1), said(2)), push(said(9)), push(said(11)))
     assert published(in_history) == ["1", "2", "~0.3", str(hole), "9"]
@@ -79,7 +79,7 @@ def test_an_absence_ends_with_the_first_id_above_whichever_message_brings_it() -
 
 def test_a_hole_that_a_later_history_fills_is_listed_as_filled() -> None:
     model = given(history(said(1)), AWAY, history(said(1), said(4)))
-    hole = Hole(2, 3, "NOT_IN_REPLAY")
+    hole = ExpectedHole(2, 3, "NOT_IN_REPLAY")
     assert verdict(model) == ("INCOMPLETE", [hole], [])
     for number in (2, 3):
         model.give(push(said(number)), 0)
@@ -89,7 +89,7 @@ def test_a_hole_that_a_later_history_fills_is_listed_as_filled() -> None:
 
 def test_a_damaged_event_is_one_gap_however_often_it_comes_and_none_once_it_was_had() -> None:
     cured = given(history(said(1), damaged=2), AWAY, history(said(1), damaged=2), AWAY, history(said(1), said(2)))
-    assert verdict(cured) == ("COMPLETE", [], [Hole(2, 2, "UNREADABLE")])
+    assert verdict(cured) == ("COMPLETE", [], [ExpectedHole(2, 2, "UNREADABLE")])
     assert cured.certificate()["quarantined"] == 2
     assert verdict(given(history(said(1), said(2)), AWAY, history(said(1), damaged=2))) == ("COMPLETE", [], [])
 
@@ -98,13 +98,13 @@ def test_a_chat_that_was_given_up_before_its_first_join_and_then_seen_whole_is_c
     model = given(JoinRefused(CHAT, 0, A_REFUSAL, Verdict.NEVER))
     model.announced()
     model.give(history(said(1)), 0)
-    assert verdict(model) == ("COMPLETE", [], [Hole(None, None, "NEVER_JOINED")])
+    assert verdict(model) == ("COMPLETE", [], [ExpectedHole(None, None, "NEVER_JOINED")])
     assert [certificate["verdict"] for certificate in model.certificates] == ["INCOMPLETE"]
 
 
 def test_an_input_that_meets_a_defect_leaves_nothing_but_gaps_that_a_history_fills() -> None:
     model = given(history(said(1)), push(said(2), said(4, "defect")))
-    holes = [Hole(2, 2, "INTERNAL"), Hole(4, 4, "INTERNAL")]
+    holes = [ExpectedHole(2, 2, "INTERNAL"), ExpectedHole(4, 4, "INTERNAL")]
     assert published(model) == ["1", *map(str, holes)]
     assert verdict(model) == ("INCOMPLETE", holes, [])
     model.give(history(said(1), said(2), said(4)), 0)
@@ -153,7 +153,7 @@ def test_masking_is_counted_and_other_content_amends_and_another_event_reuses_th
 
 def test_a_record_that_is_too_large_is_a_gap_once_and_never_filled() -> None:
     model = given(history(said(1, "large"), said(2)), AWAY, history(said(1, "large"), said(2)))
-    hole = Hole(1, 1, "TOO_LARGE")
+    hole = ExpectedHole(1, 1, "TOO_LARGE")
     assert published(model) == [str(hole), "2", "~0.3"]
     assert verdict(model) == ("INCOMPLETE", [hole], [])
 

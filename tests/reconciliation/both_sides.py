@@ -40,7 +40,7 @@ Events = list[ChatEvent]
 
 
 @dataclass
-class Chat:
+class InventedChat:
     """A chat as its server knows it. `lost` are the ids of what was sent and lost in a fail-over at `failed_at`."""
 
     events: Events
@@ -84,7 +84,7 @@ def stored_from(events: Events, change: Callable[[bytes], bytes] = lambda text: 
     return StoredChatContents(records, [[one.event_id for one in copy.transcript.chat_event_list] for copy in copies])
 
 
-def carried(chat: Chat) -> Events:
+def carried(chat: InventedChat) -> Events:
     """The events of the stored side that a monitor is sent as well."""
     return [one for one in stored_image(chat)[0] if one.receiver_id is None and carries_event(one, chat.version)]
 
@@ -104,9 +104,9 @@ _NUMBERS = st.lists(st.builds(Item, st.just("count"), st.just("int"), st.integer
 
 
 @st.composite
-def chats(draw: DrawFn) -> Chat:
+def chats(draw: DrawFn) -> InventedChat:
     """Chats with messages, typing, direct messages, files that are deleted, and departures."""
-    chat = Chat([])
+    chat = InventedChat([])
     shift = 0
     for number, user in enumerate(USERS):
         info = UserInfo(f"nick {number}", ("CLIENT", "AGENT", "EXTERNAL")[number], client_version=104 + number)
@@ -144,7 +144,7 @@ def chats(draw: DrawFn) -> Chat:
 
 
 def stored_image(
-    chat: Chat, *, masks: bool = False, old_server: bool = False, saves_typing: bool = False
+    chat: InventedChat, *, masks: bool = False, old_server: bool = False, saves_typing: bool = False
 ) -> tuple[Events, Callable[[bytes], bytes]]:
     """The events of the stored side and the change of its text, with the documented differences (protocol, 3.9)."""
     kept = [event for event in chat.events if event.event_id not in chat.lost]

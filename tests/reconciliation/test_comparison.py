@@ -27,7 +27,7 @@ from bridge.transcript.events import ChatEvent, MessageText, NoticeText, Reason,
 from tests.reconciliation.both_sides import (
     CHAT,
     USERS,
-    Chat,
+    InventedChat,
     captured_from,
     carried,
     chats,
@@ -61,7 +61,7 @@ PLAIN = [*JOINS, said(3, "good morning"), typed(4), said(5, "card 1234"), said(6
 
 @settings(max_examples=40)
 @given(chats(), st.fixed_dictionaries(FORMS))
-def test_a_chat_and_its_stored_image_reconcile_to_nothing_unexplained(chat: Chat, form: dict[str, bool]) -> None:
+def test_a_chat_and_its_stored_image_reconcile_to_nothing_unexplained(chat: InventedChat, form: dict[str, bool]) -> None:
     found = compared(captured_from(chat.events, version=chat.version), stored_from(*stored_image(chat, **form)))
     assert (found.result, found.unexplained) == (MATCHED, [])
     direct = {event.event_id for event in chat.events if event.receiver_id is not None}
@@ -71,7 +71,7 @@ def test_a_chat_and_its_stored_image_reconcile_to_nothing_unexplained(chat: Chat
 
 @settings(max_examples=40)
 @given(chats(), st.data())
-def test_what_was_not_saved_before_a_fail_over_is_expected_to_be_live_only(chat: Chat, data: DataObject) -> None:
+def test_what_was_not_saved_before_a_fail_over_is_expected_to_be_live_only(chat: InventedChat, data: DataObject) -> None:
     assume(len(chat.events) > 6)
     at = data.draw(st.integers(4, len(chat.events) - 1))
     assume(chat.events[at].receiver_id is None)
@@ -86,7 +86,7 @@ def test_ids_that_a_restoration_used_again_leave_an_unsaved_tail() -> None:
     sent = [*PLAIN[:-1], said(7, "lost in the fail-over")]
     restored = [*PLAIN[:-1], said(7, "said again", USERS[0]), *LEAVES]
     captured = captured_from([*sent, *restored[-2:]])
-    found = compared(captured, stored_from(*stored_image(Chat(restored))))
+    found = compared(captured, stored_from(*stored_image(InventedChat(restored))))
     assert (found.result, found.unexplained) == (MATCHED, [])
     assert found.by_code[codes.UNSAVED_TAIL] == 1
 
@@ -95,10 +95,10 @@ def test_a_damaged_stored_transcript_explains_what_it_has_lost() -> None:
     def cut(text: bytes) -> bytes:
         return text[: text.index(b"good bye")]
 
-    found = compared(captured_from(PLAIN), stored_from(*stored_image(Chat(PLAIN))[:1], change=cut))
+    found = compared(captured_from(PLAIN), stored_from(*stored_image(InventedChat(PLAIN))[:1], change=cut))
     assert found.unexplained == []
     assert found.by_code[codes.STORED_DAMAGED]
-    replaced = stored_from(*stored_image(Chat(PLAIN))[:1], change=lambda text: text.replace(b"g", b"\x0b"))
+    replaced = stored_from(*stored_image(InventedChat(PLAIN))[:1], change=lambda text: text.replace(b"g", b"\x0b"))
     assert compared(captured_from(PLAIN), replaced).unexplained == []
 
 
@@ -107,7 +107,7 @@ def test_a_damaged_stored_transcript_explains_what_it_has_lost() -> None:
 
 @settings(max_examples=40)
 @given(chats(), st.data())
-def test_an_event_that_was_not_captured_is_found(chat: Chat, data: DataObject) -> None:
+def test_an_event_that_was_not_captured_is_found(chat: InventedChat, data: DataObject) -> None:
     lost = data.draw(st.sampled_from([one.event_id for one in carried(chat)]))
     captured = captured_from(chat.events, version=chat.version, unseen=frozenset((lost,)))
     found = compared(captured, stored_from(*stored_image(chat)))
@@ -118,7 +118,7 @@ def test_an_event_that_was_not_captured_is_found(chat: Chat, data: DataObject) -
 
 @settings(max_examples=40)
 @given(chats(), st.data())
-def test_an_event_that_is_not_stored_is_found(chat: Chat, data: DataObject) -> None:
+def test_an_event_that_is_not_stored_is_found(chat: InventedChat, data: DataObject) -> None:
     events, change = stored_image(chat)
     lost = data.draw(st.sampled_from([one.event_id for one in carried(chat)]))
     rest = [one for one in events if one.event_id != lost]
@@ -128,7 +128,7 @@ def test_an_event_that_is_not_stored_is_found(chat: Chat, data: DataObject) -> N
 
 @settings(max_examples=40)
 @given(chats(), st.data())
-def test_a_text_that_was_changed_is_found(chat: Chat, data: DataObject) -> None:
+def test_a_text_that_was_changed_is_found(chat: InventedChat, data: DataObject) -> None:
     events, change = stored_image(chat, masks=True)
     texts = [at for at, one in enumerate(events) if one.message_text is not None and one.receiver_id is None]
     assume(texts)
@@ -142,7 +142,7 @@ def test_a_text_that_was_changed_is_found(chat: Chat, data: DataObject) -> None:
 
 @settings(max_examples=40)
 @given(chats(), st.data())
-def test_two_events_in_another_order_are_found(chat: Chat, data: DataObject) -> None:
+def test_two_events_in_another_order_are_found(chat: InventedChat, data: DataObject) -> None:
     events, change = stored_image(chat)
     at = data.draw(st.integers(0, len(events) - 2))
     swapped = [*events[:at], events[at + 1], events[at], *events[at + 2 :]]
@@ -161,7 +161,7 @@ def test_two_events_in_another_order_are_found(chat: Chat, data: DataObject) -> 
 
 @settings(max_examples=40)
 @given(chats(), st.integers(1, 3))
-def test_ids_that_are_shifted_are_found(chat: Chat, by: int) -> None:
+def test_ids_that_are_shifted_are_found(chat: InventedChat, by: int) -> None:
     events, change = stored_image(chat)
     shifted = [structs.replace(one, event_id=one.event_id + by) for one in events]
     found = compared(captured_from(chat.events, version=chat.version), stored_from(shifted, change))
@@ -174,7 +174,7 @@ def test_ids_that_are_shifted_are_found(chat: Chat, by: int) -> None:
 
 @settings(max_examples=40)
 @given(chats(), st.integers(0, 2))
-def test_a_party_that_is_missing_is_found(chat: Chat, party: int) -> None:
+def test_a_party_that_is_missing_is_found(chat: InventedChat, party: int) -> None:
     events, change = stored_image(chat)
     joined = events[party].event_id
     captured = captured_from(chat.events, version=chat.version, unseen=frozenset((joined,)))
@@ -198,14 +198,14 @@ def test_a_party_that_is_missing_is_found(chat: Chat, party: int) -> None:
     ],
 )
 def test_each_attribute_that_differs_is_named(field: str, value: object, code: str) -> None:
-    events = stored_image(Chat(PLAIN))[0]
+    events = stored_image(InventedChat(PLAIN))[0]
     events[2] = structs.replace(events[2], **{field: value})
     found = compared(captured_from(PLAIN), stored_from(events))
     assert code in [one.code for one in found.differences if one.event_id == events[2].event_id]
 
 
 def test_who_a_party_is_and_why_it_left_are_compared() -> None:
-    events = stored_image(Chat(PLAIN))[0]
+    events = stored_image(InventedChat(PLAIN))[0]
     events[1] = structs.replace(events[1], user_info=UserInfo("another", "AGENT", "7"))
     events[-1] = structs.replace(events[-1], reason=Reason(1, "closed"))
     found = compared(captured_from(PLAIN), stored_from(events))
@@ -216,7 +216,7 @@ def test_who_a_party_is_and_why_it_left_are_compared() -> None:
 
 
 def test_another_start_is_found() -> None:
-    later = stored_from(stored_image(Chat(PLAIN))[0], lambda text: text.replace(b"T10:00:00Z", b"T11:00:00Z"))
+    later = stored_from(stored_image(InventedChat(PLAIN))[0], lambda text: text.replace(b"T10:00:00Z", b"T11:00:00Z"))
     assert [one.code for one in compared(captured_from(PLAIN), later).unexplained] == [codes.START_AT]
 
 
@@ -224,12 +224,12 @@ def test_a_mask_over_the_captured_text_only_is_a_change() -> None:
     masked = [
         structs.replace(one, message_text=MessageText("card ****")) if one.event_id == 5 else one for one in PLAIN
     ]
-    found = compared(captured_from(masked), stored_from(stored_image(Chat(PLAIN))[0]))
+    found = compared(captured_from(masked), stored_from(stored_image(InventedChat(PLAIN))[0]))
     assert [one.code for one in found.unexplained] == [codes.TEXT_CHANGED]
 
 
 def test_a_file_that_nothing_says_was_deleted_is_no_amended_notice() -> None:
-    chat = Chat([*JOINS, *LEAVES])
+    chat = InventedChat([*JOINS, *LEAVES])
     upload = ChatEvent("notice", 5, USERS[0], 5, notice_text=NoticeText("SYS_COMMAND", "file-uploaded"))
     chat.events.insert(2, upload)
     events = stored_image(chat)[0]
@@ -248,7 +248,7 @@ def test_a_file_that_nothing_says_was_deleted_is_no_amended_notice() -> None:
 def test_what_a_gap_or_the_certificate_says_is_missing_can_be_filled() -> None:
     captured = captured_from([*PLAIN[:3], PLAIN[-1]])
     gap = {**captured[-1], "kind": "GAP", "eventId": None, "gap": {"fromEventId": 4, "toEventId": 8}}
-    stored = stored_from(*stored_image(Chat(PLAIN)))
+    stored = stored_from(*stored_image(InventedChat(PLAIN)))
     chat = CapturedChat(CHAT, [*captured, gap], {"verdict": INCOMPLETE, "reasons": ["NOT_IN_REPLAY"]})
     found = compare_chat(chat, stored)
     assert (found.result, found.missing, found.unexplained) == (MISSING, 2, [])
@@ -259,7 +259,7 @@ def test_what_a_gap_or_the_certificate_says_is_missing_can_be_filled() -> None:
 
 
 def test_a_chat_is_never_seen_not_stored_running_or_filled() -> None:
-    stored = stored_from(*stored_image(Chat(PLAIN)))
+    stored = stored_from(*stored_image(InventedChat(PLAIN)))
     never = compare_chat(CapturedChat(CHAT, is_known=False), stored)
     assert (never.result, never.missing, never.unexplained) == (NEVER_SEEN, len(PLAIN) - 1, [])
     captured = captured_from(PLAIN)
@@ -273,5 +273,5 @@ def test_a_chat_is_never_seen_not_stored_running_or_filled() -> None:
 def test_a_site_whose_ids_agree_is_told_apart_from_one_of_which_nothing_is_known() -> None:
     agreement = IdAgreement()
     assert agreement.verdict == NOT_KNOWN
-    agreement.take(compared(captured_from(PLAIN), stored_from(*stored_image(Chat(PLAIN)))))
+    agreement.take(compared(captured_from(PLAIN), stored_from(*stored_image(InventedChat(PLAIN)))))
     assert (agreement.verdict, agreement.agreeing, agreement.chats) == (AGREE, len(PLAIN) - 1, 1)

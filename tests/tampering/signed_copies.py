@@ -11,7 +11,7 @@ from bridge.evidence.merkle import edge_of, leaf_hash
 from bridge.records.avro import TRANSCRIPT_EVENT
 from bridge.records.chain import split
 from tests.evidence.signing_keys import KnownKey
-from tests.tampering.topic_copies import AT, EVENTS, PARTITIONS, SCHEMAS, SESSIONS, TopicRecord
+from tests.tampering.topic_copies import AT, EVENTS, PARTITIONS, SCHEMAS, SESSIONS, CopiedRecord
 
 if TYPE_CHECKING:
     from tests.tampering.topic_copies import TopicCopies
@@ -51,7 +51,7 @@ def _heads(copies: TopicCopies, partition: int) -> list[ChatHead]:
     return list(found.values())[-1:]  # the last chat of a partition is open
 
 
-def _certified(record: TopicRecord) -> bool:
+def _certified(record: CopiedRecord) -> bool:
     return SCHEMAS.decode("org.chatbridge.v1.SessionRecord", record.payload)["certificate"] is not None
 
 
@@ -61,4 +61,4 @@ def _signed(payload: bytes) -> bytes:
 
 
 def _append(copies: TopicCopies, topic: str, partition: int, key: bytes, value: bytes) -> None:
-    copies.append(TopicRecord(topic, partition, key, (), value, AT // 1000))
+    copies.append(CopiedRecord(topic, partition, key, (), value, AT // 1000))

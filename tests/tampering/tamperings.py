@@ -14,7 +14,7 @@ from tests.tampering.topic_copies import (
     SCHEMAS,
     SESSIONS,
     TopicCopies,
-    TopicRecord,
+    CopiedRecord,
     WrittenChat,
     written,
 )
@@ -31,11 +31,11 @@ P: Final = 1
 CLOSED_CHAT, CLOSED_TWICE, LAST_CLOSED, OPEN_CHAT = range(4)
 
 
-def _decoded(record: TopicRecord) -> dict[str, Any]:
+def _decoded(record: CopiedRecord) -> dict[str, Any]:
     return SCHEMAS.decode(TRANSCRIPT_EVENT if record.topic == EVENTS else SESSION_RECORD, record.payload)
 
 
-def _with(record: TopicRecord, **changes: Any) -> TopicRecord:
+def _with(record: CopiedRecord, **changes: Any) -> CopiedRecord:
     name = TRANSCRIPT_EVENT if record.topic == EVENTS else SESSION_RECORD
     return record.with_payload(SCHEMAS.encode(name, _decoded(record) | changes))
 
@@ -52,7 +52,7 @@ def _third(length: int, position: int) -> slice:
     return slice(length * position // 3, length * (position + 1) // 3)
 
 
-def _chained(records: list[TopicRecord], head: bytes) -> list[TopicRecord]:
+def _chained(records: list[CopiedRecord], head: bytes) -> list[CopiedRecord]:
     """The records with previousHash and hash made to fit, from `head` on."""
     found = []
     for record in records:
@@ -72,7 +72,7 @@ class EventRecord:
     def __init__(self, chat: int) -> None:
         self._chat = chat
 
-    def _place(self, copies: TopicCopies, position: int) -> tuple[list[TopicRecord], int]:
+    def _place(self, copies: TopicCopies, position: int) -> tuple[list[CopiedRecord], int]:
         return copies.log(EVENTS, P), _at(_places(copies, EVENTS, copies.chats(P)[self._chat]), position)
 
     def changed(self, copies: TopicCopies, position: int) -> None:
@@ -117,7 +117,7 @@ class SessionEntry:
     def __init__(self, chat: int = CLOSED_TWICE) -> None:
         self._chat = chat
 
-    def _place(self, copies: TopicCopies, position: int) -> tuple[list[TopicRecord], int]:
+    def _place(self, copies: TopicCopies, position: int) -> tuple[list[CopiedRecord], int]:
         return copies.log(SESSIONS, P), _at(_places(copies, SESSIONS, copies.chats(P)[self._chat]), position)
 
     def changed(self, copies: TopicCopies, position: int) -> None:
@@ -156,7 +156,7 @@ class SessionEntry:
         log.append(log[at])
 
 
-def _with_headers_of_session(record: TopicRecord) -> TopicRecord:
+def _with_headers_of_session(record: CopiedRecord) -> CopiedRecord:
     told = _decoded(record)
     chat = WrittenChat(TopicCopies(), told["sessionId"])
     headers = chat.session_headers(told)
@@ -211,7 +211,7 @@ class WholeChat:
             log += [log[at] for at in _places(copies, topic, chat)]
 
 
-def _rewrite(log: list[TopicRecord], chat: str) -> None:
+def _rewrite(log: list[CopiedRecord], chat: str) -> None:
     places = [at for at, record in enumerate(log) if record.key == chat.encode()]
     changed = [_with(log[at], visibility="VIP") for at in places]
     for at, record in zip(places, _chained(changed, genesis(chat)), strict=True):
@@ -277,7 +277,7 @@ class WholeTopic:
             third = _third(len(log), position)
             log[third] = [self._altered(record) for record in log[third]]
 
-    def _altered(self, record: TopicRecord) -> TopicRecord:
+    def _altered(self, record: CopiedRecord) -> CopiedRecord:
         if record.topic == EVENTS:
             return _with(record, visibility="VIP")
         certificate = _decoded(record)["certificate"]

@@ -15,7 +15,7 @@ from bridge.simulator.ucs.ucs_table import UcsTable
 
 if TYPE_CHECKING:
     from bridge.simulator.model.effects import Effect
-    from bridge.simulator.ucs.ucs_options import UcsOptions
+    from bridge.simulator.ucs.stored_options import UcsOptions
 
 
 class SimulatedUcs:

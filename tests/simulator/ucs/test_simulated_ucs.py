@@ -18,7 +18,7 @@ from bridge.simulator.main import Simulation, SimulatorOptions, run_simulator
 from bridge.simulator.model.effects import SessionOpened
 from bridge.simulator.ucs.row_treatment import Irregularities
 from bridge.simulator.ucs.simulated_ucs import SimulatedUcs
-from bridge.simulator.ucs.ucs_options import UcsOptions
+from bridge.simulator.ucs.stored_options import UcsOptions
 from bridge.simulator.ucs.ucs_table import UcsTable, all_texts
 from bridge.transcript.events import TYPING_STARTED, TYPING_STOPPED, ChatEvent
 
