@@ -31,6 +31,8 @@ INTERRUPTED = 130
 SECONDS_TO_END = 3.0
 STARTED = "started\n"
 SAMPLE = "tests/samples/silent-monitor-files.xml"
+PUBLIC_KEYS = "tests/evidence/public_keys.txt"
+KEY_LIST = "tests/evidence/key_list.txt"
 PLAIN = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 CONSOLE_SCRIPT = "import sys; from bridge.__main__ import main; print('started', flush=True); sys.exit(main())"
 NOBODY = """
@@ -49,10 +51,9 @@ QUICK_COMMANDS = {
     "topics": ["topics", "plan", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "doctor": ["doctor", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "healthcheck": ["healthcheck", "--set", "http.port=1"],
-    "keys": ["keys", "list", "--list", "/dev/null"],
+    "keys": ["keys", "list", "--list", KEY_LIST],
 }
 """Commands that end by themselves within seconds, without Kafka."""
-PUBLIC_KEYS = str(Path(__file__).parent / "evidence" / "public_keys.txt")
 
 
 def shell(
