@@ -60,7 +60,7 @@ def verify_files(paths: Iterable[Path], selection: Selection, keys: Sequence[Pub
         if file.place is not None and file.place.type != file.type:
             what = f"{file.path} holds records of {file.type}, but says that they are from {file.place.topic}"
             done.found.append(Finding("", READABLE, what))
-    reading = _Reading(done, selection)
+    reading = _FileReading(done, selection)
     for name in (SESSION_RECORD, TRANSCRIPT_EVENT):
         mine = sorted((file for file in files if file.type == name), key=_order)
         if not mine:
@@ -101,7 +101,7 @@ def _partitions(done: Verification, files: list[RecordFile], first: dict[int | N
             done.found.append(Finding("", PARTITION, f"no file has the {what} of the partitions {lost}"))
 
 
-class _Reading:
+class _FileReading:
     """Feeds a verifier. `first` is Kafka's time of the first event of each partition, in us since 1970 UTC."""
 
     def __init__(self, done: Verification, selection: Selection) -> None:

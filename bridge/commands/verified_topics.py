@@ -73,7 +73,7 @@ async def verify_topics(config: Config, selection: Selection, keys: Sequence[Pub
             what = f"{names.events} has {count} partitions, {names.sessions} has {session_count}: records are lost"
             done.found.append(Finding("", PARTITION, what))
         async with reader(factories.client_of(config)) as topics:
-            reading = _Reading(topics, stored, done, selection, names)
+            reading = _TopicReading(topics, stored, done, selection, names)
             await reading.read(count, session_count, kept_since, logs, readable)
     return done
 
@@ -99,7 +99,7 @@ async def _kept_since(config: Config) -> tuple[int | None, list[str]]:
     return (0 if seconds == math.inf else int((time.time() - seconds) * _MICROSECONDS)), []
 
 
-class _Reading:
+class _TopicReading:
     """Feeds a verifier with the values of both topics. `_first` holds the first record of each topic and partition."""
 
     def __init__(
