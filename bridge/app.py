@@ -22,12 +22,12 @@ from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.addresses import joined_address
 from bridge.backoff import Backoff
-from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.log_changes import check_owner
 from bridge.capture.outputs import RECORD_KINDS, Output
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
+from bridge.capture.session_store_settings import SessionStoreSettings
 from bridge.capture.shard import Shard
 from bridge.capture.shard_recovery import ShardRecovery
 from bridge.capture.shard_settings import ShardSettings

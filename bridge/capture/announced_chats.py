@@ -19,9 +19,10 @@ from bridge.transcript.state import TranscriptState
 
 if TYPE_CHECKING:
     from bridge.announcement import Announcement
-    from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings
+    from bridge.capture.batch_builder import BatchBuilder
     from bridge.capture.closed_chats import ClosedChats
     from bridge.capture.inbox import Announced
+    from bridge.capture.session_store_settings import SessionStoreSettings
 
 
 class AnnouncedChats:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.announcement import session_id_problem
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Redacted, Resumed
-from bridge.capture.ports import Batch, Limits, Outgoing
-from bridge.capture.stored_settings import StoredSettings
+from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import BridgeError, Problem
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint_keys import MARKER_KEY
@@ -26,16 +25,14 @@ from bridge.transcript.entries import GAP, INCOMPLETE, RESUMED, VERDICTS, Certif
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from bridge.capture.batch_numbers import BatchNumbers
     from bridge.capture.chat import Chat
     from bridge.capture.inbox import Input
     from bridge.capture.outputs import ChatOutput, Output
-    from bridge.capture.shard_evidence import EvidenceSettings
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.facts import Fact
-    from bridge.records.normalise import Recording
-    from bridge.records.writer_schemas import WriterSchemas
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
@@ -43,40 +40,6 @@ _USUAL_LIMIT: Final = 1_000_000
 """Bytes of a record that a topic takes about which nothing else is known."""
 _AMENDS_NOTHING: Final = Problem(input_codes.NOT_RECORDED, "the event that it changes was not recorded")
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True, frozen=True)
-class SessionStoreSettings:
-    """What all shards of a process share. Every event is recorded in each of `outputs`; there is one at least.
-
-    `checkpoints` and `announcements` are names of topics, `stored` is about stored transcripts. Checkpoints are single
-    objects, whatever registry there is; `writers` reads them back. `closed_retention_us` says how long closed chats are
-    remembered; None is for ever. `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the
-    owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches. `evidence` is None where
-    nothing is signed.
-    """
-
-    outputs: tuple[Output, ...]
-    checkpoints: str
-    announcements: str
-    writers: WriterSchemas
-    partition_of: Callable[[bytes], int]
-    limits: Limits = field(default_factory=dict)
-    closed_retention_us: int | None = 86_400_000_000
-    owner: int = 0
-    stored: StoredSettings = field(default_factory=StoredSettings)
-    evidence: EvidenceSettings | None = None
-
-    @property
-    def recording(self) -> Recording:
-        """That of the first output. Schemas, site and group are the same in all."""
-        return self.outputs[0].recording
-
-    @property
-    def written_topics(self) -> tuple[str, ...]:
-        """The topics whose limits count: those of the outputs, the checkpoints and the evidence."""
-        more = (self.checkpoints, *(self.evidence.topics if self.evidence else ()))
-        return (*(topic for output in self.outputs for topic in output.topics.values()), *more)
 
 
 @dataclass(slots=True)

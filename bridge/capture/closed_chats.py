@@ -24,7 +24,7 @@ from bridge.transcript.state import TranscriptState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bridge.capture.batch_builder import SessionStoreSettings
+    from bridge.capture.session_store_settings import SessionStoreSettings
 
 
 class ClosedChats:

@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.announced_chats import AnnouncedChats
-from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings, TransactionPlan
+from bridge.capture.batch_builder import BatchBuilder, TransactionPlan
 from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
 from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bridge.capture.ports import Limits
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.transcript.entries import Entry
 

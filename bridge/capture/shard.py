@@ -54,10 +54,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.backoff import Backoff
-    from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.capture.pacing import EventRate
     from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Preparation, TransactionalWriter
     from bridge.capture.session_store import SessionStore
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.shard_recovery import ShardRecovery
     from bridge.capture.shard_settings import ShardSettings
     from bridge.capture.stored_door import StoredDoor

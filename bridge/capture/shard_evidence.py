@@ -22,9 +22,10 @@ from bridge.records.tree_state import TreeState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
+    from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.batch_numbers import BatchNumbers
     from bridge.capture.chat import Chat
+    from bridge.capture.session_store_settings import SessionStoreSettings
 
 KIND: Final = "kind"
 """The header of an anchor that says which of these it is."""

@@ -33,9 +33,10 @@ from bridge.records.shard_facts import ShardFacts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
+    from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.ports import Clock, ShardLogs, StoredRecord
     from bridge.capture.session_store import SessionStore
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.shard_facts import Logs
     from bridge.telemetry import Telemetry

@@ -21,10 +21,11 @@ from bridge.errors import KafkaUnavailable
 from bridge.facts import BatchCommitted, ShardTaken
 
 if TYPE_CHECKING:
-    from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
+    from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.inbox import Inbox, Input
     from bridge.capture.pacing import EventRate
     from bridge.capture.ports import Clock, Preparation, TransactionalWriter
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.shard_recovery import Repair, ShardRecovery
     from bridge.telemetry import Telemetry
 

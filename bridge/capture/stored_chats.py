@@ -18,7 +18,7 @@ from bridge.transcript.fold import Transcript
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from bridge.capture.batch_builder import SessionStoreSettings
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.records.checkpoint import BatchStamp
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.writer_schemas import WriterSchemas

@@ -21,8 +21,9 @@ from bridge.transcript.state import TranscriptState
 from bridge.transcript.times import parse_start_at
 
 if TYPE_CHECKING:
-    from bridge.capture.batch_builder import BatchBuilder, SessionStoreSettings
+    from bridge.capture.batch_builder import BatchBuilder
     from bridge.capture.closed_chats import ClosedChats
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.shard_positions import ShardPositions
     from bridge.capture.stored_inputs import StoredArrived, StoredInput
     from bridge.capture.stored_texts import StoredText

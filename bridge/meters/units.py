@@ -46,7 +46,6 @@ _UNITS: Final = {
     "quarantined_total": "inputs",
     "ready": _FLAG,
     "redactions_total": "values or matches",
-    "chats_covered_total": "chats",
     "replayed_events_total": "events",
     "resumptions_total": "records",
     "sessions": "chats",

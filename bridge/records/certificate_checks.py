@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class RecordedChat:
     """What the records of a chat hold so far. `told` are its gaps by sequence, `rejoined` those until a later join.
 
-    The history that came with the join may have been cut short, so that the join counts with the next live event. `resumed` says when the first RESUMED records
-    were observed, in us since 1970 UTC.
+    The history that came with the join may have been cut short, so that the join counts with the next live event.
+    `resumed` says when the first RESUMED records were observed, in us since 1970 UTC.
     """
 
     ids: IdRanges = field(default_factory=IdRanges)

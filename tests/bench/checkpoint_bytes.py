@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import Announcement, encode, parse
-from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
+from bridge.capture.session_store_settings import SessionStoreSettings
 from bridge.records.normalise import Recording
 from bridge.records.redact import Redactor
 from bridge.records.writer_schemas import WriterSchemas

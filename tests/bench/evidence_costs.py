@@ -22,10 +22,10 @@ from msgspec import structs
 
 from bridge.adapters.signing.file_key import FileKey, new_key
 from bridge.announcement import Announcement, encode, parse
-from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.session_store import SessionStore
+from bridge.capture.session_store_settings import SessionStoreSettings
 from bridge.capture.shard_evidence import EvidenceSettings
 from bridge.capture.signing import SigningPreparation
 from bridge.records import normalise

@@ -19,7 +19,7 @@ from tests.tampering.topic_copies import EVENTS, SCHEMAS, SESSIONS, TopicCopies,
 from tests.transcript.build import joined, left, said
 
 if TYPE_CHECKING:
-    from tests.tampering.topic_copies import TopicRecord
+    from tests.tampering.topic_copies import CopiedRecord
 
 CHATS: Final = 200
 MESSAGES: Final = 100
@@ -28,7 +28,7 @@ TEXT: Final = "Good morning, how can I help you today? " * 2
 _Log = list[tuple[bytes, Surroundings]]
 
 
-def log_of(records: list[TopicRecord]) -> _Log:
+def log_of(records: list[CopiedRecord]) -> _Log:
     """Payloads and what surrounds them."""
     return [(one.payload, Surroundings(one.key, one.headers, one.timestamp)) for one in records]
 

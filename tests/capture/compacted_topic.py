@@ -11,8 +11,9 @@ from tests.capture.written_topics import CHECKPOINTS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
+    from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.ports import Outgoing
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.records.checkpoint import CheckpointHead
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.writer_schemas import WriterSchemas

@@ -23,7 +23,6 @@ from tests.transcript.build import CHAT
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.capture.consumer_ports import StoredTopic
     from bridge.capture.inbox import Input
     from bridge.capture.ports import (
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
         Preparation,
         TransactionalWriter,
     )
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.shard_recovery import ShardRecovery
     from bridge.telemetry import Telemetry
 

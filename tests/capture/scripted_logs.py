@@ -11,8 +11,8 @@ from bridge.records.shard_facts import LogMark
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from bridge.capture.batch_builder import SessionStoreSettings
     from bridge.capture.ports import Clock, StoredRecord
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.records.shard_facts import Logs
     from bridge.telemetry import Telemetry
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.announcement import Announcement, encode, parse
-from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.chat import GIVEN_UP, OVER
 from bridge.capture.chat_facts import ChatFailed
 from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
+from bridge.capture.session_store_settings import SessionStoreSettings
 from bridge.records.avro import (
     QUARANTINED_INPUT,
     SESSION_RECORD,

@@ -15,10 +15,11 @@ from tests.capture.test_session_store import NOW, PREFIX, SCHEMAS, announcement,
 from tests.capture.written_topics import TOPICS, output, written_to
 
 if TYPE_CHECKING:
-    from bridge.capture.batch_builder import SessionStoreSettings, TransactionPlan
+    from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.inbox import Input
     from bridge.capture.outputs import Output
     from bridge.capture.ports import Batch
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.records.findings import Finding
 
 AUDIT: Final = "audit"

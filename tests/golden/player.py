@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.announcement import parse
-from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
+from bridge.capture.session_store_settings import SessionStoreSettings
 from bridge.capture.stored_chats import stored_shard
 from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire

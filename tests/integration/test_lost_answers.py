@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.adapters.kafka.connection import KafkaConnection
-    from bridge.capture.batch_builder import SessionStoreSettings
+    from bridge.capture.session_store_settings import SessionStoreSettings
 
 PARTITION = 0
 ELSEWHERE = 1

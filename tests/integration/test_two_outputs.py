@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bridge.adapters.kafka.connection import KafkaConnection
-    from bridge.capture.batch_builder import SessionStoreSettings
+    from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.shard import Shard
 
 PARTITION: Final = 3

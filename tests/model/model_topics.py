@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import fastavro
 
-from bridge.capture.batch_builder import SessionStoreSettings
 from bridge.capture.session_store import SessionStore
+from bridge.capture.session_store_settings import SessionStoreSettings
 from bridge.capture.stored_chats import stored_shard
 from bridge.records.avro import (
     QUARANTINED_INPUT,

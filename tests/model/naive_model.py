@@ -183,7 +183,9 @@ class NaiveChat:
         if self.absent_after is not None:
             last = min(last, self.absent_after)
         gone = OVER_WHILE_AWAY if refused.verdict is Verdict.GONE else OUT_OF_REACH
-        self.add_gap(ExpectedHole(last + 1 if self.highest_told() else None, None, gone if self.joined else NEVER_JOINED))
+        self.add_gap(
+            ExpectedHole(last + 1 if self.highest_told() else None, None, gone if self.joined else NEVER_JOINED)
+        )
         self.close("GIVEN_UP", now, None)
 
     def update(self, told: TranscriptUpdate, now: int) -> None:

@@ -61,7 +61,9 @@ PLAIN = [*JOINS, said(3, "good morning"), typed(4), said(5, "card 1234"), said(6
 
 @settings(max_examples=40)
 @given(chats(), st.fixed_dictionaries(FORMS))
-def test_a_chat_and_its_stored_image_reconcile_to_nothing_unexplained(chat: InventedChat, form: dict[str, bool]) -> None:
+def test_a_chat_and_its_stored_image_reconcile_to_nothing_unexplained(
+    chat: InventedChat, form: dict[str, bool]
+) -> None:
     found = compared(captured_from(chat.events, version=chat.version), stored_from(*stored_image(chat, **form)))
     assert (found.result, found.unexplained) == (MATCHED, [])
     direct = {event.event_id for event in chat.events if event.receiver_id is not None}
@@ -71,7 +73,9 @@ def test_a_chat_and_its_stored_image_reconcile_to_nothing_unexplained(chat: Inve
 
 @settings(max_examples=40)
 @given(chats(), st.data())
-def test_what_was_not_saved_before_a_fail_over_is_expected_to_be_live_only(chat: InventedChat, data: DataObject) -> None:
+def test_what_was_not_saved_before_a_fail_over_is_expected_to_be_live_only(
+    chat: InventedChat, data: DataObject
+) -> None:
     assume(len(chat.events) > 6)
     at = data.draw(st.integers(4, len(chat.events) - 1))
     assume(chat.events[at].receiver_id is None)

@@ -122,7 +122,6 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         "unattributed": 4,
         "rejoins": 5,
         "supersedes": 8,
-        "archived": True,
         "head": recorder.head,
     }
 

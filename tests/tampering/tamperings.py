@@ -13,8 +13,8 @@ from tests.tampering.topic_copies import (
     PARTITIONS,
     SCHEMAS,
     SESSIONS,
-    TopicCopies,
     CopiedRecord,
+    TopicCopies,
     WrittenChat,
     written,
 )

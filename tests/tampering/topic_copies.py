@@ -41,7 +41,7 @@ MINUTE: Final = 60_000_000
 
 
 @dataclass(frozen=True)
-class TopicRecord:
+class CopiedRecord:
     """A record as a consumer gets it."""
 
     topic: str
@@ -56,7 +56,7 @@ class TopicRecord:
     def payload(self) -> bytes:
         return self.value[len(FRAMING[self.topic]) :]
 
-    def with_payload(self, payload: bytes) -> TopicRecord:
+    def with_payload(self, payload: bytes) -> CopiedRecord:
         return replace(self, value=FRAMING[self.topic] + payload)
 
 
@@ -64,15 +64,15 @@ class TopicRecord:
 class TopicCopies:
     """Both topics: lists of records by topic and partition. Offsets are their places in the lists."""
 
-    logs: dict[tuple[str, int], list[TopicRecord]] = field(default_factory=dict)
+    logs: dict[tuple[str, int], list[CopiedRecord]] = field(default_factory=dict)
 
     def copy(self) -> TopicCopies:
         return TopicCopies({place: list(log) for place, log in self.logs.items()})
 
-    def log(self, topic: str, partition: int) -> list[TopicRecord]:
+    def log(self, topic: str, partition: int) -> list[CopiedRecord]:
         return self.logs.setdefault((topic, partition), [])
 
-    def append(self, record: TopicRecord) -> None:
+    def append(self, record: CopiedRecord) -> None:
         self.log(record.topic, record.partition).append(record)
 
     def partitions(self, topic: str) -> int:
@@ -95,7 +95,7 @@ class TopicCopiesReader:
     async def ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         return {each: len(self._copies.log(topic, each)) for each in partitions}
 
-    async def whole(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[Sequence[TopicRecord]]:
+    async def whole(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[Sequence[CopiedRecord]]:
         for each in partitions:
             log = [replace(record, offset=offset) for offset, record in enumerate(self._copies.log(topic, each))]
             if log:
@@ -167,7 +167,7 @@ class WrittenChat:
         self._append(SESSIONS, headers, self._recorder.session_record(state, self._fold.facts, self._at, certificate))
 
     def _append(self, topic: str, headers: Any, payload: bytes) -> None:
-        record = TopicRecord(
+        record = CopiedRecord(
             topic, self._partition, self._recorder.key, tuple(headers), FRAMING[topic] + payload, self._at // 1000
         )
         self._copies.append(record)

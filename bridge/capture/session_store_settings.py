@@ -1,0 +1,51 @@
+"""What the stores of all shards of a process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.capture.stored_settings import StoredSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.capture.outputs import Output
+    from bridge.capture.ports import Limits
+    from bridge.capture.shard_evidence import EvidenceSettings
+    from bridge.records.normalise import Recording
+    from bridge.records.writer_schemas import WriterSchemas
+
+
+@dataclass(slots=True, frozen=True)
+class SessionStoreSettings:
+    """What all shards of a process share. Every event is recorded in each of `outputs`; there is one at least.
+
+    `checkpoints` and `announcements` are names of topics, `stored` is about stored transcripts. Checkpoints are single
+    objects, whatever registry there is; `writers` reads them back. `closed_retention_us` says how long closed chats are
+    remembered; None is for ever. `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the
+    owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches. `evidence` is None where
+    nothing is signed.
+    """
+
+    outputs: tuple[Output, ...]
+    checkpoints: str
+    announcements: str
+    writers: WriterSchemas
+    partition_of: Callable[[bytes], int]
+    limits: Limits = field(default_factory=dict)
+    closed_retention_us: int | None = 86_400_000_000
+    owner: int = 0
+    stored: StoredSettings = field(default_factory=StoredSettings)
+    evidence: EvidenceSettings | None = None
+
+    @property
+    def recording(self) -> Recording:
+        """That of the first output. Schemas, site and group are the same in all."""
+        return self.outputs[0].recording
+
+    @property
+    def written_topics(self) -> tuple[str, ...]:
+        """The topics whose limits count: those of the outputs, the checkpoints and the evidence."""
+        more = (self.checkpoints, *(self.evidence.topics if self.evidence else ()))
+        return (*(topic for output in self.outputs for topic in output.topics.values()), *more)
