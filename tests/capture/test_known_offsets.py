@@ -8,7 +8,8 @@ from bridge.capture.known_offsets import take_offsets
 from bridge.capture.session_store import SessionStore
 from bridge.records.avro import SESSION_RECORD
 from tests.capture.compacted_topic import CompactedTopic
-from tests.capture.test_session_store import SESSIONS, WRITERS, announcement, decoded, settings
+from tests.capture.test_session_store import WRITERS, announcement, decoded, settings
+from tests.capture.written_topics import SESSIONS
 from tests.transcript.build import history, joined, push, said
 
 NOW = 1_700_000_000_000_000
@@ -31,9 +32,9 @@ class AcknowledgingKafka:
                 offset = next(self.next[record.topic])
                 record.offset = offset if told else None
         take_offsets(plan.batch.records, self.store.chats, self.settings.outputs)
-        for record in decoded(SESSION_RECORD, plan.batch.on(SESSIONS)):
-            if record["certificate"] is not None:
-                self.offsets = record["certificate"]["offsets"]
+        for told_of in decoded(SESSION_RECORD, plan.batch.on(SESSIONS)):
+            if told_of["certificate"] is not None:
+                self.offsets = told_of["certificate"]["offsets"]
 
     def restart(self) -> None:
         self.store = SessionStore(3, self.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ LARGE = Gap(10, 10, None, gap_codes.TOO_LARGE)
     ],
 )
 def test_each_missing_id_is_in_one_hole_of_its_class(
-    *, watch: Watch, gaps: list[Gap], archived: bool, holes: list[MissingIds], changes: dict[str, int], skipped: str
+    *, watch: Watch, gaps: list[Gap], archived: bool, holes: list[MissingIds], changes: dict[str, Any], skipped: str
 ) -> None:
     expected: list[MissingIds] = []
     for low, high, what in holes:
