@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bridge.records.watch_checks import of_holes, of_intervals
-from bridge.transcript.completeness import EXPECTED_CLASSES, Hole, due_reasons, verdict_of
+from bridge.transcript.completeness import EXPECTED_CLASSES, MissingIds, due_reasons, verdict_of
 from bridge.transcript.entries import CHANGED, GAP, ID_REUSED, LIVE, RESUMED, Gap
 from bridge.transcript.gap_codes import (
     IDS_REUSED,
@@ -129,7 +129,7 @@ def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
 
 
 def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
-    holes = [Hole(hole["fromEventId"], hole["toEventId"], hole["class"]) for hole in told["holes"] or ()]
+    holes = [MissingIds(hole["fromEventId"], hole["toEventId"], hole["class"]) for hole in told["holes"] or ()]
     due = due_reasons(list(map(_gap, told["gaps"])), holes, archived=told["archived"])
     due |= {UNATTRIBUTED} if told["unattributed"] and not told["archived"] else set()
     due |= {IDS_REUSED} if told["idsReused"] else set()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.errors import VerificationFailed
 from bridge.records.binary import EMPTY, NULL, SOME, array, long, optional_long, optional_text, text
-from bridge.transcript.endings import Closing
+from bridge.transcript.endings import ChatEnd
 from bridge.transcript.watch import UNKNOWN_WATCH, Unwatched, Watch
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def watch_block(watch: Watch) -> bytes:
     )
 
 
-def _closing(closing: Closing) -> bytes:
+def _closing(closing: ChatEnd) -> bytes:
     return (
         long(closing.event_id)
         + text(closing.ending)
@@ -80,7 +80,7 @@ def decoded_watch(record: dict[str, Any] | None) -> Watch:
         unwatched_more=record["unwatchedMore"],
         closing=None
         if closing is None
-        else Closing(closing["eventId"], closing["ending"], closing["userId"], closing["userType"]),
+        else ChatEnd(closing["eventId"], closing["ending"], closing["userId"], closing["userType"]),
         direct_messages=record["directMessages"],
     )
 

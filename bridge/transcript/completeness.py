@@ -73,7 +73,7 @@ SETTLED_BY_ARCHIVE: Final = gap_codes.UNTIL_JOINED | {gap_codes.NOT_IN_REPLAY}
 _TWO: Final = 2
 
 
-class Hole(NamedTuple):
+class MissingIds(NamedTuple):
     """Event ids from `low` to `high` without a record; `what` is their class."""
 
     low: int
@@ -81,7 +81,7 @@ class Hole(NamedTuple):
     what: str
 
 
-def holes_of(delivered: IdRanges, gaps: Iterable[Gap], watch: Watch, *, archived: bool) -> list[Hole]:
+def holes_of(delivered: IdRanges, gaps: Iterable[Gap], watch: Watch, *, archived: bool) -> list[MissingIds]:
     """Return the ids without a record up to the highest one that came or was told as missing, by class, rising.
 
     `gaps` are the open ones. `archived`: the final stored transcript was folded in.
@@ -93,7 +93,7 @@ def holes_of(delivered: IdRanges, gaps: Iterable[Gap], watch: Watch, *, archived
     ]
     highest = max([delivered.maximum or 0, *(high for _, high, _ in ranges)])
     rest = IdRanges(delivered.missing_between(FIRST_ID, highest))
-    found: list[Hole] = []
+    found: list[MissingIds] = []
     for what, codes in ((SET_ASIDE, _IN_QUARANTINE), (TYPING_ONLY, SETTLED_BY_ARCHIVE if archived else ())):
         rest = _take(found, rest, ((low, high) for low, high, code in ranges if code in codes), what)
     rest = _take(found, rest, ((low, high) for low, high, _ in ranges), UNEXPLAINED)
@@ -115,33 +115,33 @@ def _left_out(watch: Watch, *, archived: bool) -> str:
     return DIRECT_MESSAGE_SUSPECTED if watch.direct_messages >= _TWO else UNEXPLAINED
 
 
-def _take(found: list[Hole], rest: IdRanges, ranges: Iterable[tuple[int, int]], what: str) -> IdRanges:
+def _take(found: list[MissingIds], rest: IdRanges, ranges: Iterable[tuple[int, int]], what: str) -> IdRanges:
     """Move what of `rest` lies in `ranges` to `found`; return what is left."""
     taken = IdRanges(ranges)
     if not taken.ranges or not rest.ranges:
         return rest
-    found += [Hole(*pair, what) for low, high in rest.pairs() for pair in taken.within(low, high)]
+    found += [MissingIds(*pair, what) for low, high in rest.pairs() for pair in taken.within(low, high)]
     return IdRanges(pair for low, high in rest.pairs() for pair in taken.missing_between(low, high))
 
 
-def with_set_aside(holes: Iterable[Hole] | None, ids: Iterable[int]) -> list[Hole] | None:
+def with_set_aside(holes: Iterable[MissingIds] | None, ids: Iterable[int]) -> list[MissingIds] | None:
     """Return holes with some more ids, none of which is in a hole, whose content is in the quarantine."""
     if holes is None:
         return None
-    return _merged(sorted([*holes, *(Hole(one, one, SET_ASIDE) for one in ids)]))
+    return _merged(sorted([*holes, *(MissingIds(one, one, SET_ASIDE) for one in ids)]))
 
 
-def _merged(holes: list[Hole]) -> list[Hole]:
-    merged: list[Hole] = []
+def _merged(holes: list[MissingIds]) -> list[MissingIds]:
+    merged: list[MissingIds] = []
     for hole in holes:
         if merged and merged[-1].what == hole.what and merged[-1].high + 1 == hole.low:
-            merged[-1] = Hole(merged[-1].low, hole.high, hole.what)
+            merged[-1] = MissingIds(merged[-1].low, hole.high, hole.what)
         else:
             merged.append(hole)
     return merged
 
 
-def due_reasons(gaps: Iterable[Gap], holes: Iterable[Hole], *, archived: bool) -> set[str]:
+def due_reasons(gaps: Iterable[Gap], holes: Iterable[MissingIds], *, archived: bool) -> set[str]:
     """Return the codes in `reasons` that follow from the open gaps and the holes of a certificate."""
     codes = {gap.code for gap in gaps}
     settled = codes & SETTLED_BY_ARCHIVE if archived else set()

@@ -62,7 +62,7 @@ _OWN_REASONS: Final = frozenset(
 """Codes of what makes the bridge stop following a chat."""
 
 
-class Closing(NamedTuple):
+class ChatEnd(NamedTuple):
     """An event that may have ended a chat: how, and by whom. `user_id` None: by the server."""
 
     event_id: int
@@ -71,7 +71,7 @@ class Closing(NamedTuple):
     user_type: str | None
 
 
-def closing_by(event: ChatEvent, parties: Parties) -> Closing | None:
+def closing_by(event: ChatEvent, parties: Parties) -> ChatEnd | None:
     """Return how an event may have ended its chat; None if it tells nothing of it."""
     notice = event.notice_text
     if notice is not None and notice.notice_type == IDLE_CONTROL_CLOSE:
@@ -85,19 +85,19 @@ def closing_by(event: ChatEvent, parties: Parties) -> Closing | None:
     if code in _CLOSES:
         return _closing(event, CLOSED, event.user_id, parties)
     if code == _STOPPED:
-        return Closing(event.event_id, CLOSED, None, None)
+        return ChatEnd(event.event_id, CLOSED, None, None)
     if code == _INACTIVE:
         return _closing(event, IDLE, event.asker_id or event.user_id, parties)
     return None
 
 
-def _closing(event: ChatEvent, ending: str, user_id: str, parties: Parties) -> Closing:
+def _closing(event: ChatEvent, ending: str, user_id: str, parties: Parties) -> ChatEnd:
     user_type = parties.type_of(user_id)
-    return Closing(event.event_id, ending, user_id, user_type if user_type in USER_TYPES else None)
+    return ChatEnd(event.event_id, ending, user_id, user_type if user_type in USER_TYPES else None)
 
 
 def ending_of(
-    *, over: bool, closing: Closing | None, away: str | None, reasons: Collection[str]
+    *, over: bool, closing: ChatEnd | None, away: str | None, reasons: Collection[str]
 ) -> tuple[str, str | None, str | None]:
     """Return how a chat ended, by whom, and that party's type.
 

@@ -13,7 +13,7 @@ from bridge.transcript import endings, events
 from bridge.transcript.watch import Unwatched, Watch
 
 if TYPE_CHECKING:
-    from bridge.transcript.completeness import Hole
+    from bridge.transcript.completeness import MissingIds
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.updates import TranscriptUpdate
 
@@ -209,7 +209,7 @@ class Certificate:
     ending: str = endings.UNKNOWN
     ended_by: str | None = None
     ended_by_type: str | None = None
-    holes: list[Hole] | None = None
+    holes: list[MissingIds] | None = None
     archived: bool = False
     joins: int = 0
     watch: Watch = field(default_factory=Watch)

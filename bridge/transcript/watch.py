@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bridge.transcript.client_versions import withholds_events
 
 if TYPE_CHECKING:
-    from bridge.transcript.endings import Closing
+    from bridge.transcript.endings import ChatEnd
 
 _PAIR: Final = 2
 
@@ -40,7 +40,7 @@ class Watch:
     sources: tuple[str, ...] = ()
     unwatched: tuple[Unwatched, ...] = ()
     unwatched_more: int = 0
-    closing: Closing | None = None
+    closing: ChatEnd | None = None
     direct_messages: int = 0
 
     def in_short(self) -> Watch:

@@ -32,9 +32,9 @@ class AcknowledgingKafka:
                 offset = next(self.next[record.topic])
                 record.offset = offset if told else None
         take_offsets(plan.batch.records, self.store.chats, self.settings.outputs)
-        for told_record in decoded(SESSION_RECORD, plan.batch.on(SESSIONS)):
-            if told_record["certificate"] is not None:
-                self.offsets = told_record["certificate"]["offsets"]
+        for told_of in decoded(SESSION_RECORD, plan.batch.on(SESSIONS)):
+            if told_of["certificate"] is not None:
+                self.offsets = told_of["certificate"]["offsets"]
 
     def restart(self) -> None:
         self.store = SessionStore(3, self.settings)

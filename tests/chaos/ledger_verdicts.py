@@ -150,7 +150,7 @@ def _judge_ids(
             surely.add(EXPECTED)  # before the first join
         elif _nobody(since - MARGIN, until, present) and _was_watched(since, present, quiet):
             surely.add(INCOMPLETE)
-        elif not _watched(since, min(until, since + MARGIN), present, quiet):
+        elif not _captured(since, until, present, quiet):
             maybe |= {EXPECTED, INCOMPLETE}
     skipped = EXPECTED if chat.able >= _PAIR else INCOMPLETE
     for since, until in chat.left_out():
@@ -159,15 +159,32 @@ def _judge_ids(
         elif _nobody(since - MARGIN, until + MARGIN, present) and _was_watched(since, present, quiet):
             surely.add(INCOMPLETE)
         else:
-            watched = _watched(max(since, present[0][0]), until + MARGIN, present, quiet)
+            watched = _watched(max(since, present[0][0]), until, present, quiet)
             surely.add(skipped if watched else EXPECTED)
             maybe |= set() if watched else {INCOMPLETE}
 
 
 def _watched(begin: float, end: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
-    """Tell whether a monitor was there from `begin` to `end`, without a fault meanwhile."""
-    inside = any(joined <= begin and end < left for joined, left in present)
-    return inside and any(start <= begin and end <= stop for start, stop in quiet)
+    """Tell whether a monitor was surely sent, over one connection, what happened from `begin` to `end`.
+
+    Either there was no fault then, or no other monitor was in the chat, and this one was still there after the fault.
+    """
+    for joined, left in present:
+        if not joined <= begin <= end <= left:
+            continue
+        if any(start <= begin and min(end + MARGIN, left) <= stop for start, stop in quiet):
+            return True
+        alone = [other for other in present if other[0] < left and joined < other[1]] == [(joined, left)]
+        if alone and any(min(left, stop) - max(end, start) >= MARGIN for start, stop in quiet):
+            return True
+    return False
+
+
+def _captured(since: float, until: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
+    """Tell whether an event was surely captured before the server lost it."""
+    end = min(until, since + MARGIN)
+    inside = any(joined <= since and end < left for joined, left in present)
+    return inside and any(start <= since and end <= stop for start, stop in quiet)
 
 
 def _nobody(begin: float, end: float, present: Sequence[Span]) -> bool:

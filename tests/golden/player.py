@@ -79,7 +79,7 @@ def settings_of(name: str) -> SessionStoreSettings:
     if name == "registry":
         headers = {kind: confluent(number) for number, kind in enumerate(REGISTERED, 11)}
         rules = [Rule("account", attribute="*account*"), Rule("card", detector="payment_card")]
-        limits = {"events": 24_000, "sessions": 1_500, "quarantine": 50_000, "checkpoints": 100_000}
+        limits = {"events": 24_000, "sessions": 2_600, "quarantine": 50_000, "checkpoints": 100_000}
     return SessionStoreSettings(
         **written_to(output(Recording(_SCHEMAS, Redactor(rules), "golden"), headers)),
         writers=WriterSchemas(_SCHEMAS),

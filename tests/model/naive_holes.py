@@ -14,7 +14,7 @@ _ALL_EVENTS_FROM: Final = 104
 
 
 @dataclass
-class NaiveSight:
+class ChatSight:
     """How the chat was seen. `shown` is the highest id of the first history; `known_before` counts forgotten users."""
 
     first_history: bool = False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.model.expected_records import Expected, ExpectedHole, in_order, runs
 from tests.model.naive_comparison import SeenEvent, as_far_as_carried, identity, is_masked
-from tests.model.naive_holes import NaiveSight, verdict
+from tests.model.naive_holes import ChatSight, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ class NaiveChat:
         self.quarantined = 0
         self.unattributed = 0
         self.joined = False
-        self.sight = NaiveSight()
+        self.sight = ChatSight()
         self.absent_after: int | None = None
         self.snapshots_after: list[int] = []
         self.ending_now: list[int] = []

@@ -10,7 +10,7 @@ from bridge.records.checkpoint import BatchStamp, CheckpointHead
 from bridge.records.output_chains import OutputChain, OutputGap
 from bridge.records.watch_blocks import NO_OFFSETS, ChainOffsets
 from bridge.transcript import entries as kinds
-from bridge.transcript.endings import Closing
+from bridge.transcript.endings import ChatEnd
 from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason
 from bridge.transcript.fingerprints import PrintLayout
@@ -167,7 +167,7 @@ watches = st.builds(
     unwatched=st.lists(_intervals, max_size=3).map(tuple),
     unwatched_more=st.integers(0, 9),
     closing=st.none()
-    | st.builds(Closing, longs, st.sampled_from(["CLOSED", "IDLE"]), st.none() | text, st.none() | text),
+    | st.builds(ChatEnd, longs, st.sampled_from(["CLOSED", "IDLE"]), st.none() | text, st.none() | text),
     direct_messages=st.integers(0, 2),
 )
 _offset = st.integers(0, 2**40)

@@ -10,7 +10,7 @@ import pytest
 from bridge.errors import Problem
 from bridge.records.normalise import ChatRecorder
 from bridge.records.session_records import CLOSED, OPENED
-from bridge.transcript.completeness import TYPING_ONLY, Hole
+from bridge.transcript.completeness import TYPING_ONLY, MissingIds
 from bridge.transcript.entries import Gap
 from bridge.transcript.gap_codes import (
     IDS_REUSED,
@@ -140,7 +140,7 @@ def test_a_certificate_of_an_eventful_chat_agrees_with_its_topic() -> None:
         ]),
         ({"holes": []}, ["lists the holes , although 9 are missing in idRanges"]),
         (
-            {"holes": [Hole(9, 9, TYPING_ONLY)]},
+            {"holes": [MissingIds(9, 9, TYPING_ONLY)]},
             [
                 "says that the hole 9-9 is TYPING_ONLY, although the gap of TOO_LARGE names it",
                 f"lacks in reasons what follows from its other fields: {[TYPING_ONLY]}",

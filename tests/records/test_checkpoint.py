@@ -33,15 +33,14 @@ from bridge.transcript.id_blocks import BLOCK_IDS, IdBlock, Prints
 from bridge.transcript.parties import SetBy
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
-from bridge.transcript.watch import Watch
 from tests.records import reference
+from tests.records.checkpoint_records import head_record, watch_record
 from tests.records.record_strategies import SESSION, folds, heads, id_blocks, output_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.records.output_chains import OutputGap
-    from bridge.records.watch_blocks import ChainOffsets
 
 SCHEMAS = Schemas(schema_folder())
 WRITERS = WriterSchemas(SCHEMAS)
@@ -62,61 +61,6 @@ def ids_record(block: IdBlock) -> dict[str, Any]:
         "printsVersion": block.prints.layout.version,
         "printsTable": block.prints.layout.table,
         "outlines": block.outlines,
-    }
-
-
-def offset_numbers(known: ChainOffsets) -> list[int]:
-    numbers = []
-    for first, last in ((known.first_event, known.last_event), (known.first_session, known.last_session)):
-        base = -1 if first is None else first
-        numbers += [base, (base if last is None else last) - base]
-    return numbers
-
-
-def watch_record(watch: Watch) -> dict[str, Any] | None:
-    if watch == Watch(since_opening=False):
-        return None
-    closing = watch.closing
-    return {
-        "sinceOpening": watch.since_opening,
-        "joinedAt": watch.joined_at,
-        "historyTo": watch.history_to,
-        "lowestVersion": watch.lowest_version,
-        "highestVersion": watch.highest_version,
-        "visibility": watch.visibility,
-        "sources": list(watch.sources),
-        "unwatched": [{"from": one.since, "to": one.until, "code": one.code} for one in watch.unwatched],
-        "unwatchedMore": watch.unwatched_more,
-        "closing": closing
-        and {
-            "eventId": closing.event_id,
-            "ending": closing.ending,
-            "userId": closing.user_id,
-            "userType": closing.user_type,
-        },
-        "directMessages": watch.direct_messages,
-    }
-
-
-def head_record(head: CheckpointHead) -> dict[str, Any]:
-    return {
-        "state": head.state,
-        "sequence": head.sequence,
-        "epoch": head.epoch,
-        "chainHead": head.chain_head,
-        "outputs": [{"output": one.output, "firstSequence": one.first, "head": one.head} for one in head.chains],
-        "counts": head.counts,
-        "awaySince": head.absence.since if head.absence else None,
-        "awayAfter": head.absence.after if head.absence else None,
-        "observedAt": head.observed_at,
-        "segments": head.segments,
-        "unwatchedSince": head.away.since if head.away else None,
-        "unwatchedCode": head.away.code if head.away else None,
-        "offsets": [number for one in head.offsets for number in offset_numbers(one)],
-        "owner": head.stamp.owner,
-        "batch": head.stamp.number,
-        "owners": [number for pair in head.stamp.owners for number in pair],
-        "outlined": head.outlined,
     }
 
 

@@ -11,7 +11,7 @@ from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, Schemas, sche
 from bridge.records.normalise import ChatRecorder
 from bridge.records.redact import Redactor
 from bridge.records.session_records import CLOSED, OPENED, quarantine_records
-from bridge.transcript.completeness import Hole
+from bridge.transcript.completeness import MissingIds
 from bridge.transcript.entries import COMPLETE, Certificate, Gap, OffsetRange, SessionFacts
 from bridge.transcript.watch import Unwatched, Watch
 from tests.records.record_strategies import SESSION
@@ -73,7 +73,7 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         ending="IDLE",
         ended_by="00A1",
         ended_by_type="SYSTEM",
-        holes=[Hole(7, 8, "SET_ASIDE")],
+        holes=[MissingIds(7, 8, "SET_ASIDE")],
         archived=True,
         joins=6,
         watch=Watch(True, 11, 3, 104, 106, "VIP", ("CHAT_SERVER", "UCS"), (), 7),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from bridge.transcript.completeness import (
     TYPING_ONLY,
     UNEXPLAINED,
     WITHHELD_BY_VERSION,
-    Hole,
+    MissingIds,
     due_reasons,
     holes_of,
     verdict_of,
@@ -25,6 +26,7 @@ from bridge.transcript.entries import COMPLETE, COMPLETE_WITH_EXPECTED_HOLES, IN
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.watch import UNKNOWN_WATCH, Watch
 
+gone = MissingIds
 IDS = IdRanges([(2, 3), (6, 6), (9, 9)])
 SEEN = Watch(joined_at=1, history_to=4, lowest_version=106, direct_messages=2)
 AWAY = Gap(7, 8, 5, gap_codes.NOT_IN_REPLAY)
@@ -34,14 +36,14 @@ LARGE = Gap(10, 10, None, gap_codes.TOO_LARGE)
 @pytest.mark.parametrize(
     ("watch", "gaps", "archived", "holes"),
     [
-        (SEEN, [], False, [Hole(1, 1, BEFORE_JOIN), Hole(4, 4, BEFORE_JOIN), Hole(5, 5, "x"), Hole(7, 8, "x")]),
+        (SEEN, [], False, [gone(1, 1, BEFORE_JOIN), gone(4, 4, BEFORE_JOIN), gone(5, 5, "x"), gone(7, 8, "x")]),
         (SEEN, [AWAY, LARGE], False, [
-            Hole(1, 1, BEFORE_JOIN), Hole(4, 4, BEFORE_JOIN), Hole(5, 5, "x"), Hole(7, 8, UNEXPLAINED),
-            Hole(10, 10, SET_ASIDE),
+            gone(1, 1, BEFORE_JOIN), gone(4, 4, BEFORE_JOIN), gone(5, 5, "x"), gone(7, 8, UNEXPLAINED),
+            gone(10, 10, SET_ASIDE),
         ]),
         (SEEN, [AWAY, LARGE], True, [
-            Hole(1, 1, TYPING_ONLY), Hole(4, 4, TYPING_ONLY), Hole(5, 5, "x"), Hole(7, 8, TYPING_ONLY),
-            Hole(10, 10, SET_ASIDE),
+            gone(1, 1, TYPING_ONLY), gone(4, 4, TYPING_ONLY), gone(5, 5, "x"), gone(7, 8, TYPING_ONLY),
+            gone(10, 10, SET_ASIDE),
         ]),
     ],
 )  # fmt: skip
@@ -54,15 +56,15 @@ LARGE = Gap(10, 10, None, gap_codes.TOO_LARGE)
     ],
 )
 def test_each_missing_id_is_in_one_hole_of_its_class(
-    *, watch: Watch, gaps: list[Gap], archived: bool, holes: list[Hole], changes: dict[str, int], skipped: str
+    *, watch: Watch, gaps: list[Gap], archived: bool, holes: list[MissingIds], changes: dict[str, Any], skipped: str
 ) -> None:
-    expected: list[Hole] = []
+    expected: list[MissingIds] = []
     for low, high, what in holes:
         own = skipped if what == "x" else what
         if expected and expected[-1].what == own and expected[-1].high + 1 == low:
             expected[-1] = expected[-1]._replace(high=high)
         else:
-            expected.append(Hole(low, high, own))
+            expected.append(gone(low, high, own))
     assert holes_of(IDS, gaps, replace(watch, **changes), archived=archived) == expected
 
 

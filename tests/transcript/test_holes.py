@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import Problem
 from bridge.transcript import entries as kinds
-from bridge.transcript.completeness import DIRECT_MESSAGE_SUSPECTED, UNEXPLAINED, Hole
+from bridge.transcript.completeness import DIRECT_MESSAGE_SUSPECTED, UNEXPLAINED, MissingIds
 from bridge.transcript.entries import Gap
 from bridge.transcript.fold import Transcript
 from bridge.transcript.gap_codes import (
@@ -258,7 +258,7 @@ def test_the_ids_of_an_input_that_was_lost_are_gaps_that_a_later_history_fills()
     chat.apply(history(joined(1), *(said(n) for n in (2, 3, 4, 8, 9))))
     certificate = chat.certificate()
     assert (certificate.gaps, certificate.reasons) == ([], [UNEXPLAINED_IDS])
-    assert certificate.holes == [Hole(5, 7, UNEXPLAINED)]
+    assert certificate.holes == [MissingIds(5, 7, UNEXPLAINED)]
 
 
 def test_an_input_that_was_lost_without_a_new_id_may_have_changed_something_and_stays_open() -> None:

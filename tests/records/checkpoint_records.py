@@ -1,0 +1,68 @@
+"""The head of a checkpoint, and how its chat was watched, for the general encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bridge.transcript.watch import Watch
+
+if TYPE_CHECKING:
+    from bridge.records.checkpoint import CheckpointHead
+    from bridge.records.watch_blocks import ChainOffsets
+
+
+def offset_numbers(known: ChainOffsets) -> list[int]:
+    numbers = []
+    for first, last in ((known.first_event, known.last_event), (known.first_session, known.last_session)):
+        base = -1 if first is None else first
+        numbers += [base, (base if last is None else last) - base]
+    return numbers
+
+
+def watch_record(watch: Watch) -> dict[str, Any] | None:
+    if watch == Watch(since_opening=False):
+        return None
+    closing = watch.closing
+    return {
+        "sinceOpening": watch.since_opening,
+        "joinedAt": watch.joined_at,
+        "historyTo": watch.history_to,
+        "lowestVersion": watch.lowest_version,
+        "highestVersion": watch.highest_version,
+        "visibility": watch.visibility,
+        "sources": list(watch.sources),
+        "unwatched": [{"from": one.since, "to": one.until, "code": one.code} for one in watch.unwatched],
+        "unwatchedMore": watch.unwatched_more,
+        "closing": closing
+        and {
+            "eventId": closing.event_id,
+            "ending": closing.ending,
+            "userId": closing.user_id,
+            "userType": closing.user_type,
+        },
+        "directMessages": watch.direct_messages,
+    }
+
+
+def head_record(head: CheckpointHead) -> dict[str, Any]:
+    return {
+        "state": head.state,
+        "sequence": head.sequence,
+        "epoch": head.epoch,
+        "chainHead": head.chain_head,
+        "outputs": [
+            {"output": chain.output, "firstSequence": chain.first, "head": chain.head} for chain in head.chains
+        ],
+        "counts": head.counts,
+        "awaySince": head.absence.since if head.absence else None,
+        "awayAfter": head.absence.after if head.absence else None,
+        "observedAt": head.observed_at,
+        "segments": head.segments,
+        "unwatchedSince": head.away.since if head.away else None,
+        "unwatchedCode": head.away.code if head.away else None,
+        "offsets": [number for one in head.offsets for number in offset_numbers(one)],
+        "owner": head.stamp.owner,
+        "batch": head.stamp.number,
+        "owners": [number for pair in head.stamp.owners for number in pair],
+        "outlined": head.outlined,
+    }
