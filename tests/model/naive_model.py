@@ -138,6 +138,7 @@ class NaiveChat:
             "unattributed": self.unattributed,
             "rejoins": len([record for record in self.records if record.kind == "RESUMED"]),
             "idsReused": len(reused),
+            "archived": False,
         }
 
     # --- inputs --------------------------------------------------------------------------------------------------
