@@ -14,6 +14,7 @@ from bridge.records.checkpoint_keys import head_key, parsed_key, position_key, p
 from bridge.records.checkpoint_reader import read_position
 from bridge.records.payload_framing import single_object
 from bridge.records.writer_schemas import WriterSchemas
+from tests.released.released_folder import SCHEMAS as SCHEMAS_FOLDER
 
 SCHEMAS = Schemas(schema_folder())
 STAMP = BatchStamp(7, 9)
@@ -31,10 +32,10 @@ def test_its_key_is_that_of_no_chat() -> None:
 
 
 def test_version_0_1_0_takes_it_for_a_chat_that_ended_a_while_ago() -> None:
-    (file,) = (schema_folder() / "released" / "0.1.0").glob("*SessionCheckpoint*")
+    (file,) = (SCHEMAS_FOLDER / "released" / "0.1.0").glob("*SessionCheckpoint*")
     today, before = SCHEMAS.whole(SESSION_CHECKPOINT), json.loads(file.read_text("utf-8"))
     record: Any = fastavro.schemaless_reader(BytesIO(encode_position(b"41@00", 5, STAMP)), today, before)
     assert parsed_key(position_key("stored")) == ("/position/stored", None)
     head = record["head"]
-    assert (head["state"], head["segments"], head["observedAt"]) == (POSITION_STATE, 0, head["observedAt"])
+    assert (head["state"], head["segments"], head["batch"]) == (POSITION_STATE, 0, STAMP.number)
     assert (record["announcement"], record["seldom"], record["ids"]) == (None, None, None)
