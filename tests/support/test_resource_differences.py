@@ -18,6 +18,7 @@ TASKS = {
     "queue": 3,
     "release": 0,
     "watch": 4,
+    "feeder": 0,
     "kafka_client": 6,
     "kafka_connection": 12,
     "kafka": 15,
