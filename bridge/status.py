@@ -9,6 +9,7 @@ from bridge import logs
 from bridge.adapters.http.status_view import SessionView
 from bridge.capture.chat import GIVEN_UP as STORED_AS_GIVEN_UP
 from bridge.capture.chat import OVER as STORED_AS_OVER
+from bridge.capture.chat import STORED as KNOWN_AS_STORED
 from bridge.capture.readiness_codes import (
     COMMIT_SLOW,
     JOINS_PAUSED,
@@ -19,7 +20,7 @@ from bridge.capture.readiness_codes import (
 )
 from bridge.errors import AnnouncementsNotWritten, Problem
 from bridge.facts import KafkaErrorMet
-from bridge.overview.chat_list import GIVEN_UP, JOINED, OVER, WAITING
+from bridge.overview.chat_list import GIVEN_UP, JOINED, OVER, STORED, WAITING
 from bridge.reason_codes import REASON_CODES
 
 if TYPE_CHECKING:
@@ -231,9 +232,9 @@ class WorkerStatus:
         return self._telemetry.render()
 
     def _states(self) -> dict[str, int]:
-        """Return how many chats are joined, wait for that, and were given up."""
+        """Return how many chats are joined, wait for that, were given up, and are known as stored ones only."""
         found = Counter(chat_state(shard, one) for shard in self._worker.shards for one in shard.store.chats.values())
-        return {state: found[state] for state in (JOINED, WAITING, GIVEN_UP)}
+        return {state: found[state] for state in (JOINED, WAITING, GIVEN_UP, STORED)}
 
     def _unstable(self) -> dict[str, int]:
         """Return the unstable places of all shards, each with its highest number of losses in a row."""
@@ -262,4 +263,6 @@ def chat_state(shard: Shard, chat: Chat) -> str:
         return GIVEN_UP
     if chat.state == STORED_AS_OVER:
         return OVER
+    if chat.state == KNOWN_AS_STORED:
+        return STORED
     return WAITING if shard.source.joined_at(chat.session_id) is None else JOINED

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _FEEDING: Final = 0
 """The partition whose shard has the feeder."""
-_LONGEST_PAUSE: Final = 30.0
-"""Seconds between two attempts to read the topic: a denial is in the broker's log each time."""
+_LONGEST_PAUSE: Final = 5.0
+"""Seconds between two attempts to read the topic when Kafka does not answer."""
 _LAST_EVENTS_SECONDS: Final = 60.0
 """How long a chat that is over is remembered as a whole where no edits of stored transcripts are looked for."""
 

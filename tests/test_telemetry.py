@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import logs, meters
+from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Redacted
 from bridge.connection_watch import KafkaProblemBegan
 from bridge.facts import BatchCommitted, Fact, KafkaErrorMet, TransactionFailed
@@ -34,7 +35,7 @@ LABELS = {
     "verdict": {*meters.VERDICTS, "other"},
     "topic": {*meters.FORGETTABLE, "other"},
     "result": {"answered", "refused", "given_up", "other", "taken", "forwarded", "rejected"},
-    "state": {"joined", "waiting", "given_up", "open", "opening", "closing"},
+    "state": {"joined", "waiting", "given_up", "stored", "open", "opening", "closing"},
     "client_version": {*map(str, range(101, 107)), "other"},
     "code": {*meters.HTTP_CODES},
     "path": {*meters.HTTP_PATHS},
@@ -42,7 +43,7 @@ LABELS = {
     "action": {*meters.REDACTION_ACTIONS},
     "generation": {"0", "1", "2"},
     "reason": {
-        *(code.lower() for code in (*GAP_CODES, *LINK_CODES, *QUARANTINE_CODES)),
+        *(code.lower() for code in (*GAP_CODES, *LINK_CODES, *QUARANTINE_CODES, *REPAIR_CODES)),
         *meters.UCS_MISSING,
         "other",
     },
@@ -87,7 +88,7 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "worker", "group", "signal", "error", "server", "code", "detail", "verdict", "at"}
     allowed |= {"kind", "kinds", "topic", "action", "path", "session", "token", "address", "before", "after"}
-    allowed |= {"http", "probes", "database"}
+    allowed |= {"http", "probes", "database", "repairs"}
     numbers = {"int", "float", "bool", "float | None", "Sequence[tuple[float, int]]"}
     assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed
 

@@ -63,6 +63,8 @@ class StoredFolding:
         if isinstance(one, StoredRead):
             for text in one.texts:
                 self._write(text, one.observed_at, builder)
+            for bad in one.unreadable:
+                builder.quarantine(bad.place, bad.session_id, one.observed_at, bad.reason, bad.session_id.encode())
             for name, position in one.positions.items():
                 self._positions.set(name, position)
             return None

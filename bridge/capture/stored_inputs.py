@@ -17,8 +17,19 @@ STORED_POSITION: Final = "stored"
 
 
 @dataclass(slots=True, frozen=True)
+class StoredUnreadable:
+    """A stored transcript that a feeder cannot read where it lies: the id that it has there, and why."""
+
+    session_id: str
+    place: str
+    reason: Problem
+
+
+@dataclass(slots=True, frozen=True)
 class StoredRead:
     """What a feeder has read: the shard writes the texts to their topic, and remembers the positions, or neither.
+
+    What the feeder could not read is set aside.
 
     `positions`: name -> what the feeder is to begin with after a restart; None deletes it. A name is 1 to 64 of the
     characters a-z, 0-9, `.`, `-` and `_`, and not STORED_POSITION.
@@ -27,6 +38,7 @@ class StoredRead:
     texts: tuple[StoredText, ...]
     positions: Mapping[str, bytes | None]
     observed_at: int
+    unreadable: tuple[StoredUnreadable, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)

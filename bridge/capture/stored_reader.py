@@ -14,7 +14,7 @@ from bridge.capture.stored_facts import StoredPlaceGone, StoredTopicUnread
 from bridge.capture.stored_inputs import StoredPlace, StoredRefused
 from bridge.capture.stored_reading import inputs_of
 from bridge.capture.stored_texts import StoredText, StoredTextParts
-from bridge.errors import EnvironmentFault, Problem
+from bridge.errors import AccessDenied, EnvironmentFault, Problem, TopicMismatch, TopicMissing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS: Final = 60.0
 """How often is asked whether the topic is still the same one."""
+_REFUSED_SECONDS: Final = 60.0
+"""Time to the next attempt when somebody has to change something first: a denial is in the broker's log each time."""
 _SHORT: Final = 16 * 1024
-"""Bytes of a text that is parsed at once: that takes 3 ms."""
+"""Bytes of a text that is parsed at once: that takes 1 ms, 5 ms if it is damaged."""
 
 
 class PartitionReading:
@@ -144,7 +146,8 @@ class StoredReader:
                 await self._read_anew()
             except EnvironmentFault as error:
                 self._failed(error.problem)
-                await asyncio.sleep(self._backoff.next())
+                lasts = isinstance(error, AccessDenied | TopicMissing | TopicMismatch)
+                await asyncio.sleep(_REFUSED_SECONDS if lasts else self._backoff.next())
 
     async def _read_anew(self) -> None:
         log = self._make_log()

@@ -132,7 +132,7 @@ class Meters:
             registry=registry,
         )
         self.stored_repairs = _counter(
-            registry, "stored_repairs", "Repairs of damaged stored transcripts, by code", code=values_of(REPAIR_CODES)
+            registry, "stored_repairs", "Repairs of damaged stored transcripts, by code", reason=values_of(REPAIR_CODES)
         )
         self.redactions = _counter(
             registry, "redactions", "Redactions in committed events, by action", action=REDACTION_ACTIONS

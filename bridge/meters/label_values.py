@@ -34,6 +34,7 @@ TASK_KINDS: Final = (
     "queue",
     "release",
     "watch",
+    "feeder",
     "kafka_client",
     "kafka_connection",
     "kafka",
@@ -57,7 +58,7 @@ CERTIFICATES: Final = (
 UCS_MISSING: Final = ("no_text", "not_over", "row_gone", "unreadable_row", "list_full")
 """Why the stored text of a chat was not passed on."""
 
-SESSION_STATES: Final = ("joined", "waiting", "given_up")
+SESSION_STATES: Final = ("joined", "waiting", "given_up", "stored")
 SHARD_STATES: Final = ("open", "opening", "closing")
 CLIENT_VERSIONS: Final = ("101", "102", "103", "104", "105", "106", OTHER)
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", OTHER)

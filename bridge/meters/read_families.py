@@ -24,7 +24,7 @@ FamilyName = Literal["not_ready", "sessions", "shards", "sessions_by_client_vers
 FAMILIES: Final[dict[FamilyName, tuple[str, str, tuple[str, ...]]]] = {
     "not_ready": ("Reasons not to be ready: 1 for each that there is now, 0 for the others", "code", (OTHER,)),
     "sessions": (
-        "Chats of this worker that are joined now, that wait for that, and that were given up (and may come back)",
+        "Chats of this worker: joined now, waiting for that, given up (and may come back), known as stored ones only",
         "state",
         SESSION_STATES,
     ),

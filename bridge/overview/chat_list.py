@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 JOINED: Final = "joined"
 WAITING: Final = "waiting"
 GIVEN_UP: Final = "given_up"
+STORED: Final = "stored"
+"""Known from stored transcripts only, and not over."""
 OVER: Final = "over"
-CHAT_STATES: Final = (GIVEN_UP, WAITING, JOINED, OVER)
+CHAT_STATES: Final = (GIVEN_UP, WAITING, JOINED, STORED, OVER)
 """In the order in which they are sorted: what needs a look comes first."""
 
 SortKey = Literal["chat", "shard", "state", "server", "age", "records", "gaps"]

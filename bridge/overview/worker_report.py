@@ -145,8 +145,9 @@ class Servers(_ReportPart, frozen=True, kw_only=True):
 
 
 class ChatView(_ReportPart, frozen=True, kw_only=True):
-    """A chat. `state`: `waiting`, `joined`, `given_up` or `over`. `server`: where it is joined, or is looked for first.
+    """A chat. `server`: where it is joined, or is looked for first.
 
+    `state`: `waiting`, `joined`, `given_up`, `stored` (known from stored transcripts only, and not over) or `over`.
     `started_at`: when the session started, by its server's clock, in ms since 1970 UTC; None while that is not known.
     `records`: its event records, `gaps`: the GAP records among them.
     """

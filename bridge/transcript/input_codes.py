@@ -22,6 +22,7 @@ NOT_FOLLOWED: Final = "NOT_FOLLOWED"
 STORED_RECORD: Final = "STORED_RECORD"
 STORED_TEXT_INCOMPLETE: Final = "STORED_TEXT_INCOMPLETE"
 OTHER_CHAT: Final = "OTHER_CHAT"
+UNREADABLE_ROW: Final = "UNREADABLE_ROW"
 
 NOT_XML: Final = "NOT_XML"
 NOT_A_TRANSCRIPT: Final = "NOT_A_TRANSCRIPT"
@@ -78,6 +79,10 @@ QUARANTINE_CODES: Final = {
     OTHER_CHAT: (
         "A stored transcript is of another chat than the row or record in which it lies.",
         "Look at the quarantine record, and at the place that it names.",
+    ),
+    UNREADABLE_ROW: (
+        "The database of UCS cannot give the text of a row, or it is too long. The record holds the row's id.",
+        "Do what the detail says. The row is asked again for a day.",
     ),
     NOT_XML: _NOT_XML,
     NOT_A_TRANSCRIPT: _NOT_A_TRANSCRIPT,

@@ -44,7 +44,7 @@ def test_a_worker_needs_nothing_beyond_its_topics_its_group_and_its_transactiona
     assert {(one.kind, one.name, one.prefixed): set(one.operations) for one in needed} == {
         **{
             ("topic", name, False): {"Read", "Write", "DescribeConfigs"}
-            for name in (NAMES.events, NAMES.sessions, NAMES.announcements, NAMES.checkpoints)
+            for name in (NAMES.events, NAMES.sessions, NAMES.announcements, NAMES.checkpoints, NAMES.stored)
         },
         ("topic", NAMES.quarantine, False): {"Write", "DescribeConfigs"},
         ("group", "g", False): {"Read"},
@@ -52,7 +52,7 @@ def test_a_worker_needs_nothing_beyond_its_topics_its_group_and_its_transactiona
     }
     created = set(rights_of("run", NAMES, "g", create=True)) - set(rights_of("run", NAMES, "g", create=False))
     assert {(right.kind, right.operation) for right in created} == {("topic", "Create")}
-    assert len(created) == 5
+    assert len(created) == 6
 
 
 def test_reading_commands_only_read_and_planning_only_looks() -> None:

@@ -73,7 +73,7 @@ def test_a_retention_for_ever_is_longer_than_any_and_kept_for_ever_when_it_is_wa
     ]
     plan = compare(for_ever, AS_REQUIRED)
     assert {warning.code for warning in plan.warnings} == {"RETENTION_SHORTER"}
-    assert [change.config for change in plan.changes] == [{"retention.ms": "-1"}] * 4
+    assert [change.config for change in plan.changes] == [{"retention.ms": "-1"}] * 5
 
 
 def test_tuning_of_checkpoints_is_altered_by_hand_only_and_no_warning() -> None:
@@ -137,5 +137,5 @@ def test_a_cleanup_policy_that_deletes_what_is_needed_is_waited_for(kind: str, p
 
 def test_all_topics_are_created_where_there_are_none() -> None:
     plan = compare(TOPICS, {})
-    assert [(change.create, change.partitions) for change in plan.changes] == [(True, 3)] * 5
+    assert [(change.create, change.partitions) for change in plan.changes] == [(True, 3)] * 6
     assert (plan.warnings, plan.reasons) == ([], [])

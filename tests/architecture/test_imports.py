@@ -136,7 +136,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
-COMPOSITION = {"app", "factories", "source_factory", "ucs_feeders", "cli", "commands", "doctor", "__main__"}
+COMPOSITION = {
+    *("app", "factories", "source_factory", "start_findings", "stored_composition", "ucs_feeders"),
+    *("cli", "commands", "doctor", "__main__"),
+}
 PURE = (
     "transcript",
     "chatserver",

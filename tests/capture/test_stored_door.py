@@ -76,7 +76,7 @@ class TopicReading:
 
 
 @dataclass
-class Installation:
+class StoredInstallation:
     """A partition that is kept, with the topic of stored transcripts, and what reads it."""
 
     kept: KeptPartition = field(default_factory=lambda: KeptPartition(ScriptedKafka(VirtualClock())))
@@ -124,7 +124,7 @@ class Installation:
 class StoringWriter(KeepingWriter):
     """Keeps what is written to the topic of stored transcripts, too."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: StoredInstallation) -> None:
         super().__init__(installation.kept)
         self._installation = installation
 
@@ -146,7 +146,7 @@ def read(number: int) -> StoredRead:
 @pytest.mark.parametrize(("refuse", "lose"), [(0, 0), (2, 0), (0, 1)])
 def test_what_a_feeder_reads_is_on_the_topic_once_with_its_position(refuse: int, lose: int) -> None:
     async def scene() -> None:
-        installation = Installation()
+        installation = StoredInstallation()
         async with installation.running():
             feeder = installation.feeders[0]
             assert feeder.starts == [{}]
@@ -168,7 +168,7 @@ def test_what_a_feeder_reads_is_on_the_topic_once_with_its_position(refuse: int,
 @pytest.mark.parametrize(("refuse", "lose"), [(0, 0), (1, 0), (0, 1)])
 def test_a_text_from_the_topic_is_folded_once_and_its_place_is_remembered(refuse: int, lose: int) -> None:
     async def scene() -> None:
-        installation = Installation()
+        installation = StoredInstallation()
         async with installation.running() as shard:
             feed(shard, [history(joined(1), said(2))])  # of a chat that is not followed: set aside
             reading = installation.readings[0]
@@ -191,7 +191,7 @@ def test_a_text_from_the_topic_is_folded_once_and_its_place_is_remembered(refuse
 
 def test_a_full_inbox_pauses_both_and_reasons_of_the_feeder_are_told() -> None:
     async def scene() -> None:
-        installation = Installation()
+        installation = StoredInstallation()
         async with installation.running() as shard:
             feeder, reading = installation.feeders[0], installation.readings[0]
             feeder.problems.append(PROBLEM)
@@ -206,7 +206,7 @@ def test_a_full_inbox_pauses_both_and_reasons_of_the_feeder_are_told() -> None:
 
 def test_on_the_way_out_nothing_new_is_taken_and_nothing_is_waited_for() -> None:
     async def scene() -> None:
-        installation = Installation()
+        installation = StoredInstallation()
         async with installation.running() as shard:
             feeder, reading = installation.feeders[0], installation.readings[0]
             installation.kept.refuse = 1_000
@@ -227,7 +227,7 @@ def test_on_the_way_out_nothing_new_is_taken_and_nothing_is_waited_for() -> None
 
 def test_a_defect_of_the_feeder_ends_the_shard() -> None:
     async def scene() -> None:
-        installation = Installation()
+        installation = StoredInstallation()
         async with installation.running() as shard:
             installation.feeders[0].failed(ZeroDivisionError())
             await until(lambda: shard.problem is not None)

@@ -25,11 +25,12 @@ altered. Topics with three replicas or more get `min.insync.replicas=2`.
 _KEYS: Final = {
     "quarantine": "sessionId, or the source when no chat is known",
     "checkpoints": "the escaped sessionId, the same with `#` and a part of the checkpoint, `/shard` for the marker of "
-    "the shard, or `#schema:<fingerprint>`",
+    "the shard, `/position/` and a name, or `#schema:<fingerprint>`",
 }
-_JSON: Final = {"announcements": "[JSON](#announcements)"}
+_VALUES: Final = {"announcements": "[JSON](#announcements)", "stored": "[a part of a document](#stored-transcripts)"}
 _AFTER: Final = """
-The announcements and checkpoints topics may hold session passwords: only the bridge should have the right to read them.
+The announcements and checkpoints topics may hold session passwords, and stored transcripts are not redacted: only the
+bridge should have the right to read these three.
 
 ## How values are framed
 
@@ -84,6 +85,23 @@ One JSON object per record, keyed by the session id; the same object, or a list 
 | `tenant` | name of the tenant |
 | `userData` | map of further data about the chat: text, numbers, true or false |
 | `announcedAt` | ms since 1970 UTC |
+
+## Stored transcripts
+
+For the bridge alone: on their way to the shard that owns the chat. A value is a piece of the document as it was read,
+in UTF-8, neither repaired nor redacted. One that is longer than a record may be lies in several records of the same
+key, in order; records of other documents may lie between them. A writer that was cut off begins again with part 1.
+
+| header | value (ASCII but for `place`) |
+| --- | --- |
+| `place` | where it was read: a file, or database#id; UTF-8, at most 512 bytes, never a password |
+| `final` | `1`: the chat is over, and this is its last stored text; `0`: it may still grow |
+| `readAt` | when it was read, us since 1970 UTC |
+| `digest` | SHA-256 of the whole document, in lower-case hexadecimal digits |
+| `part`, `parts` | which piece this is, from 1, and of how many |
+
+A document has at most 64 MiB. What has another key, other headers, or a digest that is not that of its pieces is set
+aside in the quarantine, with the code STORED_RECORD or STORED_TEXT_INCOMPLETE.
 """
 
 
@@ -91,7 +109,7 @@ def text() -> str:
     """Return the page."""
     config = load(None, {}, {})
     names = names_of(config)
-    kinds = {getattr(names, kind): kind for kind in (*SCHEMA_BY_TOPIC, "announcements")}
+    kinds = {getattr(names, kind): kind for kind in (*SCHEMA_BY_TOPIC, *_VALUES)}
     rows = [_topic(topic, kinds[topic.name]) for topic in wanted_topics(config)]
     files = sorted((file for file in schema_folder().iterdir() if file.is_file()), key=lambda file: file.name)
     schemas = {file.name.removesuffix(".avsc"): json.loads(file.read_text("utf-8")) for file in files}
@@ -108,7 +126,7 @@ def text() -> str:
 
 
 def _topic(topic: Topic, kind: str) -> tuple[str, str, str, str]:
-    value = _JSON[kind] if kind in _JSON else _link(SCHEMA_BY_TOPIC[kind])
+    value = _VALUES[kind] if kind in _VALUES else _link(SCHEMA_BY_TOPIC[kind])
     settings = ", ".join(f"{key}={value}" for key, value in topic.config.items())
     return code(topic.name), _KEYS.get(kind, "sessionId"), value, settings
 

@@ -90,7 +90,7 @@ class E2EEnvironment:
         return self.folder / f"{name}.journal"
 
     def topic(self, kind: str) -> str:
-        namespace = "capture" if kind in {"announcements", "checkpoints"} else "transcript"
+        namespace = "capture" if kind in {"announcements", "checkpoints", "stored"} else "transcript"
         return f"{self.prefix}chat.{namespace}.{kind}.v1"
 
     def records(self, kind: str) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
 ) -> None:
     environment = rights.environment
     rights.only(rights.printed("topics apply"))
-    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 5
+    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 6
     alter(environment.broker, environment.topic("events"), "retention.ms", "1000")
     rights.only(rights.printed("topics plan"))
     printed_by(capsys, 1, "topics", "plan", *rights.flags)
@@ -113,7 +113,7 @@ def test_each_missing_right_ends_a_command_with_its_name_and_how_to_grant_it(
     rights: Rights, capsys: pytest.CaptureFixture[str]
 ) -> None:
     apply = rights.printed("topics apply")
-    made = ("events", "sessions", "quarantine", "announcements", "checkpoints")  # in this order
+    made = ("events", "sessions", "quarantine", "announcements", "checkpoints", "stored")  # in this order
     for right in [("--topic", rights.environment.topic(kind), "Create", False) for kind in made]:
         rights.only([one for one in apply if one != right])
         code, message, step = ended(capsys, "topics", "apply", *rights.flags)
@@ -185,7 +185,12 @@ def test_a_worker_waits_for_each_missing_right_and_names_it(rights: Rights) -> N
     made = ("events", "sessions", "quarantine", "announcements", "checkpoints")  # in this order
     creations = [("--topic", rights.environment.topic(kind), "Create", False) for kind in made]
     others = [one for one in needed if one not in creations]
-    kinds = {(option, operation): (option, name, operation, prefix) for option, name, operation, prefix in others}
+    stored = rights.environment.topic("stored")  # a worker goes on without it
+    kinds = {
+        (option, operation): (option, name, operation, prefix)
+        for option, name, operation, prefix in others
+        if name != stored
+    }
     rights.only([one for one in needed if one != creations[0]])
     with rights.environment.bridge() as bridge:
         for right in (*creations, *kinds.values()):
@@ -202,6 +207,20 @@ def test_a_worker_waits_for_each_missing_right_and_names_it(rights: Rights) -> N
         rights.only(others)  # not the right to create topics, which are there
         bridge.wait_ready(RETURNED_SECONDS)
         assert bridge.terminate() == 0
+
+
+def test_a_worker_whose_rights_are_older_than_the_topic_of_stored_transcripts_goes_on(rights: Rights) -> None:
+    environment = rights.environment
+    stored = environment.topic("stored")
+    needed = rights.printed("run")
+    rights.only([one for one in needed if one[1] != stored])
+    with environment.bridge() as bridge, environment.chats(concurrent_chats=CHATS) as chats:
+        wait_for(lambda: all_joined(bridge, CHATS) and captured(bridge) > 100, 40, lambda: str(reasons(bridge)))
+        unread = "stored_topic_unread code=ACCESS_DENIED"
+        wait_for(lambda: unread in bridge.log.read_text("utf-8"), 30, "what cannot be read is not told")
+        assert bridge.ready
+        environment.finish(chats)
+        bridge.kill()  # it holds less than a worker that reads stored transcripts
 
 
 def wait_until_captured(bridge: Bridge, seconds: float) -> None:

@@ -129,7 +129,7 @@ def test_preparing_creates_what_is_missing_alters_nothing_and_may_be_forbidden(b
 
 def test_without_a_number_of_replicas_the_broker_decides(broker: str, names: TopicNames) -> None:
     async def main() -> None:
-        assert len((await topics(broker, names, replace(SHAPE, replication_factor=None)).apply()).changes) == 5
+        assert len((await topics(broker, names, replace(SHAPE, replication_factor=None)).apply()).changes) == 6
         assert (await topics(broker, names).plan()).changes == []
 
     asyncio.run(main())

@@ -58,6 +58,7 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         rejoins=5,
         supersedes=8,
         epoch=2,
+        archived=True,
     )
     payload = recorder.session_record(CLOSED, FACTS, 7, certificate)
     record = SCHEMAS.decode(SESSION_RECORD, payload)
@@ -79,6 +80,7 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         "unattributed": 4,
         "rejoins": 5,
         "supersedes": 8,
+        "archived": True,
         "head": recorder.head,
     }
 

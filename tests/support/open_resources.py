@@ -35,6 +35,8 @@ _CONSUMER_TASKS: Final = 5
 
 One more fetches from each broker that leads an assigned partition.
 """
+_READER_TASKS: Final = 4
+"""Of aiokafka, for the consumer of stored transcripts, which is there while shards are open."""
 _COORDINATORS: Final = 2
 """Of the group and of the transactional id: aiokafka keeps connections of their own to those brokers."""
 _SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{(?:kind|state)="(\w+)"\})? ([0-9.e+]+)$', re.MULTILINE)
@@ -63,20 +65,25 @@ class OpenResources:
 def differences(owned: Owned, found: OpenResources) -> list[str]:
     """Return what is not as it should be, a line each; empty when nothing is."""
     producers = owned.writers + owned.announcers
-    clients = producers + 1
+    reader = min(owned.writers, 1)
+    clients = producers + 1 + reader
     sockets = found.sockets
     most_connections = clients * (owned.brokers + min(_COORDINATORS, owned.brokers))
     expected: dict[str, tuple[int, int]] = {
         "worker": (1, 1),
         "capture": (1, 1),
-        "watch": (3, 3),
+        "watch": (4, 4),
         "shard": (owned.shards, owned.shards),
         "queue": (owned.servers, max(owned.servers, owned.links)),
         "release": (0, 0),
         "kafka_client": (clients, clients),
         "kafka_connection": (sockets["kafka"], sockets["kafka"]),
-        "kafka": (producers, producers + _CONSUMER_TASKS + owned.brokers),
+        "kafka": (
+            producers,
+            producers + _CONSUMER_TASKS + owned.brokers + reader * (_READER_TASKS + owned.brokers),
+        ),
         "http": (sockets["http"] + 1, sockets["http"] + 1),  # one per connection, and one that answers this question
+        "feeder": (0, 1),
         "other": (0, 0),
     }
     lines = [

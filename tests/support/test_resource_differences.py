@@ -17,14 +17,15 @@ TASKS = {
     "shard": 3,
     "queue": 3,
     "release": 0,
-    "watch": 3,
-    "kafka_client": 5,
-    "kafka_connection": 10,
-    "kafka": 10,
+    "watch": 4,
+    "feeder": 0,
+    "kafka_client": 6,
+    "kafka_connection": 12,
+    "kafka": 15,
     "http": 2,
     "other": 0,
 }
-SOCKETS = {"kafka": 10, "http": 1, "links": 4}
+SOCKETS = {"kafka": 12, "http": 1, "links": 4}
 
 
 def test_what_the_worker_needs_is_no_difference() -> None:
@@ -41,13 +42,13 @@ def test_what_the_worker_needs_is_no_difference() -> None:
         ("queue", 5),
         ("queue", 2),
         ("release", 1),
-        ("watch", 2),
-        ("watch", 4),
-        ("kafka_client", 6),
-        ("kafka_client", 4),
+        ("watch", 3),
+        ("watch", 5),
+        ("kafka_client", 7),
+        ("kafka_client", 5),
+        ("kafka_connection", 13),
         ("kafka_connection", 11),
-        ("kafka_connection", 9),
-        ("kafka", 11),
+        ("kafka", 16),
         ("kafka", 3),
         ("http", 3),
         ("other", 1),
@@ -60,16 +61,16 @@ def test_a_task_too_many_or_too_few_is_told(kind: str, number: int) -> None:
 
 @pytest.mark.parametrize(
     ("purpose", "number", "lines"),
-    [("kafka", 11, 2), ("kafka", 9, 1), ("http", 2, 1), ("links", 5, 1), ("links", 3, 1)],
+    [("kafka", 13, 2), ("kafka", 11, 1), ("http", 2, 1), ("links", 5, 1), ("links", 3, 1)],
 )
 def test_a_connection_too_many_or_too_few_is_told(purpose: str, number: int, lines: int) -> None:
     assert len(differences(OWNED, OpenResources(TASKS, {**SOCKETS, purpose: number}))) == lines
 
 
 def test_a_shard_that_could_not_be_opened_has_no_producer() -> None:
-    found = OpenResources({**TASKS, "kafka_client": 4, "kafka_connection": 8, "kafka": 9}, {**SOCKETS, "kafka": 8})
+    found = OpenResources({**TASKS, "kafka_client": 5, "kafka_connection": 10, "kafka": 14}, {**SOCKETS, "kafka": 10})
     assert differences(replace(OWNED, writers=2), found) == []
-    assert differences(OWNED, found) == ["tasks of kind kafka_client: 4, expected 5 to 5"]
+    assert differences(OWNED, found) == ["tasks of kind kafka_client: 5, expected 6 to 6"]
 
 
 def test_sockets_are_told_apart_by_their_addresses() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bridge.transcript.input_codes import UNREADABLE_ROW
+
 UCS_UNREACHABLE: Final = "UCS_UNREACHABLE"
 UCS_DENIED: Final = "UCS_DENIED"
 UCS_TABLE_UNKNOWN: Final = "UCS_TABLE_UNKNOWN"
@@ -41,7 +43,6 @@ UCS_CODES: Final = {
 NO_TEXT: Final = "NO_TEXT"
 NOT_OVER: Final = "NOT_OVER"
 ROW_GONE: Final = "ROW_GONE"
-UNREADABLE_ROW: Final = "UNREADABLE_ROW"
 LIST_FULL: Final = "LIST_FULL"
 
 MISSING_CODES: Final = {

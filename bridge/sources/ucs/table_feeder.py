@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import session_id_problem
-from bridge.capture.stored_inputs import StoredRead
+from bridge.capture.stored_inputs import StoredRead, StoredUnreadable
 from bridge.capture.stored_texts import StoredText
 from bridge.errors import EnvironmentFault, Problem
 from bridge.sources.ucs.feeder_codes import UCS_POSITION_UNREADABLE
@@ -165,7 +165,7 @@ class TableFeeder:
                 UcsReadFailed(database="main", code=UCS_POSITION_UNREADABLE, detail=self._unreadable.detail)
             )
             return
-        self._pass_on(position, [])  # where it began is kept from the first moment
+        self._pass_on(position)  # where it began is kept from the first moment
         while True:
             await self._round(position)
             await self._rest(position)
@@ -233,7 +233,7 @@ class TableFeeder:
             news = position.absent(session_id, self._now(), certain=certain)
             if news in MISSING_NEWS:
                 self._tell_missing(session_id, news)
-        self._pass_on(position, [])
+        self._pass_on(position)
         return True
 
     async def _take(
@@ -247,7 +247,7 @@ class TableFeeder:
             label, texts = "", dict[str, "ReadText"]()
             if wanted:
                 label, texts = await access.run(lambda opened, some=wanted: (opened.label, opened.texts(some)))  # type: ignore[misc]
-            found, passed_on = Counter[RowNews](), list[StoredText]()
+            found, passed_on, unreadable = Counter[RowNews](), list[StoredText](), list[StoredUnreadable]()
             for head in portion:
                 read = texts.get(head.id)
                 news = position.take(head, read, now, database)
@@ -258,7 +258,9 @@ class TableFeeder:
                     final = news is not RowNews.GROWN
                     passed_on.append(StoredText(head.id, place, document, final, self._clock.now_us()))
                     self._compare_start(access.name, head, document)
-                elif news in MISSING_NEWS:
+                elif news is RowNews.UNREADABLE_ROW and read is not None:
+                    unreadable.append(StoredUnreadable(head.id, place, Problem(news.value, read.unreadable or "")))
+                if news in MISSING_NEWS:
                     self._tell_missing(head.id, news, (read and read.unreadable) or "")
                 if not by_id:
                     position.passed(head, now, database)
@@ -272,7 +274,7 @@ class TableFeeder:
                     changed=found[RowNews.CHANGED],
                 )
             )
-            self._pass_on(position, passed_on)
+            self._pass_on(position, passed_on, unreadable)
             await self._going_on.wait()
 
     def _portions(self, position: TablePosition, heads: Sequence[RowHead]) -> Iterator[list[RowHead]]:
@@ -289,17 +291,19 @@ class TableFeeder:
         if portion:
             yield portion
 
-    def _pass_on(self, position: TablePosition, texts: list[StoredText]) -> None:
+    def _pass_on(
+        self, position: TablePosition, texts: Sequence[StoredText] = (), unreadable: Sequence[StoredUnreadable] = ()
+    ) -> None:
         """Deliver texts and what has to be stored of the position. No await before it since the rows were taken."""
         changes = position.changes()
-        if texts or changes:
+        if texts or unreadable or changes:
             size = sum(text.size for text in texts) + sum(len(value or b"") for value in changes.values())
-            self._deliver(StoredRead(tuple(texts), changes, self._clock.now_us()), size)
+            self._deliver(StoredRead(tuple(texts), changes, self._clock.now_us(), tuple(unreadable)), size)
 
     def _forget(self, position: TablePosition) -> None:
         for session_id, news in position.forget(self._now()):
             self._tell_missing(session_id, news)
-        self._pass_on(position, [])
+        self._pass_on(position)
 
     def _tell_missing(self, session_id: str, news: RowNews, detail: str = "") -> None:
         named = "" if session_id_problem(session_id) else session_id  # what is no id may be anything

@@ -22,6 +22,7 @@ from bridge.sources.ucs.due_times import DueTimes
 from bridge.sources.ucs.followed_chats import FollowedChat, FollowedChats, FollowedState
 from bridge.sources.ucs.interaction_rows import PagePlace, ReadText, RowHead, document_of
 from bridge.sources.ucs.position_format import FORMAT, PREFIX, decoded, encoded
+from bridge.transcript import input_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,7 @@ class RowNews(Enum):
     NO_TEXT = feeder_codes.NO_TEXT
     NOT_OVER = feeder_codes.NOT_OVER
     ROW_GONE = feeder_codes.ROW_GONE
-    UNREADABLE_ROW = feeder_codes.UNREADABLE_ROW
+    UNREADABLE_ROW = input_codes.UNREADABLE_ROW
     LIST_FULL = feeder_codes.LIST_FULL
 
 

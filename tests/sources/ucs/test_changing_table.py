@@ -40,7 +40,7 @@ def filled(url: str, dice: random.Random) -> InteractionTable:
     return table
 
 
-class Writer(threading.Thread):
+class RowWriter(threading.Thread):
     """Changes its share of the chats, each several times."""
 
     def __init__(self, main: InteractionTable, archive: InteractionTable, ids: Sequence[str], seed: int) -> None:
@@ -77,7 +77,7 @@ def test_a_table_that_changes_while_it_is_read_is_read_as_a_full_read_afterwards
     dice = random.Random(14)
     main, archive = filled(postgres, dice), InteractionTable(f"sqlite:///{tmp_path}/archive.db")
     changed = dice.sample([f"S{at:05}" for at in range(CHATS)], CHATS // 10)
-    writers = [Writer(main, archive, changed[at::WRITERS], at) for at in range(WRITERS)]
+    writers = [RowWriter(main, archive, changed[at::WRITERS], at) for at in range(WRITERS)]
     followed = FollowedTables(postgres, archive.url, page_rows=250)
 
     async def follow() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.capture.hand_fed_shard import until
-from tests.capture.test_stored_door import Installation
+from tests.capture.test_stored_door import StoredInstallation
 from tests.sources.ucs.followed_tables import FollowedTables, change
 from tests.sources.ucs.interaction_table import InteractionTable, transcript
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.sources.ucs.table_feeder import TableFeeder
 
 
-class FollowingInstallation(Installation):
+class FollowingInstallation(StoredInstallation):
     """A partition whose owners follow a table, one after the other."""
 
     def __init__(self, url: str) -> None:

@@ -1,7 +1,7 @@
 // How a report looks. Everything is put in as text (textContent), never as markup.
 "use strict";
 const FEW_PROBLEMS = 6;
-const CHAT_LEVELS = { joined: "ok", waiting: "warning", given_up: "bad", over: "none" };
+const CHAT_LEVELS = { joined: "ok", waiting: "warning", given_up: "bad", stored: "none", over: "none" };
 const SHARD_LEVELS = { open: "ok", elsewhere: "ok", opening: "warning", closing: "warning", fenced: "bad", unowned: "bad", unknown: "none" };
 
 const at = (id) => document.getElementById(id);

@@ -1,0 +1,60 @@
+"""Two workers follow a UCS database without any live door; the one that has the bookmark is killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.integration.e2e_environment import E2EEnvironment, reasons
+from tests.sources.ucs.followed_tables import change
+from tests.sources.ucs.interaction_table import InteractionTable, transcript
+from tests.support.processes import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.processes import Bridge
+
+CHATS = 24
+
+
+def follows(bridge: Bridge) -> bool:
+    return bridge.metric("chatbridge_ucs_last_read_timestamp_seconds") > 0
+
+
+def test_the_stored_chats_are_published_once_each_although_the_worker_that_reads_them_is_killed(
+    broker: str, tmp_path: Path
+) -> None:
+    table = InteractionTable(f"sqlite:///{tmp_path}/ucs.db")
+    url = tmp_path / "url"
+    url.write_text(table.url)
+    for at in range(CHATS):
+        table.add(f"S{at:02}", transcript(f"S{at:02}", "a", "b"), start=f"2031-03-04 10:00:{at // 4:02}")
+    table.add("WAITS", None, status=2)
+    table.add("BROKEN", "no transcript")
+    table.add("LONG", "x" * 1_025)
+    environment = E2EEnvironment(
+        broker,
+        tmp_path,
+        kafka__session_timeout_seconds=6,
+        sources__ucs__url_file=str(url),
+        sources__ucs__poll_seconds=1,
+        sources__ucs__page_rows=4,
+        sources__ucs__largest_text_characters=1_024,
+    )
+    with environment.bridge("worker-1") as first, environment.bridge("worker-2") as second:
+        wait_for(lambda: follows(first) or follows(second), 60, "nobody reads the table")
+        reader, other = (first, second) if follows(first) else (second, first)
+        wait_for(lambda: len(environment.certificates()) >= 4, 60, "no chat is closed")
+        reader.kill()
+        change(table, "WAITS", transcript("WAITS", "a", "b"))
+        table.add("LATE", transcript("LATE", "a", "b"), start="2031-03-04 10:00:00")
+        wait_for(lambda: follows(other), 60, lambda: f"the other does not go on: {reasons(other)}")
+        wait_for(lambda: len(environment.certificates()) == CHATS + 2, 90, "some chats have no certificate")
+        events = Counter((record["sessionId"], record["eventId"]) for record in environment.records("events"))
+        assert set(events.values()) == {1}
+        assert Counter(session_id for session_id, _ in events) == {session_id: 2 for session_id, _ in events}
+        assert {session_id for session_id, _ in events} == environment.certificates().keys()
+        set_aside = {(record["sessionId"], record["code"]) for record in environment.records("quarantine")}
+        assert set_aside == {("BROKEN", "NOT_XML"), ("LONG", "UNREADABLE_ROW")}
+        assert other.terminate() == 0
