@@ -20,7 +20,7 @@ _OPEN_CHATS: Final = 8
 _MOST_STEPS_HELD: Final = 20
 
 
-class RowWriter:
+class RowStepWriter:
     """Performs steps, one after the other. One thread uses it."""
 
     def __init__(self, table: UcsTable, archive: UcsTable | None = None) -> None:
@@ -95,7 +95,9 @@ class ConcurrentRowWriters:
         for chat in chats:
             rng.choice(shares).append(chat)
         self._threads = [
-            threading.Thread(target=self._run, args=(RowWriter(table, archive), share, random.Random(f"{seed}:{at}")))  # noqa: S311
+            threading.Thread(
+                target=self._run, args=(RowStepWriter(table, archive), share, random.Random(f"{seed}:{at}"))
+            )  # noqa: S311
             for at, share in enumerate(shares)
         ]
 
@@ -129,7 +131,7 @@ class ConcurrentRowWriters:
         """Whether a writer is not done yet."""
         return any(thread.is_alive() for thread in self._threads)
 
-    def _run(self, writer: RowWriter, chats: list[Sequence[RowStep]], rng: random.Random) -> None:
+    def _run(self, writer: RowStepWriter, chats: list[Sequence[RowStep]], rng: random.Random) -> None:
         waiting = deque(deque(chat) for chat in chats)
         opened: list[deque[RowStep]] = []
         held_until: dict[str, int] = {}
