@@ -97,7 +97,7 @@ class ConcurrentRowWriters:
         self._threads = [
             threading.Thread(
                 target=self._run, args=(RowStepWriter(table, archive), share, random.Random(f"{seed}:{at}"))
-            )  # noqa: S311
+            )
             for at, share in enumerate(shares)
         ]
 
