@@ -94,11 +94,10 @@ class ConcurrentRowWriters:
         rng = random.Random(seed)  # noqa: S311 - not for security
         for chat in chats:
             rng.choice(shares).append(chat)
+        rngs = [random.Random(f"{seed}:{at}") for at in range(writers)]  # noqa: S311 - not for security
         self._threads = [
-            threading.Thread(
-                target=self._run, args=(RowStepWriter(table, archive), share, random.Random(f"{seed}:{at}"))
-            )
-            for at, share in enumerate(shares)
+            threading.Thread(target=self._run, args=(RowStepWriter(table, archive), share, own))
+            for share, own in zip(shares, rngs, strict=True)
         ]
 
     def allow(self, share: float) -> None:
