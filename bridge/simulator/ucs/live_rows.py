@@ -14,14 +14,14 @@ from bridge.simulator.ucs.row_treatment import HOLD_SECONDS, steps_of
 if TYPE_CHECKING:
     from bridge.simulator.model.effects import Effect
     from bridge.simulator.ucs.row_treatment import Irregularities, RowStep
-    from bridge.simulator.ucs.row_writers import RowWriter
+    from bridge.simulator.ucs.row_writers import RowStepWriter
     from bridge.simulator.ucs.saved_chats import SavedChats
 
 
 class LiveRows:
     """An effect observer. `close` writes what is still due, without its delays, and ends the thread."""
 
-    def __init__(self, saved: SavedChats, writer: RowWriter, irregularities: Irregularities, seed: int) -> None:
+    def __init__(self, saved: SavedChats, writer: RowStepWriter, irregularities: Irregularities, seed: int) -> None:
         """The thread starts at once."""
         self._saved = saved
         self._writer = writer

@@ -20,7 +20,7 @@ _OPEN_CHATS: Final = 8
 _MOST_STEPS_HELD: Final = 20
 
 
-class RowWriter:
+class RowStepWriter:
     """Performs steps, one after the other. One thread uses it."""
 
     def __init__(self, table: UcsTable, archive: UcsTable | None = None) -> None:
@@ -94,9 +94,10 @@ class ConcurrentRowWriters:
         rng = random.Random(seed)  # noqa: S311 - not for security
         for chat in chats:
             rng.choice(shares).append(chat)
+        rngs = [random.Random(f"{seed}:{at}") for at in range(writers)]  # noqa: S311 - not for security
         self._threads = [
-            threading.Thread(target=self._run, args=(RowWriter(table, archive), share, random.Random(f"{seed}:{at}")))  # noqa: S311
-            for at, share in enumerate(shares)
+            threading.Thread(target=self._run, args=(RowStepWriter(table, archive), share, own))
+            for share, own in zip(shares, rngs, strict=True)
         ]
 
     def allow(self, share: float) -> None:
@@ -129,7 +130,7 @@ class ConcurrentRowWriters:
         """Whether a writer is not done yet."""
         return any(thread.is_alive() for thread in self._threads)
 
-    def _run(self, writer: RowWriter, chats: list[Sequence[RowStep]], rng: random.Random) -> None:
+    def _run(self, writer: RowStepWriter, chats: list[Sequence[RowStep]], rng: random.Random) -> None:
         waiting = deque(deque(chat) for chat in chats)
         opened: list[deque[RowStep]] = []
         held_until: dict[str, int] = {}

@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from bridge.errors import EnvironmentFault, UsageError
 from bridge.simulator.ucs.http_interfaces import UcsHttpInterfaces
 from bridge.simulator.ucs.live_rows import LiveRows
-from bridge.simulator.ucs.row_writers import RowWriter
+from bridge.simulator.ucs.row_writers import RowStepWriter
 from bridge.simulator.ucs.saved_chats import SavedChats
 from bridge.simulator.ucs.ucs_table import UcsTable
 
@@ -28,7 +28,7 @@ class SimulatedUcs:
         """
         urls = [url for url in (options.url, options.archive_url) if url is not None]
         self._tables = [_opened(url) for url in urls]
-        writer = RowWriter(self._tables[0], self._tables[1] if len(urls) > 1 else None)
+        writer = RowStepWriter(self._tables[0], self._tables[1] if len(urls) > 1 else None)
         self._rows = LiveRows(SavedChats(options.form, options.auto_save), writer, options.irregularities, seed)
         self._port = options.http_port
         self.interfaces = UcsHttpInterfaces(

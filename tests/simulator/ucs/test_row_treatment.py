@@ -12,7 +12,7 @@ from bridge.archive.repaired_xml import read_repaired
 from bridge.simulator.traffic.scenario import ScenarioSettings
 from bridge.simulator.ucs.played_chats import played_chat
 from bridge.simulator.ucs.row_treatment import IRREGULARITIES, Irregularities, RowStep, steps_of
-from bridge.simulator.ucs.row_writers import ConcurrentRowWriters, RowWriter
+from bridge.simulator.ucs.row_writers import ConcurrentRowWriters, RowStepWriter
 from bridge.simulator.ucs.saved_chats import SavedChats, SavedRow
 from bridge.simulator.ucs.stored_form import StoredForm
 from bridge.simulator.ucs.ucs_table import UcsTable, all_texts
@@ -131,7 +131,7 @@ def test_the_table_has_the_documented_columns(tables: list[UcsTable]) -> None:
 
 
 def test_a_held_row_is_seen_after_its_commit_only(tables: list[UcsTable]) -> None:
-    writer = RowWriter(*tables)
+    writer = RowStepWriter(*tables)
     [held] = steps_of(OPENED, {"late_commit"})
     writer.perform(held)
     writer.perform(RowStep("save", "S2", SavedRow("S2", 2, 1_930_000_008, 1_930_000_008)))
