@@ -77,6 +77,7 @@ CASES = {
     "topics": (["topics", "plan", *NOWHERE], 3, "does not answer"),
     "tail": (["tail", *NOWHERE], 3, "does not answer"),
     "verify": (["verify", *NOWHERE], 3, "does not answer"),
+    "export": (["export", "out", *NOWHERE], 3, "out cannot be made: Read-only file system"),
     "doctor": (["doctor", *NOWHERE], 1, ""),
     "healthcheck": (["healthcheck", "--set", "http.port=1"], 1, "no live worker on port 1"),
     "announce": (["announce", "s1", "chat-1:4800", *NOWHERE], 3, "does not answer"),

@@ -49,6 +49,7 @@ QUICK_COMMANDS = {
     "topics": ["topics", "plan", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "doctor": ["doctor", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "healthcheck": ["healthcheck", "--set", "http.port=1"],
+    "export": ["export", "/dev/null/exported"],
 }
 """Commands that end by themselves within seconds, without Kafka."""
 

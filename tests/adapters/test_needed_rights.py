@@ -56,7 +56,7 @@ def test_a_worker_needs_nothing_beyond_its_topics_its_group_and_its_transactiona
 
 
 def test_reading_commands_only_read_and_planning_only_looks() -> None:
-    for command in ("tail", "verify"):
+    for command in ("tail", "verify", "export"):
         assert {right.operation for right in rights_of(command, NAMES, "g", create=True)} == {"Read"}
     planned = {right.operation for right in rights_of("topics plan", NAMES, "g", create=True)}
     assert planned == {"Describe", "DescribeConfigs"}
