@@ -22,6 +22,7 @@ from bridge.sandbox.process import LOOPBACK, free_ports
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = str(ROOT / "tests" / "samples" / "silent-monitor-files.xml")
+PUBLIC_KEYS = str(ROOT / "tests" / "evidence" / "public_keys.txt")
 NOWHERE = ["--bootstrap-servers", f"{LOOPBACK}:1"]
 FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", str(ROOT), str(Path.home()))  # noqa: S108 - where programs write
 READ_ONLY = f"""\
@@ -78,6 +79,8 @@ CASES = {
     "tail": (["tail", *NOWHERE], 3, "does not answer"),
     "verify": (["verify", *NOWHERE], 3, "does not answer"),
     "export": (["export", "out", *NOWHERE], 3, "out cannot be made: Read-only file system"),
+    "proof": (["proof", "s1", "--keys", PUBLIC_KEYS, *NOWHERE], 3, "does not answer"),
+    "keys": (["keys", "new", "--out", "out", "--list", "keys"], 1, "Read-only file system: out"),
     "doctor": (["doctor", *NOWHERE], 1, ""),
     "healthcheck": (["healthcheck", "--set", "http.port=1"], 1, "no live worker on port 1"),
     "announce": (["announce", "s1", "chat-1:4800", *NOWHERE], 3, "does not answer"),

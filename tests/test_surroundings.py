@@ -31,6 +31,8 @@ INTERRUPTED = 130
 SECONDS_TO_END = 3.0
 STARTED = "started\n"
 SAMPLE = "tests/samples/silent-monitor-files.xml"
+PUBLIC_KEYS = "tests/evidence/public_keys.txt"
+KEY_LIST = "tests/evidence/key_list.txt"
 PLAIN = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 CONSOLE_SCRIPT = "import sys; from bridge.__main__ import main; print('started', flush=True); sys.exit(main())"
 NOBODY = """
@@ -50,6 +52,7 @@ QUICK_COMMANDS = {
     "doctor": ["doctor", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "healthcheck": ["healthcheck", "--set", "http.port=1"],
     "export": ["export", "/dev/null/exported"],
+    "keys": ["keys", "list", "--list", KEY_LIST],
 }
 """Commands that end by themselves within seconds, without Kafka."""
 
@@ -137,7 +140,7 @@ def interrupted(*words: str, after: float, stdin: int = subprocess.DEVNULL) -> t
     ("name", "after"),
     [
         *(("tail", seconds) for seconds in (0.01, 0.1, 0.3, 0.6, 4.0)),
-        *((name, 2.0) for name in ("verify", "topics", "announce", "schemas", "doctor")),
+        *((name, 2.0) for name in ("verify", "proof", "topics", "announce", "schemas", "doctor")),
         *(("healthcheck", seconds) for seconds in (0.1, 1.0)),  # it gives up after two
     ],
 )
@@ -147,6 +150,7 @@ def test_ctrl_c_ends_a_command_that_waits_within_three_seconds_and_quietly(name:
         words = {
             "tail": ["tail", "--bootstrap-servers", address],
             "verify": ["verify", "--bootstrap-servers", address],
+            "proof": ["proof", "s1", "--keys", PUBLIC_KEYS, "--bootstrap-servers", address],
             "topics": ["topics", "plan", "--bootstrap-servers", address],
             "announce": ["announce", "s1", "host:1", "--bootstrap-servers", address],
             "schemas": ["schemas", "check", "--set", f"schema_registry.url=http://{address}"],
@@ -237,4 +241,4 @@ def test_a_simulation_whose_announcements_are_all_refused_is_exit_code_1() -> No
 
 
 def test_every_command_is_looked_at() -> None:
-    assert set(COMMANDS) - {"run", "simulate"} <= {*QUICK_COMMANDS, "tail", "verify", "announce", "demo"}
+    assert set(COMMANDS) - {"run", "simulate"} <= {*QUICK_COMMANDS, "tail", "verify", "proof", "announce", "demo"}

@@ -55,8 +55,18 @@ def test_a_worker_needs_nothing_beyond_its_topics_its_group_and_its_transactiona
     assert len(created) == 5
 
 
+def test_a_key_to_sign_with_brings_the_rights_on_the_topics_of_the_log() -> None:
+    without, signing = (set(rights_of("run", NAMES, "g", create=True, evidence=signs)) for signs in (False, True))
+    more = by_resource(sorted(signing - without))
+    assert {one.name: set(one.operations) for one in more} == {
+        NAMES.anchors: {"Write", "DescribeConfigs", "Create"},
+        NAMES.leaves: {"Read", "Write", "DescribeConfigs", "Create"},
+    }
+    assert without < signing
+
+
 def test_reading_commands_only_read_and_planning_only_looks() -> None:
-    for command in ("tail", "verify", "export"):
+    for command in ("tail", "verify", "export", "proof"):
         assert {right.operation for right in rights_of(command, NAMES, "g", create=True)} == {"Read"}
     planned = {right.operation for right in rights_of("topics plan", NAMES, "g", create=True)}
     assert planned == {"Describe", "DescribeConfigs"}

@@ -34,6 +34,13 @@ def found(kind: str, **changed: Any) -> dict[str, TopicState]:
     return {**AS_REQUIRED, name: replace(state, config=config, **changed)}
 
 
+def test_the_topics_of_the_log_are_wanted_with_a_signing_key_only_and_keep_everything() -> None:
+    more = {one.name: one.config for one in wanted(NAMES, SHAPE, evidence=True) if one not in TOPICS}
+    assert more.keys() == {NAMES.anchors, NAMES.leaves}
+    assert more[NAMES.anchors]["retention.ms"] == "-1"
+    assert more[NAMES.leaves]["cleanup.policy"] == "compact"
+
+
 def test_topics_as_required_need_nothing() -> None:
     plan = compare(TOPICS, AS_REQUIRED)
     assert (plan.partitions, plan.changes, plan.reasons, plan.warnings) == (3, [], [], [])

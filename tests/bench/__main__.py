@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cost] [latency] [memory] [outage] [checkpoints] [verify]`: figures of docs/performance.md."""
+"""`python -m tests.bench [cost] [latency] [memory] [outage] ...`: the figures of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from bridge.records.ids import escaped, event_id
 from bridge.sandbox import LocalBroker, kafka_or_local
 from bridge.simulator.harness.ledger import LedgerLine
 from tests.bench.checkpoint_bytes import checkpoint_costs
+from tests.bench.evidence_costs import evidence_costs
 from tests.bench.outage import ANNOUNCEMENTS, outage
 from tests.bench.verifying import verifying
 from tests.support.oracle import closed_sessions, compare_with_ledger
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tests.bench.baseline import Captured
 
 EVENTS = "chat.transcript.events.v1"
-BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "verify"]
+BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "evidence", "verify"]
 FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
 
@@ -306,10 +307,12 @@ def main() -> None:
     say(f"{platform.machine()}, Python {platform.python_version()}; broker on the same machine")
     if "checkpoints" in what:
         checkpoint_costs()
+    if "evidence" in what:
+        evidence_costs()
     if "verify" in what:
         verifying(args.repeats)
     with tempfile.TemporaryDirectory(prefix="chatbridge-bench-") as folder:
-        if {*what} - {"outage", "checkpoints", "verify"}:
+        if {*what} - {"outage", "checkpoints", "evidence", "verify"}:
             measure(what, args, Path(folder))
         if "outage" in what:
             outages(Path(folder), args.minutes, args.partitions)

@@ -66,7 +66,7 @@ class Followed:
 
     def add(self, number: int) -> None:
         """Let the event with this id come."""
-        self._fold((history if number == 1 else push)(_event(number)))
+        self._fold((history if number == 1 else push)(event_of(number)))
 
     def _fold(self, one: object) -> None:
         started = time.perf_counter()
@@ -81,7 +81,7 @@ class Followed:
                 self.kept[record.key] = size([record])
 
 
-def _event(number: int) -> ChatEvent:
+def event_of(number: int) -> ChatEvent:
     if number <= _PARTIES:
         return joined(number, f"00A{number}")
     words = " ".join(_WORDS[at % len(_WORDS)] for at in range(number, number + 4 + number % 9))

@@ -13,19 +13,24 @@ from bridge.adapters.kafka.topic_plan import IN_SYNC, SAFE_IN_SYNC, SAFE_REPLICA
 from bridge.cli import main
 from bridge.config import load
 from bridge.factories import wanted_topics
-from tests.deploy.rendered_chart import KINDS, Document, of_kind, template
+from tests.deploy.rendered_chart import KINDS, Document, documents, of_kind, template
 from tests.deploy.test_rendered_pods import settings_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+SIGNS = "evidence.signing_key_file=/run/secrets/chatbridge/signing.pem"
+"""The setting that brings topics and rights of the log."""
+
+
 def kafka_settings(found: list[Document], folder: Path) -> Path:
     """Write the settings that names and rights depend on, without those that name files."""
-    kafka = yaml.safe_load(settings_text(found))["kafka"]
-    kafka.pop("client", None)
+    settings = yaml.safe_load(settings_text(found))
+    settings["kafka"].pop("client", None)
+    kept = {name: settings[name] for name in ("kafka", "evidence") if name in settings}
     file = folder / "kafka.yaml"
-    file.write_text(yaml.safe_dump({"kafka": kafka}), "utf-8")
+    file.write_text(yaml.safe_dump(kept), "utf-8")
     return file
 
 
@@ -37,10 +42,10 @@ def rights(acls: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
     }
 
 
-@pytest.mark.parametrize("more", ["create", "never"])
+@pytest.mark.parametrize("more", ["kafka.manage_topics=create", "kafka.manage_topics=never", SIGNS])
 @pytest.mark.parametrize("kind", ["mtls", "no-management", "everything"])
 def test_the_user_has_the_rights_that_the_command_prints(chart: Path, tmp_path: Path, kind: str, more: str) -> None:
-    values = ("--values", str(KINDS[kind]), "--set", f"settings.kafka.manage_topics={more}")
+    values = ("--values", str(KINDS[kind]), "--set", f"settings.{more}")
     found = list(yaml.safe_load_all(template(chart, *values)))
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -52,13 +57,14 @@ def test_the_user_has_the_rights_that_the_command_prints(chart: Path, tmp_path: 
     assert rights(made["spec"]["authorization"]["acls"]) == rights(user["spec"]["authorization"]["acls"])
 
 
+@pytest.mark.parametrize("signs", [False, True], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("kind", ["no-management", "everything"])
-def test_the_topics_are_those_that_the_bridge_would_create(
-    objects: dict[str, list[Document]], tmp_path: Path, kind: str
-) -> None:
-    config = load(kafka_settings(objects[kind], tmp_path), {}, {})
+def test_the_topics_are_those_that_the_bridge_would_create(chart: Path, tmp_path: Path, kind: str, signs: bool) -> None:
+    signing = ("--set", f"settings.{SIGNS}") if signs else ()
+    found = documents(template(chart, "--values", str(KINDS[kind]), *signing))
+    config = load(kafka_settings(found, tmp_path), {}, {})
     assert config.kafka.manage_topics == "never"
-    made = {one["spec"]["topicName"]: one["spec"] for one in objects[kind] if one["kind"] == "KafkaTopic"}
+    made = {one["spec"]["topicName"]: one["spec"] for one in found if one["kind"] == "KafkaTopic"}
     wanted = {one.name: one for one in wanted_topics(config)}
     assert made.keys() == wanted.keys()
     for name, topic in wanted.items():

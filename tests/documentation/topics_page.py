@@ -20,14 +20,21 @@ _HEAD: Final = """\
 chat has the same partition number in each of them: murmur2 of the session id, as in Kafka's Java client.
 `chatbridge topics plan` compares a cluster with this table, `chatbridge topics apply` creates and alters topics;
 `chatbridge run` only creates those that are missing. Partition counts and cleanup policies of existing topics are never
-altered. Topics with three replicas or more get `min.insync.replicas=2`.
+altered. Topics with three replicas or more get `min.insync.replicas=2`. The topics `anchors` and `leaves` exist where a
+signing key is configured (`evidence.signing_key_file`), and are needed nowhere else.
 """
 _KEYS: Final = {
     "quarantine": "sessionId, or the source when no chat is known",
     "checkpoints": "the escaped sessionId, the same with `#` and a part of the checkpoint, `/shard` for the marker of "
     "the shard, or `#schema:<fingerprint>`",
+    "anchors": "the partition, as decimal digits",
+    "leaves": "name of the tree, `/` and index of the leaf, as decimal digits",
 }
-_JSON: Final = {"announcements": "[JSON](#announcements)"}
+_NO_AVRO: Final = {
+    "announcements": "[JSON](#announcements)",
+    "anchors": "[signed notes](../evidence.md#anchors), UTF-8",
+    "leaves": "[hash of a leaf](../evidence.md#the-log), 32 bytes",
+}
 _AFTER: Final = """
 The announcements and checkpoints topics may hold session passwords: only the bridge should have the right to read them.
 
@@ -89,9 +96,9 @@ One JSON object per record, keyed by the session id; the same object, or a list 
 
 def text() -> str:
     """Return the page."""
-    config = load(None, {}, {})
+    config = load(None, {}, {"evidence.signing_key_file": "signing.pem"})
     names = names_of(config)
-    kinds = {getattr(names, kind): kind for kind in (*SCHEMA_BY_TOPIC, "announcements")}
+    kinds = {getattr(names, kind): kind for kind in (*SCHEMA_BY_TOPIC, *_NO_AVRO)}
     rows = [_topic(topic, kinds[topic.name]) for topic in wanted_topics(config)]
     files = sorted((file for file in schema_folder().iterdir() if file.is_file()), key=lambda file: file.name)
     schemas = {file.name.removesuffix(".avsc"): json.loads(file.read_text("utf-8")) for file in files}
@@ -108,7 +115,7 @@ def text() -> str:
 
 
 def _topic(topic: Topic, kind: str) -> tuple[str, str, str, str]:
-    value = _JSON[kind] if kind in _JSON else _link(SCHEMA_BY_TOPIC[kind])
+    value = _NO_AVRO[kind] if kind in _NO_AVRO else _link(SCHEMA_BY_TOPIC[kind])
     settings = ", ".join(f"{key}={value}" for key, value in topic.config.items())
     return code(topic.name), _KEYS.get(kind, "sessionId"), value, settings
 

@@ -109,6 +109,31 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
     assert rights.denials() == []
 
 
+def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
+    rights: Rights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = rights.environment
+    key, keys = str(tmp_path / "key.pem"), str(tmp_path / "keys.txt")
+    printed_by(capsys, 0, "keys", "new", "--out", key, "--list", keys, *rights.flags)
+    environment.settings |= {"evidence__signing_key_file": key, "evidence__key_list_file": keys}
+    environment.settings |= {"evidence__anchor_seconds": 1}
+    rights.only(rights.printed("topics apply"))
+    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 7
+    rights.only(rights.printed("run"))
+    with environment.bridge() as bridge, environment.chats(concurrent_chats=CHATS, mean_events=10) as chats:
+        wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") > 1, 40, lambda: str(reasons(bridge)))
+        chats.terminate()
+        assert bridge.terminate() == 0
+    proof = rights.printed("proof")
+    rights.only(proof)
+    printed_by(capsys, 1, "proof", "unknown", *rights.flags)
+    assert rights.denials() == []
+    for right in proof:
+        rights.only([one for one in proof if one != right])
+        code, message, _ = ended(capsys, "proof", "unknown", *rights.flags)
+        assert (code, bool(re.search(missing(right), message))) == (3, True), message
+
+
 def test_each_missing_right_ends_a_command_with_its_name_and_how_to_grant_it(
     rights: Rights, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,6 +36,7 @@ def test_an_opened_chat_is_told_with_what_is_known_of_it(recording: Recording) -
         "server": "chat-1:4800",
         "clientVersion": 106,
         "certificate": None,
+        "signature": None,
     }
 
 

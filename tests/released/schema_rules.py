@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-_LAST: Final = "integrity"
-_FIXED: Final = "Integrity"
-"""Its size is that of the end of an event, before which all bytes are hashed."""
+_LAST: Final = ("integrity", "signature")
+_FIXED: Final = ("Integrity", "Signature")
+"""They are the end of a record, before which all bytes are hashed, or signed."""
 _WORDS: Final[dict[str, tuple[Any, Any]]] = {
     "string": ("", "grüße"),
     "bytes": (b"", b"\0\xff"),
@@ -32,10 +32,13 @@ def violations(older: Any, newer: Any) -> list[str]:
     found = [f"the type {name} is removed" for name in old.keys() - new.keys()]
     for name, record in new.items():
         fields = [field["name"] for field in record["fields"]]
-        if _LAST in fields[:-1]:
-            found.append(f"{name}.{_LAST} is not the last field")
-        if name in old and name.endswith(f".{_FIXED}") and fields != [field["name"] for field in old[name]["fields"]]:
-            found.append(f"{name} has a fixed size and gets no fields")
+        found += [f"{name}.{last} is not the last field" for last in _LAST if last in fields[:-1]]
+        if (
+            name in old
+            and name.rpartition(".")[2] in _FIXED
+            and fields != [field["name"] for field in old[name]["fields"]]
+        ):
+            found.append(f"{name} has a fixed form and gets no fields")
         if name in old:
             found += _changed_fields(name, old[name]["fields"], record["fields"])
     return found

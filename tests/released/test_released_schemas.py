@@ -110,7 +110,8 @@ FORBIDDEN: dict[str, tuple[str, Callable[[Fields], object], str]] = {
     "no default": ("Gap", lambda fields: fields.append({"name": "later", "type": "long"}), "Gap.later has no default"),
     "another order": ("Party", lambda fields: fields.reverse(), "another order"),
     "another default": ("CheckpointHead", lambda fields: fields[2].update(default=7), "another default"),
-    "a fixed size": ("Integrity", lambda fields: fields.append(NULLABLE), "Integrity has a fixed size"),
+    "a fixed size": ("Integrity", lambda fields: fields.append(NULLABLE), "Integrity has a fixed form"),
+    "after signature": ("SessionRecord", lambda fields: fields.append(NULLABLE), "signature is not the last field"),
     "after integrity": ("TranscriptEvent", lambda fields: fields.append(NULLABLE), "integrity is not the last field"),
 }
 

@@ -1,4 +1,4 @@
-"""The five topics: their names and required configuration; creates and alters them.
+"""The topics: their names and required configuration; creates and alters them.
 
 `plan` only compares; `prepare` creates topics that are missing and alters nothing; `apply` alters, too, what is safe to
 alter. What is compared, and what is never altered: `topic_plan`.
@@ -48,7 +48,7 @@ _POLLS: Final = 150
 
 @dataclass(slots=True, frozen=True)
 class TopicNames:
-    """Names of the five topics, each with the prefix in front."""
+    """Names of the topics, each with the prefix in front."""
 
     prefix: str = ""
 
@@ -138,18 +138,19 @@ def wanted(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> l
         retained(names.quarantine, shape.retention_seconds),
         retained(names.announcements, shape.announcement_retention_seconds),
         Topic(names.checkpoints, shape.partitions, shape.replication_factor, compacted),
-        *([_kept(names.anchors, shape, limit), _compacted_leaves(names.leaves, shape, limit)] if evidence else []),
+        *(_of_logs(names, shape, limit) if evidence else ()),
     ]
 
 
-def _kept(name: str, shape: TopicShape, limit: str) -> Topic:
-    """Return a topic from which nothing is deleted."""
-    config = {POLICY: "delete", RETENTION: "-1", RECORD_LIMIT: limit}
-    return Topic(name, shape.partitions, shape.replication_factor, config)
-
-
-def _compacted_leaves(name: str, shape: TopicShape, limit: str) -> Topic:
-    return Topic(name, shape.partitions, shape.replication_factor, {POLICY: "compact", RECORD_LIMIT: limit})
+def _of_logs(names: TopicNames, shape: TopicShape, limit: str) -> list[Topic]:
+    """Return the topics of the logs over certificates, from which nothing is deleted."""
+    heads = {POLICY: "delete", RETENTION: "-1", RECORD_LIMIT: limit}
+    leaves = {POLICY: "compact", RECORD_LIMIT: limit}
+    replicas = shape.replication_factor
+    return [
+        Topic(names.anchors, shape.partitions, replicas, heads),
+        Topic(names.leaves, shape.partitions, replicas, leaves),
+    ]
 
 
 class TopicManager:
