@@ -66,7 +66,7 @@ def test_wrong_words_are_exit_code_2(words: list[str]) -> None:
     assert "usage: chatbridge" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["coverage", "export", "unseal"])
+@pytest.mark.parametrize("name", ["unseal"])
 def test_a_reserved_command_says_that_it_is_not_part_of_this_version(name: str) -> None:
     done = chatbridge(name, "--help")
     assert (done.returncode, done.stdout) == (2, "")

@@ -78,6 +78,7 @@ CASES = {
     "topics": (["topics", "plan", *NOWHERE], 3, "does not answer"),
     "tail": (["tail", *NOWHERE], 3, "does not answer"),
     "verify": (["verify", *NOWHERE], 3, "does not answer"),
+    "export": (["export", "out", *NOWHERE], 3, "out cannot be made: Read-only file system"),
     "proof": (["proof", "s1", "--keys", PUBLIC_KEYS, *NOWHERE], 3, "does not answer"),
     "keys": (["keys", "new", "--out", "out", "--list", "keys"], 1, "Read-only file system: out"),
     "doctor": (["doctor", *NOWHERE], 1, ""),

@@ -51,6 +51,7 @@ QUICK_COMMANDS = {
     "topics": ["topics", "plan", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "doctor": ["doctor", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "healthcheck": ["healthcheck", "--set", "http.port=1"],
+    "export": ["export", "/dev/null/exported"],
     "keys": ["keys", "list", "--list", KEY_LIST],
 }
 """Commands that end by themselves within seconds, without Kafka."""
