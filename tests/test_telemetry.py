@@ -39,6 +39,7 @@ LABELS = {
     "client_version": {*map(str, range(101, 107)), "other"},
     "code": {*meters.HTTP_CODES},
     "path": {*meters.HTTP_PATHS},
+    "step": {*meters.COVERAGE_STEPS},
     "level": {*meters.LOG_LEVELS},
     "action": {*meters.REDACTION_ACTIONS},
     "generation": {"0", "1", "2"},

@@ -98,7 +98,7 @@ class ScriptedProducer:
         if self._fails == "delivery" and self._error is not None:
             sent.set_exception(self._error)
         else:
-            sent.set_result(None)
+            sent.set_result(SimpleNamespace(offset=7))
         return sent
 
     async def send_offsets_to_transaction(self, _offsets: object, _group: str) -> None:

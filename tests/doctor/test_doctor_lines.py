@@ -95,7 +95,7 @@ def test_rights_have_a_line_per_resource_and_what_is_not_told_is_not_ok() -> Non
     needed = rights_of("run", NAMES, "g", create=True)
     look = RightsLook()
     lines = rights_results(needed, look, "User:u")
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert {line.state for line in lines} == {CheckState.OK}
     look.missing = [right for right in needed if right.name == NAMES.events and right.operation == "Write"]
     look.untold = [right for right in needed if right.name == NAMES.sessions]
@@ -109,7 +109,7 @@ def test_rights_have_a_line_per_resource_and_what_is_not_told_is_not_ok() -> Non
 def test_topics_have_a_line_each_and_one_when_they_do_not_fit_together() -> None:
     topics = wanted(NAMES, TopicShape(3, 3, 1_000_000, 604_800, 86_400))
     found = {topic.name: TopicState(3, 3, {**topic.config, "min.insync.replicas": "2"}) for topic in topics}
-    assert told(topic_results(topics, found, create=True)) == [(CheckState.OK, "OK")] * 5
+    assert told(topic_results(topics, found, create=True)) == [(CheckState.OK, "OK")] * 6
     events = found.pop(NAMES.events)
     assert told(topic_results(topics, found, create=True))[0] == (CheckState.WARNING, "TOPIC_MISSING")
     assert told(topic_results(topics, found, create=False))[0] == (CheckState.FAILED, "TOPIC_MISSING")
