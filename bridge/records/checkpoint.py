@@ -41,7 +41,7 @@ class BatchStamp:
     """Which transaction wrote a checkpoint: the shard's owner at that time, and the number of the batch.
 
     `owners` are pairs of an owner and the number of its last batch; of a chat's checkpoint there are none. `encoded`
-    is the stamp as fields of a CheckpointHead: one stamp serves all checkpoints of a batch. It is not
+    is the stamp as fields of a CheckpointHead, but for the tree: one stamp serves all checkpoints of a batch. It is not
     changed. `shard` and `tree` are in the marker only.
     """
 
@@ -55,8 +55,7 @@ class BatchStamp:
     def __post_init__(self) -> None:
         """Encode it. Raises OverflowError for a number beyond 64 bits."""
         owners = array(map(long, chain.from_iterable(self.owners))) if self.owners else EMPTY
-        facts = shard_block(self.shard) + tree_block(self.tree)
-        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners + facts
+        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners + shard_block(self.shard)
 
 
 @lru_cache(maxsize=64)
@@ -115,7 +114,7 @@ def encode_closed(
 
 
 def _head(head: CheckpointHead) -> bytes:
-    absence, away = head.absence, head.away
+    absence = head.absence
     return b"".join(
         (
             text(head.state),
@@ -128,12 +127,26 @@ def _head(head: CheckpointHead) -> bytes:
             optional_long(None if absence is None else absence.after),
             long(head.observed_at),
             long(head.segments),
-            b"\1" if head.stored else b"\0",
-            optional_long(None if away is None else away.since),
-            optional_text(None if away is None else away.code),
+            _extra(head),
             offsets_block(head.offsets),
             head.stamp.encoded,
             b"\1" if head.outlined else b"\0",
+        )
+    )
+
+
+def _extra(head: CheckpointHead) -> bytes:
+    """Encode what few heads have: in each of the others it costs one byte."""
+    away, tree = head.away, head.stamp.tree
+    if not head.stored and away is None and tree is None:
+        return NULL
+    return b"".join(
+        (
+            SOME,
+            b"\1" if head.stored else b"\0",
+            optional_long(None if away is None else away.since),
+            optional_text(None if away is None else away.code),
+            tree_block(tree),
         )
     )
 

@@ -172,7 +172,8 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
     if len(owners) % 2:
         raise VerificationFailed("a checkpoint with an owner whose last batch it does not say")
     chains = [OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]]
-    since, code = head["unwatchedSince"], head["unwatchedCode"]
+    extra = head["extra"] or {}
+    since, code = extra.get("unwatchedSince"), extra.get("unwatchedCode")
     return CheckpointHead(
         state=head["state"],
         sequence=head["sequence"],
@@ -186,12 +187,12 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
             head["batch"],
             tuple(zip(owners[::2], owners[1::2], strict=True)),
             shard_facts(head["shard"]),
-            tree_state(head["tree"]),
+            tree_state(extra.get("tree")),
         ),
         segments=head["segments"],
         ids=None if ids is None else _ids(ids),
         chains=chains,
-        stored=head["stored"],
+        stored=extra.get("stored", False),
         outlined=head["outlined"],
         away=None if since is None or code is None else Unwatched(since, None, code),
         offsets=decoded_offsets(head["offsets"], len(chains) + bool(head["chainHead"])),

@@ -128,7 +128,7 @@ NO_TEXT_OF_PEOPLE: Final = {
     "OffsetRange.topic": "a name of the settings",
     **dict.fromkeys(
         (
-            "CheckpointHead.unwatchedCode",
+            "CheckpointExtra.unwatchedCode",
             "CheckpointWatch.sources",
             "CheckpointWatch.visibility",
             "ClosingEvent.ending",
