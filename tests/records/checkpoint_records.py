@@ -46,13 +46,14 @@ def watch_record(watch: Watch) -> dict[str, Any] | None:
 
 def extra_record(head: CheckpointHead) -> dict[str, Any] | None:
     away, tree = head.away, head.stamp.tree
-    if not head.stored and away is None and tree is None:
+    if not head.stored and away is None and tree is None and head.position is None:
         return None
     return {
         "stored": head.stored,
         "unwatchedSince": away and away.since,
         "unwatchedCode": away and away.code,
         "tree": tree and {"name": tree.name, "size": tree.size, "roots": tree.roots},
+        "position": head.position,
     }
 
 
