@@ -130,7 +130,7 @@ def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
 
 def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
     holes = [MissingIds(hole["fromEventId"], hole["toEventId"], hole["class"]) for hole in told["holes"] or ()]
-    due = due_reasons(list(map(_gap, told["gaps"])), holes, archived=told["archived"])
+    due = due_reasons(list(map(_gap, told["gaps"])), holes)
     due |= {UNATTRIBUTED} if told["unattributed"] and not told["archived"] else set()
     due |= {IDS_REUSED} if told["idsReused"] else set()
     reasons = set(told["reasons"])

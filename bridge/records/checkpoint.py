@@ -41,7 +41,7 @@ class BatchStamp:
     """Which transaction wrote a checkpoint: the shard's owner at that time, and the number of the batch.
 
     `owners` are pairs of an owner and the number of its last batch; of a chat's checkpoint there are none. `encoded`
-    is the stamp as fields of a CheckpointHead: one stamp serves all checkpoints of a batch. It is not
+    is the stamp as fields of a CheckpointHead, but for the tree: one stamp serves all checkpoints of a batch. It is not
     changed. `shard` and `tree` are in the marker only.
     """
 
@@ -55,8 +55,7 @@ class BatchStamp:
     def __post_init__(self) -> None:
         """Encode it. Raises OverflowError for a number beyond 64 bits."""
         owners = array(map(long, chain.from_iterable(self.owners))) if self.owners else EMPTY
-        facts = shard_block(self.shard) + tree_block(self.tree)
-        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners + facts
+        self.encoded = _encoded_owner(self.owner) + long(self.number) + owners + shard_block(self.shard)
 
 
 @lru_cache(maxsize=64)
@@ -74,7 +73,7 @@ class CheckpointHead:
     transaction that writes it. `segments` is the number of the chat's segments once this transaction is committed: with
     none, only the head is remembered. `ids` is the open block. `stored`: the chat is open, and known from stored
     transcripts only. `outlined` says that all blocks have their outlines. `away` is the interval in which nobody is
-    watching, if there is one; `offsets` are those of `all_chains`, or none.
+    watching, if there is one; `offsets` are those of `all_chains`, or none. `position` is in that of a position only.
     """
 
     state: str
@@ -92,6 +91,7 @@ class CheckpointHead:
     outlined: bool = False
     away: Unwatched | None = None
     offsets: list[ChainOffsets] = field(default_factory=list)
+    position: bytes | None = None
 
     def all_chains(self) -> list[OutputChain]:
         """Return the chain in each output."""
@@ -115,7 +115,7 @@ def encode_closed(
 
 
 def _head(head: CheckpointHead) -> bytes:
-    absence, away = head.absence, head.away
+    absence = head.absence
     return b"".join(
         (
             text(head.state),
@@ -128,12 +128,27 @@ def _head(head: CheckpointHead) -> bytes:
             optional_long(None if absence is None else absence.after),
             long(head.observed_at),
             long(head.segments),
-            b"\1" if head.stored else b"\0",
-            optional_long(None if away is None else away.since),
-            optional_text(None if away is None else away.code),
+            _head_extra(head),
             offsets_block(head.offsets),
             head.stamp.encoded,
             b"\1" if head.outlined else b"\0",
+        )
+    )
+
+
+def _head_extra(head: CheckpointHead) -> bytes:
+    """Encode what few heads have: in each of the others it costs one byte."""
+    away, tree, position = head.away, head.stamp.tree, head.position
+    if not head.stored and away is None and tree is None and position is None:
+        return NULL
+    return b"".join(
+        (
+            SOME,
+            b"\1" if head.stored else b"\0",
+            optional_long(None if away is None else away.since),
+            optional_text(None if away is None else away.code),
+            tree_block(tree),
+            NULL if position is None else SOME + data(position),
         )
     )
 
@@ -171,11 +186,17 @@ def _seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str)
             b"\1" if state.joined else b"\0",
             array(map(long, chain.from_iterable(state.unprinted))),
             array(map(_output_gap, output_gaps)),
-            array(map(long, state.filled_sequences)),
-            b"\1" if state.archived else b"\0",
-            watch_block(state.watch),
+            _seldom_extra(state),
         )
     )
+
+
+def _seldom_extra(state: TranscriptState) -> bytes:
+    """Encode what is not known of every chat: in a record of each of the others it costs one byte."""
+    watch = watch_block(state.watch)
+    if not state.filled_sequences and not state.archived and watch == NULL:
+        return NULL
+    return SOME + array(map(long, state.filled_sequences)) + (b"\1" if state.archived else b"\0") + watch
 
 
 def _output_gap(own: OutputGap) -> bytes:
@@ -218,10 +239,9 @@ def encode_position(position: bytes, at: int, stamp: BatchStamp) -> bytes:
 
     It has a head: a version that knows no positions takes it for a chat that ended a while ago, and forgets it.
     """
-    head = CheckpointHead(POSITION_STATE, 0, 0, b"", {}, None, at, stamp)
-    return payload(SOME + _head(head), NULL, NULL, NULL, SOME + data(position))
+    return encode_head(CheckpointHead(POSITION_STATE, 0, 0, b"", {}, None, at, stamp, position=position))
 
 
-def payload(head: bytes, announcement: bytes, seldom: bytes, ids: bytes, position: bytes = NULL) -> bytes:
+def payload(head: bytes, announcement: bytes, seldom: bytes, ids: bytes) -> bytes:
     """Return a SessionCheckpoint, from its nullable fields."""
-    return head + announcement + seldom + ids + position
+    return head + announcement + seldom + ids

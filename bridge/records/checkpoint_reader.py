@@ -130,7 +130,8 @@ def read_position(writers: WriterSchemas, value: bytes) -> tuple[bytes | None, B
     Raises what `read_checkpoints` raises.
     """
     record = _decoded(writers, value)
-    return record["position"], _head(record).stamp
+    head = _head(record)
+    return head.position, head.stamp
 
 
 def _decoded(writers: WriterSchemas, value: bytes) -> dict[str, Any]:
@@ -172,7 +173,8 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
     if len(owners) % 2:
         raise VerificationFailed("a checkpoint with an owner whose last batch it does not say")
     chains = [OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]]
-    since, code = head["unwatchedSince"], head["unwatchedCode"]
+    extra = head["extra"] or {}
+    since, code = extra.get("unwatchedSince"), extra.get("unwatchedCode")
     return CheckpointHead(
         state=head["state"],
         sequence=head["sequence"],
@@ -186,15 +188,16 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
             head["batch"],
             tuple(zip(owners[::2], owners[1::2], strict=True)),
             shard_facts(head["shard"]),
-            tree_state(head["tree"]),
+            tree_state(extra.get("tree")),
         ),
         segments=head["segments"],
         ids=None if ids is None else _ids(ids),
         chains=chains,
-        stored=head["stored"],
+        stored=extra.get("stored", False),
         outlined=head["outlined"],
         away=None if since is None or code is None else Unwatched(since, None, code),
         offsets=decoded_offsets(head["offsets"], len(chains) + bool(head["chainHead"])),
+        position=extra.get("position"),
     )
 
 
@@ -217,7 +220,7 @@ def _ranges(edges: list[int]) -> list[tuple[int, int]]:
 
 
 def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
-    set_by = seldom["partiesSetBy"]
+    set_by, extra = seldom["partiesSetBy"], seldom["extra"] or {}
     if len(seldom["gapSequences"]) != len(seldom["gaps"]):
         raise VerificationFailed("a checkpoint that does not say which records told its gaps")
     if len(set_by) != 2 * len(seldom["parties"]):
@@ -238,9 +241,9 @@ def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
         reused=seldom["idsReused"],
         gap_sequences=seldom["gapSequences"],
         unprinted=_ranges(seldom["unprintedIds"]),
-        filled_sequences=seldom["filledSequences"],
-        archived=seldom["archived"],
-        watch=decoded_watch(seldom["watch"]),
+        filled_sequences=extra.get("filledSequences", []),
+        archived=extra.get("archived", False),
+        watch=decoded_watch(extra.get("watch")),
     )
 
 

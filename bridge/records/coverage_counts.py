@@ -34,7 +34,7 @@ _COVERED: Final = frozenset((COMPLETE, COMPLETE_WITH_EXPECTED_HOLES))
 
 
 @dataclass(slots=True)
-class _CountedChat:
+class _ReadChat:
     first_seen: int | None = None
     announced: bool = False
     opened: bool = False
@@ -86,18 +86,18 @@ class CoverageCounts:
     def __init__(self, since: int | None = None, until: int | None = None) -> None:
         self._since = since
         self._until = until
-        self._chats: dict[str, _CountedChat] = {}
+        self._chats: dict[str, _ReadChat] = {}
 
     def announce(self, session_id: str, at: int) -> None:
         """Take an announcement, with its Kafka time in us since 1970 UTC."""
-        chat = self._chats.setdefault(session_id, _CountedChat())
+        chat = self._chats.setdefault(session_id, _ReadChat())
         if not chat.announced or chat.first_seen is None or at < chat.first_seen:
             chat.first_seen = at
         chat.announced = True
 
     def session(self, record: dict[str, Any]) -> None:
         """Take the next session record, decoded."""
-        chat = self._chats.setdefault(record["sessionId"], _CountedChat())
+        chat = self._chats.setdefault(record["sessionId"], _ReadChat())
         if chat.first_seen is None:
             chat.first_seen = record["at"]
         chat.opened = True
@@ -108,7 +108,7 @@ class CoverageCounts:
 
     def leave_unread(self, session_id: str) -> None:
         """Take the key of a session record that cannot be read: what wrote it is not known."""
-        self._chats.setdefault(session_id, _CountedChat()).unread = True
+        self._chats.setdefault(session_id, _ReadChat()).unread = True
 
     def result(self) -> CoverageResult:
         """Return what was counted."""
@@ -130,7 +130,7 @@ class CoverageCounts:
                     result.uncovered.append(Uncovered(session_id, verdict, reasons))
         return result
 
-    def _within(self) -> Iterator[tuple[str, _CountedChat]]:
+    def _within(self) -> Iterator[tuple[str, _ReadChat]]:
         for session_id, chat in self._chats.items():
             at = chat.first_seen
             late = self._until is not None and at is not None and at >= self._until

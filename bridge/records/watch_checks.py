@@ -9,8 +9,8 @@ from bridge.transcript.client_versions import withholds_events
 from bridge.transcript.completeness import (
     EXPECTED_CLASSES,
     SET_ASIDE,
-    SETTLED_BY_ARCHIVE,
     TYPING_ONLY,
+    UNEXPLAINED,
     WITHHELD_BY_VERSION,
 )
 from bridge.transcript.events import FIRST_ID
@@ -59,10 +59,13 @@ def _wrong_class(hole: dict[str, Any], told: dict[str, Any], named: list[tuple[i
     touching = [code for first, last, code in named if first <= high and low <= last]
     if what == SET_ASIDE and not touching:
         return "although no gap names it"
-    if what in EXPECTED_CLASSES and set(touching) & KNOWN - (SETTLED_BY_ARCHIVE if what == TYPING_ONLY else set()):
+    if what in EXPECTED_CLASSES and KNOWN.intersection(touching):
         return f"although the gap of {touching[0]} names it"
     if what == TYPING_ONLY and not told["archived"]:
         return "although no stored transcript was read"
+    unsettled = EXPECTED_CLASSES.keys() - {TYPING_ONLY} | (set() if touching else {UNEXPLAINED})
+    if told["archived"] and what in unsettled:
+        return "although the last stored transcript was read, and no gap names it"
     if what == WITHHELD_BY_VERSION and not withholds_events(told["lowestVersion"]):
         return f"although the lowest ClientVersion was {told['lowestVersion']}"
     return ""

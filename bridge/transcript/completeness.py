@@ -68,8 +68,6 @@ OTHER_CLASSES: Final = {
 """Class of any other hole -> what it says, and what to do."""
 
 _IN_QUARANTINE: Final = gap_codes.WITHDRAWN | {gap_codes.UNREADABLE, gap_codes.INTERNAL}
-SETTLED_BY_ARCHIVE: Final = gap_codes.UNTIL_JOINED | {gap_codes.NOT_IN_REPLAY}
-"""Codes of open gaps that lack nothing but unstored events once the final stored transcript was read."""
 _TWO: Final = 2
 
 
@@ -84,7 +82,8 @@ class MissingIds(NamedTuple):
 def holes_of(delivered: IdRanges, gaps: Iterable[Gap], watch: Watch, *, archived: bool) -> list[MissingIds]:
     """Return the ids without a record up to the highest one that came or was told as missing, by class, rising.
 
-    `gaps` are the open ones. `archived`: the final stored transcript was folded in.
+    `gaps` are the open ones. `archived`: the final stored transcript was folded in, so that what no open gap names was
+    not stored: a gap whose ids it should have told of, and did not lose, is open no more.
     """
     ranges = [
         (gap.from_event_id, gap.to_event_id, gap.code)
@@ -94,20 +93,19 @@ def holes_of(delivered: IdRanges, gaps: Iterable[Gap], watch: Watch, *, archived
     highest = max([delivered.maximum or 0, *(high for _, high, _ in ranges)])
     rest = IdRanges(delivered.missing_between(FIRST_ID, highest))
     found: list[MissingIds] = []
-    for what, codes in ((SET_ASIDE, _IN_QUARANTINE), (TYPING_ONLY, SETTLED_BY_ARCHIVE if archived else ())):
-        rest = _take(found, rest, ((low, high) for low, high, code in ranges if code in codes), what)
+    rest = _take(found, rest, ((low, high) for low, high, code in ranges if code in _IN_QUARANTINE), SET_ASIDE)
     rest = _take(found, rest, ((low, high) for low, high, _ in ranges), UNEXPLAINED)
-    if watch.history_to is not None:
-        before = TYPING_ONLY if archived else BEFORE_JOIN
-        rest = _take(found, rest, [(FIRST_ID, watch.history_to)] if watch.history_to else [], before)
-    _take(found, rest, rest.pairs(), _left_out(watch, archived=archived))
+    if archived:
+        _take(found, rest, rest.pairs(), TYPING_ONLY)
+        return _merged(sorted(found))
+    if watch.history_to:
+        rest = _take(found, rest, [(FIRST_ID, watch.history_to)], BEFORE_JOIN)
+    _take(found, rest, rest.pairs(), _left_out(watch))
     return _merged(sorted(found))
 
 
-def _left_out(watch: Watch, *, archived: bool) -> str:
-    """Return the class of ids that no gap names, above the first history."""
-    if archived:
-        return TYPING_ONLY
+def _left_out(watch: Watch) -> str:
+    """Return the class of ids that no gap names, above the first history, as long as none of the archive is known."""
     if watch.history_to is None:  # never joined, or under 0.1.0
         return UNEXPLAINED if watch.since_opening else NOT_CLASSIFIED
     if withholds_events(watch.lowest_version):
@@ -141,11 +139,9 @@ def _merged(holes: list[MissingIds]) -> list[MissingIds]:
     return merged
 
 
-def due_reasons(gaps: Iterable[Gap], holes: Iterable[MissingIds], *, archived: bool) -> set[str]:
+def due_reasons(gaps: Iterable[Gap], holes: Iterable[MissingIds]) -> set[str]:
     """Return the codes in `reasons` that follow from the open gaps and the holes of a certificate."""
-    codes = {gap.code for gap in gaps}
-    settled = codes & SETTLED_BY_ARCHIVE if archived else set()
-    found = codes - settled
+    found = {gap.code for gap in gaps}
     named = IdRanges(
         (gap.from_event_id, gap.to_event_id)
         for gap in gaps
@@ -156,8 +152,6 @@ def due_reasons(gaps: Iterable[Gap], holes: Iterable[MissingIds], *, archived: b
             found.add(hole.what)
         elif named.missing_between(hole.low, hole.high):
             found.add(gap_codes.UNEXPLAINED_IDS)
-    if settled:
-        found.add(TYPING_ONLY)
     return found
 
 

@@ -249,7 +249,7 @@ class SlowMemory:
             away=None if self.watching.away is None else self.watching.away.code,
             reasons={*details, *(gap.code for gap in gaps)},
         )
-        found = {*details, *due_reasons(gaps, holes, archived=self.archived)}
+        found = {*details, *due_reasons(gaps, holes)}
         if self.unattributed and not self.archived:  # what it may have held is stored, or was never to be
             found.add(gap_codes.UNATTRIBUTED)
         if self.reused:

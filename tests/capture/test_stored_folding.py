@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.capture.stored_inputs import StoredPlace
+from bridge.transcript.completeness import TYPING_ONLY
+from bridge.transcript.entries import COMPLETE_WITH_EXPECTED_HOLES as EXPECTED
 from bridge.transcript.gap_codes import (
     NEVER_JOINED,
     NOT_IN_REPLAY,
@@ -39,7 +41,8 @@ def test_a_chat_that_was_never_announced_is_opened_and_closed_by_its_last_text()
     assert {record["origin"] for record in shard.records()} == {"ARCHIVE"}
     assert {record["session"]["source"] for record in shard.records()} == {"UCS"}
     [certificate] = shard.certificates()
-    assert (certificate["verdict"], certificate["archived"], certificate["supersedes"]) == ("COMPLETE", True, None)
+    assert (certificate["verdict"], certificate["archived"], certificate["supersedes"]) == (EXPECTED, True, None)
+    assert certificate["reasons"] == [TYPING_ONLY]
     assert shard.findings() == []
 
 
@@ -121,7 +124,8 @@ def test_what_a_chat_lacks_that_was_given_up_is_filled(verdict: Verdict, age: in
     code = OVER_WHILE_AWAY if verdict is Verdict.GONE else OUT_OF_REACH
     assert fills(shard) == [(3, gap_of(shard, code)), (5, gap_of(shard, code))]
     first, second = shard.certificates()
-    assert (first["verdict"], second["verdict"]) == ("INCOMPLETE", "COMPLETE")
+    assert (first["verdict"], second["verdict"]) == ("INCOMPLETE", EXPECTED)
+    assert second["reasons"] == [TYPING_ONLY]
     assert second["supersedes"] == first["lastSequence"]
     assert [gap["code"] for gap in second["filled"]] == [code]
     assert shard.findings() == []
@@ -173,7 +177,8 @@ def test_two_gaps_of_a_closed_chat_are_filled_by_two_texts() -> None:
     shard.fold(*stored(joined(1), said(2), said(4), said(6), left(8), offset=2))
     assert fills(shard) == [(4, gap_of(shard, NOT_IN_REPLAY)), (8, gap_of(shard, OVER_WHILE_AWAY))]
     last = shard.certificates()[-1]
-    assert (last["verdict"], last["gaps"], len(last["filled"])) == ("COMPLETE", [], 2)
+    assert (last["verdict"], last["gaps"], len(last["filled"])) == (EXPECTED, [], 2)
+    assert [hole["class"] for hole in last["holes"]] == [TYPING_ONLY] * 3
     # An id that was told as missing, and never stored, still names its GAP when it comes after all.
     shard.fold(history(joined(1), said(2), said(3)))
     assert shard.records()[-1]["fills"] == gap_of(shard, NOT_IN_REPLAY)

@@ -154,7 +154,7 @@ def published(record: dict[str, Any]) -> Expected:
 
 
 _NOT_MODELLED: Final = (
-    *("ending", "endedBy", "endedByType", "firstEventId", "lastEventId", "holes", "archived", "sinceOpening", "joins"),
+    *("ending", "endedBy", "endedByType", "firstEventId", "lastEventId", "holes", "sinceOpening", "joins"),
     *("joinedAt", "unwatched", "unwatchedMore", "lowestVersion", "highestVersion", "visibility", "sources"),
     *("blindSpots", "offsets"),
 )

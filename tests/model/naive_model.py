@@ -14,6 +14,7 @@ from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, T
 from tests.model.expected_records import Expected, ExpectedHole, in_order, runs
 from tests.model.naive_comparison import SeenEvent, as_far_as_carried, identity, is_masked
 from tests.model.naive_holes import ChatSight, verdict
+from tests.model.naive_names import ToldNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ class NaiveChat:
         self.withdrawn_first: list[int] = []
         self.withdrawn_later: list[int] = []
         self.tries: Counter[int] = Counter()
-        self.names: list[tuple[int, str, str]] = []
+        self.names = ToldNames()
         self.masked = 0
         self.quarantined = 0
         self.unattributed = 0
@@ -111,10 +112,6 @@ class NaiveChat:
     def in_an_open_hole(self, number: int) -> bool:
         known = [(hole.low, hole.high) for hole in self.open_holes()]
         return any(low is not None and high is not None and low <= number <= high for low, high in known)
-
-    def nickname(self, user_id: str) -> str | None:
-        told = [(number, at, name) for at, (number, user, name) in enumerate(self.names) if user == user_id]
-        return max(told)[2] if told else None
 
     def certificate(self) -> dict[str, Any]:
         """Return what a certificate of now says, but its head and the one it supersedes."""
@@ -166,7 +163,7 @@ class NaiveChat:
         """The inputs of a transaction were given: of a chat that ended a minute ago only ids and gaps stay known."""
         self.shrunk = self.shrunk or (self.state == "OVER" and now - self.closed_at > GRACE_US)
         if self.shrunk:
-            self.names = []
+            self.names = ToldNames()
             self.sight.forget_users()
 
     def quarantined_input(self, told: QuarantinedInput, now: int) -> None:
@@ -332,19 +329,9 @@ class NaiveChat:
         self.add_gap(ExpectedHole(number, number, reason))
 
     def names_after(self, event: ChatEvent) -> str | None:
-        """Note whom an event names, and return the name that its own record carries.
-
-        That of a newParty is its own: it stands nowhere else. That of a rename is the one before.
-        """
+        """Note whom an event is by, and names, and return the name that its own record carries."""
         self.sight.met(event.user_id)
-        if event.user_info is not None:
-            self.names.append((event.event_id, event.user_id, event.user_info.user_nickname))
-            return event.user_info.user_nickname
-        before = self.nickname(event.user_id)
-        notice = event.notice_text
-        if event.event_type == "notice" and notice is not None and notice.notice_type == "USER_UPDATE_NICK":
-            self.names.append((event.event_id, event.user_id, notice.text))
-        return before
+        return self.names.after(event)
 
     def add_gap(self, hole: ExpectedHole) -> None:
         self.add("GAP", hole)

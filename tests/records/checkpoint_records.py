@@ -44,6 +44,19 @@ def watch_record(watch: Watch) -> dict[str, Any] | None:
     }
 
 
+def extra_record(head: CheckpointHead) -> dict[str, Any] | None:
+    away, tree = head.away, head.stamp.tree
+    if not head.stored and away is None and tree is None and head.position is None:
+        return None
+    return {
+        "stored": head.stored,
+        "unwatchedSince": away and away.since,
+        "unwatchedCode": away and away.code,
+        "tree": tree and {"name": tree.name, "size": tree.size, "roots": tree.roots},
+        "position": head.position,
+    }
+
+
 def head_record(head: CheckpointHead) -> dict[str, Any]:
     return {
         "state": head.state,
@@ -58,8 +71,7 @@ def head_record(head: CheckpointHead) -> dict[str, Any]:
         "awayAfter": head.absence.after if head.absence else None,
         "observedAt": head.observed_at,
         "segments": head.segments,
-        "unwatchedSince": head.away.since if head.away else None,
-        "unwatchedCode": head.away.code if head.away else None,
+        "extra": extra_record(head),
         "offsets": [number for one in head.offsets for number in offset_numbers(one)],
         "owner": head.stamp.owner,
         "batch": head.stamp.number,

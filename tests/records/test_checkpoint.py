@@ -90,8 +90,15 @@ def seldom_record(fold: TranscriptState, own: Iterable[OutputGap] = ()) -> dict[
             }
             for one in own
         ],
-        "watch": watch_record(fold.watch),
+        "extra": seldom_extra(fold),
     }
+
+
+def seldom_extra(fold: TranscriptState) -> dict[str, Any] | None:
+    watch = watch_record(fold.watch)
+    if watch is None and not fold.archived and not fold.filled_sequences:
+        return None
+    return {"filledSequences": fold.filled_sequences, "archived": fold.archived, "watch": watch}
 
 
 @given(heads, id_blocks(), st.binary(max_size=60), folds, output_gaps)

@@ -128,7 +128,8 @@ NO_TEXT_OF_PEOPLE: Final = {
     "OffsetRange.topic": "a name of the settings",
     **dict.fromkeys(
         (
-            "CheckpointHead.unwatchedCode",
+            "HeadExtra.position",
+            "HeadExtra.unwatchedCode",
             "CheckpointWatch.sources",
             "CheckpointWatch.visibility",
             "ClosingEvent.ending",

@@ -36,7 +36,7 @@ class SavedRow:
 
 
 @dataclass(slots=True)
-class _Chat:
+class _SavedChat:
     start_at: str
     start: int
     events: list[ChatEvent] = field(default_factory=list)
@@ -49,13 +49,13 @@ class SavedChats:
         """`auto_save` is option transcript-auto-save: one of AUTO_SAVES."""
         self._form = form
         self._auto_save = auto_save
-        self._chats: dict[str, _Chat] = {}
+        self._chats: dict[str, _SavedChat] = {}
 
     def rows(self, effect: Effect, now: float) -> list[SavedRow]:
         """Return what is written because of an effect at `now`, seconds since 1970 UTC."""
         match effect:
             case SessionOpened(session_id=session_id, start_at=start_at):
-                self._chats[session_id] = _Chat(start_at, int(now))
+                self._chats[session_id] = _SavedChat(start_at, int(now))
                 return [SavedRow(session_id, IN_PROCESS, int(now), int(now))]
             case EventAdded(session_id, event) if session_id in self._chats:
                 self._chats[session_id].events.append(event)
