@@ -32,6 +32,8 @@ _LONGEST_PAUSE: Final = 5.0
 """Seconds between two attempts to read the topic when Kafka does not answer."""
 _LAST_EVENTS_SECONDS: Final = 60.0
 """How long a chat that is over is remembered as a whole where no edits of stored transcripts are looked for."""
+_REMEMBERED_CHATS: Final = 12_000
+"""How many such chats there are at most, in all shards together: some 240 MB."""
 
 
 class StoredComposition:
@@ -91,7 +93,8 @@ class StoredComposition:
     def settings(self) -> StoredSettings:
         """What the stores of all shards share."""
         seconds = max(_LAST_EVENTS_SECONDS, self._sources.stored_edits_seconds)
-        return StoredSettings(names_of(self._config).stored, int(seconds * 1_000_000))
+        chats = max(_REMEMBERED_CHATS // self._partitions(), 1)
+        return StoredSettings(names_of(self._config).stored, int(seconds * 1_000_000), chats)
 
     def door(self, partition: int) -> StoredDoor:
         """Return what a shard has to do with stored transcripts."""

@@ -51,6 +51,7 @@ class Chat:
     """One chat of the shard.
 
     `closed_at` in us since 1970 UTC, None while it is followed; of one that is STORED, when something of it came last.
+    `ended_at` is the time of the last event of one that was never followed, None where it is not known; same unit.
     `outputs` are where its records go; `parts` says what of its checkpoint is written. `announced` is the JSON of
     `announcement`; `start_text` the session's start as the source last wrote it.
     """
@@ -65,6 +66,7 @@ class Chat:
     start_text: str = ""
     whole: bool = True
     addressable: bool = True
+    ended_at: int | None = None
     _marked: tuple[str, int | None, str] = (FOLLOWED, None, "")
 
     @property

@@ -11,7 +11,6 @@ What comes for a chat that is closed but still known is folded into it; anything
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.announced_chats import AnnouncedChats
@@ -23,6 +22,7 @@ from bridge.capture.chat_closing import close, close_refused, end_with_gap, sett
 from bridge.capture.chat_facts import ChatFailed
 from bridge.capture.closed_chats import ClosedChats
 from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
+from bridge.capture.remembered_chats import RememberedChats
 from bridge.capture.shard_evidence import ShardEvidence
 from bridge.capture.shard_positions import ShardPositions
 from bridge.capture.stored_chats import StoredShard, stored_chat
@@ -65,7 +65,7 @@ class SessionStore:
         self._settings = settings
         self._chats: dict[str, Chat] = {}
         self.closed = ClosedChats(settings)
-        self._ending: dict[str, int] = {}
+        self._remembered = RememberedChats(settings.stored)
         self._touched: dict[str, Chat] = {}
         self._builder = BatchBuilder(partition, settings)
         self._expire_at = 0
@@ -110,10 +110,8 @@ class SessionStore:
         self.closed.restored(stored.over)
         self.positions.restore(stored.positions)
         for session in stored.sessions:
-            chat = self._chats[session.session_id] = stored_chat(session, self._settings)
-            if chat.state == OVER:
-                self._ending[session.session_id] = chat.closed_at or 0
-        self._ending = dict(sorted(self._ending.items(), key=lambda one: one[1]))
+            self._chats[session.session_id] = stored_chat(session, self._settings)
+        self._remembered.restore(chat for chat in self._chats.values() if chat.state == OVER)
 
     def supersede(self, restored: SessionStore) -> None:
         """Let `adopt` know what is on the topic."""
@@ -297,11 +295,10 @@ class SessionStore:
                 deleted = [one for one in records if one[1] is None]
                 records = [*deleted, *checkpoint_of(chat, now, stamp)]
             elif chat.whole and chat.state == OVER:
-                self._ending.pop(session_id, None)  # to the end: in the order of time
-                self._ending[session_id] = chat.closed_at or now
+                self._remembered.put(chat)
             written = [self._builder.checkpoint(key, payload) for key, payload in records]
             if not chat.whole:
-                self._ending.pop(session_id, None)
+                self._remembered.drop(session_id)
                 self.closed.put(session_id, self._chats.pop(session_id).closed_at or now, written[-1])
         if self._unwanted:
             self._builder.delete_unwritten(self._unwanted)
@@ -309,12 +306,9 @@ class SessionStore:
 
     def _shrink(self, now: int) -> None:
         """Forget the most of chats that ended a while ago."""
-        before = now - self._settings.stored.remembered_us
-        for session_id, _ in list(takewhile(lambda one: one[1] < before, self._ending.items())):
-            chat = self._chats[session_id]
-            if (chat.closed_at or 0) < before:  # not closed again just now
-                chat.whole = False
-                self._touched[session_id] = chat
+        for session_id in self._remembered.due(self._chats, now):
+            chat = self._touched[session_id] = self._chats[session_id]
+            chat.whole = False
 
     def _expire(self, now: int) -> None:
         """Delete the checkpoints of chats that were closed long ago."""
@@ -328,6 +322,6 @@ class SessionStore:
                 self._stored.expire(self._chats[session_id], now, self._builder)
                 continue
             keys += checkpoint_keys(session_id, self._chats.pop(session_id))
-            self._ending.pop(session_id, None)
+            self._remembered.drop(session_id)
             self._touched.pop(session_id, None)
         self._builder.delete_unwritten(keys)

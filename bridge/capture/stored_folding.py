@@ -18,7 +18,7 @@ from bridge.transcript import gap_codes, input_codes
 from bridge.transcript.entries import UCS, SessionFacts
 from bridge.transcript.fold import Transcript
 from bridge.transcript.state import TranscriptState
-from bridge.transcript.times import parse_start_at
+from bridge.transcript.times import occurred_at, parse_start_at
 
 if TYPE_CHECKING:
     from bridge.capture.batch_builder import BatchBuilder
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from bridge.capture.stored_inputs import StoredArrived, StoredInput
     from bridge.capture.stored_texts import StoredText
     from bridge.transcript.entries import Certificate, Gap
+    from bridge.transcript.stored_updates import StoredUpdate
 
 RECORD_BYTES: Final = 512 * 1024
 """Size of a part of a stored transcript on its topic: well below Kafka's default limit of a record."""
+_US_PER_MS: Final = 1_000
 _CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
 _UNFINISHED: Final = Problem(gap_codes.UNFINISHED, "no last stored transcript came")
 _NO_PLACE: Final = ("unknown.invalid", 1)
@@ -113,6 +115,7 @@ class StoredFolding:
             chat.closed_at = at
             if one.update.final:
                 close(builder, chat, at, OVER)
+                chat.ended_at = _last_at(chat.transcript.facts, one.update)
         elif before is not None:
             state = OVER if one.update.final else chat.state
             if state != chat.state or before != (transcript.sequence, _vouched(transcript.certificate())):
@@ -142,6 +145,12 @@ class StoredFolding:
             Outgoing(self._settings.stored.topic, partition, key, value, headers)
             for headers, value in records_of(text, RECORD_BYTES)
         ]
+
+
+def _last_at(facts: SessionFacts, update: StoredUpdate) -> int | None:
+    """Return when the last event of a stored transcript happened, in us since 1970 UTC; None: not known."""
+    at = occurred_at(facts.start_at, max((event.time_shift for event in update.events), default=0))
+    return None if at is None else at * _US_PER_MS
 
 
 def _vouched(certificate: Certificate) -> tuple[list[str], list[Gap], list[Gap]]:

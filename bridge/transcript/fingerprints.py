@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -49,22 +48,22 @@ _GROUPS: Final = (
 )
 _BY_TABLE: Final = 2
 """Where in _GROUPS those begin whose content depends on the field table."""
-_NOT_COMPARED, _NONE, _SOME = range(3)
+NOT_COMPARED, _NONE, _SOME = range(3)
 _STATES: Final = 3
 _HAS_TEXT: Final = 1
-_WEIGHTS: Final = tuple(2 * _STATES**place for place in range(len(_GROUPS)))
-_USER_DATA, _EVENT_ATTRIBUTES, _NEWER, _UNKNOWN = _WEIGHTS
+WEIGHTS: Final = tuple(2 * _STATES**place for place in range(len(_GROUPS)))
+_USER_DATA, _EVENT_ATTRIBUTES, _NEWER, _UNKNOWN = WEIGHTS
 """A shape is the sum of state times weight of the groups, plus _HAS_TEXT."""
-_STATES_OF: Final = tuple(
-    tuple(shape // weight % _STATES for weight in _WEIGHTS) for shape in range(2 * _STATES ** len(_GROUPS))
+STATES_OF: Final = tuple(
+    tuple(shape // weight % _STATES for weight in WEIGHTS) for shape in range(2 * _STATES ** len(_GROUPS))
 )
-_PART: Final = 4
-_HASHES: Final = 1 + _PART + _PART
+PART: Final = 4
+HASHES: Final = 1 + PART + PART
 """Where the hashes begin that not every event has: after the shape, the identity and the hash of the frame."""
-_SKETCH: Final = 2 + 1
+SKETCH: Final = 2 + 1
 _COMMON_FRAME: Final = 64
 """Longest frame in bytes whose hash is worth remembering."""
-_HASHES_END: Final = tuple(_HASHES + _PART * states.count(_SOME) for states in _STATES_OF)
+HASHES_END: Final = tuple(HASHES + PART * states.count(_SOME) for states in STATES_OF)
 """By shape: where the hashes of the groups end."""
 _STRUCTURES: Final = ("{", "[")
 FILE_DELETED: Final = "file-deleted"
@@ -122,40 +121,24 @@ STORED_GROUPS: Final = CarriedGroups(
 
 def _carried_shape(version: int | None, fields: tuple[EventField, ...], *, notice: bool) -> int:
     shape = 0
-    for group, weight in zip(_GROUPS, _WEIGHTS, strict=True):
+    for group, weight in zip(_GROUPS, WEIGHTS, strict=True):
         carried = [field.is_carried(version, notice=notice) for field in fields if field.group is group]
         if carried and all(carried):
             shape += _NONE * weight
     return shape
 
 
-class Comparison(Enum):
-    """How an event compares with the one that was delivered under its id."""
-
-    SAME = "same"
-    MASKED = "masked"
-    DIFFERENT = "different"
-    ANOTHER = "another event"
-
-
-class Sight(NamedTuple):
-    """How an event compares with the one under its id. `kept` is the fingerprint to keep from now on, None: the old."""
-
-    result: Comparison
-    kept: bytes | None = None
-
-
-def _text_of(event: ChatEvent) -> str:
+def text_of(event: ChatEvent) -> str:
+    """Return the text of a message, else that of a notice; empty without both."""
     if event.message_text is not None:
         return event.message_text.text
     return event.notice_text.text if event.notice_text is not None else ""
 
 
-def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
-    """Return the fingerprint of an event that was received from a source that sends `carried`."""
+def frame_of(event: ChatEvent) -> bytes:
+    """Return what of an event is always compared, beside its identity and its text."""
     message, notice = event.message_text, event.notice_text
-    words = _text_of(event)
-    frame = _encode(
+    return _encode(
         (
             event.visibility,
             event.receiver_id,
@@ -166,11 +149,21 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
             None if notice is None else (notice.notice_type, notice.text if message is not None else None),
         )
     )
+
+
+def hash_of_frame(frame: bytes) -> bytes:
+    """Return the part of a fingerprint for what `frame_of` returned."""
+    return _hash_again(frame) if len(frame) <= _COMMON_FRAME else _hash(frame)
+
+
+def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
+    """Return the fingerprint of an event that was received from a source that sends `carried`."""
+    words = text_of(event)
+    frame = frame_of(event)
     shape = carried.shape_on_notices if event.event_type == NOTICE else carried.shape
-    states = _STATES_OF[shape]
+    states = STATES_OF[shape]
     identity = f"{event.event_type}\0{event.user_id}\0{event.time_shift}".encode("utf-8", "surrogatepass")
-    hashed = _hash_again(frame) if len(frame) <= _COMMON_FRAME else _hash(frame)
-    parts = [b"", crc32(identity).to_bytes(_PART, "big"), hashed]
+    parts = [b"", crc32(identity).to_bytes(PART, "big"), hash_of_frame(frame)]
     user_data = _as_sent(event.user_data) if carried.stored else event.user_data
     for items, state, weight in (
         (user_data, states[0], _USER_DATA),
@@ -189,7 +182,7 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
     if words:
         shape |= _HAS_TEXT
         text = words.encode("utf-8", "surrogatepass")
-        groups = _groups(text)
+        groups = words_of(text)
         length = min(len(words), _MAX_LENGTH)
         sketch = [length >> 8, length & 0xFF, len(groups)]
         parts += (_hash(text), bytes(sketch + [crc32(group) & 0xFF for group in groups]))
@@ -211,7 +204,7 @@ def _sorted_out(event: ChatEvent, carried: CarriedGroups) -> tuple[list[tuple[st
 
 
 def _hash(data: bytes) -> bytes:
-    return blake2b(data, digest_size=_PART).digest()
+    return blake2b(data, digest_size=PART).digest()
 
 
 _hash_again = lru_cache(maxsize=1024)(_hash)  # most frames are one of a few: a message that everybody sees, ...
@@ -244,7 +237,7 @@ def _comparable_value(value: str | float | Items) -> str | float | Items:
     return _sorted_json(value) if isinstance(value, str) else value
 
 
-def _groups(text: bytes) -> list[bytes]:
+def words_of(text: bytes) -> list[bytes]:
     """Split a text into its words; into equally large groups of words when there are many."""
     words = text.split(b" ")
     if len(words) <= _MAX_GROUPS:
@@ -258,81 +251,32 @@ def length_at(data: bytes | bytearray, at: int) -> int:
     shape = data[at]
     if shape == BLANK[0]:
         return 1
-    length = _HASHES_END[shape]
+    length = HASHES_END[shape]
     if not shape & _HAS_TEXT:
         return length
-    return length + _PART + _SKETCH + data[at + length + _PART + _SKETCH - 1]
+    return length + PART + SKETCH + data[at + length + PART + SKETCH - 1]
 
 
 def without_table(stored: bytes) -> bytes:
     """Return a fingerprint that another field table made: nothing of what depends on the table is compared."""
     if stored == BLANK:
         return stored
-    states, hashes = _STATES_OF[stored[0]], _parts(stored)[0]
+    states, hashes = STATES_OF[stored[0]], parts_of(stored)[0]
     shape = stored[0] - sum(
-        state * weight for state, weight in zip(states[_BY_TABLE:], _WEIGHTS[_BY_TABLE:], strict=True)
+        state * weight for state, weight in zip(states[_BY_TABLE:], WEIGHTS[_BY_TABLE:], strict=True)
     )
-    return bytes((shape,)) + stored[1:_HASHES] + b"".join(hashes[:_BY_TABLE]) + stored[_HASHES_END[stored[0]] :]
+    return bytes((shape,)) + stored[1:HASHES] + b"".join(hashes[:_BY_TABLE]) + stored[HASHES_END[stored[0]] :]
 
 
-def _parts(stored: bytes) -> tuple[list[bytes], bytes, bytes]:
+def parts_of(stored: bytes) -> tuple[list[bytes], bytes, bytes]:
     """Return the hashes of the groups in the order of _GROUPS, that of the text, then length and words.
 
     Empty where the event had nothing, or where it is not compared.
     """
-    at = _HASHES
+    at = HASHES
     hashes: list[bytes] = []
-    for state in _STATES_OF[stored[0]]:
-        end = at + _PART if state == _SOME else at
+    for state in STATES_OF[stored[0]]:
+        end = at + PART if state == _SOME else at
         hashes.append(stored[at:end])
         at = end
-    return hashes, stored[at : at + _PART], stored[at + _PART :]
-
-
-def compare(delivered: bytes, event: ChatEvent, carried: CarriedGroups) -> Sight:
-    """Compare an event from a source that sends `carried` with the fingerprint of the one delivered under its id."""
-    now = fingerprint(event, carried)
-    if now == delivered:
-        return _UNCHANGED
-    if delivered == BLANK:
-        return Sight(Comparison.SAME, now)
-    if now[1 : 1 + _PART] != delivered[1 : 1 + _PART]:
-        return Sight(Comparison.ANOTHER, now)
-    old_hashes, old_text, old_sketch = _parts(delivered)
-    new_hashes, new_text, new_sketch = _parts(now)
-    different = now[1 + _PART : _HASHES] != delivered[1 + _PART : _HASHES] or any(
-        before and after and old != new
-        for before, after, old, new in zip(
-            _STATES_OF[delivered[0]], _STATES_OF[now[0]], old_hashes, new_hashes, strict=True
-        )
-    )
-    if different or (old_text != new_text and not _only_masked(old_sketch, new_sketch, event)):
-        return Sight(Comparison.DIFFERENT, _merged(now, delivered, new_text + new_sketch))
-    # The text stays as it was first seen: a mask would hide what changes beside it.
-    kept = _merged(now, delivered, old_text + old_sketch)
-    result = Comparison.SAME if old_text == new_text else Comparison.MASKED
-    return Sight(result, None if kept == delivered else kept)
-
-
-_UNCHANGED: Final = Sight(Comparison.SAME)
-
-
-def _merged(now: bytes, delivered: bytes, text: bytes) -> bytes:
-    """Return the fingerprint of what is known of an event: as it is now, and as before in what is not carried now."""
-    shape = now[0]
-    hashes: list[bytes] = []
-    states = zip(_WEIGHTS, _STATES_OF[now[0]], _STATES_OF[delivered[0]], strict=True)
-    for (weight, after, before), new, old in zip(states, _parts(now)[0], _parts(delivered)[0], strict=True):
-        only_before = before and not after
-        shape += before * weight if only_before else 0
-        hashes.append(old if only_before else new)
-    return bytes((shape,)) + now[1:_HASHES] + b"".join(hashes) + text
-
-
-def _only_masked(old: bytes, new: bytes, event: ChatEvent) -> bool:
-    if not old or old[:_SKETCH] != new[:_SKETCH]:
-        return False
-    masked = [MASK in group for group in _groups(_text_of(event).encode("utf-8", "surrogatepass"))]
-    return any(masked) and all(
-        hidden or before == after for hidden, before, after in zip(masked, old[_SKETCH:], new[_SKETCH:], strict=True)
-    )
+    return hashes, stored[at : at + PART], stored[at + PART :]

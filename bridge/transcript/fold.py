@@ -16,7 +16,8 @@ from bridge.transcript import gap_codes
 from bridge.transcript.entries import Entry, Gap
 from bridge.transcript.fields import EVENT_FIELDS, EventField
 from bridge.transcript.fingerprint_store import MAX_BLOCKS, Fingerprints
-from bridge.transcript.fingerprints import Comparison, carried_groups, compare, fingerprint, print_layout
+from bridge.transcript.fingerprints import carried_groups, fingerprint, print_layout
+from bridge.transcript.print_comparison import Comparison, compare
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import SlowMemory, TranscriptState
 from bridge.transcript.stored_fold import StoredFold

@@ -47,7 +47,7 @@ class StoredFold:
         missed = holes.damaged(stored.losses, self._delivered, again=memory.archived) if stored.final else []
         self._carried = STORED_GROUPS
         try:
-            out = self._fold(stored.compared_with(self._delivered), missed, ARCHIVE, stored.update.observed_at)
+            out = self._fold(stored.events, missed, ARCHIVE, stored.update.observed_at)
         finally:
             self._carried = carried
         holes.name_filled(out, ended)

@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from bridge.transcript.bounds import LOST
-
 if TYPE_CHECKING:
     from bridge.transcript.entries import Gap
     from bridge.transcript.events import ChatEvent
-    from bridge.transcript.ranges import IdRanges
     from bridge.transcript.updates import TranscriptUpdate
 
 _event_id: Final = attrgetter("event_id")
@@ -35,13 +32,6 @@ class StoredUpdate:
     def events(self) -> list[ChatEvent]:
         """The events, by rising ids."""
         return sorted(self.update.transcript.chat_event_list, key=_event_id)
-
-    def compared_with(self, delivered: IdRanges) -> list[ChatEvent]:
-        """Return the events to fold, given the delivered ids, by rising ids.
-
-        An event whose characters were repaired says nothing about a change of one that is delivered.
-        """
-        return [event for event in self.events if event.event_id not in delivered or LOST not in repr(event)]
 
     def tells_all_of(self, gap: Gap) -> bool:
         """Tell whether all of a gap lies in what this transcript has, or never had: before its end, beside its losses.

@@ -24,8 +24,9 @@ from bridge.transcript.bounds import outside
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.events import NEW_PARTY, NOTICE, ChatEvent, ChatTranscript, Item
 from bridge.transcript.fields import COLLECTIONS, EVENT_FIELDS, PARTS, EventField, FingerprintGroup
-from bridge.transcript.fingerprints import Comparison, carried_groups, compare, fingerprint
+from bridge.transcript.fingerprints import carried_groups, fingerprint
 from bridge.transcript.fold import Transcript
+from bridge.transcript.print_comparison import Comparison, compare
 from bridge.transcript.state import TranscriptState
 from bridge.transcript.updates import TranscriptUpdate
 

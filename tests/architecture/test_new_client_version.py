@@ -22,8 +22,9 @@ from bridge.transcript.entries import Entry, SessionFacts
 from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText
 from bridge.transcript.fields import EVENT_FIELDS, EventField, FingerprintGroup
 from bridge.transcript.fingerprint_store import Fingerprints
-from bridge.transcript.fingerprints import Comparison, carried_groups, compare, fingerprint
+from bridge.transcript.fingerprints import carried_groups, fingerprint
 from bridge.transcript.fold import Transcript
+from bridge.transcript.print_comparison import Comparison, compare
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
 from bridge.transcript.updates import TranscriptUpdate

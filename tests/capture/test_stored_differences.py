@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from bridge.capture.stored_settings import StoredSettings
-from bridge.transcript.events import ChatEvent, Item, NoticeText
+from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText
 from bridge.transcript.gap_codes import (
     OVER_WHILE_AWAY,
 )
@@ -33,12 +33,26 @@ def upload(*more: Item) -> ChatEvent:
 
 
 DELETED = upload(Item("file-deleted", "str", "true"))
+
+
+def of_client(event: ChatEvent, version: int | None) -> ChatEvent:
+    assert event.user_info is not None
+    return msgspec.structs.replace(event, user_info=msgspec.structs.replace(event.user_info, client_version=version))
+
+
+def treated(treat_as: str | None, text: str = "hello") -> ChatEvent:
+    return msgspec.structs.replace(said(2), message_text=MessageText(text, treat_as=treat_as))
+
+
 DIFFERENCES = {
     "masked": (said(2, "card 4111 1111"), said(2, "card **** ****")),
     "a file was deleted later": (upload(), DELETED),
     "unknown attributes": (msgspec.structs.replace(said(2), unknown_attributes={"newest": "7"}), said(2)),
     "event attributes": (msgspec.structs.replace(said(2), event_attributes=[Item("a", "str", "b")]), said(2)),
     "user data": (msgspec.structs.replace(said(2), user_data=[Item("a", "str", "b")]), said(2)),
+    "no clientVersion": (of_client(joined(2), 106), of_client(joined(2), None)),
+    "no treatAs": (treated("NORMAL"), treated(None)),
+    "no treatAs of the server's own": (treated("SYSTEM"), treated(None)),
     "a character that could not be stored": (said(2, "one\u0001two"), said(2, "one\ufffdtwo")),
 }
 
@@ -93,3 +107,38 @@ def test_a_changed_text_is_an_amendment_as_long_as_the_chat_is_remembered_as_a_w
     shard.fold(*stored(joined(1), said(2, "edited once more"), said(3)))
     assert len(shard.events) == before
     assert shard.findings() == []
+
+
+CHANGES = {
+    "the text": (treated("NORMAL"), treated(None, "hello again")),
+    "the visibility": (treated("NORMAL"), msgspec.structs.replace(treated(None), visibility="INT")),
+    "treatAs": (treated("NORMAL"), treated("SYSTEM")),
+    "the nickname": (
+        of_client(joined(2), 106),
+        of_client(joined(2, nickname="Somebody else"), None),
+    ),
+    "a text with a substitute": (said(2, "\ufffdone two"), said(2, "\ufffdone three")),
+    "a text before a substitute": (said(2, "\ufffdone two"), said(2, "[changed] \ufffdone two")),
+    "a text with a character that could not be stored": (said(2, "\u0001one two"), said(2, "\ufffdone three")),
+    "a text without a substitute": (said(2, "\ufffdone two"), said(2, "one three")),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_change_beside_what_is_expected_to_differ_is_an_amendment_once(kind: str) -> None:
+    live, archived = CHANGES[kind]
+    shard = followed(history(joined(1), live))
+    shard.fold(*stored(joined(1), archived, final=False))
+    shard.restarted().fold(*stored(joined(1), archived, offset=2))
+    amended = [record["eventId"] for record in shard.records() if record["amendment"] is not None]
+    assert amended == [2]
+    assert shard.findings() == []
+
+
+def test_a_live_event_is_compared_with_all_that_was_seen_live_whatever_a_stored_one_lacks() -> None:
+    shard = followed(history(joined(1), treated("NORMAL")))
+    shard.fold(*stored(joined(1), treated(None), final=False))
+    shard.fold(history(joined(1), treated("NORMAL")))
+    assert shard.outline().count(2) == 1
+    shard.fold(history(joined(1), treated("SYSTEM")))
+    assert shard.outline().count(2) == 2

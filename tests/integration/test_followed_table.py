@@ -59,12 +59,9 @@ def tables(databases: tuple[str, str]) -> Iterator[list[UcsTable]]:
 
 
 def is_editable(script: list[RowStep]) -> bool:
-    """Whether a chat has a text at the end, in the main table, in which no character had to be replaced.
-
-    A text with a substitute says nothing about a change.
-    """
+    """Whether a chat has a text at the end, in the main table."""
     row = script[-1].row
-    return row is not None and row.text is not None and "\x01" not in row.text
+    return row is not None and row.text is not None
 
 
 def edited_row(script: list[RowStep]) -> SavedRow:

@@ -17,16 +17,15 @@ from bridge.transcript.fingerprint_store import Fingerprints
 from bridge.transcript.fingerprints import (
     BLANK,
     VERSION,
-    Comparison,
     PrintLayout,
     carried_groups,
-    compare,
     fingerprint,
     print_layout,
     without_table,
 )
 from bridge.transcript.fold import Transcript
 from bridge.transcript.id_blocks import Prints
+from bridge.transcript.print_comparison import Comparison, compare
 from bridge.transcript.ranges import IdRanges
 from tests.transcript.build import fresh, history, joined, noticed, push, said
 
