@@ -18,6 +18,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.addresses import split_address
 from bridge.sandbox.process import LOOPBACK, free_ports
 from bridge.simulator.harness.ledger import read_ledger
+from bridge.transcript.completeness import EXPECTED_CLASSES
 from bridge.transcript.gap_codes import NOT_IN_REPLAY, OVER_WHILE_AWAY
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, captured, environment_on, reasons
@@ -295,7 +296,9 @@ def test_credentials_of_registry_and_http_rotate_under_load_and_no_chat_notices(
                 assert bridge.terminate() == 0
         # While its shard moves to the second worker a chat may lose its end, and what a history does not hold.
         certificates = environment.certificates()
-        lacking = {name: set(reasons_of) for name in held if (reasons_of := certificates[name]["reasons"])}
+        lacking = {
+            name: lacks for name in held if (lacks := set(certificates[name]["reasons"]) - EXPECTED_CLASSES.keys())
+        }
         assert {name for name in lacking if shard_of(name) not in moved} == set()
         assert all(some <= {OVER_WHILE_AWAY, NOT_IN_REPLAY} for some in lacking.values()), lacking
         assert verified(environment, settings) == 0
