@@ -7,6 +7,7 @@ import random
 import signal
 import time
 import uuid
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,23 +86,28 @@ def test_every_event_of_every_chat_is_on_kafka_once_in_order_and_verifiable(line
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(240)
 def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line: EndToEndLine) -> None:
     rng = random.Random(11)
-    with line.bridge() as first:
-        first.wait_ready()
-    with line.simulator(concurrent_chats=30, events_per_second=250, mean_events=100_000, seed=11, finish=3) as chats:
+    with ExitStack() as started:
+
+        def worker() -> Bridge:
+            bridge = started.enter_context(line.bridge(kafka__partitions=3))
+            bridge.wait_ready()
+            return bridge
+
+        bridge = worker()
+        flags = {"concurrent_chats": 20, "events_per_second": 120, "mean_events": 100_000, "seed": 11, "finish": 3}
+        chats = started.enter_context(line.simulator(**flags))
         for _ in range(4):
-            with line.bridge() as bridge:
-                bridge.wait_ready()
-                time.sleep(rng.uniform(0.5, 3.0))  # the moment of the kill is what the test draws
-                bridge.kill()
-        with line.bridge() as last:
-            last.wait_ready()
-            wait_for(lambda: all_joined(last), 60, "not every chat is followed again")
-            chats.send(signal.SIGTERM)  # no chat ends before: what ends unseen cannot be captured
-            chats.summary(120)
-            result = line.compare_when_closed(chats.ledger)
-            assert last.terminate() == 0
+            time.sleep(rng.uniform(0.5, 3.0))  # the moment of the kill is what the test draws
+            bridge.kill()
+            bridge = worker()
+        wait_for(lambda: all_joined(bridge), 60, "not every chat is followed again")
+        chats.send(signal.SIGTERM)  # no chat ends before: what ends unseen cannot be captured
+        chats.summary(120)
+        result = line.compare_when_closed(chats.ledger)
+        assert bridge.terminate() == 0
     assert result.clean, str(result)
     assert wrong_summaries(line.broker, line.prefix, chats.ledger) == []
     assert result.kinds["RESUMED"] > 0
