@@ -129,7 +129,7 @@ def test_two_workers_take_over_from_each_other(line: EndToEndLine) -> None:
         ) as chats:
             wait_for(lambda: two.metric("chatbridge_events_total") > 100, 30, "worker 2 captures nothing")
             assert one.terminate() == 0
-            wait_for(lambda: two.metric("chatbridge_shards") == 12, 10, "worker 2 did not take all shards over")
+            wait_for(lambda: two.metric("chatbridge_shards") == 12, 20, "worker 2 did not take all shards over")
             with line.bridge("worker-1", **settings) as again:
                 again.wait_ready()
                 wait_for(lambda: again.metric("chatbridge_shards") > 0, 30, "worker 1 got nothing back")
@@ -175,6 +175,6 @@ def test_an_announcement_may_come_over_http_and_a_bad_one_is_refused_with_its_re
         host, _, port = chats.address.rpartition(":")
         good = {"sessionId": "0000HTTP00000001", "host": host, "port": int(port)}
         assert bridge.post("/v1/sessions", good)[0] == 202
-        wait_for(bridge.sessions, 20, "the announced chat is not listed")
+        wait_for(bridge.sessions, 40, "the announced chat is not listed")
         [session] = bridge.sessions()
         assert session["sessionId"] == "0000HTTP00000001"
