@@ -98,8 +98,9 @@ def test_killing_the_bridge_at_random_moments_loses_and_duplicates_nothing(line:
             return bridge
 
         bridge = worker()
-        flags = {"concurrent_chats": 20, "events_per_second": 120, "mean_events": 100_000, "seed": 11, "finish": 3}
-        chats = started.enter_context(line.simulator(**flags))
+        chats = started.enter_context(
+            line.simulator(concurrent_chats=20, events_per_second=120, mean_events=100_000, seed=11, finish=3)
+        )
         for _ in range(4):
             time.sleep(rng.uniform(0.5, 3.0))  # the moment of the kill is what the test draws
             bridge.kill()
