@@ -48,6 +48,7 @@ QUICK_COMMANDS = {
     "schemas": ["schemas", "print"],
     "acls": ["acls"],
     "convert": ["convert", SAMPLE],
+    "backfill": ["backfill", "--dry-run", SAMPLE],
     "topics": ["topics", "plan", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "doctor": ["doctor", "--bootstrap-servers", f"{LOOPBACK}:1"],
     "healthcheck": ["healthcheck", "--set", "http.port=1"],
@@ -141,6 +142,7 @@ def interrupted(*words: str, after: float, stdin: int = subprocess.DEVNULL) -> t
     [
         *(("tail", seconds) for seconds in (0.01, 0.1, 0.3, 0.6, 4.0)),
         *((name, 2.0) for name in ("verify", "proof", "topics", "announce", "schemas", "doctor")),
+        *((name, 2.0) for name in ("coverage", "reconcile", "backfill")),
         *(("healthcheck", seconds) for seconds in (0.1, 1.0)),  # it gives up after two
     ],
 )
@@ -153,6 +155,9 @@ def test_ctrl_c_ends_a_command_that_waits_within_three_seconds_and_quietly(name:
             "proof": ["proof", "s1", "--keys", PUBLIC_KEYS, "--bootstrap-servers", address],
             "topics": ["topics", "plan", "--bootstrap-servers", address],
             "announce": ["announce", "s1", "host:1", "--bootstrap-servers", address],
+            "coverage": ["coverage", "--bootstrap-servers", address],
+            "reconcile": ["reconcile", SAMPLE, "--bootstrap-servers", address],
+            "backfill": ["backfill", SAMPLE, "--bootstrap-servers", address],
             "schemas": ["schemas", "check", "--set", f"schema_registry.url=http://{address}"],
             "doctor": ["doctor", "--bootstrap-servers", address],
             "healthcheck": ["healthcheck", "--set", f"http.port={port}"],
@@ -241,4 +246,7 @@ def test_a_simulation_whose_announcements_are_all_refused_is_exit_code_1() -> No
 
 
 def test_every_command_is_looked_at() -> None:
-    assert set(COMMANDS) - {"run", "simulate"} <= {*QUICK_COMMANDS, "tail", "verify", "proof", "announce", "demo"}
+    assert set(COMMANDS) - {"run", "simulate"} <= {
+        *QUICK_COMMANDS,
+        *("tail", "verify", "proof", "announce", "coverage", "reconcile", "demo"),
+    }

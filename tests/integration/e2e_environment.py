@@ -114,7 +114,7 @@ class E2EEnvironment:
             chats = [one for path in ledgers for one in read_ledger(path).values()]
             return all(not chat.closed or chat.session_id in closed for chat in chats)
 
-        wait_for(all_closed, seconds, "some chats have no certificate")
+        wait_for(all_closed, seconds, "some chats have no certificate", poll=0.5)  # it reads the whole topic
         return compare_with_ledger(self.broker, self.prefix, *ledgers, values=self.values)
 
     def finish(self, *servers: Simulator, seconds: float = 60) -> LedgerComparison:

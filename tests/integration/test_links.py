@@ -47,8 +47,8 @@ def running(bridge: Bridge, chats: Simulator, count: int = 10) -> None:
     assert chats.running
 
 
-def wait_all_rejoined(bridge: Bridge, count: int = 10, seconds: float = 30) -> None:
-    wait_for(lambda: all_joined(bridge, count), seconds, f"not all chats are joined again: {followed(bridge)}")
+def wait_all_rejoined(bridge: Bridge, count: int = 10) -> None:
+    wait_for(lambda: all_joined(bridge, count), 60, lambda: f"not joined again: {followed(bridge)}")
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "found by the server list"])
@@ -58,8 +58,10 @@ def test_chats_go_on_at_another_server_after_a_fail_over(environment: E2EEnviron
         heir = chats.fault("fail-over", announce=announced, loseLast=3)["listening"]
         wait_for(lambda: {chat["server"] for chat in followed(bridge)} == {heir}, 30, "not all chats are at the heir")
         assert bridge.metric("chatbridge_links_lost_total", reason="reset") >= 1
-        wait_for(lambda: bridge.metric("chatbridge_resumptions_total") == 10, 10, "not every chat has a RESUMED record")
-        assert bridge.metric("chatbridge_oldest_uncommitted_event_seconds") < 5
+        wait_for(lambda: bridge.metric("chatbridge_resumptions_total") == 10, 30, "not every chat has a RESUMED record")
+        wait_for(
+            lambda: bridge.metric("chatbridge_oldest_uncommitted_event_seconds") < 5, 30, "events stay uncommitted"
+        )
         result = environment.finish(chats)
         assert result.kinds["RESUMED"] == 10
         assert result.kinds["GAP"] == bridge.metric("chatbridge_gaps_total", reason="not_in_replay")
@@ -105,25 +107,25 @@ def test_a_newer_announcement_moves_a_chat_and_the_former_server_sees_it_left_wi
         environment.simulator("newer", announce=False, **wishes) as newer,
     ):
         bridge.wait_ready()
-        wait_for(lambda: collector.announced, 10, "nothing is announced")
+        wait_for(lambda: collector.announced, 30, "nothing is announced")
         [announced] = collector.announced.values()
         assert bridge.post("/v1/sessions", announced)[0] == 202
-        wait_for(lambda: all_joined(bridge), 20, "the chat is not joined")
+        wait_for(lambda: all_joined(bridge), 30, "the chat is not joined")
         [before] = followed(bridge)
         host, _, port = newer.address.rpartition(":")
         assert bridge.post("/v1/sessions", announced | {"host": host, "port": int(port)})[0] == 202
-        wait_for(lambda: followed(bridge)[0]["server"] == newer.address, 20, "the chat is not at the newer address")
+        wait_for(lambda: followed(bridge)[0]["server"] == newer.address, 30, "the chat is not at the newer address")
         assert (before["server"], followed(bridge)[0]["sessionId"]) == (former.address, announced["sessionId"])
-        wait_for(lambda: joins(environment.journal("newer")), 5, "nothing is written down")
+        wait_for(lambda: joins(environment.journal("newer")), 30, "nothing is written down")
         former_lines = [("RequestJoin", None), ("RequestReleaseParty", 0)]
 
         def left_with_keep_alive() -> bool:
             lines = [line for line in journal_lines(environment.journal("former")) if line.get("session_id")]
             return [(line["request"], line.get("after_action")) for line in lines] == former_lines
 
-        wait_for(left_with_keep_alive, 5, "the former server was not left so")
+        wait_for(left_with_keep_alive, 30, "the former server was not left so")
         assert former.stats()["openChats"] == 1
-        wait_for(lambda: bridge.metric("chatbridge_resumptions_total") == 1, 10, "no RESUMED record")
+        wait_for(lambda: bridge.metric("chatbridge_resumptions_total") == 1, 30, "no RESUMED record")
     assert environment.interference() == []
 
 
@@ -136,17 +138,17 @@ def test_rejoining_needs_the_session_password_again_and_a_wrong_one_is_mended_by
         environment.chats(passwords=True, announce_url=collector.url, concurrent_chats=2) as chats,
     ):
         bridge.wait_ready()
-        wait_for(lambda: len(collector.announced) == 2, 10, "nothing is announced")
+        wait_for(lambda: len(collector.announced) == 2, 30, "nothing is announced")
         wrong, right = collector.announced.values()
         bridge.post("/v1/sessions", wrong | {"password": "not-this-one"})
         bridge.post("/v1/sessions", right)
-        wait_for(lambda: bridge.metric("chatbridge_joins_total", result="refused") >= 2, 20, "nothing is refused")
+        wait_for(lambda: bridge.metric("chatbridge_joins_total", result="refused") >= 2, 30, "nothing is refused")
         joined = {chat["sessionId"]: chat["joined"] for chat in followed(bridge)}
         assert joined == {wrong["sessionId"]: False, right["sessionId"]: True}
         bridge.post("/v1/sessions", wrong)
-        wait_all_rejoined(bridge, 2, 5)
+        wait_all_rejoined(bridge, 2)
         chats.fault("drop")
-        wait_for(lambda: bridge.metric("chatbridge_joins_total", result="answered") == 4, 20, "no rejoin")
+        wait_for(lambda: bridge.metric("chatbridge_joins_total", result="answered") == 4, 30, "no rejoin")
         result = environment.finish(chats)
     assert result.explained == []
     log = bridge.log.read_text("utf-8")
@@ -158,10 +160,10 @@ def test_a_refused_registration_is_tried_again_until_it_is_granted(environment: 
         chats.fault("refuse", request="RequestRegister", errorId=UNHEARD_OF)
         bridge.wait_ready()
         lost = "chatbridge_links_lost_total"
-        wait_for(lambda: bridge.metric(lost, reason="refused") >= 3, 20, "the refusal is not counted")
+        wait_for(lambda: bridge.metric(lost, reason="refused") >= 3, 30, "the refusal is not counted")
         assert not any(chat["joined"] for chat in followed(bridge))
         chats.fault("heal")
-        wait_all_rejoined(bridge, seconds=10)
+        wait_all_rejoined(bridge)
         result = environment.finish(chats)
     assert (result.explained, result.kinds["GAP"]) == ([], 0)
 
@@ -171,9 +173,9 @@ def test_a_join_that_is_refused_for_now_is_tried_again(environment: E2EEnvironme
     with environment.bridge() as bridge, environment.chats(concurrent_chats=3) as chats:
         chats.fault("refuse", request="RequestJoin", errorId=error)
         bridge.wait_ready()
-        wait_for(lambda: bridge.metric("chatbridge_joins_total", result="refused") >= 6, 20, "not refused twice each")
+        wait_for(lambda: bridge.metric("chatbridge_joins_total", result="refused") >= 6, 30, "not refused twice each")
         chats.fault("heal")
-        wait_all_rejoined(bridge, 3, 10)
+        wait_all_rejoined(bridge, 3)
         result = environment.finish(chats)
     assert (result.explained, result.kinds["GAP"]) == ([], 0)
 
@@ -188,7 +190,7 @@ def test_a_join_that_stays_refused_ends_in_a_certificate_that_says_so(
     ):
         chats.fault("refuse", request="RequestJoin", errorId=error)
         bridge.wait_ready()
-        wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") == 3, 20, "they are not given up")
+        wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") == 3, 30, "they are not given up")
         assert bridge.metric("chatbridge_gaps_total", reason="never_joined") == 3
         certificates = environment.certificates()
         assert len(certificates) == 3
@@ -210,10 +212,10 @@ def test_a_silent_server_is_found_out_by_ping_and_its_chats_are_joined_again(
         else:
             chats.fault("play-dead")
         began = time.monotonic()
-        wait_for(lambda: bridge.metric("chatbridge_links_lost_total", reason="silent") >= 1, 10, "not found out")
-        assert time.monotonic() - began < 4  # 1 s of silence, 1 s for the pong, a busy machine
+        wait_for(lambda: bridge.metric("chatbridge_links_lost_total", reason="silent") >= 1, 30, "not found out")
+        assert time.monotonic() - began < 8  # 1 s of silence, 1 s for the pong, a busy machine
         lost = "chatbridge_links_lost_total"
-        wait_for(lambda: bridge.metric(lost, reason="not_registered") >= 1, 10, "no new attempt was silent, too")
+        wait_for(lambda: bridge.metric(lost, reason="not_registered") >= 1, 30, "no new attempt was silent, too")
         assert bridge.ready  # Kafka and the bridge are fine
         if how == "stopped":
             chats.send(signal.SIGCONT)
@@ -236,8 +238,8 @@ def test_a_chat_that_ends_while_we_are_away_gets_a_gap_and_an_incomplete_certifi
         wait_for(lambda: chats.stats()["chatsFinished"] > ended + 12, 30, "the chats do not end")
         chats.fault("heal")
         for reason in ("over_while_away", "never_joined"):
-            wait_for(lambda: bridge.metric("chatbridge_gaps_total", reason=reason) > 0, 20, f"no gap {reason}")  # noqa: B023
-        wait_for(lambda: all_joined(bridge, 5), 20, "the chats that continue are not joined again")
+            wait_for(lambda: bridge.metric("chatbridge_gaps_total", reason=reason) > 0, 30, f"no gap {reason}")  # noqa: B023
+        wait_for(lambda: all_joined(bridge, 5), 30, "the chats that continue are not joined again")
         result = environment.finish(chats)
     recorded = gap_codes(environment)
     certificates = environment.certificates().values()
@@ -254,7 +256,7 @@ def test_chats_of_a_server_that_never_comes_back_are_given_up_and_say_why(enviro
     ):
         running(bridge, chats, 4)
         chats.kill()
-        wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") == 4, 20, "they are not given up")
+        wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") == 4, 30, "they are not given up")
         assert bridge.metric("chatbridge_gaps_total", reason="out_of_reach") == 4
         assert bridge.metric("chatbridge_links_lost_total", reason="unreachable") >= 2
         for certificate in environment.certificates().values():
@@ -278,7 +280,7 @@ def test_a_storm_of_rejoins_keeps_to_the_rate_that_the_server_can_bear(environme
         wait_for(lambda: all_joined(bridge, chats_count), 30, "not all joined at first")
         dropped = time.time()
         assert chats.fault("drop")["connections"] >= chats_count / 20
-        wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > chats_count / 2, 5, "no chat waits to be joined")
+        wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > chats_count / 2, 30, "no chat waits to be joined")
         wait_all_rejoined(bridge, chats_count)
         assert bridge.metric("chatbridge_joins_waiting") == 0
         result = environment.finish(chats)
@@ -309,7 +311,7 @@ def test_five_hundred_chats_come_back_after_a_crash_at_the_rate_that_the_vendor_
             sources__chat_server__joins_per_second=rate, sources__chat_server__joins_peak=peak
         ) as bridge:
             bridge.wait_ready()
-            wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > count / 2, 20, "no chat waits to be joined")
+            wait_for(lambda: bridge.metric("chatbridge_joins_waiting") > count / 2, 30, "no chat waits to be joined")
             wait_for(lambda: all_joined(bridge, count), 90, "not all chats are joined again", poll=0.5)
             assert bridge.metric("chatbridge_resumptions_total") == count
             result = environment.finish(chats)

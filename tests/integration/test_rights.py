@@ -126,7 +126,7 @@ def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
     environment.settings |= {"evidence__signing_key_file": key, "evidence__key_list_file": keys}
     environment.settings |= {"evidence__anchor_seconds": 1}
     rights.only(rights.printed("topics apply"))
-    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 7
+    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 8
     rights.only(rights.printed("run"))
     with environment.bridge() as bridge, environment.chats(concurrent_chats=CHATS, mean_events=10) as chats:
         wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") > 1, 40, lambda: str(reasons(bridge)))

@@ -18,6 +18,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.addresses import split_address
 from bridge.sandbox.process import LOOPBACK, free_ports
 from bridge.simulator.harness.ledger import read_ledger
+from bridge.transcript.completeness import EXPECTED_CLASSES
 from bridge.transcript.gap_codes import NOT_IN_REPLAY, OVER_WHILE_AWAY
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, captured, environment_on, reasons
@@ -156,7 +157,7 @@ def opened(chats: Simulator) -> set[str]:
     return set(read_ledger(chats.ledger))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 def test_everything_secret_rotates_under_load_and_nothing_is_lost_or_left(tmp_path: Path) -> None:
     (tmp_path / "following").mkdir()
     following = Authority(tmp_path / "following")
@@ -178,7 +179,7 @@ def test_everything_secret_rotates_under_load_and_nothing_is_lost_or_left(tmp_pa
             ends = bridge.metric(EXPIRY, which="kafka")
 
             mounted.replace(following, NEW_PASSWORD)
-            wait_for(lambda: read_again(bridge), 10, "it does not say that it has read them again")
+            wait_for(lambda: read_again(bridge), 40, "it does not say that it has read them again")
             former = broker.authority
             revoke(broker, following)
             address.replace(following)
@@ -191,8 +192,8 @@ def test_everything_secret_rotates_under_load_and_nothing_is_lost_or_left(tmp_pa
             assert not link_opens(address, former, following)
 
             before = opened(chats)
-            wait_for(lambda: bridge.ready, 30, lambda: f"not ready: {reasons(bridge)}")
-            wait_for(lambda: len(opened(chats) - before) > 6, 30, "no new chats")
+            wait_for(lambda: bridge.ready, 60, lambda: f"not ready: {reasons(bridge)}")
+            wait_for(lambda: len(opened(chats) - before) > 6, 60, "no new chats")
             assert bridge.running
             assert bridge.metric(EXPIRY, which="kafka") > ends
             environment.finish(chats)
@@ -241,7 +242,7 @@ def verified(environment: E2EEnvironment, settings: dict[str, Any]) -> int:
     return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 def test_credentials_of_registry_and_http_rotate_under_load_and_no_chat_notices(
     broker: str, registry: str, tmp_path: Path
 ) -> None:
@@ -277,14 +278,14 @@ def test_credentials_of_registry_and_http_rotate_under_load_and_no_chat_notices(
                 assert second.running, second.log.read_text(encoding="utf-8")[-2000:]
                 before = opened(chats)
                 mounted.replace(following, NEW_PASSWORD)
-                wait_for(lambda: answers(bridge, NEW_PASSWORD) == GIVEN, 20, lambda: str(answers(bridge, NEW_PASSWORD)))
+                wait_for(lambda: answers(bridge, NEW_PASSWORD) == GIVEN, 40, lambda: str(answers(bridge, NEW_PASSWORD)))
                 assert set(answers(bridge, PASSWORD).values()) == {401}
                 assert shows(bridge.port, following)
                 assert not shows(bridge.port, former)
                 second.wait_ready(40)
                 assert gate.passed > passed
                 wait_for(lambda: captured(second) > 50, 40, "it captures nothing")
-                wait_for(lambda: len(opened(chats) - before) > 6, 30, "no new chats")
+                wait_for(lambda: len(opened(chats) - before) > 6, 60, "no new chats")
                 log = bridge.log.read_text(encoding="utf-8")
                 assert all(f"secret_read_again kind={kind}" in log for kind in ("registry_tls", "http_tls"))
                 assert bridge.running
@@ -295,7 +296,9 @@ def test_credentials_of_registry_and_http_rotate_under_load_and_no_chat_notices(
                 assert bridge.terminate() == 0
         # While its shard moves to the second worker a chat may lose its end, and what a history does not hold.
         certificates = environment.certificates()
-        lacking = {name: set(reasons_of) for name in held if (reasons_of := certificates[name]["reasons"])}
+        lacking = {
+            name: lacks for name in held if (lacks := set(certificates[name]["reasons"]) - EXPECTED_CLASSES.keys())
+        }
         assert {name for name in lacking if shard_of(name) not in moved} == set()
         assert all(some <= {OVER_WHILE_AWAY, NOT_IN_REPLAY} for some in lacking.values()), lacking
         assert verified(environment, settings) == 0

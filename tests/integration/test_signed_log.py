@@ -72,7 +72,7 @@ def more_certified(*bridges: Bridge, chats: int = 5) -> None:
         return sum(bridge.metric("chatbridge_chats_closed_total") for bridge in bridges)
 
     before = closed()
-    wait_for(lambda: closed() >= before + chats, 30, "no more chats are closed")
+    wait_for(lambda: closed() >= before + chats, 60, "no more chats are closed")
 
 
 def short_chats(environment: E2EEnvironment) -> Simulator:
@@ -121,6 +121,7 @@ def check_heads(environment: E2EEnvironment, keys: list[str]) -> None:
     assert len(signers) == len(keys) * len(heads)
 
 
+@pytest.mark.timeout(240)
 def test_everything_is_proved_across_a_hand_over_a_crash_and_another_key(environment: E2EEnvironment) -> None:
     with environment.bridge("worker-1") as one:
         one.wait_ready()
@@ -132,10 +133,10 @@ def test_everything_is_proved_across_a_hand_over_a_crash_and_another_key(environ
                 rotate(environment)
                 more_certified(one, two)
                 one.kill()
-                wait_for(lambda: two.metric("chatbridge_shards") == PARTITIONS, 40, "the shards are not taken over")
+                wait_for(lambda: two.metric("chatbridge_shards") == PARTITIONS, 60, "the shards are not taken over")
                 more_certified(two)
                 environment.finish(chats)
-                wait_for(lambda: unsaid(environment) == [], 10, lambda: str(unsaid(environment)), poll=0.5)
+                wait_for(lambda: unsaid(environment) == [], 40, lambda: str(unsaid(environment)), poll=0.5)
     sessions = environment.records("sessions")
     keys = sorted({record["signature"]["keyId"] for record in sessions})
     assert len(keys) == 2
@@ -190,9 +191,9 @@ def test_a_broken_key_holds_everything_back_and_loses_nothing(environment: E2EEn
         with short_chats(environment) as chats:
             more_certified(bridge)
             key.write_bytes(b"no key")
-            wait_for(lambda: waits_for_a_key(bridge), 20, "it is ready without a key")
+            wait_for(lambda: waits_for_a_key(bridge), 40, "it is ready without a key")
             before = captured(bridge)
             key.write_bytes(kept)
-            wait_for(lambda: bridge.ready and captured(bridge) > before, 30, "it does not go on")
+            wait_for(lambda: bridge.ready and captured(bridge) > before, 60, "it does not go on")
             environment.finish(chats)
     assert all(record["signature"] for record in environment.records("sessions"))

@@ -32,7 +32,7 @@ def test_missing_topics_are_created_once(broker: str, names: TopicNames) -> None
     async def main() -> None:
         ours = topics(broker, names)
         planned = await ours.plan()
-        assert [change.create for change in planned.changes] == [True] * 5
+        assert [change.create for change in planned.changes] == [True] * 6
         assert (await ours.apply()).changes == planned.changes
         assert (await ours.plan()).changes == []
         assert (await ours.apply()).changes == []
@@ -93,7 +93,7 @@ def test_the_partitions_that_are_there_are_taken_and_missing_topics_get_as_many(
     async def main() -> None:
         await TopicManager(broker, {}, wanted(names, SHAPE)[:2]).apply()
         plan = await topics(broker, names, replace(SHAPE, partitions=4)).apply()
-        assert (plan.partitions, len(plan.changes)) == (3, 3)
+        assert (plan.partitions, len(plan.changes)) == (3, 4)
         assert {await topics(broker, names).partitions(topic.name) for topic in wanted(names, SHAPE)} == {3}
 
     asyncio.run(main())
@@ -113,9 +113,12 @@ def test_different_partition_counts_are_never_changed_but_explained(broker: str,
 def test_preparing_creates_what_is_missing_alters_nothing_and_may_be_forbidden(broker: str, names: TopicNames) -> None:
     async def main() -> None:
         ours = topics(broker, names)
-        with pytest.raises(TopicMissing, match=r"events\.v1, .*checkpoints\.v1 do not exist") as missing:
+        with pytest.raises(TopicMissing, match=r"events\.v1, .*stored\.v1 do not exist") as missing:
             await ours.prepare(create=False)
-        assert all(name in missing.value.message for name in (names.sessions, names.quarantine, names.announcements))
+        assert all(
+            name in missing.value.message
+            for name in (names.sessions, names.quarantine, names.announcements, names.checkpoints)
+        )
         assert "who owns the topics create them" in missing.value.next_step
         plan = await ours.prepare(create=True)
         assert (plan.partitions, {warning.code for warning in plan.warnings}) == (3, {"ONE_REPLICA"})
