@@ -91,7 +91,7 @@ SECONDS ?= 300
 chaos: $(STAMP)  ## Random faults for a set time, compared with the ledger: make chaos SECONDS=3600 ARGS="--seed 1 --stored --report FILE"
 	$(VENV)/bin/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
 
-upgrade: $(STAMP)  ## Roll three workers to the next version and back, under load: make upgrade SECONDS=600 ARGS="--next tree"
+upgrade: $(STAMP)  ## Roll three workers to the next version and back, under load: make upgrade SECONDS=600
 	$(VENV)/bin/python -m tests.upgrade --seconds $(SECONDS) $(ARGS)
 
 CHATS ?= 10000

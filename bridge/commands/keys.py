@@ -12,6 +12,7 @@ from bridge.adapters.clock import SystemClock
 from bridge.adapters.signing.file_key import new_key, read_key
 from bridge.commands import settings
 from bridge.commands.formatting import say
+from bridge.commands.text_files import text_of
 from bridge.errors import EXIT_OK, EnvironmentFault, UsageError, VerificationFailed
 from bridge.evidence.anchors import origin_of
 from bridge.evidence.key_list import ListedKey, parsed_key_list
@@ -135,7 +136,7 @@ def _read(file: Path) -> Ed25519PrivateKey:
 
 def _entries(file: Path) -> list[ListedKey]:
     try:
-        return parsed_key_list(file.read_text("utf-8"))
+        return parsed_key_list(text_of(file))
     except VerificationFailed as error:
         raise EnvironmentFault(f"{file}: {error.message}", next_step="restore the list as it was published") from error
 

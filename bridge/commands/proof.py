@@ -14,6 +14,7 @@ from bridge.commands import settings
 from bridge.commands.formatting import escaped, say
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
+from bridge.commands.text_files import text_of
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault, UsageError, VerificationFailed
 from bridge.evidence.anchors import parsed_tree_head
 from bridge.evidence.certificate_signature import split_signature
@@ -78,10 +79,10 @@ def run(args: argparse.Namespace) -> int:
     keys = read_keys(file)
     if args.check is not None:
         return _check(args.check, keys)
-    earlier = args.earlier.read_bytes() if args.earlier else b""
+    earlier = text_of(args.earlier).encode() if args.earlier else b""
     found = run_until_interrupted(factories.explained(config, "proof", prove(config, args.session, keys, earlier)))
     if args.out and found.bundles:
-        args.out.write_text(found.bundles[-1].text(), "utf-8")
+        _write(args.out, found.bundles[-1])
     if args.json:
         say(json.dumps(found.plain()))
     else:
@@ -90,13 +91,15 @@ def run(args: argparse.Namespace) -> int:
         for bundle in found.bundles:
             size = parsed_tree_head(parsed_note(bundle.checkpoint).text).size
             say(f"leaf {bundle.index} of {bundle.origin}: proved by a signed head of {size} leaves")
+        if not found.certificates:
+            say(f"nothing to prove: there is no certificate of chat {escaped(args.session)}")
         say(f"{found.certificates} certificates, {found.heads} heads, {found.leaves} leaves checked")
     return EXIT_OK if found.sound else EXIT_RUNTIME
 
 
 def read_keys(file: Path) -> list[PublicKey]:
-    """Return the public keys in a file: one a line, or a list of keys. Raises OSError, EnvironmentFault."""
-    text = file.read_text("utf-8")
+    """Return the public keys in a file: one a line, or a list of keys. Raises EnvironmentFault."""
+    text = text_of(file)
     try:
         if f"\n{_KEY_LIST_MARK}" in text:
             listed = parsed_key_list(text)
@@ -109,9 +112,16 @@ def read_keys(file: Path) -> list[PublicKey]:
     return keys
 
 
+def _write(file: Path, bundle: ProofBundle) -> None:
+    try:
+        file.write_text(bundle.text(), "utf-8")
+    except OSError as error:
+        raise EnvironmentFault(f"{file} cannot be written: {error.strerror}") from error
+
+
 def _check(file: Path, keys: Sequence[PublicKey]) -> int:
     try:
-        bundle = parsed_bundle(file.read_text("utf-8"))
+        bundle = parsed_bundle(text_of(file))
         head = bundle.check(keys)
     except VerificationFailed as error:
         say(f"BROKEN log: {error.message}")

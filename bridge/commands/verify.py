@@ -16,7 +16,7 @@ from bridge.commands.proof import read_keys
 from bridge.commands.verification import Selection
 from bridge.commands.verified_files import verify_files
 from bridge.commands.verified_topics import verify_topics
-from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME, EnvironmentFault
+from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME
 from bridge.records.findings import SCHEMA
 
 if TYPE_CHECKING:
@@ -57,10 +57,7 @@ window selects chats by their session records; a selected chat is checked whole.
 def run(args: argparse.Namespace) -> int:
     """Check, and print the findings."""
     selection = Selection(args.chat, args.since, args.until)
-    try:
-        keys = read_keys(args.keys) if args.keys else []
-    except OSError as error:
-        raise EnvironmentFault(f"{args.keys} cannot be read: {error.strerror}") from error
+    keys = read_keys(args.keys) if args.keys else []
     if args.files:
         done = verify_files(args.files, selection, keys)
     else:

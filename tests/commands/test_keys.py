@@ -162,3 +162,29 @@ def test_a_proof_is_checked_with_nothing_but_a_key(
     assert main([*words, str(proof_file(tmp_path, index=3))]) == EXIT_RUNTIME
     assert "BROKEN" in capsys.readouterr().out
     assert main([*words, str(proof_file(tmp_path, signature=bytes(64)))]) == EXIT_RUNTIME
+
+
+@pytest.mark.parametrize("content", [None, b"\xa4\xff"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["proof", "--keys", "{0}", "--check", "keys.txt"],
+        ["proof", "--keys", "keys.txt", "--check", "{0}"],
+        ["proof", "x", "--keys", "keys.txt", "--earlier", "{0}"],
+        ["verify", "--keys", "{0}"],
+        ["keys", "list", "--list", "{0}"],
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    words: list[str],
+    content: bytes | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys.txt").write_text(str(KnownKey(1, NAME).public), "utf-8")
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+    assert main([word.format("file") for word in words]) == EXIT_ENVIRONMENT
+    assert capsys.readouterr().err.startswith("chatbridge: file ")

@@ -1,8 +1,9 @@
 """`python -m tests.upgrade --seconds S`: exit code 0 when an upgrade and its way back lost and changed nothing.
 
-Version N is the commit in the file FORMER. N+1 is `--next changed`: the working tree with a field more in each schema,
-another layout of fingerprints and a code more, made by the test; or `--next tree`: the working tree as it is, once it
-has other formats than N. Exit code 3: N or the servers could not be had.
+Version N is the commit in the file FORMER. N+1 is `--next tree`: the working tree as it is; or `--next changed`: the
+working tree with a field more in each schema, another layout of fingerprints and a code more, made by the test. By
+default it is the tree if that has other schemas than N, else the changed one. Exit code 3: N or the servers could not
+be had.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from bridge.errors import EXIT_SIGNAL_BASE, EnvironmentFault
 from bridge.sandbox import LocalBroker, LocalRegistry
 from tests.released.released_folder import ROOT, ReleaseRefused
 from tests.support.next_version import ReplacementFailed, make_next_tree
-from tests.upgrade.former_version import FORMER, former_commit, make_former_tree, release_former, unknown_schemas
+from tests.upgrade.former_version import (
+    FORMER,
+    former_commit,
+    has_other_formats,
+    make_former_tree,
+    release_former,
+    unknown_schemas,
+)
 from tests.upgrade.program_version import ProgramVersion
 from tests.upgrade.registries import use_up_ids
 from tests.upgrade.rolling_workers import RollingWorkers
@@ -40,12 +48,16 @@ def _log(line: str) -> None:
     sys.stdout.flush()
 
 
-def versions(folder: Path, which: str) -> tuple[ProgramVersion, ProgramVersion]:
-    """Make N and N+1 in a folder. Raises EnvironmentFault, ReplacementFailed."""
+def versions(folder: Path, which: str | None) -> tuple[ProgramVersion, ProgramVersion, bool]:
+    """Make N and N+1 in a folder; return both, and whether N+1 is the one that the test changed.
+
+    Raises EnvironmentFault, ReplacementFailed.
+    """
     commit = former_commit(FORMER.read_text(encoding="utf-8"))
     former = ProgramVersion("N", folder / "former")
     make_former_tree(commit, former.tree)
-    if which == CHANGED:
+    changed = which == CHANGED or (which is None and not has_other_formats(former.tree, ROOT))
+    if changed:
         following = ProgramVersion("N+1", folder / "next")
         make_next_tree(following.tree)
         release_former(former.tree, following.tree)
@@ -58,8 +70,8 @@ def versions(folder: Path, which: str) -> tuple[ProgramVersion, ProgramVersion]:
             )
     for version in (former, following):
         version.check()
-    _log(f"N is {commit}, N+1 the working tree {'changed by the test' if which == CHANGED else 'as it is'}")
-    return former, following
+    _log(f"N is {commit}, N+1 the working tree {'changed by the test' if changed else 'as it is'}")
+    return former, following, changed
 
 
 def _start(servers: Sequence[LocalBroker | LocalRegistry], stack: ExitStack) -> None:
@@ -73,14 +85,14 @@ def _start(servers: Sequence[LocalBroker | LocalRegistry], stack: ExitStack) -> 
 
 
 def _run(folder: Path, args: argparse.Namespace) -> list[UpgradeOutcome]:
-    former, following = versions(folder, args.next)
+    former, following, changed = versions(folder, args.next)
     broker, registries = LocalBroker(), [LocalRegistry(), LocalRegistry()]
     with ExitStack() as stack:
         _start([broker, *registries], stack)
         use_up_ids(registries[1].url)
         _log("Kafka and two registries are up")
         setting = UpgradeSetting(
-            broker.bootstrap_servers, folder, former, following, changed=args.next == CHANGED, seed=args.seed, log=_log
+            broker.bootstrap_servers, folder, former, following, changed=changed, seed=args.seed, log=_log
         )
         one, other = (registry.url for registry in registries)
         pool = ThreadPoolExecutor()
@@ -102,7 +114,9 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=300.0, help="duration of the load; at least there and back once"
     )
-    parser.add_argument("--next", choices=(CHANGED, TREE), default=CHANGED, help=f"default: {CHANGED}")
+    parser.add_argument(
+        "--next", choices=(CHANGED, TREE), help=f"default: {TREE} if it has other schemas than N, else {CHANGED}"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the simulated chats")
     parser.add_argument("--logs", type=Path, default=None, help="folder to keep; default: kept on failure only")
     args = parser.parse_args()

@@ -67,6 +67,12 @@ def unknown_schemas(former: Path, following: Path) -> list[str]:
     return [name for name in ROOTS if ours.fingerprint(name) not in known]
 
 
+def has_other_formats(former: Path, following: Path) -> bool:
+    """Tell whether some type has another schema in one tree than in the other."""
+    ours, theirs = Schemas(former / "schemas"), Schemas(following / "schemas")
+    return any(ours.fingerprint(name) != theirs.fingerprint(name) for name in ROOTS)
+
+
 def release_former(former: Path, following: Path) -> None:
     """Make the schemas of one tree released ones of the following, as far as they are not."""
     schemas = Schemas(former / "schemas")

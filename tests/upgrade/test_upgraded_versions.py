@@ -13,7 +13,14 @@ from bridge.records.writer_schemas import WriterSchemas, released_schemas
 from tests.released.released_folder import SCHEMAS
 from tests.support.later_fields import FIELD, VALUE, payload_with_values, with_values
 from tests.support.next_version import ReplacementFailed, make_next_tree, replaced
-from tests.upgrade.former_version import FORMER, former_commit, make_former_tree, release_former, unknown_schemas
+from tests.upgrade.former_version import (
+    FORMER,
+    former_commit,
+    has_other_formats,
+    make_former_tree,
+    release_former,
+    unknown_schemas,
+)
 from tests.upgrade.program_version import ProgramVersion
 
 if TYPE_CHECKING:
@@ -102,6 +109,12 @@ def test_schemas_of_the_former_version_that_are_not_released_are_named_or_releas
     assert unknown_schemas(former, following) == list(ROOTS)
     release_former(former, following)
     assert unknown_schemas(former, following) == []
+
+
+def test_a_tree_with_a_field_more_has_other_formats(tmp_path: Path) -> None:
+    make_next_tree(tmp_path)
+    assert has_other_formats(tmp_path, SCHEMAS.parent)
+    assert not has_other_formats(tmp_path, tmp_path)
 
 
 def _plain(node: Any) -> Any:

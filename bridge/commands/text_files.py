@@ -1,0 +1,20 @@
+"""Text files that a command is given by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def text_of(file: Path) -> str:
+    """Return the text of a file in UTF-8. Raises EnvironmentFault, the fault of who named it or wrote it."""
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise EnvironmentFault(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise EnvironmentFault(f"{file} is no text in UTF-8") from error
