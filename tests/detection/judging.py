@@ -1,4 +1,4 @@
-"""Compares what a recogniser finds with the labels: a value is missed unless all of it is found; in a negative nothing may be.
+"""Compares what a recogniser finds with the labels: a value is missed unless all of it is found.
 
 Of a value its own kind's finds count: rules may name one detector only. In a negative each find counts as false.
 """
@@ -60,7 +60,7 @@ class Share:
 
 @dataclass(slots=True)
 class Figures:
-    """Missed values by kind, and by kind with language or spelling; false finds by what the text is about, and by kind."""
+    """Missed values by kind, and by kind with language or spelling; false finds by subject, language and kind."""
 
     missed: dict[tuple[str, ...], Share] = field(default_factory=dict)
     false: dict[tuple[str, ...], Share] = field(default_factory=dict)
