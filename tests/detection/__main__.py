@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import EXIT_OK, EXIT_RUNTIME
 from tests.detection.corpus import LANGUAGES, ChatTexts
-from tests.detection.judging import KINDS, MOST_FALSE, MOST_MISSED, Figures, Share, judged
+from tests.detection.judging import KINDS, MOST_FALSE, MOST_MISSED, DetectionFigures, Share, judged
 from tests.detection.presidio import PresidioMissing, presidio_finds
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _cell(shares: dict[tuple[str, ...], Share], *group: str) -> str:
     return str(shares.get(group, Share()))
 
 
-def _print_tables(figures: dict[str, Figures]) -> None:
+def _print_tables(figures: dict[str, DetectionFigures]) -> None:
     columns = list(figures)
     each = list(figures.values())
     kinds = [(_NAMES[kind], [_cell(f.missed, kind) for f in each]) for kind in KINDS]
@@ -49,13 +49,13 @@ def _print_tables(figures: dict[str, Figures]) -> None:
         _table(f"Missed, {_NAMES[kind]}, by language and spelling", columns, rows)
 
 
-def _by_presidio(texts: list[LabelledText]) -> tuple[str, Figures] | None:
+def _by_presidio(texts: list[LabelledText]) -> tuple[str, DetectionFigures] | None:
     try:
         answer = presidio_finds([text.text for text in texts])
     except PresidioMissing as fault:
         print(f"Presidio was not compared: it cannot be installed or run from here ({fault})", file=sys.stderr)
         return None
-    figures = Figures()
+    figures = DetectionFigures()
     for text, finds in zip(texts, answer.finds, strict=True):
         figures.add(text, finds)
     return f"Presidio {answer.version}, second seed", figures
@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--texts", type=int, default=24_000, help="of each corpus; default 24000")
     parser.add_argument("--without-presidio", action="store_true")
     asked = parser.parse_args()
-    figures: dict[str, Figures] = {}
+    figures: dict[str, DetectionFigures] = {}
     for name, (seed, held_out) in SEEDS.items():
         texts = list(islice(ChatTexts(seed, held_out=held_out), asked.texts))
         figures[name] = judged(texts)

@@ -59,7 +59,7 @@ class Share:
 
 
 @dataclass(slots=True)
-class Figures:
+class DetectionFigures:
     """Missed values by kind, and by kind with language or spelling; false finds by subject, language and kind."""
 
     missed: dict[tuple[str, ...], Share] = field(default_factory=dict)
@@ -85,8 +85,8 @@ class Figures:
             self.failures.append((text, finds))
 
 
-def judged(texts: Iterable[LabelledText], recognise: Recognise = by_the_bridge) -> Figures:
-    figures = Figures()
+def judged(texts: Iterable[LabelledText], recognise: Recognise = by_the_bridge) -> DetectionFigures:
+    figures = DetectionFigures()
     for text in texts:
         figures.add(text, recognise(text.text))
     return figures

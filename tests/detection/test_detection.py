@@ -5,24 +5,24 @@ from itertools import islice
 import pytest
 
 from tests.detection.corpus import LANGUAGES, ChatTexts
-from tests.detection.judging import KINDS, MOST_FALSE, MOST_MISSED, Figures, judged
+from tests.detection.judging import KINDS, MOST_FALSE, MOST_MISSED, DetectionFigures, judged
 from tests.detection.labelled_texts import LabelledText
 
 TEXTS = 6_000
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["mended with", "held out"])
-def figures(request: pytest.FixtureRequest) -> Figures:
+def figures(request: pytest.FixtureRequest) -> DetectionFigures:
     return judged(islice(ChatTexts(4, held_out=request.param), TEXTS))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_few_values_are_missed(figures: Figures, kind: str) -> None:
+def test_few_values_are_missed(figures: DetectionFigures, kind: str) -> None:
     assert figures.missed[(kind,)].of > TEXTS // 20
     assert figures.missed[(kind,)].rate <= MOST_MISSED, [text.text for text, _ in figures.failures]
 
 
-def test_hardly_anything_is_found_where_nothing_is(figures: Figures) -> None:
+def test_hardly_anything_is_found_where_nothing_is(figures: DetectionFigures) -> None:
     assert figures.false[()].of == TEXTS // 2
     assert figures.false[()].rate <= MOST_FALSE, [text.text for text, _ in figures.failures]
 

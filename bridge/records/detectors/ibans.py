@@ -63,11 +63,15 @@ def ibans(text: str) -> Iterator[tuple[int, int]]:
     Between two characters there may be up to four blanks, dashes, dots, slashes, commas or line breaks.
     """
     plain = PlainText(text)
-    return plain.places(_ibans(plain.shown))
+    return plain.places(plain_ibans(plain.shown))
 
 
-def _ibans(text: str) -> Iterator[tuple[int, int]]:
+def plain_ibans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) in a text as `PlainText` shows it."""
+    floor = 0
     for start in _START.finditer(text):
+        if start.start() < floor:
+            continue
         begin = _SEPARATOR.sub("", start.group())
         country = begin[:2].upper()
         length = _LENGTHS.get(country) if int(begin[2:]) in _CHECK_DIGITS else None
@@ -79,4 +83,5 @@ def _ibans(text: str) -> Iterator[tuple[int, int]]:
             continue
         digits = account + begin
         if int("".join(str(int(char, 36)) for char in digits)) % _MODULUS == 1:
-            yield start.start(), rest.end()
+            floor = rest.end()
+            yield start.start(), floor

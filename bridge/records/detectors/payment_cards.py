@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.records.detectors.context_words import name_before, named_as_card
+from bridge.records.detectors.ibans import plain_ibans
 from bridge.records.detectors.plain_text import PlainText
 
 if TYPE_CHECKING:
@@ -100,7 +101,19 @@ _PAGE: Final = re.compile(r"\.(?:html?|php|aspx?|jsp)(?![a-z])", re.IGNORECASE)
 def payment_cards(text: str) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of card numbers, in order and without overlap."""
     plain = PlainText(text)
-    return plain.places(_cards(plain.shown))
+    return plain.places(_outside_ibans(plain.shown))
+
+
+def _outside_ibans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the cards that are no piece of an IBAN: the account number of one in fifty passes for a card's."""
+    others: Iterator[tuple[int, int]] | None = None
+    begin = end = 0
+    for start, stop in _cards(text):
+        others = others or plain_ibans(text)
+        while end <= start and (other := next(others, None)):
+            begin, end = other
+        if not begin <= start < end:
+            yield start, stop
 
 
 def _cards(text: str) -> Iterator[tuple[int, int]]:
