@@ -35,7 +35,17 @@ _LENGTHS: Final = {
     }.items()
     for country in countries.split()
 }
-_BETWEEN: Final = r"[ \t\r\n./_-]{0,3}"
+_DIGITS_ONLY: Final = frozenset(
+    country
+    for countries in (
+        "AE AT BA BE BI CR CZ DE DJ DK EE EG ES FI FO GL HR HU IL IS LT LY ME MN MR NO PL PT",
+        "RS SD SE SI SK SO ST TL TN VA XK",
+    )
+    for country in countries.split()
+)
+"""Countries whose account numbers have no letters. Source: as above."""
+_CHECK_DIGITS: Final = range(2, 99)  # ISO 13616-1: 98 less a remainder
+_BETWEEN: Final = r"[ \t\r\n.,/_|*:;'~-]{0,4}"
 _START: Final = re.compile(
     rf"(?<![A-Za-z0-9])[A-Za-z]{_BETWEEN}[A-Za-z]{_BETWEEN}[0-9]{_BETWEEN}[0-9](?={_BETWEEN}[A-Za-z0-9])"
 )
@@ -50,19 +60,28 @@ _MODULUS: Final = 97
 def ibans(text: str) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of IBANs of the registered countries' lengths that satisfy ISO 7064's check.
 
-    Between two characters there may be up to three blanks, dashes, dots, slashes or line breaks.
+    Between two characters there may be up to four blanks, dashes, dots, slashes, commas or line breaks.
     """
     plain = PlainText(text)
-    return plain.places(_ibans(plain.shown))
+    return plain.places(plain_ibans(plain.shown))
 
 
-def _ibans(text: str) -> Iterator[tuple[int, int]]:
+def plain_ibans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) in a text as `PlainText` shows it."""
+    floor = 0
     for start in _START.finditer(text):
+        if start.start() < floor:
+            continue
         begin = _SEPARATOR.sub("", start.group())
-        length = _LENGTHS.get(begin[:2].upper())
+        country = begin[:2].upper()
+        length = _LENGTHS.get(country) if int(begin[2:]) in _CHECK_DIGITS else None
         rest = _REST[length].match(text, start.end()) if length else None
         if rest is None:
             continue
-        digits = _SEPARATOR.sub("", rest.group()) + begin
+        account = _SEPARATOR.sub("", rest.group())
+        if country in _DIGITS_ONLY and not account.isdigit():
+            continue
+        digits = account + begin
         if int("".join(str(int(char, 36)) for char in digits)) % _MODULUS == 1:
-            yield start.start(), rest.end()
+            floor = rest.end()
+            yield start.start(), floor

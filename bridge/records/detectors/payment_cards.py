@@ -1,9 +1,10 @@
 """Finds payment card numbers as people type them.
 
 A number counts if an issuer has its first digits in that length, it passes Luhn's check, and it is written like a card:
-in one piece, or in groups as they stand on cards or in pairs or single digits, with up to four blanks, dashes, dots,
-slashes, commas or line breaks between them. In one piece, one number in ten passes the check by chance: there the word
-before it decides (`context_words`), and lengths that are rare need a word that speaks of a card.
+in one piece, or in groups as they stand on cards, in pairs, single digits or other groups with the same between each
+two: up to four blanks, dashes, dots, slashes, commas or line breaks. One number in ten passes the check by chance: the
+words before it may say that it is something else (`context_words`), and thirteen digits need a word that speaks of a
+card, for articles and times have as many.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.records.detectors.context_words import named_as_card, named_otherwise
+from bridge.records.detectors.context_words import name_before, named_as_card
+from bridge.records.detectors.ibans import plain_ibans
 from bridge.records.detectors.plain_text import PlainText
 
 if TYPE_CHECKING:
@@ -27,37 +29,36 @@ _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # Luhn: twice the digit, digit
 
 
 class _Issuer(NamedTuple):
-    """Numbers with these first digits, from `low` to `high`, have these lengths; `rare` ones have them seldom."""
+    """Numbers with these first digits, from `low` to `high`, have these lengths."""
 
     low: int
     high: int
-    usual: tuple[int, ...]
-    rare: tuple[int, ...] = ()
+    sizes: tuple[int, ...]
 
 
 # First digits and lengths. Source: what the card networks publish for merchants, as of 2026.
 _ISSUERS: Final = (
-    _Issuer(4, 4, (16,), (13, 18, 19)),  # Visa
+    _Issuer(4, 4, (13, 16, 18, 19)),  # Visa
     _Issuer(51, 55, (16,)),  # Mastercard
     _Issuer(2221, 2720, (16,)),
     _Issuer(34, 34, (15,)),  # American Express
     _Issuer(37, 37, (15,)),
-    _Issuer(300, 305, (14,), (16, 17, 18, 19)),  # Diners Club
-    _Issuer(3095, 3095, (14,), (16, 17, 18, 19)),
-    _Issuer(36, 36, (14,), (15, 16, 17, 18, 19)),
-    _Issuer(38, 39, (14,), (16, 17, 18, 19)),
-    _Issuer(6011, 6011, (16,), (17, 18, 19)),  # Discover
-    _Issuer(644, 659, (16,), (17, 18, 19)),
-    _Issuer(3528, 3589, (16,), (17, 18, 19)),  # JCB
-    _Issuer(62, 62, (16, 19), (17, 18)),  # UnionPay
-    _Issuer(81, 82, (16,), (17, 18, 19)),  # UnionPay, RuPay
+    _Issuer(300, 305, (14, 16, 17, 18, 19)),  # Diners Club
+    _Issuer(3095, 3095, (14, 16, 17, 18, 19)),
+    _Issuer(36, 36, (14, 15, 16, 17, 18, 19)),
+    _Issuer(38, 39, (14, 16, 17, 18, 19)),
+    _Issuer(6011, 6011, (16, 17, 18, 19)),  # Discover
+    _Issuer(644, 659, (16, 17, 18, 19)),
+    _Issuer(3528, 3589, (16, 17, 18, 19)),  # JCB
+    _Issuer(62, 62, (16, 17, 18, 19)),  # UnionPay
+    _Issuer(81, 82, (16, 17, 18, 19)),  # UnionPay, RuPay
     _Issuer(60, 60, (16,)),  # RuPay, Hipercard
     _Issuer(508, 508, (16,)),
-    _Issuer(50, 50, (16,), (13, 14, 15, 17, 18, 19)),  # Maestro, Verve, Elo
-    _Issuer(56, 58, (16,), (13, 14, 15, 17, 18, 19)),  # Maestro
-    _Issuer(63, 63, (16,), (13, 14, 15, 17, 18, 19)),
-    _Issuer(67, 67, (16,), (13, 14, 15, 17, 18, 19)),
-    _Issuer(2200, 2204, (16,), (17, 18, 19)),  # Mir
+    _Issuer(50, 50, (13, 14, 15, 16, 17, 18, 19)),  # Maestro, Verve, Elo
+    _Issuer(56, 58, (13, 14, 15, 16, 17, 18, 19)),  # Maestro
+    _Issuer(63, 63, (13, 14, 15, 16, 17, 18, 19)),
+    _Issuer(67, 67, (13, 14, 15, 16, 17, 18, 19)),
+    _Issuer(2200, 2204, (16, 17, 18, 19)),  # Mir
     _Issuer(9792, 9792, (16,)),  # Troy
     _Issuer(8600, 8600, (16,)),  # Uzcard
     _Issuer(9860, 9860, (16,)),  # Humo
@@ -65,21 +66,17 @@ _ISSUERS: Final = (
 _PREFIX: Final = 4
 
 
-def _by_prefix() -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
-    usual: dict[int, set[int]] = {}
-    rare: dict[int, set[int]] = {}
-    for low, high, often, seldom in _ISSUERS:
+def _by_prefix() -> dict[int, frozenset[int]]:
+    found: dict[int, set[int]] = {}
+    for low, high, sizes in _ISSUERS:
         scale = 10 ** (_PREFIX - len(str(low)))
         for prefix in range(low * scale, (high + 1) * scale):
-            usual.setdefault(prefix, set()).update(often)
-            rare.setdefault(prefix, set()).update(seldom)
-    return (
-        {prefix: frozenset(sizes) for prefix, sizes in usual.items()},
-        {prefix: frozenset(sizes) for prefix, sizes in rare.items()},
-    )
+            found.setdefault(prefix, set()).update(sizes)
+    return {prefix: frozenset(sizes) for prefix, sizes in found.items()}
 
 
-_USUAL, _RARE = _by_prefix()
+_SIZES_BY_PREFIX: Final = _by_prefix()
+_AMBIGUOUS: Final = 13
 _AS_ON_CARDS: Final = frozenset(
     {
         (4, 6, 5),
@@ -96,14 +93,27 @@ _AS_ON_CARDS: Final = frozenset(
         (4, 3, 3, 3),
     }
 )
-_EVEN: Final = (4, 5, 8)  # sizes of groups, but for the last one, that stand beside other numbers, too
-_TINY: Final = (1, 2, 3)  # of groups that telephone numbers and lists have as well: then it is the whole run
+_EVEN: Final = (4, 8)  # sizes of groups, but for the last one, that stand beside other numbers, too
+_FOUR: Final = 4
+_PAGE: Final = re.compile(r"\.(?:html?|php|aspx?|jsp)(?![a-z])", re.IGNORECASE)
 
 
 def payment_cards(text: str) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of card numbers, in order and without overlap."""
     plain = PlainText(text)
-    return plain.places(_cards(plain.shown))
+    return plain.places(_outside_ibans(plain.shown))
+
+
+def _outside_ibans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the cards that are no piece of an IBAN: the account number of one in fifty passes for a card's."""
+    others: Iterator[tuple[int, int]] | None = None
+    begin = end = 0
+    for start, stop in _cards(text):
+        others = others or plain_ibans(text)
+        while end <= start and (other := next(others, None)):
+            begin, end = other
+        if not begin <= start < end:
+            yield start, stop
 
 
 def _cards(text: str) -> Iterator[tuple[int, int]]:
@@ -143,18 +153,45 @@ def _groups_of_a_card(text: str, groups: list[tuple[int, int]], first: int) -> i
 
 def _is_card(text: str, groups: list[tuple[int, int]], first: int, last: int, digits: str) -> bool:
     """Tell whether digits that pass the check, in the groups from `first` to `last` (exclusive), are a card's."""
-    prefix, size = int(digits[:_PREFIX]), len(digits)
-    usual = size in _USUAL.get(prefix, ())
-    if not (usual or size in _RARE.get(prefix, ())) or digits.count(digits[0]) == size:
+    size = len(digits)
+    if size not in _SIZES_BY_PREFIX.get(int(digits[:_PREFIX]), ()) or digits.count(digits[0]) == size:
         return False
     start, end = groups[first][0], groups[last - 1][1]
     sizes = tuple(b - a for a, b in groups[first:last])
-    if usual and (sizes in _AS_ON_CARDS or _even(sizes, _EVEN)):
+    if size == _AMBIGUOUS or _in_a_word(text, start, end) or not _written_as_card(text, groups, first, sizes):
+        return named_as_card(text, start, end)
+    return not _named_otherwise(text, groups, first, sizes[0]) and not _is_page(text, start, end)
+
+
+def _named_otherwise(text: str, groups: list[tuple[int, int]], first: int, size: int) -> bool:
+    """Tell whether a number is called something else; groups of the same size right before it belong to it."""
+    if name_before(text, groups[first][0]) == "other":
         return True
-    bare = len(sizes) == 1 and not _in_a_word(text, start, end)
-    if usual and (bare or (_even(sizes, _TINY) and len(sizes) == len(groups))):
-        return not named_otherwise(text, start)
-    return named_as_card(text, start, end)
+    at, separator = first, _between(groups, text, first + 1)
+    while (
+        at
+        and first - at < _MOST_GROUPS
+        and groups[at - 1][1] - groups[at - 1][0] == size
+        and _between(groups, text, at) == separator
+    ):
+        at -= 1
+    return at < first and name_before(text, groups[at][0]) == "other"
+
+
+def _written_as_card(text: str, groups: list[tuple[int, int]], first: int, sizes: tuple[int, ...]) -> bool:
+    """Tell whether groups of these sizes are usual; what else is numbered may have odd ones beside it."""
+    if len(sizes) == 1 or sizes in _AS_ON_CARDS or _even(sizes, _EVEN):
+        return True
+    last = first + len(sizes)
+    between = {_between(groups, text, at) for at in range(first + 1, last)}
+    if len(between) == 1:
+        return between.isdisjoint({_between(groups, text, first), _between(groups, text, last)})
+    return len(sizes) == len(groups) and all(size % _FOUR == 0 for size in sizes[:-1])
+
+
+def _between(groups: list[tuple[int, int]], text: str, at: int) -> str:
+    """Return what separates a group from the one before it; empty if there is none."""
+    return text[groups[at - 1][1] : groups[at][0]] if 0 < at < len(groups) else ""
 
 
 def _even(sizes: tuple[int, ...], allowed: tuple[int, ...]) -> bool:
@@ -163,5 +200,11 @@ def _even(sizes: tuple[int, ...], allowed: tuple[int, ...]) -> bool:
 
 
 def _in_a_word(text: str, start: int, end: int) -> bool:
-    """Tell whether letters touch the digits: then they are part of an identifier."""
-    return text[start - 1 : start].isalpha() or text[end : end + 1].isalpha()
+    """Tell whether letters touch the digits, or a plus: then they are part of an identifier or a telephone number."""
+    before = text[max(start - 1, 0) : start]
+    return before.isalpha() or before == "+" or text[end : end + 1].isalpha()
+
+
+def _is_page(text: str, start: int, end: int) -> bool:
+    """Tell whether the digits are the name of a page in a URL."""
+    return text[max(start - 1, 0) : start] == "/" and _PAGE.match(text, end) is not None

@@ -10,27 +10,28 @@ import re
 import unicodedata
 from array import array
 from bisect import bisect_right
+from html import unescape
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ODD: Final = re.compile(r"[^\x00-\x7f]|&(?:nbsp|ensp|emsp|thinsp|zwnj|zwj|shy|ndash|mdash|minus|hyphen);")
-_ENTITIES: Final = {
-    "&zwnj;": "",
-    "&zwj;": "",
-    "&shy;": "",
-    "&ndash;": "-",
-    "&mdash;": "-",
-    "&minus;": "-",
-    "&hyphen;": "-",
-}
+_ODD: Final = re.compile(r"[^\x00-\x7f]|&(?:amp;)?(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+"""A character outside of ASCII, or one that is written as an entity of HTML, once or twice escaped."""
 _BLANKS: Final = frozenset({"Zs", "Zl", "Zp"})
 _INVISIBLE: Final = frozenset({"Cf", "Mn", "Me"})  # joiners, direction marks; marks on a character, such as keycaps
 _ALSO_BLANK: Final = "\u2800\u3164\uffa0\u115f\u1160"  # characters without ink that Unicode does not call blanks
 _DASHES: Final = "\u2212\u2043\u02d7\u30fc\u2500\u2501\u23af\uff70\u00b7\u2022\u30fb\u2219\u22c5\u2027"
 """What stands for a dash and is none to Unicode; the dots in the middle of a line, too."""
 _DOTS: Final = "\u2024\u3002\uff61\u06d4"
+
+
+def _plain_entity(entity: str) -> str:
+    """Return what an entity of HTML is to a detector; one that stands for no single character is itself."""
+    char = unescape(unescape(entity))
+    if len(char) != 1:
+        return entity
+    return char if char.isascii() else _plain(char)
 
 
 def _plain(char: str) -> str:
@@ -54,7 +55,7 @@ class _Memo(dict[str, str]):
     """Remembers `_plain`. There are fewer such characters than a megabyte holds."""
 
     def __missing__(self, odd: str) -> str:
-        plain = self[odd] = _ENTITIES.get(odd, " ") if odd[0] == "&" else _plain(odd)
+        plain = self[odd] = _plain(odd)
         return plain
 
 
@@ -80,7 +81,7 @@ class PlainText:
         at = less = 0
         for found in _ODD.finditer(text):
             odd = found.group()
-            plain = _memo[odd]
+            plain = _memo[odd] if len(odd) == 1 else _plain_entity(odd)
             if plain == odd:
                 continue
             start, end = found.span()
