@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONG_OVER_US: Final = 60_000_000
 """How long a chat is remembered as a whole that had ended long before: another copy of it may come right after it."""
-LONG_OVER_CHATS: Final = 64
+LONG_OVER_CHATS: Final = 16
 """Most of them per shard."""
 
 

@@ -17,7 +17,7 @@ from tests.support.stored_side import stored_side, write_stored_side
 if TYPE_CHECKING:
     from pathlib import Path
 
-CHATS = 8
+CHATS = 6
 
 
 def ended(ledger: Path) -> int:
@@ -40,7 +40,7 @@ def test_what_was_missed_while_no_worker_ran_is_filled_from_the_stored_side(brok
         with environment.bridge() as first:
             first.wait_ready()
             simulator = environment.simulator(
-                concurrent_chats=CHATS, chats=2 * CHATS, events_per_second=60, mean_events=40, finish=5, passwords=True
+                concurrent_chats=CHATS, chats=2 * CHATS, events_per_second=60, mean_events=30, finish=5, passwords=True
             )
             server = running.enter_context(simulator)
             wait_for(lambda: captured(first) > 30, 40, "nothing is captured")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bridge.simulator.ucs.row_treatment import RowStep
     from bridge.simulator.ucs.saved_chats import SavedRow
 
-CHATS: Final = int(os.environ.get("UCS_CHATS", "300"))
+CHATS: Final = int(os.environ.get("UCS_CHATS", "150"))
 SECONDS: Final = 60 + CHATS // 10
 """How long it may take until everything is published."""
 SEED: Final = 13
