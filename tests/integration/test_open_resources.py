@@ -48,8 +48,8 @@ def test_a_worker_that_captures_and_one_whose_chats_are_gone_hold_what_they_need
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("producer", "tasks of kind kafka_client: 5, expected 4 to 4"),
-        ("consumer", "tasks of kind kafka_client: 5, expected 4 to 4"),
+        ("producer", "tasks of kind kafka_client: 6, expected 5 to 5"),
+        ("consumer", "tasks of kind kafka_client: 6, expected 5 to 5"),
         ("sender", "tasks of kind kafka: "),
         ("connection", "tasks of kind kafka_connection: "),
         ("link", "connections to Chat Servers: 2, expected 0"),

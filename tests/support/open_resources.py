@@ -35,8 +35,11 @@ _CONSUMER_TASKS: Final = 5
 
 One more fetches from each broker that leads an assigned partition.
 """
-_READER_TASKS: Final = 4
-"""Of aiokafka, for the consumer of stored transcripts, which is there while shards are open."""
+_READER_TASKS: Final = 3
+"""Of aiokafka, for the consumer of stored transcripts, which is there while shards are open.
+
+One more fetches from each broker, as above.
+"""
 _COORDINATORS: Final = 2
 """Of the group and of the transactional id: aiokafka keeps connections of their own to those brokers."""
 _SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{(?:kind|state)="(\w+)"\})? ([0-9.e+]+)$', re.MULTILINE)
