@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.records.watch_checks import of_holes, of_intervals
+from bridge.records.watch_checks import of_holes, of_intervals, of_sources
 from bridge.transcript.completeness import EXPECTED_CLASSES, MissingIds, due_reasons, verdict_of
 from bridge.transcript.entries import CHANGED, GAP, ID_REUSED, LIVE, RESUMED, Gap
 from bridge.transcript.gap_codes import (
@@ -35,7 +35,8 @@ class RecordedChat:
     """What the records of a chat hold so far. `told` are its gaps by sequence, `rejoined` those until a later join.
 
     The history that came with the join may have been cut short, so that the join counts with the next live event.
-    `resumed` says when the first RESUMED records were observed, in us since 1970 UTC.
+    `resumed` says when the first RESUMED records were observed, in us since 1970 UTC. `origins` counts the records of
+    events by their origin.
     """
 
     ids: IdRanges = field(default_factory=IdRanges)
@@ -45,6 +46,7 @@ class RecordedChat:
     rejoined: list[Gap] = field(default_factory=list)
     _until_joined: list[Gap] = field(default_factory=list)
     resumed: list[int] = field(default_factory=list)
+    origins: dict[str, int] = field(default_factory=dict)
 
     @property
     def gaps(self) -> list[Gap]:
@@ -55,6 +57,8 @@ class RecordedChat:
         """Take a decoded TranscriptEvent."""
         kind, amendment = record["kind"], record["amendment"]
         self.counts[kind] = self.counts.get(kind, 0) + 1
+        if record["eventId"] is not None:
+            self.origins[record["origin"]] = self.origins.get(record["origin"], 0) + 1
         if amendment is not None:
             self.amendments[amendment] = self.amendments.get(amendment, 0) + 1
         elif record["eventId"] is not None:
@@ -83,9 +87,9 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     least = least_quarantined(chat.gaps)
     if told["quarantined"] < least:
         yield f"says quarantined {told['quarantined']}, the topic tells of at least {least}"
-    if told["unwatched"] is not None and told["joins"] is not None:
-        yield from of_intervals(told, chat.resumed)
+    yield from _of_watch(told, chat)
     if LISTS_LEFT_OUT in told["reasons"]:
+        yield from _of_verdict(told)
         return  # it does not list ids and gaps
     listed = IdRanges((pair["from"], pair["to"]) for pair in told["idRanges"])
     for here, other, what in ((listed, chat.ids, "lists"), (chat.ids, listed, "lacks")):
@@ -97,8 +101,17 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
         yield "lists ids more than once or out of order in idRanges"
     if told["holes"] is not None:
         yield from of_holes(told)
+    elif told["joins"] is not None:
+        yield "does not list holes, and does not say in reasons that it leaves out its lists"
     yield from _of_gaps(told, chat)
     yield from _of_reasons(told)
+
+
+def _of_watch(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
+    if told["unwatched"] is not None and told["joins"] is not None:
+        yield from of_intervals(told, chat.resumed)
+    if told["sinceOpening"]:
+        yield from of_sources(told, chat.origins)
 
 
 def least_quarantined(gaps: Iterable[Gap]) -> int:
@@ -143,6 +156,11 @@ def _of_reasons(told: dict[str, Any]) -> Iterator[str]:
     classes = reasons & {UNEXPLAINED_IDS, *EXPECTED_CLASSES} - due
     if classes:
         yield f"says in reasons {sorted(classes)}, unlike holes"
+    yield from _of_verdict(told)
+
+
+def _of_verdict(told: dict[str, Any]) -> Iterator[str]:
+    reasons = set(told["reasons"])
     if told["reasons"] != sorted(reasons):
         yield "lists reasons more than once or out of order"
     known = KNOWN | EXPECTED_CLASSES.keys()

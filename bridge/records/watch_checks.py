@@ -13,13 +13,14 @@ from bridge.transcript.completeness import (
     UNEXPLAINED,
     WITHHELD_BY_VERSION,
 )
+from bridge.transcript.entries import ARCHIVE, LIVE, REPLAY, UCS
 from bridge.transcript.events import FIRST_ID
 from bridge.transcript.gap_codes import KNOWN
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.watching import MAX_INTERVALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 _US_PER_MS = 1_000
 
@@ -69,6 +70,21 @@ def _wrong_class(hole: dict[str, Any], told: dict[str, Any], named: list[tuple[i
     if what == WITHHELD_BY_VERSION and not withholds_events(told["lowestVersion"]):
         return f"although the lowest ClientVersion was {told['lowestVersion']}"
     return ""
+
+
+def of_sources(told: dict[str, Any], origins: Collection[str]) -> Iterator[str]:
+    """Yield what the sources and versions of a certificate, which hold from the opening on, cannot be.
+
+    `origins` are those of the records of events.
+    """
+    sources = set(told["sources"])
+    if UCS not in sources and (told["archived"] or ARCHIVE in origins):
+        yield f"says sources {sorted(sources)}, although a stored transcript was read"
+    if not sources - {UCS} and {LIVE, REPLAY} & set(origins):
+        yield f"says sources {sorted(sources)}, although records came live, or from a history after a join"
+    lowest, highest = told["lowestVersion"], told["highestVersion"]
+    if (lowest is None) != (highest is None) or (lowest is not None and lowest > highest):
+        yield f"says lowestVersion {lowest} and highestVersion {highest}"
 
 
 def of_intervals(told: dict[str, Any], resumed: Sequence[int]) -> Iterator[str]:
