@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-from bridge.records.detectors.vocabulary import CARDS, NEUTRAL, NUMBER_WORDS, OTHERS, PHONES, alternatives
+from bridge.records.detectors.vocabulary import CARDS, NEUTRAL, NUMBER_WORDS, OTHERS, PERSONS, PHONES, alternatives
 
 Name = Literal["card", "phone", "other"]
 
@@ -18,14 +18,19 @@ _BEFORE: Final = 72
 """Characters before a number in which a word is looked for."""
 _AFTER: Final = 24
 
+_NUMBER_WORD: Final = f"(?:{alternatives(NUMBER_WORDS)})"
+_PERSON: Final = f"(?:{alternatives(PERSONS)})"
+_OF_PERSON: Final = (
+    rf"(?:{_NUMBER_WORD}|code|código|codice|kod)[. ]{{1,2}}(?:d[eio] |del |d')?{_PERSON}"
+    rf"|{_PERSON}[ -]?(?:{_NUMBER_WORD}|id|ref)"
+)
 # Scripts without blanks between words have no boundary there.
 _WORDS: Final = re.compile(
     rf"(?<![^\W\d_])(?:(?P<card>{alternatives(CARDS)})|"
-    rf"(?P<phone>{alternatives(PHONES)})|(?P<other>{alternatives(OTHERS)}))(?![^\W\d_])"
+    rf"(?P<phone>{alternatives(PHONES)})|(?P<other>{alternatives(OTHERS)}|{_OF_PERSON}))(?![^\W\d_])"
     r"|(?P<card_joined>カード|クレジット|卡|카드)|(?P<phone_joined>電話|电话|전화)"
     r"|(?P<other_joined>注文|追跡|伝票|订单|单号|运单|주문|송장)"
 )
-_NUMBER_WORD: Final = f"(?:{alternatives(NUMBER_WORDS)})"
 _CONNECTION: Final = re.compile(
     rf"(?:[ :#=(?/\"'«„“&.°º-]|(?:{_NUMBER_WORD}|{alternatives(NEUTRAL)})(?![^\W\d_]))*"
     r"(?::\s*)?(?:[a-z]{1,4}[-/ ]?)?"

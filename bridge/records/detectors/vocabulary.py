@@ -10,13 +10,14 @@ from typing import Final
 
 
 def alternatives(words: str) -> str:
-    """Return the pattern that matches one of these words."""
-    return "|".join(re.escape(word).replace(r"\*", r"\w*").replace("_", " ") for word in words.split())
+    """Return the pattern that matches one of these words, the longest that fits."""
+    longest_first = sorted(words.split(), key=len, reverse=True)
+    return "|".join(re.escape(word).replace(r"\*", r"\w*").replace("_", " ") for word in longest_first)
 
 
 CARDS: Final = """
     card cards creditcard* visa master_card mastercard maestro amex american_express diners discover jcb union_pay
-    unionpay rupay mir pan cvv cvc credit debit pay* paid charge kredit* karte karten* *karte girocard *zahlt *zahle
+    unionpay rupay mir pan cvv cvc cc credit debit pay* paid charge kredit* karte karten* *karte girocard *zahlt *zahle
     *zahlen *zahlung abbuch* carte cartes bancaire cb paie* tarjeta* crédito credito débito debito carta cartão
     cartao cartões pagar pago pagué paguei pagado pagamos pagamento pagare pagato pagata *kaart* betaal* betal* kart
     karta kartą kartę karty karto karcie *płac* kredi kort kortet kortnummer kortti* карт* кредит*
@@ -36,40 +37,46 @@ OTHERS: Final = """
 
     order orders purchase purchases invoice invoices bill_number bill_no parcel parcels package packages shipment
     shipments consignment consignments delivery waybill waybills meter counter booking bookings reservation
-    reservations reference references case_number case_no case_id customer customers client clients contract
-    contracts member membership memberships policy policies claim claims article articles product products barcode
-    barcodes receipt receipts voucher vouchers quote quotes return_number return_no
+    reservations reference references case_number case_no case_id contract contracts membership memberships policy
+    policies claim claims article articles product products barcode barcodes receipt receipts voucher vouchers quote
+    quotes return_number return_no
 
     bestell* auftrag* aufträge* rechnung* sendung* frachtbrief* reklamation* retoure* *paket* lieferung*
-    lieferschein* kunden* seriennummer* gerät* geräte* vertrag* vorgang* aktenzeichen zähler* buchung* reservierung*
-    mitglied* versicherung* police* artikel* produkt* strichcode referenz* beleg* gutschein*
+    lieferschein* seriennummer* kundennr kundennummer kunden-nr mitgliedsnr mitgliedsnummer gerät* geräte* vertrag*
+    vorgang* aktenzeichen zähler* buchung* reservierung* versicherung* police* artikel* produkt* strichcode
+    referenz* beleg* gutschein*
 
     commande commandes facture factures colis suivi envoi envois expédition livraison bordereau retour réclamation
-    devis compteur sinistre dossier dossiers référence références contrat contrats adhérent adhérente abonné abonnée
-    réservation réservations série assurance produit produits code-barres codes-barres horodatage
+    devis compteur sinistre dossier dossiers référence références contrat contrats réservation réservations série
+    assurance produit produits code-barres codes-barres horodatage
 
     pedido pedidos orden órdenes factura facturas fatura faturas paquete paquetes pacote pacotes envío envíos envio
     envios seguimiento localizador rastreio rastreamento encomenda encomendas número_de_caso número_do_processo
     número_de_processo número_do_meu_processo número_de_mi_caso barras referencia referencias referência referências
-    cliente clientes contrato contratos socio socia sócio sócia reserva reservas serie póliza pólizas apólice
-    apólices artículo artículos artigo artigos producto productos produto produtos incidencia incidencias chamado
-    chamados expediente expedientes trámite albarán guía guia contador siniestro devolución devolução reclamación
-    reclamação
+    contrato contratos reserva reservas serie póliza pólizas apólice apólices artículo artículos artigo artigos
+    producto productos produto produtos incidencia incidencias chamado chamados expediente expedientes trámite
+    albarán guía guia contador siniestro devolución devolução reclamación reclamação
 
     ordine ordini fattura fatture pacco pacchi spedizione spedizioni tracciamento pratica pratiche riferimento
-    riferimenti clienti contratto contratti tessera prenotazione prenotazioni lettera_di_vettura bolla ricevuta
-    ricevute sinistro reso resi reclamo contatore seriale polizza polizze articolo articoli prodotto prodotti barre
-    segnalazione segnalazioni
+    riferimenti contratto contratti tessera tessera_socio prenotazione prenotazioni lettera_di_vettura bolla
+    ricevuta ricevute sinistro reso resi reclamo contatore seriale polizza polizze articolo articoli prodotto
+    prodotti barre segnalazione segnalazioni
 
-    bestel* order* factu* rekening* *pakket* pakje* zending* zaaknummer kenmerk* klant* contract* lidmaatschap*
-    melding* reservering* serie* polis* streepjescode vrachtbrief* retour* klacht* offerte* meterstand
+    bestel* order* factu* rekening* *pakket* pakje* zending* zaaknummer kenmerk* contract* lidmaatschap* melding*
+    reservering* serie* polis* streepjescode vrachtbrief* retour* klacht* klantnr klantnummer offerte* meterstand
 
     zamówie* zamowie* zam faktur* rachun* przesył* przesyl* paczk* przewozow* nadania śledzenia zgłosze*
-    numer_sprawy numer_mojej_sprawy sprawa_nr sygnatur* klient* umow* członk* rezerwacj* seryjn* reklamacj* zwrotu
-    szkody paragon* licznik* artykuł* kreskow*
+    numer_sprawy numer_mojej_sprawy sprawa_nr sygnatur* umow* rezerwacj* seryjn* reklamacj* zwrotu szkody paragon*
+    licznik* artykuł* kreskow*
 
     sipariş* takip ordre* pakke* заказ* счет* посылк*
 """
+
+PERSONS: Final = """
+    customer client member subscriber cliente clienti clientes socio socia socios sócio sócia sócios adhérent adhérente
+    abonné abonnée klienta klientki członka członkowski lid klant
+"""
+"""Whose numbers have no name but with a word for number: `client: 4111 ...` is what a client said."""
 
 NUMBER_WORDS: Final = "number numbers nummer no nr num número numero numéro numer n nº № номер numara*"
 
