@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.signing.file_key import FileKey
+from bridge.adapters.signing.token_key import TokenKey, TokenPlace, installed_package
 from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.shard_evidence import EvidenceSettings
 from bridge.capture.signing import SigningPreparation
@@ -18,6 +19,7 @@ from bridge.secret_files import FileBacked, reason_of
 if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicNames
     from bridge.capture.ports import Preparation
+    from bridge.capture.signing import Signer
     from bridge.config import Config
     from bridge.secrets_watch import SecretsWatch
 
@@ -39,7 +41,7 @@ class WorkerEvidence:
 
 def signs(config: Config) -> bool:
     """Return whether a signing key is configured: only then are there topics for the log."""
-    return config.evidence.signing_key_file is not None
+    return config.evidence.signs
 
 
 def key_name_of(config: Config, names: TopicNames) -> str:
@@ -50,16 +52,9 @@ def key_name_of(config: Config, names: TopicNames) -> str:
 def evidence_of(config: Config, names: TopicNames, secrets: SecretsWatch) -> WorkerEvidence:
     """Return what a worker signs with; `secrets` get its files. Raises ConfigError when they cannot be used."""
     section = config.evidence
-    if section.signing_key_file is None:
+    if not section.signs:
         return WorkerEvidence()
-    try:
-        signer = FileKey(section.signing_key_file)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"evidence.signing_key_file: {section.signing_key_file}: {reason_of(error)}",
-            next_step="`chatbridge keys new` makes a key",
-        ) from error
-    secrets.add("signing_key", signer.current)
+    signer = _signer_of(config, secrets)
     key_list = _ListedKeys(section.key_list_file)
     secrets.add("signing_key_list", key_list.current)
     settings = EvidenceSettings(
@@ -72,6 +67,46 @@ def evidence_of(config: Config, names: TopicNames, secrets: SecretsWatch) -> Wor
     )
     preparation = SigningPreparation(settings, (names.sessions,), signer, key_list)
     return WorkerEvidence(settings, preparation, ("leaves", "anchors"), section.anchor_seconds)
+
+
+def _signer_of(config: Config, secrets: SecretsWatch) -> Signer:
+    """Return what signs, with a key in a file or in a token. Raises ConfigError when it cannot be used."""
+    file = config.evidence.signing_key_file
+    if file is None:
+        key, pin = token_key_of(config)
+        secrets.add("pkcs11_pin", pin)
+        return key
+    try:
+        signer = FileKey(file)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"evidence.signing_key_file: {file}: {reason_of(error)}",
+            next_step="`chatbridge keys new` makes a key",
+        ) from error
+    secrets.add("signing_key", signer.current)
+    return signer
+
+
+def token_key_of(config: Config) -> tuple[TokenKey, FileBacked[str] | None]:
+    """Return the key in a token, and its PIN if that is in a file; the token is not asked for anything yet.
+
+    Raises ConfigError when the package, the module or the file of the PIN is missing.
+    """
+    section = config.evidence
+    place = TokenPlace(section.pkcs11_module or "", section.pkcs11_token or "", section.pkcs11_key_label or "")
+    package = installed_package()
+    if not Path(place.module).is_file():
+        raise ConfigError(
+            f"evidence.pkcs11_module: {place.module}: no such file", next_step="install the library of the token"
+        )
+    try:
+        pin = section.pin()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"evidence.pkcs11_pin_file: {section.pkcs11_pin_file}: {reason_of(error)}",
+            next_step="write the PIN of the token's user to the file",
+        ) from error
+    return TokenKey(package, place, pin), pin if isinstance(pin, FileBacked) else None
 
 
 class _ListedKeys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -17,7 +18,7 @@ from bridge.errors import EXIT_OK, EnvironmentFault, UsageError, VerificationFai
 from bridge.evidence.anchors import origin_of
 from bridge.evidence.key_list import ListedKey, parsed_key_list
 from bridge.evidence.signed_note import PublicKey, note_of, signature_line
-from bridge.evidence_factory import key_name_of
+from bridge.evidence_factory import key_name_of, token_key_of
 from bridge.secret_files import reason_of
 from bridge.transcript.times import rfc3339
 
@@ -107,9 +108,7 @@ def _list(args: argparse.Namespace, config: Config, listed: Path | None) -> int:
     name = key_name_of(config, factories.names_of(config))
     entries = [] if listed is None else _entries(listed)
     if not entries:
-        if config.evidence.signing_key_file is None:
-            raise UsageError("keys list: expected --list FILE, evidence.key_list_file or evidence.signing_key_file")
-        entries = [ListedKey(_public(_read(Path(config.evidence.signing_key_file)), name), "")]
+        entries = [ListedKey(PublicKey(name, _configured(config)), "")]
     shown = [(_shown(one.key, args.partition), one.since) for one in entries]
     if args.json:
         say(json.dumps({"keys": [{"key": str(key), "since": since or None} for key, since in shown]}))
@@ -117,6 +116,18 @@ def _list(args: argparse.Namespace, config: Config, listed: Path | None) -> int:
     for key, _ in shown:
         say(str(key))
     return EXIT_OK
+
+
+def _configured(config: Config) -> bytes:
+    """Return the public key of the one that signs. Raises UsageError without one, SigningFailed, EnvironmentFault."""
+    section = config.evidence
+    if not section.signs:
+        raise UsageError("keys list: expected --list FILE, evidence.key_list_file or a signing key in the settings")
+    if section.signing_key_file is not None:
+        return _read(Path(section.signing_key_file)).public_key().public_bytes_raw()
+    key, _ = token_key_of(config)
+    raw, _ = asyncio.run(key.sign([]))
+    return raw
 
 
 def _shown(key: PublicKey, partition: int | None) -> PublicKey:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import TYPE_CHECKING
 
-from bridge.config.section import Count, Seconds, Section
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from bridge.config.section import Count, Seconds, Section, secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class EvidenceSection(Section):
@@ -15,6 +20,22 @@ class EvidenceSection(Section):
         description="File with the Ed25519 private key that signs session records and anchors: PEM, PKCS #8, without a "
         "password (`chatbridge keys new`). It is read again when it changes.",
     )
+    pkcs11_module: str | None = Field(
+        default=None,
+        pattern=r"^/",
+        description="Path of the shared library of a PKCS #11 token that holds the signing key (Ed25519), instead of a "
+        "file. Needs `pip install 'chatbridge[pkcs11]'`.",
+    )
+    pkcs11_token: str | None = Field(default=None, min_length=1, description="Label of the token.")
+    pkcs11_key_label: str | None = Field(
+        default=None, min_length=1, description="Label of the private key and of its public key in the token."
+    )
+    pkcs11_pin_file: str | None = Field(
+        default=None,
+        description="File that holds the PIN of the token's user. A PIN that the token refused is given to it again "
+        "only after this file has changed.",
+    )
+    pkcs11_pin: SecretStr | None = Field(default=None, description="PIN of the token's user.")
     signing_key_name: str | None = Field(
         default=None,
         max_length=300,
@@ -33,3 +54,36 @@ class EvidenceSection(Section):
     anchor_records: Count = Field(
         default=10_000, description="Records of a partition after which an anchor is due before that time is over."
     )
+
+    @field_validator("pkcs11_module")
+    @classmethod
+    def _one_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("signing_key_file") is not None:
+            raise ValueError("expected one of signing_key_file and pkcs11_module")
+        return value
+
+    @field_validator("pkcs11_pin")
+    @classmethod
+    def _all_of_the_token(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        names = ("pkcs11_module", "pkcs11_token", "pkcs11_key_label", "pkcs11_pin_file")
+        if not all(name in info.data for name in names):
+            return value  # one of them has been reported
+        module, token, key_label, file = (info.data[name] for name in names)
+        found = [each is not None for each in (module, token, key_label, value or file)]
+        if any(found) and not all(found):
+            raise ValueError(
+                "pkcs11_module, pkcs11_token, pkcs11_key_label, and pkcs11_pin or pkcs11_pin_file go together"
+            )
+        return value
+
+    @property
+    def signs(self) -> bool:
+        """Whether a signing key is configured."""
+        return self.signing_key_file is not None or self.pkcs11_module is not None
+
+    def pin(self) -> Callable[[], str]:
+        """Return what gives the present PIN of the token. Raises OSError or ValueError."""
+        given = secret(self.pkcs11_pin, self.pkcs11_pin_file)
+        if given is None:
+            raise ValueError("no PIN is set")
+        return given

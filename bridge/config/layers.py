@@ -36,6 +36,7 @@ _SECRETS: Final = (
     ("sources", "ucs", "url"),
     ("sources", "ucs", "archive_url"),
     ("privacy", "hash_key"),
+    ("evidence", "pkcs11_pin"),
     ("kafka", "oauth", "client_secret"),
     ("kafka", "oauth", "tls", "key_password"),
     ("kafka", "client", "sasl_plain_password"),

@@ -1,1 +1,1 @@
-"""Keys that sign: in a file, for now."""
+"""Keys that sign: in a file, or in a PKCS #11 token."""

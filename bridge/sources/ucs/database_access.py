@@ -11,10 +11,10 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bridge.driver_threads import in_thread
 from bridge.errors import BridgeError, EnvironmentFault, Problem
 from bridge.sources.ucs.feeder_codes import UCS_DENIED, UCS_UNREACHABLE
 from bridge.sources.ucs.feeder_facts import UcsReadAgain, UcsReadFailed
-from bridge.sources.ucs.statement_thread import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,7 @@ class DatabaseAccess:
         if connection is None or connection.url != url or connection.abandoned:
             self._abandon()
             connection = self._connection = _Connection(url, self._open_database)
-        statement = in_thread(lambda: connection.use(work))
+        statement = in_thread("ucs", lambda: connection.use(work))
         connection.statement = statement
         try:
             await asyncio.wait({statement}, timeout=self._statement_seconds)

@@ -1,4 +1,4 @@
-"""Runs blocking calls of database drivers in threads that nobody has to wait for.
+"""Runs blocking calls of drivers, of databases and tokens, in threads that nobody has to wait for.
 
 A driver may hang in a dead connection for hours. The threads of an executor are waited for when the process ends; these
 are not.
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 
-def in_thread(work: Callable[[], _Result]) -> asyncio.Future[_Result]:
-    """Call `work` in a thread of its own; return its result as a future, which may be abandoned."""
+def in_thread(name: str, work: Callable[[], _Result]) -> asyncio.Future[_Result]:
+    """Call `work` in a thread of its own, which has the name; return its result as a future, which may be abandoned."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_Result] = loop.create_future()
     future.add_done_callback(_seen)
@@ -41,7 +41,7 @@ def in_thread(work: Callable[[], _Result]) -> asyncio.Future[_Result]:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
             loop.call_soon_threadsafe(settle, result, failed)
 
-    threading.Thread(target=run, name="ucs", daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
     return future
 
 

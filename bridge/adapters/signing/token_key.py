@@ -1,0 +1,144 @@
+"""A signing key in a PKCS #11 token: Ed25519; the token signs, and the private key never leaves it.
+
+The package python-pkcs11 is the optional extra `pkcs11`, and is imported only when a token is configured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from bridge.driver_threads import in_thread
+from bridge.errors import ConfigError, SigningFailed
+from bridge.secret_files import FileBacked, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_ANSWER_SECONDS: Final = 30.0
+"""How long one call may take, with those before it: longer than a token needs, shorter than a transaction may last."""
+_PIN_REFUSED: Final = frozenset({"PinExpired", "PinIncorrect", "PinInvalid", "PinLenRange", "PinLocked"})
+"""Errors after which the same PIN is not given again: tokens count, and lock themselves."""
+_KEY_BYTES: Final = 32
+_OCTET_STRING: Final = bytes((0x04, _KEY_BYTES))  # PKCS #11 3.0, 2.3.5: CKA_EC_POINT may be DER, or the bytes alone
+
+
+def installed_package() -> Any:
+    """Return the package `pkcs11`. Raises ConfigError when it is not installed."""
+    try:
+        return importlib.import_module("pkcs11")
+    except ImportError as error:
+        raise ConfigError(
+            "evidence.pkcs11_module: the package for PKCS #11 is not installed",
+            next_step="pip install 'chatbridge[pkcs11]'",
+        ) from error
+
+
+@dataclass(slots=True, frozen=True)
+class TokenPlace:
+    """Where a key is: path of the token's module (a shared library), label of the token, label of both key objects."""
+
+    module: str
+    token: str
+    key_label: str
+
+
+class TokenKey:
+    """The `Signer` with the key in a token.
+
+    The token is asked for the key at each call: one that was deleted or replaced there does not sign. A PIN that the
+    token has refused is given again only after its file has changed.
+    """
+
+    def __init__(self, package: Any, place: TokenPlace, pin: Callable[[], str]) -> None:
+        """`package` is that of python-pkcs11; `pin` gives the PIN of the user. The token is not asked for anything yet.
+
+        A refused PIN at the start of the process would end it, and whatever starts it again would give the PIN again.
+        """
+        self._package = package
+        self._place = place
+        self._pin = pin
+        self._lock = threading.Lock()  # the module is initialised for one thread at a time
+        self._session: Any = None
+        self._refused: tuple[int, str] | None = None  # how often the PIN's file had changed; name of the error
+
+    async def sign(self, messages: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
+        """Sign with the key that the token holds now. Raises SigningFailed when that is not possible."""
+        pin, changes = self._pin(), 0
+        if isinstance(self._pin, FileBacked):
+            changes = self._pin.changes
+            if self._pin.error is not None:
+                raise self._failed(f"the file with its PIN cannot be used: {reason_of(self._pin.error)}")
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await in_thread("pkcs11", lambda: self._sign(messages, pin, changes))
+        except TimeoutError as error:
+            raise self._failed("it does not answer") from error
+
+    def _sign(self, messages: Sequence[bytes], pin: str, changes: int) -> tuple[bytes, list[bytes]]:
+        if not self._lock.acquire(timeout=_ANSWER_SECONDS):
+            raise TimeoutError
+        try:
+            if self._session is None:
+                self._session = self._open(pin, changes)
+            return self._sign_in(self._session, messages)
+        except SigningFailed:
+            self._session = None
+            raise
+        except self._package.PKCS11Error as error:
+            self._session = None
+            raise self._failed(_words(error)) from error
+        finally:
+            self._lock.release()
+
+    def _open(self, pin: str, changes: int) -> Any:
+        """Log in. The module is initialised again: a session of before may be lost, or the token be in another slot."""
+        if self._refused is not None and self._refused[0] == changes:
+            raise self._failed(f"it refused the PIN ({self._refused[1]}), which is not given to it again")
+        self._refused = None
+        library = self._package.lib(self._place.module)
+        library.reinitialize()
+        token = library.get_token(token_label=self._place.token)
+        try:
+            return token.open(user_pin=pin)
+        except self._package.PKCS11Error as error:
+            if type(error).__name__ in _PIN_REFUSED:
+                self._refused = (changes, type(error).__name__)
+            raise
+
+    def _sign_in(self, session: Any, messages: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
+        package = self._package
+        kinds, wanted = package.ObjectClass, {"label": self._place.key_label, "key_type": package.KeyType.EC_EDWARDS}
+        private = session.get_key(object_class=kinds.PRIVATE_KEY, **wanted)
+        public = session.get_key(object_class=kinds.PUBLIC_KEY, **wanted)
+        raw = bytes(public[package.Attribute.EC_POINT])
+        raw = raw.removeprefix(_OCTET_STRING) if len(raw) > _KEY_BYTES else raw
+        if len(raw) != _KEY_BYTES:
+            raise self._failed(f"{self._place.key_label} is not an Ed25519 key")
+        signatures = [bytes(private.sign(one, mechanism=package.Mechanism.EDDSA)) for one in messages]
+        verifier = Ed25519PublicKey.from_public_bytes(raw)
+        try:
+            for one, signature in zip(messages, signatures, strict=True):
+                verifier.verify(signature, one)
+        except InvalidSignature as error:  # two pairs that share a label in parts
+            raise self._failed(f"the public key {self._place.key_label} does not go with the private one") from error
+        return raw, signatures
+
+    def _failed(self, reason: str) -> SigningFailed:
+        return SigningFailed(
+            f"the signing key in the PKCS #11 token {self._place.token} cannot be used: {reason}",
+            next_step="look at the token, the label of the key and the PIN (write its file again after a refusal); "
+            "what was captured waits for it",
+        )
+
+
+def _words(error: Exception) -> str:
+    """Return the name of the error of PKCS #11, and what the package says about it."""
+    name, said = type(error).__name__, str(error)
+    return f"{name} ({said})" if said else name
