@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -171,7 +172,8 @@ def test_a_refused_pin_is_given_once_until_its_file_changes(token: SoftToken, mo
         sign(key, b"message")
     assert token.logins_fail()
     with monkeypatch.context() as patch:
-        patch.setattr(key, "_package", None)  # whatever asks the token again fails
+        errors = SimpleNamespace(PKCS11Error=token.package.PKCS11Error)
+        patch.setattr(key, "_package", errors)  # whatever else it is asked for fails
         for _ in range(5):
             with pytest.raises(SigningFailed, match="not given to it again"):
                 sign(key, b"message")
@@ -181,6 +183,23 @@ def test_a_refused_pin_is_given_once_until_its_file_changes(token: SoftToken, mo
     token.write_pin(PIN)
     raw, (signature,) = sign(key, b"message")
     verify(raw, b"message", signature)
+
+
+def test_a_key_that_got_another_label_does_not_sign(token: SoftToken) -> None:
+    pkcs11, key = token.package, token.key()
+    first, _ = sign(key, b"message")
+    library = pkcs11.lib(token.place.module)
+    session = library.get_token(token_label="audit").open(rw=True)  # the process is logged in already
+    for one in session.get_objects({pkcs11.Attribute.LABEL: LABEL}):
+        one[pkcs11.Attribute.LABEL] = "former"
+    with pytest.raises(SigningFailed, match="another label"):
+        sign(key, b"message")
+    with pytest.raises(SigningFailed, match="NoSuchKey"):
+        sign(key, b"message")
+    token.new_pair()
+    second, (signature,) = sign(key, b"message")
+    assert second != first
+    verify(second, b"message", signature)
 
 
 def test_without_the_file_of_the_pin_nothing_is_signed(token: SoftToken) -> None:
@@ -221,6 +240,8 @@ def test_a_key_that_is_deleted_while_running_does_not_sign(token: SoftToken) -> 
     for file in token.objects.glob("*/*.object"):
         if file.name != "token.object":
             file.unlink()
+    with pytest.raises(SigningFailed, match="ObjectHandleInvalid"):
+        sign(key, b"message")
     with pytest.raises(SigningFailed, match="NoSuchKey"):
         sign(key, b"message")
 

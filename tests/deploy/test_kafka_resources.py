@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 SIGNS = "evidence.signing_key_file=/run/secrets/chatbridge/signing.pem"
 """The setting that brings topics and rights of the log."""
+TOKEN = json.dumps(
+    {
+        "pkcs11_module": "/usr/lib/token.so",
+        "pkcs11_token": "audit",
+        "pkcs11_key_label": "evidence",
+        "pkcs11_pin_file": __file__,  # any that there is
+    }
+)
+"""The section that does, too."""
 
 
 def kafka_settings(found: list[Document], folder: Path) -> Path:
@@ -42,10 +52,21 @@ def rights(acls: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
     }
 
 
-@pytest.mark.parametrize("more", ["kafka.manage_topics=create", "kafka.manage_topics=never", SIGNS])
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--set", "settings.kafka.manage_topics=create"),
+        ("--set", "settings.kafka.manage_topics=never"),
+        ("--set", f"settings.{SIGNS}"),
+        ("--set-json", f"settings.evidence={TOKEN}"),
+    ],
+    ids=["create", "never", "signed", "token"],
+)
 @pytest.mark.parametrize("kind", ["mtls", "no-management", "everything"])
-def test_the_user_has_the_rights_that_the_command_prints(chart: Path, tmp_path: Path, kind: str, more: str) -> None:
-    values = ("--values", str(KINDS[kind]), "--set", f"settings.{more}")
+def test_the_user_has_the_rights_that_the_command_prints(
+    chart: Path, tmp_path: Path, kind: str, more: tuple[str, str]
+) -> None:
+    values = ("--values", str(KINDS[kind]), *more)
     found = list(yaml.safe_load_all(template(chart, *values)))
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -57,10 +78,15 @@ def test_the_user_has_the_rights_that_the_command_prints(chart: Path, tmp_path: 
     assert rights(made["spec"]["authorization"]["acls"]) == rights(user["spec"]["authorization"]["acls"])
 
 
-@pytest.mark.parametrize("signs", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize(
+    "signing",
+    [(), ("--set", f"settings.{SIGNS}"), ("--set-json", f"settings.evidence={TOKEN}")],
+    ids=["unsigned", "signed", "token"],
+)
 @pytest.mark.parametrize("kind", ["no-management", "everything"])
-def test_the_topics_are_those_that_the_bridge_would_create(chart: Path, tmp_path: Path, kind: str, signs: bool) -> None:
-    signing = ("--set", f"settings.{SIGNS}") if signs else ()
+def test_the_topics_are_those_that_the_bridge_would_create(
+    chart: Path, tmp_path: Path, kind: str, signing: tuple[str, ...]
+) -> None:
     found = documents(template(chart, "--values", str(KINDS[kind]), *signing))
     config = load(kafka_settings(found, tmp_path), {}, {})
     assert config.kafka.manage_topics == "never"

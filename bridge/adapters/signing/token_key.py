@@ -49,11 +49,19 @@ class TokenPlace:
     key_label: str
 
 
+@dataclass(slots=True, frozen=True)
+class _OpenKey:
+    """A private key in a session that is logged in, and its public key (32 bytes)."""
+
+    private: Any
+    raw: bytes
+
+
 class TokenKey:
     """The `Signer` with the key in a token.
 
-    The token is asked for the key at each call: one that was deleted or replaced there does not sign. A PIN that the
-    token has refused is given again only after its file has changed.
+    A key that was deleted in the token, or has another label, does not sign; what has its label then is looked for at
+    the next call. A PIN that the token has refused is given again only after its file has changed.
     """
 
     def __init__(self, package: Any, place: TokenPlace, pin: Callable[[], str]) -> None:
@@ -65,7 +73,7 @@ class TokenKey:
         self._place = place
         self._pin = pin
         self._lock = threading.Lock()  # the module is initialised for one thread at a time
-        self._session: Any = None
+        self._open: _OpenKey | None = None
         self._refused: tuple[int, str] | None = None  # how often the PIN's file had changed; name of the error
 
     async def sign(self, messages: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
@@ -84,21 +92,21 @@ class TokenKey:
     def _sign(self, messages: Sequence[bytes], pin: str, changes: int) -> tuple[bytes, list[bytes]]:
         if not self._lock.acquire(timeout=_ANSWER_SECONDS):
             raise TimeoutError
+        key, self._open = self._open, None  # whatever fails, the next call begins anew
         try:
-            if self._session is None:
-                self._session = self._open(pin, changes)
-            return self._sign_in(self._session, messages)
-        except SigningFailed:
-            self._session = None
-            raise
+            if key is None:
+                key = self._find(self._log_in(pin, changes))
+            signatures = self._signatures(key, messages)
         except self._package.PKCS11Error as error:
-            self._session = None
             raise self._failed(_words(error)) from error
+        else:
+            self._open = key
+            return key.raw, signatures
         finally:
             self._lock.release()
 
-    def _open(self, pin: str, changes: int) -> Any:
-        """Log in. The module is initialised again: a session of before may be lost, or the token be in another slot."""
+    def _log_in(self, pin: str, changes: int) -> Any:
+        """Return a session. The module is initialised again: the token may have been away, or be in another slot."""
         if self._refused is not None and self._refused[0] == changes:
             raise self._failed(f"it refused the PIN ({self._refused[1]}), which is not given to it again")
         self._refused = None
@@ -112,23 +120,29 @@ class TokenKey:
                 self._refused = (changes, type(error).__name__)
             raise
 
-    def _sign_in(self, session: Any, messages: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
-        package = self._package
-        kinds, wanted = package.ObjectClass, {"label": self._place.key_label, "key_type": package.KeyType.EC_EDWARDS}
-        private = session.get_key(object_class=kinds.PRIVATE_KEY, **wanted)
-        public = session.get_key(object_class=kinds.PUBLIC_KEY, **wanted)
+    def _find(self, session: Any) -> _OpenKey:
+        package, label = self._package, self._place.key_label
+        wanted = {"label": label, "key_type": package.KeyType.EC_EDWARDS}
+        private = session.get_key(object_class=package.ObjectClass.PRIVATE_KEY, **wanted)
+        public = session.get_key(object_class=package.ObjectClass.PUBLIC_KEY, **wanted)
         raw = bytes(public[package.Attribute.EC_POINT])
         raw = raw.removeprefix(_OCTET_STRING) if len(raw) > _KEY_BYTES else raw
         if len(raw) != _KEY_BYTES:
-            raise self._failed(f"{self._place.key_label} is not an Ed25519 key")
-        signatures = [bytes(private.sign(one, mechanism=package.Mechanism.EDDSA)) for one in messages]
-        verifier = Ed25519PublicKey.from_public_bytes(raw)
+            raise self._failed(f"{label} is not an Ed25519 key")
+        return _OpenKey(private, raw)
+
+    def _signatures(self, key: _OpenKey, messages: Sequence[bytes]) -> list[bytes]:
+        package, label = self._package, self._place.key_label
+        if key.private[package.Attribute.LABEL] != label:
+            raise self._failed(f"the key that was {label} has another label")
+        signatures = [bytes(key.private.sign(one, mechanism=package.Mechanism.EDDSA)) for one in messages]
+        verifier = Ed25519PublicKey.from_public_bytes(key.raw)
         try:
             for one, signature in zip(messages, signatures, strict=True):
                 verifier.verify(signature, one)
-        except InvalidSignature as error:  # two pairs that share a label in parts
-            raise self._failed(f"the public key {self._place.key_label} does not go with the private one") from error
-        return raw, signatures
+        except InvalidSignature as error:  # two halves of different pairs that share a label
+            raise self._failed(f"the public key {label} does not go with the private one") from error
+        return signatures
 
     def _failed(self, reason: str) -> SigningFailed:
         return SigningFailed(
