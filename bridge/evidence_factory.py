@@ -87,13 +87,15 @@ def _signer_of(config: Config, secrets: SecretsWatch) -> Signer:
     return signer
 
 
-def token_key_of(config: Config) -> tuple[TokenKey, FileBacked[str] | None]:
-    """Return the key in a token, and its PIN if that is in a file; the token is not asked for anything yet.
+def token_key_of(config: Config, label: str | None = None) -> tuple[TokenKey, FileBacked[str] | None]:
+    """Return the key in a token, by default the one that signs, and its PIN if that is in a file.
+
+    The token is not asked for anything yet.
 
     Raises ConfigError when the package, the module or the file of the PIN is missing.
     """
     section = config.evidence
-    place = TokenPlace(section.pkcs11_module or "", section.pkcs11_token or "", section.pkcs11_key_label or "")
+    place = TokenPlace(section.pkcs11_module or "", section.pkcs11_token or "", label or section.pkcs11_key_label or "")
     package = installed_package()
     if not Path(place.module).is_file():
         raise ConfigError(

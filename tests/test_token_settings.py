@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,6 +65,7 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch: pytest.Mo
     assert told.value.next_step == "pip install 'chatbridge[pkcs11]'"
 
 
-def test_a_missing_module_is_named() -> None:
+def test_a_missing_module_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pkcs11", ModuleType("pkcs11"))
     with pytest.raises(ConfigError, match=r"/none/token\.so: no such file"):
         start(TOKEN)

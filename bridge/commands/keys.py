@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from bridge.transcript.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -34,9 +36,14 @@ _US: int = 1_000_000
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
-    parser.add_argument("action", choices=("new", "list"), help="new: make a key; list: print the public keys")
+    parser.add_argument(
+        "action",
+        choices=("new", "enter", "list"),
+        help="new: make a key, and enter it into the list; enter: that of the settings; list: print the public keys",
+    )
     parser.add_argument("--out", metavar="FILE", type=Path, help="new: where to write the private key (PEM, PKCS #8)")
-    parser.add_argument("--former", metavar="FILE", type=Path, help="new: the private key that it is to replace")
+    parser.add_argument("--former", metavar="FILE", type=Path, help="the private key that it is to replace")
+    parser.add_argument("--former-label", metavar="LABEL", help="the label of that key in the token of the settings")
     parser.add_argument(
         "--list",
         dest="listed",
@@ -51,10 +58,12 @@ def define(parser: argparse.ArgumentParser) -> None:
         """\
   chatbridge keys new --out signing.pem --list keys.txt --config bridge.yaml
   chatbridge keys new --out next.pem --former signing.pem --list keys.txt --config bridge.yaml
+  chatbridge keys enter --former signing.pem --list keys.txt --config token.yaml
   chatbridge keys list --config bridge.yaml
 
 The second line begins a rotation: the new key is entered into the list, signed by the former one, so that who trusts
 one of them can trust both. Then put the new key in the place of evidence.signing_key_file, and destroy the former one.
+enter does so with a key that was made elsewhere, such as in a PKCS #11 token: that of the settings.
 list prints each public key as tools for signed notes take it; heads of a log are signed under the name of its origin,
 which --partition gives.""",
     )
@@ -64,39 +73,61 @@ def run(args: argparse.Namespace) -> int:
     """Make a key, or print the list."""
     config = settings.config_of(args)
     listed = args.listed or (Path(config.evidence.key_list_file) if config.evidence.key_list_file else None)
-    if args.action == "new":
-        return _new(args, config, listed)
-    return _list(args, config, listed)
+    if args.action == "list":
+        return _list(args, config, listed)
+    if listed is None or (args.action == "new" and args.out is None):
+        file = "--out FILE, and " if args.action == "new" else ""
+        raise UsageError(f"keys {args.action}: expected {file}--list FILE or evidence.key_list_file")
+    return _add(args, config, listed)
 
 
-def _new(args: argparse.Namespace, config: Config, listed: Path | None) -> int:
-    if args.out is None or listed is None:
-        raise UsageError("keys new: expected --out FILE, and --list FILE or evidence.key_list_file")
-    former = None if args.former is None else _read(args.former)
+@dataclass(slots=True, frozen=True)
+class _KeyPair:
+    """A public key (32 bytes), and what signs with the private one."""
+
+    raw: bytes
+    sign: Callable[[bytes], bytes]
+
+
+def _add(args: argparse.Namespace, config: Config, listed: Path) -> int:
+    former = _former(args, config)
     entries = _entries(listed) if listed.exists() else []
     name = key_name_of(config, factories.names_of(config))
     since = rfc3339(SystemClock().now_us() // _US * _US)
     text = ""
     if former is not None and not entries:
-        text += _entry(ListedKey(_public(former, name), since), former)
+        text += _entry(ListedKey(PublicKey(name, former.raw), since), former)
         entries = parsed_key_list(text)
     last = entries[-1].key if entries else None
-    if last is not None and (former is None or _public(former, last.name) != last):
+    if last is not None and (former is None or PublicKey(last.name, former.raw) != last):
         raise UsageError(
-            f"keys new: the last key of {listed} is {last.key_id}",
-            next_step="give its file with --former: a key has to be vouched for by the one before it",
+            f"keys {args.action}: the last key of {listed} is {last.key_id}",
+            next_step="give it with --former or --former-label: a key has to be vouched for by the one before it",
         )
-    pem = new_key()
-    _write_private(args.out, pem)
-    key = _read(args.out)
-    text += _entry(ListedKey(_public(key, name), since, last), key, *([] if former is None else [former]))
+    if args.action == "new":
+        _write_private(args.out, new_key())
+        key = _in_file(args.out)
+    else:
+        key = _configured(config)
+    public = PublicKey(name, key.raw)
+    if public == last:
+        raise UsageError(f"keys enter: the last key of {listed} is {last.key_id}: it is entered already")
+    text += _entry(ListedKey(public, since, last), key, *([] if former is None else [former]))
     with listed.open("a", encoding="utf-8") as stream:
         stream.write(text)
-    say(f"{args.out}: {_public(key, name)}")
+    say(f"{args.out or listed}: {public}")
     return EXIT_OK
 
 
-def _entry(listed: ListedKey, *signers: Ed25519PrivateKey) -> str:
+def _former(args: argparse.Namespace, config: Config) -> _KeyPair | None:
+    if args.former_label is None:
+        return None if args.former is None else _in_file(args.former)
+    if args.former is not None or config.evidence.pkcs11_module is None:
+        raise UsageError("--former-label needs evidence.pkcs11_module, and goes without --former")
+    return _in_token(config, args.former_label)
+
+
+def _entry(listed: ListedKey, *signers: _KeyPair) -> str:
     """Return the note of an entry, signed by its key and by the one before it."""
     text = listed.text()
     names = [listed.key] if listed.after is None else [listed.key, listed.after]
@@ -108,7 +139,7 @@ def _list(args: argparse.Namespace, config: Config, listed: Path | None) -> int:
     name = key_name_of(config, factories.names_of(config))
     entries = [] if listed is None else _entries(listed)
     if not entries:
-        entries = [ListedKey(PublicKey(name, _configured(config)), "")]
+        entries = [ListedKey(PublicKey(name, _configured(config).raw), "")]
     shown = [(_shown(one.key, args.partition), one.since) for one in entries]
     if args.json:
         say(json.dumps({"keys": [{"key": str(key), "since": since or None} for key, since in shown]}))
@@ -118,24 +149,31 @@ def _list(args: argparse.Namespace, config: Config, listed: Path | None) -> int:
     return EXIT_OK
 
 
-def _configured(config: Config) -> bytes:
-    """Return the public key of the one that signs. Raises UsageError without one, SigningFailed, EnvironmentFault."""
+def _configured(config: Config) -> _KeyPair:
+    """Return the key that signs. Raises UsageError without one, SigningFailed, EnvironmentFault."""
     section = config.evidence
     if not section.signs:
-        raise UsageError("keys list: expected --list FILE, evidence.key_list_file or a signing key in the settings")
-    if section.signing_key_file is not None:
-        return _read(Path(section.signing_key_file)).public_key().public_bytes_raw()
-    key, _ = token_key_of(config)
-    raw, _ = asyncio.run(key.sign([]))
-    return raw
+        raise UsageError("expected a signing key in the settings: evidence.signing_key_file or evidence.pkcs11_module")
+    return _in_token(config) if section.signing_key_file is None else _in_file(Path(section.signing_key_file))
+
+
+def _in_token(config: Config, label: str | None = None) -> _KeyPair:
+    """Return a key in the token, by default the one that signs. Raises SigningFailed."""
+
+    def sign(*messages: bytes) -> tuple[bytes, list[bytes]]:
+        key, _ = token_key_of(config, label)  # each logs in anew, and so ends the session of another key
+        return asyncio.run(key.sign(messages))
+
+    return _KeyPair(sign()[0], lambda message: sign(message)[1][0])
+
+
+def _in_file(file: Path) -> _KeyPair:
+    key = _read(file)
+    return _KeyPair(key.public_key().public_bytes_raw(), key.sign)
 
 
 def _shown(key: PublicKey, partition: int | None) -> PublicKey:
     return key if partition is None else key.named(origin_of(key.name, str(partition)))
-
-
-def _public(key: Ed25519PrivateKey, name: str) -> PublicKey:
-    return PublicKey(name, key.public_key().public_bytes_raw())
 
 
 def _read(file: Path) -> Ed25519PrivateKey:

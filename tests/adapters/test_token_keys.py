@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from bridge.adapters.signing.token_key import TokenKey, TokenPlace, installed_package
 from bridge.cli import main
 from bridge.config import load
-from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, SigningFailed
+from bridge.errors import EXIT_CONFIGURATION, EXIT_ENVIRONMENT, EXIT_OK, SigningFailed
+from bridge.evidence.key_list import parsed_key_list
 from bridge.evidence.signed_note import PublicKey
 from bridge.evidence_factory import evidence_of, token_key_of
 from bridge.factories import names_of
@@ -75,15 +76,15 @@ class SoftToken:
         library.reinitialize()
         return library.get_token(token_label="audit").open(user_pin=PIN, rw=rw)
 
-    def new_pair(self) -> None:
+    def new_pair(self, label: str = LABEL) -> None:
         """Make a key pair in the token, in the place of one that is there."""
         pkcs11 = self.package
         session = self.session()
-        for one in session.get_objects({pkcs11.Attribute.LABEL: LABEL}):
+        for one in session.get_objects({pkcs11.Attribute.LABEL: label}):
             one.destroy()
         kind = pkcs11.KeyType.EC_EDWARDS
         curve = session.create_domain_parameters(kind, {pkcs11.Attribute.EC_PARAMS: ED25519}, local=True)
-        curve.generate_keypair(mechanism=pkcs11.Mechanism.EC_EDWARDS_KEY_PAIR_GEN, store=True, label=LABEL)
+        curve.generate_keypair(mechanism=pkcs11.Mechanism.EC_EDWARDS_KEY_PAIR_GEN, store=True, label=label)
         session.close()
 
     def logins_fail(self) -> bool:
@@ -282,6 +283,23 @@ def test_a_worker_starts_with_the_settings_of_a_token_and_the_command_shows_its_
     assert capsys.readouterr().out == f"{PublicKey('chatbridge/main/chat.transcript.sessions.v1', raw)}\n"
     token.write_pin("0000")
     assert main(words) == EXIT_ENVIRONMENT
+
+
+def test_keys_follow_each_other_in_the_list_from_a_file_to_the_token_and_in_it(
+    token: SoftToken, tmp_path: Path
+) -> None:
+    words = [word for key, value in token.settings().items() for word in ("--set", f"{key}={value}")]
+    listed, file = tmp_path / "keys.txt", tmp_path / "one.pem"
+    assert main(["keys", "new", "--out", str(file), "--list", str(listed)]) == EXIT_OK
+    enter = ["keys", "enter", "--list", str(listed), *words]
+    assert main(enter) == EXIT_CONFIGURATION
+    assert main([*enter, "--former", str(file)]) == EXIT_OK
+    assert main([*enter, "--former-label", LABEL]) == EXIT_CONFIGURATION  # it is there
+    token.new_pair("next")
+    assert main([*enter, "--set", "evidence.pkcs11_key_label=next", "--former-label", LABEL]) == EXIT_OK
+    first, second, third = [one.key.raw for one in parsed_key_list(listed.read_text("utf-8"))]
+    assert (second, third) == (sign(token.key())[0], sign(token.key(key_label="next"))[0])
+    assert len({first, second, third}) == 3
 
 
 def test_a_worker_starts_without_the_token_and_waits_for_it(token: SoftToken) -> None:

@@ -94,6 +94,9 @@ def test_keys_are_shown_under_the_name_of_a_log(tmp_path: Path, capsys: pytest.C
     ("words", "code"),
     [
         (["keys", "new"], EXIT_CONFIGURATION),
+        (["keys", "enter"], EXIT_CONFIGURATION),
+        (["keys", "enter", "--list", "/dev/null"], EXIT_CONFIGURATION),
+        (["keys", "enter", "--list", "/dev/null", "--former-label", "x"], EXIT_CONFIGURATION),
         (["keys", "list"], EXIT_CONFIGURATION),
         (["keys", "list", "--list", "/dev/null", "--set", "evidence.signing_key_file=/dev/null"], EXIT_ENVIRONMENT),
         (["proof"], EXIT_CONFIGURATION),
