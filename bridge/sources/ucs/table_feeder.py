@@ -2,7 +2,7 @@
 
 One round: the main table from its place to its end, page by page; the chats that are due, by their ids, in the archive
 if the main table has them no more; the archive; then a pause. Rows are read without their texts, which are fetched only
-where they may be new. What is new is delivered at once, in portions of a few MiB, with the position behind it: the
+where they may be new. What is new is delivered at once, in portions of half a MiB, with the position behind it: the
 shard commits both or neither. A database that fails is left for a while, whatever it says; the other one is read on.
 """
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from bridge.sources.ucs.table_position import FollowingRules
     from bridge.telemetry import Telemetry
 
-_PORTION: Final = 2 * 1024 * 1024
+_PORTION: Final = 512 * 1024
 """Characters of texts that are fetched and delivered together, unless a single text is longer."""
 _LEAST_PAUSE: Final = 1.0
 

@@ -34,6 +34,9 @@ _SECOND: Final = 1_000_000
 _CHECK_AGAIN: Final = (900, 3_600)
 """Seconds until a chat is asked again whose final text was passed on, or that was told to be missing."""
 
+_FORGOTTEN_TOGETHER: Final = 1_000
+"""Chats that are added before it is worth while to look for those that can be forgotten."""
+
 
 class RowNews(Enum):
     """What a row says that was not known.
@@ -236,7 +239,9 @@ class TablePosition:
     @property
     def has_grown(self) -> bool:
         """Whether many chats were added since the last `forget`, which looks at all of them."""
-        return len(self.chats) - self._forgotten_at > max(self._rules.most_chats // 4, 1)
+        most = self._rules.most_chats
+        enough = max(min(most, self._forgotten_at) // 4, min(_FORGOTTEN_TOGETHER, most // 4), 1)
+        return len(self.chats) - self._forgotten_at > enough
 
     def forget(self, now: int) -> list[tuple[str, RowNews]]:
         """Forget what is not needed any more; return the chats that wait and are given up because they are too many."""
