@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-_STORED_PART: Final = 8
+_STORED_PART: Final = 16
 
 
 @dataclass(slots=True, frozen=True)
