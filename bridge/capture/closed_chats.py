@@ -58,7 +58,8 @@ class ClosedChats:
 
     def put(self, session_id: str, closed_at: int, head: bytes) -> None:
         """Add a chat. `closed_at` in us since 1970 UTC; `head` is the value of its record, with the payload header."""
-        self._heads[session_id.encode()] = closed_at.to_bytes(_TIME_BYTES, "big", signed=True) + self._packing.packed(head)
+        time = closed_at.to_bytes(_TIME_BYTES, "big", signed=True)
+        self._heads[session_id.encode()] = time + self._packing.packed(head)
 
     def expired(self, before: int) -> list[str]:
         """Take out the chats that were closed before a time in us since 1970 UTC; return their ids."""
