@@ -20,7 +20,7 @@ import msgspec
 from bridge.sources.ucs import feeder_codes
 from bridge.sources.ucs.due_times import DueTimes
 from bridge.sources.ucs.followed_chats import FollowedChat, FollowedChats, FollowedState
-from bridge.sources.ucs.interaction_rows import PagePlace, ReadText, RowHead, document_of
+from bridge.sources.ucs.interaction_rows import STOPPED, PagePlace, ReadText, RowHead, document_of
 from bridge.sources.ucs.position_format import FORMAT, PREFIX, decoded, encoded
 from bridge.transcript import input_codes
 
@@ -174,6 +174,19 @@ class TablePosition:
         gone = certain and known.is_waiting and now - known.changed >= self._rules.missing_after
         self._keep(known, _changed(known, now, state=FollowedState.MISSING) if gone else known, now)
         return RowNews.ROW_GONE if gone else RowNews.NOTHING
+
+    def waits(self, session_id: str) -> bool:
+        """Return whether the final text of a chat is still expected."""
+        known = self.chats.get(session_id)
+        return known is not None and known.is_waiting
+
+    def found(self, session_id: str, text: bytes, now: int) -> RowNews:
+        """Take over the final text of a chat that waits, which no table has and UCS gave otherwise."""
+        known = self.chats.get(session_id)
+        if known is None or not known.is_waiting:
+            return RowNews.NOTHING
+        head = RowHead(session_id, STOPPED, date_of(known.started), None)
+        return self.take(head, ReadText(text), now, known.database)
 
     def archive_read(self) -> None:
         """Take over that the archive was read to its end after the main table: what is moved there now was read."""
