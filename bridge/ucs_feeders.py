@@ -11,8 +11,10 @@ from bridge.config.section import secret
 from bridge.errors import ConfigError
 from bridge.secret_files import FileBacked
 from bridge.sources.ucs.database_access import DatabaseAccess
+from bridge.sources.ucs.http_transcripts import UcsHttp
 from bridge.sources.ucs.table_feeder import FeederSettings, TableFeeder
 from bridge.sources.ucs.table_position import FollowingRules
+from bridge.sources.ucs.texts_by_id import TextsById
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,12 +42,17 @@ class UcsFeeders:
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
-        """Nothing connects before a feeder is started. The files of the URLs are added to `secrets`."""
+        """Nothing connects before a feeder is started. The files of the URLs are added to `secrets`.
+
+        Raises UsageError when UCS cannot be asked over HTTP as it is configured.
+        """
         self._settings = feeder_settings_of(settings)
         self._clock = clock
         self._telemetry = telemetry
         self._feeders: weakref.WeakSet[TableFeeder] = weakref.WeakSet()
         self._databases: list[DatabaseAccess] = []
+        http = UcsHttp.from_settings(settings.http)
+        self._texts_by_id = None if http is None else TextsById(http, telemetry)
         for name, kind, url in (
             ("main", "ucs_url", secret(settings.url, settings.url_file)),
             ("archive", "ucs_archive_url", secret(settings.archive_url, settings.archive_url_file)),
@@ -92,6 +99,7 @@ class UcsFeeders:
             failed=failed,
             clock=self._clock,
             telemetry=self._telemetry,
+            texts_by_id=self._texts_by_id,
         )
         self._feeders.add(feeder)
         return feeder

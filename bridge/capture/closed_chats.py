@@ -4,14 +4,18 @@ Of each only the head of its checkpoint is kept, as it is stored: the ranges of 
 the chain, its counts. That is enough to fold in what comes late: an id that is known is a duplicate, whatever its
 content, and any other is published where the chain ended. What is gone: the parties, the fingerprints, the numbers of
 amendments, the announcement.
+
+There may be 100,000 of them and more: each is two objects of bytes, 0.2 KB in all. These are its id, and the time when
+it was closed with its head, compressed (`head_packing.py`), behind it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import Announcement
 from bridge.capture.chat import OVER, Chat
+from bridge.capture.head_packing import HeadPacking
 from bridge.capture.outputs import outputs_of_stored_chat
 from bridge.errors import VerificationFailed
 from bridge.records.checkpoint_keys import head_key
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
     from bridge.capture.session_store_settings import SessionStoreSettings
 
+_TIME_BYTES: Final = 8
+
 
 class ClosedChats:
     """The closed chats of a shard."""
@@ -33,37 +39,41 @@ class ClosedChats:
     def __init__(self, settings: SessionStoreSettings) -> None:
         """Begin with none."""
         self._settings = settings
-        self._heads: dict[str, tuple[int, bytes]] = {}
+        self._heads: dict[bytes, bytes] = {}
+        self._packing = HeadPacking()
 
     def __contains__(self, session_id: str) -> bool:
         """Tell whether this chat is one of them."""
-        return session_id in self._heads
+        return session_id.encode() in self._heads
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """Yield the id of each, and the value of its record."""
-        return ((session_id, value) for session_id, (_, value) in self._heads.items())
+        return ((session_id.decode(), self._head(packed)) for session_id, packed in self._heads.items())
 
     def restored(self, heads: Mapping[str, tuple[int, bytes]]) -> None:
         """Take over what `StoredShard.over` has."""
-        self._heads = dict(heads)
+        self._heads = {}
+        for session_id, (closed_at, head) in heads.items():
+            self.put(session_id, closed_at, head)
 
     def put(self, session_id: str, closed_at: int, head: bytes) -> None:
         """Add a chat. `closed_at` in us since 1970 UTC; `head` is the value of its record, with the payload header."""
-        self._heads[session_id] = closed_at, head
+        time = closed_at.to_bytes(_TIME_BYTES, "big", signed=True)
+        self._heads[session_id.encode()] = time + self._packing.packed(head)
 
     def expired(self, before: int) -> list[str]:
         """Take out the chats that were closed before a time in us since 1970 UTC; return their ids."""
-        gone = [session_id for session_id, (at, _) in self._heads.items() if at < before]
+        gone = [session_id for session_id, packed in self._heads.items() if _closed_at(packed) < before]
         for session_id in gone:
             del self._heads[session_id]
-        return gone
+        return [session_id.decode() for session_id in gone]
 
     def take(self, session_id: str) -> Chat | None:
         """Take a chat out, to fold something into it. None: nothing can be folded into it, or it is not there."""
-        chat = self.chat(session_id) if session_id in self._heads else None
+        chat = self.chat(session_id) if session_id in self else None
         if chat is None or not chat.addressable:
             return None
-        del self._heads[session_id]
+        del self._heads[session_id.encode()]
         return chat
 
     def take_others(self, header: bytes, room: int) -> list[Chat]:
@@ -72,20 +82,16 @@ class ClosedChats:
         `header` is the payload header of this version, `room` the largest value in bytes after it.
         """
         most = len(header) + room
-        others = [
-            session_id
-            for session_id, (_, value) in self._heads.items()
-            if not value.startswith(header) or len(value) > most
-        ]
+        others = [session_id for session_id, head in self if not head.startswith(header) or len(head) > most]
         chats = [self.chat(session_id) for session_id in others]
         for session_id in others:
-            del self._heads[session_id]
+            del self._heads[session_id.encode()]
         return chats
 
     def chat(self, session_id: str) -> Chat:
         """Return one of the chats as it is remembered."""
-        closed_at, value = self._heads[session_id]
-        _, found = read_checkpoints(self._settings.writers, [(head_key(session_id), value)])
+        packed = self._heads[session_id.encode()]
+        _, found = read_checkpoints(self._settings.writers, [(head_key(session_id), self._head(packed))])
         stored = found[session_id]
         if stored.head is None:
             raise VerificationFailed("a checkpoint of a chat that ended, without its head")
@@ -102,7 +108,14 @@ class ClosedChats:
             told,
             b"",
             OVER,
-            closed_at,
+            _closed_at(packed),
             whole=False,
             addressable=stored.remembered is not None,
         )
+
+    def _head(self, packed: bytes) -> bytes:
+        return self._packing.unpacked(packed[_TIME_BYTES:])
+
+
+def _closed_at(packed: bytes) -> int:
+    return int.from_bytes(packed[:_TIME_BYTES], "big", signed=True)

@@ -299,12 +299,8 @@ def outages(folder: Path, minutes: float, partitions: int) -> None:
 def stored(broker: str, folder: Path, args: argparse.Namespace) -> None:
     """Publish a table of stored chats that are over."""
     say(f"{args.chats} stored chats in PostgreSQL on the same machine, {args.partitions} shards")
-    run = stored_chats(broker, folder, args.chats, args.partitions, mean_events=20)
-    say(
-        f"  {run.chats_per_minute:.0f} chats per minute (target: at least 2000): {run.seconds:.0f} s, {run.events:.0f} "
-        f"events, {run.texts / run.chats:.0f} characters per chat; CPU {run.cpu / run.chats * 1e3:.2f} ms per chat; "
-        f"RSS {run.resident_most / 1e6:.0f} MB at most, idle {run.resident_idle / 1e6:.0f} MB (target: below 200 MB)"
-    )
+    run = stored_chats(broker, folder, args.chats, args.partitions, mean_events=20, say=say)
+    say(f"  {run}")
 
 
 def main() -> None:

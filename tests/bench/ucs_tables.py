@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from sqlalchemy import func, select
+from sqlalchemy import Index, func, select
 
 from bridge.simulator.traffic.scenario import ScenarioSettings
 from bridge.simulator.traffic.scenario import session_id as id_of
@@ -22,7 +22,7 @@ from tests.support.processes import Bridge
 from tests.support.written_values import WrittenValues
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SESSIONS: Final = "chat.transcript.sessions.v1"
 TEMPLATES: Final = 1_000
@@ -30,6 +30,8 @@ SEED: Final = 21
 SECONDS_PER_CHAT: Final = 10
 """Between the starts of two chats: a site with 8,640 chats a day."""
 MOST_SECONDS: Final = 3 * 3600
+TOLD_EVERY: Final = 5_000
+"""Chats between two figures of the memory."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,15 +51,31 @@ class StoredRun:
         """Chats that were read and published in a minute."""
         return self.chats / self.seconds * 60
 
+    def __str__(self) -> str:
+        """Return what was found, beside what is aimed at."""
+        return (
+            f"{self.chats_per_minute:.0f} chats per minute (target: at least 2000): {self.seconds:.0f} s, "
+            f"{self.events:.0f} events, {self.texts / self.chats:.0f} characters per chat; "
+            f"CPU {self.cpu / self.chats * 1e3:.2f} ms per chat; RSS {self.resident_most / 1e6:.0f} MB at most, "
+            f"idle {self.resident_idle / 1e6:.0f} MB (target: below 200 MB)"
+        )
 
-def stored_chats(broker: str, folder: Path, chats: int, partitions: int, mean_events: int) -> StoredRun:
-    """Write so many chats that are over into a table of PostgreSQL, and let one worker publish them."""
+
+def stored_chats(
+    broker: str, folder: Path, chats: int, partitions: int, *, mean_events: int, say: Callable[[str], None]
+) -> StoredRun:
+    """Write so many chats that are over into a table of PostgreSQL, and let one worker publish them.
+
+    Memory is told now and then while it runs.
+    """
     prefix = f"{uuid.uuid4().hex[:8]}."
     with postgres_server() as url:
         table = UcsTable(url)
         table.create()
         table.insert_many(_rows(chats, mean_events, time.time() - SECONDS_PER_CHAT * chats))
-        with table.engine.connect() as connection:
+        start = table.columns.c.startdate
+        with table.engine.begin() as connection:
+            Index("by_start", start, table.columns.c.id).create(connection)  # as docs/doors/ucs.md asks for it
             texts = connection.execute(select(func.sum(func.length(table.columns.c.structuredtext)))).scalar_one()
         table.close()
         with Bridge(
@@ -73,7 +91,7 @@ def stored_chats(broker: str, folder: Path, chats: int, partitions: int, mean_ev
             started, idle = time.monotonic(), 0
             bridge.wait_ready()
             idle = bridge.rss_bytes()
-            _await_closed(broker, prefix, chats, bridge)
+            _await_closed(broker, prefix, chats, bridge, say)
             run = StoredRun(
                 chats,
                 bridge.metric("chatbridge_events_total"),
@@ -106,7 +124,7 @@ def _most_resident(bridge: Bridge) -> int:
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
-def _await_closed(broker: str, prefix: str, chats: int, bridge: Bridge) -> None:
+def _await_closed(broker: str, prefix: str, chats: int, bridge: Bridge, say: Callable[[str], None]) -> None:
     """Wait until the last record of every chat is CLOSED."""
     values, closed = WrittenValues(), set[str]()
     consumer = Consumer(
@@ -119,7 +137,7 @@ def _await_closed(broker: str, prefix: str, chats: int, bridge: Bridge) -> None:
     )
     partitions = consumer.list_topics(prefix + SESSIONS, timeout=20).topics[prefix + SESSIONS].partitions
     consumer.assign([TopicPartition(prefix + SESSIONS, partition, OFFSET_BEGINNING) for partition in partitions])
-    end = time.monotonic() + MOST_SECONDS
+    end, next_told = time.monotonic() + MOST_SECONDS, TOLD_EVERY
     while len(closed) < chats:
         assert bridge.running, bridge.log.read_text("utf-8")[-3000:]
         assert time.monotonic() < end, f"{len(closed)} of {chats} chats are published"
@@ -129,4 +147,7 @@ def _await_closed(broker: str, prefix: str, chats: int, bridge: Bridge) -> None:
                 record = values.read("SessionRecord", value)
                 if record["state"] == "CLOSED":
                     closed.add(record["sessionId"])
+        if len(closed) >= next_told:
+            next_told += TOLD_EVERY
+            say(f"  {len(closed)} chats: RSS {bridge.rss_bytes() / 1e6:.0f} MB")
     consumer.close()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
 
 _FETCH_MS: Final = 1_000
-_FETCH_BYTES: Final = 256 * 1024
+_FETCH_BYTES: Final = 64 * 1024
 """Bytes of a partition that are read ahead; a record that is larger comes all the same."""
 _MOST_RECORDS: Final = 100
 _ANSWER_SECONDS: Final = 10.0

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+_FEW: Final = 64
+"""Times that the heap may have too many in any case."""
 
 
 class DueTimes:
@@ -13,6 +17,11 @@ class DueTimes:
         self._times: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
 
+    @property
+    def kept(self) -> int:
+        """Number of times that are kept, those that were replaced or forgotten included."""
+        return len(self._heap)
+
     def __getitem__(self, session_id: str) -> int:
         """Return the time of an id. Raises KeyError."""
         return self._times[session_id]
@@ -22,10 +31,18 @@ class DueTimes:
         if self._times.get(session_id) != at:
             self._times[session_id] = at
             heappush(self._heap, (at, session_id))
+            self._tidy()
 
     def forget(self, session_id: str) -> None:
         """Forget an id."""
         del self._times[session_id]
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Drop times that were replaced or forgotten, once they are the most: they may lie far ahead."""
+        if len(self._heap) > 2 * len(self._times) + _FEW:
+            self._heap = [(at, session_id) for session_id, at in self._times.items()]
+            heapify(self._heap)
 
     def first(self) -> int | None:
         """Return the earliest time; None without one."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class UcsReadFailed(Fact):
-    """A database of UCS cannot be read. Said once, as long as the code is the same. `database`: main or archive."""
+    """UCS cannot be read. Said once, as long as the code is the same. `database`: main, archive, or http."""
 
     level: ClassVar[int] = logging.WARNING
 

@@ -2,7 +2,7 @@
 
 One round: the main table from its place to its end, page by page; the chats that are due, by their ids, in the archive
 if the main table has them no more; the archive; then a pause. Rows are read without their texts, which are fetched only
-where they may be new. What is new is delivered at once, in portions of a few MiB, with the position behind it: the
+where they may be new. What is new is delivered at once, in portions of half a MiB, with the position behind it: the
 shard commits both or neither. A database that fails is left for a while, whatever it says; the other one is read on.
 """
 
@@ -20,7 +20,7 @@ from bridge.capture.stored_texts import StoredText
 from bridge.errors import EnvironmentFault, Problem
 from bridge.sources.ucs.feeder_codes import UCS_POSITION_UNREADABLE
 from bridge.sources.ucs.feeder_facts import StartDateOffsetSeen, StoredChatMissing, UcsReadFailed, UcsRowsRead
-from bridge.sources.ucs.interaction_rows import document_of
+from bridge.sources.ucs.interaction_rows import ReadText, document_of
 from bridge.sources.ucs.position_format import PositionUnreadable
 from bridge.sources.ucs.start_offsets import offset_of
 from bridge.sources.ucs.table_position import (
@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 
     from bridge.capture.ports import Clock, Failed
     from bridge.sources.ucs.database_access import DatabaseAccess
-    from bridge.sources.ucs.interaction_rows import ReadText, RowHead
+    from bridge.sources.ucs.interaction_rows import RowHead
     from bridge.sources.ucs.table_position import FollowingRules
+    from bridge.sources.ucs.texts_by_id import TextsById
     from bridge.telemetry import Telemetry
 
-_PORTION: Final = 2 * 1024 * 1024
+_PORTION: Final = 512 * 1024
 """Characters of texts that are fetched and delivered together, unless a single text is longer."""
 _LEAST_PAUSE: Final = 1.0
 
@@ -71,8 +72,12 @@ class TableFeeder:
         failed: Failed,
         clock: Clock,
         telemetry: Telemetry,
+        texts_by_id: TextsById | None = None,
     ) -> None:
-        """Nothing is read before `start`. `databases`: the main one and, if there is one, the archive."""
+        """Nothing is read before `start`. `databases`: the main one and, if there is one, the archive.
+
+        `texts_by_id` gives the texts that these do not, if UCS can be asked otherwise.
+        """
         self.position: TablePosition | None = None
         self.offset_minutes = 0
         """How far STARTDATE of the row that was passed on last lies from its transcript's start."""
@@ -80,6 +85,7 @@ class TableFeeder:
         self._databases = databases
         self._deliver = deliver
         self._failed = failed
+        self._texts_by_id = texts_by_id
         self._clock = clock
         self._telemetry = telemetry
         self._task: asyncio.Task[None] | None = None
@@ -229,12 +235,22 @@ class TableFeeder:
             await self._take(position, database, heads, by_id=True)
             found = {head.id for head in heads}
             gone = [session_id for session_id in gone if session_id not in found]
+        waiting = [session_id for session_id in gone if position.waits(session_id)]
+        elsewhere = await self._by_id(waiting if certain else [])
+        passed_on: list[StoredText] = []
         for session_id in gone:
+            if session_id in elsewhere:
+                text = elsewhere[session_id]
+                passed_on += [text] if position.found(session_id, text.text, self._now()) in TEXT_NEWS else []
+                continue
             news = position.absent(session_id, self._now(), certain=certain)
             if news in MISSING_NEWS:
                 self._tell_missing(session_id, news)
-        self._pass_on(position)
+        self._pass_on(position, passed_on)
         return True
+
+    async def _by_id(self, session_ids: Sequence[str]) -> Mapping[str, StoredText]:
+        return {} if self._texts_by_id is None else await self._texts_by_id.final(session_ids)
 
     async def _take(
         self, position: TablePosition, database: int, heads: Sequence[RowHead], *, by_id: bool = False
@@ -244,9 +260,14 @@ class TableFeeder:
         for portion in self._portions(position, heads):
             now = self._now()
             wanted = [head for head in portion if position.wants(head, now)]
-            label, texts = "", dict[str, "ReadText"]()
+            label, texts = "", dict[str, ReadText]()
             if wanted:
                 label, texts = await access.run(lambda opened, some=wanted: (opened.label, opened.texts(some)))  # type: ignore[misc]
+            bad = [
+                one.id for one in wanted if one.is_stopped and one.id in texts and texts[one.id].unreadable is not None
+            ]
+            elsewhere = await self._by_id(bad)
+            texts |= {session_id: ReadText(one.text) for session_id, one in elsewhere.items()}
             found, passed_on, unreadable = Counter[RowNews](), list[StoredText](), list[StoredUnreadable]()
             for head in portion:
                 read = texts.get(head.id)
@@ -256,7 +277,8 @@ class TableFeeder:
                 if news in TEXT_NEWS and read is not None and read.text is not None:
                     document = document_of(read.text)
                     final = news is not RowNews.GROWN
-                    passed_on.append(StoredText(head.id, place, document, final, self._clock.now_us()))
+                    read_here = StoredText(head.id, place, document, final, self._clock.now_us())
+                    passed_on.append(elsewhere.get(head.id, read_here))
                     self._compare_start(access.name, head, document)
                 elif news is RowNews.UNREADABLE_ROW and read is not None:
                     unreadable.append(StoredUnreadable(head.id, place, Problem(news.value, read.unreadable or "")))

@@ -20,7 +20,7 @@ import msgspec
 from bridge.sources.ucs import feeder_codes
 from bridge.sources.ucs.due_times import DueTimes
 from bridge.sources.ucs.followed_chats import FollowedChat, FollowedChats, FollowedState
-from bridge.sources.ucs.interaction_rows import PagePlace, ReadText, RowHead, document_of
+from bridge.sources.ucs.interaction_rows import STOPPED, PagePlace, ReadText, RowHead, document_of
 from bridge.sources.ucs.position_format import FORMAT, PREFIX, decoded, encoded
 from bridge.transcript import input_codes
 
@@ -33,6 +33,9 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - STARTDATE has no zone
 _SECOND: Final = 1_000_000
 _CHECK_AGAIN: Final = (900, 3_600)
 """Seconds until a chat is asked again whose final text was passed on, or that was told to be missing."""
+
+_FORGOTTEN_TOGETHER: Final = 1_000
+"""Chats that are added before it is worth while to look for those that can be forgotten."""
 
 
 class RowNews(Enum):
@@ -172,6 +175,19 @@ class TablePosition:
         self._keep(known, _changed(known, now, state=FollowedState.MISSING) if gone else known, now)
         return RowNews.ROW_GONE if gone else RowNews.NOTHING
 
+    def waits(self, session_id: str) -> bool:
+        """Return whether the final text of a chat is still expected."""
+        known = self.chats.get(session_id)
+        return known is not None and known.is_waiting
+
+    def found(self, session_id: str, text: bytes, now: int) -> RowNews:
+        """Take over the final text of a chat that waits, which no table has and UCS gave otherwise."""
+        known = self.chats.get(session_id)
+        if known is None or not known.is_waiting:
+            return RowNews.NOTHING
+        head = RowHead(session_id, STOPPED, date_of(known.started), None)
+        return self.take(head, ReadText(text), now, known.database)
+
     def archive_read(self) -> None:
         """Take over that the archive was read to its end after the main table: what is moved there now was read."""
         start = max(self._bookmarks[ARCHIVE].start, self._bookmarks[MAIN].start)
@@ -236,7 +252,9 @@ class TablePosition:
     @property
     def has_grown(self) -> bool:
         """Whether many chats were added since the last `forget`, which looks at all of them."""
-        return len(self.chats) - self._forgotten_at > max(self._rules.most_chats // 4, 1)
+        most = self._rules.most_chats
+        enough = max(min(most, self._forgotten_at) // 4, min(_FORGOTTEN_TOGETHER, most // 4), 1)
+        return len(self.chats) - self._forgotten_at > enough
 
     def forget(self, now: int) -> list[tuple[str, RowNews]]:
         """Forget what is not needed any more; return the chats that wait and are given up because they are too many."""

@@ -15,14 +15,17 @@ from bridge.sources.ucs.database_access import DatabaseAccess
 from bridge.sources.ucs.interactions import InteractionNames
 from bridge.sources.ucs.table_feeder import FeederSettings, TableFeeder
 from bridge.sources.ucs.table_position import FollowingRules
+from bridge.sources.ucs.texts_by_id import TextsById
 from tests.capture.recorded_facts import RecordedFacts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from bridge.capture.ports import Failed
     from bridge.capture.stored_inputs import StoredRead
     from bridge.sources.ucs.interaction_rows import PagePlace, RowHead
+    from bridge.sources.ucs.texts_by_id import AsksById
     from tests.sources.ucs.interaction_table import InteractionTable
 
 SINCE: Final = datetime(2031, 3, 4, 9)  # noqa: DTZ001 - the column has no zone
@@ -70,6 +73,7 @@ class FollowedTables:
         page_rows: int = 3,
         names: InteractionNames | None = None,
         limits: ReadingLimits | None = None,
+        http: AbstractAsyncContextManager[AsksById] | None = None,
     ) -> None:
         self.clock = HandClock()
         self.telemetry = RecordedFacts()
@@ -93,6 +97,7 @@ class FollowedTables:
             )
             for at, name in enumerate(("main", "archive")[: len(urls)])
         ]
+        self._texts_by_id = None if http is None else TextsById(http, self.telemetry)
         self._settings = FeederSettings(rules or FollowingRules(), SINCE, 3_600, page_rows)
         self.feeder = self.new_feeder()
 
@@ -106,6 +111,7 @@ class FollowedTables:
             failed=failed or self.defects.append,
             clock=self.clock,
             telemetry=self.telemetry,
+            texts_by_id=self._texts_by_id,
         )
 
     def _begun(self, url: str) -> None:

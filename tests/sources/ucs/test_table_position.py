@@ -295,3 +295,15 @@ def test_the_last_final_text_of_each_chat_is_passed_on_once(rows: list[tuple[str
         if text is not None and status == 3:
             last[row] = text
     assert {row: texts[-1] for row, texts in passed_on.items()} == last
+
+
+def test_a_bulk_read_remembers_no_more_than_a_few_pages_beyond_the_overlap() -> None:
+    kept, most = KeptPosition(FollowingRules()), 0
+    now = NOW + 40 * DAY
+    for number in range(8_000):
+        kept.take(f"text {number}", now, row=f"S{number}", second=10 * number)
+        if kept.position.has_grown:
+            kept.position.forget(now)
+        most = max(most, len(kept.remembered))
+    assert most < 1_500
+    assert len(kept.stored) < 40
