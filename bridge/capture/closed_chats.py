@@ -5,8 +5,8 @@ the chain, its counts. That is enough to fold in what comes late: an id that is 
 content, and any other is published where the chain ended. What is gone: the parties, the fingerprints, the numbers of
 amendments, the announcement.
 
-There may be 100,000 of them and more: each is two objects of bytes, 0.2 KB in all. These are its id, and the time when
-it was closed with its head, compressed (`head_packing.py`), behind it.
+There may be 100,000 of them and more: each is two objects of bytes, some 0.3 KB in all. These are its id, and the time
+when it was closed with its head, compressed (`head_packing.py`), behind it.
 """
 
 from __future__ import annotations
