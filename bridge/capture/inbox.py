@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.announcement import Announcement
-    from bridge.capture.stored_share import StoredShare
 
 _LOW_WATER: Final = 0.5
 _OVERHEAD: Final = 400
@@ -75,22 +74,18 @@ class PassedOver:
 Input = Update | Announced | Forgotten | PassedOver | StoredRead | StoredArrived | StoredRefused
 _REREAD = Announced | PassedOver | StoredRead | StoredArrived | StoredRefused
 """What whoever has the shard next reads again."""
-_STORED: Final = StoredRead | StoredArrived | StoredRefused
 
 
 class Inbox:
     """First in, first out. `pause` is called when it fills, `resume` when it is half empty again."""
 
-    def __init__(
-        self, limit: int, pause: Callable[[], None], resume: Callable[[], None], stored: StoredShare | None = None
-    ) -> None:
-        """`limit` in bytes, in the sense of `put`'s `size`. `stored` has a limit of its own for stored transcripts."""
+    def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        """`limit` in bytes, in the sense of `put`'s `size`."""
         self.held: list[Input] = []  #: taken, and not settled yet
         self.held_at: list[float] = []  #: when each of them was put
         self._limit = limit
         self._pause = pause
         self._resume = resume
-        self._stored = stored
         self._waiting: deque[tuple[Input, int, float]] = deque()
         self._lanes: dict[str, deque[tuple[Input, int, float]]] = {}  # of chats of which a part was taken, or is next
         self._bytes = 0
@@ -152,8 +147,6 @@ class Inbox:
         if not self._full and self._bytes + self._held_bytes >= self._limit:
             self._full = True
             self._pause()
-        if self._stored is not None and isinstance(item, _STORED):
-            self._stored.put(size)
 
     async def arrival(self) -> None:
         """Wait until it is not empty, or for `wake`."""
@@ -184,8 +177,6 @@ class Inbox:
             self.held_at.append(at)
             held += size
             self._bytes -= size
-            if self._stored is not None and isinstance(item, _STORED):
-                self._stored.take(size)
         self._held_bytes += self._take_from_lanes(held, most_bytes)
         return self.held
 
@@ -220,8 +211,6 @@ class Inbox:
         """Forget what is queued and did not come from the source: whoever has the shard next reads it again."""
         kept = [one for one in self._waiting if not isinstance(one[0], _REREAD)]
         self._bytes -= sum(size for _, size, _ in self._waiting) - sum(size for _, size, _ in kept)
-        if self._stored is not None:
-            self._stored.drop(sum(size for item, size, _ in self._waiting if isinstance(item, _STORED)))
         self._waiting = deque(kept)
 
     def settle(self) -> None:
@@ -229,8 +218,6 @@ class Inbox:
         self.held, self.held_at = [], []
         self._held_bytes = 0
         self._held_since = None
-        if self._stored is not None:
-            self._stored.settle()
         if self._full and self._bytes <= self._limit * _LOW_WATER:
             self._full = False
             self._resume()

@@ -46,7 +46,6 @@ from bridge.capture.inbox_gate import InboxGate
 from bridge.capture.ownership import ProbeTimer, still_ours
 from bridge.capture.readiness_codes import SHARD_CRASHED, SHARD_OPENING
 from bridge.capture.shard_transactions import ShardTransactions
-from bridge.capture.stored_share import StoredShare
 from bridge.closings import Closings
 from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, places
 from bridge.facts import ChatsReconciled, ShardCrashed, ShardFencedOff
@@ -108,8 +107,7 @@ class Shard:
         self._stored = stored
         self._stored.bind(self.stored_received, self._part_failed)
         gate = InboxGate(partition, self.source, stored, telemetry)
-        share = StoredShare(settings.stored_bytes, gate.shut_stored, gate.open_stored)
-        self._inbox = Inbox(settings.inbox_bytes, gate.shut, gate.open, share)
+        self._inbox = Inbox(settings.inbox_bytes, gate.shut, gate.open)
         self._transactions = ShardTransactions(
             partition,
             replace(store_settings, owner=owner),

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
-
-_STORED_PART: Final = 16
 
 
 @dataclass(slots=True, frozen=True)
@@ -15,8 +12,3 @@ class ShardSettings:
     inbox_bytes: int
     linger_max: float = 0.25
     probe_after: float = 30.0
-
-    @property
-    def stored_bytes(self) -> int:
-        """What of the uncommitted input stored transcripts may be before reading them pauses (`stored_share.py`)."""
-        return self.inbox_bytes // _STORED_PART

@@ -118,9 +118,8 @@ class CaptureSettings(Section):
         default=64 << 20,
         ge=1 << 20,
         description="Memory for input that is not committed yet, in a worker that owns all shards. Divided equally "
-        "among the shards, at least 1 MiB each. Stored transcripts may take up a sixteenth of it. A shard that has "
-        "used up its part stops reading connections and announcements; one read may exceed it: at most 256 KiB per "
-        "connection, 1 MiB of announcements.",
+        "among the shards, at least 1 MiB each. A shard that has used up its part stops reading connections and "
+        "announcements; one read may exceed it: at most 256 KiB per connection, 1 MiB of announcements.",
     )
     linger_max_seconds: float = Field(
         default=0.25, ge=0, le=5, description="Longest time that a batch waits for more events under load."
