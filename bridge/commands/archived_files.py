@@ -20,6 +20,7 @@ from bridge.archive.repaired_xml import read_repaired
 from bridge.archive.ucs_xml import MAX_BYTES
 from bridge.commands.archived_chats import DAMAGED, UNREADABLE_FILE, ArchivedChat, ArchivedCopy, Refusal
 from bridge.commands.avro_containers import CONTAINER, transcripts_in
+from bridge.commands.temporary_files import made_in_a_temporary_folder
 from bridge.errors import UnreadableTranscript
 from bridge.transcript.input_codes import TOO_LONG
 
@@ -52,7 +53,8 @@ class ArchivedFiles:
         self._refuse = refuse
         self._strict = strict
         self._places: dict[str, list[_Document]] = {}
-        self._kept: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        with made_in_a_temporary_folder():
+            self._kept: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self.documents = 0
 
     def __enter__(self) -> Self:

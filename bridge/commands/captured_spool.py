@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
+from bridge.commands.temporary_files import made_in_a_temporary_folder
 from bridge.reconciliation.captured_chat import CapturedChat
 from bridge.records.session_records import CLOSED
 
@@ -32,8 +33,11 @@ class CapturedSpool:
     """Used as a context manager: takes records in the order of their topics, then gives chats."""
 
     def __init__(self) -> None:
-        """Make the file. Raises OSError."""
-        with tempfile.NamedTemporaryFile(prefix="chatbridge-", delete=False) as file:
+        """Make the file. Raises EnvironmentFault."""
+        with (
+            made_in_a_temporary_folder(),
+            tempfile.NamedTemporaryFile(prefix="chatbridge-", delete=False) as file,
+        ):
             path = Path(file.name)
         self._data = sqlite3.connect(path, isolation_level=None)
         self._data.executescript(_TABLES)

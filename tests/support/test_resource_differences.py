@@ -21,7 +21,7 @@ TASKS = {
     "feeder": 0,
     "kafka_client": 6,
     "kafka_connection": 12,
-    "kafka": 15,
+    "kafka": 14,
     "http": 2,
     "other": 0,
 }
@@ -48,7 +48,7 @@ def test_what_the_worker_needs_is_no_difference() -> None:
         ("kafka_client", 5),
         ("kafka_connection", 13),
         ("kafka_connection", 11),
-        ("kafka", 16),
+        ("kafka", 15),
         ("kafka", 3),
         ("http", 3),
         ("other", 1),
@@ -68,7 +68,7 @@ def test_a_connection_too_many_or_too_few_is_told(purpose: str, number: int, lin
 
 
 def test_a_shard_that_could_not_be_opened_has_no_producer() -> None:
-    found = OpenResources({**TASKS, "kafka_client": 5, "kafka_connection": 10, "kafka": 14}, {**SOCKETS, "kafka": 10})
+    found = OpenResources({**TASKS, "kafka_client": 5, "kafka_connection": 10, "kafka": 13}, {**SOCKETS, "kafka": 10})
     assert differences(replace(OWNED, writers=2), found) == []
     assert differences(OWNED, found) == ["tasks of kind kafka_client: 5, expected 6 to 6"]
 
