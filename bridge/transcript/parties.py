@@ -20,13 +20,17 @@ MAX_PARTY_CHARACTERS: Final = 100_000
 
 
 class SetBy(NamedTuple):
-    """Ids of the events that set what is known of a party: its nickname, and all else; -1 when none did."""
+    """Ids of the events that set what is known of a party: its nickname, and all else; -1 when none did.
+
+    Both are -2 of a party that other parties' events named, and that no event was about.
+    """
 
     nickname: int = -1
     others: int = -1
 
 
 _BY_NONE: Final = SetBy()
+_MENTIONED: Final = SetBy(-2, -2)
 
 
 class Parties:
@@ -58,8 +62,14 @@ class Parties:
         return None if known is None else known.user_type
 
     def able_to_whisper(self) -> int:
-        """Count those that can take part in a direct message: none of whom another protocol than BASIC is known."""
-        return sum(party.protocol_type in (None, "", BASIC) for party in self._by_id.values())
+        """Count those that can take part in a direct message: none of whom another protocol than BASIC is known.
+
+        That an event names somebody does not show that they were in the chat.
+        """
+        return sum(
+            party.protocol_type in (None, "", BASIC) and self._set_by.get(user_id) != _MENTIONED
+            for user_id, party in self._by_id.items()
+        )
 
     def set_by(self) -> list[SetBy]:
         """Return which events set what is known of each, in the same order."""
@@ -68,7 +78,7 @@ class Parties:
     def place_of_mentioned(self, user_id: str) -> int:
         """Return the place of a party that an event names beside its author; 0 if there is no room to remember it."""
         if user_id not in self._by_id:
-            self._remember(Party(user_id=user_id), _BY_NONE)
+            self._remember(Party(user_id=user_id), _MENTIONED)
         return self.places.get(user_id, 0)
 
     def party_of(self, event: ChatEvent) -> Party:
@@ -93,6 +103,8 @@ class Parties:
         known = self._by_id.get(event.user_id)
         if known is None:  # its newParty was never seen: the id is all that is certain
             known = Party(user_id=event.user_id)
+            self._remember(known, _BY_NONE)
+        elif self._set_by.get(event.user_id) == _MENTIONED:
             self._remember(known, _BY_NONE)
         return known
 
