@@ -193,7 +193,9 @@ def test_no_command_needs_a_home_or_a_known_user_but_says_what_it_needs(words: l
         check=False,
     )
     assert "Traceback" not in done.stderr
-    assert done.returncode == {"demo": 3, "topics": 3, "doctor": 1, "healthcheck": 1}.get(words[0], 0), done.stderr
+    assert done.returncode == {"demo": 3, "topics": 3, "export": 3, "doctor": 1, "healthcheck": 1}.get(words[0], 0), (
+        done.stderr
+    )
     if words == ["demo"]:
         assert "HOME" in done.stderr
         assert CACHE_VARIABLE in done.stderr

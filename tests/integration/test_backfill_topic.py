@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START = "2031-03-04T10:00:00Z"
-MANY = 3_000
+MANY = 15000
 
 
 def words(environment: E2EEnvironment, *more: str | Path) -> list[str]:

@@ -8,6 +8,8 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from bridge.simulator.harness.ledger import read_ledger
 from tests.commands.convert_process import ENVIRON
 from tests.integration.e2e_environment import E2EEnvironment, captured
@@ -33,6 +35,7 @@ def chatbridge(environment: E2EEnvironment, *words: str | Path) -> tuple[int, li
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
 
 
+@pytest.mark.timeout(240)
 def test_what_was_missed_while_no_worker_ran_is_filled_from_the_stored_side(broker: str, tmp_path: Path) -> None:
     environment = E2EEnvironment(broker, tmp_path, kafka__session_timeout_seconds=6)
     stored = tmp_path / "stored"

@@ -202,7 +202,7 @@ def test_a_topic_that_somebody_deleted_stops_its_writers_until_it_is_there_again
             wait_for(lambda: len(reasons(bridge)) > 0, 30, "still ready")
             create(environment.broker, NewTopic(environment.topic("sessions"), 3, 1))
             wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 45, "the chats are not captured")
-            bridge.wait_ready(30)
+            bridge.wait_ready(90)
             assert joins_and_leaves(chats)["RequestJoin"] == 10
             result = environment.finish(chats)
             assert result.explained == []

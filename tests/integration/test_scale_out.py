@@ -78,6 +78,7 @@ def without_a_monitor(environment: E2EEnvironment, chats: Simulator, since: floa
 
 
 @OVER_TLS_TOO
+@pytest.mark.timeout(240)
 def test_a_rolling_restart_of_three_workers_hands_every_chat_over_within_seconds(environment: E2EEnvironment) -> None:
     names = ("worker-1", "worker-2", "worker-3")
     with (
@@ -108,6 +109,7 @@ def test_a_rolling_restart_of_three_workers_hands_every_chat_over_within_seconds
 
 
 @OVER_TLS_TOO
+@pytest.mark.timeout(240)
 def test_one_worker_becomes_three_and_then_two_and_the_shards_are_shared_evenly(environment: E2EEnvironment) -> None:
     with environment.bridge("worker-1") as one:
         one.wait_ready()
