@@ -87,7 +87,8 @@ class PublishedWait:
         for record in records:
             if record.key != _KEY or not record.value or self._values is None:
                 continue
-            position = (await self._values.decode(SESSION_CHECKPOINT, record.value)).get("position")
+            head = (await self._values.decode(SESSION_CHECKPOINT, record.value))["head"] or {}
+            position = (head.get("extra") or {}).get("position")
             if position:
                 self._reached[record.partition] = int(bytes(position).partition(b"@")[0])
                 went_on = True
