@@ -103,9 +103,18 @@ def of_intervals(told: dict[str, Any], resumed: Sequence[int]) -> Iterator[str]:
             yield f"lists {len(over)} intervals in unwatched that are over, which do not end with the RESUMED records"
         if told["unwatchedMore"] != max(rejoins - MAX_INTERVALS, 0):
             yield f"says unwatchedMore {told['unwatchedMore']} with rejoins {rejoins}"
-        begins = {one["from"] // _US_PER_MS for one in intervals}
         since = {gap["since"] for gap in (*told["gaps"], *told["filled"]) if gap["since"] is not None}
-        if not told["unwatchedMore"] and since - begins:
+        if not told["unwatchedMore"] and not all(any(_holds(one, at) for one in intervals) for at in since):
             yield "lacks the interval in unwatched in which a gap began"
     elif not set(over) <= set(resumed) and rejoins <= MAX_INTERVALS:
         yield "lists an interval in unwatched that does not end with a RESUMED record"
+
+
+def _holds(interval: dict[str, Any], at: int) -> bool:
+    """Tell whether an interval holds a time, in ms since 1970 UTC.
+
+    A gap begins with an interval, or within one: a history that could not be folded ends none, and the chat may be lost
+    again before the next one.
+    """
+    begin, end = interval["from"] // _US_PER_MS, interval["to"]
+    return at == begin or (begin < at and (end is None or at <= end // _US_PER_MS))

@@ -302,4 +302,15 @@ FOUND: Final[dict[str, list[ScriptStep]]] = {
         ScriptStep("says"),
         ScriptStep("joins"),
     ],
+    "a history that could not be folded ends no interval, and the chat is lost again within it": [
+        one
+        for step in (
+            *("joins", "down", "says", "says", "says"),
+            ("says", 0, 4),
+            *("joins", "says", "pushes", "down", "says", "says", "says"),
+            ("says", 0, 0, 1),
+            *("joins", "says", "pushes", "ends"),
+        )
+        for one in (ScriptStep(*(step if isinstance(step, tuple) else (step,))), ScriptStep("commit"))
+    ],
 }

@@ -160,7 +160,9 @@ def test_two_events_in_another_order_are_found(chat: InventedChat, data: DataObj
         *events[at + 2 :],
     ]
     found = compared(captured_from(chat.events, version=chat.version), stored_from(exchanged, change))
-    assert found.result == UNEXPLAINED
+    # Of two events that a monitor is not sent, such as direct messages, the stored side alone tells which came first.
+    captured = any(one in carried(chat) for one in events[at : at + 2])
+    assert found.result == (UNEXPLAINED if captured else MATCHED)
 
 
 @settings(max_examples=40)
