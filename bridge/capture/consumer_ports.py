@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from bridge.capture.ports import StoredRecord
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
@@ -12,24 +14,12 @@ if TYPE_CHECKING:
     from bridge.records.shard_facts import LogMark
 
 
-class AnnouncementRecord(Protocol):
-    """One record of the announcements topic, as the consumer's client gives it."""
+class ConsumedRecord(StoredRecord, Protocol):
+    """One record of a topic that the worker reads, as the consumer's client gives it."""
 
     @property
     def partition(self) -> int:
         """Its partition."""
-
-    @property
-    def offset(self) -> int:
-        """Its offset."""
-
-    @property
-    def key(self) -> bytes | None:
-        """Its key: the session id, when the writer gave one."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The announcement's JSON; None for a tombstone."""
 
 
 class Announcements(Protocol):
@@ -38,7 +28,7 @@ class Announcements(Protocol):
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
         """Join the group; `assigned` gets all assigned partitions after each rebalance. Raises KafkaUnavailable."""
 
-    async def fetch(self, full: frozenset[int]) -> Sequence[AnnouncementRecord]:
+    async def fetch(self, full: frozenset[int]) -> Sequence[ConsumedRecord]:
         """Wait for records, at most about a second; partitions in `full` are not read. Raises KafkaUnavailable."""
 
     def positions(self) -> Iterable[tuple[int, int, int]]:
@@ -116,24 +106,8 @@ class StoredTopic(Protocol):
         """
 
 
-class StoredTopicRecord(Protocol):
-    """A record of the topic of stored transcripts, as the consumer's client gives it."""
-
-    @property
-    def partition(self) -> int:
-        """Its partition."""
-
-    @property
-    def offset(self) -> int:
-        """Its offset."""
-
-    @property
-    def key(self) -> bytes | None:
-        """Its key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """Its value."""
+class StoredTopicRecord(ConsumedRecord, Protocol):
+    """A record of the topic of stored transcripts."""
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]:

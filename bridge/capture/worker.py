@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bridge.backoff import Backoff
-    from bridge.capture.consumer_ports import AnnouncementRecord, Announcements
+    from bridge.capture.consumer_ports import Announcements, ConsumedRecord
     from bridge.capture.ports import CheckAssignment, Clock
     from bridge.capture.shard import Shard
     from bridge.telemetry import Telemetry
@@ -306,14 +306,14 @@ class Worker:
             self._release(partition)
             self._take(partition)
 
-    def _pass_on(self, records: Iterable[AnnouncementRecord], consumer: Announcements) -> None:
+    def _pass_on(self, records: Iterable[ConsumedRecord], consumer: Announcements) -> None:
         for record in records:
             self._dispatch(record)
         for partition, position, end in consumer.positions():
             if (run := self._runs.get(partition)) is not None:
                 run.shard.announcements_read(position, end)
 
-    def _dispatch(self, record: AnnouncementRecord) -> None:
+    def _dispatch(self, record: ConsumedRecord) -> None:
         run = self._runs.get(record.partition)
         if run is None:
             return  # revoked meanwhile: its new owner reads it

@@ -11,7 +11,7 @@ from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.stored_text_producer import StoredTextProducer
 from bridge.announcement import session_id_problem
 from bridge.capture.stored_texts import StoredText, records_of
-from bridge.commands import settings, ucs_options
+from bridge.commands import report_forms, settings, ucs_options
 from bridge.commands.archived_chats import BAD_SESSION_ID
 from bridge.commands.archived_files import ArchivedFiles
 from bridge.commands.archived_rows import ArchivedRows
@@ -61,10 +61,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--wait", action="store_true", help="wait until the shards have committed what was sent")
     parser.add_argument("--strict", action="store_true", help="refuse what is damaged, instead of repairing it")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", dest="form", action="store_const", const="json", help="one JSON object per line")
-    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="comma-separated values")
-    parser.set_defaults(form="table")
+    report_forms.define(parser)
     ucs_options.define(parser.add_argument_group("with the source ucs"))
     settings.define(
         parser,

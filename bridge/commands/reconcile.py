@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bridge import factories
 from bridge.adapters.kafka.stored_text_producer import StoredTextProducer
 from bridge.capture.stored_texts import StoredText, records_of
-from bridge.commands import settings, ucs_options
+from bridge.commands import report_forms, settings, ucs_options
 from bridge.commands.archived_chats import Refusal
 from bridge.commands.archived_files import ArchivedFiles
 from bridge.commands.archived_rows import ArchivedRows
@@ -52,10 +52,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--chat", metavar="ID", action="append", default=[], help="only this chat; may be repeated")
     parser.add_argument("--fill", action="store_true", help="send the stored transcripts of which something is missing")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", dest="form", action="store_const", const="json", help="one JSON object per line")
-    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="comma-separated values")
-    parser.set_defaults(form="table")
+    report_forms.define(parser)
     ucs_options.define(parser.add_argument_group("which chats, and with the source ucs"))
     settings.define(
         parser,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -21,7 +22,7 @@ from tests.capture.scripted_stored import NoStoredTopic
 from tests.transcript.build import CHAT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
     from bridge.capture.consumer_ports import StoredTopic
     from bridge.capture.inbox import Input
@@ -129,6 +130,18 @@ async def until(condition: Callable[[], bool]) -> None:
 async def settled(shard: Shard) -> None:
     """Wait until the shard is open and all that it was fed is committed."""
     await until(lambda: shard.problem is None and not shard.buffer_bytes)
+
+
+@asynccontextmanager
+async def while_it_runs(shard: Shard) -> AsyncIterator[Shard]:
+    """Run a shard, and give it once it is settled; at the end its task is cancelled, as that of a process that dies."""
+    task = asyncio.ensure_future(shard.run())
+    try:
+        await settled(shard)
+        yield shard
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def without_faults(partition: int, store_settings: SessionStoreSettings, *batches: Sequence[Input]) -> list[Batch]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.facts import BatchCommitted, TransactionFailed
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT
 from tests.capture.disturbed_chat import CONTENT, DISTURBANCE, QUARANTINED, beginning, disturbance
-from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until, without_faults
+from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until, while_it_runs, without_faults
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_kafka import ScriptedKafka, ScriptedWriter
 from tests.capture.test_batch_numbers import SharedTopic
@@ -100,13 +99,8 @@ class KeepingWriter(ScriptedWriter):
 @asynccontextmanager
 async def running(kept: KeptPartition, owner: int, telemetry: Telemetry) -> AsyncIterator[Shard]:
     shard = hand_fed_shard(3, lambda _: KeepingWriter(kept), VirtualClock(), telemetry, settings(owner=owner))
-    task = asyncio.ensure_future(shard.run())
-    try:
-        await settled(shard)
+    async with while_it_runs(shard):
         yield shard
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def kept_partition() -> KeptPartition:

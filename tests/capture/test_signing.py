@@ -21,7 +21,7 @@ from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.checkpoint_reader import read_checkpoints
 from tests.capture.disturbed_chat import announced
 from tests.capture.evidence_topics import ANCHORS, LEAVES, EvidenceTopics, evidence
-from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until
+from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until, while_it_runs
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_logs import NAMES, SteadyLogs
 from tests.capture.test_commit_answers import KeepingWriter, KeptPartition, kept_partition
@@ -100,13 +100,8 @@ class SigningShard:
             preparation=SigningPreparation(evident, (SESSIONS,), self.signer, lambda: listed(self.keys)),
             recovery=ShardRecovery(3, logs, of_shard, partitions=2, interval=30.0, clock=clock, telemetry=self.told),
         )
-        task = asyncio.ensure_future(shard.run())
-        try:
-            await settled(shard)
+        async with while_it_runs(shard):
             yield shard
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def check(self, *keys: KnownKey) -> None:
         """Check all signatures, and that the tree is that of the certificates."""

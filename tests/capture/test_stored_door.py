@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import pytest
 from bridge.capture.stored_inputs import StoredRead
 from bridge.capture.stored_texts import StoredText, StoredTextParts
 from bridge.errors import Problem
-from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until
+from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until, while_it_runs
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_kafka import ScriptedKafka
 from tests.capture.stored_documents_of import READ_AT, document, stored
@@ -111,13 +110,10 @@ class StoredInstallation:
             stored_topic=self,
             make_feeder=self.make_feeder,
         )
-        task = asyncio.ensure_future(shard.run())
         try:
-            await settled(shard)
-            yield shard
+            async with while_it_runs(shard):
+                yield shard
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             await shard.close()
 
 

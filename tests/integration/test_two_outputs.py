@@ -14,7 +14,7 @@ from bridge.capture.outputs import RECORD_KINDS
 from bridge.facts import TransactionFailed
 from bridge.transcript.entries import COMPLETE, GAP, INCOMPLETE
 from bridge.transcript.gap_codes import TOO_LARGE
-from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled
+from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, while_it_runs
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.test_session_store import announcement, settings
 from tests.capture.two_outputs import MASKED, WHOLE, WrittenOutput
@@ -43,13 +43,8 @@ async def running(
         return KafkaTransactionalWriter(connection, number, store.written_topics)
 
     shard = hand_fed_shard(PARTITION, writer, SystemClock(), told, store)
-    task = asyncio.ensure_future(shard.run())
-    try:
-        await settled(shard)
+    async with while_it_runs(shard):
         yield shard
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def both_outputs(connection: KafkaConnection) -> tuple[WrittenOutput, WrittenOutput]:
