@@ -48,7 +48,7 @@ EXPECTED_CLASSES: Final = {
         "Nothing.",
     ),
     NOT_CLASSIFIED: (
-        "BEFORE_JOIN or DIRECT_MESSAGE_SUSPECTED: the chat began under 0.1.0, or its checkpoint was lost.",
+        "BEFORE_JOIN or DIRECT_MESSAGE_SUSPECTED: the chat had ended a while ago, began under 0.1.0, or lost state.",
         _COMPARE,
     ),
 }

@@ -313,4 +313,13 @@ FOUND: Final[dict[str, list[ScriptStep]]] = {
         )
         for one in (ScriptStep(*(step if isinstance(step, tuple) else (step,))), ScriptStep("commit"))
     ],
+    "of a chat that ended a while ago only what may make a hole unexplained is remembered": [
+        one
+        for step in (
+            *("joins", "says", "says"),
+            ("says", 1, 0, 1),
+            *("pushes", "ends", "refused", "waits", "restored", "says", "joins"),
+        )
+        for one in (ScriptStep(*(step if isinstance(step, tuple) else (step,))), ScriptStep("commit"))
+    ],
 }

@@ -9,19 +9,23 @@ if TYPE_CHECKING:
     from bridge.transcript.updates import TranscriptUpdate
     from tests.model.expected_records import ExpectedHole
 
-EXPECTED: Final = {"BEFORE_JOIN", "DIRECT_MESSAGE_SUSPECTED", "WITHHELD_BY_VERSION"}
+EXPECTED: Final = {"BEFORE_JOIN", "DIRECT_MESSAGE_SUSPECTED", "WITHHELD_BY_VERSION", "NOT_CLASSIFIED"}
 _ALL_EVENTS_FROM: Final = 104
 
 
 @dataclass
 class ChatSight:
-    """How the chat was seen. `shown` is the highest id of the first history; `known_before` counts forgotten users."""
+    """How the chat was seen. `shown` is the highest id of the first history; `known_before` counts forgotten users.
+
+    `only_expected`: all that is remembered of it is that whatever is missing has to be expected.
+    """
 
     first_history: bool = False
     shown: int = 0
     versions: set[int] = field(default_factory=set)
     users: set[str] = field(default_factory=set)
     known_before: int = 0
+    only_expected: bool = False
 
     def given(self, told: TranscriptUpdate, *, first: bool) -> None:
         if told.version is not None:
@@ -36,6 +40,8 @@ class ChatSight:
     def forget_users(self) -> None:
         self.known_before = max(self.known_before, len(self.users))
         self.users = set()
+        if self.first_history and self.known_before > 1 and min(self.versions) >= _ALL_EVENTS_FROM:
+            self.only_expected = True
 
     def reasons(self, on_topic: list[int], holes: list[ExpectedHole], highest: int) -> set[str]:
         """Return what the ids say that no open hole of `holes` names; `highest` is the highest one told."""
@@ -47,6 +53,8 @@ class ChatSight:
         return found
 
     def _of(self, number: int) -> str:
+        if self.only_expected:
+            return "NOT_CLASSIFIED"
         if self.first_history and number <= self.shown:
             return "BEFORE_JOIN"
         if not self.first_history:
