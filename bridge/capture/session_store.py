@@ -21,13 +21,14 @@ from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
 from bridge.capture.chat_closing import close, close_refused, end_with_gap, settle
 from bridge.capture.chat_facts import ChatFailed
 from bridge.capture.closed_chats import ClosedChats
+from bridge.capture.erasing import Erasing
 from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
 from bridge.capture.remembered_chats import RememberedChats
 from bridge.capture.shard_evidence import ShardEvidence
 from bridge.capture.shard_positions import ShardPositions
 from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.capture.stored_folding import StoredFolding
-from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
+from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, StoredRead, StoredRefused
 from bridge.errors import Problem, places
 from bridge.records.checkpoint_keys import head_key
 from bridge.transcript import gap_codes, input_codes
@@ -78,6 +79,7 @@ class SessionStore:
         self._announced = AnnouncedChats(partition, settings, self._chats, self.closed)
         self.positions = ShardPositions()
         self._stored = StoredFolding(partition, settings, self._chats, self.closed, self.positions)
+        self._erasing = Erasing(partition, settings, self._chats, self.closed, self._remembered, self.positions)
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -160,6 +162,9 @@ class SessionStore:
                 self._fold_into(chat, session_id, one)
         elif isinstance(one, Announced | PassedOver):
             self._announced.take(one, self._builder, self._touched)
+        elif isinstance(one, ErasureRequested):
+            if self._erasing.take(one, self._builder, self._touched):
+                self.numbers.mark_next()
         elif isinstance(one, StoredRead | StoredRefused | StoredArrived):
             chat = self._stored.take(one, self._builder)
             if chat is not None and isinstance(one, StoredArrived):

@@ -23,7 +23,7 @@ class SessionStoreSettings:
 
     `checkpoints` and `announcements` are names of topics, `stored` is about stored transcripts. Checkpoints are single
     objects, whatever registry there is; `writers` reads them back. `closed_retention_us` says how long closed chats are
-    remembered; None is for ever. `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the
+    remembered; None is for ever. `keys` is the topic of the chats' data keys, None where nothing is sealed. `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the
     owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches. `evidence` is None where
     nothing is signed.
     """
@@ -38,6 +38,7 @@ class SessionStoreSettings:
     owner: int = 0
     stored: StoredSettings = field(default_factory=StoredSettings)
     evidence: EvidenceSettings | None = None
+    keys: str | None = None
 
     @property
     def recording(self) -> Recording:

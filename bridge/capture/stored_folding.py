@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bridge.capture.closed_chats import ClosedChats
     from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.shard_positions import ShardPositions
-    from bridge.capture.stored_inputs import StoredArrived, StoredInput
+    from bridge.capture.stored_inputs import StoredArrived
     from bridge.capture.stored_texts import StoredText
     from bridge.transcript.entries import Certificate, Gap
     from bridge.transcript.stored_updates import StoredUpdate
@@ -57,7 +57,7 @@ class StoredFolding:
         self._closed = closed
         self._positions = positions
 
-    def take(self, one: StoredInput | StoredRead, builder: BatchBuilder) -> Chat | None:
+    def take(self, one: StoredArrived | StoredRefused | StoredRead, builder: BatchBuilder) -> Chat | None:
         """Remember the position that an input has; return the chat to `fold` it into, None if that is all.
 
         What a feeder has read is written to the topic. What holds no stored transcript is set aside: nothing that a

@@ -94,5 +94,15 @@ class StoredRefused:
     observed_at: int
 
 
-StoredInput = StoredArrived | StoredRefused
+@dataclass(slots=True, frozen=True)
+class ErasureRequested:
+    """A request to forget a chat. `request` names it in log lines; `observed_at` in us since 1970 UTC."""
+
+    session_id: str
+    place: StoredPlace
+    request: str
+    observed_at: int
+
+
+StoredInput = StoredArrived | StoredRefused | ErasureRequested
 """What comes from the topic."""
