@@ -33,6 +33,7 @@ class Erasing:
         self,
         partition: int,
         settings: SessionStoreSettings,
+        *,
         chats: dict[str, Chat],
         closed: ClosedChats,
         remembered: RememberedChats,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.ports import Limits
     from bridge.capture.session_store_settings import SessionStoreSettings
+    from bridge.capture.stored_inputs import StoredInput
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.transcript.entries import Entry
 
@@ -79,7 +80,14 @@ class SessionStore:
         self._announced = AnnouncedChats(partition, settings, self._chats, self.closed)
         self.positions = ShardPositions()
         self._stored = StoredFolding(partition, settings, self._chats, self.closed, self.positions)
-        self._erasing = Erasing(partition, settings, self._chats, self.closed, self._remembered, self.positions)
+        self._erasing = Erasing(
+            partition,
+            settings,
+            chats=self._chats,
+            closed=self.closed,
+            remembered=self._remembered,
+            positions=self.positions,
+        )
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -162,13 +170,8 @@ class SessionStore:
                 self._fold_into(chat, session_id, one)
         elif isinstance(one, Announced | PassedOver):
             self._announced.take(one, self._builder, self._touched)
-        elif isinstance(one, ErasureRequested):
-            if self._erasing.take(one, self._builder, self._touched):
-                self.numbers.mark_next()
-        elif isinstance(one, StoredRead | StoredRefused | StoredArrived):
-            chat = self._stored.take(one, self._builder)
-            if chat is not None and isinstance(one, StoredArrived):
-                self._fold_into(chat, one.session_id, one)
+        elif isinstance(one, StoredRead | StoredRefused | StoredArrived | ErasureRequested):
+            self._take_stored(one)
         elif isinstance(one, Forgotten):
             self._tell(one)
         elif isinstance(one, QuarantinedInput):
@@ -177,6 +180,15 @@ class SessionStore:
             chat = self._chats.get(one.session_id)
             if chat is not None and chat.state == FOLLOWED:  # nothing is lost with what says that nothing comes
                 self._fold_into(chat, one.session_id, one)
+
+    def _take_stored(self, one: StoredRead | StoredInput) -> None:
+        if isinstance(one, ErasureRequested):
+            if self._erasing.take(one, self._builder, self._touched):
+                self.numbers.mark_next()
+            return
+        chat = self._stored.take(one, self._builder)
+        if chat is not None and isinstance(one, StoredArrived):
+            self._fold_into(chat, one.session_id, one)
 
     def _chat(self, session_id: str) -> Chat | None:
         """Return the chat to fold something into, also one that ended a while ago."""

@@ -23,9 +23,9 @@ class SessionStoreSettings:
 
     `checkpoints` and `announcements` are names of topics, `stored` is about stored transcripts. Checkpoints are single
     objects, whatever registry there is; `writers` reads them back. `closed_retention_us` says how long closed chats are
-    remembered; None is for ever. `keys` is the topic of the chats' data keys, None where nothing is sealed. `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the
-    owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches. `evidence` is None where
-    nothing is signed.
+    remembered; None is for ever. `keys` is the topic of the chats' data keys, None where nothing is sealed. `limits`
+    and `owner` are a shard's own: `limits` as the topics say, where they do; the owner in the stamps of its
+    checkpoints, 0 where nobody has to recognise its batches. `evidence` is None where nothing is signed.
     """
 
     outputs: tuple[Output, ...]
