@@ -45,6 +45,7 @@ from bridge.factories import (
     redactor_of,
     registered_headers,
     rights_check_of,
+    seals,
     servers_of,
     telemetry_of,
 )
@@ -309,6 +310,7 @@ class _WorkerProcess:
             stored=self._stored.settings,
             closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
             evidence=self._evidence.settings,
+            keys=self._names.keys if seals(config) else None,
         )
         return Shard(
             partition,

@@ -24,6 +24,8 @@ from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
 from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
 from bridge.adapters.kafka.rights import rights_of
 from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.verb_rights import VERBS, verb_rights
+from bridge.adapters.kafka.verb_topics import wanted_for_verbs
 from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.process_limits import memory_limit
 from bridge.adapters.schema_registry import SchemaRegistry
@@ -33,6 +35,7 @@ from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, Ka
 from bridge.evidence_factory import signs
 from bridge.otlp_traces import OtlpTraces
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.output_chains import DEFAULT_OUTPUT
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.redact import Redactor, Rule
 from bridge.secret_files import FileBacked
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from bridge.adapters.http.status_report import ReportSource
+    from bridge.adapters.kafka.rights import Right
     from bridge.config import Config, OAuthSettings
     from bridge.config.security import ClientArguments
     from bridge.facts import Fact
@@ -112,6 +116,13 @@ def topics_of(config: Config) -> TopicManager:
     return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config))
 
 
+def all_topics_of(config: Config) -> TopicManager:
+    """Return the manager of all topics: those that `run` creates, and those of the verbs that erase and hold chats."""
+    shape = _shape(config, config.kafka.partitions)
+    topics = [*wanted_topics(config), *wanted_for_verbs(names_of(config), shape)]
+    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), topics)
+
+
 def capturing_topics_of(config: Config) -> TopicManager:
     """Return the manager of the topics without which nothing can be captured: all but that of stored transcripts."""
     stored = names_of(config).stored
@@ -144,6 +155,11 @@ def _shape(config: Config, partitions: int) -> TopicShape:
 def names_of(config: Config) -> TopicNames:
     """Return the names of the topics."""
     return TopicNames(config.kafka.topic_prefix)
+
+
+def seals(config: Config) -> bool:
+    """Return whether an output is sealed: only then are there data keys."""
+    return any(output.sealed for output in config.outputs)
 
 
 def redactor_of(config: Config) -> Redactor:
@@ -187,14 +203,32 @@ def probe_of(config: Config) -> ConnectionProbe:
     )
 
 
+def needed_rights(config: Config, command: str) -> list[Right]:
+    """Return what one of COMMANDS_WITH_RIGHTS needs with these settings."""
+    kafka, names = config.kafka, names_of(config)
+    if command in VERBS:
+        outputs = [names for _, names, _ in outputs_of_verbs(config)]
+        return verb_rights(command, names, outputs, kafka.group, sealed=seals(config))
+    return rights_of(command, names, kafka.group, create=kafka.manage_topics == "create", evidence=signs(config))
+
+
+def outputs_of_verbs(config: Config) -> list[tuple[str, TopicNames, bool]]:
+    """Return the name of each output, its topics, and whether it is sealed."""
+    prefix = config.kafka.topic_prefix
+    named = [
+        (one.name, TopicNames(prefix if one.topic_prefix is None else one.topic_prefix), one.sealed)
+        for one in config.outputs
+    ]
+    return named or [(DEFAULT_OUTPUT, TopicNames(prefix), False)]
+
+
 def rights_check_of(config: Config, command: str, *, capturing: bool = False) -> RightsCheck:
     """Return what compares the rights of a command, as `chatbridge acls` prints them, with those that Kafka grants.
 
     With `capturing` only those without which nothing can be captured.
     """
     kafka, names = config.kafka, names_of(config)
-    create, evidence = kafka.manage_topics == "create", signs(config)
-    needed = rights_of(command, names, kafka.group, create=create, evidence=evidence)
+    needed = needed_rights(config, command)
     if capturing:
         needed = [right for right in needed if right.name != names.stored]
     return RightsCheck(kafka.bootstrap_servers, partial(kafka_arguments, config), needed)

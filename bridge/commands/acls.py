@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge import factories
-from bridge.adapters.kafka.rights import COMMANDS_WITH_RIGHTS, by_resource, principal_of, rights_of
+from bridge.adapters.kafka.rights import COMMANDS_WITH_RIGHTS, by_resource, principal_of
 from bridge.commands import settings
 from bridge.commands.formatting import say
 from bridge.errors import EXIT_OK
-from bridge.evidence_factory import signs
 
 if TYPE_CHECKING:
     import argparse
@@ -72,10 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _needed(config: Config, command: str) -> list[ResourceRights]:
-    kafka = config.kafka
-    create = kafka.manage_topics == "create"
-    names, evidence = factories.names_of(config), signs(config)
-    return by_resource(rights_of(command, names, kafka.group, create=create, evidence=evidence))
+    return by_resource(factories.needed_rights(config, command))
 
 
 def _kafka_acls(config: Config, command: str, needed: Iterable[ResourceRights], principal: str) -> Iterator[str]:

@@ -12,8 +12,8 @@ from bridge.errors import Problem
 from bridge.records.checkpoint_keys import MARKER_KEY, position_key
 from bridge.transcript.input_codes import NOT_FOLLOWED, STORED_RECORD
 from tests.capture.compacted_topic import CompactedTopic
-from tests.capture.test_session_store import NOW, QUARANTINE, SECOND, announcement, settings
-from tests.capture.written_topics import CHECKPOINTS
+from tests.capture.test_session_store import NOW, SECOND, announcement, settings
+from tests.capture.written_topics import CHECKPOINTS, QUARANTINE
 from tests.transcript.build import CHAT, history, joined, push, said
 
 KEYS = "keys"

@@ -90,7 +90,8 @@ class E2EEnvironment:
         return self.folder / f"{name}.journal"
 
     def topic(self, kind: str) -> str:
-        namespace = "capture" if kind in {"announcements", "checkpoints", "stored"} else "transcript"
+        capture = {"announcements", "checkpoints", "stored", "keys", "audit", "held"}
+        namespace = "capture" if kind in capture else "transcript"
         return f"{self.prefix}chat.{namespace}.{kind}.v1"
 
     def records(self, kind: str) -> list[dict[str, Any]]:

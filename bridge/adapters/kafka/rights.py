@@ -35,6 +35,13 @@ COMMANDS_WITH_RIGHTS: Final = (
     "topics apply",
     "simulate",
     "doctor",
+    "erase",
+    "hold",
+    "release",
+    "subject find",
+    "subject export",
+    "subject erase",
+    "subject hold",
 )
 """Commands that use Kafka; `simulate` when it announces to a topic."""
 _READ_AND_WRITTEN: Final = {
@@ -99,7 +106,9 @@ class ResourceRights:
 
 
 def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evidence: bool = False) -> list[Right]:
-    """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing.
+    """Return what one of COMMANDS_WITH_RIGHTS needs, but for verbs (`verb_rights.py`).
+
+    `create`: whether `run` creates topics that are missing.
 
     `evidence`: whether a signing key is configured.
     """
@@ -126,9 +135,10 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evid
         topics = {getattr(names, kind): ["Read"] for kind in read}
         topics |= {getattr(names, kind): ["Write"] for kind in written}
     elif command in {"topics plan", "doctor"}:
-        topics = {name: ["Describe", "DescribeConfigs"] for name in every}
+        more = () if command == "doctor" else (names.audit, names.held)
+        topics = {name: ["Describe", "DescribeConfigs"] for name in (*every, *more)}
     elif command == "topics apply":
-        topics = {name: ["Create", "Describe", "AlterConfigs"] for name in every}
+        topics = {name: ["Create", "Describe", "AlterConfigs"] for name in (*every, names.audit, names.held)}
     else:
         raise ValueError(f"{command} needs no rights on Kafka")
     found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]

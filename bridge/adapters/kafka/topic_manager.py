@@ -20,7 +20,7 @@ from bridge.adapters.kafka.rights import Right, denied, not_permitted, principal
 from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.topic_changes import TopicChanges
 from bridge.adapters.kafka.topic_lookup import OPERATIONS_UNKNOWN, look_up
-from bridge.adapters.kafka.topic_plan import POLICY, RECORD_LIMIT, RETENTION, TopicState, compare
+from bridge.adapters.kafka.topic_plan import ERASABLE, POLICY, RECORD_LIMIT, RETENTION, TopicState, compare
 from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMissing
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     _Result = TypeVar("_Result")
 
 _MS: Final = 1000
-_HEADROOM_BYTES: Final = 256 * 1024
+HEADROOM_BYTES: Final = 256 * 1024
 """What max.message.bytes allows beyond the largest record: key, headers, the batch's own header."""
 
 _DELETION_SECONDS: Final = 3_600
@@ -92,6 +92,21 @@ class TopicNames:
         """Hashes of the leaves of these logs; where a signing key is configured."""
         return f"{self.prefix}chat.capture.leaves.v1"
 
+    @property
+    def keys(self) -> str:
+        """Data keys of the chats, wrapped by a master key; where an output is sealed."""
+        return f"{self.prefix}chat.capture.keys.v1"
+
+    @property
+    def audit(self) -> str:
+        """`AuditRecord` records: what was done to captured chats, in the order of one partition."""
+        return f"{self.prefix}chat.capture.audit.v1"
+
+    @property
+    def held(self) -> str:
+        """Copies of the records of chats that are held."""
+        return f"{self.prefix}chat.capture.held.v1"
+
 
 @dataclass(slots=True, frozen=True)
 class TopicShape:
@@ -109,17 +124,21 @@ class TopicShape:
 
 @dataclass(slots=True, frozen=True)
 class Topic:
-    """One topic as it is required: partitions and replicas (None: as many as the broker likes) if it is created."""
+    """One topic as it is required: partitions and replicas (None: as many as the broker likes) if it is created.
+
+    `sharded`: it has as many partitions as the others, of which a chat has the same one everywhere.
+    """
 
     name: str
     partitions: int
     replication_factor: int | None
     config: dict[str, str]
+    sharded: bool = True
 
 
 def wanted(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> list[Topic]:
     """Return the topics as they are required; with `evidence`, those of the logs over certificates, too."""
-    limit = str(shape.max_record_bytes + _HEADROOM_BYTES)
+    limit = str(shape.max_record_bytes + HEADROOM_BYTES)
 
     def retained(name: str, seconds: int) -> Topic:
         config = {
@@ -136,6 +155,7 @@ def wanted(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> l
         # segments and a low dirty ratio keep that short.
         "segment.bytes": str(16 << 20),
         "min.cleanable.dirty.ratio": "0.1",
+        **ERASABLE,
     }
     return [
         retained(names.events, shape.retention_seconds),

@@ -1,0 +1,1 @@
+"""`chatbridge subject`."""
