@@ -13,6 +13,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.capture.ports import Outgoing
 from bridge.commands.verb_calls import audit_of
+from bridge.output_topics import names_by_output
 from bridge.records.audit_chain import HELD, RELEASED
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def hold_chats(config: Config, call: VerbCall, session_ids: Sequence[str])
             copies = [record async for record in _of_chat(topics, names.held, place, key)]
             there = {dict(record.headers).get(FROM) for record in copies}
             records = []
-            for _, output, _ in factories.outputs_of_verbs(config):
+            for output in names_by_output(config).values():
                 for topic in (getattr(output, kind) for kind in _KINDS):
                     partition = partition_of(key, await manager.partitions(topic))
                     records += [record async for record in _of_chat(topics, topic, partition, key)]

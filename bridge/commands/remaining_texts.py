@@ -11,6 +11,7 @@ from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands.stored_values import StoredValues
 from bridge.errors import SchemaUnknown, VerificationFailed
+from bridge.output_topics import names_by_output
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT
 from bridge.records.held_text import event_in_clear, quarantined_in_clear
 
@@ -54,7 +55,7 @@ async def remaining_texts(config: Config, session_ids: Collection[str]) -> dict[
     found: dict[str, list[RemainingTexts]] = {one: [] for one in session_ids}
     manager, keys = factories.topics_of(config), {one.encode(): one for one in session_ids}
     async with StoredValues(config.schema_registry) as values, reader(factories.client_of(config)) as topics:
-        for output, names, _ in factories.outputs_of_verbs(config):
+        for output, names in names_by_output(config).items():
             for kind, (name, in_clear) in _KINDS.items():
                 topic = getattr(names, kind)
                 count = await manager.partitions(topic)

@@ -59,9 +59,10 @@ def test_a_record_that_was_taken_out_breaks_the_chain(missing: int) -> None:
     values = written(entry(HELD, "a"), entry(RELEASED, "a"), entry(HELD, "b"))
     del values[missing]
     read = chain()
+    for value in values[:missing]:
+        read.take(value)
     with pytest.raises(VerificationFailed, match="does not follow"):
-        for value in values:
-            read.take(value)
+        read.take(values[missing])
 
 
 def test_an_altered_record_breaks_the_chain() -> None:

@@ -38,10 +38,9 @@ def audit_id(group: str) -> str:
     return f"{group}-audit"
 
 
-def verb_rights(
-    command: str, names: TopicNames, outputs: Sequence[TopicNames], group: str, *, sealed: bool
-) -> list[Right]:
-    """Return what one of VERBS needs. `outputs` are the topics of each; `sealed`: one of them is."""
+def verb_rights(command: str, outputs: Sequence[TopicNames], group: str, *, sealed: bool) -> list[Right]:
+    """Return what one of VERBS needs. `outputs` are the names of the topics with each; `sealed`: one of them is."""
+    names = outputs[0]
     own, of_outputs, written = VERBS[command]
     topics: dict[str, list[Operation]] = {getattr(names, kind): ["Read"] for kind in own}
     if sealed and command in _ERASING:
