@@ -35,6 +35,7 @@ from bridge.otlp_traces import OtlpTraces
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.payload_framing import confluent, single_object
 from bridge.records.redact import Redactor, Rule
+from bridge.sealing_factory import key_compaction_of
 from bridge.secret_files import FileBacked
 from bridge.status_reports import WorkerIdentity
 from bridge.telemetry import Telemetry
@@ -127,7 +128,12 @@ def stored_topic_of(config: Config, partitions: int) -> Topic:
 
 def wanted_topics(config: Config) -> list[Topic]:
     """Return the required topics of an installation."""
-    return wanted(names_of(config), _shape(config, config.kafka.partitions), evidence=signs(config))
+    return wanted(
+        names_of(config),
+        _shape(config, config.kafka.partitions),
+        evidence=signs(config),
+        key_compaction=key_compaction_of(config),
+    )
 
 
 def _shape(config: Config, partitions: int) -> TopicShape:
@@ -193,8 +199,8 @@ def rights_check_of(config: Config, command: str, *, capturing: bool = False) ->
     With `capturing` only those without which nothing can be captured.
     """
     kafka, names = config.kafka, names_of(config)
-    create, evidence = kafka.manage_topics == "create", signs(config)
-    needed = rights_of(command, names, kafka.group, create=create, evidence=evidence)
+    create, evidence, sealing = kafka.manage_topics == "create", signs(config), config.sealing.has_master_key
+    needed = rights_of(command, names, kafka.group, create=create, evidence=evidence, sealing=sealing)
     if capturing:
         needed = [right for right in needed if right.name != names.stored]
     return RightsCheck(kafka.bootstrap_servers, partial(kafka_arguments, config), needed)

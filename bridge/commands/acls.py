@@ -74,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
 def _needed(config: Config, command: str) -> list[ResourceRights]:
     kafka = config.kafka
     create = kafka.manage_topics == "create"
-    names, evidence = factories.names_of(config), signs(config)
-    return by_resource(rights_of(command, names, kafka.group, create=create, evidence=evidence))
+    names, evidence, sealing = factories.names_of(config), signs(config), config.sealing.has_master_key
+    return by_resource(rights_of(command, names, kafka.group, create=create, evidence=evidence, sealing=sealing))
 
 
 def _kafka_acls(config: Config, command: str, needed: Iterable[ResourceRights], principal: str) -> Iterator[str]:

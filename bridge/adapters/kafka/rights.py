@@ -27,6 +27,7 @@ COMMANDS_WITH_RIGHTS: Final = (
     "tail",
     "verify",
     "export",
+    "unseal",
     "proof",
     "coverage",
     "reconcile",
@@ -45,6 +46,7 @@ _READ_AND_WRITTEN: Final = {
     "tail": (("events",), ()),
     "verify": (("events", "sessions"), ()),
     "export": (("events", "sessions"), ()),
+    "unseal": (("events", "quarantine", "keys"), ()),
     "proof": (("sessions", "anchors", "leaves"), ()),
     "coverage": (("announcements", "sessions"), ()),
     "reconcile": (("events", "sessions"), ()),
@@ -98,10 +100,12 @@ class ResourceRights:
         return f"--add --allow-principal {principal} {operations} {_FLAGS[self.kind]}{name}{pattern}"
 
 
-def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evidence: bool = False) -> list[Right]:
+def rights_of(  # noqa: PLR0913 - what the topics of an installation depend on
+    command: str, names: TopicNames, group: str, *, create: bool, evidence: bool = False, sealing: bool = False
+) -> list[Right]:
     """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing.
 
-    `evidence`: whether a signing key is configured.
+    `evidence`: whether a signing key is configured; `sealing`: whether a master key is.
     """
     topics: dict[str, list[Operation]]
     logs = (names.anchors, names.leaves) if evidence else ()
@@ -113,6 +117,7 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evid
         names.quarantine,
         names.stored,
         *logs,
+        *((names.keys,) if sealing else ()),
     )
     if command == "run":
         # Events and sessions are read to make state again that Kafka has forgotten, announcements are written on

@@ -92,6 +92,11 @@ class TopicNames:
         """Hashes of the leaves of these logs; where a signing key is configured."""
         return f"{self.prefix}chat.capture.leaves.v1"
 
+    @property
+    def keys(self) -> str:
+        """Wrapped keys of chats that are sealed; where a master key is configured."""
+        return f"{self.prefix}chat.capture.keys.v1"
+
 
 @dataclass(slots=True, frozen=True)
 class TopicShape:
@@ -117,8 +122,13 @@ class Topic:
     config: dict[str, str]
 
 
-def wanted(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> list[Topic]:
-    """Return the topics as they are required; with `evidence`, those of the logs over certificates, too."""
+def wanted(
+    names: TopicNames, shape: TopicShape, *, evidence: bool = False, key_compaction: int | None = None
+) -> list[Topic]:
+    """Return the topics as they are required; with `evidence`, those of the logs over certificates, too.
+
+    `key_compaction` says for how many seconds the topic of keys may keep what was destroyed; None: there is none.
+    """
     limit = str(shape.max_record_bytes + _HEADROOM_BYTES)
 
     def retained(name: str, seconds: int) -> Topic:
@@ -145,7 +155,20 @@ def wanted(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> l
         Topic(names.checkpoints, shape.partitions, shape.replication_factor, compacted),
         retained(names.stored, shape.announcement_retention_seconds),
         *(_of_logs(names, shape, limit) if evidence else ()),
+        *(() if key_compaction is None else (_of_keys(names, shape, limit, key_compaction * _MS),)),
     ]
+
+
+def _of_keys(names: TopicNames, shape: TopicShape, limit: str, lag: int) -> Topic:
+    """Return the topic of keys: a destroyed key is physically gone soon, within `lag` ms and the cleaner's next run."""
+    config = {
+        POLICY: "compact",
+        RECORD_LIMIT: limit,
+        "max.compaction.lag.ms": str(lag),
+        "segment.ms": str(lag),  # the active segment is never compacted
+        "min.cleanable.dirty.ratio": "0.01",
+    }
+    return Topic(names.keys, shape.partitions, shape.replication_factor, config)
 
 
 def _of_logs(names: TopicNames, shape: TopicShape, limit: str) -> list[Topic]:

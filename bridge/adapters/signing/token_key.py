@@ -21,21 +21,29 @@ from bridge.secret_files import FileBacked, reason_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_ANSWER_SECONDS: Final = 30.0
+ANSWER_SECONDS: Final = 30.0
 """How long one call may take, with those before it: longer than a token needs, shorter than a transaction may last."""
-_PIN_REFUSED: Final = frozenset({"PinExpired", "PinIncorrect", "PinInvalid", "PinLenRange", "PinLocked"})
+PIN_REFUSED: Final = frozenset({"PinExpired", "PinIncorrect", "PinInvalid", "PinLenRange", "PinLocked"})
 """Errors after which the same PIN is not given again: tokens count, and lock themselves."""
 _KEY_BYTES: Final = 32
 _OCTET_STRING: Final = bytes((0x04, _KEY_BYTES))  # PKCS #11 3.0, 2.3.5: CKA_EC_POINT may be DER, or the bytes alone
 
 
-def installed_package() -> Any:
-    """Return the package `pkcs11`. Raises ConfigError when it is not installed."""
+_locks: Final[dict[str, threading.Lock]] = {}
+
+
+def lock_of(module: str) -> threading.Lock:
+    """Return the lock of a token's module: it may be initialised again while no other thread of the process uses it."""
+    return _locks.setdefault(module, threading.Lock())
+
+
+def installed_package(setting: str = "evidence.pkcs11_module") -> Any:
+    """Return the package `pkcs11`, which a setting needs. Raises ConfigError when it is not installed."""
     try:
         return importlib.import_module("pkcs11")
     except ImportError as error:
         raise ConfigError(
-            "evidence.pkcs11_module: the package for PKCS #11 is not installed",
+            f"{setting}: the package for PKCS #11 is not installed",
             next_step="pip install 'chatbridge[pkcs11]'",
         ) from error
 
@@ -72,7 +80,7 @@ class TokenKey:
         self._package = package
         self._place = place
         self._pin = pin
-        self._lock = threading.Lock()  # the module is initialised for one thread at a time
+        self._lock = lock_of(place.module)
         self._open: _OpenKey | None = None
         self._refused: tuple[int, str] | None = None  # how often the PIN's file had changed; name of the error
 
@@ -84,13 +92,13 @@ class TokenKey:
             if self._pin.error is not None:
                 raise self._failed(f"the file with its PIN cannot be used: {reason_of(self._pin.error)}")
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 return await in_thread("pkcs11", lambda: self._sign(messages, pin, changes))
         except TimeoutError as error:
             raise self._failed("it does not answer") from error
 
     def _sign(self, messages: Sequence[bytes], pin: str, changes: int) -> tuple[bytes, list[bytes]]:
-        if not self._lock.acquire(timeout=_ANSWER_SECONDS):
+        if not self._lock.acquire(timeout=ANSWER_SECONDS):
             raise TimeoutError
         key, self._open = self._open, None  # whatever fails, the next call begins anew
         try:
@@ -98,7 +106,7 @@ class TokenKey:
                 key = self._find(self._log_in(pin, changes))
             signatures = self._signatures(key, messages)
         except self._package.PKCS11Error as error:
-            raise self._failed(_words(error)) from error
+            raise self._failed(words_of(error)) from error
         else:
             self._open = key
             return key.raw, signatures
@@ -116,7 +124,7 @@ class TokenKey:
         try:
             return token.open(user_pin=pin)
         except self._package.PKCS11Error as error:
-            if type(error).__name__ in _PIN_REFUSED:
+            if type(error).__name__ in PIN_REFUSED:
                 self._refused = (changes, type(error).__name__)
             raise
 
@@ -152,7 +160,7 @@ class TokenKey:
         )
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """Return the name of the error of PKCS #11, and what the package says about it."""
     name, said = type(error).__name__, str(error)
     return f"{name} ({said})" if said else name
