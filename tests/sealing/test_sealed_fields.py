@@ -176,22 +176,19 @@ def _texts(schema: Any, value: Any, name: str = "") -> Iterator[tuple[str, str]]
     """Yield (field, text) of every text in a value, the field as in REACHED."""
     if isinstance(schema, list):
         schema = schema[1]
-        if value is None:
-            return
     if isinstance(schema, str):
         schema = _RECORDS.get(schema, schema)
-    if schema == "string":
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    if kind == "string" and value is not None:
         yield name, value
-    elif isinstance(schema, dict) and schema["type"] == "record":
+    elif kind == "record":
         _RECORDS[f"{schema['namespace']}.{schema['name']}"] = schema
-        for part in schema["fields"]:
+        for part in schema["fields"] if value is not None else ():
             yield from _texts(part["type"], value[part["name"]], f"{schema['name']}.{part['name']}")
-    elif isinstance(schema, dict) and schema["type"] == "map":
-        for each in value.values():
-            yield from _texts(schema["values"], each, name)
-    elif isinstance(schema, dict) and schema["type"] == "array":
-        for each in value:
-            yield from _texts(schema["items"], each, name)
+    elif kind in {"map", "array"}:
+        for each in value.values() if kind == "map" else value:
+            yield from _texts(schema["values" if kind == "map" else "items"], each, name)
 
 
 _RECORDS: dict[str, Any] = {}
+"""Full name of a record type -> its schema, once it was seen."""

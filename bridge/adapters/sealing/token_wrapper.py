@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.adapters.sealing.file_wrapper import NONCE_BYTES, bound_to, damaged
-from bridge.adapters.signing.token_key import ANSWER_SECONDS, PIN_REFUSED, lock_of, words_of
+from bridge.adapters.signing.token_key import ANSWER_SECONDS, PIN_REFUSED, module_of, words_of
 from bridge.driver_threads import in_thread
 from bridge.errors import SealingFailed
 from bridge.sealing.data_keys import WrappedKey
@@ -41,8 +41,8 @@ class TokenWrapper:
         self._place = place
         self._labels = (place.key_label, *former)
         self._pin = pin
-        self._lock = lock_of(place.module)
-        self._session: Any = None
+        self._module = module_of(place.module)
+        self._open: tuple[Any, int] | None = None  # a session, and the module's generation
         self._refused: tuple[int, str] | None = None
 
     async def wrap(self, keys: Sequence[tuple[str, bytes]]) -> list[WrappedKey]:
@@ -105,21 +105,22 @@ class TokenWrapper:
             raise self._failed("it does not answer") from error
 
     def _locked(self, work: Callable[[Any], _Result], pin: str, changes: int) -> _Result:
-        if not self._lock.acquire(timeout=ANSWER_SECONDS):
+        if not self._module.lock.acquire(timeout=ANSWER_SECONDS):
             raise TimeoutError
         try:
             return self._tried(work, pin, changes)
         except self._package.PKCS11Error as error:
             raise self._failed(words_of(error)) from error
         finally:
-            self._lock.release()
+            self._module.lock.release()
 
     def _tried(self, work: Callable[[Any], _Result], pin: str, changes: int) -> _Result:
         """Work with the session that there is; without one, or when it is lost, with another one.
 
         The module is initialised again only if nothing else helps: that ends the sessions of others.
         """
-        session, self._session = self._session, None
+        known, self._open = self._open, None
+        session = known[0] if known is not None and known[1] == self._module.generation else None
         try:
             session = session or self._opened(pin, changes, anew=False)
             result = work(session)
@@ -128,7 +129,7 @@ class TokenWrapper:
                 raise
             session = self._opened(pin, changes, anew=True)
             result = work(session)
-        self._session = session
+        self._open = session, self._module.generation
         return result
 
     def _opened(self, pin: str, changes: int, *, anew: bool) -> Any:
@@ -138,7 +139,7 @@ class TokenWrapper:
         package = self._package
         library = package.lib(self._place.module)
         if anew:
-            library.reinitialize()
+            self._module.initialize_again(library)
         token = library.get_token(token_label=self._place.token)
         try:
             return token.open(user_pin=pin)

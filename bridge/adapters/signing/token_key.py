@@ -29,12 +29,30 @@ _KEY_BYTES: Final = 32
 _OCTET_STRING: Final = bytes((0x04, _KEY_BYTES))  # PKCS #11 3.0, 2.3.5: CKA_EC_POINT may be DER, or the bytes alone
 
 
-_locks: Final[dict[str, threading.Lock]] = {}
+class TokenModule:
+    """The library of a token, which all keys of a process share that are in tokens of its kind.
+
+    One thread at a time uses it, and holds `lock`. To initialise it again ends all sessions: what was opened under
+    another `generation` is not to be used any more.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the first generation."""
+        self.lock = threading.Lock()
+        self.generation = 0
+
+    def initialize_again(self, library: Any) -> None:
+        """End all sessions."""
+        self.generation += 1
+        library.reinitialize()
 
 
-def lock_of(module: str) -> threading.Lock:
-    """Return the lock of a token's module: it may be initialised again while no other thread of the process uses it."""
-    return _locks.setdefault(module, threading.Lock())
+_modules: Final[dict[str, TokenModule]] = {}
+
+
+def module_of(path: str) -> TokenModule:
+    """Return what the process shares of the library at this path."""
+    return _modules.setdefault(path, TokenModule())
 
 
 def installed_package(setting: str = "evidence.pkcs11_module") -> Any:
@@ -59,10 +77,11 @@ class TokenPlace:
 
 @dataclass(slots=True, frozen=True)
 class _OpenKey:
-    """A private key in a session that is logged in, and its public key (32 bytes)."""
+    """A private key in a session that is logged in, its public key (32 bytes), and the module's generation."""
 
     private: Any
     raw: bytes
+    generation: int
 
 
 class TokenKey:
@@ -80,7 +99,7 @@ class TokenKey:
         self._package = package
         self._place = place
         self._pin = pin
-        self._lock = lock_of(place.module)
+        self._module = module_of(place.module)
         self._open: _OpenKey | None = None
         self._refused: tuple[int, str] | None = None  # how often the PIN's file had changed; name of the error
 
@@ -98,11 +117,11 @@ class TokenKey:
             raise self._failed("it does not answer") from error
 
     def _sign(self, messages: Sequence[bytes], pin: str, changes: int) -> tuple[bytes, list[bytes]]:
-        if not self._lock.acquire(timeout=ANSWER_SECONDS):
+        if not self._module.lock.acquire(timeout=ANSWER_SECONDS):
             raise TimeoutError
         key, self._open = self._open, None  # whatever fails, the next call begins anew
         try:
-            if key is None:
+            if key is None or key.generation != self._module.generation:
                 key = self._find(self._log_in(pin, changes))
             signatures = self._signatures(key, messages)
         except self._package.PKCS11Error as error:
@@ -111,7 +130,7 @@ class TokenKey:
             self._open = key
             return key.raw, signatures
         finally:
-            self._lock.release()
+            self._module.lock.release()
 
     def _log_in(self, pin: str, changes: int) -> Any:
         """Return a session. The module is initialised again: the token may have been away, or be in another slot."""
@@ -119,7 +138,7 @@ class TokenKey:
             raise self._failed(f"it refused the PIN ({self._refused[1]}), which is not given to it again")
         self._refused = None
         library = self._package.lib(self._place.module)
-        library.reinitialize()
+        self._module.initialize_again(library)
         token = library.get_token(token_label=self._place.token)
         try:
             return token.open(user_pin=pin)
@@ -137,7 +156,7 @@ class TokenKey:
         raw = raw.removeprefix(_OCTET_STRING) if len(raw) > _KEY_BYTES else raw
         if len(raw) != _KEY_BYTES:
             raise self._failed(f"{label} is not an Ed25519 key")
-        return _OpenKey(private, raw)
+        return _OpenKey(private, raw, self._module.generation)
 
     def _signatures(self, key: _OpenKey, messages: Sequence[bytes]) -> list[bytes]:
         package, label = self._package, self._place.key_label
