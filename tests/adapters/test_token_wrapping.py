@@ -30,7 +30,7 @@ def token_wrapper(soft: SoftToken, label: str, *former: str) -> TokenWrapper:
     return TokenWrapper(soft.package, place, former, secret_in(str(soft.pin_file)))
 
 
-def test_a_key_in_a_token_unwraps_what_it_has_wrapped(token: SoftToken) -> None:  # noqa: F811 - the fixture
+def test_a_key_in_a_token_unwraps_what_it_has_wrapped(token: SoftToken) -> None:
     new_aes_key(token, "first")
     new_aes_key(token, "second")
     wrapper = token_wrapper(token, "first")
@@ -44,7 +44,7 @@ def test_a_key_in_a_token_unwraps_what_it_has_wrapped(token: SoftToken) -> None:
         wrapped_by(token_wrapper(token, "third"))
 
 
-def test_a_key_that_signs_in_the_same_token_is_not_disturbed_for_long(token: SoftToken) -> None:  # noqa: F811
+def test_a_key_that_signs_in_the_same_token_is_not_disturbed_for_long(token: SoftToken) -> None:
     new_aes_key(token, "first")
     wrapper, signer = token_wrapper(token, "first"), token.key(key_label=LABEL)
 
@@ -57,7 +57,7 @@ def test_a_key_that_signs_in_the_same_token_is_not_disturbed_for_long(token: Sof
     asyncio.run(scene())
 
 
-def test_a_refused_pin_is_given_to_the_token_once_until_its_file_changes(token: SoftToken) -> None:  # noqa: F811
+def test_a_refused_pin_is_given_to_the_token_once_until_its_file_changes(token: SoftToken) -> None:
     new_aes_key(token, "first")
     token.session().close()
     token.package.lib(token.place.module).reinitialize()  # nobody is logged in
