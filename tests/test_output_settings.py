@@ -37,8 +37,10 @@ def test_two_outputs_differ_in_their_names_and_their_topics() -> None:
     )
     assert found == [
         "outputs: 2 outputs are called one; expected names that differ (from flag --set outputs)",
-        "outputs: one and two and one have the same topics, prefix ''; expected a topic_prefix for each "
-        "(from flag --set outputs)",
+        (
+            "outputs: one and two and one have the same topics, prefix ''; expected a topic_prefix for each "
+            "(from flag --set outputs)"
+        ),
     ]
 
 

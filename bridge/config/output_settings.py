@@ -94,6 +94,18 @@ def problems_of(
     `topic_prefix` and `max_record_bytes` are those of the installation, `rules` the names of all rules, `registry` says
     whether there is one.
     """
+    yield from _shared(outputs, topic_prefix)
+    for one in outputs:
+        if one.framing == "registry" and not registry:
+            yield f"{one.name}: framing registry needs schema_registry.url"
+        if (one.max_record_bytes or 0) > max_record_bytes:
+            yield f"{one.name}: max_record_bytes is above kafka.max_record_bytes, {max_record_bytes}"
+        for rule in one.rules or ():
+            if rule not in rules:
+                yield f"{one.name}: there is no rule {rule} in privacy.rules; {_nearest(rule, rules)}"
+
+
+def _shared(outputs: Sequence[OutputSettings], topic_prefix: str) -> Iterator[str]:
     for name, times in Counter(one.name for one in outputs).items():
         if times > 1:
             yield f"{times} outputs are called {name}; expected names that differ"
@@ -103,14 +115,6 @@ def problems_of(
     for prefix, names in by_prefix.items():
         if len(names) > 1:
             yield f"{' and '.join(names)} have the same topics, prefix {prefix!r}; expected a topic_prefix for each"
-    for one in outputs:
-        if one.framing == "registry" and not registry:
-            yield f"{one.name}: framing registry needs schema_registry.url"
-        if (one.max_record_bytes or 0) > max_record_bytes:
-            yield f"{one.name}: max_record_bytes is above kafka.max_record_bytes, {max_record_bytes}"
-        for rule in one.rules or ():
-            if rule not in rules:
-                yield f"{one.name}: there is no rule {rule} in privacy.rules; {_nearest(rule, rules)}"
 
 
 def _nearest(rule: str, rules: Sequence[str]) -> str:

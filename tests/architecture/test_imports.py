@@ -146,16 +146,8 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
 COMPOSITION = {
-    *(
-        "app",
-        "evidence_factory",
-        "factories",
-        "sealing_factory",
-        "source_factory",
-        "start_findings",
-        "stored_composition",
-        "ucs_feeders",
-    ),
+    *("app", "evidence_factory", "factories", "source_factory", "start_findings", "stored_composition", "ucs_feeders"),
+    *("output_factory", "output_topics", "sealing_factory"),
     *("cli", "commands", "doctor", "__main__"),
 }
 PURE = (

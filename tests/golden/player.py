@@ -27,7 +27,7 @@ from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.chatserver.verdicts import verdict_on
 from bridge.errors import Problem, UnreadableAnnouncement
-from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC
+from bridge.output_factory import REGISTERED, SCHEMA_BY_TOPIC
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object

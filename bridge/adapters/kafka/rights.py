@@ -53,6 +53,10 @@ _READ_AND_WRITTEN: Final = {
     "reconcile --fill": (("events", "sessions"), ("stored",)),
 }
 """Command -> kinds of topics that it reads, and that it writes."""
+OUTPUT_READERS: Final = frozenset(
+    command for command, (read, _) in _READ_AND_WRITTEN.items() if {"events", "sessions"} & set(read)
+)
+"""Commands that read the topics of one output (`--output`)."""
 CLUSTER: Final = "kafka-cluster"
 """Kafka's name of the one resource of kind cluster."""
 OPERATION_CODES: Final[Mapping[Operation, int]] = {
@@ -100,12 +104,20 @@ class ResourceRights:
         return f"--add --allow-principal {principal} {operations} {_FLAGS[self.kind]}{name}{pattern}"
 
 
-def rights_of(  # noqa: PLR0913 - what the topics of an installation depend on
-    command: str, names: TopicNames, group: str, *, create: bool, evidence: bool = False, sealing: bool = False
+def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
+    command: str,
+    names: TopicNames,
+    group: str,
+    *,
+    create: bool,
+    evidence: bool = False,
+    sealing: bool = False,
+    others: Sequence[TopicNames] = (),
 ) -> list[Right]:
     """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing.
 
-    `evidence`: whether a signing key is configured; `sealing`: whether a master key is.
+    `evidence`: whether a signing key is configured; `sealing`: whether a master key is. `others` are the names of
+    further outputs than that of `names`.
     """
     topics: dict[str, list[Operation]]
     logs = (names.anchors, names.leaves) if evidence else ()
@@ -116,6 +128,7 @@ def rights_of(  # noqa: PLR0913 - what the topics of an installation depend on
         names.sessions,
         names.quarantine,
         names.stored,
+        *(topic for one in others for topic in (one.events, one.sessions, one.quarantine)),
         *logs,
         *((names.keys,) if sealing else ()),
     )
@@ -123,13 +136,16 @@ def rights_of(  # noqa: PLR0913 - what the topics of an installation depend on
         # Events and sessions are read to make state again that Kafka has forgotten, announcements are written on
         # behalf of others, and to their right partition. So are stored transcripts.
         topics = {name: ["Read", "Write", "DescribeConfigs"] for name in every}
-        topics |= {name: ["Write", "DescribeConfigs"] for name in (names.quarantine, *logs[:1])}
+        quarantines = [one.quarantine for one in (names, *others)]
+        topics |= {name: ["Write", "DescribeConfigs"] for name in (*quarantines, *logs[:1])}
         if create:
             topics = {name: [*operations, "Create"] for name, operations in topics.items()}
     elif command in _READ_AND_WRITTEN:
         read, written = _READ_AND_WRITTEN[command]
-        topics = {getattr(names, kind): ["Read"] for kind in read}
+        topics = {getattr(one, kind): ["Read"] for one in (names, *others) for kind in read}
         topics |= {getattr(names, kind): ["Write"] for kind in written}
+        if sealing and command.startswith("reconcile"):
+            topics[names.keys] = ["Read"]  # texts are compared in clear
     elif command in {"topics plan", "doctor"}:
         topics = {name: ["Describe", "DescribeConfigs"] for name in every}
     elif command == "topics apply":
@@ -143,15 +159,6 @@ def rights_of(  # noqa: PLR0913 - what the topics of an installation depend on
         found += [Right("group", group, "Describe"), Right("transactional id", f"{group}-", "Describe", prefixed=True)]
         found += [Right("cluster", CLUSTER, "Describe"), Right("cluster", CLUSTER, "DescribeConfigs")]
     return found
-
-
-def _topics_read(names: TopicNames) -> dict[str, tuple[str, ...]]:
-    """Return the topics of each command that only reads."""
-    return {
-        "tail": (names.events,),
-        "verify": (names.events, names.sessions),
-        "coverage": (names.announcements, names.sessions),
-    }
 
 
 def by_resource(rights: Iterable[Right]) -> list[ResourceRights]:
