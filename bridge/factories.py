@@ -41,6 +41,7 @@ from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, Ka
 from bridge.evidence_factory import signs
 from bridge.otlp_traces import OtlpTraces
 from bridge.output_topics import names_by_output, output_settings_of
+from bridge.sealing_factory import key_compaction_of
 from bridge.secret_files import FileBacked
 from bridge.status_reports import WorkerIdentity
 from bridge.telemetry import Telemetry
@@ -136,7 +137,10 @@ def wanted_topics(config: Config) -> list[Topic]:
         for topic in wanted_of_output(names[one.name], _shape(config, partitions, one.max_record_bytes))
     ]
     shape = _shape(config, partitions)
-    return [*found, *wanted_of_installation(names_of(config), shape, evidence=signs(config))]
+    shared = wanted_of_installation(
+        names_of(config), shape, evidence=signs(config), key_compaction=key_compaction_of(config)
+    )
+    return [*found, *shared]
 
 
 def _shape(config: Config, partitions: int, max_record_bytes: int | None = None) -> TopicShape:
@@ -153,11 +157,6 @@ def _shape(config: Config, partitions: int, max_record_bytes: int | None = None)
 def names_of(config: Config) -> TopicNames:
     """Return the names of the topics, those of the first output among them."""
     return next(iter(names_by_output(config).values()))
-
-
-def seals(config: Config) -> bool:
-    """Return whether an output is sealed: only then are there data keys."""
-    return any(output.sealed for output in config.outputs)
 
 
 def client_of(config: Config) -> dict[str, Any]:
@@ -194,7 +193,7 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
     """Return the rights of a command, on the topics of all outputs or only of the first."""
     names, *others = names_by_output(config).values()
     if command in VERBS:
-        return verb_rights(command, [names, *others], config.kafka.group, sealed=seals(config))
+        return verb_rights(command, [names, *others], config.kafka.group, sealed=config.sealing.has_master_key)
     create = config.kafka.manage_topics == "create"
     return rights_of(
         command,
@@ -202,6 +201,7 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
         config.kafka.group,
         create=create,
         evidence=signs(config),
+        sealing=config.sealing.has_master_key,
         others=others if all_outputs else (),
     )
 

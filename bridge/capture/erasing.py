@@ -64,7 +64,7 @@ class Erasing:
         for name in checkpoint_keys(session_id, chat):
             builder.checkpoint(name, None)
         if self._settings.keys is not None:
-            records.append(Outgoing(self._settings.keys, partition, key, None))
+            records.append(self._settings.keys.forget(session_id))
         self._chats.pop(session_id, None)
         touched.pop(session_id, None)
         self._remembered.drop(session_id)

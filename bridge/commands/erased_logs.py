@@ -61,7 +61,7 @@ async def not_gone(config: Config, session_ids: Collection[str]) -> set[str]:
     """
     names, wanted, found = factories.names_of(config), set(session_ids), set[str]()
     keys = {one.encode(): one for one in wanted}
-    logs = [names.checkpoints, *([names.keys] if factories.seals(config) else [])]
+    logs = [names.checkpoints, *([names.keys] if config.sealing.has_master_key else [])]
     async with reader(factories.client_of(config), uncommitted=True) as topics:
         for topic in logs:
             count = await factories.topics_of(config).partitions(topic)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.sealing.chat_seal import PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SEALED: Final = "sealed:1:"
-"""How a sealed text begins."""
 _MAPS: Final = ("userData", "eventAttributes", "unknownAttributes")
 
 
@@ -17,12 +17,12 @@ def event_in_clear(record: Mapping[str, Any]) -> bool:
 
     What rules have masked counts as text: how much of it they left, only they know.
     """
-    return any(text and not text.startswith(_SEALED) for text in _texts(record))
+    return any(text and not text.startswith(PREFIX) for text in _texts(record))
 
 
 def quarantined_in_clear(record: Mapping[str, Any]) -> bool:
     """Tell whether a QuarantinedInput has bytes that are not sealed."""
-    return bool(record["bytes"]) and not record["bytes"].startswith(_SEALED.encode())
+    return bool(record["bytes"]) and not record["bytes"].startswith(PREFIX.encode())
 
 
 def _texts(record: Mapping[str, Any]) -> Iterator[str | None]:

@@ -24,6 +24,7 @@ from bridge.records.blocks import (
 )
 from bridge.records.chain import genesis, link, trailer
 from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
+from bridge.records.sealed_fields import SealedFields
 from bridge.records.session_records import ChainPlace, session_record
 from bridge.transcript import entries as kinds
 from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
@@ -31,7 +32,9 @@ from bridge.transcript.times import occurred_at, rfc3339
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
+    from bridge.records.field_texts import FieldTexts
     from bridge.records.redact import Redaction, Redactor
+    from bridge.sealing.data_keys import DataKeys
     from bridge.transcript.entries import Certificate, Entry, Party, SessionFacts
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.summary import Summary
@@ -73,12 +76,16 @@ _CONTENT_TYPE: Final = ("content-type", b"application/avro")
 
 @dataclass(slots=True, frozen=True)
 class Recording:
-    """What the chats of one output share. `site` names where this bridge captures, `group` the bridge there."""
+    """What the chats of one output share. `site` names where this bridge captures, `group` the bridge there.
+
+    `keys` are those with which its texts are sealed; None: it is not sealed.
+    """
 
     schemas: Schemas
     redactor: Redactor
     site: str = DEFAULT_SITE
     group: str = "chatbridge"
+    keys: DataKeys | None = None
 
     @property
     def source(self) -> str:
@@ -103,6 +110,7 @@ class ChatRecorder:
         "_parties",
         "_redactor",
         "_schemas",
+        "_sealed",
         "_session",
         "_session_id_text",
         "_site",
@@ -121,7 +129,10 @@ class ChatRecorder:
         self._session_id_text = text(session_id)
         self.key = session_id.encode()
         self._schemas = recording.schemas
-        self._redactor = recording.redactor
+        self._sealed: SealedFields | None = None
+        self._redactor: FieldTexts = recording.redactor
+        if recording.keys is not None:
+            self._redactor = self._sealed = SealedFields(session_id, recording.redactor, recording.keys)
         self._site = recording.site
         self._constant_headers = (
             ("ce_source", recording.source.encode()),
@@ -132,6 +143,11 @@ class ChatRecorder:
         self._facts: SessionFacts | None = None
         self._session = b""
         self._parties: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
+
+    def begin(self) -> None:
+        """Give the chat a key if the output is sealed, before there is anything to seal."""
+        if self._sealed is not None:
+            self._sealed.begin()
 
     # --- TranscriptEvent -----------------------------------------------------------------------------------------
 
@@ -155,6 +171,8 @@ class ChatRecorder:
         """Encode all fields before `integrity`, in the order of the schema."""
         if facts is not self._facts:
             self._session, self._facts = session_block(facts, self._site), facts
+        if self._sealed is not None:
+            self._sealed.sequence = entry.sequence
         done: list[Redaction] = []
         event = entry.event
         head = (
@@ -196,10 +214,11 @@ class ChatRecorder:
         party = self._party(entry.party, done)
         if event.user_data:
             user_data, types = redactor.items("userData", event.user_data, done)
+            user_data = self._recorded("userData", user_data)
             user_data_maps = text_map(user_data) + text_map(types)
         if event.event_attributes:
             attributes, types = redactor.items("eventAttributes", event.event_attributes, done)
-            attribute_maps = text_map(attributes) + text_map(types)
+            attribute_maps = text_map(self._recorded("eventAttributes", attributes)) + text_map(types)
         visibility = _VISIBILITIES.get(event.visibility)
         if visibility is None:
             visibility = optional_text(redactor.text("visibility", event.visibility, done))
@@ -231,6 +250,10 @@ class ChatRecorder:
             attribute_maps,
             self._unknown(entry, event, done),
         )
+
+    def _recorded(self, where: str, values: dict[str, str]) -> dict[str, str]:
+        """Return redacted values as they stand in the record."""
+        return values if self._sealed is None else self._sealed.values(where, values)
 
     def _filled(self, sequence: int) -> bytes:
         return optional_text(bridge_id(self._escaped_id, self._epoch, sequence))

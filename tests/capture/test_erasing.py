@@ -6,6 +6,7 @@ from bridge.capture.chat_facts import ChatErased, ErasureRefused
 from bridge.capture.erasure_requests import request_record, requested
 from bridge.capture.ports import Outgoing
 from bridge.capture.session_store import SessionStore
+from bridge.capture.shard_keys import ShardKeys
 from bridge.capture.stored_inputs import STORED_POSITION, ErasureRequested, StoredPlace
 from bridge.capture.stored_texts import StoredTextParts
 from bridge.errors import Problem
@@ -14,15 +15,17 @@ from bridge.transcript.input_codes import NOT_FOLLOWED, STORED_RECORD
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.test_session_store import NOW, SECOND, announcement, settings
 from tests.capture.written_topics import CHECKPOINTS, QUARANTINE
+from tests.sealing.known_keys import CountedKeys, KnownMaster
 from tests.transcript.build import CHAT, history, joined, push, said
 
 KEYS = "keys"
+OWN_KEYS = ShardKeys(3, KEYS, KnownMaster(), CountedKeys())
 PLACE = StoredPlace(8, "ab")
 REQUEST = ErasureRequested(CHAT, PLACE, "request-1", NOW)
 
 
 def closed(topic: CompactedTopic, *, later: int = 0) -> SessionStore:
-    store = SessionStore(3, settings(keys=KEYS))
+    store = SessionStore(3, settings(keys=OWN_KEYS))
     for inputs in ([announcement()], [history(joined(1), said(2), over=True)]):
         topic.commit(store.fold(inputs, NOW))
     if later:
@@ -63,7 +66,7 @@ def test_what_comes_for_it_later_is_set_aside_and_another_request_finds_nothing(
 
 
 def test_in_the_transaction_that_closes_the_chat_no_checkpoint_of_it_is_written() -> None:
-    topic, store = CompactedTopic(), SessionStore(3, settings(keys=KEYS))
+    topic, store = CompactedTopic(), SessionStore(3, settings(keys=OWN_KEYS))
     topic.commit(store.fold([announcement()], NOW))
     plan = topic.commit(store.fold([history(joined(1), over=True), REQUEST], NOW))
     assert [record.value for record in plan.batch.on(CHECKPOINTS) if record.key.startswith(CHAT.encode())] == [None] * 3
@@ -71,7 +74,7 @@ def test_in_the_transaction_that_closes_the_chat_no_checkpoint_of_it_is_written(
 
 
 def test_a_chat_that_is_open_goes_on_as_it_was() -> None:
-    topic, store = CompactedTopic(), SessionStore(3, settings(keys=KEYS))
+    topic, store = CompactedTopic(), SessionStore(3, settings(keys=OWN_KEYS))
     topic.commit(store.fold([announcement(), history(joined(1))], NOW))
     before = dict(topic.values)
     plan = topic.commit(store.fold([REQUEST], NOW))
@@ -89,7 +92,7 @@ def test_without_sealed_outputs_nothing_is_written_where_keys_would_be() -> None
 
 def test_a_request_on_a_wrong_partition_is_sent_on() -> None:
     elsewhere = ErasureRequested("0000ELSEWHERE001", PLACE, "request-2", NOW)
-    plan = SessionStore(3, settings(keys=KEYS)).fold([elsewhere], NOW)
+    plan = SessionStore(3, settings(keys=OWN_KEYS)).fold([elsewhere], NOW)
     [sent] = plan.batch.on(settings().stored.topic)
     assert (sent.partition, sent.key, sent.value) == (7, b"0000ELSEWHERE001", b"")
     assert requested(sent.key, sent.headers) == ("0000ELSEWHERE001", "request-2")
