@@ -22,17 +22,16 @@ from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
 from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
 from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
-from bridge.adapters.kafka.rights import OUTPUT_READERS, Right, rights_of
-from bridge.adapters.kafka.topic_manager import (
+from bridge.adapters.kafka.required_topics import (
     Topic,
-    TopicManager,
-    TopicNames,
     TopicShape,
+    wanted_for_verbs,
     wanted_of_installation,
     wanted_of_output,
 )
+from bridge.adapters.kafka.rights import OUTPUT_READERS, Right, rights_of
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.adapters.kafka.verb_rights import VERBS, verb_rights
-from bridge.adapters.kafka.verb_topics import wanted_for_verbs
 from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.process_limits import memory_limit
 from bridge.config import origins

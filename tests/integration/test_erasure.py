@@ -45,7 +45,7 @@ def cleaning_broker() -> Iterator[LocalBroker]:
         yield broker
 
 
-class Installation:
+class CleanedInstallation:
     """The topics of an installation whose checkpoints are compacted at once, and commands on them."""
 
     def __init__(self, broker: LocalBroker, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,12 +113,14 @@ class Installation:
 
 
 @pytest.fixture
-def installation(cleaning_broker: LocalBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Installation:
-    return Installation(cleaning_broker, tmp_path, capsys)
+def installation(
+    cleaning_broker: LocalBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> CleanedInstallation:
+    return CleanedInstallation(cleaning_broker, tmp_path, capsys)
 
 
 def test_a_closed_chat_is_gone_from_every_file_of_the_broker_and_what_was_proved_stays_so(
-    installation: Installation,
+    installation: CleanedInstallation,
 ) -> None:
     environment = installation.environment
     with environment.bridge() as bridge, environment.chats(concurrent_chats=2, events_per_second=20) as closing:
@@ -158,7 +160,7 @@ def test_a_closed_chat_is_gone_from_every_file_of_the_broker_and_what_was_proved
     assert audited[-1] == ("erase", ERASED)
 
 
-def copies(installation: Installation, session_id: str) -> int:
+def copies(installation: CleanedInstallation, session_id: str) -> int:
     """Return how many copies of a chat's records there are: all of its records, none twice."""
     kinds = ("events", "sessions", "quarantine")
     records = [one for kind in kinds for one in installation.records(kind) if one.key == session_id.encode()]

@@ -25,7 +25,7 @@ from bridge.errors import Problem, TopicMismatch, TopicUnusable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bridge.adapters.kafka.topic_manager import Topic
+    from bridge.adapters.kafka.required_topics import Topic
 
 POLICY: Final = "cleanup.policy"
 RETENTION: Final = "retention.ms"
