@@ -20,6 +20,7 @@ from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
 from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
 from bridge.capture.chat_closing import close, close_refused, end_with_gap, settle
 from bridge.capture.chat_facts import ChatFailed
+from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.closed_chats import ClosedChats
 from bridge.capture.erasing import Erasing
 from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
@@ -277,6 +278,7 @@ class SessionStore:
         if update.transcript.start_at != chat.start_text:
             chat.start_text = update.transcript.start_at
             chat.transcript.learn(start_at=parse_start_at(chat.start_text))
+        learn_subjects(chat, self._settings.subjects, update.transcript.chat_event_list)
         self._publish(chat, chat.transcript.apply(update))
         self._builder.damaged(update)
         if update.over or chat.state != FOLLOWED:

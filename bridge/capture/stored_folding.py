@@ -8,6 +8,7 @@ from bridge.announcement import Announcement, encode
 from bridge.capture.chat import OPEN, OVER, STORED, Chat
 from bridge.capture.chat_closing import close, end_with_gap
 from bridge.capture.chat_facts import ChatOpened, StoredRepaired
+from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.capture.ports import Outgoing
 from bridge.capture.stored_inputs import STORED_POSITION, StoredRead, StoredRefused
@@ -107,6 +108,7 @@ class StoredFolding:
         if start_at != chat.start_text:
             chat.start_text = start_at
             transcript.learn(start_at=parse_start_at(start_at))
+        learn_subjects(chat, self._settings.subjects, one.update.update.transcript.chat_event_list)
         for entry in transcript.apply_stored(one.update):
             builder.publish(chat, entry)
         if one.repairs:

@@ -57,6 +57,12 @@ class PrivacySettings(Section):
     rules: tuple[PrivacyRule, ...] = Field(
         default=(), description="Redaction rules, applied in order; the keys of a rule are listed below."
     )
+    subjects: tuple[str, ...] = Field(
+        default=(),
+        description="Paths of attributes that identify a person, of the announcement or of events (`*` matches any "
+        "characters). Session records have keyed hashes of the values, made with the keys of action `hash`: "
+        "`chatbridge subject` finds a person's chats by them.",
+    )
     hash_key_file: str | None = Field(default=None, description="File that holds the key.")
     hash_key: SecretStr | None = Field(default=None, min_length=16, description="Key of action `hash`.")
 
@@ -64,6 +70,7 @@ class PrivacySettings(Section):
     @classmethod
     def _required_to_hash(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         hashing = any(rule.action == "hash" for rule in info.data.get("rules", ()))
+        hashing = hashing or bool(info.data.get("subjects"))
         if value is None and hashing and not info.data.get("hash_key_file"):
             raise ValueError("required by a rule with action hash; set privacy.hash_key_file")
         return value

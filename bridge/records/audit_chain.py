@@ -26,6 +26,8 @@ HELD: Final = "HELD"
 RELEASED: Final = "RELEASED"
 EXPORTED: Final = "EXPORTED"
 UNSEALED: Final = "UNSEALED"
+ERASING: Final = frozenset({"erase", "subject erase"})
+"""The verbs that erase."""
 _NO_HASH: Final = {"previousHash": bytes(32), "hash": bytes(32)}
 _NAME: Final = "/audit"
 """No session id has a slash: this chain has a beginning that no chat's chain has."""
@@ -118,6 +120,8 @@ class AuditChain:
         """Return the chats whose erasure was requested, whatever became of it, but for those that were refused."""
         found: set[str] = set()
         for entry in self.entries:
+            if entry.verb not in ERASING:
+                continue
             if entry.outcome in {REQUESTED, ERASED, NOT_YET_GONE}:
                 found.update(entry.session_ids)
             elif entry.outcome in {REFUSED_HELD, REFUSED_OPEN}:

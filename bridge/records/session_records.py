@@ -103,6 +103,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "certificate": None if certificate is None else certificate_fields(certificate, place.head),
             "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
             "noSummary": summary if isinstance(summary, str) else None,
+            "subjects": list(facts.subjects),
             "signature": None,
         },
     )

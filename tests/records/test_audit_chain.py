@@ -20,10 +20,10 @@ from bridge.records.writer_schemas import WriterSchemas
 WRITERS = WriterSchemas.shipped()
 
 
-def entry(outcome: str, *session_ids: str) -> AuditEntry:
+def entry(outcome: str, *session_ids: str, verb: str = "hold") -> AuditEntry:
     return AuditEntry(
         at=1_930_000_000_000_000,
-        verb="hold",
+        verb=verb,
         request="r1",
         outcome=outcome,
         session_ids=session_ids,
@@ -80,11 +80,7 @@ def test_a_chat_is_held_until_it_is_released() -> None:
 
 def test_an_erasure_counts_from_its_request_on_unless_it_was_refused() -> None:
     read = chain()
-    for one in (
-        entry(REQUESTED, "a", "b", "c"),
-        entry(REFUSED_OPEN, "b"),
-        entry(ERASED, "a"),
-        entry(NOT_YET_GONE, "c"),
-    ):
-        read.made(one)
+    for outcome, *chats in ((REQUESTED, "a", "b", "c"), (REFUSED_OPEN, "b"), (ERASED, "a"), (NOT_YET_GONE, "c")):
+        read.made(entry(outcome, *chats, verb="erase"))
+    read.made(entry(REQUESTED, "d", verb="subject export"))
     assert read.erasing() == {"a", "c"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.rights import Right
+from bridge.records.audit_chain import ERASING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,6 @@ VERBS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
     "subject hold": _HOLD,
 }
 """Command -> kinds of topics of the installation that it reads, those of each output, and those that it writes."""
-_ERASING: Final = frozenset({"erase", "subject erase"})
 
 
 def audit_id(group: str) -> str:
@@ -43,7 +43,7 @@ def verb_rights(command: str, outputs: Sequence[TopicNames], group: str, *, seal
     names = outputs[0]
     own, of_outputs, written = VERBS[command]
     topics: dict[str, list[Operation]] = {getattr(names, kind): ["Read"] for kind in own}
-    if sealed and command in _ERASING:
+    if sealed and command in ERASING:
         topics[names.keys] = ["Read"]
     topics |= {getattr(output, kind): ["Read"] for output in outputs for kind in of_outputs}
     for kind in written:
