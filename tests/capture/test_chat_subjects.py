@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from bridge.capture.ports import Outgoing
 from bridge.capture.session_store import SessionStore
 from bridge.records.avro import SESSION_RECORD
 from bridge.records.subjects import Subjects
@@ -13,6 +14,9 @@ from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.test_session_store import NOW, SECOND, announcement, decoded, settings
 from tests.capture.written_topics import SESSIONS
 from tests.transcript.build import history, joined, push, said
+
+if TYPE_CHECKING:
+    from bridge.capture.ports import Outgoing
 
 SUBJECTS = Subjects(("email",), [("k", b"a key of sixteen bytes")])
 [JANE], [JOHN] = SUBJECTS.searched("jane"), SUBJECTS.searched("john")
