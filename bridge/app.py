@@ -51,6 +51,7 @@ from bridge.factories import (
 from bridge.facts import BridgeStarted, KafkaErrorMet, StartWaits
 from bridge.records.normalise import Recording
 from bridge.records.writer_schemas import WriterSchemas
+from bridge.redactor_factory import watch_hash_key
 from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.start_findings import first_marker, used_closed_retention
@@ -122,6 +123,7 @@ class _WorkerProcess:
         self._secrets.add_context("kafka", arguments.context)
         self._secrets.add_context("oauth", oauth_context_of(config))
         self._secrets.add_context("registry", config.schema_registry.context())
+        watch_hash_key(config.privacy, [self._redactor], self._secrets)
         self._evidence = evidence_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()

@@ -34,7 +34,7 @@ from bridge.evidence_factory import signs
 from bridge.otlp_traces import OtlpTraces
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.payload_framing import confluent, single_object
-from bridge.records.redact import Redactor, Rule
+from bridge.redactor_factory import redactor_with
 from bridge.secret_files import FileBacked
 from bridge.status_reports import WorkerIdentity
 from bridge.telemetry import Telemetry
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bridge.config.security import ClientArguments
     from bridge.facts import Fact
     from bridge.records.avro import Schemas
+    from bridge.records.redact import Redactor
     from bridge.secrets_watch import SecretsWatch
     from bridge.status import WorkerStatus
     from bridge.tls import RenewedContext
@@ -147,21 +148,8 @@ def names_of(config: Config) -> TopicNames:
 
 
 def redactor_of(config: Config) -> Redactor:
-    """Return the redactor that applies the privacy rules."""
-    key = config.privacy.hash_key.get_secret_value().encode() if config.privacy.hash_key else None
-    return Redactor(
-        [
-            Rule(
-                name=rule.name,
-                attribute=rule.attribute,
-                detector=rule.detector,
-                pattern=rule.pattern,
-                action=rule.action,
-                key=key,
-            )
-            for rule in config.privacy.rules
-        ]
-    )
+    """Return the redactor that applies the privacy rules. Raises OSError or ValueError when a key cannot be read."""
+    return redactor_with(config.privacy)
 
 
 def client_of(config: Config) -> dict[str, Any]:

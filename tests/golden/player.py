@@ -31,7 +31,9 @@ from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
-from bridge.records.redact import Redactor, Rule
+from bridge.records.pseudonyms import HashKey
+from bridge.records.redact import Redactor
+from bridge.records.rules import Rule
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.link import Link
@@ -73,15 +75,16 @@ def settings_of(name: str) -> SessionStoreSettings:
     headers = {kind: single_object(_SCHEMAS.fingerprint(SCHEMA_BY_TOPIC[kind])) for kind in REGISTERED}
     rules = [
         Rule("account", attribute="*account*", action="drop"),
-        Rule("card", detector="payment_card", action="hash", key=b"golden-run-key-1"),
+        Rule("card", detector="payment_card", action="hash"),
     ]
+    key = HashKey(None, b"golden-run-key-1")
     limits = dict.fromkeys(SCHEMA_BY_TOPIC, 1_000_000)
     if name == "registry":
         headers = {kind: confluent(number) for number, kind in enumerate(REGISTERED, 11)}
         rules = [Rule("account", attribute="*account*"), Rule("card", detector="payment_card")]
         limits = {"events": 24_000, "sessions": 2_600, "quarantine": 50_000, "checkpoints": 100_000}
     return SessionStoreSettings(
-        **written_to(output(Recording(_SCHEMAS, Redactor(rules), "golden"), headers)),
+        **written_to(output(Recording(_SCHEMAS, Redactor(rules, key), "golden"), headers)),
         writers=WriterSchemas(_SCHEMAS),
         partition_of=lambda key: partition_of(key, PARTITIONS),
         limits={TOPICS[kind]: limit for kind, limit in limits.items()},
