@@ -73,18 +73,17 @@ _SCHEMAS: Final = Schemas(schema_folder())
 def settings_of(name: str) -> SessionStoreSettings:
     """Return the settings of one of PASSES."""
     headers = {kind: single_object(_SCHEMAS.fingerprint(SCHEMA_BY_TOPIC[kind])) for kind in REGISTERED}
-    rules = [
-        Rule("account", attribute="*account*", action="drop"),
-        Rule("card", detector="payment_card", action="hash"),
-    ]
-    key = HashKey(None, b"golden-run-key-1")
+    rules = [Rule("account", attribute="*account*", action="drop")]
+    rules += [Rule("card", detector="payment_card", action="hash")]
     limits = dict.fromkeys(SCHEMA_BY_TOPIC, 1_000_000)
     if name == "registry":
         headers = {kind: confluent(number) for number, kind in enumerate(REGISTERED, 11)}
         rules = [Rule("account", attribute="*account*"), Rule("card", detector="payment_card")]
         limits = {"events": 24_000, "sessions": 2_600, "quarantine": 50_000, "checkpoints": 100_000}
     return SessionStoreSettings(
-        **written_to(output(Recording(_SCHEMAS, Redactor(rules, key), "golden"), headers)),
+        **written_to(
+            output(Recording(_SCHEMAS, Redactor(rules, HashKey(None, b"golden-run-key-1")), "golden"), headers)
+        ),
         writers=WriterSchemas(_SCHEMAS),
         partition_of=lambda key: partition_of(key, PARTITIONS),
         limits={TOPICS[kind]: limit for kind, limit in limits.items()},
