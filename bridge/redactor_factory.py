@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bridge.records.pseudonyms import HashKey
 from bridge.records.redact import Redactor
@@ -10,25 +10,19 @@ from bridge.records.rules import Rule
 from bridge.secret_files import FileBacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bridge.config import PrivacyRule, PrivacySettings
     from bridge.secrets_watch import SecretsWatch
 
 
-def redactor_with(
-    privacy: PrivacySettings,
-    rules: Collection[str] | None = None,
-    typing_previews: Literal["keep", "drop"] | None = None,
-) -> Redactor:
-    """Return what applies the rules of these names, in the order of the settings; None: all of them.
+def redactor_with(privacy: PrivacySettings, rules: Iterable[PrivacyRule], *, typing_previews: bool) -> Redactor:
+    """Return what applies these rules; `typing_previews`: whether what people type and have not sent is kept.
 
-    `typing_previews` None: they are dropped where a rule has a detector, which cannot find half a card number. Raises
-    OSError or ValueError when the file of a key cannot be read now.
+    Raises ConfigError naming every invalid rule, OSError or ValueError when the file of a key cannot be read now.
     """
-    chosen = [_rule(rule) for rule in privacy.rules if rules is None or rule.name in rules]
-    dropped = any(rule.detector for rule in chosen) if typing_previews is None else typing_previews == "drop"
-    return Redactor(chosen, next(iter(hash_keys_of(privacy)), None), typing_previews=not dropped)
+    key = next(iter(hash_keys_of(privacy)), None)
+    return Redactor([_rule(rule) for rule in rules], key, typing_previews=typing_previews)
 
 
 def hash_keys_of(privacy: PrivacySettings) -> list[HashKey]:

@@ -14,12 +14,15 @@ from pydantic import (
     AfterValidator,
     Field,
     PrivateAttr,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bridge.config.evidence_settings import EvidenceSection
 from bridge.config.http_settings import HttpSettings
 from bridge.config.oauth_settings import OAuthSettings
+from bridge.config.output_settings import TOPIC_PREFIX_PATTERN, OutputSettings, problems_of
 from bridge.config.privacy_settings import PrivacySettings
 from bridge.config.registry_settings import SchemaRegistrySettings
 from bridge.config.section import Addresses, Count, Name, Seconds, Section
@@ -49,7 +52,7 @@ class KafkaSettings(Section):
     )
     oauth: OAuthSettings = Field(default_factory=OAuthSettings)
     topic_prefix: str = Field(
-        default="", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="Put before the name of every topic."
+        default="", pattern=TOPIC_PREFIX_PATTERN, description="Put before the name of every topic."
     )
     group: Name = Field(
         default="chatbridge", description="Consumer group of the workers; transactional ids begin with it, too."
@@ -155,6 +158,12 @@ class Config(BaseSettings):
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    outputs: tuple[OutputSettings, ...] = Field(
+        default=(),
+        description="Where the records of chats go, in which form, and which of them; commands that read one output "
+        "read the first. Without a value there is one output, `default`, that has everything. The keys of an output "
+        "are listed below.",
+    )
     evidence: EvidenceSection = Field(default_factory=EvidenceSection)
     log: LogSettings = Field(default_factory=LogSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
@@ -171,6 +180,23 @@ class Config(BaseSettings):
     )
 
     _origins: dict[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("outputs")
+    @classmethod
+    def _differ_and_fit(cls, value: tuple[OutputSettings, ...], info: ValidationInfo) -> tuple[OutputSettings, ...]:
+        if not {"kafka", "schema_registry", "privacy"} <= info.data.keys():  # which is a problem of its own
+            return value
+        kafka, registry, privacy = (info.data[key] for key in ("kafka", "schema_registry", "privacy"))
+        problems = problems_of(
+            value,
+            topic_prefix=kafka.topic_prefix,
+            max_record_bytes=kafka.max_record_bytes,
+            rules=[rule.name for rule in privacy.rules],
+            registry=bool(registry.urls),
+        )
+        if found := list(problems):
+            raise ValueError("\n".join(found))
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -103,6 +103,7 @@ class ChatRecorder:
         "_redactor",
         "_rule_set",
         "_rule_set_text",
+        "_rules",
         "_schemas",
         "_session",
         "_session_id_text",
@@ -122,7 +123,7 @@ class ChatRecorder:
         self._session_id_text = text(session_id)
         self.key = session_id.encode()
         self._schemas = recording.schemas
-        self._redactor = recording.redactor
+        self._redactor = self._rules = recording.redactor
         self._site = recording.site
         self._constant_headers = (
             ("ce_source", recording.source.encode()),
@@ -132,7 +133,7 @@ class ChatRecorder:
         )
         self._facts: SessionFacts | None = None
         self._session = b""
-        self._parties = PartyBlocks(recording.redactor)
+        self._parties = PartyBlocks(self._redactor)
         self._take_rules()
 
     # --- TranscriptEvent -----------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ class ChatRecorder:
         """Encode all fields before `integrity`, in the order of the schema."""
         if facts is not self._facts:
             self._session, self._facts = session_block(facts, self._site), facts
-        if self._redactor.rule_set != self._rule_set:
+        if self._rules.rule_set != self._rule_set:
             self._take_rules()
         done: list[Redaction] = []
         event = entry.event
@@ -194,7 +195,7 @@ class ChatRecorder:
 
     def _take_rules(self) -> None:
         """Make the next records under the rules as they are: pseudonyms may have another key now."""
-        self._rule_set = self._redactor.rule_set
+        self._rule_set = self._rules.rule_set
         self._rule_set_text = optional_text(self._rule_set)
         self._parties.forget()
 
@@ -205,7 +206,7 @@ class ChatRecorder:
         attributes: dict[str, str] = {}
         user_data_maps = attribute_maps = _NO_ATTRIBUTES
         party = self._parties.block(entry.party, done)
-        if not redactor.typing_previews and is_typing(event):
+        if not self._rules.typing_previews and is_typing(event):
             event = without_preview(event, done)
         if event.user_data:
             user_data, types = redactor.items("userData", event.user_data, done)
@@ -292,7 +293,7 @@ class ChatRecorder:
         The certificate covers the records made so far: it carries `head`. It lists ids and gaps if the payload then
         fits into `room` bytes.
         """
-        place = ChainPlace(self._site, self._epoch, self.head, self._redactor.rule_set)
+        place = ChainPlace(self._site, self._epoch, self.head, self._rules.rule_set)
         return session_record(
             self._schemas, state, facts, at, certificate=certificate, place=place, summary=summary, room=room
         )

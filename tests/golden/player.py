@@ -27,7 +27,7 @@ from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.chatserver.verdicts import verdict_on
 from bridge.errors import Problem, UnreadableAnnouncement
-from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC
+from bridge.output_factory import REGISTERED, SCHEMA_BY_TOPIC
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
@@ -64,8 +64,7 @@ OWNER: Final = 2**63 - 25
 """Of the shard, as large as an owner can be."""
 
 PASSES: Final = ("registry", "single-object")
-"""The input is played twice: framed for a schema registry with small records and rules that mask, then framed as
-single objects with records of the default size and rules that drop and hash."""
+"""The input is played twice: small records that are masked, framed for a registry; then large ones, dropped or hashed."""
 
 _SCHEMAS: Final = Schemas(schema_folder())
 
@@ -73,8 +72,7 @@ _SCHEMAS: Final = Schemas(schema_folder())
 def settings_of(name: str) -> SessionStoreSettings:
     """Return the settings of one of PASSES."""
     headers = {kind: single_object(_SCHEMAS.fingerprint(SCHEMA_BY_TOPIC[kind])) for kind in REGISTERED}
-    rules = [Rule("account", attribute="*account*", action="drop")]
-    rules += [Rule("card", detector="payment_card", action="hash")]
+    rules = [Rule("account", "*account*", action="drop"), Rule("card", detector="payment_card", action="hash")]
     limits = dict.fromkeys(SCHEMA_BY_TOPIC, 1_000_000)
     if name == "registry":
         headers = {kind: confluent(number) for number, kind in enumerate(REGISTERED, 11)}
