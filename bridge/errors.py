@@ -157,6 +157,13 @@ class SigningFailed(EnvironmentFault):
     retryable = True
 
 
+class SealingFailed(EnvironmentFault):
+    """What is to be sealed has no key now: the master key cannot be used, or is not the one that wraps it."""
+
+    code = "SEALING_FAILED"
+    retryable = True
+
+
 class RegistryUnavailable(EnvironmentFault):
     """The schema registry does not answer, or answers with a server error."""
 

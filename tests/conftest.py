@@ -63,6 +63,7 @@ FAULTS: Final = {
     "test_surroundings.py",
     "test_tls_closing.py",
     "test_token_keys.py",
+    "test_token_wrapping.py",
     "test_topics_of_others.py",
     "test_transactional_writer_outage.py",
     "test_unsolicited_ends.py",

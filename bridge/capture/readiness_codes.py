@@ -14,6 +14,7 @@ from bridge.errors import (
     RegistryRefused,
     RegistryUnavailable,
     SchemaUnknown,
+    SealingFailed,
     ShardFenced,
     SigningFailed,
     TopicMismatch,
@@ -39,7 +40,8 @@ CHECKPOINTS_LOST: Final = "CHECKPOINTS_LOST"
 EVENTS_LOST: Final = "EVENTS_LOST"
 SESSIONS_LOST: Final = "SESSIONS_LOST"
 ANNOUNCEMENTS_LOST: Final = "ANNOUNCEMENTS_LOST"
-FORGOTTEN_CODES: Final = (STATE_LOST, CHECKPOINTS_LOST, EVENTS_LOST, SESSIONS_LOST, ANNOUNCEMENTS_LOST)
+KEYS_LOST: Final = "KEYS_LOST"
+FORGOTTEN_CODES: Final = (STATE_LOST, CHECKPOINTS_LOST, EVENTS_LOST, SESSIONS_LOST, ANNOUNCEMENTS_LOST, KEYS_LOST)
 """What Kafka may have forgotten."""
 
 JOINS_PAUSED: Final = "JOINS_PAUSED"
@@ -122,6 +124,14 @@ READINESS_CODES: Final = {
         "Run with the registry, and the version of the bridge, that wrote it.",
     ),
     VerificationFailed.code: ("A stored checkpoint cannot be read.", "Report it; keep the topics as they are."),
+    KEYS_LOST: (
+        "Keys of sealed chats are gone. Those in memory are written again; what was sealed with others stays sealed.",
+        f"{_DELETED} Restore the topic of keys from a copy, if there is one, before more chats come.",
+    ),
+    SealingFailed.code: (
+        "The key of a chat cannot be wrapped or unwrapped: everything waits, and nothing is published unsealed.",
+        "Do what the detail says about the master key.",
+    ),
     SigningFailed.code: (
         "What is to be committed cannot be signed: it waits, and nothing is published unsigned.",
         "Do what the detail says about the key.",

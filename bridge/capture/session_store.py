@@ -147,6 +147,8 @@ class SessionStore:
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
         self._evidence.add(self._builder.plan, self.numbers, self._chats, self._touched, now)
+        if self._settings.keys is not None:
+            self._settings.keys.add(self._builder.plan.batch)
         plan = self._builder.finished(self.numbers, now, mark=mark)
         self._schemas_stored = self._schemas_stored or self._builder.schemas_of_shard()
         return plan
