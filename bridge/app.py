@@ -237,7 +237,7 @@ class _WorkerProcess:
     async def _keep_watching(self) -> None:
         while True:
             await self._watch.check()
-            await self._topics.refresh()
+            await self._stored.refresh()
             await asyncio.sleep(_WATCH_SECONDS)
 
     def _share(self) -> float:
