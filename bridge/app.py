@@ -11,6 +11,7 @@ from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.event_loop_lag import sample_event_loop_lag
+from bridge.adapters.heap import FreedMemory
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
@@ -238,9 +239,11 @@ class _WorkerProcess:
             return False
 
     async def _keep_watching(self) -> None:
+        freed = FreedMemory()
         while True:
+            freed.give_back()
             await self._watch.check()
-            await self._topics.refresh()
+            await self._stored.refresh()
             await asyncio.sleep(_WATCH_SECONDS)
 
     def _share(self) -> float:

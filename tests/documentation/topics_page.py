@@ -108,6 +108,7 @@ key, in order; records of other documents may lie between them. A writer that wa
 | `place` | where it was read: a file, or database#id; UTF-8, at most 512 bytes, never a password |
 | `final` | `1`: the chat is over, and this is its last stored text; `0`: it may still grow |
 | `readAt` | when it was read, us since 1970 UTC |
+| `missing` | only of a chat of which no text is expected any more: the code of the reason; the value is empty |
 | `digest` | SHA-256 of the whole document, in lower-case hexadecimal digits |
 | `part`, `parts` | which piece this is, from 1, and of how many |
 
