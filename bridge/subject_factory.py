@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.errors import ConfigError
 from bridge.records.subjects import Subjects
+from bridge.secret_files import reason_of
 
 if TYPE_CHECKING:
     from bridge.config import Config
 
 
 def subjects_of(config: Config) -> Subjects:
-    """Return what `privacy.subjects` and the keys of pseudonyms mean; nothing is recognised without paths."""
+    """Return what `privacy.subjects` and the keys of pseudonyms, as they are now, mean.
+
+    Without paths nobody is recognised. Raises ConfigError when a file with a key cannot be read.
+    """
     privacy = config.privacy
-    if not privacy.subjects or privacy.hash_key is None:
+    if not privacy.subjects:
         return Subjects()
-    return Subjects(privacy.subjects, [(None, privacy.hash_key.get_secret_value().encode())])
+    try:
+        keys = [(key_id, read().encode()) for key_id, read in privacy.key_sources()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"privacy.hash_keys: {reason_of(error)}") from error
+    return Subjects(privacy.subjects, keys)

@@ -27,6 +27,7 @@ FAULTS: Final = {
     "test_cancelled_closes.py",
     "test_cancelled_kafka_clients.py",
     "test_changing_table.py",
+    "test_configured_outputs.py",
     "test_connection_causes.py",
     "test_crashed_shard.py",
     "test_defective_worker.py",
