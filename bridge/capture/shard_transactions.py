@@ -172,6 +172,7 @@ class ShardTransactions:
         if plan.batch.announcement_offset is not None:
             self.next_announcement = plan.batch.announcement_offset
         take_offsets(plan.batch.records, self.store.chats, self._settings.outputs)
+        self._preparation.committed(plan.batch)
         self._inbox.settle()
         self._rate.add(sum(plan.kinds.values()), now)
         if len(plan.batch):

@@ -90,6 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "adapters/signing": {"driver_threads", "secret_files", "errors"},
+    "adapters/timestamping": {"secret_files", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "meters", "overview", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
