@@ -162,6 +162,7 @@ class _WorkerProcess:
             joins=self._sources,
             kafka_cause=lambda: self._watch.cause,
             topics=self._stored,
+            stamps=self._evidence.stamps,
         )
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
         self._reports = StatusReports(
@@ -196,6 +197,8 @@ class _WorkerProcess:
             asyncio.create_task(self._stored.run(), name="watch stored transcripts"),
             asyncio.create_task(sample_event_loop_lag(self._telemetry.loop_lag), name="watch the event loop"),
         ]
+        if self._evidence.stamps is not None:
+            watches.append(asyncio.create_task(self._evidence.stamps.run(), name="watch time stamps"))
         for watch in watches:
             watch.add_done_callback(defects.task_ended)
         main = asyncio.create_task(self._capture(), name="capture")

@@ -60,6 +60,7 @@ FAULTS: Final = {
     "test_scale_out.py",
     "test_second_source.py",
     "test_signed_log.py",
+    "test_stamped_log.py",
     "test_stopped_without_kafka.py",
     "test_stored_topic.py",
     "test_surroundings.py",

@@ -93,6 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "adapters/signing": {"driver_threads", "secret_files", "errors"},
     "adapters/sealing": {"adapters/signing", "driver_threads", "sealing", "secret_files", "errors"},
+    "adapters/timestamping": {"secret_files", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "meters", "overview", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
