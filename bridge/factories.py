@@ -108,9 +108,13 @@ def topics_of(config: Config) -> TopicManager:
 
 def all_topics_of(config: Config) -> TopicManager:
     """Return the manager of all topics: those that `run` creates, and those of the verbs that erase and hold chats."""
-    shape = _shape(config, config.kafka.partitions)
-    topics = [*wanted_topics(config), *wanted_for_verbs(names_of(config), shape)]
+    topics = [*wanted_topics(config), *verb_topics(config)]
     return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), topics)
+
+
+def verb_topics(config: Config) -> list[Topic]:
+    """Return the topics that the verbs need which erase, hold and export chats."""
+    return wanted_for_verbs(names_of(config), _shape(config, config.kafka.partitions))
 
 
 def capturing_topics_of(config: Config) -> TopicManager:
