@@ -58,6 +58,7 @@ FAULTS: Final = {
     "test_rotated_secrets.py",
     "test_same_worker_id.py",
     "test_scale_out.py",
+    "test_sealed_topics.py",
     "test_second_source.py",
     "test_signed_log.py",
     "test_stamped_log.py",

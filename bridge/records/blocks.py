@@ -63,11 +63,11 @@ def notice_block(notice: NoticeText, said: str, redactor: FieldTexts, done: list
     return text(word or "") + text(said)
 
 
-def file_block(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes | None:
+def file_block(event: ChatEvent, said: str, user_data: dict[str, str], size: str | None) -> bytes | None:
     """Encode the FileReference of a SYS_COMMAND notice about a file; None for any other event.
 
-    `said` is the notice's text and `user_data` the flat map, both redacted: what a rule has removed there is not in
-    the file reference either.
+    `said` is the notice's text and `user_data` the flat map, both as they are recorded: what a rule has removed there
+    is not in the file reference either. `size` is what the map says of it, redacted and never sealed.
     """
     notice = event.notice_text
     if notice is None or notice.notice_type != SYS_COMMAND:
@@ -78,7 +78,7 @@ def file_block(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes 
         (
             optional_text(user_data.get("file-id")),
             optional_text(user_data.get("file-name")),
-            optional_long(_number(user_data.get("file-size"))),
+            optional_long(_number(size)),
             optional_text(user_data.get("file-source")),
             optional_text(user_data.get("file-document-id")),
             text(said),

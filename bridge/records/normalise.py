@@ -222,6 +222,7 @@ class ChatRecorder:
         """Encode the fields from occurredAt to unknownAttributes of an event."""
         redactor = self._redactor
         user_data: dict[str, str] = {}
+        file_size: str | None = None
         attributes: dict[str, str] = {}
         user_data_maps = attribute_maps = _NO_ATTRIBUTES
         party = self._parties.block(entry.party, done)
@@ -229,6 +230,7 @@ class ChatRecorder:
             event = without_preview(event, done)
         if event.user_data:
             user_data, types = redactor.items("userData", event.user_data, done)
+            file_size = user_data.get("file-size")
             user_data = self._recorded("userData", user_data)
             user_data_maps = text_map(user_data) + text_map(types)
         if event.event_attributes:
@@ -243,7 +245,7 @@ class ChatRecorder:
         if event.notice_text is not None:
             said = redactor.text("notice.text", event.notice_text.text, done)
             notice = SOME + notice_block(event.notice_text, said, redactor, done)
-            block = file_block(event, said, user_data)
+            block = file_block(event, said, user_data, file_size)
             file = NULL if block is None else SOME + block
         leaves = event.reason is not None or event.asker_id is not None or entry.kind == kinds.PARTY_LEFT
         at = occurred_at(facts.start_at, event.time_shift)
