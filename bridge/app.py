@@ -56,7 +56,6 @@ from bridge.start_findings import first_marker, used_closed_retention
 from bridge.status import WorkerStatus
 from bridge.status_reports import StatusReports
 from bridge.stored_composition import StoredComposition
-from bridge.subject_factory import subjects_of
 from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
 
@@ -117,7 +116,6 @@ class _WorkerProcess:
         self._secrets.add_context("registry", config.schema_registry.context())
         watch_hash_key(config.privacy, [one.redactor for one in self._recordings.values()], self._secrets)
         self._evidence = evidence_of(config, self._names, self._secrets)
-        self._subjects = subjects_of(config)
         self._sealing = sealing_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()
@@ -308,7 +306,6 @@ class _WorkerProcess:
             closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
             evidence=self._evidence.settings,
             keys=keys,
-            subjects=self._subjects,
         )
         return Shard(
             partition,

@@ -13,6 +13,7 @@ from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_R
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
 from bridge.redactor_factory import redactor_with
+from bridge.subject_factory import recognised_subjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,8 +56,9 @@ def redactor_of(config: Config, output: OutputSettings | None = None) -> Redacto
 
 def recordings_of(config: Config, schemas: Schemas) -> dict[str, Recording]:
     """Return name of an output -> what its records are made with. Raises ConfigError naming every invalid rule."""
+    people = recognised_subjects(config)
     return {
-        one.name: Recording(schemas, redactor_of(config, one), config.site, config.kafka.group)
+        one.name: Recording(schemas, redactor_of(config, one), config.site, config.kafka.group, subjects=people)
         for one in output_settings_of(config)
     }
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bridge.config import Config
 
 
-def subjects_of(config: Config) -> Subjects:
+def recognised_subjects(config: Config) -> Subjects:
     """Return what `privacy.subjects` and the keys of pseudonyms, as they are now, mean.
 
     Without paths nobody is recognised. Raises ConfigError when a file with a key cannot be read.

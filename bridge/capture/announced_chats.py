@@ -69,7 +69,7 @@ class AnnouncedChats:
             _opened(chat, one.observed_at, builder)
         else:
             chat.announced_again(told, one.raw)
-            identify(chat, announced_subjects(self._settings.subjects, told))
+            identify(chat, announced_subjects(self._settings.recording.subjects, told))
             if chat.state == GIVEN_UP:
                 chat.follow_again()
                 _opened(chat, one.observed_at, builder)
@@ -79,7 +79,7 @@ class AnnouncedChats:
         touched[told.session_id] = chat
 
     def _new_chat(self, told: Announcement, announced: bytes) -> Chat:
-        people = together((), announced_subjects(self._settings.subjects, told))
+        people = together((), announced_subjects(self._settings.recording.subjects, told))
         facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0], subjects=people)
         outputs = outputs_of_new_chat(told.session_id, self._settings.outputs)
         parts = CheckpointParts(told.session_id, self._settings.recording.site)

@@ -280,7 +280,7 @@ class SessionStore:
         if update.transcript.start_at != chat.start_text:
             chat.start_text = update.transcript.start_at
             chat.transcript.learn(start_at=parse_start_at(chat.start_text))
-        learn_subjects(chat, self._settings.subjects, update.transcript.chat_event_list)
+        learn_subjects(chat, self._settings.recording.subjects, update.transcript.chat_event_list)
         self._publish(chat, chat.transcript.apply(update))
         self._builder.damaged(update)
         if update.over or chat.state != FOLLOWED:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.capture.stored_settings import StoredSettings
-from bridge.records.subjects import Subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +27,6 @@ class SessionStoreSettings:
     remembered; None is for ever. `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the
     owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches. `evidence` is None where
     nothing is signed. `keys` are the shard's own, with which the outputs that are sealed are; None: none is.
-    `subjects` tells who the people of a chat are.
     """
 
     outputs: tuple[Output, ...]
@@ -42,7 +40,6 @@ class SessionStoreSettings:
     stored: StoredSettings = field(default_factory=StoredSettings)
     evidence: EvidenceSettings | None = None
     keys: ShardKeys | None = None
-    subjects: Subjects = field(default_factory=Subjects)
 
     @property
     def recording(self) -> Recording:

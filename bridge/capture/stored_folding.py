@@ -120,7 +120,7 @@ class StoredFolding:
         if start_at != chat.start_text:
             chat.start_text = start_at
             transcript.learn(start_at=parse_start_at(start_at))
-        learn_subjects(chat, self._settings.subjects, one.update.update.transcript.chat_event_list)
+        learn_subjects(chat, self._settings.recording.subjects, one.update.update.transcript.chat_event_list)
         for entry in transcript.apply_stored(one.update):
             builder.publish(chat, entry)
         if one.repairs:

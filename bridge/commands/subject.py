@@ -19,7 +19,7 @@ from bridge.commands.verb_calls import VerbCall, audit_of
 from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME, EnvironmentFault, UsageError
 from bridge.output_topics import with_first
 from bridge.records.audit_chain import EXPORTED, REQUESTED
-from bridge.subject_factory import subjects_of
+from bridge.subject_factory import recognised_subjects
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{verb}: --out FOLDER goes with export, and only with it")
     call = None if args.action == "find" else VerbCall.of(args, config, verb)
     value = sys.stdin.readline() if args.value == "-" else args.value
-    hashes = subjects_of(config).searched(value)
+    hashes = recognised_subjects(config).searched(value)
     if not hashes:
         raise UsageError(f"{verb}: VALUE is empty")
     found, unread = run_until_interrupted(factories.explained(config, "subject find", chats_of(config, hashes)))

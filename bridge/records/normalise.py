@@ -26,6 +26,7 @@ from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of
 from bridge.records.party_blocks import PartyBlocks
 from bridge.records.sealed_fields import SealedFields
 from bridge.records.session_records import ChainPlace, session_record
+from bridge.records.subjects import NO_SUBJECTS, Subjects
 from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
 from bridge.transcript.times import occurred_at, rfc3339
@@ -77,7 +78,8 @@ _CONTENT_TYPE: Final = ("content-type", b"application/avro")
 class Recording:
     """What the chats of one output share. `site` names where this bridge captures, `group` the bridge there.
 
-    `keys` are those with which its texts are sealed; None: it is not sealed.
+    `keys` are those with which its texts are sealed; None: it is not sealed. `subjects` recognises the people of chats,
+    in all outputs alike.
     """
 
     schemas: Schemas
@@ -85,6 +87,7 @@ class Recording:
     site: str = DEFAULT_SITE
     group: str = "chatbridge"
     keys: DataKeys | None = None
+    subjects: Subjects = NO_SUBJECTS
 
     @property
     def source(self) -> str:

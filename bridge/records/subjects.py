@@ -73,6 +73,10 @@ class Subjects:
         return any(glob.match(plain) for glob in self._globs)
 
 
+NO_SUBJECTS: Final = Subjects()
+"""Recognises nobody."""
+
+
 def together(known: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:
     """Return the subjects of a chat, with those that it did not have; the same object if there are none."""
     new = [one for one in dict.fromkeys(more) if one not in known]
