@@ -20,7 +20,7 @@ from bridge.transcript.events import NOTICE_TYPES, SYS_COMMAND, TREATMENTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
     from bridge.transcript.entries import Gap, Party, SessionFacts
     from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 

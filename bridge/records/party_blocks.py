@@ -10,7 +10,7 @@ from bridge.records.blocks import party_block
 from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
 
 if TYPE_CHECKING:
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
     from bridge.transcript.entries import Party
 
 _KNOWN_PARTIES: Final = 64

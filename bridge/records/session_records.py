@@ -21,7 +21,7 @@ from bridge.transcript.summary import Summary
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
     from bridge.transcript.entries import Certificate, SessionFacts
 
 OPENED: Final = "OPENED"
