@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.config import Config, OutputSettings, PrivacyRule
     from bridge.config.security import ClientArguments
     from bridge.records.avro import Schemas
-    from bridge.records.redact import Redactor
+    from bridge.records.redactor import Redactor
 
     Headers = Mapping[str, Mapping[str, bytes]]
     """Name of an output -> kind of topic -> bytes before the Avro payload."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redact import Redaction
+    from bridge.records.redactor import Redaction
     from bridge.transcript.entries import Gap, Party, SessionFacts
     from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 

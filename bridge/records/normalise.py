@@ -34,7 +34,7 @@ from bridge.transcript.times import occurred_at, rfc3339
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
     from bridge.sealing.data_keys import DataKeys
     from bridge.transcript.entries import Certificate, Entry, SessionFacts
     from bridge.transcript.events import ChatEvent

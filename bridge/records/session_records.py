@@ -22,7 +22,7 @@ from bridge.transcript.summary import Summary
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
     from bridge.sealing.chat_seal import ChatSeal
     from bridge.transcript.entries import Certificate, SessionFacts
 

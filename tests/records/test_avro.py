@@ -16,7 +16,7 @@ from bridge.errors import EnvironmentFault, VerificationFailed
 from bridge.records.avro import ROOTS, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.binary import long, text
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.transcript.events import ChatEvent, Item, MessageText
 from tests.records.record_strategies import SESSION
 from tests.records.reference import FOLDER

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from bridge.records import blocks, normalise, session_records
-from bridge.records.redact import Redaction, Redactor
+from bridge.records.redactor import Redaction, Redactor
 from bridge.records.rules import Rule
 from bridge.transcript.attributes import flatten
 from tests.records.text_in_every_field import BYTES, CARD, REACHED, clear_in, published, quarantined

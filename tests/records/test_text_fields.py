@@ -9,7 +9,7 @@ import pytest
 from bridge.records.avro import ROOTS
 from bridge.records.escapes import unescaped
 from bridge.records.pseudonyms import HashKey
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.rules import Rule
 from tests.records.text_in_every_field import (
     BYTES,
