@@ -18,13 +18,11 @@ from bridge.adapters.kafka.group_look import GroupLook
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
-from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.addresses import joined_address
 from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.log_changes import check_owner
-from bridge.capture.outputs import RECORD_KINDS, Output
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.session_store_settings import SessionStoreSettings
@@ -41,16 +39,16 @@ from bridge.factories import (
     capturing_topics_of,
     identity_of,
     kafka_arguments,
+    names_of,
     oauth_context_of,
-    redactor_of,
-    registered_headers,
     rights_check_of,
     servers_of,
     telemetry_of,
 )
 from bridge.facts import BridgeStarted, KafkaErrorMet, StartWaits
-from bridge.records.normalise import Recording
+from bridge.output_factory import outputs_of, record_limits_of, recordings_of, registered_headers
 from bridge.records.writer_schemas import WriterSchemas
+from bridge.redactor_factory import watch_hash_key
 from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.start_findings import first_marker, used_closed_retention
@@ -63,6 +61,7 @@ from bridge.waiting import all_ended
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from bridge.capture.outputs import Output
     from bridge.capture.ports import CheckAssignment
     from bridge.config import Config
 
@@ -98,7 +97,7 @@ class _WorkerProcess:
         self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
         self._writers = WriterSchemas.shipped()
         self._schemas = self._writers.schemas
-        self._names = TopicNames(config.kafka.topic_prefix)
+        self._names = names_of(config)
         compression, arguments = config.kafka.compression, kafka_arguments(config)
         self._kafka = KafkaConnection(
             bootstrap_servers=config.kafka.bootstrap_servers,
@@ -108,9 +107,10 @@ class _WorkerProcess:
             compression=None if compression == "none" else compression,
             transaction_timeout=config.kafka.transaction_timeout_seconds,
             max_record_bytes=config.kafka.max_record_bytes,
+            record_limits=record_limits_of(config),
         )
-        self._redactor = redactor_of(config)
-        self._payload_headers: dict[str, bytes] = {}
+        self._recordings = recordings_of(config, self._schemas)
+        self._outputs: tuple[Output, ...] = ()
         self._partitions = config.kafka.partitions
         self._closed_retention: float | None = None
         self._secrets = SecretsWatch(self._telemetry)
@@ -122,6 +122,7 @@ class _WorkerProcess:
         self._secrets.add_context("kafka", arguments.context)
         self._secrets.add_context("oauth", oauth_context_of(config))
         self._secrets.add_context("registry", config.schema_registry.context())
+        watch_hash_key(config.privacy, [one.redactor for one in self._recordings.values()], self._secrets)
         self._evidence = evidence_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()
@@ -274,7 +275,8 @@ class _WorkerProcess:
                 await self._stored.create_topic()
                 self._closed_retention = await used_closed_retention(config, topics, self._telemetry)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
-                self._payload_headers = await registered_headers(config, self._schemas)
+                headers = await registered_headers(config, self._schemas)
+                self._outputs = outputs_of(config, self._recordings, headers)
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
@@ -295,13 +297,8 @@ class _WorkerProcess:
         config = self._config
         partitions = self._partitions
         probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
-        output = Output(
-            Recording(self._schemas, self._redactor, config.site, config.kafka.group),
-            {kind: getattr(self._names, kind) for kind in RECORD_KINDS},
-            self._payload_headers,
-        )
         store_settings = SessionStoreSettings(
-            outputs=(output,),
+            outputs=self._outputs,
             checkpoints=self._names.checkpoints,
             announcements=self._names.announcements,
             writers=self._writers,

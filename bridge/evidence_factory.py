@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.signing.file_key import FileKey
 from bridge.adapters.signing.token_key import TokenKey, TokenPlace, installed_package
 from bridge.capture.preparation import NothingToPrepare
@@ -14,10 +15,10 @@ from bridge.capture.shard_evidence import EvidenceSettings
 from bridge.capture.signing import SigningPreparation
 from bridge.errors import ConfigError, SigningFailed, VerificationFailed
 from bridge.evidence.key_list import parsed_key_list
+from bridge.output_topics import names_by_output
 from bridge.secret_files import FileBacked, reason_of
 
 if TYPE_CHECKING:
-    from bridge.adapters.kafka.topic_manager import TopicNames
     from bridge.capture.ports import Preparation
     from bridge.capture.signing import Signer
     from bridge.config import Config
@@ -46,7 +47,7 @@ def signs(config: Config) -> bool:
 
 def key_name_of(config: Config, names: TopicNames) -> str:
     """Return the name of the signing key, with which the origins of the logs begin."""
-    return config.evidence.signing_key_name or f"chatbridge/{config.site}/{names.sessions}"
+    return config.evidence.signing_key_name or f"chatbridge/{config.site}/{TopicNames(names.prefix).sessions}"
 
 
 def evidence_of(config: Config, names: TopicNames, secrets: SecretsWatch) -> WorkerEvidence:
@@ -65,7 +66,8 @@ def evidence_of(config: Config, names: TopicNames, secrets: SecretsWatch) -> Wor
         anchor_records=section.anchor_records,
         lists_keys=key_list.current is not None,
     )
-    preparation = SigningPreparation(settings, (names.sessions,), signer, key_list)
+    sessions = [one.sessions for one in names_by_output(config).values()]
+    preparation = SigningPreparation(settings, sessions, signer, key_list)
     return WorkerEvidence(settings, preparation, ("leaves", "anchors"), section.anchor_seconds)
 
 

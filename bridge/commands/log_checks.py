@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.errors import VerificationFailed
 from bridge.evidence.certificate_signature import check_signature, split_signature
-from bridge.evidence.log_audit import LogAudit
+from bridge.evidence.log_audit import LEAF_OUTPUT, LogAudit
 from bridge.evidence.merkle import leaf_hash
 from bridge.records.epoch_checks import AnchoredHead
 from bridge.records.findings import ANCHOR, PARTITION, Finding
+from bridge.records.output_chains import DEFAULT_OUTPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bridge.evidence.signed_note import PublicKey
 
@@ -37,7 +38,7 @@ class LogChecks:
         self._keys = keys
         self._output = output
         self._audits: dict[int, LogAudit] = {}
-        self._leaves: dict[int, set[bytes]] = {}
+        self._leaves: dict[int, dict[bytes, str]] = {}
         self._certificates: dict[int, dict[bytes, str]] = {}
 
     def __call__(self, payload: bytes, record: dict[str, Any], partition: int | None) -> str | None:
@@ -64,10 +65,18 @@ class LogChecks:
         """Take a record of the anchors topic."""
         self._audit(partition).feed_anchor(value, offset)
 
-    def feed_leaf(self, partition: int, key: bytes | None, value: bytes | None, offset: int) -> None:
+    def feed_leaf(
+        self,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        offset: int,
+        headers: Iterable[tuple[str, bytes]] = (),
+    ) -> None:
         """Take a record of the leaves topic."""
         self._audit(partition).feed_leaf(key, value, offset)
-        self._leaves.setdefault(partition, set()).add(value or b"")
+        output = dict(headers).get(LEAF_OUTPUT, DEFAULT_OUTPUT.encode()).decode("utf-8", "replace")
+        self._leaves.setdefault(partition, {})[value or b""] = output
 
     def _audit(self, partition: int) -> LogAudit:
         if partition not in self._audits:
@@ -100,12 +109,13 @@ class LogChecks:
         `whole`: of which partitions of the sessions topic nothing was deleted. `one_chat`: others were not read.
         """
         for partition, certificates in self._certificates.items():
-            leaves = self._leaves.get(partition, set())
+            leaves = self._leaves.get(partition, {})
             for leaf, session_id in certificates.items():
                 if leaf not in leaves:
                     yield Finding(session_id, ANCHOR, "a certificate of it is not in the log of its partition")
         for partition, leaves in self._leaves.items():
-            missing = len(leaves - self._certificates.get(partition, {}).keys())
+            ours = {leaf for leaf, output in leaves.items() if output == self._output}
+            missing = len(ours - self._certificates.get(partition, {}).keys())
             if missing and whole.get(partition) and not one_chat:
                 what = f"partition {partition}: {missing} certificates of the log are not on the sessions topic"
                 yield Finding("", ANCHOR, f"{what}, from which nothing was deleted")

@@ -55,6 +55,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the proof of the last certificate there")
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    settings.define_output(parser)
     settings.define(
         parser,
         """\

@@ -22,6 +22,7 @@ from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.progress import Progress
 from bridge.commands.reconcile_report import ReconcileReport
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UsageError
+from bridge.output_factory import redactor_of
 from bridge.reconciliation.archived_records import archived_records
 from bridge.reconciliation.comparison import StoredChatContents, compare_chat
 from bridge.records.avro import Schemas, schema_folder
@@ -54,6 +55,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fill", action="store_true", help="send the stored transcripts of which something is missing")
     report_forms.define(parser)
     ucs_options.define(parser.add_argument_group("which chats, and with the source ucs"))
+    settings.define_output(parser)
     settings.define(
         parser,
         """\
@@ -102,7 +104,7 @@ class _Reconciliation:
         self._since = None if args.since is None else ucs_options.since_of(args.since).replace(tzinfo=UTC)
         self._chats = frozenset(args.chat)
         self._producer: StoredTextProducer[None] | None = None
-        self._recording = Recording(Schemas(schema_folder()), factories.redactor_of(config), config.site)
+        self._recording = Recording(Schemas(schema_folder()), redactor_of(config), config.site)
 
     async def run(self) -> int:
         """Return how many records of the topics could not be read. Raises KafkaUnavailable, EnvironmentFault."""

@@ -16,9 +16,9 @@ from bridge.commands.stored_values import StoredValues
 from bridge.commands.verification import Verification
 from bridge.errors import EnvironmentFault, SchemaUnknown, VerificationFailed
 from bridge.evidence_factory import key_name_of
+from bridge.output_topics import output_settings_of
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.findings import PARTITION, READABLE, Finding
-from bridge.records.output_chains import DEFAULT_OUTPUT
 from bridge.records.payload_framing import unframe
 from bridge.records.record_places import PartitionStart, Surroundings
 from bridge.records.verifier import Verifier
@@ -57,7 +57,7 @@ async def verify_topics(config: Config, selection: Selection, keys: Sequence[Pub
     names, manager = factories.names_of(config), factories.topics_of(config)
     count, session_count = await manager.partitions(names.events), await manager.partitions(names.sessions)
     kept_since, limits = await _kept_since(config)
-    logs = LogChecks(key_name_of(config, names), keys, DEFAULT_OUTPUT) if keys else None
+    logs = LogChecks(key_name_of(config, names), keys, output_settings_of(config)[0].name) if keys else None
     limits += _LIMITS if logs is None else _SIGNED_LIMITS
     readable = set() if logs is None else {each async for each in _readable(manager, names, limits)}
     async with StoredValues(config.schema_registry) as stored:
@@ -150,7 +150,7 @@ class _TopicReading:
         """Compare the session records that were read with the log."""
         if self._names.leaves in readable:
             async for record in self._each(self._names.leaves, partitions[self._names.events]):
-                logs.feed_leaf(record.partition, record.key, record.value, record.offset)
+                logs.feed_leaf(record.partition, record.key, record.value, record.offset, record.headers)
         ends = {
             (topic, partition): end
             for topic, each in partitions.items()

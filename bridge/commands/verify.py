@@ -35,6 +35,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="TIME", type=_time, help="only chats opened or closed before this time")
     parser.add_argument("--keys", metavar="FILE", type=Path, help="public keys, one a line, or a list of keys")
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    settings.define_output(parser)
     settings.define(
         parser,
         """\

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 LOG: Final = "log"
 """The promise that the log of a partition only grows, and that known keys have signed its heads."""
+LEAF_OUTPUT: Final = "output"
+"""The header of a leaf that names the output of its certificate; without it, that is the default output.
+
+It says where to look for the certificate. Whoever changes it makes the certificate missing in another output.
+"""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ the session and the parties are on every record, and seldom change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import UnreadableMessage
@@ -18,23 +18,23 @@ from bridge.records.blocks import (
     gap_block,
     message_block,
     notice_block,
-    party_block,
     redactions_block,
     session_block,
 )
 from bridge.records.chain import genesis, link, trailer
 from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
 from bridge.records.message_texts import message_text
+from bridge.records.party_blocks import PartyBlocks
 from bridge.records.session_records import ChainPlace, session_record
+from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
-from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
 from bridge.transcript.times import occurred_at, rfc3339
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
     from bridge.records.redact import Redaction, Redactor
     from bridge.records.split_numbers import SplitNumbers
-    from bridge.transcript.entries import Certificate, Entry, Party, SessionFacts
+    from bridge.transcript.entries import Certificate, Entry, SessionFacts
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.summary import Summary
 
@@ -47,7 +47,6 @@ START_PLUS_SHIFT: Final = "START_PLUS_SHIFT"
 """How occurredAt was had: the session's start plus the event's timeShift, both to the second."""
 
 _WHOLE_SECONDS: Final = optional_text(START_PLUS_SHIFT) + optional_long(1_000)
-_KNOWN_PARTIES: Final = 64
 _NO_ATTRIBUTES: Final = EMPTY + EMPTY
 _WORDS: Final = {
     word: text(word)
@@ -106,6 +105,9 @@ class ChatRecorder:
         "_numbers",
         "_parties",
         "_redactor",
+        "_rule_set",
+        "_rule_set_text",
+        "_rules",
         "_schemas",
         "_session",
         "_session_id_text",
@@ -128,7 +130,7 @@ class ChatRecorder:
         self._session_id_text = text(session_id)
         self.key = session_id.encode()
         self._schemas = recording.schemas
-        self._redactor = recording.redactor
+        self._redactor = self._rules = recording.redactor
         self._site = recording.site
         self._constant_headers = (
             ("ce_source", recording.source.encode()),
@@ -138,7 +140,8 @@ class ChatRecorder:
         )
         self._facts: SessionFacts | None = None
         self._session = b""
-        self._parties: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
+        self._parties = PartyBlocks(self._redactor)
+        self._take_rules()
 
     # --- TranscriptEvent -----------------------------------------------------------------------------------------
 
@@ -163,6 +166,8 @@ class ChatRecorder:
         """Encode all fields before `integrity`, in the order of the schema."""
         if facts is not self._facts:
             self._session, self._facts = session_block(facts, self._site), facts
+        if self._rules.rule_set != self._rule_set:
+            self._take_rules()
         done: list[Redaction] = []
         event, self._numbers = entry.event, self.numbers
         head = (
@@ -178,7 +183,7 @@ class ChatRecorder:
             # Of the fields from occurredAt to unknownAttributes, GAP and RESUMED have observedAt, party and gap only.
             rest: tuple[bytes, ...] = (
                 NULL + NULL + NULL + NULL + long(entry.observed_at) + NULL + NULL,
-                self._party(entry.party, done),
+                self._parties.block(entry.party, done),
                 NULL + NULL + NULL + NULL + gap + NULL + NULL + NULL,
                 _NO_ATTRIBUTES + _NO_ATTRIBUTES + EMPTY,
             )
@@ -192,8 +197,15 @@ class ChatRecorder:
                 self._session,
                 _WORDS.get(entry.origin) or text(entry.origin),
                 redactions_block(done) if done else EMPTY,
+                self._rule_set_text,
             )
         )
+
+    def _take_rules(self) -> None:
+        """Make the next records under the rules as they are: pseudonyms may have another key now."""
+        self._rule_set = self._rules.rule_set
+        self._rule_set_text = optional_text(self._rule_set)
+        self._parties.forget()
 
     def _content(self, entry: Entry, event: ChatEvent, facts: SessionFacts, done: list[Redaction]) -> tuple[bytes, ...]:
         """Encode the fields from occurredAt to unknownAttributes of an event."""
@@ -201,7 +213,9 @@ class ChatRecorder:
         user_data: dict[str, str] = {}
         attributes: dict[str, str] = {}
         user_data_maps = attribute_maps = _NO_ATTRIBUTES
-        party = self._party(entry.party, done)
+        party = self._parties.block(entry.party, done)
+        if not self._rules.typing_previews and is_typing(event):
+            event = without_preview(event, done)
         if event.user_data:
             user_data, types = redactor.items("userData", event.user_data, done)
             user_data_maps = text_map(user_data) + text_map(types)
@@ -259,30 +273,6 @@ class ChatRecorder:
             values = {**values, EVENT_TYPE_KEY: word}
         return text_map(values)
 
-    def _party(self, party: Party | None, done: list[Redaction]) -> bytes:
-        if party is None:
-            return NULL
-        kept = self._parties.get(party.user_id)
-        if kept is None or (kept[0] is not party and kept[0] != party):
-            kept = self._keep_party(party)
-        done += kept[2]
-        return kept[1]
-
-    def _keep_party(self, party: Party) -> tuple[Party, bytes, list[Redaction]]:
-        done: list[Redaction] = []
-        redactor = self._redactor
-        shown = replace(
-            party,
-            nickname=party.nickname and redactor.text("party.nickname", party.nickname, done),
-            user_type=redactor.word("party.userType", party.user_type, USER_TYPES, done),
-            protocol_type=redactor.word("party.protocolType", party.protocol_type, PROTOCOL_TYPES, done),
-            person_id=party.person_id and redactor.text("party.personId", party.person_id, done),
-        )
-        if len(self._parties) >= _KNOWN_PARTIES and party.user_id not in self._parties:
-            self._parties.clear()  # P6: a flood of parties costs time, not memory
-        kept = self._parties[party.user_id] = (party, SOME + party_block(shown), done)
-        return kept
-
     def headers(self, entry: Entry, facts: SessionFacts) -> Headers:
         """Return the CloudEvents headers (binary mode) of an event record; `ce_time` is occurredAt, else observedAt."""
         event = entry.event
@@ -313,7 +303,7 @@ class ChatRecorder:
         The certificate covers the records made so far: it carries `head`. It lists ids and gaps if the payload then
         fits into `room` bytes.
         """
-        place = ChainPlace(self._site, self._epoch, self.head)
+        place = ChainPlace(self._site, self._epoch, self.head, self._rules.rule_set)
         return session_record(
             self._schemas, state, facts, at, certificate=certificate, place=place, summary=summary, room=room
         )

@@ -32,13 +32,16 @@ TOKEN = json.dumps(
     }
 )
 """The section that does, too."""
+OUTPUTS = json.dumps(
+    [{"name": "default"}, {"name": "Archive_1", "topic_prefix": "archive.", "rules": [], "max_record_bytes": 200_000}]
+)
 
 
 def kafka_settings(found: list[Document], folder: Path) -> Path:
     """Write the settings that names and rights depend on, without those that name files."""
     settings = yaml.safe_load(settings_text(found))
     settings["kafka"].pop("client", None)
-    kept = {name: settings[name] for name in ("kafka", "evidence") if name in settings}
+    kept = {name: settings[name] for name in ("kafka", "evidence", "outputs") if name in settings}
     file = folder / "kafka.yaml"
     file.write_text(yaml.safe_dump(kept), "utf-8")
     return file
@@ -59,8 +62,9 @@ def rights(acls: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
         ("--set", "settings.kafka.manage_topics=never"),
         ("--set", f"settings.{SIGNS}"),
         ("--set-json", f"settings.evidence={TOKEN}"),
+        ("--set-json", f"settings.outputs={OUTPUTS}"),
     ],
-    ids=["create", "never", "signed", "token"],
+    ids=["create", "never", "signed", "token", "outputs"],
 )
 @pytest.mark.parametrize("kind", ["mtls", "no-management", "everything"])
 def test_the_user_has_the_rights_that_the_command_prints(
@@ -79,15 +83,20 @@ def test_the_user_has_the_rights_that_the_command_prints(
 
 
 @pytest.mark.parametrize(
-    "signing",
-    [(), ("--set", f"settings.{SIGNS}"), ("--set-json", f"settings.evidence={TOKEN}")],
-    ids=["unsigned", "signed", "token"],
+    "more",
+    [
+        (),
+        ("--set", f"settings.{SIGNS}"),
+        ("--set-json", f"settings.evidence={TOKEN}"),
+        ("--set-json", f"settings.outputs={OUTPUTS}"),
+    ],
+    ids=["unsigned", "signed", "token", "outputs"],
 )
 @pytest.mark.parametrize("kind", ["no-management", "everything"])
 def test_the_topics_are_those_that_the_bridge_would_create(
-    chart: Path, tmp_path: Path, kind: str, signing: tuple[str, ...]
+    chart: Path, tmp_path: Path, kind: str, more: tuple[str, ...]
 ) -> None:
-    found = documents(template(chart, "--values", str(KINDS[kind]), *signing))
+    found = documents(template(chart, "--values", str(KINDS[kind]), *more))
     config = load(kafka_settings(found, tmp_path), {}, {})
     assert config.kafka.manage_topics == "never"
     made = {one["spec"]["topicName"]: one["spec"] for one in found if one["kind"] == "KafkaTopic"}

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.config import load
-from bridge.factories import SCHEMA_BY_TOPIC, names_of, wanted_topics
+from bridge.factories import names_of, wanted_topics
+from bridge.output_factory import SCHEMA_BY_TOPIC
 from bridge.records.avro import schema_folder
 from tests.documentation.tables import code, table
 

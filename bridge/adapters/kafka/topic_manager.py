@@ -48,24 +48,32 @@ _POLLS: Final = 150
 
 @dataclass(slots=True, frozen=True)
 class TopicNames:
-    """Names of the topics, each with the prefix in front."""
+    """Names of the topics, each with the prefix in front.
+
+    `output_prefix` is that of the topics which each output has, None if it is the same.
+    """
 
     prefix: str = ""
+    output_prefix: str | None = None
 
     @property
     def events(self) -> str:
-        """`TranscriptEvent` records."""
-        return f"{self.prefix}chat.transcript.events.v1"
+        """`TranscriptEvent` records of an output."""
+        return f"{self._of_output}chat.transcript.events.v1"
 
     @property
     def sessions(self) -> str:
-        """`SessionRecord` records: opened, closed with a certificate."""
-        return f"{self.prefix}chat.transcript.sessions.v1"
+        """`SessionRecord` records of an output: opened, closed with a certificate."""
+        return f"{self._of_output}chat.transcript.sessions.v1"
 
     @property
     def quarantine(self) -> str:
-        """`QuarantinedInput` records."""
-        return f"{self.prefix}chat.transcript.quarantine.v1"
+        """`QuarantinedInput` records of an output."""
+        return f"{self._of_output}chat.transcript.quarantine.v1"
+
+    @property
+    def _of_output(self) -> str:
+        return self.prefix if self.output_prefix is None else self.output_prefix
 
     @property
     def announcements(self) -> str:
@@ -118,40 +126,48 @@ class Topic:
 
 
 def wanted(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> list[Topic]:
-    """Return the topics as they are required; with `evidence`, those of the logs over certificates, too."""
-    limit = str(shape.max_record_bytes + _HEADROOM_BYTES)
+    """Return the topics as they are required, of one output and of the installation."""
+    return [*wanted_of_output(names, shape), *wanted_of_installation(names, shape, evidence=evidence)]
 
-    def retained(name: str, seconds: int) -> Topic:
-        config = {
-            POLICY: "delete",
-            RETENTION: str(seconds * _MS),
-            RECORD_LIMIT: limit,
-        }
-        return Topic(name, shape.partitions, shape.replication_factor, config)
 
+def wanted_of_installation(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> list[Topic]:
+    """Return the topics that all outputs share; with `evidence`, those of the logs over certificates, too."""
     compacted = {
         POLICY: "compact",
-        RECORD_LIMIT: limit,
+        RECORD_LIMIT: _limit(shape),
         # A shard reads its whole partition when it is opened, and the active segment is never compacted: small
         # segments and a low dirty ratio keep that short.
         "segment.bytes": str(16 << 20),
         "min.cleanable.dirty.ratio": "0.1",
     }
     return [
-        retained(names.events, shape.retention_seconds),
-        retained(names.sessions, shape.retention_seconds),
-        retained(names.quarantine, shape.retention_seconds),
-        retained(names.announcements, shape.announcement_retention_seconds),
+        _retained(names.announcements, shape, shape.announcement_retention_seconds),
         Topic(names.checkpoints, shape.partitions, shape.replication_factor, compacted),
-        retained(names.stored, shape.announcement_retention_seconds),
-        *(_of_logs(names, shape, limit) if evidence else ()),
+        _retained(names.stored, shape, shape.announcement_retention_seconds),
+        *(_of_logs(names, shape) if evidence else ()),
     ]
 
 
-def _of_logs(names: TopicNames, shape: TopicShape, limit: str) -> list[Topic]:
+def wanted_of_output(names: TopicNames, shape: TopicShape) -> list[Topic]:
+    """Return the topics of one output as they are required."""
+    return [
+        _retained(name, shape, shape.retention_seconds) for name in (names.events, names.sessions, names.quarantine)
+    ]
+
+
+def _limit(shape: TopicShape) -> str:
+    return str(shape.max_record_bytes + _HEADROOM_BYTES)
+
+
+def _retained(name: str, shape: TopicShape, seconds: int) -> Topic:
+    config = {POLICY: "delete", RETENTION: str(seconds * _MS), RECORD_LIMIT: _limit(shape)}
+    return Topic(name, shape.partitions, shape.replication_factor, config)
+
+
+def _of_logs(names: TopicNames, shape: TopicShape) -> list[Topic]:
     """Return the topics of the logs over certificates, from which nothing is deleted."""
-    heads = {POLICY: "delete", RETENTION: "-1", RECORD_LIMIT: limit}
-    leaves = {POLICY: "compact", RECORD_LIMIT: limit}
+    heads = {POLICY: "delete", RETENTION: "-1", RECORD_LIMIT: _limit(shape)}
+    leaves = {POLICY: "compact", RECORD_LIMIT: _limit(shape)}
     replicas = shape.replication_factor
     return [
         Topic(names.anchors, shape.partitions, replicas, heads),
