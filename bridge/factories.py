@@ -39,6 +39,7 @@ from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, Ka
 from bridge.evidence_factory import signs
 from bridge.otlp_traces import OtlpTraces
 from bridge.output_topics import names_by_output, output_settings_of
+from bridge.sealing_factory import key_compaction_of
 from bridge.secret_files import FileBacked
 from bridge.status_reports import WorkerIdentity
 from bridge.telemetry import Telemetry
@@ -127,7 +128,10 @@ def wanted_topics(config: Config) -> list[Topic]:
         for topic in wanted_of_output(names[one.name], _shape(config, partitions, one.max_record_bytes))
     ]
     shape = _shape(config, partitions)
-    return [*found, *wanted_of_installation(names_of(config), shape, evidence=signs(config))]
+    shared = wanted_of_installation(
+        names_of(config), shape, evidence=signs(config), key_compaction=key_compaction_of(config)
+    )
+    return [*found, *shared]
 
 
 def _shape(config: Config, partitions: int, max_record_bytes: int | None = None) -> TopicShape:
@@ -186,6 +190,7 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
         config.kafka.group,
         create=create,
         evidence=signs(config),
+        sealing=config.sealing.has_master_key,
         others=others if all_outputs else (),
     )
 

@@ -231,7 +231,9 @@ class BatchBuilder:
     ) -> None:
         recorder, topic = one.recorder, one.output.topics["sessions"]
         fold, room, summary = chat.transcript, self.room(topic), None
-        if certificate is not None:
+        if certificate is None:
+            recorder.begin()
+        else:
             summary = fold.summary(missing=certificate.verdict == INCOMPLETE)
         payload = recorder.session_record(state, fold.facts, at, certificate, summary=summary, room=room)
         value = one.output.payload_headers["sessions"] + payload
@@ -268,6 +270,7 @@ class BatchBuilder:
                 redactor=output.recording.redactor,
                 total_bytes=total_bytes,
                 part_bytes=min(PART_BYTES, self.room(topic) // 2),
+                seal=keys.seal_of_input(session_id) if (keys := output.recording.keys) is not None else None,
             )
             values = [output.payload_headers["quarantine"] + payload for payload in payloads]
             self._records += [Outgoing(topic, self._partition, key, value) for value in values]

@@ -21,7 +21,8 @@ from bridge.transcript.events import NOTICE_TYPES, SYS_COMMAND, TREATMENTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.field_texts import FieldTexts
+    from bridge.records.redact import Redaction
     from bridge.transcript.entries import Gap, Party, SessionFacts
     from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 
@@ -46,7 +47,7 @@ def party_block(party: Party) -> bytes:
     )
 
 
-def message_block(message: MessageText, said: str, redactor: Redactor, done: list[Redaction]) -> bytes:
+def message_block(message: MessageText, said: str, redactor: FieldTexts, done: list[Redaction]) -> bytes:
     """Encode a MessageText; `said` is its text, redacted."""
     return b"".join(
         (
@@ -57,7 +58,7 @@ def message_block(message: MessageText, said: str, redactor: Redactor, done: lis
     )
 
 
-def notice_block(notice: NoticeText, said: str, redactor: Redactor, done: list[Redaction]) -> bytes:
+def notice_block(notice: NoticeText, said: str, redactor: FieldTexts, done: list[Redaction]) -> bytes:
     """Encode a NoticeText; `said` is its text, redacted."""
     word = redactor.word("notice.noticeType", notice.notice_type, NOTICE_TYPES, done)
     return text(word or "") + text(said)
@@ -86,7 +87,7 @@ def file_block(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes 
     )
 
 
-def departure_block(event: ChatEvent, attributes: dict[str, str], redactor: Redactor, done: list[Redaction]) -> bytes:
+def departure_block(event: ChatEvent, attributes: dict[str, str], redactor: FieldTexts, done: list[Redaction]) -> bytes:
     """Encode a Departure; `attributes` is the flat form of eventAttributes."""
     reason = event.reason
     why = reason.text if reason is not None else None

@@ -10,29 +10,34 @@ from bridge.records.split_numbers import Said, without_completions
 if TYPE_CHECKING:
     from bridge.records.redact import Redactor
     from bridge.records.split_numbers import SplitNumbers
-    from bridge.transcript.entries import Entry
+    from bridge.transcript.events import ChatEvent
 
-_FIELD: Final = "message.text"
+MESSAGE_TEXT: Final = "message.text"
+"""The field, as redactions name it."""
 
 
-def message_text(
-    entry: Entry, record_id: str, redactor: Redactor, numbers: SplitNumbers, done: list[Redaction]
+def message_text(  # noqa: PLR0913 - what is said, where, and what was said before
+    event: ChatEvent,
+    record_id: str,
+    redactor: Redactor,
+    numbers: SplitNumbers,
+    done: list[Redaction],
+    *,
+    again: bool,
 ) -> tuple[str, SplitNumbers]:
-    """Return the text of an entry with a message, and the numbers that parties may have begun as of then.
+    """Return the text of a message, and the numbers that parties may have begun as of then. Appends to `done`.
 
-    `record_id` is that of its record, `numbers` are those as of the record before. Appends to `done`.
+    `record_id` is that of its record, `numbers` are those as of the record before. `again`: it has other content than
+    it had in an earlier record.
     """
-    event = entry.event
-    if event is None or event.message_text is None:
-        return "", numbers
-    text = redactor.text(_FIELD, event.message_text.text, done)
+    text = redactor.text(MESSAGE_TEXT, event.message_text.text if event.message_text else "", done)
     rules = redactor.split_rules
     if not rules:
         return text, numbers
     session, colon, own = record_id.partition(":")
-    said = Said(event.user_id, event.event_id, own, again=bool(entry.amendment) and not entry.reused)
+    said = Said(event.user_id, event.event_id, own, again)
     text, completions, numbers = without_completions(numbers, rules, said, text)
     for one in completions:
         earlier = tuple(f"{session}{colon}{record}" for record in one.records)
-        done.append(Redaction(_FIELD, one.rule, 1, earlier))
+        done.append(Redaction(MESSAGE_TEXT, one.rule, 1, earlier))
     return text, numbers

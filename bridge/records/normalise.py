@@ -23,8 +23,9 @@ from bridge.records.blocks import (
 )
 from bridge.records.chain import genesis, link, trailer
 from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
-from bridge.records.message_texts import message_text
+from bridge.records.message_texts import MESSAGE_TEXT, message_text
 from bridge.records.party_blocks import PartyBlocks
+from bridge.records.sealed_fields import SealedFields
 from bridge.records.session_records import ChainPlace, session_record
 from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
@@ -32,8 +33,10 @@ from bridge.transcript.times import occurred_at, rfc3339
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
+    from bridge.records.field_texts import FieldTexts
     from bridge.records.redact import Redaction, Redactor
     from bridge.records.split_numbers import SplitNumbers
+    from bridge.sealing.data_keys import DataKeys
     from bridge.transcript.entries import Certificate, Entry, SessionFacts
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.summary import Summary
@@ -74,12 +77,16 @@ _CONTENT_TYPE: Final = ("content-type", b"application/avro")
 
 @dataclass(slots=True, frozen=True)
 class Recording:
-    """What the chats of one output share. `site` names where this bridge captures, `group` the bridge there."""
+    """What the chats of one output share. `site` names where this bridge captures, `group` the bridge there.
+
+    `keys` are those with which its texts are sealed; None: it is not sealed.
+    """
 
     schemas: Schemas
     redactor: Redactor
     site: str = DEFAULT_SITE
     group: str = "chatbridge"
+    keys: DataKeys | None = None
 
     @property
     def source(self) -> str:
@@ -109,6 +116,7 @@ class ChatRecorder:
         "_rule_set_text",
         "_rules",
         "_schemas",
+        "_sealed",
         "_session",
         "_session_id_text",
         "_site",
@@ -130,7 +138,11 @@ class ChatRecorder:
         self._session_id_text = text(session_id)
         self.key = session_id.encode()
         self._schemas = recording.schemas
-        self._redactor = self._rules = recording.redactor
+        self._rules = recording.redactor
+        self._redactor: FieldTexts = self._rules
+        self._sealed: SealedFields | None = None
+        if recording.keys is not None:
+            self._redactor = self._sealed = SealedFields(session_id, recording.redactor, recording.keys)
         self._site = recording.site
         self._constant_headers = (
             ("ce_source", recording.source.encode()),
@@ -142,6 +154,11 @@ class ChatRecorder:
         self._session = b""
         self._parties = PartyBlocks(self._redactor)
         self._take_rules()
+
+    def begin(self) -> None:
+        """Give the chat a key if the output is sealed, before there is anything to seal."""
+        if self._sealed is not None:
+            self._sealed.begin()
 
     # --- TranscriptEvent -----------------------------------------------------------------------------------------
 
@@ -168,6 +185,8 @@ class ChatRecorder:
             self._session, self._facts = session_block(facts, self._site), facts
         if self._rules.rule_set != self._rule_set:
             self._take_rules()
+        if self._sealed is not None:
+            self._sealed.sequence = entry.sequence
         done: list[Redaction] = []
         event, self._numbers = entry.event, self.numbers
         head = (
@@ -218,17 +237,21 @@ class ChatRecorder:
             event = without_preview(event, done)
         if event.user_data:
             user_data, types = redactor.items("userData", event.user_data, done)
+            user_data = self._recorded("userData", user_data)
             user_data_maps = text_map(user_data) + text_map(types)
         if event.event_attributes:
             attributes, types = redactor.items("eventAttributes", event.event_attributes, done)
-            attribute_maps = text_map(attributes) + text_map(types)
+            attribute_maps = text_map(self._recorded("eventAttributes", attributes)) + text_map(types)
         visibility = _VISIBILITIES.get(event.visibility)
         if visibility is None:
             visibility = optional_text(redactor.text("visibility", event.visibility, done))
         message = file = notice = NULL
         if event.message_text is not None:
             own_id = id_of(entry, self._escaped_id, self._epoch)
-            words, self._numbers = message_text(entry, own_id, redactor, self.numbers, done)
+            said_again = bool(entry.amendment) and not entry.reused
+            words, self._numbers = message_text(event, own_id, self._rules, self.numbers, done, again=said_again)
+            if self._sealed is not None:
+                words = self._sealed.sealed(MESSAGE_TEXT, words)
             message = SOME + message_block(event.message_text, words, redactor, done)
         if event.notice_text is not None:
             said = redactor.text("notice.text", event.notice_text.text, done)
@@ -255,6 +278,10 @@ class ChatRecorder:
             attribute_maps,
             self._unknown(entry, event, done),
         )
+
+    def _recorded(self, where: str, values: dict[str, str]) -> dict[str, str]:
+        """Return redacted values as they stand in the record."""
+        return values if self._sealed is None else self._sealed.values(where, values)
 
     def _filled(self, sequence: int) -> bytes:
         return optional_text(bridge_id(self._escaped_id, self._epoch, sequence))

@@ -104,7 +104,7 @@ def test_the_topics_are_those_that_the_bridge_would_create(
     assert made.keys() == wanted.keys()
     for name, topic in wanted.items():
         assert (made[name]["partitions"], made[name]["replicas"]) == (topic.partitions, topic.replication_factor)
-        more = {"message.timestamp.type": "LogAppendTime"}
+        common = {"message.timestamp.type": "LogAppendTime"}
         if (topic.replication_factor or 0) >= SAFE_REPLICAS:
-            more[IN_SYNC] = str(SAFE_IN_SYNC)
-        assert made[name]["config"] == {**topic.config, **more}
+            common[IN_SYNC] = str(SAFE_IN_SYNC)
+        assert made[name]["config"] == {**topic.config, **common}

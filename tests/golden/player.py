@@ -64,7 +64,7 @@ OWNER: Final = 2**63 - 25
 """Of the shard, as large as an owner can be."""
 
 PASSES: Final = ("registry", "single-object")
-"""The input is played twice: small records that are masked, framed for a registry; then large ones, dropped or hashed."""
+"""The input is played twice: small records with masks, framed for a registry; then large ones that are hashed."""
 
 _SCHEMAS: Final = Schemas(schema_folder())
 

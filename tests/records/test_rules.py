@@ -14,7 +14,8 @@ from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.pseudonyms import HashKey, pseudonym
 from bridge.records.redact import Redaction, Redactor
 from bridge.records.redacted_input import redacted_input
-from bridge.records.rules import NOT_ALLOWED, SECRET, TYPING_PREVIEW, Rule
+from bridge.records.rules import NOT_ALLOWED, TYPING_PREVIEW, Rule
+from bridge.records.secret_names import SECRET
 from bridge.records.session_records import OPENED
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, Party, SessionFacts

@@ -27,6 +27,7 @@ COMMANDS_WITH_RIGHTS: Final = (
     "tail",
     "verify",
     "export",
+    "unseal",
     "proof",
     "coverage",
     "reconcile",
@@ -45,6 +46,7 @@ _READ_AND_WRITTEN: Final = {
     "tail": (("events",), ()),
     "verify": (("events", "sessions"), ()),
     "export": (("events", "sessions"), ()),
+    "unseal": (("events", "quarantine", "keys"), ()),
     "proof": (("sessions", "anchors", "leaves"), ()),
     "coverage": (("announcements", "sessions"), ()),
     "reconcile": (("events", "sessions"), ()),
@@ -109,11 +111,13 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
     *,
     create: bool,
     evidence: bool = False,
+    sealing: bool = False,
     others: Sequence[TopicNames] = (),
 ) -> list[Right]:
     """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing.
 
-    `evidence`: whether a signing key is configured. `others` are the names of further outputs than that of `names`.
+    `evidence`: whether a signing key is configured; `sealing`: whether a master key is. `others` are the names of
+    further outputs than that of `names`.
     """
     topics: dict[str, list[Operation]]
     logs = (names.anchors, names.leaves) if evidence else ()
@@ -126,6 +130,7 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
         names.stored,
         *(topic for one in others for topic in (one.events, one.sessions, one.quarantine)),
         *logs,
+        *((names.keys,) if sealing else ()),
     )
     if command == "run":
         # Events and sessions are read to make state again that Kafka has forgotten, announcements are written on
@@ -139,6 +144,8 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
         read, written = _READ_AND_WRITTEN[command]
         topics = {getattr(one, kind): ["Read"] for one in (names, *others) for kind in read}
         topics |= {getattr(names, kind): ["Write"] for kind in written}
+        if sealing and command.startswith("reconcile"):
+            topics[names.keys] = ["Read"]  # texts are compared in clear
     elif command in {"topics plan", "doctor"}:
         topics = {name: ["Describe", "DescribeConfigs"] for name in every}
     elif command == "topics apply":

@@ -100,6 +100,11 @@ class TopicNames:
         """Hashes of the leaves of these logs; where a signing key is configured."""
         return f"{self.prefix}chat.capture.leaves.v1"
 
+    @property
+    def keys(self) -> str:
+        """Wrapped keys of chats that are sealed; where a master key is configured."""
+        return f"{self.prefix}chat.capture.keys.v1"
+
 
 @dataclass(slots=True, frozen=True)
 class TopicShape:
@@ -125,13 +130,21 @@ class Topic:
     config: dict[str, str]
 
 
-def wanted(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> list[Topic]:
+def wanted(
+    names: TopicNames, shape: TopicShape, *, evidence: bool = False, key_compaction: int | None = None
+) -> list[Topic]:
     """Return the topics as they are required, of one output and of the installation."""
-    return [*wanted_of_output(names, shape), *wanted_of_installation(names, shape, evidence=evidence)]
+    shared = wanted_of_installation(names, shape, evidence=evidence, key_compaction=key_compaction)
+    return [*wanted_of_output(names, shape), *shared]
 
 
-def wanted_of_installation(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> list[Topic]:
-    """Return the topics that all outputs share; with `evidence`, those of the logs over certificates, too."""
+def wanted_of_installation(
+    names: TopicNames, shape: TopicShape, *, evidence: bool = False, key_compaction: int | None = None
+) -> list[Topic]:
+    """Return the topics that all outputs share; with `evidence`, those of the logs over certificates, too.
+
+    `key_compaction` says for how many seconds the topic of keys may keep what was destroyed; None: there is none.
+    """
     compacted = {
         POLICY: "compact",
         RECORD_LIMIT: _limit(shape),
@@ -145,7 +158,20 @@ def wanted_of_installation(names: TopicNames, shape: TopicShape, *, evidence: bo
         Topic(names.checkpoints, shape.partitions, shape.replication_factor, compacted),
         _retained(names.stored, shape, shape.announcement_retention_seconds),
         *(_of_logs(names, shape) if evidence else ()),
+        *(() if key_compaction is None else (_of_keys(names, shape, key_compaction * _MS),)),
     ]
+
+
+def _of_keys(names: TopicNames, shape: TopicShape, lag: int) -> Topic:
+    """Return the topic of keys: a destroyed key is physically gone soon, within `lag` ms and the cleaner's next run."""
+    config = {
+        POLICY: "compact",
+        RECORD_LIMIT: _limit(shape),
+        "max.compaction.lag.ms": str(lag),
+        "segment.ms": str(lag),  # the active segment is never compacted
+        "min.cleanable.dirty.ratio": "0.01",
+    }
+    return Topic(names.keys, shape.partitions, shape.replication_factor, config)
 
 
 def wanted_of_output(names: TopicNames, shape: TopicShape) -> list[Topic]:
