@@ -145,7 +145,7 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
     kept, done = redacted_input(raw, redactor)
     if seal is not None:
         kept = seal.seal_bytes(BYTES, kept)
-    redactions = [{"field": field, "rule": rule, "count": times} for field, rule, times in done]
+    redactions = [{"field": one.field, "rule": one.rule, "count": one.times} for one in done]
     parts = [kept[at : at + part_bytes] for at in range(0, len(kept), part_bytes)] or [b""]
     payloads = [
         schemas.encode(
