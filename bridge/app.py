@@ -11,6 +11,7 @@ from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.event_loop_lag import sample_event_loop_lag
+from bridge.adapters.heap import FreedMemory
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
@@ -48,6 +49,7 @@ from bridge.factories import (
 from bridge.facts import BridgeStarted, KafkaErrorMet, StartWaits
 from bridge.output_factory import outputs_of, record_limits_of, recordings_of, registered_headers
 from bridge.records.writer_schemas import WriterSchemas
+from bridge.redactor_factory import watch_hash_key
 from bridge.sealing_factory import sealing_of
 from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
@@ -122,6 +124,7 @@ class _WorkerProcess:
         self._secrets.add_context("kafka", arguments.context)
         self._secrets.add_context("oauth", oauth_context_of(config))
         self._secrets.add_context("registry", config.schema_registry.context())
+        watch_hash_key(config.privacy, [one.redactor for one in self._recordings.values()], self._secrets)
         self._evidence = evidence_of(config, self._names, self._secrets)
         self._sealing = sealing_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
@@ -157,6 +160,7 @@ class _WorkerProcess:
             joins=self._sources,
             kafka_cause=lambda: self._watch.cause,
             topics=self._stored,
+            stamps=self._evidence.stamps,
         )
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
         self._reports = StatusReports(
@@ -191,6 +195,8 @@ class _WorkerProcess:
             asyncio.create_task(self._stored.run(), name="watch stored transcripts"),
             asyncio.create_task(sample_event_loop_lag(self._telemetry.loop_lag), name="watch the event loop"),
         ]
+        if self._evidence.stamps is not None:
+            watches.append(asyncio.create_task(self._evidence.stamps.run(), name="watch time stamps"))
         for watch in watches:
             watch.add_done_callback(defects.task_ended)
         main = asyncio.create_task(self._capture(), name="capture")
@@ -236,9 +242,11 @@ class _WorkerProcess:
             return False
 
     async def _keep_watching(self) -> None:
+        freed = FreedMemory()
         while True:
+            freed.give_back()
             await self._watch.check()
-            await self._topics.refresh()
+            await self._stored.refresh()
             await asyncio.sleep(_WATCH_SECONDS)
 
     def _share(self) -> float:

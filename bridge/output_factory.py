@@ -10,7 +10,7 @@ from bridge.output_topics import names_by_output, output_settings_of
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
-from bridge.records.redact import Redactor, Rule
+from bridge.redactor_factory import redactor_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicNames
     from bridge.config import Config, OutputSettings, PrivacyRule
     from bridge.records.avro import Schemas
+    from bridge.records.redact import Redactor
 
     Headers = Mapping[str, Mapping[str, bytes]]
     """Name of an output -> kind of topic -> bytes before the Avro payload."""
@@ -41,21 +42,12 @@ def rules_of(config: Config, output: OutputSettings) -> list[PrivacyRule]:
 
 
 def redactor_of(config: Config, output: OutputSettings | None = None) -> Redactor:
-    """Return the redactor of an output, by default of the first. Raises ConfigError naming every invalid rule."""
-    key = config.privacy.hash_key.get_secret_value().encode() if config.privacy.hash_key else None
-    return Redactor(
-        [
-            Rule(
-                name=rule.name,
-                attribute=rule.attribute,
-                detector=rule.detector,
-                pattern=rule.pattern,
-                action=rule.action,
-                key=key,
-            )
-            for rule in rules_of(config, output or output_settings_of(config)[0])
-        ]
-    )
+    """Return the redactor of an output, by default of the first.
+
+    Raises ConfigError naming every invalid rule, OSError or ValueError when the file of a key cannot be read now.
+    """
+    own = output or output_settings_of(config)[0]
+    return redactor_with(config.privacy, rules_of(config, own), typing_previews=keeps_typing_previews(config, own))
 
 
 def recordings_of(config: Config, schemas: Schemas) -> dict[str, Recording]:

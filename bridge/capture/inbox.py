@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
-from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
+from bridge.capture.stored_inputs import StoredArrived, StoredMissing, StoredRead, StoredRefused
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Update
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class PassedOver:
     observed_at: int = 0
 
 
-Input = Update | Announced | Forgotten | PassedOver | StoredRead | StoredArrived | StoredRefused
-_REREAD = Announced | PassedOver | StoredRead | StoredArrived | StoredRefused
+Input = Update | Announced | Forgotten | PassedOver | StoredRead | StoredArrived | StoredMissing | StoredRefused
+_REREAD = Announced | PassedOver | StoredRead | StoredArrived | StoredMissing | StoredRefused
 """What whoever has the shard next reads again."""
 
 

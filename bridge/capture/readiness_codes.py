@@ -17,6 +17,8 @@ from bridge.errors import (
     SealingFailed,
     ShardFenced,
     SigningFailed,
+    StampInvalid,
+    StampUnavailable,
     TopicMismatch,
     TopicMissing,
     VerificationFailed,
@@ -142,6 +144,14 @@ READINESS_CODES: Final = {
 """Code of a reason in `/readyz` -> what it means, and what to do."""
 
 WARNING_CODES: Final = {
+    StampUnavailable.code: (
+        "The time stamping authority does not answer, or refuses. Heads are signed and published as ever, unstamped.",
+        "Look at the authority, the network, and `evidence.timestamp_url`. It is asked again within minutes.",
+    ),
+    StampInvalid.code: (
+        "What the time stamping authority answers is no stamp of what was asked for, and is not kept.",
+        "Look at `evidence.timestamp_ca_file`, and at the clocks of the worker and of the authority.",
+    ),
     JOINS_PAUSED: (
         "The administrator has paused joins: chats that are not joined wait, the others go on.",
         'Let them go on: `PUT /v1/admin/joins` with `{"paused": false}`. The pause ends with the process, too.',

@@ -27,7 +27,7 @@ from bridge.capture.shard_evidence import ShardEvidence
 from bridge.capture.shard_positions import ShardPositions
 from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.capture.stored_folding import StoredFolding
-from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
+from bridge.capture.stored_inputs import StoredArrived, StoredMissing, StoredRead, StoredRefused
 from bridge.errors import Problem, places
 from bridge.records.checkpoint_keys import head_key
 from bridge.transcript import gap_codes, input_codes
@@ -50,7 +50,7 @@ _OUTGROWN: Final = Problem(gap_codes.OUTGROWN, "more holes, gaps and amendments 
 _EVENTS_LOST: Final = Problem(gap_codes.EVENTS_LOST, "records of this chat have gone from their topic")
 _STATE_LOST: Final = Problem(gap_codes.STATE_LOST, "its checkpoint is gone, and no announcement tells its place")
 _NO_KEYS: Final[Collection[str]] = ()
-_OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput | StoredArrived
+_OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput | StoredArrived | StoredMissing
 
 
 class SessionStore:
@@ -162,9 +162,9 @@ class SessionStore:
                 self._fold_into(chat, session_id, one)
         elif isinstance(one, Announced | PassedOver):
             self._announced.take(one, self._builder, self._touched)
-        elif isinstance(one, StoredRead | StoredRefused | StoredArrived):
+        elif isinstance(one, StoredRead | StoredRefused | StoredArrived | StoredMissing):
             chat = self._stored.take(one, self._builder)
-            if chat is not None and isinstance(one, StoredArrived):
+            if chat is not None and isinstance(one, StoredArrived | StoredMissing):
                 self._fold_into(chat, one.session_id, one)
         elif isinstance(one, Forgotten):
             self._tell(one)
@@ -195,6 +195,8 @@ class SessionStore:
                 close_refused(self._builder, chat, one)
             elif isinstance(one, StoredArrived):
                 self._stored.fold(chat, one, self._builder)
+            elif isinstance(one, StoredMissing):
+                self._stored.end(chat, one, self._builder)
             else:
                 before = chat.transcript.sequence
                 self._publish(chat, chat.transcript.set_aside(None, one.observed_at))

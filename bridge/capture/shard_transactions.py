@@ -181,6 +181,7 @@ class ShardTransactions:
         take_offsets(plan.batch.records, self.store.chats, self._settings.outputs)
         if self._settings.keys is not None:
             self._settings.keys.settled(plan.batch, self.store.chats.keys())
+        self._preparation.committed(plan.batch)
         self._inbox.settle()
         self._rate.add(sum(plan.kinds.values()), now)
         if len(plan.batch):

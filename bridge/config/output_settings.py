@@ -79,6 +79,11 @@ class OutputSettings(Section):
         default=False,
         description="Whether texts, nicknames and attributes are encrypted with a key of each chat.",
     )
+    ended: bool = Field(
+        default=False,
+        description="Whether the output takes nothing more. Set it before an output is removed: each chat that is open "
+        "there ends with a coded record; without it, chats just go on elsewhere.",
+    )
     max_record_bytes: int | None = Field(
         default=None,
         ge=65_536,

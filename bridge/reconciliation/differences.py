@@ -22,6 +22,7 @@ NOT_CARRIED: Final = "NOT_CARRIED"
 SEALED: Final = "SEALED"
 
 MISSING_IN_GAP: Final = "MISSING_IN_GAP"
+NO_STORED_TEXT: Final = "NO_STORED_TEXT"
 
 EVENT_LOST: Final = "EVENT_LOST"
 EVENT_NOT_STORED: Final = "EVENT_NOT_STORED"
@@ -78,8 +79,12 @@ MISSING: Final = {
         "A stored event that was not captured; a GAP record or the certificate says that it is missing.",
         "Run it with `--fill`.",
     ),
+    NO_STORED_TEXT: (
+        "UCS has, or had, a row of the chat and no text of it; nothing of the chat was captured.",
+        "Ask who runs UCS why; look for another copy, for `chatbridge backfill`.",
+    ),
 }
-"""Code of what the stored transcript can fill -> what it means, and what to do."""
+"""Code of what is missing, as both sides say -> what it means, and what to do."""
 
 UNEXPLAINED: Final = {
     EVENT_LOST: (

@@ -6,7 +6,7 @@ the session and the parties are on every record, and seldom change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import UnreadableMessage
@@ -18,16 +18,16 @@ from bridge.records.blocks import (
     gap_block,
     message_block,
     notice_block,
-    party_block,
     redactions_block,
     session_block,
 )
 from bridge.records.chain import genesis, link, trailer
 from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
+from bridge.records.party_blocks import PartyBlocks
 from bridge.records.sealed_fields import SealedFields
 from bridge.records.session_records import ChainPlace, session_record
+from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
-from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
 from bridge.transcript.times import occurred_at, rfc3339
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bridge.records.field_texts import FieldTexts
     from bridge.records.redact import Redaction, Redactor
     from bridge.sealing.data_keys import DataKeys
-    from bridge.transcript.entries import Certificate, Entry, Party, SessionFacts
+    from bridge.transcript.entries import Certificate, Entry, SessionFacts
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.summary import Summary
 
@@ -48,7 +48,6 @@ START_PLUS_SHIFT: Final = "START_PLUS_SHIFT"
 """How occurredAt was had: the session's start plus the event's timeShift, both to the second."""
 
 _WHOLE_SECONDS: Final = optional_text(START_PLUS_SHIFT) + optional_long(1_000)
-_KNOWN_PARTIES: Final = 64
 _NO_ATTRIBUTES: Final = EMPTY + EMPTY
 _WORDS: Final = {
     word: text(word)
@@ -109,6 +108,9 @@ class ChatRecorder:
         "_facts",
         "_parties",
         "_redactor",
+        "_rule_set",
+        "_rule_set_text",
+        "_rules",
         "_schemas",
         "_sealed",
         "_session",
@@ -129,8 +131,9 @@ class ChatRecorder:
         self._session_id_text = text(session_id)
         self.key = session_id.encode()
         self._schemas = recording.schemas
+        self._rules = recording.redactor
+        self._redactor: FieldTexts = self._rules
         self._sealed: SealedFields | None = None
-        self._redactor: FieldTexts = recording.redactor
         if recording.keys is not None:
             self._redactor = self._sealed = SealedFields(session_id, recording.redactor, recording.keys)
         self._site = recording.site
@@ -142,7 +145,8 @@ class ChatRecorder:
         )
         self._facts: SessionFacts | None = None
         self._session = b""
-        self._parties: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
+        self._parties = PartyBlocks(self._redactor)
+        self._take_rules()
 
     def begin(self) -> None:
         """Give the chat a key if the output is sealed, before there is anything to seal."""
@@ -171,6 +175,8 @@ class ChatRecorder:
         """Encode all fields before `integrity`, in the order of the schema."""
         if facts is not self._facts:
             self._session, self._facts = session_block(facts, self._site), facts
+        if self._rules.rule_set != self._rule_set:
+            self._take_rules()
         if self._sealed is not None:
             self._sealed.sequence = entry.sequence
         done: list[Redaction] = []
@@ -188,7 +194,7 @@ class ChatRecorder:
             # Of the fields from occurredAt to unknownAttributes, GAP and RESUMED have observedAt, party and gap only.
             rest: tuple[bytes, ...] = (
                 NULL + NULL + NULL + NULL + long(entry.observed_at) + NULL + NULL,
-                self._party(entry.party, done),
+                self._parties.block(entry.party, done),
                 NULL + NULL + NULL + NULL + gap + NULL + NULL + NULL,
                 _NO_ATTRIBUTES + _NO_ATTRIBUTES + EMPTY,
             )
@@ -202,8 +208,15 @@ class ChatRecorder:
                 self._session,
                 _WORDS.get(entry.origin) or text(entry.origin),
                 redactions_block(done) if done else EMPTY,
+                self._rule_set_text,
             )
         )
+
+    def _take_rules(self) -> None:
+        """Make the next records under the rules as they are: pseudonyms may have another key now."""
+        self._rule_set = self._rules.rule_set
+        self._rule_set_text = optional_text(self._rule_set)
+        self._parties.forget()
 
     def _content(self, entry: Entry, event: ChatEvent, facts: SessionFacts, done: list[Redaction]) -> tuple[bytes, ...]:
         """Encode the fields from occurredAt to unknownAttributes of an event."""
@@ -212,7 +225,9 @@ class ChatRecorder:
         file_size: str | None = None
         attributes: dict[str, str] = {}
         user_data_maps = attribute_maps = _NO_ATTRIBUTES
-        party = self._party(entry.party, done)
+        party = self._parties.block(entry.party, done)
+        if not self._rules.typing_previews and is_typing(event):
+            event = without_preview(event, done)
         if event.user_data:
             user_data, types = redactor.items("userData", event.user_data, done)
             file_size = user_data.get("file-size")
@@ -274,30 +289,6 @@ class ChatRecorder:
             values = {**values, EVENT_TYPE_KEY: word}
         return text_map(values)
 
-    def _party(self, party: Party | None, done: list[Redaction]) -> bytes:
-        if party is None:
-            return NULL
-        kept = self._parties.get(party.user_id)
-        if kept is None or (kept[0] is not party and kept[0] != party):
-            kept = self._keep_party(party)
-        done += kept[2]
-        return kept[1]
-
-    def _keep_party(self, party: Party) -> tuple[Party, bytes, list[Redaction]]:
-        done: list[Redaction] = []
-        redactor = self._redactor
-        shown = replace(
-            party,
-            nickname=party.nickname and redactor.text("party.nickname", party.nickname, done),
-            user_type=redactor.word("party.userType", party.user_type, USER_TYPES, done),
-            protocol_type=redactor.word("party.protocolType", party.protocol_type, PROTOCOL_TYPES, done),
-            person_id=party.person_id and redactor.text("party.personId", party.person_id, done),
-        )
-        if len(self._parties) >= _KNOWN_PARTIES and party.user_id not in self._parties:
-            self._parties.clear()  # P6: a flood of parties costs time, not memory
-        kept = self._parties[party.user_id] = (party, SOME + party_block(shown), done)
-        return kept
-
     def headers(self, entry: Entry, facts: SessionFacts) -> Headers:
         """Return the CloudEvents headers (binary mode) of an event record; `ce_time` is occurredAt, else observedAt."""
         event = entry.event
@@ -328,7 +319,7 @@ class ChatRecorder:
         The certificate covers the records made so far: it carries `head`. It lists ids and gaps if the payload then
         fits into `room` bytes.
         """
-        place = ChainPlace(self._site, self._epoch, self.head)
+        place = ChainPlace(self._site, self._epoch, self.head, self._rules.rule_set)
         return session_record(
             self._schemas, state, facts, at, certificate=certificate, place=place, summary=summary, room=room
         )

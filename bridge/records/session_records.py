@@ -38,11 +38,15 @@ PART_BYTES: Final = 512 * 1024
 
 @dataclass(slots=True, frozen=True)
 class ChainPlace:
-    """Where a chat's chain stands: the site that it is captured in, its epoch, the hash of its last record."""
+    """Where a chat's chain stands: the site that it is captured in, its epoch, the hash of its last record.
+
+    `rule_set` is the version of the rules of its output.
+    """
 
     site: str
     epoch: int
     head: bytes
+    rule_set: str | None = None
 
 
 def session_record(  # noqa: PLR0913 - the fields of the record
@@ -103,6 +107,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "certificate": None if certificate is None else certificate_fields(certificate, place.head),
             "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
             "noSummary": summary if isinstance(summary, str) else None,
+            "ruleSet": place.rule_set,
             "signature": None,
         },
     )
@@ -156,6 +161,7 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
                 "parts": len(parts),
                 "totalBytes": len(raw) if total_bytes is None else total_bytes,
                 "redactions": redactions,
+                "ruleSet": redactor.rule_set,
             },
         )
         for number, part in enumerate(parts, 1)

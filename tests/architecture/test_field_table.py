@@ -54,6 +54,7 @@ OF_THE_BRIDGE: Final = {
     "session",
     "origin",
     "redactions",
+    "ruleSet",
     "integrity",
     "party.bot",
     "departure.quitReasonCode",

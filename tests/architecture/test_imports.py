@@ -93,6 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "adapters/signing": {"driver_threads", "secret_files", "errors"},
     "adapters/sealing": {"adapters/signing", "driver_threads", "sealing", "secret_files", "errors"},
+    "adapters/timestamping": {"secret_files", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "meters", "overview", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
@@ -147,7 +148,7 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 
 COMPOSITION = {
     *("app", "evidence_factory", "factories", "source_factory", "start_findings", "stored_composition", "ucs_feeders"),
-    *("output_factory", "output_topics", "sealing_factory"),
+    *("output_factory", "output_topics", "redactor_factory", "sealing_factory"),
     *("cli", "commands", "doctor", "__main__"),
 }
 PURE = (

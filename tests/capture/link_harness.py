@@ -37,12 +37,10 @@ from tests.capture.written_topics import CHECKPOINTS, EVENTS, QUARANTINE, SESSIO
 from tests.support.reasons import A_REFUSAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
     from bridge.capture.inbox import Input
     from bridge.capture.ports import Outgoing
-    from bridge.records.redact import Rule
     from bridge.transcript.updates import Update
 
 CHAT = "0000ROOM00000001"
@@ -92,13 +90,13 @@ class LinkHarness:
         self,
         *chats: str,
         password: str | None = None,
-        rules: Sequence[Rule] = (),
+        redactor: Redactor | None = None,
         history: int = 0,
         turn: HistoryTurn | None = None,
         **settings: Any,
     ) -> None:
         self.settings = SessionStoreSettings(
-            **written_to(output(Recording(SCHEMAS, Redactor(rules)), PREFIX)),
+            **written_to(output(Recording(SCHEMAS, redactor or Redactor()), PREFIX)),
             writers=WriterSchemas(SCHEMAS),
             partition_of=lambda _: PARTITION,
             **settings,

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 _HEAD: Final = """\
 # Topics and records
 
-`kafka.topic_prefix` is put before each name. All topics have the same number of partitions (`kafka.partitions`), and a
-chat has the same partition number in each of them: murmur2 of the session id, as in Kafka's Java client.
-`chatbridge topics plan` compares a cluster with this table, `chatbridge topics apply` creates and alters topics;
-`chatbridge run` only creates those that are missing. Partition counts and cleanup policies of existing topics are never
-altered. Topics with three replicas or more get `min.insync.replicas=2`. The topics `anchors` and `leaves` exist where a
-signing key is configured (`evidence.signing_key_file`, `evidence.pkcs11_module`), the topic `keys` where a master key is
-(`sealing.master_key_file`, `sealing.pkcs11_module`); they are needed nowhere else.
+`kafka.topic_prefix` is put before each name. Events, sessions and quarantine exist once for each
+[output](../outputs.md), which may have a prefix of its own. All topics have the same number of partitions
+(`kafka.partitions`), and a chat has the same partition number in each of them: murmur2 of the session id, as in
+Kafka's Java client. `chatbridge topics plan` compares a cluster with this table, `chatbridge topics apply` creates
+and alters topics; `chatbridge run` only creates those that are missing. Partition counts and cleanup policies of
+existing topics are never altered. Topics with three replicas or more get `min.insync.replicas=2`. The topics
+`anchors` and `leaves` exist where a signing key is configured (`evidence.signing_key_file`,
+`evidence.pkcs11_module`), the topic `keys` where a master key is (`sealing.master_key_file`, `sealing.pkcs11_module`);
+they are needed nowhere else.
 """
 _KEYS: Final = {
     "quarantine": "sessionId, or the source when no chat is known",
@@ -109,6 +111,7 @@ key, in order; records of other documents may lie between them. A writer that wa
 | `place` | where it was read: a file, or database#id; UTF-8, at most 512 bytes, never a password |
 | `final` | `1`: the chat is over, and this is its last stored text; `0`: it may still grow |
 | `readAt` | when it was read, us since 1970 UTC |
+| `missing` | only of a chat of which no text is expected any more: the code of the reason; the value is empty |
 | `digest` | SHA-256 of the whole document, in lower-case hexadecimal digits |
 | `part`, `parts` | which piece this is, from 1, and of how many |
 

@@ -152,6 +152,7 @@ def test_a_start_alters_nothing_and_names_what_matters(environment: E2EEnvironme
             ("RETENTION_LONGER", environment.topic("events")),
             ("RECORD_LIMIT_LOW", environment.topic("sessions")),
             ("FEW_IN_SYNC", environment.topic("checkpoints")),
+            ("FEW_IN_SYNC", environment.topic("stored")),
         }
         assert bridge.terminate() == 0
     assert "code=RETENTION_LONGER" in log(bridge)

@@ -16,6 +16,7 @@ from bridge.reconciliation.comparison import (
     MATCHED,
     MISSING,
     NEVER_SEEN,
+    NO_TEXT,
     NOT_STORED,
     RUNNING,
     UNEXPLAINED,
@@ -298,3 +299,20 @@ def test_a_site_whose_ids_agree_is_told_apart_from_one_of_which_nothing_is_known
     assert agreement.verdict == NOT_KNOWN
     agreement.take(compared(captured_from(PLAIN), stored_from(*stored_image(InventedChat(PLAIN)))))
     assert (agreement.verdict, agreement.agreeing, agreement.chats) == (AGREE, len(PLAIN) - 1, 1)
+
+
+def test_a_row_without_a_text_is_never_seen_until_its_certificate_says_that_there_is_none() -> None:
+    lacking = {"verdict": "INCOMPLETE", "reasons": [codes.NO_STORED_TEXT], "head": bytes(32)}
+    unknown, told = CapturedChat(CHAT, is_known=False), CapturedChat(CHAT, (), lacking)
+    for captured, over, expected in ((unknown, True, NEVER_SEEN), (told, True, NO_TEXT), (told, None, NO_TEXT)):
+        found = compare_chat(captured, None, row_over=over)
+        assert (found.result, dict(found.by_code)) == (expected, {codes.NO_STORED_TEXT: 1})
+        assert not found.can_be_filled
+    assert compare_chat(unknown, None, row_over=False).result == RUNNING
+
+
+def test_a_chat_that_was_captured_does_not_lack_the_text_that_ucs_lacks() -> None:
+    captured = captured_from(PLAIN)
+    assert compare_chat(CapturedChat(CHAT, captured), None, row_over=True).result == RUNNING
+    closed = {"verdict": COMPLETE, "reasons": [], "head": bytes(32)}
+    assert compare_chat(CapturedChat(CHAT, captured, closed), None, row_over=True).result == NOT_STORED

@@ -48,6 +48,7 @@ def test_an_opened_chat_is_told_with_what_is_known_of_it(recording: Recording) -
         "certificate": None,
         "summary": None,
         "noSummary": None,
+        "ruleSet": None,
         "signature": None,
     }
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from bridge.errors import BridgeError, Problem, VerificationFailed
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor, Rule
+from bridge.records.redact import Redactor
 from bridge.records.redacted_input import redacted_input
+from bridge.records.rules import Rule
 from bridge.records.session_records import quarantine_records
 from bridge.sealing.chat_seal import is_sealed
 from bridge.sealing.opened_records import is_sealed_event, opened_event, opened_input
@@ -20,7 +21,7 @@ from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason
 from tests.records.record_strategies import SESSION, entries, facts
-from tests.records.test_text_fields import REACHED
+from tests.records.text_in_every_field import REACHED
 from tests.sealing.known_keys import KnownDataKeys
 
 if TYPE_CHECKING:
