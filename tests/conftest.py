@@ -35,6 +35,7 @@ FAULTS: Final = {
     "test_doctor.py",
     "test_doctor_of_secured_kafka.py",
     "test_documented_settings.py",
+    "test_erasure.py",
     "test_followed_table.py",
     "test_filled_holes.py",
     "test_followed_ucs.py",

@@ -164,7 +164,7 @@ class BatchBuilder:
     def _record(self, chat: Chat, one: ChatOutput, entry: Entry) -> Problem | None:
         """Add an event record in one output; return why not, if it cannot be. A GAP is added in any case."""
         recorder, facts = one.recorder, chat.transcript.facts
-        head = recorder.head
+        head, numbers = recorder.head, recorder.numbers
         if entry.amendment and one.amends_nothing(entry, chat.transcript.delivered):
             return _AMENDS_NOTHING
         try:
@@ -174,7 +174,7 @@ class BatchBuilder:
         topic = one.topic
         room = self.room(topic)
         if len(payload) > room and entry.event is not None:
-            recorder.head, self.plan.cut = head, True
+            recorder.head, recorder.numbers, self.plan.cut = head, numbers, True
             return Problem(input_codes.TOO_LARGE, f"a record of {len(payload)} bytes; {room} fit")
         if not one.first:
             self._begin(chat, one, entry.sequence, entry.observed_at)
@@ -274,8 +274,8 @@ class BatchBuilder:
             )
             values = [output.payload_headers["quarantine"] + payload for payload in payloads]
             self._records += [Outgoing(topic, self._partition, key, value) for value in values]
-            for _, rule, times in done:
-                self.fact(Redacted(action=output.recording.redactor.action_of(rule), times=times))
+            for one in done:
+                self.fact(Redacted(action=output.recording.redactor.action_of(one.rule), times=one.times))
         self.fact(Quarantined(session=session_id or "", code=reason.code))
 
     def quarantine_update(self, update: TranscriptUpdate, reason: Problem) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.records.binary import (
+    EMPTY,
     array,
     long,
     optional_flag,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redact import Redaction
+    from bridge.records.redactor import Redaction
     from bridge.transcript.entries import Gap, Party, SessionFacts
     from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 
@@ -46,11 +47,11 @@ def party_block(party: Party) -> bytes:
     )
 
 
-def message_block(message: MessageText, redactor: FieldTexts, done: list[Redaction]) -> bytes:
-    """Encode a MessageText."""
+def message_block(message: MessageText, said: str, redactor: FieldTexts, done: list[Redaction]) -> bytes:
+    """Encode a MessageText; `said` is its text, redacted."""
     return b"".join(
         (
-            text(redactor.text("message.text", message.text, done)),
+            text(said),
             optional_text(redactor.word("message.messageType", message.message_type, _MESSAGE_TYPES, done)),
             optional_text(redactor.word("message.treatAs", message.treat_as, TREATMENTS, done)),
         )
@@ -133,7 +134,10 @@ def session_block(facts: SessionFacts, site: str) -> bytes:
 
 def redactions_block(done: Sequence[Redaction]) -> bytes:
     """Encode the array of redactions."""
-    return array(text(field) + text(rule) + long(times) for field, rule, times in done)
+    return array(
+        text(one.field) + text(one.rule) + long(one.times) + (array(map(text, one.earlier)) if one.earlier else EMPTY)
+        for one in done
+    )
 
 
 def _number(value: str | None) -> int | None:

@@ -23,9 +23,11 @@ from bridge.records.blocks import (
 )
 from bridge.records.chain import genesis, link, trailer
 from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
+from bridge.records.message_texts import MESSAGE_TEXT, message_text
 from bridge.records.party_blocks import PartyBlocks
 from bridge.records.sealed_fields import SealedFields
 from bridge.records.session_records import ChainPlace, session_record
+from bridge.records.subjects import NO_SUBJECTS, Subjects
 from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
 from bridge.transcript.times import occurred_at, rfc3339
@@ -33,7 +35,8 @@ from bridge.transcript.times import occurred_at, rfc3339
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
+    from bridge.records.split_numbers import SplitNumbers
     from bridge.sealing.data_keys import DataKeys
     from bridge.transcript.entries import Certificate, Entry, SessionFacts
     from bridge.transcript.events import ChatEvent
@@ -77,7 +80,8 @@ _CONTENT_TYPE: Final = ("content-type", b"application/avro")
 class Recording:
     """What the chats of one output share. `site` names where this bridge captures, `group` the bridge there.
 
-    `keys` are those with which its texts are sealed; None: it is not sealed.
+    `keys` are those with which its texts are sealed; None: it is not sealed. `subjects` recognises the people of chats,
+    in all outputs alike.
     """
 
     schemas: Schemas
@@ -85,6 +89,7 @@ class Recording:
     site: str = DEFAULT_SITE
     group: str = "chatbridge"
     keys: DataKeys | None = None
+    subjects: Subjects = NO_SUBJECTS
 
     @property
     def source(self) -> str:
@@ -98,6 +103,7 @@ class ChatRecorder:
     `key` is the key of its records, which belong to one epoch of its chain. `head` is the hash of the last record made.
     It may be reset to an earlier value if the records made since then will not be published; a restored chat continues
     from the head in its checkpoint. `redacted` says what was done to the last event: rule and number of times.
+    `numbers` are those that parties may have begun, as of the last record; they go back and are restored with `head`.
     """
 
     __slots__ = (
@@ -106,6 +112,7 @@ class ChatRecorder:
         "_epoch_bytes",
         "_escaped_id",
         "_facts",
+        "_numbers",
         "_parties",
         "_redactor",
         "_rule_set",
@@ -118,6 +125,7 @@ class ChatRecorder:
         "_site",
         "head",
         "key",
+        "numbers",
         "redacted",
     )
 
@@ -125,6 +133,8 @@ class ChatRecorder:
         """Start the chain of an epoch, or continue after the record whose hash is `head`."""
         self.head = genesis(session_id, epoch) if head is None else head
         self.redacted: list[tuple[str, int]] = []
+        self.numbers: SplitNumbers = ()
+        self._numbers: SplitNumbers = ()  # as of the record that is being made
         self._epoch = epoch
         self._epoch_bytes = long(epoch)
         self._escaped_id = escaped(session_id)
@@ -159,7 +169,7 @@ class ChatRecorder:
         """Return the Avro payload of one TranscriptEvent, without framing, and advance `head`.
 
         Raises UnreadableMessage for a number beyond 64 bits or a text that is not Unicode, and AttributesTooDeep;
-        `head` is unchanged then.
+        `head` and `numbers` are unchanged then.
         """
         try:
             body = self._body(entry, facts)
@@ -169,6 +179,7 @@ class ChatRecorder:
             raise UnreadableMessage("an event with a text that is no Unicode") from None
         previous = self.head
         self.head = link(previous, body)
+        self.numbers = self._numbers
         return body + trailer(previous, self.head)
 
     def _body(self, entry: Entry, facts: SessionFacts) -> bytes:
@@ -180,7 +191,7 @@ class ChatRecorder:
         if self._sealed is not None:
             self._sealed.sequence = entry.sequence
         done: list[Redaction] = []
-        event = entry.event
+        event, self._numbers = entry.event, self.numbers
         head = (
             text(id_of(entry, self._escaped_id, self._epoch)),
             self._session_id_text,
@@ -200,7 +211,7 @@ class ChatRecorder:
             )
         else:
             rest = self._content(entry, event, facts, done)
-        self.redacted = [(rule, times) for _, rule, times in done]
+        self.redacted = [(one.rule, one.times) for one in done]
         return b"".join(
             (
                 *head,
@@ -241,7 +252,12 @@ class ChatRecorder:
             visibility = optional_text(redactor.text("visibility", event.visibility, done))
         message = file = notice = NULL
         if event.message_text is not None:
-            message = SOME + message_block(event.message_text, redactor, done)
+            own_id = id_of(entry, self._escaped_id, self._epoch)
+            said_again = bool(entry.amendment) and not entry.reused
+            words, self._numbers = message_text(event, own_id, self._rules, self.numbers, done, again=said_again)
+            if self._sealed is not None:
+                words = self._sealed.sealed(MESSAGE_TEXT, words)
+            message = SOME + message_block(event.message_text, words, redactor, done)
         if event.notice_text is not None:
             said = redactor.text("notice.text", event.notice_text.text, done)
             notice = SOME + notice_block(event.notice_text, said, redactor, done)

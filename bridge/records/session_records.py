@@ -22,7 +22,7 @@ from bridge.transcript.summary import Summary
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
     from bridge.sealing.chat_seal import ChatSeal
     from bridge.transcript.entries import Certificate, SessionFacts
 
@@ -108,6 +108,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
             "noSummary": summary if isinstance(summary, str) else None,
             "ruleSet": place.rule_set,
+            "subjects": list(facts.subjects),
             "signature": None,
         },
     )
@@ -144,7 +145,7 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
     kept, done = redacted_input(raw, redactor)
     if seal is not None:
         kept = seal.seal_bytes(BYTES, kept)
-    redactions = [{"field": field, "rule": rule, "count": times} for field, rule, times in done]
+    redactions = [{"field": one.field, "rule": one.rule, "count": one.times} for one in done]
     parts = [kept[at : at + part_bytes] for at in range(0, len(kept), part_bytes)] or [b""]
     payloads = [
         schemas.encode(

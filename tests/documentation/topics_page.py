@@ -12,7 +12,7 @@ from bridge.records.avro import schema_folder
 from tests.documentation.tables import code, table
 
 if TYPE_CHECKING:
-    from bridge.adapters.kafka.topic_manager import Topic
+    from bridge.adapters.kafka.required_topics import Topic
 
 _HEAD: Final = """\
 # Topics and records

@@ -28,7 +28,7 @@ def environment(broker: str, tmp_path: Path) -> E2EEnvironment:
     outputs = [{"name": "default"}, {"name": ARCHIVE, "topic_prefix": f"{found.prefix}archive.", "sealed": True}]
     (tmp_path / "master").write_text("5a" * 32, "utf-8")
     (tmp_path / "other").write_text("77" * 32, "utf-8")
-    found.settings |= {"outputs": json.dumps(outputs), "sealing__master_key_file": tmp_path / "master"}  # type: ignore[operator]
+    found.settings |= {"outputs": json.dumps(outputs), "sealing__master_key_file": tmp_path / "master"}
     return found
 
 

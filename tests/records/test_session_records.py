@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED, quarantine_records
 from bridge.transcript.completeness import MissingIds
 from bridge.transcript.entries import COMPLETE, Certificate, Gap, OffsetRange, SessionFacts

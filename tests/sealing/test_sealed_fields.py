@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from bridge.errors import BridgeError, Problem, VerificationFailed
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
 from bridge.records.redacted_input import redacted_input
+from bridge.records.redactor import Redactor
 from bridge.records.rules import Rule
 from bridge.records.session_records import quarantine_records
 from bridge.sealing.chat_seal import is_sealed
