@@ -9,6 +9,7 @@ from bridge.capture.announcement_facts import AnnouncementForwarded, Announcemen
 from bridge.capture.chat import GIVEN_UP, OVER, STORED, Chat
 from bridge.capture.chat_facts import ChatOpened
 from bridge.capture.inbox import PassedOver
+from bridge.capture.output_sessions import end_where_not_taken, opened
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.errors import Problem
 from bridge.records.checkpoint_parts import CheckpointParts
@@ -66,7 +67,9 @@ class AnnouncedChats:
             chat = self._chats[told.session_id] = self._new_chat(told, rewritten(told, one.raw))
             _opened(chat, one.observed_at, builder)
         else:
+            before = chat.transcript.facts
             chat.announced_again(told, one.raw)
+            end_where_not_taken(builder, chat, before, one.observed_at)
             if chat.state == GIVEN_UP:
                 chat.follow_again()
                 _opened(chat, one.observed_at, builder)
@@ -83,5 +86,5 @@ class AnnouncedChats:
 
 
 def _opened(chat: Chat, at: int, builder: BatchBuilder) -> None:
-    builder.opened(chat, at)
+    opened(builder, chat, at)
     builder.plan.facts.append(ChatOpened(session=chat.session_id))

@@ -218,7 +218,7 @@ class SessionStore:
             over = one.update.final and chat.state != FOLLOWED
         try:
             if update is not None:
-                self._builder.quarantine_update(update, why)
+                self._builder.quarantine_update(update, why, chat)
             self._publish(chat, chat.transcript.failed(update, at, why))
             if isinstance(one, JoinRefused):  # nothing more comes from the source
                 close(self._builder, chat, at, GIVEN_UP)
@@ -259,15 +259,21 @@ class SessionStore:
             chat.start_text = update.transcript.start_at
             chat.transcript.learn(start_at=parse_start_at(chat.start_text))
         self._publish(chat, chat.transcript.apply(update))
-        self._builder.damaged(update)
+        self._builder.damaged(update, chat)
         if update.over or chat.state != FOLLOWED:
             settle(self._builder, chat, before, update.observed_at, over=update.over)
 
     def _quarantined(self, given: QuarantinedInput) -> None:
-        self._builder.quarantine(
-            given.source, given.session_id, given.observed_at, given.reason, given.raw, total_bytes=given.total_bytes
-        )
         chat = self._chat(given.session_id) if given.session_id and given.attributed else None
+        self._builder.quarantine(
+            given.source,
+            given.session_id,
+            given.observed_at,
+            given.reason,
+            given.raw,
+            total_bytes=given.total_bytes,
+            chat=chat,
+        )
         if chat is not None:
             self._fold_into(chat, chat.session_id, given)
         for session_id in given.followed:

@@ -8,6 +8,7 @@ from bridge.announcement import Announcement, encode
 from bridge.capture.chat import OPEN, OVER, STORED, Chat
 from bridge.capture.chat_closing import close, end_with_gap
 from bridge.capture.chat_facts import ChatOpened, StoredRepaired
+from bridge.capture.output_sessions import opened
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.capture.ports import Outgoing
 from bridge.capture.stored_inputs import STORED_POSITION, StoredRead, StoredRefused
@@ -91,7 +92,7 @@ class StoredFolding:
             return None
         if chat is None:
             chat = self._new_chat(session_id)
-            builder.opened(chat, one.observed_at)
+            opened(builder, chat, one.observed_at)
             builder.plan.facts.append(ChatOpened(session=session_id))
         self._chats[session_id] = chat
         return chat

@@ -59,6 +59,7 @@ REACHED: Final = frozenset(
 
 NO_TEXT_OF_PEOPLE: Final = {
     "Certificate.counts (key)": "a kind of record",
+    "OutputPart.counts (key)": "a kind of record",
     "Certificate.details": "sentences of the bridge, which quote no input",
     "Certificate.details (key)": "a code of the bridge",
     "Certificate.head": "a hash",
@@ -85,6 +86,7 @@ NO_TEXT_OF_PEOPLE: Final = {
     "SessionFacts.source": "a word of the bridge",
     "SessionFacts.tenant": "the name of an organisation, from who announces the chat",
     "SessionRecord.noSummary": "a code of the bridge",
+    "SessionRecord.part": "the conditions of the settings",
     "SessionRecord.server": "an address",
     "SessionRecord.sessionId": "an id of the server",
     "SessionRecord.site": "a name of the settings",
@@ -140,6 +142,7 @@ NO_TEXT_OF_PEOPLE: Final = {
             "CheckpointHead.state",
             "CheckpointIds.outlines",
             "CheckpointIds.prints",
+            "HeldRecords.counts (key)",
             "OutputChain.head",
             "OutputChain.output",
             "OutputGap.amendment",
