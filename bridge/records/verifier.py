@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bridge.errors import SchemaUnknown
     from bridge.records.avro import Schemas, WriterSchema
-    from bridge.records.epoch_checks import AnchoredHead
+    from bridge.records.epoch_claims import AnchoredHead
     from bridge.records.record_places import PartitionStart, Surroundings
 
     PlaceOf = Callable[[bytes], int]
