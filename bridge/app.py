@@ -11,9 +11,9 @@ from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.event_loop_lag import sample_event_loop_lag
+from bridge.adapters.heap import FreedMemory
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
-from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.group_look import GroupLook
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
@@ -46,9 +46,10 @@ from bridge.factories import (
     telemetry_of,
 )
 from bridge.facts import BridgeStarted, KafkaErrorMet, StartWaits
-from bridge.output_factory import outputs_of, record_limits_of, recordings_of, registered_headers
+from bridge.output_factory import connection_of, outputs_of, recordings_of, registered_headers
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.redactor_factory import watch_hash_key
+from bridge.sealing_factory import sealing_of
 from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.start_findings import first_marker, used_closed_retention
@@ -98,17 +99,8 @@ class _WorkerProcess:
         self._writers = WriterSchemas.shipped()
         self._schemas = self._writers.schemas
         self._names = names_of(config)
-        compression, arguments = config.kafka.compression, kafka_arguments(config)
-        self._kafka = KafkaConnection(
-            bootstrap_servers=config.kafka.bootstrap_servers,
-            group=config.kafka.group,
-            topics=self._names,
-            client=arguments,
-            compression=None if compression == "none" else compression,
-            transaction_timeout=config.kafka.transaction_timeout_seconds,
-            max_record_bytes=config.kafka.max_record_bytes,
-            record_limits=record_limits_of(config),
-        )
+        arguments = kafka_arguments(config)
+        self._kafka = connection_of(config, arguments)
         self._recordings = recordings_of(config, self._schemas)
         self._outputs: tuple[Output, ...] = ()
         self._partitions = config.kafka.partitions
@@ -124,6 +116,7 @@ class _WorkerProcess:
         self._secrets.add_context("registry", config.schema_registry.context())
         watch_hash_key(config.privacy, [one.redactor for one in self._recordings.values()], self._secrets)
         self._evidence = evidence_of(config, self._names, self._secrets)
+        self._sealing = sealing_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()
         self._announcer = AnnouncementProducer(self._kafka)
@@ -157,6 +150,7 @@ class _WorkerProcess:
             joins=self._sources,
             kafka_cause=lambda: self._watch.cause,
             topics=self._stored,
+            stamps=self._evidence.stamps,
         )
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
         self._reports = StatusReports(
@@ -191,6 +185,8 @@ class _WorkerProcess:
             asyncio.create_task(self._stored.run(), name="watch stored transcripts"),
             asyncio.create_task(sample_event_loop_lag(self._telemetry.loop_lag), name="watch the event loop"),
         ]
+        if self._evidence.stamps is not None:
+            watches.append(asyncio.create_task(self._evidence.stamps.run(), name="watch time stamps"))
         for watch in watches:
             watch.add_done_callback(defects.task_ended)
         main = asyncio.create_task(self._capture(), name="capture")
@@ -236,9 +232,11 @@ class _WorkerProcess:
             return False
 
     async def _keep_watching(self) -> None:
+        freed = FreedMemory()
         while True:
+            freed.give_back()
             await self._watch.check()
-            await self._topics.refresh()
+            await self._stored.refresh()
             await asyncio.sleep(_WATCH_SECONDS)
 
     def _share(self) -> float:
@@ -297,8 +295,9 @@ class _WorkerProcess:
         config = self._config
         partitions = self._partitions
         probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
+        keys = self._sealing.of_shard(partition)
         store_settings = SessionStoreSettings(
-            outputs=self._outputs,
+            outputs=self._sealing.with_keys(self._outputs, keys),
             checkpoints=self._names.checkpoints,
             announcements=self._names.announcements,
             writers=self._writers,
@@ -306,6 +305,7 @@ class _WorkerProcess:
             stored=self._stored.settings,
             closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
             evidence=self._evidence.settings,
+            keys=keys,
         )
         return Shard(
             partition,
@@ -322,7 +322,7 @@ class _WorkerProcess:
             preparation=self._evidence.preparation,
             recovery=ShardRecovery(
                 partition,
-                KafkaShardLogs(self._kafka, partition, self._evidence.kinds),
+                KafkaShardLogs(self._kafka, partition, (*self._evidence.kinds, *self._sealing.kinds)),
                 store_settings,
                 partitions=partitions,
                 interval=probe_after,

@@ -22,15 +22,16 @@ from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
 from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
 from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
-from bridge.adapters.kafka.rights import OUTPUT_READERS, Right, rights_of
-from bridge.adapters.kafka.topic_manager import (
+from bridge.adapters.kafka.required_topics import (
     Topic,
-    TopicManager,
-    TopicNames,
     TopicShape,
+    wanted_for_verbs,
     wanted_of_installation,
     wanted_of_output,
 )
+from bridge.adapters.kafka.rights import OUTPUT_READERS, Right, rights_of
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
+from bridge.adapters.kafka.verb_rights import VERBS, verb_rights
 from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.process_limits import memory_limit
 from bridge.config import origins
@@ -39,6 +40,7 @@ from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, Ka
 from bridge.evidence_factory import signs
 from bridge.otlp_traces import OtlpTraces
 from bridge.output_topics import names_by_output, output_settings_of
+from bridge.sealing_factory import key_compaction_of
 from bridge.secret_files import FileBacked
 from bridge.status_reports import WorkerIdentity
 from bridge.telemetry import Telemetry
@@ -104,6 +106,13 @@ def topics_of(config: Config) -> TopicManager:
     return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config))
 
 
+def all_topics_of(config: Config) -> TopicManager:
+    """Return the manager of all topics: those that `run` creates, and those of the verbs that erase and hold chats."""
+    shape = _shape(config, config.kafka.partitions)
+    topics = [*wanted_topics(config), *wanted_for_verbs(names_of(config), shape)]
+    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), topics)
+
+
 def capturing_topics_of(config: Config) -> TopicManager:
     """Return the manager of the topics without which nothing can be captured: all but that of stored transcripts."""
     stored = names_of(config).stored
@@ -127,7 +136,10 @@ def wanted_topics(config: Config) -> list[Topic]:
         for topic in wanted_of_output(names[one.name], _shape(config, partitions, one.max_record_bytes))
     ]
     shape = _shape(config, partitions)
-    return [*found, *wanted_of_installation(names_of(config), shape, evidence=signs(config))]
+    shared = wanted_of_installation(
+        names_of(config), shape, evidence=signs(config), key_compaction=key_compaction_of(config)
+    )
+    return [*found, *shared]
 
 
 def _shape(config: Config, partitions: int, max_record_bytes: int | None = None) -> TopicShape:
@@ -179,6 +191,8 @@ def rights_check_of(config: Config, command: str, *, capturing: bool = False) ->
 def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Right]:
     """Return the rights of a command, on the topics of all outputs or only of the first."""
     names, *others = names_by_output(config).values()
+    if command in VERBS:
+        return verb_rights(command, [names, *others], config.kafka.group, sealed=config.sealing.has_master_key)
     create = config.kafka.manage_topics == "create"
     return rights_of(
         command,
@@ -186,6 +200,7 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
         config.kafka.group,
         create=create,
         evidence=signs(config),
+        sealing=config.sealing.has_master_key,
         others=others if all_outputs else (),
     )
 
@@ -247,7 +262,8 @@ def access_probe_of(config: Config, command: str, *, capturing: bool = False) ->
 def described(config: Config) -> dict[str, str]:
     """Return what runs: the versions, and a hash of the settings without secrets and without what is this worker's."""
     shown = [[key, value] for key, value, _ in origins(config) if key != "worker_id"]
-    digest = hashlib.sha256(json.dumps(shown, default=str).encode()).hexdigest()
+    lists = config.model_dump_json(include={"outputs", "privacy"})  # of which `shown` has the names only
+    digest = hashlib.sha256(json.dumps([*shown, lists], default=str).encode()).hexdigest()
     return {
         "version": __version__,
         "python": platform.python_version(),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint import CheckpointHead
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.normalise import Recording
+    from bridge.records.split_numbers import SplitNumbers
     from bridge.records.watch_blocks import ChainOffsets
     from bridge.transcript.entries import Certificate, Entry
     from bridge.transcript.ranges import IdRanges
@@ -87,15 +88,15 @@ class ChatOutput:
         self.certified = True
         self.gaps = list(gaps)
         self._lacking = {gap.event_id for gap in self.gaps}
-        self._marked = (recorder.head, first, True, len(self.gaps))
+        self._marked = (recorder.head, recorder.numbers, first, True, len(self.gaps))
 
     def mark(self) -> None:
         """Remember this moment for `undo`."""
-        self._marked = (self.recorder.head, self.first, self.certified, len(self.gaps))
+        self._marked = (self.recorder.head, self.recorder.numbers, self.first, self.certified, len(self.gaps))
 
     def undo(self) -> None:
         """Go back to the last `mark`."""
-        self.recorder.head, self.first, self.certified, gaps = self._marked
+        self.recorder.head, self.recorder.numbers, self.first, self.certified, gaps = self._marked
         del self.gaps[gaps:]
         self._lacking = {gap.event_id for gap in self.gaps}
 
@@ -139,6 +140,8 @@ def outputs_of_stored_chat(stored: StoredSession, head: CheckpointHead, outputs:
         chain = chains.get(output.name)
         own = [gap for gap in stored.output_gaps if chain is not None and gap.output == output.name]
         recorder = ChatRecorder(stored.session_id, output.recording, chain.head if chain else None, head.epoch)
+        if output.recording.redactor.split_rules:
+            recorder.numbers = head.numbers.get(output.name, ())
         known = KnownOffsets(placed[chain.output], begun=True) if chain else None
         found.append(ChatOutput(output, recorder, chain.first if chain else 0, own, offsets=known))
     return found
@@ -168,6 +171,11 @@ def offsets_of(outputs: Sequence[ChatOutput]) -> list[ChainOffsets]:
 def gaps_of(outputs: Sequence[ChatOutput]) -> list[OutputGap]:
     """Return the gaps of single outputs."""
     return outputs[0].gaps if len(outputs) == 1 else [gap for one in outputs for gap in one.gaps]
+
+
+def numbers_of(outputs: Sequence[ChatOutput]) -> dict[str, SplitNumbers]:
+    """Return the numbers that may have begun in each output where there are any."""
+    return {one.output.name: one.recorder.numbers for one in outputs if one.recorder.numbers}
 
 
 def outputs_of_published_chat(

@@ -19,6 +19,7 @@ from bridge.records.output_chains import DEFAULT_OUTPUT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from bridge.evidence.log_stamps import StampCheck
     from bridge.evidence.signed_note import PublicKey
 
     Place = tuple[str, int]
@@ -30,8 +31,11 @@ class LogChecks:
     `name` is that of the keys, with which the origins of the logs begin. `output` is the one whose topics are read.
     """
 
-    def __init__(self, name: str, keys: Sequence[PublicKey], output: str) -> None:
-        """Begin with nothing read."""
+    def __init__(
+        self, name: str, keys: Sequence[PublicKey], output: str, check_stamp: StampCheck | None = None
+    ) -> None:
+        """Begin with nothing read. Without `check_stamp`, time stamps are counted, and not checked."""
+        self._check_stamp = check_stamp
         self.signed = 0
         self.heads = 0
         self._name = name
@@ -61,9 +65,9 @@ class LogChecks:
             return  # of an earlier schema, which the check of its signature has told
         self._certificates.setdefault(partition, {})[leaf] = record["sessionId"]
 
-    def feed_anchor(self, partition: int, value: bytes | None, offset: int) -> None:
-        """Take a record of the anchors topic."""
-        self._audit(partition).feed_anchor(value, offset)
+    def feed_anchor(self, partition: int, value: bytes | None, offset: int, kind: bytes | None = None) -> None:
+        """Take a record of the anchors topic; `kind` is its header of that name."""
+        self._audit(partition).feed_anchor(value, offset, kind)
 
     def feed_leaf(
         self,
@@ -80,7 +84,7 @@ class LogChecks:
 
     def _audit(self, partition: int) -> LogAudit:
         if partition not in self._audits:
-            self._audits[partition] = LogAudit(partition, self._name, self._keys)
+            self._audits[partition] = LogAudit(partition, self._name, self._keys, self._check_stamp)
         return self._audits[partition]
 
     def of_logs(self, ends: Mapping[Place, int]) -> Iterator[Finding]:
@@ -93,6 +97,11 @@ class LogChecks:
                 if after > ends.get(place, after):
                     what = f"{place[0]}-{place[1]} was committed up to offset {after}, and ends at {ends[place]}"
                     yield Finding("", PARTITION, f"{what}: it was cut off, or made again")
+
+    def of_stamps(self) -> str | None:
+        """Return the sentence about time stamps that were not checked, or None."""
+        count = sum(audit.stamps.count for audit in self._audits.values())
+        return f"{count} time stamps of heads (--timestamp-ca)" if count and self._check_stamp is None else None
 
     def expectations(self, expect: Callable[[str, AnchoredHead], None]) -> None:
         """Tell what signed statements say of open chats."""

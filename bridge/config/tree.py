@@ -25,6 +25,7 @@ from bridge.config.oauth_settings import OAuthSettings
 from bridge.config.output_settings import TOPIC_PREFIX_PATTERN, OutputSettings, problems_of
 from bridge.config.privacy_settings import PrivacySettings
 from bridge.config.registry_settings import SchemaRegistrySettings
+from bridge.config.sealing_settings import SealingSettings
 from bridge.config.section import Addresses, Count, Name, Seconds, Section
 from bridge.config.security import ClientArguments, checked_client
 from bridge.config.source_settings import SourcesSettings
@@ -164,6 +165,7 @@ class Config(BaseSettings):
         "read the first. Without a value there is one output, `default`, that has everything. The keys of an output "
         "are listed below.",
     )
+    sealing: SealingSettings = Field(default_factory=SealingSettings)
     evidence: EvidenceSection = Field(default_factory=EvidenceSection)
     log: LogSettings = Field(default_factory=LogSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
@@ -196,6 +198,14 @@ class Config(BaseSettings):
         )
         if found := list(problems):
             raise ValueError("\n".join(found))
+        return value
+
+    @field_validator("sealing")
+    @classmethod
+    def _seals_what_is_to_be_sealed(cls, value: SealingSettings, info: ValidationInfo) -> SealingSettings:
+        sealed = [one.name for one in info.data.get("outputs", ()) if one.sealed]
+        if sealed and not value.has_master_key:
+            raise ValueError(f"the output {sealed[0]} is sealed, which needs sealing.master_key_file")
         return value
 
     @classmethod

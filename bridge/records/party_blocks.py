@@ -10,7 +10,8 @@ from bridge.records.blocks import party_block
 from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
 
 if TYPE_CHECKING:
-    from bridge.records.redactor import Redaction, Redactor
+    from bridge.records.field_texts import FieldTexts
+    from bridge.records.redactor import Redaction
     from bridge.transcript.entries import Party
 
 _KNOWN_PARTIES: Final = 64
@@ -21,7 +22,7 @@ class PartyBlocks:
 
     __slots__ = ("_known", "_redactor")
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: FieldTexts) -> None:
         """Know no party yet."""
         self._known: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
         self._redactor = redactor

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bridge.errors import ConfigError
 from bridge.records import detectors, patterns
 from bridge.records.attribute_rules import AttributeRules
+from bridge.records.detectors.beginnings import SPLIT_DETECTORS
 from bridge.records.escapes import EscapedText, unescaped
 from bridge.records.rules import BUILT_IN, check, replacement, version_of
 from bridge.records.secret_names import SECRET, names_secret, without_secret
+from bridge.records.split_numbers import SplitRule
 from bridge.records.text_changes import TextChanges
 from bridge.transcript.attributes import flatten
 from bridge.transcript.events import TYPE_WORDS, Item
@@ -37,11 +39,15 @@ _LONGEST_KNOWN_NAME: Final = 128
 
 
 class Redaction(NamedTuple):
-    """What the rule of this name did to one field; `times` is the number of values or matches."""
+    """What the rule of this name did to one field; `times` is the number of values or matches.
+
+    `earlier` are the ids of records that hold the other parts of a number which this record completes.
+    """
 
     field: str
     rule: str
     times: int
+    earlier: tuple[str, ...] = ()
 
 
 class Redactor:
@@ -93,6 +99,12 @@ class Redactor:
     def action_of(self, rule: str) -> str:
         """Return the action of a rule, given its name: that of one of the settings, or `secret`."""
         return self._actions.get(rule, rule)
+
+    @property
+    def split_rules(self) -> dict[str, SplitRule]:
+        """The rules about numbers that are found over several messages, by detector."""
+        named = {_DETECTORS[detector]: detector for detector in SPLIT_DETECTORS}
+        return {named[detect]: SplitRule(name, put) for name, detect, put in reversed(self._by_text) if detect in named}
 
     def _add(self, rule: Rule, key: HashKey | None) -> None:
         check(rule)
@@ -193,7 +205,7 @@ class Redactor:
                     self._known_names.clear()  # P6: a flood of keys costs time, not memory
                 self._known_names[name] = known
         if known[1]:
-            done += [Redaction(where, rule, times) for _, rule, times in known[1]]
+            done += [one._replace(field=where) for one in known[1]]
         return known[0]
 
     def attributes(

@@ -14,6 +14,7 @@ from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
 from bridge.records.certificate_fields import certificate_fields
 from bridge.records.redacted_input import redacted_input
 from bridge.records.summary_record import summary_fields
+from bridge.sealing.opened_records import BYTES
 from bridge.transcript.entries import INCOMPLETE
 from bridge.transcript.gap_codes import LISTS_LEFT_OUT
 from bridge.transcript.summary import Summary
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
     from bridge.records.redactor import Redaction, Redactor
+    from bridge.sealing.chat_seal import ChatSeal
     from bridge.transcript.entries import Certificate, SessionFacts
 
 OPENED: Final = "OPENED"
@@ -106,6 +108,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
             "noSummary": summary if isinstance(summary, str) else None,
             "ruleSet": place.rule_set,
+            "subjects": list(facts.subjects),
             "signature": None,
         },
     )
@@ -131,14 +134,18 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
     redactor: Redactor,
     total_bytes: int | None = None,
     part_bytes: int = PART_BYTES,
+    seal: ChatSeal | None = None,
 ) -> tuple[list[bytes], list[Redaction]]:
     """Return the payloads of one quarantined input, in as many parts as necessary; at least one; and what was redacted.
 
     `observed_at` in us since 1970 UTC. `raw` is the kept beginning of the input, `total_bytes` the size of all of it if
-    that is more. P5: an input that names a secret is masked first, and the rules of `redactor` hold.
+    that is more. P5: an input that names a secret is masked first, and the rules of `redactor` hold. With `seal`, what
+    is kept is sealed then, as a whole.
     """
     kept, done = redacted_input(raw, redactor)
-    redactions = [{"field": field, "rule": rule, "count": times} for field, rule, times in done]
+    if seal is not None:
+        kept = seal.seal_bytes(BYTES, kept)
+    redactions = [{"field": one.field, "rule": one.rule, "count": one.times} for one in done]
     parts = [kept[at : at + part_bytes] for at in range(0, len(kept), part_bytes)] or [b""]
     payloads = [
         schemas.encode(

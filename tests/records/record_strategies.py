@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.records.checkpoint import BatchStamp, CheckpointHead
 from bridge.records.output_chains import OutputChain, OutputGap
+from bridge.records.split_numbers import SplitNumber
 from bridge.records.watch_blocks import NO_OFFSETS, ChainOffsets
 from bridge.transcript import entries as kinds
 from bridge.transcript.endings import ChatEnd
@@ -208,6 +209,7 @@ folds = st.builds(
     told_gaps,
 )
 stamps = st.builds(BatchStamp, longs, longs, st.lists(st.tuples(longs, longs), max_size=8).map(tuple))
+split_numbers = st.builds(SplitNumber, text, text, text, st.lists(text, max_size=3).map(tuple), longs, nullable_long)
 _heads = st.builds(
     CheckpointHead,
     state=st.sampled_from(["FOLLOWED", "GIVEN_UP", "OVER"]),
@@ -221,6 +223,7 @@ _heads = st.builds(
     chains=st.lists(st.builds(OutputChain, text, longs, st.binary(max_size=32)), max_size=3),
     outlined=st.booleans(),
     away=st.none() | st.builds(Unwatched, us, st.none(), st.sampled_from(["RESET", "NOT_TOLD"])),
+    numbers=st.dictionaries(text, st.lists(split_numbers, min_size=1, max_size=3).map(tuple), max_size=2),
 )
 chain_offsets = st.builds(lambda events, sessions: ChainOffsets(*events, *sessions), _places, _places)
 

@@ -27,6 +27,7 @@ COMMANDS_WITH_RIGHTS: Final = (
     "tail",
     "verify",
     "export",
+    "unseal",
     "proof",
     "coverage",
     "reconcile",
@@ -35,6 +36,13 @@ COMMANDS_WITH_RIGHTS: Final = (
     "topics apply",
     "simulate",
     "doctor",
+    "erase",
+    "hold",
+    "release",
+    "subject find",
+    "subject export",
+    "subject erase",
+    "subject hold",
 )
 """Commands that use Kafka; `simulate` when it announces to a topic."""
 _READ_AND_WRITTEN: Final = {
@@ -45,6 +53,7 @@ _READ_AND_WRITTEN: Final = {
     "tail": (("events",), ()),
     "verify": (("events", "sessions"), ()),
     "export": (("events", "sessions"), ()),
+    "unseal": (("events", "quarantine", "keys"), ()),
     "proof": (("sessions", "anchors", "leaves"), ()),
     "coverage": (("announcements", "sessions"), ()),
     "reconcile": (("events", "sessions"), ()),
@@ -109,11 +118,15 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
     *,
     create: bool,
     evidence: bool = False,
+    sealing: bool = False,
     others: Sequence[TopicNames] = (),
 ) -> list[Right]:
-    """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing.
+    """Return what one of COMMANDS_WITH_RIGHTS needs, but for verbs (`verb_rights.py`).
 
-    `evidence`: whether a signing key is configured. `others` are the names of further outputs than that of `names`.
+    `create`: whether `run` creates topics that are missing.
+
+    `evidence`: whether a signing key is configured; `sealing`: whether a master key is. `others` are the names of
+    further outputs than that of `names`.
     """
     topics: dict[str, list[Operation]]
     logs = (names.anchors, names.leaves) if evidence else ()
@@ -126,6 +139,7 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
         names.stored,
         *(topic for one in others for topic in (one.events, one.sessions, one.quarantine)),
         *logs,
+        *((names.keys,) if sealing else ()),
     )
     if command == "run":
         # Events and sessions are read to make state again that Kafka has forgotten, announcements are written on
@@ -139,10 +153,13 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
         read, written = _READ_AND_WRITTEN[command]
         topics = {getattr(one, kind): ["Read"] for one in (names, *others) for kind in read}
         topics |= {getattr(names, kind): ["Write"] for kind in written}
+        if sealing and command.startswith("reconcile"):
+            topics[names.keys] = ["Read"]  # texts are compared in clear
     elif command in {"topics plan", "doctor"}:
-        topics = {name: ["Describe", "DescribeConfigs"] for name in every}
+        more = () if command == "doctor" else (names.audit, names.held)
+        topics = {name: ["Describe", "DescribeConfigs"] for name in (*every, *more)}
     elif command == "topics apply":
-        topics = {name: ["Create", "Describe", "AlterConfigs"] for name in every}
+        topics = {name: ["Create", "Describe", "AlterConfigs"] for name in (*every, names.audit, names.held)}
     else:
         raise ValueError(f"{command} needs no rights on Kafka")
     found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]
