@@ -22,15 +22,16 @@ from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
 from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
 from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
-from bridge.adapters.kafka.rights import OUTPUT_READERS, Right, rights_of
-from bridge.adapters.kafka.topic_manager import (
+from bridge.adapters.kafka.required_topics import (
     Topic,
-    TopicManager,
-    TopicNames,
     TopicShape,
+    wanted_for_verbs,
     wanted_of_installation,
     wanted_of_output,
 )
+from bridge.adapters.kafka.rights import OUTPUT_READERS, Right, rights_of
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
+from bridge.adapters.kafka.verb_rights import VERBS, verb_rights
 from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.process_limits import memory_limit
 from bridge.config import origins
@@ -103,6 +104,13 @@ def topics_of(config: Config) -> TopicManager:
     """Return the manager of an installation's topics."""
     kafka = config.kafka
     return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config))
+
+
+def all_topics_of(config: Config) -> TopicManager:
+    """Return the manager of all topics: those that `run` creates, and those of the verbs that erase and hold chats."""
+    shape = _shape(config, config.kafka.partitions)
+    topics = [*wanted_topics(config), *wanted_for_verbs(names_of(config), shape)]
+    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), topics)
 
 
 def capturing_topics_of(config: Config) -> TopicManager:
@@ -183,6 +191,8 @@ def rights_check_of(config: Config, command: str, *, capturing: bool = False) ->
 def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Right]:
     """Return the rights of a command, on the topics of all outputs or only of the first."""
     names, *others = names_by_output(config).values()
+    if command in VERBS:
+        return verb_rights(command, [names, *others], config.kafka.group, sealed=config.sealing.has_master_key)
     create = config.kafka.manage_topics == "create"
     return rights_of(
         command,
@@ -252,7 +262,8 @@ def access_probe_of(config: Config, command: str, *, capturing: bool = False) ->
 def described(config: Config) -> dict[str, str]:
     """Return what runs: the versions, and a hash of the settings without secrets and without what is this worker's."""
     shown = [[key, value] for key, value, _ in origins(config) if key != "worker_id"]
-    digest = hashlib.sha256(json.dumps(shown, default=str).encode()).hexdigest()
+    lists = config.model_dump_json(include={"outputs", "privacy"})  # of which `shown` has the names only
+    digest = hashlib.sha256(json.dumps([*shown, lists], default=str).encode()).hexdigest()
     return {
         "version": __version__,
         "python": platform.python_version(),

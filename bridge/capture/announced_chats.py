@@ -8,10 +8,12 @@ from bridge.announcement import rewritten
 from bridge.capture.announcement_facts import AnnouncementForwarded, AnnouncementRejected, AnnouncementTaken
 from bridge.capture.chat import GIVEN_UP, OVER, STORED, Chat
 from bridge.capture.chat_facts import ChatOpened
+from bridge.capture.chat_subjects import announced_subjects, identify
 from bridge.capture.inbox import PassedOver
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.errors import Problem
 from bridge.records.checkpoint_parts import CheckpointParts
+from bridge.records.subjects import together
 from bridge.transcript import input_codes
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript
@@ -67,6 +69,7 @@ class AnnouncedChats:
             _opened(chat, one.observed_at, builder)
         else:
             chat.announced_again(told, one.raw)
+            identify(chat, announced_subjects(self._settings.recording.subjects, told))
             if chat.state == GIVEN_UP:
                 chat.follow_again()
                 _opened(chat, one.observed_at, builder)
@@ -76,7 +79,8 @@ class AnnouncedChats:
         touched[told.session_id] = chat
 
     def _new_chat(self, told: Announcement, announced: bytes) -> Chat:
-        facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0])
+        people = together((), announced_subjects(self._settings.recording.subjects, told))
+        facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0], subjects=people)
         outputs = outputs_of_new_chat(told.session_id, self._settings.outputs)
         parts = CheckpointParts(told.session_id, self._settings.recording.site)
         return Chat(Transcript(TranscriptState(facts)), outputs, parts, told, announced)

@@ -14,6 +14,7 @@ from bridge.records.certificate_checks import least_quarantined
 from bridge.records.checkpoint_reader import decoded_facts, decoded_gap
 from bridge.records.ids import amendment_number
 from bridge.records.session_records import CLOSED
+from bridge.records.subjects import together
 from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE, RESUMED, Gap, SessionFacts
 from bridge.transcript.events import FIRST_ID
 from bridge.transcript.gap_codes import UNTIL_JOINED
@@ -115,8 +116,10 @@ class PublishedChat:
         """Take the next session record, decoded."""
         self.state, self.at, self.certificate = record["state"], record["at"], record["certificate"]
         self.epoch = max(self.epoch, record["epoch"])
+        people = tuple(record["subjects"])
         if self.announced is None:
             self.announced = SessionFacts(self.session_id, tenant=record["tenant"], server=record["server"])
+        self.announced = replace(self.announced, subjects=together(self.announced.subjects, people))
 
     def with_filled(self, state: TranscriptState) -> TranscriptState:
         """Return a state in which gaps that were to last until the chat was joined again are filled if it was."""
@@ -136,7 +139,7 @@ class PublishedChat:
         """Return what the records tell, as the fold goes on from it."""
         ids, facts = self.ids, self.announced or SessionFacts(self.session_id)
         if self.session is not None:
-            facts = decoded_facts(self.session_id, self.session)
+            facts = replace(decoded_facts(self.session_id, self.session), subjects=facts.subjects)
         if self.first > 1 and ids.maximum is not None:
             # What came before has expired: all ids below count as delivered, so that nothing is published twice.
             lowest = ids.pairs()[0][0]

@@ -20,14 +20,16 @@ from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
 from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
 from bridge.capture.chat_closing import close, close_refused, end_with_gap, settle
 from bridge.capture.chat_facts import ChatFailed
+from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.closed_chats import ClosedChats
+from bridge.capture.erasing import Erasing
 from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
 from bridge.capture.remembered_chats import RememberedChats
 from bridge.capture.shard_evidence import ShardEvidence
 from bridge.capture.shard_positions import ShardPositions
 from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.capture.stored_folding import StoredFolding
-from bridge.capture.stored_inputs import StoredArrived, StoredMissing, StoredRead, StoredRefused
+from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, StoredMissing, StoredRead, StoredRefused
 from bridge.errors import Problem, places
 from bridge.records.checkpoint_keys import head_key
 from bridge.transcript import gap_codes, input_codes
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.ports import Limits
     from bridge.capture.session_store_settings import SessionStoreSettings
+    from bridge.capture.stored_inputs import StoredInput
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.transcript.entries import Entry
 
@@ -78,6 +81,14 @@ class SessionStore:
         self._announced = AnnouncedChats(partition, settings, self._chats, self.closed)
         self.positions = ShardPositions()
         self._stored = StoredFolding(partition, settings, self._chats, self.closed, self.positions)
+        self._erasing = Erasing(
+            partition,
+            settings,
+            chats=self._chats,
+            closed=self.closed,
+            remembered=self._remembered,
+            positions=self.positions,
+        )
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -162,10 +173,8 @@ class SessionStore:
                 self._fold_into(chat, session_id, one)
         elif isinstance(one, Announced | PassedOver):
             self._announced.take(one, self._builder, self._touched)
-        elif isinstance(one, StoredRead | StoredRefused | StoredArrived | StoredMissing):
-            chat = self._stored.take(one, self._builder)
-            if chat is not None and isinstance(one, StoredArrived | StoredMissing):
-                self._fold_into(chat, one.session_id, one)
+        elif isinstance(one, StoredRead | StoredRefused | StoredArrived | StoredMissing | ErasureRequested):
+            self._take_stored(one)
         elif isinstance(one, Forgotten):
             self._tell(one)
         elif isinstance(one, QuarantinedInput):
@@ -174,6 +183,15 @@ class SessionStore:
             chat = self._chats.get(one.session_id)
             if chat is not None and chat.state == FOLLOWED:  # nothing is lost with what says that nothing comes
                 self._fold_into(chat, one.session_id, one)
+
+    def _take_stored(self, one: StoredRead | StoredInput) -> None:
+        if isinstance(one, ErasureRequested):
+            if self._erasing.take(one, self._builder, self._touched):
+                self.numbers.mark_next()
+            return
+        chat = self._stored.take(one, self._builder)
+        if chat is not None and isinstance(one, StoredArrived | StoredMissing):
+            self._fold_into(chat, one.session_id, one)
 
     def _chat(self, session_id: str) -> Chat | None:
         """Return the chat to fold something into, also one that ended a while ago."""
@@ -262,6 +280,7 @@ class SessionStore:
         if update.transcript.start_at != chat.start_text:
             chat.start_text = update.transcript.start_at
             chat.transcript.learn(start_at=parse_start_at(chat.start_text))
+        learn_subjects(chat, self._settings.recording.subjects, update.transcript.chat_event_list)
         self._publish(chat, chat.transcript.apply(update))
         self._builder.damaged(update)
         if update.over or chat.state != FOLLOWED:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.capture.inbox import Announced, Forgotten, PassedOver
 from bridge.capture.ports import Outgoing
-from bridge.capture.stored_inputs import StoredRead
+from bridge.capture.stored_inputs import ErasureRequested, StoredRead
 from bridge.sealing.chat_seal import ChatSeal
 from bridge.sealing.data_keys import key_record, name_of_partition, parsed_key_record
 
@@ -83,9 +83,11 @@ class ShardKeys:
 
     def add(self, batch: Batch) -> None:
         """Add the records of new keys to what a fold decided, and of all if the topic has lost them."""
+        destroyed = {record.key.decode() for record in batch.on(self.topic) if record.value is None}
         if self._again:
-            batch.records += [self._record(name, value) for name, value in self._stored.items()]
-        batch.records += [self._record(name, _NOT_WRAPPED) for name in self._new]
+            known = self._stored.items()
+            batch.records += [self._record(name, value) for name, value in known if name not in destroyed]
+        batch.records += [self._record(name, _NOT_WRAPPED) for name in self._new if name not in destroyed]
 
     async def wrap(self, batch: Batch) -> None:
         """Complete the records of new keys. Raises SealingFailed."""
@@ -158,5 +160,5 @@ def _chats_of(inputs: Iterable[Input]) -> Iterator[str]:
         elif isinstance(one, StoredRead):
             yield from (text.session_id for text in one.texts)
             yield from (bad.session_id for bad in one.unreadable)
-        elif not isinstance(one, PassedOver) and one.session_id:
+        elif not isinstance(one, PassedOver | ErasureRequested) and one.session_id:
             yield one.session_id

@@ -8,6 +8,7 @@ from bridge.announcement import Announcement, encode
 from bridge.capture.chat import OPEN, OVER, STORED, Chat
 from bridge.capture.chat_closing import close, end_with_gap
 from bridge.capture.chat_facts import ChatOpened, StoredRepaired
+from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.capture.ports import Outgoing
 from bridge.capture.stored_inputs import STORED_POSITION, StoredMissing, StoredRead, StoredRefused
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bridge.capture.closed_chats import ClosedChats
     from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.shard_positions import ShardPositions
-    from bridge.capture.stored_inputs import StoredArrived, StoredInput
+    from bridge.capture.stored_inputs import StoredArrived
     from bridge.capture.stored_texts import StoredText
     from bridge.transcript.entries import Certificate, Gap
     from bridge.transcript.stored_updates import StoredUpdate
@@ -57,7 +58,9 @@ class StoredFolding:
         self._closed = closed
         self._positions = positions
 
-    def take(self, one: StoredInput | StoredRead, builder: BatchBuilder) -> Chat | None:
+    def take(
+        self, one: StoredArrived | StoredMissing | StoredRefused | StoredRead, builder: BatchBuilder
+    ) -> Chat | None:
         """Remember the position that an input has; return the chat to `fold` it into, None if that is all.
 
         What a feeder has read is written to the topic. What holds no stored transcript is set aside: nothing that a
@@ -117,6 +120,7 @@ class StoredFolding:
         if start_at != chat.start_text:
             chat.start_text = start_at
             transcript.learn(start_at=parse_start_at(start_at))
+        learn_subjects(chat, self._settings.recording.subjects, one.update.update.transcript.chat_event_list)
         for entry in transcript.apply_stored(one.update):
             builder.publish(chat, entry)
         if one.repairs:

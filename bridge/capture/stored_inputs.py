@@ -95,6 +95,16 @@ class StoredRefused:
 
 
 @dataclass(slots=True, frozen=True)
+class ErasureRequested:
+    """A request to forget a chat. `request` names it in log lines; `observed_at` in us since 1970 UTC."""
+
+    session_id: str
+    place: StoredPlace
+    request: str
+    observed_at: int
+
+
+@dataclass(slots=True, frozen=True)
 class StoredMissing:
     """No stored transcript of a chat will come, as far as is known: `text.missing` is the code of the reason."""
 
@@ -104,5 +114,5 @@ class StoredMissing:
     observed_at: int
 
 
-StoredInput = StoredArrived | StoredRefused | StoredMissing
+StoredInput = StoredArrived | StoredRefused | StoredMissing | ErasureRequested
 """What comes from the topic."""

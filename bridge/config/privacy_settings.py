@@ -117,6 +117,12 @@ class PrivacySettings(Section):
     rules: tuple[PrivacyRule, ...] = Field(
         default=(), description="Redaction rules, applied in order; the keys of a rule are listed below."
     )
+    subjects: tuple[str, ...] = Field(
+        default=(),
+        description="Paths of attributes that identify a person, of the announcement or of events (`*` matches any "
+        "characters). Session records have keyed hashes of the values, made with the keys of action `hash`: "
+        "`chatbridge subject` finds a person's chats by them.",
+    )
     hash_keys: tuple[HashKeySettings, ...] = Field(
         default=(),
         description="Keys of action `hash`, each with an `id` and a `key_file` of at least 16 characters. The first "
@@ -156,8 +162,9 @@ class PrivacySettings(Section):
     @classmethod
     def _required_to_hash(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         hashing = any(rule.action == "hash" for rule in info.data.get("rules", ()))
+        hashing = hashing or bool(info.data.get("subjects"))
         if value is None and hashing and not info.data.get("hash_key_file") and not info.data.get("hash_keys"):
-            raise ValueError("required by a rule with action hash; set privacy.hash_keys")
+            raise ValueError("required by a rule with action hash, and by privacy.subjects; set privacy.hash_keys")
         return value
 
     def key_sources(self) -> list[tuple[str | None, Callable[[], str]]]:

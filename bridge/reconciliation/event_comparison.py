@@ -12,10 +12,12 @@ from bridge.reconciliation.differences import (
     FIELD_CHANGED,
     FILE_AMENDED,
     NOT_CARRIED,
+    SEALED,
     STORED_DAMAGED,
     TEXT_CHANGED,
     Difference,
 )
+from bridge.sealing.chat_seal import is_sealed
 from bridge.transcript.bounds import LOST
 from bridge.transcript.entries import NOTICE, PARTY_JOINED
 from bridge.transcript.events import SYS_COMMAND, TYPING_STARTED, TYPING_STOPPED
@@ -103,7 +105,7 @@ def event_differences(captured: Record, stored: Record, deleted: Collection[str]
     for name, before, after in _values(captured, stored):
         if before == after:
             continue
-        code = _code_of(name, captured, stored, deleted)
+        code = SEALED if _holds_sealed(before) else _code_of(name, captured, stored, deleted)
         if code == FIELD_CHANGED:
             changed.append(name)
         else:
@@ -119,6 +121,9 @@ def _text_differences(captured: Record, stored: Record) -> Iterator[Difference]:
         if not before or not after:
             continue  # compared with the other parts
         field = f"{part}.{name}"
+        if is_sealed(before[name]):
+            yield Difference(SEALED, stored["eventId"], field)
+            continue
         redacted = any(one["field"] == field for one in captured["redactions"])
         code = text_difference(before[name], after[name], redacted=redacted)
         if code is not None:
@@ -140,6 +145,12 @@ def _values(captured: Record, stored: Record) -> Iterator[tuple[str, Any, Any]]:
             yield f"party.{name}", _value(captured["party"], name), _value(stored["party"], name)
     for name in _MAPS:
         yield name, captured[name] or None, stored[name] or None
+
+
+def _holds_sealed(value: Any) -> bool:
+    """Tell whether a text is sealed, or one of a map."""
+    texts = value.values() if isinstance(value, dict) else (value,)
+    return any(isinstance(text, str) and is_sealed(text) for text in texts)
 
 
 def _value(part: Record | None, name: str) -> Any:

@@ -28,8 +28,9 @@ TRANSCRIPT_EVENT: Final = f"{NAMESPACE}.TranscriptEvent"
 SESSION_RECORD: Final = f"{NAMESPACE}.SessionRecord"
 QUARANTINED_INPUT: Final = f"{NAMESPACE}.QuarantinedInput"
 SESSION_CHECKPOINT: Final = f"{NAMESPACE}.SessionCheckpoint"
+AUDIT_RECORD: Final = f"{NAMESPACE}.AuditRecord"
 
-ROOTS: Final = (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT, SESSION_CHECKPOINT)
+ROOTS: Final = (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT, SESSION_CHECKPOINT, AUDIT_RECORD)
 """The types that are values of a topic; the others occur inside them."""
 
 _SUFFIX: Final = ".avsc"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redact import Redaction
+    from bridge.records.redactor import Redaction
     from bridge.transcript.entries import Gap, Party, SessionFacts
     from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 
@@ -64,11 +64,11 @@ def notice_block(notice: NoticeText, said: str, redactor: FieldTexts, done: list
     return text(word or "") + text(said)
 
 
-def file_block(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes | None:
+def file_block(event: ChatEvent, said: str, user_data: dict[str, str], size: str | None) -> bytes | None:
     """Encode the FileReference of a SYS_COMMAND notice about a file; None for any other event.
 
-    `said` is the notice's text and `user_data` the flat map, both redacted: what a rule has removed there is not in
-    the file reference either.
+    `said` is the notice's text and `user_data` the flat map, both as they are recorded: what a rule has removed there
+    is not in the file reference either. `size` is what the map says of it, redacted and never sealed.
     """
     notice = event.notice_text
     if notice is None or notice.notice_type != SYS_COMMAND:
@@ -79,7 +79,7 @@ def file_block(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes 
         (
             optional_text(user_data.get("file-id")),
             optional_text(user_data.get("file-name")),
-            optional_long(_number(user_data.get("file-size"))),
+            optional_long(_number(size)),
             optional_text(user_data.get("file-source")),
             optional_text(user_data.get("file-document-id")),
             text(said),

@@ -198,10 +198,11 @@ def _seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str)
 
 def _seldom_extra(state: TranscriptState) -> bytes:
     """Encode what is not known of every chat: in a record of each of the others it costs one byte."""
-    watch = watch_block(state.watch)
-    if not state.filled_sequences and not state.archived and watch == NULL:
+    watch, subjects = watch_block(state.watch), state.facts.subjects
+    if not state.filled_sequences and not state.archived and watch == NULL and not subjects:
         return NULL
-    return SOME + array(map(long, state.filled_sequences)) + (b"\1" if state.archived else b"\0") + watch
+    archived = b"\1" if state.archived else b"\0"
+    return SOME + array(map(long, state.filled_sequences)) + archived + watch + array(map(text, subjects))
 
 
 def _output_gap(own: OutputGap) -> bytes:

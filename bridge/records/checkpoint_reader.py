@@ -228,7 +228,7 @@ def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
     if len(set_by) != 2 * len(seldom["parties"]):
         raise VerificationFailed("a checkpoint that does not say which events set what is known of its parties")
     return TranscriptState(
-        facts=decoded_facts(session_id, seldom["session"]),
+        facts=replace(decoded_facts(session_id, seldom["session"]), subjects=tuple(extra.get("subjects", ()))),
         parties=[_party(party) for party in seldom["parties"]],
         gaps=[decoded_gap(gap) for gap in seldom["gaps"]],
         amendments={counter["eventId"]: counter["count"] for counter in seldom["amendments"]},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.records.redact import Redaction
+from bridge.records.redactor import Redaction
 from bridge.records.split_numbers import Said, without_completions
 
 if TYPE_CHECKING:
-    from bridge.records.redact import Redactor
+    from bridge.records.redactor import Redactor
     from bridge.records.split_numbers import SplitNumbers
     from bridge.transcript.events import ChatEvent
 

@@ -13,7 +13,7 @@ from bridge.transcript.events import TYPE_WORDS
 
 if TYPE_CHECKING:
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redact import Redaction
+    from bridge.records.redactor import Redaction
     from bridge.sealing.chat_seal import ChatSeal
     from bridge.sealing.data_keys import DataKeys
     from bridge.transcript.events import Items

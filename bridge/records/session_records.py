@@ -22,7 +22,7 @@ from bridge.transcript.summary import Summary
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
     from bridge.sealing.chat_seal import ChatSeal
     from bridge.transcript.entries import Certificate, SessionFacts
 
@@ -108,6 +108,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
             "noSummary": summary if isinstance(summary, str) else None,
             "ruleSet": place.rule_set,
+            "subjects": list(facts.subjects),
             "signature": None,
         },
     )

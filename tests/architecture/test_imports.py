@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"sealing", "transcript", "errors"},
     "sealing": {"errors"},
     "evidence": {"records", "errors"},
-    "reconciliation": {"archive", "chatserver", "records", "transcript", "errors"},
+    "reconciliation": {"archive", "chatserver", "records", "sealing", "transcript", "errors"},
     "meters": {"archive", "transcript"},
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
@@ -148,7 +148,7 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 
 COMPOSITION = {
     *("app", "evidence_factory", "factories", "source_factory", "start_findings", "stored_composition", "ucs_feeders"),
-    *("output_factory", "output_topics", "redactor_factory", "sealing_factory"),
+    *("output_factory", "output_topics", "redactor_factory", "sealing_factory", "subject_factory"),
     *("cli", "commands", "doctor", "__main__"),
 }
 PURE = (

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SIGNS = "evidence.signing_key_file=/run/secrets/chatbridge/signing.pem"
 """The setting that brings topics and rights of the log."""
+SEALS = "sealing.master_key_file=/run/secrets/chatbridge/master.key"
+"""The setting that brings the topic of keys."""
 TOKEN = json.dumps(
     {
         "pkcs11_module": "/usr/lib/token.so",
@@ -61,10 +63,11 @@ def rights(acls: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
         ("--set", "settings.kafka.manage_topics=create"),
         ("--set", "settings.kafka.manage_topics=never"),
         ("--set", f"settings.{SIGNS}"),
+        ("--set", f"settings.{SEALS}"),
         ("--set-json", f"settings.evidence={TOKEN}"),
         ("--set-json", f"settings.outputs={OUTPUTS}"),
     ],
-    ids=["create", "never", "signed", "token", "outputs"],
+    ids=["create", "never", "signed", "sealed", "token", "outputs"],
 )
 @pytest.mark.parametrize("kind", ["mtls", "no-management", "everything"])
 def test_the_user_has_the_rights_that_the_command_prints(
@@ -87,10 +90,11 @@ def test_the_user_has_the_rights_that_the_command_prints(
     [
         (),
         ("--set", f"settings.{SIGNS}"),
+        ("--set", f"settings.{SEALS}"),
         ("--set-json", f"settings.evidence={TOKEN}"),
         ("--set-json", f"settings.outputs={OUTPUTS}"),
     ],
-    ids=["unsigned", "signed", "token", "outputs"],
+    ids=["unsigned", "signed", "sealed", "token", "outputs"],
 )
 @pytest.mark.parametrize("kind", ["no-management", "everything"])
 def test_the_topics_are_those_that_the_bridge_would_create(

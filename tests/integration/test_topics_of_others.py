@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.sandbox import LocalCluster
 from bridge.sandbox import broker as sandbox
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, reasons

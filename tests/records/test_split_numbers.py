@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.records.avro import TRANSCRIPT_EVENT
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.rules import Rule
 from bridge.records.split_numbers import MOST_NUMBERS
 from bridge.transcript import entries as kinds

@@ -12,7 +12,7 @@ from bridge.errors import EnvironmentFault
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.payload_framing import single_object
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.events import ChatTranscript

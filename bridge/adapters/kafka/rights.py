@@ -36,6 +36,13 @@ COMMANDS_WITH_RIGHTS: Final = (
     "topics apply",
     "simulate",
     "doctor",
+    "erase",
+    "hold",
+    "release",
+    "subject find",
+    "subject export",
+    "subject erase",
+    "subject hold",
 )
 """Commands that use Kafka; `simulate` when it announces to a topic."""
 _READ_AND_WRITTEN: Final = {
@@ -114,7 +121,9 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
     sealing: bool = False,
     others: Sequence[TopicNames] = (),
 ) -> list[Right]:
-    """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing.
+    """Return what one of COMMANDS_WITH_RIGHTS needs, but for verbs (`verb_rights.py`).
+
+    `create`: whether `run` creates topics that are missing.
 
     `evidence`: whether a signing key is configured; `sealing`: whether a master key is. `others` are the names of
     further outputs than that of `names`.
@@ -147,9 +156,10 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
         if sealing and command.startswith("reconcile"):
             topics[names.keys] = ["Read"]  # texts are compared in clear
     elif command in {"topics plan", "doctor"}:
-        topics = {name: ["Describe", "DescribeConfigs"] for name in every}
+        more = () if command == "doctor" else (names.audit, names.held)
+        topics = {name: ["Describe", "DescribeConfigs"] for name in (*every, *more)}
     elif command == "topics apply":
-        topics = {name: ["Create", "Describe", "AlterConfigs"] for name in every}
+        topics = {name: ["Create", "Describe", "AlterConfigs"] for name in (*every, names.audit, names.held)}
     else:
         raise ValueError(f"{command} needs no rights on Kafka")
     found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]
