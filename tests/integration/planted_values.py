@@ -66,7 +66,7 @@ def planted() -> list[str]:
 
 
 _ESCAPE: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
-_DIGIT: Final = re.compile(r"\d")
+_DIGITS: Final = re.compile(r"\d+")
 
 
 def found_in(content: bytes) -> list[str]:
@@ -79,5 +79,5 @@ def found_in(content: bytes) -> list[str]:
 
 
 def _digits(text: str) -> str:
-    normal = unicodedata.normalize("NFKC", text)
-    return "".join(str(unicodedata.decimal(digit)) for digit in _DIGIT.findall(normal))
+    digits = "".join(_DIGITS.findall(unicodedata.normalize("NFKC", text)))
+    return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
