@@ -61,6 +61,7 @@ NO_TEXT_OF_PEOPLE: Final = {
     "SessionFacts.site": "a name of the settings",
     "SessionFacts.source": "a word of the bridge",
     "SessionFacts.tenant": "the name of an organisation, from who announces the chat",
+    "SeldomExtra.subjects": "keyed hashes",
     "SessionRecord.ruleSet": "a hash over the settings",
     "SessionRecord.noSummary": "a code of the bridge",
     "SessionRecord.server": "an address",
