@@ -262,7 +262,8 @@ def access_probe_of(config: Config, command: str, *, capturing: bool = False) ->
 def described(config: Config) -> dict[str, str]:
     """Return what runs: the versions, and a hash of the settings without secrets and without what is this worker's."""
     shown = [[key, value] for key, value, _ in origins(config) if key != "worker_id"]
-    digest = hashlib.sha256(json.dumps(shown, default=str).encode()).hexdigest()
+    lists = config.model_dump_json(include={"outputs", "privacy"})  # of which `shown` has the names only
+    digest = hashlib.sha256(json.dumps([*shown, lists], default=str).encode()).hexdigest()
     return {
         "version": __version__,
         "python": platform.python_version(),

@@ -134,7 +134,7 @@ class JsonRedaction:
         done: list[Redaction] = []
         plain, _ = flatten(items)
         values, types = self._redactor.items(group, items, done)
-        for field, rule, times in done:
+        for field, rule, times, _ in done:
             name = field.removeprefix(f"{group}.")
             marks = _marks(self._redactor, plain.get(name), values.get(name), rule)
             self.changes.append(FieldChange(self.place, field, rule, times, marks))

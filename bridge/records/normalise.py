@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import UnreadableMessage
-from bridge.records import avro
 from bridge.records.binary import EMPTY, NULL, SOME, long, optional_long, optional_text, text, text_map
 from bridge.records.blocks import (
     departure_block,
@@ -22,7 +21,8 @@ from bridge.records.blocks import (
     session_block,
 )
 from bridge.records.chain import genesis, link, trailer
-from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
+from bridge.records.cloud_events import CloudEvents
+from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of
 from bridge.records.message_texts import MESSAGE_TEXT, message_text
 from bridge.records.party_blocks import PartyBlocks
 from bridge.records.sealed_fields import SealedFields
@@ -30,10 +30,11 @@ from bridge.records.session_records import ChainPlace, session_record
 from bridge.records.subjects import NO_SUBJECTS, Subjects
 from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
-from bridge.transcript.times import occurred_at, rfc3339
+from bridge.transcript.times import occurred_at
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
+    from bridge.records.cloud_events import Headers
     from bridge.records.field_texts import FieldTexts
     from bridge.records.redactor import Redaction, Redactor
     from bridge.records.split_numbers import SplitNumbers
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from bridge.transcript.entries import Certificate, Entry, SessionFacts
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.summary import Summary
-
-Headers = list[tuple[str, bytes]]
 
 EVENT_TYPE_KEY: Final = "eventType"
 """The key in unknownAttributes that holds the word of an unknown event type."""
@@ -70,10 +69,6 @@ _WORDS: Final = {
 _CHANGED: Final = optional_text(kinds.CHANGED)
 _ID_REUSED: Final = optional_text(kinds.ID_REUSED)
 _VISIBILITIES: Final = {word: optional_text(word) for word in ("ALL", "INT", "VIP")}
-_CE_TYPES: Final = {word: ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{word}".encode()) for word in _WORDS}
-_SESSION_TYPE: Final = ("ce_type", avro.SESSION_RECORD.encode())
-_CE_VERSION: Final = ("ce_specversion", b"1.0")
-_CONTENT_TYPE: Final = ("content-type", b"application/avro")
 
 
 @dataclass(slots=True, frozen=True)
@@ -107,7 +102,7 @@ class ChatRecorder:
     """
 
     __slots__ = (
-        "_constant_headers",
+        "_cloud_events",
         "_epoch",
         "_epoch_bytes",
         "_escaped_id",
@@ -147,12 +142,7 @@ class ChatRecorder:
         if recording.keys is not None:
             self._redactor = self._sealed = SealedFields(session_id, recording.redactor, recording.keys)
         self._site = recording.site
-        self._constant_headers = (
-            ("ce_source", recording.source.encode()),
-            ("ce_subject", self.key),
-            _CE_VERSION,
-            _CONTENT_TYPE,
-        )
+        self._cloud_events = CloudEvents(session_id, recording.source, epoch)
         self._facts: SessionFacts | None = None
         self._session = b""
         self._parties = PartyBlocks(self._redactor)
@@ -306,15 +296,8 @@ class ChatRecorder:
         return text_map(values)
 
     def headers(self, entry: Entry, facts: SessionFacts) -> Headers:
-        """Return the CloudEvents headers (binary mode) of an event record; `ce_time` is occurredAt, else observedAt."""
-        event = entry.event
-        at = occurred_at(facts.start_at, event.time_shift) if event is not None else None
-        return [
-            ("ce_id", id_of(entry, self._escaped_id, self._epoch).encode()),
-            _CE_TYPES.get(entry.kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{entry.kind}".encode()),
-            ("ce_time", rfc3339(entry.observed_at if at is None else at * 1000).encode()),
-            *self._constant_headers,
-        ]
+        """Return the CloudEvents headers of an event record."""
+        return self._cloud_events.of_event(entry, facts)
 
     # --- the other topics ----------------------------------------------------------------------------------------
 
@@ -342,12 +325,4 @@ class ChatRecorder:
 
     def session_headers(self, state: str, at: int, certificate: Certificate | None = None) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""
-        again = certificate is not None and certificate.supersedes is not None
-        last = certificate.last_sequence if certificate is not None and again else None
-        name = session_record_id(self._escaped_id, state, self._epoch, at, last_sequence=last)
-        return [
-            ("ce_id", name.encode()),
-            _SESSION_TYPE,
-            ("ce_time", rfc3339(at).encode()),
-            *self._constant_headers,
-        ]
+        return self._cloud_events.of_session(state, at, certificate)

@@ -49,6 +49,7 @@ def test_an_opened_chat_is_told_with_what_is_known_of_it(recording: Recording) -
         "summary": None,
         "noSummary": None,
         "ruleSet": None,
+        "subjects": [],
         "signature": None,
     }
 

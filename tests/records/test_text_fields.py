@@ -25,6 +25,15 @@ from tests.records.text_in_every_field import (
 )
 
 NO_TEXT_OF_PEOPLE: Final = {
+    "AuditRecord.detail": "a sentence of the bridge, which quotes no input",
+    "AuditRecord.outcome": "a word of the bridge",
+    "AuditRecord.principal": "a name of the settings",
+    "AuditRecord.reason": "words of an operator about a request",
+    "AuditRecord.request": "a random number",
+    "AuditRecord.sessionIds": "ids of the server",
+    "AuditRecord.site": "a name of the settings",
+    "AuditRecord.verb": "a word of the bridge",
+    "AuditRecord.who": "the name of an operator",
     "Certificate.counts (key)": "a kind of record",
     "Certificate.details": "sentences of the bridge, which quote no input",
     "Certificate.details (key)": "a code of the bridge",
@@ -52,6 +61,7 @@ NO_TEXT_OF_PEOPLE: Final = {
     "SessionFacts.site": "a name of the settings",
     "SessionFacts.source": "a word of the bridge",
     "SessionFacts.tenant": "the name of an organisation, from who announces the chat",
+    "SeldomExtra.subjects": "keyed hashes",
     "SessionRecord.ruleSet": "a hash over the settings",
     "SessionRecord.noSummary": "a code of the bridge",
     "SessionRecord.server": "an address",
@@ -59,6 +69,7 @@ NO_TEXT_OF_PEOPLE: Final = {
     "SessionRecord.site": "a name of the settings",
     "SessionRecord.source": "a word of the bridge",
     "SessionRecord.state": "a word of the bridge",
+    "SessionRecord.subjects": "keyed hashes",
     "SessionRecord.tenant": "the name of an organisation, from who announces the chat",
     "ShardFacts.group": "a name of the settings",
     "ShardFacts.logs (key)": "a kind of topic",
