@@ -43,7 +43,7 @@ def kafka_settings(found: list[Document], folder: Path) -> Path:
     """Write the settings that names and rights depend on, without those that name files."""
     settings = yaml.safe_load(settings_text(found))
     settings["kafka"].pop("client", None)
-    kept = {name: settings[name] for name in ("kafka", "evidence", "outputs") if name in settings}
+    kept = {name: settings[name] for name in ("kafka", "evidence", "outputs", "sealing") if name in settings}
     file = folder / "kafka.yaml"
     file.write_text(yaml.safe_dump(kept), "utf-8")
     return file
