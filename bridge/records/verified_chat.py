@@ -30,12 +30,14 @@ class SessionStatement(msgspec.Struct, array_like=True, frozen=True):
     epoch: int
     at: int
     certificate: dict[str, Any] | None
+    summary: dict[str, Any] | None
 
     @classmethod
     def of(cls, record: dict[str, Any], payload: bytes, partition: int | None, where: str) -> SessionStatement:
         """Take a decoded session record and its payload."""
         digest = sha256(payload).digest()[:_DIGEST_BYTES]
-        return cls(where, partition, digest, record["state"], record["epoch"], record["at"], record["certificate"])
+        certificate, summary = record["certificate"], record["summary"]
+        return cls(where, partition, digest, record["state"], record["epoch"], record["at"], certificate, summary)
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ class VerifiedChat:
         chat = self.epoch(said.epoch)
         self.closed = said.state == CLOSED
         if said.certificate is not None:
-            chat.certify(said.where, said.certificate)
+            chat.certify(said.where, said.certificate, said.summary)
         elif self.closed:
             chat.say(CERTIFICATE, f"closed without a certificate at {said.where}")
         else:
