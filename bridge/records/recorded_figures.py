@@ -74,11 +74,7 @@ class RecordedFigures:
             self._redacted(record)
         kind = record["kind"]
         if kind == MESSAGE:
-            message = record["message"]
-            seen = record["visibility"] == ALL and record["receiverId"] is None
-            typed = message is None or message["treatAs"] != SYSTEM
-            shape = shapes.SAID if seen and typed else shapes.NOTED
-            self._put(record, shape, 0 if message is None else len(message["text"]))
+            self._say(record)
         elif kind == PARTY_JOINED:
             self._join(record)
         elif kind == PARTY_LEFT:
@@ -94,6 +90,15 @@ class RecordedFigures:
         if self._closing is not None and number >= self._closing[0]:
             self._closing = None
 
+    def _say(self, record: Record) -> None:
+        message = record["message"]
+        said = record["visibility"] == ALL and record["receiverId"] is None
+        characters = 0
+        if message is not None:
+            said = said and message["treatAs"] != SYSTEM
+            characters = len(message["text"])
+        self._put(record, shapes.SAID if said else shapes.NOTED, characters)
+
     def _redacted(self, record: Record) -> None:
         for one in record["redactions"]:
             name = one["field"]
@@ -106,10 +111,13 @@ class RecordedFigures:
                 self._attributes_known = False
 
     def _put(self, record: Record, shape: int, characters: int = 0, asker: int = 0, code: int = _NO_CODE) -> None:
-        if record["amendment"] != ID_REUSED:
-            at = max(record["timeShift"] or 0, 0)
-            place = self._place(_user_of(record))
-            self._events += _PACKED.pack(record["eventId"], at, characters, place, shape, asker, code)
+        if record["amendment"] == ID_REUSED:
+            return
+        at, party = record["timeShift"], record["party"]
+        user_id = "" if party is None else party["userId"]
+        place = self._places.get(user_id) or self._place(user_id)
+        at = at if at is not None and at > 0 else 0
+        self._events += _PACKED.pack(record["eventId"], at, characters, place, shape, asker, code)
 
     def _place(self, user_id: str) -> int:
         place = self._places.get(user_id)
