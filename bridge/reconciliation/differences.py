@@ -20,6 +20,7 @@ LINE_ENDS: Final = "LINE_ENDS"
 FILE_AMENDED: Final = "FILE_AMENDED"
 NOT_CARRIED: Final = "NOT_CARRIED"
 SEALED: Final = "SEALED"
+OTHER_RULES: Final = "OTHER_RULES"
 
 MISSING_IN_GAP: Final = "MISSING_IN_GAP"
 NO_STORED_TEXT: Final = "NO_STORED_TEXT"
@@ -66,6 +67,10 @@ EXPECTED: Final = {
     NOT_CARRIED: (
         "One of the two forms does not carry the attribute: older servers, lower ClientVersions.",
         _NOTHING,
+    ),
+    OTHER_RULES: (
+        "It was captured under other privacy rules or another key (`ruleSet`): what rules changed was not compared.",
+        "Nothing, or compare with the settings of that time.",
     ),
     SEALED: (
         "The captured text or attribute is sealed, and was not compared.",

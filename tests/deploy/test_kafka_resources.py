@@ -13,7 +13,7 @@ import yaml
 from bridge.adapters.kafka.topic_plan import IN_SYNC, SAFE_IN_SYNC, SAFE_REPLICAS
 from bridge.cli import main
 from bridge.config import load
-from bridge.factories import wanted_topics
+from bridge.factories import every_topic
 from tests.deploy.rendered_chart import KINDS, Document, documents, of_kind, template
 from tests.deploy.test_rendered_pods import settings_text
 
@@ -104,7 +104,7 @@ def test_the_topics_are_those_that_the_bridge_would_create(
     config = load(kafka_settings(found, tmp_path), {}, {})
     assert config.kafka.manage_topics == "never"
     made = {one["spec"]["topicName"]: one["spec"] for one in found if one["kind"] == "KafkaTopic"}
-    wanted = {one.name: one for one in wanted_topics(config)}
+    wanted = {one.name: one for one in every_topic(config)}
     assert made.keys() == wanted.keys()
     for name, topic in wanted.items():
         assert (made[name]["partitions"], made[name]["replicas"]) == (topic.partitions, topic.replication_factor)
