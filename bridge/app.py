@@ -14,7 +14,6 @@ from bridge.adapters.event_loop_lag import sample_event_loop_lag
 from bridge.adapters.heap import FreedMemory
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
-from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.group_look import GroupLook
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
@@ -24,6 +23,7 @@ from bridge.addresses import joined_address
 from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.log_changes import check_owner
+from bridge.capture.outputs import log_topics
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.session_store_settings import SessionStoreSettings
@@ -47,7 +47,7 @@ from bridge.factories import (
     telemetry_of,
 )
 from bridge.facts import BridgeStarted, KafkaErrorMet, StartWaits
-from bridge.output_factory import outputs_of, record_limits_of, recordings_of, registered_headers
+from bridge.output_factory import connection_of, outputs_of, recordings_of, registered_headers
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.redactor_factory import watch_hash_key
 from bridge.sealing_factory import sealing_of
@@ -100,17 +100,8 @@ class _WorkerProcess:
         self._writers = WriterSchemas.shipped()
         self._schemas = self._writers.schemas
         self._names = names_of(config)
-        compression, arguments = config.kafka.compression, kafka_arguments(config)
-        self._kafka = KafkaConnection(
-            bootstrap_servers=config.kafka.bootstrap_servers,
-            group=config.kafka.group,
-            topics=self._names,
-            client=arguments,
-            compression=None if compression == "none" else compression,
-            transaction_timeout=config.kafka.transaction_timeout_seconds,
-            max_record_bytes=config.kafka.max_record_bytes,
-            record_limits=record_limits_of(config),
-        )
+        arguments = kafka_arguments(config)
+        self._kafka = connection_of(config, arguments)
         self._recordings = recordings_of(config, self._schemas)
         self._outputs: tuple[Output, ...] = ()
         self._partitions = config.kafka.partitions
@@ -332,7 +323,12 @@ class _WorkerProcess:
             preparation=self._evidence.preparation,
             recovery=ShardRecovery(
                 partition,
-                KafkaShardLogs(self._kafka, partition, (*self._evidence.kinds, *self._sealing.kinds)),
+                KafkaShardLogs(
+                    self._kafka,
+                    partition,
+                    (*self._evidence.kinds, *self._sealing.kinds),
+                    log_topics(store_settings.outputs),
+                ),
                 store_settings,
                 partitions=partitions,
                 interval=probe_after,

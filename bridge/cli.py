@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "backfill": "send stored transcripts to the shards, which publish what they lack",
     "reconcile": "compare captured chats with stored ones, and fill what is missing",
     "convert": "turn stored transcript files (XML) into records, without Kafka",
+    "redact": "redact files by the privacy rules, or show what the rules would do to them",
     "verify": "check that the records on Kafka, or in files, are complete and unaltered",
     "export": "write the records on Kafka to files that can be verified",
     "unseal": "show sealed records in clear, with the master key",

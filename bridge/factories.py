@@ -108,13 +108,13 @@ def topics_of(config: Config) -> TopicManager:
 
 def all_topics_of(config: Config) -> TopicManager:
     """Return the manager of all topics: those that `run` creates, and those of the verbs that erase and hold chats."""
-    topics = [*wanted_topics(config), *verb_topics(config)]
-    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), topics)
+    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), every_topic(config))
 
 
-def verb_topics(config: Config) -> list[Topic]:
-    """Return the topics that the verbs need which erase, hold and export chats."""
-    return wanted_for_verbs(names_of(config), _shape(config, config.kafka.partitions))
+def every_topic(config: Config) -> list[Topic]:
+    """Return what `wanted_topics` does, and the topics of the verbs."""
+    shape = _shape(config, config.kafka.partitions)
+    return [*wanted_topics(config), *wanted_for_verbs(names_of(config), shape)]
 
 
 def capturing_topics_of(config: Config) -> TopicManager:
@@ -196,7 +196,8 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
     """Return the rights of a command, on the topics of all outputs or only of the first."""
     names, *others = names_by_output(config).values()
     if command in VERBS:
-        return verb_rights(command, [names, *others], config.kafka.group, sealed=config.sealing.has_master_key)
+        outputs = [names, *others] if all_outputs else [names]
+        return verb_rights(command, outputs, config.kafka.group, sealed=config.sealing.has_master_key)
     create = config.kafka.manage_topics == "create"
     return rights_of(
         command,
@@ -266,7 +267,8 @@ def access_probe_of(config: Config, command: str, *, capturing: bool = False) ->
 def described(config: Config) -> dict[str, str]:
     """Return what runs: the versions, and a hash of the settings without secrets and without what is this worker's."""
     shown = [[key, value] for key, value, _ in origins(config) if key != "worker_id"]
-    digest = hashlib.sha256(json.dumps(shown, default=str).encode()).hexdigest()
+    lists = config.model_dump_json(include={"outputs", "privacy"})  # of which `shown` has the names only
+    digest = hashlib.sha256(json.dumps([*shown, lists], default=str).encode()).hexdigest()
     return {
         "version": __version__,
         "python": platform.python_version(),

@@ -12,7 +12,7 @@ from bridge.adapters.kafka.rights import Right
 from bridge.cli import main
 from bridge.config import Config, load
 from bridge.evidence_factory import key_name_of
-from bridge.factories import names_of, needed_rights, rights_check_of, wanted_topics
+from bridge.factories import described, names_of, needed_rights, rights_check_of, wanted_topics
 from bridge.output_factory import (
     outputs_of,
     record_limits_of,
@@ -128,6 +128,15 @@ def test_only_outputs_that_use_the_registry_have_subjects_there() -> None:
     flags = {"schema_registry.url": "http://127.0.0.1:1", "outputs": json.dumps(outputs)}
     assert list(registered_subjects_of(load(None, {}, flags))) == [f"{name}-value" for name in RECORDS]
     assert registered_subjects_of(load(None, {}, {"outputs": json.dumps(outputs)})) == {}
+
+
+def test_the_hash_of_the_settings_tells_outputs_and_rules_apart(config: Config) -> None:
+    first, second = config.outputs
+    others = [
+        config.model_copy(update={"outputs": (first, second.model_copy(update={"rules": ("cards",)}))}),
+        config.model_copy(update={"privacy": config.privacy.model_copy(update={"rules": config.privacy.rules[:1]})}),
+    ]
+    assert len({described(one)["settings"] for one in (config, *others)}) == 3
 
 
 def test_rules_are_chosen_by_their_names_and_keep_their_order() -> None:

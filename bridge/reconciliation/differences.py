@@ -19,6 +19,8 @@ MASKED: Final = "MASKED"
 LINE_ENDS: Final = "LINE_ENDS"
 FILE_AMENDED: Final = "FILE_AMENDED"
 NOT_CARRIED: Final = "NOT_CARRIED"
+SEALED: Final = "SEALED"
+OTHER_RULES: Final = "OTHER_RULES"
 
 MISSING_IN_GAP: Final = "MISSING_IN_GAP"
 NO_STORED_TEXT: Final = "NO_STORED_TEXT"
@@ -65,6 +67,14 @@ EXPECTED: Final = {
     NOT_CARRIED: (
         "One of the two forms does not carry the attribute: older servers, lower ClientVersions.",
         _NOTHING,
+    ),
+    OTHER_RULES: (
+        "It was captured under other privacy rules or another key (`ruleSet`): what rules changed was not compared.",
+        "Nothing, or compare with the settings of that time.",
+    ),
+    SEALED: (
+        "The captured text or attribute is sealed, and was not compared.",
+        "Compare another output, or give the master key (`sealing.*`); nothing if the chat's key was destroyed.",
     ),
 }
 """Code of an expected difference -> what it means, and what to do."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bridge.records.redact import Redaction
+    from bridge.records.redactor import Redaction
     from bridge.transcript.events import Items
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import UnreadableMessage
-from bridge.records import avro
 from bridge.records.binary import EMPTY, NULL, SOME, long, optional_long, optional_text, text, text_map
 from bridge.records.blocks import (
     departure_block,
@@ -22,25 +21,27 @@ from bridge.records.blocks import (
     session_block,
 )
 from bridge.records.chain import genesis, link, trailer
-from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
+from bridge.records.cloud_events import CloudEvents
+from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of
+from bridge.records.message_texts import MESSAGE_TEXT, message_text
 from bridge.records.party_blocks import PartyBlocks
 from bridge.records.sealed_fields import SealedFields
 from bridge.records.session_records import ChainPlace, session_record
 from bridge.records.subjects import NO_SUBJECTS, Subjects
 from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
-from bridge.transcript.times import occurred_at, rfc3339
+from bridge.transcript.times import occurred_at
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
+    from bridge.records.cloud_events import Headers
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
+    from bridge.records.split_numbers import SplitNumbers
     from bridge.sealing.data_keys import DataKeys
     from bridge.transcript.entries import Certificate, Entry, SessionFacts
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.summary import Summary
-
-Headers = list[tuple[str, bytes]]
 
 EVENT_TYPE_KEY: Final = "eventType"
 """The key in unknownAttributes that holds the word of an unknown event type."""
@@ -68,10 +69,6 @@ _WORDS: Final = {
 _CHANGED: Final = optional_text(kinds.CHANGED)
 _ID_REUSED: Final = optional_text(kinds.ID_REUSED)
 _VISIBILITIES: Final = {word: optional_text(word) for word in ("ALL", "INT", "VIP")}
-_CE_TYPES: Final = {word: ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{word}".encode()) for word in _WORDS}
-_SESSION_TYPE: Final = ("ce_type", avro.SESSION_RECORD.encode())
-_CE_VERSION: Final = ("ce_specversion", b"1.0")
-_CONTENT_TYPE: Final = ("content-type", b"application/avro")
 
 
 @dataclass(slots=True, frozen=True)
@@ -101,14 +98,16 @@ class ChatRecorder:
     `key` is the key of its records, which belong to one epoch of its chain. `head` is the hash of the last record made.
     It may be reset to an earlier value if the records made since then will not be published; a restored chat continues
     from the head in its checkpoint. `redacted` says what was done to the last event: rule and number of times.
+    `numbers` are those that parties may have begun, as of the last record; they go back and are restored with `head`.
     """
 
     __slots__ = (
-        "_constant_headers",
+        "_cloud_events",
         "_epoch",
         "_epoch_bytes",
         "_escaped_id",
         "_facts",
+        "_numbers",
         "_parties",
         "_redactor",
         "_rule_set",
@@ -121,6 +120,7 @@ class ChatRecorder:
         "_site",
         "head",
         "key",
+        "numbers",
         "redacted",
     )
 
@@ -128,6 +128,8 @@ class ChatRecorder:
         """Start the chain of an epoch, or continue after the record whose hash is `head`."""
         self.head = genesis(session_id, epoch) if head is None else head
         self.redacted: list[tuple[str, int]] = []
+        self.numbers: SplitNumbers = ()
+        self._numbers: SplitNumbers = ()  # as of the record that is being made
         self._epoch = epoch
         self._epoch_bytes = long(epoch)
         self._escaped_id = escaped(session_id)
@@ -140,12 +142,7 @@ class ChatRecorder:
         if recording.keys is not None:
             self._redactor = self._sealed = SealedFields(session_id, recording.redactor, recording.keys)
         self._site = recording.site
-        self._constant_headers = (
-            ("ce_source", recording.source.encode()),
-            ("ce_subject", self.key),
-            _CE_VERSION,
-            _CONTENT_TYPE,
-        )
+        self._cloud_events = CloudEvents(session_id, recording.source, epoch)
         self._facts: SessionFacts | None = None
         self._session = b""
         self._parties = PartyBlocks(self._redactor)
@@ -162,7 +159,7 @@ class ChatRecorder:
         """Return the Avro payload of one TranscriptEvent, without framing, and advance `head`.
 
         Raises UnreadableMessage for a number beyond 64 bits or a text that is not Unicode, and AttributesTooDeep;
-        `head` is unchanged then.
+        `head` and `numbers` are unchanged then.
         """
         try:
             body = self._body(entry, facts)
@@ -172,6 +169,7 @@ class ChatRecorder:
             raise UnreadableMessage("an event with a text that is no Unicode") from None
         previous = self.head
         self.head = link(previous, body)
+        self.numbers = self._numbers
         return body + trailer(previous, self.head)
 
     def _body(self, entry: Entry, facts: SessionFacts) -> bytes:
@@ -183,7 +181,7 @@ class ChatRecorder:
         if self._sealed is not None:
             self._sealed.sequence = entry.sequence
         done: list[Redaction] = []
-        event = entry.event
+        event, self._numbers = entry.event, self.numbers
         head = (
             text(id_of(entry, self._escaped_id, self._epoch)),
             self._session_id_text,
@@ -203,7 +201,7 @@ class ChatRecorder:
             )
         else:
             rest = self._content(entry, event, facts, done)
-        self.redacted = [(rule, times) for _, rule, times in done]
+        self.redacted = [(one.rule, one.times) for one in done]
         return b"".join(
             (
                 *head,
@@ -225,6 +223,7 @@ class ChatRecorder:
         """Encode the fields from occurredAt to unknownAttributes of an event."""
         redactor = self._redactor
         user_data: dict[str, str] = {}
+        file_size: str | None = None
         attributes: dict[str, str] = {}
         user_data_maps = attribute_maps = _NO_ATTRIBUTES
         party = self._parties.block(entry.party, done)
@@ -232,6 +231,7 @@ class ChatRecorder:
             event = without_preview(event, done)
         if event.user_data:
             user_data, types = redactor.items("userData", event.user_data, done)
+            file_size = user_data.get("file-size")
             user_data = self._recorded("userData", user_data)
             user_data_maps = text_map(user_data) + text_map(types)
         if event.event_attributes:
@@ -242,11 +242,16 @@ class ChatRecorder:
             visibility = optional_text(redactor.text("visibility", event.visibility, done))
         message = file = notice = NULL
         if event.message_text is not None:
-            message = SOME + message_block(event.message_text, redactor, done)
+            own_id = id_of(entry, self._escaped_id, self._epoch)
+            said_again = bool(entry.amendment) and not entry.reused
+            words, self._numbers = message_text(event, own_id, self._rules, self.numbers, done, again=said_again)
+            if self._sealed is not None:
+                words = self._sealed.sealed(MESSAGE_TEXT, words)
+            message = SOME + message_block(event.message_text, words, redactor, done)
         if event.notice_text is not None:
             said = redactor.text("notice.text", event.notice_text.text, done)
             notice = SOME + notice_block(event.notice_text, said, redactor, done)
-            block = file_block(event, said, user_data)
+            block = file_block(event, said, user_data, file_size)
             file = NULL if block is None else SOME + block
         leaves = event.reason is not None or event.asker_id is not None or entry.kind == kinds.PARTY_LEFT
         at = occurred_at(facts.start_at, event.time_shift)
@@ -291,15 +296,8 @@ class ChatRecorder:
         return text_map(values)
 
     def headers(self, entry: Entry, facts: SessionFacts) -> Headers:
-        """Return the CloudEvents headers (binary mode) of an event record; `ce_time` is occurredAt, else observedAt."""
-        event = entry.event
-        at = occurred_at(facts.start_at, event.time_shift) if event is not None else None
-        return [
-            ("ce_id", id_of(entry, self._escaped_id, self._epoch).encode()),
-            _CE_TYPES.get(entry.kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{entry.kind}".encode()),
-            ("ce_time", rfc3339(entry.observed_at if at is None else at * 1000).encode()),
-            *self._constant_headers,
-        ]
+        """Return the CloudEvents headers of an event record."""
+        return self._cloud_events.of_event(entry, facts)
 
     # --- the other topics ----------------------------------------------------------------------------------------
 
@@ -311,28 +309,22 @@ class ChatRecorder:
         certificate: Certificate | None = None,
         *,
         summary: Summary | str | None = None,
+        part: str | None = None,
         room: int | None = None,
     ) -> bytes:
         """Return the Avro payload of a SessionRecord: OPENED, or CLOSED with its certificate. `at` in us since 1970.
 
-        `summary` is that of a chat that is closed, or the code that says why there is none.
+        `summary` is that of a chat that is closed, or the code that says why there is none; `part` which records
+        the output takes, None if it takes all.
 
         The certificate covers the records made so far: it carries `head`. It lists ids and gaps if the payload then
         fits into `room` bytes.
         """
         place = ChainPlace(self._site, self._epoch, self.head, self._rules.rule_set)
         return session_record(
-            self._schemas, state, facts, at, certificate=certificate, place=place, summary=summary, room=room
+            self._schemas, state, facts, at, certificate=certificate, place=place, summary=summary, part=part, room=room
         )
 
     def session_headers(self, state: str, at: int, certificate: Certificate | None = None) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""
-        again = certificate is not None and certificate.supersedes is not None
-        last = certificate.last_sequence if certificate is not None and again else None
-        name = session_record_id(self._escaped_id, state, self._epoch, at, last_sequence=last)
-        return [
-            ("ce_id", name.encode()),
-            _SESSION_TYPE,
-            ("ce_time", rfc3339(at).encode()),
-            *self._constant_headers,
-        ]
+        return self._cloud_events.of_session(state, at, certificate)

@@ -11,7 +11,7 @@ from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
 
 if TYPE_CHECKING:
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redact import Redaction
+    from bridge.records.redactor import Redaction
     from bridge.transcript.entries import Party
 
 _KNOWN_PARTIES: Final = 64

@@ -12,13 +12,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from bridge.records.escapes import unescaped
-from bridge.records.redact import Redaction
+from bridge.records.redactor import Redaction
 from bridge.records.rules import NOT_ALLOWED, TYPING_PREVIEW
 from bridge.records.secret_names import SECRET, masked, scrub
 from bridge.records.typing_previews import names_typing
 
 if TYPE_CHECKING:
-    from bridge.records.redact import Redactor
+    from bridge.records.redactor import Redactor
 
 _FIELD: Final = "bytes"
 _LITERAL: Final = re.compile(r"\[[^\]]*\]|[*?.]")

@@ -13,7 +13,7 @@ from bridge.transcript.events import TYPE_WORDS
 
 if TYPE_CHECKING:
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redact import Redaction
+    from bridge.records.redactor import Redaction
     from bridge.sealing.chat_seal import ChatSeal
     from bridge.sealing.data_keys import DataKeys
     from bridge.transcript.events import Items
@@ -40,7 +40,7 @@ class SealedFields:
 
     def text(self, where: str, text: str, done: list[Redaction]) -> str:
         """Return a text redacted and sealed."""
-        return self._sealed(where, self._redactor.text(where, text, done))
+        return self.sealed(where, self._redactor.text(where, text, done))
 
     def word(self, where: str, word: str | None, known: frozenset[str], done: list[Redaction]) -> str | None:
         """Return a word of the protocol as it is, and any other as `text` does."""
@@ -51,17 +51,18 @@ class SealedFields:
         values, types = self._redactor.items(where, items, done)
         for path, word in types.items():
             if word not in TYPE_WORDS:
-                types[path] = self._sealed(f"{where}{TYPES}.{path}", word)
+                types[path] = self.sealed(f"{where}{TYPES}.{path}", word)
         return values, types
 
     def values(self, where: str, values: dict[str, str]) -> dict[str, str]:
         """Return a flat map of values, redacted already, with sealed ones."""
-        return {path: self._sealed(f"{where}.{path}", value) for path, value in values.items()}
+        return {path: self.sealed(f"{where}.{path}", value) for path, value in values.items()}
 
     def unknown(self, values: dict[str, str], done: list[Redaction]) -> dict[str, str]:
         """Return attributes that this version does not know, sealed."""
         return self.values("unknownAttributes", self._redactor.unknown(values, done))
 
-    def _sealed(self, field: str, text: str) -> str:
+    def sealed(self, field: str, text: str) -> str:
+        """Return a text that is redacted already, sealed."""
         seal = self._seal or self.begin()
         return seal.seal(field, sequence_of(field, self.sequence), text)

@@ -22,7 +22,7 @@ from bridge.transcript.summary import Summary
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
     from bridge.sealing.chat_seal import ChatSeal
     from bridge.transcript.entries import Certificate, SessionFacts
 
@@ -58,15 +58,18 @@ def session_record(  # noqa: PLR0913 - the fields of the record
     certificate: Certificate | None,
     place: ChainPlace,
     summary: Summary | str | None = None,
+    part: str | None = None,
     room: int | None = None,
 ) -> bytes:
     """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `place` that of the chain at that time.
 
-    `summary` is that of the chat, or the code that says why there is none; None when it was opened. The record is not
-    signed. If it exceeds `room` bytes, with room for the signature, the certificate is written without its lists and
-    with the reason LISTS_LEFT_OUT.
+    `summary` is that of the chat, or the code that says why there is none; None when it was opened. `part` says which
+    records the output takes, None: all. The record is not signed. If it exceeds `room` bytes, with room for the
+    signature, the certificate is written without its lists and with the reason LISTS_LEFT_OUT.
     """
-    payload = _session_record(schemas, state, facts, at, certificate=certificate, place=place, summary=summary)
+    payload = _session_record(
+        schemas, state, facts, at, certificate=certificate, place=place, summary=summary, part=part
+    )
     if room is None or certificate is None or len(payload) + SIGNATURE_ROOM <= room:
         return payload
     short = replace(
@@ -77,8 +80,9 @@ def session_record(  # noqa: PLR0913 - the fields of the record
         gaps=[],
         filled=[],
         holes=None,
+        part=certificate.part and replace(certificate.part, id_ranges=[]),
     )
-    return _session_record(schemas, state, facts, at, certificate=short, place=place, summary=summary)
+    return _session_record(schemas, state, facts, at, certificate=short, place=place, summary=summary, part=part)
 
 
 def _session_record(  # noqa: PLR0913 - the fields of the record
@@ -90,6 +94,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
     certificate: Certificate | None,
     place: ChainPlace,
     summary: Summary | str | None,
+    part: str | None,
 ) -> bytes:
     return schemas.encode(
         SESSION_RECORD,
@@ -109,6 +114,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "noSummary": summary if isinstance(summary, str) else None,
             "ruleSet": place.rule_set,
             "subjects": list(facts.subjects),
+            "part": part,
             "signature": None,
         },
     )
@@ -145,7 +151,7 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
     kept, done = redacted_input(raw, redactor)
     if seal is not None:
         kept = seal.seal_bytes(BYTES, kept)
-    redactions = [{"field": field, "rule": rule, "count": times} for field, rule, times in done]
+    redactions = [{"field": one.field, "rule": one.rule, "count": one.times} for one in done]
     parts = [kept[at : at + part_bytes] for at in range(0, len(kept), part_bytes)] or [b""]
     payloads = [
         schemas.encode(

@@ -26,31 +26,41 @@ class TextChanges:
         self.parts = [TextPart(text, text)] if text else []
 
     def add(self, rule: str, finds: Sequence[tuple[int, int, str]]) -> None:
-        """Note (start, end, what is put there) of finds of one rule, in the text as it is now, from left to right."""
-        for start, end, put in reversed(finds):
-            self._replace(rule, start, end, put)
+        """Note (start, end, what is put there) of finds of one rule, in the text as it is now, from left to right.
 
-    def _replace(self, rule: str, start: int, end: int, put: str) -> None:
-        at = 0
-        before: list[TextPart] = []
-        inside: list[TextPart] = []
-        behind: list[TextPart] = []
-        for part in self.parts:
-            first, at = at, at + len(part.after)
-            if part.rules:
-                into = inside if first < end and at > start else before if at <= start else behind
-                into.append(part)
-                continue
-            for into, text in (
-                (before, part.before[: max(start - first, 0)]),
-                (inside, part.before[max(start - first, 0) : max(end - first, 0)]),
-                (behind, part.before[max(end - first, 0) :]),
-            ):
-                if text:
-                    into.append(TextPart(text, text))
-        left = start - sum(len(part.after) for part in before)  # of a part that was put there before
-        shown = "".join(part.after for part in inside)
-        whole = shown[:left] + put + shown[left + end - start :]
-        rules = tuple(dict.fromkeys(name for part in inside for name in part.rules))
-        changed = TextPart("".join(part.before for part in inside), whole, (*rules, rule))
-        self.parts = [*before, changed, *behind]
+        A find that touches what another rule has put there makes one part with it. Takes time linear in both.
+        """
+        rest, behind = self.parts, list[TextPart]()
+        at = sum(len(part.after) for part in rest)  # where the last part of `rest` ends
+        for start, end, put in reversed(finds):
+            while at - len(rest[-1].after) >= end:
+                behind.append(rest.pop())
+                at -= len(behind[-1].after)
+            if at > end and not rest[-1].rules:
+                head, tail = _cut(rest.pop(), end - at)
+                rest.append(head)
+                behind.append(tail)
+                at = end
+            inside: list[TextPart] = []
+            while at > start:
+                part = rest.pop()
+                if not part.rules and at - len(part.after) < start:
+                    head, part = _cut(part, start - at)
+                    rest.append(head)
+                inside.insert(0, part)
+                at -= len(part.after)
+            rest.append(_changed(inside, rule, start - at, end - at, put))
+            at += len(rest[-1].after)
+        self.parts = rest + behind[::-1]
+
+
+def _cut(part: TextPart, at: int) -> tuple[TextPart, TextPart]:
+    """Return the two halves of a part that no rule has changed; `at` counts from its end."""
+    return TextPart(part.before[:at], part.before[:at]), TextPart(part.before[at:], part.before[at:])
+
+
+def _changed(inside: Sequence[TextPart], rule: str, start: int, end: int, put: str) -> TextPart:
+    """Return one part in the place of several; `start` and `end` of the find count from their beginning."""
+    shown = "".join(part.after for part in inside)
+    rules = tuple(dict.fromkeys(name for part in inside for name in part.rules))
+    return TextPart("".join(part.before for part in inside), shown[:start] + put + shown[end:], (*rules, rule))

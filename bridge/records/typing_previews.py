@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from bridge.records.redact import Redaction
+from bridge.records.redactor import Redaction
 from bridge.records.rules import TYPING_PREVIEW
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"sealing", "transcript", "errors"},
     "sealing": {"errors"},
     "evidence": {"records", "errors"},
-    "reconciliation": {"archive", "chatserver", "records", "transcript", "errors"},
+    "reconciliation": {"archive", "chatserver", "records", "sealing", "transcript", "errors"},
     "meters": {"archive", "transcript"},
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},

@@ -25,7 +25,7 @@ from bridge.errors import Problem, UnreadableAnnouncement
 from bridge.logs import JsonLines
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.sources.chat_server.history_turn import HistoryTurn

@@ -9,7 +9,7 @@ import msgspec
 from bridge.capture.session_store import SessionStore
 from bridge.records.avro import SESSION_RECORD
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.subjects import Subjects
 from bridge.transcript.events import Item
 from tests.capture.compacted_topic import CompactedTopic

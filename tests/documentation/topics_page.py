@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.config import load
-from bridge.factories import names_of, verb_topics, wanted_topics
+from bridge.factories import every_topic, names_of
 from bridge.output_factory import SCHEMA_BY_TOPIC
 from bridge.records.avro import AUDIT_RECORD, schema_folder
 from tests.documentation.tables import code, table
@@ -24,8 +24,9 @@ Kafka's Java client. `chatbridge topics plan` compares a cluster with this table
 and alters topics; `chatbridge run` only creates those that are missing. Partition counts and cleanup policies of
 existing topics are never altered. Topics with three replicas or more get `min.insync.replicas=2`. The topics
 `anchors` and `leaves` exist where a signing key is configured (`evidence.signing_key_file`,
-`evidence.pkcs11_module`), and are needed nowhere else. `audit`, which has one partition, and `held` are for the
-commands that [erase, hold and export](../erasure.md) chats: `run` neither creates nor needs them.
+`evidence.pkcs11_module`), the topic `keys` where a master key is (`sealing.master_key_file`, `sealing.pkcs11_module`);
+they are needed nowhere else. `audit`, which has one partition, and `held` are for the commands that
+[erase, hold and export](../erasure.md) chats: `run` neither creates nor needs them.
 """
 _KEYS: Final = {
     "quarantine": "sessionId, or the source when no chat is known",
@@ -34,6 +35,7 @@ _KEYS: Final = {
     "anchors": "the partition, as decimal digits",
     "leaves": "name of the tree, `/` and index of the leaf, as decimal digits",
     "audit": "name of the request",
+    "keys": "sessionId, or `/partition/` and its number",
 }
 _SCHEMAS: Final = {**SCHEMA_BY_TOPIC, "audit": AUDIT_RECORD}
 _NO_AVRO: Final = {
@@ -42,6 +44,7 @@ _NO_AVRO: Final = {
     "anchors": "[signed notes](../evidence.md#anchors), UTF-8",
     "leaves": "[hash of a leaf](../evidence.md#the-log), 32 bytes",
     "held": "copies of records of the outputs",
+    "keys": "[a wrapped key](../sealing.md#the-topic-of-keys), JSON",
 }
 _AFTER: Final = """
 The announcements and checkpoints topics may hold session passwords, and stored transcripts are not redacted: only the
@@ -126,10 +129,10 @@ aside in the quarantine, with the code STORED_RECORD or STORED_TEXT_INCOMPLETE.
 
 def text() -> str:
     """Return the page."""
-    config = load(None, {}, {"evidence.signing_key_file": "signing.pem"})
+    config = load(None, {}, {"evidence.signing_key_file": "signing.pem", "sealing.master_key_file": "master.key"})
     names = names_of(config)
     kinds = {getattr(names, kind): kind for kind in (*_SCHEMAS, *_NO_AVRO)}
-    rows = [_topic(topic, kinds[topic.name]) for topic in (*wanted_topics(config), *verb_topics(config))]
+    rows = [_topic(topic, kinds[topic.name]) for topic in every_topic(config)]
     files = sorted((file for file in schema_folder().iterdir() if file.is_file()), key=lambda file: file.name)
     schemas = {file.name.removesuffix(".avsc"): json.loads(file.read_text("utf-8")) for file in files}
     first = list(_SCHEMAS.values())

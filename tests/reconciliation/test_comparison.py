@@ -36,6 +36,7 @@ from tests.reconciliation.both_sides import (
     stored_from,
     stored_image,
 )
+from tests.sealing.known_keys import KnownDataKeys
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DataObject
@@ -94,6 +95,22 @@ def test_ids_that_a_restoration_used_again_leave_an_unsaved_tail() -> None:
     found = compared(captured, stored_from(*stored_image(InventedChat(restored))))
     assert (found.result, found.unexplained) == (MATCHED, [])
     assert found.by_code[codes.UNSAVED_TAIL] == 1
+
+
+def test_what_is_sealed_is_not_compared_and_everything_else_is() -> None:
+    seal = KnownDataKeys().seal_of(CHAT)
+    captured = captured_from(PLAIN)
+    for record in captured:
+        if record["message"]:
+            record["message"]["text"] = seal.seal("message.text", record["sequence"], record["message"]["text"])
+        record["party"]["nickname"] = seal.seal("party.nickname", 0, "customer")
+        record["userData"] = {path: seal.seal(f"userData.{path}", 1, text) for path, text in record["userData"].items()}
+    stored = stored_from(*stored_image(InventedChat(PLAIN)))
+    found = compared(captured, stored)
+    assert (found.result, found.unexplained) == (MATCHED, [])
+    assert found.by_code[codes.SEALED] == 5
+    captured[2]["message"]["messageType"] = "other"
+    assert [one.code for one in compared(captured, stored).unexplained] == [codes.FIELD_CHANGED]
 
 
 def test_a_damaged_stored_transcript_explains_what_it_has_lost() -> None:

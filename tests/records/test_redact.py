@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
 from bridge.records.pseudonyms import HashKey
-from bridge.records.redact import Redaction, Redactor
+from bridge.records.redactor import Redaction, Redactor
 from bridge.records.rules import Rule
 from bridge.records.secret_names import scrub
 from bridge.transcript.events import Item

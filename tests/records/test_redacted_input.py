@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from bridge.records.redact import Redaction, Redactor
 from bridge.records.redacted_input import redacted_input
+from bridge.records.redactor import Redaction, Redactor
 from bridge.records.rules import Rule
 
 CARD = "4111 1111 1111 1111"

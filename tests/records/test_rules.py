@@ -12,8 +12,8 @@ from bridge.errors import ConfigError
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.pseudonyms import HashKey, pseudonym
-from bridge.records.redact import Redaction, Redactor
 from bridge.records.redacted_input import redacted_input
+from bridge.records.redactor import Redaction, Redactor
 from bridge.records.rules import NOT_ALLOWED, TYPING_PREVIEW, Rule
 from bridge.records.secret_names import SECRET
 from bridge.records.session_records import OPENED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from bridge.records import blocks, normalise, session_records
-from bridge.records.redact import Redaction, Redactor
+from bridge.records.redactor import Redaction, Redactor
 from bridge.records.rules import Rule
 from bridge.transcript.attributes import flatten
 from tests.records.text_in_every_field import BYTES, CARD, REACHED, clear_in, published, quarantined
@@ -116,16 +116,16 @@ def mutant(field: str, patch: pytest.MonkeyPatch) -> Redactor:
     return Redactor([RULE])
 
 
-def file_block_without_rules(key: str | None) -> Callable[[ChatEvent, str, dict[str, str]], bytes | None]:
+def file_block_without_rules(key: str | None) -> Callable[[ChatEvent, str, dict[str, str], str | None], bytes | None]:
     """Return what takes the value of one key, or the action without a key, from the event."""
 
-    def encode(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes | None:
+    def encode(event: ChatEvent, said: str, user_data: dict[str, str], size: str | None) -> bytes | None:
         plain = flatten(event.user_data)[0]
         if key is not None and key in plain:
             user_data = {**user_data, key: plain[key]}
         elif key is None and event.notice_text is not None:
             said = event.notice_text.text
-        return blocks.file_block(event, said, user_data)
+        return blocks.file_block(event, said, user_data, size)
 
     return encode
 

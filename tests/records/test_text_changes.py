@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.records.pseudonyms import HashKey
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.rules import Rule
 from bridge.records.text_changes import TextChanges, TextPart
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.records.avro import ROOTS
 from bridge.records.escapes import unescaped
 from bridge.records.pseudonyms import HashKey
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.rules import Rule
 from tests.records.text_in_every_field import (
     BYTES,
@@ -25,7 +25,17 @@ from tests.records.text_in_every_field import (
 )
 
 NO_TEXT_OF_PEOPLE: Final = {
+    "AuditRecord.detail": "a sentence of the bridge, which quotes no input",
+    "AuditRecord.outcome": "a word of the bridge",
+    "AuditRecord.principal": "a name of the settings",
+    "AuditRecord.reason": "words of an operator about a request",
+    "AuditRecord.request": "a random number",
+    "AuditRecord.sessionIds": "ids of the server",
+    "AuditRecord.site": "a name of the settings",
+    "AuditRecord.verb": "a word of the bridge",
+    "AuditRecord.who": "the name of an operator",
     "Certificate.counts (key)": "a kind of record",
+    "OutputPart.counts (key)": "a kind of record",
     "Certificate.details": "sentences of the bridge, which quote no input",
     "Certificate.details (key)": "a code of the bridge",
     "Certificate.head": "a hash",
@@ -44,6 +54,7 @@ NO_TEXT_OF_PEOPLE: Final = {
     "QuarantinedInput.sessionId": "an id of the server",
     "QuarantinedInput.site": "a name of the settings",
     "QuarantinedInput.source": "an address",
+    "Redaction.earlier": "ids of the bridge",
     "Redaction.field": "a name of the schema, or of an attribute as it is shown",
     "Redaction.rule": "a name of the settings",
     "SessionFacts.idleTimeExpire": "a time of the server",
@@ -51,13 +62,16 @@ NO_TEXT_OF_PEOPLE: Final = {
     "SessionFacts.site": "a name of the settings",
     "SessionFacts.source": "a word of the bridge",
     "SessionFacts.tenant": "the name of an organisation, from who announces the chat",
+    "SeldomExtra.subjects": "keyed hashes",
     "SessionRecord.ruleSet": "a hash over the settings",
     "SessionRecord.noSummary": "a code of the bridge",
+    "SessionRecord.part": "the conditions of the settings",
     "SessionRecord.server": "an address",
     "SessionRecord.sessionId": "an id of the server",
     "SessionRecord.site": "a name of the settings",
     "SessionRecord.source": "a word of the bridge",
     "SessionRecord.state": "a word of the bridge",
+    "SessionRecord.subjects": "keyed hashes",
     "SessionRecord.tenant": "the name of an organisation, from who announces the chat",
     "ShardFacts.group": "a name of the settings",
     "ShardFacts.logs (key)": "a kind of topic",
@@ -109,12 +123,18 @@ NO_TEXT_OF_PEOPLE: Final = {
             "CheckpointHead.state",
             "CheckpointIds.outlines",
             "CheckpointIds.prints",
+            "HeldRecords.counts (key)",
             "OutputChain.head",
             "OutputChain.output",
             "OutputGap.amendment",
             "OutputGap.kind",
             "OutputGap.output",
             "SessionCheckpoint.announcement",
+            "SplitNumber.detector",
+            "SplitNumber.output",
+            "SplitNumber.records",
+            "SplitNumber.standIn",
+            "SplitNumber.userId",
         ),
         "no record for readers: the bridge needs it as it was (SECURITY.md)",
     ),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.capture.ports import Outgoing
-    from bridge.records.redact import Redactor
+    from bridge.records.redactor import Redactor
 
 SCHEMAS: Final = Schemas(schema_folder())
 KINDS: Final = {

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from bridge.errors import ConfigError
 from bridge.records import detectors, patterns
 from bridge.records.attribute_rules import AttributeRules
+from bridge.records.detectors.beginnings import SPLIT_DETECTORS
 from bridge.records.escapes import EscapedText, unescaped
 from bridge.records.rules import BUILT_IN, check, replacement, version_of
 from bridge.records.secret_names import SECRET, names_secret, without_secret
+from bridge.records.split_numbers import SplitRule
 from bridge.records.text_changes import TextChanges
 from bridge.transcript.attributes import flatten
 from bridge.transcript.events import TYPE_WORDS, Item
@@ -37,11 +39,15 @@ _LONGEST_KNOWN_NAME: Final = 128
 
 
 class Redaction(NamedTuple):
-    """What the rule of this name did to one field; `times` is the number of values or matches."""
+    """What the rule of this name did to one field; `times` is the number of values or matches.
+
+    `earlier` are the ids of records that hold the other parts of a number which this record completes.
+    """
 
     field: str
     rule: str
     times: int
+    earlier: tuple[str, ...] = ()
 
 
 class Redactor:
@@ -50,6 +56,7 @@ class Redactor:
     `rule_set` is the version of its rules, as records have it; None if only secrets are removed. `typing_previews`:
     whether what people type and have not sent is left in typing notices. `globs` are names and attributes of the rules
     that drop, mask or hash attributes; with `has_allow_list`, attributes that nothing names are dropped, too.
+    `split_rules` are those about numbers that are found over several messages, by detector.
     """
 
     __slots__ = (
@@ -62,6 +69,7 @@ class Redactor:
         "has_allow_list",
         "has_rules",
         "rule_set",
+        "split_rules",
         "typing_previews",
     )
 
@@ -87,6 +95,9 @@ class Redactor:
                 problems.append(f"rule {rule.name}: {error}")
         if problems:
             raise ConfigError("; ".join(problems))
+        named = {_DETECTORS[detector]: detector for detector in SPLIT_DETECTORS}
+        by_text = reversed(self._by_text)  # the first rule is the one that counts
+        self.split_rules = {named[detect]: SplitRule(name, put) for name, detect, put in by_text if detect in named}
         self.has_allow_list = self._by_path.has_allow_list
         self.rule_set = version_of(self._rules, key, typing_previews=self.typing_previews)
 
@@ -193,7 +204,7 @@ class Redactor:
                     self._known_names.clear()  # P6: a flood of keys costs time, not memory
                 self._known_names[name] = known
         if known[1]:
-            done += [Redaction(where, rule, times) for _, rule, times in known[1]]
+            done += [one._replace(field=where) for one in known[1]]
         return known[0]
 
     def attributes(
