@@ -66,6 +66,12 @@ class Announcement(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
         return list(dict.fromkeys([joined_address(self.host, self.port), *self.servers]))
 
 
+def attributes_of(announcement: Announcement) -> dict[str, str]:
+    """Return the user data as texts, as they are in JSON; a string as it is."""
+    data = announcement.user_data
+    return {name: one if isinstance(one, str) else msgspec.json.encode(one).decode() for name, one in data.items()}
+
+
 def session_id_problem(session_id: str) -> str:
     """Return why this is no session id, without showing it; the empty text when it is one."""
     return "" if _SESSION_ID.fullmatch(session_id) else "expected 1 to 64 characters of A-Z a-z 0-9 _ . : ~ -"

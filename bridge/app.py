@@ -23,6 +23,7 @@ from bridge.addresses import joined_address
 from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.log_changes import check_owner
+from bridge.capture.outputs import log_topics
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.session_store_settings import SessionStoreSettings
@@ -322,7 +323,12 @@ class _WorkerProcess:
             preparation=self._evidence.preparation,
             recovery=ShardRecovery(
                 partition,
-                KafkaShardLogs(self._kafka, partition, (*self._evidence.kinds, *self._sealing.kinds)),
+                KafkaShardLogs(
+                    self._kafka,
+                    partition,
+                    (*self._evidence.kinds, *self._sealing.kinds),
+                    log_topics(store_settings.outputs),
+                ),
                 store_settings,
                 partitions=partitions,
                 interval=probe_after,

@@ -108,9 +108,13 @@ def topics_of(config: Config) -> TopicManager:
 
 def all_topics_of(config: Config) -> TopicManager:
     """Return the manager of all topics: those that `run` creates, and those of the verbs that erase and hold chats."""
+    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), every_topic(config))
+
+
+def every_topic(config: Config) -> list[Topic]:
+    """Return what `wanted_topics` does, and the topics of the verbs."""
     shape = _shape(config, config.kafka.partitions)
-    topics = [*wanted_topics(config), *wanted_for_verbs(names_of(config), shape)]
-    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), topics)
+    return [*wanted_topics(config), *wanted_for_verbs(names_of(config), shape)]
 
 
 def capturing_topics_of(config: Config) -> TopicManager:
@@ -192,7 +196,8 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
     """Return the rights of a command, on the topics of all outputs or only of the first."""
     names, *others = names_by_output(config).values()
     if command in VERBS:
-        return verb_rights(command, [names, *others], config.kafka.group, sealed=config.sealing.has_master_key)
+        outputs = [names, *others] if all_outputs else [names]
+        return verb_rights(command, outputs, config.kafka.group, sealed=config.sealing.has_master_key)
     create = config.kafka.manage_topics == "create"
     return rights_of(
         command,

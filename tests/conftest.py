@@ -54,6 +54,7 @@ FAULTS: Final = {
     "test_member_replaced.py",
     "test_moved_brokers.py",
     "test_open_resources.py",
+    "test_planted_values.py",
     "test_rights.py",
     "test_rotated_secrets.py",
     "test_same_worker_id.py",

@@ -10,6 +10,7 @@ from bridge.capture.chat import GIVEN_UP, OVER, STORED, Chat
 from bridge.capture.chat_facts import ChatOpened
 from bridge.capture.chat_subjects import announced_subjects, identify
 from bridge.capture.inbox import PassedOver
+from bridge.capture.output_sessions import end_where_not_taken, opened
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.errors import Problem
 from bridge.records.checkpoint_parts import CheckpointParts
@@ -68,8 +69,10 @@ class AnnouncedChats:
             chat = self._chats[told.session_id] = self._new_chat(told, rewritten(told, one.raw))
             _opened(chat, one.observed_at, builder)
         else:
+            before = chat.transcript.facts
             chat.announced_again(told, one.raw)
             identify(chat, announced_subjects(self._settings.recording.subjects, told))
+            end_where_not_taken(builder, chat, before, one.observed_at)
             if chat.state == GIVEN_UP:
                 chat.follow_again()
                 _opened(chat, one.observed_at, builder)
@@ -87,5 +90,5 @@ class AnnouncedChats:
 
 
 def _opened(chat: Chat, at: int, builder: BatchBuilder) -> None:
-    builder.opened(chat, at)
+    opened(builder, chat, at)
     builder.plan.facts.append(ChatOpened(session=chat.session_id))

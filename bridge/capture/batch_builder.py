@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.announcement import session_id_problem
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Redacted, Resumed
+from bridge.capture.output_sessions import takes
 from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import BridgeError, Problem
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.payload_framing import single_object
-from bridge.records.session_records import CLOSED, OPENED, PART_BYTES, json_of, quarantine_records
+from bridge.records.session_records import PART_BYTES, json_of, quarantine_records
 from bridge.records.writer_schemas import KEPT, schema_record
 from bridge.transcript import input_codes
-from bridge.transcript.entries import GAP, INCOMPLETE, RESUMED, VERDICTS, Certificate, Entry
+from bridge.transcript.entries import GAP, RESUMED, Entry
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ class BatchBuilder:
     """Collects the records of one transaction, in order, into `plan`."""
 
     def __init__(self, partition: int, settings: SessionStoreSettings) -> None:
-        """Start with an empty plan."""
+        """Start with an empty plan, of the shard with this number."""
         self.plan = TransactionPlan()
-        self._partition = partition
+        self.partition = partition
         self._settings = settings
         self._records = self.plan.batch.records
         self._kinds: list[str] = []  # of the events of the plan
@@ -140,6 +141,14 @@ class BatchBuilder:
         """Return the largest value in bytes that fits a record of this topic."""
         return self._settings.limits.get(topic, _USUAL_LIMIT) - _HEADROOM
 
+    def write(self, record: Outgoing) -> None:
+        """Add a record."""
+        self._records.append(record)
+
+    def certified(self, record: Outgoing) -> None:
+        """Note that a record of the plan holds a certificate."""
+        self._add(self.plan.certificates, record)
+
     def forward(self, partition: int, key: bytes, announcement: bytes) -> None:
         """Add an announcement that lies on the wrong partition, for the right one; not undone."""
         self._records.append(Outgoing(self._settings.announcements, partition, key, announcement))
@@ -149,19 +158,22 @@ class BatchBuilder:
     def publish(self, chat: Chat, entry: Entry) -> None:
         """Add an event record in each output; where it cannot be published, a GAP takes its place (P2)."""
         refused: list[tuple[ChatOutput, Problem]] | None = None
+        takers = 0
         for one in chat.outputs:
-            reason = self._record(chat, one, entry)
-            if reason is not None:
-                refused = [*(refused or ()), (one, reason)]
+            if one.plain or takes(self, chat, one, entry):
+                takers += 1
+                reason = self.record(chat, one, entry)
+                if reason is not None:
+                    refused = [*(refused or ()), (one, reason)]
         if refused is not None:
-            self._replace(chat, entry, refused)
+            self._replace(chat, entry, refused, takers)
         self._kinds.append(entry.kind)
         if entry.event is None and entry.kind == GAP and entry.gap is not None:
             self.fact(GapRecorded(session=chat.session_id, code=entry.gap.code))
         elif entry.event is None and entry.kind == RESUMED:
             self.fact(Resumed(session=chat.session_id))
 
-    def _record(self, chat: Chat, one: ChatOutput, entry: Entry) -> Problem | None:
+    def record(self, chat: Chat, one: ChatOutput, entry: Entry) -> Problem | None:
         """Add an event record in one output; return why not, if it cannot be. A GAP is added in any case."""
         recorder, facts = one.recorder, chat.transcript.facts
         head, numbers = recorder.head, recorder.numbers
@@ -176,71 +188,32 @@ class BatchBuilder:
         if len(payload) > room and entry.event is not None:
             recorder.head, recorder.numbers, self.plan.cut = head, numbers, True
             return Problem(input_codes.TOO_LARGE, f"a record of {len(payload)} bytes; {room} fit")
-        if not one.first:
-            self._begin(chat, one, entry.sequence, entry.observed_at)
         value = one.header + payload
         self.plan.event_bytes += len(value)
-        self._records.append(Outgoing(topic, self._partition, recorder.key, value, recorder.headers(entry, facts)))
+        self._records.append(Outgoing(topic, self.partition, recorder.key, value, recorder.headers(entry, facts)))
+        one.added(entry)
         for rule, times in recorder.redacted:
             self.fact(Redacted(action=one.output.recording.redactor.action_of(rule), times=times))
         return None
 
-    def _replace(self, chat: Chat, entry: Entry, refused: list[tuple[ChatOutput, Problem]]) -> None:
-        """Set an event aside where it was refused, and add a GAP there."""
+    def _replace(self, chat: Chat, entry: Entry, refused: list[tuple[ChatOutput, Problem]], takers: int) -> None:
+        """Set an event aside where it was refused, and add a GAP there; `takers`: so many outputs were to have it."""
         facts, raw = chat.transcript.facts, json_of(entry.event)
         source, at = facts.server or "", entry.observed_at
-        if len(refused) == len(chat.outputs):
+        if len(refused) == takers:
             reason = refused[0][1]
-            self.quarantine(source, facts.session_id, at, reason, raw)
+            self.quarantine(source, facts.session_id, at, reason, raw, outputs=[one.output for one, _ in refused])
             chat.transcript.withdraw(entry, reason)
             for one in chat.outputs:
-                self._record(chat, one, entry)
+                if one.plain or takes(self, chat, one, entry):
+                    self.record(chat, one, entry)
             return
         for one, reason in refused:
             self.quarantine(source, facts.session_id, at, reason, raw, outputs=[one.output])
-            self._record(chat, one, one.gap(entry, reason))
+            self.record(chat, one, one.gap(entry, reason))
             self.fact(GapRecorded(session=chat.session_id, code=reason.code))
 
-    # --- sessions ------------------------------------------------------------------------------------------------
-
-    def _begin(self, chat: Chat, one: ChatOutput, first: int, at: int) -> None:
-        """Begin a chat in an output that was added since it was opened; `at` in us since 1970 UTC."""
-        one.first, one.certified = first, chat.closed_at is None
-        self._session_record(chat, one, OPENED, at)
-
-    def opened(self, chat: Chat, at: int) -> None:
-        """Record that a chat was opened; `at` in us since 1970 UTC."""
-        for one in chat.outputs:
-            one.first = one.first or chat.transcript.sequence + 1
-            self._session_record(chat, one, OPENED, at)
-
-    def closed(self, chat: Chat, at: int, certificate: Certificate) -> str:
-        """Record that a chat was closed, with its certificate as it is in each output; return the lowest verdict."""
-        verdict = certificate.verdict
-        for one in chat.outputs:
-            if not one.first:
-                self._begin(chat, one, chat.transcript.sequence + 1, at)
-            own = one.certificate(certificate, self._partition)
-            self._session_record(chat, one, CLOSED, at, own)
-            one.certified = True
-            verdict = max(verdict, own.verdict, key=VERDICTS.index)
-        return verdict
-
-    def _session_record(
-        self, chat: Chat, one: ChatOutput, state: str, at: int, certificate: Certificate | None = None
-    ) -> None:
-        recorder, topic = one.recorder, one.output.topics["sessions"]
-        fold, room, summary = chat.transcript, self.room(topic), None
-        if certificate is None:
-            recorder.begin()
-        else:
-            summary = fold.summary(missing=certificate.verdict == INCOMPLETE)
-        payload = recorder.session_record(state, fold.facts, at, certificate, summary=summary, room=room)
-        value = one.output.payload_headers["sessions"] + payload
-        headers = recorder.session_headers(state, at, certificate)
-        self._records.append(record := Outgoing(topic, self._partition, recorder.key, value, headers))
-        if certificate is not None:
-            self._add(self.plan.certificates, record)
+    # --- quarantine ----------------------------------------------------------------------------------------------
 
     def quarantine(  # noqa: PLR0913 - the columns of a quarantine record
         self,
@@ -251,13 +224,21 @@ class BatchBuilder:
         raw: bytes,
         *,
         total_bytes: int | None = None,
+        chat: Chat | None = None,
         outputs: Iterable[Output] | None = None,
     ) -> None:
-        """Add quarantined input, in as many records as it needs; to all outputs, if None are named."""
+        """Add quarantined input, in as many records as it needs, to each of `outputs`.
+
+        Without those, to the ones that take input of this chat of which nothing else is known; None: nor the chat.
+        """
         if session_id is not None and session_id_problem(session_id):
             session_id = None  # a peer may call a chat anything; what is no id is still in the bytes
         key = (session_id or source).encode()
-        for output in self._settings.outputs if outputs is None else outputs:
+        if outputs is None:
+            outputs = [one for one in self._settings.outputs if one.takes_unknown]
+            if chat is not None:
+                outputs = [one.output for one in chat.outputs if one.taken and one.output.takes_unreadable]
+        for output in outputs:
             topic = output.topics["quarantine"]
             payloads, done = quarantine_records(
                 output.recording.schemas,
@@ -273,23 +254,23 @@ class BatchBuilder:
                 seal=keys.seal_of_input(session_id) if (keys := output.recording.keys) is not None else None,
             )
             values = [output.payload_headers["quarantine"] + payload for payload in payloads]
-            self._records += [Outgoing(topic, self._partition, key, value) for value in values]
+            self._records += [Outgoing(topic, self.partition, key, value) for value in values]
             for one in done:
                 self.fact(Redacted(action=output.recording.redactor.action_of(one.rule), times=one.times))
         self.fact(Quarantined(session=session_id or "", code=reason.code))
 
-    def quarantine_update(self, update: TranscriptUpdate, reason: Problem) -> None:
-        """Add what an update says as quarantined input."""
+    def quarantine_update(self, update: TranscriptUpdate, reason: Problem, chat: Chat | None = None) -> None:
+        """Add what an update says as quarantined input, of this chat if it is known."""
         at, source, told = update.observed_at, update.server, update.transcript
         if told.chat_event_list:
-            self.quarantine(source, update.session_id, at, reason, json_of(told))
-        self.damaged(update)
+            self.quarantine(source, update.session_id, at, reason, json_of(told), chat=chat)
+        self.damaged(update, chat)
 
-    def damaged(self, update: TranscriptUpdate) -> None:
+    def damaged(self, update: TranscriptUpdate, chat: Chat | None) -> None:
         """Quarantine the events of an update that could not be read."""
         source, at = update.server, update.observed_at
         for one in update.damaged:
-            self.quarantine(source, update.session_id, at, one.reason, one.raw, total_bytes=one.length)
+            self.quarantine(source, update.session_id, at, one.reason, one.raw, total_bytes=one.length, chat=chat)
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -301,7 +282,7 @@ class BatchBuilder:
 
     def checkpoint_value(self, key: str, value: bytes | None) -> None:
         """Add a record of a checkpoint with its payload header; None deletes it."""
-        self._records.append(Outgoing(self._settings.checkpoints, self._partition, key.encode(), value))
+        self._records.append(Outgoing(self._settings.checkpoints, self.partition, key.encode(), value))
         self._checkpointed |= value is not None
 
     def delete_unwritten(self, keys: Iterable[str]) -> None:
@@ -319,6 +300,6 @@ class BatchBuilder:
         if self._checkpointed:
             schemas = (schema_record(self._settings.writers.schemas, one) for one in KEPT)
             self._records[:0] = [
-                Outgoing(self._settings.checkpoints, self._partition, key.encode(), text) for key, text in schemas
+                Outgoing(self._settings.checkpoints, self.partition, key.encode(), text) for key, text in schemas
             ]
         return self._checkpointed

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.announcement import merged, rewritten
+from bridge.announcement import attributes_of, merged, rewritten
 from bridge.capture.outputs import ChatOutput, gaps_of
 from bridge.errors import IllegalTransition, Problem
 from bridge.transcript.fold import MAX_HOLES
@@ -69,6 +69,14 @@ class Chat:
     ended_at: int | None = None
     _marked: tuple[str, int | None, str] = (FOLLOWED, None, "")
 
+    def __post_init__(self) -> None:
+        """Find out which outputs take it; those that take a part since a restart remember what they hold."""
+        self.select()
+        for one in self.outputs:
+            if one.first and one.held is None and (one.output.where is not None or one.output.ended):
+                certified = None if self.state in OPEN else self.transcript.sequence
+                one.hold(self.transcript.certificate(), certified=certified)
+
     @property
     def session_id(self) -> str:
         """The chat's id."""
@@ -77,7 +85,14 @@ class Chat:
     @property
     def outgrown(self) -> bool:
         """Whether there is more to remember than a checkpoint should hold. No real chat gets there."""
-        return self.transcript.outgrown or len(gaps_of(self.outputs)) > MAX_HOLES
+        ranges = (one.held.ids.ranges for one in self.outputs if one.held is not None)
+        return self.transcript.outgrown or max(len(gaps_of(self.outputs)), *ranges, 0) > MAX_HOLES
+
+    def select(self) -> None:
+        """Find out again which outputs take it. What was announced of a chat that is over is forgotten."""
+        told = None if self.state == OVER else attributes_of(self.announcement)
+        for one in self.outputs:
+            one.select(self.transcript.facts.tenant, told)
 
     def mark(self) -> None:
         """Remember this moment for `undo`."""
@@ -98,6 +113,7 @@ class Chat:
         self.announcement = newer if self.state == STORED else merged(self.announcement, newer)
         self.announced = rewritten(self.announcement, raw)
         self.transcript.learn(tenant=self.announcement.tenant)
+        self.select()
 
     def records_lost(self, reason: Problem, at: int) -> Entry:
         """Return the GAP that says that Kafka has lost records of the chat, `at` in us since 1970 UTC."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER
 from bridge.capture.chat_facts import ChatClosed
+from bridge.capture.output_sessions import closed
 from bridge.errors import Problem
 from bridge.transcript import gap_codes, link_codes
 from bridge.transcript.updates import Verdict
@@ -62,7 +63,7 @@ def close(
     certificate = chat.transcript.certificate(*because, over=state == OVER, supersedes=supersedes)
     followed = chat.state == FOLLOWED
     chat.close(state, at)
-    verdict = builder.closed(chat, at, certificate)
+    verdict = closed(builder, chat, at, certificate)
     if supersedes is None:
         builder.fact(ChatClosed(session=chat.session_id, verdict=verdict, joined=certificate.joins > 0))
     if followed:

@@ -11,8 +11,16 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.known_offsets import KnownOffsets
+from bridge.records.held_records import HeldRecords, held_of
 from bridge.records.normalise import ChatRecorder
-from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain, OutputGap, certificate_in_output, gap_in_output
+from bridge.records.output_chains import (
+    DEFAULT_OUTPUT,
+    OutputChain,
+    OutputGap,
+    certificate_in_output,
+    gap_in_output,
+    gap_of_beginning,
+)
 from bridge.records.watch_blocks import NO_OFFSETS
 
 if TYPE_CHECKING:
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint import CheckpointHead
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.normalise import Recording
+    from bridge.records.selection import Where
     from bridge.records.split_numbers import SplitNumbers
     from bridge.records.watch_blocks import ChainOffsets
     from bridge.transcript.entries import Certificate, Entry
@@ -36,21 +45,50 @@ class Output:
     """One output. `topics`: kind of topic -> its name; `payload_headers`: kind -> bytes before the Avro payload there.
 
     `recording` holds the output's redactor; its schemas, site and group are those of all outputs. The name stands in
-    checkpoints.
+    checkpoints. `where` is the part of the records that it takes, None: all. `ended`: it takes nothing more, and ends
+    the chats that are open there.
     """
 
     recording: Recording
     topics: Mapping[str, str]
     payload_headers: Mapping[str, bytes]
     name: str = DEFAULT_OUTPUT
+    where: Where | None = None
+    ended: bool = False
+
+    @property
+    def part(self) -> str | None:
+        """The part that it takes, as its session records say; None: all."""
+        return None if self.where is None else self.where.text()
+
+    @property
+    def takes_unreadable(self) -> bool:
+        """Whether it takes input that cannot be read, of a chat that it takes: which records it holds is not known."""
+        return not self.ended and (self.where is None or not self.where.of_records)
+
+    @property
+    def takes_unknown(self) -> bool:
+        """Whether it takes input of which the chat is not known."""
+        return not self.ended and self.where is None
+
+    def log_kind(self, kind: str) -> str:
+        """Return what one of its kinds of topics is called among the logs of a shard: those of all outputs differ."""
+        return kind if self.name == DEFAULT_OUTPUT else f"{kind}:{self.name}"
+
+
+def log_topics(outputs: Iterable[Output]) -> dict[str, str]:
+    """Return the topics of outputs whose logs a shard looks at: kind of topic -> its name."""
+    return {output.log_kind(kind): output.topics[kind] for output in outputs for kind in ("events", "sessions")}
 
 
 class ChatOutput:
     """One chat in one output.
 
-    `first` is the sequence of the first record there, 0 as long as nothing of the chat is there. `certified` is False
-    if the chat's last certificate is not there, because the output was added after it. `topic` and `header` are those
-    of its events. `offsets` says where its records lie, as far as Kafka has acknowledged them.
+    `first` is the sequence of the first record there, 0 as long as nothing of the chat is there; `last` that of the
+    last one. `held` says what is there, None if that is all of the chat. `taken` says whether the chat is one of those
+    that the output takes, `told` whether its session records say which part it takes. `certified` is False if
+    there is no certificate there since the chat was opened there. `topic` and `header` are those of its events.
+    `offsets` says where its records lie, as far as Kafka has acknowledged them.
     """
 
     __slots__ = (
@@ -60,19 +98,26 @@ class ChatOutput:
         "first",
         "gaps",
         "header",
+        "held",
+        "last",
         "offsets",
         "output",
+        "plain",
         "recorder",
+        "taken",
+        "told",
         "topic",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a checkpoint holds of it
         self,
         output: Output,
         recorder: ChatRecorder,
         first: int,
         gaps: Iterable[OutputGap] = (),
         *,
+        last: int = 0,
+        held: HeldRecords | None = None,
         offsets: KnownOffsets | None = None,
     ) -> None:
         """Go on with the chain of `recorder`; `gaps` are the records that are a GAP in this output only.
@@ -85,20 +130,93 @@ class ChatOutput:
         self.header = output.payload_headers["events"]
         self.recorder = recorder
         self.first = first
+        self.last = last
+        self.held = held
         self.certified = True
+        self.taken = True
+        self.told = True
+        self.plain = True
         self.gaps = list(gaps)
         self._lacking = {gap.event_id for gap in self.gaps}
-        self._marked = (recorder.head, recorder.numbers, first, True, len(self.gaps))
+        self.mark()
+
+    def select(self, tenant: str | None, attributes: Mapping[str, str] | None) -> None:
+        """Learn what decides whether the output takes the chat; see `Where.takes_chat`."""
+        output = self.output
+        self.taken = not output.ended and (
+            output.where is None or output.where.takes_chat(tenant, attributes, before=self.open)
+        )
+        self._settle_plain()
+
+    def _settle_plain(self) -> None:
+        """`plain`: all records are taken, without a further question."""
+        self.plain = self.taken and self.output.where is None and self.held is None and self.first > 0
+
+    @property
+    def open(self) -> bool:
+        """Whether the chat has begun there, and was not ended because the output takes it no longer."""
+        return self.first > 0 and (self.held is None or not self.held.ended)
+
+    def takes(self, entry: Entry) -> bool:
+        """Tell whether a record of the chat, which the output takes, is one of its part.
+
+        A change of an event that is not, is not either.
+        """
+        where, held, event = self.output.where, self.held, entry.event
+        if where is None or not where.of_records:
+            return True
+        if not where.takes(entry):
+            return False
+        if held is None or event is None or not entry.amendment or entry.reused:
+            return True
+        return event.event_id in held.ids or self.lacks(event.event_id)
+
+    def begin(self, sequence: int) -> None:
+        """Let the chat begin there, for the first time or again, with a record that has this sequence."""
+        if self.held is None and (sequence > 1 or self.output.where is not None):
+            self.held = HeldRecords()
+        self.first = self.first or sequence
+        self.certified = False
+        if self.held is not None:
+            self.held.ended, self.held.certified = False, None
+        self.told = True
+        self._settle_plain()
+
+    def hold(self, whole: Certificate, *, certified: int | None) -> None:
+        """Remember from now on what is there, now that all is: what a certificate of the chat would say.
+
+        `certified` is the sequence of the last certificate, None without one since the chat was opened.
+        """
+        here = certificate_in_output(whole, self.gaps)
+        self.held = HeldRecords(held_of(here, certified=certified if self.certified else None))
+        self._settle_plain()
+
+    def added(self, entry: Entry) -> None:
+        """Take a record that was added."""
+        self.last = entry.sequence
+        if self.held is not None:
+            self.held.add(entry)
 
     def mark(self) -> None:
         """Remember this moment for `undo`."""
-        self._marked = (self.recorder.head, self.recorder.numbers, self.first, self.certified, len(self.gaps))
+        held = self.held
+        if held is not None:
+            held.mark()
+        recorder = self.recorder
+        at = (recorder.head, recorder.numbers, self.first, self.last, self.certified, self.told, held, len(self.gaps))
+        self._marked = at
 
     def undo(self) -> None:
         """Go back to the last `mark`."""
-        self.recorder.head, self.recorder.numbers, self.first, self.certified, gaps = self._marked
+        recorder = self.recorder
+        recorder.head, recorder.numbers, self.first, self.last, self.certified, self.told, self.held, gaps = (
+            self._marked
+        )
+        if self.held is not None:
+            self.held.undo()
         del self.gaps[gaps:]
         self._lacking = {gap.event_id for gap in self.gaps}
+        self._settle_plain()
 
     def lacks(self, event_id: int) -> bool:
         """Tell whether an event is a GAP in this output only."""
@@ -111,27 +229,37 @@ class ChatOutput:
 
     def gap(self, entry: Entry, reason: Problem) -> Entry:
         """Return what is recorded here in the place of an entry that this output cannot take."""
-        own, instead = gap_in_output(self.output.name, entry, reason)
+        return self._instead(*gap_in_output(self.output.name, entry, reason))
+
+    def gap_of_beginning(self, sequence: int, at: int) -> Entry:
+        """Return what is recorded here for records up to this sequence that this output did not take."""
+        return self._instead(*gap_of_beginning(self.output.name, sequence, at))
+
+    def _instead(self, own: OutputGap, instead: Entry) -> Entry:
         self.gaps.append(own)
         self._lacking.add(own.event_id)
         return instead
 
     def certificate(self, certificate: Certificate, partition: int) -> Certificate:
         """Return what can be vouched for here, given what can be for the chat, which lies on this partition."""
-        own = certificate_in_output(certificate, self.gaps, self.first, certified=self.certified)
+        held = self.held
+        if held is None:
+            own = certificate_in_output(certificate, self.gaps, certified=self.certified)
+        else:
+            own = held.certificate(certificate, self.gaps)
         return replace(own, offsets=self.offsets.ranges(self.output.topics, partition))
 
 
 def outputs_of_new_chat(session_id: str, outputs: Iterable[Output]) -> list[ChatOutput]:
-    """Return the outputs of a chat of which nothing is recorded yet: its chains begin with sequence 1."""
-    return [ChatOutput(output, ChatRecorder(session_id, output.recording), 1) for output in outputs]
+    """Return the outputs of a chat of which nothing is recorded yet."""
+    return [ChatOutput(output, ChatRecorder(session_id, output.recording), 0) for output in outputs]
 
 
 def outputs_of_stored_chat(stored: StoredSession, head: CheckpointHead, outputs: Iterable[Output]) -> list[ChatOutput]:
     """Return the outputs of a chat that goes on; `head` is that of its checkpoint.
 
-    In an output that has no chain of it yet, the chain begins with the next record. A chain of an output that there is
-    no more is forgotten.
+    In an output that has no chain of it yet, the chain begins with the next record that it takes. A chain of an output
+    that there is no more is forgotten.
     """
     chains = {chain.output: chain for chain in head.all_chains()}
     placed = dict(zip_longest(chains, head.offsets, fillvalue=NO_OFFSETS))
@@ -142,30 +270,42 @@ def outputs_of_stored_chat(stored: StoredSession, head: CheckpointHead, outputs:
         recorder = ChatRecorder(stored.session_id, output.recording, chain.head if chain else None, head.epoch)
         if output.recording.redactor.split_rules:
             recorder.numbers = head.numbers.get(output.name, ())
-        known = KnownOffsets(placed[chain.output], begun=True) if chain else None
-        found.append(ChatOutput(output, recorder, chain.first if chain else 0, own, offsets=known))
+        if chain is None:
+            found.append(ChatOutput(output, recorder, 0))
+            continue
+        held = None if chain.held is None else HeldRecords(chain.held)
+        last = head.sequence if held is None else held.last
+        known = KnownOffsets(placed[chain.output], begun=True)
+        one = ChatOutput(output, recorder, chain.first, own, last=last, held=held, offsets=known)
+        one.told = held is not None or output.where is None  # else it was an output of all records when it was told
+        found.append(one)
     return found
 
 
 def chains_of(outputs: Sequence[ChatOutput]) -> tuple[bytes, list[OutputChain]]:
-    """Return the chains as a checkpoint holds them: the head of the default output's, if the chat began there; others.
+    """Return the chains as a checkpoint holds them: the head of the default output's, if all of the chat is there.
 
-    The first is empty if there is no such chain.
+    Then all others. The first is empty if there is no such chain.
     """
     head, chains = b"", []
     for one in outputs:
-        if one.first == 1 and one.output.name == DEFAULT_OUTPUT:
+        if _first_chain(one):
             head = one.recorder.head
         elif one.first:
-            chains.append(OutputChain(one.output.name, one.first, one.recorder.head))
+            held = None if one.held is None else one.held.state()
+            chains.append(OutputChain(one.output.name, one.first, one.recorder.head, held))
     return head, chains
 
 
 def offsets_of(outputs: Sequence[ChatOutput]) -> list[ChainOffsets]:
     """Return the offsets of the chains, in the order in which a checkpoint holds these."""
     began = [one for one in outputs if one.first]
-    first = [one for one in began if one.first == 1 and one.output.name == DEFAULT_OUTPUT]
+    first = [one for one in began if _first_chain(one)]
     return [one.offsets.known for one in (*first, *(other for other in began if other not in first))]
+
+
+def _first_chain(one: ChatOutput) -> bool:
+    return one.first == 1 and one.held is None and one.output.name == DEFAULT_OUTPUT
 
 
 def gaps_of(outputs: Sequence[ChatOutput]) -> list[OutputGap]:
@@ -176,22 +316,3 @@ def gaps_of(outputs: Sequence[ChatOutput]) -> list[OutputGap]:
 def numbers_of(outputs: Sequence[ChatOutput]) -> dict[str, SplitNumbers]:
     """Return the numbers that may have begun in each output where there are any."""
     return {one.output.name: one.recorder.numbers for one in outputs if one.recorder.numbers}
-
-
-def outputs_of_published_chat(
-    session_id: str, outputs: Iterable[Output], epoch: int, head: bytes | None
-) -> list[ChatOutput]:
-    """Return the outputs of a chat that goes on after the last record of the first output, which has this hash.
-
-    None: nothing is there in this epoch. In the others the chain begins with the next record.
-    """
-    first, *others = outputs
-    return [
-        ChatOutput(
-            first,
-            ChatRecorder(session_id, first.recording, head, epoch),
-            1,
-            offsets=KnownOffsets(begun=head is not None),
-        ),
-        *(ChatOutput(output, ChatRecorder(session_id, output.recording, epoch=epoch), 0) for output in others),
-    ]

@@ -6,18 +6,20 @@ what was published before is taken for unchanged. Its place is in its announceme
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.records.certificate_checks import least_quarantined
+from bridge.records.chain import genesis
 from bridge.records.checkpoint_reader import decoded_facts, decoded_gap
 from bridge.records.ids import amendment_number
 from bridge.records.session_records import CLOSED
 from bridge.records.subjects import together
-from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE, RESUMED, Gap, SessionFacts
+from bridge.transcript.entries import CHANGED, GAP, ID_REUSED, LIVE, RESUMED, Gap, SessionFacts
 from bridge.transcript.events import FIRST_ID
-from bridge.transcript.gap_codes import UNTIL_JOINED
+from bridge.transcript.gap_codes import OUTPUT_ENDED, UNTIL_JOINED
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
 from bridge.transcript.watch import UNKNOWN_WATCH
@@ -33,8 +35,7 @@ class PublishedChat:
     `amendments` holds the highest number per event id; `amended` counts amendments by what they are. `newer` and
     `newer_amended` count those beyond what the store knows, `newer` by kind. `session` is the decoded one of the last
     event record, `announced` what the first session record says. `state`, `at` and `certificate`, decoded, are those
-    of the last one. `resumed` is the sequence of the last RESUMED record, `rejoined` that of the last one after which
-    the chat went on live: by then its history was seen to the end.
+    of the last one. `begins`: the chain of its first record begins with this one.
     """
 
     session_id: str
@@ -50,18 +51,25 @@ class PublishedChat:
     amendments: dict[int, int] = field(default_factory=dict)
     amended: Counter[str] = field(default_factory=Counter)
     newer_amended: Counter[str] = field(default_factory=Counter)
-    resumed: int = 0
-    rejoined: int = 0
+    begins: bool = False
     session: dict[str, Any] | None = None
     announced: SessionFacts | None = None
     state: str = ""
     at: int = 0
     certificate: dict[str, Any] | None = None
+    _sequences: IdRanges = field(default_factory=IdRanges)
+    _resumed: list[int] = field(default_factory=list)
+    _live: int = 0
 
     @property
     def whole(self) -> bool:
-        """Whether all of its records are there."""
-        return self.first == 1
+        """Whether its records are there from the first one on, of what an output takes of it."""
+        return self.first == 1 or self.begins
+
+    @property
+    def rejoined(self) -> int:
+        """The sequence of the last RESUMED record after which it went on live, 0 without one."""
+        return max((sequence for sequence in self._resumed if sequence < self._live), default=0)
 
     @property
     def ended(self) -> bool:
@@ -75,42 +83,69 @@ class PublishedChat:
         told = self.certificate
         return self.ended and told is not None and not UNTIL_JOINED & set(told["reasons"])
 
-    def ends(self, state: TranscriptState) -> bool:
-        """Whether it has ended with the last record of this state, of which no record need be there."""
+    def ends(self, epoch: int, sequence: int) -> bool:
+        """Whether it has ended with this record, of which none need be there."""
         told = self.certificate
-        return (
-            self.ended and told is not None and (told["epoch"], told["lastSequence"]) == (state.epoch, state.sequence)
-        )
+        return self.ended and told is not None and (told["epoch"], told["lastSequence"]) == (epoch, sequence)
 
     def take(self, record: dict[str, Any], known: tuple[int, int]) -> None:
-        """Take the next event record, decoded; `known` is the (epoch, sequence) that the store has."""
+        """Take an event record, decoded; `known` is the (epoch, sequence) that the store has.
+
+        The records may be of several outputs, one output after the other. Of a sequence that two of them have, an event
+        counts more than a GAP.
+        """
         epoch, sequence, kind = record["epoch"], record["sequence"], record["kind"]
+        if self.first and epoch < self.epoch:
+            return
         if epoch != self.epoch or not self.first:
             self._begin(epoch, sequence)
-        self.sequence, self.head = sequence, record["integrity"]["hash"]
+        newer = (epoch, sequence) > known
+        if sequence in self._sequences and not self._takes_place_of_gap(kind, sequence, newer=newer):
+            return
+        self._sequences.add(sequence)
+        self._place(record)
         self.counts[kind] += 1
-        self.newer[kind] += (epoch, sequence) > known
-        self.session = record["session"]
+        self.newer[kind] += newer
         event_id = record["eventId"]
         if record["gap"] is not None:
-            self.gaps.append(decoded_gap(record["gap"]))
-            self.gap_sequences.append(sequence)
+            at = bisect(self.gap_sequences, sequence)
+            self.gaps.insert(at, decoded_gap(record["gap"]))
+            self.gap_sequences.insert(at, sequence)
         elif event_id is not None and record["amendment"]:
-            self.amendments[event_id] = amendment_number(record["id"])
+            self.amendments[event_id] = max(amendment_number(record["id"]), self.amendments.get(event_id, 0))
             self.amended[record["amendment"]] += 1
-            self.newer_amended[record["amendment"]] += (epoch, sequence) > known
+            self.newer_amended[record["amendment"]] += newer
         elif event_id is not None:
             self.ids.add(event_id)
             if record["origin"] == LIVE:
-                self.rejoined = self.resumed
+                self._live = max(self._live, sequence)
         elif kind == RESUMED:
-            self.resumed = sequence
+            self._resumed.append(sequence)
+
+    def _place(self, record: dict[str, Any]) -> None:
+        sequence, integrity = record["sequence"], record["integrity"]
+        if sequence <= self.first:
+            self.first = sequence
+            self.begins |= integrity["previousHash"] == genesis(self.session_id, self.epoch)
+        if sequence >= self.sequence:
+            self.sequence, self.head, self.session = sequence, integrity["hash"], record["session"]
+
+    def _takes_place_of_gap(self, kind: str, sequence: int, *, newer: bool) -> bool:
+        """Forget a GAP, if there is one where another output has something else."""
+        if kind == GAP or sequence not in self.gap_sequences:
+            return False
+        at = self.gap_sequences.index(sequence)
+        del self.gap_sequences[at], self.gaps[at]
+        self.counts[GAP] -= 1
+        self.newer[GAP] -= newer
+        return True
 
     def _begin(self, epoch: int, sequence: int) -> None:
-        self.epoch, self.first = epoch, sequence
+        self.epoch, self.first, self.sequence, self.begins = epoch, sequence, 0, False
         self.ids, self.counts, self.newer = IdRanges(), Counter(), Counter()
         self.amendments, self.amended, self.newer_amended = {}, Counter(), Counter()
-        self.gaps, self.gap_sequences, self.resumed, self.rejoined = [], [], 0, 0
+        self.gaps, self.gap_sequences, self._resumed, self._live = [], [], [], 0
+        self._sequences = IdRanges()
 
     def take_session(self, record: dict[str, Any]) -> None:
         """Take the next session record, decoded."""
@@ -120,6 +155,13 @@ class PublishedChat:
         if self.announced is None:
             self.announced = SessionFacts(self.session_id, tenant=record["tenant"], server=record["server"])
         self.announced = replace(self.announced, subjects=together(self.announced.subjects, people))
+
+    def ends_like(self, other: PublishedChat) -> None:
+        """Take over what session records say of the same chat in one output, unless it has only ended there."""
+        self.epoch, self.announced = max(self.epoch, other.epoch), other.announced
+        told = other.certificate
+        if told is None or OUTPUT_ENDED not in told["reasons"]:
+            self.state, self.at, self.certificate = other.state, other.at, told
 
     def with_filled(self, state: TranscriptState) -> TranscriptState:
         """Return a state in which gaps that were to last until the chat was joined again are filled if it was."""
@@ -196,7 +238,8 @@ class PublishedChats:
         self.chats: dict[str, PublishedChat] = {}
         self.events = 0
 
-    def _chat(self, session_id: str) -> PublishedChat:
+    def chat(self, session_id: str) -> PublishedChat:
+        """Return a chat, which may be a new one."""
         chat = self.chats.get(session_id)
         if chat is None:
             chat = self.chats[session_id] = PublishedChat(session_id)
@@ -206,8 +249,8 @@ class PublishedChats:
         """Take an event record, decoded."""
         session_id = record["sessionId"]
         self.events += 1
-        self._chat(session_id).take(record, self._known(session_id))
+        self.chat(session_id).take(record, self._known(session_id))
 
     def session(self, record: dict[str, Any]) -> None:
         """Take a session record, decoded, once all events were taken."""
-        self._chat(record["sessionId"]).take_session(record)
+        self.chat(record["sessionId"]).take_session(record)

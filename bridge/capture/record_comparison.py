@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import Announcement, encode, parse
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
-from bridge.capture.outputs import outputs_of_published_chat
-from bridge.capture.published_chats import PublishedChat
+from bridge.capture.outputs import outputs_of_stored_chat
 from bridge.records.certificate_checks import least_quarantined
 from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.session_records import CLOSED, OPENED
@@ -23,11 +22,12 @@ from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from bridge.capture.closed_chats import ClosedChats
-    from bridge.capture.outputs import Output
-    from bridge.capture.published_chats import PublishedChats
+    from bridge.capture.outputs import ChatOutput
+    from bridge.capture.published_chats import PublishedChat
+    from bridge.capture.published_outputs import PublishedOutputs
     from bridge.records.checkpoint_reader import StoredSession
 
 _NO_PLACE: Final = ("unknown.invalid", 1)
@@ -51,15 +51,10 @@ class Rebuilt:
 
 @dataclass(slots=True, frozen=True)
 class RecordComparison:
-    """What was read, of the first of `outputs`. `whole`: all that is on the topic, not only its end.
+    """What was read. `whole`: all that is on the topics, not only their ends."""
 
-    `truncated`: it begins above offset 0; records may have expired in order, then.
-    """
-
-    published: PublishedChats
-    outputs: Sequence[Output]
+    published: PublishedOutputs
     whole: bool
-    truncated: bool
 
     def with_store(
         self, stored: Mapping[str, Chat], closed: ClosedChats, incomplete: Iterable[StoredSession] = ()
@@ -72,7 +67,7 @@ class RecordComparison:
         for rest in incomplete:
             known.add(rest.session_id)
             self._incomplete(rest, found)
-        for session_id, there in self.published.chats.items():
+        for session_id, there in self.published.together.chats.items():
             if session_id in closed:
                 self._closed(closed, there, found)
             elif self.whole and session_id not in known:
@@ -81,21 +76,26 @@ class RecordComparison:
 
     def _known(self, chat: Chat, found: Rebuilt) -> None:
         session_id, own = chat.session_id, chat.transcript.state()
-        there = self.published.chats.get(session_id) or PublishedChat(session_id)
+        there = self.published.chat(session_id)
         if chat.state == GIVEN_UP and there.state == OPENED and not self.whole:
             found.without_place.add(session_id)  # it was announced again, and the checkpoint does not say where
-        if self.whole and not self.truncated and not there.whole and (own.sequence or there.first):
+        recorded = max((one.last for one in chat.outputs), default=0)  # no output need have what came after
+        expired = bool(self.published.truncated)
+        if self.whole and not expired and not there.whole and (recorded or there.first):
             found.without_records.add(session_id)
         if there.first and (there.epoch, there.sequence) > (own.epoch, own.sequence):
             state = _ahead(own, there)
-        elif self.whole and there.whole and there.epoch == own.epoch and there.sequence < own.sequence:
+        elif self.whole and there.whole and there.epoch == own.epoch and there.sequence < recorded:
             state = _behind(own, there)
             if chat.state != FOLLOWED:  # it is not joined any more, to fetch the rest
                 found.without_records.add(session_id)
-        elif there.ends(own) and chat.state in OPEN:
-            state = own
         else:
-            return
+            if self.whole and self.published.lacks_records(chat, own.epoch):
+                found.without_records.add(session_id)
+            ended = there.ends(own.epoch, recorded) and chat.state in OPEN
+            if not ended and not self.published.comes_back(chat, own.epoch):
+                return
+            state = own
         found.chats.append(self._continued(chat, state, there))
 
     def _continued(self, chat: Chat, state: TranscriptState, there: PublishedChat) -> Chat:
@@ -104,13 +104,16 @@ class RecordComparison:
         if there.ended and chat.state in OPEN:
             place = OVER if there.over or chat.state == STORED else GIVEN_UP
             at = there.at
-        if state.sequence != chat.transcript.sequence:
-            outputs = outputs_of_published_chat(chat.session_id, self.outputs, state.epoch, there.head)
+        own = chat.transcript.state()
+        if (state.epoch, state.sequence) >= (own.epoch, own.sequence) and state.epoch == own.epoch:
+            outputs = self.published.outputs_beyond(chat, own.epoch)
+        else:
+            outputs = self.published.outputs_of(chat.session_id, state.epoch)
         return replace(
             chat,
             transcript=Transcript(state),
             outputs=outputs,
-            parts=CheckpointParts(chat.session_id, self.outputs[0].recording.site),
+            parts=CheckpointParts(chat.session_id, self.published.outputs[0].recording.site),
             state=place,
             closed_at=at,
         )
@@ -130,13 +133,13 @@ class RecordComparison:
         found.chats.append(self._waiting(there))
         if there.state != CLOSED:
             found.without_place.add(session_id)
-        if there.first > 1:
+        if there.first and not there.whole:
             found.without_records.add(session_id)
 
     def _ended(self, there: PublishedChat) -> Chat:
         """Return a chat that is over: with its place in the chain and its ids, if all of its records are there."""
         state = there.closed() if there.whole else there.transcript()
-        chat = self._made(state, there.head or None, OVER, there.at)
+        chat = self._made(state, OVER, there.at)
         return replace(chat, whole=False, addressable=there.whole)
 
     def _waiting(self, there: PublishedChat) -> Chat:
@@ -144,19 +147,24 @@ class RecordComparison:
         state = there.transcript()
         if not there.first and there.state:  # opened, and no record of it is there: the chain begins again
             state = replace(state, epoch=there.epoch + 1)
-        chat = self._made(state, there.head or None, GIVEN_UP, there.at)
+        chat = self._made(state, GIVEN_UP, there.at)
         return chat if there.state == CLOSED else _uncertified(chat)
 
     def _made(
-        self, state: TranscriptState, chain_head: bytes | None, place: str, at: int | None, announced: bytes = b""
+        self,
+        state: TranscriptState,
+        place: str,
+        at: int | None,
+        announced: bytes = b"",
+        outputs: list[ChatOutput] | None = None,
     ) -> Chat:
         session_id = state.facts.session_id
         host, port = _NO_PLACE
         told = Announcement(session_id=session_id, host=host, port=port, tenant=state.facts.tenant)
         return Chat(
             Transcript(state),
-            outputs_of_published_chat(session_id, self.outputs, state.epoch, chain_head),
-            CheckpointParts(session_id, self.outputs[0].recording.site),
+            self.published.outputs_of(session_id, state.epoch) if outputs is None else outputs,
+            CheckpointParts(session_id, self.published.outputs[0].recording.site),
             parse(announced) if announced else told,
             announced or encode(told),
             place,
@@ -171,31 +179,34 @@ class RecordComparison:
         What is in neither of them is told: as records that are gone, or as a place that is not known.
         """
         session_id, head = rest.session_id, rest.head
-        there = self.published.chats.get(session_id) or PublishedChat(session_id)
+        there = self.published.chat(session_id)
         if there.over or (head is not None and head.state == OVER and there.whole):
             found.over.append(self._ended(there))
             return
+        outputs = None
         further = head is not None and (head.epoch, head.sequence) > (there.epoch, there.sequence)
         if there.whole and not further:
-            state, chain_head = there.transcript(), there.head or None
+            state = there.transcript()
             if rest.seldom is not None:
                 state = _with_what_no_record_tells(state, rest.seldom)
         else:
-            state, chain_head = _what_is_left(rest, there)
+            state = _what_is_left(rest, there)
             if state.sequence or state.id_ranges:
                 found.without_records.add(session_id)
+            if head is not None and (head.epoch, head.sequence) == (state.epoch, state.sequence):
+                outputs = outputs_of_stored_chat(rest, head, self.published.outputs)
         is_open = there.state != CLOSED if head is None else head.state == FOLLOWED
         if head is not None and head.stored and rest.announcement:
-            found.chats.append(self._made(state, chain_head, STORED, head.observed_at, rest.announcement))
+            found.chats.append(self._made(state, STORED, head.observed_at, rest.announcement, outputs))
             return
         if is_open and rest.announcement:
-            found.chats.append(self._made(state, chain_head, FOLLOWED, None, rest.announcement))
+            found.chats.append(self._made(state, FOLLOWED, None, rest.announcement, outputs))
             return
         if is_open:
             found.without_place.add(session_id)
         place = OVER if head is not None and head.state == OVER else GIVEN_UP
         at = there.at if head is None else head.observed_at
-        chat = self._made(state, chain_head, place, at, rest.announcement or b"")
+        chat = self._made(state, place, at, rest.announcement or b"", outputs)
         found.chats.append(_uncertified(chat) if is_open else chat)
 
 
@@ -206,8 +217,8 @@ def _uncertified(chat: Chat) -> Chat:
     return chat
 
 
-def _what_is_left(rest: StoredSession, there: PublishedChat) -> tuple[TranscriptState, bytes | None]:
-    """Return the state of a chat of which neither checkpoint nor records have all, and the head of its chain.
+def _what_is_left(rest: StoredSession, there: PublishedChat) -> TranscriptState:
+    """Return the state of a chat of which neither checkpoint nor records have all.
 
     All ids up to the highest one known count as published: what is published twice is worse than a GAP (P1).
     """
@@ -218,14 +229,11 @@ def _what_is_left(rest: StoredSession, there: PublishedChat) -> tuple[Transcript
         ids = [(min(FIRST_ID, *(low for low, _ in ids)), max(high for _, high in ids))]
     state = replace(state, prints={}, id_ranges=ids, unprinted=ids, joined=state.joined or bool(ids))
     if head is not None and (head.epoch, head.sequence) >= (there.epoch, there.sequence):
-        counted = replace(
-            state, sequence=head.sequence, epoch=head.epoch, counts=dict(head.counts), absence=head.absence
-        )
-        return counted, head.chain_head or None
+        return replace(state, sequence=head.sequence, epoch=head.epoch, counts=dict(head.counts), absence=head.absence)
     if there.first:
-        return replace(state, sequence=there.sequence, epoch=there.epoch, counts=published.counts), there.head
+        return replace(state, sequence=there.sequence, epoch=there.epoch, counts=published.counts)
     fresh = TranscriptState(state.facts, epoch=there.epoch + 1)  # what is counted is counted in an epoch
-    return replace(_with_what_no_record_tells(fresh, state), id_ranges=ids, unprinted=ids, joined=state.joined), None
+    return replace(_with_what_no_record_tells(fresh, state), id_ranges=ids, unprinted=ids, joined=state.joined)
 
 
 def _ahead(own: TranscriptState, there: PublishedChat) -> TranscriptState:

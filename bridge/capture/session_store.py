@@ -30,6 +30,7 @@ from bridge.capture.shard_positions import ShardPositions
 from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.capture.stored_folding import StoredFolding
 from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, StoredMissing, StoredRead, StoredRefused
+from bridge.capture.told_losses import tell_losses
 from bridge.errors import Problem, places
 from bridge.records.checkpoint_keys import head_key
 from bridge.transcript import gap_codes, input_codes
@@ -50,8 +51,6 @@ _HOUSEKEEPING_US: Final = 30_000_000
 _CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
 _NOT_FOLLOWED: Final = Problem(input_codes.NOT_FOLLOWED, "the chat is not followed here")
 _OUTGROWN: Final = Problem(gap_codes.OUTGROWN, "more holes, gaps and amendments than can be remembered")
-_EVENTS_LOST: Final = Problem(gap_codes.EVENTS_LOST, "records of this chat have gone from their topic")
-_STATE_LOST: Final = Problem(gap_codes.STATE_LOST, "its checkpoint is gone, and no announcement tells its place")
 _NO_KEYS: Final[Collection[str]] = ()
 _OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput | StoredArrived | StoredMissing
 
@@ -176,7 +175,7 @@ class SessionStore:
         elif isinstance(one, StoredRead | StoredRefused | StoredArrived | StoredMissing | ErasureRequested):
             self._take_stored(one)
         elif isinstance(one, Forgotten):
-            self._tell(one)
+            tell_losses(one, self._chats, self._touched, self._builder)
         elif isinstance(one, QuarantinedInput):
             self._quarantined(one)
         else:
@@ -240,7 +239,7 @@ class SessionStore:
             over = one.update.final and chat.state != FOLLOWED
         try:
             if update is not None:
-                self._builder.quarantine_update(update, why)
+                self._builder.quarantine_update(update, why, chat)
             self._publish(chat, chat.transcript.failed(update, at, why))
             if isinstance(one, JoinRefused):  # nothing more comes from the source
                 close(self._builder, chat, at, GIVEN_UP)
@@ -257,22 +256,6 @@ class SessionStore:
         for entry in entries:
             self._builder.publish(chat, entry)
 
-    def _tell(self, forgotten: Forgotten) -> None:
-        """Record in the chats what Kafka has forgotten of them."""
-        at = forgotten.observed_at
-        if forgotten.next_announcement is not None:
-            self._builder.plan.batch.announcement_offset = forgotten.next_announcement
-        for session_id in sorted(forgotten.without_records & self._chats.keys()):
-            chat = self._touched[session_id] = self._chats[session_id]
-            before = chat.transcript.sequence
-            self._builder.publish(chat, chat.records_lost(_EVENTS_LOST, at))
-            settle(self._builder, chat, before, at)
-        for session_id in sorted(forgotten.without_place & self._chats.keys()):
-            chat = self._touched[session_id] = self._chats[session_id]
-            if chat.state == GIVEN_UP:  # not announced again
-                self._builder.publish(chat, chat.transcript.end(_STATE_LOST, at))
-                close(self._builder, chat, at, GIVEN_UP)
-
     # --- what the source delivered -------------------------------------------------------------------------------
 
     def _updated(self, chat: Chat, update: TranscriptUpdate) -> None:
@@ -282,15 +265,21 @@ class SessionStore:
             chat.transcript.learn(start_at=parse_start_at(chat.start_text))
         learn_subjects(chat, self._settings.recording.subjects, update.transcript.chat_event_list)
         self._publish(chat, chat.transcript.apply(update))
-        self._builder.damaged(update)
+        self._builder.damaged(update, chat)
         if update.over or chat.state != FOLLOWED:
             settle(self._builder, chat, before, update.observed_at, over=update.over)
 
     def _quarantined(self, given: QuarantinedInput) -> None:
-        self._builder.quarantine(
-            given.source, given.session_id, given.observed_at, given.reason, given.raw, total_bytes=given.total_bytes
-        )
         chat = self._chat(given.session_id) if given.session_id and given.attributed else None
+        self._builder.quarantine(
+            given.source,
+            given.session_id,
+            given.observed_at,
+            given.reason,
+            given.raw,
+            total_bytes=given.total_bytes,
+            chat=chat,
+        )
         if chat is not None:
             self._fold_into(chat, chat.session_id, given)
         for session_id in given.followed:

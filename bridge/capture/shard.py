@@ -121,7 +121,7 @@ class Shard:
         self._probes = ProbeTimer(settings.probe_after)
         self._attempts = Attempts(partition, backoff, clock, telemetry)
         self._recovery = recovery
-        self._recovery.progress = self._progress
+        self._recovery.tell(self._progress)
         self._place = AnnouncementPlace()
         self._fenced_before = self._leaving = self._draining = self._left = False
         self._guard = GuardedRun()

@@ -168,18 +168,18 @@ class ShardEvidence:
 
     def _committed(self, numbers: BatchNumbers) -> list[CommittedOffsets]:
         logs = {} if numbers.shard is None else numbers.shard.logs
-        topics = self._outputs[0].topics
         return [
-            CommittedOffsets(topics[kind], self._partition, logs[kind].start, logs[kind].end)
+            CommittedOffsets(output.topics[kind], self._partition, logs[name].start, logs[name].end)
+            for output in self._outputs
             for kind in _COMMITTED
-            if kind in logs
+            if (name := output.log_kind(kind)) in logs
         ]
 
     @staticmethod
     def _heads(chat: Chat) -> Iterable[ChatHead]:
-        epoch, sequence = chat.transcript.seldom().epoch, chat.transcript.sequence
+        epoch = chat.transcript.seldom().epoch
         return [
-            ChatHead(chat.session_id, epoch, sequence, one.output.name, one.recorder.head)
+            ChatHead(chat.session_id, epoch, one.last, one.output.name, one.recorder.head)
             for one in chat.outputs
-            if one.first and sequence
+            if one.open and one.last
         ]

@@ -46,6 +46,7 @@ class ShardKeys:
         self._new_key = new_key
         self._stored: dict[str, bytes] = {}
         self._new: dict[str, bytes] = {}  # not known to be on the topic
+        self._destroyed: set[str] = set()  # by records that are not known to be on the topic
         self._seals: dict[str, ChatSeal] = {}
         self._of_partition = name_of_partition(partition)
         self._read: tuple[bytes, int] = (b"", 0)
@@ -57,7 +58,7 @@ class ShardKeys:
         """Return the seal of a chat; its key is a new one if it has none."""
         seal = self._seals.get(session_id)
         if seal is None:
-            if session_id in self._stored:
+            if session_id in self._stored and session_id not in self._destroyed:
                 raise RuntimeError("a key that was not made ready")  # another one would replace it
             self._new[session_id] = key = self._new_key()
             seal = self._seals[session_id] = ChatSeal(session_id, key)
@@ -83,11 +84,10 @@ class ShardKeys:
 
     def add(self, batch: Batch) -> None:
         """Add the records of new keys to what a fold decided, and of all if the topic has lost them."""
-        destroyed = {record.key.decode() for record in batch.on(self.topic) if record.value is None}
         if self._again:
-            known = self._stored.items()
-            batch.records += [self._record(name, value) for name, value in known if name not in destroyed]
-        batch.records += [self._record(name, _NOT_WRAPPED) for name in self._new if name not in destroyed]
+            kept = [name for name in self._stored if name not in self._destroyed]
+            batch.records += [self._record(name, self._stored[name]) for name in kept]
+        batch.records += [self._record(name, _NOT_WRAPPED) for name in self._new]
 
     async def wrap(self, batch: Batch) -> None:
         """Complete the records of new keys. Raises SealingFailed."""
@@ -100,19 +100,22 @@ class ShardKeys:
         """Take a batch for committed; `chats` are those that the shard has in memory."""
         for record in batch.on(self.topic):
             name = record.key.decode()
-            self._new.pop(name, None)
             if record.value is None:
                 self._stored.pop(name, None)
-                self._seals.pop(name, None)
+                self._destroyed.discard(name)
             else:
                 self._stored[name] = record.value
+                self._new.pop(name, None)
         if len(batch):
             self._again = False
         if len(self._seals) > 2 * len(chats) + _SPARE:
             self._seals = {name: seal for name, seal in self._seals.items() if name in chats or name in self._new}
 
     def forget(self, session_id: str) -> Outgoing:
-        """Return the record that destroys the key of a chat; it is forgotten here when the record is committed."""
+        """Return the record that destroys the key of a chat: it seals nothing more, and another one may follow it."""
+        self._destroyed.add(session_id)
+        self._new.pop(session_id, None)
+        self._seals.pop(session_id, None)
         return self._record(session_id, None)
 
     # --- the topic -----------------------------------------------------------------------------------------------
@@ -122,6 +125,10 @@ class ShardKeys:
 
         What this shard knows and a topic that was made again lacks is written again. Raises KafkaUnavailable.
         """
+        for name in self._destroyed:  # that was not committed, or is read now
+            self._new.pop(name, None)
+            self._seals.pop(name, None)
+        self._destroyed.clear()
         topic_id, begin = self._read
         if (topic_id and topic_id != mark.topic_id) or mark.end < begin:
             self.lost()

@@ -12,27 +12,24 @@ gone, even if only one segment of a chat is, or when a topic was made again or r
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import parse
 from bridge.capture import readiness_codes as codes
 from bridge.capture.inbox import Announced, Forgotten, Input
 from bridge.capture.log_changes import LogChange, changes, check_owner, lasting_problems
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
-from bridge.capture.published_chats import PublishedChats
+from bridge.capture.output_logs import OutputLogs
+from bridge.capture.outputs import log_topics
 from bridge.capture.record_comparison import Rebuilt, RecordComparison
 from bridge.capture.shard_keys import KIND as KEYS
 from bridge.capture.tree_recovery import recovered_tree
-from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement, VerificationFailed
-from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
-from bridge.records.payload_framing import unframe
+from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement
 from bridge.records.shard_facts import ShardFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.ports import Clock, ShardLogs, StoredRecord
@@ -44,8 +41,6 @@ if TYPE_CHECKING:
 
 _TOLD_SECONDS: Final = 30.0
 """How long a loss that is repaired stays among the reasons of /readyz: longer than the interval of its readers."""
-_WRITTEN: Final = ("events", "sessions", "checkpoints")
-"""Kinds of topics that only the bridge writes to: on those of a new shard there is nothing."""
 _CODES: Final = {
     "checkpoints": codes.CHECKPOINTS_LOST,
     "events": codes.EVENTS_LOST,
@@ -97,7 +92,14 @@ class ShardRecovery:
         self._seen: Logs = {}
         self._lasting: list[Problem] = []
         self._told: list[tuple[float, Problem]] = []
-        self.progress: Callable[[Problem], None] = lambda _: None
+        self._outputs = OutputLogs(logs, settings)
+        self._events = {one.log_kind("events"): one.name for one in settings.outputs}
+        self._sessions = [one.log_kind("sessions") for one in settings.outputs]
+        self._written = (*log_topics(settings.outputs), "checkpoints")  # by the bridge only: of a new shard, empty
+
+    def tell(self, progress: Callable[[Problem], None]) -> None:
+        """Say with `progress` how far the records are read that a restore has to read."""
+        self._outputs.progress = progress
 
     def problems(self) -> list[Problem]:
         """Return what is wrong with the topics, and what was lost a moment ago."""
@@ -126,13 +128,7 @@ class ShardRecovery:
 
     async def landed(self, plan: TransactionPlan, before: ShardFacts | None) -> bool:
         """Return whether the records of a plan are on their topics, although its commit failed."""
-        for kind in ("events", "sessions"):
-            if written := plan.batch.on(self._logs.names[kind]):
-                async for records in self._logs.read(kind, self._unread(kind, before), self._seen[kind].end):
-                    if any(record.value == written[-1].value for record in records):
-                        return True
-                return False
-        return False
+        return await self._outputs.hold(plan, self._seen, before)
 
     async def opening(self, store: SessionStore, *, before: ShardFacts | None, kept: bool) -> Repair:
         """Compare a store with the logs, now that it is restored, or `kept` because Kafka has forgotten.
@@ -149,7 +145,7 @@ class ShardRecovery:
         if kept:
             self._forgot("checkpoints", found["checkpoints"].lost if found else 0)
             repair.due = True
-        remade = any(found.get(kind, LogChange()).made_again for kind in ("events", "checkpoints"))
+        remade = any(found.get(kind, LogChange()).made_again for kind in (*self._events, "checkpoints"))
         whole = lost or (remade and not kept)
         gone = set[str]()
         if whole or (before is not None and not kept):
@@ -165,12 +161,13 @@ class ShardRecovery:
             result = Rebuilt()
         if lost:
             self._forgot("checkpoints", now["checkpoints"].start, codes.STATE_LOST, detail)
-        if found.get("events") and (kept or found["events"].emptied):
-            gone |= {name for name, chat in store.chats.items() if chat.transcript.sequence}
+        changed = [kind for kind in self._events if found.get(kind)]
+        gone |= self._recorded(store, [kind for kind in changed if kept or found[kind].emptied])
         if gone and not lost:
-            self._forgot("events", found["events"].lost)
-        if found.get("sessions") and not lost:
-            self._forgot("sessions", found["sessions"].lost)
+            for kind in changed or list(self._events)[:1]:
+                self._forgot(kind, found[kind].lost)
+        if not lost:
+            self._forgot_sessions(found)
         self._keys_lost(repair, found)
         again = lost or bool(result.without_place)
         await self._announcements(repair, before, found.get("announcements", LogChange()), taken, again=again)
@@ -188,13 +185,13 @@ class ShardRecovery:
             return True
         if before is not None:
             return found["checkpoints"].emptied
-        return any(self._seen[kind].end for kind in _WRITTEN) or taken > 0
+        return any(self._seen[kind].end for kind in self._written) or taken > 0
 
     def _unused(self, store: SessionStore, before: ShardFacts | None, result: Rebuilt, taken: int) -> bool:
         """Return whether there is nothing but transactions that were aborted, as of a first start that was cut."""
         if before is not None or store.incomplete or result != Rebuilt():
             return False
-        return not any(self._seen[kind].start for kind in _WRITTEN) and taken == 0
+        return not any(self._seen[kind].start for kind in self._written) and taken == 0
 
     # --- running -------------------------------------------------------------------------------------------------
 
@@ -209,12 +206,11 @@ class ShardRecovery:
         if found.get("checkpoints"):
             self._forgot("checkpoints", found["checkpoints"].lost)
             repair.due = True
-        gone = set[str]()
-        if found.get("events"):
-            self._forgot("events", found["events"].lost)
-            gone = {name for name, chat in store.chats.items() if chat.transcript.sequence}
-        if found.get("sessions"):
-            self._forgot("sessions", found["sessions"].lost)
+        changed = [kind for kind in self._events if found.get(kind)]
+        for kind in changed:
+            self._forgot(kind, found[kind].lost)
+        gone = self._recorded(store, changed)
+        self._forgot_sessions(found)
         self._keys_lost(repair, found)
         if "announcements" in now:
             change = found.get("announcements", LogChange())
@@ -230,8 +226,24 @@ class ShardRecovery:
         self._lasting = lasting_problems(self._logs.names, self._own.partitions, now)
         return now
 
+    def _recorded(self, store: SessionStore, kinds: Iterable[str]) -> set[str]:
+        """Return the chats of which there were records on one of these topics."""
+        names = {self._events[kind] for kind in kinds}
+        return {
+            session_id
+            for session_id, chat in store.chats.items()
+            if any(one.last and one.output.name in names for one in chat.outputs)
+        }
+
+    def _forgot_sessions(self, found: Mapping[str, LogChange]) -> None:
+        for kind in self._sessions:
+            if found.get(kind):
+                self._forgot(kind, found[kind].lost)
+
     def _forgot(self, kind: str, offsets: int, code: str = "", detail: str = "") -> None:
-        name, code = self._logs.names[kind], code or _CODES[kind]
+        name = self._logs.names[kind]
+        kind = kind.partition(":")[0]  # whichever output it is of
+        code = code or _CODES[kind]
         problem = Problem(code, f"{name} {detail or _DETAILS[kind]}")
         self._told = [one for one in self._told if one[1] != problem]
         self._told.append((self._clock.monotonic() + _TOLD_SECONDS, problem))
@@ -294,27 +306,16 @@ class ShardRecovery:
 
         Without a look, it is compared with all records, and such chats are part of the result.
         """
-        published, whole = PublishedChats(cache(store.position)), before is None
-        since, end = self._unread("events", before), self._seen["events"].end
-        async for records in self._logs.read("events", since, end):
-            for record in records:
-                published.event(self._decoded(TRANSCRIPT_EVENT, record))
-            if whole and records:
-                detail = f"reading what was published: {records[-1].offset - since + 1} of {end - since} offsets"
-                self.progress(Problem(codes.STATE_LOST, detail))
-        async for records in self._logs.read("sessions", self._unread("sessions", before), self._seen["sessions"].end):
-            for record in records:
-                published.session(self._decoded(SESSION_RECORD, record))
-        if not whole and any(one not in store.chats and one not in store.closed for one in published.chats):
+        published, whole = await self._outputs.published(self._seen, before, store.position), before is None
+        together = published.together
+        if not whole and any(one not in store.chats and one not in store.closed for one in together.chats):
             return None
-        truncated = self._seen["events"].start > 0 and published.events > 0
-        comparison = RecordComparison(published, self._settings.outputs, whole=whole, truncated=truncated)
-        result = comparison.with_store(store.chats, store.closed, store.incomplete)
+        result = RecordComparison(published, whole=whole).with_store(store.chats, store.closed, store.incomplete)
         if result.chats or result.over or result.without_records:
             self._telemetry.emit(
                 StateRebuilt(
                     shard=self._partition,
-                    events=published.events,
+                    events=together.events,
                     chats=len(result.chats),
                     ended=len(result.over),
                     without_place=len(result.without_place),
@@ -322,20 +323,6 @@ class ShardRecovery:
                 )
             )
         return result
-
-    def _unread(self, kind: str, before: ShardFacts | None) -> int:
-        """Return the offset of the first record after a look; without one, of the first that is there."""
-        there, marked = self._seen[kind], None if before is None else before.logs.get(kind)
-        return there.start if marked is None or marked.end > there.end else max(marked.end, there.start)
-
-    def _decoded(self, name: str, record: StoredRecord) -> dict[str, Any]:
-        value = record.value or b""
-        writer, payload = unframe(value)
-        kind = "events" if name == TRANSCRIPT_EVENT else "sessions"
-        if value.startswith(self._settings.outputs[0].payload_headers[kind]):
-            with contextlib.suppress(VerificationFailed):  # a registry that is another one now may give an id again
-                return self._settings.writers.schemas.decode(name, payload)
-        return self._settings.writers.decode_own(name, payload, writer)
 
 
 def _parts_lost(incomplete: Sequence[StoredSession]) -> str:

@@ -9,6 +9,7 @@ from bridge.capture.chat import OPEN, OVER, STORED, Chat
 from bridge.capture.chat_closing import close, end_with_gap
 from bridge.capture.chat_facts import ChatOpened, StoredRepaired
 from bridge.capture.chat_subjects import learn_subjects
+from bridge.capture.output_sessions import opened
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.capture.ports import Outgoing
 from bridge.capture.stored_inputs import STORED_POSITION, StoredMissing, StoredRead, StoredRefused
@@ -105,7 +106,7 @@ class StoredFolding:
 
     def _opened(self, session_id: str, at: int, builder: BatchBuilder) -> Chat:
         chat = self._chats[session_id] = self._new_chat(session_id)
-        builder.opened(chat, at)
+        opened(builder, chat, at)
         builder.plan.facts.append(ChatOpened(session=session_id))
         return chat
 

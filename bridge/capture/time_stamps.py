@@ -17,6 +17,8 @@ from bridge.capture.shard_evidence import CHECKPOINT, KIND
 from bridge.errors import StampInvalid, StampUnavailable
 from bridge.evidence.log_stamps import CONTENT_TYPE, STAMP
 from bridge.facts import Fact
+from bridge.meters import label
+from bridge.meters.label_values import STAMP_FAILURES
 
 if TYPE_CHECKING:
     from bridge.backoff import Backoff
@@ -62,7 +64,7 @@ class StampFailed(Fact):
 
     def count(self, meters: Meters) -> None:
         """Count it."""
-        meters.time_stamps.labels(self.code.lower()).inc()
+        meters.time_stamps.labels(label(self.code, STAMP_FAILURES)).inc()
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from bridge.errors import VerificationFailed
 from bridge.evidence.certificate_signature import check_signature, split_signature
 from bridge.evidence.log_audit import LEAF_OUTPUT, LogAudit
 from bridge.evidence.merkle import leaf_hash
-from bridge.records.epoch_checks import AnchoredHead
+from bridge.records.epoch_claims import AnchoredHead
 from bridge.records.findings import ANCHOR, PARTITION, Finding
 from bridge.records.output_chains import DEFAULT_OUTPUT
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bridge.config import Config
     from bridge.evidence.log_stamps import StampCheck
     from bridge.evidence.signed_note import PublicKey
-    from bridge.records.epoch_checks import AnchoredHead
+    from bridge.records.epoch_claims import AnchoredHead
 
 _MICROSECONDS: Final = 1_000_000
 _RETENTION_UNKNOWN: Final = (

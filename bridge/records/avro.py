@@ -126,6 +126,11 @@ class Schemas:
         """Return the self-contained schema of one of ROOTS, as Python data."""
         return self._whole[name]
 
+    def plain(self, name: str) -> dict[str, Any]:
+        """Return the same without logical types: timestamps are numbers in the unit of their field."""
+        found: dict[str, Any] = _without_logical_types(self._whole[name])
+        return found
+
     def text(self, name: str) -> str:
         """Return the self-contained schema of one of ROOTS as JSON, which is what a schema registry takes."""
         return json.dumps(self._whole[name], ensure_ascii=False)

@@ -55,15 +55,17 @@ class RecordedChat:
 
     def add(self, record: dict[str, Any]) -> None:
         """Take a decoded TranscriptEvent."""
-        kind, amendment = record["kind"], record["amendment"]
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        if record["eventId"] is not None:
-            self.origins[record["origin"]] = self.origins.get(record["origin"], 0) + 1
+        kind, amendment, number, origin = record["kind"], record["amendment"], record["eventId"], record["origin"]
+        counts = self.counts
+        counts[kind] = counts.get(kind, 0) + 1
+        if number is not None:
+            origins = self.origins
+            origins[origin] = origins.get(origin, 0) + 1
         if amendment is not None:
             self.amendments[amendment] = self.amendments.get(amendment, 0) + 1
-        elif record["eventId"] is not None:
-            self.ids.add(record["eventId"])
-            if record["origin"] == LIVE:
+        elif number is not None:
+            self.ids.add(number)
+            if origin == LIVE:
                 self.rejoined = self._until_joined
         elif kind == GAP and record["gap"] is not None:
             self.told[record["sequence"]] = _gap(record["gap"])
@@ -99,16 +101,30 @@ def disagreements(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     pairs = [(pair["from"], pair["to"]) for pair in told["idRanges"]]
     if pairs != listed.pairs():
         yield "lists ids more than once or out of order in idRanges"
-    if told["holes"] is not None:
-        yield from of_holes(told)
-    elif told["joins"] is not None:
-        yield "does not list holes, and does not say in reasons that it leaves out its lists"
+    yield from _of_missing(told, chat)
     yield from _of_gaps(told, chat)
     yield from _of_reasons(told)
 
 
+def _of_missing(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
+    left_out = IdRanges(_left_out(told))
+    both = [pair for low, high in left_out.pairs() for pair in chat.ids.within(low, high)]
+    if both:
+        yield f"says in part that ids {IdRanges(both)} are left out, unlike the topic"
+    if told["holes"] is not None:
+        yield from of_holes(told, left_out)
+    elif told["joins"] is not None:
+        yield "does not list holes, and does not say in reasons that it leaves out its lists"
+
+
+def _left_out(told: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the ids that the output left out, of events that it does not take."""
+    part = told["part"]
+    return [] if part is None else [(pair["from"], pair["to"]) for pair in part["idRanges"]]
+
+
 def _of_watch(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
-    if told["unwatched"] is not None and told["joins"] is not None:
+    if told["unwatched"] is not None and told["joins"] is not None and told["part"] is None:
         yield from of_intervals(told, chat.resumed)
     if told["sinceOpening"]:
         yield from of_sources(told, chat.origins)
@@ -124,13 +140,13 @@ def _of_gaps(told: dict[str, Any], chat: RecordedChat) -> Iterator[str]:
     listed, there = Counter([*still_open, *filled]), Counter(chat.gaps)
     for gap in (there - listed).elements():
         yield f"lacks {_shown(gap)} in gaps and filled, unlike the topic"
-    for gap in (listed - there).elements():
+    for gap in () if told["part"] is not None else (listed - there).elements():  # else it may be elsewhere
         yield f"lists {_shown(gap)} in gaps or filled, unlike the topic"
     for gap in still_open:
         if gap.code in KNOWN - WITHDRAWN and _missing(gap, chat.ids) == []:
             yield f"lists {_shown(gap)} in gaps, although its events are on the topic"
     for gap in filled:
-        missing = _missing(gap, chat.ids)
+        missing = _missing(gap, IdRanges([*chat.ids.pairs(), *_left_out(told)]))
         if told["archived"]:  # what the last stored transcript does not have was never stored
             wrong = gap.code in NOT_STORED
         else:

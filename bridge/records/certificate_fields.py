@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def certificate_fields(certificate: Certificate, head: bytes) -> dict[str, Any]:
     """Return the fields; `head` is the hash of the chat's last record in the output."""
-    watch = certificate.watch
+    watch, part = certificate.watch, certificate.part
     return {
         "verdict": certificate.verdict,
         "reasons": certificate.reasons,
@@ -18,7 +18,7 @@ def certificate_fields(certificate: Certificate, head: bytes) -> dict[str, Any]:
         "epoch": certificate.epoch,
         "lastSequence": certificate.last_sequence,
         "counts": certificate.counts,
-        "idRanges": [{"from": low, "to": high} for low, high in certificate.id_ranges],
+        "idRanges": _ranges(certificate.id_ranges),
         "gaps": [gap_fields(gap) for gap in certificate.gaps],
         "filled": [gap_fields(gap) for gap in certificate.filled],
         "amendments": certificate.amendments,
@@ -49,7 +49,12 @@ def certificate_fields(certificate: Certificate, head: bytes) -> dict[str, Any]:
         "sources": list(watch.sources),
         "blindSpots": certificate.blind_spots,
         "offsets": [one._asdict() for one in certificate.offsets],
+        "part": None if part is None else {"counts": part.counts, "idRanges": _ranges(part.id_ranges)},
     }
+
+
+def _ranges(pairs: list[tuple[int, int]]) -> list[dict[str, int]]:
+    return [{"from": low, "to": high} for low, high in pairs]
 
 
 def gap_fields(gap: Gap) -> dict[str, Any]:

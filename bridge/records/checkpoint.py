@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map, optional_long, optional_text, text
 from bridge.records.blocks import gap_block, party_block, session_block
-from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain
+from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain, chain_block
 from bridge.records.shard_facts import shard_block
 from bridge.records.split_blocks import split_block
 from bridge.records.tree_state import tree_block
@@ -126,7 +126,7 @@ def _head(head: CheckpointHead) -> bytes:
             long(head.sequence),
             long(head.epoch),
             data(head.chain_head),
-            array(map(_chain, head.chains)) if head.chains else EMPTY,
+            array(map(chain_block, head.chains)) if head.chains else EMPTY,
             long_map(head.counts),
             optional_long(None if absence is None else absence.since),
             optional_long(None if absence is None else absence.after),
@@ -161,10 +161,6 @@ def _head_extra(head: CheckpointHead) -> bytes:
 def encode_announcement(announcement: bytes) -> bytes:
     """Return the payload of the segment with the announcement's JSON."""
     return payload(NULL, SOME + data(announcement), NULL, NULL)
-
-
-def _chain(chain: OutputChain) -> bytes:
-    return text(chain.output) + long(chain.first) + data(chain.head)
 
 
 def encode_seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str) -> bytes:

@@ -9,7 +9,7 @@ from bridge.errors import SchemaUnknown, VerificationFailed
 from bridge.records.avro import SESSION_CHECKPOINT
 from bridge.records.checkpoint import BatchStamp, CheckpointHead
 from bridge.records.checkpoint_keys import ANNOUNCEMENT, MARKER_KEY, SELDOM, parsed_key
-from bridge.records.output_chains import OutputChain, OutputGap
+from bridge.records.output_chains import OutputGap, decoded_chain
 from bridge.records.payload_framing import unframe
 from bridge.records.shard_facts import shard_facts
 from bridge.records.split_blocks import decoded_split
@@ -173,7 +173,7 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
     owners, after = head["owners"], head["awayAfter"]
     if len(owners) % 2:
         raise VerificationFailed("a checkpoint with an owner whose last batch it does not say")
-    chains = [OutputChain(one["output"], one["firstSequence"], one["head"]) for one in head["outputs"]]
+    chains = [decoded_chain(one) for one in head["outputs"]]
     extra = head["extra"] or {}
     since, code = extra.get("unwatchedSince"), extra.get("unwatchedCode")
     return CheckpointHead(

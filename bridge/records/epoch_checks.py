@@ -10,43 +10,20 @@ import msgspec
 
 from bridge.records.certificate_checks import RecordedChat, disagreements
 from bridge.records.chain import split
+from bridge.records.epoch_claims import Certified
 from bridge.records.fill_checks import misnamed
 from bridge.records.findings import ANCHOR, CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENTION, SEQUENCE, Finding
 from bridge.records.ids import amendment_id, amendment_number, bridge_id, event_id
+from bridge.records.recorded_figures import RecordedFigures
 from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
+from bridge.transcript.gap_codes import OUTPUT_ADDED
 from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
+    from bridge.records.epoch_claims import AnchoredHead
     from bridge.records.record_places import PartitionStart
 
 _SHOWN: Final = 12
-
-
-@dataclass(slots=True)
-class Certified:
-    """A certificate in the form that takes least memory, and whether it was compared with its chat."""
-
-    where: str
-    last_sequence: int
-    packed: bytes
-    checked: bool = False
-
-    @property
-    def certificate(self) -> dict[str, Any]:
-        """The certificate as `Schemas.decode` returned it."""
-        unpacked: dict[str, Any] = msgspec.msgpack.decode(self.packed)
-        return unpacked
-
-
-@dataclass(slots=True, frozen=True)
-class AnchoredHead:
-    """The last record of an open chat, as a signed statement names it; `at` in us since 1970 UTC."""
-
-    epoch: int
-    sequence: int
-    head: bytes
-    at: int
-    where: str
 
 
 @dataclass(slots=True)
@@ -91,6 +68,12 @@ class VerifiedEpoch:
     """The lowest sequence above `last` that a certificate or an anchor waits for."""
     anchored: AnchoredHead | None = None
     """What was anchored of it last, until the record is there."""
+    part: bool = False
+    """Whether a session record of it says that the output does not hold all records."""
+    left_out: bool = False
+    """Whether records were passed over that never were in this output: its chain goes on over them."""
+    figures: RecordedFigures | None = None
+    """What its events tell of ending and summary, if a certificate was known before the first of them."""
 
     def say(self, promise: str, message: str, *, broken: bool = True, by_absence: bool = False) -> None:
         """Add a finding; see `Finding`."""
@@ -108,10 +91,12 @@ class VerifiedEpoch:
             self.say(CHAIN, f"record at {where} was altered: its content does not have the hash that it carries")
         sequence = record["sequence"]
         in_place = sequence > self.last
+        if not self.last and self.certified:
+            self.figures = RecordedFigures()
         if sequence == self.last + 1 and previous == self.head:
             self.last, self.head = sequence, own
         elif in_place:
-            self._advance(sequence, previous, own, where)
+            self._advance(record, previous, own, where)
         elif sequence >= self.run or sequence in self.sequences:
             self.say(SEQUENCE, f"record at {where} has sequence {sequence} ({record['id']}), which was there before")
             return False
@@ -121,6 +106,8 @@ class VerifiedEpoch:
         if not (in_place and self._is_next_event(record)):
             self._check_id(record, where, in_place=in_place)
         self.recorded.add(record)
+        if self.figures is not None:
+            self.figures.add(record)
         return in_place and self.awaited == sequence and self._compare_due()
 
     def _is_next_event(self, record: dict[str, Any]) -> bool:
@@ -160,17 +147,20 @@ class VerifiedEpoch:
         self.anchored = anchored
         self._await()
 
-    def _advance(self, sequence: int, previous: bytes, own: bytes, where: str) -> None:
+    def _advance(self, record: dict[str, Any], previous: bytes, own: bytes, where: str) -> None:
+        sequence, continues = record["sequence"], previous == self.head
         if sequence == self.last + 1:
-            if previous != self.head:
+            if not continues:
                 self.say(
                     CHAIN,
                     f"record at {where} does not continue the chain: the hash of the record before it is"
                     f" {self.head.hex()[:_SHOWN]}..., not {previous.hex()[:_SHOWN]}...",
                 )
+        elif continues and (self.part or _tells_of_others(record)):
+            self.left_out = True
         elif not self.last:
             self.truncated = True
-            if previous == self.head:
+            if continues:
                 what = "its chain begins there: the output was added when the chat was open"
                 self.say(RETENTION, f"starts at sequence {sequence}; {what}", broken=False, by_absence=True)
             else:
@@ -202,6 +192,7 @@ class VerifiedEpoch:
         ids = self.recorded.ids
         if number is None:
             rule = bridge_id(session, self.epoch, record["sequence"])
+            self.left_out |= _tells_of_others(record)
         elif amendment is None:
             rule = original
             if number in ids:
@@ -214,13 +205,15 @@ class VerifiedEpoch:
             count = amendment_number(record["id"])
             rule = amendment_id(session, number, self.epoch, max(count, self.numbers.get(number, 0) + 1))
             self.numbers[number] = count
-            if not (self.truncated or number in ids):
+            if not (self.truncated or self.left_out or number in ids):
                 self.say(ID, f"record at {where} amends {original}, which is not there", by_absence=True)
         if amends != (original if amendment == CHANGED else None) or amendment not in (None, CHANGED, ID_REUSED):
             self.say(ID, f"record at {where} has amends {amends} with the amendment {amendment}")
         if record["id"] != rule:
             self.say(ID, f"record at {where} has id {record['id']} where {rule} was expected")
-        problem = misnamed(record, self.recorded.told, self.epoch, truncated=self.truncated or bool(self.holes))
+        problem = misnamed(
+            record, self.recorded.told, self.epoch, truncated=self.truncated or self.part or bool(self.holes)
+        )
         if problem is not None:
             self.say(FILLS, f"record at {where} {problem}")
 
@@ -229,7 +222,8 @@ class VerifiedEpoch:
     def compare(self, certified: Certified) -> None:
         """Compare a certificate with the chat as it was when that was issued, which is now."""
         certified.checked = True
-        told, where = certified.certificate, certified.where
+        told, summary = certified.unpacked()
+        where = certified.where
         if told["epoch"] != self.epoch:
             self.say(
                 CERTIFICATE, f"certificate at {where} is about epoch {told['epoch']} in a record of epoch {self.epoch}"
@@ -240,16 +234,21 @@ class VerifiedEpoch:
             return  # what is missing cannot be counted
         for what in disagreements(told, self.recorded):
             self.say(CERTIFICATE, f"certificate at {where} {what}")
+        if self.figures is not None and not self.part:
+            for what in self.figures.disagreements(told, summary, self.recorded.gaps):
+                self.say(CERTIFICATE, f"certificate at {where} {what}")
 
-    def open(self, at: int) -> None:
-        """Take the record that the chat was opened `at`, in us since 1970 UTC."""
+    def open(self, at: int, *, part: bool = False) -> None:
+        """Take the record that the chat was opened `at`, in us since 1970 UTC; `part`: it says so."""
         self.opened = True
+        self.part |= part
         if self.opening is None:
             self.opening = at
 
-    def certify(self, where: str, certificate: dict[str, Any]) -> None:
-        """Take a certificate; it is compared when the record with its lastSequence is there."""
+    def certify(self, where: str, certificate: dict[str, Any], summary: dict[str, Any] | None = None) -> None:
+        """Take a certificate and its summary; it is compared when the record with its lastSequence is there."""
         replaced = certificate["supersedes"]
+        self.part |= certificate["part"] is not None
         if replaced is None and not self.certified and self.opening is not None:
             self.first_opened = self.opening
         former = self.certified[-1].last_sequence if self.certified and not self.opened else None
@@ -258,7 +257,7 @@ class VerifiedEpoch:
             what = f"certificate at {where} has supersedes {replaced}, the former one is {former}"
             self.say(CERTIFICATE if known else RETENTION, what, broken=known, by_absence=True)
         self.opened = False
-        certified = Certified(where, certificate["lastSequence"], msgspec.msgpack.encode(certificate))
+        certified = Certified(where, certificate["lastSequence"], msgspec.msgpack.encode((certificate, summary)))
         self.certified.append(certified)
         if certified.last_sequence == self.last:
             self.compare(certified)
@@ -282,6 +281,8 @@ class VerifiedEpoch:
         for hole in self.holes:
             missing = hole.high - hole.low + 1
             what = "a record is missing" if missing == 1 else f"{missing} records are missing"
+            if self.part:
+                what = "the chain does not go on: a record is missing at least"
             message = f"record at {hole.where} has sequence {hole.found} where {hole.low} was expected: {what}"
             found.append(Finding(self.session_id, SEQUENCE, message))
         found += [
@@ -333,3 +334,9 @@ class VerifiedEpoch:
         if last < self.run and last not in self.sequences and self.truncated:
             return RETENTION, f"certificate at {certified.where} is about records not on the topic", False
         return CERTIFICATE, f"certificate at {certified.where} was read after later records: not checked", False
+
+
+def _tells_of_others(record: dict[str, Any]) -> bool:
+    """Tell whether a record says that those before it may never have been in this output."""
+    gap = record["gap"]
+    return gap is not None and bool(gap["code"] == OUTPUT_ADDED)

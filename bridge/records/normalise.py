@@ -309,18 +309,20 @@ class ChatRecorder:
         certificate: Certificate | None = None,
         *,
         summary: Summary | str | None = None,
+        part: str | None = None,
         room: int | None = None,
     ) -> bytes:
         """Return the Avro payload of a SessionRecord: OPENED, or CLOSED with its certificate. `at` in us since 1970.
 
-        `summary` is that of a chat that is closed, or the code that says why there is none.
+        `summary` is that of a chat that is closed, or the code that says why there is none; `part` which records
+        the output takes, None if it takes all.
 
         The certificate covers the records made so far: it carries `head`. It lists ids and gaps if the payload then
         fits into `room` bytes.
         """
         place = ChainPlace(self._site, self._epoch, self.head, self._rules.rule_set)
         return session_record(
-            self._schemas, state, facts, at, certificate=certificate, place=place, summary=summary, room=room
+            self._schemas, state, facts, at, certificate=certificate, place=place, summary=summary, part=part, room=room
         )
 
     def session_headers(self, state: str, at: int, certificate: Certificate | None = None) -> Headers:

@@ -7,10 +7,12 @@ of them, hashes are not: each has a chain of its own, which verifies without the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from bridge.records.binary import data, long, text
+from bridge.records.held_records import HeldState, held_block, held_state, misses
 from bridge.transcript.completeness import verdict_of, with_set_aside
-from bridge.transcript.entries import CHANGED, GAP, ID_REUSED, Certificate, Entry, Gap
+from bridge.transcript.entries import CHANGED, GAP, ID_REUSED, LIVE, Certificate, Entry, Gap
 from bridge.transcript.gap_codes import IDS_REUSED, OUTPUT_ADDED
 from bridge.transcript.ranges import IdRanges
 
@@ -27,12 +29,14 @@ DEFAULT_OUTPUT: Final = "default"
 class OutputChain:
     """The chain of one chat in one output. `first` is the sequence of its first record, `head` the hash of its last.
 
-    A chain without a record yet has the start value of the chat's epoch as its head.
+    A chain without a record yet has the start value of the chat's epoch as its head. `held` says what is there, if the
+    output does not hold all records of the chat.
     """
 
     output: str
     first: int
     head: bytes
+    held: HeldState | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,6 +58,16 @@ class OutputGap:
         return None if self.amendment else self.gap.from_event_id
 
 
+def chain_block(one: OutputChain) -> bytes:
+    """Encode an OutputChain."""
+    return text(one.output) + long(one.first) + data(one.head) + held_block(one.held)
+
+
+def decoded_chain(record: dict[str, Any]) -> OutputChain:
+    """Return what `chain_block` encoded, decoded by Avro."""
+    return OutputChain(record["output"], record["firstSequence"], record["head"], held_state(record["held"]))
+
+
 def gap_in_output(output: str, entry: Entry, reason: Problem) -> tuple[OutputGap, Entry]:
     """Return what stands for an event in an output that cannot take it: what is remembered, and what is recorded."""
     event = entry.event
@@ -66,15 +80,12 @@ def gap_in_output(output: str, entry: Entry, reason: Problem) -> tuple[OutputGap
     return OutputGap(output, entry.sequence, entry.kind, amendment, gap), instead
 
 
-def certificate_in_output(
-    certificate: Certificate, own: Sequence[OutputGap], first: int, *, certified: bool = True
-) -> Certificate:
-    """Return what can be vouched for in one output: the chat's certificate, less what is a GAP there only.
+def certificate_in_output(certificate: Certificate, own: Sequence[OutputGap], *, certified: bool = True) -> Certificate:
+    """Return what can be vouched for in an output that takes all: the chat's, less what is a GAP there only.
 
-    `first` is the sequence with which its chain began there; above 1, the certificate still counts what came before,
-    and says so. Not `certified`: the certificate that this one supersedes is not in this output.
+    Not `certified`: the certificate that this one supersedes is not in this output.
     """
-    if not own and first <= 1 and certified:
+    if not own and certified:
         return certificate
     ids = IdRanges(certificate.id_ranges)
     counts = dict(certificate.counts)
@@ -84,25 +95,20 @@ def certificate_in_output(
     for one in own:
         counts[one.kind] -= 1
         counts[GAP] = counts.get(GAP, 0) + 1
-    filled = [gap for gap in certificate.filled if not _misses(gap, lacking)]
+    filled = [gap for gap in certificate.filled if not misses(gap, lacking)]
     gaps = [
         *certificate.gaps,
-        *(gap for gap in certificate.filled if _misses(gap, lacking)),
+        *(gap for gap in certificate.filled if misses(gap, lacking)),
         *(one.gap for one in own),
     ]
     reused = certificate.ids_reused - sum(one.amendment == ID_REUSED for one in own)
     reasons = {*certificate.reasons, *(gap.code for gap in gaps[len(certificate.gaps) :])}
-    details = certificate.details
-    if first > 1:
-        reasons.add(OUTPUT_ADDED)
-        details = {**details, OUTPUT_ADDED: f"the records before sequence {first} are not in this output"}
     if not reused:
         reasons.discard(IDS_REUSED)
     return replace(
         certificate,
         verdict=verdict_of(reasons),
         reasons=sorted(reasons),
-        details=details,
         counts={kind: count for kind, count in counts.items() if count},
         id_ranges=ids.pairs(),
         gaps=gaps,
@@ -115,7 +121,10 @@ def certificate_in_output(
     )
 
 
-def _misses(gap: Gap, lacking: set[int]) -> bool:
-    """Tell whether an event that filled a gap elsewhere is one that this output lacks."""
-    low, high = gap.from_event_id, gap.to_event_id
-    return low is not None and high is not None and any(low <= one <= high for one in lacking)
+def gap_of_beginning(output: str, sequence: int, at: int) -> tuple[OutputGap, Entry]:
+    """Return what stands for the records of a chat up to one that an output did not take: as `gap_in_output` does.
+
+    `sequence` is that of the last of them, `at` the time in us since 1970 UTC.
+    """
+    gap = Gap(None, None, None, OUTPUT_ADDED, f"records up to sequence {sequence} are not in this output")
+    return OutputGap(output, sequence, GAP, None, gap), Entry(GAP, sequence, LIVE, at, gap=gap)

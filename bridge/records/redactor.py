@@ -56,6 +56,7 @@ class Redactor:
     `rule_set` is the version of its rules, as records have it; None if only secrets are removed. `typing_previews`:
     whether what people type and have not sent is left in typing notices. `globs` are names and attributes of the rules
     that drop, mask or hash attributes; with `has_allow_list`, attributes that nothing names are dropped, too.
+    `split_rules` are those about numbers that are found over several messages, by detector.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Redactor:
         "has_allow_list",
         "has_rules",
         "rule_set",
+        "split_rules",
         "typing_previews",
     )
 
@@ -93,18 +95,15 @@ class Redactor:
                 problems.append(f"rule {rule.name}: {error}")
         if problems:
             raise ConfigError("; ".join(problems))
+        named = {_DETECTORS[detector]: detector for detector in SPLIT_DETECTORS}
+        by_text = reversed(self._by_text)  # the first rule is the one that counts
+        self.split_rules = {named[detect]: SplitRule(name, put) for name, detect, put in by_text if detect in named}
         self.has_allow_list = self._by_path.has_allow_list
         self.rule_set = version_of(self._rules, key, typing_previews=self.typing_previews)
 
     def action_of(self, rule: str) -> str:
         """Return the action of a rule, given its name: that of one of the settings, or `secret`."""
         return self._actions.get(rule, rule)
-
-    @property
-    def split_rules(self) -> dict[str, SplitRule]:
-        """The rules about numbers that are found over several messages, by detector."""
-        named = {_DETECTORS[detector]: detector for detector in SPLIT_DETECTORS}
-        return {named[detect]: SplitRule(name, put) for name, detect, put in reversed(self._by_text) if detect in named}
 
     def _add(self, rule: Rule, key: HashKey | None) -> None:
         check(rule)

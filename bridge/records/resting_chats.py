@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bridge.records.certificate_checks import RecordedChat
-from bridge.records.epoch_checks import Certified, VerifiedEpoch
+from bridge.records.epoch_checks import VerifiedEpoch
+from bridge.records.epoch_claims import Certified
 from bridge.records.verified_chat import SessionStatement, VerifiedChat
 from bridge.transcript.entries import Gap
 from bridge.transcript.ranges import IdRanges
@@ -43,6 +44,8 @@ class _Resting(msgspec.Struct, array_like=True):
     opening: int | None
     first_opened: int | None
     certified_at: str
+    part: bool
+    left_out: bool
     recorded: list[Any]
 
 
@@ -68,6 +71,8 @@ def pack(chat: VerifiedChat) -> bytes:
             epoch.opening,
             epoch.first_opened,
             epoch.certified[-1].where,
+            epoch.part,
+            epoch.left_out,
             _of_recorded(epoch.recorded),
         )
     )
@@ -89,6 +94,8 @@ def unpack(session_id: str, packed: bytes) -> VerifiedChat:
         opening=held.opening,
         first_opened=held.first_opened,
         ended=held.ended,
+        part=held.part,
+        left_out=held.left_out,
     )
     return chat
 

@@ -58,15 +58,18 @@ def session_record(  # noqa: PLR0913 - the fields of the record
     certificate: Certificate | None,
     place: ChainPlace,
     summary: Summary | str | None = None,
+    part: str | None = None,
     room: int | None = None,
 ) -> bytes:
     """Return the payload of a SessionRecord; `at` in us since 1970 UTC, `place` that of the chain at that time.
 
-    `summary` is that of the chat, or the code that says why there is none; None when it was opened. The record is not
-    signed. If it exceeds `room` bytes, with room for the signature, the certificate is written without its lists and
-    with the reason LISTS_LEFT_OUT.
+    `summary` is that of the chat, or the code that says why there is none; None when it was opened. `part` says which
+    records the output takes, None: all. The record is not signed. If it exceeds `room` bytes, with room for the
+    signature, the certificate is written without its lists and with the reason LISTS_LEFT_OUT.
     """
-    payload = _session_record(schemas, state, facts, at, certificate=certificate, place=place, summary=summary)
+    payload = _session_record(
+        schemas, state, facts, at, certificate=certificate, place=place, summary=summary, part=part
+    )
     if room is None or certificate is None or len(payload) + SIGNATURE_ROOM <= room:
         return payload
     short = replace(
@@ -77,8 +80,9 @@ def session_record(  # noqa: PLR0913 - the fields of the record
         gaps=[],
         filled=[],
         holes=None,
+        part=certificate.part and replace(certificate.part, id_ranges=[]),
     )
-    return _session_record(schemas, state, facts, at, certificate=short, place=place, summary=summary)
+    return _session_record(schemas, state, facts, at, certificate=short, place=place, summary=summary, part=part)
 
 
 def _session_record(  # noqa: PLR0913 - the fields of the record
@@ -90,6 +94,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
     certificate: Certificate | None,
     place: ChainPlace,
     summary: Summary | str | None,
+    part: str | None,
 ) -> bytes:
     return schemas.encode(
         SESSION_RECORD,
@@ -109,6 +114,7 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "noSummary": summary if isinstance(summary, str) else None,
             "ruleSet": place.rule_set,
             "subjects": list(facts.subjects),
+            "part": part,
             "signature": None,
         },
     )

@@ -10,6 +10,7 @@ order (a hole is filled later), the part that comes later is redacted only if it
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 MOST_NUMBERS: Final = 16
 """Numbers that are remembered of a chat, however many parties it has (P6)."""
 _LONGEST_USER_ID: Final = 128
+_NEAR_THE_END: Final = 64
+"""Characters in which a text has a digit if a number may begin at its end: most texts have none."""
+_DIGIT: Final = re.compile(r"\d")
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,10 +79,11 @@ def without_completions(
 
     `text` is redacted already; `rules`: detector -> the rule about it.
     """
-    if len(said.user_id) > _LONGEST_USER_ID:
+    began = _DIGIT.search(text[-_NEAR_THE_END:]) is not None
+    if len(said.user_id) > _LONGEST_USER_ID or not (began or any(one.user_id == said.user_id for one in numbers)):
         return text, [], numbers
     done: list[Completion] = []
-    completed: list[SplitNumber] = []
+    then: list[SplitNumber] = []
     for detector, split in SPLIT_DETECTORS.items():
         number, rule = _continued(numbers, detector, said), rules.get(detector)
         if number is None or rule is None:
@@ -89,13 +94,15 @@ def without_completions(
             [(start, end)] = plain.places(iter([found]))
             text = f"{text[:start]}{rule.replace(text[start:end])}{text[end:]}"
             done.append(Completion(rule.name, number.records))
-            completed.append(replace(number, completed_by=said.event_id))
+            then.append(replace(number, completed_by=said.event_id))
     if said.again:
         return text, done, numbers
-    shown = PlainText(text).shown
-    began = [_began(() if completed else numbers, detector, said, shown) for detector in rules]
     kept = [one for one in numbers if not _open_before(one, said)]
-    return text, done, (*kept, *completed, *(one for one in began if one is not None))[-MOST_NUMBERS:]
+    if began:
+        shown, known = PlainText(text).shown, () if then else numbers
+        open_ones = [_began(known, detector, said, shown) for detector in SPLIT_DETECTORS if detector in rules]
+        then += [one for one in open_ones if one is not None]
+    return text, done, (*kept, *then)[-MOST_NUMBERS:]
 
 
 def _open_before(number: SplitNumber, said: Said) -> bool:

@@ -30,12 +30,15 @@ class SessionStatement(msgspec.Struct, array_like=True, frozen=True):
     epoch: int
     at: int
     certificate: dict[str, Any] | None
+    summary: dict[str, Any] | None
+    part: bool = False
 
     @classmethod
     def of(cls, record: dict[str, Any], payload: bytes, partition: int | None, where: str) -> SessionStatement:
         """Take a decoded session record and its payload."""
         digest = sha256(payload).digest()[:_DIGEST_BYTES]
-        return cls(where, partition, digest, record["state"], record["epoch"], record["at"], record["certificate"])
+        certificate, summary, part = record["certificate"], record["summary"], record["part"] is not None
+        return cls(where, partition, digest, record["state"], record["epoch"], record["at"], certificate, summary, part)
 
 
 @dataclass(slots=True)
@@ -116,12 +119,12 @@ class VerifiedChat:
         chat = self.epoch(said.epoch)
         self.closed = said.state == CLOSED
         if said.certificate is not None:
-            chat.certify(said.where, said.certificate)
+            chat.certify(said.where, said.certificate, said.summary)
         elif self.closed:
             chat.say(CERTIFICATE, f"closed without a certificate at {said.where}")
         else:
             self.was_opened = self.was_opened or len(self.digests) == 1
-            chat.open(said.at)
+            chat.open(said.at, part=said.part)
 
     @property
     def at_rest(self) -> bool:

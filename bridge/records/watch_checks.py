@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.transcript.client_versions import withholds_events
 from bridge.transcript.completeness import (
     EXPECTED_CLASSES,
+    LEFT_OUT,
     SET_ASIDE,
     TYPING_ONLY,
     UNEXPLAINED,
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 _US_PER_MS = 1_000
 
 
-def of_holes(told: dict[str, Any]) -> Iterator[str]:
-    """Yield what first and last id and the holes of a certificate say that its ids and gaps do not."""
+def of_holes(told: dict[str, Any], left_out: IdRanges) -> Iterator[str]:
+    """Yield what first and last id and the holes of a certificate say that its ids and gaps do not.
+
+    `left_out` are the ids that the output does not take.
+    """
     listed = IdRanges((pair["from"], pair["to"]) for pair in told["idRanges"])
     pairs = listed.pairs()
     edges = (pairs[0][0], pairs[-1][1]) if pairs else (None, None)
@@ -41,7 +45,9 @@ def of_holes(told: dict[str, Any]) -> Iterator[str]:
     if any(low <= before for (_, before), (low, _) in pairwise(holes)):
         yield "lists holes more than once or out of order"
     for hole in told["holes"]:
-        wrong = _wrong_class(hole, told, named)
+        wrong = _wrong_part(hole, left_out)
+        if hole["class"] != LEFT_OUT:
+            wrong = wrong or _wrong_class(hole, told, named)
         if wrong:
             yield f"says that the hole {hole['fromEventId']}-{hole['toEventId']} is {hole['class']}, {wrong}"
 
@@ -52,6 +58,15 @@ def _named(gaps: Sequence[dict[str, Any]]) -> list[tuple[int, int, str]]:
         for gap in gaps
         if gap["fromEventId"] is not None and gap["toEventId"] is not None
     ]
+
+
+def _wrong_part(hole: dict[str, Any], left_out: IdRanges) -> str:
+    low, high = hole["fromEventId"], hole["toEventId"]
+    if hole["class"] == LEFT_OUT and left_out.missing_between(low, high):
+        return "although part does not say that it is left out"
+    if hole["class"] != LEFT_OUT and left_out.within(low, high):
+        return "although part says that it is left out"
+    return ""
 
 
 def _wrong_class(hole: dict[str, Any], told: dict[str, Any], named: list[tuple[int, int, str]]) -> str:

@@ -26,6 +26,7 @@ DIRECT_MESSAGE_SUSPECTED: Final = "DIRECT_MESSAGE_SUSPECTED"
 WITHHELD_BY_VERSION: Final = "WITHHELD_BY_VERSION"
 TYPING_ONLY: Final = "TYPING_ONLY"
 NOT_CLASSIFIED: Final = "NOT_CLASSIFIED"
+LEFT_OUT: Final = "LEFT_OUT"
 SET_ASIDE: Final = "SET_ASIDE"
 UNEXPLAINED: Final = "UNEXPLAINED"
 
@@ -50,6 +51,10 @@ EXPECTED_CLASSES: Final = {
     NOT_CLASSIFIED: (
         "BEFORE_JOIN or DIRECT_MESSAGE_SUSPECTED: the chat had ended a while ago, began under 0.1.0, or lost state.",
         _COMPARE,
+    ),
+    LEFT_OUT: (
+        "They were captured, but this output does not take them, or did not take the chat then: `part` names them.",
+        "Read them in an output that takes them.",
     ),
 }
 """Class of a hole that a silent monitor has to expect -> what it says of its ids, and what to do.
@@ -127,6 +132,13 @@ def with_set_aside(holes: Iterable[MissingIds] | None, ids: Iterable[int]) -> li
     if holes is None:
         return None
     return _merged(sorted([*holes, *(MissingIds(one, one, SET_ASIDE) for one in ids)]))
+
+
+def holes_with(holes: Iterable[MissingIds], more: Iterable[MissingIds], *, highest: int) -> list[MissingIds]:
+    """Return holes with some more, none of which overlaps another one, up to the highest id that counts."""
+    both = sorted([*holes, *more])
+    cut = (MissingIds(max(low, FIRST_ID), min(high, highest), what) for low, high, what in both)
+    return _merged([hole for hole in cut if hole.low <= hole.high])
 
 
 def _merged(holes: list[MissingIds]) -> list[MissingIds]:

@@ -131,6 +131,14 @@ class SessionFacts:
 
 
 @dataclass(slots=True, frozen=True)
+class OutputPart:
+    """What one output does not hold of a chat: number of records by kind, ids of events."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    id_ranges: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True, frozen=True)
 class Gap:
     """Events that the bridge did not get: ids from..to (None = not known). `since` in ms since 1970 UTC.
 
@@ -189,7 +197,7 @@ class Certificate:
     `ending` is one of endings.ENDINGS; `ended_by` is a userId. `holes` are all ids without a record, by class; None
     when they are not listed. `watch` says how the chat was watched,
     but for the intervals, which are in `unwatched`; `joins` counts rejoins as well. `blind_spots` is what the sources
-    can never show. `offsets` are those of one output.
+    can never show. `offsets` are those of one output; `part` is what this one does not hold, None if it holds all.
     """
 
     verdict: str
@@ -218,6 +226,7 @@ class Certificate:
     unwatched: list[Unwatched] = field(default_factory=list)
     blind_spots: list[str] = field(default_factory=list)
     offsets: list[OffsetRange] = field(default_factory=list)
+    part: OutputPart | None = None
 
     @property
     def first_event_id(self) -> int | None:

@@ -27,6 +27,7 @@ UNATTRIBUTED: Final = "UNATTRIBUTED"
 IDS_REUSED: Final = "IDS_REUSED"
 LISTS_LEFT_OUT: Final = "LISTS_LEFT_OUT"
 OUTPUT_ADDED: Final = "OUTPUT_ADDED"
+OUTPUT_ENDED: Final = "OUTPUT_ENDED"
 UNEXPLAINED_IDS: Final = "UNEXPLAINED_IDS"
 
 GAP_CODES: Final = {
@@ -90,6 +91,10 @@ GAP_CODES: Final = {
         "The chat is known from UCS only, which gives no text of it. The detail is the code of the reason.",
         "Look that code up among those of UCS; `chatbridge backfill` takes the chat from another copy.",
     ),
+    OUTPUT_ADDED: (
+        "Records of the chat before are in other outputs only: this one was added, or takes the chat since then.",
+        "Read them there.",
+    ),
 }
 """Code of a GAP, which is also one of the certificate while the gap is open -> what it means, and what to do."""
 
@@ -106,9 +111,9 @@ CERTIFICATE_CODES: Final = {
         "The ids and gaps are too many for the record: the certificate does not list them.",
         "Read them from the chat's event records.",
     ),
-    OUTPUT_ADDED: (
-        "The chat was open when this output was added: its first records are in other outputs only.",
-        "Read them there.",
+    OUTPUT_ENDED: (
+        "This output takes the chat no longer: what comes after is in other outputs only.",
+        "Read it there. Whether the chat has ended, this certificate does not say.",
     ),
     UNEXPLAINED_IDS: (
         "Event ids are missing that no GAP names, and that nothing documented explains.",

@@ -7,6 +7,7 @@ from typing import Final
 FORGOTTEN: Final = "FORGOTTEN"
 FORMER_VERSION: Final = "FORMER_VERSION"
 NOTHING_SEEN: Final = "NOTHING_SEEN"
+PART_ONLY: Final = "PART_ONLY"
 
 EVENTS_MISSING: Final = "EVENTS_MISSING"
 IDS_REUSED: Final = "IDS_REUSED"
@@ -23,6 +24,10 @@ NO_SUMMARY_CODES: Final = {
         "Nothing: chats that begin after the upgrade have one.",
     ),
     NOTHING_SEEN: ("No event of this chat was seen that counts.", "See the reasons of the certificate."),
+    PART_ONLY: (
+        "This output does not hold all records of the chat, and figures would tell of the others.",
+        "Take the summary from an output that holds all, or compute the figures from the events.",
+    ),
 }
 """Code of `noSummary` -> what it means, and what to do."""
 

@@ -11,7 +11,7 @@ from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
 from bridge.capture.inbox import Forgotten
 from bridge.capture.log_changes import LogChange, change_of, check_owner, lasting_problems
 from bridge.capture.loss_facts import KafkaForgot
-from bridge.capture.published_chats import PublishedChats
+from bridge.capture.published_outputs import PublishedOutputs
 from bridge.capture.record_comparison import RecordComparison
 from bridge.capture.session_store import SessionStore
 from bridge.errors import EXIT_ENVIRONMENT, CheckpointsOfOthers
@@ -96,13 +96,14 @@ def compared(
     truncated: bool = False,
 ) -> Rebuilt:
     """Compare a store with some of the shard's records."""
-    published = PublishedChats(store.position)
+    [output] = shard.settings.outputs
+    published = PublishedOutputs([output], store.position)
     for payload in shard.events[events]:
-        published.event(SCHEMAS.decode(TRANSCRIPT_EVENT, payload))
+        published.event(output, SCHEMAS.decode(TRANSCRIPT_EVENT, payload))
     for payload in shard.sessions:
-        published.session(SCHEMAS.decode(SESSION_RECORD, payload))
-    comparison = RecordComparison(published, shard.settings.outputs, whole=whole, truncated=truncated)
-    return comparison.with_store(store.chats, store.closed, store.incomplete)
+        published.session(output, SCHEMAS.decode(SESSION_RECORD, payload))
+    published.truncated |= {output.name} if truncated else set()
+    return RecordComparison(published, whole=whole).with_store(store.chats, store.closed, store.incomplete)
 
 
 def restart_from(shard: RecordedShard, found: Rebuilt) -> None:

@@ -10,6 +10,7 @@ from bridge.capture import chat
 from bridge.capture.chat_facts import ChatClosed, ChatOpened, GapRecorded, Quarantined
 from bridge.records.chain import genesis
 from bridge.records.normalise import Recording
+from bridge.transcript.completeness import LEFT_OUT
 from bridge.transcript.entries import COMPLETE, GAP, INCOMPLETE
 from bridge.transcript.gap_codes import INTERNAL, NOT_IN_REPLAY, NOT_RECORDED, OUTGROWN, OUTPUT_ADDED, TOO_LARGE
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
@@ -191,16 +192,18 @@ def test_an_output_that_is_added_to_an_open_chat_begins_its_chain_with_the_next_
     shard.restart()
     shard.fold(push(said(4), over=True))
     first, *_ = shard.masked.records()
-    assert (first["sequence"], first["integrity"]["previousHash"]) == (3, genesis(CHAT))
-    assert shard.masked.outline() == shard.whole.outline()[2:]
+    assert (first["sequence"], first["integrity"]["previousHash"]) == (2, genesis(CHAT))
+    assert gaps_in(shard.masked) == [(2, None, OUTPUT_ADDED)]
+    assert shard.masked.outline()[1:] == shard.whole.outline()[2:]
     assert [one["state"] for one in shard.masked.session_records()] == ["OPENED", "CLOSED"]
     [certificate] = shard.masked.certificates()
-    assert (certificate["verdict"], certificate["reasons"]) == (INCOMPLETE, [OUTPUT_ADDED])
+    assert (certificate["verdict"], certificate["reasons"]) == (INCOMPLETE, [LEFT_OUT, OUTPUT_ADDED])
+    assert (certificate["counts"], certificate["idRanges"]) == ({GAP: 1, "MESSAGE": 2}, [{"from": 3, "to": 4}])
+    left_out = {"counts": {"PARTY_JOINED": 1, "MESSAGE": 1}, "idRanges": [{"from": 1, "to": 2}]}
+    assert certificate["part"] == left_out
     assert shard.whole.certificates()[0]["verdict"] == COMPLETE
-    [remark] = shard.masked.findings()
-    assert not remark.broken
-    assert "its chain begins there" in str(remark)
-    assert shard.whole.findings() == []
+    assert shard.whole.certificates()[0]["part"] is None
+    shard.nothing_broken()
 
 
 def test_an_output_that_is_added_before_a_chat_ends_without_another_event_has_its_certificate() -> None:
@@ -211,7 +214,8 @@ def test_an_output_that_is_added_before_a_chat_ends_without_another_event_has_it
     shard.fold(push(said(3)))
     assert [one["state"] for one in shard.masked.session_records()] == ["OPENED", "CLOSED", "CLOSED"]
     assert [one["supersedes"] for one in shard.masked.certificates()] == [None, 2]
-    assert not any(finding.broken for finding in shard.masked.findings())
+    assert shard.masked.outline() == [(2, GAP), (3, "MESSAGE")]
+    shard.nothing_broken()
 
 
 def test_an_output_that_is_added_after_a_chat_has_ended_has_no_certificate_to_supersede() -> None:
@@ -223,9 +227,8 @@ def test_an_output_that_is_added_after_a_chat_has_ended_has_no_certificate_to_su
     shard.fold(push(said(4)))
     assert [one["supersedes"] for one in shard.whole.certificates()] == [None, 2, 3]
     assert [one["supersedes"] for one in shard.masked.certificates()] == [None, 3]
-    assert shard.masked.outline() == [(3, "MESSAGE"), (4, "MESSAGE")]
-    assert not any(finding.broken for finding in shard.masked.findings())
-    assert shard.whole.findings() == []
+    assert shard.masked.outline() == [(2, GAP), (3, "MESSAGE"), (4, "MESSAGE")]
+    shard.nothing_broken()
 
 
 def test_an_output_that_was_there_alone_may_be_removed_for_another_one() -> None:
@@ -233,8 +236,9 @@ def test_an_output_that_was_there_alone_may_be_removed_for_another_one() -> None
     shard.fold(history(joined(1), said(2)))
     shard.restart(WHOLE)
     shard.fold(push(said(3), over=True))
-    assert (shard.masked.outline(), shard.whole.outline()) == ([(1, "PARTY_JOINED"), (2, "MESSAGE")], [(3, "MESSAGE")])
-    assert not any(finding.broken for written in (shard.whole, shard.masked) for finding in written.findings())
+    assert shard.masked.outline() == [(1, "PARTY_JOINED"), (2, "MESSAGE")]
+    assert shard.whole.outline() == [(2, GAP), (3, "MESSAGE")]
+    shard.nothing_broken()
 
 
 def test_a_chat_that_was_given_up_goes_on_in_an_output_that_was_added_meanwhile() -> None:
@@ -244,11 +248,12 @@ def test_a_chat_that_was_given_up_goes_on_in_an_output_that_was_added_meanwhile(
     shard.fold(announcement(offset=1))
     shard.restart()
     shard.fold(history(joined(1), said(2), said(3), over=True))
-    assert shard.masked.outline() == [(4, "RESUMED"), (5, "MESSAGE")]
+    assert shard.masked.outline() == [(3, GAP), (4, "RESUMED"), (5, "MESSAGE")]
     assert [one["state"] for one in shard.masked.session_records()] == ["OPENED", "CLOSED"]
     [certificate] = shard.masked.certificates()
-    assert certificate["details"] == {OUTPUT_ADDED: "the records before sequence 4 are not in this output"}
-    assert not any(finding.broken for finding in shard.masked.findings())
+    told = [gap["detail"] for gap in certificate["gaps"] if gap["code"] == OUTPUT_ADDED]
+    assert told == ["records up to sequence 3 are not in this output"]
+    shard.nothing_broken()
 
 
 def test_more_gaps_of_one_output_than_can_be_remembered_end_the_chat_in_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +14,13 @@ from bridge.capture.shard_keys import ShardKeys
 from bridge.errors import SealingFailed, TopicMissing, VerificationFailed
 from bridge.facts import TransactionFailed
 from bridge.records.avro import TRANSCRIPT_EVENT
+from bridge.records.shard_facts import LogMark
 from bridge.sealing.data_keys import name_of_partition, parsed_key_record
 from bridge.sealing.opened_records import opened_event, opened_input
 from bridge.transcript.updates import QuarantinedInput
 from tests.capture.disturbed_chat import ELSEWHERE, announced, beginning, disturbance
 from tests.capture.hand_fed_shard import feed, settled, until
-from tests.capture.sealed_shard import KEYS, SealedShard, tombstones
+from tests.capture.sealed_shard import KEYS, SealedShard
 from tests.capture.test_session_store import SCHEMAS
 from tests.capture.two_outputs import PARTITION
 from tests.capture.virtual_servers import play
@@ -239,19 +241,30 @@ def test_each_opening_reads_only_what_is_new() -> None:
     play(scene())
 
 
-def test_a_destroyed_key_is_forgotten_when_its_record_is_committed() -> None:
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_destroyed_key_seals_nothing_more_and_is_there_again_if_that_was_not_committed(committed: bool) -> None:
     async def scene() -> None:
         shard = SealedShard()
-        keys = shard.keys()
-        seal = keys.seal_of(CHAT)
-        keys.add(batch := Batch())
-        await keys.wrap(batch)
-        keys.settled(batch, [CHAT])
-        destroyed = Batch([keys.forget(CHAT)])
-        assert tombstones(destroyed.on(KEYS)) == [CHAT.encode()]
-        assert keys.seal_of(CHAT) is seal  # not committed yet
-        keys.settled(destroyed, [])
-        assert keys.seal_of(CHAT) is not seal
+        keys, mark = shard.keys(), LogMark(b"keys 1", 0, 0)
+        sealed = keys.seal_of(CHAT).seal("message.text", 1, "first")
+        keys.add(first := Batch())
+        await keys.wrap(first)
+        shard.logs.write(first)
+        keys.settled(first, [CHAT])
+        second = Batch([keys.forget(CHAT)])
+        again = keys.seal_of(CHAT).seal("message.text", 1, "first")  # announced again in the same transaction
+        assert again != sealed
+        keys.add(second)
+        assert [(one.key, one.value) for one in second.on(KEYS)] == [(CHAT.encode(), None), (CHAT.encode(), b"")]
+        await keys.wrap(second)
+        if committed:
+            shard.logs.write(second)
+            keys.settled(second, [CHAT])
+        await keys.read(shard.logs, replace(mark, end=len(shard.logs.records)))
+        await keys.ready([push()])
+        assert keys.seal_of(CHAT).seal("message.text", 1, "first") == (again if committed else sealed)
+        keys.add(third := Batch())
+        assert third.records == []
 
     play(scene())
 

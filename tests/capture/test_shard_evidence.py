@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
+from bridge.capture import chat_closing
+from bridge.capture.output_sessions import closed
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_evidence import ALWAYS, CHECKPOINT, KEYS, STATEMENT, edge_in
 from bridge.evidence.anchors import CommittedOffsets, parsed_statement, parsed_tree_head
@@ -18,8 +20,11 @@ from tests.evidence.signing_keys import NAME, ORIGIN
 from tests.transcript.build import history, joined, push, said
 
 if TYPE_CHECKING:
+    from bridge.capture.batch_builder import BatchBuilder
+    from bridge.capture.chat import Chat
     from bridge.capture.inbox import Input
     from bridge.evidence.anchors import Statement, TreeHead
+    from bridge.transcript.entries import Certificate
     from bridge.transcript.updates import TranscriptUpdate
 
 
@@ -90,17 +95,16 @@ def test_what_was_not_committed_leaves_no_leaf() -> None:
 def test_a_defect_that_undoes_an_input_takes_its_leaf_back(monkeypatch: pytest.MonkeyPatch) -> None:
     shard = RecordedEvidence()
     shard.fold(*begun("a", "b"))
-    closed = shard.store._builder.__class__.closed
     calls: list[str] = []
 
-    def broken(builder: object, chat: object, *rest: object) -> str:
-        verdict = closed(builder, chat, *rest)  # type: ignore[arg-type]
+    def broken(builder: BatchBuilder, chat: Chat, at: int, certificate: Certificate) -> str:
+        verdict = closed(builder, chat, at, certificate)
         calls.append(verdict)
         if len(calls) == 1:
             raise ZeroDivisionError
         return verdict
 
-    monkeypatch.setattr(shard.store._builder.__class__, "closed", broken)
+    monkeypatch.setattr(chat_closing, "closed", broken)
     shard.fold(*ended("a", "b"))
     assert len(calls) == 3
     assert len(shard.topics.leaves) == len(shard.topics.certificates()) == 2

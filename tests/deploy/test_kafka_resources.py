@@ -13,7 +13,7 @@ import yaml
 from bridge.adapters.kafka.topic_plan import IN_SYNC, SAFE_IN_SYNC, SAFE_REPLICAS
 from bridge.cli import main
 from bridge.config import load
-from bridge.factories import wanted_topics
+from bridge.factories import every_topic
 from tests.deploy.rendered_chart import KINDS, Document, documents, of_kind, template
 from tests.deploy.test_rendered_pods import settings_text
 
@@ -43,7 +43,7 @@ def kafka_settings(found: list[Document], folder: Path) -> Path:
     """Write the settings that names and rights depend on, without those that name files."""
     settings = yaml.safe_load(settings_text(found))
     settings["kafka"].pop("client", None)
-    kept = {name: settings[name] for name in ("kafka", "evidence", "outputs") if name in settings}
+    kept = {name: settings[name] for name in ("kafka", "evidence", "outputs", "sealing") if name in settings}
     file = folder / "kafka.yaml"
     file.write_text(yaml.safe_dump(kept), "utf-8")
     return file
@@ -104,7 +104,7 @@ def test_the_topics_are_those_that_the_bridge_would_create(
     config = load(kafka_settings(found, tmp_path), {}, {})
     assert config.kafka.manage_topics == "never"
     made = {one["spec"]["topicName"]: one["spec"] for one in found if one["kind"] == "KafkaTopic"}
-    wanted = {one.name: one for one in wanted_topics(config)}
+    wanted = {one.name: one for one in every_topic(config)}
     assert made.keys() == wanted.keys()
     for name, topic in wanted.items():
         assert (made[name]["partitions"], made[name]["replicas"]) == (topic.partitions, topic.replication_factor)

@@ -8,6 +8,7 @@ from bridge.transcript.watch import Watch
 
 if TYPE_CHECKING:
     from bridge.records.checkpoint import CheckpointHead
+    from bridge.records.held_records import HeldState
     from bridge.records.watch_blocks import ChainOffsets
 
 
@@ -77,7 +78,8 @@ def head_record(head: CheckpointHead) -> dict[str, Any]:
         "epoch": head.epoch,
         "chainHead": head.chain_head,
         "outputs": [
-            {"output": chain.output, "firstSequence": chain.first, "head": chain.head} for chain in head.chains
+            {"output": one.output, "firstSequence": one.first, "head": one.head, "held": held(one.held)}
+            for one in head.chains
         ],
         "counts": head.counts,
         "awaySince": head.absence.since if head.absence else None,
@@ -90,4 +92,18 @@ def head_record(head: CheckpointHead) -> dict[str, Any]:
         "batch": head.stamp.number,
         "owners": [number for pair in head.stamp.owners for number in pair],
         "outlined": head.outlined,
+    }
+
+
+def held(state: HeldState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {
+        "ended": state.ended,
+        "lastSequence": state.last,
+        "certified": state.certified,
+        "counts": state.counts,
+        "idRanges": [edge for pair in state.id_ranges for edge in pair],
+        "amendments": state.amended,
+        "idsReused": state.reused,
     }

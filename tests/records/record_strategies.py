@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from bridge.records.checkpoint import BatchStamp, CheckpointHead
+from bridge.records.held_records import HeldState
 from bridge.records.output_chains import OutputChain, OutputGap
 from bridge.records.split_numbers import SplitNumber
 from bridge.records.watch_blocks import NO_OFFSETS, ChainOffsets
@@ -210,6 +211,12 @@ folds = st.builds(
 )
 stamps = st.builds(BatchStamp, longs, longs, st.lists(st.tuples(longs, longs), max_size=8).map(tuple))
 split_numbers = st.builds(SplitNumber, text, text, text, st.lists(text, max_size=3).map(tuple), longs, nullable_long)
+_rising = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=3).map(
+    lambda pairs: IdRanges((low, low + more) for low, more in pairs).pairs()
+)
+held_states = st.none() | st.builds(
+    HeldState, st.booleans(), longs, nullable_long, counts, _rising, st.integers(0, 9), st.integers(0, 9)
+)
 _heads = st.builds(
     CheckpointHead,
     state=st.sampled_from(["FOLLOWED", "GIVEN_UP", "OVER"]),
@@ -220,7 +227,7 @@ _heads = st.builds(
     absence=st.none() | st.builds(Absence, longs, st.none() | longs),
     observed_at=st.integers(0, 2**55),
     stamp=stamps,
-    chains=st.lists(st.builds(OutputChain, text, longs, st.binary(max_size=32)), max_size=3),
+    chains=st.lists(st.builds(OutputChain, text, longs, st.binary(max_size=32), held_states), max_size=3),
     outlined=st.booleans(),
     away=st.none() | st.builds(Unwatched, us, st.none(), st.sampled_from(["RESET", "NOT_TOLD"])),
     numbers=st.dictionaries(text, st.lists(split_numbers, min_size=1, max_size=3).map(tuple), max_size=2),

@@ -101,7 +101,7 @@ def checkpoint(**more: Any) -> dict[str, Any]:
 MORE_OF_A_CERTIFICATE: Final = {"signature": b"s" * 64, "notSeen": ["DIRECT_MESSAGES"]}
 SAID: Final = ChatEvent("message", 5, time_shift=9, message_text=MessageText(""))
 MOVE: Final = {"partition": 17, "sequence": 8, "head": b"h" * 32, "placement": 2}
-CHAIN_OF_AUDIT: Final = {"output": "audit", "firstSequence": 8, "head": b"g" * 32}
+CHAIN_OF_AUDIT: Final = {"output": "audit", "firstSequence": 8, "head": b"g" * 32, "held": None}
 SUPERSEDING: Final = Certificate("COMPLETE", last_sequence=9, supersedes=7)
 
 KINDS_TO_COME: Final[dict[str, tuple[str, dict[str, Any]]]] = {

@@ -8,7 +8,7 @@ from typing import Final
 from bridge.errors import Problem
 from bridge.records.output_chains import OutputGap, certificate_in_output, gap_in_output
 from bridge.transcript.entries import CHANGED, COMPLETE, GAP, ID_REUSED, INCOMPLETE, LIVE, Certificate, Entry, Gap
-from bridge.transcript.gap_codes import IDS_REUSED, NOT_IN_REPLAY, OUTPUT_ADDED, TOO_LARGE
+from bridge.transcript.gap_codes import IDS_REUSED, NOT_IN_REPLAY, TOO_LARGE
 from tests.transcript.build import said
 
 WHY: Final = Problem(TOO_LARGE, "a record of 9000 bytes; 8000 fit")
@@ -31,7 +31,7 @@ def message(event_id: int, sequence: int, **more: object) -> Entry:
 
 
 def test_an_output_that_lacks_nothing_has_the_certificate_of_the_chat() -> None:
-    assert certificate_in_output(WHOLE, [], 1) is WHOLE
+    assert certificate_in_output(WHOLE, []) is WHOLE
 
 
 def test_what_stands_for_an_event_has_its_place_and_nothing_of_its_content() -> None:
@@ -44,7 +44,7 @@ def test_what_stands_for_an_event_has_its_place_and_nothing_of_its_content() -> 
 
 def test_an_event_that_is_a_gap_is_neither_counted_nor_listed() -> None:
     own = refused(message(5, 6))
-    assert certificate_in_output(WHOLE, [own], 1) == replace(
+    assert certificate_in_output(WHOLE, [own]) == replace(
         WHOLE,
         verdict=INCOMPLETE,
         reasons=[TOO_LARGE],
@@ -57,7 +57,7 @@ def test_an_event_that_is_a_gap_is_neither_counted_nor_listed() -> None:
 
 def test_a_gap_whose_event_came_is_open_where_that_event_is_a_gap_again() -> None:
     own = refused(message(3, 6))
-    told = certificate_in_output(WHOLE, [own], 1)
+    told = certificate_in_output(WHOLE, [own])
     assert (told.gaps, told.filled) == ([*WHOLE.filled, own.gap], [])
     assert told.reasons == sorted((NOT_IN_REPLAY, TOO_LARGE))
     assert told.id_ranges == [(1, 2), (4, 5)]
@@ -66,7 +66,7 @@ def test_a_gap_whose_event_came_is_open_where_that_event_is_a_gap_again() -> Non
 def test_an_amendment_that_is_a_gap_takes_away_no_event() -> None:
     changed = refused(message(5, 6, amendment=1))
     assert (changed.amendment, changed.event_id) == (CHANGED, None)
-    told = certificate_in_output(WHOLE, [changed], 1)
+    told = certificate_in_output(WHOLE, [changed])
     assert (told.amendments, told.id_ranges) == (0, WHOLE.id_ranges)
 
 
@@ -74,23 +74,16 @@ def test_ids_are_reused_only_where_the_other_event_is_recorded() -> None:
     reused = refused(message(5, 6, amendment=1, reused=True))
     whole = replace(WHOLE, ids_reused=1, reasons=[IDS_REUSED])
     assert reused.amendment == ID_REUSED
-    told = certificate_in_output(whole, [reused], 1)
+    told = certificate_in_output(whole, [reused])
     assert (told.ids_reused, told.reasons, told.verdict) == (0, [TOO_LARGE], INCOMPLETE)
     twice = replace(whole, ids_reused=2)
-    assert certificate_in_output(twice, [reused], 1).reasons == [IDS_REUSED, TOO_LARGE]
+    assert certificate_in_output(twice, [reused]).reasons == [IDS_REUSED, TOO_LARGE]
 
 
 def test_the_last_record_of_a_kind_leaves_no_count() -> None:
     joined = OutputGap("audit", 1, "PARTY_JOINED", None, Gap(1, 1, None, TOO_LARGE))
-    assert certificate_in_output(WHOLE, [joined], 1).counts == {"MESSAGE": 5, GAP: 2}
-
-
-def test_an_output_that_was_added_says_with_which_record_it_begins() -> None:
-    told = certificate_in_output(replace(WHOLE, supersedes=5), [], 6)
-    assert (told.verdict, told.reasons, told.supersedes) == (INCOMPLETE, [OUTPUT_ADDED], 5)
-    assert told.details == {OUTPUT_ADDED: "the records before sequence 6 are not in this output"}
-    assert (told.counts, told.id_ranges) == (WHOLE.counts, WHOLE.id_ranges)  # those of the chat
+    assert certificate_in_output(WHOLE, [joined]).counts == {"MESSAGE": 5, GAP: 2}
 
 
 def test_a_certificate_supersedes_none_that_is_in_other_outputs_only() -> None:
-    assert certificate_in_output(replace(WHOLE, supersedes=5), [], 6, certified=False).supersedes is None
+    assert certificate_in_output(replace(WHOLE, supersedes=5), [], certified=False).supersedes is None

@@ -12,7 +12,7 @@ from bridge.records.normalise import ChatRecorder
 from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED, quarantine_records
 from bridge.transcript.completeness import MissingIds
-from bridge.transcript.entries import COMPLETE, Certificate, Gap, OffsetRange, SessionFacts
+from bridge.transcript.entries import COMPLETE, Certificate, Gap, OffsetRange, OutputPart, SessionFacts
 from bridge.transcript.watch import Unwatched, Watch
 from tests.records.record_strategies import SESSION
 from tests.support.reasons import NO_JSON
@@ -50,6 +50,7 @@ def test_an_opened_chat_is_told_with_what_is_known_of_it(recording: Recording) -
         "noSummary": None,
         "ruleSet": None,
         "subjects": [],
+        "part": None,
         "signature": None,
     }
 
@@ -83,6 +84,7 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
         unwatched=[Unwatched(12, 13, "RESET"), Unwatched(14, None, "NOT_TOLD")],
         blind_spots=["FILE_CONTENTS"],
         offsets=[OffsetRange("events", 4, 100, 120), OffsetRange("sessions", 4, None, 9)],
+        part=OutputPart({"NOTICE": 2}, [(11, 12)]),
     )
     payload = recorder.session_record(CLOSED, FACTS, 7, certificate)
     record = SCHEMAS.decode(SESSION_RECORD, payload)
@@ -118,6 +120,7 @@ def test_a_certificate_carries_all_that_is_vouched_for_and_the_head_of_the_chain
             {"topic": "events", "partition": 4, "first": 100, "last": 120},
             {"topic": "sessions", "partition": 4, "first": None, "last": 9},
         ],
+        "part": {"counts": {"NOTICE": 2}, "idRanges": [{"from": 11, "to": 12}]},
         "amendments": 1,
         "idsReused": 6,
         "masked": 2,

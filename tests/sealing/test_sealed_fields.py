@@ -103,6 +103,18 @@ def test_what_is_derived_from_an_attribute_before_it_is_sealed_is_as_it_was() ->
     assert is_sealed(hidden["eventAttributes"]["GCTI_SYSTEM.quit-reason-code"])
 
 
+def test_what_completes_a_number_is_masked_before_it_is_sealed() -> None:
+    _, sealed, keys = recorders(Rule("card", detector="payment_card"))
+    said = []
+    for at, text in enumerate(("it is 4111 1111", "1111 1111"), 1):
+        event = ChatEvent("message", at, PARTY.user_id, message_text=MessageText(text))
+        hidden = decoded(sealed.event_record(Entry(kinds.MESSAGE, at, kinds.LIVE, 1, event, PARTY), FACTS))
+        assert is_sealed(hidden["message"]["text"])
+        said.append(opened_event(hidden, keys.seal_of(SESSION)))
+    assert [one["message"]["text"] for one in said] == ["it is 4111 1111", "*********"]
+    assert said[1]["redactions"][0]["earlier"] == [f"{SESSION}:1"]
+
+
 def test_rules_come_first() -> None:
     _, sealed, keys = recorders(Rule("card", detector="payment_card"))
     event = ChatEvent("message", 5, message_text=MessageText("my card is 4111 1111 1111 1111"))

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from bridge.capture.ports import StoredRecord
     from bridge.records.shard_facts import Logs
 
-KINDS: Final = ("announcements", "events", "sessions", "checkpoints")
-"""The topics whose logs tell whether Kafka has forgotten something."""
+KINDS: Final = ("announcements", "checkpoints")
+"""The topics whose logs tell whether Kafka has forgotten something, beside those of the outputs."""
 _POLL_MS: Final = 200
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _ANSWER_SECONDS: Final = 10.0
@@ -36,16 +36,26 @@ _failed: Final = unavailable("cannot look at the logs of a shard")
 class KafkaShardLogs:
     """The `ShardLogs` of one partition. Each call has connections of its own, and closes them."""
 
-    def __init__(self, settings: KafkaConnection, partition: int, more: Iterable[str] = ()) -> None:
-        """Nothing connects before a call. `more` are kinds of topics to look at beside KINDS."""
+    def __init__(
+        self,
+        settings: KafkaConnection,
+        partition: int,
+        more: Iterable[str] = (),
+        outputs: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing connects before a call. `more` are kinds of topics to look at beside KINDS.
+
+        `outputs`: kind of topic -> its name, of all outputs; None: those that the settings name.
+        """
         self._settings = settings
         self._partition = partition
-        self._kinds = (*KINDS, *more)
+        kinds = (*KINDS, *more) if outputs is not None else (*KINDS, "events", "sessions", *more)
+        self._names = {kind: str(getattr(settings.topics, kind)) for kind in kinds} | dict(outputs or {})
 
     @property
     def names(self) -> Mapping[str, str]:
         """Kind -> name of the topics."""
-        return {kind: str(getattr(self._settings.topics, kind)) for kind in self._kinds}
+        return self._names
 
     async def look(self) -> Logs:
         """Return the logs as they are now."""
@@ -84,7 +94,7 @@ class KafkaShardLogs:
         if start >= end:
             return
         seconds = self._settings.transaction_timeout
-        at = TopicPartition(getattr(self._settings.topics, kind), self._partition)
+        at = TopicPartition(self._names[kind], self._partition)
         async with self._consumer() as consumer:
             with kafka_errors(_failed):
                 consumer.assign([at])
