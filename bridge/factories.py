@@ -196,7 +196,8 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
     """Return the rights of a command, on the topics of all outputs or only of the first."""
     names, *others = names_by_output(config).values()
     if command in VERBS:
-        return verb_rights(command, [names, *others], config.kafka.group, sealed=config.sealing.has_master_key)
+        outputs = [names, *others] if all_outputs else [names]
+        return verb_rights(command, outputs, config.kafka.group, sealed=config.sealing.has_master_key)
     create = config.kafka.manage_topics == "create"
     return rights_of(
         command,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge import factories
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
-from bridge.commands import settings
+from bridge.commands import settings, verb_calls
 from bridge.commands.clear_records import ClearLines, ClearRecords, clear_file
 from bridge.commands.formatting import warn
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.record_files import files_of, opened
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.topic_keys import TopicKeys
+from bridge.commands.verb_calls import VerbCall, audit_of, checked_ids
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, SchemaUnknown, UsageError, VerificationFailed
+from bridge.records.audit_chain import UNSEALED
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.sealing.data_keys import name_of_partition
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.topic_reader import TopicReader
     from bridge.config import Config
+    from bridge.records.audit_chain import AuditEntry
 
 _TYPES: Final = {"events": TRANSCRIPT_EVENT, "quarantine": QUARANTINED_INPUT}
 
@@ -37,18 +41,19 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=tuple(_TYPES), default="events", help="which topic")
     parser.add_argument("--chat", metavar="ID", help="only this chat")
     parser.add_argument("--avro", metavar="FILE", type=Path, help="write an Avro container file, not JSON lines")
+    verb_calls.define_caller(parser)
     settings.define_output(parser)
     settings.define(
         parser,
         """\
-  chatbridge unseal --config bridge.yaml --output archive --chat 0000SIMA00000001 | jq -r .message.text
-  chatbridge unseal --config bridge.yaml --output archive --kind quarantine
-  chatbridge unseal --config bridge.yaml --avro clear.avro exported/*events*
+  chatbridge unseal --reason 'case 12/2031' --config bridge.yaml --output archive --chat 0000SIMA00000001
+  chatbridge unseal --reason 'weekly sample' --config bridge.yaml --output archive --kind quarantine
+  chatbridge unseal --reason audit --config bridge.yaml --avro clear.avro exported/*events*
 
-The settings name the master key (sealing.*), and former ones. Keys of chats are read from their topic, also for files.
-A record that cannot be opened is named on standard error and left out: its key was destroyed, or it was altered. What
-is printed holds personal data, and its hashes are those of the sealed records: verify these. Exit code 1 when a record
-could not be opened.""",
+Who unseals, and why, is on the audit topic before anything is shown. The settings name the master key (sealing.*), and
+former ones. Keys of chats are read from their topic, also for files. A record that cannot be opened is named on
+standard error and left out: its key was destroyed, or it was altered. What is printed holds personal data, and its
+hashes are those of the sealed records: verify these. Exit code 1 when a record could not be opened.""",
     )
 
 
@@ -57,20 +62,21 @@ def run(args: argparse.Namespace) -> int:
     config = settings.config_of(args)
     if args.files and args.kind != "events":
         raise UsageError("--kind goes with the topics: files hold events")
+    call, chats = VerbCall.of(args, config, "unseal"), checked_ids("unseal", [args.chat] if args.chat else [])
     name = _TYPES[args.kind]
     if args.avro is None:
-        failed = _unsealed(config, args, ClearLines(name))
+        failed = _unsealed(config, args, call.entry(UNSEALED, chats), ClearLines(name))
     else:
         with clear_file(args.avro, name) as clear:
-            failed = _unsealed(config, args, clear)
+            failed = _unsealed(config, args, call.entry(UNSEALED, chats), clear)
     if failed:
         warn(f"{failed:,} records could not be opened")
     return EXIT_RUNTIME if failed else EXIT_OK
 
 
-def _unsealed(config: Config, args: argparse.Namespace, clear: ClearRecords) -> int:
+def _unsealed(config: Config, args: argparse.Namespace, told: AuditEntry, clear: ClearRecords) -> int:
     work = _Unsealing(config, args.chat, clear)
-    run_until_interrupted(factories.explained(config, "unseal", work.run(args.kind, args.files)))
+    run_until_interrupted(factories.explained(config, "unseal", work.run(args.kind, args.files, told)))
     return work.failed
 
 
@@ -81,13 +87,16 @@ class _Unsealing:
         self._chat = chat
         self._clear = clear
 
-    async def run(self, kind: str, files: list[Path]) -> None:
+    async def run(self, kind: str, files: list[Path], told: AuditEntry) -> None:
         config, names = self._config, factories.names_of(self._config)
         topic = names.keys if files else getattr(names, kind)
         count = await factories.topics_of(config).partitions(topic)
         partitions = [partition_of(self._chat.encode(), count)] if self._chat else list(range(count))
         async with reader(factories.client_of(config)) as topics:
             keys = await TopicKeys.read(config, topics, partitions)
+            what = f"{len(files)} files" if files else topic
+            async with await audit_of(config) as audit:
+                await audit.append([replace(told, detail=f"{what}, of all chats" if self._chat is None else what)])
             if files:
                 await self._files(keys, files)
             elif kind == "events":

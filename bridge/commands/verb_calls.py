@@ -1,4 +1,4 @@
-"""What `erase`, `hold`, `release` and `subject` have in common: who calls, why, and the records of the audit topic."""
+"""What `erase`, `hold`, `release`, `subject` and `unseal` have in common: who calls, why, and the audit records."""
 
 from __future__ import annotations
 
@@ -30,10 +30,15 @@ _MAX_REASON: Final = 1_000
 
 
 def define(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the options that say who and why, and in which form the answer is."""
+    define_caller(parser, required=required)
+    parser.add_argument("--json", action="store_true", help="one JSON object per line, one for each chat")
+
+
+def define_caller(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add the options that say who and why."""
     parser.add_argument("--reason", metavar="TEXT", required=required, help="why; it stands in the audit record")
     parser.add_argument("--who", metavar="NAME", help="who; by default the user of this process and the host")
-    parser.add_argument("--json", action="store_true", help="one JSON object per line, one for each chat")
 
 
 @dataclass(slots=True, frozen=True)

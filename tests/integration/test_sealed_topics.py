@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from bridge.cli import main
+from bridge.records.audit_chain import AuditChain
 from bridge.records.avro import TRANSCRIPT_EVENT
+from bridge.records.render import Renderer
+from bridge.records.writer_schemas import WriterSchemas
 from bridge.sealing.chat_seal import is_sealed
 from bridge.sealing.opened_records import is_sealed_event
 from tests.integration.e2e_environment import SCHEMAS, E2EEnvironment, captured
@@ -69,14 +72,14 @@ def test_who_has_the_master_key_reads_what_is_in_clear_elsewhere_and_everybody_c
     assert not [text for text in long_texts if any(text in value for value in values)]
     assert all(is_sealed(one["message"]["text"]) for one in sealed if one["message"])
 
-    main(["tail", "--json", "--from-beginning", "--max", str(len(sealed)), *options(environment)[2:]])
-    clear = printed(capsys)
-    assert main(["unseal", *options(environment)]) == 0
+    assert main(["topics", "apply", *options(environment)[2:]]) == 0
+    capsys.readouterr()
+    render = Renderer(SCHEMAS)
+    clear = [render.plain(TRANSCRIPT_EVENT, one) for one in environment.records("events")]
+    assert main(["unseal", "--reason", "a test", *options(environment)]) == 0
     assert in_order(printed(capsys)) == in_order(clear)
     chat = clear[0]["sessionId"]
-    assert main(["unseal", "--chat", chat, *options(environment)]) == 0
     of_chat = in_order([one for one in clear if one["sessionId"] == chat])
-    assert in_order(printed(capsys)) == of_chat
 
     assert main(["verify", *options(environment)]) == 0
     folder = tmp_path / "exported"
@@ -84,10 +87,19 @@ def test_who_has_the_master_key_reads_what_is_in_clear_elsewhere_and_everybody_c
     assert main(["verify", str(folder)]) == 0
     capsys.readouterr()
     files = [str(path) for path in sorted(folder.iterdir())]
-    assert main(["unseal", "--chat", chat, *options(environment), *files]) == 0
+    assert main(["unseal", "--reason", "a test", "--chat", chat, *options(environment), *files]) == 0
     assert in_order(printed(capsys)) == of_chat
 
-    assert main(["unseal", *options(environment, "other")]) == 1
+    audit = AuditChain(WriterSchemas.shipped(), "main")
+    told = [
+        audit.take(value) for _, _, value in read_all(environment.broker, f"{environment.prefix}chat.capture.audit.v1")
+    ]
+    assert [(one.verb, one.session_ids, one.reason) for one in told] == [
+        ("unseal", (), "a test"),
+        ("unseal", (chat,), "a test"),
+    ]
+
+    assert main(["unseal", "--reason", "a test", *options(environment, "other")]) == 1
     shown = capsys.readouterr()
     assert not [line for line in shown.out.splitlines() if "sealed:" in line]
     assert "master key" in shown.err

@@ -53,7 +53,6 @@ _READ_AND_WRITTEN: Final = {
     "tail": (("events",), ()),
     "verify": (("events", "sessions"), ()),
     "export": (("events", "sessions"), ()),
-    "unseal": (("events", "quarantine", "keys"), ()),
     "proof": (("sessions", "anchors", "leaves"), ()),
     "coverage": (("announcements", "sessions"), ()),
     "reconcile": (("events", "sessions"), ()),
@@ -61,7 +60,7 @@ _READ_AND_WRITTEN: Final = {
 }
 """Command -> kinds of topics that it reads, and that it writes."""
 OUTPUT_READERS: Final = frozenset(
-    command for command, (read, _) in _READ_AND_WRITTEN.items() if {"events", "sessions"} & set(read)
+    {command for command, (read, _) in _READ_AND_WRITTEN.items() if {"events", "sessions"} & set(read)} | {"unseal"}
 )
 """Commands that read the topics of one output (`--output`)."""
 CLUSTER: Final = "kafka-cluster"

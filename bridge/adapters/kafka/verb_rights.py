@@ -1,4 +1,4 @@
-"""The rights that the verbs need which erase, hold and export chats. Pure.
+"""The rights that the verbs need which erase, hold, export and unseal chats. Pure.
 
 Each but `subject find` writes to the audit topic in transactions of its own, under an id that only one of them at a
 time can have.
@@ -29,6 +29,7 @@ VERBS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
     "subject export": (("audit",), ("events", "sessions"), ("audit",)),
     "subject erase": _ERASE,
     "subject hold": _HOLD,
+    "unseal": (("keys", "audit"), ("events", "quarantine"), ("audit",)),
 }
 """Command -> kinds of topics of the installation that it reads, those of each output, and those that it writes."""
 
