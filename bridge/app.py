@@ -11,20 +11,19 @@ from bridge import __version__, logs
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.event_loop import EventLoop
 from bridge.adapters.event_loop_lag import sample_event_loop_lag
+from bridge.adapters.heap import FreedMemory
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
-from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.group_look import GroupLook
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
-from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.addresses import joined_address
 from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
 from bridge.capture.log_changes import check_owner
-from bridge.capture.outputs import RECORD_KINDS, Output, log_topics
+from bridge.capture.outputs import log_topics
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.session_store_settings import SessionStoreSettings
@@ -41,16 +40,17 @@ from bridge.factories import (
     capturing_topics_of,
     identity_of,
     kafka_arguments,
+    names_of,
     oauth_context_of,
-    redactor_of,
-    registered_headers,
     rights_check_of,
     servers_of,
     telemetry_of,
 )
 from bridge.facts import BridgeStarted, KafkaErrorMet, StartWaits
-from bridge.records.normalise import Recording
+from bridge.output_factory import connection_of, outputs_of, recordings_of, registered_headers
 from bridge.records.writer_schemas import WriterSchemas
+from bridge.redactor_factory import watch_hash_key
+from bridge.sealing_factory import sealing_of
 from bridge.secrets_watch import SecretsWatch
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.start_findings import first_marker, used_closed_retention
@@ -63,6 +63,7 @@ from bridge.waiting import all_ended
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from bridge.capture.outputs import Output
     from bridge.capture.ports import CheckAssignment
     from bridge.config import Config
 
@@ -98,19 +99,11 @@ class _WorkerProcess:
         self._rng = random.Random()  # noqa: S311 - jitter, not cryptography
         self._writers = WriterSchemas.shipped()
         self._schemas = self._writers.schemas
-        self._names = TopicNames(config.kafka.topic_prefix)
-        compression, arguments = config.kafka.compression, kafka_arguments(config)
-        self._kafka = KafkaConnection(
-            bootstrap_servers=config.kafka.bootstrap_servers,
-            group=config.kafka.group,
-            topics=self._names,
-            client=arguments,
-            compression=None if compression == "none" else compression,
-            transaction_timeout=config.kafka.transaction_timeout_seconds,
-            max_record_bytes=config.kafka.max_record_bytes,
-        )
-        self._redactor = redactor_of(config)
-        self._payload_headers: dict[str, bytes] = {}
+        self._names = names_of(config)
+        arguments = kafka_arguments(config)
+        self._kafka = connection_of(config, arguments)
+        self._recordings = recordings_of(config, self._schemas)
+        self._outputs: tuple[Output, ...] = ()
         self._partitions = config.kafka.partitions
         self._closed_retention: float | None = None
         self._secrets = SecretsWatch(self._telemetry)
@@ -122,7 +115,9 @@ class _WorkerProcess:
         self._secrets.add_context("kafka", arguments.context)
         self._secrets.add_context("oauth", oauth_context_of(config))
         self._secrets.add_context("registry", config.schema_registry.context())
+        watch_hash_key(config.privacy, [one.redactor for one in self._recordings.values()], self._secrets)
         self._evidence = evidence_of(config, self._names, self._secrets)
+        self._sealing = sealing_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()
         self._announcer = AnnouncementProducer(self._kafka)
@@ -156,6 +151,7 @@ class _WorkerProcess:
             joins=self._sources,
             kafka_cause=lambda: self._watch.cause,
             topics=self._stored,
+            stamps=self._evidence.stamps,
         )
         self._telemetry.watch_certificates(self._secrets.certificate_ends)
         self._reports = StatusReports(
@@ -190,6 +186,8 @@ class _WorkerProcess:
             asyncio.create_task(self._stored.run(), name="watch stored transcripts"),
             asyncio.create_task(sample_event_loop_lag(self._telemetry.loop_lag), name="watch the event loop"),
         ]
+        if self._evidence.stamps is not None:
+            watches.append(asyncio.create_task(self._evidence.stamps.run(), name="watch time stamps"))
         for watch in watches:
             watch.add_done_callback(defects.task_ended)
         main = asyncio.create_task(self._capture(), name="capture")
@@ -235,9 +233,11 @@ class _WorkerProcess:
             return False
 
     async def _keep_watching(self) -> None:
+        freed = FreedMemory()
         while True:
+            freed.give_back()
             await self._watch.check()
-            await self._topics.refresh()
+            await self._stored.refresh()
             await asyncio.sleep(_WATCH_SECONDS)
 
     def _share(self) -> float:
@@ -274,7 +274,8 @@ class _WorkerProcess:
                 await self._stored.create_topic()
                 self._closed_retention = await used_closed_retention(config, topics, self._telemetry)
                 self._view.preparing = Problem(PREPARING, "registering the schemas")
-                self._payload_headers = await registered_headers(config, self._schemas)
+                headers = await registered_headers(config, self._schemas)
+                self._outputs = outputs_of(config, self._recordings, headers)
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
@@ -295,13 +296,9 @@ class _WorkerProcess:
         config = self._config
         partitions = self._partitions
         probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
-        output = Output(
-            Recording(self._schemas, self._redactor, config.site, config.kafka.group),
-            {kind: getattr(self._names, kind) for kind in RECORD_KINDS},
-            self._payload_headers,
-        )
+        keys = self._sealing.of_shard(partition)
         store_settings = SessionStoreSettings(
-            outputs=(output,),
+            outputs=self._sealing.with_keys(self._outputs, keys),
             checkpoints=self._names.checkpoints,
             announcements=self._names.announcements,
             writers=self._writers,
@@ -309,6 +306,7 @@ class _WorkerProcess:
             stored=self._stored.settings,
             closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
             evidence=self._evidence.settings,
+            keys=keys,
         )
         return Shard(
             partition,
@@ -325,7 +323,12 @@ class _WorkerProcess:
             preparation=self._evidence.preparation,
             recovery=ShardRecovery(
                 partition,
-                KafkaShardLogs(self._kafka, partition, self._evidence.kinds, log_topics(store_settings.outputs)),
+                KafkaShardLogs(
+                    self._kafka,
+                    partition,
+                    (*self._evidence.kinds, *self._sealing.kinds),
+                    log_topics(store_settings.outputs),
+                ),
                 store_settings,
                 partitions=partitions,
                 interval=probe_after,

@@ -30,10 +30,16 @@ COMMANDS: Final = {
     "backfill": "send stored transcripts to the shards, which publish what they lack",
     "reconcile": "compare captured chats with stored ones, and fill what is missing",
     "convert": "turn stored transcript files (XML) into records, without Kafka",
+    "redact": "redact files by the privacy rules, or show what the rules would do to them",
     "verify": "check that the records on Kafka, or in files, are complete and unaltered",
     "export": "write the records on Kafka to files that can be verified",
+    "unseal": "show sealed records in clear, with the master key",
     "coverage": "count how many of the announced chats are certified as complete",
     "proof": "prove that a certificate is in the log of its partition, or check such a proof",
+    "erase": "destroy what makes chats readable, and say what still holds their text",
+    "hold": "keep chats from being erased, and copy their records",
+    "release": "allow the erasure of chats again that were held",
+    "subject": "find, export, erase or hold all chats of a person",
     "keys": "make signing keys, and list the public ones",
     "doctor": "examine everything that a worker depends on, and say what is wrong",
     "topics": "compare, create or alter the topics",
@@ -42,9 +48,6 @@ COMMANDS: Final = {
     "healthcheck": "ask a worker on this machine whether its process works",
     "config": "print every setting with its value and origin",
 }
-
-RESERVED: Final = ("unseal",)
-"""Commands of later versions, refused with a message of their own."""
 
 _EPILOG: Final = """\
 examples:
@@ -80,8 +83,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in words if not word.startswith("-")), "")
-    if chosen in RESERVED:
-        return _report(UsageError(f"{chosen} is reserved for a later version; not part of this one"))
     parser = argparse.ArgumentParser(
         prog="chatbridge",
         description="Captures Genesys chat transcripts to Kafka, each event exactly once.",

@@ -25,6 +25,8 @@ BridgeError
 ├── AttributesTooDeep      peer         exit 1   a KeyValueCollection nested beyond the limit
 ├── IllegalTransition      bridge       exit 1   input not allowed in a state machine's state: a defect
 ├── ShardFenced            environment  exit 1   another worker owns this shard now
+├── StampUnavailable       environment  exit 1   (retryable) a time stamping authority does not answer, or refuses
+├── StampInvalid           environment  exit 1   (retryable) what it answers proves nothing
 └── VerificationFailed     peer         exit 1   records on a topic contradict each other
 ```
 """
@@ -157,6 +159,13 @@ class SigningFailed(EnvironmentFault):
     retryable = True
 
 
+class SealingFailed(EnvironmentFault):
+    """What is to be sealed has no key now: the master key cannot be used, or is not the one that wraps it."""
+
+    code = "SEALING_FAILED"
+    retryable = True
+
+
 class RegistryUnavailable(EnvironmentFault):
     """The schema registry does not answer, or answers with a server error."""
 
@@ -260,6 +269,22 @@ class ShardFenced(BridgeError):
 
     code = "SHARD_FENCED"
     fault = "environment"
+
+
+class StampUnavailable(BridgeError):
+    """The time stamping authority does not answer, or refuses."""
+
+    code = "TIMESTAMP_UNAVAILABLE"
+    fault = "environment"
+    retryable = True
+
+
+class StampInvalid(BridgeError):
+    """What the time stamping authority answered does not prove anything."""
+
+    code = "TIMESTAMP_INVALID"
+    fault = "environment"
+    retryable = True
 
 
 class VerificationFailed(BridgeError):

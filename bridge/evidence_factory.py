@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.adapters.clock import SystemClock
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.signing.file_key import FileKey
 from bridge.adapters.signing.token_key import TokenKey, TokenPlace, installed_package
+from bridge.adapters.timestamping.stamp_authority import StampAuthority
+from bridge.adapters.timestamping.stamp_checks import StampChecks
+from bridge.backoff import Backoff
 from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.shard_evidence import EvidenceSettings
 from bridge.capture.signing import SigningPreparation
-from bridge.errors import ConfigError, SigningFailed, VerificationFailed
+from bridge.capture.time_stamps import TimeStamps
+from bridge.errors import ConfigError, EnvironmentFault, SigningFailed, VerificationFailed
 from bridge.evidence.key_list import parsed_key_list
+from bridge.output_topics import names_by_output
 from bridge.secret_files import FileBacked, reason_of
 
 if TYPE_CHECKING:
-    from bridge.adapters.kafka.topic_manager import TopicNames
     from bridge.capture.ports import Preparation
     from bridge.capture.signing import Signer
     from bridge.config import Config
     from bridge.secrets_watch import SecretsWatch
 
 _US: Final = 1_000_000
+_STAMP_PAUSES: Final = (5.0, 300.0)
+"""First and longest pause in seconds after a request for a time stamp that failed."""
 
 
 @dataclass(slots=True, frozen=True)
 class WorkerEvidence:
     """What a worker signs with: settings of its shards (None: nothing is signed), and the second step of a commit.
 
-    `kinds` are those of topics that a shard looks at beside others; `seconds` the time between two anchors.
+    `kinds` are those of topics that a shard looks at beside others; `seconds` the time between two anchors. `stamps`:
+    the time stamps of heads, None where they are not configured.
     """
 
     settings: EvidenceSettings | None = None
     preparation: Preparation = field(default_factory=NothingToPrepare)
     kinds: tuple[str, ...] = ()
     seconds: float = math.inf
+    stamps: TimeStamps | None = None
 
 
 def signs(config: Config) -> bool:
@@ -46,7 +57,7 @@ def signs(config: Config) -> bool:
 
 def key_name_of(config: Config, names: TopicNames) -> str:
     """Return the name of the signing key, with which the origins of the logs begin."""
-    return config.evidence.signing_key_name or f"chatbridge/{config.site}/{names.sessions}"
+    return config.evidence.signing_key_name or f"chatbridge/{config.site}/{TopicNames(names.prefix).sessions}"
 
 
 def evidence_of(config: Config, names: TopicNames, secrets: SecretsWatch) -> WorkerEvidence:
@@ -65,8 +76,31 @@ def evidence_of(config: Config, names: TopicNames, secrets: SecretsWatch) -> Wor
         anchor_records=section.anchor_records,
         lists_keys=key_list.current is not None,
     )
-    preparation = SigningPreparation(settings, (names.sessions,), signer, key_list)
-    return WorkerEvidence(settings, preparation, ("leaves", "anchors"), section.anchor_seconds)
+    stamps = _stamps_of(config, names, secrets)
+    sessions = [one.sessions for one in names_by_output(config).values()]
+    preparation = SigningPreparation(settings, sessions, signer, key_list, stamps)
+    return WorkerEvidence(settings, preparation, ("leaves", "anchors"), section.anchor_seconds, stamps)
+
+
+def _stamps_of(config: Config, names: TopicNames, secrets: SecretsWatch) -> TimeStamps | None:
+    """Return the time stamps of heads, None where no authority is set. Raises ConfigError when they cannot be made."""
+    section, clock = config.evidence, SystemClock()
+    if section.timestamp_url is None or section.timestamp_ca_file is None:
+        return None
+    try:
+        checks = StampChecks.with_file(section.timestamp_ca_file, "evidence.timestamp_ca_file")
+    except EnvironmentFault as error:
+        raise ConfigError(error.message, next_step=error.next_step) from error
+    first, longest = _STAMP_PAUSES
+    return TimeStamps(
+        StampAuthority(section.timestamp_url, checks, clock.now_us, section.timestamp_timeout_seconds),
+        anchors=names.anchors,
+        checkpoints=names.checkpoints,
+        seconds=section.timestamp_seconds,
+        backoff=Backoff(random.random, first=first, maximum=longest),
+        clock=clock,
+        telemetry=secrets.telemetry,
+    )
 
 
 def _signer_of(config: Config, secrets: SecretsWatch) -> Signer:

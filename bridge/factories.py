@@ -1,4 +1,4 @@
-"""Builds topic lists, redactor and client arguments from the settings, for `app` and the commands."""
+"""Builds topic lists and client arguments from the settings, for `app` and the commands."""
 
 from __future__ import annotations
 
@@ -22,49 +22,43 @@ from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
 from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
 from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
-from bridge.adapters.kafka.rights import rights_of
-from bridge.adapters.kafka.topic_manager import Topic, TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.required_topics import (
+    Topic,
+    TopicShape,
+    wanted_for_verbs,
+    wanted_of_installation,
+    wanted_of_output,
+)
+from bridge.adapters.kafka.rights import OUTPUT_READERS, Right, rights_of
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
+from bridge.adapters.kafka.verb_rights import VERBS, verb_rights
 from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.process_limits import memory_limit
-from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.config import origins
 from bridge.config.security import OAUTHBEARER, client_context
 from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, KafkaUnavailable
 from bridge.evidence_factory import signs
 from bridge.otlp_traces import OtlpTraces
-from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
-from bridge.records.payload_framing import confluent, single_object
-from bridge.records.redact import Redactor, Rule
+from bridge.output_topics import names_by_output, output_settings_of
+from bridge.sealing_factory import key_compaction_of
 from bridge.secret_files import FileBacked
 from bridge.status_reports import WorkerIdentity
 from bridge.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
     from bridge.adapters.http.status_report import ReportSource
     from bridge.config import Config, OAuthSettings
     from bridge.config.security import ClientArguments
     from bridge.facts import Fact
-    from bridge.records.avro import Schemas
     from bridge.secrets_watch import SecretsWatch
     from bridge.status import WorkerStatus
     from bridge.tls import RenewedContext
 
     _Result = TypeVar("_Result")
 
-SCHEMA_BY_TOPIC: Final = {
-    "events": TRANSCRIPT_EVENT,
-    "sessions": SESSION_RECORD,
-    "quarantine": QUARANTINED_INPUT,
-    "checkpoints": SESSION_CHECKPOINT,
-}
-"""Kind of topic -> full name of the Avro type that its values have."""
-
 _HASH_DIGITS: Final = 12
-
-REGISTERED: Final = ("events", "sessions", "quarantine")
-"""Kinds of topics whose schemas a registry has; the others are for the bridge alone and carry their schemas."""
 
 
 def kafka_arguments(config: Config) -> ClientArguments:
@@ -112,6 +106,17 @@ def topics_of(config: Config) -> TopicManager:
     return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config))
 
 
+def all_topics_of(config: Config) -> TopicManager:
+    """Return the manager of all topics: those that `run` creates, and those of the verbs that erase and hold chats."""
+    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), every_topic(config))
+
+
+def every_topic(config: Config) -> list[Topic]:
+    """Return what `wanted_topics` does, and the topics of the verbs."""
+    shape = _shape(config, config.kafka.partitions)
+    return [*wanted_topics(config), *wanted_for_verbs(names_of(config), shape)]
+
+
 def capturing_topics_of(config: Config) -> TopicManager:
     """Return the manager of the topics without which nothing can be captured: all but that of stored transcripts."""
     stored = names_of(config).stored
@@ -122,56 +127,44 @@ def capturing_topics_of(config: Config) -> TopicManager:
 def stored_topic_of(config: Config, partitions: int) -> Topic:
     """Return the topic of stored transcripts as it is required, with as many partitions as the others have."""
     names = names_of(config)
-    return next(topic for topic in wanted(names, _shape(config, partitions)) if topic.name == names.stored)
+    topics = wanted_of_installation(names, _shape(config, partitions))
+    return next(topic for topic in topics if topic.name == names.stored)
 
 
 def wanted_topics(config: Config) -> list[Topic]:
-    """Return the required topics of an installation."""
-    return wanted(names_of(config), _shape(config, config.kafka.partitions), evidence=signs(config))
+    """Return the required topics of an installation, those of all outputs among them."""
+    partitions, names = config.kafka.partitions, names_by_output(config)
+    found = [
+        topic
+        for one in output_settings_of(config)
+        for topic in wanted_of_output(names[one.name], _shape(config, partitions, one.max_record_bytes))
+    ]
+    shape = _shape(config, partitions)
+    shared = wanted_of_installation(
+        names_of(config), shape, evidence=signs(config), key_compaction=key_compaction_of(config)
+    )
+    return [*found, *shared]
 
 
-def _shape(config: Config, partitions: int) -> TopicShape:
+def _shape(config: Config, partitions: int, max_record_bytes: int | None = None) -> TopicShape:
     kafka = config.kafka
     return TopicShape(
         partitions=partitions,
         replication_factor=kafka.replication_factor,
-        max_record_bytes=kafka.max_record_bytes,
+        max_record_bytes=max_record_bytes or kafka.max_record_bytes,
         retention_seconds=kafka.retention_seconds,
         announcement_retention_seconds=kafka.announcement_retention_seconds,
     )
 
 
 def names_of(config: Config) -> TopicNames:
-    """Return the names of the topics."""
-    return TopicNames(config.kafka.topic_prefix)
-
-
-def redactor_of(config: Config) -> Redactor:
-    """Return the redactor that applies the privacy rules."""
-    key = config.privacy.hash_key.get_secret_value().encode() if config.privacy.hash_key else None
-    return Redactor(
-        [
-            Rule(
-                name=rule.name,
-                attribute=rule.attribute,
-                detector=rule.detector,
-                pattern=rule.pattern,
-                action=rule.action,
-                key=key,
-            )
-            for rule in config.privacy.rules
-        ]
-    )
+    """Return the names of the topics, those of the first output among them."""
+    return next(iter(names_by_output(config).values()))
 
 
 def client_of(config: Config) -> dict[str, Any]:
     """Return the keyword arguments that every aiokafka client needs."""
     return {"bootstrap_servers": config.kafka.bootstrap_servers, **kafka_arguments(config)}
-
-
-def subjects_of(names: TopicNames) -> Mapping[str, str]:
-    """Return subject of a registry -> full name of the Avro type that the values of its topic have."""
-    return {f"{getattr(names, kind)}-value": SCHEMA_BY_TOPIC[kind] for kind in REGISTERED}
 
 
 def probe_of(config: Config) -> ConnectionProbe:
@@ -192,28 +185,29 @@ def rights_check_of(config: Config, command: str, *, capturing: bool = False) ->
 
     With `capturing` only those without which nothing can be captured.
     """
-    kafka, names = config.kafka, names_of(config)
-    create, evidence = kafka.manage_topics == "create", signs(config)
-    needed = rights_of(command, names, kafka.group, create=create, evidence=evidence)
+    kafka, needed = config.kafka, needed_rights(config, command, all_outputs=command not in OUTPUT_READERS)
     if capturing:
-        needed = [right for right in needed if right.name != names.stored]
+        stored = names_of(config).stored
+        needed = [right for right in needed if right.name != stored]
     return RightsCheck(kafka.bootstrap_servers, partial(kafka_arguments, config), needed)
 
 
-async def registered_headers(config: Config, schemas: Schemas) -> dict[str, bytes]:
-    """Return topic kind -> payload header: Confluent framing with a registry, single-object encoding without.
-
-    Raises RegistryUnavailable and RegistryRefused.
-    """
-    registry, topics = config.schema_registry, names_of(config)
-    names = {kind: SCHEMA_BY_TOPIC[kind] for kind in REGISTERED}
-    if not registry.urls:
-        return {kind: single_object(schemas.fingerprint(name)) for kind, name in names.items()}
-    async with SchemaRegistry.from_settings(registry) as client:
-        return {
-            kind: confluent(await client.register(f"{getattr(topics, kind)}-value", schemas.text(name)))
-            for kind, name in names.items()
-        }
+def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Right]:
+    """Return the rights of a command, on the topics of all outputs or only of the first."""
+    names, *others = names_by_output(config).values()
+    if command in VERBS:
+        outputs = [names, *others] if all_outputs else [names]
+        return verb_rights(command, outputs, config.kafka.group, sealed=config.sealing.has_master_key)
+    create = config.kafka.manage_topics == "create"
+    return rights_of(
+        command,
+        names,
+        config.kafka.group,
+        create=create,
+        evidence=signs(config),
+        sealing=config.sealing.has_master_key,
+        others=others if all_outputs else (),
+    )
 
 
 def identity_of(config: Config) -> WorkerIdentity:
@@ -273,7 +267,8 @@ def access_probe_of(config: Config, command: str, *, capturing: bool = False) ->
 def described(config: Config) -> dict[str, str]:
     """Return what runs: the versions, and a hash of the settings without secrets and without what is this worker's."""
     shown = [[key, value] for key, value, _ in origins(config) if key != "worker_id"]
-    digest = hashlib.sha256(json.dumps(shown, default=str).encode()).hexdigest()
+    lists = config.model_dump_json(include={"outputs", "privacy"})  # of which `shown` has the names only
+    digest = hashlib.sha256(json.dumps([*shown, lists], default=str).encode()).hexdigest()
     return {
         "version": __version__,
         "python": platform.python_version(),

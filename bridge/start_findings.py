@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.capture.retention import closed_retention
 from bridge.capture.stored_marker import stored_marker
-from bridge.factories import names_of
 from bridge.facts import ClosedRetentionExtended
+from bridge.output_topics import names_by_output
 
 if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
@@ -30,9 +30,12 @@ async def first_marker(kafka: KafkaConnection, writers: WriterSchemas, partition
 
 async def used_closed_retention(config: Config, topics: TopicManager, telemetry: Telemetry) -> float | None:
     """Return how long closed chats are remembered, in seconds; None: for ever. Says so when it is not as set."""
-    setting, names = config.capture.closed_retention_seconds, names_of(config)
-    events = await topics.lifetime(names.events)
-    announcements = await topics.lifetime(names.announcements)
+    setting, names = config.capture.closed_retention_seconds, names_by_output(config)
+    events: float | None = 0.0
+    for one in names.values():
+        lifetime = await topics.lifetime(one.events)
+        events = None if events is None or lifetime is None else max(events, lifetime)
+    announcements = await topics.lifetime(next(iter(names.values())).announcements)
     used = closed_retention(setting, (events, announcements))
     if used is None or used > setting:
         telemetry.emit(ClosedRetentionExtended(setting=setting, events=events, announcements=announcements, used=used))

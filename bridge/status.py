@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bridge.capture.chat import Chat
     from bridge.capture.ports import Clock
     from bridge.capture.shard import Shard
+    from bridge.capture.time_stamps import TimeStamps
     from bridge.capture.worker import Worker
     from bridge.telemetry import Telemetry
 
@@ -94,6 +95,7 @@ class WorkerStatus:
         joins: JoinState,
         kafka_cause: Callable[[], Cause | None],
         topics: TopicReports,
+        stamps: TimeStamps | None = None,
     ) -> None:
         """Also registers the gauges; their values are read at each scrape.
 
@@ -108,6 +110,7 @@ class WorkerStatus:
         self._clock = clock
         self._kafka_cause = kafka_cause
         self._topics = topics
+        self._stamps = stamps
         self.kafka_answered = False
         self._joins = joins
         telemetry.watch("ready", lambda: not self.readiness())
@@ -141,7 +144,8 @@ class WorkerStatus:
         """Return what should not stay as it is, although the worker goes on with it."""
         unreachable = self._unreachable_servers() if self._has_link() else []
         paused = [_JOINS_PAUSED] if self._joins.joins_paused else []
-        return [*self._topics.warnings, *unreachable, *paused]
+        unstamped = [] if self._stamps is None or self._stamps.problem is None else [self._stamps.problem]
+        return [*self._topics.warnings, *unreachable, *paused, *unstamped]
 
     def _reasons(self) -> list[Problem]:
         if self.preparing:

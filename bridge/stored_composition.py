@@ -12,19 +12,19 @@ from bridge.backoff import Backoff
 from bridge.capture.stored_door import StoredDoor
 from bridge.capture.stored_reader import StoredReader
 from bridge.capture.stored_settings import StoredSettings
-from bridge.errors import EnvironmentFault, TopicMismatch
+from bridge.errors import EnvironmentFault, Problem, TopicMismatch
 from bridge.factories import kafka_arguments, names_of, stored_topic_of
+from bridge.topic_watch import TopicWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.topic_plan import TopicPlan
     from bridge.capture.ports import Clock
     from bridge.config import Config
-    from bridge.errors import Problem
     from bridge.source_factory import SourceFactory
     from bridge.telemetry import Telemetry
-    from bridge.topic_watch import TopicWatch
 
 _FEEDING: Final = 0
 """The partition whose shard has the feeder."""
@@ -60,6 +60,7 @@ class StoredComposition:
         self._sources = sources
         self._topics = topics
         self._partitions = partitions
+        self._own_topic = TopicWatch(lambda: self, telemetry, clock.monotonic)
         self._reader = StoredReader(
             names_of(config).stored,
             lambda: KafkaStoredLog(kafka, config.worker_id),
@@ -78,16 +79,38 @@ class StoredComposition:
         with contextlib.suppress(EnvironmentFault):
             await self._prepare()
 
+    async def refresh(self) -> None:
+        """Compare all topics again if a minute has passed."""
+        await self._topics.refresh()
+        await self._own_topic.refresh()
+
+    async def plan(self) -> TopicPlan:
+        """Compare the topic of stored transcripts, and change nothing. Raises EnvironmentFault."""
+        plan = await self._manager.plan()
+        if (problem := self._partitions_differ(plan)) is not None:
+            plan.reasons, plan.warnings = [problem], []
+        return plan
+
     async def _prepare(self) -> None:
         """Create the topic if it is missing, with as many partitions as the others have. Raises EnvironmentFault."""
-        config, partitions = self._config, self._partitions()
-        topic = stored_topic_of(config, partitions)
-        manager = TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), [topic])
-        plan = await manager.prepare(create=config.kafka.manage_topics == "create")
-        if plan.partitions != partitions:
-            text = f"{topic.name} has {plan.partitions} partitions, the other topics have {partitions}"
+        plan = await self._manager.prepare(create=self._config.kafka.manage_topics == "create")
+        if (problem := self._partitions_differ(plan)) is not None:
             step = "delete it: what was not taken from it is read where it came from once more"
-            raise TopicMismatch(text, next_step=step, code=PARTITIONS_DIFFER)
+            raise TopicMismatch(problem.detail, next_step=step, code=problem.code)
+        self._own_topic.found(plan)
+
+    @property
+    def _manager(self) -> TopicManager:
+        topic = stored_topic_of(self._config, self._partitions())
+        return TopicManager(self._config.kafka.bootstrap_servers, kafka_arguments(self._config), [topic])
+
+    def _partitions_differ(self, plan: TopicPlan) -> Problem | None:
+        partitions = self._partitions()
+        if plan.partitions == partitions:
+            return None
+        name = names_of(self._config).stored
+        text = f"{name} has {plan.partitions} partitions, the other topics have {partitions}"
+        return Problem(PARTITIONS_DIFFER, text)
 
     @property
     def settings(self) -> StoredSettings:
@@ -101,8 +124,8 @@ class StoredComposition:
         return StoredDoor(partition, self._reader, self._sources.make_feeder if partition == _FEEDING else None)
 
     @property
-    def _problems(self) -> list[Problem]:
-        return [] if self._reader.problem is None else [self._reader.problem]
+    def _problems(self) -> Sequence[Problem]:
+        return self._own_topic.reasons if self._reader.problem is None else [self._reader.problem]
 
     @property
     def reasons(self) -> Sequence[Problem]:
@@ -112,4 +135,5 @@ class StoredComposition:
     @property
     def warnings(self) -> Sequence[Problem]:
         """What else is wrong with them."""
-        return [*self._topics.warnings, *(() if self._sources.stored_edits_seconds else self._problems)]
+        own = () if self._sources.stored_edits_seconds else self._problems
+        return [*self._topics.warnings, *self._own_topic.warnings, *own]

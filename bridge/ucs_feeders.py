@@ -117,7 +117,7 @@ class UcsFeeders:
         watch("ucs_last_read_timestamp_seconds", lambda: min(one.last_read for one in self._databases))
         watch(
             "ucs_start_date_offset_seconds",
-            lambda: 60 * max((one.offset_minutes for one in self._feeders), key=abs, default=0),
+            lambda: 60 * max((one.start_offsets.latest for one in self._feeders), key=abs, default=0),
         )
 
     def _failing(self) -> float:

@@ -16,7 +16,7 @@ import pytest
 from bridge import __version__
 from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
 from bridge.adapters.kafka.connection_causes import Cause
-from bridge.cli import COMMANDS, RESERVED, main
+from bridge.cli import COMMANDS, main
 from bridge.config import load
 from bridge.errors import KafkaUnavailable
 from bridge.factories import explained
@@ -64,19 +64,6 @@ def test_wrong_words_are_exit_code_2(words: list[str]) -> None:
     done = chatbridge(*words)
     assert done.returncode == 2
     assert "usage: chatbridge" in done.stderr
-
-
-@pytest.mark.parametrize("name", ["unseal"])
-def test_a_reserved_command_says_that_it_is_not_part_of_this_version(name: str) -> None:
-    done = chatbridge(name, "--help")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"chatbridge: {name} is reserved for a later version; not part of this one\n"
-
-
-def test_reserved_commands_are_not_in_the_help() -> None:
-    assert not COMMANDS.keys() & set(RESERVED)
-    listed = chatbridge("--help").stdout.split()
-    assert not [name for name in RESERVED if name in listed]
 
 
 @pytest.mark.parametrize(("name", "package"), [("demo", "bridge.sandbox"), ("simulate", "bridge.simulator")])

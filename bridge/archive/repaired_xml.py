@@ -50,7 +50,7 @@ def read_repaired(
         except UnreadableTranscript as error:
             if error.code not in _DAMAGE:
                 raise
-            refused = error
+            refused = _alike(error)
     log = RepairLog()
     text = with_xml_characters(decoded(data, log), log)
     text = with_known_references(beginning_found(text, log), log)
@@ -59,13 +59,18 @@ def read_repaired(
     except UnreadableTranscript as error:
         if error.code not in _DAMAGE:
             raise
-        refused = refused or error
+        refused = refused or _alike(error)
     documents = DamagedReader(text, source, log, session_id=session_id, max_elements=max_elements).read()
     if not documents:
-        raise refused
+        raise _alike(refused)
     repairs = log.repairs or [TranscriptRepair(NOT_WELL_FORMED, refused.line)]
     return ReadDocuments(documents, repairs)
 
 
 def _whole(stored: StoredTranscript, repairs: list[TranscriptRepair]) -> ReadDocuments:
     return ReadDocuments([StoredDocument(stored.transcript, stored.notes)], repairs)
+
+
+def _alike(error: UnreadableTranscript) -> UnreadableTranscript:
+    """Return one that refers to no frame: a frame that holds its own error waits for the garbage collector."""
+    return UnreadableTranscript(error.source, error.line, error.code, error.reason)

@@ -32,7 +32,7 @@ from bridge.transcript.bounds import INT32, xml_characters
 from bridge.transcript.events import KVLIST, ChatTranscript
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bridge.transcript.events import ChatEvent, Items
 
@@ -82,10 +82,19 @@ class _Reader:
         self._notes: list[str] = []
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
-        self._parser.StartDoctypeDeclHandler = self._doctype
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._text
+        self._handle(self._doctype, self._start, self._end, self._text)
+
+    def _handle(
+        self,
+        doctype: Callable[..., None] | None = None,
+        start: Callable[[str, dict[str, str]], None] | None = None,
+        end: Callable[[str], None] | None = None,
+        text: Callable[[str], None] | None = None,
+    ) -> None:
+        """Set what the parser calls; without arguments, nothing."""
+        parser = self._parser
+        parser.StartDoctypeDeclHandler, parser.StartElementHandler = doctype, start
+        parser.EndElementHandler, parser.CharacterDataHandler = end, text
 
     def read(self, data: bytes) -> StoredTranscript:
         try:
@@ -96,6 +105,8 @@ class _Reader:
             ) from None
         except (LookupError, ValueError):  # how Python refuses the declared encoding
             raise self._refused(input_codes.NOT_XML, "an encoding that cannot be read") from None
+        finally:  # the parser refers to this object, and takes 30 KB until the garbage collector comes
+            self._handle()
         return StoredTranscript(self._transcript(), self._notes)
 
     def _refused(self, code: str, reason: str) -> UnreadableTranscript:

@@ -8,11 +8,13 @@ from bridge.announcement import rewritten
 from bridge.capture.announcement_facts import AnnouncementForwarded, AnnouncementRejected, AnnouncementTaken
 from bridge.capture.chat import GIVEN_UP, OVER, STORED, Chat
 from bridge.capture.chat_facts import ChatOpened
+from bridge.capture.chat_subjects import announced_subjects, identify
 from bridge.capture.inbox import PassedOver
 from bridge.capture.output_sessions import end_where_not_taken, opened
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.errors import Problem
 from bridge.records.checkpoint_parts import CheckpointParts
+from bridge.records.subjects import together
 from bridge.transcript import input_codes
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fold import Transcript
@@ -69,6 +71,7 @@ class AnnouncedChats:
         else:
             before = chat.transcript.facts
             chat.announced_again(told, one.raw)
+            identify(chat, announced_subjects(self._settings.recording.subjects, told))
             end_where_not_taken(builder, chat, before, one.observed_at)
             if chat.state == GIVEN_UP:
                 chat.follow_again()
@@ -79,7 +82,8 @@ class AnnouncedChats:
         touched[told.session_id] = chat
 
     def _new_chat(self, told: Announcement, announced: bytes) -> Chat:
-        facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0])
+        people = together((), announced_subjects(self._settings.recording.subjects, told))
+        facts = SessionFacts(told.session_id, tenant=told.tenant, server=told.places()[0], subjects=people)
         outputs = outputs_of_new_chat(told.session_id, self._settings.outputs)
         parts = CheckpointParts(told.session_id, self._settings.recording.site)
         return Chat(Transcript(TranscriptState(facts)), outputs, parts, told, announced)

@@ -178,7 +178,7 @@ class BatchBuilder:
     def record(self, chat: Chat, one: ChatOutput, entry: Entry) -> Problem | None:
         """Add an event record in one output; return why not, if it cannot be. A GAP is added in any case."""
         recorder, facts = one.recorder, chat.transcript.facts
-        head = recorder.head
+        head, numbers = recorder.head, recorder.numbers
         if entry.amendment and one.amends_nothing(entry, chat.transcript.delivered):
             return _AMENDS_NOTHING
         try:
@@ -188,7 +188,7 @@ class BatchBuilder:
         topic = one.topic
         room = self.room(topic)
         if len(payload) > room and entry.event is not None:
-            recorder.head, self.plan.cut = head, True
+            recorder.head, recorder.numbers, self.plan.cut = head, numbers, True
             return Problem(input_codes.TOO_LARGE, f"a record of {len(payload)} bytes; {room} fit")
         value = one.header + payload
         self.plan.event_bytes += len(value)
@@ -253,11 +253,12 @@ class BatchBuilder:
                 redactor=output.recording.redactor,
                 total_bytes=total_bytes,
                 part_bytes=min(PART_BYTES, self.room(topic) // 2),
+                seal=keys.seal_of_input(session_id) if (keys := output.recording.keys) is not None else None,
             )
             values = [output.payload_headers["quarantine"] + payload for payload in payloads]
             self._records += [Outgoing(topic, self.partition, key, value) for value in values]
-            for _, rule, times in done:
-                self.fact(Redacted(action=output.recording.redactor.action_of(rule), times=times))
+            for one in done:
+                self.fact(Redacted(action=output.recording.redactor.action_of(one.rule), times=one.times))
         self.fact(Quarantined(session=session_id or "", code=reason.code))
 
     def quarantine_update(self, update: TranscriptUpdate, reason: Problem, chat: Chat | None = None) -> None:

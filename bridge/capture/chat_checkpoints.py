@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import Announcement, encode
 from bridge.capture.chat import GIVEN_UP, OVER, STORED
-from bridge.capture.outputs import chains_of, gaps_of, offsets_of
+from bridge.capture.outputs import chains_of, gaps_of, numbers_of, offsets_of
 from bridge.records.checkpoint import CheckpointHead
 from bridge.records.checkpoint_keys import head_key
 from bridge.records.checkpoint_parts import Checkpoint
@@ -40,6 +40,7 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = Fals
         outlined=chat.whole and seldom.outlines is not None,
         away=seldom.away,
         offsets=offsets_of(chat.outputs),
+        numbers=numbers_of(chat.outputs) if chat.whole else {},
     )
     transcript.checkpointed(head.observed_at)
     if not chat.whole:

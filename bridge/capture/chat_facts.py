@@ -138,3 +138,26 @@ class Redacted(Fact):
     def count(self, meters: Meters) -> None:
         """Count them by action."""
         meters.redactions.labels(label(self.action, REDACTION_ACTIONS)).inc(self.times)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ChatErased(Fact):
+    """A chat was forgotten because somebody asked for it: its checkpoint is deleted, and its data key if it has one.
+
+    `request` is the name of the request, as the audit record has it.
+    """
+
+    level: ClassVar[int] = logging.WARNING
+
+    session: str
+    request: str
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ErasureRefused(Fact):
+    """Somebody asked that a chat be forgotten that is still open; nothing was done. `request` is the request's name."""
+
+    level: ClassVar[int] = logging.WARNING
+
+    session: str
+    request: str

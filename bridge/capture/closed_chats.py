@@ -76,6 +76,10 @@ class ClosedChats:
         del self._heads[session_id.encode()]
         return chat
 
+    def drop(self, session_id: str) -> None:
+        """Forget a chat, if it is there."""
+        self._heads.pop(session_id.encode(), None)
+
     def take_others(self, header: bytes, room: int) -> list[Chat]:
         """Take out the chats whose record another version wrote, or is too large now.
 

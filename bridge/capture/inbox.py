@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
-from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
+from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, StoredMissing, StoredRead, StoredRefused
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Update
 
 if TYPE_CHECKING:
@@ -71,8 +71,9 @@ class PassedOver:
     observed_at: int = 0
 
 
-Input = Update | Announced | Forgotten | PassedOver | StoredRead | StoredArrived | StoredRefused
-_REREAD = Announced | PassedOver | StoredRead | StoredArrived | StoredRefused
+_FromElsewhere = StoredRead | StoredArrived | StoredMissing | StoredRefused | ErasureRequested
+Input = Update | Announced | Forgotten | PassedOver | _FromElsewhere
+_REREAD = Announced | PassedOver | _FromElsewhere
 """What whoever has the shard next reads again."""
 
 

@@ -133,6 +133,8 @@ def _write(  # noqa: PLR0913 - the fields of the record
     facts: SessionFacts | None = None,
 ) -> None:
     recorder, topic, output = one.recorder, one.output.topics["sessions"], one.output
+    if certificate is None:
+        recorder.begin()
     payload = recorder.session_record(
         state,
         facts or chat.transcript.facts,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.normalise import Recording
     from bridge.records.selection import Where
+    from bridge.records.split_numbers import SplitNumbers
     from bridge.records.watch_blocks import ChainOffsets
     from bridge.transcript.entries import Certificate, Entry
     from bridge.transcript.ranges import IdRanges
@@ -44,8 +45,7 @@ class Output:
     """One output. `topics`: kind of topic -> its name; `payload_headers`: kind -> bytes before the Avro payload there.
 
     `recording` holds the output's redactor; its schemas, site and group are those of all outputs. The name stands in
-    checkpoints. `where` is the part of the records that it takes, None: all. `typing_previews`: the texts of typing
-    notices are kept. `sealed`: texts, nicknames and attributes are encrypted. `ended`: it takes nothing more, and ends
+    checkpoints. `where` is the part of the records that it takes, None: all. `ended`: it takes nothing more, and ends
     the chats that are open there.
     """
 
@@ -54,8 +54,6 @@ class Output:
     payload_headers: Mapping[str, bytes]
     name: str = DEFAULT_OUTPUT
     where: Where | None = None
-    typing_previews: bool = True
-    sealed: bool = False
     ended: bool = False
 
     @property
@@ -204,11 +202,16 @@ class ChatOutput:
         held = self.held
         if held is not None:
             held.mark()
-        self._marked = (self.recorder.head, self.first, self.last, self.certified, self.told, held, len(self.gaps))
+        recorder = self.recorder
+        at = (recorder.head, recorder.numbers, self.first, self.last, self.certified, self.told, held, len(self.gaps))
+        self._marked = at
 
     def undo(self) -> None:
         """Go back to the last `mark`."""
-        self.recorder.head, self.first, self.last, self.certified, self.told, self.held, gaps = self._marked
+        recorder = self.recorder
+        recorder.head, recorder.numbers, self.first, self.last, self.certified, self.told, self.held, gaps = (
+            self._marked
+        )
         if self.held is not None:
             self.held.undo()
         del self.gaps[gaps:]
@@ -265,6 +268,8 @@ def outputs_of_stored_chat(stored: StoredSession, head: CheckpointHead, outputs:
         chain = chains.get(output.name)
         own = [gap for gap in stored.output_gaps if chain is not None and gap.output == output.name]
         recorder = ChatRecorder(stored.session_id, output.recording, chain.head if chain else None, head.epoch)
+        if output.recording.redactor.split_rules:
+            recorder.numbers = head.numbers.get(output.name, ())
         if chain is None:
             found.append(ChatOutput(output, recorder, 0))
             continue
@@ -306,3 +311,8 @@ def _first_chain(one: ChatOutput) -> bool:
 def gaps_of(outputs: Sequence[ChatOutput]) -> list[OutputGap]:
     """Return the gaps of single outputs."""
     return outputs[0].gaps if len(outputs) == 1 else [gap for one in outputs for gap in one.gaps]
+
+
+def numbers_of(outputs: Sequence[ChatOutput]) -> dict[str, SplitNumbers]:
+    """Return the numbers that may have begun in each output where there are any."""
+    return {one.output.name: one.recorder.numbers for one in outputs if one.recorder.numbers}

@@ -230,6 +230,9 @@ class Preparation(Protocol):
         nothing is committed, and the inputs are folded again. Any other exception is a defect.
         """
 
+    def committed(self, batch: Batch) -> None:
+        """Take a batch that was prepared and is committed."""
+
 
 # --- Kafka: what it remembers ---------------------------------------------------------------------------------------
 

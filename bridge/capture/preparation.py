@@ -13,3 +13,6 @@ class NothingToPrepare:
 
     async def prepare(self, batch: Batch) -> None:
         """Do nothing."""
+
+    def committed(self, batch: Batch) -> None:
+        """Do nothing."""

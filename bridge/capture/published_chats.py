@@ -16,6 +16,7 @@ from bridge.records.chain import genesis
 from bridge.records.checkpoint_reader import decoded_facts, decoded_gap
 from bridge.records.ids import amendment_number
 from bridge.records.session_records import CLOSED
+from bridge.records.subjects import together
 from bridge.transcript.entries import CHANGED, GAP, ID_REUSED, LIVE, RESUMED, Gap, SessionFacts
 from bridge.transcript.events import FIRST_ID
 from bridge.transcript.gap_codes import OUTPUT_ENDED, UNTIL_JOINED
@@ -150,8 +151,10 @@ class PublishedChat:
         """Take the next session record, decoded."""
         self.state, self.at, self.certificate = record["state"], record["at"], record["certificate"]
         self.epoch = max(self.epoch, record["epoch"])
+        people = tuple(record["subjects"])
         if self.announced is None:
             self.announced = SessionFacts(self.session_id, tenant=record["tenant"], server=record["server"])
+        self.announced = replace(self.announced, subjects=together(self.announced.subjects, people))
 
     def ends_like(self, other: PublishedChat) -> None:
         """Take over what session records say of the same chat in one output, unless it has only ended there."""
@@ -178,7 +181,7 @@ class PublishedChat:
         """Return what the records tell, as the fold goes on from it."""
         ids, facts = self.ids, self.announced or SessionFacts(self.session_id)
         if self.session is not None:
-            facts = decoded_facts(self.session_id, self.session)
+            facts = replace(decoded_facts(self.session_id, self.session), subjects=facts.subjects)
         if self.first > 1 and ids.maximum is not None:
             # What came before has expired: all ids below count as delivered, so that nothing is published twice.
             lowest = ids.pairs()[0][0]

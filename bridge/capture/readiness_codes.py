@@ -14,8 +14,11 @@ from bridge.errors import (
     RegistryRefused,
     RegistryUnavailable,
     SchemaUnknown,
+    SealingFailed,
     ShardFenced,
     SigningFailed,
+    StampInvalid,
+    StampUnavailable,
     TopicMismatch,
     TopicMissing,
     VerificationFailed,
@@ -39,7 +42,8 @@ CHECKPOINTS_LOST: Final = "CHECKPOINTS_LOST"
 EVENTS_LOST: Final = "EVENTS_LOST"
 SESSIONS_LOST: Final = "SESSIONS_LOST"
 ANNOUNCEMENTS_LOST: Final = "ANNOUNCEMENTS_LOST"
-FORGOTTEN_CODES: Final = (STATE_LOST, CHECKPOINTS_LOST, EVENTS_LOST, SESSIONS_LOST, ANNOUNCEMENTS_LOST)
+KEYS_LOST: Final = "KEYS_LOST"
+FORGOTTEN_CODES: Final = (STATE_LOST, CHECKPOINTS_LOST, EVENTS_LOST, SESSIONS_LOST, ANNOUNCEMENTS_LOST, KEYS_LOST)
 """What Kafka may have forgotten."""
 
 JOINS_PAUSED: Final = "JOINS_PAUSED"
@@ -122,6 +126,14 @@ READINESS_CODES: Final = {
         "Run with the registry, and the version of the bridge, that wrote it.",
     ),
     VerificationFailed.code: ("A stored checkpoint cannot be read.", "Report it; keep the topics as they are."),
+    KEYS_LOST: (
+        "Keys of sealed chats are gone. Those in memory are written again; what was sealed with others stays sealed.",
+        f"{_DELETED} Restore the topic of keys from a copy, if there is one, before more chats come.",
+    ),
+    SealingFailed.code: (
+        "The key of a chat cannot be wrapped or unwrapped: everything waits, and nothing is published unsealed.",
+        "Do what the detail says about the master key.",
+    ),
     SigningFailed.code: (
         "What is to be committed cannot be signed: it waits, and nothing is published unsigned.",
         "Do what the detail says about the key.",
@@ -132,6 +144,14 @@ READINESS_CODES: Final = {
 """Code of a reason in `/readyz` -> what it means, and what to do."""
 
 WARNING_CODES: Final = {
+    StampUnavailable.code: (
+        "The time stamping authority does not answer, or refuses. Heads are signed and published as ever, unstamped.",
+        "Look at the authority, the network, and `evidence.timestamp_url`. It is asked again within minutes.",
+    ),
+    StampInvalid.code: (
+        "What the time stamping authority answers is no stamp of what was asked for, and is not kept.",
+        "Look at `evidence.timestamp_ca_file`, and at the clocks of the worker and of the authority.",
+    ),
     JOINS_PAUSED: (
         "The administrator has paused joins: chats that are not joined wait, the others go on.",
         'Let them go on: `PUT /v1/admin/joins` with `{"paused": false}`. The pause ends with the process, too.',

@@ -20,14 +20,17 @@ from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
 from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
 from bridge.capture.chat_closing import close, close_refused, end_with_gap, settle
 from bridge.capture.chat_facts import ChatFailed
+from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.closed_chats import ClosedChats
+from bridge.capture.erasing import Erasing
 from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
 from bridge.capture.remembered_chats import RememberedChats
 from bridge.capture.shard_evidence import ShardEvidence
 from bridge.capture.shard_positions import ShardPositions
 from bridge.capture.stored_chats import StoredShard, stored_chat
 from bridge.capture.stored_folding import StoredFolding
-from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
+from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, StoredMissing, StoredRead, StoredRefused
+from bridge.capture.told_losses import tell_losses
 from bridge.errors import Problem, places
 from bridge.records.checkpoint_keys import head_key
 from bridge.transcript import gap_codes, input_codes
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.ports import Limits
     from bridge.capture.session_store_settings import SessionStoreSettings
+    from bridge.capture.stored_inputs import StoredInput
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.transcript.entries import Entry
 
@@ -47,10 +51,8 @@ _HOUSEKEEPING_US: Final = 30_000_000
 _CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
 _NOT_FOLLOWED: Final = Problem(input_codes.NOT_FOLLOWED, "the chat is not followed here")
 _OUTGROWN: Final = Problem(gap_codes.OUTGROWN, "more holes, gaps and amendments than can be remembered")
-_EVENTS_LOST: Final = Problem(gap_codes.EVENTS_LOST, "records of this chat have gone from their topic")
-_STATE_LOST: Final = Problem(gap_codes.STATE_LOST, "its checkpoint is gone, and no announcement tells its place")
 _NO_KEYS: Final[Collection[str]] = ()
-_OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput | StoredArrived
+_OfOneChat = TranscriptUpdate | LinkDown | JoinRefused | QuarantinedInput | StoredArrived | StoredMissing
 
 
 class SessionStore:
@@ -78,6 +80,14 @@ class SessionStore:
         self._announced = AnnouncedChats(partition, settings, self._chats, self.closed)
         self.positions = ShardPositions()
         self._stored = StoredFolding(partition, settings, self._chats, self.closed, self.positions)
+        self._erasing = Erasing(
+            partition,
+            settings,
+            chats=self._chats,
+            closed=self.closed,
+            remembered=self._remembered,
+            positions=self.positions,
+        )
 
     # --- what can be asked ---------------------------------------------------------------------------------------
 
@@ -147,6 +157,8 @@ class SessionStore:
             self._expire_at = now + _HOUSEKEEPING_US
         self._write_checkpoints(now)
         self._evidence.add(self._builder.plan, self.numbers, self._chats, self._touched, now)
+        if self._settings.keys is not None:
+            self._settings.keys.add(self._builder.plan.batch)
         plan = self._builder.finished(self.numbers, now, mark=mark)
         self._schemas_stored = self._schemas_stored or self._builder.schemas_of_shard()
         return plan
@@ -160,18 +172,25 @@ class SessionStore:
                 self._fold_into(chat, session_id, one)
         elif isinstance(one, Announced | PassedOver):
             self._announced.take(one, self._builder, self._touched)
-        elif isinstance(one, StoredRead | StoredRefused | StoredArrived):
-            chat = self._stored.take(one, self._builder)
-            if chat is not None and isinstance(one, StoredArrived):
-                self._fold_into(chat, one.session_id, one)
+        elif isinstance(one, StoredRead | StoredRefused | StoredArrived | StoredMissing | ErasureRequested):
+            self._take_stored(one)
         elif isinstance(one, Forgotten):
-            self._tell(one)
+            tell_losses(one, self._chats, self._touched, self._builder)
         elif isinstance(one, QuarantinedInput):
             self._quarantined(one)
         else:
             chat = self._chats.get(one.session_id)
             if chat is not None and chat.state == FOLLOWED:  # nothing is lost with what says that nothing comes
                 self._fold_into(chat, one.session_id, one)
+
+    def _take_stored(self, one: StoredRead | StoredInput) -> None:
+        if isinstance(one, ErasureRequested):
+            if self._erasing.take(one, self._builder, self._touched):
+                self.numbers.mark_next()
+            return
+        chat = self._stored.take(one, self._builder)
+        if chat is not None and isinstance(one, StoredArrived | StoredMissing):
+            self._fold_into(chat, one.session_id, one)
 
     def _chat(self, session_id: str) -> Chat | None:
         """Return the chat to fold something into, also one that ended a while ago."""
@@ -193,6 +212,8 @@ class SessionStore:
                 close_refused(self._builder, chat, one)
             elif isinstance(one, StoredArrived):
                 self._stored.fold(chat, one, self._builder)
+            elif isinstance(one, StoredMissing):
+                self._stored.end(chat, one, self._builder)
             else:
                 before = chat.transcript.sequence
                 self._publish(chat, chat.transcript.set_aside(None, one.observed_at))
@@ -235,22 +256,6 @@ class SessionStore:
         for entry in entries:
             self._builder.publish(chat, entry)
 
-    def _tell(self, forgotten: Forgotten) -> None:
-        """Record in the chats what Kafka has forgotten of them."""
-        at = forgotten.observed_at
-        if forgotten.next_announcement is not None:
-            self._builder.plan.batch.announcement_offset = forgotten.next_announcement
-        for session_id in sorted(forgotten.without_records & self._chats.keys()):
-            chat = self._touched[session_id] = self._chats[session_id]
-            before = chat.transcript.sequence
-            self._builder.publish(chat, chat.records_lost(_EVENTS_LOST, at))
-            settle(self._builder, chat, before, at)
-        for session_id in sorted(forgotten.without_place & self._chats.keys()):
-            chat = self._touched[session_id] = self._chats[session_id]
-            if chat.state == GIVEN_UP:  # not announced again
-                self._builder.publish(chat, chat.transcript.end(_STATE_LOST, at))
-                close(self._builder, chat, at, GIVEN_UP)
-
     # --- what the source delivered -------------------------------------------------------------------------------
 
     def _updated(self, chat: Chat, update: TranscriptUpdate) -> None:
@@ -258,6 +263,7 @@ class SessionStore:
         if update.transcript.start_at != chat.start_text:
             chat.start_text = update.transcript.start_at
             chat.transcript.learn(start_at=parse_start_at(chat.start_text))
+        learn_subjects(chat, self._settings.recording.subjects, update.transcript.chat_event_list)
         self._publish(chat, chat.transcript.apply(update))
         self._builder.damaged(update, chat)
         if update.over or chat.state != FOLLOWED:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bridge.capture.outputs import Output
     from bridge.capture.ports import Limits
     from bridge.capture.shard_evidence import EvidenceSettings
+    from bridge.capture.shard_keys import ShardKeys
     from bridge.records.normalise import Recording
     from bridge.records.writer_schemas import WriterSchemas
 
@@ -25,7 +26,7 @@ class SessionStoreSettings:
     objects, whatever registry there is; `writers` reads them back. `closed_retention_us` says how long closed chats are
     remembered; None is for ever. `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the
     owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches. `evidence` is None where
-    nothing is signed.
+    nothing is signed. `keys` are the shard's own, with which the outputs that are sealed are; None: none is.
     """
 
     outputs: tuple[Output, ...]
@@ -38,6 +39,7 @@ class SessionStoreSettings:
     owner: int = 0
     stored: StoredSettings = field(default_factory=StoredSettings)
     evidence: EvidenceSettings | None = None
+    keys: ShardKeys | None = None
 
     @property
     def recording(self) -> Recording:
@@ -46,6 +48,7 @@ class SessionStoreSettings:
 
     @property
     def written_topics(self) -> tuple[str, ...]:
-        """The topics whose limits count: those of the outputs, the checkpoints and the evidence."""
-        more = (self.checkpoints, *(self.evidence.topics if self.evidence else ()))
+        """The topics whose limits count: those of the outputs, the checkpoints, the keys and the evidence."""
+        keys = () if self.keys is None else (self.keys.topic,)
+        more = (self.checkpoints, *keys, *(self.evidence.topics if self.evidence else ()))
         return (*(topic for output in self.outputs for topic in output.topics.values()), *more)

@@ -15,7 +15,9 @@ from bridge.capture.chat import FOLLOWED
 from bridge.capture.ports import Outgoing
 from bridge.evidence.anchors import ChatHead, CommittedOffsets, head_of, origin_of, statement_texts
 from bridge.evidence.certificate_signature import statement_of
+from bridge.evidence.log_audit import LEAF_OUTPUT
 from bridge.evidence.merkle import HASH_BYTES, TreeEdge, leaf_hash
+from bridge.records.output_chains import DEFAULT_OUTPUT
 from bridge.records.payload_framing import unframe
 from bridge.records.tree_state import TreeState
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.batch_numbers import BatchNumbers
     from bridge.capture.chat import Chat
+    from bridge.capture.ports import Headers
     from bridge.capture.session_store_settings import SessionStoreSettings
 
 KIND: Final = "kind"
@@ -77,6 +80,11 @@ def leaf_key(tree: str, index: int) -> bytes:
     return f"{tree}/{index}".encode()
 
 
+def _leaf_headers(output: str) -> Headers:
+    """Return the headers of leaves for the certificates of an output: without any they are of the default one."""
+    return [] if output == DEFAULT_OUTPUT else [(LEAF_OUTPUT, output.encode())]
+
+
 class ShardEvidence:
     """What one store has to add, where that is configured.
 
@@ -88,6 +96,7 @@ class ShardEvidence:
         self._partition = partition
         self._settings = settings.evidence
         self._outputs = settings.outputs
+        self._marks = {one.topics["sessions"]: _leaf_headers(one.name) for one in settings.outputs}
         self._checkpoints = settings.checkpoints
         self._anchored_at: int | None = None
         self._records = 0
@@ -117,7 +126,9 @@ class ShardEvidence:
             for record in plan.certificates:
                 leaf = leaf_hash(statement_of(unframe(record.value or b"")[1]))
                 key = leaf_key(tree.name, edge.size)
-                plan.batch.records.append(Outgoing(settings.leaves, self._partition, key, leaf))
+                plan.batch.records.append(
+                    Outgoing(settings.leaves, self._partition, key, leaf, self._marks[record.topic])
+                )
                 edge = edge.appended(leaf)
             numbers.tree = tree = tree_with(tree.name, edge)
             numbers.mark_next()

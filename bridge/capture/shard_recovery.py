@@ -23,6 +23,7 @@ from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
 from bridge.capture.output_logs import OutputLogs
 from bridge.capture.outputs import log_topics
 from bridge.capture.record_comparison import Rebuilt, RecordComparison
+from bridge.capture.shard_keys import KIND as KEYS
 from bridge.capture.tree_recovery import recovered_tree
 from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement
 from bridge.records.shard_facts import ShardFacts
@@ -45,12 +46,14 @@ _CODES: Final = {
     "events": codes.EVENTS_LOST,
     "sessions": codes.SESSIONS_LOST,
     "announcements": codes.ANNOUNCEMENTS_LOST,
+    KEYS: codes.KEYS_LOST,
 }
 _DETAILS: Final = {
     "checkpoints": "lost checkpoints; what is in memory is written again",
     "events": "lost events; open chats get a GAP",
     "sessions": "lost session records, certificates among them",
     "announcements": "lost announcements; what is there is read again",
+    KEYS: "lost keys; those in memory are written again, what was sealed with others cannot be opened",
 }
 
 
@@ -111,11 +114,13 @@ class ShardRecovery:
     # --- opening -------------------------------------------------------------------------------------------------
 
     async def before_opening(self) -> None:
-        """Look at the logs before the checkpoints are read. Raises KafkaUnavailable, TopicMissing."""
+        """Look at the logs, and read the keys, before checkpoints are read. Raises KafkaUnavailable, TopicMissing."""
         self._seen = await self._look()
         for kind, name in self._logs.names.items():
             if kind not in self._seen:
                 raise TopicMissing(name)
+        if self._settings.keys is not None:
+            await self._settings.keys.read(self._logs, self._seen[KEYS])
 
     def checkpoints_changed(self, marker: ShardFacts | None) -> bool:
         """Return whether checkpoints have gone since the last look in memory, or since that of a marker."""
@@ -163,6 +168,7 @@ class ShardRecovery:
                 self._forgot(kind, found[kind].lost)
         if not lost:
             self._forgot_sessions(found)
+        self._keys_lost(repair, found)
         again = lost or bool(result.without_place)
         await self._announcements(repair, before, found.get("announcements", LogChange()), taken, again=again)
         if self._settings.evidence is not None and not kept:
@@ -205,6 +211,7 @@ class ShardRecovery:
             self._forgot(kind, found[kind].lost)
         gone = self._recorded(store, changed)
         self._forgot_sessions(found)
+        self._keys_lost(repair, found)
         if "announcements" in now:
             change = found.get("announcements", LogChange())
             await self._announcements(repair, before, change, next_announcement)
@@ -241,6 +248,12 @@ class ShardRecovery:
         self._told = [one for one in self._told if one[1] != problem]
         self._told.append((self._clock.monotonic() + _TOLD_SECONDS, problem))
         self._telemetry.emit(KafkaForgot(shard=self._partition, code=code, kind=kind, topic=name, offsets=offsets))
+
+    def _keys_lost(self, repair: Repair, found: Mapping[str, LogChange]) -> None:
+        if self._settings.keys is not None and found.get(KEYS):
+            self._forgot(KEYS, found[KEYS].lost)
+            self._settings.keys.lost()
+            repair.due = True
 
     def _finish(self, store: SessionStore, repair: Repair, gone: set[str], without_place: set[str]) -> None:
         """Complete the repair, and have the next transaction remember the look."""

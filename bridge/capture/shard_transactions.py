@@ -131,7 +131,12 @@ class ShardTransactions:
             await asyncio.sleep(wait)
 
     async def decide(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool) -> TransactionPlan:
-        """Fold inputs; with `mark` the plan is never empty. Raises KafkaUnavailable when the topics' limits changed."""
+        """Fold inputs; with `mark` the plan is never empty.
+
+        Raises KafkaUnavailable when the topics' limits changed, SealingFailed when a chat's key cannot be had.
+        """
+        if self._settings.keys is not None:
+            await self._settings.keys.ready(inputs)
         plan = self.store.fold(inputs, self._clock.now_us(), mark=mark)
         self._uncertain = plan, self._clock.monotonic()
         if plan.cut and await writer.refresh_limits() != writer.limits:
@@ -139,11 +144,13 @@ class ShardTransactions:
         return plan
 
     async def prepare(self, plan: TransactionPlan) -> None:
-        """Complete the records of a plan, once; it may wait. Raises what the preparation raises."""
+        """Complete the records of a plan, once; it may wait. Raises what the preparation raises, and SealingFailed."""
         if plan.prepared or not plan.number:
             return
         self._began = self._clock.monotonic()
         try:
+            if self._settings.keys is not None:
+                await self._settings.keys.wrap(plan.batch)
             await self._preparation.prepare(plan.batch)
         finally:
             self._began = None
@@ -172,6 +179,9 @@ class ShardTransactions:
         if plan.batch.announcement_offset is not None:
             self.next_announcement = plan.batch.announcement_offset
         take_offsets(plan.batch.records, self.store.chats, self._settings.outputs)
+        if self._settings.keys is not None:
+            self._settings.keys.settled(plan.batch, self.store.chats.keys())
+        self._preparation.committed(plan.batch)
         self._inbox.settle()
         self._rate.add(sum(plan.kinds.values()), now)
         if len(plan.batch):

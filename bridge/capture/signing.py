@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.ports import Batch, Outgoing
     from bridge.capture.shard_evidence import EvidenceSettings
+    from bridge.capture.time_stamps import TimeStamps
 
 
 class Signer(Protocol):
@@ -37,16 +38,28 @@ class SigningPreparation:
         sessions: Collection[str],
         signer: Signer,
         key_list: Callable[[], str],
+        stamps: TimeStamps | None = None,
     ) -> None:
         """`sessions` are the topics of session records; `key_list` returns the list of keys or raises SigningFailed."""
         self._settings = settings
         self._sessions = frozenset(sessions)
         self._signer = signer
         self._key_list = key_list
+        self._stamps = stamps
         self._listed: dict[int, bytes] = {}  # by partition: the list that was written last
 
     async def prepare(self, batch: Batch) -> None:
-        """Sign, if there is anything to sign. Raises SigningFailed."""
+        """Sign, if there is anything to sign, and add a time stamp that waits. Raises SigningFailed."""
+        await self._sign(batch)
+        if self._stamps is not None:
+            self._stamps.add(batch)
+
+    def committed(self, batch: Batch) -> None:
+        """Let heads that were committed be stamped."""
+        if self._stamps is not None:
+            self._stamps.committed(batch)
+
+    async def _sign(self, batch: Batch) -> None:
         anchors = batch.on(self._settings.anchors)
         heads = [one for one in anchors if (KIND, KEYS) not in one.headers]
         records = [one for one in batch.records if one.topic in self._sessions]

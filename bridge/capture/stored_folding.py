@@ -8,10 +8,11 @@ from bridge.announcement import UNKNOWN_HOST, Announcement, encode
 from bridge.capture.chat import OPEN, OVER, STORED, Chat
 from bridge.capture.chat_closing import close, end_with_gap
 from bridge.capture.chat_facts import ChatOpened, StoredRepaired
+from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.output_sessions import opened
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.capture.ports import Outgoing
-from bridge.capture.stored_inputs import STORED_POSITION, StoredRead, StoredRefused
+from bridge.capture.stored_inputs import STORED_POSITION, StoredMissing, StoredRead, StoredRefused
 from bridge.capture.stored_texts import MAX_TEXT_BYTES, records_of
 from bridge.errors import Problem
 from bridge.records.checkpoint_parts import CheckpointParts
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bridge.capture.closed_chats import ClosedChats
     from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.shard_positions import ShardPositions
-    from bridge.capture.stored_inputs import StoredArrived, StoredInput
+    from bridge.capture.stored_inputs import StoredArrived
     from bridge.capture.stored_texts import StoredText
     from bridge.transcript.entries import Certificate, Gap
     from bridge.transcript.stored_updates import StoredUpdate
@@ -56,11 +57,13 @@ class StoredFolding:
         self._closed = closed
         self._positions = positions
 
-    def take(self, one: StoredInput | StoredRead, builder: BatchBuilder) -> Chat | None:
+    def take(
+        self, one: StoredArrived | StoredMissing | StoredRefused | StoredRead, builder: BatchBuilder
+    ) -> Chat | None:
         """Remember the position that an input has; return the chat to `fold` it into, None if that is all.
 
         What a feeder has read is written to the topic. What holds no stored transcript is set aside: nothing that a
-        chat vouches for depends on it.
+        chat vouches for depends on it. That no text of a chat will come matters if nothing else is known of it.
         """
         if isinstance(one, StoredRead):
             for text in one.texts:
@@ -74,25 +77,35 @@ class StoredFolding:
         if isinstance(one, StoredRefused):
             builder.quarantine(one.source, one.session_id, one.observed_at, one.reason, one.raw)
             return None
+        session_id = one.session_id
+        if self._settings.partition_of(session_id.encode()) != self._partition:
+            if isinstance(one, StoredMissing) or one.last:
+                self._write(one.text, one.observed_at, builder)
+            return None
+        if isinstance(one, StoredMissing):
+            chat = self._chats.get(session_id)
+            if chat is None and session_id not in self._closed:
+                return self._opened(session_id, one.observed_at, builder)
+            return chat if chat is not None and chat.state == STORED else None
         return self._chat(one, builder)
 
     def _chat(self, one: StoredArrived, builder: BatchBuilder) -> Chat | None:
-        """Return a chat, which may be a new one; None: the text was sent on, or set aside."""
+        """Return a chat, which may be a new one; None: the text was set aside."""
         session_id = one.session_id
-        if self._settings.partition_of(session_id.encode()) != self._partition:
-            if one.last:
-                self._write(one.text, one.observed_at, builder)
-            return None
         chat = self._chats.get(session_id) or self._closed.take(session_id)
         if chat is None and session_id in self._closed:
             if one.last:
                 builder.quarantine(one.text.place, session_id, one.observed_at, _CLOSED, one.text.text)
             return None
         if chat is None:
-            chat = self._new_chat(session_id)
-            opened(builder, chat, one.observed_at)
-            builder.plan.facts.append(ChatOpened(session=session_id))
+            return self._opened(session_id, one.observed_at, builder)
         self._chats[session_id] = chat
+        return chat
+
+    def _opened(self, session_id: str, at: int, builder: BatchBuilder) -> Chat:
+        chat = self._chats[session_id] = self._new_chat(session_id)
+        opened(builder, chat, at)
+        builder.plan.facts.append(ChatOpened(session=session_id))
         return chat
 
     def fold(self, chat: Chat, one: StoredArrived, builder: BatchBuilder) -> None:
@@ -106,6 +119,7 @@ class StoredFolding:
         if start_at != chat.start_text:
             chat.start_text = start_at
             transcript.learn(start_at=parse_start_at(start_at))
+        learn_subjects(chat, self._settings.recording.subjects, one.update.update.transcript.chat_event_list)
         for entry in transcript.apply_stored(one.update):
             builder.publish(chat, entry)
         if one.repairs:
@@ -119,6 +133,11 @@ class StoredFolding:
             state = OVER if one.update.final else chat.state
             if state != chat.state or before != (transcript.sequence, _vouched(transcript.certificate())):
                 close(builder, chat, at, state, supersedes=before[0])
+
+    def end(self, chat: Chat, one: StoredMissing, builder: BatchBuilder) -> None:
+        """Close a chat that is known from UCS only, and of which no last text will come."""
+        why = Problem(gap_codes.NO_STORED_TEXT, one.text.missing)
+        end_with_gap(builder, chat, why, one.observed_at, OVER)
 
     def expire(self, chat: Chat, at: int, builder: BatchBuilder) -> None:
         """Close a chat whose last stored transcript did not come; `at` in us since 1970 UTC."""

@@ -18,7 +18,7 @@ STORED_POSITION: Final = "stored"
 
 @dataclass(slots=True, frozen=True)
 class StoredUnreadable:
-    """A stored transcript that a feeder cannot read where it lies: the id that it has there, and why."""
+    """A stored transcript that a feeder cannot read where it lies, or waits for no longer: its id there, and why."""
 
     session_id: str
     place: str
@@ -94,5 +94,25 @@ class StoredRefused:
     observed_at: int
 
 
-StoredInput = StoredArrived | StoredRefused
+@dataclass(slots=True, frozen=True)
+class ErasureRequested:
+    """A request to forget a chat. `request` names it in log lines; `observed_at` in us since 1970 UTC."""
+
+    session_id: str
+    place: StoredPlace
+    request: str
+    observed_at: int
+
+
+@dataclass(slots=True, frozen=True)
+class StoredMissing:
+    """No stored transcript of a chat will come, as far as is known: `text.missing` is the code of the reason."""
+
+    session_id: str
+    place: StoredPlace
+    text: StoredText
+    observed_at: int
+
+
+StoredInput = StoredArrived | StoredRefused | StoredMissing | ErasureRequested
 """What comes from the topic."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from bridge.capture.erasure_requests import requested
 from bridge.capture.stored_facts import StoredPlaceGone, StoredTopicUnread
-from bridge.capture.stored_inputs import StoredPlace, StoredRefused
+from bridge.capture.stored_inputs import ErasureRequested, StoredPlace, StoredRefused
 from bridge.capture.stored_reading import inputs_of
 from bridge.capture.stored_texts import StoredText, StoredTextParts
 from bridge.errors import AccessDenied, EnvironmentFault, Problem, TopicMismatch, TopicMissing
@@ -190,10 +191,15 @@ class StoredReader:
             reading = read[record.partition]
             if not reading.live or record.offset < reading.offset:
                 continue
-            before = reading.place
+            before, now = reading.place, self._clock.now_us()
+            if (asked := requested(record.key, record.headers)) is not None:
+                reading.offset = record.offset + 1
+                session_id, request = asked
+                reading.deliver(ErasureRequested(session_id, reading.place, request, now), 0)
+                continue
             told = reading.parts.take(record.key, record.headers, record.value, record.offset)
             reading.offset = record.offset + 1
-            where, now = f"{self._topic}-{record.partition}@{record.offset}", self._clock.now_us()
+            where = f"{self._topic}-{record.partition}@{record.offset}"
             for session_id, why, raw in reading.parts.given_up(record.offset):
                 reading.deliver(StoredRefused(session_id, reading.place, where, why, raw, now), len(raw))
             if isinstance(told, StoredText):

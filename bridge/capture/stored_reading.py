@@ -14,7 +14,7 @@ import msgspec
 
 from bridge.archive.merging import merged
 from bridge.archive.repaired_xml import read_repaired
-from bridge.capture.stored_inputs import StoredArrived, StoredRefused
+from bridge.capture.stored_inputs import StoredArrived, StoredMissing, StoredRefused
 from bridge.errors import Problem, UnreadableTranscript
 from bridge.transcript import input_codes
 from bridge.transcript.entries import Gap
@@ -41,6 +41,8 @@ def inputs_of(text: StoredText, observed_at: int, before: StoredPlace, after: St
     def refused(reason: Problem) -> list[StoredInput]:
         return [StoredRefused(text.session_id, after, text.place, reason, text.text, observed_at)]
 
+    if text.missing:
+        return [StoredMissing(text.session_id, after, text, observed_at)]
     try:
         read = read_repaired(text.text, text.place, session_id=text.session_id)
         found = _told(read, text, observed_at)

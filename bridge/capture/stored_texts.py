@@ -3,11 +3,13 @@
 A record has the chat's session id as its key, a piece of the document as its value, and in its headers where and when
 the document was read, whether it is the chat's last one, its digest, and which piece this is. The pieces of a document
 lie in order on one partition; those of others may lie between them. A writer that was cut off begins again with the
-first piece. Records of one Kafka transaction are there together or not at all.
+first piece. Records of one Kafka transaction are there together or not at all. A chat of which no text will come has
+an empty document, and a header that says why.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -30,6 +32,7 @@ _MAX_BEGUN_BYTES: Final = 2 * MAX_TEXT_BYTES
 _MAX_OFFSETS: Final = 100_000
 """How many offsets a document may be incomplete: whoever wrote it is not there any more."""
 _PIECES: Final = range(1, 1_000_001)
+_CODE: Final = re.compile(r"[A-Z0-9_]{0,64}")
 
 
 @dataclass(slots=True, frozen=True)
@@ -38,6 +41,7 @@ class StoredText:
 
     `place` says where: the name of a file, or database#id; never a password. `text` is the document, not repaired.
     `final`: the chat is over, and this is its last stored text; else it may still grow. `read_at` in us since 1970 UTC.
+    `missing`: there is no text, and none is expected any more: the code of the reason; `text` is empty then.
     """
 
     session_id: str
@@ -45,6 +49,7 @@ class StoredText:
     text: bytes = field(repr=False)
     final: bool
     read_at: int
+    missing: str = ""
 
     @property
     def size(self) -> int:
@@ -69,6 +74,7 @@ def records_of(text: StoredText, room: int) -> list[tuple[Headers, bytes]]:
         ("final", b"1" if text.final else b"0"),
         ("readAt", b"%d" % text.read_at),
         ("digest", sha256(text.text).hexdigest().encode()),
+        *([("missing", text.missing.encode())] if text.missing else ()),
     ]
     return [
         ([*common, ("part", b"%d" % (part + 1)), ("parts", b"%d" % parts)], text.text[part * room : (part + 1) * room])
@@ -178,8 +184,10 @@ def _parsed(key: bytes | None, headers: Iterable[tuple[str, bytes]]) -> tuple[St
     part, parts, read_at = (_number(name, found[name]) for name in ("part", "parts", "readAt"))
     if parts not in _PIECES or part not in range(1, parts + 1):
         raise ValueError(f"the headers say part {part} of {parts}")
-    place = found["place"].decode("utf-8", "replace")
-    return StoredText(session_id, place, b"", found["final"] == b"1", read_at), found["digest"], part, parts
+    place, code = found["place"].decode("utf-8", "replace"), found.get("missing", b"").decode("utf-8", "replace")
+    if _CODE.fullmatch(code) is None:
+        raise ValueError("the header missing is no code")
+    return StoredText(session_id, place, b"", found["final"] == b"1", read_at, code), found["digest"], part, parts
 
 
 def _number(name: str, value: bytes) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge import factories
-from bridge.adapters.kafka.rights import COMMANDS_WITH_RIGHTS, by_resource, principal_of, rights_of
+from bridge.adapters.kafka.rights import COMMANDS_WITH_RIGHTS, OUTPUT_READERS, by_resource, principal_of
 from bridge.commands import settings
 from bridge.commands.formatting import say
 from bridge.errors import EXIT_OK
-from bridge.evidence_factory import signs
 
 if TYPE_CHECKING:
     import argparse
@@ -46,12 +45,14 @@ def define(parser: argparse.ArgumentParser) -> None:
         metavar="USER",
         help="User:NAME; by default that of the settings, or User:chatbridge when they have none",
     )
+    settings.define_output(parser, "rights to read this output only; by default, all of them")
     settings.define(
         parser,
         """\
   chatbridge acls --config bridge.yaml --for run
   chatbridge acls --for run --format strimzi --principal User:bridge
   chatbridge acls --for verify --format terraform
+  chatbridge acls --for tail --output masked --principal User:analytics
 
 Names come from the settings: topic prefix, group, and whether topics are created (kafka.manage_topics). These are all
 the rights that are needed; Kafka derives Describe from Read and Write. strimzi: a KafkaUser; terraform: the resource
@@ -66,16 +67,16 @@ def run(args: argparse.Namespace) -> int:
     principal = args.principal or (principal_of(client) if client.get("sasl_plain_username") else _DEFAULT_PRINCIPAL)
     commands = COMMANDS_WITH_RIGHTS if args.command == _EVERY else (args.command,)
     for command in commands:
-        for line in _FORMATS[args.format](config, command, _needed(config, command), principal):
+        needed = _needed(config, command, all_outputs=args.output is None)
+        for line in _FORMATS[args.format](config, command, needed, principal):
             say(line)
     return EXIT_OK
 
 
-def _needed(config: Config, command: str) -> list[ResourceRights]:
-    kafka = config.kafka
-    create = kafka.manage_topics == "create"
-    names, evidence = factories.names_of(config), signs(config)
-    return by_resource(rights_of(command, names, kafka.group, create=create, evidence=evidence))
+def _needed(config: Config, command: str, *, all_outputs: bool) -> list[ResourceRights]:
+    return by_resource(
+        factories.needed_rights(config, command, all_outputs=all_outputs or command not in OUTPUT_READERS)
+    )
 
 
 def _kafka_acls(config: Config, command: str, needed: Iterable[ResourceRights], principal: str) -> Iterator[str]:

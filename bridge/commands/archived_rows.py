@@ -9,21 +9,34 @@ from bridge.commands.archived_chats import ArchivedChat, ArchivedCopy, Refusal
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from bridge.archive.repairs import TranscriptRepair
     from bridge.commands.archived_chats import Refuse
+    from bridge.sources.ucs.interaction_rows import InteractionRow
 
 
 class ArchivedRows:
-    """Reads the databases that the options name; `refuse` is told of each row that gives nothing."""
+    """Reads the databases that the options name; `refuse` is told of each row that gives nothing.
 
-    def __init__(self, args: argparse.Namespace, refuse: Refuse, *, strict: bool = False) -> None:
+    `lacking` takes the rows that are not over or have no text, with their places; without it, a line says so.
+    """
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        refuse: Refuse,
+        *,
+        strict: bool = False,
+        lacking: Callable[[str, InteractionRow], None] | None = None,
+    ) -> None:
         """Connect. Raises UsageError and EnvironmentFault as `ucs_options.rows_of`."""
         self._refuse = refuse
         self._repairs: dict[str, int] = {}
-        self._rows = ucs_options.rows_of(args, strict=strict, refused=self._refused, mended=self._mended)
+        self._rows = ucs_options.rows_of(
+            args, strict=strict, refused=self._refused, mended=self._mended, lacking=lacking
+        )
 
     def each(self, since: datetime) -> Iterator[ArchivedChat]:
         """Yield the chats that are over, have a transcript, and started at `since` (UTC, without a zone) or later."""

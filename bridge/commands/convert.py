@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastavro.write import Writer
 
-from bridge import factories
 from bridge.commands import settings, ucs_options
 from bridge.commands.formatting import escaped, warn
 from bridge.commands.stored_files import StoredFiles
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UsageError
+from bridge.output_factory import redactor_of
 from bridge.reconciliation.archived_records import archived_records
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import Recording
@@ -41,6 +41,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="refuse files that are damaged, instead of repairing them"
     )
+    settings.define_output(parser, "apply the rules of this output; by default, of the first")
     group = parser.add_argument_group("transcripts of a UCS database instead of files")
     ucs_options.define(group)
     settings.define(
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """Convert every file, or the rows of a database."""
     _check_arguments(args)
     config = settings.config_of(args)
-    recording = Recording(Schemas(schema_folder()), factories.redactor_of(config), config.site)
+    recording = Recording(Schemas(schema_folder()), redactor_of(config), config.site)
     if args.avro is None:
         render, lines = Renderer(recording.schemas), sys.stdout.buffer  # JSON lines are UTF-8, whatever the locale
         return _convert_all(args, recording, lambda record: lines.write(render.line(TRANSCRIPT_EVENT, record) + b"\n"))

@@ -43,6 +43,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="TIME", type=_us_of, help="only chats announced from this time on")
     parser.add_argument("--until", metavar="TIME", type=_us_of, help="only chats announced before this time")
     parser.add_argument("--json", action="store_true", help="one JSON object, with all chats that are not covered")
+    settings.define_output(parser)
     settings.define(
         parser,
         """\

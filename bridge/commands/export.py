@@ -49,6 +49,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write; made if it is missing")
     parser.add_argument("--format", choices=("jsonl", "avro"), default="jsonl", help="JSON lines, or Avro containers")
     parser.add_argument("--chat", metavar="ID", help="only this chat")
+    settings.define_output(parser)
     settings.define(
         parser,
         """\

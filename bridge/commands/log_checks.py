@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.errors import VerificationFailed
 from bridge.evidence.certificate_signature import check_signature, split_signature
-from bridge.evidence.log_audit import LogAudit
+from bridge.evidence.log_audit import LEAF_OUTPUT, LogAudit
 from bridge.evidence.merkle import leaf_hash
 from bridge.records.epoch_claims import AnchoredHead
 from bridge.records.findings import ANCHOR, PARTITION, Finding
+from bridge.records.output_chains import DEFAULT_OUTPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from bridge.evidence.log_stamps import StampCheck
     from bridge.evidence.signed_note import PublicKey
 
     Place = tuple[str, int]
@@ -29,15 +31,18 @@ class LogChecks:
     `name` is that of the keys, with which the origins of the logs begin. `output` is the one whose topics are read.
     """
 
-    def __init__(self, name: str, keys: Sequence[PublicKey], output: str) -> None:
-        """Begin with nothing read."""
+    def __init__(
+        self, name: str, keys: Sequence[PublicKey], output: str, check_stamp: StampCheck | None = None
+    ) -> None:
+        """Begin with nothing read. Without `check_stamp`, time stamps are counted, and not checked."""
+        self._check_stamp = check_stamp
         self.signed = 0
         self.heads = 0
         self._name = name
         self._keys = keys
         self._output = output
         self._audits: dict[int, LogAudit] = {}
-        self._leaves: dict[int, set[bytes]] = {}
+        self._leaves: dict[int, dict[bytes, str]] = {}
         self._certificates: dict[int, dict[bytes, str]] = {}
 
     def __call__(self, payload: bytes, record: dict[str, Any], partition: int | None) -> str | None:
@@ -60,18 +65,26 @@ class LogChecks:
             return  # of an earlier schema, which the check of its signature has told
         self._certificates.setdefault(partition, {})[leaf] = record["sessionId"]
 
-    def feed_anchor(self, partition: int, value: bytes | None, offset: int) -> None:
-        """Take a record of the anchors topic."""
-        self._audit(partition).feed_anchor(value, offset)
+    def feed_anchor(self, partition: int, value: bytes | None, offset: int, kind: bytes | None = None) -> None:
+        """Take a record of the anchors topic; `kind` is its header of that name."""
+        self._audit(partition).feed_anchor(value, offset, kind)
 
-    def feed_leaf(self, partition: int, key: bytes | None, value: bytes | None, offset: int) -> None:
+    def feed_leaf(
+        self,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        offset: int,
+        headers: Iterable[tuple[str, bytes]] = (),
+    ) -> None:
         """Take a record of the leaves topic."""
         self._audit(partition).feed_leaf(key, value, offset)
-        self._leaves.setdefault(partition, set()).add(value or b"")
+        output = dict(headers).get(LEAF_OUTPUT, DEFAULT_OUTPUT.encode()).decode("utf-8", "replace")
+        self._leaves.setdefault(partition, {})[value or b""] = output
 
     def _audit(self, partition: int) -> LogAudit:
         if partition not in self._audits:
-            self._audits[partition] = LogAudit(partition, self._name, self._keys)
+            self._audits[partition] = LogAudit(partition, self._name, self._keys, self._check_stamp)
         return self._audits[partition]
 
     def of_logs(self, ends: Mapping[Place, int]) -> Iterator[Finding]:
@@ -84,6 +97,11 @@ class LogChecks:
                 if after > ends.get(place, after):
                     what = f"{place[0]}-{place[1]} was committed up to offset {after}, and ends at {ends[place]}"
                     yield Finding("", PARTITION, f"{what}: it was cut off, or made again")
+
+    def of_stamps(self) -> str | None:
+        """Return the sentence about time stamps that were not checked, or None."""
+        count = sum(audit.stamps.count for audit in self._audits.values())
+        return f"{count} time stamps of heads (--timestamp-ca)" if count and self._check_stamp is None else None
 
     def expectations(self, expect: Callable[[str, AnchoredHead], None]) -> None:
         """Tell what signed statements say of open chats."""
@@ -100,12 +118,13 @@ class LogChecks:
         `whole`: of which partitions of the sessions topic nothing was deleted. `one_chat`: others were not read.
         """
         for partition, certificates in self._certificates.items():
-            leaves = self._leaves.get(partition, set())
+            leaves = self._leaves.get(partition, {})
             for leaf, session_id in certificates.items():
                 if leaf not in leaves:
                     yield Finding(session_id, ANCHOR, "a certificate of it is not in the log of its partition")
         for partition, leaves in self._leaves.items():
-            missing = len(leaves - self._certificates.get(partition, {}).keys())
+            ours = {leaf for leaf, output in leaves.items() if output == self._output}
+            missing = len(ours - self._certificates.get(partition, {}).keys())
             if missing and whole.get(partition) and not one_chat:
                 what = f"partition {partition}: {missing} certificates of the log are not on the sessions topic"
                 yield Finding("", ANCHOR, f"{what}, from which nothing was deleted")

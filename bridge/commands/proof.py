@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from bridge import factories
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
+from bridge.adapters.timestamping.stamp_checks import StampChecks
+from bridge.capture.shard_evidence import KIND
 from bridge.commands import settings
 from bridge.commands.formatting import escaped, say
 from bridge.commands.interruption import run_until_interrupted
@@ -20,11 +22,12 @@ from bridge.evidence.anchors import parsed_tree_head
 from bridge.evidence.certificate_signature import split_signature
 from bridge.evidence.key_list import keys_trusted, parsed_key_list
 from bridge.evidence.log_audit import LogAudit
-from bridge.evidence.proof_bundle import ProofBundle, parsed_bundle
+from bridge.evidence.proof_bundle import ProofBundle, StampProof, parsed_bundle
 from bridge.evidence.signed_note import PublicKey, parsed_key, parsed_note
 from bridge.evidence_factory import key_name_of
 from bridge.records.avro import SESSION_RECORD
 from bridge.records.payload_framing import unframe
+from bridge.transcript.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.topic_reader import TopicReader
     from bridge.config import Config
+    from bridge.evidence.log_stamps import StampCheck
     from bridge.records.findings import Finding
 
     _Certificate = tuple[str, bytes, dict[str, Any] | None]
@@ -53,8 +57,12 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--earlier", metavar="FILE", type=Path, help="an earlier signed head, to prove the growth from it"
     )
+    parser.add_argument(
+        "--timestamp-ca", metavar="FILE", type=Path, help="check time stamps of heads with these certificates, PEM"
+    )
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the proof of the last certificate there")
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    settings.define_output(parser)
     settings.define(
         parser,
         """\
@@ -77,10 +85,12 @@ def run(args: argparse.Namespace) -> int:
     if file is None:
         raise UsageError("proof: expected --keys FILE or evidence.key_list_file: without a key nothing is proved")
     keys = read_keys(file)
+    check_stamp = StampChecks.with_file(args.timestamp_ca, "--timestamp-ca") if args.timestamp_ca else None
     if args.check is not None:
-        return _check(args.check, keys)
+        return _check(args.check, keys, check_stamp)
     earlier = text_of(args.earlier).encode() if args.earlier else b""
-    found = run_until_interrupted(factories.explained(config, "proof", prove(config, args.session, keys, earlier)))
+    proving = prove(config, args.session, keys, earlier, check_stamp)
+    found = run_until_interrupted(factories.explained(config, "proof", proving))
     if args.out and found.bundles:
         _write(args.out, found.bundles[-1])
     if args.json:
@@ -90,7 +100,8 @@ def run(args: argparse.Namespace) -> int:
             say(f"BROKEN {finding.promise}: {escaped(finding.message)}")
         for bundle in found.bundles:
             size = parsed_tree_head(parsed_note(bundle.checkpoint).text).size
-            say(f"leaf {bundle.index} of {bundle.origin}: proved by a signed head of {size} leaves")
+            since = "" if check_stamp is None else _since(bundle, check_stamp)
+            say(f"leaf {bundle.index} of {bundle.origin}: proved by a signed head of {size} leaves{since}")
         if not found.certificates:
             say(f"nothing to prove: there is no certificate of chat {escaped(args.session)}")
         say(f"{found.certificates} certificates, {found.heads} heads, {found.leaves} leaves checked")
@@ -119,15 +130,24 @@ def _write(file: Path, bundle: ProofBundle) -> None:
         raise EnvironmentFault(f"{file} cannot be written: {error.strerror}") from error
 
 
-def _check(file: Path, keys: Sequence[PublicKey]) -> int:
+def _since(bundle: ProofBundle, check_stamp: StampCheck) -> str:
+    """Return what a time stamp proves of a bundle. Raises VerificationFailed."""
+    at = bundle.stamped_at(check_stamp)
+    return "; no time stamp covers it" if at is None else f"; a time stamp proves that it was there at {rfc3339(at)}"
+
+
+def _check(file: Path, keys: Sequence[PublicKey], check_stamp: StampCheck | None) -> int:
     try:
         bundle = parsed_bundle(text_of(file))
         head = bundle.check(keys)
+        since = "; its time stamp was not checked (--timestamp-ca)" if bundle.stamped else ""
+        since = since if check_stamp is None else _since(bundle, check_stamp)
     except VerificationFailed as error:
         say(f"BROKEN log: {error.message}")
         return EXIT_RUNTIME
     signed = f"signed by {bundle.signed_by}" if bundle.signed_by else "not signed"
-    say(f"the record is {signed}, and leaf {bundle.index} of {head.origin}, whose head of {head.size} leaves is signed")
+    leaf = f"leaf {bundle.index} of {head.origin}, whose head of {head.size} leaves is signed{since}"
+    say(f"the record is {signed}, and {leaf}")
     return EXIT_OK
 
 
@@ -157,25 +177,38 @@ class ProvedCertificates:
         }
 
 
-async def prove(config: Config, session_id: str, keys: Sequence[PublicKey], earlier: bytes = b"") -> ProvedCertificates:
+async def prove(
+    config: Config,
+    session_id: str,
+    keys: Sequence[PublicKey],
+    earlier: bytes = b"",
+    check_stamp: StampCheck | None = None,
+) -> ProvedCertificates:
     """Check the log of a chat's partition, and prove the chat's certificates. Raises KafkaUnavailable."""
     count = await factories.topics_of(config).partitions(factories.names_of(config).sessions)
-    return await prove_partition(config, partition_of(session_id.encode(), count), keys, session_id, earlier)
+    partition = partition_of(session_id.encode(), count)
+    return await prove_partition(config, partition, keys, session_id, earlier=earlier, check_stamp=check_stamp)
 
 
-async def prove_partition(
-    config: Config, partition: int, keys: Sequence[PublicKey], session_id: str | None = None, earlier: bytes = b""
+async def prove_partition(  # noqa: PLR0913 - what to prove, and with what
+    config: Config,
+    partition: int,
+    keys: Sequence[PublicKey],
+    session_id: str | None = None,
+    *,
+    earlier: bytes = b"",
+    check_stamp: StampCheck | None = None,
 ) -> ProvedCertificates:
     """Check the log of a partition, and prove the certificates of one chat, or of all. Raises KafkaUnavailable."""
     names = factories.names_of(config)
-    audit, found = LogAudit(partition, key_name_of(config, names), keys), ProvedCertificates()
+    audit, found = LogAudit(partition, key_name_of(config, names), keys, check_stamp), ProvedCertificates()
     async with reader(factories.client_of(config)) as topics:
         async for records in topics.whole(names.leaves, [partition]):
             for record in records:
                 audit.feed_leaf(record.key, record.value, record.offset)
         async for records in topics.whole(names.anchors, [partition]):
             for record in records:
-                audit.feed_anchor(record.value, record.offset)
+                audit.feed_anchor(record.value, record.offset, dict(record.headers).get(KIND))
         async with StoredValues(config.schema_registry) as stored:
             certificates = await _certificates(topics, stored, names.sessions, partition, session_id)
     found.findings += audit.findings()
@@ -218,6 +251,9 @@ def _bundle(audit: LogAudit, payload: bytes, signature: dict[str, Any] | None, e
         signature=b"" if signature is None else signature["signature"],
         earlier=earlier,
         consistency=growth,
+        stamped=None
+        if logged.stamped is None
+        else StampProof(logged.stamped.checkpoint, logged.stamped_inclusion, logged.stamped.reply),
     )
     bundle.check(audit.keys)
     return bundle

@@ -22,6 +22,7 @@ from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.progress import Progress
 from bridge.commands.reconcile_report import ReconcileReport
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UsageError
+from bridge.output_factory import redactor_of
 from bridge.reconciliation.archived_records import archived_records
 from bridge.reconciliation.comparison import StoredChatContents, compare_chat
 from bridge.records.avro import Schemas, schema_folder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from bridge.commands.archived_chats import ArchivedChat
     from bridge.config import Config
     from bridge.reconciliation.captured_chat import CapturedChat
+    from bridge.sources.ucs.interaction_rows import InteractionRow
 
 _UCS: Final = Path("ucs")
 _UCS_HTTP: Final = Path("ucs-http")
@@ -54,6 +56,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fill", action="store_true", help="send the stored transcripts of which something is missing")
     report_forms.define(parser)
     ucs_options.define(parser.add_argument_group("which chats, and with the source ucs"))
+    settings.define_output(parser)
     settings.define(
         parser,
         """\
@@ -102,7 +105,7 @@ class _Reconciliation:
         self._since = None if args.since is None else ucs_options.since_of(args.since).replace(tzinfo=UTC)
         self._chats = frozenset(args.chat)
         self._producer: StoredTextProducer[None] | None = None
-        self._recording = Recording(Schemas(schema_folder()), factories.redactor_of(config), config.site)
+        self._recording = Recording(Schemas(schema_folder()), redactor_of(config), config.site)
 
     async def run(self) -> int:
         """Return how many records of the topics could not be read. Raises KafkaUnavailable, EnvironmentFault."""
@@ -117,7 +120,7 @@ class _Reconciliation:
                 if self._args.sources == [_UCS_HTTP]:
                     await self._compare_by_id(spool)
                 else:
-                    await self._compare_all(spool, *self._stored(files))
+                    await self._compare_all(spool, *self._stored(spool, files))
                 if self._producer is not None:
                     await self._producer.flush()
             finally:
@@ -156,10 +159,16 @@ class _Reconciliation:
                     self.report.add(compare_chat(captured, None), sent=False)
         progress.end()
 
-    def _stored(self, files: ArchivedFiles) -> tuple[Iterable[ArchivedChat], int]:
+    def _stored(self, spool: CapturedSpool, files: ArchivedFiles) -> tuple[Iterable[ArchivedChat], int]:
         """Return the stored chats, and how many there are; 0: that is not known."""
         if self._args.sources == [_UCS]:
-            return ArchivedRows(self._args, self._refuse).each(ucs_options.since_of(self._args.since)), 0
+
+            def lacking(_place: str, row: InteractionRow) -> None:
+                if self._is_wanted(row.id, None):
+                    self.report.add(compare_chat(spool.chat(row.id), None, row_over=row.is_stopped), sent=False)
+
+            rows = ArchivedRows(self._args, self._refuse, lacking=lacking)
+            return rows.each(ucs_options.since_of(self._args.since)), 0
         progress = Progress("documents read", 0)
         files.look_through(self._args.sources, lambda count: progress.reached(0, count))
         progress.end()

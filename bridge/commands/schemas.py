@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bridge import factories
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.commands import settings
 from bridge.commands.formatting import say
 from bridge.commands.interruption import run_until_interrupted
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, UsageError
+from bridge.output_factory import registered_subjects_of, subjects_of
+from bridge.output_topics import names_by_output
 from bridge.records.avro import Schemas, schema_folder
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     """Print, check or register."""
     config = settings.config_of(args)
     schemas = Schemas(schema_folder())
-    subjects = {
-        subject: schemas.text(name) for subject, name in factories.subjects_of(factories.names_of(config)).items()
-    }
+    asked = args.action != "print" and config.schema_registry.urls
+    found = registered_subjects_of(config) if asked else subjects_of(names_by_output(config).values())
+    subjects = {subject: schemas.text(name) for subject, name in found.items()}
     if args.subject is not None:
         if args.subject not in subjects:
             raise UsageError(f"no subject {args.subject}", next_step=f"known subjects: {', '.join(subjects)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.config import Config, load
 from bridge.config.layers import FILE_VARIABLE
 from bridge.errors import UsageError
+from bridge.output_topics import with_first
 
 if TYPE_CHECKING:
     import argparse
@@ -31,8 +32,18 @@ def define(parser: argparse.ArgumentParser, examples: str) -> None:
     parser.epilog = f"examples:\n{examples.rstrip()}\n{_EPILOG}"
 
 
+def define_output(
+    parser: argparse.ArgumentParser, meaning: str = "which output to read; by default, the first"
+) -> None:
+    """Add the option that names an output, to a command that reads the topics of one."""
+    parser.add_argument("--output", metavar="NAME", help=meaning)
+
+
 def config_of(args: argparse.Namespace) -> Config:
-    """Load the settings that a command was called with. Raises ConfigError, UsageError."""
+    """Load the settings that a command was called with. Raises ConfigError, UsageError.
+
+    The output that `--output` names is the first.
+    """
     flags: dict[str, str] = {}
     for assignment in args.set:
         key, equals, value = assignment.partition("=")
@@ -44,4 +55,6 @@ def config_of(args: argparse.Namespace) -> Config:
         if value is not None:
             flags[key] = value
     named = os.environ.get(FILE_VARIABLE)
-    return load(args.config or (Path(named) if named else None), os.environ, flags)
+    config = load(args.config or (Path(named) if named else None), os.environ, flags)
+    output = getattr(args, "output", None)
+    return config if output is None else with_first(config, output)

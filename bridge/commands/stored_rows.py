@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bridge.sources.ucs.database import UcsDatabase
     from bridge.sources.ucs.interaction_rows import InteractionRow
 
-NO_TEXT: Final = "NO_TEXT"
 UNREADABLE_ROW: Final = "UNREADABLE_ROW"
 OTHER_CHAT: Final = "OTHER_CHAT"
 TIME_ZONE: Final = "TIME_ZONE"
@@ -34,13 +33,17 @@ OVERLAP: Final = timedelta(hours=1)
 
 @dataclass(slots=True)
 class StoredRows:
-    """Reads databases, the main one first. The callbacks are those of StoredFiles; `warned` takes a line for people."""
+    """Reads databases, the main one first. The callbacks are those of StoredFiles; `warned` takes a line for people.
+
+    `lacking` takes a row that is not over or has no text, and its place.
+    """
 
     databases: list[UcsDatabase]
     strict: bool
     refused: Callable[[str, str], None]
     mended: Callable[[str, list[TranscriptRepair]], None]
     warned: Callable[[str], None]
+    lacking: Callable[[str, InteractionRow], None]
     offsets: set[int] = field(default_factory=set)
     """Differences between STARTDATE and startAt that were told, in minutes."""
 
@@ -85,9 +88,7 @@ class StoredRows:
             yield chat
         elif not over:
             database, row = rows[0]
-            self.warned(
-                f"{database.place}#{row.id}:0: {NO_TEXT}: not over, or without a transcript (status {row.status})"
-            )
+            self.lacking(f"{database.place}#{row.id}", row)
 
     def _copy(self, name: str, row: InteractionRow) -> StoredDocument | None:
         if row.text is None:

@@ -27,6 +27,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chat", metavar="ID", help="only this chat")
     parser.add_argument("--max", metavar="N", type=int, help="stop after N events")
     parser.add_argument("--json", action="store_true", help="whole records, one JSON object per line")
+    settings.define_output(parser)
     settings.define(
         parser,
         """\

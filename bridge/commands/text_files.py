@@ -12,9 +12,20 @@ if TYPE_CHECKING:
 
 def text_of(file: Path) -> str:
     """Return the text of a file in UTF-8. Raises EnvironmentFault, the fault of who named it or wrote it."""
+    return decoded(file, bytes_of(file))
+
+
+def bytes_of(file: Path) -> bytes:
+    """Return what is in a file. Raises EnvironmentFault, the fault of who named it."""
     try:
-        return file.read_text("utf-8")
+        return file.read_bytes()
     except OSError as error:
         raise EnvironmentFault(f"{file} cannot be read: {error.strerror}") from error
+
+
+def decoded(file: Path, raw: bytes) -> str:
+    """Return the text that a file holds. Raises EnvironmentFault, the fault of who wrote it."""
+    try:
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise EnvironmentFault(f"{file} is no text in UTF-8") from error

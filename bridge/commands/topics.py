@@ -38,7 +38,7 @@ nothing; it creates what is missing, unless kafka.manage_topics is never.""",
 def run(args: argparse.Namespace) -> int:
     """Compare, or create and alter."""
     config = settings.config_of(args)
-    topics = factories.topics_of(config)
+    topics = factories.all_topics_of(config)
     applying = args.action == "apply"
     work = topics.apply if applying else topics.plan
     plan = run_until_interrupted(

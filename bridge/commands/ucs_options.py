@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.commands.formatting import escaped, warn
 from bridge.errors import UsageError
+from bridge.transcript.input_codes import NO_TEXT
 from bridge.transcript.times import parse_start_at
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bridge.commands.stored_rows import StoredRows
     from bridge.config.ucs_settings import UcsSettings
     from bridge.sources.ucs.database import UcsDatabase
+    from bridge.sources.ucs.interaction_rows import InteractionRow
 
 
 def define(group: Any) -> None:
@@ -58,13 +60,19 @@ def rows_of(
     strict: bool,
     refused: Callable[[str, str], None],
     mended: Callable[[str, list[TranscriptRepair]], None],
+    lacking: Callable[[str, InteractionRow], None] | None = None,
 ) -> StoredRows:
-    """Connect, and return what reads the rows; its callbacks are those of StoredFiles. Raises as UcsDatabase does."""
+    """Connect, and return what reads the rows; its callbacks are those of StoredRows. Raises as UcsDatabase does."""
     try:
         from bridge.commands.stored_rows import StoredRows  # noqa: PLC0415 - it needs the extra `ucs`
     except ImportError as error:
         raise _not_installed(error) from None
-    return StoredRows(_databases(args), strict, refused, mended, lambda line: warn(escaped(line)))
+    told = _say_lacking if lacking is None else lacking
+    return StoredRows(_databases(args), strict, refused, mended, lambda line: warn(escaped(line)), told)
+
+
+def _say_lacking(place: str, row: InteractionRow) -> None:
+    warn(escaped(f"{place}:0: {NO_TEXT}: not over, or without a transcript (status {row.status})"))
 
 
 def _databases(args: argparse.Namespace) -> list[UcsDatabase]:

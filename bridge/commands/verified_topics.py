@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Final
 from bridge import factories
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
+from bridge.capture.shard_evidence import KIND
 from bridge.commands.log_checks import LogChecks
 from bridge.commands.progress import Progress
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.verification import Verification
 from bridge.errors import EnvironmentFault, SchemaUnknown, VerificationFailed
 from bridge.evidence_factory import key_name_of
+from bridge.output_topics import output_settings_of
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.findings import PARTITION, READABLE, Finding
-from bridge.records.output_chains import DEFAULT_OUTPUT
 from bridge.records.payload_framing import unframe
 from bridge.records.record_places import PartitionStart, Surroundings
 from bridge.records.verifier import Verifier
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_reader import TopicReader
     from bridge.commands.verification import Selection
     from bridge.config import Config
+    from bridge.evidence.log_stamps import StampCheck
     from bridge.evidence.signed_note import PublicKey
     from bridge.records.epoch_claims import AnchoredHead
 
@@ -52,12 +54,16 @@ _SIGNED_LIMITS: Final = (
 )
 
 
-async def verify_topics(config: Config, selection: Selection, keys: Sequence[PublicKey] = ()) -> Verification:
+async def verify_topics(
+    config: Config, selection: Selection, keys: Sequence[PublicKey] = (), check_stamp: StampCheck | None = None
+) -> Verification:
     """Read both topics to the ends that they have now; with keys, the topics of the log, too, as far as they may be."""
     names, manager = factories.names_of(config), factories.topics_of(config)
     count, session_count = await manager.partitions(names.events), await manager.partitions(names.sessions)
     kept_since, limits = await _kept_since(config)
-    logs = LogChecks(key_name_of(config, names), keys, DEFAULT_OUTPUT) if keys else None
+    logs = (
+        LogChecks(key_name_of(config, names), keys, output_settings_of(config)[0].name, check_stamp) if keys else None
+    )
     limits += _LIMITS if logs is None else _SIGNED_LIMITS
     readable = set() if logs is None else {each async for each in _readable(manager, names, limits)}
     async with StoredValues(config.schema_registry) as stored:
@@ -122,7 +128,8 @@ class _TopicReading:
         settled = await self._topics.ends(events, partitions[events])
         if logs is not None and self._names.anchors in readable:
             async for record in self._each(self._names.anchors, partitions[events]):
-                logs.feed_anchor(record.partition, record.value, record.offset)
+                logs.feed_anchor(record.partition, record.value, record.offset, dict(record.headers).get(KIND))
+            self._done.limits += filter(None, [logs.of_stamps()])
         await self._whole(sessions, SESSION_RECORD, partitions[sessions])
         if logs is not None:
             await self._compare(logs, partitions, readable)
@@ -150,7 +157,7 @@ class _TopicReading:
         """Compare the session records that were read with the log."""
         if self._names.leaves in readable:
             async for record in self._each(self._names.leaves, partitions[self._names.events]):
-                logs.feed_leaf(record.partition, record.key, record.value, record.offset)
+                logs.feed_leaf(record.partition, record.key, record.value, record.offset, record.headers)
         ends = {
             (topic, partition): end
             for topic, each in partitions.items()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge import factories
+from bridge.adapters.timestamping.stamp_checks import StampChecks
 from bridge.commands import settings
 from bridge.commands.formatting import escaped, say
 from bridge.commands.interruption import run_until_interrupted
@@ -16,7 +17,7 @@ from bridge.commands.proof import read_keys
 from bridge.commands.verification import Selection
 from bridge.commands.verified_files import verify_files
 from bridge.commands.verified_topics import verify_topics
-from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME
+from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME, UsageError
 from bridge.records.findings import SCHEMA
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="TIME", type=_time, help="only chats opened or closed at this time or later")
     parser.add_argument("--until", metavar="TIME", type=_time, help="only chats opened or closed before this time")
     parser.add_argument("--keys", metavar="FILE", type=Path, help="public keys, one a line, or a list of keys")
+    parser.add_argument(
+        "--timestamp-ca", metavar="FILE", type=Path, help="check time stamps of heads with these certificates, PEM"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    settings.define_output(parser)
     settings.define(
         parser,
         """\
@@ -58,11 +63,15 @@ def run(args: argparse.Namespace) -> int:
     """Check, and print the findings."""
     selection = Selection(args.chat, args.since, args.until)
     keys = read_keys(args.keys) if args.keys else []
+    check_stamp = StampChecks.with_file(args.timestamp_ca, "--timestamp-ca") if args.timestamp_ca else None
+    if check_stamp is not None and (args.files or not keys):
+        raise UsageError("verify: --timestamp-ca goes with --keys, and with topics: stamps of heads are not in files")
     if args.files:
         done = verify_files(args.files, selection, keys)
     else:
         config = settings.config_of(args)
-        done = run_until_interrupted(factories.explained(config, "verify", verify_topics(config, selection, keys)))
+        read = verify_topics(config, selection, keys, check_stamp)
+        done = run_until_interrupted(factories.explained(config, "verify", read))
     return report(done, selection, as_json=args.json)
 
 

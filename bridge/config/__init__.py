@@ -6,6 +6,8 @@ Only `app`, the factories, `cli` and `commands` see a `Config`; everything else 
 from bridge.config.http_settings import HttpSettings
 from bridge.config.loading import load, origins
 from bridge.config.oauth_settings import OAuthSettings
+from bridge.config.output_settings import OutputSettings, WhereSettings
+from bridge.config.privacy_settings import PrivacyRule, PrivacySettings
 from bridge.config.registry_settings import SchemaRegistrySettings
 from bridge.config.source_settings import ChatServerSettings, SourcesSettings
 from bridge.config.tls_settings import ClientTls, LinkTls, ListenerTls
@@ -14,8 +16,6 @@ from bridge.config.tree import (
     Config,
     KafkaSettings,
     LogSettings,
-    PrivacyRule,
-    PrivacySettings,
 )
 from bridge.config.ucs_settings import UcsSettings
 
@@ -30,11 +30,13 @@ __all__ = [
     "ListenerTls",
     "LogSettings",
     "OAuthSettings",
+    "OutputSettings",
     "PrivacyRule",
     "PrivacySettings",
     "SchemaRegistrySettings",
     "SourcesSettings",
     "UcsSettings",
+    "WhereSettings",
     "load",
     "origins",
 ]

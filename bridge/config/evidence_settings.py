@@ -55,6 +55,24 @@ class EvidenceSection(Section):
         default=10_000, description="Records of a partition after which an anchor is due before that time is over."
     )
 
+    timestamp_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s@]+$",
+        description="Where a time stamping authority takes requests (RFC 3161 over HTTP): signed heads of the log get "
+        "stamps of its. Needs `pip install 'chatbridge[timestamps]'` and `timestamp_ca_file`.",
+    )
+    timestamp_ca_file: str | None = Field(
+        default=None,
+        description="File with the certificates of that authority, PEM: its root, and those between if its replies "
+        "lack them. A reply that they do not prove is not kept. It is read at the start.",
+    )
+    timestamp_seconds: Seconds = Field(
+        default=3600.0, description="Shortest time between two time stamps of the log of one partition."
+    )
+    timestamp_timeout_seconds: Seconds = Field(
+        default=10.0, description="Time limit of one request for a time stamp. Commits do not wait for it."
+    )
+
     @field_validator("pkcs11_module")
     @classmethod
     def _one_key(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -74,6 +92,18 @@ class EvidenceSection(Section):
             raise ValueError(
                 "pkcs11_module, pkcs11_token, pkcs11_key_label, and pkcs11_pin or pkcs11_pin_file go together"
             )
+        return value
+
+    @field_validator("timestamp_ca_file")
+    @classmethod
+    def _all_of_the_authority(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "timestamp_url" not in info.data:
+            return value  # it has been reported
+        url = info.data["timestamp_url"]
+        if (url is None) != (value is None):
+            raise ValueError("timestamp_url and timestamp_ca_file go together")
+        if url is not None and (info.data.get("signing_key_file") or info.data.get("pkcs11_module")) is None:
+            raise ValueError("expected signing_key_file or pkcs11_module: only signed heads are stamped")
         return value
 
     @property

@@ -79,5 +79,5 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return f"{len(value)} rules" if value else "none"
+        return ", ".join(str(getattr(part, "name", part)) for part in value) or "none"
     return str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -87,12 +87,19 @@ def _expected(found: ErrorDetails) -> str:
 
 
 def _model_at(path: tuple[str, ...], tree: type[BaseModel]) -> type[BaseModel] | None:
-    model: type[BaseModel] | None = tree
+    annotation: Any = tree
     for part in path:
+        if get_origin(annotation) is tuple and part.isdecimal():
+            annotation = get_args(annotation)[0]
+            continue
+        model = _model(annotation)
         field = model.model_fields.get(part) if model is not None else None
         annotation = field.annotation if field is not None else None
-        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    return model
+    return _model(annotation)
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _hidden(path: tuple[str, ...], tree: type[BaseModel]) -> bool:

@@ -14,7 +14,6 @@ from pydantic import (
     AfterValidator,
     Field,
     PrivateAttr,
-    SecretStr,
     ValidationInfo,
     field_validator,
 )
@@ -23,12 +22,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bridge.config.evidence_settings import EvidenceSection
 from bridge.config.http_settings import HttpSettings
 from bridge.config.oauth_settings import OAuthSettings
+from bridge.config.output_settings import TOPIC_PREFIX_PATTERN, OutputSettings, problems_of
+from bridge.config.privacy_settings import PrivacySettings
 from bridge.config.registry_settings import SchemaRegistrySettings
+from bridge.config.sealing_settings import SealingSettings
 from bridge.config.section import Addresses, Count, Name, Seconds, Section
 from bridge.config.security import ClientArguments, checked_client
 from bridge.config.source_settings import SourcesSettings
 from bridge.config.telemetry_settings import TelemetrySettings
-from bridge.records import patterns
 from bridge.records.ids import DEFAULT_SITE
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class KafkaSettings(Section):
     )
     oauth: OAuthSettings = Field(default_factory=OAuthSettings)
     topic_prefix: str = Field(
-        default="", pattern=r"^[A-Za-z0-9._-]{0,200}$", description="Put before the name of every topic."
+        default="", pattern=TOPIC_PREFIX_PATTERN, description="Put before the name of every topic."
     )
     group: Name = Field(
         default="chatbridge", description="Consumer group of the workers; transactional ids begin with it, too."
@@ -136,65 +137,6 @@ class CaptureSettings(Section):
     )
 
 
-class PrivacyRule(Section):
-    """One rule: hides one attribute, or what one detector finds in texts."""
-
-    name: Name = Field(description="Name of the rule; recorded in `redactions`.")
-    attribute: str | None = Field(
-        default=None,
-        description="Path of a value in userData or eventAttributes; `*` matches any characters. It also holds for "
-        "repeats of the key and for everything below a list.",
-    )
-    detector: Literal["payment_card", "iban", "email", "phone", "regex"] | None = Field(
-        default=None,
-        description="What to look for in every text that people may have written, keys of attributes included, and "
-        "behind escapes of JSON and XML.",
-    )
-    pattern: str | None = Field(
-        default=None,
-        description="Regular expression of detector `regex`, in the "
-        "[syntax of RE2](https://github.com/google/re2/wiki/Syntax): no look-around, back-references, possessive "
-        "repeats or repeats above 1,000. `\\d`, `\\w`, `\\s`, `\\b` know ASCII only: write `\\pL` for letters and "
-        "`\\p{Nd}` for digits of every script. `$` matches at the end only, not before a last line end. After many "
-        "matches in a long text (16 MiB read in sum), a match is looked for within 1 KiB of its beginning.",
-    )
-    action: Literal["drop", "mask", "hash"] = Field(default="mask", description="What happens to what is found.")
-
-    @field_validator("detector")
-    @classmethod
-    def _one_target(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if (value is None) == (info.data.get("attribute") is None):
-            raise ValueError("expected either attribute or detector")
-        return value
-
-    @field_validator("pattern")
-    @classmethod
-    def _goes_with_regex(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if (value is not None) != (info.data.get("detector") == "regex"):
-            raise ValueError("goes with detector: regex, and only with it")
-        if value is not None:
-            patterns.compiled(value)
-        return value
-
-
-class PrivacySettings(Section):
-    """Redaction beyond the secrets that are always removed (P5)."""
-
-    rules: tuple[PrivacyRule, ...] = Field(
-        default=(), description="Redaction rules, applied in order; the keys of a rule are listed below."
-    )
-    hash_key_file: str | None = Field(default=None, description="File that holds the key.")
-    hash_key: SecretStr | None = Field(default=None, min_length=16, description="Key of action `hash`.")
-
-    @field_validator("hash_key")
-    @classmethod
-    def _required_to_hash(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        hashing = any(rule.action == "hash" for rule in info.data.get("rules", ()))
-        if value is None and hashing and not info.data.get("hash_key_file"):
-            raise ValueError("required by a rule with action hash; set privacy.hash_key_file")
-        return value
-
-
 class LogSettings(Section):
     """Log lines on standard error."""
 
@@ -217,6 +159,13 @@ class Config(BaseSettings):
     capture: CaptureSettings = Field(default_factory=CaptureSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    outputs: tuple[OutputSettings, ...] = Field(
+        default=(),
+        description="Where the records of chats go, in which form, and which of them; commands that read one output "
+        "read the first. Without a value there is one output, `default`, that has everything. The keys of an output "
+        "are listed below.",
+    )
+    sealing: SealingSettings = Field(default_factory=SealingSettings)
     evidence: EvidenceSection = Field(default_factory=EvidenceSection)
     log: LogSettings = Field(default_factory=LogSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
@@ -233,6 +182,31 @@ class Config(BaseSettings):
     )
 
     _origins: dict[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("outputs")
+    @classmethod
+    def _differ_and_fit(cls, value: tuple[OutputSettings, ...], info: ValidationInfo) -> tuple[OutputSettings, ...]:
+        if not {"kafka", "schema_registry", "privacy"} <= info.data.keys():  # which is a problem of its own
+            return value
+        kafka, registry, privacy = (info.data[key] for key in ("kafka", "schema_registry", "privacy"))
+        problems = problems_of(
+            value,
+            topic_prefix=kafka.topic_prefix,
+            max_record_bytes=kafka.max_record_bytes,
+            rules=[rule.name for rule in privacy.rules],
+            registry=bool(registry.urls),
+        )
+        if found := list(problems):
+            raise ValueError("\n".join(found))
+        return value
+
+    @field_validator("sealing")
+    @classmethod
+    def _seals_what_is_to_be_sealed(cls, value: SealingSettings, info: ValidationInfo) -> SealingSettings:
+        sealed = [one.name for one in info.data.get("outputs", ()) if one.sealed]
+        if sealed and not value.has_master_key:
+            raise ValueError(f"the output {sealed[0]} is sealed, which needs sealing.master_key_file")
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -29,7 +29,7 @@ from bridge.errors import AccessDenied, KafkaUnavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from bridge.adapters.kafka.topic_manager import Topic
+    from bridge.adapters.kafka.required_topics import Topic
     from bridge.adapters.kafka.topic_plan import TopicState
     from bridge.config import Config
     from bridge.doctor.results.check_result import CheckResult

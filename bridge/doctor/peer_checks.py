@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from bridge import factories
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.adapters.tls_chain import shown_chain
 from bridge.addresses import split_address
@@ -21,6 +20,7 @@ from bridge.doctor.results.chat_servers import server_result
 from bridge.doctor.results.check_result import not_checked
 from bridge.doctor.results.doctor_codes import NO_ANSWER, NOT_CONFIGURED
 from bridge.doctor.results.registered_schemas import SubjectState, subject_result
+from bridge.output_factory import registered_subjects_of
 from bridge.records.avro import Schemas, schema_folder
 from bridge.sources.chat_server.registration_probe import try_registration
 from bridge.sources.chat_server.transport import TcpTransports
@@ -60,7 +60,7 @@ class PeerChecks:
             text = "schema_registry.url is not set: records carry their schemas' fingerprints"
             return [not_checked("schema registry", NOT_CONFIGURED, text)]
         schemas = Schemas(schema_folder())
-        subjects = factories.subjects_of(factories.names_of(self._config))
+        subjects = registered_subjects_of(self._config)
         async with SchemaRegistry.from_settings(settings) as registry:
             return [subject_result(await _state(registry, name, schemas.text(it))) for name, it in subjects.items()]
 

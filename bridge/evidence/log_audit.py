@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.errors import VerificationFailed
 from bridge.evidence.anchors import STATEMENT, Statement, TreeHead, origin_of, parsed_statement, parsed_tree_head
 from bridge.evidence.key_list import KEYS, keys_trusted, parsed_key_list
+from bridge.evidence.log_stamps import STAMP, LogStamps
 from bridge.evidence.merkle import HASH_BYTES, MerkleTree, leaf_hash
 from bridge.evidence.signed_note import parsed_note
 from bridge.records.findings import Finding
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.evidence.key_list import ListedKey
+    from bridge.evidence.log_stamps import StampCheck, StampedHead
     from bridge.evidence.signed_note import Note, PublicKey
 
 LOG: Final = "log"
 """The promise that the log of a partition only grows, and that known keys have signed its heads."""
+LEAF_OUTPUT: Final = "output"
+"""The header of a leaf that names the output of its certificate; without it, that is the default output.
+
+It says where to look for the certificate. Whoever changes it makes the certificate missing in another output.
+"""
 
 
 @dataclass(slots=True)
@@ -35,23 +42,29 @@ class _Tree:
 
 @dataclass(slots=True, frozen=True)
 class LoggedCertificate:
-    """Where a certificate lies in a log; `inclusion` proves it in the tree of `head`, whose note is `checkpoint`."""
+    """Where a certificate lies in a log; `inclusion` proves it in the tree of `head`, whose note is `checkpoint`.
+
+    `stamped` is the head with the earliest time stamp that covers it, None without one, with the proof for that one.
+    """
 
     origin: str
     index: int
     head: TreeHead
     checkpoint: bytes
     inclusion: list[bytes]
+    stamped: StampedHead | None = None
+    stamped_inclusion: list[bytes] = field(default_factory=list)
 
 
 class LogAudit:
     """The log of one partition. `name` is that of the keys, with which origins begin; `keys` those that are known.
 
-    `statements` are those of known keys, in order.
+    `statements` are those of known keys, in order; `stamps` the time stamps of heads, checked if `check` is given.
     """
 
-    def __init__(self, partition: int, name: str, keys: Sequence[PublicKey]) -> None:
+    def __init__(self, partition: int, name: str, keys: Sequence[PublicKey], check: StampCheck | None = None) -> None:
         """Begin with nothing read."""
+        self.stamps = LogStamps(check)
         self.statements: list[Statement] = []
         self._partition = partition
         self._name = name
@@ -87,8 +100,12 @@ class LogAudit:
         if leaves.setdefault(int(index), value or b"") != value:
             self._find(f"leaf at offset {offset}: leaf {name}/{index} was another one before")
 
-    def feed_anchor(self, value: bytes | None, offset: int) -> None:
-        """Take a record of the anchors topic."""
+    def feed_anchor(self, value: bytes | None, offset: int, kind: bytes | None = None) -> None:
+        """Take a record of the anchors topic; `kind` is its header of that name."""
+        self.stamps.begin_at(offset)
+        if kind == STAMP:
+            self.stamps.feed(value or b"", offset)
+            return
         try:
             text = (value or b"").decode("utf-8", "replace")
             if text.split("\n", 1)[0].endswith(KEYS):
@@ -113,6 +130,7 @@ class LogAudit:
         if first != origin:
             self.statements.append(parsed_statement(note.text))
             return
+        self.stamps.feed_head(value)
         self._trees.setdefault(origin, _Tree()).heads.append((offset, parsed_tree_head(note.text), value))
 
     def _is_ours(self, tree: str) -> bool:
@@ -138,6 +156,8 @@ class LogAudit:
         self.statements.sort(key=lambda one: (one.at, one.part))
         for origin, tree in self._trees.items():
             self._check(origin, tree)
+        for problem in self.stamps.problems():
+            self._find(problem)
         found, self._findings = self._findings, []
         return found
 
@@ -177,8 +197,18 @@ class LogAudit:
             if not covering:
                 raise VerificationFailed(f"leaf {index} of {origin} is not covered by a head yet")
             _, head, checkpoint = covering[-1]
-            return LoggedCertificate(origin, index, head, checkpoint, whole.inclusion(index, head.size))
+            stamped, proof = self._stamped(index, covering, whole)
+            return LoggedCertificate(origin, index, head, checkpoint, whole.inclusion(index, head.size), stamped, proof)
         raise VerificationFailed("the certificate is in no tree")
+
+    def _stamped(
+        self, index: int, covering: Sequence[tuple[int, TreeHead, bytes]], whole: MerkleTree
+    ) -> tuple[StampedHead | None, list[bytes]]:
+        proved = [(self.stamps.proved[note], head) for _, head, note in covering if note in self.stamps.proved]
+        if not proved:
+            return None, []
+        stamped, head = min(proved, key=lambda one: one[0].at)
+        return stamped, whole.inclusion(index, head.size)
 
     def consistency(self, earlier: TreeHead, later: TreeHead) -> list[bytes]:
         """Return the proof that a tree has grown from an earlier head. Raises VerificationFailed when it has not."""

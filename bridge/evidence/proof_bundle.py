@@ -5,6 +5,7 @@ signature    keyId and signature (base64) of the record; null where it is not si
 origin, index, inclusion    where the leaf is, and the proof (list of base64)
 checkpoint   the signed head, as text
 earlier, consistency        an earlier signed head, and the proof that the log has grown from it; both may be null
+stamped      null, or a signed head with a time stamp: checkpoint, inclusion, and reply (RFC 3161, base64 of DER)
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import binascii
 import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.errors import VerificationFailed
 from bridge.evidence.anchors import parsed_tree_head
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.evidence.anchors import TreeHead
+    from bridge.evidence.log_stamps import StampCheck
     from bridge.evidence.signed_note import PublicKey
+
+
+@dataclass(slots=True, frozen=True)
+class StampProof:
+    """A signed head with a time stamp: the note, the proof of the leaf in it, and the reply of the authority."""
+
+    checkpoint: bytes
+    inclusion: list[bytes]
+    reply: bytes
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,6 +53,7 @@ class ProofBundle:
     signature: bytes = b""
     earlier: bytes = b""
     consistency: list[bytes] = field(default_factory=list)
+    stamped: StampProof | None = None
 
     def text(self) -> str:
         """Return the file's text."""
@@ -56,13 +68,20 @@ class ProofBundle:
                 "checkpoint": self.checkpoint.decode(),
                 "earlier": self.earlier.decode() if self.earlier else None,
                 "consistency": [_text(one) for one in self.consistency] if self.earlier else None,
+                "stamped": None
+                if self.stamped is None
+                else {
+                    "checkpoint": self.stamped.checkpoint.decode(),
+                    "inclusion": [_text(one) for one in self.stamped.inclusion],
+                    "reply": _text(self.stamped.reply),
+                },
             },
             indent=1,
             ensure_ascii=False,
         )
 
     def check(self, keys: Sequence[PublicKey]) -> TreeHead:
-        """Check everything with these keys; return the head. Raises VerificationFailed."""
+        """Check everything but the time stamp with these keys; return the head. Raises VerificationFailed."""
         if self.signed_by:
             key = next((one for one in keys if one.key_id == self.signed_by), None)
             if key is None:
@@ -74,7 +93,17 @@ class ProofBundle:
         if self.earlier:
             earlier = self._head(self.earlier, keys)
             check_consistency(earlier.size, head.size, self.consistency, earlier.root, head.root)
+        if self.stamped is not None:
+            stamped = self._head(self.stamped.checkpoint, keys)
+            check_inclusion(leaf_hash(self.record), self.index, stamped.size, self.stamped.inclusion, stamped.root)
         return head
+
+    def stamped_at(self, check: StampCheck) -> int | None:
+        """Return since when the certificate was in the log, in us since 1970 UTC; None without a time stamp.
+
+        Raises VerificationFailed.
+        """
+        return None if self.stamped is None else check(self.stamped.reply, self.stamped.checkpoint)
 
     def _head(self, value: bytes, keys: Sequence[PublicKey]) -> TreeHead:
         note = parsed_note(value)
@@ -89,6 +118,7 @@ def parsed_bundle(text: str) -> ProofBundle:
     """Return the proof in a file. Raises VerificationFailed."""
     try:
         found = json.loads(text)
+        stamped = found.get("stamped")
         signature = found["signature"] or {"keyId": "", "signature": ""}
         return ProofBundle(
             record=_bytes(found["record"]),
@@ -100,9 +130,15 @@ def parsed_bundle(text: str) -> ProofBundle:
             signature=_bytes(signature["signature"]),
             earlier=(found["earlier"] or "").encode(),
             consistency=[_bytes(one) for one in found["consistency"] or []],
+            stamped=stamped and _stamp_proof(stamped),
         )
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
         raise VerificationFailed("the file is no proof of a certificate") from error
+
+
+def _stamp_proof(found: dict[str, Any]) -> StampProof:
+    inclusion = [_bytes(one) for one in found["inclusion"]]
+    return StampProof(str(found["checkpoint"]).encode(), inclusion, _bytes(found["reply"]))
 
 
 def _text(value: bytes) -> str:

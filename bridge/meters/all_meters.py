@@ -20,6 +20,7 @@ from bridge.meters.label_values import (
     LOG_LEVELS,
     OTHER,
     REDACTION_ACTIONS,
+    STAMP_RESULTS,
     UCS_MISSING,
     VERDICTS,
     values_of,
@@ -200,6 +201,12 @@ class Meters:
         )
         self.ucs_missing = _counter(
             registry, "ucs_missing_chats", "Chats whose stored text was not passed on", reason=(*UCS_MISSING, OTHER)
+        )
+        self.time_stamps = _counter(
+            registry,
+            "time_stamps",
+            "Requests for time stamps of signed heads, by what came of them",
+            result=STAMP_RESULTS,
         )
         self.gauges = {name: Gauge(f"chatbridge_{name}", text, registry=registry) for name, text in GAUGES.items()}
         self._read_at_scrapes()

@@ -59,6 +59,10 @@ CERTIFICATES: Final = (
 UCS_MISSING: Final = ("no_text", "not_over", "row_gone", "unreadable_row", "list_full")
 """Why the stored text of a chat was not passed on."""
 
+STAMP_FAILURES: Final = ("TIMESTAMP_UNAVAILABLE", "TIMESTAMP_INVALID")
+STAMP_RESULTS: Final = ("kept", "timestamp_unavailable", "timestamp_invalid", OTHER)
+"""What became of a request for a time stamp."""
+
 SESSION_STATES: Final = ("joined", "waiting", "given_up", "stored")
 SHARD_STATES: Final = ("open", "opening", "closing")
 CLIENT_VERSIONS: Final = ("101", "102", "103", "104", "105", "106", OTHER)

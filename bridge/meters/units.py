@@ -58,6 +58,7 @@ _UNITS: Final = {
     "ucs_missing_chats_total": "chats",
     "ucs_rows_total": "rows",
     "ucs_texts_total": "texts",
+    "time_stamps_total": "requests",
     "ucs_waiting_chats": "chats",
     "unreachable_servers": "servers",
     "unstable_servers": "losses in a row",

@@ -56,6 +56,11 @@ class CapturedChat:
         return self.certificate is not None
 
     @property
+    def lacks_stored_text(self) -> bool:
+        """Whether the bridge has closed it because UCS gives no text of it."""
+        return self.certificate is not None and gap_codes.NO_STORED_TEXT in self.certificate["reasons"]
+
+    @property
     def was_filled(self) -> bool:
         """Whether some of its events came from a stored transcript, beside others."""
         origins = {record["origin"] for record in self.records if record["eventId"] is not None}

@@ -40,6 +40,7 @@ MISSING: Final = "missing"
 NEVER_SEEN: Final = "never_seen"
 UNEXPLAINED: Final = "unexplained"
 NOT_STORED: Final = "not_stored"
+NO_TEXT: Final = "no_text"
 RUNNING: Final = "running"
 
 CLASSES: Final = {
@@ -49,7 +50,8 @@ CLASSES: Final = {
     NEVER_SEEN: "Stored, and nothing of it was captured.",
     UNEXPLAINED: "There is a difference that nothing explains.",
     NOT_STORED: "Captured to its end, and no stored transcript was found.",
-    RUNNING: "Captured and not over; no final stored transcript was found.",
+    NO_TEXT: "UCS gives no text of it, and the records say so: nothing of it was captured, or its end is missing.",
+    RUNNING: "Not over; no final stored transcript was found.",
 }
 """Class of a chat -> what it means."""
 
@@ -98,12 +100,21 @@ class ChatComparison:
         return self.missing > 0
 
 
-def compare_chat(captured: CapturedChat, stored: StoredChatContents | None) -> ChatComparison:
-    """Compare one chat; `stored` None: no stored transcript of it was found."""
+def compare_chat(
+    captured: CapturedChat, stored: StoredChatContents | None, *, row_over: bool | None = None
+) -> ChatComparison:
+    """Compare one chat; `stored` None: no stored transcript of it was found.
+
+    `row_over`: it has a row without a text then, which says whether it is over; None: it has none.
+    """
     found = ChatComparison(captured.session_id, MATCHED, sites=frozenset(captured.sites))
     found.captured = len(captured.last())
     if stored is None:
-        found.result = NOT_STORED if captured.is_closed else RUNNING
+        if captured.lacks_stored_text or (row_over and not captured.is_known):
+            found.differences.append(Difference(codes.NO_STORED_TEXT))
+            found.result = NO_TEXT if captured.is_known else NEVER_SEEN
+        else:
+            found.result = NOT_STORED if captured.is_closed else RUNNING
         return found
     _Matching(captured, stored, found).run()
     if not captured.is_known:
@@ -139,8 +150,11 @@ class _Matching:
             return
         self._match_by_content(only_captured, only_stored)
         self._compare_whole()
+        tails = self._chat.tails(set(only_captured))
         for event_id in sorted(only_captured.keys() & only_stored.keys()):
-            self._other_under(event_id, only_captured.pop(event_id), only_stored.pop(event_id))
+            # What a fail-over has lost was captured; its id was used again, for what a monitor is not sent.
+            if event_id not in tails or self._code_of_stored(event_id, only_stored[event_id]) not in codes.EXPECTED:
+                self._other_under(event_id, only_captured.pop(event_id), only_stored.pop(event_id))
         for event_id, record in sorted(only_stored.items()):
             self._found.missing += 1
             self._say(self._code_of_stored(event_id, record), event_id)

@@ -19,8 +19,11 @@ MASKED: Final = "MASKED"
 LINE_ENDS: Final = "LINE_ENDS"
 FILE_AMENDED: Final = "FILE_AMENDED"
 NOT_CARRIED: Final = "NOT_CARRIED"
+SEALED: Final = "SEALED"
+OTHER_RULES: Final = "OTHER_RULES"
 
 MISSING_IN_GAP: Final = "MISSING_IN_GAP"
+NO_STORED_TEXT: Final = "NO_STORED_TEXT"
 
 EVENT_LOST: Final = "EVENT_LOST"
 EVENT_NOT_STORED: Final = "EVENT_NOT_STORED"
@@ -65,6 +68,14 @@ EXPECTED: Final = {
         "One of the two forms does not carry the attribute: older servers, lower ClientVersions.",
         _NOTHING,
     ),
+    OTHER_RULES: (
+        "It was captured under other privacy rules or another key (`ruleSet`): what rules changed was not compared.",
+        "Nothing, or compare with the settings of that time.",
+    ),
+    SEALED: (
+        "The captured text or attribute is sealed, and was not compared.",
+        "Compare another output, or give the master key (`sealing.*`); nothing if the chat's key was destroyed.",
+    ),
 }
 """Code of an expected difference -> what it means, and what to do."""
 
@@ -73,8 +84,12 @@ MISSING: Final = {
         "A stored event that was not captured; a GAP record or the certificate says that it is missing.",
         "Run it with `--fill`.",
     ),
+    NO_STORED_TEXT: (
+        "UCS has, or had, a row of the chat and no text of it; nothing of the chat was captured.",
+        "Ask who runs UCS why; look for another copy, for `chatbridge backfill`.",
+    ),
 }
-"""Code of what the stored transcript can fill -> what it means, and what to do."""
+"""Code of what is missing, as both sides say -> what it means, and what to do."""
 
 UNEXPLAINED: Final = {
     EVENT_LOST: (

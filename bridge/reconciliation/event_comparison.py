@@ -1,6 +1,7 @@
 """Compares two records of one event: the captured one, and the one that its stored form gives.
 
-Both are decoded TranscriptEvents, so that the privacy rules have done the same to both.
+Both are decoded TranscriptEvents, so that the privacy rules have done the same to both; where their rules differ, what
+rules have changed in one of them is not compared.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from bridge.reconciliation.differences import (
     FIELD_CHANGED,
     FILE_AMENDED,
     NOT_CARRIED,
+    OTHER_RULES,
+    SEALED,
     STORED_DAMAGED,
     TEXT_CHANGED,
     Difference,
 )
+from bridge.sealing.chat_seal import is_sealed
 from bridge.transcript.bounds import LOST
 from bridge.transcript.entries import NOTICE, PARTY_JOINED
 from bridge.transcript.events import SYS_COMMAND, TYPING_STARTED, TYPING_STOPPED
@@ -39,6 +43,7 @@ _PARTS: Final = (
 )
 _OF_PARTY: Final = ("nickname", "userType", "protocolType", "personId", "timeZoneOffset", "clientVersion")
 _MAPS: Final = ("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes", "unknownAttributes")
+_MAP_OF_TYPES: Final = {"userDataTypes": "userData", "eventAttributeTypes": "eventAttributes"}
 _NOT_ALWAYS_STORED: Final = frozenset(
     (
         "message.treatAs",  # absent in R1
@@ -103,7 +108,9 @@ def event_differences(captured: Record, stored: Record, deleted: Collection[str]
     for name, before, after in _values(captured, stored):
         if before == after:
             continue
-        code = _code_of(name, captured, stored, deleted)
+        code = SEALED if _holds_sealed(before) else _code_of(name, captured, stored, deleted)
+        if code == FIELD_CHANGED and _is_under_other_rules(name, captured, stored):
+            code = OTHER_RULES
         if code == FIELD_CHANGED:
             changed.append(name)
         else:
@@ -119,10 +126,24 @@ def _text_differences(captured: Record, stored: Record) -> Iterator[Difference]:
         if not before or not after:
             continue  # compared with the other parts
         field = f"{part}.{name}"
+        if is_sealed(before[name]):
+            yield Difference(SEALED, stored["eventId"], field)
+            continue
         redacted = any(one["field"] == field for one in captured["redactions"])
         code = text_difference(before[name], after[name], redacted=redacted)
+        if code == TEXT_CHANGED and _is_under_other_rules(field, captured, stored):
+            code = OTHER_RULES
         if code is not None:
             yield Difference(code, stored["eventId"], field)
+
+
+def _is_under_other_rules(name: str, captured: Record, stored: Record) -> bool:
+    """Tell whether rules have changed a field, or a map and what is in it, and those of the two records differ."""
+    if captured["ruleSet"] == stored["ruleSet"]:
+        return False
+    field = _MAP_OF_TYPES.get(name, name)
+    redacted = [one["field"] for record in (captured, stored) for one in record["redactions"]]
+    return any(one == field or one.startswith(f"{field}.") for one in redacted)
 
 
 def _values(captured: Record, stored: Record) -> Iterator[tuple[str, Any, Any]]:
@@ -140,6 +161,12 @@ def _values(captured: Record, stored: Record) -> Iterator[tuple[str, Any, Any]]:
             yield f"party.{name}", _value(captured["party"], name), _value(stored["party"], name)
     for name in _MAPS:
         yield name, captured[name] or None, stored[name] or None
+
+
+def _holds_sealed(value: Any) -> bool:
+    """Tell whether a text is sealed, or one of a map."""
+    texts = value.values() if isinstance(value, dict) else (value,)
+    return any(isinstance(text, str) and is_sealed(text) for text in texts)
 
 
 def _value(part: Record | None, name: str) -> Any:

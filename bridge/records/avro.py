@@ -28,8 +28,9 @@ TRANSCRIPT_EVENT: Final = f"{NAMESPACE}.TranscriptEvent"
 SESSION_RECORD: Final = f"{NAMESPACE}.SessionRecord"
 QUARANTINED_INPUT: Final = f"{NAMESPACE}.QuarantinedInput"
 SESSION_CHECKPOINT: Final = f"{NAMESPACE}.SessionCheckpoint"
+AUDIT_RECORD: Final = f"{NAMESPACE}.AuditRecord"
 
-ROOTS: Final = (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT, SESSION_CHECKPOINT)
+ROOTS: Final = (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT, SESSION_CHECKPOINT, AUDIT_RECORD)
 """The types that are values of a topic; the others occur inside them."""
 
 _SUFFIX: Final = ".avsc"
@@ -124,6 +125,11 @@ class Schemas:
     def whole(self, name: str) -> dict[str, Any]:
         """Return the self-contained schema of one of ROOTS, as Python data."""
         return self._whole[name]
+
+    def plain(self, name: str) -> dict[str, Any]:
+        """Return the same without logical types: timestamps are numbers in the unit of their field."""
+        found: dict[str, Any] = _without_logical_types(self._whole[name])
+        return found
 
     def text(self, name: str) -> str:
         """Return the self-contained schema of one of ROOTS as JSON, which is what a schema registry takes."""

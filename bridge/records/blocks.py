@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.records.binary import (
+    EMPTY,
     array,
     long,
     optional_flag,
@@ -20,7 +21,8 @@ from bridge.transcript.events import NOTICE_TYPES, SYS_COMMAND, TREATMENTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.field_texts import FieldTexts
+    from bridge.records.redactor import Redaction
     from bridge.transcript.entries import Gap, Party, SessionFacts
     from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 
@@ -45,28 +47,28 @@ def party_block(party: Party) -> bytes:
     )
 
 
-def message_block(message: MessageText, redactor: Redactor, done: list[Redaction]) -> bytes:
-    """Encode a MessageText."""
+def message_block(message: MessageText, said: str, redactor: FieldTexts, done: list[Redaction]) -> bytes:
+    """Encode a MessageText; `said` is its text, redacted."""
     return b"".join(
         (
-            text(redactor.text("message.text", message.text, done)),
+            text(said),
             optional_text(redactor.word("message.messageType", message.message_type, _MESSAGE_TYPES, done)),
             optional_text(redactor.word("message.treatAs", message.treat_as, TREATMENTS, done)),
         )
     )
 
 
-def notice_block(notice: NoticeText, said: str, redactor: Redactor, done: list[Redaction]) -> bytes:
+def notice_block(notice: NoticeText, said: str, redactor: FieldTexts, done: list[Redaction]) -> bytes:
     """Encode a NoticeText; `said` is its text, redacted."""
     word = redactor.word("notice.noticeType", notice.notice_type, NOTICE_TYPES, done)
     return text(word or "") + text(said)
 
 
-def file_block(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes | None:
+def file_block(event: ChatEvent, said: str, user_data: dict[str, str], size: str | None) -> bytes | None:
     """Encode the FileReference of a SYS_COMMAND notice about a file; None for any other event.
 
-    `said` is the notice's text and `user_data` the flat map, both redacted: what a rule has removed there is not in
-    the file reference either.
+    `said` is the notice's text and `user_data` the flat map, both as they are recorded: what a rule has removed there
+    is not in the file reference either. `size` is what the map says of it, redacted and never sealed.
     """
     notice = event.notice_text
     if notice is None or notice.notice_type != SYS_COMMAND:
@@ -77,7 +79,7 @@ def file_block(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes 
         (
             optional_text(user_data.get("file-id")),
             optional_text(user_data.get("file-name")),
-            optional_long(_number(user_data.get("file-size"))),
+            optional_long(_number(size)),
             optional_text(user_data.get("file-source")),
             optional_text(user_data.get("file-document-id")),
             text(said),
@@ -85,7 +87,7 @@ def file_block(event: ChatEvent, said: str, user_data: dict[str, str]) -> bytes 
     )
 
 
-def departure_block(event: ChatEvent, attributes: dict[str, str], redactor: Redactor, done: list[Redaction]) -> bytes:
+def departure_block(event: ChatEvent, attributes: dict[str, str], redactor: FieldTexts, done: list[Redaction]) -> bytes:
     """Encode a Departure; `attributes` is the flat form of eventAttributes."""
     reason = event.reason
     why = reason.text if reason is not None else None
@@ -132,7 +134,10 @@ def session_block(facts: SessionFacts, site: str) -> bytes:
 
 def redactions_block(done: Sequence[Redaction]) -> bytes:
     """Encode the array of redactions."""
-    return array(text(field) + text(rule) + long(times) for field, rule, times in done)
+    return array(
+        text(one.field) + text(one.rule) + long(one.times) + (array(map(text, one.earlier)) if one.earlier else EMPTY)
+        for one in done
+    )
 
 
 def _number(value: str | None) -> int | None:

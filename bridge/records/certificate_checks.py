@@ -55,15 +55,17 @@ class RecordedChat:
 
     def add(self, record: dict[str, Any]) -> None:
         """Take a decoded TranscriptEvent."""
-        kind, amendment = record["kind"], record["amendment"]
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        if record["eventId"] is not None:
-            self.origins[record["origin"]] = self.origins.get(record["origin"], 0) + 1
+        kind, amendment, number, origin = record["kind"], record["amendment"], record["eventId"], record["origin"]
+        counts = self.counts
+        counts[kind] = counts.get(kind, 0) + 1
+        if number is not None:
+            origins = self.origins
+            origins[origin] = origins.get(origin, 0) + 1
         if amendment is not None:
             self.amendments[amendment] = self.amendments.get(amendment, 0) + 1
-        elif record["eventId"] is not None:
-            self.ids.add(record["eventId"])
-            if record["origin"] == LIVE:
+        elif number is not None:
+            self.ids.add(number)
+            if origin == LIVE:
                 self.rejoined = self._until_joined
         elif kind == GAP and record["gap"] is not None:
             self.told[record["sequence"]] = _gap(record["gap"])

@@ -16,14 +16,16 @@ from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map
 from bridge.records.blocks import gap_block, party_block, session_block
 from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain, chain_block
 from bridge.records.shard_facts import shard_block
+from bridge.records.split_blocks import split_block
 from bridge.records.tree_state import tree_block
 from bridge.records.watch_blocks import offsets_block, watch_block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bridge.records.output_chains import OutputGap
     from bridge.records.shard_facts import ShardFacts
+    from bridge.records.split_numbers import SplitNumbers
     from bridge.records.tree_state import TreeState
     from bridge.records.watch_blocks import ChainOffsets
     from bridge.transcript.fingerprints import PrintLayout
@@ -74,6 +76,7 @@ class CheckpointHead:
     none, only the head is remembered. `ids` is the open block. `stored`: the chat is open, and known from stored
     transcripts only. `outlined` says that all blocks have their outlines. `away` is the interval in which nobody is
     watching, if there is one; `offsets` are those of `all_chains`, or none. `position` is in that of a position only.
+    `numbers` are those that may have begun in each output, by its name.
     """
 
     state: str
@@ -92,6 +95,7 @@ class CheckpointHead:
     away: Unwatched | None = None
     offsets: list[ChainOffsets] = field(default_factory=list)
     position: bytes | None = None
+    numbers: Mapping[str, SplitNumbers] = field(default_factory=dict)
 
     def all_chains(self) -> list[OutputChain]:
         """Return the chain in each output."""
@@ -139,7 +143,7 @@ def _head(head: CheckpointHead) -> bytes:
 def _head_extra(head: CheckpointHead) -> bytes:
     """Encode what few heads have: in each of the others it costs one byte."""
     away, tree, position = head.away, head.stamp.tree, head.position
-    if not head.stored and away is None and tree is None and position is None:
+    if not head.stored and away is None and tree is None and position is None and not head.numbers:
         return NULL
     return b"".join(
         (
@@ -149,6 +153,7 @@ def _head_extra(head: CheckpointHead) -> bytes:
             optional_text(None if away is None else away.code),
             tree_block(tree),
             NULL if position is None else SOME + data(position),
+            split_block(head.numbers),
         )
     )
 
@@ -189,10 +194,11 @@ def _seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str)
 
 def _seldom_extra(state: TranscriptState) -> bytes:
     """Encode what is not known of every chat: in a record of each of the others it costs one byte."""
-    watch = watch_block(state.watch)
-    if not state.filled_sequences and not state.archived and watch == NULL:
+    watch, subjects = watch_block(state.watch), state.facts.subjects
+    if not state.filled_sequences and not state.archived and watch == NULL and not subjects:
         return NULL
-    return SOME + array(map(long, state.filled_sequences)) + (b"\1" if state.archived else b"\0") + watch
+    archived = b"\1" if state.archived else b"\0"
+    return SOME + array(map(long, state.filled_sequences)) + archived + watch + array(map(text, subjects))
 
 
 def _output_gap(own: OutputGap) -> bytes:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.records.checkpoint import encode_announcement, encode_closed, encode_head, encode_ids, encode_seldom
 from bridge.records.checkpoint_keys import ANNOUNCEMENT, SELDOM, head_key, segment_key
-from bridge.transcript.entries import SessionFacts
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.id_blocks import IdBlock, Prints
 
@@ -123,7 +122,7 @@ def _remembered(seldom: TranscriptState) -> TranscriptState:
     facts = seldom.facts
     return replace(
         seldom,
-        facts=SessionFacts(facts.session_id, facts.start_at, facts.tenant, server=facts.server, source=facts.source),
+        facts=replace(facts, monitored=None, idle_time_expire=None, client_version=None),
         parties=[],
         parties_set_by=[],
         amendments={},

@@ -12,6 +12,7 @@ from bridge.records.checkpoint_keys import ANNOUNCEMENT, MARKER_KEY, SELDOM, par
 from bridge.records.output_chains import OutputGap, decoded_chain
 from bridge.records.payload_framing import unframe
 from bridge.records.shard_facts import shard_facts
+from bridge.records.split_blocks import decoded_split
 from bridge.records.tree_state import tree_state
 from bridge.records.watch_blocks import decoded_offsets, decoded_watch
 from bridge.transcript.entries import Gap, Party, SessionFacts
@@ -198,6 +199,7 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
         away=None if since is None or code is None else Unwatched(since, None, code),
         offsets=decoded_offsets(head["offsets"], len(chains) + bool(head["chainHead"])),
         position=extra.get("position"),
+        numbers=decoded_split(extra.get("splitNumbers", ())),
     )
 
 
@@ -226,7 +228,7 @@ def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
     if len(set_by) != 2 * len(seldom["parties"]):
         raise VerificationFailed("a checkpoint that does not say which events set what is known of its parties")
     return TranscriptState(
-        facts=decoded_facts(session_id, seldom["session"]),
+        facts=replace(decoded_facts(session_id, seldom["session"]), subjects=tuple(extra.get("subjects", ()))),
         parties=[_party(party) for party in seldom["parties"]],
         gaps=[decoded_gap(gap) for gap in seldom["gaps"]],
         amendments={counter["eventId"]: counter["count"] for counter in seldom["amendments"]},

@@ -14,6 +14,7 @@ from bridge.records.epoch_claims import Certified
 from bridge.records.fill_checks import misnamed
 from bridge.records.findings import ANCHOR, CERTIFICATE, CHAIN, FILLS, ID, ORDER, RETENTION, SEQUENCE, Finding
 from bridge.records.ids import amendment_id, amendment_number, bridge_id, event_id
+from bridge.records.recorded_figures import RecordedFigures
 from bridge.transcript.entries import CHANGED, ID_REUSED, LIVE
 from bridge.transcript.gap_codes import OUTPUT_ADDED
 from bridge.transcript.ranges import IdRanges
@@ -71,6 +72,8 @@ class VerifiedEpoch:
     """Whether a session record of it says that the output does not hold all records."""
     left_out: bool = False
     """Whether records were passed over that never were in this output: its chain goes on over them."""
+    figures: RecordedFigures | None = None
+    """What its events tell of ending and summary, if a certificate was known before the first of them."""
 
     def say(self, promise: str, message: str, *, broken: bool = True, by_absence: bool = False) -> None:
         """Add a finding; see `Finding`."""
@@ -88,6 +91,8 @@ class VerifiedEpoch:
             self.say(CHAIN, f"record at {where} was altered: its content does not have the hash that it carries")
         sequence = record["sequence"]
         in_place = sequence > self.last
+        if not self.last and self.certified:
+            self.figures = RecordedFigures()
         if sequence == self.last + 1 and previous == self.head:
             self.last, self.head = sequence, own
         elif in_place:
@@ -101,6 +106,8 @@ class VerifiedEpoch:
         if not (in_place and self._is_next_event(record)):
             self._check_id(record, where, in_place=in_place)
         self.recorded.add(record)
+        if self.figures is not None:
+            self.figures.add(record)
         return in_place and self.awaited == sequence and self._compare_due()
 
     def _is_next_event(self, record: dict[str, Any]) -> bool:
@@ -215,7 +222,8 @@ class VerifiedEpoch:
     def compare(self, certified: Certified) -> None:
         """Compare a certificate with the chat as it was when that was issued, which is now."""
         certified.checked = True
-        told, where = certified.certificate, certified.where
+        told, summary = certified.unpacked()
+        where = certified.where
         if told["epoch"] != self.epoch:
             self.say(
                 CERTIFICATE, f"certificate at {where} is about epoch {told['epoch']} in a record of epoch {self.epoch}"
@@ -226,6 +234,9 @@ class VerifiedEpoch:
             return  # what is missing cannot be counted
         for what in disagreements(told, self.recorded):
             self.say(CERTIFICATE, f"certificate at {where} {what}")
+        if self.figures is not None and not self.part:
+            for what in self.figures.disagreements(told, summary, self.recorded.gaps):
+                self.say(CERTIFICATE, f"certificate at {where} {what}")
 
     def open(self, at: int, *, part: bool = False) -> None:
         """Take the record that the chat was opened `at`, in us since 1970 UTC; `part`: it says so."""
@@ -234,8 +245,8 @@ class VerifiedEpoch:
         if self.opening is None:
             self.opening = at
 
-    def certify(self, where: str, certificate: dict[str, Any]) -> None:
-        """Take a certificate; it is compared when the record with its lastSequence is there."""
+    def certify(self, where: str, certificate: dict[str, Any], summary: dict[str, Any] | None = None) -> None:
+        """Take a certificate and its summary; it is compared when the record with its lastSequence is there."""
         replaced = certificate["supersedes"]
         self.part |= certificate["part"] is not None
         if replaced is None and not self.certified and self.opening is not None:
@@ -246,7 +257,7 @@ class VerifiedEpoch:
             what = f"certificate at {where} has supersedes {replaced}, the former one is {former}"
             self.say(CERTIFICATE if known else RETENTION, what, broken=known, by_absence=True)
         self.opened = False
-        certified = Certified(where, certificate["lastSequence"], msgspec.msgpack.encode(certificate))
+        certified = Certified(where, certificate["lastSequence"], msgspec.msgpack.encode((certificate, summary)))
         self.certified.append(certified)
         if certified.last_sequence == self.last:
             self.compare(certified)

@@ -17,11 +17,10 @@ class Certified:
     packed: bytes
     checked: bool = False
 
-    @property
-    def certificate(self) -> dict[str, Any]:
-        """The certificate as `Schemas.decode` returned it."""
-        unpacked: dict[str, Any] = msgspec.msgpack.decode(self.packed)
-        return unpacked
+    def unpacked(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Return the certificate and the summary as `Schemas.decode` returned them."""
+        certificate, summary = msgspec.msgpack.decode(self.packed)
+        return certificate, summary
 
 
 @dataclass(slots=True, frozen=True)

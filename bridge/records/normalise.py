@@ -6,11 +6,10 @@ the session and the parties are on every record, and seldom change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import UnreadableMessage
-from bridge.records import avro
 from bridge.records.binary import EMPTY, NULL, SOME, long, optional_long, optional_text, text, text_map
 from bridge.records.blocks import (
     departure_block,
@@ -18,25 +17,31 @@ from bridge.records.blocks import (
     gap_block,
     message_block,
     notice_block,
-    party_block,
     redactions_block,
     session_block,
 )
 from bridge.records.chain import genesis, link, trailer
-from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of, session_record_id
+from bridge.records.cloud_events import CloudEvents
+from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of
+from bridge.records.message_texts import MESSAGE_TEXT, message_text
+from bridge.records.party_blocks import PartyBlocks
+from bridge.records.sealed_fields import SealedFields
 from bridge.records.session_records import ChainPlace, session_record
+from bridge.records.subjects import NO_SUBJECTS, Subjects
+from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
-from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
-from bridge.transcript.times import occurred_at, rfc3339
+from bridge.transcript.times import occurred_at
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
-    from bridge.records.redact import Redaction, Redactor
-    from bridge.transcript.entries import Certificate, Entry, Party, SessionFacts
+    from bridge.records.cloud_events import Headers
+    from bridge.records.field_texts import FieldTexts
+    from bridge.records.redactor import Redaction, Redactor
+    from bridge.records.split_numbers import SplitNumbers
+    from bridge.sealing.data_keys import DataKeys
+    from bridge.transcript.entries import Certificate, Entry, SessionFacts
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.summary import Summary
-
-Headers = list[tuple[str, bytes]]
 
 EVENT_TYPE_KEY: Final = "eventType"
 """The key in unknownAttributes that holds the word of an unknown event type."""
@@ -45,7 +50,6 @@ START_PLUS_SHIFT: Final = "START_PLUS_SHIFT"
 """How occurredAt was had: the session's start plus the event's timeShift, both to the second."""
 
 _WHOLE_SECONDS: Final = optional_text(START_PLUS_SHIFT) + optional_long(1_000)
-_KNOWN_PARTIES: Final = 64
 _NO_ATTRIBUTES: Final = EMPTY + EMPTY
 _WORDS: Final = {
     word: text(word)
@@ -65,20 +69,22 @@ _WORDS: Final = {
 _CHANGED: Final = optional_text(kinds.CHANGED)
 _ID_REUSED: Final = optional_text(kinds.ID_REUSED)
 _VISIBILITIES: Final = {word: optional_text(word) for word in ("ALL", "INT", "VIP")}
-_CE_TYPES: Final = {word: ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{word}".encode()) for word in _WORDS}
-_SESSION_TYPE: Final = ("ce_type", avro.SESSION_RECORD.encode())
-_CE_VERSION: Final = ("ce_specversion", b"1.0")
-_CONTENT_TYPE: Final = ("content-type", b"application/avro")
 
 
 @dataclass(slots=True, frozen=True)
 class Recording:
-    """What the chats of one output share. `site` names where this bridge captures, `group` the bridge there."""
+    """What the chats of one output share. `site` names where this bridge captures, `group` the bridge there.
+
+    `keys` are those with which its texts are sealed; None: it is not sealed. `subjects` recognises the people of chats,
+    in all outputs alike.
+    """
 
     schemas: Schemas
     redactor: Redactor
     site: str = DEFAULT_SITE
     group: str = "chatbridge"
+    keys: DataKeys | None = None
+    subjects: Subjects = NO_SUBJECTS
 
     @property
     def source(self) -> str:
@@ -92,22 +98,29 @@ class ChatRecorder:
     `key` is the key of its records, which belong to one epoch of its chain. `head` is the hash of the last record made.
     It may be reset to an earlier value if the records made since then will not be published; a restored chat continues
     from the head in its checkpoint. `redacted` says what was done to the last event: rule and number of times.
+    `numbers` are those that parties may have begun, as of the last record; they go back and are restored with `head`.
     """
 
     __slots__ = (
-        "_constant_headers",
+        "_cloud_events",
         "_epoch",
         "_epoch_bytes",
         "_escaped_id",
         "_facts",
+        "_numbers",
         "_parties",
         "_redactor",
+        "_rule_set",
+        "_rule_set_text",
+        "_rules",
         "_schemas",
+        "_sealed",
         "_session",
         "_session_id_text",
         "_site",
         "head",
         "key",
+        "numbers",
         "redacted",
     )
 
@@ -115,23 +128,30 @@ class ChatRecorder:
         """Start the chain of an epoch, or continue after the record whose hash is `head`."""
         self.head = genesis(session_id, epoch) if head is None else head
         self.redacted: list[tuple[str, int]] = []
+        self.numbers: SplitNumbers = ()
+        self._numbers: SplitNumbers = ()  # as of the record that is being made
         self._epoch = epoch
         self._epoch_bytes = long(epoch)
         self._escaped_id = escaped(session_id)
         self._session_id_text = text(session_id)
         self.key = session_id.encode()
         self._schemas = recording.schemas
-        self._redactor = recording.redactor
+        self._rules = recording.redactor
+        self._redactor: FieldTexts = self._rules
+        self._sealed: SealedFields | None = None
+        if recording.keys is not None:
+            self._redactor = self._sealed = SealedFields(session_id, recording.redactor, recording.keys)
         self._site = recording.site
-        self._constant_headers = (
-            ("ce_source", recording.source.encode()),
-            ("ce_subject", self.key),
-            _CE_VERSION,
-            _CONTENT_TYPE,
-        )
+        self._cloud_events = CloudEvents(session_id, recording.source, epoch)
         self._facts: SessionFacts | None = None
         self._session = b""
-        self._parties: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
+        self._parties = PartyBlocks(self._redactor)
+        self._take_rules()
+
+    def begin(self) -> None:
+        """Give the chat a key if the output is sealed, before there is anything to seal."""
+        if self._sealed is not None:
+            self._sealed.begin()
 
     # --- TranscriptEvent -----------------------------------------------------------------------------------------
 
@@ -139,7 +159,7 @@ class ChatRecorder:
         """Return the Avro payload of one TranscriptEvent, without framing, and advance `head`.
 
         Raises UnreadableMessage for a number beyond 64 bits or a text that is not Unicode, and AttributesTooDeep;
-        `head` is unchanged then.
+        `head` and `numbers` are unchanged then.
         """
         try:
             body = self._body(entry, facts)
@@ -149,14 +169,19 @@ class ChatRecorder:
             raise UnreadableMessage("an event with a text that is no Unicode") from None
         previous = self.head
         self.head = link(previous, body)
+        self.numbers = self._numbers
         return body + trailer(previous, self.head)
 
     def _body(self, entry: Entry, facts: SessionFacts) -> bytes:
         """Encode all fields before `integrity`, in the order of the schema."""
         if facts is not self._facts:
             self._session, self._facts = session_block(facts, self._site), facts
+        if self._rules.rule_set != self._rule_set:
+            self._take_rules()
+        if self._sealed is not None:
+            self._sealed.sequence = entry.sequence
         done: list[Redaction] = []
-        event = entry.event
+        event, self._numbers = entry.event, self.numbers
         head = (
             text(id_of(entry, self._escaped_id, self._epoch)),
             self._session_id_text,
@@ -170,13 +195,13 @@ class ChatRecorder:
             # Of the fields from occurredAt to unknownAttributes, GAP and RESUMED have observedAt, party and gap only.
             rest: tuple[bytes, ...] = (
                 NULL + NULL + NULL + NULL + long(entry.observed_at) + NULL + NULL,
-                self._party(entry.party, done),
+                self._parties.block(entry.party, done),
                 NULL + NULL + NULL + NULL + gap + NULL + NULL + NULL,
                 _NO_ATTRIBUTES + _NO_ATTRIBUTES + EMPTY,
             )
         else:
             rest = self._content(entry, event, facts, done)
-        self.redacted = [(rule, times) for _, rule, times in done]
+        self.redacted = [(one.rule, one.times) for one in done]
         return b"".join(
             (
                 *head,
@@ -184,32 +209,49 @@ class ChatRecorder:
                 self._session,
                 _WORDS.get(entry.origin) or text(entry.origin),
                 redactions_block(done) if done else EMPTY,
+                self._rule_set_text,
             )
         )
+
+    def _take_rules(self) -> None:
+        """Make the next records under the rules as they are: pseudonyms may have another key now."""
+        self._rule_set = self._rules.rule_set
+        self._rule_set_text = optional_text(self._rule_set)
+        self._parties.forget()
 
     def _content(self, entry: Entry, event: ChatEvent, facts: SessionFacts, done: list[Redaction]) -> tuple[bytes, ...]:
         """Encode the fields from occurredAt to unknownAttributes of an event."""
         redactor = self._redactor
         user_data: dict[str, str] = {}
+        file_size: str | None = None
         attributes: dict[str, str] = {}
         user_data_maps = attribute_maps = _NO_ATTRIBUTES
-        party = self._party(entry.party, done)
+        party = self._parties.block(entry.party, done)
+        if not self._rules.typing_previews and is_typing(event):
+            event = without_preview(event, done)
         if event.user_data:
             user_data, types = redactor.items("userData", event.user_data, done)
+            file_size = user_data.get("file-size")
+            user_data = self._recorded("userData", user_data)
             user_data_maps = text_map(user_data) + text_map(types)
         if event.event_attributes:
             attributes, types = redactor.items("eventAttributes", event.event_attributes, done)
-            attribute_maps = text_map(attributes) + text_map(types)
+            attribute_maps = text_map(self._recorded("eventAttributes", attributes)) + text_map(types)
         visibility = _VISIBILITIES.get(event.visibility)
         if visibility is None:
             visibility = optional_text(redactor.text("visibility", event.visibility, done))
         message = file = notice = NULL
         if event.message_text is not None:
-            message = SOME + message_block(event.message_text, redactor, done)
+            own_id = id_of(entry, self._escaped_id, self._epoch)
+            said_again = bool(entry.amendment) and not entry.reused
+            words, self._numbers = message_text(event, own_id, self._rules, self.numbers, done, again=said_again)
+            if self._sealed is not None:
+                words = self._sealed.sealed(MESSAGE_TEXT, words)
+            message = SOME + message_block(event.message_text, words, redactor, done)
         if event.notice_text is not None:
             said = redactor.text("notice.text", event.notice_text.text, done)
             notice = SOME + notice_block(event.notice_text, said, redactor, done)
-            block = file_block(event, said, user_data)
+            block = file_block(event, said, user_data, file_size)
             file = NULL if block is None else SOME + block
         leaves = event.reason is not None or event.asker_id is not None or entry.kind == kinds.PARTY_LEFT
         at = occurred_at(facts.start_at, event.time_shift)
@@ -232,6 +274,10 @@ class ChatRecorder:
             self._unknown(entry, event, done),
         )
 
+    def _recorded(self, where: str, values: dict[str, str]) -> dict[str, str]:
+        """Return redacted values as they stand in the record."""
+        return values if self._sealed is None else self._sealed.values(where, values)
+
     def _filled(self, sequence: int) -> bytes:
         return optional_text(bridge_id(self._escaped_id, self._epoch, sequence))
 
@@ -249,40 +295,9 @@ class ChatRecorder:
             values = {**values, EVENT_TYPE_KEY: word}
         return text_map(values)
 
-    def _party(self, party: Party | None, done: list[Redaction]) -> bytes:
-        if party is None:
-            return NULL
-        kept = self._parties.get(party.user_id)
-        if kept is None or (kept[0] is not party and kept[0] != party):
-            kept = self._keep_party(party)
-        done += kept[2]
-        return kept[1]
-
-    def _keep_party(self, party: Party) -> tuple[Party, bytes, list[Redaction]]:
-        done: list[Redaction] = []
-        redactor = self._redactor
-        shown = replace(
-            party,
-            nickname=party.nickname and redactor.text("party.nickname", party.nickname, done),
-            user_type=redactor.word("party.userType", party.user_type, USER_TYPES, done),
-            protocol_type=redactor.word("party.protocolType", party.protocol_type, PROTOCOL_TYPES, done),
-            person_id=party.person_id and redactor.text("party.personId", party.person_id, done),
-        )
-        if len(self._parties) >= _KNOWN_PARTIES and party.user_id not in self._parties:
-            self._parties.clear()  # P6: a flood of parties costs time, not memory
-        kept = self._parties[party.user_id] = (party, SOME + party_block(shown), done)
-        return kept
-
     def headers(self, entry: Entry, facts: SessionFacts) -> Headers:
-        """Return the CloudEvents headers (binary mode) of an event record; `ce_time` is occurredAt, else observedAt."""
-        event = entry.event
-        at = occurred_at(facts.start_at, event.time_shift) if event is not None else None
-        return [
-            ("ce_id", id_of(entry, self._escaped_id, self._epoch).encode()),
-            _CE_TYPES.get(entry.kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{entry.kind}".encode()),
-            ("ce_time", rfc3339(entry.observed_at if at is None else at * 1000).encode()),
-            *self._constant_headers,
-        ]
+        """Return the CloudEvents headers of an event record."""
+        return self._cloud_events.of_event(entry, facts)
 
     # --- the other topics ----------------------------------------------------------------------------------------
 
@@ -305,19 +320,11 @@ class ChatRecorder:
         The certificate covers the records made so far: it carries `head`. It lists ids and gaps if the payload then
         fits into `room` bytes.
         """
-        place = ChainPlace(self._site, self._epoch, self.head)
+        place = ChainPlace(self._site, self._epoch, self.head, self._rules.rule_set)
         return session_record(
             self._schemas, state, facts, at, certificate=certificate, place=place, summary=summary, part=part, room=room
         )
 
     def session_headers(self, state: str, at: int, certificate: Certificate | None = None) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""
-        again = certificate is not None and certificate.supersedes is not None
-        last = certificate.last_sequence if certificate is not None and again else None
-        name = session_record_id(self._escaped_id, state, self._epoch, at, last_sequence=last)
-        return [
-            ("ce_id", name.encode()),
-            _SESSION_TYPE,
-            ("ce_time", rfc3339(at).encode()),
-            *self._constant_headers,
-        ]
+        return self._cloud_events.of_session(state, at, certificate)

@@ -14,6 +14,7 @@ from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
 from bridge.records.certificate_fields import certificate_fields
 from bridge.records.redacted_input import redacted_input
 from bridge.records.summary_record import summary_fields
+from bridge.sealing.opened_records import BYTES
 from bridge.transcript.entries import INCOMPLETE
 from bridge.transcript.gap_codes import LISTS_LEFT_OUT
 from bridge.transcript.summary import Summary
@@ -21,7 +22,8 @@ from bridge.transcript.summary import Summary
 if TYPE_CHECKING:
     from bridge.errors import Problem
     from bridge.records.avro import Schemas
-    from bridge.records.redact import Redaction, Redactor
+    from bridge.records.redactor import Redaction, Redactor
+    from bridge.sealing.chat_seal import ChatSeal
     from bridge.transcript.entries import Certificate, SessionFacts
 
 OPENED: Final = "OPENED"
@@ -36,11 +38,15 @@ PART_BYTES: Final = 512 * 1024
 
 @dataclass(slots=True, frozen=True)
 class ChainPlace:
-    """Where a chat's chain stands: the site that it is captured in, its epoch, the hash of its last record."""
+    """Where a chat's chain stands: the site that it is captured in, its epoch, the hash of its last record.
+
+    `rule_set` is the version of the rules of its output.
+    """
 
     site: str
     epoch: int
     head: bytes
+    rule_set: str | None = None
 
 
 def session_record(  # noqa: PLR0913 - the fields of the record
@@ -106,6 +112,8 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "certificate": None if certificate is None else certificate_fields(certificate, place.head),
             "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
             "noSummary": summary if isinstance(summary, str) else None,
+            "ruleSet": place.rule_set,
+            "subjects": list(facts.subjects),
             "part": part,
             "signature": None,
         },
@@ -132,14 +140,18 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
     redactor: Redactor,
     total_bytes: int | None = None,
     part_bytes: int = PART_BYTES,
+    seal: ChatSeal | None = None,
 ) -> tuple[list[bytes], list[Redaction]]:
     """Return the payloads of one quarantined input, in as many parts as necessary; at least one; and what was redacted.
 
     `observed_at` in us since 1970 UTC. `raw` is the kept beginning of the input, `total_bytes` the size of all of it if
-    that is more. P5: an input that names a secret is masked first, and the rules of `redactor` hold.
+    that is more. P5: an input that names a secret is masked first, and the rules of `redactor` hold. With `seal`, what
+    is kept is sealed then, as a whole.
     """
     kept, done = redacted_input(raw, redactor)
-    redactions = [{"field": field, "rule": rule, "count": times} for field, rule, times in done]
+    if seal is not None:
+        kept = seal.seal_bytes(BYTES, kept)
+    redactions = [{"field": one.field, "rule": one.rule, "count": one.times} for one in done]
     parts = [kept[at : at + part_bytes] for at in range(0, len(kept), part_bytes)] or [b""]
     payloads = [
         schemas.encode(
@@ -156,6 +168,7 @@ def quarantine_records(  # noqa: PLR0913 - the fields of the record
                 "parts": len(parts),
                 "totalBytes": len(raw) if total_bytes is None else total_bytes,
                 "redactions": redactions,
+                "ruleSet": redactor.rule_set,
             },
         )
         for number, part in enumerate(parts, 1)

@@ -30,14 +30,15 @@ class SessionStatement(msgspec.Struct, array_like=True, frozen=True):
     epoch: int
     at: int
     certificate: dict[str, Any] | None
+    summary: dict[str, Any] | None
     part: bool = False
 
     @classmethod
     def of(cls, record: dict[str, Any], payload: bytes, partition: int | None, where: str) -> SessionStatement:
         """Take a decoded session record and its payload."""
         digest = sha256(payload).digest()[:_DIGEST_BYTES]
-        state, part = record["state"], record["part"] is not None
-        return cls(where, partition, digest, state, record["epoch"], record["at"], record["certificate"], part)
+        certificate, summary, part = record["certificate"], record["summary"], record["part"] is not None
+        return cls(where, partition, digest, record["state"], record["epoch"], record["at"], certificate, summary, part)
 
 
 @dataclass(slots=True)
@@ -118,7 +119,7 @@ class VerifiedChat:
         chat = self.epoch(said.epoch)
         self.closed = said.state == CLOSED
         if said.certificate is not None:
-            chat.certify(said.where, said.certificate)
+            chat.certify(said.where, said.certificate, said.summary)
         elif self.closed:
             chat.say(CERTIFICATE, f"closed without a certificate at {said.where}")
         else:

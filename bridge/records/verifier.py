@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.errors import VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
+from bridge.records.event_decoding import EventDecoding
 from bridge.records.findings import HEADERS, PARTITION, READABLE, SCHEMA, SIGNATURE, Finding
 from bridge.records.record_places import agrees, early, of_event, of_session
 from bridge.records.resting_chats import WaitingChats, pack, unpack
@@ -76,6 +77,7 @@ class Verifier:
         check_session: CheckSession | None = None,
     ) -> None:
         self._schemas = schemas
+        self._decoding = EventDecoding(schemas)
         self._events = events
         self._sessions = sessions
         self._place_of = place_of
@@ -135,7 +137,7 @@ class Verifier:
         where = where or f"{self._events}-{partition}@{offset}"
         try:
             if record is None:
-                record = self._schemas.decode(TRANSCRIPT_EVENT, payload, written)
+                record = self._decode(payload, written)
             session_id = record["sessionId"]
             chat = self._chats.get(session_id)
             if chat is None:
@@ -250,6 +252,11 @@ class Verifier:
             found.closed += chat.closed and not chat.unread and not chat.cut_off
             found.open += not chat.closed and not chat.unread and not chat.cut_off
         return found
+
+    def _decode(self, payload: bytes, written: WriterSchema | None) -> dict[str, Any]:
+        if written is None or written.fingerprint == self._schemas.fingerprint(TRANSCRIPT_EVENT):
+            return self._decoding.decode(payload)
+        return self._schemas.decode(TRANSCRIPT_EVENT, payload, written)
 
     def _limit(self, observed: int) -> None:
         self._earliest = observed if self._earliest is None else min(self._earliest, observed)

@@ -91,6 +91,7 @@ class SessionFacts:
     """What is known of the session itself. `start_at` in ms since 1970 UTC; `server` as host:port.
 
     `source` is one of SOURCES: the door that the last update came through, so it may change in the course of a chat.
+    `subjects` are keyed hashes of what identifies its people (`records/subjects.py`).
     """
 
     session_id: str
@@ -101,6 +102,7 @@ class SessionFacts:
     server: str | None = None
     client_version: int | None = None
     source: str = CHAT_SERVER
+    subjects: tuple[str, ...] = ()
 
     def after(self, update: TranscriptUpdate) -> SessionFacts:
         """Return the facts after an update, this object if none changed. An absent attribute keeps its value."""

@@ -215,6 +215,10 @@ class Transcript(StoredFold):
         """Set when the session started (ms since 1970 UTC), or its tenant; None leaves what is known."""
         self._memory.learn(start_at, tenant)
 
+    def identify(self, subjects: tuple[str, ...]) -> None:
+        """Replace the keyed hashes of what identifies the people of the chat."""
+        self._memory.identify(subjects)
+
     def away(self, since: int, code: str = NOT_TOLD) -> None:
         """Note that nothing arrives from `since` (ms since 1970 UTC) on, until the next snapshot.
 

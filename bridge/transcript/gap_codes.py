@@ -21,6 +21,7 @@ EVENTS_LOST: Final = "EVENTS_LOST"
 STATE_LOST: Final = "STATE_LOST"
 ARCHIVE_DAMAGED: Final = "ARCHIVE_DAMAGED"
 UNFINISHED: Final = "UNFINISHED"
+NO_STORED_TEXT: Final = "NO_STORED_TEXT"
 
 UNATTRIBUTED: Final = "UNATTRIBUTED"
 IDS_REUSED: Final = "IDS_REUSED"
@@ -86,6 +87,10 @@ GAP_CODES: Final = {
         "The chat is known from stored transcripts only, and the last one did not come while it was waited for.",
         "Look the chat up in the database that stores transcripts; `chatbridge backfill` takes it from there.",
     ),
+    NO_STORED_TEXT: (
+        "The chat is known from UCS only, which gives no text of it. The detail is the code of the reason.",
+        "Look that code up among those of UCS; `chatbridge backfill` takes the chat from another copy.",
+    ),
     OUTPUT_ADDED: (
         "Records of the chat before are in other outputs only: this one was added, or takes the chat since then.",
         "Read them there.",
@@ -121,7 +126,9 @@ KNOWN: Final = GAP_CODES.keys() | CERTIFICATE_CODES.keys()
 """All that this version can judge."""
 WITHDRAWN: Final = frozenset({TOO_LARGE, NOT_RECORDED})
 """Of gaps that stand for an event whose content is in the quarantine: it is not published when it is seen again."""
-UNTIL_JOINED: Final = frozenset({NEVER_JOINED, HISTORY_TOO_LONG, OVER_WHILE_AWAY, OUT_OF_REACH, STATE_LOST, UNFINISHED})
+UNTIL_JOINED: Final = frozenset(
+    {NEVER_JOINED, HISTORY_TOO_LONG, OVER_WHILE_AWAY, OUT_OF_REACH, STATE_LOST, UNFINISHED, NO_STORED_TEXT}
+)
 """Of gaps without an end that the next snapshot of the chat fills: what it lacks is told in gaps of its own."""
 UNTIL_STORED: Final = UNTIL_JOINED | {ARCHIVE_DAMAGED, UNREADABLE, INTERNAL}
 """Of gaps without an end that the last stored transcript of the chat fills, where it is whole."""

@@ -23,11 +23,16 @@ STORED_RECORD: Final = "STORED_RECORD"
 STORED_TEXT_INCOMPLETE: Final = "STORED_TEXT_INCOMPLETE"
 OTHER_CHAT: Final = "OTHER_CHAT"
 UNREADABLE_ROW: Final = "UNREADABLE_ROW"
+NO_TEXT: Final = "NO_TEXT"
+NOT_OVER: Final = "NOT_OVER"
+ROW_GONE: Final = "ROW_GONE"
+LIST_FULL: Final = "LIST_FULL"
 
 NOT_XML: Final = "NOT_XML"
 NOT_A_TRANSCRIPT: Final = "NOT_A_TRANSCRIPT"
 
 _GATEWAY: Final = "Report it to the maker of the gateway, with the record."
+_ROW: Final = "See what else is written into that table; set `sources.ucs.media_types` if it holds other interactions."
 _NOT_XML: Final = (
     "A stored transcript is no well-formed XML, or in an encoding that cannot be read.",
     "Export it again.",
@@ -83,6 +88,16 @@ QUARANTINE_CODES: Final = {
     UNREADABLE_ROW: (
         "The database of UCS cannot give the text of a row, or it is too long. The record holds the row's id.",
         "Do what the detail says. The row is asked again for a day.",
+    ),
+    NO_TEXT: ("A row of UCS has an id that no chat has, is over, and has no text. The record holds the id.", _ROW),
+    ROW_GONE: ("A row of UCS had an id that no chat has, and is not there any more. The record holds the id.", _ROW),
+    NOT_OVER: (
+        "A row of UCS has not been over for 30 days, and has not changed. The record holds its id.",
+        "Nothing, unless the chat goes on: `chatbridge backfill` reads what is stored then.",
+    ),
+    LIST_FULL: (
+        "More rows of UCS wait for their text than the bridge remembers, and this one had not changed for longest.",
+        "Find out why UCS has so many rows that are not over. `chatbridge reconcile` finds what is missing.",
     ),
     NOT_XML: _NOT_XML,
     NOT_A_TRANSCRIPT: _NOT_A_TRANSCRIPT,

@@ -134,6 +134,11 @@ class SlowMemory:
         self.changes += facts != self.facts
         self.facts = facts
 
+    def identify(self, subjects: tuple[str, ...]) -> None:
+        """Replace the keyed hashes of what identifies the people of the chat."""
+        self.facts = replace(self.facts, subjects=subjects)
+        self.changes += 1
+
     def away(self, told: int, since: int, code: str) -> None:
         """Note that nobody watches the chat from `since` (ms since 1970 UTC) on; `told` is the highest id so far."""
         if self.joined:

@@ -92,14 +92,19 @@ class _Account:
         self._places: set[int] = set()
 
     def take(self, one: Outline) -> None:
-        told, member = self.told, self._known[one.party]
+        told, member, shape = self.told, self._known[one.party], one.shape
         self._places.add(one.party)
         told.duration = max(told.duration, one.at)
-        if one.shape in _MESSAGES or one.characters:
-            figures = told.by_user_type.setdefault(member.role, WrittenMessages())
+        if shape in _MESSAGES or one.characters:
+            figures = told.by_user_type.get(member.role)
+            if figures is None:
+                figures = told.by_user_type[member.role] = WrittenMessages()
             figures.messages += 1
             figures.characters += one.characters
-        if one.shape in _JOINS:
+            if shape == shapes.SAID:  # most events are: nothing of the below but an utterance
+                self._uttered(one, member)
+                return
+        if shape in _JOINS:
             self._joined(one, member)
         elif one.shape in _DEPARTURES:
             self._left(one, member)

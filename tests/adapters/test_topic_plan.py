@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.adapters.kafka.topic_manager import TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.topic_plan import TopicState, compare
 from bridge.errors import TopicMismatch, TopicUnusable
 

@@ -18,7 +18,7 @@ from bridge.chatserver.psdk_json import decode_event, encode
 from bridge.chatserver.versions import HIGHEST, LOWEST
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.transcript.attributes import MAX_DEPTH
 from bridge.transcript.bounds import outside
 from bridge.transcript.entries import SessionFacts
@@ -54,6 +54,7 @@ OF_THE_BRIDGE: Final = {
     "session",
     "origin",
     "redactions",
+    "ruleSet",
     "integrity",
     "party.bot",
     "departure.quitReasonCode",

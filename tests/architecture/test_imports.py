@@ -26,9 +26,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transcript": {"errors"},
     "chatserver": {"transcript", "errors"},
     "archive": {"transcript", "errors"},
-    "records": {"transcript", "errors"},
+    "records": {"sealing", "transcript", "errors"},
+    "sealing": {"errors"},
     "evidence": {"records", "errors"},
-    "reconciliation": {"archive", "chatserver", "records", "transcript", "errors"},
+    "reconciliation": {"archive", "chatserver", "records", "sealing", "transcript", "errors"},
     "meters": {"archive", "transcript"},
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
@@ -41,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "archive",
         "records",
         "evidence",
+        "sealing",
         "announcement",
         "facts",
         "meters",
@@ -90,6 +92,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "adapters/signing": {"driver_threads", "secret_files", "errors"},
+    "adapters/sealing": {"adapters/signing", "driver_threads", "sealing", "secret_files", "errors"},
+    "adapters/timestamping": {"secret_files", "errors"},
     "adapters/http": {"announcement", "addresses", "facts", "meters", "overview", "telemetry", "waiting", "errors"},
     "sandbox": {"errors"},
     "simulator": {
@@ -144,6 +148,7 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 
 COMPOSITION = {
     *("app", "evidence_factory", "factories", "source_factory", "start_findings", "stored_composition", "ucs_feeders"),
+    *("output_factory", "output_topics", "redactor_factory", "sealing_factory", "subject_factory"),
     *("cli", "commands", "doctor", "__main__"),
 }
 PURE = (
@@ -152,6 +157,7 @@ PURE = (
     "archive",
     "records",
     "evidence",
+    "sealing",
     "reconciliation",
     "overview",
     "announcement",
@@ -167,6 +173,7 @@ THIRD_PARTY = {
     "archive": {"msgspec"},
     "records": {"msgspec", "fastavro", "re2"},
     "evidence": {"cryptography"},
+    "sealing": {"cryptography", "msgspec"},
     "capture": {"msgspec"},
     "errors": set[str](),
 }

@@ -16,7 +16,7 @@ from bridge.chatserver.psdk_json import decode_event, encode
 from bridge.chatserver.versions import Row, event_attribute_rows, withhold, withhold_from_transcript
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, SessionFacts
 from bridge.transcript.events import ChatEvent, ChatTranscript, MessageText

@@ -9,32 +9,29 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
-from bridge.records.ids import escaped, event_id
 from bridge.sandbox import LocalBroker, kafka_or_local
-from bridge.simulator.harness.ledger import LedgerLine
 from tests.bench.checkpoint_bytes import checkpoint_costs
 from tests.bench.evidence_costs import evidence_costs
 from tests.bench.outage import ANNOUNCEMENTS, outage
+from tests.bench.outputs_bench import outputs_costs
+from tests.bench.read_topics import captured, latencies, read, watch
 from tests.bench.ucs_tables import stored_chats
 from tests.bench.verifying import verifying
 from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from tests.bench.baseline import Captured
 
 EVENTS = "chat.transcript.events.v1"
-BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "ucs", "evidence", "verify"]
+BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "ucs", "evidence", "verify", "outputs"]
 FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
 
@@ -57,13 +54,22 @@ class Bench:
         self.folder = folder
 
     def run_line(
-        self, *, seconds: float, chats: int, rate: float, mean_events: int, partitions: int
+        self,
+        *,
+        seconds: float,
+        chats: int,
+        rate: float,
+        mean_events: int,
+        partitions: int,
+        settings: Callable[[str], Mapping[str, object]] = lambda _: {},
     ) -> tuple[float, str, Path, int]:
-        """Run bridge and simulator; return (CPU us per record on the topic, prefix, ledger, records)."""
+        """Run bridge and simulator; return (CPU us per record on the topic, prefix, ledger, records).
+
+        `settings` returns more settings of the bridge, given the prefix of its topics.
+        """
         prefix = f"{uuid.uuid4().hex[:8]}."
-        with Bridge(
-            self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
-        ) as bridge:
+        more = {"kafka__partitions": partitions, **settings(prefix)}
+        with Bridge(self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", **more) as bridge:
             bridge.wait_ready()
             before = bridge.cpu_seconds()
             with Simulator(
@@ -130,6 +136,18 @@ class Bench:
         say(f"  bare send_batch:   {spread(batched, 'us')}")
         say(f"  ratio to send:       {statistics.median(ours) / statistics.median(bare):.2f}  (target: at most 2)")
         say(f"  ratio to send_batch: {statistics.median(ours) / statistics.median(batched):.2f}")
+
+    def outputs(self, repeats: int, partitions: int) -> None:
+        """CPU of the bridge process per event, with one output and with more."""
+        say(f"Outputs: simulator at {FLAT_OUT}/s -> bridge -> Kafka, {partitions} shards")
+
+        def run(settings: Callable[[str], Mapping[str, object]]) -> float:
+            return self.run_line(
+                seconds=12, chats=400, rate=FLAT_OUT, mean_events=150, partitions=partitions, settings=settings
+            )[0]
+
+        for line in outputs_costs(run, repeats):
+            say(line)
 
     def latency(self, repeats: int, partitions: int) -> None:
         """Event sent by the simulator -> seen by a read_committed consumer, at 500 events/s."""
@@ -211,76 +229,6 @@ def joined(bridge: Bridge) -> float:
     return bridge.metric("chatbridge_joins_total", result="answered")
 
 
-def consumer_of(broker: str) -> Consumer:
-    """A read_committed consumer that fetches without waiting for more."""
-    return Consumer(
-        {
-            "bootstrap.servers": broker,
-            "group.id": uuid.uuid4().hex,
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 500,
-            "fetch.min.bytes": 1,
-        }
-    )
-
-
-def captured(message: Message) -> Captured:
-    """Return the parts of a message that the bare producer sends."""
-    partition = message.partition()
-    headers: Any = message.headers()
-    assert partition is not None
-    return partition, message.key() or b"", message.value() or b"", list(headers or [])
-
-
-def read(broker: str, topic: str) -> list[Message]:
-    """Read all committed messages of a topic."""
-    consumer = consumer_of(broker)
-    partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-    found: list[Message] = []
-    ended: set[int] = set()
-    while len(ended) < len(partitions):
-        for message in consumer.consume(5000, 0.2):
-            error, partition = message.error(), message.partition()
-            if error is None:
-                found.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                assert partition is not None
-                ended.add(partition)
-    consumer.close()
-    return found
-
-
-def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event) -> None:
-    """Record the time at which each id arrives, until `stop` is set."""
-    consumer = consumer_of(broker)
-    partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-    while not stop.is_set():
-        message = consumer.poll(0.1)  # one by one: `consume` would wait for more messages
-        if message is not None and message.error() is None:
-            name = dict(message.headers() or [])["ce_id"]
-            assert isinstance(name, bytes)
-            seen.setdefault(name.decode(), time.time())
-    consumer.close()
-
-
-def latencies(ledger: Path, seen: dict[str, float]) -> list[float]:
-    """Return the seconds from ledger to topic of live events, without the first 3 s (joins, warm-up)."""
-    decoder = msgspec.json.Decoder(LedgerLine)
-    lines = [decoder.decode(line) for line in ledger.read_bytes().splitlines()]
-    begun = min(line.at for line in lines)
-    return [
-        seen[name] - line.at
-        for line in lines
-        if line.kind == "event"
-        and line.at > begun + 3
-        and (name := event_id(escaped(line.session_id), line.event_id or 0)) in seen
-    ]
-
-
 def outages(folder: Path, minutes: float, partitions: int) -> None:
     """Stop a Kafka of its own, once with the default inbox size and once with a small one."""
     say(f"{minutes:g} minutes without Kafka at 500 events/s in 100 chats, {partitions} shards")
@@ -334,6 +282,8 @@ def measure(what: list[str], args: argparse.Namespace, folder: Path) -> None:
         if "cost" in what:
             for rate in (FLAT_OUT, 4_000):
                 bench.cost(args.repeats, args.partitions, rate)
+        if "outputs" in what:
+            bench.outputs(args.repeats, args.partitions)
         if "latency" in what:
             bench.latency(args.repeats, args.partitions)
         if "memory" in what:

@@ -16,7 +16,7 @@ from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
 from bridge.capture.session_store_settings import SessionStoreSettings
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.writer_schemas import WriterSchemas
 from tests.capture.written_topics import CHECKPOINTS, EVENTS, output, written_to
 from tests.transcript.build import CHAT, history, joined, push, said

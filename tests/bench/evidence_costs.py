@@ -30,7 +30,7 @@ from bridge.capture.shard_evidence import EvidenceSettings
 from bridge.capture.signing import SigningPreparation
 from bridge.records import normalise
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.writer_schemas import WriterSchemas
 from tests.bench.checkpoint_bytes import event_of
 from tests.capture.written_topics import SESSIONS, output, written_to

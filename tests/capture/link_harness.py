@@ -25,7 +25,7 @@ from bridge.errors import Problem, UnreadableAnnouncement
 from bridge.logs import JsonLines
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.sources.chat_server.history_turn import HistoryTurn
@@ -37,12 +37,10 @@ from tests.capture.written_topics import CHECKPOINTS, EVENTS, QUARANTINE, SESSIO
 from tests.support.reasons import A_REFUSAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
     from bridge.capture.inbox import Input
     from bridge.capture.ports import Outgoing
-    from bridge.records.redact import Rule
     from bridge.transcript.updates import Update
 
 CHAT = "0000ROOM00000001"
@@ -92,13 +90,13 @@ class LinkHarness:
         self,
         *chats: str,
         password: str | None = None,
-        rules: Sequence[Rule] = (),
+        redactor: Redactor | None = None,
         history: int = 0,
         turn: HistoryTurn | None = None,
         **settings: Any,
     ) -> None:
         self.settings = SessionStoreSettings(
-            **written_to(output(Recording(SCHEMAS, Redactor(rules)), PREFIX)),
+            **written_to(output(Recording(SCHEMAS, redactor or Redactor()), PREFIX)),
             writers=WriterSchemas(SCHEMAS),
             partition_of=lambda _: PARTITION,
             **settings,

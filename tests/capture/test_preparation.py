@@ -52,6 +52,9 @@ class Signatures:
             record.headers.append(SIGNED)
         self.prepared.append(len(batch))
 
+    def committed(self, batch: Batch) -> None:
+        assert all(record.headers.count(SIGNED) == 1 for record in batch.records)
+
 
 SIGNED = ("signed", b"yes")
 

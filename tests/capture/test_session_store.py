@@ -21,7 +21,7 @@ from bridge.records.avro import (
 )
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import KEPT, WriterSchemas, schema_record
 from bridge.transcript.gap_codes import INTERNAL, NEVER_JOINED, OUT_OF_REACH, OVER_WHILE_AWAY, TOO_LARGE

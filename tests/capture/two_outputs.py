@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge.capture.session_store import SessionStore
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redactor, Rule
+from bridge.records.redactor import Redactor
+from bridge.records.rules import Rule
 from bridge.records.verifier import Verifier
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.test_session_store import NOW, PREFIX, SCHEMAS, announcement, settings

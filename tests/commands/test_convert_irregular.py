@@ -43,6 +43,7 @@ def record(sequence: int, event_id: int, kind: str, shift: int, **fields: Any) -
         },
         "origin": "ARCHIVE",
         "redactions": [],
+        "ruleSet": None,
         **fields,
     }
 

@@ -13,7 +13,7 @@ import yaml
 from bridge.adapters.kafka.topic_plan import IN_SYNC, SAFE_IN_SYNC, SAFE_REPLICAS
 from bridge.cli import main
 from bridge.config import load
-from bridge.factories import wanted_topics
+from bridge.factories import every_topic
 from tests.deploy.rendered_chart import KINDS, Document, documents, of_kind, template
 from tests.deploy.test_rendered_pods import settings_text
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SIGNS = "evidence.signing_key_file=/run/secrets/chatbridge/signing.pem"
 """The setting that brings topics and rights of the log."""
+SEALS = "sealing.master_key_file=/run/secrets/chatbridge/master.key"
+"""The setting that brings the topic of keys."""
 TOKEN = json.dumps(
     {
         "pkcs11_module": "/usr/lib/token.so",
@@ -32,13 +34,16 @@ TOKEN = json.dumps(
     }
 )
 """The section that does, too."""
+OUTPUTS = json.dumps(
+    [{"name": "default"}, {"name": "Archive_1", "topic_prefix": "archive.", "rules": [], "max_record_bytes": 200_000}]
+)
 
 
 def kafka_settings(found: list[Document], folder: Path) -> Path:
     """Write the settings that names and rights depend on, without those that name files."""
     settings = yaml.safe_load(settings_text(found))
     settings["kafka"].pop("client", None)
-    kept = {name: settings[name] for name in ("kafka", "evidence") if name in settings}
+    kept = {name: settings[name] for name in ("kafka", "evidence", "outputs", "sealing") if name in settings}
     file = folder / "kafka.yaml"
     file.write_text(yaml.safe_dump(kept), "utf-8")
     return file
@@ -58,9 +63,11 @@ def rights(acls: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
         ("--set", "settings.kafka.manage_topics=create"),
         ("--set", "settings.kafka.manage_topics=never"),
         ("--set", f"settings.{SIGNS}"),
+        ("--set", f"settings.{SEALS}"),
         ("--set-json", f"settings.evidence={TOKEN}"),
+        ("--set-json", f"settings.outputs={OUTPUTS}"),
     ],
-    ids=["create", "never", "signed", "token"],
+    ids=["create", "never", "signed", "sealed", "token", "outputs"],
 )
 @pytest.mark.parametrize("kind", ["mtls", "no-management", "everything"])
 def test_the_user_has_the_rights_that_the_command_prints(
@@ -79,23 +86,29 @@ def test_the_user_has_the_rights_that_the_command_prints(
 
 
 @pytest.mark.parametrize(
-    "signing",
-    [(), ("--set", f"settings.{SIGNS}"), ("--set-json", f"settings.evidence={TOKEN}")],
-    ids=["unsigned", "signed", "token"],
+    "more",
+    [
+        (),
+        ("--set", f"settings.{SIGNS}"),
+        ("--set", f"settings.{SEALS}"),
+        ("--set-json", f"settings.evidence={TOKEN}"),
+        ("--set-json", f"settings.outputs={OUTPUTS}"),
+    ],
+    ids=["unsigned", "signed", "sealed", "token", "outputs"],
 )
 @pytest.mark.parametrize("kind", ["no-management", "everything"])
 def test_the_topics_are_those_that_the_bridge_would_create(
-    chart: Path, tmp_path: Path, kind: str, signing: tuple[str, ...]
+    chart: Path, tmp_path: Path, kind: str, more: tuple[str, ...]
 ) -> None:
-    found = documents(template(chart, "--values", str(KINDS[kind]), *signing))
+    found = documents(template(chart, "--values", str(KINDS[kind]), *more))
     config = load(kafka_settings(found, tmp_path), {}, {})
     assert config.kafka.manage_topics == "never"
     made = {one["spec"]["topicName"]: one["spec"] for one in found if one["kind"] == "KafkaTopic"}
-    wanted = {one.name: one for one in wanted_topics(config)}
+    wanted = {one.name: one for one in every_topic(config)}
     assert made.keys() == wanted.keys()
     for name, topic in wanted.items():
         assert (made[name]["partitions"], made[name]["replicas"]) == (topic.partitions, topic.replication_factor)
-        more = {"message.timestamp.type": "LogAppendTime"}
+        common = {"message.timestamp.type": "LogAppendTime"}
         if (topic.replication_factor or 0) >= SAFE_REPLICAS:
-            more[IN_SYNC] = str(SAFE_IN_SYNC)
-        assert made[name]["config"] == {**topic.config, **more}
+            common[IN_SYNC] = str(SAFE_IN_SYNC)
+        assert made[name]["config"] == {**topic.config, **common}

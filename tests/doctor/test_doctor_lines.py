@@ -11,8 +11,9 @@ import pytest
 from bridge.adapters.kafka.access_probe import RightsLook
 from bridge.adapters.kafka.cluster_look import BrokerPlace, ClockReading
 from bridge.adapters.kafka.connection_causes import Cause
+from bridge.adapters.kafka.required_topics import TopicShape, wanted
 from bridge.adapters.kafka.rights import rights_of
-from bridge.adapters.kafka.topic_manager import TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.topic_plan import TopicState
 from bridge.doctor.results.certificate_ends import SOON_SECONDS, chain_result, file_result
 from bridge.doctor.results.chat_servers import server_result

@@ -8,7 +8,7 @@ import os
 from typing import Final
 from unittest import mock
 
-from bridge.cli import COMMANDS, RESERVED, main
+from bridge.cli import COMMANDS, main
 
 _COLUMNS: Final = "110"
 _HEAD: Final = """\
@@ -20,12 +20,8 @@ What `chatbridge --help` and `chatbridge COMMAND --help` print.
 
 def text() -> str:
     """Return the page."""
-    reserved = ", ".join(f"`{name}`" for name in RESERVED)
     parts = [_HEAD, _block("chatbridge", [])]
     parts += [_block(f"chatbridge {name}", [name]) for name in COMMANDS]
-    parts.append(
-        f"## Reserved names\n\n{reserved}: commands of later versions. In this one they end with exit code 2.\n"
-    )
     return "\n".join(parts)
 
 

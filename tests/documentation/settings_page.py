@@ -9,7 +9,7 @@ import annotated_types
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
-from bridge.config import Config, PrivacyRule
+from bridge.config import Config, OutputSettings, PrivacyRule, WhereSettings
 from bridge.config.layers import PREFIX
 from bridge.config.security import CLIENT_CHOICES, CLIENT_KEYS, CLIENT_SECRETS
 from tests.documentation.tables import code, table
@@ -62,7 +62,12 @@ def text() -> str:
         if key == "kafka":
             parts.append(_client())
         if key == "privacy":
-            parts.append(_rule())
+            parts.append(_entry("privacy.rules", "Each rule has either `attribute` or `detector`.", PrivacyRule))
+        if not path:
+            parts += [
+                _entry("outputs", "Each output has a name; see [outputs](../outputs.md).", OutputSettings),
+                _entry("outputs.where", (WhereSettings.__doc__ or "").strip(), WhereSettings),
+            ]
     parts.append("## Environment variables\n")
     parts.append("Every setting and its variable.\n")
     parts.append(table(("variable", "key"), [(code(_variable(path)), code(".".join(path))) for path in _paths()]))
@@ -155,14 +160,11 @@ def _client_kind(key: str) -> str:
     return "secret" if key in CLIENT_SECRETS else _WORDS[CLIENT_KEYS[key]]
 
 
-def _rule() -> str:
-    """Return the section on an entry of `privacy.rules`."""
+def _entry(key: str, about: str, model: type[BaseModel]) -> str:
+    """Return the section on an entry of a list, or on a map in one."""
     rows = [
         (code(name), _kind(field), _default((name,), field), field.description or "")
-        for name, field in PrivacyRule.model_fields.items()
+        for name, field in model.model_fields.items()
+        if _section(field) is None
     ]
-    return (
-        "### privacy.rules\n\nEach rule has either `attribute` or `detector`.\n\n"
-        + table(("key", "value", "default", "meaning"), rows)
-        + "\n"
-    )
+    return f"### {key}\n\n{about}\n\n" + table(("key", "value", "default", "meaning"), rows) + "\n"

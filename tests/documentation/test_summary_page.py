@@ -13,7 +13,7 @@ import pytest
 from bridge.archive import ucs_xml
 from bridge.records.avro import SESSION_RECORD, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import COMPLETE, Certificate, SessionFacts

@@ -6,22 +6,26 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.config import load
-from bridge.factories import SCHEMA_BY_TOPIC, names_of, wanted_topics
+from bridge.factories import names_of, wanted_topics
+from bridge.output_factory import SCHEMA_BY_TOPIC
 from bridge.records.avro import schema_folder
 from tests.documentation.tables import code, table
 
 if TYPE_CHECKING:
-    from bridge.adapters.kafka.topic_manager import Topic
+    from bridge.adapters.kafka.required_topics import Topic
 
 _HEAD: Final = """\
 # Topics and records
 
-`kafka.topic_prefix` is put before each name. All topics have the same number of partitions (`kafka.partitions`), and a
-chat has the same partition number in each of them: murmur2 of the session id, as in Kafka's Java client.
-`chatbridge topics plan` compares a cluster with this table, `chatbridge topics apply` creates and alters topics;
-`chatbridge run` only creates those that are missing. Partition counts and cleanup policies of existing topics are never
-altered. Topics with three replicas or more get `min.insync.replicas=2`. The topics `anchors` and `leaves` exist where a
-signing key is configured (`evidence.signing_key_file`, `evidence.pkcs11_module`), and are needed nowhere else.
+`kafka.topic_prefix` is put before each name. Events, sessions and quarantine exist once for each
+[output](../outputs.md), which may have a prefix of its own. All topics have the same number of partitions
+(`kafka.partitions`), and a chat has the same partition number in each of them: murmur2 of the session id, as in
+Kafka's Java client. `chatbridge topics plan` compares a cluster with this table, `chatbridge topics apply` creates
+and alters topics; `chatbridge run` only creates those that are missing. Partition counts and cleanup policies of
+existing topics are never altered. Topics with three replicas or more get `min.insync.replicas=2`. The topics
+`anchors` and `leaves` exist where a signing key is configured (`evidence.signing_key_file`,
+`evidence.pkcs11_module`), the topic `keys` where a master key is (`sealing.master_key_file`, `sealing.pkcs11_module`);
+they are needed nowhere else.
 """
 _KEYS: Final = {
     "quarantine": "sessionId, or the source when no chat is known",
@@ -29,12 +33,14 @@ _KEYS: Final = {
     "the shard, `/position/` and a name, or `#schema:<fingerprint>`",
     "anchors": "the partition, as decimal digits",
     "leaves": "name of the tree, `/` and index of the leaf, as decimal digits",
+    "keys": "sessionId, or `/partition/` and its number",
 }
 _NO_AVRO: Final = {
     "announcements": "[JSON](#announcements)",
     "stored": "[a part of a document](#stored-transcripts)",
     "anchors": "[signed notes](../evidence.md#anchors), UTF-8",
     "leaves": "[hash of a leaf](../evidence.md#the-log), 32 bytes",
+    "keys": "[a wrapped key](../sealing.md#the-topic-of-keys), JSON",
 }
 _AFTER: Final = """
 The announcements and checkpoints topics may hold session passwords, and stored transcripts are not redacted: only the
@@ -105,6 +111,7 @@ key, in order; records of other documents may lie between them. A writer that wa
 | `place` | where it was read: a file, or database#id; UTF-8, at most 512 bytes, never a password |
 | `final` | `1`: the chat is over, and this is its last stored text; `0`: it may still grow |
 | `readAt` | when it was read, us since 1970 UTC |
+| `missing` | only of a chat of which no text is expected any more: the code of the reason; the value is empty |
 | `digest` | SHA-256 of the whole document, in lower-case hexadecimal digits |
 | `part`, `parts` | which piece this is, from 1, and of how many |
 
@@ -115,7 +122,7 @@ aside in the quarantine, with the code STORED_RECORD or STORED_TEXT_INCOMPLETE.
 
 def text() -> str:
     """Return the page."""
-    config = load(None, {}, {"evidence.signing_key_file": "signing.pem"})
+    config = load(None, {}, {"evidence.signing_key_file": "signing.pem", "sealing.master_key_file": "master.key"})
     names = names_of(config)
     kinds = {getattr(names, kind): kind for kind in (*SCHEMA_BY_TOPIC, *_NO_AVRO)}
     rows = [_topic(topic, kinds[topic.name]) for topic in wanted_topics(config)]

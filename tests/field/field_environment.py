@@ -45,7 +45,7 @@ __all__ = [
 ROOT = Path(__file__).parents[2]
 SECONDS = 30
 CHATS = 10
-TOPIC_KINDS = ("announcements", "events", "sessions", "quarantine", "checkpoints")
+TOPIC_KINDS = ("announcements", "events", "sessions", "quarantine", "checkpoints", "stored")
 QUICK: Mapping[str, object] = {
     "kafka__client__request_timeout_ms": 2000,
     "kafka__transaction_timeout_seconds": 10,

@@ -27,11 +27,13 @@ from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.chatserver.verdicts import verdict_on
 from bridge.errors import Problem, UnreadableAnnouncement
-from bridge.factories import REGISTERED, SCHEMA_BY_TOPIC
+from bridge.output_factory import REGISTERED, SCHEMA_BY_TOPIC
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
-from bridge.records.redact import Redactor, Rule
+from bridge.records.pseudonyms import HashKey
+from bridge.records.redactor import Redactor
+from bridge.records.rules import Rule
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.link import Link
@@ -62,8 +64,7 @@ OWNER: Final = 2**63 - 25
 """Of the shard, as large as an owner can be."""
 
 PASSES: Final = ("registry", "single-object")
-"""The input is played twice: framed for a schema registry with small records and rules that mask, then framed as
-single objects with records of the default size and rules that drop and hash."""
+"""The input is played twice: small records with masks, framed for a registry; then large ones that are hashed."""
 
 _SCHEMAS: Final = Schemas(schema_folder())
 
@@ -71,17 +72,16 @@ _SCHEMAS: Final = Schemas(schema_folder())
 def settings_of(name: str) -> SessionStoreSettings:
     """Return the settings of one of PASSES."""
     headers = {kind: single_object(_SCHEMAS.fingerprint(SCHEMA_BY_TOPIC[kind])) for kind in REGISTERED}
-    rules = [
-        Rule("account", attribute="*account*", action="drop"),
-        Rule("card", detector="payment_card", action="hash", key=b"golden-run-key-1"),
-    ]
+    rules = [Rule("account", "*account*", action="drop"), Rule("card", detector="payment_card", action="hash")]
     limits = dict.fromkeys(SCHEMA_BY_TOPIC, 1_000_000)
     if name == "registry":
         headers = {kind: confluent(number) for number, kind in enumerate(REGISTERED, 11)}
         rules = [Rule("account", attribute="*account*"), Rule("card", detector="payment_card")]
         limits = {"events": 24_000, "sessions": 2_600, "quarantine": 50_000, "checkpoints": 100_000}
     return SessionStoreSettings(
-        **written_to(output(Recording(_SCHEMAS, Redactor(rules), "golden"), headers)),
+        **written_to(
+            output(Recording(_SCHEMAS, Redactor(rules, HashKey(None, b"golden-run-key-1")), "golden"), headers)
+        ),
         writers=WriterSchemas(_SCHEMAS),
         partition_of=lambda key: partition_of(key, PARTITIONS),
         limits={TOPICS[kind]: limit for kind, limit in limits.items()},

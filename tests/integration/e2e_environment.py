@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.simulator.harness.ledger import LedgerLine, read_ledger
 from tests.support.non_interference import interference
@@ -90,7 +91,8 @@ class E2EEnvironment:
         return self.folder / f"{name}.journal"
 
     def topic(self, kind: str) -> str:
-        namespace = "capture" if kind in {"announcements", "checkpoints", "stored"} else "transcript"
+        capture = {"announcements", "checkpoints", "stored", "keys", "audit", "held"}
+        namespace = "capture" if kind in capture else "transcript"
         return f"{self.prefix}chat.{namespace}.{kind}.v1"
 
     def records(self, kind: str) -> list[dict[str, Any]]:

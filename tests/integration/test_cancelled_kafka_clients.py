@@ -14,7 +14,8 @@ import pytest
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
-from bridge.adapters.kafka.topic_manager import TopicManager, TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicManager
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.announcement import Announcement
 from bridge.capture.ports import Batch

@@ -29,7 +29,7 @@ COLUMNS = {
     "message": "STRUCT(text VARCHAR, messageType VARCHAR, treatAs VARCHAR)",
     "userData": "MAP(VARCHAR, VARCHAR)",
     "userDataTypes": "MAP(VARCHAR, VARCHAR)",
-    "redactions": 'STRUCT("field" VARCHAR, "rule" VARCHAR, "count" BIGINT)[]',
+    "redactions": 'STRUCT("field" VARCHAR, "rule" VARCHAR, "count" BIGINT, "earlier" VARCHAR[])[]',
 }
 
 

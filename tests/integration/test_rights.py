@@ -83,7 +83,7 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
 ) -> None:
     environment = rights.environment
     rights.only(rights.printed("topics apply"))
-    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 6
+    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 8
     alter(environment.broker, environment.topic("events"), "retention.ms", "1000")
     rights.only(rights.printed("topics plan"))
     printed_by(capsys, 1, "topics", "plan", *rights.flags)
@@ -126,7 +126,7 @@ def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
     environment.settings |= {"evidence__signing_key_file": key, "evidence__key_list_file": keys}
     environment.settings |= {"evidence__anchor_seconds": 1}
     rights.only(rights.printed("topics apply"))
-    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 8
+    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 10
     rights.only(rights.printed("run"))
     with environment.bridge() as bridge, environment.chats(concurrent_chats=CHATS, mean_events=10) as chats:
         wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") > 1, 40, lambda: str(reasons(bridge)))
@@ -146,7 +146,8 @@ def test_each_missing_right_ends_a_command_with_its_name_and_how_to_grant_it(
     rights: Rights, capsys: pytest.CaptureFixture[str]
 ) -> None:
     apply = rights.printed("topics apply")
-    made = ("events", "sessions", "quarantine", "announcements", "checkpoints", "stored")  # in this order
+    kinds = ("events", "sessions", "quarantine", "announcements", "checkpoints", "stored")  # in this order
+    made = (*kinds, "audit", "held")
     for right in [("--topic", rights.environment.topic(kind), "Create", False) for kind in made]:
         rights.only([one for one in apply if one != right])
         code, message, step = ended(capsys, "topics", "apply", *rights.flags)

@@ -35,6 +35,10 @@ DRAIN_SECONDS = 10
 CLOSING_SECONDS = 5
 """What ending the clients by force may take after the time to drain is over."""
 CHATS = 10
+SILENT_CHAT = 10**9
+"""Factor of all pauses of a chat: after its first event it says nothing while the test runs."""
+EVENTS = 2 * CHATS
+"""Of silent chats: the customer's joining, and the bridge's own."""
 OVER_TLS_TOO = pytest.mark.parametrize("own_broker", ["plain_broker", "secured_broker"], indirect=True)
 AWAY = pytest.mark.parametrize("away", ["paused", "killed"])
 
@@ -108,11 +112,13 @@ def test_what_is_held_is_counted_and_read_again_from_the_histories(
 @AWAY
 def test_a_worker_that_holds_nothing_has_lost_nothing(own_broker: LocalBroker, away: str, tmp_path: Path) -> None:
     environment = environment_on(own_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS, capture__drain_seconds=DRAIN_SECONDS)
-    silent = environment.simulator(concurrent_chats=CHATS, mean_events=ENDLESS_CHAT, think_scale=2000)
+    silent = environment.simulator(concurrent_chats=CHATS, mean_events=ENDLESS_CHAT, think_scale=SILENT_CHAT)
     with environment.bridge().wait_ready() as bridge, silent:
         wait_for(lambda: all_joined(bridge, CHATS), 30, "not all chats are joined")
         wait_for(
-            lambda: captured(bridge) > 0 and bridge.metric("chatbridge_buffer_bytes") == 0, 30, "something is held"
+            lambda: captured(bridge) == EVENTS and bridge.metric("chatbridge_buffer_bytes") == 0,
+            30,
+            "something is held",
         )
         goes_away(own_broker, away)
         try:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch, TopicMissing
 from tests.support.kafka_tools import alter
 

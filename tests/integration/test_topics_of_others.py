@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.sandbox import LocalCluster
 from bridge.sandbox import broker as sandbox
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, reasons
@@ -152,6 +153,7 @@ def test_a_start_alters_nothing_and_names_what_matters(environment: E2EEnvironme
             ("RETENTION_LONGER", environment.topic("events")),
             ("RECORD_LIMIT_LOW", environment.topic("sessions")),
             ("FEW_IN_SYNC", environment.topic("checkpoints")),
+            ("FEW_IN_SYNC", environment.topic("stored")),
         }
         assert bridge.terminate() == 0
     assert "code=RETENTION_LONGER" in log(bridge)

@@ -14,7 +14,8 @@ from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
-from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.announcement import Announcement, parse
 from bridge.capture.ports import Batch, Outgoing

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames, TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.capture.outputs import RECORD_KINDS
 from bridge.facts import TransactionFailed

@@ -20,7 +20,8 @@ from bridge.records.avro import (
 )
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redaction, Redactor, Rule
+from bridge.records.redactor import Redaction, Redactor
+from bridge.records.rules import Rule
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
 from tests.capture.written_topics import EVENTS, TOPICS, output, written_to

@@ -16,7 +16,7 @@ from bridge.reconciliation.captured_chat import CapturedChat
 from bridge.reconciliation.comparison import ChatComparison, StoredChatContents, compare_chat
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.transcript.entries import COMPLETE, SessionFacts
 from bridge.transcript.events import ChatEvent, ChatTranscript, Item, MessageText, NoticeText, Reason, UserInfo
 from bridge.transcript.fold import Transcript

@@ -16,6 +16,7 @@ from bridge.reconciliation.comparison import (
     MATCHED,
     MISSING,
     NEVER_SEEN,
+    NO_TEXT,
     NOT_STORED,
     RUNNING,
     UNEXPLAINED,
@@ -35,6 +36,7 @@ from tests.reconciliation.both_sides import (
     stored_from,
     stored_image,
 )
+from tests.sealing.known_keys import KnownDataKeys
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DataObject
@@ -93,6 +95,22 @@ def test_ids_that_a_restoration_used_again_leave_an_unsaved_tail() -> None:
     found = compared(captured, stored_from(*stored_image(InventedChat(restored))))
     assert (found.result, found.unexplained) == (MATCHED, [])
     assert found.by_code[codes.UNSAVED_TAIL] == 1
+
+
+def test_what_is_sealed_is_not_compared_and_everything_else_is() -> None:
+    seal = KnownDataKeys().seal_of(CHAT)
+    captured = captured_from(PLAIN)
+    for record in captured:
+        if record["message"]:
+            record["message"]["text"] = seal.seal("message.text", record["sequence"], record["message"]["text"])
+        record["party"]["nickname"] = seal.seal("party.nickname", 0, "customer")
+        record["userData"] = {path: seal.seal(f"userData.{path}", 1, text) for path, text in record["userData"].items()}
+    stored = stored_from(*stored_image(InventedChat(PLAIN)))
+    found = compared(captured, stored)
+    assert (found.result, found.unexplained) == (MATCHED, [])
+    assert found.by_code[codes.SEALED] == 5
+    captured[2]["message"]["messageType"] = "other"
+    assert [one.code for one in compared(captured, stored).unexplained] == [codes.FIELD_CHANGED]
 
 
 def test_a_damaged_stored_transcript_explains_what_it_has_lost() -> None:
@@ -281,3 +299,20 @@ def test_a_site_whose_ids_agree_is_told_apart_from_one_of_which_nothing_is_known
     assert agreement.verdict == NOT_KNOWN
     agreement.take(compared(captured_from(PLAIN), stored_from(*stored_image(InventedChat(PLAIN)))))
     assert (agreement.verdict, agreement.agreeing, agreement.chats) == (AGREE, len(PLAIN) - 1, 1)
+
+
+def test_a_row_without_a_text_is_never_seen_until_its_certificate_says_that_there_is_none() -> None:
+    lacking = {"verdict": "INCOMPLETE", "reasons": [codes.NO_STORED_TEXT], "head": bytes(32)}
+    unknown, told = CapturedChat(CHAT, is_known=False), CapturedChat(CHAT, (), lacking)
+    for captured, over, expected in ((unknown, True, NEVER_SEEN), (told, True, NO_TEXT), (told, None, NO_TEXT)):
+        found = compare_chat(captured, None, row_over=over)
+        assert (found.result, dict(found.by_code)) == (expected, {codes.NO_STORED_TEXT: 1})
+        assert not found.can_be_filled
+    assert compare_chat(unknown, None, row_over=False).result == RUNNING
+
+
+def test_a_chat_that_was_captured_does_not_lack_the_text_that_ucs_lacks() -> None:
+    captured = captured_from(PLAIN)
+    assert compare_chat(CapturedChat(CHAT, captured), None, row_over=True).result == RUNNING
+    closed = {"verdict": COMPLETE, "reasons": [], "head": bytes(32)}
+    assert compare_chat(CapturedChat(CHAT, captured, closed), None, row_over=True).result == NOT_STORED

@@ -47,7 +47,7 @@ def watch_record(watch: Watch) -> dict[str, Any] | None:
 
 def extra_record(head: CheckpointHead) -> dict[str, Any] | None:
     away, tree = head.away, head.stamp.tree
-    if not head.stored and away is None and tree is None and head.position is None:
+    if not head.stored and away is None and tree is None and head.position is None and not head.numbers:
         return None
     return {
         "stored": head.stored,
@@ -55,6 +55,19 @@ def extra_record(head: CheckpointHead) -> dict[str, Any] | None:
         "unwatchedCode": away and away.code,
         "tree": tree and {"name": tree.name, "size": tree.size, "roots": tree.roots},
         "position": head.position,
+        "splitNumbers": [
+            {
+                "output": output,
+                "userId": number.user_id,
+                "detector": number.detector,
+                "standIn": number.stand_in,
+                "records": list(number.records),
+                "eventId": number.event_id,
+                "completedBy": number.completed_by,
+            }
+            for output, numbers in head.numbers.items()
+            for number in numbers
+        ],
     }
 
 

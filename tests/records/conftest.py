@@ -6,7 +6,7 @@ import pytest
 
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.normalise import Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridge.records.checkpoint import BatchStamp, CheckpointHead
 from bridge.records.held_records import HeldState
 from bridge.records.output_chains import OutputChain, OutputGap
+from bridge.records.split_numbers import SplitNumber
 from bridge.records.watch_blocks import NO_OFFSETS, ChainOffsets
 from bridge.transcript import entries as kinds
 from bridge.transcript.endings import ChatEnd
@@ -209,6 +210,7 @@ folds = st.builds(
     told_gaps,
 )
 stamps = st.builds(BatchStamp, longs, longs, st.lists(st.tuples(longs, longs), max_size=8).map(tuple))
+split_numbers = st.builds(SplitNumber, text, text, text, st.lists(text, max_size=3).map(tuple), longs, nullable_long)
 _rising = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=3).map(
     lambda pairs: IdRanges((low, low + more) for low, more in pairs).pairs()
 )
@@ -228,6 +230,7 @@ _heads = st.builds(
     chains=st.lists(st.builds(OutputChain, text, longs, st.binary(max_size=32), held_states), max_size=3),
     outlined=st.booleans(),
     away=st.none() | st.builds(Unwatched, us, st.none(), st.sampled_from(["RESET", "NOT_TOLD"])),
+    numbers=st.dictionaries(text, st.lists(split_numbers, min_size=1, max_size=3).map(tuple), max_size=2),
 )
 chain_offsets = st.builds(lambda events, sessions: ChainOffsets(*events, *sessions), _places, _places)
 

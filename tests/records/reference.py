@@ -142,6 +142,7 @@ def event(entry: Entry, facts: SessionFacts, epoch: int = 0) -> dict[str, Any]:
             "session": session(facts),
             "origin": entry.origin,
             "redactions": [],
+            "ruleSet": None,
         }
         | base
         | maps

@@ -16,7 +16,7 @@ from bridge.errors import EnvironmentFault, VerificationFailed
 from bridge.records.avro import ROOTS, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.binary import long, text
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.transcript.events import ChatEvent, Item, MessageText
 from tests.records.record_strategies import SESSION
 from tests.records.reference import FOLDER
@@ -55,6 +55,7 @@ def test_every_nullable_or_collecting_field_has_an_empty_default(field: dict[str
 def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
     essential = {
         "AmendmentCounter": "eventId count",
+        "AuditRecord": "number at verb request outcome who reason integrity",
         "Certificate": "verdict lastSequence head",
         "ClosingEvent": "eventId ending",
         "FileReference": "action",
@@ -76,6 +77,7 @@ def test_only_what_makes_a_record_what_it_is_has_no_default() -> None:
         "SessionRecord": "state sessionId at",
         "ShardFacts": "group partitions",
         "Signature": "keyId algorithm signature",
+        "SplitNumber": "output userId detector standIn eventId",
         "TreeState": "name",
         "UnwatchedInterval": "from code",
         "TranscriptEvent": "id sessionId sequence kind observedAt session origin integrity",

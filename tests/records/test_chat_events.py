@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.chat_events import chat_event, transcript_of
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.transcript.entries import SessionFacts
 from bridge.transcript.times import parse_start_at
 from tests.strategies import chat_events

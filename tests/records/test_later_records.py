@@ -19,7 +19,7 @@ from bridge.records.avro import NAMESPACE, ROOTS, SESSION_CHECKPOINT, SESSION_RE
 from bridge.records.checkpoint import BatchStamp, CheckpointHead, encode_head
 from bridge.records.ids import bridge_id
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Certificate, Entry, SessionFacts

@@ -11,7 +11,8 @@ from bridge.errors import AttributesTooDeep, UnreadableMessage
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.chain import genesis, split
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor, Rule
+from bridge.records.redactor import Redactor
+from bridge.records.rules import Rule
 from bridge.transcript import entries as kinds
 from bridge.transcript.entries import Entry, Gap, Party, SessionFacts
 from bridge.transcript.events import ChatEvent, Item, MessageText, NoticeText, Reason, UserInfo
@@ -218,7 +219,7 @@ def test_what_a_rule_took_out_of_a_party_is_told_on_every_record_that_shows_the_
         one = Entry(kinds.MESSAGE, number, kinds.LIVE, 1, ChatEvent("message", number), party)
         record = SCHEMAS.decode(TRANSCRIPT_EVENT, recorder.event_record(one, FACTS))
         assert record["party"]["nickname"] == "*" * 16
-        assert record["redactions"] == [{"field": "party.nickname", "rule": "mail", "count": 1}]
+        assert record["redactions"] == [{"field": "party.nickname", "rule": "mail", "count": 1, "earlier": []}]
 
 
 def test_a_file_name_that_a_rule_took_out_of_user_data_does_not_come_back_in_the_file() -> None:

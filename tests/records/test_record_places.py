@@ -8,7 +8,7 @@ import pytest
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.record_places import PartitionStart, Surroundings
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED
 from bridge.records.verifier import Verifier
 from tests.transcript.build import CHAT, fresh, history, joined, left, push, said

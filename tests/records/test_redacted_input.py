@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from bridge.records.redact import Redaction, Redactor, Rule
 from bridge.records.redacted_input import redacted_input
+from bridge.records.redactor import Redaction, Redactor
+from bridge.records.rules import Rule
 
 CARD = "4111 1111 1111 1111"
 CARDS = Redactor([Rule("cards", detector="payment_card")])

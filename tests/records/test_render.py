@@ -5,7 +5,7 @@ import json
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, TRANSCRIPT_EVENT, Schemas
 from bridge.records.checkpoint import BatchStamp, CheckpointHead, encode_announcement, encode_head
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.render import Renderer
 from bridge.records.session_records import quarantine_records
 from bridge.transcript.events import ChatEvent, Item, MessageText

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.records.redact import Redaction, Redactor
+from bridge.records.redactor import Redaction, Redactor
 from bridge.records.secret_names import SECRET_NAMES
 from bridge.transcript.events import Item
 

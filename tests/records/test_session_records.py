@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED, quarantine_records
 from bridge.transcript.completeness import MissingIds
 from bridge.transcript.entries import COMPLETE, Certificate, Gap, OffsetRange, OutputPart, SessionFacts
@@ -48,6 +48,8 @@ def test_an_opened_chat_is_told_with_what_is_known_of_it(recording: Recording) -
         "certificate": None,
         "summary": None,
         "noSummary": None,
+        "ruleSet": None,
+        "subjects": [],
         "part": None,
         "signature": None,
     }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.chain import link, split, trailer
 from bridge.records.normalise import ChatRecorder, Recording
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED
 from bridge.records.verifier import Verifier
 from bridge.transcript import entries as kinds

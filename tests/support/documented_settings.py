@@ -1,4 +1,4 @@
-"""The settings files of docs/secured-kafka.md, with files of a test in place of the ones that they name."""
+"""The settings files of pages, with files of a test in place of the ones that they name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import yaml
 if TYPE_CHECKING:
     from tests.support.certificates import Authority
 
-PAGE = Path(__file__).parents[2] / "docs" / "secured-kafka.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "secured-kafka.md"
+OUTPUTS_PAGE = DOCS / "outputs.md"
 _MOUNTED = re.compile(r"/run/secrets/[\w./-]+")
 
 
-def documented() -> dict[str, str]:
-    """Return file name -> settings, of each block that begins with its name."""
-    blocks = re.findall(r"^```yaml\n# (\S+\.yaml)\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+def documented(page: Path = PAGE) -> dict[str, str]:
+    """Return file name -> settings, of each block of a page that begins with its name."""
+    blocks = re.findall(r"^```yaml\n# (\S+\.yaml)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     return dict(blocks)
 
 

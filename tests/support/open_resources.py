@@ -47,7 +47,10 @@ _SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{(?:kind|state)="(\w+)"\})? 
 
 @dataclass(slots=True, frozen=True)
 class Owned:
-    """What a worker owns. `writers`: its shards that are open. `servers`: pairs of shard and Chat Server with chats."""
+    """What a worker owns. `writers`: its shards that are open. `servers`: pairs of shard and Chat Server with chats.
+
+    `stamps`: it asks for time stamps of signed heads.
+    """
 
     shards: int
     writers: int
@@ -55,6 +58,7 @@ class Owned:
     servers: int
     announcers: int
     brokers: int
+    stamps: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -75,7 +79,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
     expected: dict[str, tuple[int, int]] = {
         "worker": (1, 1),
         "capture": (1, 1),
-        "watch": (4, 4),
+        "watch": (4 + owned.stamps, 4 + owned.stamps),
         "shard": (owned.shards, owned.shards),
         "queue": (owned.servers, max(owned.servers, owned.links)),
         "release": (0, 0),
@@ -142,6 +146,7 @@ def _differences(bridge: Bridge) -> list[str]:
         servers=len({(one["shard"], one["server"]) for one in sessions if one["server"]}),
         announcers=int(values["announcers", ""]),
         brokers=len(brokers),
+        stamps=bridge.stamps,
     )
     tasks = {kind: int(value) for (name, kind), value in values.items() if name == "tasks"}
     return differences(owned, OpenResources(tasks, sockets))

@@ -12,9 +12,9 @@ from bridge.errors import EnvironmentFault
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.payload_framing import single_object
-from bridge.records.redact import Redactor
+from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED
-from bridge.transcript.entries import SessionFacts
+from bridge.transcript.entries import INCOMPLETE, SessionFacts
 from bridge.transcript.events import ChatTranscript
 from bridge.transcript.fold import Transcript
 from bridge.transcript.state import TranscriptState
@@ -164,7 +164,11 @@ class WrittenChat:
 
     def _session(self, state: str, certificate: Any = None) -> None:
         headers = self._recorder.session_headers(state, self._at, certificate)
-        self._append(SESSIONS, headers, self._recorder.session_record(state, self._fold.facts, self._at, certificate))
+        missing = certificate is not None and certificate.verdict == INCOMPLETE
+        summary = None if certificate is None else self._fold.summary(missing=missing)
+        facts = self._fold.facts
+        payload = self._recorder.session_record(state, facts, self._at, certificate, summary=summary)
+        self._append(SESSIONS, headers, payload)
 
     def _append(self, topic: str, headers: Any, payload: bytes) -> None:
         record = CopiedRecord(

@@ -75,6 +75,14 @@ def _fence_again_and_again(fleet: WatchedFleet, shard: int, done: Event) -> None
         fence(fleet.environment.broker, f"{fleet.environment.prefix}bridge-{shard}")
 
 
+def _ucs(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> None:
+    fleet.rename_interactions("interaction", "gone")
+    try:
+        wait_for_alerts(60)
+    finally:
+        fleet.rename_interactions("gone", "interaction")
+
+
 def _twin(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> None:
     folder: Path = fleet.folder / "twin"
     folder.mkdir()
@@ -140,6 +148,7 @@ FAULTS_WITH_CHATS: Final = (
         *("Gaps", "IncompleteChats", "Coverage", "Quarantine", "Defect"),
         *("JoinsPaused", "ChatsWaiting", "CertificateExpiring", "CertificateExpired", "Memory"),
     ),
+    _fault("a table of UCS that is gone", _ucs, "UcsUnread"),
     _fault("kafka", _kafka, "FencingLoop", "RecordsForgotten"),
     _fault("two processes with one worker_id", _twin, "WorkerIdTwice"),
     _fault("nothing can be written", _nothing_can_be_written, "Behind", "AnnouncementsWaiting", "ReadingPaused"),

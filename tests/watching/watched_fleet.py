@@ -11,11 +11,14 @@ import urllib.request
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from sqlalchemy import text
+
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.sandbox import LocalBroker
 from bridge.sandbox.process import free_ports
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT, SHORT_KAFKA_TIMEOUTS
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, followed
+from tests.sources.ucs.interaction_table import InteractionTable
 from tests.support.certificates import Authority
 from tests.support.kafka_tools import write
 from tests.support.processes import Bridge, wait_for
@@ -75,6 +78,7 @@ class WatchedFleet:
         self.authority = Authority(folder)
         assert os.environ.get("SSL_CERT_FILE") == str(folder / AUTHORITY_FILE) == str(self.authority.file)
         self._certificate = self.authority.issue("worker", days=60)
+        self.interactions = InteractionTable(f"sqlite:///{folder}/ucs.db")
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -84,7 +88,8 @@ class WatchedFleet:
                 "http__tls__certificate_file": self._certificate.certificate_file,
                 "http__tls__key_file": self._certificate.key_file,
             }
-            self.environment = E2EEnvironment(self.broker.bootstrap_servers, self.folder, **_SETTINGS, **tls)
+            ucs = {"sources__ucs__url": self.interactions.url, "sources__ucs__poll_seconds": 1}
+            self.environment = E2EEnvironment(self.broker.bootstrap_servers, self.folder, **_SETTINGS, **tls, **ucs)
             self.environment.prepare()
             stack.callback(self._kill_workers)
             for name in WORKERS:
@@ -150,6 +155,11 @@ class WatchedFleet:
         other = self.authority.issue("other", days=days)
         self._certificate.key_file.write_bytes(other.key_file.read_bytes())
         self._certificate.certificate_file.write_bytes(other.certificate_file.read_bytes())
+
+    def rename_interactions(self, name: str, other: str) -> None:
+        """Give the table of UCS another name."""
+        with self.interactions.engine.begin() as connection:
+            connection.execute(text(f"ALTER TABLE {name} RENAME TO {other}"))
 
     def _kill_workers(self) -> None:
         for worker in self.workers.values():

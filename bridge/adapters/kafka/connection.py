@@ -22,7 +22,8 @@ class KafkaConnection:
     `times` are those of what it writes, `place` is its place in the group.
     `client` is passed to aiokafka's clients unchanged (SASL, TLS); each reads it when it is made, and
     `open_clients` are those that have to be told when a password changes. `transaction_timeout` in seconds: the broker
-    aborts older transactions. `max_record_bytes` is the largest record that is written, headers included.
+    aborts older transactions. `max_record_bytes` is the largest record that is written, headers included;
+    `record_limits` are smaller ones, by topic.
     """
 
     bootstrap_servers: str
@@ -32,6 +33,7 @@ class KafkaConnection:
     compression: str | None = "zstd"
     transaction_timeout: float = 60.0
     max_record_bytes: int = 1_000_000
+    record_limits: Mapping[str, int] = field(default_factory=dict)
     times: RecordTimes = field(default_factory=RecordTimes)
     place: MemberPlace = field(default_factory=MemberPlace)
     open_clients: OpenClients = field(default_factory=OpenClients)

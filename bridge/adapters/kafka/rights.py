@@ -27,6 +27,7 @@ COMMANDS_WITH_RIGHTS: Final = (
     "tail",
     "verify",
     "export",
+    "unseal",
     "proof",
     "coverage",
     "reconcile",
@@ -35,6 +36,13 @@ COMMANDS_WITH_RIGHTS: Final = (
     "topics apply",
     "simulate",
     "doctor",
+    "erase",
+    "hold",
+    "release",
+    "subject find",
+    "subject export",
+    "subject erase",
+    "subject hold",
 )
 """Commands that use Kafka; `simulate` when it announces to a topic."""
 _READ_AND_WRITTEN: Final = {
@@ -51,6 +59,10 @@ _READ_AND_WRITTEN: Final = {
     "reconcile --fill": (("events", "sessions"), ("stored",)),
 }
 """Command -> kinds of topics that it reads, and that it writes."""
+OUTPUT_READERS: Final = frozenset(
+    {command for command, (read, _) in _READ_AND_WRITTEN.items() if {"events", "sessions"} & set(read)} | {"unseal"}
+)
+"""Commands that read the topics of one output (`--output`)."""
 CLUSTER: Final = "kafka-cluster"
 """Kafka's name of the one resource of kind cluster."""
 OPERATION_CODES: Final[Mapping[Operation, int]] = {
@@ -98,10 +110,22 @@ class ResourceRights:
         return f"--add --allow-principal {principal} {operations} {_FLAGS[self.kind]}{name}{pattern}"
 
 
-def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evidence: bool = False) -> list[Right]:
-    """Return what one of COMMANDS_WITH_RIGHTS needs. `create`: whether `run` creates topics that are missing.
+def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
+    command: str,
+    names: TopicNames,
+    group: str,
+    *,
+    create: bool,
+    evidence: bool = False,
+    sealing: bool = False,
+    others: Sequence[TopicNames] = (),
+) -> list[Right]:
+    """Return what one of COMMANDS_WITH_RIGHTS needs, but for verbs (`verb_rights.py`).
 
-    `evidence`: whether a signing key is configured.
+    `create`: whether `run` creates topics that are missing.
+
+    `evidence`: whether a signing key is configured; `sealing`: whether a master key is. `others` are the names of
+    further outputs than that of `names`.
     """
     topics: dict[str, list[Operation]]
     logs = (names.anchors, names.leaves) if evidence else ()
@@ -112,23 +136,29 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evid
         names.sessions,
         names.quarantine,
         names.stored,
+        *(topic for one in others for topic in (one.events, one.sessions, one.quarantine)),
         *logs,
+        *((names.keys,) if sealing else ()),
     )
     if command == "run":
         # Events and sessions are read to make state again that Kafka has forgotten, announcements are written on
         # behalf of others, and to their right partition. So are stored transcripts.
         topics = {name: ["Read", "Write", "DescribeConfigs"] for name in every}
-        topics |= {name: ["Write", "DescribeConfigs"] for name in (names.quarantine, *logs[:1])}
+        quarantines = [one.quarantine for one in (names, *others)]
+        topics |= {name: ["Write", "DescribeConfigs"] for name in (*quarantines, *logs[:1])}
         if create:
             topics = {name: [*operations, "Create"] for name, operations in topics.items()}
     elif command in _READ_AND_WRITTEN:
         read, written = _READ_AND_WRITTEN[command]
-        topics = {getattr(names, kind): ["Read"] for kind in read}
+        topics = {getattr(one, kind): ["Read"] for one in (names, *others) for kind in read}
         topics |= {getattr(names, kind): ["Write"] for kind in written}
+        if sealing and command.startswith("reconcile"):
+            topics[names.keys] = ["Read"]  # texts are compared in clear
     elif command in {"topics plan", "doctor"}:
-        topics = {name: ["Describe", "DescribeConfigs"] for name in every}
+        more = () if command == "doctor" else (names.audit, names.held)
+        topics = {name: ["Describe", "DescribeConfigs"] for name in (*every, *more)}
     elif command == "topics apply":
-        topics = {name: ["Create", "Describe", "AlterConfigs"] for name in every}
+        topics = {name: ["Create", "Describe", "AlterConfigs"] for name in (*every, names.audit, names.held)}
     else:
         raise ValueError(f"{command} needs no rights on Kafka")
     found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]
@@ -138,15 +168,6 @@ def rights_of(command: str, names: TopicNames, group: str, *, create: bool, evid
         found += [Right("group", group, "Describe"), Right("transactional id", f"{group}-", "Describe", prefixed=True)]
         found += [Right("cluster", CLUSTER, "Describe"), Right("cluster", CLUSTER, "DescribeConfigs")]
     return found
-
-
-def _topics_read(names: TopicNames) -> dict[str, tuple[str, ...]]:
-    """Return the topics of each command that only reads."""
-    return {
-        "tail": (names.events,),
-        "verify": (names.events, names.sessions),
-        "coverage": (names.announcements, names.sessions),
-    }
 
 
 def by_resource(rights: Iterable[Right]) -> list[ResourceRights]:

@@ -20,7 +20,7 @@ from bridge.adapters.kafka.rights import Right, denied, not_permitted, principal
 from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.topic_changes import TopicChanges
 from bridge.adapters.kafka.topic_lookup import OPERATIONS_UNKNOWN, look_up
-from bridge.adapters.kafka.topic_plan import POLICY, RECORD_LIMIT, RETENTION, TopicState, compare
+from bridge.adapters.kafka.topic_plan import POLICY, RETENTION, TopicState, compare
 from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMissing
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from aiokafka.admin import AIOKafkaAdminClient
 
+    from bridge.adapters.kafka.required_topics import Topic
     from bridge.adapters.kafka.topic_lookup import TopicLookup
     from bridge.adapters.kafka.topic_plan import Change, TopicPlan
     from bridge.errors import Problem
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     _Result = TypeVar("_Result")
 
 _MS: Final = 1000
-_HEADROOM_BYTES: Final = 256 * 1024
-"""What max.message.bytes allows beyond the largest record: key, headers, the batch's own header."""
-
 _DELETION_SECONDS: Final = 3_600
 """What a broker may take to notice that a segment is too old: 12 times the default of its check interval."""
 
@@ -48,24 +46,32 @@ _POLLS: Final = 150
 
 @dataclass(slots=True, frozen=True)
 class TopicNames:
-    """Names of the topics, each with the prefix in front."""
+    """Names of the topics, each with the prefix in front.
+
+    `output_prefix` is that of the topics which each output has, None if it is the same.
+    """
 
     prefix: str = ""
+    output_prefix: str | None = None
 
     @property
     def events(self) -> str:
-        """`TranscriptEvent` records."""
-        return f"{self.prefix}chat.transcript.events.v1"
+        """`TranscriptEvent` records of an output."""
+        return f"{self._of_output}chat.transcript.events.v1"
 
     @property
     def sessions(self) -> str:
-        """`SessionRecord` records: opened, closed with a certificate."""
-        return f"{self.prefix}chat.transcript.sessions.v1"
+        """`SessionRecord` records of an output: opened, closed with a certificate."""
+        return f"{self._of_output}chat.transcript.sessions.v1"
 
     @property
     def quarantine(self) -> str:
-        """`QuarantinedInput` records."""
-        return f"{self.prefix}chat.transcript.quarantine.v1"
+        """`QuarantinedInput` records of an output."""
+        return f"{self._of_output}chat.transcript.quarantine.v1"
+
+    @property
+    def _of_output(self) -> str:
+        return self.prefix if self.output_prefix is None else self.output_prefix
 
     @property
     def announcements(self) -> str:
@@ -92,71 +98,20 @@ class TopicNames:
         """Hashes of the leaves of these logs; where a signing key is configured."""
         return f"{self.prefix}chat.capture.leaves.v1"
 
+    @property
+    def keys(self) -> str:
+        """Wrapped keys of chats that are sealed; where a master key is configured."""
+        return f"{self.prefix}chat.capture.keys.v1"
 
-@dataclass(slots=True, frozen=True)
-class TopicShape:
-    """The configurable properties of one installation's topics. Times in seconds.
+    @property
+    def audit(self) -> str:
+        """`AuditRecord` records: what was done to captured chats, in the order of one partition."""
+        return f"{self.prefix}chat.capture.audit.v1"
 
-    `replication_factor` None: the broker's default.
-    """
-
-    partitions: int
-    replication_factor: int | None
-    max_record_bytes: int
-    retention_seconds: int
-    announcement_retention_seconds: int
-
-
-@dataclass(slots=True, frozen=True)
-class Topic:
-    """One topic as it is required: partitions and replicas (None: as many as the broker likes) if it is created."""
-
-    name: str
-    partitions: int
-    replication_factor: int | None
-    config: dict[str, str]
-
-
-def wanted(names: TopicNames, shape: TopicShape, *, evidence: bool = False) -> list[Topic]:
-    """Return the topics as they are required; with `evidence`, those of the logs over certificates, too."""
-    limit = str(shape.max_record_bytes + _HEADROOM_BYTES)
-
-    def retained(name: str, seconds: int) -> Topic:
-        config = {
-            POLICY: "delete",
-            RETENTION: str(seconds * _MS),
-            RECORD_LIMIT: limit,
-        }
-        return Topic(name, shape.partitions, shape.replication_factor, config)
-
-    compacted = {
-        POLICY: "compact",
-        RECORD_LIMIT: limit,
-        # A shard reads its whole partition when it is opened, and the active segment is never compacted: small
-        # segments and a low dirty ratio keep that short.
-        "segment.bytes": str(16 << 20),
-        "min.cleanable.dirty.ratio": "0.1",
-    }
-    return [
-        retained(names.events, shape.retention_seconds),
-        retained(names.sessions, shape.retention_seconds),
-        retained(names.quarantine, shape.retention_seconds),
-        retained(names.announcements, shape.announcement_retention_seconds),
-        Topic(names.checkpoints, shape.partitions, shape.replication_factor, compacted),
-        retained(names.stored, shape.announcement_retention_seconds),
-        *(_of_logs(names, shape, limit) if evidence else ()),
-    ]
-
-
-def _of_logs(names: TopicNames, shape: TopicShape, limit: str) -> list[Topic]:
-    """Return the topics of the logs over certificates, from which nothing is deleted."""
-    heads = {POLICY: "delete", RETENTION: "-1", RECORD_LIMIT: limit}
-    leaves = {POLICY: "compact", RECORD_LIMIT: limit}
-    replicas = shape.replication_factor
-    return [
-        Topic(names.anchors, shape.partitions, replicas, heads),
-        Topic(names.leaves, shape.partitions, replicas, leaves),
-    ]
+    @property
+    def held(self) -> str:
+        """Copies of the records of chats that are held."""
+        return f"{self.prefix}chat.capture.held.v1"
 
 
 class TopicManager:

@@ -25,7 +25,7 @@ from bridge.errors import Problem, TopicMismatch, TopicUnusable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bridge.adapters.kafka.topic_manager import Topic
+    from bridge.adapters.kafka.required_topics import Topic
 
 POLICY: Final = "cleanup.policy"
 RETENTION: Final = "retention.ms"
@@ -34,6 +34,9 @@ IN_SYNC: Final = "min.insync.replicas"
 SAFE_REPLICAS: Final = 3
 """With so many replicas or more, two of them have to have a record before it counts as written."""
 SAFE_IN_SYNC: Final = 2
+ERASABLE: Final = {"max.compaction.lag.ms": "600000", "file.delete.delay.ms": "1000"}
+"""Settings of a compacted topic with which Kafka removes in time what was deleted there: the log is compacted after ten
+minutes however little of it is new, and the former files are deleted after a second."""
 _AT_CREATION: Final = {"message.timestamp.type": "LogAppendTime"}
 """Settings of topics that are created here; of a topic that exists they are its owner's.
 
@@ -110,7 +113,7 @@ def compare(topics: Sequence[Topic], found: Mapping[str, TopicState], *, allow_s
 
     Topics that exist decide about the number of partitions of those that do not.
     """
-    existing = [(topic, found[topic.name]) for topic in topics if topic.name in found]
+    existing = [(topic, found[topic.name]) for topic in topics if topic.name in found and topic.sharded]
     counts = {state.partitions for _, state in existing}
     plan = TopicPlan(partitions=max(counts, default=max((topic.partitions for topic in topics), default=0)))
     if len(counts) > 1:
@@ -121,9 +124,8 @@ def compare(topics: Sequence[Topic], found: Mapping[str, TopicState], *, allow_s
         plan.warnings.append(Problem(PARTITIONS_TAKEN, f"{text}: {plan.partitions} are used"))
     for topic in topics:
         if topic.name not in found:
-            plan.changes.append(
-                Change(topic, create=True, config={**topic.config, **_AT_CREATION}, partitions=plan.partitions)
-            )
+            count = plan.partitions if topic.sharded else topic.partitions
+            plan.changes.append(Change(topic, create=True, config={**topic.config, **_AT_CREATION}, partitions=count))
             continue
         state = found[topic.name]
         policy = state.config.get(POLICY)

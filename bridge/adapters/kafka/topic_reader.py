@@ -33,17 +33,18 @@ _ANSWER_SECONDS: Final = 10.0
 
 
 @contextlib.asynccontextmanager
-async def reader(client: Mapping[str, Any]) -> AsyncIterator[TopicReader]:
+async def reader(client: Mapping[str, Any], *, uncommitted: bool = False) -> AsyncIterator[TopicReader]:
     """Provide a started reader for the block. Entering it, and every method of the reader, raises KafkaUnavailable.
 
-    `client` holds aiokafka's arguments: `bootstrap_servers`, SASL, TLS.
+    `client` holds aiokafka's arguments: `bootstrap_servers`, SASL, TLS. `uncommitted`: it reads all that is in the log,
+    also what transactions wrote that were aborted.
     """
     consumer = AIOKafkaConsumer(
         **{
             **client,
             "group_id": None,
             "enable_auto_commit": False,
-            "isolation_level": "read_committed",
+            "isolation_level": "read_uncommitted" if uncommitted else "read_committed",
             "auto_offset_reset": "earliest",
             "max_partition_fetch_bytes": 4 << 20,
             "fetch_max_wait_ms": _FETCH_WAIT_MS,

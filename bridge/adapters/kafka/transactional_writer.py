@@ -92,8 +92,8 @@ class KafkaTransactionalWriter:
             return self._limits_of(await self._read_topic_limits())
 
     def _limits_of(self, topic_limits: Mapping[str, int]) -> Limits:
-        own = self._settings.max_record_bytes
-        return {name: min(own, topic_limits.get(name, own)) for name in self._topics}
+        own, smaller = self._settings.max_record_bytes, self._settings.record_limits
+        return {name: min(own, smaller.get(name, own), topic_limits.get(name, own)) for name in self._topics}
 
     async def open(self) -> None:
         """Start the producer and initialise its transactional id, which fences every earlier owner."""

@@ -21,21 +21,47 @@ from bridge.secret_files import FileBacked, reason_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_ANSWER_SECONDS: Final = 30.0
+ANSWER_SECONDS: Final = 30.0
 """How long one call may take, with those before it: longer than a token needs, shorter than a transaction may last."""
-_PIN_REFUSED: Final = frozenset({"PinExpired", "PinIncorrect", "PinInvalid", "PinLenRange", "PinLocked"})
+PIN_REFUSED: Final = frozenset({"PinExpired", "PinIncorrect", "PinInvalid", "PinLenRange", "PinLocked"})
 """Errors after which the same PIN is not given again: tokens count, and lock themselves."""
 _KEY_BYTES: Final = 32
 _OCTET_STRING: Final = bytes((0x04, _KEY_BYTES))  # PKCS #11 3.0, 2.3.5: CKA_EC_POINT may be DER, or the bytes alone
 
 
-def installed_package() -> Any:
-    """Return the package `pkcs11`. Raises ConfigError when it is not installed."""
+class TokenModule:
+    """The library of a token, which all keys of a process share that are in tokens of its kind.
+
+    One thread at a time uses it, and holds `lock`. To initialise it again ends all sessions: what was opened under
+    another `generation` is not to be used any more.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the first generation."""
+        self.lock = threading.Lock()
+        self.generation = 0
+
+    def initialize_again(self, library: Any) -> None:
+        """End all sessions."""
+        self.generation += 1
+        library.reinitialize()
+
+
+_modules: Final[dict[str, TokenModule]] = {}
+
+
+def module_of(path: str) -> TokenModule:
+    """Return what the process shares of the library at this path."""
+    return _modules.setdefault(path, TokenModule())
+
+
+def installed_package(setting: str = "evidence.pkcs11_module") -> Any:
+    """Return the package `pkcs11`, which a setting needs. Raises ConfigError when it is not installed."""
     try:
         return importlib.import_module("pkcs11")
     except ImportError as error:
         raise ConfigError(
-            "evidence.pkcs11_module: the package for PKCS #11 is not installed",
+            f"{setting}: the package for PKCS #11 is not installed",
             next_step="pip install 'chatbridge[pkcs11]'",
         ) from error
 
@@ -51,10 +77,11 @@ class TokenPlace:
 
 @dataclass(slots=True, frozen=True)
 class _OpenKey:
-    """A private key in a session that is logged in, and its public key (32 bytes)."""
+    """A private key in a session that is logged in, its public key (32 bytes), and the module's generation."""
 
     private: Any
     raw: bytes
+    generation: int
 
 
 class TokenKey:
@@ -72,7 +99,7 @@ class TokenKey:
         self._package = package
         self._place = place
         self._pin = pin
-        self._lock = threading.Lock()  # the module is initialised for one thread at a time
+        self._module = module_of(place.module)
         self._open: _OpenKey | None = None
         self._refused: tuple[int, str] | None = None  # how often the PIN's file had changed; name of the error
 
@@ -84,26 +111,26 @@ class TokenKey:
             if self._pin.error is not None:
                 raise self._failed(f"the file with its PIN cannot be used: {reason_of(self._pin.error)}")
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 return await in_thread("pkcs11", lambda: self._sign(messages, pin, changes))
         except TimeoutError as error:
             raise self._failed("it does not answer") from error
 
     def _sign(self, messages: Sequence[bytes], pin: str, changes: int) -> tuple[bytes, list[bytes]]:
-        if not self._lock.acquire(timeout=_ANSWER_SECONDS):
+        if not self._module.lock.acquire(timeout=ANSWER_SECONDS):
             raise TimeoutError
         key, self._open = self._open, None  # whatever fails, the next call begins anew
         try:
-            if key is None:
+            if key is None or key.generation != self._module.generation:
                 key = self._find(self._log_in(pin, changes))
             signatures = self._signatures(key, messages)
         except self._package.PKCS11Error as error:
-            raise self._failed(_words(error)) from error
+            raise self._failed(words_of(error)) from error
         else:
             self._open = key
             return key.raw, signatures
         finally:
-            self._lock.release()
+            self._module.lock.release()
 
     def _log_in(self, pin: str, changes: int) -> Any:
         """Return a session. The module is initialised again: the token may have been away, or be in another slot."""
@@ -111,12 +138,12 @@ class TokenKey:
             raise self._failed(f"it refused the PIN ({self._refused[1]}), which is not given to it again")
         self._refused = None
         library = self._package.lib(self._place.module)
-        library.reinitialize()
+        self._module.initialize_again(library)
         token = library.get_token(token_label=self._place.token)
         try:
             return token.open(user_pin=pin)
         except self._package.PKCS11Error as error:
-            if type(error).__name__ in _PIN_REFUSED:
+            if type(error).__name__ in PIN_REFUSED:
                 self._refused = (changes, type(error).__name__)
             raise
 
@@ -129,7 +156,7 @@ class TokenKey:
         raw = raw.removeprefix(_OCTET_STRING) if len(raw) > _KEY_BYTES else raw
         if len(raw) != _KEY_BYTES:
             raise self._failed(f"{label} is not an Ed25519 key")
-        return _OpenKey(private, raw)
+        return _OpenKey(private, raw, self._module.generation)
 
     def _signatures(self, key: _OpenKey, messages: Sequence[bytes]) -> list[bytes]:
         package, label = self._package, self._place.key_label
@@ -152,7 +179,7 @@ class TokenKey:
         )
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """Return the name of the error of PKCS #11, and what the package says about it."""
     name, said = type(error).__name__, str(error)
     return f"{name} ({said})" if said else name

@@ -13,7 +13,7 @@ from bridge.errors import TopicMismatch, TopicMissing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bridge.adapters.kafka.topic_manager import Topic
+    from bridge.adapters.kafka.required_topics import Topic
     from bridge.adapters.kafka.topic_plan import TopicState
     from bridge.doctor.results.check_result import CheckResult
     from bridge.errors import Problem

@@ -85,3 +85,11 @@ def plain_ibans(text: str) -> Iterator[tuple[int, int]]:
         if int("".join(str(int(char, 36)) for char in digits)) % _MODULUS == 1:
             floor = rest.end()
             yield start.start(), floor
+
+
+def begins_iban(said: str) -> bool:
+    """Tell whether capital letters and digits, four or more, may be the first ones of an IBAN, which has more."""
+    country, account = said[:2], said[4:]
+    if len(said) >= _LENGTHS.get(country, 0) or not said[2:4].isdigit() or int(said[2:4]) not in _CHECK_DIGITS:
+        return False
+    return country not in _DIGITS_ONLY or not account or account.isdigit()

@@ -25,7 +25,8 @@ _RUN: Final = re.compile(rf"[0-9]+(?:{_SEPARATORS}{{1,4}}[0-9]+)*")
 _GROUP: Final = re.compile(r"[0-9]+")
 _SIZES: Final = range(13, 20)  # ISO/IEC 7812-1: at most 19; the shortest in use have 13
 _MOST_GROUPS: Final = 19
-_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # Luhn: twice the digit, digits added
+DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+"""Luhn: twice the digit, digits added."""
 
 
 class _Issuer(NamedTuple):
@@ -63,19 +64,23 @@ _ISSUERS: Final = (
     _Issuer(8600, 8600, (16,)),  # Uzcard
     _Issuer(9860, 9860, (16,)),  # Humo
 )
-_PREFIX: Final = 4
+PREFIX_DIGITS: Final = 4
+"""Digits by which an issuer is known."""
 
 
 def _by_prefix() -> dict[int, frozenset[int]]:
     found: dict[int, set[int]] = {}
     for low, high, sizes in _ISSUERS:
-        scale = 10 ** (_PREFIX - len(str(low)))
+        scale = 10 ** (PREFIX_DIGITS - len(str(low)))
         for prefix in range(low * scale, (high + 1) * scale):
             found.setdefault(prefix, set()).update(sizes)
     return {prefix: frozenset(sizes) for prefix, sizes in found.items()}
 
 
 _SIZES_BY_PREFIX: Final = _by_prefix()
+_BEGINNINGS: Final = frozenset(
+    str(prefix)[:size] for prefix in _SIZES_BY_PREFIX for size in range(1, PREFIX_DIGITS + 1)
+)
 _AMBIGUOUS: Final = 13
 _AS_ON_CARDS: Final = frozenset(
     {
@@ -102,6 +107,11 @@ def payment_cards(text: str) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of card numbers, in order and without overlap."""
     plain = PlainText(text)
     return plain.places(_outside_ibans(plain.shown))
+
+
+def begins_card(digits: str) -> bool:
+    """Tell whether digits may be the first ones of a card number, which has more of them."""
+    return len(digits) < _SIZES.stop - 1 and digits[:PREFIX_DIGITS] in _BEGINNINGS
 
 
 def _outside_ibans(text: str) -> Iterator[tuple[int, int]]:
@@ -142,9 +152,7 @@ def _groups_of_a_card(text: str, groups: list[tuple[int, int]], first: int) -> i
         more = text[start:end]
         digits += more
         for digit in map(int, more):
-            even, odd = (
-                (even + _DOUBLED[digit], odd + digit) if size & 1 == 0 else (even + digit, odd + _DOUBLED[digit])
-            )
+            even, odd = (even + DOUBLED[digit], odd + digit) if size & 1 == 0 else (even + digit, odd + DOUBLED[digit])
             size += 1
         if size in _SIZES and (odd if size & 1 else even) % 10 == 0 and _is_card(text, groups, first, at + 1, digits):
             found = at - first + 1
@@ -154,7 +162,7 @@ def _groups_of_a_card(text: str, groups: list[tuple[int, int]], first: int) -> i
 def _is_card(text: str, groups: list[tuple[int, int]], first: int, last: int, digits: str) -> bool:
     """Tell whether digits that pass the check, in the groups from `first` to `last` (exclusive), are a card's."""
     size = len(digits)
-    if size not in _SIZES_BY_PREFIX.get(int(digits[:_PREFIX]), ()) or digits.count(digits[0]) == size:
+    if size not in _SIZES_BY_PREFIX.get(int(digits[:PREFIX_DIGITS]), ()) or digits.count(digits[0]) == size:
         return False
     start, end = groups[first][0], groups[last - 1][1]
     sizes = tuple(b - a for a, b in groups[first:last])

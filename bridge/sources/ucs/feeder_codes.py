@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bridge.transcript.input_codes import UNREADABLE_ROW
+from bridge.transcript.input_codes import LIST_FULL, NO_TEXT, NOT_OVER, ROW_GONE, UNREADABLE_ROW
 
 UCS_UNREACHABLE: Final = "UCS_UNREACHABLE"
 UCS_DENIED: Final = "UCS_DENIED"
@@ -39,11 +39,6 @@ UCS_CODES: Final = {
     ),
 }
 """Code of a reason -> what it means, and what to do."""
-
-NO_TEXT: Final = "NO_TEXT"
-NOT_OVER: Final = "NOT_OVER"
-ROW_GONE: Final = "ROW_GONE"
-LIST_FULL: Final = "LIST_FULL"
 
 MISSING_CODES: Final = {
     NO_TEXT: (

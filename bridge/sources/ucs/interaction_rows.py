@@ -61,9 +61,14 @@ class InteractionRow:
     unreadable: str | None = None
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether the chat is over."""
+        return self.status == STOPPED
+
+    @property
     def is_final(self) -> bool:
         """Whether the chat is over and its transcript is there."""
-        return self.status == STOPPED and self.text is not None
+        return self.is_stopped and self.text is not None
 
 
 def document_of(text: str | bytes) -> bytes:

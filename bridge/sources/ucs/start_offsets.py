@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _QUARTER: Final = timedelta(minutes=15)
 _START_AT: Final = re.compile(rb"""\sstartAt\s*=\s*["']([^"']{1,64})["']""")
 _BEGINNING: Final = 4_096
+_MOST_TOLD: Final = 16
+"""Zones with their summer times; a table with more different offsets has no zone, and a line for each says nothing."""
 
 
 def offset_minutes(start_date: datetime, start_at: str | None) -> int:
@@ -28,3 +30,20 @@ def offset_of(head: RowHead, document: bytes) -> int:
     """Return that of a row and its transcript, which is looked for in the beginning of the document."""
     found = _START_AT.search(document, 0, _BEGINNING)
     return 0 if found is None else offset_minutes(head.start_date, found[1].decode("ascii", "replace"))
+
+
+class StartOffsets:
+    """The offsets that were seen. `latest` is that of the last row, in minutes."""
+
+    def __init__(self) -> None:
+        """None was seen yet."""
+        self.latest = 0
+        self._told: set[int] = set()
+
+    def is_new(self, head: RowHead, document: bytes) -> bool:
+        """Take over that of a row; return whether it is to be told: another one, and not one too many."""
+        self.latest = minutes = offset_of(head, document)
+        if not minutes or minutes in self._told or len(self._told) >= _MOST_TOLD:
+            return False
+        self._told.add(minutes)
+        return True

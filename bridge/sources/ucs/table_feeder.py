@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import session_id_problem
-from bridge.capture.stored_inputs import StoredRead, StoredUnreadable
 from bridge.capture.stored_texts import StoredText
 from bridge.errors import EnvironmentFault, Problem
+from bridge.sources.ucs.deliveries import Delivery
 from bridge.sources.ucs.feeder_codes import UCS_POSITION_UNREADABLE
 from bridge.sources.ucs.feeder_facts import StartDateOffsetSeen, StoredChatMissing, UcsReadFailed, UcsRowsRead
 from bridge.sources.ucs.interaction_rows import ReadText, document_of
 from bridge.sources.ucs.position_format import PositionUnreadable
-from bridge.sources.ucs.start_offsets import offset_of
+from bridge.sources.ucs.start_offsets import StartOffsets
 from bridge.sources.ucs.table_position import (
     ARCHIVE,
     MAIN,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bridge.capture.ports import Clock, Failed
+    from bridge.capture.stored_inputs import StoredRead
     from bridge.sources.ucs.database_access import DatabaseAccess
     from bridge.sources.ucs.interaction_rows import RowHead
     from bridge.sources.ucs.table_position import FollowingRules
@@ -79,8 +80,8 @@ class TableFeeder:
         `texts_by_id` gives the texts that these do not, if UCS can be asked otherwise.
         """
         self.position: TablePosition | None = None
-        self.offset_minutes = 0
-        """How far STARTDATE of the row that was passed on last lies from its transcript's start."""
+        self.start_offsets = StartOffsets()
+        """How far STARTDATE of the rows that were passed on lies from their transcripts' start."""
         self._settings = settings
         self._databases = databases
         self._deliver = deliver
@@ -94,7 +95,6 @@ class TableFeeder:
         self._going_on.set()
         self._wake = asyncio.Event()
         self._unreadable: Problem | None = None
-        self._offsets: set[int] = set()
 
     @property
     def problems(self) -> list[Problem]:
@@ -237,16 +237,17 @@ class TableFeeder:
             gone = [session_id for session_id in gone if session_id not in found]
         waiting = [session_id for session_id in gone if position.waits(session_id)]
         elsewhere = await self._by_id(waiting if certain else [])
-        passed_on: list[StoredText] = []
+        delivery = Delivery()
         for session_id in gone:
             if session_id in elsewhere:
                 text = elsewhere[session_id]
-                passed_on += [text] if position.found(session_id, text.text, self._now()) in TEXT_NEWS else []
+                if position.found(session_id, text.text, self._now()) in TEXT_NEWS:
+                    delivery.texts.append(text)
                 continue
             news = position.absent(session_id, self._now(), certain=certain)
             if news in MISSING_NEWS:
-                self._tell_missing(session_id, news)
-        self._pass_on(position, passed_on)
+                self._add_missing(delivery, session_id, news)
+        self._pass_on(position, delivery)
         return True
 
     async def _by_id(self, session_ids: Sequence[str]) -> Mapping[str, StoredText]:
@@ -268,7 +269,7 @@ class TableFeeder:
             ]
             elsewhere = await self._by_id(bad)
             texts |= {session_id: ReadText(one.text) for session_id, one in elsewhere.items()}
-            found, passed_on, unreadable = Counter[RowNews](), list[StoredText](), list[StoredUnreadable]()
+            found, delivery = Counter[RowNews](), Delivery()
             for head in portion:
                 read = texts.get(head.id)
                 news = position.take(head, read, now, database)
@@ -278,12 +279,13 @@ class TableFeeder:
                     document = document_of(read.text)
                     final = news is not RowNews.GROWN
                     read_here = StoredText(head.id, place, document, final, self._clock.now_us())
-                    passed_on.append(elsewhere.get(head.id, read_here))
-                    self._compare_start(access.name, head, document)
-                elif news is RowNews.UNREADABLE_ROW and read is not None:
-                    unreadable.append(StoredUnreadable(head.id, place, Problem(news.value, read.unreadable or "")))
+                    delivery.texts.append(elsewhere.get(head.id, read_here))
+                    if self.start_offsets.is_new(head, document):
+                        minutes = self.start_offsets.latest
+                        self._telemetry.emit(StartDateOffsetSeen(database=access.name, minutes=minutes))
                 if news in MISSING_NEWS:
-                    self._tell_missing(head.id, news, (read and read.unreadable) or "")
+                    detail = (read and read.unreadable) or ""
+                    self._add_missing(delivery, head.id, news, detail, label=label, over=head.is_stopped)
                 if not by_id:
                     position.passed(head, now, database)
             self._telemetry.emit(
@@ -296,7 +298,7 @@ class TableFeeder:
                     changed=found[RowNews.CHANGED],
                 )
             )
-            self._pass_on(position, passed_on, unreadable)
+            self._pass_on(position, delivery)
             await self._going_on.wait()
 
     def _portions(self, position: TablePosition, heads: Sequence[RowHead]) -> Iterator[list[RowHead]]:
@@ -313,29 +315,32 @@ class TableFeeder:
         if portion:
             yield portion
 
-    def _pass_on(
-        self, position: TablePosition, texts: Sequence[StoredText] = (), unreadable: Sequence[StoredUnreadable] = ()
-    ) -> None:
-        """Deliver texts and what has to be stored of the position. No await before it since the rows were taken."""
-        changes = position.changes()
-        if texts or unreadable or changes:
-            size = sum(text.size for text in texts) + sum(len(value or b"") for value in changes.values())
-            self._deliver(StoredRead(tuple(texts), changes, self._clock.now_us(), tuple(unreadable)), size)
+    def _pass_on(self, position: TablePosition, delivery: Delivery | None = None) -> None:
+        """Deliver it with what has to be stored of the position. No await before it since the rows were taken."""
+        made = (delivery or Delivery()).read(position.changes(), self._clock.now_us())
+        if made is not None:
+            self._deliver(*made)
 
     def _forget(self, position: TablePosition) -> None:
+        delivery = Delivery()
         for session_id, news in position.forget(self._now()):
-            self._tell_missing(session_id, news)
-        self._pass_on(position)
+            self._add_missing(delivery, session_id, news)
+        self._pass_on(position, delivery)
 
-    def _tell_missing(self, session_id: str, news: RowNews, detail: str = "") -> None:
+    def _add_missing(  # noqa: PLR0913 - what is told of a row
+        self,
+        delivery: Delivery,
+        session_id: str,
+        news: RowNews,
+        detail: str = "",
+        *,
+        label: str = "",
+        over: bool = False,
+    ) -> None:
+        why, at = Problem(news.value, detail), self._clock.now_us()
+        delivery.add_missing(session_id, f"{label or self._databases[MAIN].name}#{session_id}", why, at, over=over)
         named = "" if session_id_problem(session_id) else session_id  # what is no id may be anything
-        self._telemetry.emit(StoredChatMissing(session=named, code=news.value, detail=detail))
-
-    def _compare_start(self, database: str, head: RowHead, document: bytes) -> None:
-        minutes = self.offset_minutes = offset_of(head, document)
-        if minutes and minutes not in self._offsets:
-            self._offsets.add(minutes)
-            self._telemetry.emit(StartDateOffsetSeen(database=database, minutes=minutes))
+        self._telemetry.emit(StoredChatMissing(session=named, code=why.code, detail=detail))
 
     def _now(self) -> int:
         return self._clock.now_us() // 1_000_000

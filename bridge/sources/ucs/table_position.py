@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bridge.sources.ucs import feeder_codes
 from bridge.sources.ucs.due_times import DueTimes
 from bridge.sources.ucs.followed_chats import FollowedChat, FollowedChats, FollowedState
 from bridge.sources.ucs.interaction_rows import STOPPED, PagePlace, ReadText, RowHead, document_of
@@ -49,11 +48,11 @@ class RowNews(Enum):
     GROWN = "GROWN"
     FINAL = "FINAL"
     CHANGED = "CHANGED"
-    NO_TEXT = feeder_codes.NO_TEXT
-    NOT_OVER = feeder_codes.NOT_OVER
-    ROW_GONE = feeder_codes.ROW_GONE
+    NO_TEXT = input_codes.NO_TEXT
+    NOT_OVER = input_codes.NOT_OVER
+    ROW_GONE = input_codes.ROW_GONE
     UNREADABLE_ROW = input_codes.UNREADABLE_ROW
-    LIST_FULL = feeder_codes.LIST_FULL
+    LIST_FULL = input_codes.LIST_FULL
 
 
 TEXT_NEWS: Final = frozenset({RowNews.GROWN, RowNews.FINAL, RowNews.CHANGED})

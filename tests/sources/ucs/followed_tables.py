@@ -79,6 +79,8 @@ class FollowedTables:
         self.telemetry = RecordedFacts()
         self.urls = list(urls)
         self.texts: list[tuple[str, str, bool]] = []
+        self.missing: list[tuple[str, str]] = []
+        self.set_aside: list[tuple[str, str]] = []
         self.positions: dict[str, bytes] = {}
         self.reads: list[StoredRead] = []
         self.defects: list[Exception] = []
@@ -122,7 +124,9 @@ class FollowedTables:
         self.reads.append(read)
         if not self.commits:
             return
-        self.texts += [(one.session_id, one.text.decode(), one.final) for one in read.texts]
+        self.texts += [(one.session_id, one.text.decode(), one.final) for one in read.texts if not one.missing]
+        self.missing += [(one.session_id, one.missing) for one in read.texts if one.missing]
+        self.set_aside += [(one.session_id, one.reason.code) for one in read.unreadable]
         for name, value in read.positions.items():
             if value is None:
                 del self.positions[name]

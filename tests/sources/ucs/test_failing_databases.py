@@ -265,8 +265,7 @@ def test_a_text_above_the_limit_costs_only_itself_and_is_told(url: str) -> None:
         assert followed.texts == [("S2", "two", True)]
 
     run(followed, steps)
-    [unreadable] = [one for read in followed.reads for one in read.unreadable]
-    assert (unreadable.session_id, unreadable.reason.code) == ("S1", "UNREADABLE_ROW")
+    assert followed.set_aside == followed.missing == [("S1", "UNREADABLE_ROW")]
     [missing] = followed.told(StoredChatMissing)
     assert (missing.code, missing.detail) == ("UNREADABLE_ROW", "201 characters; at most 200 are read")
 

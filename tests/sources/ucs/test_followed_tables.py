@@ -245,7 +245,7 @@ def test_a_doubt_about_the_time_zone_is_told_once_with_the_offset(url: str) -> N
 
     async def then() -> None:
         await followed.round(3 * 3_600)
-        assert followed.feeder.offset_minutes == 120
+        assert followed.feeder.start_offsets.latest == 120
 
     follow(followed, then)
     assert len(followed.texts) == 3

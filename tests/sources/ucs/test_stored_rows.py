@@ -56,6 +56,7 @@ class Reading:
             lambda _, line: self.lines.append(line),
             lambda _, repairs: self.mended.append(repairs),
             self.lines.append,
+            lambda place, row: self.lines.append(f"{place}:0: NO_TEXT: {row.status}"),
         )
 
     def texts(self) -> dict[str, list[list[str]]]:

@@ -7,18 +7,19 @@ words that are not the protocol's, and values, names and type words of attribute
 
 from __future__ import annotations
 
-import hmac
 import re
-from dataclasses import dataclass, field
-from fnmatch import translate
-from functools import partial
 from itertools import chain, count
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.errors import ConfigError
 from bridge.records import detectors, patterns
+from bridge.records.attribute_rules import AttributeRules
+from bridge.records.detectors.beginnings import SPLIT_DETECTORS
 from bridge.records.escapes import EscapedText, unescaped
+from bridge.records.rules import BUILT_IN, check, replacement, version_of
 from bridge.records.secret_names import SECRET, names_secret, without_secret
+from bridge.records.split_numbers import SplitRule
+from bridge.records.text_changes import TextChanges
 from bridge.transcript.attributes import flatten
 from bridge.transcript.events import TYPE_WORDS, Item
 
@@ -26,87 +27,92 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bridge.records.detectors import Detector
+    from bridge.records.pseudonyms import HashKey
+    from bridge.records.rules import Rule
     from bridge.transcript.events import Items
 
-Action = Literal["drop", "mask", "hash"]
-
-_HASH_DIGITS: Final = 16
 _UNKNOWN: Final = "unknownAttributes"
-
-_END_OF_PART: Final = r"(?:\.|\Z)"
 _ESCAPED_IN_PATH: Final = re.compile(r"\\(.)")
-_REPEAT: Final = re.compile(r"(\\.)|#[0-9]+")  # of a path; what is escaped belongs to a key
 
 _KNOWN_NAMES: Final = 1_024
 _LONGEST_KNOWN_NAME: Final = 128
 
 
 class Redaction(NamedTuple):
-    """What the rule of this name did to one field; `times` is the number of values or matches."""
+    """What the rule of this name did to one field; `times` is the number of values or matches.
+
+    `earlier` are the ids of records that hold the other parts of a number which this record completes.
+    """
 
     field: str
     rule: str
     times: int
-
-
-@dataclass(slots=True, frozen=True)
-class Rule:
-    """One rule of the settings: either a path of attributes or a detector, and the action on a match.
-
-    `attribute` is a glob (`*`, `?`, `[...]`, case-insensitive) over the path of an attribute; it holds for repeats of
-    the key (`key#2`) and, where the path is that of a list, for all below it. `detector` is one of payment_card, iban,
-    email, phone, or regex with `pattern`, applied to all texts and attributes. `drop` removes the attribute, or the
-    match in a text; `mask` replaces each character by `*`; `hash` puts the first 16 hex digits of HMAC-SHA256 under
-    `key`, so that equal values stay equal.
-    """
-
-    name: str
-    attribute: str | None = None
-    detector: str | None = None
-    pattern: str | None = None
-    action: Action = "mask"
-    key: bytes | None = field(default=None, repr=False)
+    earlier: tuple[str, ...] = ()
 
 
 class Redactor:
-    """The rules, compiled. One per process; what it remembers only saves work."""
+    """The rules, compiled: one for each output; what it remembers only saves work.
 
-    __slots__ = ("_actions", "_by_path", "_by_text", "_known_names", "globs", "has_rules")
+    `rule_set` is the version of its rules, as records have it; None if only secrets are removed. `typing_previews`:
+    whether what people type and have not sent is left in typing notices. `globs` are names and attributes of the rules
+    that drop, mask or hash attributes; with `has_allow_list`, attributes that nothing names are dropped, too.
+    `split_rules` are those about numbers that are found over several messages, by detector.
+    """
 
-    def __init__(self, rules: Sequence[Rule] = ()) -> None:
-        """Compile the rules. Raises ConfigError naming every invalid one."""
-        self._by_path: list[tuple[str, re.Pattern[str], Callable[[str], str] | None]] = []
+    __slots__ = (
+        "_actions",
+        "_by_path",
+        "_by_text",
+        "_known_names",
+        "_rules",
+        "globs",
+        "has_allow_list",
+        "has_rules",
+        "rule_set",
+        "split_rules",
+        "typing_previews",
+    )
+
+    def __init__(self, rules: Sequence[Rule] = (), key: HashKey | None = None, *, typing_previews: bool = True) -> None:
+        """Compile the rules; `key` is that of action `hash`. Raises ConfigError naming every invalid one."""
+        self._rules = tuple(rules)
+        self.typing_previews = typing_previews
+        self.has_rules = bool(rules)
+        self.globs = [(rule.name, rule.attribute) for rule in rules if rule.attribute and rule.action != "allow"]
+        self._actions = {**BUILT_IN, **{rule.name: rule.action for rule in rules}}
+        self.take_key(key)
+
+    def take_key(self, key: HashKey | None) -> None:
+        """Make the pseudonyms with this key from now on. Raises ConfigError naming every invalid rule."""
+        self._by_path = AttributeRules()
         self._by_text: list[tuple[str, Detector, Callable[[str], str]]] = []
         self._known_names: dict[str, tuple[str, list[Redaction]]] = {}
         problems: list[str] = []
-        for rule in rules:
+        for rule in self._rules:
             try:
-                self._add(rule)
+                self._add(rule, key)
             except ValueError as error:
                 problems.append(f"rule {rule.name}: {error}")
         if problems:
             raise ConfigError("; ".join(problems))
-        self.has_rules = bool(rules)
-        self.globs = [(rule.name, rule.attribute) for rule in rules if rule.attribute is not None]
-        self._actions: dict[str, str] = {SECRET: SECRET, **{rule.name: rule.action for rule in rules}}
+        named = {_DETECTORS[detector]: detector for detector in SPLIT_DETECTORS}
+        by_text = reversed(self._by_text)  # the first rule is the one that counts
+        self.split_rules = {named[detect]: SplitRule(name, put) for name, detect, put in by_text if detect in named}
+        self.has_allow_list = self._by_path.has_allow_list
+        self.rule_set = version_of(self._rules, key, typing_previews=self.typing_previews)
 
     def action_of(self, rule: str) -> str:
         """Return the action of a rule, given its name: that of one of the settings, or `secret`."""
         return self._actions.get(rule, rule)
 
-    def _add(self, rule: Rule) -> None:
-        replace = _replacement(rule)
-        if (rule.attribute is None) == (rule.detector is None):
-            raise ValueError("expected either attribute or detector")
+    def _add(self, rule: Rule, key: HashKey | None) -> None:
+        check(rule)
         if rule.attribute is not None:
-            glob = re.compile(translate(rule.attribute).removesuffix(r"\Z") + _END_OF_PART, re.IGNORECASE)
-            self._by_path.append((rule.name, glob, None if rule.action == "drop" else replace))
+            self._by_path.add(rule, key)
         elif rule.detector == "regex":
-            if rule.pattern is None:
-                raise ValueError("detector regex needs a pattern")
-            self._by_text.append((rule.name, patterns.compiled(rule.pattern), replace))
+            self._by_text.append((rule.name, patterns.compiled(rule.pattern or ""), replacement(rule, key)))
         elif rule.detector in _DETECTORS:
-            self._by_text.append((rule.name, _DETECTORS[rule.detector], replace))
+            self._by_text.append((rule.name, _DETECTORS[rule.detector], replacement(rule, key)))
         else:
             raise ValueError(f"unknown detector {rule.detector}")
 
@@ -121,20 +127,37 @@ class Redactor:
             text = masked
         return self._detected(where, text, done) if self._by_text else text
 
+    def changes(self, text: str) -> TextChanges:
+        """Return the same with the places: each part of a text with what is put there, and by which rules."""
+        found = TextChanges(text)
+        masked = without_secret(text)
+        if masked is not None:
+            found.add(SECRET, [(0, len(text), masked)])
+            text = masked
+        self._detected("", text, [], found)
+        return found
+
     def word(self, where: str, word: str | None, known: frozenset[str], done: list[Redaction]) -> str | None:
         """Return a word of the protocol as it is, and any other as `text` does: anything may stand in its place."""
         return word if word is None or word in known else self.text(where, word, done)
 
-    def _detected(self, where: str, text: str, done: list[Redaction]) -> str:
+    def _detected(self, where: str, text: str, done: list[Redaction], changes: TextChanges | None = None) -> str:
         """Return a text with every match of the detectors replaced, also what they find behind escapes."""
         escapes = unescaped(text) is not text
         for name, detect, replace in self._by_text:
             times = 0
             if escapes:  # first, because an escape may look like a part of what follows it
                 escaped = EscapedText(text)
-                text, times = _replaced(text, escaped.shown, detect, replace, escaped.place)
-            text, more = _replaced(text, text, detect, replace, None)
-            times += more
+                finds = _finds(escaped.shown, detect, replace, escaped.place)
+                if finds:
+                    text, times = _with(text, finds), len(finds)
+                    if changes is not None:
+                        changes.add(name, finds)
+            finds = _finds(text, detect, replace, None)
+            if finds:
+                text, times = _with(text, finds), times + len(finds)
+                if changes is not None:
+                    changes.add(name, finds)
             if times:
                 done.append(Redaction(where, name, times))
         return text
@@ -181,7 +204,7 @@ class Redactor:
                     self._known_names.clear()  # P6: a flood of keys costs time, not memory
                 self._known_names[name] = known
         if known[1]:
-            done += [Redaction(where, rule, times) for _, rule, times in known[1]]
+            done += [one._replace(field=where) for one in known[1]]
         return known[0]
 
     def attributes(
@@ -229,14 +252,8 @@ class Redactor:
         done: list[Redaction],
         names: Mapping[str, str],
     ) -> None:
-        for name, glob, replace in self._by_path:
-            for path in [path for path in values if _matches(glob, path)]:
-                if replace is None:
-                    del values[path]
-                else:
-                    values[path] = replace(values[path])
-                types.pop(path, None)
-                done.append(Redaction(f"{where}.{names.get(path, path)}", name, 1))
+        for path, rule in self._by_path.follow(where, values, types):
+            done.append(Redaction(f"{where}.{names.get(path, path)}", rule, 1))
         if not self._by_text:
             return
         for path, value in values.items():
@@ -245,26 +262,25 @@ class Redactor:
                 types.pop(path, None)
 
 
-def _matches(glob: re.Pattern[str], path: str) -> bool:
-    """Tell whether a rule is about a path, a list around it, or a key of which this is a repeat."""
-    return glob.match(path) is not None or ("#" in path and glob.match(_REPEAT.sub(r"\1", path)) is not None)
-
-
 def _path_names_secret(path: str) -> bool:
     return names_secret(_ESCAPED_IN_PATH.sub(r"\1", path) if "\\" in path else path)
 
 
-def _replaced(
-    text: str, shown: str, detect: Detector, replace: Callable[[str], str], place: Callable[[int], int] | None
-) -> tuple[str, int]:
-    """Return the text with each find in `shown` replaced, and how many there were; `place` leads from there to it."""
+def _finds(
+    shown: str, detect: Detector, replace: Callable[[str], str], place: Callable[[int], int] | None
+) -> list[tuple[int, int, str]]:
+    """Return (start, end, what is put there) of each find in `shown`; `place` leads from there to the text."""
+    found = [(start, end, replace(shown[start:end])) for start, end in detect(shown)]
+    return [(place(start), place(end), put) for start, end, put in found] if place else found
+
+
+def _with(text: str, finds: list[tuple[int, int, str]]) -> str:
     pieces: list[str] = []
-    at = times = 0
-    for start, end in detect(shown):
-        pieces += (text[at : place(start) if place else start], replace(shown[start:end]))
-        at = place(end) if place else end
-        times += 1
-    return ("".join(pieces) + text[at:], times) if times else (text, 0)
+    at = 0
+    for start, end, put in finds:
+        pieces += (text[at:start], put)
+        at = end
+    return "".join(pieces) + text[at:]
 
 
 _DETECTORS: Final[dict[str | None, Detector]] = {
@@ -273,23 +289,3 @@ _DETECTORS: Final[dict[str | None, Detector]] = {
     "email": detectors.emails,
     "phone": detectors.phones,
 }
-
-
-def _drop(_: str) -> str:
-    return ""
-
-
-def _mask(value: str) -> str:
-    return "*" * len(value)
-
-
-def _hash(key: bytes, value: str) -> str:
-    return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:_HASH_DIGITS]
-
-
-def _replacement(rule: Rule) -> Callable[[str], str]:
-    if rule.action == "hash":
-        if not rule.key:
-            raise ValueError("action hash needs a key")
-        return partial(_hash, rule.key)
-    return _drop if rule.action == "drop" else _mask

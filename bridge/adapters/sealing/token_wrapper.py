@@ -1,0 +1,158 @@
+"""Master keys in a PKCS #11 token: AES with 256 bits; the token wraps, and the keys never leave it.
+
+The data key is encrypted by CKM_AES_GCM, in the same form as with a key in a file. The id of a master key is its label.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from bridge.adapters.sealing.file_wrapper import NONCE_BYTES, bound_to, damaged
+from bridge.adapters.signing.token_key import ANSWER_SECONDS, PIN_REFUSED, module_of, words_of
+from bridge.driver_threads import in_thread
+from bridge.errors import SealingFailed
+from bridge.sealing.data_keys import WrappedKey
+from bridge.secret_files import FileBacked, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bridge.adapters.signing.token_key import TokenPlace
+
+    _Result = TypeVar("_Result")
+
+_TAG_BITS: Final = 128
+_ALTERED: Final = frozenset({"EncryptedDataInvalid", "EncryptedDataLenRange", "GeneralError"})
+"""Errors of tokens whose tag does not fit; the standard leaves the choice to them."""
+
+
+class TokenWrapper:
+    """The `KeyWrapper` with master keys in a token, found by their labels at each login.
+
+    A key that signs may be in the same token: a login of the process is shared, and one that was lost is made anew. A
+    PIN that the token has refused is given again only after its file has changed.
+    """
+
+    def __init__(self, package: Any, place: TokenPlace, former: Sequence[str], pin: Callable[[], str]) -> None:
+        """`package` is that of python-pkcs11; `former` are labels of keys that only unwrap. Nothing is asked yet."""
+        self._package = package
+        self._place = place
+        self._labels = (place.key_label, *former)
+        self._pin = pin
+        self._module = module_of(place.module)
+        self._open: tuple[Any, int] | None = None  # a session, and the module's generation
+        self._refused: tuple[int, str] | None = None
+
+    async def wrap(self, keys: Sequence[tuple[str, bytes]]) -> list[WrappedKey]:
+        """Wrap with the key of the configured label. Raises SealingFailed."""
+
+        def work(session: Any) -> list[WrappedKey]:
+            master = self._key(session, self._place.key_label)
+            found = []
+            for name, key in keys:
+                nonce = os.urandom(NONCE_BYTES)
+                wrapped = nonce + bytes(master.encrypt(key, **self._mechanism(nonce, name)))
+                found.append(WrappedKey(name, self._place.key_label, wrapped))
+            return found
+
+        return await self._asked(work)
+
+    async def unwrap(self, keys: Sequence[WrappedKey]) -> list[bytes]:
+        """Unwrap with whichever key wrapped each. Raises SealingFailed."""
+
+        def work(session: Any) -> list[bytes]:
+            masters = {label: self._key(session, label) for label in {key.master for key in keys}}
+            return [self._unwrapped(masters[key.master], key) for key in keys]
+
+        return await self._asked(work)
+
+    def _unwrapped(self, master: Any, key: WrappedKey) -> bytes:
+        nonce, sealed = key.wrapped[:NONCE_BYTES], key.wrapped[NONCE_BYTES:]
+        try:
+            return bytes(master.decrypt(sealed, **self._mechanism(nonce, key.name)))
+        except self._package.PKCS11Error as error:
+            if type(error).__name__ in _ALTERED:
+                raise damaged(key) from error
+            raise
+
+    def _mechanism(self, nonce: bytes, name: str) -> dict[str, Any]:
+        param = self._package.GCMParams(nonce, bound_to(name), _TAG_BITS)
+        return {"mechanism": self._package.Mechanism.AES_GCM, "mechanism_param": param}
+
+    def _key(self, session: Any, label: str) -> Any:
+        if label not in self._labels:
+            raise SealingFailed(
+                f"a data key is wrapped with the master key {label}, which is not configured",
+                next_step="add its label to sealing.former_pkcs11_key_labels",
+            )
+        package = self._package
+        return session.get_key(object_class=package.ObjectClass.SECRET_KEY, key_type=package.KeyType.AES, label=label)
+
+    # --- the token -----------------------------------------------------------------------------------------------
+
+    async def _asked(self, work: Callable[[Any], _Result]) -> _Result:
+        pin, changes = self._pin(), 0
+        if isinstance(self._pin, FileBacked):
+            changes = self._pin.changes
+            if self._pin.error is not None:
+                raise self._failed(f"the file with its PIN cannot be used: {reason_of(self._pin.error)}")
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await in_thread("pkcs11", lambda: self._locked(work, pin, changes))
+        except TimeoutError as error:
+            raise self._failed("it does not answer") from error
+
+    def _locked(self, work: Callable[[Any], _Result], pin: str, changes: int) -> _Result:
+        if not self._module.lock.acquire(timeout=ANSWER_SECONDS):
+            raise TimeoutError
+        try:
+            return self._tried(work, pin, changes)
+        except self._package.PKCS11Error as error:
+            raise self._failed(words_of(error)) from error
+        finally:
+            self._module.lock.release()
+
+    def _tried(self, work: Callable[[Any], _Result], pin: str, changes: int) -> _Result:
+        """Work with the session that there is; without one, or when it is lost, with another one.
+
+        The module is initialised again only if nothing else helps: that ends the sessions of others.
+        """
+        known, self._open = self._open, None
+        session = known[0] if known is not None and known[1] == self._module.generation else None
+        try:
+            session = session or self._opened(pin, changes, anew=False)
+            result = work(session)
+        except self._package.PKCS11Error as error:
+            if type(error).__name__ in PIN_REFUSED:
+                raise
+            session = self._opened(pin, changes, anew=True)
+            result = work(session)
+        self._open = session, self._module.generation
+        return result
+
+    def _opened(self, pin: str, changes: int, *, anew: bool) -> Any:
+        if self._refused is not None and self._refused[0] == changes:
+            raise self._failed(f"it refused the PIN ({self._refused[1]}), which is not given to it again")
+        self._refused = None
+        package = self._package
+        library = package.lib(self._place.module)
+        if anew:
+            self._module.initialize_again(library)
+        token = library.get_token(token_label=self._place.token)
+        try:
+            return token.open(user_pin=pin)
+        except package.PKCS11Error as error:
+            if type(error).__name__ == "UserAlreadyLoggedIn":
+                return token.open()
+            if type(error).__name__ in PIN_REFUSED:
+                self._refused = (changes, type(error).__name__)
+            raise
+
+    def _failed(self, reason: str) -> SealingFailed:
+        return SealingFailed(
+            f"the master key in the PKCS #11 token {self._place.token} cannot be used: {reason}",
+            next_step="look at the token, the label of the key and the PIN (write its file again after a refusal); "
+            "what was captured waits for it",
+        )

@@ -1,0 +1,81 @@
+"""`chatbridge erase`: destroys the data keys and checkpoints of chats, and says which records still hold their text."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from bridge import factories
+from bridge.commands import settings, verb_calls
+from bridge.commands.erasing_chats import erase_chats
+from bridge.commands.formatting import escaped, say
+from bridge.commands.interruption import run_until_interrupted
+from bridge.commands.verb_calls import VerbCall, checked_ids
+from bridge.errors import EXIT_OK, EXIT_RUNTIME
+from bridge.records.audit_chain import ERASED, NOT_YET_GONE, REFUSED_HELD, REFUSED_OPEN
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from bridge.commands.erasing_chats import ErasedChat
+
+WAIT_SECONDS: Final = 1_800.0
+_SAID: Final = {
+    ERASED: "erased: its checkpoint, and its data key if it had one, are gone from Kafka's logs",
+    NOT_YET_GONE: "deleted, but Kafka's logs still hold it; call this again to wait on",
+    REFUSED_HELD: "not erased: it is held",
+    REFUSED_OPEN: "not erased: it is still open",
+}
+
+
+def define(parser: argparse.ArgumentParser) -> None:
+    """Add arguments and help."""
+    parser.add_argument("sessions", nargs="+", metavar="SESSION", help="id of a chat")
+    verb_calls.define(parser)
+    define_wait(parser)
+    settings.define(
+        parser,
+        """\
+  chatbridge erase 0000SIMA00000001 --reason 'request 4711' --config bridge.yaml
+  chatbridge erase 0000SIMA00000001 0000SIMA00000002 --reason 'retention ended' --json
+
+Asks the shard that owns the chat to delete its checkpoint and its data key, and returns when Kafka has compacted both
+away. What sealed outputs hold of it cannot be read any more; records of other outputs that hold its text are listed,
+and stay until their retention ends. A chat that is open or held is refused. A worker has to run. Every step is in the
+audit topic. What an erasure does not reach: docs/erasure.md. Exit code 0 when all
+chats are erased, 1 when one is not.""",
+    )
+
+
+def define_wait(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how long to wait."""
+    parser.add_argument(
+        "--wait-seconds",
+        metavar="N",
+        type=float,
+        default=WAIT_SECONDS,
+        help=f"how long to wait until Kafka has removed what was deleted; default {WAIT_SECONDS:g}",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Erase the chats, and print what became of each."""
+    config = settings.config_of(args)
+    call, chats = VerbCall.of(args, config, "erase"), checked_ids("erase", args.sessions)
+    work = erase_chats(config, call, chats, args.wait_seconds)
+    return report(run_until_interrupted(factories.explained(config, "erase", work)), as_json=args.json)
+
+
+def report(chats: Sequence[ErasedChat], *, as_json: bool) -> int:
+    """Print what became of chats; return the exit code."""
+    for one in chats:
+        if as_json:
+            say(json.dumps(one.plain()))
+            continue
+        held = f" by {escaped(one.held_by)}" if one.held_by else ""
+        say(f"{escaped(one.session_id)}: {_SAID[one.outcome]}{held}")
+        for left in one.remaining:
+            where = f"{left.topic}-{left.partition}"
+            say(f"  {left.records:,} records of {left.kind} in output {left.output} still hold text: {where}")
+    return EXIT_OK if all(one.outcome == ERASED for one in chats) else EXIT_RUNTIME

@@ -1,0 +1,113 @@
+"""Holds and releases chats.
+
+A hold copies the records of a chat to a topic without retention, and says so in the audit topic, in one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge import factories
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.topic_reader import reader
+from bridge.capture.ports import Outgoing
+from bridge.commands.verb_calls import audit_of
+from bridge.output_topics import names_by_output
+from bridge.records.audit_chain import HELD, RELEASED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from aiokafka.structs import ConsumerRecord
+
+    from bridge.adapters.kafka.topic_reader import TopicReader
+    from bridge.commands.verb_calls import VerbCall
+    from bridge.config import Config
+
+FROM: Final = "heldFrom"
+"""Header of a copy: topic-partition@offset of its record."""
+_AT: Final = "heldAt"
+"""Header of a copy: Kafka's time of its record, ms since 1970 UTC."""
+_KINDS: Final = ("events", "sessions", "quarantine")
+
+
+@dataclass(slots=True, frozen=True)
+class HeldChat:
+    """What became of one chat. `copied`: records that were not copied before; `there`: those that were.
+
+    `erasing`: an erasure of it was requested earlier, so that sealed text may be gone already.
+    """
+
+    session_id: str
+    outcome: str
+    request: str
+    copied: int = 0
+    there: int = 0
+    erasing: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "sessionId": self.session_id,
+            "outcome": self.outcome,
+            "request": self.request,
+            "copied": self.copied,
+            "copiedBefore": self.there,
+            "erasureRequested": self.erasing,
+        }
+
+
+async def hold_chats(config: Config, call: VerbCall, session_ids: Sequence[str]) -> list[HeldChat]:
+    """Hold chats, one transaction for each. What comes of a chat later is copied when it is held again.
+
+    Raises KafkaUnavailable.
+    """
+    found = []
+    names, manager = factories.names_of(config), factories.all_topics_of(config)
+    count = await manager.partitions(names.held)  # writing could create it
+    for one in session_ids:
+        key = one.encode()
+        async with reader(factories.client_of(config)) as topics:
+            place = partition_of(key, count)
+            copies = [record async for record in _of_chat(topics, names.held, place, key)]
+            there = {dict(record.headers).get(FROM) for record in copies}
+            records = []
+            for output in names_by_output(config).values():
+                for topic in (getattr(output, kind) for kind in _KINDS):
+                    partition = partition_of(key, await manager.partitions(topic))
+                    records += [record async for record in _of_chat(topics, topic, partition, key)]
+        new = [record for record in records if _name(record) not in there]
+        async with await audit_of(config) as audit:
+            erasing = one in audit.chain.erasing()
+            detail = f"{len(new)} records copied to {names.held}"
+            await audit.append([call.entry(HELD, [one], detail)], [_copy(names.held, place, each) for each in new])
+        found.append(HeldChat(one, HELD, call.request, len(new), len(records) - len(new), erasing))
+    return found
+
+
+async def release_chats(config: Config, call: VerbCall, session_ids: Sequence[str]) -> list[HeldChat]:
+    """Release chats; the copies stay. One that is not held is released again, which changes nothing.
+
+    Raises KafkaUnavailable.
+    """
+    async with await audit_of(config) as audit:
+        await audit.append([call.entry(RELEASED, session_ids)])
+    return [HeldChat(one, RELEASED, call.request) for one in session_ids]
+
+
+async def _of_chat(topics: TopicReader, topic: str, partition: int, key: bytes) -> AsyncIterator[ConsumerRecord]:
+    async for records in topics.whole(topic, [partition]):
+        for record in records:
+            if record.key == key:
+                yield record
+
+
+def _name(record: ConsumerRecord) -> bytes:
+    return f"{record.topic}-{record.partition}@{record.offset}".encode()
+
+
+def _copy(topic: str, partition: int, record: ConsumerRecord) -> Outgoing:
+    """Return a record as it is, with two headers more."""
+    more = [(FROM, _name(record)), (_AT, b"%d" % record.timestamp)]
+    return Outgoing(topic, partition, record.key, record.value, [*record.headers, *more])

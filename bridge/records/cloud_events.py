@@ -1,0 +1,53 @@
+"""The CloudEvents headers (binary mode) of the records of one chat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.records import avro
+from bridge.records.ids import escaped, id_of, session_record_id
+from bridge.transcript import entries as kinds
+from bridge.transcript.times import occurred_at, rfc3339
+
+if TYPE_CHECKING:
+    from bridge.transcript.entries import Certificate, Entry, SessionFacts
+
+Headers = list[tuple[str, bytes]]
+
+_KINDS: Final = (
+    *(kinds.PARTY_JOINED, kinds.MESSAGE, kinds.NOTICE, kinds.PARTY_LEFT, kinds.UNKNOWN, kinds.GAP, kinds.RESUMED),
+)
+_TYPES: Final = {word: ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{word}".encode()) for word in _KINDS}
+_SESSION_TYPE: Final = ("ce_type", avro.SESSION_RECORD.encode())
+_VERSION: Final = ("ce_specversion", b"1.0")
+_CONTENT_TYPE: Final = ("content-type", b"application/avro")
+
+
+class CloudEvents:
+    """Headers for one epoch of a chat; `source` is the `ce_source` of all its records."""
+
+    __slots__ = ("_constant", "_epoch", "_escaped_id")
+
+    def __init__(self, session_id: str, source: str, epoch: int) -> None:
+        """Make the headers that all records of the chat have."""
+        self._escaped_id = escaped(session_id)
+        self._epoch = epoch
+        self._constant = (("ce_source", source.encode()), ("ce_subject", session_id.encode()), _VERSION, _CONTENT_TYPE)
+
+    def of_event(self, entry: Entry, facts: SessionFacts) -> Headers:
+        """Return the headers of an event record; `ce_time` is occurredAt, else observedAt."""
+        event = entry.event
+        at = occurred_at(facts.start_at, event.time_shift) if event is not None else None
+        return [
+            ("ce_id", id_of(entry, self._escaped_id, self._epoch).encode()),
+            _TYPES.get(entry.kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{entry.kind}".encode()),
+            ("ce_time", rfc3339(entry.observed_at if at is None else at * 1000).encode()),
+            *self._constant,
+        ]
+
+    def of_session(self, state: str, at: int, certificate: Certificate | None) -> Headers:
+        """Return the headers of a SessionRecord; `at` in us since 1970."""
+        again = certificate is not None and certificate.supersedes is not None
+        last = certificate.last_sequence if certificate is not None and again else None
+        name = session_record_id(self._escaped_id, state, self._epoch, at, last_sequence=last)
+        return [("ce_id", name.encode()), _SESSION_TYPE, ("ce_time", rfc3339(at).encode()), *self._constant]

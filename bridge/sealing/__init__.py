@@ -1,0 +1,1 @@
+"""Sealing: texts of an output encrypted with a key of each chat. Pure."""

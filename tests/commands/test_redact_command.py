@@ -1,0 +1,187 @@
+"""`chatbridge redact`: what rules do to a stored transcript, to JSON and to text, shown or done."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bridge import cli
+from bridge.errors import EXIT_CONFIGURATION, EXIT_OK, EXIT_RUNTIME
+from tests.commands.convert_process import SAMPLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CARD = "4111 1111 1111 1111"
+MAIL = "nora@example.org"
+RULES = [
+    {"name": "cards", "detector": "payment_card"},
+    {"name": "mails", "detector": "email", "action": "drop"},
+    {"name": "names", "attribute": "*Name", "mask": "fixed"},
+]
+TRANSCRIPT = f"""<chatTranscript startAt="2031-03-05T08:00:00Z" sessionId="0000TEST00000001">
+<newParty userId="00A1" timeShift="0" visibility="ALL" eventId="1">
+<userInfo personId="" userNick="{MAIL}" userType="CLIENT" protocolType="FLEX" timeZoneOffset="0"/>
+<userData><item key="FirstName">Nora</item><item key="SecureKey">hidden-71</item></userData>
+</newParty>
+<message userId="00A1" timeShift="1" visibility="ALL" eventId="2"><msgText>it is {CARD}, ok</msgText></message>
+</chatTranscript>
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHATBRIDGE_CONFIG", raising=False)
+    monkeypatch.setenv("CHATBRIDGE_PRIVACY__RULES", json.dumps(RULES))
+
+
+def file_of(folder: Path, content: str | bytes) -> Path:
+    file = folder / "file"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file
+
+
+def changes(capsys: pytest.CaptureFixture[str], file: Path) -> list[tuple[str, str, str, int]]:
+    assert cli.main(["redact", "--dry-run", "--json", str(file)]) == EXIT_OK
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {each["file"] for each in found} <= {str(file)}
+    return [(each["place"], each["field"], each["rule"], each["count"]) for each in found]
+
+
+def redacted(capsys: pytest.CaptureFixture[str], file: Path) -> str:
+    assert cli.main(["redact", str(file)]) == EXIT_OK
+    return capsys.readouterr().out
+
+
+def test_a_text_is_redacted_as_one_message_and_each_change_has_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_of(tmp_path, f"hello\nit is {CARD} or {MAIL}\n\nand 4111-1111-\n1111-1111 again\n")
+    assert changes(capsys, file) == [
+        ("line 2", "text", "cards", 1),
+        ("line 2", "text", "mails", 1),
+        ("line 4", "text", "cards", 1),
+    ]
+    assert redacted(capsys, file) == f"hello\nit is {'*' * 19} or \n\nand {'*' * 20} again\n"
+
+
+def test_a_stored_transcript_becomes_records_and_each_change_has_its_event(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_of(tmp_path, TRANSCRIPT)
+    assert sorted(changes(capsys, file)) == [
+        ("0000TEST00000001:1", "party.nickname", "mails", 1),
+        ("0000TEST00000001:1", "userData.FirstName", "names", 1),
+        ("0000TEST00000001:1", "userData.SecureKey", "secret", 1),
+        ("0000TEST00000001:2", "message.text", "cards", 1),
+        ("0000TEST00000001:2", "party.nickname", "mails", 1),
+    ]
+    joined, said = (json.loads(line) for line in redacted(capsys, file).splitlines())
+    assert joined["userData"] == {"FirstName": "***"}
+    assert said["message"]["text"] == f"it is {'*' * 19}, ok"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "found"),
+    [
+        ({"text": f"see {MAIL}"}, {"text": "see "}, [("text", "mails", 1)]),
+        ({"card": int(CARD.replace(" ", ""))}, {"card": "*" * 16}, [("card", "cards", 1)]),
+        ({"a": [{MAIL: 1}]}, {"a": [{"": 1}]}, [("a[0].(key)", "mails", 1)]),
+        ({"secureKey": "hidden-71", "b": 2.5}, {"b": 2.5}, [("secureKey", "secret", 1)]),
+        ({"FirstName": "Nora"}, {"FirstName": "Nora"}, []),
+        ({"userData": {"FirstName": "Nora"}}, {"userData": {"FirstName": "***"}}, [("userData.FirstName", "names", 1)]),
+        (
+            {"userData": [{"key": "FirstName", "type": "string", "value": "Nora"}, {"key": "n", "value": 7}]},
+            {
+                "userData": [
+                    {"key": "FirstName", "type": "string", "value": "***"},
+                    {"key": "n", "type": "string", "value": "7"},
+                ]
+            },
+            [("userData.FirstName", "names", 1)],
+        ),
+        ({"userData": ["FirstName", MAIL]}, {"userData": ["FirstName", ""]}, [("userData[1]", "mails", 1)]),
+        ([True, None], [True, None], []),
+    ],
+)
+def test_json_keeps_its_form_and_its_maps_of_attributes_are_those_of_events(
+    value: Any, expected: Any, found: list[tuple[str, str, int]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_of(tmp_path, json.dumps(value))
+    assert changes(capsys, file) == [("line 1", *each) for each in found]
+    assert json.loads(redacted(capsys, file)) == expected
+
+
+def test_lines_of_json_are_values_of_their_own_and_what_only_begins_like_json_is_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = file_of(tmp_path, f'{{"a": 1}}\n\n{{"a": "{MAIL}"}}\n')
+    assert changes(capsys, lines) == [("line 3", "a", "mails", 1)]
+    assert redacted(capsys, lines) == '{"a":1}\n{"a":""}\n'
+    text = file_of(tmp_path, f"[not JSON] {MAIL}")
+    assert redacted(capsys, text) == "[not JSON] "
+
+
+def test_a_table_and_json_never_show_a_text_and_a_terminal_shows_it_with_marks_but_no_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = file_of(tmp_path, TRANSCRIPT)
+    for form in ([], ["--json"]):
+        assert cli.main(["redact", "--dry-run", *form, str(file)]) == EXIT_OK
+        shown = capsys.readouterr().out
+        assert "cards" in shown
+        assert not any(text in shown for text in (CARD, MAIL, "Nora", "hidden"))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.main(["redact", "--dry-run", str(file)]) == EXIT_OK
+    shown = capsys.readouterr().out
+    assert f"it is \x1b[31;9m{CARD}\x1b[0m\x1b[32;7m{'*' * 19}\x1b[0m, ok" in shown
+    assert "\x1b[31;9mNora\x1b[0m\x1b[32;7m***\x1b[0m" in shown
+    assert "secret" in shown
+    assert "hidden" not in shown
+
+
+def test_control_characters_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    file = file_of(tmp_path, f"\x1b]0;x\x07 {MAIL} \x1b[2J")
+    assert cli.main(["redact", "--dry-run", str(file)]) == EXIT_OK
+    shown = capsys.readouterr().out
+    assert "\x1b]0" not in shown
+    assert "\x1b[2J" not in shown
+
+
+def test_the_rules_are_those_of_the_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = [{"name": "all", "topic_prefix": "a."}, {"name": "none", "topic_prefix": "b.", "rules": []}]
+    monkeypatch.setenv("CHATBRIDGE_OUTPUTS", json.dumps(outputs))
+    file = file_of(tmp_path, MAIL)
+    assert redacted(capsys, file) == ""
+    assert cli.main(["redact", "--output", "none", str(file)]) == EXIT_OK
+    assert capsys.readouterr().out == MAIL
+
+
+def test_every_sample_is_redacted_to_as_many_records_as_it_has_events(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["redact", *map(str, SAMPLES)]) == EXIT_OK
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len({record["sessionId"] for record in records}) == len(SAMPLES)
+
+
+def test_what_cannot_be_read_is_said_and_the_others_are_redacted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = file_of(tmp_path, MAIL), tmp_path / "bad.xml"
+    bad.write_text("<other/>")
+    assert cli.main(["redact", "--dry-run", "--json", str(bad), str(good)]) == EXIT_RUNTIME
+    told = capsys.readouterr()
+    assert str(bad) in told.err
+    assert "mails" in told.out
+
+
+def test_json_goes_with_dry_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["redact", "--json", str(file_of(tmp_path, ""))]) == EXIT_CONFIGURATION
+    assert "--dry-run" in capsys.readouterr().err

@@ -1,0 +1,169 @@
+"""Erasing chats on a real broker: what is deleted is in no file of its logs any more, and what was proved stays so."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bridge.adapters.kafka.topic_reader import reader
+from bridge.cli import main
+from bridge.records.audit_chain import (
+    ERASED,
+    HELD,
+    NOT_YET_GONE,
+    REFUSED_HELD,
+    REFUSED_OPEN,
+    RELEASED,
+    REQUESTED,
+    AuditChain,
+)
+from bridge.records.ids import DEFAULT_SITE
+from bridge.records.writer_schemas import WriterSchemas
+from bridge.sandbox import LocalBroker
+from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, all_joined, followed
+from tests.support.kafka_tools import alter
+from tests.support.processes import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from aiokafka.structs import ConsumerRecord
+
+QUICK_CLEANER = {"log.cleaner.backoff.ms": "100", "log.initial.task.delay.ms": "100"}
+COMPACTED_WITHIN_MS = 500
+GONE_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def cleaning_broker() -> Iterator[LocalBroker]:
+    """Give a broker that compacts its logs as soon as they have something to be removed."""
+    with LocalBroker(overrides=QUICK_CLEANER) as broker:
+        yield broker
+
+
+class CleanedInstallation:
+    """The topics of an installation whose checkpoints are compacted at once, and commands on them."""
+
+    def __init__(self, broker: LocalBroker, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.broker = broker
+        self.environment = E2EEnvironment(broker.bootstrap_servers, folder, kafka__compression="none")
+        self.flags = ["--bootstrap-servers", broker.bootstrap_servers, "--topic-prefix", self.environment.prefix]
+        self._capsys = capsys
+        assert self.command("topics", "apply", "--set", f"kafka.partitions={PARTITIONS}")[0] == 0
+        alter(self.servers, self.topic("checkpoints"), "max.compaction.lag.ms", str(COMPACTED_WITHIN_MS))
+
+    @property
+    def servers(self) -> str:
+        return self.broker.bootstrap_servers
+
+    def topic(self, kind: str) -> str:
+        return self.environment.topic(kind)
+
+    def command(self, *words: str) -> tuple[int, list[Any]]:
+        """Run a command here; return its exit code and the lines of its output, decoded where they are JSON."""
+        self._capsys.readouterr()
+        code = main([*words, *self.flags])
+        told = self._capsys.readouterr()
+        lines = told.out.splitlines()
+        return code, [json.loads(line) if line.startswith("{") else line for line in lines]
+
+    def verb(self, verb: str, *words: str) -> tuple[int, list[Any]]:
+        return self.command(*verb.split(), *words, "--reason", f"a test of {verb}", "--json")
+
+    def records(self, kind: str) -> list[ConsumerRecord]:
+        """Return all committed records of a topic, in order within a partition."""
+
+        async def read() -> list[ConsumerRecord]:
+            topic = self.topic(kind)
+            count = 1 if kind == "audit" else PARTITIONS
+            async with reader({"bootstrap_servers": self.servers}) as topics:
+                return [one async for records in topics.whole(topic, range(count)) for one in records]
+
+        return asyncio.run(read())
+
+    def checkpoint(self, session_id: str) -> list[bytes]:
+        """Return the values of a chat's checkpoint that are committed and not deleted."""
+        latest = {record.key: record.value for record in self.records("checkpoints")}
+        wanted = session_id.encode()
+        return [value for key, value in latest.items() if value and key.split(b"#")[0] == wanted]
+
+    def audited(self) -> list[tuple[str, str]]:
+        """Return verb and outcome of each audit record; the chain is checked."""
+        chain = AuditChain(WriterSchemas.shipped(), DEFAULT_SITE)
+        entries = [chain.take(record.value) for record in self.records("audit")]
+        assert all(entry.reason == f"a test of {entry.verb}" and "@" in entry.who for entry in entries)
+        return [(entry.verb, entry.outcome) for entry in entries]
+
+    def on_disk(self, values: list[bytes]) -> list[str]:
+        """Return the files of the broker's logs that hold one of these values; indexes have offsets and times only."""
+        data = self.broker.nodes[0].directory / "data"
+        files = [path for path in data.rglob("*") if path.is_file() and "index" not in path.name]
+        found = []
+        for path in files:
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:  # deleted meanwhile
+                continue
+            found += [str(path) for value in values if value in content]
+        return found
+
+
+@pytest.fixture
+def installation(
+    cleaning_broker: LocalBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> CleanedInstallation:
+    return CleanedInstallation(cleaning_broker, tmp_path, capsys)
+
+
+def test_a_closed_chat_is_gone_from_every_file_of_the_broker_and_what_was_proved_stays_so(
+    installation: CleanedInstallation,
+) -> None:
+    environment = installation.environment
+    with environment.bridge() as bridge, environment.chats(concurrent_chats=2, events_per_second=20) as closing:
+        wait_for(lambda: all_joined(bridge, 2), 30, "not joined")
+        kept, erased = sorted(chat["sessionId"] for chat in followed(bridge))
+        code, [refusal] = installation.verb("erase", kept)
+        assert (code, refusal["outcome"]) == (1, REFUSED_OPEN)
+        closing.terminate()
+        wait_for(lambda: environment.certificates().keys() == {kept, erased}, 30, "not closed", poll=0.5)
+        before = installation.checkpoint(erased)
+        assert installation.on_disk(before)
+
+        code, [held] = installation.verb("hold", kept)
+        assert (code, held["outcome"], held["copied"], held["copiedBefore"]) == (0, HELD, copies(installation, kept), 0)
+        code, [held] = installation.verb("hold", kept)
+        assert (code, held["copied"], held["copiedBefore"]) == (0, 0, copies(installation, kept))
+        code, [refusal] = installation.verb("erase", kept)
+        assert (code, refusal["outcome"]) == (1, REFUSED_HELD)
+
+        code, [gone] = installation.verb("erase", erased, "--wait-seconds", str(GONE_SECONDS))
+        assert (code, gone["outcome"]) == (0, ERASED)
+        assert [one["kind"] for one in gone["remaining"]] == ["events"]
+        wait_for(lambda: not installation.on_disk(before), GONE_SECONDS, "it is still in the files of the broker")
+        assert installation.checkpoint(erased) == []
+        assert installation.checkpoint(kept)
+        assert installation.command("verify")[0] == 0
+
+        assert installation.verb("release", kept)[0] == 0
+        code, [last] = installation.verb("erase", kept, "--wait-seconds", "0")
+        assert (code, last["outcome"]) in {(1, NOT_YET_GONE), (0, ERASED)}
+        code, [last] = installation.verb("erase", kept, "--wait-seconds", str(GONE_SECONDS))
+        assert (code, last["outcome"]) == (0, ERASED)
+        assert bridge.terminate() == 0
+    first = [("erase", REFUSED_OPEN), ("hold", HELD), ("hold", HELD), ("erase", REFUSED_HELD), ("erase", REQUESTED)]
+    audited = installation.audited()
+    assert audited[:7] == [*first, ("erase", ERASED), ("release", RELEASED)]
+    assert audited[-1] == ("erase", ERASED)
+
+
+def copies(installation: CleanedInstallation, session_id: str) -> int:
+    """Return how many copies of a chat's records there are: all of its records, none twice."""
+    kinds = ("events", "sessions", "quarantine")
+    records = [one for kind in kinds for one in installation.records(kind) if one.key == session_id.encode()]
+    held = [one for one in installation.records("held") if one.key == session_id.encode()]
+    assert sorted(one.value for one in held) == sorted(one.value for one in records)
+    return len(held)

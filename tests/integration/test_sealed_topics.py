@@ -1,0 +1,108 @@
+"""A running installation that seals one of two outputs: over a restart, for those with the master key and without."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from bridge.cli import main
+from bridge.records.audit_chain import AuditChain
+from bridge.records.avro import TRANSCRIPT_EVENT
+from bridge.records.render import Renderer
+from bridge.records.writer_schemas import WriterSchemas
+from bridge.sealing.chat_seal import is_sealed
+from bridge.sealing.opened_records import is_sealed_event
+from tests.integration.e2e_environment import SCHEMAS, E2EEnvironment, captured
+from tests.support.oracle import read_all
+from tests.support.processes import wait_for
+from tests.support.written_values import unframed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ARCHIVE: Final = "archive"
+
+
+@pytest.fixture
+def environment(broker: str, tmp_path: Path) -> E2EEnvironment:
+    found = E2EEnvironment(broker, tmp_path, kafka__session_timeout_seconds=6)
+    outputs = [{"name": "default"}, {"name": ARCHIVE, "topic_prefix": f"{found.prefix}archive.", "sealed": True}]
+    (tmp_path / "master").write_text("5a" * 32, "utf-8")
+    (tmp_path / "other").write_text("77" * 32, "utf-8")
+    found.settings |= {"outputs": json.dumps(outputs), "sealing__master_key_file": tmp_path / "master"}
+    return found
+
+
+def options(environment: E2EEnvironment, master: str = "master") -> list[str]:
+    return [
+        *("--output", ARCHIVE, "--topic-prefix", environment.prefix, "--bootstrap-servers", environment.broker),
+        *("--set", f"outputs={environment.settings['outputs']}"),
+        *("--set", f"sealing.master_key_file={environment.folder / master}"),
+    ]
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def in_order(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return events of any output in one order, without the chain."""
+    kept = [{name: value for name, value in one.items() if name != "integrity"} for one in records]
+    return sorted(kept, key=lambda one: (one["sessionId"], one["sequence"]))
+
+
+def test_who_has_the_master_key_reads_what_is_in_clear_elsewhere_and_everybody_can_verify(
+    environment: E2EEnvironment, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with environment.chats(concurrent_chats=4, events_per_second=60, mean_events=10, seed=3) as chats:
+        with environment.bridge() as bridge:
+            wait_for(lambda: captured(bridge) > 40, 30, "nothing is captured")
+            bridge.terminate()
+        with environment.bridge() as bridge:
+            wait_for(lambda: captured(bridge) > 20, 30, "nothing is captured")
+            environment.finish(chats)
+    topic = f"{environment.prefix}archive.chat.transcript.events.v1"
+    values = [unframed(value) for _, _, value in read_all(environment.broker, topic)]
+    sealed = [SCHEMAS.decode(TRANSCRIPT_EVENT, value) for value in values]
+    texts = [one["message"]["text"] for one in environment.records("events") if one["message"]]
+    long_texts = {text.encode() for text in texts if len(text) > 20}
+    assert len(long_texts) > 10
+    assert not [text for text in long_texts if any(text in value for value in values)]
+    assert all(is_sealed(one["message"]["text"]) for one in sealed if one["message"])
+
+    assert main(["topics", "apply", *options(environment)[2:]]) == 0
+    capsys.readouterr()
+    render = Renderer(SCHEMAS)
+    clear = [render.plain(TRANSCRIPT_EVENT, one) for one in environment.records("events")]
+    assert main(["unseal", "--reason", "a test", *options(environment)]) == 0
+    assert in_order(printed(capsys)) == in_order(clear)
+    chat = clear[0]["sessionId"]
+    of_chat = in_order([one for one in clear if one["sessionId"] == chat])
+
+    assert main(["verify", *options(environment)]) == 0
+    folder = tmp_path / "exported"
+    assert main(["export", str(folder), *options(environment)]) == 0
+    assert main(["verify", str(folder)]) == 0
+    capsys.readouterr()
+    files = [str(path) for path in sorted(folder.iterdir())]
+    assert main(["unseal", "--reason", "a test", "--chat", chat, *options(environment), *files]) == 0
+    assert in_order(printed(capsys)) == of_chat
+
+    audit = AuditChain(WriterSchemas.shipped(), "main")
+    told = [
+        audit.take(value) for _, _, value in read_all(environment.broker, f"{environment.prefix}chat.capture.audit.v1")
+    ]
+    assert [(one.verb, one.session_ids, one.reason) for one in told] == [
+        ("unseal", (), "a test"),
+        ("unseal", (chat,), "a test"),
+    ]
+
+    assert main(["unseal", "--reason", "a test", *options(environment, "other")]) == 1
+    shown = capsys.readouterr()
+    assert not [line for line in shown.out.splitlines() if "sealed:" in line]
+    assert "master key" in shown.err
+    hidden = sum(map(is_sealed_event, sealed))
+    assert f"{hidden:,} records could not be opened" in shown.err
+    assert len(shown.out.splitlines()) == len(sealed) - hidden
