@@ -12,6 +12,7 @@ from bridge.output_topics import names_by_output, output_settings_of
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
+from bridge.records.selection import Where
 from bridge.redactor_factory import redactor_with
 from bridge.subject_factory import recognised_subjects
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bridge.adapters.kafka.topic_manager import TopicNames
-    from bridge.config import Config, OutputSettings, PrivacyRule
+    from bridge.config import Config, OutputSettings, PrivacyRule, WhereSettings
     from bridge.config.security import ClientArguments
     from bridge.records.avro import Schemas
     from bridge.records.redactor import Redactor
@@ -65,14 +66,30 @@ def recordings_of(config: Config, schemas: Schemas) -> dict[str, Recording]:
 
 def outputs_of(config: Config, recordings: Mapping[str, Recording], headers: Headers) -> tuple[Output, ...]:
     """Return the outputs in the order of the settings."""
+    names = names_by_output(config)
     return tuple(
         Output(
-            recordings[name],
-            {kind: getattr(names, kind) for kind in RECORD_KINDS},
-            headers[name],
-            name,
+            recordings[one.name],
+            {kind: getattr(names[one.name], kind) for kind in RECORD_KINDS},
+            headers[one.name],
+            one.name,
+            where=_where(one.where),
+            ended=one.ended,
         )
-        for name, names in names_by_output(config).items()
+        for one in output_settings_of(config)
+    )
+
+
+def _where(section: WhereSettings) -> Where | None:
+    """Return the part of an output, None if it has everything."""
+    if section.anything:
+        return None
+    return Where(
+        tenant=section.tenant,
+        attribute=section.attribute,
+        kind=section.kind,
+        visibility=section.visibility,
+        user_type=section.user_type,
     )
 
 

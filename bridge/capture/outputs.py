@@ -45,8 +45,7 @@ class Output:
     """One output. `topics`: kind of topic -> its name; `payload_headers`: kind -> bytes before the Avro payload there.
 
     `recording` holds the output's redactor; its schemas, site and group are those of all outputs. The name stands in
-    checkpoints. `where` is the part of the records that it takes, None: all. `typing_previews`: the texts of typing
-    notices are kept. `sealed`: texts, nicknames and attributes are encrypted. `ended`: it takes nothing more, and ends
+    checkpoints. `where` is the part of the records that it takes, None: all. `ended`: it takes nothing more, and ends
     the chats that are open there.
     """
 
@@ -55,8 +54,6 @@ class Output:
     payload_headers: Mapping[str, bytes]
     name: str = DEFAULT_OUTPUT
     where: Where | None = None
-    typing_previews: bool = True
-    sealed: bool = False
     ended: bool = False
 
     @property

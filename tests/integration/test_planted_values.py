@@ -108,7 +108,9 @@ def told_to(environment: E2EEnvironment, bridge: Bridge, server: Simulator, sess
     for at in range(0, len(told), PUSHED):
         send(server, link, json.dumps(info(session_id, *told[at : at + PUSHED])).encode())
     wait_for(lambda: captured(bridge) >= len(told), 60, "the events are not captured")
-    lines = [line for text in planted() for line in damaged(session_id, text)]
+    # Two ways for each text, so that each spelling of some value comes in each way.
+    ways = [damaged(session_id, text) for text in planted()]
+    lines = [each[(at + at // 12 + other) % len(each)] for at, each in enumerate(ways) for other in (0, 3)]
     send(server, link, *lines)
     wait_for(lambda: bridge.metric("chatbridge_quarantined_total") >= len(lines), 60, "not all is set aside")
     host, _, port = server.address.rpartition(":")
