@@ -24,7 +24,7 @@ _OWN: Final = (
     *("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes", "unknownAttributes"),
 )
 """Fields that a message leaves empty: a byte 0 each."""
-_REPEATED: Final = ("session", "origin", "redactions")
+_REPEATED: Final = ("session", "origin", "redactions", "ruleSet")
 _EMPTY: Final = bytes(len(_OWN))
 _KNOWN: Final = 4_096
 """Ends that are remembered at most; then they are forgotten, all at once."""
