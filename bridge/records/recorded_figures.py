@@ -2,7 +2,8 @@
 
 Both are functions of events (docs/summary-of-a-chat.md, docs/certificate.md), and the records hold what they need: of a
 chat whose first record is there, nothing was withdrawn from it, and nothing that counts was taken out by a rule or
-sealed: of a sealed output only the end is judged. Pure; some 40 bytes per event that counts, until the last certificate of the chat was compared.
+sealed: of a sealed output only the end is judged. Pure; some 40 bytes per event that counts, until the last certificate
+of the chat was compared.
 """
 
 from __future__ import annotations
@@ -72,10 +73,7 @@ class RecordedFigures:
         number = record["eventId"]
         if number is None:
             return
-        if record["redactions"]:
-            self._redacted(record)
-        if self._people_known and _is_sealed(record):
-            self._lengths_known = self._people_known = False
+        self._hidden(record)
         kind = record["kind"]
         if kind == MESSAGE:
             self._say(record)
@@ -103,7 +101,10 @@ class RecordedFigures:
             characters = len(message["text"])
         self._put(record, shapes.SAID if said else shapes.NOTED, characters)
 
-    def _redacted(self, record: Record) -> None:
+    def _hidden(self, record: Record) -> None:
+        """Note what a rule has taken out of a record, and what is sealed there."""
+        if self._people_known and _is_sealed(record):
+            self._lengths_known = self._people_known = False
         for one in record["redactions"]:
             name = one["field"]
             if name.startswith(("message.", "notice.")):
@@ -255,7 +256,7 @@ def _of_ending(told: Record) -> Iterator[str]:
 
 
 def _is_sealed(record: Record) -> bool:
-    """Tell whether something is sealed in a record of which the figures depend."""
+    """Tell whether something is sealed that figures depend on."""
     message, notice, party = record["message"], record["notice"], record["party"]
     texts = (
         None if message is None else message["text"],
