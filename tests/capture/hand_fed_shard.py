@@ -16,7 +16,7 @@ from bridge.capture.session_store import SessionStore
 from bridge.capture.shard import Shard
 from bridge.capture.shard_settings import ShardSettings
 from bridge.capture.stored_door import StoredDoor
-from bridge.capture.stored_inputs import StoredArrived, StoredRead, StoredRefused
+from bridge.capture.stored_inputs import StoredArrived, StoredMissing, StoredRead, StoredRefused
 from tests.capture.scripted_logs import steady
 from tests.capture.scripted_stored import NoStoredTopic
 from tests.transcript.build import CHAT
@@ -114,7 +114,7 @@ def feed(shard: Shard, inputs: Sequence[Input]) -> None:
     for one in inputs:
         if isinstance(one, Announced):
             shard.announced(one)
-        elif not isinstance(one, Forgotten | PassedOver | StoredRead | StoredArrived | StoredRefused):
+        elif not isinstance(one, Forgotten | PassedOver | StoredRead | StoredArrived | StoredMissing | StoredRefused):
             shard.update_received(one, 100)
 
 
