@@ -1,9 +1,10 @@
-"""The verdict of each chat as the ledgers and the times of the faults alone tell it, compared with its certificate.
+"""The verdict of each chat as ledgers, journals and the times of the faults alone tell it, compared with its certificate.
 
-Nothing here is shared with the bridge or with the rest of the oracle: the ledger is read as JSON. What it decides: who
-was in a chat when, which ids nobody could be sent, and what the server lost. What it cannot decide is what was on the
-wire, or not committed yet, when a fault began: then more than one verdict is `allowed`, and the report counts the
-chats of which that is so.
+Nothing here is shared with the bridge or with the rest of the oracle: ledger and journal are read as JSON. What they
+decide: who was in a chat when, which ids nobody could be sent, what the server lost, and which monitors had a connection
+that lived on when the faults were over, so that all that was sent over it was captured. What they cannot decide is what
+was on the wire, or not committed yet, when a connection or a worker ended: then more than one verdict is `allowed`, and
+the report counts the chats of which that is so.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
+
+from tests.chaos.journal_connections import read_connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +39,10 @@ Span = tuple[float, float]
 
 @dataclass(slots=True)
 class LedgerChatView:
-    """One chat as its ledger tells: `monitors` by userId, as (joined, left); `events` as (id, time, direct)."""
+    """One chat as its ledger tells: `monitors` by userId, as (joined, left); `events` as (id, time, direct).
+
+    `lives` says until when the connections of the monitors lived, in their order; empty where no journal tells.
+    """
 
     server: int
     events: list[tuple[int, float, bool]] = field(default_factory=list)
@@ -44,11 +50,31 @@ class LedgerChatView:
     lost: dict[int, tuple[float, float]] = field(default_factory=dict)
     closed: float | None = None
     basic: set[str] = field(default_factory=set)
+    lives: list[float] = field(default_factory=list)
 
     @property
     def able(self) -> int:
         """How many parties were there that can take part in a direct message."""
         return len(self.basic)
+
+    def captures(self, begin: float, end: float, quiet: Sequence[Span]) -> bool:
+        """Tell whether what happened from `begin` to `end` was surely sent to one monitor, and captured.
+
+        Its connection lived on for a while without a fault: a worker that was stopped, or lost its shard or its broker,
+        would have ended it, or another monitor would have come meanwhile. False where journal and ledger differ.
+        """
+        if len(self.lives) != len(self.monitors):
+            return False
+        closed, spans = self.closed or math.inf, list(self.monitors.values())
+        for (joined, left), alive in zip(spans, self.lives, strict=True):
+            lived = alive if left >= closed else min(left, alive)
+            settled = next((max(end, a) + MARGIN for a, b in quiet if min(lived, b) - max(end, a) >= MARGIN), None)
+            if settled is None or not joined <= begin <= end <= left:
+                continue
+            others = [one for one in spans if one != (joined, left) and one[0] < settled and one[1] > begin]
+            if not others:
+                return True
+        return False
 
     def left_out(self) -> list[Span]:
         """Return the times of the events before and after each id that is not used, or by a direct message only."""
@@ -109,12 +135,15 @@ class VerdictComparison:
 
 
 def read_views(path: Path) -> dict[str, LedgerChatView]:
-    """Return the chats of a ledger. An incomplete last line is left out."""
+    """Return the chats of a ledger, and of the journal beside it. An incomplete last line is left out."""
     named = _SERVER.search(path.name)
     views: dict[str, LedgerChatView] = {}
     for line in path.read_bytes().split(b"\n")[:-1]:
         told = json.loads(line)
         views.setdefault(told["sessionId"], LedgerChatView(int(named[1]) if named else 0)).take(told)
+    connections = read_connections(path.with_suffix(".journal"))
+    for session_id, view in views.items():
+        view.lives = connections.lives(session_id)
     return views
 
 
@@ -125,7 +154,8 @@ def judge(chat: LedgerChatView, quiet: Sequence[Span], garbage: Iterable[Span]) 
     if not any(joined < closed <= left for joined, left in present):
         return Judgement({INCOMPLETE}, absences)  # never joined, or over while nobody was there
     surely, maybe = {COMPLETE}, set()
-    if not any(begin <= closed <= end - MARGIN for begin, end in quiet):
+    in_peace = any(begin <= closed <= end - MARGIN for begin, end in quiet)
+    if not in_peace and not chat.captures(closed, closed, quiet):
         maybe.add(INCOMPLETE)  # whether the end arrived, and was committed, is not in the ledger
     if any(
         joined - MARGIN < end and begin < min(left, closed) + MARGIN
@@ -156,10 +186,11 @@ def _judge_ids(
     for since, until in chat.left_out():
         if until <= present[0][0]:
             surely.add(EXPECTED)
-        elif _nobody(since - MARGIN, until + MARGIN, present) and _was_watched(since, present, quiet):
+        elif _nobody_between(since, until, present) and _was_watched(since, present, quiet):
             surely.add(INCOMPLETE)
         else:
-            watched = _watched(max(since, present[0][0]), until, present, quiet)
+            begin = max(since, present[0][0])
+            watched = _watched(begin, until, present, quiet) or chat.captures(begin, until, quiet)
             surely.add(skipped if watched else EXPECTED)
             maybe |= set() if watched else {INCOMPLETE}
 
@@ -189,6 +220,11 @@ def _captured(since: float, until: float, present: Sequence[Span], quiet: Sequen
 
 def _nobody(begin: float, end: float, present: Sequence[Span]) -> bool:
     return all(left < begin or joined > end for joined, left in present)
+
+
+def _nobody_between(since: float, until: float, present: Sequence[Span]) -> bool:
+    """Tell the same of the ids between two events, which may be the departure of one monitor and the next one's join."""
+    return all(left <= since or joined >= until for joined, left in present)
 
 
 def _was_watched(before: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
