@@ -55,11 +55,11 @@ class RecordedChat:
 
     def add(self, record: dict[str, Any]) -> None:
         """Take a decoded TranscriptEvent."""
-        kind, amendment, number = record["kind"], record["amendment"], record["eventId"]
+        kind, amendment, number, origin = record["kind"], record["amendment"], record["eventId"], record["origin"]
         counts = self.counts
         counts[kind] = counts.get(kind, 0) + 1
         if number is not None:
-            origin, origins = record["origin"], self.origins
+            origins = self.origins
             origins[origin] = origins.get(origin, 0) + 1
         if amendment is not None:
             self.amendments[amendment] = self.amendments.get(amendment, 0) + 1

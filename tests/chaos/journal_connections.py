@@ -10,37 +10,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _JOIN = "RequestJoin"
-_REGISTER = "RequestRegister"
 _MONITOR = "newParty VIP"
-
-
-@dataclass(slots=True)
-class _Connection:
-    """`alive` is when it last gave a sign of life, or ended."""
-
-    alive: float = 0.0
+_OF_A_SERVER = 1_000_000_000
+"""Connections of the standby are numbered from here on."""
 
 
 @dataclass(slots=True)
 class JournalConnections:
     """Per chat, for each of its monitors in the order of their joins: the connection that it came over."""
 
-    _current: dict[int, _Connection] = field(default_factory=dict)
-    _joins: dict[str, list[_Connection]] = field(default_factory=dict)
+    _ended: dict[int, float] = field(default_factory=dict)
+    _joins: dict[str, list[int]] = field(default_factory=dict)
+    _served: dict[int, float] = field(default_factory=dict)
+    """Server (the one, or its standby) -> when it last wrote a line."""
 
     def take(self, line: dict[str, Any]) -> None:
-        """Take the next line. Numbers of connections begin again when a server takes over or starts again."""
+        """Take the next line."""
         number = line["connection"]
-        if number not in self._current or line.get("request") == _REGISTER:
-            self._current[number] = _Connection()
-        connection = self._current[number]
-        connection.alive = line["at"]
-        if line.get("request") == _JOIN and line["caused"].get(_MONITOR):
-            self._joins.setdefault(line["session_id"], []).append(connection)
+        self._served[number // _OF_A_SERVER] = line["at"]
+        if line.get("disconnected") or line.get("dropped"):
+            self._ended.setdefault(number, line["at"])
+        elif line.get("request") == _JOIN and line["caused"].get(_MONITOR):
+            self._joins.setdefault(line["session_id"], []).append(number)
 
     def lives(self, session_id: str) -> list[float]:
-        """Return until when the connections of the monitors of a chat surely lived, in the order of their joins."""
-        return [one.alive for one in self._joins.get(session_id, ())]
+        """Return until when the connections of the monitors of a chat surely lived, in the order of their joins.
+
+        One whose end is not told lived at least as long as its server has told anything.
+        """
+        return [self._ended.get(one, self._served[one // _OF_A_SERVER]) for one in self._joins.get(session_id, ())]
 
 
 def read_connections(journal: Path) -> JournalConnections:
