@@ -1,8 +1,9 @@
 """How a chat ended, and its summary, as the records of its events tell: computed again, and compared with what is said.
 
 Both are functions of events (docs/summary-of-a-chat.md, docs/certificate.md), and the records hold what they need: of a
-chat whose first record is there, nothing was withdrawn from it, and nothing that counts was taken out by a rule. Pure;
-some 40 bytes per event that counts, until the last certificate of the chat was compared.
+chat whose first record is there, nothing was withdrawn from it, and nothing that counts was taken out by a rule or
+sealed: of a sealed output only the end is judged. Pure; some 40 bytes per event that counts, until the last certificate
+of the chat was compared.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.records.summary_record import summary_fields
+from bridge.sealing.chat_seal import is_sealed
 from bridge.transcript import endings, link_codes
 from bridge.transcript import event_outlines as shapes
 from bridge.transcript.entries import ID_REUSED, INCOMPLETE, MESSAGE, NOTICE, PARTY_JOINED, PARTY_LEFT, Party
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 _PACKED: Final = Struct("<qqiibiq")
 """Event id, time, characters, place of the author, shape, place of the asker, code."""
 _NO_SHAPE: Final = -1
+_ASYNC_MODE: Final = "GCTI_Chat_AsyncMode"
 _NO_CODE: Final = -(1 << 63)
 _MOST_CHARACTERS: Final = 50_000
 """Of all names together; of chats with more, the bridge may not have remembered every party."""
@@ -70,8 +73,7 @@ class RecordedFigures:
         number = record["eventId"]
         if number is None:
             return
-        if record["redactions"]:
-            self._redacted(record)
+        self._hidden(record)
         kind = record["kind"]
         if kind == MESSAGE:
             self._say(record)
@@ -99,7 +101,10 @@ class RecordedFigures:
             characters = len(message["text"])
         self._put(record, shapes.SAID if said else shapes.NOTED, characters)
 
-    def _redacted(self, record: Record) -> None:
+    def _hidden(self, record: Record) -> None:
+        """Note what a rule has taken out of a record, and what is sealed there."""
+        if self._people_known and _is_sealed(record):
+            self._lengths_known = self._people_known = False
         for one in record["redactions"]:
             name = one["field"]
             if name.startswith(("message.", "notice.")):
@@ -140,7 +145,7 @@ class RecordedFigures:
                 self._joined[party["userId"]] = number, known
                 self._characters += sum(len(party[name] or "") for name in ("nickname", "userType", "personId"))
         shape = _JOINS.get(record["visibility"], shapes.JOINED_HIDDEN)
-        if shape == shapes.JOINED and record["userData"].get("GCTI_Chat_AsyncMode") == "true":
+        if shape == shapes.JOINED and record["userData"].get(_ASYNC_MODE) == "true":
             shape = shapes.JOINED_ASYNC
         self._put(record, shape, _length(record))
 
@@ -248,6 +253,18 @@ def _of_ending(told: Record) -> Iterator[str]:
         last = told["unwatched"][-1] if told["unwatched"] else None
         if last is None or last["to"] is not None or _AWAY.get(last["code"]) != ending:
             yield f"says ending {ending}, unlike the last interval in unwatched"
+
+
+def _is_sealed(record: Record) -> bool:
+    """Tell whether something is sealed that figures depend on."""
+    message, notice, party = record["message"], record["notice"], record["party"]
+    texts = (
+        None if message is None else message["text"],
+        None if notice is None else notice["text"],
+        None if party is None else party["personId"],
+        record["userData"].get(_ASYNC_MODE),
+    )
+    return any(text is not None and is_sealed(text) for text in texts)
 
 
 def _user_of(record: Record) -> str:

@@ -146,7 +146,7 @@ class Bench:
                 seconds=12, chats=400, rate=FLAT_OUT, mean_events=150, partitions=partitions, settings=settings
             )[0]
 
-        for line in outputs_costs(run, repeats):
+        for line in outputs_costs(run, repeats, self.folder):
             say(line)
 
     def latency(self, repeats: int, partitions: int) -> None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.capture.outputs import log_topics
 from bridge.capture.shard_keys import ShardKeys
 from bridge.capture.shard_recovery import ShardRecovery
 from bridge.records.shard_facts import LogMark
@@ -16,7 +17,7 @@ from tests.capture.hand_fed_shard import hand_fed_shard, while_it_runs
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_logs import NAMES, SteadyLogs
 from tests.capture.test_commit_answers import KeepingWriter, KeptPartition, kept_partition
-from tests.capture.two_outputs import MASKED, PARTITION, WHOLE, WrittenOutput, settings_of
+from tests.capture.two_outputs import BOTH, MASKED, PARTITION, WHOLE, WrittenOutput, settings_of
 from tests.capture.virtual_servers import VirtualClock
 from tests.sealing.known_keys import CountedKeys, KnownMaster
 from tests.transcript.build import CHAT
@@ -45,7 +46,7 @@ class KeptKey:
 class KeysLog(SteadyLogs):
     """Logs of which that of the keys can be read, made again, and deleted."""
 
-    names: dict[str, str] = field(default_factory=lambda: {**NAMES, "keys": KEYS})
+    names: dict[str, str] = field(default_factory=lambda: {**NAMES, **log_topics(BOTH), "keys": KEYS})
     records: list[KeptKey] = field(default_factory=list)
     made: int = 1
     missing: bool = False
