@@ -6,11 +6,12 @@ ARG IMAGE=chatbridge
 
 FROM ${BASE} AS packages
 COPY requirements-dev.lock /build/
-# typing_extensions is in the image.
+# Those of the lock that the other image does not have.
 RUN python -m venv /build/pip \
- && /build/pip/bin/pip install --no-cache-dir --no-compile --require-hashes --only-binary=:all: --target /build/packages \
-      -c /build/requirements-dev.lock SQLAlchemy 'psycopg[binary]' \
- && rm -rf /build/packages/typing_extensions* /build/packages/include \
+ && awk '/^[a-z]/ {wanted = /^(greenlet|psycopg|psycopg-binary|sqlalchemy)==/} wanted' /build/requirements-dev.lock >/build/ucs.lock \
+ && /build/pip/bin/pip install --no-cache-dir --no-compile --require-hashes --only-binary=:all: --no-deps \
+      --target /build/packages -r /build/ucs.lock \
+ && rm -rf /build/packages/include \
  && python -m compileall -q /build/packages
 
 FROM ${IMAGE}
