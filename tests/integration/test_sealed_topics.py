@@ -58,10 +58,10 @@ def test_who_has_the_master_key_reads_what_is_in_clear_elsewhere_and_everybody_c
 ) -> None:
     with environment.chats(concurrent_chats=4, events_per_second=60, mean_events=10, seed=3) as chats:
         with environment.bridge() as bridge:
-            wait_for(lambda: captured(bridge) > 40, 30, "nothing is captured")
+            wait_for(lambda: captured(bridge) > 40, 90, "nothing is captured")
             bridge.terminate()
         with environment.bridge() as bridge:
-            wait_for(lambda: captured(bridge) > 20, 30, "nothing is captured")
+            wait_for(lambda: captured(bridge) > 20, 90, "nothing is captured")
             environment.finish(chats)
     topic = f"{environment.prefix}archive.chat.transcript.events.v1"
     values = [unframed(value) for _, _, value in read_all(environment.broker, topic)]
