@@ -19,6 +19,8 @@ from bridge.errors import UnreadableAnnouncement
 MAX_BYTES: Final = 64 * 1024
 MAX_SERVERS: Final = 32
 MAX_TENANT: Final = 256
+UNKNOWN_HOST: Final = "unknown.invalid"
+"""The host of a chat that waits for its announcement: no name ends in .invalid (RFC 2606)."""
 
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_.:~-]{1,64}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.config import load
+from bridge.config import load, origins
 from bridge.errors import ConfigError
 from bridge.output_factory import recordings_of, redactor_of
 from bridge.records.avro import Schemas, schema_folder
@@ -56,6 +56,7 @@ def test_the_first_key_makes_the_pseudonyms_and_the_one_without_an_id_is_the_las
     config = config_of({"hash_keys": keys_in(tmp_path, new=FIRST, old=SECOND), "hash_key": "k" * 16})
     keys = [HashKey("new", FIRST.encode()), HashKey("old", SECOND.encode()), HashKey(None, b"k" * 16)]
     assert hash_keys_of(config.privacy) == keys
+    assert dict(line[:2] for line in origins(config))["privacy.hash_keys"] == "new, old"
     assert redactor_of(config).text("message.text", MAIL, []) == pseudonym(keys[0], MAIL)
     single = config_of({"hash_key": "k" * 16})
     assert redactor_of(single).text("message.text", MAIL, []) == pseudonym(keys[2], MAIL)

@@ -157,6 +157,8 @@ class BatchBuilder:
 
     def publish(self, chat: Chat, entry: Entry) -> None:
         """Add an event record in each output; where it cannot be published, a GAP takes its place (P2)."""
+        if chat.decisive and entry.event is not None and entry.event.user_data:
+            chat.learn_user_data(entry.event)
         refused: list[tuple[ChatOutput, Problem]] | None = None
         takers = 0
         for one in chat.outputs:

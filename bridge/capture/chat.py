@@ -16,18 +16,25 @@ only that it is over: `addressable` is False then, and nothing can be folded int
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from bridge.announcement import attributes_of, merged, rewritten
+from msgspec import structs
+
+from bridge.announcement import UNKNOWN_HOST, attributes_of, encode, merged, rewritten
 from bridge.capture.outputs import ChatOutput, gaps_of
-from bridge.errors import IllegalTransition, Problem
+from bridge.errors import AttributesTooDeep, IllegalTransition, Problem, UnreadableAnnouncement
+from bridge.records.secret_names import names_secret
+from bridge.transcript.attributes import flatten
 from bridge.transcript.fold import MAX_HOLES
 
 if TYPE_CHECKING:
     from bridge.announcement import Announcement
     from bridge.records.checkpoint_parts import CheckpointParts
     from bridge.transcript.entries import Entry
+    from bridge.transcript.events import ChatEvent
     from bridge.transcript.fold import Transcript
 
 FOLLOWED: Final = "FOLLOWED"
@@ -53,7 +60,8 @@ class Chat:
     `closed_at` in us since 1970 UTC, None while it is followed; of one that is STORED, when something of it came last.
     `ended_at` is the time of the last event of one that was never followed, None where it is not known; same unit.
     `outputs` are where its records go; `parts` says what of its checkpoint is written. `announced` is the JSON of
-    `announcement`; `start_text` the session's start as the source last wrote it.
+    `announcement`; `start_text` the session's start as the source last wrote it. `decisive` are the paths of user data
+    that decide which outputs take it.
     """
 
     transcript: Transcript
@@ -67,10 +75,13 @@ class Chat:
     whole: bool = True
     addressable: bool = True
     ended_at: int | None = None
-    _marked: tuple[str, int | None, str] = (FOLLOWED, None, "")
+    decisive: tuple[str, ...] = ()
+    _marked: tuple[str, int | None, str, Announcement | None, bytes] = (FOLLOWED, None, "", None, b"")
 
     def __post_init__(self) -> None:
         """Find out which outputs take it; those that take a part since a restart remember what they hold."""
+        parts = [one.output.where for one in self.outputs if one.output.where is not None]
+        self.decisive = tuple(path for where in parts for path in where.attribute)
         self.select()
         for one in self.outputs:
             if one.first and one.held is None and (one.output.where is not None or one.output.ended):
@@ -89,31 +100,63 @@ class Chat:
         return self.transcript.outgrown or max(len(gaps_of(self.outputs)), *ranges, 0) > MAX_HOLES
 
     def select(self) -> None:
-        """Find out again which outputs take it. What was announced of a chat that is over is forgotten."""
-        told = None if self.state == OVER else attributes_of(self.announcement)
+        """Find out again which outputs take it.
+
+        User data of a chat that is over are forgotten; those of one whose announcement is awaited are not known.
+        """
+        told: dict[str, str] | None = attributes_of(self.announcement)
+        if self.state == OVER or (not told and self.announcement.host == UNKNOWN_HOST):
+            told = None
         for one in self.outputs:
             one.select(self.transcript.facts.tenant, told)
 
     def mark(self) -> None:
         """Remember this moment for `undo`."""
         self.transcript.mark()
-        self._marked = (self.state, self.closed_at, self.start_text)
+        self._marked = (self.state, self.closed_at, self.start_text, self.announcement, self.announced)
         for one in self.outputs:
             one.mark()
 
     def undo(self) -> None:
         """Go back to the last `mark`: what was made of an input that failed half-way is forgotten."""
         self.transcript.undo()
-        self.state, self.closed_at, self.start_text = self._marked
+        self.state, self.closed_at, self.start_text, announcement, self.announced = self._marked
         for one in self.outputs:
             one.undo()
+        if announcement is not None and announcement is not self.announcement:
+            self.announcement = announcement
+            self.select()
 
     def announced_again(self, newer: Announcement, raw: bytes) -> None:
         """Take over what a newer announcement, parsed from `raw`, says; the rest stays as it was announced before."""
-        self.announcement = newer if self.state == STORED else merged(self.announcement, newer)
+        self.announcement = merged(self.announcement, newer)
         self.announced = rewritten(self.announcement, raw)
         self.transcript.learn(tenant=self.announcement.tenant)
         self.select()
+
+    def learn_user_data(self, event: ChatEvent) -> None:
+        """Take over what an event says of the user data that decide which outputs take the chat: the last value counts.
+
+        They are kept with what was announced, as long as there is room.
+        """
+        if self.state == OVER:
+            return
+        try:
+            values, _ = flatten(event.user_data)
+        except AttributesTooDeep:  # its record says so
+            return
+        known = self.announcement.user_data
+        told = {
+            name: value
+            for name, value in values.items()
+            if any(fnmatchcase(name, path) for path in self.decisive) and not names_secret(name)
+        }
+        if told.items() <= known.items():
+            return
+        newer = structs.replace(self.announcement, user_data={**known, **told})
+        with contextlib.suppress(UnreadableAnnouncement):
+            self.announcement, self.announced = newer, encode(newer)
+            self.select()
 
     def records_lost(self, reason: Problem, at: int) -> Entry:
         """Return the GAP that says that Kafka has lost records of the chat, `at` in us since 1970 UTC."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from bridge.announcement import Announcement, encode, parse
+from bridge.announcement import UNKNOWN_HOST, Announcement, encode, parse
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
 from bridge.capture.outputs import outputs_of_stored_chat
 from bridge.records.certificate_checks import least_quarantined
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from bridge.capture.published_chats import PublishedChat
     from bridge.capture.published_outputs import PublishedOutputs
     from bridge.records.checkpoint_reader import StoredSession
-
-_NO_PLACE: Final = ("unknown.invalid", 1)
-"""The address of a chat that waits for its announcement: no name ends in .invalid (RFC 2606)."""
 
 
 @dataclass(slots=True)
@@ -159,8 +156,7 @@ class RecordComparison:
         outputs: list[ChatOutput] | None = None,
     ) -> Chat:
         session_id = state.facts.session_id
-        host, port = _NO_PLACE
-        told = Announcement(session_id=session_id, host=host, port=port, tenant=state.facts.tenant)
+        told = Announcement(session_id=session_id, host=UNKNOWN_HOST, port=1, tenant=state.facts.tenant)
         return Chat(
             Transcript(state),
             self.published.outputs_of(session_id, state.epoch) if outputs is None else outputs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.announcement import Announcement, encode
+from bridge.announcement import UNKNOWN_HOST, Announcement, encode
 from bridge.capture.chat import OPEN, OVER, STORED, Chat
 from bridge.capture.chat_closing import close, end_with_gap
 from bridge.capture.chat_facts import ChatOpened, StoredRepaired
@@ -37,8 +37,6 @@ RECORD_BYTES: Final = 512 * 1024
 _US_PER_MS: Final = 1_000
 _CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
 _UNFINISHED: Final = Problem(gap_codes.UNFINISHED, "no last stored transcript came")
-_NO_PLACE: Final = ("unknown.invalid", 1)
-"""The address of a chat that was not announced: no name ends in .invalid (RFC 2606)."""
 
 
 class StoredFolding:
@@ -147,8 +145,7 @@ class StoredFolding:
 
     def _new_chat(self, session_id: str) -> Chat:
         facts = SessionFacts(session_id, source=UCS)
-        host, port = _NO_PLACE
-        told = Announcement(session_id=session_id, host=host, port=port)
+        told = Announcement(session_id=session_id, host=UNKNOWN_HOST, port=1)
         outputs = outputs_of_new_chat(session_id, self._settings.outputs)
         parts = CheckpointParts(session_id, self._settings.recording.site)
         return Chat(Transcript(TranscriptState(facts)), outputs, parts, told, encode(told), STORED)

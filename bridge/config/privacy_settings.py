@@ -106,6 +106,10 @@ class HashKeySettings(Section):
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
     key_file: str
 
+    def __str__(self) -> str:
+        """Return what `chatbridge config` shows of it."""
+        return self.id
+
     def key(self) -> Callable[[], str]:
         """Return what gives the key as its file is now. Raises OSError or ValueError when it cannot be read now."""
         return secret_in(self.key_file, LEAST_KEY_CHARACTERS)

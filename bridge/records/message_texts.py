@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.records.detectors import nothing_in
 from bridge.records.redactor import Redaction
 from bridge.records.split_numbers import Said, without_completions
 
@@ -32,7 +33,7 @@ def message_text(  # noqa: PLR0913 - what is said, where, and what was said befo
     """
     text = redactor.text(MESSAGE_TEXT, event.message_text.text if event.message_text else "", done)
     rules = redactor.split_rules
-    if not rules:
+    if not rules or (not numbers and nothing_in(text)):
         return text, numbers
     session, colon, own = record_id.partition(":")
     said = Said(event.user_id, event.event_id, own, again)

@@ -62,6 +62,7 @@ class Redactor:
     __slots__ = (
         "_actions",
         "_by_path",
+        "_by_pattern",
         "_by_text",
         "_known_names",
         "_rules",
@@ -86,6 +87,7 @@ class Redactor:
         """Make the pseudonyms with this key from now on. Raises ConfigError naming every invalid rule."""
         self._by_path = AttributeRules()
         self._by_text: list[tuple[str, Detector, Callable[[str], str]]] = []
+        self._by_pattern: list[tuple[str, Detector, Callable[[str], str]]] = []  # those of them that may find any text
         self._known_names: dict[str, tuple[str, list[Redaction]]] = {}
         problems: list[str] = []
         for rule in self._rules:
@@ -110,7 +112,8 @@ class Redactor:
         if rule.attribute is not None:
             self._by_path.add(rule, key)
         elif rule.detector == "regex":
-            self._by_text.append((rule.name, patterns.compiled(rule.pattern or ""), replacement(rule, key)))
+            self._by_pattern.append((rule.name, patterns.compiled(rule.pattern or ""), replacement(rule, key)))
+            self._by_text.append(self._by_pattern[-1])
         elif rule.detector in _DETECTORS:
             self._by_text.append((rule.name, _DETECTORS[rule.detector], replacement(rule, key)))
         else:
@@ -144,7 +147,7 @@ class Redactor:
     def _detected(self, where: str, text: str, done: list[Redaction], changes: TextChanges | None = None) -> str:
         """Return a text with every match of the detectors replaced, also what they find behind escapes."""
         escapes = unescaped(text) is not text
-        for name, detect, replace in self._by_text:
+        for name, detect, replace in self._by_pattern if detectors.nothing_in(text) else self._by_text:
             times = 0
             if escapes:  # first, because an escape may look like a part of what follows it
                 escaped = EscapedText(text)

@@ -23,8 +23,9 @@ class Where:
     """The part that an output takes: every condition has to hold; one without patterns always does.
 
     `tenant` and `attribute` are about the chat, the others about the record. `attribute` maps a pattern for names of
-    the chat's user data to one for their values: each has to match some pair. The bridge's own records (GAP, RESUMED)
-    have no visibility and no party; they tell what is missing, and are taken whatever the conditions on records are.
+    the chat's user data, announced or of its events, to one for their values: each has to match some pair. The bridge's
+    own records (GAP, RESUMED) have no visibility and no party; they tell what is missing, and are taken whatever the
+    conditions on records are.
     """
 
     tenant: tuple[str, ...] = ()

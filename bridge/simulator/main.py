@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from bridge.simulator.ucs.stored_options import UcsOptions
 
 _FLUSH_SECONDS = 0.5
+_OF_THE_STANDBY = 1_000_000_000
+"""The number from which the standby counts its connections: both write one journal."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -124,11 +126,13 @@ class Simulation:
         self.announcer = announcer
         self._session_announcers: dict[ChatServer, SessionAnnouncer] = {}
         self._server = self._new_server(announcer, options.port, self.seed)
-        self._standby = self._new_server(announcer, 0, self.seed + 1) if options.standby else None
+        standby = options.standby
+        self._standby = self._new_server(announcer, 0, self.seed + 1, _OF_THE_STANDBY) if standby else None
         self.traffic = TrafficGenerator(self._server, _load_profile(options), _scenario_source(options, self.seed))
 
-    def _new_server(self, announcer: Announcer, port: int, seed: int) -> ChatServer:
+    def _new_server(self, announcer: Announcer, port: int, seed: int, connections_before: int = 0) -> ChatServer:
         server = ChatServer(_server_settings(self._options, port), seed=seed, request_observer=self.journal)
+        server.connections_made = connections_before
         if self.ledger is not None:
             server.observers.append(self.ledger)
         if self.ucs is not None:

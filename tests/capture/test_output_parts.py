@@ -13,6 +13,7 @@ from bridge.records.chain import genesis
 from bridge.records.selection import Where
 from bridge.transcript.completeness import LEFT_OUT
 from bridge.transcript.entries import COMPLETE, COMPLETE_WITH_EXPECTED_HOLES, GAP, INCOMPLETE
+from bridge.transcript.events import Item
 from bridge.transcript.gap_codes import OUTPUT_ADDED, OUTPUT_ENDED
 from bridge.transcript.summary_codes import PART_ONLY
 from bridge.transcript.updates import Damaged, QuarantinedInput
@@ -23,6 +24,7 @@ from tests.transcript.build import CHAT, history, joined, left, push, said
 
 if TYPE_CHECKING:
     from bridge.capture.outputs import Output
+    from bridge.transcript.events import ChatEvent
     from tests.capture.two_outputs import WrittenOutput
 
 LONG: Final = "long " * SMALL
@@ -149,6 +151,26 @@ def test_a_chat_is_taken_by_its_user_data() -> None:
     shard.fold(of(None, 2, user_data={"ServiceType": "banking"}), push(said(2), over=True))
     assert shard.masked.outline() == [(1, GAP), (2, "MESSAGE")]
     shard.nothing_broken()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_user_data_of_events_count_from_their_event_on(restarted: bool) -> None:
+    outputs = (WHOLE, part(attribute={"ServiceType": "bank*"}))
+    shard = RecordedOutputs(*outputs)
+    shard.fold(history(joined(1), with_service(said(2), "banking")))
+    if restarted:
+        shard.restart(*outputs)
+    shard.fold(push(said(3)), push(with_service(said(4), "travel")))
+    if restarted:
+        shard.restart(*outputs)
+    shard.fold(push(said(5), over=True))
+    assert shard.masked.outline() == [(1, GAP), (2, "MESSAGE"), (3, "MESSAGE")]
+    assert OUTPUT_ENDED in shard.masked.certificates()[0]["reasons"]
+    shard.nothing_broken()
+
+
+def with_service(event: ChatEvent, service: str) -> ChatEvent:
+    return structs.replace(event, user_data=[Item("ServiceType", "string", service)])
 
 
 def test_what_comes_for_a_chat_that_ended_long_ago_is_where_the_chat_was() -> None:

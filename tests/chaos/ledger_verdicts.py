@@ -1,9 +1,10 @@
-"""The verdict of each chat as the ledgers and the times of the faults alone tell it, compared with its certificate.
+"""The verdict of each chat as ledgers, journals and times of faults alone tell it, compared with its certificate.
 
-Nothing here is shared with the bridge or with the rest of the oracle: the ledger is read as JSON. What it decides: who
-was in a chat when, which ids nobody could be sent, and what the server lost. What it cannot decide is what was on the
-wire, or not committed yet, when a fault began: then more than one verdict is `allowed`, and the report counts the
-chats of which that is so.
+Nothing here is shared with the bridge or with the rest of the oracle: ledger and journal are read as JSON. What they
+decide: who was in a chat when, which ids nobody could be sent, what the server lost, and which monitors had a
+connection that lived on when the faults were over, so that all that was sent over it was captured. What they cannot
+decide is what was on the wire, or not committed yet, when a connection or a worker ended: then more than one verdict is
+`allowed`, and the report counts the chats of which that is so.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
+
+from tests.chaos.journal_connections import read_connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,9 +37,31 @@ _SERVER: Final = re.compile(r"chat-server-(\d+)-")
 Span = tuple[float, float]
 
 
+@dataclass(slots=True, frozen=True)
+class FaultTimes:
+    """`quiet`: the times without a fault. `steady`: those in which no worker and no broker was disturbed, nor a server
+    that accepted what it did not send; `garbage`: by number of the Chat Server, those in which input was damaged.
+    """
+
+    quiet: Sequence[Span]
+    steady: Sequence[Span] = ()
+    garbage: Mapping[int, Sequence[Span]] = field(default_factory=dict)
+
+    def settled(self, at: float, lived: float) -> float | None:
+        """Return when what was sent at a time, over a connection that lived until `lived`, was surely captured."""
+        for start, stop in self.quiet:
+            if min(lived, stop) - max(at, start) >= MARGIN:
+                return max(at, start) + MARGIN
+        lasting = any(start <= at and min(lived, stop) - at >= MARGIN for start, stop in self.steady)
+        return at + MARGIN if lasting else None
+
+
 @dataclass(slots=True)
 class LedgerChatView:
-    """One chat as its ledger tells: `monitors` by userId, as (joined, left); `events` as (id, time, direct)."""
+    """One chat as its ledger tells: `monitors` by userId, as (joined, left); `events` as (id, time, direct).
+
+    `lives` says until when the connections of the monitors lived, in their order; empty where no journal tells.
+    """
 
     server: int
     events: list[tuple[int, float, bool]] = field(default_factory=list)
@@ -44,11 +69,30 @@ class LedgerChatView:
     lost: dict[int, tuple[float, float]] = field(default_factory=dict)
     closed: float | None = None
     basic: set[str] = field(default_factory=set)
+    lives: list[float] = field(default_factory=list)
 
     @property
     def able(self) -> int:
         """How many parties were there that can take part in a direct message."""
         return len(self.basic)
+
+    def captures(self, begin: float, end: float, times: FaultTimes) -> bool:
+        """Tell whether what happened from `begin` to `end` was surely sent to one monitor, and captured.
+
+        Its connection lived on for a while without any fault, or while no worker and no broker was disturbed: a worker
+        that was stopped, or lost its shard or its broker, would have ended it, or another monitor would have come
+        meanwhile. False where journal and ledger differ.
+        """
+        if len(self.lives) != len(self.monitors):
+            return False
+        closed, spans = self.closed or math.inf, list(self.monitors.values())
+        for (joined, left), alive in zip(spans, self.lives, strict=True):
+            settled = times.settled(end, alive if left >= closed else min(left, alive))
+            if settled is None or not joined <= begin <= end <= left:
+                continue
+            if not any(one != (joined, left) and one[0] < settled and one[1] > begin for one in spans):
+                return True
+        return False
 
     def left_out(self) -> list[Span]:
         """Return the times of the events before and after each id that is not used, or by a direct message only."""
@@ -109,23 +153,28 @@ class VerdictComparison:
 
 
 def read_views(path: Path) -> dict[str, LedgerChatView]:
-    """Return the chats of a ledger. An incomplete last line is left out."""
+    """Return the chats of a ledger, and of the journal beside it. An incomplete last line is left out."""
     named = _SERVER.search(path.name)
     views: dict[str, LedgerChatView] = {}
     for line in path.read_bytes().split(b"\n")[:-1]:
         told = json.loads(line)
         views.setdefault(told["sessionId"], LedgerChatView(int(named[1]) if named else 0)).take(told)
+    connections = read_connections(path.with_suffix(".journal"))
+    for session_id, view in views.items():
+        view.lives = connections.lives(session_id)
     return views
 
 
-def judge(chat: LedgerChatView, quiet: Sequence[Span], garbage: Iterable[Span]) -> Judgement:
-    """Judge a chat that was closed. `quiet`: the times without a fault; `garbage`: those in which input was damaged."""
+def judge(chat: LedgerChatView, times: FaultTimes) -> Judgement:
+    """Judge a chat that was closed."""
+    quiet, garbage = times.quiet, times.garbage.get(chat.server, ())
     closed, present = chat.closed or math.inf, sorted(chat.monitors.values())
     absences = [(left, joined) for left, joined in chat.absences() if _was_watched(left, present, quiet)]
     if not any(joined < closed <= left for joined, left in present):
         return Judgement({INCOMPLETE}, absences)  # never joined, or over while nobody was there
     surely, maybe = {COMPLETE}, set()
-    if not any(begin <= closed <= end - MARGIN for begin, end in quiet):
+    in_peace = any(begin <= closed <= end - MARGIN for begin, end in quiet)
+    if not in_peace and not chat.captures(closed, closed, times):
         maybe.add(INCOMPLETE)  # whether the end arrived, and was committed, is not in the ledger
     if any(
         joined - MARGIN < end and begin < min(left, closed) + MARGIN
@@ -133,15 +182,16 @@ def judge(chat: LedgerChatView, quiet: Sequence[Span], garbage: Iterable[Span]) 
         for joined, left in present
     ):
         maybe.add(INCOMPLETE)
-    _judge_ids(chat, present, quiet, surely, maybe)
+    _judge_ids(chat, present, times, surely, maybe)
     sure = max(surely, key=_RANK.index)
     return Judgement({sure, *(one for one in maybe if _RANK.index(one) > _RANK.index(sure))}, absences)
 
 
 def _judge_ids(
-    chat: LedgerChatView, present: Sequence[Span], quiet: Sequence[Span], surely: set[str], maybe: set[str]
+    chat: LedgerChatView, present: Sequence[Span], times: FaultTimes, surely: set[str], maybe: set[str]
 ) -> None:
     """Add the verdicts that follow from ids that a monitor was not sent, or that the server lost."""
+    quiet = times.quiet
     highest = max((number for number, _, _ in chat.events), default=0)
     for number, (since, until) in chat.lost.items():
         if number > highest:
@@ -156,10 +206,11 @@ def _judge_ids(
     for since, until in chat.left_out():
         if until <= present[0][0]:
             surely.add(EXPECTED)
-        elif _nobody(since - MARGIN, until + MARGIN, present) and _was_watched(since, present, quiet):
+        elif _nobody_between(since, until, present) and _was_watched(since, present, quiet):
             surely.add(INCOMPLETE)
         else:
-            watched = _watched(max(since, present[0][0]), until, present, quiet)
+            begin = max(since, present[0][0])
+            watched = _watched(begin, until, present, quiet) or chat.captures(begin, until, times)
             surely.add(skipped if watched else EXPECTED)
             maybe |= set() if watched else {INCOMPLETE}
 
@@ -191,6 +242,11 @@ def _nobody(begin: float, end: float, present: Sequence[Span]) -> bool:
     return all(left < begin or joined > end for joined, left in present)
 
 
+def _nobody_between(since: float, until: float, present: Sequence[Span]) -> bool:
+    """Tell the same of ids between two events: they may be the departure of a monitor and the join of the next one."""
+    return all(left <= since or joined >= until for joined, left in present)
+
+
 def _was_watched(before: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
     """Tell whether a first history surely came before a time: somebody was there for a while, without a fault."""
     return any(
@@ -206,19 +262,18 @@ def certificates_of(closed: Mapping[str, dict[str, Any]]) -> dict[str, dict[str,
 def compare_verdicts(
     ledgers: Iterable[Path],
     certificates: Mapping[str, dict[str, Any]],
-    quiet: Sequence[Span],
-    garbage: Mapping[int, Sequence[Span]],
+    times: FaultTimes,
 ) -> VerdictComparison:
     """Compare the verdict of every chat that was closed with its certificate's, and its absences with the intervals.
 
-    `certificates` are the last ones by session id; `garbage` are the times by number of the Chat Server.
+    `certificates` are the last ones by session id.
     """
     result = VerdictComparison()
     for path in ledgers:
         for session_id, chat in read_views(path).items():
             if chat.closed is None or session_id not in certificates:
                 continue  # an open chat has none; a missing one is reported elsewhere
-            judgement, told = judge(chat, quiet, garbage.get(chat.server, ())), certificates[session_id]
+            judgement, told = judge(chat, times), certificates[session_id]
             result.chats += 1
             if len(judgement.allowed) == 1:
                 result.decided.update(judgement.allowed)

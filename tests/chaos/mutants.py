@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.errors import EXIT_SIGNAL_BASE
 from bridge.sandbox import LocalBroker
 from tests.chaos.cluster import EVENTS_TOPIC, TOPIC
-from tests.chaos.ledger_verdicts import MARGIN, VerdictComparison, certificates_of, compare_verdicts
+from tests.chaos.ledger_verdicts import MARGIN, FaultTimes, VerdictComparison, certificates_of, compare_verdicts
 from tests.chaos.mutant_bridge import ALWAYS_COMPLETE, BY_MAXIMUM, CHECKPOINT_FIRST, INTERVAL_DROPPED, PRODUCER_KEPT
 from tests.chaos.mutant_tests import ENGINE_MUTANTS, detected
 from tests.support.kafka_tools import alter
@@ -95,7 +95,7 @@ class MutantRun:
         """Compare the verdicts with those that the ledger alone decides."""
         closed = closed_sessions(self.broker.bootstrap_servers, self.prefix)
         quiet = [(one.start, one.end) for one in self.fault_free]
-        return compare_verdicts([self.chats.ledger], certificates_of(closed), quiet, {})
+        return compare_verdicts([self.chats.ledger], certificates_of(closed), FaultTimes(quiet))
 
     def compared(self) -> LedgerComparison:
         """End the chats, wait for their certificates, compare."""

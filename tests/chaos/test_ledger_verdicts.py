@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.ledger_verdicts import COMPLETE, EXPECTED, INCOMPLETE, LedgerChatView, judge
+from tests.chaos.journal_connections import JournalConnections
+from tests.chaos.ledger_verdicts import COMPLETE, EXPECTED, INCOMPLETE, FaultTimes, LedgerChatView, judge
 
 QUIET = [(0.0, 40.0), (60.0, math.inf)]
 
@@ -56,30 +57,82 @@ BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
         ((event(1, 1.0), event(2, 2.0), restored(3.0, 2), comes(3, 4.0), event(4, 9.0), closed(30.0)), {EXPECTED}),
         ((*SEEN, event(5, 25.0), closed(32.0)), {EXPECTED}),
         ((*ALONE, event(5, 25.0), closed(32.0)), {INCOMPLETE}),
-        ((*SEEN, goes(4, 42.0), event(5, 42.5), event(7, 55.0), comes(8, 61.0, "M2"), closed(90.0)), EITHER),
+        ((*SEEN, goes(4, 42.0), event(5, 42.5), event(7, 55.0), comes(8, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
         ((*SEEN, goes(4, 22.0), event(5, 30.0), event(7, 35.0), comes(8, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
         ((*SEEN, event(4, 25.0, receiverId="A"), event(5, 26.0), closed(32.0)), {EXPECTED}),
-        ((*SEEN, *BACK[:2], event(8, 42.5, receiverId="A"), *LAST), EITHER),
+        ((*SEEN, *BACK[:2], event(8, 42.5, receiverId="A"), *LAST), {INCOMPLETE}),
+        ((*SEEN, event(4, 41.0), event(6, 41.5), goes(7, 42.0), comes(8, 61.0, "M2"), closed(90.0)), EITHER),
     ],
 )  # fmt: skip
 def test_the_verdicts_that_the_ledger_allows(lines: tuple[dict[str, Any], ...], allowed: set[str]) -> None:
     chat = LedgerChatView(1)
     for line in lines:
         chat.take(line)
-    assert judge(chat, QUIET, []).allowed == allowed
+    assert judge(chat, FaultTimes(QUIET)).allowed == allowed
 
 
 def test_damaged_input_while_a_monitor_was_there_may_have_cost_something() -> None:
     chat = LedgerChatView(1)
     for line in (*SEEN, closed(30.0)):
         chat.take(line)
-    assert judge(chat, QUIET, [(15.0, 16.0)]).allowed == {COMPLETE, INCOMPLETE}
-    assert judge(chat, QUIET, [(80.0, 81.0)]).allowed == {COMPLETE}
+    assert judge(chat, FaultTimes(QUIET, garbage={1: [(15.0, 16.0)]})).allowed == {COMPLETE, INCOMPLETE}
+    assert judge(chat, FaultTimes(QUIET, garbage={1: [(80.0, 81.0)]})).allowed == {COMPLETE}
 
 
 def test_an_absence_counts_between_two_presences_of_which_the_first_surely_had_the_history() -> None:
     chat = LedgerChatView(1)
     for line in (*SEEN, *BACK, closed(90.0)):
         chat.take(line)
-    assert judge(chat, QUIET, []).absences == [(42.0, 61.0)]
-    assert judge(chat, QUIET[1:], []).absences == []
+    assert judge(chat, FaultTimes(QUIET)).absences == [(42.0, 61.0)]
+    assert judge(chat, FaultTimes(QUIET[1:])).absences == []
+
+
+STEADY = [(0.0, 55.0)]
+IN_A_FAULT = (*SEEN, event(4, 44.0), event(6, 45.0), closed(47.0))
+
+
+@pytest.mark.parametrize(
+    ("lines", "lives", "steady", "allowed"),
+    [
+        (IN_A_FAULT, [], [], EITHER),
+        (IN_A_FAULT, [64.0], [], EITHER),  # the connection may have ended with the fault
+        (IN_A_FAULT, [65.0], [], {EXPECTED}),
+        (IN_A_FAULT, [65.0, 66.0], [], EITHER),  # journal and ledger tell of different joins
+        ((*IN_A_FAULT[:-1], comes(7, 46.0, "M2"), closed(47.0)), [65.0, 65.0], [], EITHER),  # another worker came
+        ((*IN_A_FAULT[:-1], goes(7, 46.0), comes(8, 62.0, "M2"), closed(90.0)), [70.0, 99.0], [], EITHER),
+        (IN_A_FAULT, [51.0], STEADY, EITHER),
+        (IN_A_FAULT, [52.0], STEADY, {EXPECTED}),  # no worker was disturbed
+        (IN_A_FAULT, [52.0], [(0.0, 51.0)], EITHER),
+        ((*SEEN, closed(47.0)), [52.0], STEADY, {COMPLETE}),
+    ],
+)
+def test_a_connection_that_lives_on_has_brought_all_that_was_sent(
+    lines: tuple[dict[str, Any], ...],
+    lives: list[float],
+    steady: list[tuple[float, float]],
+    allowed: set[str],
+) -> None:
+    chat = LedgerChatView(1, lives=lives)
+    for line in lines:
+        chat.take(line)
+    assert judge(chat, FaultTimes(QUIET, steady)).allowed == allowed
+
+
+def test_a_connection_lives_until_its_end_is_told_or_its_server_says_no_more() -> None:
+    journal = JournalConnections()
+
+    def told(at: float, connection: int, **more: Any) -> None:
+        journal.take({"at": at, "connection": connection, "nickname": "bridge", "caused": {}, **more})
+
+    def joins(at: float, connection: int) -> None:
+        told(at, connection, request="RequestJoin", session_id="S", caused={"newParty VIP": 1})
+
+    standby = 1_000_000_001
+    joins(2.0, 1)
+    told(3.0, 1, request="RequestJoin", session_id="S")  # refused
+    told(9.0, 2, request="Ping")
+    joins(21.0, standby)
+    told(30.0, standby, disconnected=True)
+    told(31.0, standby + 1, request="Ping")
+    assert journal.lives("S") == [9.0, 30.0]
+    assert journal.lives("T") == []

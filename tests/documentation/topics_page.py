@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.config import load
-from bridge.factories import names_of, wanted_topics
+from bridge.factories import every_topic, names_of
 from bridge.output_factory import SCHEMA_BY_TOPIC
-from bridge.records.avro import schema_folder
+from bridge.records.avro import AUDIT_RECORD, schema_folder
 from tests.documentation.tables import code, table
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ and alters topics; `chatbridge run` only creates those that are missing. Partiti
 existing topics are never altered. Topics with three replicas or more get `min.insync.replicas=2`. The topics
 `anchors` and `leaves` exist where a signing key is configured (`evidence.signing_key_file`,
 `evidence.pkcs11_module`), the topic `keys` where a master key is (`sealing.master_key_file`, `sealing.pkcs11_module`);
-they are needed nowhere else.
+they are needed nowhere else. `audit`, which has one partition, and `held` are for the commands that
+[erase, hold and export](../erasure.md) chats: `run` neither creates nor needs them.
 """
 _KEYS: Final = {
     "quarantine": "sessionId, or the source when no chat is known",
@@ -33,13 +34,16 @@ _KEYS: Final = {
     "the shard, `/position/` and a name, or `#schema:<fingerprint>`",
     "anchors": "the partition, as decimal digits",
     "leaves": "name of the tree, `/` and index of the leaf, as decimal digits",
+    "audit": "name of the request",
     "keys": "sessionId, or `/partition/` and its number",
 }
+_SCHEMAS: Final = {**SCHEMA_BY_TOPIC, "audit": AUDIT_RECORD}
 _NO_AVRO: Final = {
     "announcements": "[JSON](#announcements)",
     "stored": "[a part of a document](#stored-transcripts)",
     "anchors": "[signed notes](../evidence.md#anchors), UTF-8",
     "leaves": "[hash of a leaf](../evidence.md#the-log), 32 bytes",
+    "held": "copies of records of the outputs",
     "keys": "[a wrapped key](../sealing.md#the-topic-of-keys), JSON",
 }
 _AFTER: Final = """
@@ -115,6 +119,9 @@ key, in order; records of other documents may lie between them. A writer that wa
 | `digest` | SHA-256 of the whole document, in lower-case hexadecimal digits |
 | `part`, `parts` | which piece this is, from 1, and of how many |
 
+A record with the header `erase`, the name of a request, and an empty value asks the shard to
+[forget](../erasure.md) the chat that is its key.
+
 A document has at most 64 MiB. What has another key, other headers, or a digest that is not that of its pieces is set
 aside in the quarantine, with the code STORED_RECORD or STORED_TEXT_INCOMPLETE.
 """
@@ -124,11 +131,11 @@ def text() -> str:
     """Return the page."""
     config = load(None, {}, {"evidence.signing_key_file": "signing.pem", "sealing.master_key_file": "master.key"})
     names = names_of(config)
-    kinds = {getattr(names, kind): kind for kind in (*SCHEMA_BY_TOPIC, *_NO_AVRO)}
-    rows = [_topic(topic, kinds[topic.name]) for topic in wanted_topics(config)]
+    kinds = {getattr(names, kind): kind for kind in (*_SCHEMAS, *_NO_AVRO)}
+    rows = [_topic(topic, kinds[topic.name]) for topic in every_topic(config)]
     files = sorted((file for file in schema_folder().iterdir() if file.is_file()), key=lambda file: file.name)
     schemas = {file.name.removesuffix(".avsc"): json.loads(file.read_text("utf-8")) for file in files}
-    first = list(SCHEMA_BY_TOPIC.values())
+    first = list(_SCHEMAS.values())
     ordered = [*first, *(name for name in schemas if name not in first)]
     return "\n".join(
         [
@@ -141,7 +148,7 @@ def text() -> str:
 
 
 def _topic(topic: Topic, kind: str) -> tuple[str, str, str, str]:
-    value = _NO_AVRO[kind] if kind in _NO_AVRO else _link(SCHEMA_BY_TOPIC[kind])
+    value = _NO_AVRO[kind] if kind in _NO_AVRO else _link(_SCHEMAS[kind])
     settings = ", ".join(f"{key}={value}" for key, value in topic.config.items())
     return code(topic.name), _KEYS.get(kind, "sessionId"), value, settings
 

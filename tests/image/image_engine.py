@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 IMAGE: Final = "localhost/chatbridge:test"
+UCS_IMAGE: Final = "localhost/chatbridge-ucs:test"
 BASE: Final = "localhost/base-of-the-tests:latest"
 # crun refuses hybrid cgroups, and without limits of their own setrlimit is refused in some sandboxes.
 _RUNTIME: Final = ("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs")
@@ -40,14 +41,8 @@ class ImageEngine:
 
     def __enter__(self) -> Self:
         self.podman("import", str(base_image()), BASE)
-        mounts = [word for mount in pip_mounts() for word in ("-v", mount)]
         version = said(["git", "-C", str(ROOT), "rev-parse", "HEAD"])
-        words = ["buildah", "bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker"]
-        arguments = [f"--build-arg={each}" for each in (f"BASE={BASE}", "VERSION=0.0.0", f"REVISION={version}")]
-        said(
-            [*words, *mounts, *arguments, "-f", str(ROOT / "deploy/Dockerfile"), "-t", IMAGE, str(ROOT)],
-            environment=dict(self.environment),
-        )
+        self._build("Dockerfile", IMAGE, f"BASE={BASE}", "VERSION=0.0.0", f"REVISION={version}")
         return self
 
     def __exit__(
@@ -56,6 +51,19 @@ class ImageEngine:
         self.podman("rm", "--all", "--force", "--time", "1")
         self.podman("image", "umount", "--all", "--force")  # mounted as often as it was asked for
         self._folder.cleanup()
+
+    def build_ucs(self) -> None:
+        """Build the image with the extra `ucs` from the other one."""
+        self._build("ucs.Dockerfile", UCS_IMAGE, f"BASE={BASE}", f"IMAGE={IMAGE}")
+
+    def _build(self, file: str, image: str, *arguments: str) -> None:
+        mounts = [word for mount in pip_mounts() for word in ("-v", mount)]
+        words = ["buildah", "bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker"]
+        named = [f"--build-arg={each}" for each in arguments]
+        said(
+            [*words, *mounts, *named, "-f", str(ROOT / "deploy" / file), "-t", image, str(ROOT)],
+            environment=dict(self.environment),
+        )
 
     def podman(self, *words: str) -> str:
         """Run podman and return what it printed."""
@@ -68,26 +76,25 @@ class ImageEngine:
             [*_RUNTIME, *words], env=environment, capture_output=True, text=True, timeout=60, check=False
         )
 
-    def run_command(self, name: str, *options: str, args: tuple[str, ...] = ()) -> list[str]:
+    def run_command(self, name: str, *options: str, args: tuple[str, ...] = (), image: str = IMAGE) -> list[str]:
         """Return the command that runs a container of the image in the foreground; it is removed at its end."""
-        return [*_RUNTIME, *self.run_words(name, *options, args=args)]
+        return [*_RUNTIME, *self.run_words(name, *options, args=args, image=image)]
 
     @staticmethod
-    def run_words(name: str, *options: str, args: tuple[str, ...] = ()) -> list[str]:
+    def run_words(name: str, *options: str, args: tuple[str, ...] = (), image: str = IMAGE) -> list[str]:
         """Return what podman is called with for that."""
-        return ["run", "--rm", "--name", name, "--network", "host", *_LIMITS, *options, IMAGE, *args]
+        return ["run", "--rm", "--name", name, "--network", "host", *_LIMITS, *options, image, *args]
 
     def inspected(self, image: str) -> dict[str, Any]:
         """Return what the engine knows of an image: `Size` in bytes, `Config`, `HealthCheck` and more."""
         [found] = json.loads(self.podman("image", "inspect", image))
         return dict(found)
 
-    def inside(self, *words: str) -> str:
+    def inside(self, *words: str, image: str = IMAGE) -> str:
         """Run a program of the image in a container with nothing but it; return what it printed."""
         entry, *args = words
-        return said(
-            self.run_command("inside", "--entrypoint", entry, args=tuple(args)), environment=dict(self.environment)
-        )
+        command = self.run_command("inside", "--entrypoint", entry, args=tuple(args), image=image)
+        return said(command, environment=dict(self.environment))
 
     def root(self, image: str = IMAGE) -> Path:
         """Return where the file system of an image is mounted, for reading."""

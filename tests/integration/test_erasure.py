@@ -12,6 +12,7 @@ from bridge.adapters.kafka.topic_reader import reader
 from bridge.cli import main
 from bridge.records.audit_chain import (
     ERASED,
+    EXPORTED,
     HELD,
     NOT_YET_GONE,
     REFUSED_HELD,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 QUICK_CLEANER = {"log.cleaner.backoff.ms": "100", "log.initial.task.delay.ms": "100"}
 COMPACTED_WITHIN_MS = 500
 GONE_SECONDS = 30
+VISITOR = "visitor1@example.invalid"
+"""What the first customer of the simulator enters as e-mail address."""
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +51,18 @@ def cleaning_broker() -> Iterator[LocalBroker]:
 class CleanedInstallation:
     """The topics of an installation whose checkpoints are compacted at once, and commands on them."""
 
-    def __init__(self, broker: LocalBroker, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, broker: LocalBroker, folder: Path, capsys: pytest.CaptureFixture[str], **settings: object
+    ) -> None:
         self.broker = broker
-        self.environment = E2EEnvironment(broker.bootstrap_servers, folder, kafka__compression="none")
+        self.environment = E2EEnvironment(broker.bootstrap_servers, folder, kafka__compression="none", **settings)
         self.flags = ["--bootstrap-servers", broker.bootstrap_servers, "--topic-prefix", self.environment.prefix]
+        for name, value in settings.items():
+            self.flags += ["--set", f"{name.replace('__', '.')}={value}"]
         self._capsys = capsys
         assert self.command("topics", "apply", "--set", f"kafka.partitions={PARTITIONS}")[0] == 0
-        alter(self.servers, self.topic("checkpoints"), "max.compaction.lag.ms", str(COMPACTED_WITHIN_MS))
+        for kind in ("checkpoints", "keys") if "sealing__master_key_file" in settings else ("checkpoints",):
+            alter(self.servers, self.topic(kind), "max.compaction.lag.ms", str(COMPACTED_WITHIN_MS))
 
     @property
     def servers(self) -> str:
@@ -167,3 +175,44 @@ def copies(installation: CleanedInstallation, session_id: str) -> int:
     held = [one for one in installation.records("held") if one.key == session_id.encode()]
     assert sorted(one.value for one in held) == sorted(one.value for one in records)
     return len(held)
+
+
+def test_the_key_of_a_sealed_chat_of_a_person_is_gone_and_nothing_of_its_text_is_left_in_clear(
+    cleaning_broker: LocalBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    master, pseudonyms, exported = tmp_path / "master", tmp_path / "pseudonyms", tmp_path / "exported"
+    master.write_text("5a" * 32, "ascii")
+    pseudonyms.write_text("only of this test", "ascii")
+    installation = CleanedInstallation(
+        cleaning_broker,
+        tmp_path,
+        capsys,
+        outputs=json.dumps([{"name": "default", "sealed": True}]),
+        sealing__master_key_file=master,
+        privacy__subjects=json.dumps(["EmailAddress"]),
+        privacy__hash_key_file=pseudonyms,
+    )
+    environment = installation.environment
+    with environment.bridge() as bridge, environment.chats(concurrent_chats=2, events_per_second=20) as closing:
+        wait_for(lambda: all_joined(bridge, 2), 30, "not joined")
+        closing.terminate()
+        wait_for(lambda: len(environment.certificates()) == 2, 30, "not closed", poll=0.5)
+        code, [found] = installation.command("subject", "find", VISITOR.upper(), "--json")
+        assert (code, found["state"], found["outputs"]) == (0, "CLOSED", ["default"])
+        erased = found["sessionId"]
+        assert installation.command("subject", "find", "nobody@example.invalid")[0] == 1
+
+        code, [told] = installation.verb("subject export", VISITOR, "--out", str(exported))
+        assert (code, told["sessionId"], told["records"] > 2) == (0, erased, True)
+        assert installation.command("verify", str(exported / f"chat-{erased}" / "default"))[0] == 0
+
+        key = [one.value for one in installation.records("keys") if one.key == erased.encode()]
+        assert installation.on_disk(key)
+        code, [gone] = installation.verb("subject erase", VISITOR, "--wait-seconds", str(GONE_SECONDS))
+        assert (code, gone["outcome"], gone["remaining"]) == (0, ERASED, [])
+        wait_for(lambda: not installation.on_disk(key), GONE_SECONDS, "its key is still in the files of the broker")
+        assert installation.command("verify")[0] == 0
+        assert bridge.terminate() == 0
+    outcomes = [REQUESTED, EXPORTED, REQUESTED, ERASED]
+    verbs = ["subject export", "subject export", "subject erase", "subject erase"]
+    assert installation.audited() == list(zip(verbs, outcomes, strict=True))

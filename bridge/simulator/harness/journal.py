@@ -1,6 +1,7 @@
 """What clients requested and which effects that had, to show that a silent monitor does not disturb chats.
 
-Counters per request name, and optionally one JSON line per request. User data and texts are not written, because they
+Counters per request name, and optionally one JSON line per request. Connections are numbered; a standby counts from
+1,000,000,000 on. User data and texts are not written, because they
 may contain passwords.
 """
 

@@ -66,7 +66,10 @@ class ChatServer:
         request_observer: RequestObserver | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`seed` determines the ids that the server generates. `clock` returns seconds since 1970 UTC."""
+        """`seed` determines the ids that the server generates. `clock` returns seconds since 1970 UTC.
+
+        Connections are numbered from `connections_made` on.
+        """
         self.settings = settings
         self.clock = clock
         self.observers = list(observers)
@@ -78,7 +81,7 @@ class ChatServer:
         self.pushed_bytes = 0
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._connections_made = 0
+        self.connections_made = 0
         self._no_connections = asyncio.Event()
         self._no_connections.set()
 
@@ -184,8 +187,8 @@ class ChatServer:
 
     def next_number(self) -> int:
         """Return the number of a new connection, counting from 1."""
-        self._connections_made += 1
-        return self._connections_made
+        self.connections_made += 1
+        return self.connections_made
 
     def _on_timer(self) -> None:
         self.apply(self.handler.on_timer(self.clock()))

@@ -1,36 +1,36 @@
 """Reads rows of a UCS database: read-only, in small pages, with a time limit for each statement.
 
-The texts of a page are fetched together. If that fails they are fetched one by one, so that a row that cannot be read
-costs itself only. Errors of the database never quote a text (P5): they are told by the class of the driver's error.
-Everything blocks, and is called by one thread at a time; `interrupt` by any.
+The rows of a page are read together, and so are their texts. If that fails they are read one by one, so that a row that
+cannot be read costs itself only. Errors of the database never quote a text (P5): they are told by the class of the
+driver's error. Everything blocks, and is called by one thread at a time; `interrupt` by any.
 """
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event, inspect
+from sqlalchemy import Select, create_engine, event, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from bridge.errors import EnvironmentFault, UsageError
 from bridge.sources.ucs.feeder_codes import UCS_DENIED, UCS_TABLE_UNKNOWN, UCS_TIMEOUT, failure_code
-from bridge.sources.ucs.interaction_rows import InteractionRow, PagePlace, ReadText, RowHead
+from bridge.sources.ucs.interaction_rows import InteractionRow, PagePlace, ReadText, RowHead, place_after
 from bridge.sources.ucs.interactions import Statements
+from bridge.sources.ucs.row_values import ROW_ERRORS, head_of, text_of, unreadable_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
-    from sqlalchemy import URL, Connection, Engine, Select
+    from sqlalchemy import URL, Connection, Engine, Row
 
     from bridge.sources.ucs.interactions import InteractionNames
 
 PAGE_ROWS: Final = 100
 MOST_CHARACTERS: Final = 16 * 1024 * 1024
 CONNECT_SECONDS: Final = 10
-_NO_STATUS: Final = -1
 _SESSION: Final = {
     "postgresql": ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "SET statement_timeout = {ms}"),
     "sqlite": ("PRAGMA query_only = ON",),
@@ -110,9 +110,9 @@ class UcsDatabase:
         place = PagePlace(since)
         while page := self.heads(place, rows):
             yield self._with_texts(page)
-            if page[-1].place == place:
+            if (next_place := place_after(page, place)) == place:
                 return  # a product that rounds times may give the last row again
-            place = page[-1].place
+            place = next_place
 
     def rows(self, ids: Sequence[str]) -> list[InteractionRow]:
         """Return the chats with these ids that are stored here. Raises EnvironmentFault."""
@@ -120,11 +120,11 @@ class UcsDatabase:
 
     def heads(self, after: PagePlace, rows: int) -> list[RowHead]:
         """Return the next rows after a place, without their texts. Raises EnvironmentFault."""
-        return self._heads(self._statements.page(after, rows))
+        return self._heads(self._statements.page(after, rows), self._statements.page_ids(after, rows))
 
     def heads_of(self, ids: Sequence[str]) -> list[RowHead]:
         """Return the rows with these ids, without their texts. Raises EnvironmentFault."""
-        return self._heads(self._statements.with_ids(ids))
+        return self._heads(self._statements.with_ids(ids), ids)
 
     def texts(self, heads: Sequence[RowHead]) -> dict[str, ReadText]:
         """Return the texts of rows by id; of one that is too long, that it is. Raises EnvironmentFault."""
@@ -155,22 +155,40 @@ class UcsDatabase:
         """Close the connection."""
         self._engine.dispose()
 
-    def _heads(self, statement: Select[Any]) -> list[RowHead]:
+    def _heads(self, statement: Select[Any], ids: Sequence[str] | Select[Any]) -> list[RowHead]:
+        """Return rows: one by one, if they cannot be read together. `ids` are theirs, or how they are asked for."""
         try:
-            with self._engine.connect() as connection:
-                found = connection.execute(statement).all()
-                connection.rollback()
+            return [head_of(row) for row in self._executed(statement)]
+        except ROW_ERRORS:
+            if self._interrupted:
+                raise
+            return self._one_by_one(ids)
         except SQLAlchemyError as error:
             raise self._fault(error) from None
-        return [
-            RowHead(row.id, int(_NO_STATUS if row.status is None else row.status), _in_utc(row.start_date), row.length)
-            for row in found
-        ]
+
+    def _one_by_one(self, ids: Sequence[str] | Select[Any]) -> list[RowHead]:
+        try:
+            named = [row.id for row in self._executed(ids)] if isinstance(ids, Select) else ids
+            return [head for one in named for head in self._single(one)]
+        except SQLAlchemyError as fault:
+            raise self._fault(fault) from None
+
+    def _single(self, row_id: str) -> list[RowHead]:
+        try:
+            return [head_of(row) for row in self._executed(self._statements.with_ids([row_id]))]
+        except ROW_ERRORS as error:
+            return [unreadable_head(str(row_id), _reason(error))]
+
+    def _executed(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        with self._engine.connect() as connection:
+            found = connection.execute(statement).all()
+            connection.rollback()
+        return found
 
     def _with_texts(self, heads: Sequence[RowHead]) -> list[InteractionRow]:
         texts, none = self.texts([head for head in heads if head.length is not None]), ReadText()
         return [
-            InteractionRow(head.id, head.status, head.start_date, read.text, read.unreadable)
+            InteractionRow(head.id, head.status, head.start_date, read.text, head.unreadable or read.unreadable)
             for head, read in ((head, texts.get(head.id, none)) for head in heads)
         ]
 
@@ -186,7 +204,7 @@ class UcsDatabase:
             if len(ids) == 1:
                 return {ids[0]: ReadText(unreadable=_reason(error))}
             return {row_id: value for one in ids for row_id, value in self._texts(connection, [one]).items()}
-        return {row.id: ReadText(row.text) for row in found}
+        return {row.id: text_of(row.text) for row in found}
 
     def _prepare_sessions(self, timeout: float) -> None:
         engine: Engine = self._engine
@@ -209,11 +227,6 @@ class UcsDatabase:
 def _label(url: URL) -> str:
     """Return what a database is called beside its rows: host and name, of SQLite the file."""
     return "/".join(part for part in (url.host, url.database) if part) or url.get_backend_name()
-
-
-def _in_utc(at: datetime) -> datetime:
-    """Return a time in UTC without a zone, which is what the column holds unless it has a zone."""
-    return at if at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
 
 
 def _concerns_all(error: DBAPIError) -> bool:

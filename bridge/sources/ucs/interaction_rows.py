@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
+NO_START: Final = datetime(9999, 12, 31)  # noqa: DTZ001 - STARTDATE has no zone
+"""STARTDATE of a row that has none which can be read: such a row is remembered as long as it is there."""
 STOPPED: Final = 3
 """STATUS of an interaction that is over."""
 _DECLARATION: Final = re.compile(r"\A\ufeff?\s*<\?xml[^<>]{0,300}\?>")
@@ -24,12 +27,17 @@ class PagePlace:
 
 @dataclass(slots=True, frozen=True)
 class RowHead:
-    """A row without its text. `length` is that of the text as the database counts it; None: there is no text."""
+    """A row without its text. `length` is that of the text as the database counts it; None: there is no text.
+
+    `unreadable`: the row cannot be read, and why. Of the other values only the id is its own then, and `start_date`
+    unless that is NO_START: nothing is known of its place in the order of pages.
+    """
 
     id: str
     status: int
     start_date: datetime
     length: int | None
+    unreadable: str | None = None
 
     @property
     def is_stopped(self) -> bool:
@@ -40,6 +48,11 @@ class RowHead:
     def place(self) -> PagePlace:
         """Its place in the order of pages."""
         return PagePlace(self.start_date, self.id)
+
+
+def place_after(heads: Sequence[RowHead], before: PagePlace) -> PagePlace:
+    """Return where the next page begins; `before` is where this one did, and is returned if nothing comes after it."""
+    return next((head.place for head in reversed(heads) if head.start_date != NO_START), before)
 
 
 @dataclass(slots=True, frozen=True)

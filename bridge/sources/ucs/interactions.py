@@ -91,6 +91,10 @@ class Statements:
             .limit(rows)
         )
 
+    def page_ids(self, after: PagePlace, rows: int) -> Select[Any]:
+        """Return the ids of the rows that `page` returns."""
+        return self.page(after, rows).with_only_columns(self._columns["id"].label("id"))
+
     def with_ids(self, ids: Sequence[str]) -> Select[Any]:
         """Return the rows with these ids, without their texts."""
         return self._selected(self._length.label("length")).where(self._columns["id"].in_(list(ids)))

@@ -20,7 +20,7 @@ from bridge.errors import EnvironmentFault, Problem
 from bridge.sources.ucs.deliveries import Delivery
 from bridge.sources.ucs.feeder_codes import UCS_POSITION_UNREADABLE
 from bridge.sources.ucs.feeder_facts import StartDateOffsetSeen, StoredChatMissing, UcsReadFailed, UcsRowsRead
-from bridge.sources.ucs.interaction_rows import ReadText, document_of
+from bridge.sources.ucs.interaction_rows import NO_START, ReadText, document_of, place_after
 from bridge.sources.ucs.position_format import PositionUnreadable
 from bridge.sources.ucs.start_offsets import StartOffsets
 from bridge.sources.ucs.table_position import (
@@ -209,9 +209,9 @@ class TableFeeder:
                 await self._going_on.wait()
                 heads = await access.run(lambda opened, after=place: opened.heads(after, rows))  # type: ignore[misc]
                 await self._take(position, database, heads)
-                if len(heads) < rows or heads[-1].place == place:
+                before, place = place, place_after(heads, place)
+                if len(heads) < rows or place == before:
                     return True  # a product that rounds times may give the last row again
-                place = heads[-1].place
                 if position.has_grown:
                     self._forget(position)
                 if not self._databases[MAIN].wait():
@@ -271,7 +271,7 @@ class TableFeeder:
             texts |= {session_id: ReadText(one.text) for session_id, one in elsewhere.items()}
             found, delivery = Counter[RowNews](), Delivery()
             for head in portion:
-                read = texts.get(head.id)
+                read = texts.get(head.id) if head.unreadable is None else ReadText(unreadable=head.unreadable)
                 news = position.take(head, read, now, database)
                 found[news] += 1
                 place = f"{label}#{head.id}"
@@ -286,7 +286,7 @@ class TableFeeder:
                 if news in MISSING_NEWS:
                     detail = (read and read.unreadable) or ""
                     self._add_missing(delivery, head.id, news, detail, label=label, over=head.is_stopped)
-                if not by_id:
+                if not by_id and head.start_date != NO_START:
                     position.passed(head, now, database)
             self._telemetry.emit(
                 UcsRowsRead(

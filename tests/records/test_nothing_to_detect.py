@@ -1,0 +1,52 @@
+"""Most texts are seen at once to hold nothing that a detector finds: none of them does find anything in such a text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.records import detectors
+from bridge.records.detectors.beginnings import SPLIT_DETECTORS
+from bridge.records.detectors.plain_text import PlainText
+from bridge.records.escapes import unescaped
+
+PIECES = st.sampled_from(
+    ["at", "dot", "punkt", " ", ".", ",", "-", "_", "/", "DE", "GB", "card", "iban", "visa", "tel", "+", "a", "%", ":)",
+     "]", ")", "}", ">", "|", "\n", "\t", "%40", "amp;", "#x34;", "u0034"]
+)  # fmt: skip
+TEXTS = st.lists(PIECES, max_size=30).map("".join) | st.text(
+    alphabet=st.characters(min_codepoint=0, max_codepoint=127), max_size=60
+)
+
+
+@given(TEXTS.map(lambda text: re.sub(r"[0-9@&\\\[({<]", "", text)))
+def test_no_detector_finds_anything_and_no_number_begins(text: str) -> None:
+    assert detectors.nothing_in(text)
+    assert unescaped(text) is text
+    for detect in (detectors.payment_cards, detectors.ibans, detectors.emails, detectors.phones):
+        assert list(detect(text)) == []
+    for split in SPLIT_DETECTORS.values():
+        assert split.beginning(None, PlainText(text).shown) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4",
+        "a@b",
+        "&#52;",
+        "&commat;",
+        r"\u0034",
+        "me [at] home",
+        "me (at) home",
+        "me {at} home",
+        "me <at> home",
+        "\uff14",
+        "a",
+    ],
+)
+def test_what_may_hide_something_is_looked_at(text: str) -> None:
+    assert detectors.nothing_in(text) is (text == "a")
