@@ -104,7 +104,8 @@ def test_who_has_the_master_key_reads_what_is_in_clear_elsewhere_and_everybody_c
     ]
     assert main([*given, *files]) == 0
     with (tmp_path / "clear.avro").open("rb") as file:
-        written = {one["id"]: one["message"] for one in map(dict, fastavro.reader(file))}
+        found: list[Any] = list(fastavro.reader(file))
+    written = {one["id"]: one["message"] for one in found}
     assert written == {one["id"]: one["message"] for one in of_chat}
     assert main(["unseal", "--reason", "a test", "--kind", "quarantine", *options(environment)]) == 0
     assert [b64decode(one["bytes"]) for one in printed(capsys)] == [GARBAGE]
