@@ -56,6 +56,7 @@ FAULTS: Final = {
     "test_open_resources.py",
     "test_planted_values.py",
     "test_rights.py",
+    "test_rights_of_verbs.py",
     "test_rotated_secrets.py",
     "test_same_worker_id.py",
     "test_scale_out.py",

@@ -24,6 +24,7 @@ from bridge.output_factory import (
 from bridge.output_topics import with_first
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.payload_framing import single_object
+from bridge.records.selection import Where
 from tests.support.documented_settings import OUTPUTS_PAGE, documented
 
 if TYPE_CHECKING:
@@ -147,10 +148,16 @@ def test_rules_are_chosen_by_their_names_and_keep_their_order() -> None:
     assert redactor_of(config).text("message.text", text, []) == "my card is *******************, a@example.com"
 
 
-def test_the_other_example_of_the_page_loads(tmp_path: Path) -> None:
+def test_the_other_example_of_the_page_says_which_part_an_output_has(tmp_path: Path) -> None:
     file = tmp_path / "parts.yaml"
     file.write_text(documented(OUTPUTS_PAGE)["parts.yaml"], "utf-8")
-    found = {one.name: one.where for one in load(file, {}, {}).outputs}
-    assert found["north"].tenant == ("North", "North-*")
-    assert found["customers"].attribute == {"Department": "Sales*"}
-    assert found["default"].anything
+    everything, north, customers = built(load(file, {}, {}))
+    assert everything.where is None
+    assert north.where == Where(tenant=("North", "North-*"))
+    expected = Where(kind=("MESSAGE",), user_type=("CLIENT",), attribute={"Department": "Sales*"})
+    assert customers.where == expected
+
+
+def test_an_output_is_ended_by_its_settings() -> None:
+    outputs = [{"name": "default"}, {"name": "former", "topic_prefix": "former.", "ended": True}]
+    assert [one.ended for one in built(load(None, {}, {"outputs": json.dumps(outputs)}))] == [False, True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.capture.chat_facts import ChatErased, ErasureRefused
 from bridge.capture.erasure_requests import request_record, requested
-from bridge.capture.ports import Outgoing
+from bridge.capture.ports import Batch, Outgoing
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_keys import ShardKeys
 from bridge.capture.stored_inputs import STORED_POSITION, ErasureRequested, StoredPlace
@@ -121,3 +121,12 @@ def test_a_version_that_knows_no_requests_sets_one_aside() -> None:
     told = StoredTextParts().take(CHAT.encode(), headers, value)
     assert isinstance(told, Problem)
     assert told.code == STORED_RECORD
+
+
+def test_keys_that_are_written_again_are_those_of_other_chats() -> None:
+    keys = ShardKeys(3, KEYS, KnownMaster(), CountedKeys())
+    known = [Outgoing(KEYS, 3, name, b"wrapped") for name in (CHAT.encode(), b"another")]
+    keys.settled(Batch(known), ())
+    keys.lost()
+    plan = SessionStore(3, settings(keys=keys)).fold([REQUEST], NOW)
+    assert [(one.key, one.value) for one in plan.batch.on(KEYS)] == [(CHAT.encode(), None), (b"another", b"wrapped")]

@@ -169,6 +169,7 @@ def certificates(sessions: list[bytes]) -> list[dict[str, Any]]:
     for told in found:
         for name in ("head", "details", *_NOT_MODELLED):
             del told[name]
+        assert told.pop("part") is None  # the only output takes all
         told["ids"] = [n for pair in told.pop("idRanges") for n in range(pair["from"], pair["to"] + 1)]
         told["gaps"] = in_order([hole(gap) for gap in told["gaps"]])
         told["filled"] = in_order([hole(gap) for gap in told["filled"]])

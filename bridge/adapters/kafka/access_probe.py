@@ -126,7 +126,8 @@ class RightsCheck:
     async def _transactional_ids(self, admin: AIOKafkaAdminClient, found: RightsLook) -> None:
         for name, needed in self._by_name("transactional id").items():
             try:
-                finding = admin.find_coordinator(f"{name}0", TRANSACTION)
+                one = f"{name}0" if needed[0].prefixed else name
+                finding = admin.find_coordinator(one, TRANSACTION)
                 await call(finding, _keep(TransactionalIdAuthorizationFailed, GroupCoordinatorNotAvailableError))
             except TransactionalIdAuthorizationFailed:
                 found.missing += needed
