@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import BridgeError, Problem, VerificationFailed
@@ -68,6 +68,7 @@ def without_chain(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "integrity": None}
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(entries, facts), min_size=1, max_size=3))
 def test_a_sealed_record_opens_to_the_one_in_clear(chat: list[tuple[Entry, SessionFacts]]) -> None:
     clear, sealed, keys = recorders()
