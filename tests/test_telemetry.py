@@ -14,6 +14,7 @@ from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Redacted
 from bridge.connection_watch import KafkaProblemBegan
 from bridge.facts import BatchCommitted, Fact, KafkaErrorMet, TransactionFailed
+from bridge.meters.label_values import STAMP_RESULTS
 from bridge.sources.chat_server.link_facts import LinkLost
 from bridge.telemetry import Telemetry
 from bridge.transcript.gap_codes import GAP_CODES, UNATTRIBUTED, UNREADABLE
@@ -34,7 +35,7 @@ LABELS = {
     "change": {"not_opened", "taken", "released", "fenced", "crashed", "followed", "forgotten"},
     "verdict": {*meters.VERDICTS, "other"},
     "topic": {*meters.FORGETTABLE, "other"},
-    "result": {"answered", "refused", "given_up", "other", "taken", "forwarded", "rejected"},
+    "result": {"answered", "refused", "given_up", "other", "taken", "forwarded", "rejected"} | {*STAMP_RESULTS},
     "state": {"joined", "waiting", "given_up", "stored", "open", "opening", "closing"},
     "client_version": {*map(str, range(101, 107)), "other"},
     "code": {*meters.HTTP_CODES},

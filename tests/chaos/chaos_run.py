@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tests.chaos import injectors
 from tests.chaos.cluster import ChaosCluster, ExpectationFailed
 from tests.chaos.ledger_verdicts import FaultTimes, Span, VerdictComparison, certificates_of, compare_verdicts
-from tests.chaos.plan import GARBAGE_FAULT, PASSING_FAULTS, Fault, Step, steps
+from tests.chaos.plan import GARBAGE_FAULT, Fault, Step, steps
 from tests.chaos.stored_fill import StoredFill, fill_from_stored
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
@@ -51,19 +51,7 @@ class Outcome:
     caused: Counter[str] = field(default_factory=Counter)
     verdicts: VerdictComparison = field(default_factory=VerdictComparison)
     garbage: dict[int, list[Span]] = field(default_factory=dict)
-    passing: list[bool] = field(default_factory=list)
-    """Of each step, whether it disturbed neither a worker nor a broker, and what a server wrote was sent."""
     stored: StoredFill | None = None
-
-    def steady(self) -> list[Span]:
-        """Return the fault-free times, those before and after a passing step as one, with it."""
-        found: list[Span] = []
-        for number, one in enumerate(self.fault_free):
-            if found and self.passing[number - 1]:
-                found[-1] = (found[-1][0], one.end)
-            else:
-                found.append((one.start, one.end))
-        return found
 
     @property
     def held(self) -> bool:
@@ -115,7 +103,7 @@ def run(
     outcome.verdicts = compare_verdicts(
         cluster.ledgers,
         certificates_of(closed_sessions(cluster.kafka.bootstrap_servers, cluster.prefix)),
-        FaultTimes([(one.start, one.end) for one in outcome.fault_free], outcome.steady(), outcome.garbage),
+        FaultTimes([(one.start, one.end) for one in outcome.fault_free], outcome.garbage),
     )
     if not outcome.held:
         broken = {one.split(":")[0] for one in outcome.verdicts.disagree[:_SHOWN]} | {
@@ -154,7 +142,6 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
         outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since, time.time()))
         log(f"{len(outcome.steps) + 1:4}  {step}")
         outcome.steps.append(str(step))
-        outcome.passing.append(all(fault.kind in PASSING_FAULTS for _, fault in step.faults))
         _inject(cluster, step, outcome)
         last_fault_ended = time.time()
     outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since))

@@ -39,12 +39,9 @@ Span = tuple[float, float]
 
 @dataclass(slots=True, frozen=True)
 class FaultTimes:
-    """`quiet`: the times without a fault. `steady`: those in which no worker and no broker was disturbed, nor a server
-    that accepted what it did not send; `garbage`: by number of the Chat Server, those in which input was damaged.
-    """
+    """`quiet`: the times without a fault; `garbage`: by number of the Chat Server, those in which input was damaged."""
 
     quiet: Sequence[Span]
-    steady: Sequence[Span] = ()
     garbage: Mapping[int, Sequence[Span]] = field(default_factory=dict)
 
     def settled(self, at: float, lived: float) -> float | None:
@@ -52,8 +49,7 @@ class FaultTimes:
         for start, stop in self.quiet:
             if min(lived, stop) - max(at, start) >= MARGIN:
                 return max(at, start) + MARGIN
-        lasting = any(start <= at and min(lived, stop) - at >= MARGIN for start, stop in self.steady)
-        return at + MARGIN if lasting else None
+        return None
 
 
 @dataclass(slots=True)
@@ -79,9 +75,8 @@ class LedgerChatView:
     def captures(self, begin: float, end: float, times: FaultTimes) -> bool:
         """Tell whether what happened from `begin` to `end` was surely sent to one monitor, and captured.
 
-        Its connection lived on for a while without any fault, or while no worker and no broker was disturbed: a worker
-        that was stopped, or lost its shard or its broker, would have ended it, or another monitor would have come
-        meanwhile. False where journal and ledger differ.
+        Its connection lived on for a while without a fault: a worker that was stopped, or lost its shard or its broker,
+        would have ended it, or another monitor would have come meanwhile. False where journal and ledger differ.
         """
         if len(self.lives) != len(self.monitors):
             return False

@@ -25,13 +25,6 @@ BROKER_STOP: Final = "broker SIGSTOP"
 FEW_BYTES: Final = "few bytes"
 NO_PERMISSION: Final = "no permission"
 GARBAGE_FAULT: Final = "raw garbage"
-PASSING_FAULTS: Final = frozenset(
-    (
-        *("SIGSTOP", "delay answers", "drop all connections", "refuse"),
-        *("restart with restoration", "fail-over to the standby"),
-    )
-)
-"""Faults of Chat Servers under which what they wrote is sent, if only a connection lasts for a while."""
 _PAIRS: Final = 0.35
 _KILLED_MEANWHILE: Final = 0.5
 _RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, an unknown one
