@@ -90,7 +90,7 @@ def test_every_fact_makes_one_log_line_under_its_name(fact: type[Fact], log: io.
 def test_no_fact_has_a_field_for_what_people_write_or_for_secrets(fact: type[Fact]) -> None:
     allowed = {"version", "worker", "group", "signal", "error", "server", "code", "detail", "verdict", "at"}
     allowed |= {"kind", "kinds", "topic", "action", "path", "session", "token", "address", "before", "after"}
-    allowed |= {"http", "probes", "database", "repairs"}
+    allowed |= {"http", "probes", "database", "repairs", "request"}
     numbers = {"int", "float", "bool", "float | None", "Sequence[tuple[float, int]]"}
     assert {each.name for each in fields(fact) if str(each.type) not in numbers} <= allowed
 

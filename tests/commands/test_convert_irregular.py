@@ -278,6 +278,6 @@ def test_a_secret_in_an_archive_reaches_no_record(tmp_path: Path) -> None:
             notice={"noticeType": "USER_CUSTOM", "text": "hint"},
             userData={"a": "1"},
             userDataTypes={"a": "int"},
-            redactions=[{"field": "userData.GCTI_Chat_SessionPassword", "rule": "secret", "count": 1}],
+            redactions=[{"field": "userData.GCTI_Chat_SessionPassword", "rule": "secret", "count": 1, "earlier": []}],
         )
     ]

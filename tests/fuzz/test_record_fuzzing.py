@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from bridge.errors import SchemaUnknown, VerificationFailed
+from bridge.records.audit_chain import REQUESTED, AuditChain, AuditEntry
 from bridge.records.avro import ROOTS, SESSION_CHECKPOINT, Schemas, schema_folder
 from bridge.records.chain import split
 from bridge.records.checkpoint_keys import MARKER_KEY
@@ -61,7 +62,15 @@ def _seeds() -> tuple[bytes, ...]:
         harness.hears(info(CHAT, status="Over"))
         records = [*harness.events, *harness.sessions, *harness.quarantine]
         framed = [*(record.value or b"" for record in records), PREFIX + checkpoints[0][len(HEADER) :]]
-    return (*framed, *checkpoints, *(HEADER + value[len(PREFIX) :] for value in framed[:2]))
+    return (*framed, _audit_record(), *checkpoints, *(HEADER + value[len(PREFIX) :] for value in framed[:2]))
+
+
+def _audit_record() -> bytes:
+    """Return an audit record as another record is framed."""
+    asked = AuditEntry(
+        at=1, verb="erase", request="a" * 32, outcome=REQUESTED, session_ids=(CHAT,), who="a@b", reason=MARKER
+    )
+    return PREFIX + unframe(AuditChain(WRITERS, "main").made(asked))[1]
 
 
 def check(data: bytes) -> str:
