@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.signing.file_key import FileKey
-from bridge.adapters.signing.token_key import TokenKey, TokenPlace, installed_package
+from bridge.adapters.signing.token_key import TokenKey
 from bridge.adapters.timestamping.stamp_authority import StampAuthority
 from bridge.adapters.timestamping.stamp_checks import StampChecks
 from bridge.backoff import Backoff
@@ -23,6 +23,7 @@ from bridge.errors import ConfigError, EnvironmentFault, SigningFailed, Verifica
 from bridge.evidence.key_list import parsed_key_list
 from bridge.output_topics import names_by_output
 from bridge.secret_files import FileBacked, reason_of
+from bridge.token_factory import token_of
 
 if TYPE_CHECKING:
     from bridge.capture.ports import Preparation
@@ -128,20 +129,7 @@ def token_key_of(config: Config, label: str | None = None) -> tuple[TokenKey, Fi
 
     Raises ConfigError when the package, the module or the file of the PIN is missing.
     """
-    section = config.evidence
-    place = TokenPlace(section.pkcs11_module or "", section.pkcs11_token or "", label or section.pkcs11_key_label or "")
-    package = installed_package()
-    if not Path(place.module).is_file():
-        raise ConfigError(
-            f"evidence.pkcs11_module: {place.module}: no such file", next_step="install the library of the token"
-        )
-    try:
-        pin = section.pin()
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"evidence.pkcs11_pin_file: {section.pkcs11_pin_file}: {reason_of(error)}",
-            next_step="write the PIN of the token's user to the file",
-        ) from error
+    package, place, pin = token_of("evidence", config.evidence, label)
     return TokenKey(package, place, pin), pin if isinstance(pin, FileBacked) else None
 
 

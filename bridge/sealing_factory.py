@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.adapters.sealing.file_wrapper import FileWrapper
 from bridge.adapters.sealing.token_wrapper import TokenWrapper
-from bridge.adapters.signing.token_key import TokenPlace, installed_package
 from bridge.capture.shard_keys import KIND, ShardKeys
 from bridge.errors import ConfigError
 from bridge.sealing.chat_seal import KEY_BYTES
 from bridge.secret_files import FileBacked, reason_of
+from bridge.token_factory import token_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -84,20 +83,7 @@ def _file_wrapper(config: Config, secrets: SecretsWatch | None) -> FileWrapper:
 
 
 def _token_wrapper(config: Config, secrets: SecretsWatch | None) -> TokenWrapper:
-    section = config.sealing
-    place = TokenPlace(section.pkcs11_module or "", section.pkcs11_token or "", section.pkcs11_key_label or "")
-    package = installed_package("sealing.pkcs11_module")
-    if not Path(place.module).is_file():
-        raise ConfigError(
-            f"sealing.pkcs11_module: {place.module}: no such file", next_step="install the library of the token"
-        )
-    try:
-        pin = section.pin()
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"sealing.pkcs11_pin_file: {section.pkcs11_pin_file}: {reason_of(error)}",
-            next_step="write the PIN of the token's user to the file",
-        ) from error
+    package, place, pin = token_of("sealing", config.sealing)
     if secrets is not None and isinstance(pin, FileBacked):
         secrets.add("sealing_pin", pin)
-    return TokenWrapper(package, place, section.former_pkcs11_key_labels, pin)
+    return TokenWrapper(package, place, config.sealing.former_pkcs11_key_labels, pin)

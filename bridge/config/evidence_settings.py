@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from bridge.config.section import Count, Seconds, Section, secret
+from bridge.config.section import Count, Seconds, Section
+from bridge.config.token_pin import present_pin, whole_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,19 +81,7 @@ class EvidenceSection(Section):
             raise ValueError("expected one of signing_key_file and pkcs11_module")
         return value
 
-    @field_validator("pkcs11_pin")
-    @classmethod
-    def _all_of_the_token(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        names = ("pkcs11_module", "pkcs11_token", "pkcs11_key_label", "pkcs11_pin_file")
-        if not all(name in info.data for name in names):
-            return value  # one of them has been reported
-        module, token, key_label, file = (info.data[name] for name in names)
-        found = [each is not None for each in (module, token, key_label, value or file)]
-        if any(found) and not all(found):
-            raise ValueError(
-                "pkcs11_module, pkcs11_token, pkcs11_key_label, and pkcs11_pin or pkcs11_pin_file go together"
-            )
-        return value
+    _all_of_the_token = field_validator("pkcs11_pin")(whole_token)
 
     @field_validator("timestamp_ca_file")
     @classmethod
@@ -113,7 +102,4 @@ class EvidenceSection(Section):
 
     def pin(self) -> Callable[[], str]:
         """Return what gives the present PIN of the token. Raises OSError or ValueError."""
-        given = secret(self.pkcs11_pin, self.pkcs11_pin_file)
-        if given is None:
-            raise ValueError("no PIN is set")
-        return given
+        return present_pin(self.pkcs11_pin, self.pkcs11_pin_file)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from bridge.config.section import Count, Section, secret
+from bridge.config.section import Count, Section
+from bridge.config.token_pin import present_pin, whole_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,19 +59,7 @@ class SealingSettings(Section):
             raise ValueError("expected one of master_key_file and pkcs11_module")
         return value
 
-    @field_validator("pkcs11_pin")
-    @classmethod
-    def _all_of_the_token(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        names = ("pkcs11_module", "pkcs11_token", "pkcs11_key_label", "pkcs11_pin_file")
-        if not all(name in info.data for name in names):
-            return value  # one of them has been reported
-        module, token, key_label, file = (info.data[name] for name in names)
-        found = [each is not None for each in (module, token, key_label, value or file)]
-        if any(found) and not all(found):
-            raise ValueError(
-                "pkcs11_module, pkcs11_token, pkcs11_key_label, and pkcs11_pin or pkcs11_pin_file go together"
-            )
-        return value
+    _all_of_the_token = field_validator("pkcs11_pin")(whole_token)
 
     @property
     def has_master_key(self) -> bool:
@@ -79,7 +68,4 @@ class SealingSettings(Section):
 
     def pin(self) -> Callable[[], str]:
         """Return what gives the present PIN of the token. Raises OSError or ValueError."""
-        given = secret(self.pkcs11_pin, self.pkcs11_pin_file)
-        if given is None:
-            raise ValueError("no PIN is set")
-        return given
+        return present_pin(self.pkcs11_pin, self.pkcs11_pin_file)
