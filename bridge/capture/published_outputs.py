@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.chat import Chat
     from bridge.capture.outputs import Output
+    from bridge.transcript.entries import Gap
 
 
 class PublishedOutputs:
@@ -144,13 +145,20 @@ class PublishedOutputs:
         return _continued(one.output, there, [*one.gaps, *own], one.first, held)
 
     def _own_gaps(self, name: str, there: PublishedChat, after: int) -> list[OutputGap]:
-        """Return the gaps after a sequence that are in this output only; what they stand for is not known any more."""
+        """Return the gaps after a sequence that are in this output only; what they stand for is not known any more.
+
+        One about an event that is there stands for an amendment of it.
+        """
         elsewhere = set(self.chat(there.session_id).gap_sequences)
         return [
-            OutputGap(name, at, GAP, None, gap)
+            OutputGap(name, at, GAP, _of_amendment(gap, there), gap)
             for gap, at in zip(there.gaps, there.gap_sequences, strict=True)
             if at > after and at not in elsewhere
         ]
+
+
+def _of_amendment(gap: Gap, there: PublishedChat) -> str | None:
+    return ID_REUSED if gap.from_event_id is not None and gap.from_event_id in there.ids else None
 
 
 def _continued(

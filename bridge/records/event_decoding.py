@@ -1,8 +1,8 @@
-"""Decodes TranscriptEvents of today's schema one after the other: what repeats in the records of a chat, once.
+"""Decodes TranscriptEvents of the reader's schema one after the other: what repeats in the records of a chat, once.
 
-Most records are messages. After its text, a message has no more content of its own: then come session and origin, which
-are the same in most records of a chat, and the hashes. The fields up to the text are decoded, and the bytes between are
-looked up: equal bytes are equal fields. Pure.
+Most records are messages. After its text, a message has no more content of its own: then come session, origin and what
+the settings decide, which are the same in most records of a chat, and the hashes. The fields up to the text are
+decoded, and the bytes between are looked up: equal bytes are equal fields. Pure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ _OWN: Final = (
     *("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes", "unknownAttributes"),
 )
 """Fields that a message leaves empty: a byte 0 each."""
-_REPEATED: Final = ("session", "origin", "redactions", "ruleSet")
 _EMPTY: Final = bytes(len(_OWN))
 _KNOWN: Final = 4_096
 """Ends that are remembered at most; then they are forgotten, all at once."""
@@ -39,8 +38,9 @@ class EventDecoding:
         whole = schemas.plain(TRANSCRIPT_EVENT)
         fields = whole["fields"]
         first = next(at for at, field in enumerate(fields) if field["name"] == _OWN[0])
-        if tuple(field["name"] for field in fields[first:]) != (*_OWN, *_REPEATED, "integrity"):
-            raise ValueError("the last fields of TranscriptEvent are others than those that repeat")
+        names = tuple(field["name"] for field in fields[first:])
+        if names[: len(_OWN)] != _OWN or names[-1] != "integrity":
+            raise ValueError("the fields of TranscriptEvent have another order than the one that decoding relies on")
         name = f"{TRANSCRIPT_EVENT}Part"
         self._before = parse_schema({"type": "record", "name": f"{name}1", "fields": fields[:first]})
         self._repeated = parse_schema({"type": "record", "name": f"{name}2", "fields": fields[first:-1]})

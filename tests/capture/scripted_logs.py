@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.capture.outputs import log_topics
 from bridge.capture.shard_recovery import ShardRecovery
 from bridge.records.shard_facts import LogMark
 
@@ -45,7 +46,7 @@ def steady(
     """Return the recovery of a shard whose logs never change."""
     return ShardRecovery(
         partition,
-        SteadyLogs(NAMES),
+        SteadyLogs(NAMES | log_topics(settings.outputs)),
         settings,
         partitions=2,
         interval=interval,

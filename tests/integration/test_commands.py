@@ -16,7 +16,7 @@ def test_topics_are_made_and_chats_announced_from_the_command_line(broker: str) 
     to = ("--bootstrap-servers", broker, "--topic-prefix", f"t{uuid.uuid4().hex}.", "--set", "kafka.partitions=2")
     assert chatbridge("announce", "s1", "chat-1:4800", *to).returncode == 3
     assert chatbridge("topics", "plan", *to).returncode == 1
-    assert chatbridge("topics", "apply", *to).stdout.count("done: create ") == 6
+    assert chatbridge("topics", "apply", *to).stdout.count("done: create ") == 8
     assert chatbridge("topics", "plan", *to).stdout == "all topics are as required\n"
     assert chatbridge("announce", "s1", "chat-1:4800", *to).stdout == "announced 1 chat\n"
     line = json.dumps({"sessionId": "s2", "host": "chat-1", "port": 4800, "password": "s3cret"})
