@@ -153,7 +153,7 @@ class PublishedOutputs:
         return [
             OutputGap(name, at, GAP, _of_amendment(gap, there), gap)
             for gap, at in zip(there.gaps, there.gap_sequences, strict=True)
-            if at > after and at not in elsewhere
+            if at > after and (at not in elsewhere or gap.code == OUTPUT_ADDED)
         ]
 
 
