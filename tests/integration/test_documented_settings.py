@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import urllib.error
@@ -93,7 +94,10 @@ def test_a_worker_with_a_documented_settings_file_becomes_ready(
     with Process(["run", *words], tmp_path / "worker.log") as worker:
         wait_for(lambda: ready(port) or not worker.running, 60, "not ready")
         assert worker.running, (tmp_path / "worker.log").read_text("utf-8")[-2000:]
-        command = [sys.executable, "-m", "bridge", "topics", "plan", *words]
+        command = [sys.executable, "-m", "bridge", "topics", "plan", "--json", *words]
         plan = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert plan.returncode == 0, plan.stderr
+        told = json.loads(plan.stdout)
+        assert told["mismatches"] == [], plan.stderr
+        missing = [change.partition(":")[0] for change in told["changes"]]
+        assert missing == [f"create {environment.prefix}chat.capture.{kind}.v1" for kind in ("audit", "held")]
         assert worker.terminate() == 0
