@@ -28,7 +28,8 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge topics plan --bootstrap-servers localhost:9092
   chatbridge topics apply --config bridge.yaml
 
-plan exits 0 when there is nothing to do, 1 otherwise. A difference whose correction could lose data or give a chat two
+plan exits 0 when there is nothing to do but to create the topics of erase, hold, release and subject, which `run` does
+not need, 1 otherwise. A difference whose correction could lose data or give a chat two
 owners (partition count, cleanup.policy) is never changed: exit code 3, with the next step. A retention is only
 shortened with --allow-shorter. A setting that Kafka refuses, because of a policy, is left out and named. `run` alters
 nothing; it creates what is missing, unless kafka.manage_topics is never.""",
@@ -59,4 +60,7 @@ def run(args: argparse.Namespace) -> int:
         if not plan.changes and not plan.reasons:
             say("all topics are as required")
     plan.check()
-    return EXIT_OK if applying or not plan.changes else EXIT_RUNTIME
+    names = factories.names_of(config)
+    of_verbs = {names.audit, names.held}
+    needed = [change for change in plan.changes if not (change.create and change.topic.name in of_verbs)]
+    return EXIT_OK if applying or not needed else EXIT_RUNTIME

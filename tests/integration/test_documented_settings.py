@@ -96,6 +96,7 @@ def test_a_worker_with_a_documented_settings_file_becomes_ready(
         assert worker.running, (tmp_path / "worker.log").read_text("utf-8")[-2000:]
         command = [sys.executable, "-m", "bridge", "topics", "plan", "--json", *words]
         plan = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert plan.returncode == 0, plan.stderr
         told = json.loads(plan.stdout)
         assert told["mismatches"] == [], plan.stderr
         missing = [change.partition(":")[0] for change in told["changes"]]
