@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.records.ids import bridge_id, escaped
 from bridge.transcript.entries import ARCHIVE, LIVE
-from bridge.transcript.gap_codes import UNTIL_JOINED, UNTIL_STORED, WITHDRAWN
+from bridge.transcript.gap_codes import OUTPUT_ADDED, UNTIL_JOINED, UNTIL_STORED, WITHDRAWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,9 @@ def misnamed(record: dict[str, Any], told: Mapping[int, Gap], epoch: int, *, tru
     if named is None:
         due = [name for name, gap in holding.items() if gap.to_event_id is not None]
         return f"does not say that it fills {due[0]}" if due else None
-    if named not in holding and not truncated:
+    # Where a chat began later in an output, the record that it began with has the sequence of one that is not there.
+    begun = {bridge_id(session, epoch, sequence) for sequence, gap in told.items() if gap.code == OUTPUT_ADDED}
+    if named not in holding and named not in begun and not truncated:
         return f"fills {named}, which is not a GAP that missed event {event_id}"
     return f"fills {named}, although it is live" if record["origin"] == LIVE else None
 

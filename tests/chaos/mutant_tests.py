@@ -168,7 +168,8 @@ def main() -> int:
     mutant, tests = sys.argv[1:]
     if mutant != _NONE:
         ENGINE_MUTANTS[mutant].patch()
-    return pytest.main([tests, "--quiet", "--exitfirst", "-p", "no:cacheprovider"])
+    # Native tracebacks: those of a recursion without end cannot be taken apart.
+    return pytest.main([tests, "--quiet", "--exitfirst", "--tb=native", "-p", "no:cacheprovider"])
 
 
 if __name__ == "__main__":
