@@ -30,11 +30,15 @@ def misnamed(record: dict[str, Any], told: Mapping[int, Gap], epoch: int, *, tru
     if named is None:
         due = [name for name, gap in holding.items() if gap.to_event_id is not None]
         return f"does not say that it fills {due[0]}" if due else None
-    # Where a chat began later in an output, the record that it began with has the sequence of one that is not there.
-    begun = {bridge_id(session, epoch, sequence) for sequence, gap in told.items() if gap.code == OUTPUT_ADDED}
-    if named not in holding and named not in begun and not truncated:
+    if named not in holding and not truncated and not _before_the_beginning(named, told, session, epoch):
         return f"fills {named}, which is not a GAP that missed event {event_id}"
     return f"fills {named}, although it is live" if record["origin"] == LIVE else None
+
+
+def _before_the_beginning(named: str, told: Mapping[int, Gap], session: str, epoch: int) -> bool:
+    """Tell whether a GAP is one of those before the chat began in this output, which has none of them."""
+    begun = max((sequence for sequence, gap in told.items() if gap.code == OUTPUT_ADDED), default=0)
+    return any(named == bridge_id(session, epoch, sequence) for sequence in range(1, begun + 1))
 
 
 def _may_hold(gap: Gap, event_id: int, until: frozenset[str]) -> bool:
