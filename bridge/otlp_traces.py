@@ -6,11 +6,10 @@ thread of the SDK's own; those that a collector does not take in time are droppe
 
 from __future__ import annotations
 
-import importlib
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.errors import ConfigError
+from bridge.optional_packages import optional_package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,10 +71,5 @@ def _installed() -> tuple[Any, ...]:
         "opentelemetry.exporter.otlp.proto.http.trace_exporter",
         "opentelemetry.sdk.resources",
     )
-    try:
-        return tuple(importlib.import_module(name) for name in names)
-    except ImportError as error:
-        raise ConfigError(
-            "telemetry.traces.endpoint: the packages of OpenTelemetry are not installed",
-            next_step="pip install 'chatbridge[otel]'",
-        ) from error
+    setting, what = "telemetry.traces.endpoint", "the packages of OpenTelemetry are"
+    return tuple(optional_package(name, setting=setting, what=what, extra="otel") for name in names)

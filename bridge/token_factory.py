@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.adapters.signing.token_key import TokenPlace, installed_package
+from bridge.adapters.signing.token_login import TokenPlace
 from bridge.errors import ConfigError
+from bridge.optional_packages import optional_package
 from bridge.secret_files import reason_of
 
 if TYPE_CHECKING:
@@ -26,11 +27,10 @@ def token_of(
     module or the file of the PIN is missing.
     """
     place = TokenPlace(section.pkcs11_module or "", section.pkcs11_token or "", label or section.pkcs11_key_label or "")
-    package = installed_package(f"{name}.pkcs11_module")
+    setting = f"{name}.pkcs11_module"
+    package = optional_package("pkcs11", setting=setting, what="the package for PKCS #11 is", extra="pkcs11")
     if not Path(place.module).is_file():
-        raise ConfigError(
-            f"{name}.pkcs11_module: {place.module}: no such file", next_step="install the library of the token"
-        )
+        raise ConfigError(f"{setting}: {place.module}: no such file", next_step="install the library of the token")
     try:
         return package, place, section.pin()
     except (OSError, ValueError) as error:

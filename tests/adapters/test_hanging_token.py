@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from bridge.adapters.signing import token_key
-from bridge.adapters.signing.token_key import TokenKey, TokenPlace
+from bridge.adapters.signing import token_login
+from bridge.adapters.signing.token_key import TokenKey
+from bridge.adapters.signing.token_login import TokenPlace
 from bridge.errors import SigningFailed
 
 
@@ -52,7 +53,7 @@ def test_the_event_loop_goes_on_while_a_token_is_asked() -> None:
 def test_a_token_that_does_not_answer_in_time_signs_nothing_and_holds_up_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(token_key, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(token_login, "ANSWER_SECONDS", 0.01)
     hanging = HangingPackage()
     key = hanging.key()
     for _ in range(2):

@@ -6,6 +6,7 @@ The token is SoftHSM's, of the Debian package softhsm2, in a folder of the test.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import shutil
 import subprocess
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bridge.adapters.signing.token_key import TokenKey, TokenPlace, installed_package
+from bridge.adapters.signing.token_key import TokenKey
+from bridge.adapters.signing.token_login import TokenPlace
 from bridge.cli import main
 from bridge.config import load
 from bridge.errors import EXIT_CONFIGURATION, EXIT_ENVIRONMENT, EXIT_OK, SigningFailed
@@ -115,7 +117,7 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def token(configuration: Path, tmp_path: Path) -> SoftToken:
     module = softhsm_module()
-    made = SoftToken(tmp_path, TokenPlace(module, "audit", LABEL), installed_package())
+    made = SoftToken(tmp_path, TokenPlace(module, "audit", LABEL), importlib.import_module("pkcs11"))
     made.objects.mkdir()
     link = configuration / "current"
     link.unlink(missing_ok=True)

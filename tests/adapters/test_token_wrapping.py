@@ -10,7 +10,7 @@ import asyncio
 import pytest
 
 from bridge.adapters.sealing.token_wrapper import TokenWrapper
-from bridge.adapters.signing.token_key import TokenPlace
+from bridge.adapters.signing.token_login import TokenPlace
 from bridge.errors import SealingFailed
 from bridge.secret_files import secret_in
 from tests.adapters.test_master_keys import GIVEN, check_round, unwrapped_by, wrapped_by

@@ -6,12 +6,11 @@ The package is the optional extra `msk-iam`: it brings boto3.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import time
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.oauth_tokens import RenewedTokens, TokenUnavailable
-from bridge.errors import ConfigError
+from bridge.optional_packages import optional_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,13 +26,8 @@ def installed_signer() -> Sign:
 
     Raises ConfigError when the package is not installed.
     """
-    try:
-        module = importlib.import_module(_MODULE)
-    except ImportError as error:
-        raise ConfigError(
-            "kafka.oauth.msk_region: the package that signs for Amazon MSK is not installed",
-            next_step="pip install 'chatbridge[msk-iam]'",
-        ) from error
+    setting, what = "kafka.oauth.msk_region", "the package that signs for Amazon MSK is"
+    module = optional_package(_MODULE, setting=setting, what=what, extra="msk-iam")
     sign: Sign = module.generate_auth_token
     return sign
 

@@ -5,21 +5,18 @@ The data key is encrypted by CKM_AES_GCM, in the same form as with a key in a fi
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.adapters.sealing.file_wrapper import NONCE_BYTES, bound_to, damaged
-from bridge.adapters.signing.token_key import ANSWER_SECONDS, PIN_REFUSED, module_of, words_of
-from bridge.driver_threads import in_thread
+from bridge.adapters.signing.token_login import PIN_REFUSED, TokenLogin
 from bridge.errors import SealingFailed
 from bridge.sealing.data_keys import WrappedKey
-from bridge.secret_files import FileBacked, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bridge.adapters.signing.token_key import TokenPlace
+    from bridge.adapters.signing.token_login import PresentPin, TokenPlace
 
     _Result = TypeVar("_Result")
 
@@ -40,10 +37,8 @@ class TokenWrapper:
         self._package = package
         self._place = place
         self._labels = (place.key_label, *former)
-        self._pin = pin
-        self._module = module_of(place.module)
+        self._login = TokenLogin(package, place, pin, self._failed)
         self._open: tuple[Any, int] | None = None  # a session, and the module's generation
-        self._refused: tuple[int, str] | None = None
 
     async def wrap(self, keys: Sequence[tuple[str, bytes]]) -> list[WrappedKey]:
         """Wrap with the key of the configured label. Raises SealingFailed."""
@@ -57,7 +52,7 @@ class TokenWrapper:
                 found.append(WrappedKey(name, self._place.key_label, wrapped))
             return found
 
-        return await self._asked(work)
+        return await self._login.asked(lambda pin: self._tried(work, pin))
 
     async def unwrap(self, keys: Sequence[WrappedKey]) -> list[bytes]:
         """Unwrap with whichever key wrapped each. Raises SealingFailed."""
@@ -66,7 +61,7 @@ class TokenWrapper:
             masters = {label: self._key(session, label) for label in {key.master for key in keys}}
             return [self._unwrapped(masters[key.master], key) for key in keys]
 
-        return await self._asked(work)
+        return await self._login.asked(lambda pin: self._tried(work, pin))
 
     def _unwrapped(self, master: Any, key: WrappedKey) -> bytes:
         nonce, sealed = key.wrapped[:NONCE_BYTES], key.wrapped[NONCE_BYTES:]
@@ -92,63 +87,23 @@ class TokenWrapper:
 
     # --- the token -----------------------------------------------------------------------------------------------
 
-    async def _asked(self, work: Callable[[Any], _Result]) -> _Result:
-        pin, changes = self._pin(), 0
-        if isinstance(self._pin, FileBacked):
-            changes = self._pin.changes
-            if self._pin.error is not None:
-                raise self._failed(f"the file with its PIN cannot be used: {reason_of(self._pin.error)}")
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await in_thread("pkcs11", lambda: self._locked(work, pin, changes))
-        except TimeoutError as error:
-            raise self._failed("it does not answer") from error
-
-    def _locked(self, work: Callable[[Any], _Result], pin: str, changes: int) -> _Result:
-        if not self._module.lock.acquire(timeout=ANSWER_SECONDS):
-            raise TimeoutError
-        try:
-            return self._tried(work, pin, changes)
-        except self._package.PKCS11Error as error:
-            raise self._failed(words_of(error)) from error
-        finally:
-            self._module.lock.release()
-
-    def _tried(self, work: Callable[[Any], _Result], pin: str, changes: int) -> _Result:
+    def _tried(self, work: Callable[[Any], _Result], pin: PresentPin) -> _Result:
         """Work with the session that there is; without one, or when it is lost, with another one.
 
         The module is initialised again only if nothing else helps: that ends the sessions of others.
         """
         known, self._open = self._open, None
-        session = known[0] if known is not None and known[1] == self._module.generation else None
+        session = known[0] if known is not None and known[1] == self._login.generation else None
         try:
-            session = session or self._opened(pin, changes, anew=False)
+            session = session or self._login.session(pin, anew=False)
             result = work(session)
         except self._package.PKCS11Error as error:
             if type(error).__name__ in PIN_REFUSED:
                 raise
-            session = self._opened(pin, changes, anew=True)
+            session = self._login.session(pin, anew=True)
             result = work(session)
-        self._open = session, self._module.generation
+        self._open = session, self._login.generation
         return result
-
-    def _opened(self, pin: str, changes: int, *, anew: bool) -> Any:
-        if self._refused is not None and self._refused[0] == changes:
-            raise self._failed(f"it refused the PIN ({self._refused[1]}), which is not given to it again")
-        self._refused = None
-        package = self._package
-        library = package.lib(self._place.module)
-        if anew:
-            self._module.initialize_again(library)
-        token = library.get_token(token_label=self._place.token)
-        try:
-            return token.open(user_pin=pin)
-        except package.PKCS11Error as error:
-            if type(error).__name__ == "UserAlreadyLoggedIn":
-                return token.open()
-            if type(error).__name__ in PIN_REFUSED:
-                self._refused = (changes, type(error).__name__)
-            raise
 
     def _failed(self, reason: str) -> SealingFailed:
         return SealingFailed(

@@ -5,7 +5,6 @@ The package rfc3161-client is the optional extra `timestamps`, and is imported o
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from cryptography.x509 import load_pem_x509_certificates
 
-from bridge.errors import ConfigError, EnvironmentFault, VerificationFailed
+from bridge.errors import EnvironmentFault, VerificationFailed
+from bridge.optional_packages import optional_package
 from bridge.secret_files import reason_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ class StampChecks:
 
         Raises ConfigError when the package is not installed, EnvironmentFault when the file cannot be used.
         """
-        package = _installed_package(setting)
+        package = optional_package(
+            "rfc3161_client", setting=setting, what="the package for time stamps is", extra="timestamps"
+        )
         try:
             return cls(package, load_pem_x509_certificates(Path(file).read_bytes()))
         except (OSError, ValueError) as error:
@@ -95,13 +97,3 @@ class StampChecks:
             return (at - _EPOCH) // timedelta(microseconds=1)
         except (ValueError, TypeError, OverflowError, package.VerificationError) as error:
             raise VerificationFailed(f"no valid time stamp: {str(error).split(':', 1)[0]}") from error
-
-
-def _installed_package(setting: str) -> Any:
-    try:
-        return importlib.import_module("rfc3161_client")
-    except ImportError as error:
-        raise ConfigError(
-            f"{setting}: the package for time stamps is not installed",
-            next_step="pip install 'chatbridge[timestamps]'",
-        ) from error
