@@ -13,17 +13,18 @@ from bridge.commands.stored_values import StoredValues
 from bridge.errors import SchemaUnknown, VerificationFailed
 from bridge.output_topics import names_by_output
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT
-from bridge.records.held_text import event_in_clear, quarantined_in_clear
+from bridge.records.held_text import InputsInClear, event_in_clear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from bridge.config import Config
 
-_KINDS: Final[Mapping[str, tuple[str, Callable[[Mapping[str, Any]], bool]]]] = {
-    "events": (TRANSCRIPT_EVENT, event_in_clear),
-    "quarantine": (QUARANTINED_INPUT, quarantined_in_clear),
+_KINDS: Final[Mapping[str, tuple[str, Callable[[], Callable[[Mapping[str, Any]], bool]]]]] = {
+    "events": (TRANSCRIPT_EVENT, lambda: event_in_clear),
+    "quarantine": (QUARANTINED_INPUT, InputsInClear),
 }
+"""Kind of topic -> the type of its values, and what makes what judges its records in their order."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -56,10 +57,11 @@ async def remaining_texts(config: Config, session_ids: Collection[str]) -> dict[
     manager, keys = factories.topics_of(config), {one.encode(): one for one in session_ids}
     async with StoredValues(config.schema_registry) as values, reader(factories.client_of(config)) as topics:
         for output, names in names_by_output(config).items():
-            for kind, (name, in_clear) in _KINDS.items():
+            for kind, (name, judge) in _KINDS.items():
                 topic = getattr(names, kind)
                 count = await manager.partitions(topic)
                 counted: Counter[str] = Counter()
+                in_clear = judge()
                 async for records in topics.whole(topic, sorted({partition_of(key, count) for key in keys})):
                     for record in records:
                         if record.key not in keys:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge.records.ids import bridge_id, escaped
+from bridge.records.ids import amendment_number, bridge_id, escaped
 from bridge.transcript.entries import ARCHIVE, LIVE
 from bridge.transcript.gap_codes import OUTPUT_ADDED, UNTIL_JOINED, UNTIL_STORED, WITHDRAWN
 
@@ -38,7 +38,8 @@ def misnamed(record: dict[str, Any], told: Mapping[int, Gap], epoch: int, *, tru
 def _before_the_beginning(named: str, told: Mapping[int, Gap], session: str, epoch: int) -> bool:
     """Tell whether a GAP is one of those before the chat began in this output, which has none of them."""
     begun = max((sequence for sequence, gap in told.items() if gap.code == OUTPUT_ADDED), default=0)
-    return any(named == bridge_id(session, epoch, sequence) for sequence in range(1, begun + 1))
+    number = amendment_number(named)  # the digits at its end
+    return 0 < number <= begun and named == bridge_id(session, epoch, number)
 
 
 def _may_hold(gap: Gap, event_id: int, until: frozenset[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.sealing.chat_seal import PREFIX
+from bridge.sealing.chat_seal import are_sealed, is_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,12 +17,25 @@ def event_in_clear(record: Mapping[str, Any]) -> bool:
 
     What rules have masked counts as text: how much of it they left, only they know.
     """
-    return any(text and not text.startswith(PREFIX) for text in _texts(record))
+    return any(text and not is_sealed(text) for text in _texts(record))
 
 
-def quarantined_in_clear(record: Mapping[str, Any]) -> bool:
-    """Tell whether a QuarantinedInput has bytes that are not sealed."""
-    return bool(record["bytes"]) and not record["bytes"].startswith(PREFIX.encode())
+class InputsInClear:
+    """Tells of QuarantinedInputs, in the order of their topic, whether they have bytes that are not sealed.
+
+    An input is sealed whole and then divided, so that its first part tells it of all.
+    """
+
+    def __init__(self) -> None:
+        """Begin before the first record: what continues an input of before counts."""
+        self._clear: dict[str | None, bool] = {}
+
+    def __call__(self, record: Mapping[str, Any]) -> bool:
+        """Take the next record, decoded."""
+        chat = record["sessionId"]
+        if record["part"] == 1:
+            self._clear[chat] = bool(record["bytes"]) and not are_sealed(record["bytes"])
+        return self._clear.get(chat, True)
 
 
 def _texts(record: Mapping[str, Any]) -> Iterator[str | None]:

@@ -80,7 +80,8 @@ class RecordedFigures:
         elif kind == PARTY_JOINED:
             self._join(record)
         elif kind == PARTY_LEFT:
-            self._leave(record)
+            if record["departure"] is not None:
+                self._leave(record)
             return
         elif kind == NOTICE:
             self._notice(record)

@@ -34,6 +34,11 @@ def is_sealed(text: str) -> bool:
     return text.startswith(PREFIX)
 
 
+def are_sealed(data: bytes) -> bool:
+    """Tell whether bytes have the form of sealed ones."""
+    return data.startswith(_PREFIX_BYTES)
+
+
 class ChatSeal:
     """What one data key seals and opens. `name` is the id of the chat that the key belongs to."""
 
@@ -68,7 +73,7 @@ class ChatSeal:
 
     def opened_bytes(self, field: str, sealed: bytes) -> bytes:
         """Return the plain bytes. Raises as `opened`."""
-        if not sealed.startswith(_PREFIX_BYTES):
+        if not are_sealed(sealed):
             raise VerificationFailed(f"{field}: not sealed")
         return self._opened(field, 0, sealed[len(_PREFIX_BYTES) :])
 

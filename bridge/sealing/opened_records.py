@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.errors import VerificationFailed
-from bridge.sealing.chat_seal import PREFIX, is_sealed
+from bridge.sealing.chat_seal import are_sealed, is_sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -80,7 +80,7 @@ def opened_input(data: bytes, seals: Iterable[ChatSeal]) -> bytes:
 
     What is not sealed is returned as it is. Raises VerificationFailed when none opens it.
     """
-    if not data.startswith(PREFIX.encode()):
+    if not are_sealed(data):
         return data
     failed: VerificationFailed | None = None
     for seal in seals:

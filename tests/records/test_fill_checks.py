@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from bridge.records.avro import TRANSCRIPT_EVENT
+from bridge.records.fill_checks import misnamed
+from bridge.transcript.entries import Gap
+from bridge.transcript.gap_codes import OUTPUT_ADDED
 from tests.records.test_verifier import SCHEMAS, RecordedTopics, forged, published
 from tests.transcript.build import CHAT, fresh, history, joined, push, said
 
@@ -53,3 +56,10 @@ def test_an_event_whose_gap_has_expired_is_no_finding() -> None:
     topics = recovered()
     del topics.events[:5]
     assert [finding.broken for finding in topics.findings()] == [False]
+
+
+def test_a_gap_of_before_a_chat_began_in_an_output_may_be_filled_however_late_that_was() -> None:
+    begun = {2**60: Gap(None, None, None, OUTPUT_ADDED)}
+    record = {"sessionId": CHAT, "eventId": 4, "amendment": None, "origin": "REPLAY"}
+    for name, wrong in ((f"{CHAT}:~0.3", False), (f"{CHAT}:~0.{2**60 + 1}", True), (f"{CHAT}:~1.3", True), ("3", True)):
+        assert bool(misnamed({**record, "fills": name}, begun, 0, truncated=False)) is wrong

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.records.held_text import event_in_clear, quarantined_in_clear
+from bridge.records.held_text import InputsInClear, event_in_clear
 
 NOTHING: dict[str, Any] = {
     "message": None,
@@ -28,6 +28,13 @@ def test_each_place_of_a_text_counts_unless_it_is_sealed_or_empty() -> None:
 
 
 def test_quarantined_bytes_count_unless_they_are_sealed() -> None:
-    assert quarantined_in_clear({"bytes": b"<x>"})
-    assert not quarantined_in_clear({"bytes": b"sealed:1:AAAA"})
-    assert not quarantined_in_clear({"bytes": b""})
+    for data, clear in ((b"<x>", True), (b"sealed:1:AAAA", False), (b"", False)):
+        assert InputsInClear()({"sessionId": "a", "part": 1, "bytes": data}) is clear
+
+
+def test_the_first_part_of_an_input_tells_of_all_whether_they_are_sealed() -> None:
+    in_clear = InputsInClear()
+    parts = [("a", 1, b"sealed:1:AAAA"), ("b", 1, b"<x"), ("a", 2, b"BBBB"), ("b", 2, b">"), ("a", 1, b"<y>")]
+    told = [in_clear({"sessionId": chat, "part": part, "bytes": data}) for chat, part, data in parts]
+    assert told == [False, True, False, True, True]
+    assert InputsInClear()({"sessionId": "a", "part": 2, "bytes": b"BBBB"})  # the first one is gone

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.records.avro import SESSION_RECORD
+from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.verifier import Verifier
 from bridge.transcript.events import ChatEvent, NoticeText, Reason, UserInfo
 from tests.tampering.topic_copies import EVENTS, SCHEMAS, SESSIONS, TopicCopies, WrittenChat
@@ -27,8 +27,8 @@ FORCED = ChatEvent("partyLeft", 5, "A", time_shift=50, reason=Reason(2))
 IDLE = ChatEvent("notice", 5, "A", time_shift=50, notice_text=NoticeText("IDLE_CONTROL_CLOSE", "bye"))
 
 
-def found(copies: TopicCopies, change: Change | None = None) -> list[str]:
-    """What a verifier says, after a change to the last session record."""
+def found(copies: TopicCopies, change: Change | None = None, of_event: Change | None = None) -> list[str]:
+    """What a verifier says, after a change to the last session record, or to each event."""
     verifier = Verifier(SCHEMAS)
     sessions = copies.log(SESSIONS, 0)
     for offset, record in enumerate(sessions):
@@ -39,7 +39,12 @@ def found(copies: TopicCopies, change: Change | None = None) -> list[str]:
             payload = SCHEMAS.encode(SESSION_RECORD, told)
         verifier.feed_session(payload, 0, offset)
     for offset, record in enumerate(copies.log(EVENTS, 0)):
-        verifier.feed_event(record.payload, 0, offset)
+        payload = record.payload
+        if of_event is not None:
+            told = SCHEMAS.decode(TRANSCRIPT_EVENT, payload)
+            of_event(told)
+            payload = SCHEMAS.encode(TRANSCRIPT_EVENT, told)
+        verifier.feed_event(payload, 0, offset)
     return [each.message for each in verifier.findings()]
 
 
@@ -153,3 +158,8 @@ def test_what_no_record_tells_is_not_judged() -> None:
     copies = closed(*WORK, left(5))
     assert found(copies, lambda told: told["certificate"].update(ending="UNKNOWN")) == []
     assert found(copies, lambda told: told.update(summary=None)) == []
+
+
+def test_a_forged_departure_without_its_reason_is_a_finding_and_no_crash() -> None:
+    messages = found(closed(*WORK, FORCED), of_event=lambda told: told.update(departure=None))
+    assert any("hash" in message for message in messages)
