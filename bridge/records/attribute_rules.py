@@ -7,6 +7,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Final
 
 from bridge.records.rules import GROUPS, NOT_ALLOWED, replacement
+from bridge.transcript.attributes import without_repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from bridge.records.rules import Rule
 
 _END_OF_PART: Final = r"(?:\.|\Z)"
-_REPEAT: Final = re.compile(r"(\\.)|#[0-9]+")  # of a path; what is escaped belongs to a key
 
 
 class AttributeRules:
@@ -67,7 +67,7 @@ class AttributeRules:
 
 def _matches(glob: re.Pattern[str], path: str) -> bool:
     """Tell whether a rule is about a path, a list around it, or a key of which this is a repeat."""
-    return glob.match(path) is not None or ("#" in path and glob.match(_REPEAT.sub(r"\1", path)) is not None)
+    return glob.match(path) is not None or ("#" in path and glob.match(without_repeats(path)) is not None)
 
 
 def _has_below(path: str, values: dict[str, str]) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import VerificationFailed
 from bridge.records.avro import AUDIT_RECORD
-from bridge.records.chain import genesis, link, split
+from bridge.records.chain import genesis, link, split, trailer
 from bridge.records.payload_framing import single_object, unframe
 
 if TYPE_CHECKING:
@@ -98,12 +98,9 @@ class AuditChain:
             "detail": entry.detail,
         }
         body, _, _ = split(schemas.encode(AUDIT_RECORD, {**record, "integrity": _NO_HASH}))
-        own = link(self._head, body)
-        integrity = {"previousHash": self._head, "hash": own}
-        self._head = own
+        previous, self._head = self._head, link(self._head, body)
         self.entries.append(entry)
-        payload = schemas.encode(AUDIT_RECORD, {**record, "integrity": integrity})
-        return single_object(schemas.fingerprint(AUDIT_RECORD)) + payload
+        return single_object(schemas.fingerprint(AUDIT_RECORD)) + body + trailer(previous, self._head)
 
     def holds(self) -> dict[str, AuditEntry]:
         """Return the chats that are held, each with the entry that did it."""

@@ -90,13 +90,11 @@ class HeldRecords:
 
     def __init__(self, state: HeldState | None = None) -> None:
         """Go on from a state; without one, nothing is there."""
-        self._become(state or HeldState())
-        self.mark()
-
-    def _become(self, state: HeldState) -> None:
+        state = state or HeldState()
         self.ended, self.last, self.certified = state.ended, state.last, state.certified
         self.counts, self.ids = dict(state.counts), IdRanges(state.id_ranges)
         self.amended, self.reused = state.amended, state.reused
+        self.mark()
 
     def state(self) -> HeldState:
         """Return what goes into a checkpoint."""
@@ -106,11 +104,15 @@ class HeldRecords:
 
     def mark(self) -> None:
         """Remember this moment for `undo`."""
-        self._marked = self.state()
+        flags = (self.ended, self.last, self.certified, self.amended, self.reused)
+        self._marked = (flags, self.counts.copy(), self.ids.edges())
 
     def undo(self) -> None:
         """Go back to the last `mark`."""
-        self._become(self._marked)
+        flags, counts, edges = self._marked
+        self.ended, self.last, self.certified, self.amended, self.reused = flags
+        self.counts = counts.copy()
+        self.ids.reset(edges)
 
     def add(self, entry: Entry) -> None:
         """Take a record that was added."""
@@ -152,7 +154,7 @@ class HeldRecords:
             counts=dict(self.counts),
             id_ranges=self.ids.pairs(),
             gaps=gaps,
-            filled=[gap for gap in whole.filled if gap not in reopened],
+            filled=[gap for gap in whole.filled if not misses(gap, lacking)],
             holes=holes,
             amendments=self.amended,
             ids_reused=self.reused,

@@ -182,8 +182,9 @@ class ChatRecorder:
             self._sealed.sequence = entry.sequence
         done: list[Redaction] = []
         event, self._numbers = entry.event, self.numbers
+        own_id = id_of(entry, self._escaped_id, self._epoch)
         head = (
-            text(id_of(entry, self._escaped_id, self._epoch)),
+            text(own_id),
             self._session_id_text,
             NULL if event is None else SOME + long(event.event_id),
             self._epoch_bytes,
@@ -200,7 +201,7 @@ class ChatRecorder:
                 _NO_ATTRIBUTES + _NO_ATTRIBUTES + EMPTY,
             )
         else:
-            rest = self._content(entry, event, facts, done)
+            rest = self._content(entry, event, facts, own_id, done)
         self.redacted = [(one.rule, one.times) for one in done]
         return b"".join(
             (
@@ -219,7 +220,9 @@ class ChatRecorder:
         self._rule_set_text = optional_text(self._rule_set)
         self._parties.forget()
 
-    def _content(self, entry: Entry, event: ChatEvent, facts: SessionFacts, done: list[Redaction]) -> tuple[bytes, ...]:
+    def _content(
+        self, entry: Entry, event: ChatEvent, facts: SessionFacts, own_id: str, done: list[Redaction]
+    ) -> tuple[bytes, ...]:
         """Encode the fields from occurredAt to unknownAttributes of an event."""
         redactor = self._redactor
         user_data: dict[str, str] = {}
@@ -242,7 +245,6 @@ class ChatRecorder:
             visibility = optional_text(redactor.text("visibility", event.visibility, done))
         message = file = notice = NULL
         if event.message_text is not None:
-            own_id = id_of(entry, self._escaped_id, self._epoch)
             said_again = bool(entry.amendment) and not entry.reused
             words, self._numbers = message_text(event, own_id, self._rules, self.numbers, done, again=said_again)
             if self._sealed is not None:

@@ -27,10 +27,6 @@ class PartyBlocks:
         self._known: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
         self._redactor = redactor
 
-    def __len__(self) -> int:
-        """Return how many parties are remembered."""
-        return len(self._known)
-
     def forget(self) -> None:
         """Encode every party again: the rules have changed."""
         self._known.clear()

@@ -97,9 +97,11 @@ class Redactor:
                 problems.append(f"rule {rule.name}: {error}")
         if problems:
             raise ConfigError("; ".join(problems))
-        named = {_DETECTORS[detector]: detector for detector in SPLIT_DETECTORS}
-        by_text = reversed(self._by_text)  # the first rule is the one that counts
-        self.split_rules = {named[detect]: SplitRule(name, put) for name, detect, put in by_text if detect in named}
+        self.split_rules = {
+            rule.detector: SplitRule(rule.name, replacement(rule, key))
+            for rule in reversed(self._rules)  # the first rule is the one that counts
+            if rule.detector is not None and rule.detector in SPLIT_DETECTORS
+        }
         self.has_allow_list = self._by_path.has_allow_list
         self.rule_set = version_of(self._rules, key, typing_previews=self.typing_previews)
 

@@ -35,11 +35,6 @@ class Where:
     user_type: tuple[str, ...] = ()
 
     @property
-    def of_chats(self) -> bool:
-        """Whether there are conditions on chats."""
-        return bool(self.tenant or self.attribute)
-
-    @property
     def of_records(self) -> bool:
         """Whether there are conditions on records."""
         return bool(self.kind or self.visibility or self.user_type)

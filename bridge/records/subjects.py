@@ -14,7 +14,7 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import AttributesTooDeep
-from bridge.transcript.attributes import flatten
+from bridge.transcript.attributes import flatten, without_repeats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +25,6 @@ MOST_SUBJECTS: Final = 16
 """How many a chat has at most, those that came first (P6)."""
 _DIGITS: Final = 32
 _PURPOSE: Final = b"subject\0"
-_REPEAT: Final = re.compile(r"(\\.)|#[0-9]+")  # of a path; what is escaped belongs to a key
 
 
 def normalised(value: str) -> str:
@@ -69,7 +68,7 @@ class Subjects:
         return frozenset(_hashed(*key, one) for key in self._keys) if one else frozenset()
 
     def _is_about(self, path: str) -> bool:
-        plain = _REPEAT.sub(r"\1", path) if "#" in path else path
+        plain = without_repeats(path)
         return any(glob.match(plain) for glob in self._globs)
 
 

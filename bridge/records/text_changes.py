@@ -47,9 +47,9 @@ class TextChanges:
                 if not part.rules and at - len(part.after) < start:
                     head, part = _cut(part, start - at)
                     rest.append(head)
-                inside.insert(0, part)
+                inside.append(part)
                 at -= len(part.after)
-            rest.append(_changed(inside, rule, start - at, end - at, put))
+            rest.append(_changed(inside[::-1], rule, start - at, end - at, put))
             at += len(rest[-1].after)
         self.parts = rest + behind[::-1]
 

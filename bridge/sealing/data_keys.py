@@ -42,7 +42,7 @@ class KeyWrapper(Protocol):
         """Wrap data keys, each with its name: the wrapped key can be unwrapped under that name only."""
 
     async def unwrap(self, keys: Sequence[WrappedKey]) -> list[bytes]:
-        """Return the data keys. Raises VerificationFailed for one that was altered, or belongs to another name."""
+        """Return the data keys. Raises SealingFailed, also for one that was altered or belongs to another name."""
 
 
 class DataKeys(Protocol):

@@ -13,6 +13,7 @@ Both maps keep the order of the items; `unflatten` gives back exactly what `flat
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from typing import Final
 
@@ -24,12 +25,18 @@ MAX_PATH: Final = 1024
 """Longest path of an item that has items below it, in characters: the path of each of those repeats it."""
 
 _SPECIAL = str.maketrans({".": "\\.", "\\": "\\\\", "#": "\\#"})
+_REPEAT: Final = re.compile(r"(\\.)|#[0-9]+")  # what is escaped belongs to a key
 _NUMERIC = {"int": int, "long": int, "float": float}
 _INT64 = range(-(2**63), 2**63)
 
 
 def _escape(key: str) -> str:
     return key.translate(_SPECIAL) if "." in key or "\\" in key or "#" in key else key
+
+
+def without_repeats(path: str) -> str:
+    """Return a path with the keys of first items in the place of their repeats."""
+    return _REPEAT.sub(r"\1", path) if "#" in path else path
 
 
 def flatten(items: Items) -> tuple[dict[str, str], dict[str, str]]:

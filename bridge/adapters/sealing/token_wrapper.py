@@ -26,7 +26,7 @@ _ALTERED: Final = frozenset({"EncryptedDataInvalid", "EncryptedDataLenRange", "G
 
 
 class TokenWrapper:
-    """The `KeyWrapper` with master keys in a token, found by their labels at each login.
+    """The `KeyWrapper` with master keys in a token, found by their labels at each call.
 
     A key that signs may be in the same token: a login of the process is shared, and one that was lost is made anew. A
     PIN that the token has refused is given again only after its file has changed.
@@ -92,18 +92,21 @@ class TokenWrapper:
 
         The module is initialised again only if nothing else helps: that ends the sessions of others.
         """
-        known, self._open = self._open, None
-        session = known[0] if known is not None and known[1] == self._login.generation else None
         try:
-            session = session or self._login.session(pin, anew=False)
-            result = work(session)
+            return work(self._session(pin, anew=False))
         except self._package.PKCS11Error as error:
+            self._open = None
             if type(error).__name__ in PIN_REFUSED:
                 raise
-            session = self._login.session(pin, anew=True)
-            result = work(session)
+        return work(self._session(pin, anew=True))
+
+    def _session(self, pin: PresentPin, *, anew: bool) -> Any:
+        if not anew and self._open is not None and self._open[1] == self._login.generation:
+            return self._open[0]
+        self._open = None
+        session = self._login.session(pin, anew=anew)
         self._open = session, self._login.generation
-        return result
+        return session
 
     def _failed(self, reason: str) -> SealingFailed:
         return SealingFailed(
