@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.archive.repaired_xml import read_repaired
 from bridge.commands.stored_files import StoredChat
 from bridge.errors import UnreadableTranscript
-from bridge.sources.ucs.interaction_rows import document_of
+from bridge.sources.ucs.interaction_rows import NO_START, document_of
 from bridge.sources.ucs.start_offsets import offset_minutes
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class StoredRows:
             for index, database in enumerate(self.databases):
                 latest = since
                 for page in database.pages(since):
-                    latest = max(latest, page[-1].start_date)
+                    latest = max([latest, *(row.start_date for row in page if row.start_date != NO_START)])
                     yield from self._page(index, page, done)
                 for page in database.pages(max(since, latest - OVERLAP)):
                     yield from self._page(index, page, done)

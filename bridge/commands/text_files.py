@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
 
 def text_of(file: Path) -> str:
-    """Return the text of a file in UTF-8. Raises EnvironmentFault, the fault of who named it or wrote it."""
-    return decoded(file, bytes_of(file))
+    """Return the text of a file in UTF-8, its line ends as line feeds.
+
+    Raises EnvironmentFault, the fault of who named it or wrote it.
+    """
+    return decoded(file, bytes_of(file)).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def bytes_of(file: Path) -> bytes:
@@ -24,7 +27,7 @@ def bytes_of(file: Path) -> bytes:
 
 
 def decoded(file: Path, raw: bytes) -> str:
-    """Return the text that a file holds. Raises EnvironmentFault, the fault of who wrote it."""
+    """Return the text that a file holds, as it is. Raises EnvironmentFault, the fault of who wrote it."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from bridge.errors import EnvironmentFault, UsageError
 from bridge.sources.ucs.database import ReadingLimits, UcsDatabase
 from bridge.sources.ucs.interactions import InteractionNames
 from tests.commands.convert_process import assert_chained, convert, records_of
+from tests.sources.ucs.followed_tables import execute
 from tests.sources.ucs.interaction_table import InteractionTable, transcript
 
 if TYPE_CHECKING:
@@ -108,6 +109,20 @@ def test_what_another_writer_commits_after_its_page_was_read_is_read(
         chats = Reading(postgres).rows.chats(SINCE)
         assert [next(chats).session_id, next(chats).session_id] == ["S0", "S1"]
         writer.commit()
+    assert [chat.session_id for chat in chats] == ["S2", "LATE"]
+
+
+def test_what_commits_late_is_read_beside_a_row_whose_date_is_after_all_others(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = InteractionTable(postgres)
+    for at in range(4):
+        table.add(f"S{at}", transcript(f"S{at}", "a"), start=f"2031-03-04 10:00:0{at}")
+    execute(table, "UPDATE {t} SET STARTDATE = 'infinity' WHERE ID = 'S3'")
+    monkeypatch.setattr(UcsDatabase.pages, "__defaults__", (1,))
+    chats = Reading(postgres).rows.chats(SINCE)
+    assert [next(chats).session_id, next(chats).session_id] == ["S0", "S1"]
+    table.add("LATE", transcript("LATE", "b"), start="2031-03-04 10:00:00")
     assert [chat.session_id for chat in chats] == ["S2", "LATE"]
 
 
