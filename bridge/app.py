@@ -31,6 +31,7 @@ from bridge.capture.shard import Shard
 from bridge.capture.shard_recovery import ShardRecovery
 from bridge.capture.shard_settings import ShardSettings
 from bridge.capture.worker import Worker
+from bridge.connection_factory import connection_of
 from bridge.connection_watch import ConnectionWatch
 from bridge.defects import Defects
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, BridgeError, EnvironmentFault, KafkaUnavailable, Problem
@@ -47,7 +48,7 @@ from bridge.factories import (
     telemetry_of,
 )
 from bridge.facts import BridgeStarted, KafkaErrorMet, StartWaits
-from bridge.output_factory import connection_of, outputs_of, recordings_of, registered_headers
+from bridge.output_factory import outputs_of, recordings_of, registered_headers
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.redactor_factory import watch_hash_key
 from bridge.sealing_factory import sealing_of

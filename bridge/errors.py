@@ -13,6 +13,8 @@ BridgeError
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
 │   ├── RegistryRefused                          schema incompatible, subject locked, no credentials
+│   ├── SigningFailed                            (retryable) the key that signs cannot be used
+│   ├── SealingFailed                            (retryable) the master key cannot be used
 │   ├── WorkerIdInUse                            another living process has the same worker_id
 │   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
 │   │   └── TopicUnusable                        (retryable) the topic's owner can set it right

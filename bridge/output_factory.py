@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.capture.outputs import RECORD_KINDS, Output
-from bridge.factories import names_of
 from bridge.output_topics import names_by_output, output_settings_of
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_CHECKPOINT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.normalise import Recording
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.topic_manager import TopicNames
     from bridge.config import Config, OutputSettings, PrivacyRule, WhereSettings
-    from bridge.config.security import ClientArguments
     from bridge.records.avro import Schemas
     from bridge.records.redactor import Redactor
 
@@ -91,32 +88,6 @@ def _where(section: WhereSettings) -> Where | None:
         visibility=section.visibility,
         user_type=section.user_type,
     )
-
-
-def connection_of(config: Config, arguments: ClientArguments) -> KafkaConnection:
-    """Return what the Kafka clients of a worker have in common, which get these arguments."""
-    kafka = config.kafka
-    return KafkaConnection(
-        bootstrap_servers=kafka.bootstrap_servers,
-        group=kafka.group,
-        topics=names_of(config),
-        client=arguments,
-        compression=None if kafka.compression == "none" else kafka.compression,
-        transaction_timeout=kafka.transaction_timeout_seconds,
-        max_record_bytes=kafka.max_record_bytes,
-        record_limits=record_limits_of(config),
-    )
-
-
-def record_limits_of(config: Config) -> dict[str, int]:
-    """Return topic -> largest record in bytes, of the topics of outputs that have such a setting."""
-    names = names_by_output(config)
-    return {
-        getattr(names[one.name], kind): one.max_record_bytes
-        for one in output_settings_of(config)
-        if one.max_record_bytes is not None
-        for kind in RECORD_KINDS
-    }
 
 
 def keeps_typing_previews(config: Config, output: OutputSettings) -> bool:

@@ -21,7 +21,7 @@ def redactor_with(privacy: PrivacySettings, rules: Iterable[PrivacyRule], *, typ
 
     Raises ConfigError naming every invalid rule, OSError or ValueError when the file of a key cannot be read now.
     """
-    key = next(iter(hash_keys_of(privacy)), None)
+    key = next((_key(name, give) for name, give in privacy.key_sources()), None)
     return Redactor([_rule(rule) for rule in rules], key, typing_previews=typing_previews)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigError
 from bridge.records.subjects import Subjects
+from bridge.redactor_factory import hash_keys_of
 from bridge.secret_files import reason_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def recognised_subjects(config: Config) -> Subjects:
     if not privacy.subjects:
         return Subjects()
     try:
-        keys = [(key_id, read().encode()) for key_id, read in privacy.key_sources()]
+        keys = [(one.id, one.key) for one in hash_keys_of(privacy)]
     except (OSError, ValueError) as error:
         raise ConfigError(f"privacy.hash_keys: {reason_of(error)}") from error
     return Subjects(privacy.subjects, keys)

@@ -11,11 +11,11 @@ import pytest
 from bridge.adapters.kafka.rights import Right
 from bridge.cli import main
 from bridge.config import Config, load
+from bridge.connection_factory import record_limits_of
 from bridge.evidence_factory import key_name_of
 from bridge.factories import described, names_of, needed_rights, rights_check_of, wanted_topics
 from bridge.output_factory import (
     outputs_of,
-    record_limits_of,
     recordings_of,
     redactor_of,
     registered_headers,

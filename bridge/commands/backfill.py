@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge import factories
-from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.stored_text_producer import StoredTextProducer
 from bridge.announcement import session_id_problem
 from bridge.capture.stored_texts import StoredText, records_of
@@ -29,6 +28,7 @@ from bridge.commands.formatting import escaped, warn
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.progress import Progress
 from bridge.commands.stored_waiting import PublishedWait
+from bridge.connection_factory import connection_of
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, UsageError
 
 if TYPE_CHECKING:
@@ -203,16 +203,3 @@ class _Backfill:
         for one in acknowledged:
             self._report.add(one.token[0])
             waiting.expect(one.partition, one.offset)
-
-
-def connection_of(config: Config) -> KafkaConnection:
-    """Return how the topics are reached. To be called in a loop."""
-    compression = config.kafka.compression
-    return KafkaConnection(
-        bootstrap_servers=config.kafka.bootstrap_servers,
-        group=config.kafka.group,
-        topics=factories.names_of(config),
-        client=factories.kafka_arguments(config),
-        compression=None if compression == "none" else compression,
-        max_record_bytes=config.kafka.max_record_bytes,
-    )

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from bridge import factories
 from bridge.adapters.kafka.stored_text_producer import StoredTextProducer
 from bridge.capture.erasure_requests import request_record
-from bridge.commands.backfill import connection_of
 from bridge.commands.erased_logs import not_gone, remembered_chats
 from bridge.commands.progress import Progress
 from bridge.commands.remaining_texts import remaining_texts
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.stored_waiting import PublishedWait
 from bridge.commands.verb_calls import audit_of
+from bridge.connection_factory import connection_of
 from bridge.records.audit_chain import ERASED, NOT_YET_GONE, REFUSED_HELD, REFUSED_OPEN, REQUESTED
 
 if TYPE_CHECKING:

@@ -64,25 +64,22 @@ async def hold_chats(config: Config, call: VerbCall, session_ids: Sequence[str])
     Raises KafkaUnavailable.
     """
     found = []
-    names, manager = factories.names_of(config), factories.all_topics_of(config)
-    count = await manager.partitions(names.held)  # writing could create it
-    for one in session_ids:
-        key = one.encode()
-        async with reader(factories.client_of(config)) as topics:
-            place = partition_of(key, count)
-            copies = [record async for record in _of_chat(topics, names.held, place, key)]
+    held, manager = factories.names_of(config).held, factories.topics_of(config)
+    names = [held, *(getattr(output, kind) for output in names_by_output(config).values() for kind in _KINDS)]
+    counts = {name: await manager.partitions(name) for name in names}  # writing could create that of held chats
+    async with reader(factories.client_of(config)) as topics:
+        for one in session_ids:
+            key = one.encode()
+            places = {name: partition_of(key, count) for name, count in counts.items()}
+            copies = [record async for record in _of_chat(topics, held, places[held], key)]
             there = {dict(record.headers).get(FROM) for record in copies}
-            records = []
-            for output in names_by_output(config).values():
-                for topic in (getattr(output, kind) for kind in _KINDS):
-                    partition = partition_of(key, await manager.partitions(topic))
-                    records += [record async for record in _of_chat(topics, topic, partition, key)]
-        new = [record for record in records if _name(record) not in there]
-        async with await audit_of(config) as audit:
-            erasing = one in audit.chain.erasing()
-            detail = f"{len(new)} records copied to {names.held}"
-            await audit.append([call.entry(HELD, [one], detail)], [_copy(names.held, place, each) for each in new])
-        found.append(HeldChat(one, HELD, call.request, len(new), len(records) - len(new), erasing))
+            records = [record for name in names[1:] async for record in _of_chat(topics, name, places[name], key)]
+            new = [record for record in records if _name(record) not in there]
+            async with await audit_of(config) as audit:
+                erasing = one in audit.chain.erasing()
+                detail = f"{len(new)} records copied to {held}"
+                await audit.append([call.entry(HELD, [one], detail)], [_copy(held, places[held], each) for each in new])
+            found.append(HeldChat(one, HELD, call.request, len(new), len(records) - len(new), erasing))
     return found
 
 

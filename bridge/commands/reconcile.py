@@ -14,13 +14,14 @@ from bridge.commands import report_forms, settings, ucs_options
 from bridge.commands.archived_chats import Refusal
 from bridge.commands.archived_files import ArchivedFiles
 from bridge.commands.archived_rows import ArchivedRows
-from bridge.commands.backfill import BESIDE_THE_TEXT, connection_of
+from bridge.commands.backfill import BESIDE_THE_TEXT
 from bridge.commands.captured_spool import CapturedSpool
 from bridge.commands.captured_topics import read_captured
 from bridge.commands.formatting import escaped, warn
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.progress import Progress
 from bridge.commands.reconcile_report import ReconcileReport
+from bridge.connection_factory import connection_of
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UsageError
 from bridge.output_factory import redactor_of
 from bridge.reconciliation.archived_records import archived_records

@@ -120,9 +120,10 @@ class _Work:
             for session_id in dict.fromkeys(one.session_id for one in read.documents):
                 copies = [one for one in read.documents if one.session_id == session_id]
                 records, _ = archived_records(session_id, copies, self._recording, at)
-                plain, _ = archived_records(session_id, copies, self._plain, at)
+                shown = self._show is not None
+                plain = archived_records(session_id, copies, self._plain, at)[0] if shown else records
                 for record, before in zip(records, plain, strict=True):
-                    changes = list(record_changes(self._recording.redactor, before, record))
+                    changes = list(record_changes(self._recording.redactor, before, record)) if shown else []
                     self._out(file, self._render.line(TRANSCRIPT_EVENT, record) + b"\n", changes)
         except UnreadableTranscript as error:
             self._refuse(file, str(error))

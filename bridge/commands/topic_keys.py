@@ -36,7 +36,9 @@ class TopicKeys:
         names = factories.names_of(config)
         wrapper = sealing_of(config, names).wrapper
         if wrapper is None:
-            raise ConfigError("no master key is configured", next_step="set sealing.master_key_file")
+            raise ConfigError(
+                "no master key is configured", next_step="set sealing.master_key_file or sealing.pkcs11_module"
+            )
         found = cls(wrapper)
         progress = Progress(f"reading {names.keys}", sum((await topics.ends(names.keys, partitions)).values()))
         async for records in topics.whole(names.keys, partitions):

@@ -60,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
         if not plan.changes and not plan.reasons:
             say("all topics are as required")
     plan.check()
-    names = factories.names_of(config)
-    of_verbs = {names.audit, names.held}
-    needed = [change for change in plan.changes if not (change.create and change.topic.name in of_verbs)]
+    of_run = {topic.name for topic in factories.wanted_topics(config)}
+    needed = [change for change in plan.changes if not change.create or change.topic.name in of_run]
     return EXIT_OK if applying or not needed else EXIT_RUNTIME

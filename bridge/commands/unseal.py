@@ -107,7 +107,8 @@ class _Unsealing:
     async def _events(self, keys: TopicKeys, topics: TopicReader, topic: str, partitions: Collection[int]) -> None:
         async with StoredValues(self._config.schema_registry) as stored:
             async for records in topics.whole(topic, partitions):
-                await keys.ready((record.key or b"").decode("utf-8", "replace") for record in records)
+                chats = ((record.key or b"").decode("utf-8", "replace") for record in records)
+                await keys.ready(one for one in chats if self._chat in {None, one})
                 for record in records:
                     where = f"{topic}-{record.partition}@{record.offset}"
                     try:

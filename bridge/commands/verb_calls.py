@@ -13,7 +13,7 @@ from bridge import factories
 from bridge.adapters.kafka.audit_log import audit_log
 from bridge.adapters.kafka.rights import principal_of
 from bridge.announcement import session_id_problem
-from bridge.commands.backfill import connection_of
+from bridge.connection_factory import connection_of
 from bridge.errors import UsageError
 from bridge.records.audit_chain import AuditEntry
 from bridge.records.writer_schemas import WriterSchemas
@@ -93,5 +93,5 @@ def checked_ids(verb: str, session_ids: Iterable[str]) -> list[str]:
 
 async def audit_of(config: Config) -> AbstractAsyncContextManager[AuditLog]:
     """Return the audit log, to be entered. Raises EnvironmentFault when its topic does not exist."""
-    await factories.all_topics_of(config).partitions(factories.names_of(config).audit)  # writing could create it
+    await factories.topics_of(config).partitions(factories.names_of(config).audit)  # writing could create it
     return audit_log(connection_of(config), WriterSchemas.shipped(), config.site)

@@ -205,7 +205,8 @@ class Config(BaseSettings):
     def _seals_what_is_to_be_sealed(cls, value: SealingSettings, info: ValidationInfo) -> SealingSettings:
         sealed = [one.name for one in info.data.get("outputs", ()) if one.sealed]
         if sealed and not value.has_master_key:
-            raise ValueError(f"the output {sealed[0]} is sealed, which needs sealing.master_key_file")
+            needed = "sealing.master_key_file or sealing.pkcs11_module"
+            raise ValueError(f"the output {sealed[0]} is sealed, which needs {needed}")
         return value
 
     @classmethod

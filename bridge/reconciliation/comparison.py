@@ -47,7 +47,7 @@ CLASSES: Final = {
     MATCHED: "Captured and stored agree, but for what is expected.",
     FILLED: "As matched; some of its events came from the stored transcript.",
     MISSING: "The stored transcript has events that were not captured, and the records say that they are missing.",
-    NEVER_SEEN: "Stored, and nothing of it was captured.",
+    NEVER_SEEN: "Stored, or at least a row in UCS, and nothing of it was captured.",
     UNEXPLAINED: "There is a difference that nothing explains.",
     NOT_STORED: "Captured to its end, and no stored transcript was found.",
     NO_TEXT: "UCS gives no text of it, and the records say so: nothing of it was captured, or its end is missing.",

@@ -150,7 +150,8 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 
 COMPOSITION = {
     *("app", "evidence_factory", "factories", "source_factory", "start_findings", "stored_composition", "ucs_feeders"),
-    *("output_factory", "output_topics", "redactor_factory", "sealing_factory", "token_factory", "subject_factory"),
+    *("connection_factory", "output_factory", "output_topics"),
+    *("redactor_factory", "sealing_factory", "token_factory", "subject_factory"),
     *("cli", "commands", "doctor", "__main__"),
 }
 PURE = (

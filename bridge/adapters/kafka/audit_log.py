@@ -129,7 +129,7 @@ class AuditLog:
             error = producer_error(self._producer) or error
         if isinstance(error, ProducerFenced | InvalidProducerEpoch):
             raise KafkaUnavailable(
-                "another erase, hold, release or subject command has begun meanwhile",
+                "another erase, hold, release, subject or unseal command has begun meanwhile",
                 next_step="run this one again when the other one has ended",
             ) from error
         _FAILED(error if isinstance(error, Exception) else raised)

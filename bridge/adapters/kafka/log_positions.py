@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -41,16 +42,15 @@ class KafkaShardLogs:
         settings: KafkaConnection,
         partition: int,
         more: Iterable[str] = (),
-        outputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Nothing connects before a call. `more` are kinds of topics to look at beside KINDS.
 
-        `outputs`: kind of topic -> its name, of all outputs; None: those that the settings name.
+        `outputs`: kind of topic -> its name, of all outputs.
         """
         self._settings = settings
         self._partition = partition
-        kinds = (*KINDS, *more) if outputs is not None else (*KINDS, "events", "sessions", *more)
-        self._names = {kind: str(getattr(settings.topics, kind)) for kind in kinds} | dict(outputs or {})
+        self._names = {kind: str(getattr(settings.topics, kind)) for kind in (*KINDS, *more)} | dict(outputs)
 
     @property
     def names(self) -> Mapping[str, str]:

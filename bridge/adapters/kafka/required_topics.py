@@ -105,22 +105,25 @@ def _retained(name: str, shape: TopicShape, seconds: int) -> Topic:
     return Topic(name, shape.partitions, shape.replication_factor, config)
 
 
+def _kept(shape: TopicShape) -> dict[str, str]:
+    """Return the configuration of a topic from which nothing is deleted."""
+    return {POLICY: "delete", RETENTION: "-1", RECORD_LIMIT: _limit(shape)}
+
+
 def _of_logs(names: TopicNames, shape: TopicShape) -> list[Topic]:
     """Return the topics of the logs over certificates, from which nothing is deleted."""
-    heads = {POLICY: "delete", RETENTION: "-1", RECORD_LIMIT: _limit(shape)}
     leaves = {POLICY: "compact", RECORD_LIMIT: _limit(shape)}
     replicas = shape.replication_factor
     return [
-        Topic(names.anchors, shape.partitions, replicas, heads),
+        Topic(names.anchors, shape.partitions, replicas, _kept(shape)),
         Topic(names.leaves, shape.partitions, replicas, leaves),
     ]
 
 
 def wanted_for_verbs(names: TopicNames, shape: TopicShape) -> list[Topic]:
     """Return the topics as they are required: the audit topic has one partition, whatever the others have."""
-    config = {POLICY: "delete", RETENTION: "-1", RECORD_LIMIT: str(shape.max_record_bytes + HEADROOM_BYTES)}
     replicas = shape.replication_factor
     return [
-        Topic(names.audit, 1, replicas, config, sharded=False),
-        Topic(names.held, shape.partitions, replicas, config),
+        Topic(names.audit, 1, replicas, _kept(shape), sharded=False),
+        Topic(names.held, shape.partitions, replicas, _kept(shape)),
     ]

@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicNames
 
 _RECORDS: Final = ("events", "sessions", "quarantine")
-_ERASE: Final = (("checkpoints", "audit"), _RECORDS, ("stored", "audit"))
 _HOLD: Final = (("held", "audit"), _RECORDS, ("held", "audit"))
 
 VERBS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]] = {
-    "erase": _ERASE,
+    "erase": (("checkpoints", "audit"), ("events", "quarantine"), ("stored", "audit")),
     "hold": _HOLD,
     "release": (("audit",), (), ("audit",)),
     "subject find": ((), ("sessions",), ()),
     "subject export": (("audit",), ("events", "sessions"), ("audit",)),
-    "subject erase": _ERASE,
+    "subject erase": (("checkpoints", "audit"), _RECORDS, ("stored", "audit")),
     "subject hold": _HOLD,
     "unseal": (("keys", "audit"), ("events", "quarantine"), ("audit",)),
 }
@@ -40,7 +39,10 @@ def audit_id(group: str) -> str:
 
 
 def verb_rights(command: str, outputs: Sequence[TopicNames], group: str, *, sealed: bool) -> list[Right]:
-    """Return what one of VERBS needs. `outputs` are the names of the topics with each; `sealed`: one of them is."""
+    """Return what one of VERBS needs.
+
+    `outputs` are the names of the topics with each; `sealed`: there is a master key.
+    """
     names = outputs[0]
     own, of_outputs, written = VERBS[command]
     topics: dict[str, list[Operation]] = {getattr(names, kind): ["Read"] for kind in own}
