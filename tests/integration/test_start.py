@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 import uuid
@@ -28,12 +29,24 @@ def reasons(bridge: Bridge) -> str:
     return " ".join(str(reason) for reason in json.loads(body)["reasons"]) if status == 503 else ""
 
 
+def warnings_written(bridge: Bridge) -> int:
+    return len(re.findall(r"^\S+ warning ", bridge.log.read_text("utf-8"), re.MULTILINE))
+
+
+def warnings_counted(bridge: Bridge) -> float:
+    return bridge.metric("chatbridge_log_lines_total", level="warning")
+
+
 def test_without_kafka_it_waits_alive_and_says_why(tmp_path: Path) -> None:
     address = unused_address()
     with Bridge(address, tmp_path / "bridge.log", prefix="away.", worker="one") as bridge:
         wait_for(lambda: f"Kafka at {address} does not answer" in reasons(bridge), 30, "no true reason")
         assert bridge.get("/livez")[0] == 200
         assert f" http={bridge.url.removeprefix('http://')} probes=" in bridge.log.read_text("utf-8")
+        wait_for(
+            lambda: bridge.metric("chatbridge_event_loop_lag_seconds_count") > 1, 30, "nothing samples the event loop"
+        )
+        wait_for(lambda: 0 < warnings_written(bridge) == warnings_counted(bridge), 30, "nothing counts the log's lines")
         assert bridge.running
         assert bridge.terminate(15) == 0
 

@@ -37,6 +37,18 @@ document.dispatchEvent(new Event("visibilitychange"));
 FOCUS = "const f = document.activeElement; return f.id || f.dataset.sort || f.innerText || f.tagName"
 
 
+def shown(browser: Chromium, url: str, width: int = 1280, height: int = 800, *, dark: bool = False) -> None:
+    """Open a page that wants no token, and wait for its report."""
+    browser.look(width, height, dark=dark)
+    browser.open(url)
+    browser.wait("!document.getElementById('report').hidden")
+
+
+def identity_shown(browser: Chromium) -> dict[str, str]:
+    """Return what the page says of which worker it is: name -> value."""
+    return dict(zip(browser.texts("#identity dt"), browser.texts("#identity dd"), strict=True))
+
+
 def inspected(browser: Chromium, width: int) -> None:
     """Nothing is outside of the screen, axe-core finds no barrier, and nothing violates the page's own policy."""
     assert browser.script("return document.documentElement.scrollWidth") <= width

@@ -5,6 +5,7 @@ The tests use one fleet, in the order of this file; `make watching-alerts` runs 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 HEALTHY_SECONDS = longest_wait(FACTOR) + 5
 QUIET_SECONDS = 90
+PANEL_RANGE = "5m"
+"""Of the rates in panels: the shards of the fleet were opened in it."""
 WITHOUT_A_CLUSTER = "kubectl"
 """Of its lines only those that read logs are executed: there is no cluster."""
 OF_LOGS = "kubectl logs"
@@ -57,6 +60,11 @@ def series_of(expr: str) -> list[str]:
     return [re.sub(r"^absent\((.*)\)$", r"\1", COMPARISON.sub("", side).strip()) for side in sides]
 
 
+def has_data(series: list[dict[str, Any]]) -> bool:
+    """Tell whether a query's result has series, and each a number: neither 0/0 nor a quantile of nothing is one."""
+    return bool(series) and not any(math.isnan(float(one["value"][1])) for one in series)
+
+
 @pytest.mark.watching
 @pytest.mark.timeout(120)
 def test_an_outage_of_kafka_is_seen_while_there_are_no_chats(fleet: WatchedFleet) -> None:
@@ -70,11 +78,10 @@ def test_in_a_healthy_fleet_every_expression_has_data_and_no_alert_fires(fleet: 
     fleet.watch_chats()
     fleet.prometheus.wait_quiet({one.name for one in alerts()}, QUIET_SECONDS)
     began = time.monotonic()
-    without = [query for one in alerts() for query in series_of(one.expr) if not fleet.prometheus.query(query)]
-    without += [query for one in alerts() for query in _plain_selectors(one.expr) if not fleet.prometheus.query(query)]
-    assert without == []
-    queries = {f"{one.dashboard}: {one.panel}": _filled_in(fleet, one.expr) for one in panel_queries()}
-    assert [panel for panel, expr in queries.items() if not fleet.prometheus.query(expr)] == []
+    queries = [query for one in alerts() for query in (*series_of(one.expr), *_plain_selectors(one.expr))]
+    assert [query for query in queries if not has_data(fleet.prometheus.query(query))] == []
+    shown = [(one.dashboard, one.panel, _filled_in(fleet, one.expr)) for one in panel_queries()]
+    assert [one for one in shown if not has_data(fleet.prometheus.query(one[-1]))] == []
     _let_pass(began + HEALTHY_SECONDS)
     fired = fleet.prometheus.query(
         f'count by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{HEALTHY_SECONDS}s]))'
@@ -129,6 +136,14 @@ def test_both_sides_of_an_expression_are_asked_for() -> None:
     assert series_of("end - time() < 21 * 86400") == ["end - time()"]
 
 
+def test_a_result_without_a_number_is_no_data() -> None:
+    one, other = ({"metric": {}, "value": [1.5, value]} for value in ("0", "NaN"))
+    assert has_data([one])
+    assert not has_data([other])
+    assert not has_data([one, other])
+    assert not has_data([])
+
+
 def _failure(command: str, environment: dict[str, str]) -> str:
     """Execute a command of the runbook; return what went wrong, an HTTP status of 400 or more included."""
     strict = command.replace("curl ", "curl --fail-with-body ")
@@ -154,7 +169,7 @@ def _plain_selectors(expr: str) -> list[str]:
 def _filled_in(fleet: WatchedFleet, expr: str) -> str:
     """Put values into a panel's query as Grafana does."""
     values = {
-        "$__rate_interval": "10s",
+        "$__rate_interval": PANEL_RANGE,
         "$namespace": NAMESPACE,
         "$job": JOB,
         "$instance": f"127.0.0.1:{fleet.ports['worker-1']}",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge import __version__
 from bridge.capture.readiness_codes import JOINS_PAUSED
 from bridge.errors import Problem
 from bridge.overview.chat_list import SORT_KEYS
@@ -17,9 +20,8 @@ from bridge.sandbox import kafka_or_local
 from tests.integration.e2e_environment import E2EEnvironment, all_joined
 from tests.support.invented_status import InventedReports, invented_chats
 from tests.support.processes import wait_for
-from tests.watching.browser_tools import missing_packages
-from tests.watching.chromium import ENTER, SHIFT, TAB, Chromium
-from tests.watching.page_inspection import FOCUS, HIDDEN, PENDING, complaints, inspected
+from tests.watching.chromium import ENTER, SHIFT, TAB
+from tests.watching.page_inspection import FOCUS, HIDDEN, PENDING, complaints, identity_shown, inspected, shown
 from tests.watching.page_pictures import PICTURES, SUBJECTS, take_pictures
 from tests.watching.served_page import ServedPage
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.processes import Bridge, Simulator
+    from tests.watching.chromium import Chromium
 
 pytestmark = pytest.mark.watching
 
@@ -45,13 +48,7 @@ class Capturing:
     first: Bridge
     second: Bridge
     server: Simulator
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    assert not missing_packages(), f"`make watching-page` installs {missing_packages()}"
-    with Chromium(tmp_path_factory.mktemp("chromium")) as started:
-        yield started
+    group: str
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +62,7 @@ def capturing(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     environment = E2EEnvironment(broker, tmp_path_factory.mktemp("capturing")).prepare()
     server = environment.chats(concurrent_chats=CHATS, passwords=True)
     with (
-        environment.bridge("worker-1", http__read_token=TOKEN) as first,
+        environment.bridge("worker-1", http__read_token=TOKEN, site="north") as first,
         environment.bridge("worker-2") as second,
         server,
     ):
@@ -74,7 +71,7 @@ def capturing(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         wait_for(
             lambda: joined(first) + joined(second) >= CHATS, 60, lambda: f"{joined(first)}, {joined(second)} chats"
         )
-        yield Capturing(first, second, server)
+        yield Capturing(first, second, server, f"{environment.prefix}bridge")
         environment.finish(server)
 
 
@@ -86,13 +83,6 @@ def status(bridge: Bridge, query: str = "") -> dict[str, Any]:
 
 def joined(bridge: Bridge) -> int:
     return int(status(bridge)["figures"]["joined"])
-
-
-def shown(browser: Chromium, url: str, width: int = 1280, height: int = 800, *, dark: bool = False) -> None:
-    """Open a page that wants no token, and wait for its report."""
-    browser.look(width, height, dark=dark)
-    browser.open(url)
-    browser.wait("!document.getElementById('report').hidden")
 
 
 def logged_in(browser: Chromium, bridge: Bridge, width: int = 1280, height: int = 800, *, dark: bool = False) -> None:
@@ -120,6 +110,20 @@ def test_a_worker_is_shown_within_the_screen_and_without_barriers(
     brightness = sum(int(part) for part in back.removeprefix("rgb(").rstrip(")").split(", "))
     assert (brightness < 200) == dark
     assert complaints(browser) == []
+
+
+def test_a_worker_says_which_one_it_is(browser: Chromium, capturing: Capturing) -> None:
+    logged_in(browser, capturing.first)
+    facts = identity_shown(browser)
+    assert re.fullmatch(r"\d+ s|\d+ min \d\d s", facts.pop("up for"))
+    assert facts == {
+        "worker": "worker-1",
+        "version": __version__,
+        "host": socket.gethostname(),
+        "group": capturing.group,
+        "site": "north",
+        "ClientVersion": "106 (asks for 106)",
+    }
 
 
 def test_it_asks_for_a_token_says_that_one_is_wrong_and_does_not_send_it_again(
