@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from tests.image.rendered_pod import RenderedPod
 
 TOKEN: Final = "a-token-of-the-tests"
-MEMORY: Final = "256m"
+MEMORY: Final = 256 << 20
+"""Bytes that a worker may use, swap included."""
+_FILES_OF_THE_LIMIT: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where the second and the first version of control groups say the limit, seen from inside."""
 
 
 class ContainerWorker(Bridge):
@@ -67,7 +70,8 @@ class ContainerWorker(Bridge):
 
     def command(self, words: list[str]) -> list[str]:
         variables = [word for name, value in self._variables.items() for word in ("--env", f"{name}={value}")]
-        options = [*self._options, "--memory", MEMORY, "--memory-swap", MEMORY, *variables]
+        memory = str(MEMORY)
+        options = [*self._options, "--memory", memory, "--memory-swap", memory, *variables]
         storage = [f"{name}={value}" for name, value in self._engine.environment.items()]
         return ["env", *storage, *self._engine.run_command(self.name, *options, args=tuple(words))]
 
@@ -79,6 +83,15 @@ class ContainerWorker(Bridge):
     def inside(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a program in the container."""
         return self._engine.tried("exec", self.name, *words)
+
+    def memory_limit(self) -> str:
+        """Return the bytes that the kernel lets the container use, as the kernel says it: MEMORY."""
+        return self.inside("cat", *_FILES_OF_THE_LIMIT).stdout.strip()
+
+    def writable(self, *folders: str) -> list[str]:
+        """Return the folders where root is not refused a new file because of a read-only file system."""
+        said = {each: self._engine.tried("exec", "--user", "0", self.name, "touch", f"{each}/file") for each in folders}
+        return [each for each, done in said.items() if "Read-only file system" not in done.stderr]
 
 
 def _secrets(pod: RenderedPod, broker: SecuredBroker) -> dict[str, bytes]:

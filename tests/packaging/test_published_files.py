@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from email.parser import Parser
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -35,6 +36,14 @@ def unpacked(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(built.archive) as archive:
         archive.extractall(folder, filter="data")
     return folder / f"chatbridge-{__version__}"
+
+
+def test_without_the_address_of_the_repository_there_are_no_links_and_the_readme_is_as_it_is(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as wheel:
+        metadata = Parser().parsestr(wheel.read(f"chatbridge-{__version__}.dist-info/METADATA").decode())
+    assert metadata.get_all("Project-URL") is None
+    assert metadata.get_all("Dynamic") is None
+    assert metadata.get_payload() == (ROOT / "README.md").read_text("utf-8")
 
 
 def test_two_builds_are_the_same_bytes(built: Built, tmp_path: Path) -> None:
@@ -68,7 +77,7 @@ def test_the_wheel_can_be_imported_and_has_schemas_page_readme_and_licence(built
     assert f"chatbridge-{__version__}.dist-info/licenses/LICENSE" in names
     assert not [name for name in names if name.startswith("tests")]
     assert "Description-Content-Type: text/markdown" in metadata
-    assert "# chatbridge\n" in metadata
+    assert "\n# chatbridge\n" in metadata
     says = "import bridge; from bridge.records.avro import schema_folder; print(bridge.__file__, schema_folder())"
     done = subprocess.run(
         [sys.executable, "-c", says], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
