@@ -20,10 +20,7 @@ from bridge.transcript.event_outlines import Outline
 from bridge.transcript.events import (
     ALL,
     IDLE_CONTROL_CLOSE,
-    INT,
-    SYS_COMMAND,
     SYSTEM,
-    USER_PUSHED_URL,
     USER_TYPES,
 )
 from bridge.transcript.gap_codes import LISTS_LEFT_OUT, OUTGROWN, WITHDRAWN
@@ -41,15 +38,10 @@ if TYPE_CHECKING:
 _PACKED: Final = Struct("<qqiibiq")
 """Event id, time, characters, place of the author, shape, place of the asker, code."""
 _NO_SHAPE: Final = -1
-_ASYNC_MODE: Final = "GCTI_Chat_AsyncMode"
 _NO_CODE: Final = -(1 << 63)
 _MOST_CHARACTERS: Final = 50_000
 """Of all names together; of chats with more, the bridge may not have remembered every party."""
-_REQUESTED: Final = (1, 2)
-_STOPPED: Final = 5
-_INACTIVE: Final = 7
 _DIGIT: Final = 9
-_JOINS: Final = {ALL: shapes.JOINED, INT: shapes.JOINED_INSIDE}
 _OVER: Final = frozenset((endings.CLOSED, endings.IDLE))
 _AWAY: Final = {link_codes.REMOVED: endings.REMOVED, link_codes.ANNOUNCED_ELSEWHERE: endings.RESTORED_ELSEWHERE}
 
@@ -145,8 +137,8 @@ class RecordedFigures:
                 )
                 self._joined[party["userId"]] = number, known
                 self._characters += sum(len(party[name] or "") for name in ("nickname", "userType", "personId"))
-        shape = _JOINS.get(record["visibility"], shapes.JOINED_HIDDEN)
-        if shape == shapes.JOINED and record["userData"].get(_ASYNC_MODE) == "true":
+        shape = shapes.JOINS.get(record["visibility"], shapes.JOINED_HIDDEN)
+        if shape == shapes.JOINED and record["userData"].get(shapes.ASYNC_MODE) == "true":
             shape = shapes.JOINED_ASYNC
         self._put(record, shape, _length(record))
 
@@ -166,13 +158,13 @@ class RecordedFigures:
             if self._closing is None and told["reasonText"] is None:
                 return
             reason = quitting
-            if reason in _REQUESTED:
+            if reason in endings.CLOSES:
                 return
-        if reason in _REQUESTED:
+        if reason in endings.CLOSES:
             self._may_end(number, endings.CLOSED, user_id)
-        elif reason == _STOPPED:
+        elif reason == endings.STOPPED:
             self._may_end(number, endings.CLOSED, None)
-        elif reason == _INACTIVE:
+        elif reason == endings.INACTIVE:
             self._may_end(number, endings.IDLE, asker)
 
     def _may_end(self, number: int, ending: str, user_id: str | None) -> None:
@@ -263,7 +255,7 @@ def _is_sealed(record: Record) -> bool:
         None if message is None else message["text"],
         None if notice is None else notice["text"],
         None if party is None else party["personId"],
-        record["userData"].get(_ASYNC_MODE),
+        record["userData"].get(shapes.ASYNC_MODE),
     )
     return any(text is not None and is_sealed(text) for text in texts)
 
@@ -279,16 +271,9 @@ def _length(record: Record) -> int:
 
 
 def _shape_of_notice(record: Record) -> int:
-    notice = record["notice"]
-    word = None if notice is None else notice["noticeType"]
-    seen = record["visibility"] == ALL and record["receiverId"] is None
-    if word == USER_PUSHED_URL and seen:
-        return shapes.SHOWN
-    if word == IDLE_CONTROL_CLOSE:
-        return shapes.IDLE_CLOSE
-    if word == SYS_COMMAND and notice["text"] == "file-uploaded":
-        return shapes.UPLOADED if seen else shapes.UPLOADED_INSIDE
-    return shapes.DELETED if word == SYS_COMMAND and notice["text"] == "file-deleted" else _NO_SHAPE
+    notice, seen = record["notice"], record["visibility"] == ALL and record["receiverId"] is None
+    shape = None if notice is None else shapes.shape_of_notice(notice["noticeType"], notice["text"], seen=seen)
+    return _NO_SHAPE if shape is None else shape
 
 
 def _shown(end: tuple[str | None, ...]) -> str:

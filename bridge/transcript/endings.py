@@ -45,10 +45,10 @@ ENDINGS: Final = {
 }
 """Code of how a chat ended -> what it means, and what to do."""
 
-_CLOSES: Final = frozenset((1, 2))
+CLOSES: Final = frozenset((1, 2))
 """Reason codes of a party that left with the request to close the chat (if no agents; forcedly)."""
-_STOPPED: Final = 5
-_INACTIVE: Final = 7
+STOPPED: Final = 5
+INACTIVE: Final = 7
 _QUIT_REASON: Final = ("GCTI_SYSTEM", "quit-reason-code")
 _OWN_REASONS: Final = frozenset(
     (
@@ -81,12 +81,12 @@ def closing_by(event: ChatEvent, parties: Parties) -> ChatEnd | None:
     code = None if event.reason is None else event.reason.code
     if code is None:
         told = find(event.event_attributes, *_QUIT_REASON)
-        code = int(told) if told in (str(_STOPPED), str(_INACTIVE)) else None
-    if code in _CLOSES:
+        code = int(told) if told in (str(STOPPED), str(INACTIVE)) else None
+    if code in CLOSES:
         return _closing(event, CLOSED, event.user_id, parties)
-    if code == _STOPPED:
+    if code == STOPPED:
         return ChatEnd(event.event_id, CLOSED, None, None)
-    if code == _INACTIVE:
+    if code == INACTIVE:
         return _closing(event, IDLE, event.asker_id or event.user_id, parties)
     return None
 

@@ -59,9 +59,9 @@ LEFT_BECAUSE: Final = 12
 
 _FURTHER: Final = (1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 3)
 """Shape -> how many numbers follow: characters of the text; of LEFT_BECAUSE asker, reason code and characters."""
-_JOINS: Final = {ALL: JOINED, INT: JOINED_INSIDE}
+JOINS: Final = {ALL: JOINED, INT: JOINED_INSIDE}
 _FILES: Final = {"file-uploaded": UPLOADED, "file-deleted": DELETED}
-_ASYNC_MODE: Final = "GCTI_Chat_AsyncMode"  # D8
+ASYNC_MODE: Final = "GCTI_Chat_AsyncMode"  # D8
 _PLACE_BITS: Final = BLOCK_IDS.bit_length() - 1
 _MORE: Final = 128
 
@@ -177,11 +177,12 @@ def _outline_of(event: ChatEvent, parties: Parties) -> tuple[int, tuple[int, ...
             return (SAID if seen else NOTED), (0,)
         return (SAID if seen and message.treat_as != SYSTEM else NOTED), (len(message.text),)
     if kind == NOTICE:
-        shape = _shape_of_notice(event)
+        notice, seen = event.notice_text, event.visibility == ALL and event.receiver_id is None
+        shape = None if notice is None else shape_of_notice(notice.notice_type, notice.text, seen=seen)
         return None if shape is None else (shape, ())
     if kind == NEW_PARTY:
-        shape = _JOINS.get(event.visibility, JOINED_HIDDEN)
-        if shape == JOINED and find(event.user_data, _ASYNC_MODE) == "true":
+        shape = JOINS.get(event.visibility, JOINED_HIDDEN)
+        if shape == JOINED and find(event.user_data, ASYNC_MODE) == "true":
             shape = JOINED_ASYNC
         return shape, (_characters(event),)
     return _departure(event, parties) if kind == PARTY_LEFT else None
@@ -195,17 +196,16 @@ def _departure(event: ChatEvent, parties: Parties) -> tuple[int, tuple[int, ...]
     return LEFT_BECAUSE, (parties.place_of_mentioned(asker), 0 if code is None else _zigzag(code) + 1, characters)
 
 
-def _shape_of_notice(event: ChatEvent) -> int | None:
-    notice = event.notice_text
-    if notice is None:
-        return None
-    word = notice.notice_type
-    seen = event.visibility == ALL and event.receiver_id is None
+def shape_of_notice(word: str, text: str, *, seen: bool) -> int | None:
+    """Return the shape of a notice with this type and text, None if a summary does not see it.
+
+    `seen`: every party sees the notice.
+    """
     if word == USER_PUSHED_URL:
         return SHOWN if seen else None
     if word == IDLE_CONTROL_CLOSE:
         return IDLE_CLOSE
-    shape = _FILES.get(notice.text) if word == SYS_COMMAND else None
+    shape = _FILES.get(text) if word == SYS_COMMAND else None
     return UPLOADED_INSIDE if shape == UPLOADED and not seen else shape
 
 
