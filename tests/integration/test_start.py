@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge import __version__
 from bridge.sandbox.process import free_ports
 from tests.support.processes import Bridge, wait_for
 
@@ -47,6 +48,9 @@ def test_without_kafka_it_waits_alive_and_says_why(tmp_path: Path) -> None:
             lambda: bridge.metric("chatbridge_event_loop_lag_seconds_count") > 1, 30, "nothing samples the event loop"
         )
         wait_for(lambda: 0 < warnings_written(bridge) == warnings_counted(bridge), 30, "nothing counts the log's lines")
+        assert bridge.metric("chatbridge_build_info", version=__version__) == 1
+        assert bridge.metric("chatbridge_config_info") == 1
+        assert bridge.metric("chatbridge_tasks") > 0
         assert bridge.running
         assert bridge.terminate(15) == 0
 
