@@ -61,8 +61,8 @@ def series_of(expr: str) -> list[str]:
 
 
 def has_data(series: list[dict[str, Any]]) -> bool:
-    """Tell whether a query's result has series, and each a number: neither 0/0 nor a quantile of nothing is one."""
-    return bool(series) and not any(math.isnan(float(one["value"][1])) for one in series)
+    """Tell whether a query's result has series, and each a number: no division by 0 and no quantile of nothing is."""
+    return bool(series) and all(math.isfinite(float(one["value"][1])) for one in series)
 
 
 @pytest.mark.watching
@@ -137,10 +137,11 @@ def test_both_sides_of_an_expression_are_asked_for() -> None:
 
 
 def test_a_result_without_a_number_is_no_data() -> None:
-    one, other = ({"metric": {}, "value": [1.5, value]} for value in ("0", "NaN"))
-    assert has_data([one])
-    assert not has_data([other])
-    assert not has_data([one, other])
+    number, *others = ({"metric": {}, "value": [1.5, value]} for value in ("0", "NaN", "+Inf", "-Inf"))
+    assert has_data([number])
+    for other in others:
+        assert not has_data([other])
+        assert not has_data([number, other])
     assert not has_data([])
 
 
