@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.required_topics import Topic
     from bridge.adapters.kafka.topic_lookup import TopicLookup
-    from bridge.adapters.kafka.topic_plan import Change, TopicPlan
-    from bridge.errors import Problem
+    from bridge.adapters.kafka.topic_plan import Change, RefusedSetting, TopicPlan
 
     _Result = TypeVar("_Result")
 
@@ -196,7 +195,7 @@ class TopicManager:
             refused = await self._change(admin, missing)
             plan = await self._plan(admin)
             plan.check()
-            plan.warnings += refused
+            plan.refuse(refused)
         return plan
 
     async def apply(self, *, allow_shorter: bool = False) -> TopicPlan:
@@ -207,7 +206,7 @@ class TopicManager:
         async with self._admin() as admin:
             plan = await self._plan(admin, allow_shorter=allow_shorter)
             plan.check()
-            plan.warnings += await self._change(admin, plan.changes)
+            plan.refuse(await self._change(admin, plan.changes))
         return plan
 
     @contextlib.asynccontextmanager
@@ -219,7 +218,7 @@ class TopicManager:
     async def _call(self, awaitable: Awaitable[_Result]) -> _Result:
         return await call(awaitable, self._failed)
 
-    async def _change(self, admin: AIOKafkaAdminClient, changes: list[Change]) -> list[Problem]:
+    async def _change(self, admin: AIOKafkaAdminClient, changes: list[Change]) -> list[RefusedSetting]:
         """Create and alter; return the settings that Kafka refused. All new topics are visible on return."""
         controller = (await self._look_up(admin, self._names)).controller
         work = TopicChanges(admin, controller, self._principal, self._failed)
