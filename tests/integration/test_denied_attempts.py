@@ -38,7 +38,7 @@ def rights(secured_broker: SecuredBroker, tmp_path: Path) -> Iterator[Rights]:
     settings = {**secured_broker.settings, **SHORT_KAFKA_TIMEOUTS}
     environment = E2EEnvironment(secured_broker.bootstrap_servers, tmp_path, **settings)
     found = Rights(secured_broker, environment)
-    write(environment.prepare().broker, environment.topic("events"), {"a chat": b"what may not be read"})
+    environment.prepare()
     yield found
     found.only([])
 
@@ -75,6 +75,7 @@ def test_a_worker_that_is_denied_everything_asks_a_few_times_a_second(rights: Ri
 def test_a_reader_that_is_denied_ends_soon_and_has_not_asked_often(rights: Rights, left: str) -> None:
     """As `verify` reads a topic whose rights are withdrawn after it has asked for them."""
     topic = rights.environment.topic("events")
+    write(rights.environment.broker, topic, {"a chat": b"what may not be read"})
     rights.only([("--topic", topic, "Describe", False)] if left == "Describe" else [])
 
     async def read() -> None:

@@ -91,7 +91,7 @@ def with_its_rights(rights: Rights, capsys: pytest.CaptureFixture[str], code: in
 
 @pytest.mark.timeout(240)
 @tries(
-    *("topics apply", "topics plan", "announce", "run", "simulate", "tail", "verify", "export", "coverage"),
+    *("topics apply", "topics plan", "announce", "run", "simulate", "tail", "verify", "export"),
     *("reconcile", "reconcile --fill", "backfill"),
 )
 def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
@@ -120,7 +120,6 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
     with_its_rights(rights, capsys, 0, "verify")
     with_its_rights(rights, capsys, 0, "export", str(tmp_path / "exported"))
     printed_by(capsys, 0, "verify", str(tmp_path / "exported"))
-    with_its_rights(rights, capsys, 0, "coverage")
     with_its_rights(rights, capsys, 1, "reconcile", SAMPLE)
     with_its_rights(rights, capsys, 0, "reconcile --fill", SAMPLE)
     with_its_rights(rights, capsys, 0, "backfill", SAMPLE)

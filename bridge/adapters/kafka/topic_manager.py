@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAuthorizationFailedError, for_code
+from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
 from bridge.adapters.kafka.calls import call, unavailable
 from bridge.adapters.kafka.rights import Right, denied, not_permitted, principal_of
@@ -113,6 +113,10 @@ class TopicNames:
         return f"{self.prefix}chat.capture.held.v1"
 
 
+class _NotHeardOf(KafkaUnavailable):
+    """The broker that was asked does not know a topic that another one knows."""
+
+
 class TopicManager:
     """Compares the topics of a cluster with what is required, creates and alters them.
 
@@ -193,7 +197,7 @@ class TopicManager:
             if not missing:
                 return plan
             refused = await self._change(admin, missing)
-            plan = await self._plan(admin)
+            plan = await self._plan_of_new(admin)
             plan.check()
             plan.refuse(refused)
         return plan
@@ -233,6 +237,14 @@ class TopicManager:
     async def _plan(self, admin: AIOKafkaAdminClient, *, allow_shorter: bool = False) -> TopicPlan:
         return compare(self._topics, await self._states(admin), allow_shorter=allow_shorter)
 
+    async def _plan_of_new(self, admin: AIOKafkaAdminClient) -> TopicPlan:
+        """Compare when all topics exist: a broker that is asked may not have heard of new ones for a moment."""
+        for _ in range(_POLLS):
+            with contextlib.suppress(_NotHeardOf):
+                return await self._plan(admin)
+            await asyncio.sleep(_POLL_SECONDS)
+        return await self._plan(admin)
+
     async def _states(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
         existing = (await self._look_up(admin, self._names)).existing
         configs = await self._configs(admin, existing)
@@ -262,5 +274,6 @@ class TopicManager:
         if forbidden:
             raise denied([Right("topic", name, "DescribeConfigs") for name in forbidden], self._principal)
         for name, error in errors.items():
-            raise KafkaUnavailable(f"cannot read the configuration of {name}: {error.__name__}")
+            kind = _NotHeardOf if error is UnknownTopicOrPartitionError else KafkaUnavailable
+            raise kind(f"cannot read the configuration of {name}: {error.__name__}")
         return {name: {entry[0]: entry[1] for entry in entries} for _, _, _, name, entries in results}
