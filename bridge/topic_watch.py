@@ -13,7 +13,7 @@ from bridge.facts import Fact
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bridge.adapters.kafka.topic_plan import TopicPlan
+    from bridge.adapters.kafka.topic_plan import RefusedSetting, TopicPlan
     from bridge.errors import Problem
     from bridge.telemetry import Telemetry
 
@@ -39,7 +39,11 @@ class Topics(Protocol):
 
 
 class TopicWatch:
-    """Reasons and warnings about topics. Nothing is asked before the first plan was `found`."""
+    """Reasons and warnings about topics. Nothing is asked before the first plan was `found`.
+
+    A setting that Kafka refused when a topic was made stays a warning until the topic has it: only the attempt tells
+    that it is refused, and a later plan cannot.
+    """
 
     def __init__(self, topics: Callable[[], Topics], telemetry: Telemetry, monotonic: Callable[[], float]) -> None:
         """`topics` makes what compares; `monotonic` returns seconds."""
@@ -49,11 +53,14 @@ class TopicWatch:
         self._telemetry = telemetry
         self._monotonic = monotonic
         self._due: float | None = None
+        self._refused: list[RefusedSetting] = []
 
     def found(self, plan: TopicPlan) -> None:
         """Take a plan as the present state; what is new in it is logged."""
         before = {*self.reasons, *self.warnings}
-        self.reasons, self.warnings = tuple(plan.reasons), tuple(plan.warnings)
+        former = [one for one in self._refused if one not in plan.refused and one.lasts(plan.found)]
+        self._refused = [*former, *plan.refused]
+        self.reasons, self.warnings = tuple(plan.reasons), (*plan.warnings, *(one.problem for one in former))
         self._due = self._monotonic() + _INTERVAL_SECONDS
         for one in (*self.reasons, *self.warnings):
             if one not in before:

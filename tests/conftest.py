@@ -31,6 +31,7 @@ FAULTS: Final = {
     "test_connection_causes.py",
     "test_crashed_shard.py",
     "test_defective_worker.py",
+    "test_denied_attempts.py",
     "test_do_no_harm.py",
     "test_doctor.py",
     "test_doctor_of_secured_kafka.py",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from bridge.adapters.kafka.topic_plan import TopicPlan
+from bridge.adapters.kafka.topic_plan import RefusedSetting, TopicPlan, TopicState
 from bridge.errors import KafkaUnavailable, Problem
 from bridge.telemetry import Telemetry
 from bridge.topic_watch import TopicWatch
@@ -20,6 +20,7 @@ ONE, OTHER = (
     Problem("RETENTION_LONGER", "events keeps records longer"),
 )
 POLICY = Problem("CLEANUP_POLICY", "events is compacted")
+REFUSED = RefusedSetting("events", "segment.bytes", "1000", created=True, text="a policy")
 
 
 class ScriptedTopics:
@@ -68,3 +69,34 @@ def test_a_reason_is_kept_while_kafka_does_not_answer(caplog: pytest.LogCaptureF
     watch, said = watched(caplog, TopicPlan(), TopicPlan(reasons=[POLICY]), None)
     assert said == ["CLEANUP_POLICY"]
     assert watch.reasons == (POLICY,)
+
+
+def with_setting(**config: str) -> TopicPlan:
+    """Return what is found of a topic with these settings; nothing else is wrong with it."""
+    settings = {name.replace("_", "."): value for name, value in config.items()}
+    return TopicPlan(found={"events": TopicState(3, 3, settings)})
+
+
+def made_without() -> TopicPlan:
+    plan = with_setting(segment_bytes="5000")
+    plan.refuse([REFUSED])
+    return plan
+
+
+def test_a_setting_that_was_refused_is_told_until_the_topic_has_it(caplog: pytest.LogCaptureFixture) -> None:
+    still = with_setting(segment_bytes="6000")
+    watch, said = watched(caplog, made_without(), still, None, still)
+    assert said == ["SETTING_REFUSED"]
+    assert list(watch.warnings) == [REFUSED.problem]
+    watch.found(with_setting(segment_bytes="1000"))
+    assert list(watch.warnings) == []
+    watch.found(still)
+    assert list(watch.warnings) == [], "its owner has changed it again: nothing was refused"
+
+
+def test_a_refusal_that_is_met_again_is_one_warning_and_ends_with_its_topic(caplog: pytest.LogCaptureFixture) -> None:
+    watch, said = watched(caplog, made_without(), made_without())
+    assert said == ["SETTING_REFUSED"]
+    assert list(watch.warnings) == [REFUSED.problem]
+    watch.found(TopicPlan(found={}))
+    assert list(watch.warnings) == []

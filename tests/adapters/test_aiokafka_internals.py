@@ -36,11 +36,13 @@ from bridge.adapters.kafka.aiokafka_internals import (
     member_id,
     metadata_task_ended,
     open_transports,
+    pause_between_updates,
     producer_error,
     sender_tasks,
     set_password,
 )
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
+from tests.capture.virtual_servers import play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -56,7 +58,7 @@ class Used(NamedTuple):
 
 
 USED = [
-    Used("AIOKafkaConsumer", "_client", AIOKafkaClient, "metadata_task_ended, consumer_client"),
+    Used("AIOKafkaConsumer", "_client", AIOKafkaClient, "metadata_task_ended, consumer_client, pause_between_updates"),
     Used("AIOKafkaConsumer", "_subscription", SubscriptionState, "read_positions: where reading is, without waiting"),
     Used("AIOKafkaConsumer", "_fetcher", type(None), "consumer_tasks: cancel what a consumer that cannot stop runs"),
     Used("AIOKafkaAdminClient", "_client", AIOKafkaClient, "admin_client: close the connections of one that is stuck"),
@@ -74,6 +76,12 @@ USED = [
     Used("GroupCoordinator", "coordinator_id", type(None), "coordinator_known: notice that Kafka does not answer"),
     Used("GroupCoordinator", "_do_rejoin_group", MethodType, "ask_before_joining: another process may be in the place"),
     Used("GroupCoordinator", "_retry_backoff_ms", int, "ask_before_joining: pause between two questions"),
+    Used(
+        "AIOKafkaClient",
+        "_metadata_update",
+        MethodType,
+        "pause_between_updates: ask less often for what is denied",
+    ),
     Used("ClusterMetadata", "unauthorized_topics", set, "unauthorized_topics: tell forbidden from missing"),
     Used("GroupCoordinator", "member_id", str, "member_id: tell this member from the others of its group"),
     Used("GroupCoordinator", "_group_instance_id", str, "forget_static_membership: leave the group at a planned stop"),
@@ -206,6 +214,37 @@ def test_an_error_of_a_transaction_fails_the_batches_of_partitions_that_are_not_
             await sent[added]
 
     with_clients(act)
+
+
+def test_a_consumer_asks_less_often_for_metadata_as_long_as_a_topic_has_no_leader() -> None:
+    """aiokafka asks again at once: the answer of a broker takes a millisecond, and here none."""
+    asked = 0
+
+    async def scene() -> None:
+        nonlocal asked
+        consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1")
+        client = consumer_client(consumer)
+
+        async def update(*_: object) -> bool:
+            nonlocal asked
+            asked += 1
+            return True
+
+        client._metadata_update = update
+        pause_between_updates(consumer)
+        led = client.cluster
+        led._partitions, led.available_partitions_for_topic = {"there": {0: None}}, lambda _: {0}
+        began = asyncio.get_running_loop().time()
+        for _ in range(1000):
+            await client._metadata_update(led, ["there"])
+        assert asyncio.get_running_loop().time() == began
+        asked = 0
+        while asyncio.get_running_loop().time() < began + 60:
+            await client._metadata_update(led, ["there", "forbidden"])
+        assert 100 < asked < 130
+        await consumer.stop()
+
+    play(scene())
 
 
 def test_a_client_gives_the_password_that_is_set_to_the_connections_that_it_makes() -> None:

@@ -191,6 +191,16 @@ def test_a_defect_in_the_packing_is_not_taken_for_kafkas(monkeypatch: pytest.Mon
 # --- the other users of aiokafka -------------------------------------------------------------------------------------
 
 
+class QuietClient:
+    """What is looked at of a consumer's own client."""
+
+    def __init__(self) -> None:
+        self._conns: dict[object, object] = {}
+
+    async def _metadata_update(self, *_: object) -> bool:
+        return False
+
+
 class ScriptedClient:
     """Any other client of aiokafka: every method raises the error, except those that a test replaces."""
 
@@ -198,7 +208,7 @@ class ScriptedClient:
     answers: dict[str, object]
 
     def __init__(self, **_: object) -> None:
-        pass
+        self._client = QuietClient()  # of a consumer
 
     def __getattr__(self, name: str) -> Any:
         async def answer(*_: object, **__: object) -> object:

@@ -24,7 +24,7 @@ from tests.integration.e2e_environment import (
     joins_and_leaves,
     reasons,
 )
-from tests.integration.user_rights import PRINCIPAL, Granted, Rights, chatbridge
+from tests.integration.user_rights import PRINCIPAL, Granted, Rights, chatbridge, tries
 from tests.support.kafka_tools import alter
 from tests.support.processes import Bridge, wait_for
 
@@ -58,6 +58,12 @@ def missing(right: Granted) -> str:
     return rf"Kafka denies {PRINCIPAL}: (.*; )?(\w+ and )*{operation}( and \w+)* on {kind} {re.escape(name)}"
 
 
+def grants(right: Granted) -> str:
+    """Return what the next step says of a right."""
+    option, name, operation, _ = right
+    return f"--operation {operation} {option} {name}"
+
+
 def printed_by(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
     """Run a command here, for many are run, until it ends with this exit code; return its standard output."""
     capsys.readouterr()
@@ -77,21 +83,27 @@ def ended(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, st
     return code, " ".join(told), " ".join(steps)
 
 
+def with_its_rights(rights: Rights, capsys: pytest.CaptureFixture[str], code: int, command: str, *words: str) -> str:
+    """Run a command with exactly its rights until it ends with this exit code; return its standard output."""
+    rights.exactly(command)
+    return printed_by(capsys, code, *command.split(), *words, *rights.flags)
+
+
 @pytest.mark.timeout(240)
+@tries(
+    *("topics apply", "topics plan", "announce", "run", "simulate", "tail", "verify", "export"),
+    *("reconcile", "reconcile --fill", "backfill"),
+)
 def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
-    rights: Rights, capsys: pytest.CaptureFixture[str]
+    rights: Rights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment = rights.environment
-    rights.only(rights.printed("topics apply"))
-    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 8
+    assert with_its_rights(rights, capsys, 0, "topics apply").count("done: create ") == 8
     alter(environment.broker, environment.topic("events"), "retention.ms", "1000")
-    rights.only(rights.printed("topics plan"))
-    printed_by(capsys, 1, "topics", "plan", *rights.flags)
-    rights.only(rights.printed("topics apply"))
-    assert "done: alter " in printed_by(capsys, 0, "topics", "apply", *rights.flags)
-    rights.only(rights.printed("announce"))
-    printed_by(capsys, 0, "announce", "s1", "127.0.0.1:1", *rights.flags)
-    rights.only(rights.printed("run"))
+    with_its_rights(rights, capsys, 1, "topics plan")
+    assert "done: alter " in with_its_rights(rights, capsys, 0, "topics apply")
+    with_its_rights(rights, capsys, 0, "announce", "s1", "127.0.0.1:1")
+    rights.exactly("run")
     with environment.bridge() as bridge, environment.chats(concurrent_chats=CHATS) as chats:
         wait_for(lambda: captured(bridge) > 100, 40, lambda: str(reasons(bridge)))
         assert bridge.post("/v1/sessions", {"sessionId": "s2", "host": "127.0.0.1", "port": 1})[0] == 202
@@ -101,22 +113,29 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
             wait_for(lambda: second.metric("chatbridge_shards") == PARTITIONS, 40, "not taken over")
             chats.terminate()
             assert second.terminate() == 0
-    rights.only(rights.printed("simulate"))
+    rights.exactly("simulate")
     done = chatbridge("simulate", "--kafka", "", "--chats", "1", "--mean-events", "2", *rights.flags)
     assert json.loads(done.stdout.splitlines()[-1])["announced"] == 1, done.stderr
-    rights.only(rights.printed("tail"))
-    assert len(printed_by(capsys, 0, "tail", "--from-beginning", "--max", "3", *rights.flags).splitlines()) == 4
-    rights.only(rights.printed("verify"))
-    printed_by(capsys, 0, "verify", *rights.flags)
-    rights.only(rights.printed("reconcile"))
-    printed_by(capsys, 1, "reconcile", SAMPLE, *rights.flags)
-    rights.only(rights.printed("reconcile --fill"))
-    printed_by(capsys, 0, "reconcile", "--fill", SAMPLE, *rights.flags)
-    rights.only(rights.printed("backfill"))
-    printed_by(capsys, 0, "backfill", SAMPLE, *rights.flags)
+    assert len(with_its_rights(rights, capsys, 0, "tail", "--from-beginning", "--max", "3").splitlines()) == 4
+    with_its_rights(rights, capsys, 0, "verify")
+    with_its_rights(rights, capsys, 0, "export", str(tmp_path / "exported"))
+    printed_by(capsys, 0, "verify", str(tmp_path / "exported"))
+    with_its_rights(rights, capsys, 1, "reconcile", SAMPLE)
+    with_its_rights(rights, capsys, 0, "reconcile --fill", SAMPLE)
+    with_its_rights(rights, capsys, 0, "backfill", SAMPLE)
     assert rights.denials() == []
 
 
+def without_each(rights: Rights, capsys: pytest.CaptureFixture[str], command: str, *words: str) -> None:
+    """Run a command without each of its rights: it ends, names what is missing, and says how to grant it."""
+    for right in rights.each_missing(command):
+        code, message, step = ended(capsys, *command.split(), *words, *rights.flags)
+        assert code == 3, (command, right, message)
+        assert re.search(missing(right), message), (command, right, message)
+        assert grants(right) in step, (command, right, step)
+
+
+@tries("topics apply", "run", "proof", lessened=["proof"])
 def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
     rights: Rights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,23 +144,31 @@ def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
     printed_by(capsys, 0, "keys", "new", "--out", key, "--list", keys, *rights.flags)
     environment.settings |= {"evidence__signing_key_file": key, "evidence__key_list_file": keys}
     environment.settings |= {"evidence__anchor_seconds": 1}
-    rights.only(rights.printed("topics apply"))
-    assert printed_by(capsys, 0, "topics", "apply", *rights.flags).count("done: create ") == 10
-    rights.only(rights.printed("run"))
+    assert with_its_rights(rights, capsys, 0, "topics apply").count("done: create ") == 10
+    rights.exactly("run")
     with environment.bridge() as bridge, environment.chats(concurrent_chats=CHATS, mean_events=10) as chats:
         wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") > 1, 40, lambda: str(reasons(bridge)))
         chats.terminate()
         assert bridge.terminate() == 0
-    proof = rights.printed("proof")
-    rights.only(proof)
-    printed_by(capsys, 1, "proof", "unknown", *rights.flags)
+    with_its_rights(rights, capsys, 1, "proof", "unknown")
     assert rights.denials() == []
-    for right in proof:
-        rights.only([one for one in proof if one != right])
-        code, message, _ = ended(capsys, "proof", "unknown", *rights.flags)
-        assert (code, bool(re.search(missing(right), message))) == (3, True), message
+    without_each(rights, capsys, "proof", "unknown")
 
 
+MISSING = {
+    "topics plan": (),
+    "announce": ("s1", "127.0.0.1:1"),
+    "tail": ("--max", "1"),
+    "verify": (),
+    "simulate": ("--kafka", "", "--chats", "1"),
+    "backfill": (SAMPLE,),
+    "backfill --wait": (SAMPLE,),
+    "reconcile": (SAMPLE,),
+    "reconcile --fill": (SAMPLE,),
+}
+
+
+@tries(lessened=["topics apply", *MISSING])
 def test_each_missing_right_ends_a_command_with_its_name_and_how_to_grant_it(
     rights: Rights, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,31 +180,21 @@ def test_each_missing_right_ends_a_command_with_its_name_and_how_to_grant_it(
         code, message, step = ended(capsys, "topics", "apply", *rights.flags)
         assert code == 3, message
         assert re.search(missing(right), message), message
-        assert f"--operation Create --topic {right[1]}" in step
+        assert grants(right) in step
     rights.only(apply)
     assert ended(capsys, "topics", "apply", *rights.flags)[0] == 0
     rest = [one for one in apply if one[2] != "Create"]
     longer = [word for kind in ("", "announcement_") for word in ("--set", f"kafka.{kind}retention_seconds=99999999")]
     larger = ("--set", "kafka.max_record_bytes=2000000")
-    cases = {
-        ("topics", "apply", *longer, *larger): rest,
-        ("topics", "plan"): rights.printed("topics plan"),
-        ("announce", "s1", "127.0.0.1:1"): rights.printed("announce"),
-        ("tail", "--max", "1"): rights.printed("tail"),
-        ("verify",): rights.printed("verify"),
-        ("simulate", "--kafka", "", "--chats", "1"): rights.printed("simulate"),
-        ("backfill", SAMPLE): rights.printed("backfill"),
-        ("backfill", "--wait", SAMPLE): rights.printed("backfill --wait"),
-        ("reconcile", SAMPLE): rights.printed("reconcile"),
-        ("reconcile", "--fill", SAMPLE): rights.printed("reconcile --fill"),
-    }
-    for words, needed in cases.items():
-        for right in needed:
-            rights.only([one for one in needed if one != right])
-            code, message, step = ended(capsys, *words, *rights.flags)
-            assert code == 3, (words, right, message)
-            assert re.search(missing(right), message), (words, right, message)
-            assert f"--operation {right[2]} --topic {right[1]}" in step
+    for right in rest:
+        rights.only([one for one in rest if one != right])
+        code, message, step = ended(capsys, "topics", "apply", *longer, *larger, *rights.flags)
+        assert code == 3, (right, message)
+        assert re.search(missing(right), message), (right, message)
+        assert grants(right) in step
+    rights.lessened.add("topics apply")
+    for command, words in MISSING.items():
+        without_each(rights, capsys, command, *words)
     rights.only([])
     for command in ("tail", "verify"):
         assert chatbridge(command, *rights.flags, seconds=DENIED_SECONDS).returncode == 3
@@ -198,6 +215,7 @@ def said_of(right: Granted) -> str:
     )
 
 
+@tries(lessened=["run"])
 def test_what_a_worker_asks_before_it_begins_names_each_single_right(rights: Rights) -> None:
     rights.environment.prepare()
     config = settings_of(rights)
@@ -207,6 +225,7 @@ def test_what_a_worker_asks_before_it_begins_names_each_single_right(rights: Rig
         with pytest.raises(AccessDenied) as told:
             asyncio.run(rights_check_of(config, "run").check())
         assert str(told.value).startswith(said_of(right))
+    rights.lessened.add("run")
     rights.only(needed)
     asyncio.run(rights_check_of(config, "run").check())
 

@@ -10,9 +10,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka.admin import NewTopic
 
 from bridge import __version__
 from bridge.sandbox.process import free_ports
+from tests.support.kafka_tools import create
 from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
@@ -95,6 +97,37 @@ def test_the_partitions_of_topics_that_exist_are_taken_whatever_the_setting_says
         assert second.terminate() == 0
     assert "STATE_LOST" not in log.read_text(encoding="utf-8")  # nothing was captured before, and nothing lost
     assert log.read_text(encoding="utf-8").count("code=PARTITIONS_TAKEN") == 1
+
+
+def test_topics_with_different_numbers_of_partitions_end_a_start(broker: str, tmp_path: Path) -> None:
+    prefix, log = f"{uuid.uuid4().hex[:8]}.", tmp_path / "bridge.log"
+    for kind, partitions in (("events", 2), ("sessions", 3)):
+        create(broker, NewTopic(f"{prefix}chat.transcript.{kind}.v1", partitions, 1))
+    with Bridge(broker, log, prefix=prefix, worker="one", kafka__partitions=2) as bridge:
+        assert bridge.wait(30) == 3
+    said = log.read_text(encoding="utf-8")
+    assert f"{prefix}chat.transcript.events.v1 has 2 partitions, {prefix}chat.transcript.sessions.v1 has 3" in said
+    assert "next: a chat must have one partition number everywhere" in said
+
+
+def differing(bridge: Bridge) -> list[str]:
+    """Return the details of the warnings that partitions differ."""
+    warnings = json.loads(bridge.get("/readyz")[1])["warnings"]
+    return [one["detail"] for one in warnings if one["code"] == "PARTITIONS_DIFFER"]
+
+
+def test_a_topic_of_stored_transcripts_with_other_partitions_is_a_warning_and_live_chats_go_on(
+    broker: str, tmp_path: Path
+) -> None:
+    prefix = f"{uuid.uuid4().hex[:8]}."
+    stored = f"{prefix}chat.capture.stored.v1"
+    create(broker, NewTopic(stored, 3, 1))
+    with Bridge(broker, tmp_path / "bridge.log", prefix=prefix, worker="one", kafka__partitions=2) as bridge:
+        bridge.wait_ready()
+        told = f"{stored} has 3 partitions, the other topics have 2 "
+        wait_for(lambda: any(one.startswith(told) for one in differing(bridge)), 30, lambda: str(differing(bridge)))
+        assert bridge.ready
+        assert bridge.terminate() == 0
 
 
 def test_closed_chats_are_remembered_as_long_as_their_records_and_a_setting_below_is_named(

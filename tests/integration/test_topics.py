@@ -5,11 +5,17 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from bridge.adapters.kafka.required_topics import TopicShape, wanted
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
+from bridge.cli import main
 from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch, TopicMissing
-from tests.support.kafka_tools import alter
+from bridge.telemetry import Telemetry
+from bridge.topic_watch import TopicWatch
+from tests.capture.link_surroundings import FakeClock
+from tests.support.kafka_tools import SECONDS, alter
+from tests.support.processes import wait_for
 
 SHAPE = TopicShape(
     partitions=3,
@@ -66,6 +72,34 @@ def test_a_retention_is_shortened_on_purpose_only_and_what_others_set_is_kept(br
     asyncio.run(main())
 
 
+def test_the_command_shortens_a_retention_with_its_option_only(
+    broker: str, names: TopicNames, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(action: str, *words: str) -> tuple[int, str, str]:
+        place = ("--bootstrap-servers", broker, "--topic-prefix", names.prefix, "--set", "kafka.partitions=1")
+        code = main(["topics", action, *words, *place])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    def retention() -> str | None:
+        found = asyncio.run(topics(broker, names).states())
+        return found[names.events].config.get("retention.ms")
+
+    assert run("apply")[0] == 0
+    wait_for(lambda: retention() == "604800000", SECONDS, "not made as the settings say")
+    shorter = ("--set", "kafka.retention_seconds=3600")
+    for action in ("plan", "apply"):
+        code, out, err = run(action, *shorter)
+        assert (code, out) == (0, "all topics are as required\n")
+        assert f"RETENTION_LONGER: {names.events} has retention.ms=604800000" in err
+    code, out, _ = run("plan", "--allow-shorter", *shorter)
+    assert (code, f"alter {names.events}: retention.ms=3600000" in out.splitlines()) == (1, True), out
+    assert retention() == "604800000"
+    code, out, _ = run("apply", "--allow-shorter", *shorter)
+    assert (code, f"done: alter {names.events}: retention.ms=3600000" in out.splitlines()) == (0, True), out
+    wait_for(lambda: retention() == "3600000", SECONDS, "not shortened")
+
+
 def test_how_long_a_record_can_be_read_is_what_the_topic_says(broker: str, names: TopicNames) -> None:
     day, hour = 86_400, 3_600
 
@@ -107,6 +141,26 @@ def test_different_partition_counts_are_never_changed_but_explained(broker: str,
         with pytest.raises(TopicMismatch, match=r"events\.v1 has 3 partitions.*quarantine\.v1 has 4") as caught:
             await topics(broker, names).apply()
         assert "kafka.topic_prefix" in caught.value.next_step
+
+    asyncio.run(main())
+
+
+def test_partitions_that_somebody_adds_while_it_runs_are_a_reason_within_a_minute(
+    broker: str, names: TopicNames
+) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        watch = TopicWatch(lambda: topics(broker, names), Telemetry(), clock.monotonic)
+        watch.found(await topics(broker, names).prepare(create=True))
+        assert list(watch.reasons) == []
+        admin = AdminClient({"bootstrap.servers": broker})
+        admin.create_partitions([NewPartitions(names.events, 4)])[names.events].result(SECONDS)
+        async with asyncio.timeout(SECONDS):
+            while not watch.reasons:  # a broker hears of them a moment later
+                clock.seconds += 61
+                await watch.refresh()
+        assert [one.code for one in watch.reasons] == ["PARTITIONS_DIFFER"]
+        assert f"{names.events} has 4 partitions" in watch.reasons[0].detail
 
     asyncio.run(main())
 

@@ -16,6 +16,9 @@ from bridge.adapters.kafka.required_topics import TopicShape, wanted
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.sandbox import LocalCluster
 from bridge.sandbox import broker as sandbox
+from bridge.telemetry import Telemetry
+from bridge.topic_watch import TopicWatch
+from tests.capture.link_surroundings import FakeClock
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, reasons
 from tests.support.kafka_tools import SECONDS, alter, create
 from tests.support.processes import Bridge, wait_for
@@ -124,6 +127,20 @@ def test_topics_get_the_cluster_s_replicas_two_in_sync_and_no_setting_that_a_pol
     metadata = AdminClient({"bootstrap.servers": environment.broker}).list_topics(environment.topic("events"))
     partitions = metadata.topics[environment.topic("events")].partitions.values()
     assert [len(one.replicas) for one in partitions] == [3] * PARTITIONS
+
+
+def test_what_was_refused_is_told_as_long_as_the_topic_is_without_it(environment: E2EEnvironment) -> None:
+    async def look_again() -> list[str]:
+        clock = FakeClock()
+        watch = TopicWatch(lambda: topics_of(environment), Telemetry(), clock.monotonic)
+        watch.found(await topics_of(environment).prepare(create=True))
+        before = list(watch.warnings)
+        clock.seconds += 61
+        await watch.refresh()
+        assert list(watch.warnings) == before
+        return [one.code for one in before]
+
+    assert asyncio.run(look_again()) == ["SETTING_REFUSED"] * 2
 
 
 def test_altering_leaves_out_what_a_policy_refuses_and_does_the_rest(environment: E2EEnvironment) -> None:

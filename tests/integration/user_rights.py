@@ -7,7 +7,9 @@ import shlex
 import subprocess
 import sys
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec
 
 from confluent_kafka.admin import (
     AclBinding,
@@ -27,7 +29,9 @@ from tests.support.processes import wait_for
 from tests.support.secured_broker import USER, SecuredBroker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+_Arguments = ParamSpec("_Arguments")
 
 PRINCIPAL = f"User:{USER}"
 RESOURCES = {
@@ -41,14 +45,49 @@ Granted = tuple[str, str, str, bool]
 """Kind of resource as an option of `kafka-acls`, its name, an operation, whether the name is a prefix."""
 
 
+@dataclass(frozen=True)
+class Tried:
+    """Which commands a test runs with exactly their rights, and which without each of them in turn."""
+
+    exact: frozenset[str]
+    lessened: frozenset[str]
+
+
+TRIED: dict[str, Tried] = {}
+"""What the tests that were imported say of themselves, by their names."""
+
+
+def tries(
+    *exact: str, lessened: Sequence[str] = ()
+) -> Callable[[Callable[_Arguments, None]], Callable[_Arguments, None]]:
+    """Say which commands a test tries; it fails when its `rights` were used for others, or not for all of them."""
+    said = Tried(frozenset(exact), frozenset(lessened))
+
+    def decorate(test: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+        TRIED[f"{test.__module__}.{test.__qualname__}"] = said
+
+        @wraps(test)
+        def checked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+            rights = kwargs["rights"]
+            assert isinstance(rights, Rights)
+            test(*args, **kwargs)
+            assert Tried(frozenset(rights.exact), frozenset(rights.lessened)) == said
+
+        return checked
+
+    return decorate
+
+
 class Rights:
-    """The rights of one user on the resources of one test."""
+    """The rights of one user on the resources of one test. `exact` and `lessened`: what was tried, as `Tried` says."""
 
     def __init__(self, broker: SecuredBroker, environment: E2EEnvironment) -> None:
         self.environment = environment
         self._broker = broker
         self._admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
         self._present: set[Granted] = set()
+        self.exact: set[str] = set()
+        self.lessened: set[str] = set()
 
     @property
     def flags(self) -> list[str]:
@@ -88,6 +127,20 @@ class Rights:
                 done.result(SECONDS)
         self._present = wanted
         wait_for(self._known, SECONDS, "the broker does not know the rights")
+
+    def exactly(self, command: str) -> None:
+        """Grant what is printed for a command, and nothing else: the test runs it then."""
+        self.only(self.printed(command))
+        self.exact.add(command)
+
+    def each_missing(self, command: str) -> Iterator[Granted]:
+        """Grant what is printed for a command but for one right, which is yielded; one right after the other."""
+        needed = self.printed(command)
+        assert needed
+        for right in needed:
+            self.only([one for one in needed if one != right])
+            yield right
+        self.lessened.add(command)
 
     def denials(self) -> list[str]:
         """Return the lines of the broker's authorizer log about denials to the user on resources of this test."""

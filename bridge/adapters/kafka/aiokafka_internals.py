@@ -8,15 +8,19 @@ upgrade renames or removes one. The notes on each function refer to aiokafka 0.1
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from types import TracebackType
 
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.client import AIOKafkaClient
+    from aiokafka.cluster import ClusterMetadata
+
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 0.5
 
 
 def metadata_task_ended(consumer: AIOKafkaConsumer) -> bool:
@@ -204,6 +208,37 @@ def last_answer(client: AIOKafkaClient) -> float:
     """
     times: list[float] = [connection._last_action for connection in client._conns.values()]  # noqa: SLF001
     return max(times, default=0.0)
+
+
+def pause_between_updates(consumer: AIOKafkaConsumer) -> None:
+    """Make a consumer that was just made wait before it asks again for metadata that did not have all it needs.
+
+    aiokafka asks as soon as it is answered, about a thousand times a second, as long as a topic that it is to read may
+    not be described, or a partition has no leader. The first pause is 0.1 s, the longest 0.5 s.
+
+    Relies on `AIOKafkaConsumer._client`, and on `AIOKafkaClient._metadata_update`, which is called for each update.
+    """
+    client = consumer._client  # noqa: SLF001
+    update = client._metadata_update  # noqa: SLF001
+    pause, due = _FIRST_PAUSE, 0.0
+
+    async def update_after_pause(cluster: ClusterMetadata, topics: Iterable[str] | None) -> bool:
+        nonlocal pause, due
+        now = asyncio.get_running_loop().time
+        await asyncio.sleep(max(due - now(), 0.0))
+        updated = bool(await update(cluster, topics))
+        if all(_has_leaders(cluster, topic) for topic in topics or ()):
+            pause, due = _FIRST_PAUSE, 0.0
+        else:
+            pause, due = min(2 * pause, _LONGEST_PAUSE), now() + pause
+        return updated
+
+    client._metadata_update = update_after_pause  # noqa: SLF001
+
+
+def _has_leaders(cluster: ClusterMetadata, topic: str) -> bool:
+    partitions = cluster.partitions_for_topic(topic)
+    return bool(partitions) and partitions == cluster.available_partitions_for_topic(topic)
 
 
 def unauthorized_topics(client: AIOKafkaClient) -> set[str]:

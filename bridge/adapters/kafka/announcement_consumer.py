@@ -21,6 +21,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     last_answer,
     member_id,
     metadata_task_ended,
+    pause_between_updates,
     read_positions,
     unauthorized_topics,
 )
@@ -85,6 +86,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 "partition_assignment_strategy": (settings.place.assignor,),
             }
         )
+        pause_between_updates(consumer)
         settings.open_clients.add(consumer_client(consumer))
         try:
             await call(consumer.start(), unavailable("cannot connect to Kafka"))

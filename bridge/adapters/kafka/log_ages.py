@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bridge.adapters.kafka.aiokafka_internals import pause_between_updates
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.stopping import stop_consumer
 
@@ -44,6 +45,7 @@ async def log_ages(
     if not places:
         return {}
     consumer = AIOKafkaConsumer(**{**client, "group_id": None, "enable_auto_commit": False})
+    pause_between_updates(consumer)
     try:
         async with time_limit(_ANSWER_SECONDS, "Kafka did not answer how old the records are"):
             await call(consumer.start(), _failed)

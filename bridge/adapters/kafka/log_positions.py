@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
-from bridge.adapters.kafka.aiokafka_internals import consumer_client
+from bridge.adapters.kafka.aiokafka_internals import consumer_client, pause_between_updates
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_consumer
@@ -129,6 +129,7 @@ class KafkaShardLogs:
             "max_partition_fetch_bytes": _FETCH_BYTES,
         }
         consumer = AIOKafkaConsumer(**arguments)
+        pause_between_updates(consumer)
         try:
             await call(consumer.start(), _failed)
             yield consumer

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bridge.adapters.kafka.aiokafka_internals import consumer_client, last_answer, metadata_task_ended
+from bridge.adapters.kafka.aiokafka_internals import (
+    consumer_client,
+    last_answer,
+    metadata_task_ended,
+    pause_between_updates,
+)
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.log_positions import topics_there
@@ -49,6 +54,7 @@ class KafkaStoredLog:
             "fetch_max_wait_ms": _FETCH_MS,
         }
         self._consumer = AIOKafkaConsumer(**arguments)
+        pause_between_updates(self._consumer)
         self._next: dict[int, int] = {}
         self._silence = BrokerSilence()
 

@@ -18,8 +18,7 @@ from aiokafka.errors import (
 from bridge.adapters.kafka.aiokafka_internals import admin_client
 from bridge.adapters.kafka.calls import call
 from bridge.adapters.kafka.rights import Right, denied
-from bridge.adapters.kafka.topic_codes import SETTING_REFUSED
-from bridge.adapters.kafka.topic_plan import IN_SYNC, POLICY, SAFE_IN_SYNC, SAFE_REPLICAS
+from bridge.adapters.kafka.topic_plan import IN_SYNC, POLICY, SAFE_IN_SYNC, SAFE_REPLICAS, RefusedSetting
 from bridge.adapters.kafka.topic_requests import (
     BROKERS_REPLICATION,
     CreateTopicRequest,
@@ -27,7 +26,7 @@ from bridge.adapters.kafka.topic_requests import (
     alter_answer,
     create_answer,
 )
-from bridge.errors import EnvironmentFault, KafkaUnavailable, Problem
+from bridge.errors import EnvironmentFault, KafkaUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +43,7 @@ _DENIED: Final = frozenset({TopicAuthorizationFailedError, ClusterAuthorizationF
 
 
 class TopicChanges:
-    """Changes by one admin client; `refused` has a warning for each setting that Kafka did not take.
+    """Changes by one admin client; `refused` has each setting that Kafka did not take.
 
     Every method raises KafkaUnavailable, AccessDenied, and EnvironmentFault when Kafka refuses the topic as a whole.
     """
@@ -55,7 +54,7 @@ class TopicChanges:
         self._controller = controller
         self._principal = principal
         self._failed = failed
-        self.refused: list[Problem] = []
+        self.refused: list[RefusedSetting] = []
 
     async def create(self, change: Change) -> None:
         """Create a topic that may have been created by another worker meanwhile.
@@ -127,10 +126,7 @@ class TopicChanges:
         return await call(admin_client(self._admin).send(self._controller, request), translate)
 
     def _note(self, change: Change, name: str, value: str, text: str) -> None:
-        verb = "created" if change.create else "left"
-        why = f": {text}" if text else ""
-        detail = f"Kafka refuses {name}={value} of {change.topic.name}, which is {verb} without it{why}"
-        self.refused.append(Problem(SETTING_REFUSED, detail))
+        self.refused.append(RefusedSetting(change.topic.name, name, value, change.create, text))
 
     def _refuse(self, change: Change, code: int, text: str) -> NoReturn:
         error = for_code(code)

@@ -16,7 +16,10 @@ SETTING_REFUSED: Final = "SETTING_REFUSED"
 
 TOPIC_CODES: Final = {
     PARTITIONS_DIFFER: (
-        "A reason: the topics have different numbers of partitions. A start ends with exit code 3.",
+        (
+            "A reason: the topics have different numbers of partitions. A start ends with exit code 3. If only "
+            "`chat.capture.stored.v1` differs, a worker goes on without it: a warning where UCS is not read."
+        ),
         "Use another `kafka.topic_prefix` and `kafka.group`; partitions cannot be taken away again.",
     ),
     CLEANUP_POLICY: (
@@ -48,7 +51,7 @@ TOPIC_CODES: Final = {
         "Nothing, or `chatbridge topics apply --allow-shorter`.",
     ),
     SETTING_REFUSED: (
-        "A warning: Kafka refused a setting of a topic, which was made without it.",
+        "A warning: Kafka refused a setting of a topic, which was made without it. It lasts until the topic has it.",
         "Nothing, or ask who runs Kafka.",
     ),
 }

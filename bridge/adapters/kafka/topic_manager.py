@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAuthorizationFailedError, for_code
+from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
 from bridge.adapters.kafka.calls import call, unavailable
 from bridge.adapters.kafka.rights import Right, denied, not_permitted, principal_of
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.required_topics import Topic
     from bridge.adapters.kafka.topic_lookup import TopicLookup
-    from bridge.adapters.kafka.topic_plan import Change, TopicPlan
-    from bridge.errors import Problem
+    from bridge.adapters.kafka.topic_plan import Change, RefusedSetting, TopicPlan
 
     _Result = TypeVar("_Result")
 
@@ -112,6 +111,10 @@ class TopicNames:
     def held(self) -> str:
         """Copies of the records of chats that are held."""
         return f"{self.prefix}chat.capture.held.v1"
+
+
+class _NotHeardOf(KafkaUnavailable):
+    """The broker that was asked does not know a topic that another one knows."""
 
 
 class TopicManager:
@@ -194,9 +197,9 @@ class TopicManager:
             if not missing:
                 return plan
             refused = await self._change(admin, missing)
-            plan = await self._plan(admin)
+            plan = await self._plan_of_new(admin)
             plan.check()
-            plan.warnings += refused
+            plan.refuse(refused)
         return plan
 
     async def apply(self, *, allow_shorter: bool = False) -> TopicPlan:
@@ -207,7 +210,7 @@ class TopicManager:
         async with self._admin() as admin:
             plan = await self._plan(admin, allow_shorter=allow_shorter)
             plan.check()
-            plan.warnings += await self._change(admin, plan.changes)
+            plan.refuse(await self._change(admin, plan.changes))
         return plan
 
     @contextlib.asynccontextmanager
@@ -219,7 +222,7 @@ class TopicManager:
     async def _call(self, awaitable: Awaitable[_Result]) -> _Result:
         return await call(awaitable, self._failed)
 
-    async def _change(self, admin: AIOKafkaAdminClient, changes: list[Change]) -> list[Problem]:
+    async def _change(self, admin: AIOKafkaAdminClient, changes: list[Change]) -> list[RefusedSetting]:
         """Create and alter; return the settings that Kafka refused. All new topics are visible on return."""
         controller = (await self._look_up(admin, self._names)).controller
         work = TopicChanges(admin, controller, self._principal, self._failed)
@@ -233,6 +236,14 @@ class TopicManager:
 
     async def _plan(self, admin: AIOKafkaAdminClient, *, allow_shorter: bool = False) -> TopicPlan:
         return compare(self._topics, await self._states(admin), allow_shorter=allow_shorter)
+
+    async def _plan_of_new(self, admin: AIOKafkaAdminClient) -> TopicPlan:
+        """Compare when all topics exist: a broker that is asked may not have heard of new ones for a moment."""
+        for _ in range(_POLLS):
+            with contextlib.suppress(_NotHeardOf):
+                return await self._plan(admin)
+            await asyncio.sleep(_POLL_SECONDS)
+        return await self._plan(admin)
 
     async def _states(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
         existing = (await self._look_up(admin, self._names)).existing
@@ -263,5 +274,6 @@ class TopicManager:
         if forbidden:
             raise denied([Right("topic", name, "DescribeConfigs") for name in forbidden], self._principal)
         for name, error in errors.items():
-            raise KafkaUnavailable(f"cannot read the configuration of {name}: {error.__name__}")
+            kind = _NotHeardOf if error is UnknownTopicOrPartitionError else KafkaUnavailable
+            raise kind(f"cannot read the configuration of {name}: {error.__name__}")
         return {name: {entry[0]: entry[1] for entry in entries} for _, _, _, name, entries in results}

@@ -19,6 +19,7 @@ from bridge.adapters.kafka.topic_codes import (
     RECORD_LIMIT_LOW,
     RETENTION_LONGER,
     RETENTION_SHORTER,
+    SETTING_REFUSED,
 )
 from bridge.errors import Problem, TopicMismatch, TopicUnusable
 
@@ -77,6 +78,36 @@ class Change:
         return f"create {self.topic.name}: {replicas}, {settings}{_in_sync_of_new(factor)}"
 
 
+@dataclass(slots=True, frozen=True)
+class RefusedSetting:
+    """A setting of a topic that Kafka did not take. `created`: when the topic was created, else when it was altered.
+
+    `text` is what Kafka said, empty if nothing.
+    """
+
+    topic: str
+    name: str
+    value: str
+    created: bool
+    text: str
+
+    @property
+    def problem(self) -> Problem:
+        """The warning about it."""
+        verb, why = "created" if self.created else "left", f": {self.text}" if self.text else ""
+        detail = f"Kafka refuses {self.name}={self.value} of {self.topic}, which is {verb} without it{why}"
+        return Problem(SETTING_REFUSED, detail)
+
+    def lasts(self, topics: Mapping[str, TopicState]) -> bool:
+        """Return whether the topic is there, and still without the setting: its owner may have set it since."""
+        if self.topic not in topics:
+            return False
+        present = topics[self.topic].config.get(self.name)
+        if self.name in {RECORD_LIMIT, IN_SYNC}:
+            return _number(present) < int(self.value)
+        return present != self.value
+
+
 @dataclass(slots=True)
 class TopicPlan:
     """Changes to make, `reasons` that must not be corrected automatically, and `warnings`.
@@ -88,6 +119,15 @@ class TopicPlan:
     changes: list[Change] = field(default_factory=list)
     reasons: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    found: Mapping[str, TopicState] = field(default_factory=dict)
+    """The topics as they were when this was planned, by name."""
+    refused: list[RefusedSetting] = field(default_factory=list)
+    """What Kafka did not take when this was done; each is among the warnings, too."""
+
+    def refuse(self, settings: Sequence[RefusedSetting]) -> None:
+        """Note what Kafka did not take."""
+        self.refused += settings
+        self.warnings += [one.problem for one in settings]
 
     def check(self) -> None:
         """Raise TopicMismatch when a topic has a property that must not be changed automatically.
@@ -115,7 +155,8 @@ def compare(topics: Sequence[Topic], found: Mapping[str, TopicState], *, allow_s
     """
     existing = [(topic, found[topic.name]) for topic in topics if topic.name in found and topic.sharded]
     counts = {state.partitions for _, state in existing}
-    plan = TopicPlan(partitions=max(counts, default=max((topic.partitions for topic in topics), default=0)))
+    partitions = max(counts, default=max((topic.partitions for topic in topics), default=0))
+    plan = TopicPlan(partitions, found=found)
     if len(counts) > 1:
         text = ", ".join(f"{topic.name} has {state.partitions} partitions" for topic, state in existing)
         plan.reasons.append(Problem(PARTITIONS_DIFFER, text))

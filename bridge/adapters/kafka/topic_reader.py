@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bridge.adapters.kafka.aiokafka_internals import consumer_client, last_answer, unauthorized_topics
+from bridge.adapters.kafka.aiokafka_internals import (
+    consumer_client,
+    last_answer,
+    pause_between_updates,
+    unauthorized_topics,
+)
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.rights import Right, denied, principal_of
@@ -50,6 +55,7 @@ async def reader(client: Mapping[str, Any], *, uncommitted: bool = False) -> Asy
             "fetch_max_wait_ms": _FETCH_WAIT_MS,
         }
     )
+    pause_between_updates(consumer)
     failed = unavailable(
         f"Kafka at {client['bootstrap_servers']} does not answer",
         next_step="check kafka.bootstrap_servers and kafka.client",

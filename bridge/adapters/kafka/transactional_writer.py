@@ -26,7 +26,11 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bridge.adapters.kafka.aiokafka_internals import fail_batches_outside_transaction, producer_error
+from bridge.adapters.kafka.aiokafka_internals import (
+    fail_batches_outside_transaction,
+    pause_between_updates,
+    producer_error,
+)
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
 from bridge.adapters.kafka.rights import Right, denied, principal_of
@@ -169,6 +173,7 @@ class KafkaTransactionalWriter:
                 "max_partition_fetch_bytes": 4 * 1024 * 1024,
             }
         )
+        pause_between_updates(consumer)
         found: dict[str, bytes] = {}
         self._reading = True
         try:

@@ -1,0 +1,105 @@
+"""Whoever is denied asks again after pauses that grow: the broker's authorizer log counts what was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.kafka.topic_reader import reader
+from bridge.errors import KafkaUnavailable
+from bridge.factories import client_of
+from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS
+from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, most_within
+from tests.integration.test_rights import DENIED_SECONDS, RETURNED_SECONDS, settings_of
+from tests.integration.user_rights import Rights
+from tests.support.kafka_tools import write
+from tests.support.processes import Bridge, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.secured_broker import SecuredBroker
+
+WATCHED_SECONDS = 4.0
+MOST_IN_A_SECOND = 60
+"""Lines of the log, of which one question gives as many as it names topics; without any pause they are a thousand."""
+MOST_OF_A_COMMAND = 100
+"""Until it has ended."""
+
+
+@pytest.fixture
+def rights(secured_broker: SecuredBroker, tmp_path: Path) -> Iterator[Rights]:
+    settings = {**secured_broker.settings, **SHORT_KAFKA_TIMEOUTS}
+    environment = E2EEnvironment(secured_broker.bootstrap_servers, tmp_path, **settings)
+    found = Rights(secured_broker, environment)
+    environment.prepare()
+    yield found
+    found.only([])
+
+
+def times(rights: Rights) -> list[float]:
+    """Return when something was denied, in seconds."""
+    stamps = [line.split()[0].replace(",", ".") for line in rights.denials()]
+    return [datetime.fromisoformat(stamp).replace(tzinfo=UTC).timestamp() for stamp in stamps]
+
+
+def watch(rights: Rights, since: int, bridge: Bridge) -> None:
+    """Wait until a worker was denied something for some seconds, after the first `since` times; it asked seldom."""
+
+    def watched_long_enough() -> bool:
+        found = times(rights)[since:]
+        return bool(found) and found[-1] - found[0] >= WATCHED_SECONDS
+
+    wait_for(watched_long_enough, 60, lambda: f"{len(times(rights)) - since} denials: {bridge.get('/readyz')}")
+    assert most_within(1.0, times(rights)[since:]) <= MOST_IN_A_SECOND
+
+
+def test_a_worker_that_is_denied_everything_asks_a_few_times_a_second(rights: Rights) -> None:
+    with rights.environment.bridge() as bridge:
+        watch(rights, 0, bridge)
+        rights.only(rights.printed("run"))
+        bridge.wait_ready(RETURNED_SECONDS)
+        before = len(times(rights))
+        rights.only([])
+        watch(rights, before, bridge)
+        bridge.kill()
+
+
+@pytest.mark.parametrize("left", ["nothing", "Describe"])
+def test_a_reader_that_is_denied_ends_soon_and_has_not_asked_often(rights: Rights, left: str) -> None:
+    """As `verify` reads a topic whose rights are withdrawn after it has asked for them."""
+    topic = rights.environment.topic("events")
+    write(rights.environment.broker, topic, {"a chat": b"what may not be read"})
+    rights.only([("--topic", topic, "Describe", False)] if left == "Describe" else [])
+
+    async def read() -> None:
+        async with reader(client_of(settings_of(rights))) as topics:
+            async for _ in topics.whole(topic, range(PARTITIONS)):
+                pass
+
+    async def ends() -> None:
+        async with asyncio.timeout(2 * DENIED_SECONDS):
+            await read()
+
+    with pytest.raises(KafkaUnavailable):
+        asyncio.run(ends())
+    assert 0 < len(times(rights)) <= MOST_OF_A_COMMAND
+
+
+def test_a_tail_whose_rights_are_withdrawn_ends_and_has_not_asked_often(rights: Rights) -> None:
+    rights.only(rights.printed("tail"))
+    words = [sys.executable, "-m", "bridge", "tail", *rights.flags]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tail:
+        assert tail.stdout is not None
+        assert tail.stdout.readline()  # the header: it has had its rights
+        rights.only([])
+        _, told = tail.communicate(timeout=3 * DENIED_SECONDS)
+    assert tail.returncode == 3, told
+    assert f"Read on topic {rights.environment.topic('events')}" in told
+    assert len(times(rights)) <= MOST_OF_A_COMMAND
