@@ -118,6 +118,18 @@ def test_the_service_of_announcers_is_of_the_type_of_the_values(objects: dict[st
     assert (default["spec"]["type"], default["spec"]["ports"][0]["port"]) == ("ClusterIP", 8080)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_workers_are_reached_on_both_ports_and_announcers_reach_one(
+    objects: dict[str, list[Document]], kind: str
+) -> None:
+    services = {is_headless(one): one["spec"]["ports"] for one in objects[kind] if one["kind"] == "Service"}
+    assert services[True] == [
+        {"name": "http", "port": 8080, "targetPort": "http"},
+        {"name": "probes", "port": 8081, "targetPort": "probes"},
+    ]
+    assert [one["name"] for one in services[False]] == ["http"]
+
+
 def is_headless(document: Document) -> bool:
     return bool(document["kind"] == "Service" and document["spec"].get("clusterIP") == "None")
 
