@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.connection_probe import ConnectionProbe
     from tests.integration.connection_faults import Client
 
-TRIED_AGAIN = 3
+TRIED_AGAIN = 2
 """Attempts to use Kafka after the cause was named, in which it must not be told again."""
 
 
