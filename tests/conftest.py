@@ -43,6 +43,7 @@ FAULTS: Final = {
     "test_forgotten.py",
     "test_hostile_server.py",
     "test_idle_outage.py",
+    "test_interrupted_commands.py",
     "test_interrupted_demo.py",
     "test_judged_proofs.py",
     "test_ipv6.py",

@@ -1,16 +1,14 @@
-"""Commands where something is missing that is usually there: streams, a home, files that can be written, time."""
+"""Commands where something is missing that is usually there: streams, a home, a user, files that can be written."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-from contextlib import contextmanager
+import urllib.request
+from contextlib import contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,20 +19,18 @@ import pytest
 from bridge.cli import COMMANDS
 from bridge.config.layers import OWN_VARIABLES
 from bridge.sandbox.jars import CACHE_VARIABLE
-from bridge.sandbox.process import LOOPBACK
+from bridge.sandbox.process import LOOPBACK, free_ports
+from bridge.simulator.harness.ledger import read_ledger
+from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
-INTERRUPTED = 130
-SECONDS_TO_END = 3.0
-STARTED = "started\n"
 SAMPLE = "tests/samples/silent-monitor-files.xml"
 PUBLIC_KEYS = "tests/evidence/public_keys.txt"
 KEY_LIST = "tests/evidence/key_list.txt"
 PLAIN = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-CONSOLE_SCRIPT = "import sys; from bridge.__main__ import main; print('started', flush=True); sys.exit(main())"
 NOBODY = """
 import pwd, sys
 def unknown(uid):
@@ -59,6 +55,20 @@ QUICK_COMMANDS = {
     "redact": ["redact", SAMPLE],
 }
 """Commands that end by themselves within seconds, without Kafka."""
+REFUSED = ("--bootstrap-servers", f"{LOOPBACK}:1")
+REFUSED_COMMANDS = {
+    "announce": ["announce", "s1", "host:1", *REFUSED],
+    "coverage": ["coverage", *REFUSED],
+    "hold": ["hold", "s1", "--reason", "asked", *REFUSED],
+    "proof": ["proof", "s1", "--keys", PUBLIC_KEYS, *REFUSED],
+    "reconcile": ["reconcile", SAMPLE, *REFUSED],
+    "release": ["release", "s1", "--reason", "asked", *REFUSED],
+    "tail": ["tail", *REFUSED],
+    "unseal": ["unseal", "--reason", "asked", *REFUSED],
+    "verify": ["verify", *REFUSED],
+    "demo": ["demo"],  # which has no place for its cache
+}
+"""Commands that say what they lack and end with exit code 3."""
 
 
 def shell(
@@ -68,7 +78,7 @@ def shell(
     return subprocess.run(
         ["bash", "-c", command, sys.executable, *words],
         cwd=ROOT,
-        env={**PLAIN, "HOME": "/", **(environment or {})},
+        env={**PLAIN, "HOME": "/", CACHE_VARIABLE: "/proc/nowhere", **(environment or {})},
         capture_output=True,
         text=True,
         timeout=60,
@@ -96,6 +106,69 @@ def test_a_closed_stream_changes_neither_the_exit_code_nor_what_is_said(words: l
     assert (done.stderr == "") == (expected.stderr == "" or "2>&-" in redirections)
 
 
+@pytest.mark.parametrize("words", REFUSED_COMMANDS.values(), ids=list(REFUSED_COMMANDS))
+def test_a_command_that_can_neither_read_nor_print_says_all_the_same_what_it_lacks(words: list[str]) -> None:
+    done = shell("<&- >&-", *words)
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    assert (CACHE_VARIABLE if words == ["demo"] else "chatbridge: KAFKA_REFUSES: ") in done.stderr
+
+
+WITHOUT: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "streams": (["-m", "bridge"], {"HOME": "/"}, "<&- >&-"),
+    "nobody": (["-c", NOBODY], {}, ""),
+}
+"""What is missing -> program, environment and redirections."""
+
+
+@contextmanager
+def started(which: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+    program, home, redirections = WITHOUT[which]
+    with subprocess.Popen(
+        ["bash", "-c", f'exec "$0" "$@" {redirections}', sys.executable, *program, *words],
+        cwd=ROOT,
+        env={**PLAIN, **home},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+@pytest.mark.parametrize("which", WITHOUT)
+def test_a_worker_runs_and_ends_in_order_without_streams_home_or_user(which: str) -> None:
+    [port] = free_ports(1)
+
+    def lives() -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"http://{LOOPBACK}:{port}/livez", timeout=5) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    with started(which, "run", *REFUSED, "--set", f"http.port={port}") as worker:
+        wait_for(lives, 30, "it does not live")
+        worker.terminate()
+        _, errors = worker.communicate(timeout=40)
+        assert worker.returncode == 0, errors
+        assert "Traceback" not in errors
+        assert "KAFKA_REFUSES" in errors
+
+
+@pytest.mark.parametrize("which", WITHOUT)
+def test_a_simulated_server_has_its_chats_without_streams_home_or_user(which: str, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    few = ("--chats", "2", "--concurrent-chats", "2", "--think-scale", "0", "--finish", "1")
+    with started(which, "simulate", *few, "--ledger", str(ledger)) as server:
+        out, errors = server.communicate(timeout=40)
+        assert server.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert (out == "") == (which == "streams")
+    assert len([one for one in read_ledger(ledger).values() if one.closed]) == 2
+
+
 def test_announcing_from_a_closed_standard_input_announces_nothing() -> None:
     done = shell("<&-", "announce", "-", "--bootstrap-servers", f"{LOOPBACK}:1")
     assert done.returncode == 3
@@ -107,84 +180,9 @@ def test_an_output_that_takes_nothing_is_one_line_and_exit_code_1() -> None:
     assert (done.returncode, done.stderr) == (1, "chatbridge: No space left on device: \n")
 
 
-@contextmanager
-def silent_port() -> Iterator[int]:
-    with socket.create_server((LOOPBACK, 0), backlog=64) as listening:
-        port: int = listening.getsockname()[1]
-        yield port
-
-
-def interrupted(*words: str, after: float, stdin: int = subprocess.DEVNULL) -> tuple[int, str, str, float]:
-    """Return exit code, output, errors and the seconds that a command took to end after Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have told us to ignore it
-    try:
-        with subprocess.Popen(
-            [sys.executable, "-c", CONSOLE_SCRIPT, *words],
-            cwd=ROOT,
-            env={**PLAIN, "HOME": "/"},
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == STARTED
-            try:
-                child.wait(after)
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGINT)
-            at = time.monotonic()
-            out, errors = child.communicate(timeout=30)
-            return child.returncode, out, errors, time.monotonic() - at
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize(
-    ("name", "after"),
-    [
-        *(("tail", seconds) for seconds in (0.01, 0.1, 0.3, 0.6, 4.0)),
-        *((name, 2.0) for name in ("verify", "proof", "topics", "announce", "schemas", "doctor")),
-        *((name, 2.0) for name in ("coverage", "reconcile", "backfill")),
-        *(("healthcheck", seconds) for seconds in (0.1, 1.0)),  # it gives up after two
-    ],
+    "words", [*QUICK_COMMANDS.values(), *REFUSED_COMMANDS.values()], ids=[*QUICK_COMMANDS, *REFUSED_COMMANDS]
 )
-def test_ctrl_c_ends_a_command_that_waits_within_three_seconds_and_quietly(name: str, after: float) -> None:
-    with silent_port() as port:
-        address = f"{LOOPBACK}:{port}"
-        words = {
-            "tail": ["tail", "--bootstrap-servers", address],
-            "verify": ["verify", "--bootstrap-servers", address],
-            "proof": ["proof", "s1", "--keys", PUBLIC_KEYS, "--bootstrap-servers", address],
-            "topics": ["topics", "plan", "--bootstrap-servers", address],
-            "announce": ["announce", "s1", "host:1", "--bootstrap-servers", address],
-            "coverage": ["coverage", "--bootstrap-servers", address],
-            "reconcile": ["reconcile", SAMPLE, "--bootstrap-servers", address],
-            "backfill": ["backfill", SAMPLE, "--bootstrap-servers", address],
-            "schemas": ["schemas", "check", "--set", f"schema_registry.url=http://{address}"],
-            "doctor": ["doctor", "--bootstrap-servers", address],
-            "healthcheck": ["healthcheck", "--set", f"http.port={port}"],
-        }[name]
-        code, _, errors, seconds = interrupted(*words, after=after)
-    assert code == INTERRUPTED, errors
-    assert errors == ""
-    assert seconds < SECONDS_TO_END
-
-
-def test_ctrl_c_ends_a_command_that_reads_standard_input() -> None:
-    reading, writing = os.pipe()
-    try:
-        with silent_port() as port:
-            words = ["announce", "-", "--bootstrap-servers", f"{LOOPBACK}:{port}"]
-            code, _, errors, seconds = interrupted(*words, after=2.0, stdin=reading)
-    finally:
-        os.close(reading)
-        os.close(writing)
-    assert (code, errors) == (INTERRUPTED, "")
-    assert seconds < SECONDS_TO_END
-
-
-@pytest.mark.parametrize("words", [*QUICK_COMMANDS.values(), ["demo"]], ids=[*QUICK_COMMANDS, "demo"])
 def test_no_command_needs_a_home_or_a_known_user_but_says_what_it_needs(words: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", NOBODY, *words],
@@ -196,8 +194,11 @@ def test_no_command_needs_a_home_or_a_known_user_but_says_what_it_needs(words: l
         check=False,
     )
     assert "Traceback" not in done.stderr
-    expected = {"demo": 3, "topics": 3, "export": 3, "doctor": 1, "healthcheck": 1, "erase": 3, "subject": 2}
-    assert done.returncode == expected.get(words[0], 0), done.stderr
+    expected = {"topics": 3, "export": 3, "doctor": 1, "healthcheck": 1, "erase": 3, "subject": 2}
+    refused = 3 if words[0] in REFUSED_COMMANDS else 0
+    assert done.returncode == expected.get(words[0], refused), done.stderr
+    if refused and words != ["demo"]:
+        assert "KAFKA_REFUSES" in done.stderr
     if words == ["demo"]:
         assert "HOME" in done.stderr
         assert CACHE_VARIABLE in done.stderr
@@ -250,8 +251,4 @@ def test_a_simulation_whose_announcements_are_all_refused_is_exit_code_1() -> No
 
 
 def test_every_command_is_looked_at() -> None:
-    assert set(COMMANDS) - {"run", "simulate"} <= {
-        *QUICK_COMMANDS,
-        *("tail", "verify", "proof", "announce", "coverage", "reconcile", "demo"),
-        *("hold", "release", "unseal"),
-    }
+    assert set(COMMANDS) == {*QUICK_COMMANDS, *REFUSED_COMMANDS, "run", "simulate"}

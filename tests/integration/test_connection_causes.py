@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bridge.config import load
 from bridge.factories import probe_of
-from bridge.sandbox.process import LOOPBACK, free_ports
-from tests.integration.e2e_environment import captured, environment_on, reasons
-from tests.support.certificates import Authority
-from tests.support.processes import wait_for
+from bridge.sandbox.process import LOOPBACK
+from tests.integration.connection_faults import (
+    CANARIES,
+    CANARY,
+    FAULTS,
+    KEY_CANARY,
+    SILENT_PORT,
+    TOKEN_CANARY,
+    TOKENS,
+    flags_of,
+    locked,
+)
+from tests.integration.e2e_environment import E2EEnvironment, captured, environment_on, reasons
+from tests.support.processes import Bridge, wait_for
 from tests.support.secured_broker import PASSWORD, SecuredBroker
 
 if TYPE_CHECKING:
@@ -26,71 +39,10 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.connection_causes import Cause
     from bridge.adapters.kafka.connection_probe import ConnectionProbe
+    from tests.integration.connection_faults import Client
 
-CANARY = "canary-5ecret-5ecret"
-"""A password that is wrong; it must not occur in anything that is printed."""
-Client = dict[str, Any]
-Fault = Callable[[SecuredBroker, "Path"], tuple[str, Client]]
-
-
-def wrong_password(broker: SecuredBroker, folder: Path) -> tuple[str, Client]:
-    secret = folder / "kafka-password"
-    secret.write_text(CANARY, encoding="ascii")
-    client = {name: value for name, value in broker.scram.items() if name != "sasl_plain_password"}
-    return broker.address("SECURED"), {**client, "sasl_plain_password_file": str(secret)}
-
-
-def unknown_authority(broker: SecuredBroker, folder: Path) -> tuple[str, Client]:
-    return broker.address("SECURED"), {**broker.scram, "ssl_cafile": str(Authority(folder, "stranger").file)}
-
-
-def wrong_host_name(broker: SecuredBroker, _: Path) -> tuple[str, Client]:
-    return broker.address("SECURED", "localhost"), broker.scram
-
-
-def expired(broker: SecuredBroker, _: Path) -> tuple[str, Client]:
-    return broker.address("EXPIRED"), broker.mutual
-
-
-def certificate_wanted(broker: SecuredBroker, _: Path) -> tuple[str, Client]:
-    return broker.address("MUTUAL"), {"security_protocol": "SSL", "ssl_cafile": str(broker.authority.file)}
-
-
-def plaintext_to_tls(broker: SecuredBroker, _: Path) -> tuple[str, Client]:
-    return broker.address("SECURED"), {**broker.scram, "security_protocol": "SASL_PLAINTEXT"}
-
-
-def tls_to_plaintext(broker: SecuredBroker, _: Path) -> tuple[str, Client]:
-    return broker.bootstrap_servers, broker.scram
-
-
-def wrong_mechanism(broker: SecuredBroker, _: Path) -> tuple[str, Client]:
-    return broker.address("SECURED"), {**broker.scram, "sasl_mechanism": "PLAIN", "sasl_plain_password": CANARY}
-
-
-def silent_broker(broker: SecuredBroker, _: Path) -> tuple[str, Client]:
-    return f"{LOOPBACK}:{SILENT_PORT}", broker.scram
-
-
-def refused_connection(broker: SecuredBroker, _: Path) -> tuple[str, Client]:
-    [port] = free_ports(1)
-    return f"{LOOPBACK}:{port}", broker.scram
-
-
-[SILENT_PORT] = free_ports(1)
-FAULTS: dict[str, tuple[Fault, str, tuple[str, ...]]] = {
-    "KAFKA_PASSWORD_REFUSED": (wrong_password, "user bridge", ("kafka-password", "SCRAM-SHA-512")),
-    "KAFKA_AUTHORITY_UNKNOWN": (unknown_authority, "no authority", ("stranger.pem", "ssl_cafile")),
-    "KAFKA_NAME_MISMATCH": (wrong_host_name, "certificate for 127.0.0.1, not for localhost", ("bootstrap_servers",)),
-    "KAFKA_CERTIFICATE_EXPIRED": (expired, "expired on", ("renew",)),
-    "KAFKA_WANTS_CERTIFICATE": (certificate_wanted, "wants a client certificate", ("ssl_certfile",)),
-    "KAFKA_USES_TLS": (plaintext_to_tls, "uses TLS", ("SASL_PLAINTEXT", "security_protocol")),
-    "KAFKA_WITHOUT_TLS": (tls_to_plaintext, "does not use TLS", ("SASL_SSL", "security_protocol")),
-    "KAFKA_MECHANISM_UNKNOWN": (wrong_mechanism, "does not offer PLAIN; it offers SCRAM-SHA-512", ("sasl_mechanism",)),
-    "KAFKA_SILENT": (silent_broker, "does not answer", ("firewalls",)),
-    "KAFKA_REFUSES": (refused_connection, "refuses the connection", ("bootstrap_servers",)),
-}
-"""Code -> what is wrong, the middle of its sentence, and words of the sentence or the next step."""
+TRIED_AGAIN = 2
+"""Attempts to use Kafka after the cause was named, in which it must not be told again."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -98,13 +50,6 @@ def silence() -> Iterator[None]:
     """Listen, and answer nothing."""
     with socket.create_server((LOOPBACK, SILENT_PORT)):
         yield
-
-
-def flags_of(servers: str, client: Client) -> dict[str, str]:
-    return {
-        "kafka.bootstrap_servers": servers,
-        **{f"kafka.client.{name}": str(value) for name, value in client.items()},
-    }
 
 
 def probe(servers: str, client: Client) -> ConnectionProbe:
@@ -141,8 +86,7 @@ def test_each_fault_is_named_with_its_host_and_what_to_do(
     assert sentence in cause.message
     assert [word for word in words if word not in str(cause)] == []
     assert cause.next_step
-    assert CANARY not in str(cause)
-    assert PASSWORD not in str(cause)
+    assert planted_in(str(cause)) == []
 
 
 def test_ten_faults_have_ten_sentences_even_without_their_hosts(causes: dict[str, tuple[str, Cause | None]]) -> None:
@@ -185,8 +129,8 @@ def ended(
 
     def end(code: str) -> tuple[str, subprocess.CompletedProcess[str]]:
         servers, client = FAULTS[code][0](secured_broker, tmp_path_factory.mktemp(code))
-        words = [f"{name}={value}" for name, value in flags_of(servers, client).items()]
-        words.append("kafka.client.request_timeout_ms=2000")
+        flags = {**flags_of(servers, client), **TOKENS, "kafka.client.request_timeout_ms": "2000"}
+        words = [f"{name}={value}" for name, value in flags.items()]
         done = subprocess.run(
             [sys.executable, "-m", "bridge", "topics", "plan", *(word for each in words for word in ("--set", each))],
             capture_output=True,
@@ -211,7 +155,106 @@ def test_a_command_ends_with_the_cause_and_prints_no_secret(
     assert servers in first
     assert FAULTS[code][1] in first
     assert len(second) > len("  next: ")
-    assert CANARY not in done.stdout + done.stderr
+    assert planted_in(done.stdout + done.stderr) == []
+
+
+@dataclass
+class CutOffWorker:
+    """What a worker said that cannot use Kafka: `reasons` of `/readyz` at the end, `asked` all answers to it."""
+
+    servers: str
+    reasons: list[str]
+    asked: str
+    log: str
+    exit_code: int
+
+
+@pytest.fixture(scope="module")
+def cut_off(secured_broker: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CutOffWorker]:
+    """Give a worker for each fault, all at the same time: it has named the cause and gone on trying for a while."""
+    with ExitStack() as stack:
+        running: dict[str, tuple[str, Bridge]] = {}
+        asked: dict[str, str] = {}
+        for code, (fault, _, _) in FAULTS.items():
+            folder = tmp_path_factory.mktemp(code)
+            servers, client = fault(secured_broker, folder)
+            flags = {**flags_of(servers, client), **TOKENS, "kafka.client.request_timeout_ms": "2000"}
+            settings = {name.replace(".", "__"): value for name, value in flags.items()}
+            bridge = Bridge(servers, folder / "log", prefix=f"{code}.", worker="cut-off", **settings)
+            bridge.headers = {"Authorization": f"Bearer {TOKEN_CANARY}"}
+            running[code] = (servers, stack.enter_context(bridge))
+
+        def named(code: str) -> bool:
+            told = running[code][1].get("/readyz")[1].decode()
+            asked[code] = asked.get(code, "") + told
+            return f'"{code}"' in told
+
+        def errors(code: str) -> float:
+            return running[code][1].metric("chatbridge_kafka_errors_total")
+
+        for code in FAULTS:
+            wait_for(lambda: named(code), 60, lambda: f"{code} is not named: {asked[code][-500:]}")  # noqa: B023 - called here
+        before = {code: errors(code) for code in FAULTS}
+        for code in FAULTS:  # the silent broker, with its time-outs, is that for which all the others go on
+            wait_for(lambda: errors(code) >= before[code] + TRIED_AGAIN, 60, f"{code}: it does not try again")  # noqa: B023
+            assert named(code)
+        told = {code: reasons(bridge) for code, (_, bridge) in running.items()}
+        for _, bridge in running.values():
+            bridge.send(signal.SIGTERM)
+        return {
+            code: CutOffWorker(servers, told[code], asked[code], *ended_with(bridge))
+            for code, (servers, bridge) in running.items()
+        }
+
+
+def ended_with(bridge: Bridge) -> tuple[str, int]:
+    """Wait for the end of a worker; return its log and its exit code."""
+    code = bridge.wait(40)
+    return log(bridge.log), code
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_a_worker_names_the_cause_in_readyz_and_once_in_its_log_and_prints_no_secret(
+    cut_off: dict[str, CutOffWorker], code: str
+) -> None:
+    _, sentence, words = FAULTS[code]
+    worker = cut_off[code]
+    (cause,) = [reason for reason in worker.reasons if reason.startswith("KAFKA_") and code in reason]
+    assert cause.startswith(f"{code}: ")
+    assert worker.servers in cause
+    assert sentence in cause
+    assert [word for word in words if word not in cause] == []
+    (began,) = [line for line in worker.log.splitlines() if "kafka_problem_began" in line]
+    assert f"code={code}" in began
+    assert sentence in began
+    assert planted_in(worker.log + worker.asked + " ".join(worker.reasons)) == []
+    assert "Traceback" not in worker.log
+    assert worker.exit_code == 0
+
+
+def planted_in(text: str) -> list[str]:
+    """Return the secrets that are in a text."""
+    return [secret for secret in (*CANARIES, PASSWORD) if secret in text]
+
+
+def test_chats_are_captured_with_a_key_whose_password_is_in_a_file(
+    secured_broker: SecuredBroker, tmp_path: Path
+) -> None:
+    client = secured_broker.mutual | locked(secured_broker, tmp_path, KEY_CANARY)
+    with pytest.raises(TypeError, match="Password was not given"):
+        load_pem_private_key((tmp_path / "locked-key.pem").read_bytes(), None)
+    secret = tmp_path / "key-password"
+    secret.write_text(f"{client.pop('ssl_password')}\n", encoding="ascii")
+    flags = flags_of(secured_broker.address("MUTUAL"), client | {"ssl_password_file": secret})
+    environment = E2EEnvironment(
+        secured_broker.bootstrap_servers, tmp_path, **{name.replace(".", "__"): value for name, value in flags.items()}
+    )
+    secured_broker.grant(environment.prefix)
+    with environment.bridge() as bridge, environment.chats(concurrent_chats=3) as chats:
+        wait_for(lambda: captured(bridge) > 30, 40, lambda: f"nothing is captured: {reasons(bridge)}")
+        environment.finish(chats)
+        assert bridge.terminate() == 0
+        assert planted_in(log(bridge.log)) == []
 
 
 def test_a_running_bridge_names_a_new_cause_once_and_says_when_it_is_over(

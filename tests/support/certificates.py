@@ -69,9 +69,8 @@ class Issued:
     def __init__(self, folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         self._folder = folder
         self._name = name
-        self._key = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        self._private = key
+        self._key = _key_pem(key, serialization.NoEncryption())
         self._certificate = _pem(certificate)
         self.ends = certificate.not_valid_after_utc
 
@@ -82,6 +81,10 @@ class Issued:
     @cached_property
     def key_file(self) -> Path:
         return self._file("key", self._key)
+
+    def locked_key(self, password: str) -> bytes:
+        """Return the key as PEM that nobody reads without the password."""
+        return _key_pem(self._private, serialization.BestAvailableEncryption(password.encode()))
 
     @cached_property
     def store_file(self) -> Path:
@@ -95,6 +98,10 @@ class Issued:
 
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey, encryption: serialization.KeySerializationEncryption) -> bytes:
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

@@ -18,8 +18,10 @@ SECONDS: Final = 30
 class MovableAddress:
     """One port of this machine that leads to whichever port it is told: a name whose address changes."""
 
-    def __init__(self, target: int) -> None:
-        [self.port] = free_ports(1)
+    def __init__(self, target: int, *, host: str = LOOPBACK, port: int | None = None) -> None:
+        """`host` is an address of this machine; `port` is a free one by default."""
+        self.host = host
+        self.port = free_ports(1)[0] if port is None else port
         self.target = target
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -39,7 +41,7 @@ class MovableAddress:
         self._loop.close()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
+        self._server = await asyncio.start_server(self._accept, self.host, self.port)
 
     async def _end(self) -> None:
         self._server.close()
