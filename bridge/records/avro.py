@@ -20,7 +20,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from bridge.errors import EnvironmentFault, SchemaUnknown, VerificationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from importlib.resources.abc import Traversable
 
 NAMESPACE: Final = "org.chatbridge.v1"
@@ -84,18 +84,21 @@ class Schemas:
     type is written out where it is first used.
     """
 
-    def __init__(self, folder: Traversable) -> None:
-        """Read and resolve them. Raises EnvironmentFault when the folder lacks a type or holds an unreadable one."""
+    def __init__(self, folder: Traversable, roots: Sequence[str] = ROOTS) -> None:
+        """Read and resolve them; another version may have other `roots` than this one.
+
+        Raises EnvironmentFault when the folder lacks one of them or holds an unreadable type.
+        """
         self._sources: dict[str, dict[str, Any]] = {}
         for file in folder.iterdir() if folder.is_dir() else ():
             if file.name.endswith(_SUFFIX):
                 self._sources[file.name.removesuffix(_SUFFIX)] = _load(file)
-        missing = [name for name in ROOTS if name not in self._sources]
+        missing = [name for name in roots if name not in self._sources]
         if missing:
             raise EnvironmentFault(
                 f"no schema {missing[0]} in {folder}", next_step="install the package again, or restore schemas/"
             )
-        self._whole: dict[str, dict[str, Any]] = {name: self._inline(name, set()) for name in ROOTS}
+        self._whole: dict[str, dict[str, Any]] = {name: self._inline(name, set()) for name in roots}
         # Timestamps are decoded as plain numbers: as dates, values outside the calendar would fail.
         self._plain = {name: parse_schema(_without_logical_types(whole)) for name, whole in self._whole.items()}
         self._fingerprints = {name: fingerprint_of(whole) for name, whole in self._whole.items()}
@@ -123,7 +126,7 @@ class Schemas:
         return iter(sorted(self._sources))
 
     def whole(self, name: str) -> dict[str, Any]:
-        """Return the self-contained schema of one of ROOTS, as Python data."""
+        """Return the self-contained schema of one of the roots, as Python data."""
         return self._whole[name]
 
     def plain(self, name: str) -> dict[str, Any]:
@@ -132,21 +135,21 @@ class Schemas:
         return found
 
     def text(self, name: str) -> str:
-        """Return the self-contained schema of one of ROOTS as JSON, which is what a schema registry takes."""
+        """Return the self-contained schema of one of the roots as JSON, which is what a schema registry takes."""
         return json.dumps(self._whole[name], ensure_ascii=False)
 
     def fingerprint(self, name: str) -> bytes:
-        """Return `fingerprint_of` one of ROOTS."""
+        """Return `fingerprint_of` one of the roots."""
         return self._fingerprints[name]
 
     def encode(self, name: str, record: dict[str, Any]) -> bytes:
-        """Encode a record of one of ROOTS; timestamps are numbers in the unit of their field."""
+        """Encode a record of one of the roots; timestamps are numbers in the unit of their field."""
         out = io.BytesIO()
         schemaless_writer(out, self._plain[name], record)
         return out.getvalue()
 
     def decode(self, name: str, payload: bytes, written: WriterSchema | None = None) -> dict[str, Any]:
-        """Decode a record of one of ROOTS; timestamps come as numbers in the unit of their field.
+        """Decode a record of one of the roots; timestamps come as numbers in the unit of their field.
 
         `written` is the schema that it was written with, None: today's. The record has the fields of today's.
         Raises VerificationFailed when the payload is no such record, or bytes are left over; SchemaUnknown when today's

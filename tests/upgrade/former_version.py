@@ -61,21 +61,30 @@ def _git(repository: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
 
 def unknown_schemas(former: Path, following: Path) -> list[str]:
     """Return the types whose schema in one tree is neither today's nor a released one in the following tree."""
-    ours, folder = Schemas(former / "schemas"), following / "schemas"
-    theirs = Schemas(folder)
-    known = {theirs.fingerprint(name) for name in ROOTS} | {fingerprint_of(one) for one in released_schemas(folder)}
-    return [name for name in ROOTS if ours.fingerprint(name) not in known]
+    folder = following / "schemas"
+    known = {*_fingerprints(folder).values(), *map(fingerprint_of, released_schemas(folder))}
+    return [name for name, fingerprint in _fingerprints(former / "schemas").items() if fingerprint not in known]
 
 
 def has_other_formats(former: Path, following: Path) -> bool:
-    """Tell whether some type has another schema in one tree than in the other."""
-    ours, theirs = Schemas(former / "schemas"), Schemas(following / "schemas")
-    return any(ours.fingerprint(name) != theirs.fingerprint(name) for name in ROOTS)
+    """Tell whether some type has another schema in one tree than in the other, or is in one of them only."""
+    return _fingerprints(former / "schemas") != _fingerprints(following / "schemas")
+
+
+def _roots(folder: Path) -> list[str]:
+    """Return the types of records that a version has, which may be fewer than today's."""
+    return [name for name in ROOTS if (folder / f"{name}.avsc").is_file()]
+
+
+def _fingerprints(folder: Path) -> dict[str, bytes]:
+    roots = _roots(folder)
+    schemas = Schemas(folder, roots)
+    return {name: schemas.fingerprint(name) for name in roots}
 
 
 def release_former(former: Path, following: Path) -> None:
     """Make the schemas of one tree released ones of the following, as far as they are not."""
-    schemas = Schemas(former / "schemas")
+    schemas = Schemas(former / "schemas", _roots(former / "schemas"))
     target = following / "schemas" / RELEASED / _MADE
     target.mkdir(parents=True, exist_ok=True)
     for name in unknown_schemas(former, following):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bridge.errors import EXIT_ENVIRONMENT, EnvironmentFault
-from bridge.records.avro import ROOTS, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas
+from bridge.records.avro import AUDIT_RECORD, ROOTS, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas
 from bridge.records.writer_schemas import WriterSchemas, released_schemas
 from tests.released.released_folder import SCHEMAS
 from tests.support.later_fields import FIELD, VALUE, payload_with_values, with_values
@@ -115,6 +116,15 @@ def test_a_tree_with_a_field_more_has_other_formats(tmp_path: Path) -> None:
     make_next_tree(tmp_path)
     assert has_other_formats(tmp_path, SCHEMAS.parent)
     assert not has_other_formats(tmp_path, tmp_path)
+
+
+def test_a_version_without_a_type_that_is_new_has_other_formats_and_nothing_unknown(tmp_path: Path) -> None:
+    shutil.copytree(SCHEMAS, tmp_path / "schemas")
+    (tmp_path / "schemas" / f"{AUDIT_RECORD}.avsc").unlink()
+    following = SCHEMAS.parent
+    assert has_other_formats(tmp_path, following)
+    assert has_other_formats(following, tmp_path)
+    assert unknown_schemas(tmp_path, following) == []
 
 
 def _plain(node: Any) -> Any:
