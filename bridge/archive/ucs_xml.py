@@ -29,7 +29,7 @@ from bridge.errors import UnreadableTranscript
 from bridge.transcript import input_codes
 from bridge.transcript.attributes import MAX_DEPTH, typed_value
 from bridge.transcript.bounds import INT32, xml_characters
-from bridge.transcript.events import KVLIST, ChatTranscript
+from bridge.transcript.events import KVLIST, NEW_PARTY, ChatTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -228,14 +228,19 @@ def _written_event(event: ChatEvent) -> str:
         name = UNNAMED_EVENT
         attributes.append((EVENT_TYPE, event.event_type))
     inner: list[str] = []
+    greeting: list[str] = []  # with which a party joins: it comes last (protocol facts, 3.2)
     for part_name, part in PART_ELEMENTS.items():
         value = getattr(event, part.event_field)
         if value is not None:
             known = [(xml, getattr(value, at)) for xml, at in {**part.texts, **part.numbers}.items()]
-            inner.append(_element(part_name, known, _escaped(value.text) if part.has_text else ""))
+            is_greeting = part.event_field == "message_text" and name == NEW_PARTY
+            (greeting if is_greeting else inner).append(
+                _element(part_name, known, _escaped(value.text) if part.has_text else "")
+            )
     for collection, field_name in COLLECTION_ELEMENTS.items():
         if items := getattr(event, field_name):
             inner.append(_element(collection, (), _written_items(items)))
+    inner += greeting
     if event.unknown_attributes:
         unknown = [_element("item", [("key", key)], _escaped(text)) for key, text in event.unknown_attributes.items()]
         inner.append(_element(UNKNOWN_ATTRIBUTES, (), "".join(unknown)))

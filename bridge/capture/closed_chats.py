@@ -5,16 +5,17 @@ the chain, its counts. That is enough to fold in what comes late: an id that is 
 content, and any other is published where the chain ended. What is gone: the parties, the fingerprints, the numbers of
 amendments, the announcement.
 
-There may be 100,000 of them and more: each is two objects of bytes, some 0.3 KB in all. These are its id, and the time
-when it was closed with its head, compressed (`head_packing.py`), behind it.
+There may be 100,000 of them and more: each takes some 0.15 KB, as the heads are compressed (`head_packing.py`) and lie
+behind one another (`chat_table.py`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.announcement import Announcement
 from bridge.capture.chat import OVER, Chat
+from bridge.capture.chat_table import ChatTable, TableEntry
 from bridge.capture.head_packing import HeadPacking
 from bridge.capture.outputs import outputs_of_stored_chat
 from bridge.errors import VerificationFailed
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from bridge.capture.session_store_settings import SessionStoreSettings
 
-_TIME_BYTES: Final = 8
-
 
 class ClosedChats:
     """The closed chats of a shard."""
@@ -39,7 +38,7 @@ class ClosedChats:
     def __init__(self, settings: SessionStoreSettings) -> None:
         """Begin with none."""
         self._settings = settings
-        self._heads: dict[bytes, bytes] = {}
+        self._heads = ChatTable()
         self._packing = HeadPacking()
 
     def __contains__(self, session_id: str) -> bool:
@@ -48,37 +47,33 @@ class ClosedChats:
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """Yield the id of each, and the value of its record."""
-        return ((session_id.decode(), self._head(packed)) for session_id, packed in self._heads.items())
+        return ((session_id.decode(), self._packing.unpacked(entry.value)) for session_id, entry in self._heads)
 
     def restored(self, heads: Mapping[str, tuple[int, bytes]]) -> None:
         """Take over what `StoredShard.over` has."""
-        self._heads = {}
+        self._heads = ChatTable()
         for session_id, (closed_at, head) in heads.items():
             self.put(session_id, closed_at, head)
 
     def put(self, session_id: str, closed_at: int, head: bytes) -> None:
         """Add a chat. `closed_at` in us since 1970 UTC; `head` is the value of its record, with the payload header."""
-        time = closed_at.to_bytes(_TIME_BYTES, "big", signed=True)
-        self._heads[session_id.encode()] = time + self._packing.packed(head)
+        self._heads.put(session_id.encode(), TableEntry(closed_at, self._packing.packed(head)))
 
     def expired(self, before: int) -> list[str]:
         """Take out the chats that were closed before a time in us since 1970 UTC; return their ids."""
-        gone = [session_id for session_id, packed in self._heads.items() if _closed_at(packed) < before]
-        for session_id in gone:
-            del self._heads[session_id]
-        return [session_id.decode() for session_id in gone]
+        return [session_id.decode() for session_id in self._heads.drop_before(before)]
 
     def take(self, session_id: str) -> Chat | None:
         """Take a chat out, to fold something into it. None: nothing can be folded into it, or it is not there."""
-        chat = self.chat(session_id) if session_id in self else None
+        chat = self.chat(session_id)
         if chat is None or not chat.addressable:
             return None
-        del self._heads[session_id.encode()]
+        self.drop(session_id)
         return chat
 
     def drop(self, session_id: str) -> None:
         """Forget a chat, if it is there."""
-        self._heads.pop(session_id.encode(), None)
+        self._heads.drop(session_id.encode())
 
     def take_others(self, header: bytes, room: int) -> list[Chat]:
         """Take out the chats whose record another version wrote, or is too large now.
@@ -87,15 +82,18 @@ class ClosedChats:
         """
         most = len(header) + room
         others = [session_id for session_id, head in self if not head.startswith(header) or len(head) > most]
-        chats = [self.chat(session_id) for session_id in others]
+        chats = [chat for chat in map(self.chat, others) if chat is not None]
         for session_id in others:
-            del self._heads[session_id.encode()]
+            self.drop(session_id)
         return chats
 
-    def chat(self, session_id: str) -> Chat:
-        """Return one of the chats as it is remembered."""
-        packed = self._heads[session_id.encode()]
-        _, found = read_checkpoints(self._settings.writers, [(head_key(session_id), self._head(packed))])
+    def chat(self, session_id: str) -> Chat | None:
+        """Return one of the chats as it is remembered, None if it is not there."""
+        entry = self._heads.get(session_id.encode())
+        if entry is None:
+            return None
+        value = self._packing.unpacked(entry.value)
+        _, found = read_checkpoints(self._settings.writers, [(head_key(session_id), value)])
         stored = found[session_id]
         if stored.head is None:
             raise VerificationFailed("a checkpoint of a chat that ended, without its head")
@@ -112,14 +110,7 @@ class ClosedChats:
             told,
             b"",
             OVER,
-            _closed_at(packed),
+            entry.at,
             whole=False,
             addressable=stored.remembered is not None,
         )
-
-    def _head(self, packed: bytes) -> bytes:
-        return self._packing.unpacked(packed[_TIME_BYTES:])
-
-
-def _closed_at(packed: bytes) -> int:
-    return int.from_bytes(packed[:_TIME_BYTES], "big", signed=True)

@@ -119,7 +119,7 @@ class RecordComparison:
         """Look whether something was published of a chat that ended, and its checkpoint does not say so."""
         if there.newer.total():
             chat = closed.chat(there.session_id)
-            if chat.addressable:
+            if chat is not None and chat.addressable:
                 found.over.append(self._continued(chat, _ahead(chat.transcript.state(), there), there))
 
     def _unknown(self, there: PublishedChat, found: Rebuilt) -> None:

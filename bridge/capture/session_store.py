@@ -102,7 +102,7 @@ class SessionStore:
 
     def position(self, session_id: str) -> tuple[int, int]:
         """Return epoch and sequence of the last record of a chat; (0, 0) of one that is not here."""
-        chat = self._chats.get(session_id) or (self.closed.chat(session_id) if session_id in self.closed else None)
+        chat = self._chats.get(session_id) or self.closed.chat(session_id)
         return (0, 0) if chat is None else (chat.transcript.seldom().epoch, chat.transcript.sequence)
 
     def limit(self, limits: Limits) -> None:
@@ -141,8 +141,7 @@ class SessionStore:
 
         With `mark` there is something to commit in any case: the shard's marker, even if nothing else.
         """
-        self._builder = BatchBuilder(self._partition, self._settings)
-        self._touched = {}
+        self._begin()
         if self._again:
             room = self._builder.room(self._settings.checkpoints)
             others = self.closed.take_others(self._builder.checkpoint_header, room)
@@ -161,7 +160,13 @@ class SessionStore:
             self._settings.keys.add(self._builder.plan.batch)
         plan = self._builder.finished(self.numbers, now, mark=mark)
         self._schemas_stored = self._schemas_stored or self._builder.schemas_of_shard()
+        self._begin()
         return plan
+
+    def _begin(self) -> None:
+        """Begin a batch; of the last one, neither its records nor the chats that it has shrunk are kept."""
+        self._builder = BatchBuilder(self._partition, self._settings)
+        self._touched = {}
 
     def _take(self, one: Input) -> None:
         if isinstance(one, TranscriptUpdate):

@@ -47,6 +47,26 @@ def test_a_sample_is_read_without_notes_and_survives_writing(sample: Path) -> No
     assert read(write(first.transcript), sample.name) == first
 
 
+def elements(document: bytes) -> list[tuple[str, str, dict[str, str], str]]:
+    """The elements as another reader has them, in their order: parent, name, attributes, text."""
+    root = ET.fromstring(document)  # noqa: S314 - ours
+    found = [
+        (parent.tag, one.tag, dict(one.attrib), (one.text or "").strip()) for parent in root.iter() for one in parent
+    ]
+    for _, name, attributes, _ in found:
+        if name == "item":
+            attributes.setdefault("type", "string")  # as an item without a type is read, so it is written
+    return [("", root.tag, dict(root.attrib), ""), *found]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_is_written_with_its_elements_and_attributes_in_their_order(sample: Path) -> None:
+    content = sample.read_bytes()
+    written = elements(write(read(content, sample.name).transcript))
+    assert written == elements(content)
+    assert [list(attributes) for *_, attributes, _ in written] == [list(one) for *_, one, _ in elements(content)]
+
+
 def test_the_three_samples_are_here() -> None:
     assert [path.stem for path in SAMPLES] == [
         "async-restored-idle-close",
