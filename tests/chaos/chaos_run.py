@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING
 
 from tests.chaos import injectors
 from tests.chaos.cluster import ChaosCluster, ExpectationFailed
-from tests.chaos.ledger_verdicts import FaultTimes, Span, VerdictComparison, certificates_of, compare_verdicts
+from tests.chaos.ledger_verdicts import (
+    FaultTimes,
+    SentGarbage,
+    VerdictComparison,
+    certificates_of,
+    compare_verdicts,
+)
 from tests.chaos.plan import GARBAGE_FAULT, Fault, Step, steps
+from tests.chaos.published_events import read_published
 from tests.chaos.stored_fill import StoredFill, fill_from_stored
+from tests.chaos.verdict_files import keep
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, records_of
@@ -50,7 +58,7 @@ class Outcome:
     requests: Counter[str] = field(default_factory=Counter)
     caused: Counter[str] = field(default_factory=Counter)
     verdicts: VerdictComparison = field(default_factory=VerdictComparison)
-    garbage: dict[int, list[Span]] = field(default_factory=dict)
+    garbage: list[SentGarbage] = field(default_factory=list)
     stored: StoredFill | None = None
 
     @property
@@ -100,11 +108,10 @@ def run(
     outcome.comparison = compare_with_ledger(
         cluster.kafka.bootstrap_servers, cluster.prefix, *cluster.ledgers, fault_free=outcome.fault_free
     )
-    outcome.verdicts = compare_verdicts(
-        cluster.ledgers,
-        certificates_of(closed_sessions(cluster.kafka.bootstrap_servers, cluster.prefix)),
-        FaultTimes([(one.start, one.end) for one in outcome.fault_free], outcome.garbage),
-    )
+    times = FaultTimes([(one.start, one.end) for one in outcome.fault_free], outcome.garbage)
+    told = certificates_of(closed_sessions(cluster.kafka.bootstrap_servers, cluster.prefix))
+    keep(cluster.folder, times, told, read_published(cluster.kafka.bootstrap_servers, cluster.prefix))
+    outcome.verdicts = compare_verdicts(cluster.ledgers, told, times)
     if not outcome.held:
         broken = {one.split(":")[0] for one in outcome.verdicts.disagree[:_SHOWN]} | {
             re.split(r"[ :]", name.removeprefix("chat "))[0] for name in chats_with_defects(outcome.comparison)
@@ -165,13 +172,16 @@ def _inject(cluster: ChaosCluster, step: Step, outcome: Outcome) -> None:
         name = injectors.name_of(fault)
         outcome.durations[name] = outcome.durations.get(name, 0.0) + fault.seconds
     begun = time.monotonic()
-    began = time.time()
+    began: dict[int, float] = {}
     for at, is_end, fault in sorted(moments, key=lambda one: one[:2]):
         # The plan determines the duration of a fault and its offset to the other one.
         time.sleep(max(begun + at - time.monotonic(), 0.0))
+        if fault.kind == GARBAGE_FAULT and is_end:
+            server, text = cluster.servers[fault.number].ledger.stem, str(fault.values["text"])
+            outcome.garbage.append(SentGarbage(server, began[fault.number], time.time(), text))
+        elif fault.kind == GARBAGE_FAULT:
+            began[fault.number] = time.time()
         (injectors.end if is_end else injectors.begin)(cluster, fault)
-    for fault in (one for _, one in step.faults if one.kind == GARBAGE_FAULT):
-        outcome.garbage.setdefault(fault.number, []).append((began, time.time()))
     if not any(fault.seconds for _, fault in step.faults):
         time.sleep(step.rest / 4)  # an instant fault must take effect before recovery is checked
 

@@ -175,7 +175,7 @@ class ChaosCluster:
     def finish(self) -> None:
         """Let all chats and then the Chat Servers end."""
         servers = [*self.servers.values(), *self.leaving]
-        for server in servers:
+        for server in self.servers.values():  # to those that are leaving, a second one would mean at once
             server.send(signal.SIGTERM)
         self.summaries += [server.summary(FINISH_SECONDS + 60) for server in servers]
         self.servers.clear()

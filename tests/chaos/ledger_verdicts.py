@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tests.chaos.journal_connections import read_connections
 
@@ -32,17 +31,25 @@ MARGIN: Final = 5.0
 _SLACK: Final = 2.0
 """Seconds between what the server does and what the bridge has observed of it."""
 _PAIR: Final = 2
-_SERVER: Final = re.compile(r"chat-server-(\d+)-")
 
 Span = tuple[float, float]
 
 
+class SentGarbage(NamedTuple):
+    """What a Chat Server, by the name of its ledger, sent on all connections at `begin`; its line ended at `end`."""
+
+    server: str
+    begin: float
+    end: float
+    text: str
+
+
 @dataclass(slots=True, frozen=True)
 class FaultTimes:
-    """`quiet`: the times without a fault; `garbage`: by number of the Chat Server, those in which input was damaged."""
+    """`quiet`: the times without a fault."""
 
     quiet: Sequence[Span]
-    garbage: Mapping[int, Sequence[Span]] = field(default_factory=dict)
+    garbage: Sequence[SentGarbage] = ()
 
     def settled(self, at: float, lived: float) -> float | None:
         """Return when what was sent at a time, over a connection that lived until `lived`, was surely captured."""
@@ -59,7 +66,7 @@ class LedgerChatView:
     `lives` says until when the connections of the monitors lived, in their order; empty where no journal tells.
     """
 
-    server: int
+    server: str
     events: list[tuple[int, float, bool]] = field(default_factory=list)
     monitors: dict[str, Span] = field(default_factory=dict)
     lost: dict[int, tuple[float, float]] = field(default_factory=dict)
@@ -149,11 +156,10 @@ class VerdictComparison:
 
 def read_views(path: Path) -> dict[str, LedgerChatView]:
     """Return the chats of a ledger, and of the journal beside it. An incomplete last line is left out."""
-    named = _SERVER.search(path.name)
     views: dict[str, LedgerChatView] = {}
     for line in path.read_bytes().split(b"\n")[:-1]:
         told = json.loads(line)
-        views.setdefault(told["sessionId"], LedgerChatView(int(named[1]) if named else 0)).take(told)
+        views.setdefault(told["sessionId"], LedgerChatView(path.stem)).take(told)
     connections = read_connections(path.with_suffix(".journal"))
     for session_id, view in views.items():
         view.lives = connections.lives(session_id)
@@ -162,7 +168,7 @@ def read_views(path: Path) -> dict[str, LedgerChatView]:
 
 def judge(chat: LedgerChatView, times: FaultTimes) -> Judgement:
     """Judge a chat that was closed."""
-    quiet, garbage = times.quiet, times.garbage.get(chat.server, ())
+    quiet = times.quiet
     closed, present = chat.closed or math.inf, sorted(chat.monitors.values())
     absences = [(left, joined) for left, joined in chat.absences() if _was_watched(left, present, quiet)]
     if not any(joined < closed <= left for joined, left in present):
@@ -172,9 +178,10 @@ def judge(chat: LedgerChatView, times: FaultTimes) -> Judgement:
     if not in_peace and not chat.captures(closed, closed, times):
         maybe.add(INCOMPLETE)  # whether the end arrived, and was committed, is not in the ledger
     if any(
-        joined - MARGIN < end and begin < min(left, closed) + MARGIN
-        for begin, end in garbage
+        joined - MARGIN < sent.end and sent.begin < min(left, closed) + MARGIN
+        for sent in times.garbage
         for joined, left in present
+        if sent.server == chat.server
     ):
         maybe.add(INCOMPLETE)
     _judge_ids(chat, present, times, surely, maybe)
@@ -249,14 +256,30 @@ def _was_watched(before: float, present: Sequence[Span], quiet: Sequence[Span]) 
     )
 
 
-def certificates_of(closed: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the certificates of decoded session records, by session id."""
-    return {session_id: record["certificate"] for session_id, record in closed.items()}
+class ToldVerdict(NamedTuple):
+    """What of a certificate is compared. `unwatched` in seconds since 1970 UTC; `all_told`: it lists all intervals."""
+
+    verdict: str
+    reasons: list[str]
+    unwatched: list[Span]
+    all_told: bool
+
+
+def certificates_of(closed: Mapping[str, dict[str, Any]]) -> dict[str, ToldVerdict]:
+    """Return what the certificates of decoded session records say, by session id."""
+    return {session_id: _told_by(record["certificate"]) for session_id, record in closed.items()}
+
+
+def _told_by(certificate: dict[str, Any]) -> ToldVerdict:
+    spans = [(_seconds(one["from"]), _seconds(one["to"])) for one in certificate["unwatched"]]
+    shortened = certificate["supersedes"] is not None and not certificate["sinceOpening"]
+    complete = not (certificate["unwatchedMore"] or shortened)  # otherwise the certificate before it says more
+    return ToldVerdict(certificate["verdict"], certificate["reasons"], spans, complete)
 
 
 def compare_verdicts(
     ledgers: Iterable[Path],
-    certificates: Mapping[str, dict[str, Any]],
+    certificates: Mapping[str, ToldVerdict],
     times: FaultTimes,
 ) -> VerdictComparison:
     """Compare the verdict of every chat that was closed with its certificate's, and its absences with the intervals.
@@ -274,8 +297,8 @@ def compare_verdicts(
                 result.decided.update(judgement.allowed)
             else:
                 result.undecided += 1
-            if told["verdict"] not in judgement.allowed:
-                what = f"{told['verdict']} {told['reasons']}, the ledger allows {sorted(judgement.allowed)}"
+            if told.verdict not in judgement.allowed:
+                what = f"{told.verdict} {told.reasons}, the ledger allows {sorted(judgement.allowed)}"
                 result.disagree.append(f"{session_id}: {what}")
             result.disagree += [
                 f"{session_id}: unwatched from {begin:.3f} to {end:.3f}, no interval says so"
@@ -286,13 +309,11 @@ def compare_verdicts(
     return result
 
 
-def _told(begin: float, end: float, certificate: dict[str, Any]) -> bool:
+def _told(begin: float, end: float, told: ToldVerdict) -> bool:
     """Tell whether an interval of a certificate covers an absence, or may, because it does not list all."""
-    shortened = certificate["supersedes"] is not None and not certificate["sinceOpening"]
-    if certificate["unwatchedMore"] or shortened:  # the certificate before it says more
+    if not told.all_told:
         return True
-    spans = [(_seconds(one["from"]), _seconds(one["to"])) for one in certificate["unwatched"]]
-    return any(since <= end + _SLACK and until >= begin - _SLACK for since, until in spans)
+    return any(since <= end + _SLACK and until >= begin - _SLACK for since, until in told.unwatched)
 
 
 def _seconds(at: Any) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.journal_connections import JournalConnections
-from tests.chaos.ledger_verdicts import COMPLETE, EXPECTED, INCOMPLETE, FaultTimes, LedgerChatView, judge
+from tests.chaos.ledger_verdicts import COMPLETE, EXPECTED, INCOMPLETE, FaultTimes, LedgerChatView, SentGarbage, judge
 
 QUIET = [(0.0, 40.0), (60.0, math.inf)]
 
@@ -65,22 +65,25 @@ BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
     ],
 )  # fmt: skip
 def test_the_verdicts_that_the_ledger_allows(lines: tuple[dict[str, Any], ...], allowed: set[str]) -> None:
-    chat = LedgerChatView(1)
+    chat = LedgerChatView("chat-server")
     for line in lines:
         chat.take(line)
     assert judge(chat, FaultTimes(QUIET)).allowed == allowed
 
 
 def test_damaged_input_while_a_monitor_was_there_may_have_cost_something() -> None:
-    chat = LedgerChatView(1)
+    chat = LedgerChatView("chat-server")
     for line in (*SEEN, closed(30.0)):
         chat.take(line)
-    assert judge(chat, FaultTimes(QUIET, garbage={1: [(15.0, 16.0)]})).allowed == {COMPLETE, INCOMPLETE}
-    assert judge(chat, FaultTimes(QUIET, garbage={1: [(80.0, 81.0)]})).allowed == {COMPLETE}
+    assert judge(chat, FaultTimes(QUIET, garbage=[SentGarbage("chat-server", 15.0, 16.0, "?")])).allowed == {
+        COMPLETE,
+        INCOMPLETE,
+    }
+    assert judge(chat, FaultTimes(QUIET, garbage=[SentGarbage("chat-server", 80.0, 81.0, "?")])).allowed == {COMPLETE}
 
 
 def test_an_absence_counts_between_two_presences_of_which_the_first_surely_had_the_history() -> None:
-    chat = LedgerChatView(1)
+    chat = LedgerChatView("chat-server")
     for line in (*SEEN, *BACK, closed(90.0)):
         chat.take(line)
     assert judge(chat, FaultTimes(QUIET)).absences == [(42.0, 61.0)]
@@ -106,7 +109,7 @@ IN_A_FAULT = (*SEEN, event(4, 44.0), event(6, 45.0), closed(47.0))
 def test_a_connection_that_lives_on_has_brought_all_that_was_sent(
     lines: tuple[dict[str, Any], ...], lives: list[float], allowed: set[str]
 ) -> None:
-    chat = LedgerChatView(1, lives=lives)
+    chat = LedgerChatView("chat-server", lives=lives)
     for line in lines:
         chat.take(line)
     assert judge(chat, FaultTimes(QUIET)).allowed == allowed

@@ -1,0 +1,43 @@
+"""What verdicts are computed from and compared with, as files beside the ledgers of a run: `python -m ... FOLDER`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, ToldVerdict
+from tests.chaos.published_events import PublishedEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_TIMES: Final = "fault-times.json"
+_TOLD: Final = "certificates.json"
+_PUBLISHED: Final = "published-events.json"
+
+
+def keep(
+    folder: Path,
+    times: FaultTimes,
+    told: Mapping[str, ToldVerdict],
+    published: Mapping[str, Sequence[PublishedEvent]],
+) -> None:
+    """Write the files."""
+    _write(folder / _TIMES, {"quiet": times.quiet, "garbage": times.garbage})
+    _write(folder / _TOLD, told)
+    _write(folder / _PUBLISHED, published)
+
+
+def kept(folder: Path) -> tuple[FaultTimes, dict[str, ToldVerdict], dict[str, list[PublishedEvent]]]:
+    """Read the files."""
+    times, told, published = (json.loads((folder / name).read_text("utf-8")) for name in (_TIMES, _TOLD, _PUBLISHED))
+    return (
+        FaultTimes(times["quiet"], [SentGarbage(*one) for one in times["garbage"]]),
+        {name: ToldVerdict(*one) for name, one in told.items()},
+        {name: [PublishedEvent(*one) for one in events] for name, events in published.items()},
+    )
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
