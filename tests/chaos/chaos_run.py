@@ -19,10 +19,11 @@ from tests.chaos.ledger_verdicts import (
     certificates_of,
     compare_verdicts,
 )
-from tests.chaos.plan import GARBAGE_FAULT, Fault, Step, steps
+from tests.chaos.plan import GARBAGE_FAULT, SHARDS, Fault, Step, steps
 from tests.chaos.published_events import read_published
 from tests.chaos.stored_fill import StoredFill, fill_from_stored
 from tests.chaos.verdict_files import keep
+from tests.evidence.judged_log import JudgedLog
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, records_of
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST_RSS_BYTES = 400 << 20
 _CERTIFICATE_SECONDS = 240
+_HEAD_SECONDS = 120
+_STEPS_PER_KEY = 20
 _SETTLE_POLL_SECONDS = 3.0
 _SHOWN = 20
 _BREAKAGES = (ExpectationFailed, AssertionError, OSError, subprocess.TimeoutExpired)
@@ -59,6 +62,7 @@ class Outcome:
     caused: Counter[str] = field(default_factory=Counter)
     verdicts: VerdictComparison = field(default_factory=VerdictComparison)
     garbage: list[SentGarbage] = field(default_factory=list)
+    log: JudgedLog = field(default_factory=JudgedLog)
     stored: StoredFill | None = None
 
     @property
@@ -104,6 +108,11 @@ def run(
         for number, peak in outcome.peaks.items()
         if peak > MOST_RSS_BYTES
     ]
+    try:
+        outcome.log = cluster.log.judge(SHARDS)
+    except _BREAKAGES as error:
+        outcome.problems.append(f"the log cannot be judged: {type(error).__name__}: {error}")
+    outcome.problems += outcome.log.problems
     outcome.problems += sorted(set(interference(cluster.summaries, cluster.journals)))
     outcome.comparison = compare_with_ledger(
         cluster.kafka.bootstrap_servers, cluster.prefix, *cluster.ledgers, fault_free=outcome.fault_free
@@ -149,6 +158,8 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
         outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since, time.time()))
         log(f"{len(outcome.steps) + 1:4}  {step}")
         outcome.steps.append(str(step))
+        if len(outcome.steps) % _STEPS_PER_KEY == 0:
+            cluster.log.rotate()
         _inject(cluster, step, outcome)
         last_fault_ended = time.time()
     outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since))
@@ -158,6 +169,7 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
         outcome.stored = fill_from_stored(cluster)
         outcome.problems += outcome.stored.problems
         log(f"      filled from the stored side in {outcome.stored.seconds:.1f} s")
+    wait_for(lambda: not cluster.log.unsaid(), _HEAD_SECONDS, "no head covers all certificates", _SETTLE_POLL_SECONDS)
     codes = cluster.terminate_workers()
     if any(codes.values()):
         raise ExpectationFailed(f"exit codes after the last SIGTERM: {codes}")
