@@ -12,16 +12,11 @@ from typing import TYPE_CHECKING
 
 from tests.chaos import injectors
 from tests.chaos.cluster import ChaosCluster, ExpectationFailed
-from tests.chaos.ledger_verdicts import (
-    FaultTimes,
-    SentGarbage,
-    VerdictComparison,
-    certificates_of,
-    compare_verdicts,
-)
+from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage
 from tests.chaos.plan import GARBAGE_FAULT, SHARDS, Fault, Step, steps
 from tests.chaos.published_events import read_published
 from tests.chaos.stored_fill import StoredFill, fill_from_stored
+from tests.chaos.verdict_comparison import VerdictComparison, certificates_of, compare_verdicts
 from tests.chaos.verdict_files import keep
 from tests.evidence.judged_log import JudgedLog
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
@@ -119,8 +114,9 @@ def run(
     )
     times = FaultTimes([(one.start, one.end) for one in outcome.fault_free], outcome.garbage)
     told = certificates_of(closed_sessions(cluster.kafka.bootstrap_servers, cluster.prefix))
-    keep(cluster.folder, times, told, read_published(cluster.kafka.bootstrap_servers, cluster.prefix))
-    outcome.verdicts = compare_verdicts(cluster.ledgers, told, times)
+    published = read_published(cluster.kafka.bootstrap_servers, cluster.prefix)
+    keep(cluster.folder, times, told, published)
+    outcome.verdicts = compare_verdicts(cluster.ledgers, told, times, published)
     if not outcome.held:
         broken = {one.split(":")[0] for one in outcome.verdicts.disagree[:_SHOWN]} | {
             re.split(r"[ :]", name.removeprefix("chat "))[0] for name in chats_with_defects(outcome.comparison)

@@ -33,12 +33,16 @@ class JournalConnections:
         elif line.get("request") == _JOIN and line["caused"].get(_MONITOR):
             self._joins.setdefault(line["session_id"], []).append(number)
 
+    def joined(self, session_id: str) -> list[int]:
+        """Return the connections of the monitors of a chat, in the order of their joins."""
+        return self._joins.get(session_id, [])
+
     def lives(self, session_id: str) -> list[float]:
         """Return until when the connections of the monitors of a chat surely lived, in the order of their joins.
 
         One whose end is not told lived at least as long as its server has told anything.
         """
-        return [self._ended.get(one, self._served[one // _OF_A_SERVER]) for one in self._joins.get(session_id, ())]
+        return [self._ended.get(one, self._served[one // _OF_A_SERVER]) for one in self.joined(session_id)]
 
 
 def read_connections(journal: Path) -> JournalConnections:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,17 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tests.chaos.journal_connections import read_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 COMPLETE: Final = "COMPLETE"
 EXPECTED: Final = "COMPLETE_WITH_EXPECTED_HOLES"
 INCOMPLETE: Final = "INCOMPLETE"
-_RANK: Final = (COMPLETE, EXPECTED, INCOMPLETE)
+RANK: Final = (COMPLETE, EXPECTED, INCOMPLETE)
 MARGIN: Final = 5.0
 """Seconds that a join and a transaction take at most, on a busy machine."""
-_SLACK: Final = 2.0
-"""Seconds between what the server does and what the bridge has observed of it."""
 _PAIR: Final = 2
 
 Span = tuple[float, float]
@@ -63,7 +60,8 @@ class FaultTimes:
 class LedgerChatView:
     """One chat as its ledger tells: `monitors` by userId, as (joined, left); `events` as (id, time, direct).
 
-    `lives` says until when the connections of the monitors lived, in their order; empty where no journal tells.
+    `lives` says until when the connections of the monitors lived, `connections` which they were, in their order; empty
+    where no journal tells.
     """
 
     server: str
@@ -73,6 +71,14 @@ class LedgerChatView:
     closed: float | None = None
     basic: set[str] = field(default_factory=set)
     lives: list[float] = field(default_factory=list)
+    connections: list[int] = field(default_factory=list)
+
+    def watched(self) -> list[Span]:
+        """Return from when to when each monitor could be sent something, in the order of their joins."""
+        closed = math.inf if self.closed is None else self.closed
+        alive = self.lives if len(self.lives) == len(self.monitors) else [math.inf] * len(self.monitors)
+        spans = zip(self.monitors.values(), alive, strict=True)
+        return [(joined, min(left, lived, closed)) for (joined, left), lived in spans]
 
     @property
     def able(self) -> int:
@@ -143,17 +149,6 @@ class Judgement:
     absences: list[Span]
 
 
-@dataclass(slots=True)
-class VerdictComparison:
-    """`decided` counts the chats of which only one verdict is possible; `disagree` names those that differ."""
-
-    chats: int = 0
-    decided: Counter[str] = field(default_factory=Counter)
-    undecided: int = 0
-    absences: int = 0
-    disagree: list[str] = field(default_factory=list)
-
-
 def read_views(path: Path) -> dict[str, LedgerChatView]:
     """Return the chats of a ledger, and of the journal beside it. An incomplete last line is left out."""
     views: dict[str, LedgerChatView] = {}
@@ -162,7 +157,7 @@ def read_views(path: Path) -> dict[str, LedgerChatView]:
         views.setdefault(told["sessionId"], LedgerChatView(path.stem)).take(told)
     connections = read_connections(path.with_suffix(".journal"))
     for session_id, view in views.items():
-        view.lives = connections.lives(session_id)
+        view.lives, view.connections = connections.lives(session_id), connections.joined(session_id)
     return views
 
 
@@ -185,8 +180,8 @@ def judge(chat: LedgerChatView, times: FaultTimes) -> Judgement:
     ):
         maybe.add(INCOMPLETE)
     _judge_ids(chat, present, times, surely, maybe)
-    sure = max(surely, key=_RANK.index)
-    return Judgement({sure, *(one for one in maybe if _RANK.index(one) > _RANK.index(sure))}, absences)
+    sure = max(surely, key=RANK.index)
+    return Judgement({sure, *(one for one in maybe if RANK.index(one) > RANK.index(sure))}, absences)
 
 
 def _judge_ids(
@@ -254,68 +249,3 @@ def _was_watched(before: float, present: Sequence[Span], quiet: Sequence[Span]) 
     return any(
         min(left, end, before) - max(joined, begin) >= MARGIN for joined, left in present for begin, end in quiet
     )
-
-
-class ToldVerdict(NamedTuple):
-    """What of a certificate is compared. `unwatched` in seconds since 1970 UTC; `all_told`: it lists all intervals."""
-
-    verdict: str
-    reasons: list[str]
-    unwatched: list[Span]
-    all_told: bool
-
-
-def certificates_of(closed: Mapping[str, dict[str, Any]]) -> dict[str, ToldVerdict]:
-    """Return what the certificates of decoded session records say, by session id."""
-    return {session_id: _told_by(record["certificate"]) for session_id, record in closed.items()}
-
-
-def _told_by(certificate: dict[str, Any]) -> ToldVerdict:
-    spans = [(_seconds(one["from"]), _seconds(one["to"])) for one in certificate["unwatched"]]
-    shortened = certificate["supersedes"] is not None and not certificate["sinceOpening"]
-    complete = not (certificate["unwatchedMore"] or shortened)  # otherwise the certificate before it says more
-    return ToldVerdict(certificate["verdict"], certificate["reasons"], spans, complete)
-
-
-def compare_verdicts(
-    ledgers: Iterable[Path],
-    certificates: Mapping[str, ToldVerdict],
-    times: FaultTimes,
-) -> VerdictComparison:
-    """Compare the verdict of every chat that was closed with its certificate's, and its absences with the intervals.
-
-    `certificates` are the last ones by session id.
-    """
-    result = VerdictComparison()
-    for path in ledgers:
-        for session_id, chat in read_views(path).items():
-            if chat.closed is None or session_id not in certificates:
-                continue  # an open chat has none; a missing one is reported elsewhere
-            judgement, told = judge(chat, times), certificates[session_id]
-            result.chats += 1
-            if len(judgement.allowed) == 1:
-                result.decided.update(judgement.allowed)
-            else:
-                result.undecided += 1
-            if told.verdict not in judgement.allowed:
-                what = f"{told.verdict} {told.reasons}, the ledger allows {sorted(judgement.allowed)}"
-                result.disagree.append(f"{session_id}: {what}")
-            result.disagree += [
-                f"{session_id}: unwatched from {begin:.3f} to {end:.3f}, no interval says so"
-                for begin, end in judgement.absences
-                if not _told(begin, end, told)
-            ]
-            result.absences += len(judgement.absences)
-    return result
-
-
-def _told(begin: float, end: float, told: ToldVerdict) -> bool:
-    """Tell whether an interval of a certificate covers an absence, or may, because it does not list all."""
-    if not told.all_told:
-        return True
-    return any(since <= end + _SLACK and until >= begin - _SLACK for since, until in told.unwatched)
-
-
-def _seconds(at: Any) -> float:
-    """Return a decoded time-stamp as seconds since 1970; infinity for none."""
-    return math.inf if at is None else at.timestamp()

@@ -99,7 +99,11 @@ def _figures(outcome: Outcome) -> list[tuple[str, object]]:
             (f"verdicts that the ledger alone decides: {name}", n)
             for name, n in sorted(outcome.verdicts.decided.items())
         ),
-        ("verdicts of which the ledger excludes one at most", outcome.verdicts.undecided),
+        *(
+            (f"others that it decides with the ids of published events: {name}", n)
+            for name, n in sorted(outcome.verdicts.by_published.items())
+        ),
+        ("verdicts of which both allow more than one", outcome.verdicts.undecided),
         ("absences in the ledger that a certificate has to tell", outcome.verdicts.absences),
         *_judged(outcome.log),
         ("longest time from a fault's end until every chat was followed again", f"{max(recoveries):.1f} s"),
