@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tests.chaos.journal_connections import read_connections
@@ -60,12 +59,15 @@ class FaultTimes:
 class LedgerChatView:
     """One chat as its ledger tells: `monitors` by userId, as (joined, left); `events` as (id, time, direct).
 
+    `shown` has (id, time) of all events but direct ones, also of those that were lost later, in their order.
+
     `lives` says until when the connections of the monitors lived, `connections` which they were, in their order; empty
     where no journal tells.
     """
 
     server: str
     events: list[tuple[int, float, bool]] = field(default_factory=list)
+    shown: list[tuple[int, float]] = field(default_factory=list)
     monitors: dict[str, Span] = field(default_factory=dict)
     lost: dict[int, tuple[float, float]] = field(default_factory=dict)
     closed: float | None = None
@@ -103,11 +105,17 @@ class LedgerChatView:
         return False
 
     def left_out(self) -> list[Span]:
-        """Return the times of the events before and after each id that is not used, or by a direct message only."""
-        shown = sorted({number: at for number, at, direct in self.events if not direct}.items())
+        """Return the times of the events before and after each id that is not used, or by a direct message only.
+
+        What was lost later counts: it was sent when it happened, and showed that an id was skipped.
+        """
+        used = {number for number, _, direct in self.events if not direct} | self.lost.keys()
+        highest = max((number for number, _, direct in self.events if not direct), default=0)
         found: list[Span] = []
-        for (low, since), (high, until) in pairwise([(0, 0.0), *shown]):
-            found += [(since, until) for number in range(low + 1, high) if number not in self.lost]
+        for number in set(range(1, highest)) - used:
+            after = next(at for one, at in self.shown if one > number)
+            before = [at for one, at in self.shown if one < number and at <= after]
+            found.append((max(before, default=0.0), after))
         return found
 
     def take(self, line: dict[str, Any]) -> None:
@@ -121,8 +129,11 @@ class LedgerChatView:
             self.lost |= {number: (when, at) for number, when, _ in self.events if number in gone}
             self.events = [one for one in self.events if one[0] not in gone]
         elif line["kind"] == "event":
-            self.lost.pop(event["eventId"], None)  # the id is used again
-            self.events.append((event["eventId"], at, "receiverId" in event))
+            direct = "receiverId" in event
+            self.events.append((event["eventId"], at, direct))
+            if not direct:
+                self.lost.pop(event["eventId"], None)  # the id is used again
+                self.shown.append((event["eventId"], at))
             if event["eventType"] == "newParty" and event["userInfo"].get("protocolType", "BASIC") == "BASIC":
                 self.basic.add(event["userId"])
             if event.get("visibility") == "VIP" and event["eventType"] == "newParty":
