@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from tests.chaos import injectors
 from tests.chaos.cluster import ChaosCluster, ExpectationFailed
-from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage
-from tests.chaos.plan import GARBAGE_FAULT, SHARDS, Fault, Step, steps
+from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, steady_times
+from tests.chaos.plan import CHAT, GARBAGE_FAULT, SHARDS, Fault, Step, steps
 from tests.chaos.published_events import read_published
 from tests.chaos.stored_fill import StoredFill, fill_from_stored
 from tests.chaos.verdict_comparison import VerdictComparison, certificates_of, compare_verdicts
@@ -38,12 +38,16 @@ _BREAKAGES = (ExpectationFailed, AssertionError, OSError, subprocess.TimeoutExpi
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of a run. `problems` are failures besides those of the comparison."""
+    """The result of a run. `problems` are failures besides those of the comparison.
+
+    `disturbing` says of each step whether it had a fault of a worker or a broker.
+    """
 
     seed: int
     seconds: float
     brokers: int
     steps: list[str] = field(default_factory=list)
+    disturbing: list[bool] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
     durations: dict[str, float] = field(default_factory=dict)
     recoveries: list[float] = field(default_factory=list)
@@ -112,7 +116,8 @@ def run(
     outcome.comparison = compare_with_ledger(
         cluster.kafka.bootstrap_servers, cluster.prefix, *cluster.ledgers, fault_free=outcome.fault_free
     )
-    times = FaultTimes([(one.start, one.end) for one in outcome.fault_free], outcome.garbage)
+    quiet = [(one.start, one.end) for one in outcome.fault_free]
+    times = FaultTimes(quiet, outcome.garbage, steady_times(quiet, outcome.disturbing))
     told = certificates_of(closed_sessions(cluster.kafka.bootstrap_servers, cluster.prefix))
     published = read_published(cluster.kafka.bootstrap_servers, cluster.prefix)
     keep(cluster.folder, times, told, published)
@@ -154,6 +159,7 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
         outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since, time.time()))
         log(f"{len(outcome.steps) + 1:4}  {step}")
         outcome.steps.append(str(step))
+        outcome.disturbing.append(any(fault.victim != CHAT for _, fault in step.faults))
         if len(outcome.steps) % _STEPS_PER_KEY == 0:
             cluster.log.rotate()
         _inject(cluster, step, outcome)

@@ -26,6 +26,8 @@ INCOMPLETE: Final = "INCOMPLETE"
 RANK: Final = (COMPLETE, EXPECTED, INCOMPLETE)
 MARGIN: Final = 5.0
 """Seconds that a join and a transaction take at most, on a busy machine."""
+_ON_THE_WAY: Final = 1.0
+"""Seconds after which what was sent has been read."""
 _PAIR: Final = 2
 
 Span = tuple[float, float]
@@ -42,10 +44,19 @@ class SentGarbage(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class FaultTimes:
-    """`quiet`: the times without a fault."""
+    """`quiet`: the times without a fault; `steady`: those in which workers and brokers had none, empty if not known."""
 
     quiet: Sequence[Span]
     garbage: Sequence[SentGarbage] = ()
+    steady: Sequence[Span] = ()
+
+    def committed(self, begin: float, end: float) -> bool:
+        """Tell whether what was sent from `begin` to `end` surely arrived, and was committed.
+
+        A fault of a Chat Server or of its connections, a moment later, takes nothing of it back.
+        """
+        arrived = any(start <= begin and end + _ON_THE_WAY <= stop for start, stop in self.quiet)
+        return arrived and any(start <= begin and end + MARGIN <= stop for start, stop in self.steady or self.quiet)
 
     def settled(self, at: float, lived: float) -> float | None:
         """Return when what was sent at a time, over a connection that lived until `lived`, was surely captured."""
@@ -53,6 +64,17 @@ class FaultTimes:
             if min(lived, stop) - max(at, start) >= MARGIN:
                 return max(at, start) + MARGIN
         return None
+
+
+def steady_times(quiet: Sequence[Span], disturbing: Sequence[bool]) -> list[Span]:
+    """Join the times without a fault over the steps between them that disturbed no worker and no broker."""
+    found: list[Span] = list(quiet[:1])
+    for disturbed, (start, stop) in zip(disturbing, quiet[1:], strict=False):
+        if disturbed:
+            found.append((start, stop))
+        else:
+            found[-1] = found[-1][0], stop
+    return found
 
 
 @dataclass(slots=True)
@@ -180,8 +202,7 @@ def judge(chat: LedgerChatView, times: FaultTimes) -> Judgement:
     if not any(joined < closed <= left for joined, left in present):
         return Judgement({INCOMPLETE}, absences)  # never joined, or over while nobody was there
     surely, maybe = {COMPLETE}, set()
-    in_peace = any(begin <= closed <= end - MARGIN for begin, end in quiet)
-    if not in_peace and not chat.captures(closed, closed, times):
+    if not times.committed(closed, closed) and not chat.captures(closed, closed, times):
         maybe.add(INCOMPLETE)  # whether the end arrived, and was committed, is not in the ledger
     if any(
         joined - MARGIN < sent.end and sent.begin < min(left, closed) + MARGIN
@@ -208,7 +229,7 @@ def _judge_ids(
             surely.add(EXPECTED)  # before the first join
         elif _nobody(since - MARGIN, until, present) and _was_watched(since, present, quiet):
             surely.add(INCOMPLETE)
-        elif not _captured(since, until, present, quiet):
+        elif not _captured(since, until, present, times):
             maybe |= {EXPECTED, INCOMPLETE}
     skipped = EXPECTED if chat.able >= _PAIR else INCOMPLETE
     for since, until in chat.left_out():
@@ -218,12 +239,12 @@ def _judge_ids(
             surely.add(INCOMPLETE)
         else:
             begin = max(since, present[0][0])
-            watched = _watched(begin, until, present, quiet) or chat.captures(begin, until, times)
+            watched = _watched(begin, until, present, times) or chat.captures(begin, until, times)
             surely.add(skipped if watched else EXPECTED)
             maybe |= set() if watched else {INCOMPLETE}
 
 
-def _watched(begin: float, end: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
+def _watched(begin: float, end: float, present: Sequence[Span], times: FaultTimes) -> bool:
     """Tell whether a monitor was surely sent, over one connection, what happened from `begin` to `end`.
 
     Either there was no fault then, or no other monitor was in the chat, and this one was still there after the fault.
@@ -231,19 +252,25 @@ def _watched(begin: float, end: float, present: Sequence[Span], quiet: Sequence[
     for joined, left in present:
         if not joined <= begin <= end <= left:
             continue
-        if any(start <= begin and min(end + MARGIN, left) <= stop for start, stop in quiet):
+        if any(start <= begin and min(end + MARGIN, left) <= stop for start, stop in times.quiet):
+            return True
+        if times.committed(begin, end) and end + _ON_THE_WAY <= left:
             return True
         alone = [other for other in present if other[0] < left and joined < other[1]] == [(joined, left)]
-        if alone and any(min(left, stop) - max(end, start) >= MARGIN for start, stop in quiet):
+        if alone and any(min(left, stop) - max(end, start) >= MARGIN for start, stop in times.quiet):
             return True
     return False
 
 
-def _captured(since: float, until: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
+def _captured(since: float, until: float, present: Sequence[Span], times: FaultTimes) -> bool:
     """Tell whether an event was surely captured before the server lost it."""
+    if times.committed(since, since) and any(
+        joined <= since and since + _ON_THE_WAY < left for joined, left in present
+    ):
+        return True
     end = min(until, since + MARGIN)
     inside = any(joined <= since and end < left for joined, left in present)
-    return inside and any(start <= since and end <= stop for start, stop in quiet)
+    return inside and any(start <= since and end <= stop for start, stop in times.quiet)
 
 
 def _nobody(begin: float, end: float, present: Sequence[Span]) -> bool:

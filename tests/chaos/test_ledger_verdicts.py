@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from tests.chaos.journal_connections import JournalConnections
-from tests.chaos.ledger_verdicts import COMPLETE, EXPECTED, INCOMPLETE, FaultTimes, LedgerChatView, SentGarbage, judge
+from tests.chaos.ledger_verdicts import (
+    COMPLETE,
+    EXPECTED,
+    INCOMPLETE,
+    FaultTimes,
+    LedgerChatView,
+    SentGarbage,
+    judge,
+    steady_times,
+)
 
 QUIET = [(0.0, 40.0), (60.0, math.inf)]
 
@@ -134,3 +143,29 @@ def test_a_connection_lives_until_its_end_is_told_or_its_server_says_no_more() -
     told(31.0, standby + 1, request="Ping")
     assert journal.lives("S") == [9.0, 30.0]
     assert journal.lives("T") == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "allowed"),
+    [
+        ((*SEEN, closed(38.0)), {COMPLETE}),
+        ((*SEEN, closed(39.5)), {COMPLETE, INCOMPLETE}),  # it may have been on its way
+        ((*SEEN, event(5, 38.0), goes(6, 42.0), event(7, 55.0), comes(8, 61.0, "M2"), closed(90.0)), {EXPECTED}),
+        ((*SEEN, event(4, 38.0), restored(41.0, 4), comes(5, 61.0, "M2"), closed(90.0)), {COMPLETE}),
+    ],
+)
+def test_a_fault_of_a_chat_server_takes_back_nothing_that_was_sent_before(
+    lines: tuple[dict[str, Any], ...], allowed: set[str]
+) -> None:
+    chat = LedgerChatView("chat-server")
+    for line in lines:
+        chat.take(line)
+    assert judge(chat, FaultTimes(QUIET, steady=[(0.0, math.inf)])).allowed == allowed
+    assert judge(chat, FaultTimes(QUIET, steady=QUIET)).allowed > {INCOMPLETE}
+
+
+def test_steady_times_go_over_steps_that_disturb_no_worker_and_no_broker() -> None:
+    quiet = [(0.0, 10.0), (20.0, 30.0), (40.0, 50.0), (60.0, math.inf)]
+    assert steady_times(quiet, [False, True, False]) == [(0.0, 30.0), (40.0, math.inf)]
+    assert steady_times(quiet, [True, True, True]) == quiet
+    assert steady_times([], []) == []

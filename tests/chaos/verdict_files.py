@@ -29,7 +29,7 @@ def keep(
     published: Mapping[str, Sequence[PublishedEvent]],
 ) -> None:
     """Write the files."""
-    _write(folder / _TIMES, {"quiet": times.quiet, "garbage": times.garbage})
+    _write(folder / _TIMES, {"quiet": times.quiet, "garbage": times.garbage, "steady": times.steady})
     _write(folder / _TOLD, told)
     _write(folder / _PUBLISHED, published)
 
@@ -38,7 +38,7 @@ def kept(folder: Path) -> tuple[FaultTimes, dict[str, ToldVerdict], dict[str, li
     """Read the files."""
     times, told, published = (json.loads((folder / name).read_text("utf-8")) for name in (_TIMES, _TOLD, _PUBLISHED))
     return (
-        FaultTimes(times["quiet"], [SentGarbage(*one) for one in times["garbage"]]),
+        FaultTimes(times["quiet"], [SentGarbage(*one) for one in times["garbage"]], times["steady"]),
         {name: ToldVerdict(*one) for name, one in told.items()},
         {name: [PublishedEvent(*one) for one in events] for name, events in published.items()},
     )
