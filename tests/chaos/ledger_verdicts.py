@@ -66,6 +66,18 @@ class FaultTimes:
         return None
 
 
+class LeftOut(NamedTuple):
+    """The times of the events before and after an id that nobody was sent.
+
+    `begun_again`: ids had begun again below those of before a restoration, and this is above all of them. Whoever was
+    away meanwhile cannot know that it did not miss it: the history that it was sent ended below.
+    """
+
+    since: float
+    until: float
+    begun_again: bool
+
+
 def steady_times(quiet: Sequence[Span], disturbing: Sequence[bool]) -> list[Span]:
     """Join the times without a fault over the steps between them that disturbed no worker and no broker."""
     found: list[Span] = list(quiet[:1])
@@ -83,8 +95,8 @@ class LedgerChatView:
 
     `shown` has (id, time) of all events but direct ones, also of those that were lost later, in their order.
 
-    `lives` says until when the connections of the monitors lived, `connections` which they were, in their order; empty
-    where no journal tells.
+    `lives` says until when the connections of the monitors lived, `connections` which they were, in their order;
+    `asked` when somebody wanted to join, also in vain; empty where no journal tells.
     """
 
     server: str
@@ -96,6 +108,8 @@ class LedgerChatView:
     basic: set[str] = field(default_factory=set)
     lives: list[float] = field(default_factory=list)
     connections: list[int] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
+    restored: list[float] = field(default_factory=list)
 
     def watched(self) -> list[Span]:
         """Return from when to when each monitor could be sent something, in the order of their joins."""
@@ -126,19 +140,28 @@ class LedgerChatView:
                 return True
         return False
 
-    def left_out(self) -> list[Span]:
-        """Return the times of the events before and after each id that is not used, or by a direct message only.
+    def left_out(self) -> list[LeftOut]:
+        """Return where ids are not used, or by a direct message only.
 
         What was lost later counts: it was sent when it happened, and showed that an id was skipped.
         """
         used = {number for number, _, direct in self.events if not direct} | self.lost.keys()
         highest = max((number for number, _, direct in self.events if not direct), default=0)
-        found: list[Span] = []
+        found: list[LeftOut] = []
         for number in set(range(1, highest)) - used:
-            after = next(at for one, at in self.shown if one > number)
-            before = [at for one, at in self.shown if one < number and at <= after]
-            found.append((max(before, default=0.0), after))
+            place = next(place for place, (one, _) in enumerate(self.shown) if one > number)
+            before, after = self.shown[:place], self.shown[place][1]
+            since = max((at for one, at in before if one < number), default=0.0)
+            found.append(LeftOut(since, after, begun_again=self._begun_again(number, before)))
         return found
+
+    def _begun_again(self, number: int, before: Sequence[tuple[int, float]]) -> bool:
+        """Tell whether ids began again at or below the highest one before a restoration, which `number` is above."""
+        for restored in self.restored:
+            highest = max((one for one, at in before if at < restored), default=number)
+            if highest < number and any(one <= highest and at > restored for one, at in before):
+                return True
+        return False
 
     def take(self, line: dict[str, Any]) -> None:
         """Take the next line."""
@@ -147,6 +170,7 @@ class LedgerChatView:
             self.closed = at
         elif line["kind"] == "restored":
             self.monitors = {user: (joined, min(left, at)) for user, (joined, left) in self.monitors.items()}
+            self.restored.append(at)
             gone = set(line.get("lost", ()))
             self.lost |= {number: (when, at) for number, when, _ in self.events if number in gone}
             self.events = [one for one in self.events if one[0] not in gone]
@@ -191,6 +215,7 @@ def read_views(path: Path) -> dict[str, LedgerChatView]:
     connections = read_connections(path.with_suffix(".journal"))
     for session_id, view in views.items():
         view.lives, view.connections = connections.lives(session_id), connections.joined(session_id)
+        view.asked = connections.asked(session_id)
     return views
 
 
@@ -232,7 +257,7 @@ def _judge_ids(
         elif not _captured(since, until, present, times):
             maybe |= {EXPECTED, INCOMPLETE}
     skipped = EXPECTED if chat.able >= _PAIR else INCOMPLETE
-    for since, until in chat.left_out():
+    for since, until, begun_again in chat.left_out():
         if until <= present[0][0]:
             surely.add(EXPECTED)
         elif _nobody_between(since, until, present) and _was_watched(since, present, quiet):
@@ -241,7 +266,7 @@ def _judge_ids(
             begin = max(since, present[0][0])
             watched = _watched(begin, until, present, times) or chat.captures(begin, until, times)
             surely.add(skipped if watched else EXPECTED)
-            maybe |= set() if watched else {INCOMPLETE}
+            maybe |= {INCOMPLETE} if begun_again or not watched else set()
 
 
 def _watched(begin: float, end: float, present: Sequence[Span], times: FaultTimes) -> bool:

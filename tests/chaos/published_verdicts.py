@@ -33,6 +33,8 @@ def judge_published(
     with_the_end = {number for number, at, direct in chat.events if not direct and at == chat.closed}
     if with_the_end and not with_the_end & published:
         found.add(INCOMPLETE)
+    if chat.closed is not None and any(chat.closed < at < events[-1].came for at in chat.asked):
+        found.add(INCOMPLETE)  # somebody else had found the chat over before its end was published
     if session_id in damage.surely:
         found.add(INCOMPLETE)
     surely = max(found, key=RANK.index)
@@ -48,6 +50,7 @@ def _of_ids(chat: LedgerChatView, events: Sequence[PublishedEvent]) -> set[str]:
     first = next((event.came for event in events if not event.live), math.inf)
     in_first_history = max((event.event_id for event in events if event.came == first and not event.live), default=0)
     shown = {number for number, _, direct in chat.events if not direct}
+    unsure = _not_in_a_history(chat, events)
     found: set[str] = set()
     for number in set(range(1, max(published))) - published:
         if number in shown:
@@ -56,5 +59,20 @@ def _of_ids(chat: LedgerChatView, events: Sequence[PublishedEvent]) -> set[str]:
             found.add(EXPECTED)
         else:
             after = next(event for event in events if event.event_id > number)
-            found.add(EXPECTED if after.live and chat.able >= _PAIR else INCOMPLETE)
+            skipped = after.live and chat.able >= _PAIR and not any(low < number < high for low, high in unsure)
+            found.add(EXPECTED if skipped else INCOMPLETE)
+    return found
+
+
+def _not_in_a_history(chat: LedgerChatView, events: Sequence[PublishedEvent]) -> list[tuple[int, int]]:
+    """Return the ids between which something may have been missed, as a history did not go beyond what was known.
+
+    So it is where ids began again below the highest one: an absence is over with the first id above that.
+    """
+    found: list[tuple[int, int]] = []
+    for joined, _ in sorted(chat.monitors.values())[1:]:
+        known = max((event.event_id for event in events if event.came < joined), default=0)
+        after = next((event for event in events if event.came >= joined and event.event_id > known), None)
+        if known and after is not None and after.live:
+            found.append((known, after.event_id))
     return found

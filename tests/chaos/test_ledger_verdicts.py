@@ -66,6 +66,7 @@ BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
         ((event(1, 1.0), event(2, 2.0), restored(3.0, 2), comes(3, 4.0), event(4, 9.0), closed(30.0)), {EXPECTED}),
         ((*SEEN, event(5, 25.0), closed(32.0)), {EXPECTED}),
         ((*ALONE, event(5, 25.0), closed(32.0)), {INCOMPLETE}),
+        ((*SEEN, restored(22.0, 3), comes(3, 23.0, "M2"), event(6, 24.0), closed(32.0)), EITHER),
         ((*SEEN, event(5, 25.0), restored(41.0, 5), comes(5, 61.0, "M2"), closed(90.0)), {EXPECTED}),
         ((*SEEN, goes(4, 42.0), event(5, 42.5), event(7, 55.0), comes(8, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
         ((*SEEN, goes(4, 22.0), event(5, 30.0), event(7, 35.0), comes(8, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
@@ -143,6 +144,7 @@ def test_a_connection_lives_until_its_end_is_told_or_its_server_says_no_more() -
     told(31.0, standby + 1, request="Ping")
     assert journal.lives("S") == [9.0, 30.0]
     assert journal.lives("T") == []
+    assert (journal.joined("S"), journal.asked("S")) == ([1, standby], [2.0, 3.0, 21.0])
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,21 @@ def test_the_verdicts_that_published_events_allow(
     assert judge_published(NAME, view, events, Damage()) == allowed
 
 
+@pytest.mark.parametrize(("known_again", "verdict"), [((5, 6), EXPECTED), ((4, 5), INCOMPLETE)])
+def test_an_absence_is_over_with_the_first_id_above_those_before_it(known_again: tuple[int, ...], verdict: str) -> None:
+    view = chat(missing=(7,) if 6 in known_again else (6, 7))
+    view.monitors = {"M": (2.5, 5.2), "N": (5.3, math.inf)}
+    events = [*history(1, 2), *pushed(3, 4, 5), *history(*known_again, at=5.5), *pushed(8, 9)]
+    assert judge_published(NAME, view, events, Damage()) == {verdict}
+
+
+@pytest.mark.parametrize(("asked", "verdict"), [(9.05, INCOMPLETE), (9.5, COMPLETE), (8.0, COMPLETE)])
+def test_who_finds_a_chat_over_before_its_end_is_published_calls_it_incomplete(asked: float, verdict: str) -> None:
+    view = chat()
+    view.asked = [asked]
+    assert judge_published(NAME, view, ALL, Damage()) == {verdict}
+
+
 ALL = [*history(1, 2), *pushed(3, 4, 5, 6, 7, 8, 9)]
 NOT_PUSHED = [*history(1, 2), *pushed(3, 4), *history(5, 6, at=6.5), *pushed(7, 8, 9)]
 
