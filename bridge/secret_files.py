@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -60,7 +61,7 @@ class FileBacked(Generic[_Value_co]):
         return self._value
 
     def _read_version(self) -> _Version:
-        return tuple(_version(Path(file)) for file in self._files)
+        return tuple(map(_version, self._files))
 
 
 def secret_in(file: str, least: int = 1) -> FileBacked[str]:
@@ -87,9 +88,9 @@ def reason_of(error: Exception) -> str:
     return str(error)
 
 
-def _version(file: Path) -> tuple[int, ...] | None:
+def _version(file: str) -> tuple[int, ...] | None:
     try:
-        found = file.stat()
+        found = os.stat(file)  # noqa: PTH116 - asked before each use; to make a Path takes longer than to ask
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -42,7 +42,7 @@ class SigningPreparation:
     ) -> None:
         """`sessions` are the topics of session records; `key_list` returns the list of keys or raises SigningFailed."""
         self._settings = settings
-        self._sessions = frozenset(sessions)
+        self._signed = frozenset((settings.anchors, *sessions))
         self._signer = signer
         self._key_list = key_list
         self._stamps = stamps
@@ -60,11 +60,12 @@ class SigningPreparation:
             self._stamps.committed(batch)
 
     async def _sign(self, batch: Batch) -> None:
-        anchors = batch.on(self._settings.anchors)
-        heads = [one for one in anchors if (KIND, KEYS) not in one.headers]
-        records = [one for one in batch.records if one.topic in self._sessions]
-        if not anchors and not records:
+        of_interest = [one for one in batch.records if one.topic in self._signed]
+        if not of_interest:
             return
+        anchors = [one for one in of_interest if one.topic == self._settings.anchors]
+        records = [one for one in of_interest if one.topic != self._settings.anchors]
+        heads = [one for one in anchors if (KIND, KEYS) not in one.headers]
         texts = [one.value or b"" for one in heads]
         statements = [statement_of(unframe(one.value or b"")[1]) for one in records]
         lists = [one for one in anchors if (KIND, KEYS) in one.headers]

@@ -1,14 +1,15 @@
 """Decodes TranscriptEvents of the reader's schema one after the other: what repeats in the records of a chat, once.
 
-Most records are messages. After its text, a message has no more content of its own: then come session, origin and what
-the settings decide, which are the same in most records of a chat, and the hashes. The fields up to the text are
-decoded, and the bytes between are looked up: equal bytes are equal fields. Pure.
+Most records are messages. Of those, numbers and times come first, then who may see it and who said it, the same in all
+that one party says; then the text; then session, origin and what the settings decide, the same in most records of a
+chat; then the hashes. Numbers and times are decoded, and the bytes before and after the text are looked up: equal bytes
+are equal fields. Pure.
 """
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader
 
@@ -19,56 +20,117 @@ from bridge.records.chain import split
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
 
+_AUTHOR: Final = ("visibility", "receiverId", "party")
 _OWN: Final = (
     *("notice", "file", "departure", "gap", "fills", "amends", "amendment"),
     *("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes", "unknownAttributes"),
 )
-"""Fields that a message leaves empty: a byte 0 each."""
-_EMPTY: Final = bytes(len(_OWN))
+"""Fields that a message leaves empty."""
+_OF_MESSAGE: Final = ("text", "messageType", "treatAs")
+_A_MESSAGE: Final = 2
+"""Avro's prefix of a value that may be null, and is not."""
+_ONE_BYTE: Final = 0x80
+"""Below, a byte is a whole number in Avro, or its end."""
+_TELLING: Final = 32
+"""Bytes that tell authors apart in most cases: visibility and user id are among them."""
 _KNOWN: Final = 4_096
-"""Ends that are remembered at most; then they are forgotten, all at once."""
+"""Authors, and ends, that are remembered at most; then they are forgotten, all at once."""
+
+
+class _Author(NamedTuple):
+    encoded: bytes
+    fields: dict[str, Any]
+
+
+class _End(NamedTuple):
+    of_message: dict[str, Any]
+    fields: dict[str, Any]
 
 
 class EventDecoding:
     """Returns records equal to those of `Schemas.decode`. They share what repeats: do not change it."""
 
     def __init__(self, schemas: Schemas) -> None:
-        """Split the schema before the fields that repeat."""
+        """Split the schema where fields that repeat begin and end."""
         self._schemas = schemas
-        whole = schemas.plain(TRANSCRIPT_EVENT)
-        fields = whole["fields"]
-        first = next(at for at, field in enumerate(fields) if field["name"] == _OWN[0])
-        names = tuple(field["name"] for field in fields[first:])
-        if names[: len(_OWN)] != _OWN or names[-1] != "integrity":
+        fields = schemas.plain(TRANSCRIPT_EVENT)["fields"]
+        names = tuple(field["name"] for field in fields)
+        first = names.index(_AUTHOR[0])
+        message = first + len(_AUTHOR)
+        parts = fields[message]["type"][1]["fields"]
+        order = (*_AUTHOR, "message", *_OWN)
+        told = tuple(field["name"] for field in parts)
+        if names[first : first + len(order)] != order or told != _OF_MESSAGE or names[-1] != "integrity":
             raise ValueError("the fields of TranscriptEvent have another order than the one that decoding relies on")
-        name = f"{TRANSCRIPT_EVENT}Part"
-        self._before = parse_schema({"type": "record", "name": f"{name}1", "fields": fields[:first]})
-        self._repeated = parse_schema({"type": "record", "name": f"{name}2", "fields": fields[first:-1]})
-        self._known: dict[bytes, dict[str, Any]] = {}
+        self._numbers = _part("Numbers", fields[:first])
+        self._author = _part("Author", fields[first:message])
+        self._end = _part("End", [*parts[1:], *fields[message + 1 : -1]])
+        self._authors: dict[bytes, _Author] = {}
+        self._ends: dict[bytes, _End] = {}
 
     def decode(self, payload: bytes) -> dict[str, Any]:
         """Decode the payload of a record. Raises VerificationFailed when it is none."""
-        source = io.BytesIO(payload)
         try:
             body, previous, own = split(payload)
-            record: dict[str, Any] = schemaless_reader(source, self._before, None)  # type: ignore[assignment]
-            rest = body[source.tell() :]
-            known = self._known.get(rest)
-            if known is None:
-                known = self._learn(rest)
+            source = io.BytesIO(body)
+            record: dict[str, Any] = schemaless_reader(source, self._numbers, None)  # type: ignore[assignment]
+            at = source.tell()
+            author = self._authors.get(body[at : at + _TELLING])
+            if author is None or not body.startswith(author.encoded, at):
+                author = self._meet(body, at)
+            at += len(author.encoded)
+            if body[at] != _A_MESSAGE:
+                return self._schemas.decode(TRANSCRIPT_EVENT, payload)
+            text, at = _text(body, at + 1)
+            encoded = body[at:]
+            end = self._ends.get(encoded)
+            if end is None:
+                end = self._learn(encoded)
         except Exception:  # noqa: BLE001 - fastavro has no common error type
             return self._schemas.decode(TRANSCRIPT_EVENT, payload)  # which says what is wrong
-        record.update(known)
+        record.update(author.fields)
+        record["message"] = {"text": text, **end.of_message}
+        record.update(end.fields)
         record["integrity"] = {"previousHash": previous, "hash": own}
         return record
 
-    def _learn(self, rest: bytes) -> dict[str, Any]:
-        source = io.BytesIO(rest)
-        fields: dict[str, Any] = schemaless_reader(source, self._repeated, None)  # type: ignore[assignment]
-        if source.tell() != len(rest):
+    def _meet(self, body: bytes, at: int) -> _Author:
+        source = io.BytesIO(body)
+        source.seek(at)
+        fields: dict[str, Any] = schemaless_reader(source, self._author, None)  # type: ignore[assignment]
+        author = _Author(body[at : source.tell()], fields)
+        if len(self._authors) >= _KNOWN:
+            self._authors.clear()
+        self._authors[body[at : at + _TELLING]] = author
+        return author
+
+    def _learn(self, encoded: bytes) -> _End:
+        source = io.BytesIO(encoded)
+        fields: dict[str, Any] = schemaless_reader(source, self._end, None)  # type: ignore[assignment]
+        if source.tell() != len(encoded):
             raise VerificationFailed("bytes left over")
-        if rest.startswith(_EMPTY):
-            if len(self._known) >= _KNOWN:
-                self._known.clear()
-            self._known[rest] = fields
-        return fields
+        end = _End({name: fields.pop(name) for name in _OF_MESSAGE[1:]}, fields)
+        if not any(fields[name] for name in _OWN):
+            if len(self._ends) >= _KNOWN:
+                self._ends.clear()
+            self._ends[encoded] = end
+        return end
+
+
+def _part(name: str, fields: list[dict[str, Any]]) -> Any:
+    return parse_schema({"type": "record", "name": f"{TRANSCRIPT_EVENT}{name}", "fields": fields})
+
+
+def _text(body: bytes, at: int) -> tuple[str, int]:
+    """Return an encoded text and where it ends. Raises IndexError or ValueError when there is none."""
+    size = body[at]
+    shift = 7
+    while body[at] >= _ONE_BYTE:
+        at += 1
+        size += (body[at] - 1) << shift  # without the bit that said that this byte follows
+        shift += 7
+    start = at + 1
+    end = start + (size >> 1)
+    if size & 1 or end > len(body):
+        raise ValueError("a text of less than no bytes, or of more than there are")
+    return body[start:end].decode(), end

@@ -89,17 +89,14 @@ def of_event(record: Mapping[str, Any], around: Surroundings) -> Iterator[str]:
 
 def agrees(record: Mapping[str, Any], around: Surroundings) -> bool:
     """Return whether `of_event` and `early` have nothing to say: the same comparison, for the many that are right."""
-    at, key = record["occurredAt"], around.key
-    found = dict(around.headers)
-    get = found.get
+    at, observed, key, get = record["occurredAt"], record["observedAt"], around.key, dict(around.headers).get
     try:
         return (
-            key == record["sessionId"].encode()
-            and key == get("ce_subject")
+            key == get("ce_subject") == record["sessionId"].encode()
             and get("ce_id") == record["id"].encode()
             and get("ce_type") == _type_of(record["kind"])
-            and get("ce_time") == _time_of(record["observedAt"] if at is None else at * 1000)
-            and around.timestamp * 1000 + _CLOCKS_APART >= record["observedAt"]
+            and get("ce_time") == _time_of(observed if at is None else at * 1000)
+            and around.timestamp * 1000 + _CLOCKS_APART >= observed
         )
     except OverflowError:
         return False

@@ -250,14 +250,13 @@ def _of_ending(told: Record) -> Iterator[str]:
 
 def _is_sealed(record: Record) -> bool:
     """Tell whether something is sealed that figures depend on."""
-    message, notice, party = record["message"], record["notice"], record["party"]
-    texts = (
-        None if message is None else message["text"],
-        None if notice is None else notice["text"],
-        None if party is None else party["personId"],
-        record["userData"].get(shapes.ASYNC_MODE),
+    message, notice, party, data = record["message"], record["notice"], record["party"], record["userData"]
+    return (
+        (message is not None and is_sealed(message["text"]))
+        or (party is not None and party["personId"] is not None and is_sealed(party["personId"]))
+        or (notice is not None and is_sealed(notice["text"]))
+        or (bool(data) and is_sealed(data.get(shapes.ASYNC_MODE, "")))
     )
-    return any(text is not None and is_sealed(text) for text in texts)
 
 
 def _user_of(record: Record) -> str:

@@ -15,6 +15,7 @@ from bridge.errors import EXIT_SIGNAL_BASE
 from tests.chaos.chaos_run import chats_with_defects, run
 from tests.chaos.cluster import ChaosCluster
 from tests.chaos.report import render
+from tests.deploy.deploy_tools import log_judge
 
 
 def _log(line: str) -> None:
@@ -40,6 +41,7 @@ def main() -> int:
     # End all child processes on SIGTERM and SIGINT; a background job of a shell would ignore Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_SIGNAL_BASE + signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    log_judge()  # an hour later would be too late to say that there is no Go to build it
     _log(f"seed {seed}, {args.seconds:g} s, logs in {folder}")
     with ChaosCluster(folder, seed, brokers=args.brokers) as cluster:
         outcome = run(cluster, args.seconds, args.brokers, _log, stored=args.stored)

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 
 from tests.chaos import injectors
 from tests.chaos.cluster import ChaosCluster, ExpectationFailed
-from tests.chaos.ledger_verdicts import FaultTimes, Span, VerdictComparison, certificates_of, compare_verdicts
-from tests.chaos.plan import GARBAGE_FAULT, Fault, Step, steps
+from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, steady_times
+from tests.chaos.plan import CHAT, GARBAGE_FAULT, SHARDS, Fault, Step, steps
+from tests.chaos.published_events import read_published
 from tests.chaos.stored_fill import StoredFill, fill_from_stored
+from tests.chaos.verdict_comparison import VerdictComparison, certificates_of, compare_verdicts
+from tests.chaos.verdict_files import keep
+from tests.evidence.judged_log import JudgedLog
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, records_of
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_RSS_BYTES = 400 << 20
 _CERTIFICATE_SECONDS = 240
+_HEAD_SECONDS = 120
+_STEPS_PER_KEY = 20
 _SETTLE_POLL_SECONDS = 3.0
 _SHOWN = 20
 _BREAKAGES = (ExpectationFailed, AssertionError, OSError, subprocess.TimeoutExpired)
@@ -32,12 +38,16 @@ _BREAKAGES = (ExpectationFailed, AssertionError, OSError, subprocess.TimeoutExpi
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of a run. `problems` are failures besides those of the comparison."""
+    """The result of a run. `problems` are failures besides those of the comparison.
+
+    `disturbing` says of each step whether it had a fault of a worker or a broker.
+    """
 
     seed: int
     seconds: float
     brokers: int
     steps: list[str] = field(default_factory=list)
+    disturbing: list[bool] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
     durations: dict[str, float] = field(default_factory=dict)
     recoveries: list[float] = field(default_factory=list)
@@ -50,7 +60,8 @@ class Outcome:
     requests: Counter[str] = field(default_factory=Counter)
     caused: Counter[str] = field(default_factory=Counter)
     verdicts: VerdictComparison = field(default_factory=VerdictComparison)
-    garbage: dict[int, list[Span]] = field(default_factory=dict)
+    garbage: list[SentGarbage] = field(default_factory=list)
+    log: JudgedLog = field(default_factory=JudgedLog)
     stored: StoredFill | None = None
 
     @property
@@ -96,15 +107,21 @@ def run(
         for number, peak in outcome.peaks.items()
         if peak > MOST_RSS_BYTES
     ]
+    try:
+        outcome.log = cluster.log.judge(SHARDS)
+    except _BREAKAGES as error:
+        outcome.problems.append(f"the log cannot be judged: {type(error).__name__}: {error}")
+    outcome.problems += outcome.log.problems
     outcome.problems += sorted(set(interference(cluster.summaries, cluster.journals)))
     outcome.comparison = compare_with_ledger(
         cluster.kafka.bootstrap_servers, cluster.prefix, *cluster.ledgers, fault_free=outcome.fault_free
     )
-    outcome.verdicts = compare_verdicts(
-        cluster.ledgers,
-        certificates_of(closed_sessions(cluster.kafka.bootstrap_servers, cluster.prefix)),
-        FaultTimes([(one.start, one.end) for one in outcome.fault_free], outcome.garbage),
-    )
+    quiet = [(one.start, one.end) for one in outcome.fault_free]
+    times = FaultTimes(quiet, outcome.garbage, steady_times(quiet, outcome.disturbing))
+    told = certificates_of(closed_sessions(cluster.kafka.bootstrap_servers, cluster.prefix))
+    published = read_published(cluster.kafka.bootstrap_servers, cluster.prefix)
+    keep(cluster.folder, times, told, published)
+    outcome.verdicts = compare_verdicts(cluster.ledgers, told, times, published)
     if not outcome.held:
         broken = {one.split(":")[0] for one in outcome.verdicts.disagree[:_SHOWN]} | {
             re.split(r"[ :]", name.removeprefix("chat "))[0] for name in chats_with_defects(outcome.comparison)
@@ -142,6 +159,9 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
         outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since, time.time()))
         log(f"{len(outcome.steps) + 1:4}  {step}")
         outcome.steps.append(str(step))
+        outcome.disturbing.append(any(fault.victim != CHAT for _, fault in step.faults))
+        if len(outcome.steps) % _STEPS_PER_KEY == 0:
+            cluster.log.rotate()
         _inject(cluster, step, outcome)
         last_fault_ended = time.time()
     outcome.fault_free.append(FaultFreePeriod(last_fault_ended, since))
@@ -151,6 +171,7 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
         outcome.stored = fill_from_stored(cluster)
         outcome.problems += outcome.stored.problems
         log(f"      filled from the stored side in {outcome.stored.seconds:.1f} s")
+    wait_for(lambda: not cluster.log.unsaid(), _HEAD_SECONDS, "no head covers all certificates", _SETTLE_POLL_SECONDS)
     codes = cluster.terminate_workers()
     if any(codes.values()):
         raise ExpectationFailed(f"exit codes after the last SIGTERM: {codes}")
@@ -165,13 +186,16 @@ def _inject(cluster: ChaosCluster, step: Step, outcome: Outcome) -> None:
         name = injectors.name_of(fault)
         outcome.durations[name] = outcome.durations.get(name, 0.0) + fault.seconds
     begun = time.monotonic()
-    began = time.time()
+    began: dict[int, float] = {}
     for at, is_end, fault in sorted(moments, key=lambda one: one[:2]):
         # The plan determines the duration of a fault and its offset to the other one.
         time.sleep(max(begun + at - time.monotonic(), 0.0))
+        if fault.kind == GARBAGE_FAULT and is_end:
+            server, text = cluster.servers[fault.number].ledger.stem, str(fault.values["text"])
+            outcome.garbage.append(SentGarbage(server, began[fault.number], time.time(), text))
+        elif fault.kind == GARBAGE_FAULT:
+            began[fault.number] = time.time()
         (injectors.end if is_end else injectors.begin)(cluster, fault)
-    for fault in (one for _, one in step.faults if one.kind == GARBAGE_FAULT):
-        outcome.garbage.setdefault(fault.number, []).append((began, time.time()))
     if not any(fault.seconds for _, fault in step.faults):
         time.sleep(step.rest / 4)  # an instant fault must take effect before recovery is checked
 

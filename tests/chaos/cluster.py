@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bridge.sandbox import LocalCluster
 from tests.chaos.plan import CHAT_SERVERS, SHARDS, WORKERS
+from tests.evidence.judged_log import SignedLog
 from tests.support.kafka_tools import AUTHORIZER
 from tests.support.processes import Bridge, Simulator, wait_for
 
@@ -36,6 +37,7 @@ _SETTINGS = {
     "sources.chat_server.join_timeout_seconds": 5,
     "sources.chat_server.reconnect_attempts": 40,
     "sources.chat_server.reconnect_delay_seconds": 2,
+    "evidence.anchor_seconds": 10,
 }
 
 
@@ -68,6 +70,11 @@ class ChaosCluster:
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._sample, name="memory", daemon=True)
 
+    @property
+    def log(self) -> SignedLog:
+        """The log of certificates, with the keys that sign it."""
+        return SignedLog(self.kafka.bootstrap_servers, self.prefix, self.folder)
+
     def refusals(self) -> dict[int, float]:
         """Return how many transactions failed, or shards could not be opened, in each worker that runs."""
         return {
@@ -78,6 +85,7 @@ class ChaosCluster:
 
     def __enter__(self) -> Self:
         self.kafka.start()
+        self.log.new_key()
         try:
             for number in range(1, WORKERS + 1):
                 self.start_worker(number)
@@ -100,7 +108,12 @@ class ChaosCluster:
     def start_worker(self, number: int) -> None:
         log = self.folder / f"worker-{number}.log"
         self.workers[number] = Bridge(
-            self.kafka.bootstrap_servers, log, prefix=self.prefix, worker=f"worker-{number}", **_SETTINGS
+            self.kafka.bootstrap_servers,
+            log,
+            prefix=self.prefix,
+            worker=f"worker-{number}",
+            **_SETTINGS,
+            **self.log.settings,
         )
 
     def start_server(self, number: int) -> None:
@@ -175,7 +188,7 @@ class ChaosCluster:
     def finish(self) -> None:
         """Let all chats and then the Chat Servers end."""
         servers = [*self.servers.values(), *self.leaving]
-        for server in servers:
+        for server in self.servers.values():  # to those that are leaving, a second one would mean at once
             server.send(signal.SIGTERM)
         self.summaries += [server.summary(FINISH_SECONDS + 60) for server in servers]
         self.servers.clear()

@@ -21,6 +21,7 @@ class JournalConnections:
 
     _ended: dict[int, float] = field(default_factory=dict)
     _joins: dict[str, list[int]] = field(default_factory=dict)
+    _asked: dict[str, list[float]] = field(default_factory=dict)
     _served: dict[int, float] = field(default_factory=dict)
     """Server (the one, or its standby) -> when it last wrote a line."""
 
@@ -30,15 +31,25 @@ class JournalConnections:
         self._served[number // _OF_A_SERVER] = line["at"]
         if line.get("disconnected") or line.get("dropped"):
             self._ended.setdefault(number, line["at"])
-        elif line.get("request") == _JOIN and line["caused"].get(_MONITOR):
-            self._joins.setdefault(line["session_id"], []).append(number)
+        elif line.get("request") == _JOIN:
+            self._asked.setdefault(line["session_id"], []).append(line["at"])
+            if line["caused"].get(_MONITOR):
+                self._joins.setdefault(line["session_id"], []).append(number)
+
+    def joined(self, session_id: str) -> list[int]:
+        """Return the connections of the monitors of a chat, in the order of their joins."""
+        return self._joins.get(session_id, [])
+
+    def asked(self, session_id: str) -> list[float]:
+        """Return when somebody asked to join a chat, also in vain."""
+        return self._asked.get(session_id, [])
 
     def lives(self, session_id: str) -> list[float]:
         """Return until when the connections of the monitors of a chat surely lived, in the order of their joins.
 
         One whose end is not told lived at least as long as its server has told anything.
         """
-        return [self._ended.get(one, self._served[one // _OF_A_SERVER]) for one in self._joins.get(session_id, ())]
+        return [self._ended.get(one, self._served[one // _OF_A_SERVER]) for one in self.joined(session_id)]
 
 
 def read_connections(journal: Path) -> JournalConnections:

@@ -11,38 +11,52 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections import Counter
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tests.chaos.journal_connections import read_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 COMPLETE: Final = "COMPLETE"
 EXPECTED: Final = "COMPLETE_WITH_EXPECTED_HOLES"
 INCOMPLETE: Final = "INCOMPLETE"
-_RANK: Final = (COMPLETE, EXPECTED, INCOMPLETE)
+RANK: Final = (COMPLETE, EXPECTED, INCOMPLETE)
 MARGIN: Final = 5.0
 """Seconds that a join and a transaction take at most, on a busy machine."""
-_SLACK: Final = 2.0
-"""Seconds between what the server does and what the bridge has observed of it."""
+_ON_THE_WAY: Final = 1.0
+"""Seconds after which what was sent has been read."""
 _PAIR: Final = 2
-_SERVER: Final = re.compile(r"chat-server-(\d+)-")
 
 Span = tuple[float, float]
 
 
+class SentGarbage(NamedTuple):
+    """What a Chat Server, by the name of its ledger, sent on all connections at `begin`; its line ended at `end`."""
+
+    server: str
+    begin: float
+    end: float
+    text: str
+
+
 @dataclass(slots=True, frozen=True)
 class FaultTimes:
-    """`quiet`: the times without a fault; `garbage`: by number of the Chat Server, those in which input was damaged."""
+    """`quiet`: the times without a fault; `steady`: those in which workers and brokers had none, empty if not known."""
 
     quiet: Sequence[Span]
-    garbage: Mapping[int, Sequence[Span]] = field(default_factory=dict)
+    garbage: Sequence[SentGarbage] = ()
+    steady: Sequence[Span] = ()
+
+    def committed(self, begin: float, end: float) -> bool:
+        """Tell whether what was sent from `begin` to `end` surely arrived, and was committed.
+
+        A fault of a Chat Server or of its connections, a moment later, takes nothing of it back.
+        """
+        arrived = any(start <= begin and end + _ON_THE_WAY <= stop for start, stop in self.quiet)
+        return arrived and any(start <= begin and end + MARGIN <= stop for start, stop in self.steady or self.quiet)
 
     def settled(self, at: float, lived: float) -> float | None:
         """Return when what was sent at a time, over a connection that lived until `lived`, was surely captured."""
@@ -52,20 +66,57 @@ class FaultTimes:
         return None
 
 
+class LeftOut(NamedTuple):
+    """The times of the events before and after an id that nobody was sent.
+
+    `begun_again`: ids had begun again below those of before a restoration, and this is above all of them. Whoever was
+    away meanwhile cannot know that it did not miss it: the history that it was sent ended below.
+    """
+
+    since: float
+    until: float
+    begun_again: bool
+
+
+def steady_times(quiet: Sequence[Span], disturbing: Sequence[bool]) -> list[Span]:
+    """Join the times without a fault over the steps between them that disturbed no worker and no broker."""
+    found: list[Span] = list(quiet[:1])
+    for disturbed, (start, stop) in zip(disturbing, quiet[1:], strict=False):
+        if disturbed:
+            found.append((start, stop))
+        else:
+            found[-1] = found[-1][0], stop
+    return found
+
+
 @dataclass(slots=True)
 class LedgerChatView:
     """One chat as its ledger tells: `monitors` by userId, as (joined, left); `events` as (id, time, direct).
 
-    `lives` says until when the connections of the monitors lived, in their order; empty where no journal tells.
+    `shown` has (id, time) of all events but direct ones, also of those that were lost later, in their order.
+
+    `lives` says until when the connections of the monitors lived, `connections` which they were, in their order;
+    `asked` when somebody wanted to join, also in vain; empty where no journal tells.
     """
 
-    server: int
+    server: str
     events: list[tuple[int, float, bool]] = field(default_factory=list)
+    shown: list[tuple[int, float]] = field(default_factory=list)
     monitors: dict[str, Span] = field(default_factory=dict)
     lost: dict[int, tuple[float, float]] = field(default_factory=dict)
     closed: float | None = None
     basic: set[str] = field(default_factory=set)
     lives: list[float] = field(default_factory=list)
+    connections: list[int] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
+    restored: list[float] = field(default_factory=list)
+
+    def watched(self) -> list[Span]:
+        """Return from when to when each monitor could be sent something, in the order of their joins."""
+        closed = math.inf if self.closed is None else self.closed
+        alive = self.lives if len(self.lives) == len(self.monitors) else [math.inf] * len(self.monitors)
+        spans = zip(self.monitors.values(), alive, strict=True)
+        return [(joined, min(left, lived, closed)) for (joined, left), lived in spans]
 
     @property
     def able(self) -> int:
@@ -89,13 +140,28 @@ class LedgerChatView:
                 return True
         return False
 
-    def left_out(self) -> list[Span]:
-        """Return the times of the events before and after each id that is not used, or by a direct message only."""
-        shown = sorted({number: at for number, at, direct in self.events if not direct}.items())
-        found: list[Span] = []
-        for (low, since), (high, until) in pairwise([(0, 0.0), *shown]):
-            found += [(since, until) for number in range(low + 1, high) if number not in self.lost]
+    def left_out(self) -> list[LeftOut]:
+        """Return where ids are not used, or by a direct message only.
+
+        What was lost later counts: it was sent when it happened, and showed that an id was skipped.
+        """
+        used = {number for number, _, direct in self.events if not direct} | self.lost.keys()
+        highest = max((number for number, _, direct in self.events if not direct), default=0)
+        found: list[LeftOut] = []
+        for number in set(range(1, highest)) - used:
+            place = next(place for place, (one, _) in enumerate(self.shown) if one > number)
+            before, after = self.shown[:place], self.shown[place][1]
+            since = max((at for one, at in before if one < number), default=0.0)
+            found.append(LeftOut(since, after, begun_again=self._begun_again(number, before)))
         return found
+
+    def _begun_again(self, number: int, before: Sequence[tuple[int, float]]) -> bool:
+        """Tell whether ids began again at or below the highest one before a restoration, which `number` is above."""
+        for restored in self.restored:
+            highest = max((one for one, at in before if at < restored), default=number)
+            if highest < number and any(one <= highest and at > restored for one, at in before):
+                return True
+        return False
 
     def take(self, line: dict[str, Any]) -> None:
         """Take the next line."""
@@ -104,12 +170,16 @@ class LedgerChatView:
             self.closed = at
         elif line["kind"] == "restored":
             self.monitors = {user: (joined, min(left, at)) for user, (joined, left) in self.monitors.items()}
+            self.restored.append(at)
             gone = set(line.get("lost", ()))
             self.lost |= {number: (when, at) for number, when, _ in self.events if number in gone}
             self.events = [one for one in self.events if one[0] not in gone]
         elif line["kind"] == "event":
-            self.lost.pop(event["eventId"], None)  # the id is used again
-            self.events.append((event["eventId"], at, "receiverId" in event))
+            direct = "receiverId" in event
+            self.events.append((event["eventId"], at, direct))
+            if not direct:
+                self.lost.pop(event["eventId"], None)  # the id is used again
+                self.shown.append((event["eventId"], at))
             if event["eventType"] == "newParty" and event["userInfo"].get("protocolType", "BASIC") == "BASIC":
                 self.basic.add(event["userId"])
             if event.get("visibility") == "VIP" and event["eventType"] == "newParty":
@@ -136,50 +206,39 @@ class Judgement:
     absences: list[Span]
 
 
-@dataclass(slots=True)
-class VerdictComparison:
-    """`decided` counts the chats of which only one verdict is possible; `disagree` names those that differ."""
-
-    chats: int = 0
-    decided: Counter[str] = field(default_factory=Counter)
-    undecided: int = 0
-    absences: int = 0
-    disagree: list[str] = field(default_factory=list)
-
-
 def read_views(path: Path) -> dict[str, LedgerChatView]:
     """Return the chats of a ledger, and of the journal beside it. An incomplete last line is left out."""
-    named = _SERVER.search(path.name)
     views: dict[str, LedgerChatView] = {}
     for line in path.read_bytes().split(b"\n")[:-1]:
         told = json.loads(line)
-        views.setdefault(told["sessionId"], LedgerChatView(int(named[1]) if named else 0)).take(told)
+        views.setdefault(told["sessionId"], LedgerChatView(path.stem)).take(told)
     connections = read_connections(path.with_suffix(".journal"))
     for session_id, view in views.items():
-        view.lives = connections.lives(session_id)
+        view.lives, view.connections = connections.lives(session_id), connections.joined(session_id)
+        view.asked = connections.asked(session_id)
     return views
 
 
 def judge(chat: LedgerChatView, times: FaultTimes) -> Judgement:
     """Judge a chat that was closed."""
-    quiet, garbage = times.quiet, times.garbage.get(chat.server, ())
+    quiet = times.quiet
     closed, present = chat.closed or math.inf, sorted(chat.monitors.values())
     absences = [(left, joined) for left, joined in chat.absences() if _was_watched(left, present, quiet)]
     if not any(joined < closed <= left for joined, left in present):
         return Judgement({INCOMPLETE}, absences)  # never joined, or over while nobody was there
     surely, maybe = {COMPLETE}, set()
-    in_peace = any(begin <= closed <= end - MARGIN for begin, end in quiet)
-    if not in_peace and not chat.captures(closed, closed, times):
+    if not times.committed(closed, closed) and not chat.captures(closed, closed, times):
         maybe.add(INCOMPLETE)  # whether the end arrived, and was committed, is not in the ledger
     if any(
-        joined - MARGIN < end and begin < min(left, closed) + MARGIN
-        for begin, end in garbage
+        joined - MARGIN < sent.end and sent.begin < min(left, closed) + MARGIN
+        for sent in times.garbage
         for joined, left in present
+        if sent.server == chat.server
     ):
         maybe.add(INCOMPLETE)
     _judge_ids(chat, present, times, surely, maybe)
-    sure = max(surely, key=_RANK.index)
-    return Judgement({sure, *(one for one in maybe if _RANK.index(one) > _RANK.index(sure))}, absences)
+    sure = max(surely, key=RANK.index)
+    return Judgement({sure, *(one for one in maybe if RANK.index(one) > RANK.index(sure))}, absences)
 
 
 def _judge_ids(
@@ -195,22 +254,22 @@ def _judge_ids(
             surely.add(EXPECTED)  # before the first join
         elif _nobody(since - MARGIN, until, present) and _was_watched(since, present, quiet):
             surely.add(INCOMPLETE)
-        elif not _captured(since, until, present, quiet):
+        elif not _captured(since, until, present, times):
             maybe |= {EXPECTED, INCOMPLETE}
     skipped = EXPECTED if chat.able >= _PAIR else INCOMPLETE
-    for since, until in chat.left_out():
+    for since, until, begun_again in chat.left_out():
         if until <= present[0][0]:
             surely.add(EXPECTED)
         elif _nobody_between(since, until, present) and _was_watched(since, present, quiet):
             surely.add(INCOMPLETE)
         else:
             begin = max(since, present[0][0])
-            watched = _watched(begin, until, present, quiet) or chat.captures(begin, until, times)
+            watched = _watched(begin, until, present, times) or chat.captures(begin, until, times)
             surely.add(skipped if watched else EXPECTED)
-            maybe |= set() if watched else {INCOMPLETE}
+            maybe |= {INCOMPLETE} if begun_again or not watched else set()
 
 
-def _watched(begin: float, end: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
+def _watched(begin: float, end: float, present: Sequence[Span], times: FaultTimes) -> bool:
     """Tell whether a monitor was surely sent, over one connection, what happened from `begin` to `end`.
 
     Either there was no fault then, or no other monitor was in the chat, and this one was still there after the fault.
@@ -218,19 +277,25 @@ def _watched(begin: float, end: float, present: Sequence[Span], quiet: Sequence[
     for joined, left in present:
         if not joined <= begin <= end <= left:
             continue
-        if any(start <= begin and min(end + MARGIN, left) <= stop for start, stop in quiet):
+        if any(start <= begin and min(end + MARGIN, left) <= stop for start, stop in times.quiet):
+            return True
+        if times.committed(begin, end) and end + _ON_THE_WAY <= left:
             return True
         alone = [other for other in present if other[0] < left and joined < other[1]] == [(joined, left)]
-        if alone and any(min(left, stop) - max(end, start) >= MARGIN for start, stop in quiet):
+        if alone and any(min(left, stop) - max(end, start) >= MARGIN for start, stop in times.quiet):
             return True
     return False
 
 
-def _captured(since: float, until: float, present: Sequence[Span], quiet: Sequence[Span]) -> bool:
+def _captured(since: float, until: float, present: Sequence[Span], times: FaultTimes) -> bool:
     """Tell whether an event was surely captured before the server lost it."""
+    if times.committed(since, since) and any(
+        joined <= since and since + _ON_THE_WAY < left for joined, left in present
+    ):
+        return True
     end = min(until, since + MARGIN)
     inside = any(joined <= since and end < left for joined, left in present)
-    return inside and any(start <= since and end <= stop for start, stop in quiet)
+    return inside and any(start <= since and end <= stop for start, stop in times.quiet)
 
 
 def _nobody(begin: float, end: float, present: Sequence[Span]) -> bool:
@@ -247,54 +312,3 @@ def _was_watched(before: float, present: Sequence[Span], quiet: Sequence[Span]) 
     return any(
         min(left, end, before) - max(joined, begin) >= MARGIN for joined, left in present for begin, end in quiet
     )
-
-
-def certificates_of(closed: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the certificates of decoded session records, by session id."""
-    return {session_id: record["certificate"] for session_id, record in closed.items()}
-
-
-def compare_verdicts(
-    ledgers: Iterable[Path],
-    certificates: Mapping[str, dict[str, Any]],
-    times: FaultTimes,
-) -> VerdictComparison:
-    """Compare the verdict of every chat that was closed with its certificate's, and its absences with the intervals.
-
-    `certificates` are the last ones by session id.
-    """
-    result = VerdictComparison()
-    for path in ledgers:
-        for session_id, chat in read_views(path).items():
-            if chat.closed is None or session_id not in certificates:
-                continue  # an open chat has none; a missing one is reported elsewhere
-            judgement, told = judge(chat, times), certificates[session_id]
-            result.chats += 1
-            if len(judgement.allowed) == 1:
-                result.decided.update(judgement.allowed)
-            else:
-                result.undecided += 1
-            if told["verdict"] not in judgement.allowed:
-                what = f"{told['verdict']} {told['reasons']}, the ledger allows {sorted(judgement.allowed)}"
-                result.disagree.append(f"{session_id}: {what}")
-            result.disagree += [
-                f"{session_id}: unwatched from {begin:.3f} to {end:.3f}, no interval says so"
-                for begin, end in judgement.absences
-                if not _told(begin, end, told)
-            ]
-            result.absences += len(judgement.absences)
-    return result
-
-
-def _told(begin: float, end: float, certificate: dict[str, Any]) -> bool:
-    """Tell whether an interval of a certificate covers an absence, or may, because it does not list all."""
-    shortened = certificate["supersedes"] is not None and not certificate["sinceOpening"]
-    if certificate["unwatchedMore"] or shortened:  # the certificate before it says more
-        return True
-    spans = [(_seconds(one["from"]), _seconds(one["to"])) for one in certificate["unwatched"]]
-    return any(since <= end + _SLACK and until >= begin - _SLACK for since, until in spans)
-
-
-def _seconds(at: Any) -> float:
-    """Return a decoded time-stamp as seconds since 1970; infinity for none."""
-    return math.inf if at is None else at.timestamp()

@@ -19,9 +19,12 @@ from typing import TYPE_CHECKING, Final
 from bridge.errors import EXIT_SIGNAL_BASE
 from bridge.sandbox import LocalBroker
 from tests.chaos.cluster import EVENTS_TOPIC, TOPIC
-from tests.chaos.ledger_verdicts import MARGIN, FaultTimes, VerdictComparison, certificates_of, compare_verdicts
+from tests.chaos.ledger_verdicts import MARGIN, FaultTimes, SentGarbage
 from tests.chaos.mutant_bridge import ALWAYS_COMPLETE, BY_MAXIMUM, CHECKPOINT_FIRST, INTERVAL_DROPPED, PRODUCER_KEPT
 from tests.chaos.mutant_tests import ENGINE_MUTANTS, detected
+from tests.chaos.plan import HALF_A_LINE
+from tests.chaos.published_events import read_published
+from tests.chaos.verdict_comparison import VerdictComparison, certificates_of, compare_verdicts
 from tests.support.kafka_tools import alter
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
@@ -36,7 +39,6 @@ _CHATS: Final = 15  # none of them ends by itself
 _FINISH_SECONDS: Final = 8
 _TOO_FEW_BYTES: Final = 100
 _SETTINGS: Final = {"kafka.session_timeout_seconds": 6}
-_HALF_A_LINE: Final = '{"messageName":"EventSessionInfo","chatTr'
 
 
 class _Mutant(Bridge):
@@ -47,13 +49,14 @@ class _Mutant(Bridge):
 
 @dataclass(slots=True)
 class MutantRun:
-    """One bridge, its Chat Server, and its fault-free periods."""
+    """One bridge, its Chat Server, its fault-free periods, and the lines that were no messages."""
 
     build: str
     prefix: str
     folder: Path
     broker: LocalBroker
     fault_free: list[FaultFreePeriod] = field(default_factory=list)
+    garbage: list[SentGarbage] = field(default_factory=list)
     bridge: Bridge = field(init=False)
     chats: Simulator = field(init=False)
 
@@ -72,6 +75,7 @@ class MutantRun:
         self.chats = Simulator(
             self.folder / f"{self.prefix}log",
             self.folder / f"{self.prefix}jsonl",
+            journal=self.folder / f"{self.prefix}journal",
             kafka=self.broker.bootstrap_servers,
             kafka_topic=self.prefix + TOPIC,
             concurrent_chats=_CHATS,
@@ -92,10 +96,12 @@ class MutantRun:
         return [chat["monitored"] for chat in self.chats.open_chats()] == [True] * _CHATS
 
     def verdicts(self) -> VerdictComparison:
-        """Compare the verdicts with those that the ledger alone decides."""
+        """Compare the verdicts with those that the ledger decides."""
         closed = closed_sessions(self.broker.bootstrap_servers, self.prefix)
         quiet = [(one.start, one.end) for one in self.fault_free]
-        return compare_verdicts([self.chats.ledger], certificates_of(closed), FaultTimes(quiet))
+        times = FaultTimes(quiet, self.garbage)
+        published = read_published(self.broker.bootstrap_servers, self.prefix)
+        return compare_verdicts([self.chats.ledger], certificates_of(closed), times, published)
 
     def compared(self) -> LedgerComparison:
         """End the chats, wait for their certificates, compare."""
@@ -148,14 +154,17 @@ def a_history_fills_a_hole(lines: list[MutantRun], _: LocalBroker) -> float:
     """Damage a line on every link, wait for more events, then drop the links: the history has the damaged events."""
     links = {line.build: line.bridge.metric("chatbridge_links") for line in lines}
     assert min(links.values()) > 0, links
+    begun = time.time()
     for line in lines:
-        line.chats.fault("send-raw", text=_HALF_A_LINE)
+        line.chats.fault("send-raw", text=HALF_A_LINE)
     _each(
         lines,
         lambda line: line.destroyed() >= links[line.build],
         30,
         lambda: f"of one line on each of {links} links these were destroyed: {[line.destroyed() for line in lines]}",
     )
+    for line in lines:
+        line.garbage.append(SentGarbage(line.chats.ledger.stem, begun, time.time(), HALF_A_LINE))
     _more_captured(lines, 200)
     last_fault_ended = time.time()
     for line in lines:

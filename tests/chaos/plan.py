@@ -28,13 +28,21 @@ GARBAGE_FAULT: Final = "raw garbage"
 _PAIRS: Final = 0.35
 _KILLED_MEANWHILE: Final = 0.5
 _RETRYABLE_ERRORS: Final = (8209, 8303, 9999)  # logged out, not registered, an unknown one
+HALF_A_LINE: Final = '{"messageName":"EventSessionInfo","chatTr'
+"""The line after it is lost with it."""
+HARMLESS_GARBAGE: Final = (
+    '{"messageName":"EventFromTheFuture","referenceId":1,"sessionId":"SOMEWHERE"}\n',
+    '{"messageName":"EventSessionInfo","sessionStatus":1,"chatTranscript":{"sessionId":"NOBODYS","chatEventList":[]}}\n',
+    "\n\n",
+)
+"""Messages about no chat that is followed, and empty lines."""
 GARBAGE: Final = (
     "this is no JSON\n",
-    '{"messageName":"EventFromTheFuture","referenceId":1,"sessionId":"SOMEWHERE"}\n',
+    HARMLESS_GARBAGE[0],
     '{"messageName":"EventSessionInfo","chatTranscript":7}\n',
-    '{"messageName":"EventSessionInfo","sessionStatus":1,"chatTranscript":{"sessionId":"NOBODYS","chatEventList":[]}}\n',
-    '{"messageName":"EventSessionInfo","chatTr',  # the line after it is lost with it
-    "\n\n",
+    HARMLESS_GARBAGE[1],
+    HALF_A_LINE,
+    HARMLESS_GARBAGE[2],
     "\x00\x01\x02\n",
 )
 

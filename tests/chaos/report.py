@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.chaos.chaos_run import Outcome
     from tests.chaos.stored_fill import StoredFill
+    from tests.evidence.judged_log import JudgedLog
 
 
 def render(outcome: Outcome) -> str:
@@ -70,6 +71,7 @@ def _promises(outcome: Outcome) -> list[tuple[str, int]]:
             "verdict of every chat as the ledger alone tells, and every absence in its intervals",
             len(outcome.verdicts.disagree),
         ),
+        ("heads, their growth, statements and proofs as Go's libraries want them", len(outcome.log.problems)),
         ("back within 90 s, below 400 MiB, exit code 0, no chat disturbed", len(outcome.problems)),
     ]
 
@@ -97,14 +99,29 @@ def _figures(outcome: Outcome) -> list[tuple[str, object]]:
             (f"verdicts that the ledger alone decides: {name}", n)
             for name, n in sorted(outcome.verdicts.decided.items())
         ),
-        ("verdicts of which the ledger excludes one at most", outcome.verdicts.undecided),
+        *(
+            (f"others that it decides with the ids of published events: {name}", n)
+            for name, n in sorted(outcome.verdicts.by_published.items())
+        ),
+        ("verdicts of which both allow more than one", outcome.verdicts.undecided),
         ("absences in the ledger that a certificate has to tell", outcome.verdicts.absences),
+        *_judged(outcome.log),
         ("longest time from a fault's end until every chat was followed again", f"{max(recoveries):.1f} s"),
         ("median of that time", f"{statistics.median(recoveries):.1f} s"),
         *_filled(outcome.stored),
         *((f"peak memory of worker {number}", f"{peak >> 20} MiB") for number, peak in sorted(outcome.peaks.items())),
         *((f"requests: {name}", count) for name, count in sorted(outcome.requests.items())),
         *((f"caused in chats: {name}", count) for name, count in sorted(outcome.caused.items())),
+    ]
+
+
+def _judged(log: JudgedLog) -> list[tuple[str, object]]:
+    return [
+        ("signed heads, of which Go accepts each", log.heads),
+        ("pairs of heads of which the later one has grown from the one before", log.growths),
+        ("statements about open chats", log.statements),
+        ("certificates with a proof that they are in the log", f"{log.inclusions} of {log.certificates}"),
+        ("keys that signed heads of each partition", log.signers),
     ]
 
 

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from tests.chaos.journal_connections import JournalConnections
-from tests.chaos.ledger_verdicts import COMPLETE, EXPECTED, INCOMPLETE, FaultTimes, LedgerChatView, judge
+from tests.chaos.ledger_verdicts import (
+    COMPLETE,
+    EXPECTED,
+    INCOMPLETE,
+    FaultTimes,
+    LedgerChatView,
+    SentGarbage,
+    judge,
+    steady_times,
+)
 
 QUIET = [(0.0, 40.0), (60.0, math.inf)]
 
@@ -57,6 +66,8 @@ BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
         ((event(1, 1.0), event(2, 2.0), restored(3.0, 2), comes(3, 4.0), event(4, 9.0), closed(30.0)), {EXPECTED}),
         ((*SEEN, event(5, 25.0), closed(32.0)), {EXPECTED}),
         ((*ALONE, event(5, 25.0), closed(32.0)), {INCOMPLETE}),
+        ((*SEEN, restored(22.0, 3), comes(3, 23.0, "M2"), event(6, 24.0), closed(32.0)), EITHER),
+        ((*SEEN, event(5, 25.0), restored(41.0, 5), comes(5, 61.0, "M2"), closed(90.0)), {EXPECTED}),
         ((*SEEN, goes(4, 42.0), event(5, 42.5), event(7, 55.0), comes(8, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
         ((*SEEN, goes(4, 22.0), event(5, 30.0), event(7, 35.0), comes(8, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
         ((*SEEN, event(4, 25.0, receiverId="A"), event(5, 26.0), closed(32.0)), {EXPECTED}),
@@ -65,22 +76,25 @@ BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
     ],
 )  # fmt: skip
 def test_the_verdicts_that_the_ledger_allows(lines: tuple[dict[str, Any], ...], allowed: set[str]) -> None:
-    chat = LedgerChatView(1)
+    chat = LedgerChatView("chat-server")
     for line in lines:
         chat.take(line)
     assert judge(chat, FaultTimes(QUIET)).allowed == allowed
 
 
 def test_damaged_input_while_a_monitor_was_there_may_have_cost_something() -> None:
-    chat = LedgerChatView(1)
+    chat = LedgerChatView("chat-server")
     for line in (*SEEN, closed(30.0)):
         chat.take(line)
-    assert judge(chat, FaultTimes(QUIET, garbage={1: [(15.0, 16.0)]})).allowed == {COMPLETE, INCOMPLETE}
-    assert judge(chat, FaultTimes(QUIET, garbage={1: [(80.0, 81.0)]})).allowed == {COMPLETE}
+    assert judge(chat, FaultTimes(QUIET, garbage=[SentGarbage("chat-server", 15.0, 16.0, "?")])).allowed == {
+        COMPLETE,
+        INCOMPLETE,
+    }
+    assert judge(chat, FaultTimes(QUIET, garbage=[SentGarbage("chat-server", 80.0, 81.0, "?")])).allowed == {COMPLETE}
 
 
 def test_an_absence_counts_between_two_presences_of_which_the_first_surely_had_the_history() -> None:
-    chat = LedgerChatView(1)
+    chat = LedgerChatView("chat-server")
     for line in (*SEEN, *BACK, closed(90.0)):
         chat.take(line)
     assert judge(chat, FaultTimes(QUIET)).absences == [(42.0, 61.0)]
@@ -106,7 +120,7 @@ IN_A_FAULT = (*SEEN, event(4, 44.0), event(6, 45.0), closed(47.0))
 def test_a_connection_that_lives_on_has_brought_all_that_was_sent(
     lines: tuple[dict[str, Any], ...], lives: list[float], allowed: set[str]
 ) -> None:
-    chat = LedgerChatView(1, lives=lives)
+    chat = LedgerChatView("chat-server", lives=lives)
     for line in lines:
         chat.take(line)
     assert judge(chat, FaultTimes(QUIET)).allowed == allowed
@@ -130,3 +144,30 @@ def test_a_connection_lives_until_its_end_is_told_or_its_server_says_no_more() -
     told(31.0, standby + 1, request="Ping")
     assert journal.lives("S") == [9.0, 30.0]
     assert journal.lives("T") == []
+    assert (journal.joined("S"), journal.asked("S")) == ([1, standby], [2.0, 3.0, 21.0])
+
+
+@pytest.mark.parametrize(
+    ("lines", "allowed"),
+    [
+        ((*SEEN, closed(38.0)), {COMPLETE}),
+        ((*SEEN, closed(39.5)), {COMPLETE, INCOMPLETE}),  # it may have been on its way
+        ((*SEEN, event(5, 38.0), goes(6, 42.0), event(7, 55.0), comes(8, 61.0, "M2"), closed(90.0)), {EXPECTED}),
+        ((*SEEN, event(4, 38.0), restored(41.0, 4), comes(5, 61.0, "M2"), closed(90.0)), {COMPLETE}),
+    ],
+)
+def test_a_fault_of_a_chat_server_takes_back_nothing_that_was_sent_before(
+    lines: tuple[dict[str, Any], ...], allowed: set[str]
+) -> None:
+    chat = LedgerChatView("chat-server")
+    for line in lines:
+        chat.take(line)
+    assert judge(chat, FaultTimes(QUIET, steady=[(0.0, math.inf)])).allowed == allowed
+    assert judge(chat, FaultTimes(QUIET, steady=QUIET)).allowed > {INCOMPLETE}
+
+
+def test_steady_times_go_over_steps_that_disturb_no_worker_and_no_broker() -> None:
+    quiet = [(0.0, 10.0), (20.0, 30.0), (40.0, 50.0), (60.0, math.inf)]
+    assert steady_times(quiet, [False, True, False]) == [(0.0, 30.0), (40.0, math.inf)]
+    assert steady_times(quiet, [True, True, True]) == quiet
+    assert steady_times([], []) == []

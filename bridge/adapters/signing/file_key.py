@@ -48,14 +48,19 @@ class FileKey:
     def __init__(self, file: str) -> None:
         """Read the file. Raises OSError or ValueError when it cannot be used."""
         self._file = file
-        self.current = FileBacked((file,), lambda: read_key(file))
+        self.current = FileBacked((file,), lambda: _with_public(read_key(file)))
 
     async def sign(self, messages: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
         """Sign with the key that the file holds now. Raises SigningFailed when it holds none."""
-        key = self.current()
+        key, public = self.current()
         if self.current.error is not None:
             raise SigningFailed(
                 f"the signing key in {self._file} cannot be used: {reason_of(self.current.error)}",
                 next_step="put an Ed25519 key in PEM there; what was captured waits for it",
             )
-        return key.public_key().public_bytes_raw(), [key.sign(one) for one in messages]
+        return public, [key.sign(one) for one in messages]
+
+
+def _with_public(key: Ed25519PrivateKey) -> tuple[Ed25519PrivateKey, bytes]:
+    """Return a key with its public key, which takes as long to make as a signature."""
+    return key, key.public_key().public_bytes_raw()
