@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka.admin import (
@@ -23,7 +24,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from bridge.sandbox import LocalBroker
+from bridge.sandbox import LocalBroker, LocalCluster
 from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.support.certificates import Authority, Issued
 
@@ -40,8 +41,8 @@ _SECONDS: Final = 30
 _ITERATIONS: Final = 4096
 
 
-class SecuredBroker(LocalBroker):
-    """A broker with five listeners for clients.
+class SecuredCluster(LocalCluster):
+    """Brokers with five listeners each for clients.
 
     `SECURED`: TLS and a SCRAM password; a client certificate that is shown has to be valid. `MUTUAL`: TLS with a client
     certificate. `EXPIRED`: TLS with a server certificate that has expired. `OPEN`: a SCRAM password without TLS. And
@@ -53,11 +54,8 @@ class SecuredBroker(LocalBroker):
     expired: Issued
     client: Issued
     trusted_file: Path  #: whose certificates it takes; read when it starts
-
-    def __init__(self, *, overrides: Mapping[str, str] | None = None) -> None:
-        super().__init__(overrides=overrides)
-        self._ports: dict[str, int] = {}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+    _ports: Mapping[tuple[int, str], int] = MappingProxyType({})  # by node, from 1, and listener
+    _folder: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
         super().start()
@@ -74,7 +72,8 @@ class SecuredBroker(LocalBroker):
             self._folder = None
 
     def _start(self, program: Path, ports: list[int]) -> None:
-        self._ports = dict(zip(_PROTOCOLS, free_ports(len(_PROTOCOLS)), strict=True))
+        places = [(number, listener) for number in range(1, self._count + 1) for listener in _PROTOCOLS]
+        self._ports = dict(zip(places, free_ports(len(places)), strict=True))
         self._folder = tempfile.TemporaryDirectory(prefix="chatbridge-certificates-")
         self.authority = Authority(Path(self._folder.name))
         self.server = self.authority.issue("server")
@@ -85,7 +84,8 @@ class SecuredBroker(LocalBroker):
         super()._start(program, ports)
 
     def address(self, listener: str, host: str = LOOPBACK) -> str:
-        return f"{host}:{self._ports[listener]}"
+        """Return the addresses of all brokers' listeners of this name, as Kafka clients take them."""
+        return ",".join(f"{host}:{port}" for (_, name), port in self._ports.items() if name == listener)
 
     @property
     def scram(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class SecuredBroker(LocalBroker):
 
     def _settings(self, node: Node, voters: str) -> dict[str, str]:
         settings = super()._settings(node, voters)
-        places = [f"{listener}://{self.address(listener)}" for listener in _PROTOCOLS]
+        places = [f"{listener}://{LOOPBACK}:{self._ports[node.number, listener]}" for listener in _PROTOCOLS]
         for name in ("listeners", "advertised.listeners"):
             settings[name] = ",".join([settings[name], *places])
         protocols = [f"{listener}:{protocol}" for listener, protocol in _PROTOCOLS.items()]
@@ -177,3 +177,7 @@ class SecuredBroker(LocalBroker):
             login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
             found[f"{prefix}{MECHANISM.lower()}.sasl.jaas.config"] = login
         return found
+
+
+class SecuredBroker(SecuredCluster, LocalBroker):
+    """One such broker, which tests can kill, restart, pause and resume."""
