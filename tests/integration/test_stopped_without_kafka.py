@@ -127,3 +127,25 @@ def test_a_worker_that_holds_nothing_has_lost_nothing(secured_broker: SecuredBro
             comes_back(secured_broker, away)
         assert code == EXIT_OK
         assert "complete=True" in drained
+
+
+def test_a_second_signal_ends_it_at_once_and_the_next_worker_goes_on(
+    secured_broker: SecuredBroker, tmp_path: Path
+) -> None:
+    environment = environment_on(secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS, capture__drain_seconds=DRAIN_SECONDS)
+    with environment.bridge().wait_ready() as bridge, environment.chats() as chats:
+        wait_for(lambda: all_joined(bridge, CHATS) and captured(bridge) > 100, 30, "the chats are not captured")
+        goes_away(secured_broker, "paused")
+        try:
+            wait_for(lambda: bridge.metric("chatbridge_buffer_bytes") > 20_000, 20, "nothing is held")
+            bridge.send(signal.SIGTERM)
+            wait_for(lambda: " draining " in bridge.log.read_text(encoding="utf-8"), 10, "the first is not taken")
+            bridge.send(signal.SIGTERM)
+            assert bridge.wait(DRAIN_SECONDS / 2) == -signal.SIGTERM
+        finally:
+            comes_back(secured_broker, "paused")
+        assert " drained " not in bridge.log.read_text(encoding="utf-8")
+        with environment.bridge("worker-2").wait_ready() as successor:
+            wait_for(lambda: all_joined(successor, CHATS), 60, "not all chats are joined again")
+            assert environment.finish(chats).explained == []
+            successor.kill()  # for a while it remembers a server whose links ended in their first minute

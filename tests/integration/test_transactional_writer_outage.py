@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from bridge.sandbox import LocalBroker
 
 
+@pytest.fixture
+def answering_broker(plain_broker: LocalBroker) -> LocalBroker:
+    """Give the broker when it answers: for seconds after a test has paused it, the controller takes it for gone."""
+    plain_broker.nodes[0].wait_for_brokers(1)
+    return plain_broker
+
+
 async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> None:
     """Wait until no task runs that did not run before."""
     deadline = time.monotonic() + seconds
@@ -27,7 +34,7 @@ async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> Non
 
 
 def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_behind(
-    plain_broker: LocalBroker,
+    answering_broker: LocalBroker,
 ) -> None:
     async def scenario(broker: LocalBroker) -> None:
         before = asyncio.all_tasks()
@@ -49,10 +56,10 @@ def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_
         finally:
             broker.resume()
 
-    asyncio.run(asyncio.wait_for(scenario(plain_broker), 60))
+    asyncio.run(asyncio.wait_for(scenario(answering_broker), 60))
 
 
-def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for(plain_broker: LocalBroker) -> None:
+def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for(answering_broker: LocalBroker) -> None:
     async def scenario(broker: LocalBroker) -> None:
         settings = await prepared(settings_for(broker.bootstrap_servers, transaction_timeout=3.0))
         log = writer_of(settings, 0)
@@ -74,10 +81,12 @@ def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for(plain_brok
         await again.close()
         assert len(await committed(settings, settings.topics.events, 0)) == 1
 
-    asyncio.run(asyncio.wait_for(scenario(plain_broker), 90))
+    asyncio.run(asyncio.wait_for(scenario(answering_broker), 90))
 
 
-def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_away(plain_broker: LocalBroker) -> None:
+def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_away(
+    answering_broker: LocalBroker,
+) -> None:
     async def scenario(broker: LocalBroker) -> None:
         before = asyncio.all_tasks()
         settings = await prepared(settings_for(broker.bootstrap_servers))
@@ -96,4 +105,4 @@ def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_awa
         await announcer.announce([Announcement(session_id="0000BACK00000001", host="chat-1", port=4800)])
         await announcer.close()
 
-    asyncio.run(asyncio.wait_for(scenario(plain_broker), 90))
+    asyncio.run(asyncio.wait_for(scenario(answering_broker), 90))
