@@ -88,20 +88,6 @@ def test_a_broker_that_is_killed_and_comes_back_finds_everything_waiting(
         running.finish()
 
 
-def test_a_bridge_without_chats_notices_that_kafka_is_away(secured_broker: SecuredBroker, tmp_path: Path) -> None:
-    with environment_on(secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS).bridge() as bridge:
-        bridge.wait_ready()
-        secured_broker.kill()
-        try:
-            wait_for(lambda: reasons(bridge), 20, "still ready")
-            assert reasons(bridge)[0].startswith("KAFKA_UNAVAILABLE: ")
-            assert bridge.get("/livez")[0] == 200
-        finally:
-            secured_broker.restart()
-        bridge.wait_ready(30)
-        assert bridge.terminate() == 0
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[SecuredCluster]:
     """Give three brokers; each test leaves all of them running."""
