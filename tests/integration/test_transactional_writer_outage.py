@@ -12,17 +12,18 @@ from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.announcement import Announcement
 from bridge.capture.ports import Batch
 from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
+from bridge.sandbox import LocalBroker
 from tests.integration.test_transactional_writer import committed, prepared, record, settings_for, writer_of
 
 if TYPE_CHECKING:
-    from bridge.sandbox import LocalBroker
+    from collections.abc import Iterator
 
 
-@pytest.fixture
-def answering_broker(plain_broker: LocalBroker) -> LocalBroker:
-    """Give the broker when it answers: for seconds after a test has paused it, the controller takes it for gone."""
-    plain_broker.nodes[0].wait_for_brokers(1)
-    return plain_broker
+@pytest.fixture(scope="module")
+def patient_broker() -> Iterator[LocalBroker]:
+    """Give a broker whose controller does not take it for gone when a test has paused it."""
+    with LocalBroker(overrides={"broker.session.timeout.ms": "60000"}) as broker:
+        yield broker
 
 
 async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> None:
@@ -34,7 +35,7 @@ async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> Non
 
 
 def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_behind(
-    answering_broker: LocalBroker,
+    patient_broker: LocalBroker,
 ) -> None:
     async def scenario(broker: LocalBroker) -> None:
         before = asyncio.all_tasks()
@@ -56,10 +57,10 @@ def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_
         finally:
             broker.resume()
 
-    asyncio.run(asyncio.wait_for(scenario(answering_broker), 60))
+    asyncio.run(asyncio.wait_for(scenario(patient_broker), 60))
 
 
-def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for(answering_broker: LocalBroker) -> None:
+def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for(patient_broker: LocalBroker) -> None:
     async def scenario(broker: LocalBroker) -> None:
         settings = await prepared(settings_for(broker.bootstrap_servers, transaction_timeout=3.0))
         log = writer_of(settings, 0)
@@ -81,11 +82,11 @@ def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for(answering_
         await again.close()
         assert len(await committed(settings, settings.topics.events, 0)) == 1
 
-    asyncio.run(asyncio.wait_for(scenario(answering_broker), 90))
+    asyncio.run(asyncio.wait_for(scenario(patient_broker), 90))
 
 
 def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_away(
-    answering_broker: LocalBroker,
+    patient_broker: LocalBroker,
 ) -> None:
     async def scenario(broker: LocalBroker) -> None:
         before = asyncio.all_tasks()
@@ -105,4 +106,4 @@ def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_awa
         await announcer.announce([Announcement(session_id="0000BACK00000001", host="chat-1", port=4800)])
         await announcer.close()
 
-    asyncio.run(asyncio.wait_for(scenario(answering_broker), 90))
+    asyncio.run(asyncio.wait_for(scenario(patient_broker), 90))

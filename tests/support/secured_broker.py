@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -29,7 +31,8 @@ from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.support.certificates import Authority, Issued
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
     from bridge.sandbox.node import Node
 
@@ -37,7 +40,8 @@ USER: Final = "bridge"
 PASSWORD: Final = "a-password-of-the-tests"
 MECHANISM: Final = "SCRAM-SHA-512"
 _PROTOCOLS: Final = {"SECURED": "SASL_SSL", "MUTUAL": "SSL", "EXPIRED": "SSL", "OPEN": "SASL_PLAINTEXT"}
-_SECONDS: Final = 30
+_SECONDS: Final = 60
+_ATTEMPT_SECONDS: Final = 10
 _ITERATIONS: Final = 4096
 
 
@@ -119,9 +123,7 @@ class SecuredCluster(LocalCluster):
         change = UserScramCredentialUpsertion(
             USER, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS), password.encode()
         )
-        admin = self._admin()
-        for done in admin.alter_user_scram_credentials([change]).values():
-            done.result(_SECONDS)
+        self._administer(lambda admin: admin.alter_user_scram_credentials([change]))
 
     def grant(self, prefix: str) -> None:
         """Allow the user everything on topics, groups and transactional ids with this prefix."""
@@ -137,12 +139,21 @@ class SecuredCluster(LocalCluster):
             )
             for kind in (ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID)
         ]
-        admin = self._admin()
-        for done in admin.create_acls(rules).values():
-            done.result(_SECONDS)
+        self._administer(lambda admin: admin.create_acls(rules))
 
-    def _admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.bootstrap_servers})
+    def _administer(self, ask: Callable[[AdminClient], Mapping[Any, Future[Any]]]) -> None:
+        """Do what may be done twice. A client that asks while a paused broker is still taken for gone asks no more."""
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+            try:
+                for done in ask(admin).values():
+                    done.result(_ATTEMPT_SECONDS)
+            except (TimeoutError, KafkaException):
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def _settings(self, node: Node, voters: str) -> dict[str, str]:
         settings = super()._settings(node, voters)
