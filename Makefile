@@ -30,7 +30,7 @@ test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (30 minutes)
 	$(FILES_AT_A_TIME) 3 -m faults $(ARGS)
 
-field: $(STAMP)  ## Run the tests of faults reported from the field, two kinds of them expected to fail (15 minutes)
+field: $(STAMP)  ## Run the tests of faults reported from the field (15 minutes)
 	$(VENV)/bin/python -m pytest -m field tests/field $(ARGS)
 
 watching: watching-page watching-alerts  ## Run the tests that need Chromium or Prometheus: the status page, alerts, dashboards, the runbook (6 minutes)

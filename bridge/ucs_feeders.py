@@ -42,7 +42,7 @@ class UcsFeeders:
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
-        """Nothing connects before a feeder is started. The files of the URLs are added to `secrets`.
+        """Nothing connects before a feeder is started. The files of URLs and certificates are added to `secrets`.
 
         Raises UsageError when UCS cannot be asked over HTTP as it is configured.
         """
@@ -52,6 +52,7 @@ class UcsFeeders:
         self._feeders: weakref.WeakSet[TableFeeder] = weakref.WeakSet()
         self._databases: list[DatabaseAccess] = []
         http = UcsHttp.from_settings(settings.http)
+        secrets.add_context("ucs", settings.http.context())
         self._texts_by_id = None if http is None else TextsById(http, telemetry)
         for name, kind, url in (
             ("main", "ucs_url", secret(settings.url, settings.url_file)),

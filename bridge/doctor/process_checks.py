@@ -18,6 +18,7 @@ from bridge.doctor.results.check_result import not_checked
 from bridge.doctor.results.doctor_codes import NO_WORKER, NOT_CONFIGURED
 from bridge.doctor.results.process_room import RoomFacts, memory_result, open_files_result
 from bridge.doctor.results.worker_readiness import no_worker, worker_results
+from bridge.factories import oauth_context_of
 from bridge.tls import RenewedContext
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class ProcessChecks:
         config, now = self._config, time.time()
         contexts = {
             "Chat Server": config.sources.chat_server.tls.context(),
+            "token endpoint": oauth_context_of(config),
             "schema registry": config.schema_registry.context(),
+            "UCS": config.sources.ucs.http.context(),
             "HTTP listener": config.http.tls.context(),
         }
         if uses_tls(config.kafka.client):

@@ -52,6 +52,8 @@ CERTIFICATES: Final = (
     "registry_ca",
     "chat_server",
     "chat_server_ca",
+    "ucs",
+    "ucs_ca",
     "http",
 )
 """Certificates of the settings, and authorities (`_ca`), whose end is shown."""

@@ -1,8 +1,7 @@
-"""What the field tests share: the mark of a wrong that is known, preconditions, and what they need of other helpers.
+"""What the field tests share: preconditions, and what they need of other helpers.
 
-A field test fails today for one stated reason. So that nothing else passes for that reason, everything that has to hold
-before the last assertions runs under `preconditions`: its failure is a PreconditionFailed, which the mark does not
-expect.
+A field test fails for one reason: the program does not do what is right. So that nothing else passes for that reason,
+everything that has to hold before the last assertions runs under `preconditions`: its failure is a PreconditionFailed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
@@ -53,12 +51,6 @@ QUICK: Mapping[str, object] = {
 }
 """Settings with which a bridge notices soon that Kafka has changed."""
 
-FORMATS = "Formats that outlive a version"
-OTHERS_KAFKA = "Other people's Kafka"
-DEPLOYMENT = "Watch it, deploy it"
-EVIDENCE = "Evidence"
-PRIVACY = "What must not be there"
-
 
 class PreconditionFailed(Exception):
     """The test could not be set up: nothing is known about what it asks."""
@@ -71,11 +63,6 @@ def preconditions() -> Iterator[None]:
         yield
     except AssertionError as error:
         raise PreconditionFailed(str(error)) from error
-
-
-def wrong_today(issue: str, what: str) -> pytest.MarkDecorator:
-    """Mark a test whose right value the program does not have yet. `issue` is the subject that will change it."""
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=f"{issue}: {what}")
 
 
 def reported(bridge: Bridge) -> str:

@@ -20,7 +20,7 @@ from bridge.simulator.harness.ledger import LedgerLine, read_ledger
 from tests.support.non_interference import interference
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, read_all
 from tests.support.processes import Bridge, Simulator, wait_for
-from tests.support.secured_broker import SecuredBroker
+from tests.support.secured_broker import SecuredCluster
 from tests.support.threaded_server import QuietHandler, ThreadedServer
 from tests.support.wanted_topics import wanted
 from tests.support.written_values import WrittenValues, unframed
@@ -28,7 +28,7 @@ from tests.support.written_values import WrittenValues, unframed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bridge.sandbox import LocalBroker
+    from bridge.sandbox import LocalCluster
 
 PARTITIONS = 3
 CUSTOMER = "customer"
@@ -137,9 +137,9 @@ class E2EEnvironment:
         return interference([], sorted(self.folder.glob("*.journal")), customers={CUSTOMER})
 
 
-def environment_on(broker: LocalBroker, folder: Path, **settings: object) -> E2EEnvironment:
-    """Return an environment on a broker; on a secured one, its bridges use TLS and a password, and get the rights."""
-    if not isinstance(broker, SecuredBroker):
+def environment_on(broker: LocalCluster, folder: Path, **settings: object) -> E2EEnvironment:
+    """Return an environment on a Kafka; on a secured one, its bridges use TLS and a password, and get the rights."""
+    if not isinstance(broker, SecuredCluster):
         return E2EEnvironment(broker.bootstrap_servers, folder, **settings)
     environment = E2EEnvironment(broker.bootstrap_servers, folder, **broker.settings, **settings)
     broker.grant(environment.prefix)

@@ -6,7 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,22 +15,32 @@ import pytest
 from bridge.config import load
 from bridge.factories import probe_of
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
-from tests.integration.e2e_environment import E2EEnvironment, all_joined, captured, reasons
+from tests.integration.e2e_environment import (
+    E2EEnvironment,
+    all_joined,
+    captured,
+    followed,
+    joins_and_leaves,
+    reasons,
+)
 from tests.support.certificates import Authority
 from tests.support.documented_settings import written
 from tests.support.oidc import CLIENT_ID, Issuer
 from tests.support.processes import wait_for
+from tests.support.shown_ends import shown_ends
 from tests.support.token_broker import TokenBroker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from bridge.adapters.kafka.connection_causes import Cause
+    from tests.support.processes import Bridge
 
 SECRET = "a-client-secret-of-the-tests"
 SCOPE = "kafka"
 SECONDS = 12
+CHATS = 10
 
 
 class Site:
@@ -81,33 +92,98 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             yield Site(folder, issuer, authority, broker)
 
 
-def test_chats_are_captured_with_the_documented_file_while_tokens_expire_and_the_secret_rotates(
+@contextmanager
+def renewed(file: Path, issuer: Issuer) -> Iterator[list[str]]:
+    """Write a new token to a file every few seconds, as a program beside a worker does; yield all of them."""
+    written_ones, ended = list[str](), threading.Event()
+
+    def write() -> None:
+        written_ones.append(issuer.token())
+        file.with_suffix(".next").write_text(written_ones[-1], encoding="ascii")
+        file.with_suffix(".next").replace(file)
+
+    def go_on() -> None:
+        while not ended.wait(SECONDS / 3):
+            write()
+
+    write()
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield written_ones
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_chats_are_captured_while_tokens_of_a_file_and_of_an_endpoint_expire_and_its_secret_rotates(
     site: Site, tmp_path: Path
 ) -> None:
+    """Two workers: one with the documented file and an endpoint, the other with a file of tokens."""
     environment = E2EEnvironment(
         site.broker.bootstrap_servers, tmp_path, kafka__transaction_timeout_seconds=10
     ).prepare()
-    file = site.documented(tmp_path)
+    documented, token = site.documented(tmp_path), tmp_path / "access-token"
     [secret] = tmp_path.glob("*client-secret")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CHATBRIDGE_CONFIG", str(file))  # of the worker, which takes its environment when it starts
-        worker = environment.bridge(kafka__bootstrap_servers=site.broker.address, kafka__replication_factor=1)
-    with worker as bridge, environment.chats() as chats:
-        wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 100, 40, lambda: f"{reasons(bridge)}")
-        assert bridge.metric("chatbridge_certificate_expiry_timestamp_seconds", which="oauth_ca") > time.time()
-        granted = site.issuer.asked["granted"]
-        site.issuer.secret = "the-secret-that-follows"
-        secret.write_text(f"{site.issuer.secret}\n")
-        wait_for(lambda: site.issuer.asked["granted"] > granted, 60, "no further token")
-        before = captured(bridge)
-        wait_for(lambda: bridge.ready and captured(bridge) > before + 50, 30, lambda: f"{reasons(bridge)}")
-        environment.finish(chats)
-        assert bridge.terminate() == 0
-        assert site.issuer.scopes == {SCOPE}
-        log = bridge.log.read_text("utf-8")
-        assert SECRET not in log
-        assert site.issuer.secret not in log
+    issued = site.authority.issue("client-of-the-endpoint")
+    of_endpoint: dict[str, Any] = {
+        "kafka__bootstrap_servers": site.broker.address,
+        "kafka__replication_factor": 1,
+        "kafka__oauth__tls__certificate_file": issued.certificate_file,
+        "kafka__oauth__tls__key_file": issued.key_file,
+    }
+    of_file: dict[str, Any] = {
+        **{name.replace(".", "__"): value for name, value in site.settings.items() if "oauth" not in name},
+        "kafka__oauth__token_file": token,
+    }
+    with renewed(token, site.issuer) as tokens:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CHATBRIDGE_CONFIG", str(documented))  # of the worker, which takes it when it starts
+            worker = environment.bridge(**of_endpoint)
+        with worker as first, environment.bridge("worker-2", **of_file) as second:
+            both = (first, second)
+            wait_for(lambda: all(one.metric("chatbridge_shards") for one in both), 60, lambda: f"{told(both)}")
+            with environment.chats() as chats:
+                wait_for(
+                    lambda: sum(len(followed(one)) for one in both) == CHATS and all(map(all_joined, both)),
+                    40,
+                    lambda: f"{told(both)}",
+                )
+                asked = joins_and_leaves(chats)
+                assert shown_ends(first) == {
+                    "oauth": issued.ends.timestamp(),
+                    **dict.fromkeys(("kafka_ca", "oauth_ca"), site.authority.ends.timestamp()),
+                }
+                granted, known = site.issuer.asked["granted"], tokens[-1]
+                site.issuer.secret = "the-secret-that-follows"
+                secret.write_text(f"{site.issuer.secret}\n")
+                wait_for(lambda: site.issuer.asked["granted"] > granted, 60, "no further token")
+                (tmp_path / "former").write_text(known)
+                wait_for(lambda: refuses_token(site, tmp_path / "former"), 30, "a token does not expire")
+                before = [captured(one) for one in both]
+                wait_for(
+                    lambda: all(one.ready and captured(one) > count for one, count in zip(both, before, strict=True)),
+                    30,
+                    lambda: f"{told(both)}",
+                )
+                assert joins_and_leaves(chats) == asked
+                assert environment.finish(chats).explained == []
+            assert [one.terminate() for one in both] == [0, 0]
+    assert site.issuer.scopes == {SCOPE}
+    log = "".join(one.log.read_text("utf-8") for one in both)
+    assert [one for one in (SECRET, site.issuer.secret, *tokens) if one in log] == []
     site.issuer.secret = SECRET
+
+
+def told(bridges: Iterable[Bridge]) -> list[list[str]]:
+    """Return the reasons of workers, none of one that does not listen yet."""
+    return [reasons(one) if one.get("/livez")[0] else [] for one in bridges]
+
+
+def refuses_token(site: Site, file: Path) -> bool:
+    """Whether the broker refuses another client with the token in a file."""
+    cause = site.cause(kafka__oauth__token_endpoint=None, kafka__oauth__token_file=file)
+    return cause is not None and cause.code == "KAFKA_TOKEN_REFUSED"
 
 
 def test_a_simulated_server_announces_with_tokens_and_names_the_cause_without(site: Site, tmp_path: Path) -> None:
@@ -145,9 +221,7 @@ def test_a_wrong_secret_and_a_foreign_token_are_told_apart(site: Site, tmp_path:
     assert "a-wrong-client-secret" not in str(cause)
     with Issuer(Authority(tmp_path), SECRET, SECONDS) as foreign:
         (tmp_path / "token").write_text(foreign.token())
-    cause = site.cause(kafka__oauth__token_endpoint=None, kafka__oauth__token_file=tmp_path / "token")
-    assert cause is not None
-    assert cause.code == "KAFKA_TOKEN_REFUSED"
+    assert refuses_token(site, tmp_path / "token")
 
 
 def test_an_unknown_authority_of_the_endpoint_is_named_with_the_endpoint(site: Site, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,18 @@ from bridge.adapters.kafka.topic_reader import reader
 from bridge.errors import KafkaUnavailable
 from bridge.factories import client_of
 from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS
-from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, most_within
-from tests.integration.test_rights import DENIED_SECONDS, RETURNED_SECONDS, settings_of
-from tests.integration.user_rights import Rights
+from tests.integration.e2e_environment import (
+    FIGURES,
+    PARTITIONS,
+    E2EEnvironment,
+    all_joined,
+    captured,
+    joins_and_leaves,
+    most_within,
+    reasons,
+)
+from tests.integration.test_rights import DENIED_SECONDS, RETURNED_SECONDS, settings_of, wait_until_captured
+from tests.integration.user_rights import PRINCIPAL, Rights
 from tests.support.kafka_tools import write
 from tests.support.processes import Bridge, wait_for
 
@@ -29,6 +39,10 @@ if TYPE_CHECKING:
 WATCHED_SECONDS = 4.0
 MOST_IN_A_SECOND = 60
 """Lines of the log, of which one question gives as many as it names topics; without any pause they are a thousand."""
+WITHDRAWN_SECONDS = 60
+LATE_SECONDS = 20
+MOST_LATE = 100
+"""Lines in the last seconds of these: pauses have grown to seconds, which gives about forty."""
 MOST_OF_A_COMMAND = 100
 """Until it has ended."""
 
@@ -49,26 +63,45 @@ def times(rights: Rights) -> list[float]:
     return [datetime.fromisoformat(stamp).replace(tzinfo=UTC).timestamp() for stamp in stamps]
 
 
-def watch(rights: Rights, since: int, bridge: Bridge) -> None:
-    """Wait until a worker was denied something for some seconds, after the first `since` times; it asked seldom."""
+def watch(rights: Rights, bridge: Bridge) -> None:
+    """Wait until a worker was denied something for some seconds; it asked seldom."""
 
     def watched_long_enough() -> bool:
-        found = times(rights)[since:]
+        found = times(rights)
         return bool(found) and found[-1] - found[0] >= WATCHED_SECONDS
 
-    wait_for(watched_long_enough, 60, lambda: f"{len(times(rights)) - since} denials: {bridge.get('/readyz')}")
-    assert most_within(1.0, times(rights)[since:]) <= MOST_IN_A_SECOND
+    wait_for(watched_long_enough, 60, lambda: f"{len(times(rights))} denials: {bridge.get('/readyz')}")
+    assert most_within(1.0, times(rights)) <= MOST_IN_A_SECOND
 
 
-def test_a_worker_that_is_denied_everything_asks_a_few_times_a_second(rights: Rights) -> None:
-    with rights.environment.bridge() as bridge:
-        watch(rights, 0, bridge)
+@pytest.mark.timeout(240)
+def test_a_worker_without_rights_for_a_minute_asks_seldom_and_loses_nothing(rights: Rights) -> None:
+    """First it has none when it starts, then all of them are withdrawn while it captures."""
+    environment = rights.environment
+    with environment.bridge() as bridge:
+        watch(rights, bridge)
         rights.only(rights.printed("run"))
         bridge.wait_ready(RETURNED_SECONDS)
-        before = len(times(rights))
-        rights.only([])
-        watch(rights, before, bridge)
-        bridge.kill()
+        with environment.chats(events_per_second=20) as chats:
+            wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 40, 40, lambda: str(reasons(bridge)))
+            asked, before = joins_and_leaves(chats), len(times(rights))
+            rights.only([])
+            time.sleep(WITHDRAWN_SECONDS)  # the length of the fault
+            assert any(f"Kafka denies {PRINCIPAL}" in one for one in reasons(bridge))
+            denied = times(rights)[before:]
+            late = [at for at in denied if at > denied[-1] - LATE_SECONDS]
+            FIGURES.info("without rights: %d denials, %d in the last %d seconds", len(denied), len(late), LATE_SECONDS)
+            assert denied[-1] - denied[0] > WITHDRAWN_SECONDS - LATE_SECONDS
+            assert most_within(1.0, denied) <= MOST_IN_A_SECOND
+            assert len(late) <= MOST_LATE
+            returned = time.monotonic()
+            rights.only(rights.printed("run"))
+            wait_until_captured(bridge, RETURNED_SECONDS)
+            assert bridge.metric("chatbridge_shards", state="open") == PARTITIONS
+            assert time.monotonic() - returned < RETURNED_SECONDS
+            assert joins_and_leaves(chats) == asked
+            assert environment.finish(chats).explained == []
+        assert bridge.terminate() == 0
 
 
 @pytest.mark.parametrize("left", ["nothing", "Describe"])

@@ -1,4 +1,7 @@
-"""What accumulates while Kafka is unavailable is bounded, and is written when Kafka is back (P1, P3, P6)."""
+"""What accumulates while Kafka is unavailable is bounded, and is written when Kafka is back (P1, P3, P6).
+
+The broker has TLS, passwords and permissions.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS, capturing_bridge
 from tests.integration.e2e_environment import (
     FIGURES,
-    E2EEnvironment,
+    environment_on,
     followed,
     joins_and_leaves,
     reasons,
@@ -24,15 +28,16 @@ from tests.support.processes import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bridge.sandbox import LocalBroker
-from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS, capturing_bridge
+    from tests.support.secured_broker import SecuredBroker
 
 
-def test_buffers_are_bounded_and_reading_pauses_until_kafka_is_back(own_broker: LocalBroker, tmp_path: Path) -> None:
+def test_buffers_are_bounded_and_reading_pauses_until_kafka_is_back(
+    secured_broker: SecuredBroker, tmp_path: Path
+) -> None:
     limit, one_read = 1 << 20, 3 * (256 << 10)
-    environment = E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS, kafka__partitions=1)
+    environment = environment_on(secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS, kafka__partitions=1)
     with capturing_bridge(environment, rate=500, capture__inbox_bytes=limit) as running:
-        own_broker.pause()
+        secured_broker.pause()
         most = 0.0
         try:
             running.wait_unready("BUFFER_FULL")
@@ -40,7 +45,7 @@ def test_buffers_are_bounded_and_reading_pauses_until_kafka_is_back(own_broker: 
                 most = max(most, running.buffered())
                 time.sleep(0.1)
         finally:
-            own_broker.resume()
+            secured_broker.resume()
         assert running.bridge.metric("chatbridge_inbox_pauses_total") >= 1
         links = running.bridge.metric("chatbridge_links")
         assert limit <= most <= limit + links * one_read
@@ -50,11 +55,11 @@ def test_buffers_are_bounded_and_reading_pauses_until_kafka_is_back(own_broker: 
 
 
 def test_a_flood_of_announcements_waits_on_kafka_while_nothing_can_be_committed(
-    own_broker: LocalBroker, tmp_path: Path
+    secured_broker: SecuredBroker, tmp_path: Path
 ) -> None:
     count, limit, one_fetch = 4000, 1 << 20, 1 << 20
-    environment = E2EEnvironment(
-        own_broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS, kafka__partitions=1, capture__inbox_bytes=limit
+    environment = environment_on(
+        secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS, kafka__partitions=1, capture__inbox_bytes=limit
     )
     with environment.bridge() as bridge, environment.simulator(no_traffic=True) as server:
         bridge.wait_ready()
@@ -82,17 +87,17 @@ def test_a_flood_of_announcements_waits_on_kafka_while_nothing_can_be_committed(
 
 @pytest.mark.timeout(240)
 def test_a_minute_without_kafka_at_five_hundred_events_a_second_fits_into_memory(
-    own_broker: LocalBroker, tmp_path: Path
+    secured_broker: SecuredBroker, tmp_path: Path
 ) -> None:
-    environment = E2EEnvironment(own_broker.bootstrap_servers, tmp_path, kafka__partitions=12)
+    environment = environment_on(secured_broker, tmp_path, kafka__partitions=12)
     with capturing_bridge(environment, count=100, rate=500) as running:
         before = running.bridge.rss_bytes()
-        own_broker.pause()
+        secured_broker.pause()
         try:
             wait_for(lambda: running.oldest_seconds() > 60, 90, "the age of the oldest event does not grow", poll=1)
             held, grown = running.buffered(), running.bridge.rss_bytes() - before
         finally:
-            own_broker.resume()
+            secured_broker.resume()
         FIGURES.info("a minute at 500/s: %.1f MB counted, %.1f MB more resident", held / 1e6, grown / 1e6)
         assert held < 64 << 20
         assert grown < 2 * (64 << 20)

@@ -1,7 +1,7 @@
 """Kafka slow, unavailable or refusing: the bridge recovers by itself and loses nothing (P1, P3, P4, P6).
 
 Each test ends by comparing the topics with the simulator's ledger; while Kafka is unavailable `/readyz` must give the
-reason.
+reason. All of them run over TLS with a password; those whose faults cut or stop connections, over plaintext too.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka.admin import NewTopic
 
-from bridge.sandbox import LocalBroker, LocalCluster
-from tests.integration.e2e_environment import (
-    E2EEnvironment,
-    all_joined,
-    captured,
-    environment_on,
-    joins_and_leaves,
-    reasons,
+from tests.integration.capturing_bridge import (
+    QUICK_TRANSACTION_TIMEOUT,
+    SHORT_KAFKA_TIMEOUTS,
+    WAITING,
+    capturing_bridge,
 )
+from tests.integration.e2e_environment import all_joined, captured, environment_on, joins_and_leaves, reasons
 from tests.support.kafka_tools import (
-    AUTHORIZER,
     allow_writes,
     create,
     delete,
@@ -34,15 +31,13 @@ from tests.support.kafka_tools import (
     small_disk,
 )
 from tests.support.processes import wait_for
+from tests.support.secured_broker import USER, SecuredBroker, SecuredCluster
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-from tests.integration.capturing_bridge import (
-    QUICK_TRANSACTION_TIMEOUT,
-    SHORT_KAFKA_TIMEOUTS,
-    WAITING,
-    capturing_bridge,
-)
+
+    from bridge.sandbox import LocalBroker
 
 OVER_TLS_TOO = pytest.mark.parametrize("own_broker", ["plain_broker", "secured_broker"], indirect=True)
 
@@ -93,76 +88,66 @@ def test_a_broker_that_is_killed_and_comes_back_finds_everything_waiting(
         running.finish()
 
 
-def test_a_bridge_without_chats_notices_that_kafka_is_away(own_broker: LocalBroker, tmp_path: Path) -> None:
-    with E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS).bridge() as bridge:
-        bridge.wait_ready()
-        own_broker.kill()
-        try:
-            wait_for(lambda: reasons(bridge), 20, "still ready")
-            assert reasons(bridge)[0].startswith("KAFKA_UNAVAILABLE: ")
-            assert bridge.get("/livez")[0] == 200
-        finally:
-            own_broker.restart()
-        bridge.wait_ready(30)
-        assert bridge.terminate() == 0
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[SecuredCluster]:
+    """Give three brokers; each test leaves all of them running."""
+    with SecuredCluster(nodes=3) as started:
+        yield started
 
 
 @pytest.mark.parametrize(
     ("replicas", "stuck"), [(1, {2, 5}), (2, {1, 2, 4, 5})], ids=["no leader", "too few replicas in sync"]
 )
 def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
-    tmp_path: Path, replicas: int, stuck: set[int]
+    cluster: SecuredCluster, tmp_path: Path, replicas: int, stuck: set[int]
 ) -> None:
     partitions = 6
-    with LocalCluster(nodes=3) as cluster:
-        environment = E2EEnvironment(
-            cluster.bootstrap_servers, tmp_path, kafka__partitions=partitions, **SHORT_KAFKA_TIMEOUTS
+    environment = environment_on(cluster, tmp_path, kafka__partitions=partitions, **SHORT_KAFKA_TIMEOUTS)
+    # All partitions of shard n are on node n % 3 (and on the next one).
+    numbers = [node.number for node in cluster.nodes]
+    places = [[numbers[(shard + more) % 3] for more in range(replicas)] for shard in range(partitions)]
+    for kind in ("announcements", "events", "sessions", "quarantine", "checkpoints"):
+        config = {
+            "cleanup.policy": "compact" if kind == "checkpoints" else "delete",
+            "min.insync.replicas": str(replicas),
+        }
+        create(
+            environment.broker,
+            NewTopic(environment.topic(kind), partitions, replica_assignment=places, config=config),
         )
-        # All partitions of shard n are on node n % 3 (and on the next one).
-        numbers = [node.number for node in cluster.nodes]
-        places = [[numbers[(shard + more) % 3] for more in range(replicas)] for shard in range(partitions)]
-        for kind in ("announcements", "events", "sessions", "quarantine", "checkpoints"):
-            config = {
-                "cleanup.policy": "compact" if kind == "checkpoints" else "delete",
-                "min.insync.replicas": str(replicas),
-            }
-            create(
-                environment.broker,
-                NewTopic(environment.topic(kind), partitions, replica_assignment=places, config=config),
-            )
-        with capturing_bridge(environment, count=30, kafka__replication_factor=replicas) as running:
-            cluster.nodes[2].kill()
-            running.wait_unready(WAITING, *(f"shard {shard}: " for shard in stuck), seconds=30)
-            # All that have chats; some must find a new transaction coordinator, because theirs was on the killed node.
-            others = set(running.sequences()) - stuck
-            assert others
+    with capturing_bridge(environment, count=30, kafka__replication_factor=replicas) as running:
+        cluster.nodes[2].kill()
+        running.wait_unready(WAITING, *(f"shard {shard}: " for shard in stuck), seconds=30)
+        # All that have chats; some must find a new transaction coordinator, because theirs was on the killed node.
+        others = set(running.sequences()) - stuck
+        assert others
 
-            def only_the_others_go_on() -> bool:
-                before = running.sequences()
+        def only_the_others_go_on() -> bool:
+            before = running.sequences()
 
-                def moved(more: int) -> set[int]:
-                    return {shard for shard, sequence in running.sequences().items() if sequence > before[shard] + more}
+            def moved(more: int) -> set[int]:
+                return {shard for shard, sequence in running.sequences().items() if sequence > before[shard] + more}
 
-                wait_for(lambda: moved(20) >= others, 60, lambda: f"only {moved(20)} of {others} continue")
-                return moved(0) == others
+            wait_for(lambda: moved(20) >= others, 60, lambda: f"only {moved(20)} of {others} continue")
+            return moved(0) == others
 
-            # A stuck one folds once more when a coordinator answers late: the next transaction cannot begin.
-            wait_for(only_the_others_go_on, 30, "shards that cannot write continue, too")
-            assert all_joined(running.bridge, 30)
-            wait_for(lambda: running.oldest_seconds() > 5, 10, "what cannot be written does not age")
-            cluster.nodes[2].restart()
-            running.wait_recovered(60)
-            running.finish()
+        # A stuck one folds once more when a coordinator answers late: the next transaction cannot begin.
+        wait_for(only_the_others_go_on, 30, "shards that cannot write continue, too")
+        assert all_joined(running.bridge, 30)
+        wait_for(lambda: running.oldest_seconds() > 5, 10, "what cannot be written does not age")
+        cluster.nodes[2].restart()
+        running.wait_recovered(60)
+        running.finish()
 
 
-def test_a_transaction_that_the_broker_gave_up_is_done_again(own_broker: LocalBroker, tmp_path: Path) -> None:
+def test_a_transaction_that_the_broker_gave_up_is_done_again(secured_broker: SecuredBroker, tmp_path: Path) -> None:
     with capturing_bridge(
-        E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS, kafka__partitions=1)
+        environment_on(secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS, kafka__partitions=1)
     ) as running:
-        own_broker.pause()
+        secured_broker.pause()
         wait_for(lambda: running.oldest_seconds() > 1, 10, "no transaction is under way")
         running.bridge.send(signal.SIGSTOP)  # between the beginning of a transaction and its end
-        own_broker.resume()
+        secured_broker.resume()
         time.sleep(12)  # the transaction time-out of 10 s, which the broker checks every half second
         running.bridge.send(signal.SIGCONT)
         running.wait_recovered()
@@ -170,8 +155,8 @@ def test_a_transaction_that_the_broker_gave_up_is_done_again(own_broker: LocalBr
         running.finish()
 
 
-def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(own_broker: LocalBroker, tmp_path: Path) -> None:
-    environment = E2EEnvironment(own_broker.bootstrap_servers, tmp_path, kafka__partitions=1)
+def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(secured_broker: SecuredBroker, tmp_path: Path) -> None:
+    environment = environment_on(secured_broker, tmp_path, kafka__partitions=1)
     with capturing_bridge(environment) as running:
 
         def interrupted() -> float:
@@ -191,9 +176,9 @@ def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(own_broker: LocalBrok
 
 
 def test_a_topic_that_somebody_deleted_stops_its_writers_until_it_is_there_again(
-    own_broker: LocalBroker, tmp_path: Path
+    secured_broker: SecuredBroker, tmp_path: Path
 ) -> None:
-    environment = E2EEnvironment(own_broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS)
+    environment = environment_on(secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS)
     with environment.bridge() as bridge:
         bridge.wait_ready()
         delete(environment.broker, environment.topic("sessions"))
@@ -208,14 +193,13 @@ def test_a_topic_that_somebody_deleted_stops_its_writers_until_it_is_there_again
             assert result.explained == []
 
 
-def test_a_permission_that_was_taken_away_is_asked_for_and_waited_for(tmp_path: Path) -> None:
-    with (
-        LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT | AUTHORIZER) as broker,
-        capturing_bridge(E2EEnvironment(broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running,
-    ):
+def test_a_permission_that_was_taken_away_is_asked_for_and_waited_for(
+    secured_broker: SecuredBroker, tmp_path: Path
+) -> None:
+    with capturing_bridge(environment_on(secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running:
         events = running.environment.topic("events")
         forbid_writes(running.environment.broker, events)
-        running.wait_unready(f"Kafka denies User:ANONYMOUS: Write on topic {events}")
+        running.wait_unready(f"Kafka denies User:{USER}: Write on topic {events}")
         wait_for(lambda: running.oldest_seconds() > 3, 10, "the age of the oldest event does not grow")
         assert running.transactions("failed") >= 1
         allow_writes(running.environment.broker, events)
@@ -229,8 +213,8 @@ def test_a_full_disk_ends_the_broker_and_not_the_bridge(tmp_path: Path) -> None:
             pytest.skip("mounting a file system is not allowed here")
         small = {"log.dirs": str(disk / "data"), "log.segment.bytes": str(4 << 20), "log.index.size.max.bytes": "65536"}
         with (
-            LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT | small) as broker,
-            capturing_bridge(E2EEnvironment(broker.bootstrap_servers, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running,
+            SecuredBroker(overrides=QUICK_TRANSACTION_TIMEOUT | small) as broker,
+            capturing_bridge(environment_on(broker, tmp_path, **SHORT_KAFKA_TIMEOUTS)) as running,
         ):
             ballast = fill(disk)
             running.wait_unready(WAITING, "KAFKA_UNAVAILABLE", seconds=30)

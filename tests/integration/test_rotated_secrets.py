@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import socket
 import ssl
@@ -22,10 +23,12 @@ from bridge.transcript.completeness import EXPECTED_CLASSES
 from bridge.transcript.gap_codes import NOT_IN_REPLAY, OVER_WHILE_AWAY
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, captured, environment_on, reasons
+from tests.integration.mounted_secrets import HTTP_TOKENS, REGISTRY_PATH, Mounted
 from tests.support.certificates import Authority
 from tests.support.processes import Bridge, wait_for
 from tests.support.registry_gate import RegistryGate
 from tests.support.secured_broker import MECHANISM, PASSWORD, USER, SecuredBroker
+from tests.support.shown_ends import shown_ends
 from tests.support.tls_address import TlsAddress
 from tests.support.written_values import WrittenValues
 
@@ -35,67 +38,11 @@ if TYPE_CHECKING:
     from tests.support.processes import Simulator
 
 READ_AGAIN = ("kafka_password", "kafka_tls", "chat_server_tls")
-EXPIRY = "chatbridge_certificate_expiry_timestamp_seconds"
+OF_KAFKA_AND_CHATS = ("kafka", "kafka_ca", "chat_server", "chat_server_ca")
+OF_REGISTRY_AND_HTTP = ("http", "registry", "registry_ca")
 NEW_PASSWORD = "the-password-that-follows"
-REGISTRY_PATH = "/apis/ccompat/v7"
-HTTP_TOKENS = {
-    "token": ("GET", "/v1/sessions"),
-    "read_token": ("GET", "/v1/sessions"),
-    "announce_token": ("POST", "/v1/sessions"),
-    "metrics_token": ("GET", "/metrics"),
-}
-"""Setting of a token -> what it is for."""
 GIVEN = {"token": 200, "read_token": 200, "announce_token": 400, "metrics_token": 200}
 """What each token is answered: the test announces nothing, which is no announcement."""
-
-
-class Mounted:
-    """The files of a bridge, as an orchestrator mounts them: those of one authority and one password at a time."""
-
-    def __init__(self, folder: Path, authority: Authority, password: str) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self.replace(authority, password)
-
-    def replace(self, authority: Authority, password: str) -> None:
-        issued = authority.issue("mounted")
-        for name, source in (
-            ("ca.pem", authority.file),
-            ("certificate.pem", issued.certificate_file),
-            ("key.pem", issued.key_file),
-        ):
-            shutil.copyfile(source, self.folder / f"{name}.next")
-            (self.folder / f"{name}.next").replace(self.folder / name)
-        (self.folder / "password").write_text(f"{password}\n", encoding="ascii")
-        for one in HTTP_TOKENS:
-            (self.folder / one).write_text(f"{one}-{password}\n", encoding="ascii")
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return {
-            "kafka__client__ssl_cafile": self.folder / "ca.pem",
-            "kafka__client__ssl_certfile": self.folder / "certificate.pem",
-            "kafka__client__ssl_keyfile": self.folder / "key.pem",
-            "kafka__client__sasl_plain_password_file": self.folder / "password",
-            "sources__chat_server__tls__enabled": "true",
-            "sources__chat_server__tls__ca_file": self.folder / "ca.pem",
-            "sources__chat_server__tls__certificate_file": self.folder / "certificate.pem",
-            "sources__chat_server__tls__key_file": self.folder / "key.pem",
-            "sources__chat_server__max_sessions_per_connection": 1,  # each new chat needs a new connection
-        }
-
-    def registry_and_http(self, *registries: int) -> dict[str, Any]:
-        """Return the settings of a registry at these ports, and of a listener with TLS; the password is each token."""
-        return {
-            "schema_registry__url": ",".join(f"https://{LOOPBACK}:{port}{REGISTRY_PATH}" for port in registries),
-            "schema_registry__auth__bearer_token_file": self.folder / "password",
-            "schema_registry__tls__ca_file": self.folder / "ca.pem",
-            "schema_registry__tls__certificate_file": self.folder / "certificate.pem",
-            "schema_registry__tls__key_file": self.folder / "key.pem",
-            "http__tls__certificate_file": self.folder / "certificate.pem",
-            "http__tls__key_file": self.folder / "key.pem",
-            **{f"http__{one}_file": self.folder / one for one in HTTP_TOKENS},
-        }
 
 
 def gets_in(broker: SecuredBroker, trusted: Authority, own: Authority, password: str) -> bool:
@@ -160,7 +107,7 @@ def opened(chats: Simulator) -> set[str]:
 @pytest.mark.timeout(240)
 def test_everything_secret_rotates_under_load_and_nothing_is_lost_or_left(tmp_path: Path) -> None:
     (tmp_path / "following").mkdir()
-    following = Authority(tmp_path / "following")
+    following = Authority(tmp_path / "following", days=2)
     with SecuredBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker, TlsAddress(0, broker.authority) as address:
         mounted = Mounted(tmp_path / "mounted", broker.authority, PASSWORD)
         environment = environment_on(broker, tmp_path, kafka__transaction_timeout_seconds=10).prepare()
@@ -176,14 +123,14 @@ def test_everything_secret_rotates_under_load_and_nothing_is_lost_or_left(tmp_pa
             wait_for(lambda: captured(bridge) > 200, 40, lambda: f"nothing is captured: {reasons(bridge)}")
             held = {session["sessionId"] for session in bridge.sessions() if session["joined"]}
             assert len(held) > 3
-            ends = bridge.metric(EXPIRY, which="kafka")
+            assert shown_ends(bridge) == mounted.ends_of(*OF_KAFKA_AND_CHATS)
 
             mounted.replace(following, NEW_PASSWORD)
             wait_for(lambda: read_again(bridge), 40, "it does not say that it has read them again")
             former = broker.authority
             revoke(broker, following)
             address.replace(following)
-            assert gets_in(broker, following, following, NEW_PASSWORD)
+            wait_for(lambda: gets_in(broker, following, following, NEW_PASSWORD), 30, "nobody gets in")
             assert not gets_in(broker, following, following, PASSWORD)
             assert not gets_in(broker, following, former, NEW_PASSWORD)
             assert not gets_in(broker, former, following, NEW_PASSWORD)
@@ -195,12 +142,17 @@ def test_everything_secret_rotates_under_load_and_nothing_is_lost_or_left(tmp_pa
             wait_for(lambda: bridge.ready, 60, lambda: f"not ready: {reasons(bridge)}")
             wait_for(lambda: len(opened(chats) - before) > 6, 60, "no new chats")
             assert bridge.running
-            assert bridge.metric(EXPIRY, which="kafka") > ends
+            assert shown_ends(bridge) == mounted.ends_of(*OF_KAFKA_AND_CHATS)
             environment.finish(chats)
             complete = {name for name, one in environment.certificates().items() if one["verdict"] != "INCOMPLETE"}
             assert held - complete == set()
             assert len(complete - before) > 3, "new chats need new links and a new password"
             assert bridge.terminate() == 0
+
+
+def taken(password: str) -> tuple[str, str]:
+    """Return the headers by which a registry knows a worker with a token, and one with user and password."""
+    return f"Bearer {password}", "Basic " + base64.b64encode(f"{USER}:{password}".encode()).decode("ascii")
 
 
 class EncryptedBridge(Bridge):
@@ -230,6 +182,16 @@ def answers(bridge: Bridge, password: str) -> dict[str, int]:
     return found
 
 
+def waits_for_the_registry(bridge: Bridge) -> None:
+    """Wait until a worker says that it cannot use the registry, for which it waits."""
+    wait_for(
+        lambda: b"REGISTRY_UNAVAILABLE" in bridge.get("/readyz")[1] or not bridge.running,
+        30,
+        lambda: f"it got in: {bridge.get('/readyz')[1]!r}",
+    )
+    assert bridge.running, bridge.log.read_text(encoding="utf-8")[-2000:]
+
+
 def shard_of(session_id: str) -> int:
     return partition_of(session_id.encode(), PARTITIONS)
 
@@ -248,15 +210,16 @@ def test_credentials_of_registry_and_http_rotate_under_load_and_no_chat_notices(
 ) -> None:
     for name in ("former", "following"):
         (tmp_path / name).mkdir()
-    former, following = Authority(tmp_path / "former"), Authority(tmp_path / "following")
+    former, following = Authority(tmp_path / "former"), Authority(tmp_path / "following", days=2)
     mounted = EncryptedBridge.mounted = Mounted(tmp_path / "mounted", former, PASSWORD)
     environment = E2EEnvironment(broker, tmp_path).prepare()
     environment.values = WrittenValues(registry)
     with (
-        RegistryGate(registry.removesuffix(REGISTRY_PATH), f"Bearer {PASSWORD}") as gate,
+        RegistryGate(registry.removesuffix(REGISTRY_PATH), *taken(PASSWORD)) as gate,
         TlsAddress(gate.port, former) as address,
     ):
-        settings = mounted.registry_and_http(free_ports(1)[0], address.port)
+        ports = free_ports(1)[0], address.port
+        settings, with_user = mounted.registry_and_http(*ports), mounted.registry_and_http(*ports, user=USER)
         with (
             environment.simulator(concurrent_chats=6, events_per_second=60, mean_events=60) as chats,
             environment.bridge(make=EncryptedBridge, **settings) as bridge,
@@ -264,37 +227,37 @@ def test_credentials_of_registry_and_http_rotate_under_load_and_no_chat_notices(
             wait_for(lambda: captured(bridge) > 100, 40, lambda: f"nothing is captured: {reasons(bridge)}")
             held = {session["sessionId"] for session in bridge.sessions() if session["joined"]}
             assert len(held) > 3
+            assert shown_ends(bridge) == mounted.ends_of(*OF_REGISTRY_AND_HTTP)
 
             # What follows is in force at the registry before it is mounted: who starts now has to wait for it.
             address.replace(following)
-            gate.authorization = f"Bearer {NEW_PASSWORD}"
-            passed = gate.passed
-            with environment.bridge("worker-2", make=EncryptedBridge, **settings) as second:
-                wait_for(
-                    lambda: b"REGISTRY_UNAVAILABLE" in second.get("/readyz")[1] or not second.running,
-                    30,
-                    lambda: f"it got in: {second.get('/readyz')[1]!r}",
-                )
-                assert second.running, second.log.read_text(encoding="utf-8")[-2000:]
+            gate.taken = taken(NEW_PASSWORD)
+            with (
+                environment.bridge("worker-2", make=EncryptedBridge, **settings) as second,
+                environment.bridge("worker-3", make=EncryptedBridge, **with_user) as third,
+            ):
+                for each in (second, third):
+                    waits_for_the_registry(each)
+                assert set(gate.passed) <= set(taken(PASSWORD))
                 before = opened(chats)
                 mounted.replace(following, NEW_PASSWORD)
                 wait_for(lambda: answers(bridge, NEW_PASSWORD) == GIVEN, 40, lambda: str(answers(bridge, NEW_PASSWORD)))
                 assert set(answers(bridge, PASSWORD).values()) == {401}
                 assert shows(bridge.port, following)
                 assert not shows(bridge.port, former)
-                second.wait_ready(40)
-                assert gate.passed > passed
-                wait_for(lambda: captured(second) > 50, 40, "it captures nothing")
+                for each in (second, third):
+                    each.wait_ready(40)
+                assert set(taken(NEW_PASSWORD)) <= set(gate.passed)
+                wait_for(lambda: captured(second) + captured(third) > 50, 40, "they capture nothing")
                 wait_for(lambda: len(opened(chats) - before) > 6, 60, "no new chats")
                 log = bridge.log.read_text(encoding="utf-8")
                 assert all(f"secret_read_again kind={kind}" in log for kind in ("registry_tls", "http_tls"))
                 assert bridge.running
-                assert bridge.metric(EXPIRY, which="registry") == bridge.metric(EXPIRY, which="http") > 0
-                moved = {shard_of(session["sessionId"]) for session in second.sessions()}
+                assert shown_ends(bridge) == mounted.ends_of(*OF_REGISTRY_AND_HTTP)
+                moved = {shard_of(session["sessionId"]) for each in (second, third) for session in each.sessions()}
                 environment.finish(chats)
-                assert second.terminate() == 0
-                assert bridge.terminate() == 0
-        # While its shard moves to the second worker a chat may lose its end, and what a history does not hold.
+                assert [each.terminate() for each in (second, third, bridge)] == [0, 0, 0]
+        # While its shard moves to another worker a chat may lose its end, and what a history does not hold.
         certificates = environment.certificates()
         lacking = {
             name: lacks for name in held if (lacks := set(certificates[name]["reasons"]) - EXPECTED_CLASSES.keys())
@@ -302,10 +265,11 @@ def test_credentials_of_registry_and_http_rotate_under_load_and_no_chat_notices(
         assert {name for name in lacking if shard_of(name) not in moved} == set()
         assert all(some <= {OVER_WHILE_AWAY, NOT_IN_REPLAY} for some in lacking.values()), lacking
         assert verified(environment, settings) == 0
-        refused = gate.refused
         mounted.replace(following, PASSWORD)
-        assert verified(environment, settings) == 3
-        assert gate.refused > refused
+        for former_ones in (settings, with_user):
+            refused = gate.refused
+            assert verified(environment, former_ones) == 3
+            assert gate.refused > refused
 
 
 def shows(port: int, trusted: Authority) -> bool:

@@ -1,4 +1,7 @@
-"""Workers are added, removed and replaced: chats stay captured; the time without a monitor is measured."""
+"""Workers are added, removed and replaced: chats stay captured; the time without a monitor is measured.
+
+All of these tests run over TLS with a password; those in which workers leave their group in order, over plaintext too.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +35,14 @@ PAUSE_SECONDS = 60
 
 
 OVER_TLS_TOO = pytest.mark.parametrize("environment", ["plaintext", "SASL_SSL"], indirect=True)
+OVER_TLS = pytest.mark.parametrize("environment", ["SASL_SSL"], indirect=True)
 
 
 @pytest.fixture
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> E2EEnvironment:
     """Give an environment on a shared broker: with TLS, passwords and permissions if the test's parameter says so."""
     settings = {"kafka__partitions": SHARDS, "kafka__session_timeout_seconds": SESSION_SECONDS}
-    if getattr(request, "param", "plaintext") == "SASL_SSL":
+    if request.param == "SASL_SSL":
         return environment_on(request.getfixturevalue("secured_broker"), tmp_path, **settings)
     return E2EEnvironment(request.getfixturevalue("broker"), tmp_path, **settings)
 
@@ -131,7 +135,7 @@ def test_one_worker_becomes_three_and_then_two_and_the_shards_are_shared_evenly(
     assert longest < HANDOVER_SECONDS
 
 
-@OVER_TLS_TOO
+@OVER_TLS
 def test_the_chats_of_a_killed_worker_are_followed_again_after_the_session_timeout(environment: E2EEnvironment) -> None:
     with (
         environment.bridge("worker-1") as one,
@@ -154,6 +158,7 @@ def test_the_chats_of_a_killed_worker_are_followed_again_after_the_session_timeo
     assert longest < SESSION_SECONDS + HANDOVER_SECONDS
 
 
+@OVER_TLS
 @pytest.mark.timeout(240)
 def test_a_worker_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a_zombie_without_harm(
     environment: E2EEnvironment,
@@ -184,7 +189,7 @@ def test_a_worker_that_stands_still_for_a_minute_is_replaced_and_comes_back_as_a
     assert longest < SESSION_SECONDS + HANDOVER_SECONDS
 
 
-@OVER_TLS_TOO
+@OVER_TLS
 def test_a_storm_hits_a_server_no_harder_because_there_are_three_workers(environment: E2EEnvironment) -> None:
     count, rate, peak = 90, 20, 35
     rate_limiter: dict[str, Any] = {

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.sandbox import LocalBroker
+    from tests.support.secured_broker import SecuredBroker
 
 DRAIN_SECONDS = 10
 CLOSING_SECONDS = 5
@@ -108,10 +109,9 @@ def test_what_is_held_is_counted_and_read_again_from_the_histories(
             successor.kill()  # for a while it remembers a server whose links ended in their first minute
 
 
-@OVER_TLS_TOO
 @AWAY
-def test_a_worker_that_holds_nothing_has_lost_nothing(own_broker: LocalBroker, away: str, tmp_path: Path) -> None:
-    environment = environment_on(own_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS, capture__drain_seconds=DRAIN_SECONDS)
+def test_a_worker_that_holds_nothing_has_lost_nothing(secured_broker: SecuredBroker, away: str, tmp_path: Path) -> None:
+    environment = environment_on(secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS, capture__drain_seconds=DRAIN_SECONDS)
     silent = environment.simulator(concurrent_chats=CHATS, mean_events=ENDLESS_CHAT, think_scale=SILENT_CHAT)
     with environment.bridge().wait_ready() as bridge, silent:
         wait_for(lambda: all_joined(bridge, CHATS), 30, "not all chats are joined")
@@ -120,10 +120,32 @@ def test_a_worker_that_holds_nothing_has_lost_nothing(own_broker: LocalBroker, a
             30,
             "something is held",
         )
-        goes_away(own_broker, away)
+        goes_away(secured_broker, away)
         try:
             code, drained = stopped(environment, bridge)
         finally:
-            comes_back(own_broker, away)
+            comes_back(secured_broker, away)
         assert code == EXIT_OK
         assert "complete=True" in drained
+
+
+def test_a_second_signal_ends_it_at_once_and_the_next_worker_goes_on(
+    secured_broker: SecuredBroker, tmp_path: Path
+) -> None:
+    environment = environment_on(secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS, capture__drain_seconds=DRAIN_SECONDS)
+    with environment.bridge().wait_ready() as bridge, environment.chats() as chats:
+        wait_for(lambda: all_joined(bridge, CHATS) and captured(bridge) > 100, 30, "the chats are not captured")
+        goes_away(secured_broker, "paused")
+        try:
+            wait_for(lambda: bridge.metric("chatbridge_buffer_bytes") > 20_000, 20, "nothing is held")
+            bridge.send(signal.SIGTERM)
+            wait_for(lambda: " draining " in bridge.log.read_text(encoding="utf-8"), 10, "the first is not taken")
+            bridge.send(signal.SIGTERM)
+            assert bridge.wait(DRAIN_SECONDS / 2) == -signal.SIGTERM
+        finally:
+            comes_back(secured_broker, "paused")
+        assert " drained " not in bridge.log.read_text(encoding="utf-8")
+        with environment.bridge("worker-2").wait_ready() as successor:
+            wait_for(lambda: all_joined(successor, CHATS), 60, "not all chats are joined again")
+            assert environment.finish(chats).explained == []
+            successor.kill()  # for a while it remembers a server whose links ended in their first minute

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,16 @@ from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
 from bridge.sandbox import LocalBroker
 from tests.integration.test_transactional_writer import committed, prepared, record, settings_for, writer_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def patient_broker() -> Iterator[LocalBroker]:
+    """Give a broker whose controller does not take it for gone when a test has paused it."""
+    with LocalBroker(overrides={"broker.session.timeout.ms": "60000"}) as broker:
+        yield broker
+
 
 async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> None:
     """Wait until no task runs that did not run before."""
@@ -23,7 +34,9 @@ async def nothing_left(before: set[asyncio.Task[object]], seconds: float) -> Non
         await asyncio.sleep(0.05)
 
 
-def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_behind() -> None:
+def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_behind(
+    patient_broker: LocalBroker,
+) -> None:
     async def scenario(broker: LocalBroker) -> None:
         before = asyncio.all_tasks()
         settings = await prepared(settings_for(broker.bootstrap_servers, client={"request_timeout_ms": 3000}))
@@ -44,11 +57,10 @@ def test_a_log_that_is_closed_during_a_transaction_without_kafka_leaves_no_task_
         finally:
             broker.resume()
 
-    with LocalBroker() as broker:
-        asyncio.run(asyncio.wait_for(scenario(broker), 60))
+    asyncio.run(asyncio.wait_for(scenario(patient_broker), 60))
 
 
-def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for() -> None:
+def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for(patient_broker: LocalBroker) -> None:
     async def scenario(broker: LocalBroker) -> None:
         settings = await prepared(settings_for(broker.bootstrap_servers, transaction_timeout=3.0))
         log = writer_of(settings, 0)
@@ -70,11 +82,12 @@ def test_a_transaction_that_the_broker_has_given_up_is_not_waited_for() -> None:
         await again.close()
         assert len(await committed(settings, settings.topics.events, 0)) == 1
 
-    with LocalBroker() as broker:
-        asyncio.run(asyncio.wait_for(scenario(broker), 90))
+    asyncio.run(asyncio.wait_for(scenario(patient_broker), 90))
 
 
-def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_away() -> None:
+def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_away(
+    patient_broker: LocalBroker,
+) -> None:
     async def scenario(broker: LocalBroker) -> None:
         before = asyncio.all_tasks()
         settings = await prepared(settings_for(broker.bootstrap_servers))
@@ -93,5 +106,4 @@ def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_awa
         await announcer.announce([Announcement(session_id="0000BACK00000001", host="chat-1", port=4800)])
         await announcer.close()
 
-    with LocalBroker() as broker:
-        asyncio.run(asyncio.wait_for(scenario(broker), 90))
+    asyncio.run(asyncio.wait_for(scenario(patient_broker), 90))

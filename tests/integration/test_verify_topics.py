@@ -85,6 +85,12 @@ def test_a_window_selects_whole_chats_and_one_without_any_is_nothing_to_verify(u
     assert "nothing to verify" in broken(told)[0]
 
 
+def test_a_chat_that_is_not_there_is_a_finding(untouched: OnTopics) -> None:
+    code, told = untouched.verify("--chat", "0000TYPO00000001")
+    assert (code, told["chats"]) == (1, 0)
+    assert [finding["sessionId"] for finding in told["findings"] if finding["broken"]] == ["0000TYPO00000001"]
+
+
 def test_rendered_lines_are_refused(untouched: OnTopics, tmp_path: Path) -> None:
     rendered = chatbridge("tail", "--json", "--from-beginning", "--max", "5", *untouched.words)
     (tmp_path / "tail.jsonl").write_text(rendered.stdout)

@@ -36,6 +36,7 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
+        self.ends = self._certificate.not_valid_after_utc
         self.file = folder / f"{name}.pem"  #: what a client trusts
         self.file.write_bytes(_pem(self._certificate))
 

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from tests.support.threaded_server import QuietHandler, ThreadedServer
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import TracebackType
 
 _HEADERS = ("Accept", "Content-Type")
 
 
 class RegistryGate:
-    """A port before the registry at `url`. `authorization` is the header that it takes; `away`: it answers 503."""
+    """A port before the registry at `url`.
 
-    def __init__(self, url: str, authorization: str) -> None:
-        self.authorization = authorization
+    `taken` are the Authorization headers that it takes, `passed` counts the requests with each of them; `away`: it
+    answers 503.
+    """
+
+    def __init__(self, url: str, *taken: str) -> None:
+        self.taken: Collection[str] = taken
         self.away = False
-        self.passed = 0
+        self.passed: Counter[str] = Counter()
         self.refused = 0
         gate = self
 
@@ -40,12 +46,13 @@ class RegistryGate:
         body = asked.rfile.read(int(asked.headers.get("Content-Length", 0)))
         if self.away:
             return 503, b'{"error_code": 50301, "message": "no leader"}'
-        if asked.headers.get("Authorization") != self.authorization:
+        authorization = asked.headers.get("Authorization", "")
+        if authorization not in self.taken:
             self.refused += 1
             return 401, b'{"error_code": 40101, "message": "Unauthorized"}'
         headers = {name: asked.headers[name] for name in _HEADERS if name in asked.headers}
         request = urllib.request.Request(url + asked.path, body or None, headers, method=asked.command)
-        self.passed += 1
+        self.passed[authorization] += 1
         try:
             with urllib.request.urlopen(request, timeout=30) as found:
                 return found.status, found.read()

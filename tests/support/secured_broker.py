@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -23,12 +26,13 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from bridge.sandbox import LocalBroker
+from bridge.sandbox import LocalBroker, LocalCluster
 from bridge.sandbox.process import LOOPBACK, free_ports
 from tests.support.certificates import Authority, Issued
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
     from bridge.sandbox.node import Node
 
@@ -36,12 +40,13 @@ USER: Final = "bridge"
 PASSWORD: Final = "a-password-of-the-tests"
 MECHANISM: Final = "SCRAM-SHA-512"
 _PROTOCOLS: Final = {"SECURED": "SASL_SSL", "MUTUAL": "SSL", "EXPIRED": "SSL", "OPEN": "SASL_PLAINTEXT"}
-_SECONDS: Final = 30
+_SECONDS: Final = 60
+_ATTEMPT_SECONDS: Final = 10
 _ITERATIONS: Final = 4096
 
 
-class SecuredBroker(LocalBroker):
-    """A broker with five listeners for clients.
+class SecuredCluster(LocalCluster):
+    """Brokers with five listeners each for clients.
 
     `SECURED`: TLS and a SCRAM password; a client certificate that is shown has to be valid. `MUTUAL`: TLS with a client
     certificate. `EXPIRED`: TLS with a server certificate that has expired. `OPEN`: a SCRAM password without TLS. And
@@ -53,11 +58,8 @@ class SecuredBroker(LocalBroker):
     expired: Issued
     client: Issued
     trusted_file: Path  #: whose certificates it takes; read when it starts
-
-    def __init__(self, *, overrides: Mapping[str, str] | None = None) -> None:
-        super().__init__(overrides=overrides)
-        self._ports: dict[str, int] = {}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+    _ports: Mapping[tuple[int, str], int] = MappingProxyType({})  # by node, from 1, and listener
+    _folder: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
         super().start()
@@ -74,7 +76,8 @@ class SecuredBroker(LocalBroker):
             self._folder = None
 
     def _start(self, program: Path, ports: list[int]) -> None:
-        self._ports = dict(zip(_PROTOCOLS, free_ports(len(_PROTOCOLS)), strict=True))
+        places = [(number, listener) for number in range(1, self._count + 1) for listener in _PROTOCOLS]
+        self._ports = dict(zip(places, free_ports(len(places)), strict=True))
         self._folder = tempfile.TemporaryDirectory(prefix="chatbridge-certificates-")
         self.authority = Authority(Path(self._folder.name))
         self.server = self.authority.issue("server")
@@ -85,7 +88,8 @@ class SecuredBroker(LocalBroker):
         super()._start(program, ports)
 
     def address(self, listener: str, host: str = LOOPBACK) -> str:
-        return f"{host}:{self._ports[listener]}"
+        """Return the addresses of all brokers' listeners of this name, as Kafka clients take them."""
+        return ",".join(f"{host}:{port}" for (_, name), port in self._ports.items() if name == listener)
 
     @property
     def scram(self) -> dict[str, Any]:
@@ -119,9 +123,7 @@ class SecuredBroker(LocalBroker):
         change = UserScramCredentialUpsertion(
             USER, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS), password.encode()
         )
-        admin = self._admin()
-        for done in admin.alter_user_scram_credentials([change]).values():
-            done.result(_SECONDS)
+        self._administer(lambda admin: admin.alter_user_scram_credentials([change]))
 
     def grant(self, prefix: str) -> None:
         """Allow the user everything on topics, groups and transactional ids with this prefix."""
@@ -137,16 +139,25 @@ class SecuredBroker(LocalBroker):
             )
             for kind in (ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID)
         ]
-        admin = self._admin()
-        for done in admin.create_acls(rules).values():
-            done.result(_SECONDS)
+        self._administer(lambda admin: admin.create_acls(rules))
 
-    def _admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.bootstrap_servers})
+    def _administer(self, ask: Callable[[AdminClient], Mapping[Any, Future[Any]]]) -> None:
+        """Do what may be done twice. A client that asks while a paused broker is still taken for gone asks no more."""
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+            try:
+                for done in ask(admin).values():
+                    done.result(_ATTEMPT_SECONDS)
+            except (TimeoutError, KafkaException):
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def _settings(self, node: Node, voters: str) -> dict[str, str]:
         settings = super()._settings(node, voters)
-        places = [f"{listener}://{self.address(listener)}" for listener in _PROTOCOLS]
+        places = [f"{listener}://{LOOPBACK}:{self._ports[node.number, listener]}" for listener in _PROTOCOLS]
         for name in ("listeners", "advertised.listeners"):
             settings[name] = ",".join([settings[name], *places])
         protocols = [f"{listener}:{protocol}" for listener, protocol in _PROTOCOLS.items()]
@@ -177,3 +188,7 @@ class SecuredBroker(LocalBroker):
             login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
             found[f"{prefix}{MECHANISM.lower()}.sasl.jaas.config"] = login
         return found
+
+
+class SecuredBroker(SecuredCluster, LocalBroker):
+    """One such broker, which tests can kill, restart, pause and resume."""

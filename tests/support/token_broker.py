@@ -56,5 +56,6 @@ class TokenBroker(LocalBroker):
             f"{prefix}oauthbearer.sasl.oauthbearer.jwks.endpoint.url": self._keys.as_uri(),
             f"{prefix}oauthbearer.sasl.oauthbearer.expected.issuer": ISSUER,
             f"{prefix}oauthbearer.sasl.oauthbearer.expected.audience": AUDIENCE,
+            f"{prefix}oauthbearer.sasl.oauthbearer.clock.skew.seconds": "1",  # the clock is that of the issuer
             f"{prefix}oauthbearer.connections.max.reauth.ms": "3600000",
         }
