@@ -37,9 +37,12 @@ watching: watching-page watching-alerts  ## Run the tests that need Chromium or 
 
 watching-page: $(STAMP)
 	$(VENV)/bin/python -m tests.watching.browser_tools
-	$(VENV)/bin/python -m pytest -m watching tests/watching/test_status_page.py tests/watching/test_shown_values.py --timeout=300 $(ARGS)
+	$(VENV)/bin/python -m pytest -m watching tests/watching/test_status_page.py tests/watching/test_page_pictures.py \
+	    tests/watching/test_shown_values.py --timeout=300 $(ARGS)
 
-pictures: $(STAMP)  ## Take the pictures of the status page in docs/pictures, with invented data
+pictures: $(STAMP)  ## Take the pictures of the status page as its test does, with invented data, and put them into docs/pictures
+	$(VENV)/bin/python -m tests.watching.browser_tools
+	$(VENV)/bin/python -m pytest -m watching tests/watching/test_page_pictures.py
 	$(VENV)/bin/python -m tests.watching.page_pictures
 
 # Debian's package would also start a service: not wanted here.

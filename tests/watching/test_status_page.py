@@ -22,7 +22,6 @@ from tests.support.invented_status import InventedReports, invented_chats
 from tests.support.processes import wait_for
 from tests.watching.chromium import ENTER, SHIFT, TAB
 from tests.watching.page_inspection import FOCUS, HIDDEN, PENDING, complaints, identity_shown, inspected, shown
-from tests.watching.page_pictures import PICTURES, SUBJECTS, take_pictures
 from tests.watching.served_page import ServedPage
 
 if TYPE_CHECKING:
@@ -333,12 +332,3 @@ def test_a_page_that_nobody_sees_asks_nothing_until_somebody_does(browser: Chrom
         browser.script(HIDDEN, False)
         browser.wait("pending.size === 1")
         assert len(reports.asked) == asked + 1
-
-
-def test_the_documentation_has_the_pictures_that_can_be_taken(tmp_path: Path) -> None:
-    assert {path.name for path in PICTURES.glob("status*.png")} == set(SUBJECTS)
-    name = "status-phone.png"
-    take_pictures(tmp_path, [name])
-    taken, there = ((folder / name).read_bytes() for folder in (tmp_path, PICTURES))
-    assert taken[:24] == there[:24]  # signature and size in pixels
-    assert len(taken) < 50_000
