@@ -47,16 +47,17 @@ pictures: $(STAMP)  ## Take the pictures of the status page as its test does, wi
 
 # Debian's package would also start a service: not wanted here.
 watching-alerts: $(STAMP)
-	@if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then \
+	@if ! { command -v prometheus && command -v promtool && command -v kubectl; } >/dev/null; then \
 	    if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
 	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -o DPkg::Lock::Timeout=300 \
-	            install -y -qq --no-install-recommends prometheus >/dev/null; \
+	            install -y -qq --no-install-recommends prometheus kubernetes-client >/dev/null; \
 	    else \
-	        echo "prometheus and promtool are missing, and cannot be installed from here (not root, or no apt-get)" >&2; \
+	        echo "prometheus, promtool or kubectl are missing, and cannot be installed from here (not root, or no apt-get)" >&2; \
 	        exit 3; \
 	    fi; \
 	fi
-	$(VENV)/bin/python -m pytest -m watching tests/watching/test_alert_windows.py tests/watching/test_live_alerts.py $(ARGS)
+	$(VENV)/bin/python -m pytest -m watching tests/watching/test_alert_windows.py tests/watching/test_kubernetes_commands.py \
+	    tests/watching/test_live_alerts.py $(ARGS)
 
 deploy-checks: $(STAMP)  ## Render and judge the Helm chart and the manifests; installs its tools once (10 minutes)
 	nice $(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)
