@@ -332,3 +332,19 @@ def test_a_page_that_nobody_sees_asks_nothing_until_somebody_does(browser: Chrom
         browser.script(HIDDEN, False)
         browser.wait("pending.size === 1")
         assert len(reports.asked) == asked + 1
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("document.body.append(new Image(1, 1))", "image-alt"),
+        ("document.querySelector('h1').style.color = '#eee'", "color-contrast"),
+        ("document.querySelector('h1').style.marginLeft = '1279px'", "outside of the screen: .*<h1"),
+    ],
+)
+def test_an_inspection_finds_a_barrier_and_what_is_outside(browser: Chromium, act: str, told: str) -> None:
+    with ServedPage(InventedReports()) as page:
+        shown(browser, page.url)
+        browser.script(act)
+        with pytest.raises(AssertionError, match=told):
+            inspected(browser, 1280)
