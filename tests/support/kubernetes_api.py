@@ -68,7 +68,7 @@ class KubernetesApi:
     def _handler(self) -> type[QuietHandler]:
         api = self
 
-        class Handler(QuietHandler):
+        class KubernetesHandler(QuietHandler):
             def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
                 url = urlsplit(self.path)
                 parameters = parse_qsl(url.query)
@@ -90,7 +90,7 @@ class KubernetesApi:
                 self.end_headers()
                 self.wfile.write(body)
 
-        return Handler
+        return KubernetesHandler
 
     def _found(self, path: str, parameters: Mapping[str, str]) -> tuple[int, Document | str]:
         """Return status and answer."""
