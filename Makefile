@@ -37,23 +37,27 @@ watching: watching-page watching-alerts  ## Run the tests that need Chromium or 
 
 watching-page: $(STAMP)
 	$(VENV)/bin/python -m tests.watching.browser_tools
-	$(VENV)/bin/python -m pytest -m watching tests/watching/test_status_page.py tests/watching/test_shown_values.py --timeout=300 $(ARGS)
+	$(VENV)/bin/python -m pytest -m watching tests/watching/test_status_page.py tests/watching/test_page_pictures.py \
+	    tests/watching/test_shown_values.py --timeout=300 $(ARGS)
 
-pictures: $(STAMP)  ## Take the pictures of the status page in docs/pictures, with invented data
+pictures: $(STAMP)  ## Take the pictures of the status page as its test does, with invented data, and put them into docs/pictures
+	$(VENV)/bin/python -m tests.watching.browser_tools
+	$(VENV)/bin/python -m pytest -m watching tests/watching/test_page_pictures.py
 	$(VENV)/bin/python -m tests.watching.page_pictures
 
 # Debian's package would also start a service: not wanted here.
 watching-alerts: $(STAMP)
-	@if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then \
+	@if ! { command -v prometheus && command -v promtool && command -v kubectl; } >/dev/null; then \
 	    if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
 	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -o DPkg::Lock::Timeout=300 \
-	            install -y -qq --no-install-recommends prometheus >/dev/null; \
+	            install -y -qq --no-install-recommends prometheus kubernetes-client >/dev/null; \
 	    else \
-	        echo "prometheus and promtool are missing, and cannot be installed from here (not root, or no apt-get)" >&2; \
+	        echo "prometheus, promtool or kubectl are missing, and cannot be installed from here (not root, or no apt-get)" >&2; \
 	        exit 3; \
 	    fi; \
 	fi
-	$(VENV)/bin/python -m pytest -m watching tests/watching/test_alert_windows.py tests/watching/test_live_alerts.py $(ARGS)
+	$(VENV)/bin/python -m pytest -m watching tests/watching/test_alert_windows.py tests/watching/test_kubernetes_commands.py \
+	    tests/watching/test_live_alerts.py $(ARGS)
 
 deploy-checks: $(STAMP)  ## Render and judge the Helm chart and the manifests; installs its tools once (10 minutes)
 	nice $(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)

@@ -134,11 +134,11 @@ class WorkerStatus:
         telemetry.watch("announcers", lambda: announcer.producers)
 
     def readiness(self) -> list[Problem]:
-        """Return why the worker is not ready; empty when it is. The cause that connecting to Kafka gives comes last."""
+        """Return why the worker is not ready; empty when it is. The cause that connecting to Kafka gives comes first."""
         reasons, cause = self._reasons(), self._kafka_cause()
         if not reasons or cause is None or cause.problem in reasons:
             return reasons
-        return [*reasons, cause.problem]
+        return [cause.problem, *reasons]
 
     def warnings(self) -> list[Problem]:
         """Return what should not stay as it is, although the worker goes on with it."""

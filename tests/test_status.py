@@ -119,11 +119,11 @@ def status_of(
     return status
 
 
-def test_the_cause_of_a_failed_connection_is_the_last_reason_and_none_of_its_own() -> None:
+def test_the_cause_of_a_failed_connection_is_the_first_reason_and_none_of_its_own() -> None:
     cause = Cause(KAFKA_SILENT, "Kafka at b:1 accepts connections but does not answer", "look at its log")
     status = status_of(Telemetry(), {"chat-a:4800": 4}, cause=cause)
-    assert [reason.code for reason in status.readiness()] == [SERVER_UNSTABLE, KAFKA_SILENT]
-    assert str(cause) == status.readiness()[-1].detail
+    assert [reason.code for reason in status.readiness()] == [KAFKA_SILENT, SERVER_UNSTABLE]
+    assert str(cause) == status.readiness()[0].detail
     assert status_of(Telemetry(), cause=cause).readiness() == []
 
 

@@ -25,6 +25,8 @@ HELM: Final = "3.18.4"
 KUBECONFORM: Final = "0.7.0"
 _NEEDED: Final = {"go": "Go 1.24 or later", "mvn": "Apache Maven 3.6 or later", "javac": "a JDK 17 or later"}
 _SECONDS: Final = 1_500
+_UNOPTIMISED: Final = "-gcflags=all=-N -l"
+"""Of Go programs that run for a tenth of a second: a third less processor time for building them."""
 
 
 @cache
@@ -48,7 +50,7 @@ def operator_decoder() -> Path:
     source = HERE / "decoder"
 
     def build(folder: Path) -> None:
-        _run(["go", "build", "-o", str(folder / "decoder"), "."], cwd=source)
+        _run(["go", "build", _UNOPTIMISED, "-o", str(folder / "decoder"), "."], cwd=source)
 
     return _cached(f"decoder-{_hash(source)}", build) / "decoder"
 
@@ -59,7 +61,7 @@ def log_judge() -> Path:
     source = HERE.parent / "evidence" / "judge"
 
     def build(folder: Path) -> None:
-        _run(["go", "build", "-o", str(folder / "judge"), "."], cwd=source)
+        _run(["go", "build", _UNOPTIMISED, "-o", str(folder / "judge"), "."], cwd=source)
 
     return _cached(f"judge-{_hash(source)}", build) / "judge"
 
@@ -77,7 +79,7 @@ def strimzi_decoder() -> list[str]:
         _run(["javac", "-cp", f"{jars}/*", "-d", str(folder), str(source / "StrimziDecoder.java")])
 
     folder = _cached(f"strimzi-{_hash(source)}", build)
-    return [java(), "-cp", f"{folder}:{folder}/jars/*", "StrimziDecoder"]
+    return [java(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{folder}:{folder}/jars/*", "StrimziDecoder"]
 
 
 @cache
@@ -93,7 +95,7 @@ def checkov() -> Path:
 
 
 def _go_install(name: str, package: str) -> Path:
-    return _cached(name, lambda folder: _run(["go", "install", package], GOBIN=str(folder)))
+    return _cached(name, lambda folder: _run(["go", "install", _UNOPTIMISED, package], GOBIN=str(folder)))
 
 
 def _environment(name: str) -> Path:

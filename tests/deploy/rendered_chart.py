@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,13 +35,15 @@ _MANIFESTS: Final = {
 }
 """File of deploy/kubernetes -> the templates that it is made of."""
 _OF_HELM: Final = re.compile(r"^(# Source: | *helm\.sh/chart: | *app\.kubernetes\.io/managed-by: ).*\n", re.MULTILINE)
+_TEMPLATE: Final = re.compile(r"^# Source: chatbridge/templates/(\w+)\.yaml$", re.MULTILINE)
 _HEAD: Final = "# Written by `make manifests` from deploy/helm/chatbridge. Change the chart, not this file.\n"
 
 Document = dict[str, Any]
 
 
+@cache
 def template(chart: Path, *words: str, release: str = RELEASE) -> str:
-    """Return what `helm template` prints. Raises AssertionError with what it says when it refuses."""
+    """Return what `helm template` prints. Raises AssertionError with what Helm says when it refuses."""
     command = [str(helm()), "template", release, str(chart), "--namespace", NAMESPACE, "--kube-version", KUBERNETES]
     done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -73,11 +77,10 @@ def values_schema() -> str:
 
 def manifests() -> dict[str, str]:
     """Return file of deploy/kubernetes -> its text."""
-    found: dict[str, str] = {}
-    for name, templates in _MANIFESTS.items():
-        texts = [
-            template(CHART, "--values", str(KINDS["manifests"]), "--show-only", f"templates/{one}.yaml")
-            for one in templates
-        ]
-        found[name] = _HEAD + _OF_HELM.sub("", "".join(texts))
-    return found
+    texts: dict[str, str] = defaultdict(str)
+    for text in re.split(r"^---\n", template(CHART, "--values", str(KINDS["manifests"])), flags=re.MULTILINE):
+        texts["".join(_TEMPLATE.findall(text))] += f"---\n{text}"
+    return {
+        name: _HEAD + _OF_HELM.sub("", "".join(texts[one] for one in templates))
+        for name, templates in _MANIFESTS.items()
+    }

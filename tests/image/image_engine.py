@@ -25,7 +25,10 @@ _LIMITS: Final = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=4096:4096
 
 
 class ImageEngine:
-    """Builds the image when it is entered; `command` runs it. Raises EnvironmentFault when the build fails."""
+    """Builds the image when it is entered; `command` runs it. Raises EnvironmentFault when the build fails.
+
+    `base` is the name of the base with its digest, by which the build has to find it.
+    """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="chatbridge-image-", ignore_cleanup_errors=True)
@@ -38,11 +41,12 @@ class ImageEngine:
             "CONTAINERS_STORAGE_CONF": str(storage),
             "XDG_RUNTIME_DIR": str(folder),
         }
+        self.base = ""
 
     def __enter__(self) -> Self:
         self.podman("import", str(base_image()), BASE)
-        version = said(["git", "-C", str(ROOT), "rev-parse", "HEAD"])
-        self._build("Dockerfile", IMAGE, f"BASE={BASE}", "VERSION=0.0.0", f"REVISION={version}")
+        self.base = f"{BASE.rpartition(':')[0]}@{self.inspected(BASE)['Digest']}"
+        self.build(self.base)
         return self
 
     def __exit__(
@@ -52,9 +56,14 @@ class ImageEngine:
         self.podman("image", "umount", "--all", "--force")  # mounted as often as it was asked for
         self._folder.cleanup()
 
+    def build(self, base: str) -> None:
+        """Build the image on this base."""
+        version = said(["git", "-C", str(ROOT), "rev-parse", "HEAD"])
+        self._build("Dockerfile", IMAGE, f"BASE={base}", "VERSION=0.0.0", f"REVISION={version}")
+
     def build_ucs(self) -> None:
         """Build the image with the extra `ucs` from the other one."""
-        self._build("ucs.Dockerfile", UCS_IMAGE, f"BASE={BASE}", f"IMAGE={IMAGE}")
+        self._build("ucs.Dockerfile", UCS_IMAGE, f"BASE={self.base}", f"IMAGE={IMAGE}")
 
     def _build(self, file: str, image: str, *arguments: str) -> None:
         mounts = [word for mount in pip_mounts() for word in ("-v", mount)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from bridge import __version__
+from bridge.errors import EnvironmentFault
 from tests.image.image_engine import BASE, IMAGE, ROOT, ImageEngine, files_of
 
 if TYPE_CHECKING:
@@ -86,6 +87,23 @@ def test_its_configuration_names_user_health_check_entry_point_and_labels(engine
     assert labels["licenses"] == "Apache-2.0"
     assert re.fullmatch(r"[0-9a-f]{40}", labels["revision"])
     assert {"title", "description", "version", "base.name"} <= labels.keys()
+
+
+def test_it_is_built_on_the_base_of_the_digest_that_the_build_was_given(engine: ImageEngine) -> None:
+    digest = engine.inspected(BASE)["Digest"]
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest)
+    assert engine.base.endswith(f"@{digest}")
+    found = engine.inspected(IMAGE)
+    assert found["Config"]["Labels"]["org.opencontainers.image.base.name"] == engine.base
+    base, layers = engine.inspected(BASE)["RootFS"]["Layers"], found["RootFS"]["Layers"]
+    assert layers[: len(base)] == base
+    assert len(layers) > len(base)
+
+
+def test_a_digest_that_the_base_does_not_have_is_refused(engine: ImageEngine) -> None:
+    name, _, digest = engine.base.partition("@sha256:")
+    with pytest.raises(EnvironmentFault, match="image not known"):
+        engine.build(f"{name}@sha256:{digest[::-1]}")
 
 
 def test_it_has_the_notices_of_every_package_inside(root: Path) -> None:

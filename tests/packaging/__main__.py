@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Final
 
 from tests.packaging.bills_of_materials import bill, direct_purls, locked_names, python_materials
 from tests.packaging.published_files import ROOT, build, commit_time
+from tests.packaging.published_links import VARIABLE
 from tests.packaging.third_party_notices import notices
 
 if TYPE_CHECKING:
@@ -32,3 +35,5 @@ if __name__ == "__main__":
     shutil.rmtree(DIST, ignore_errors=True)
     for path in write(DIST):
         print(path.relative_to(ROOT))  # noqa: T201 - a command prints
+    if not os.environ.get(VARIABLE):
+        sys.stderr.write(f"packages: {VARIABLE} is not set: the metadata have no links (CONTRIBUTING.md)\n")

@@ -40,16 +40,18 @@ class FleetFault:
 
 
 def _inputs_and_settings(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> None:
-    """What a gateway, announcers and an administrator can do; beside each other, because a pause has a long window."""
+    """What gateway, announcers, administrators and a database can do; together, because a pause has a long window."""
     fleet.announce([f"UNREACHABLE{number:06}" for number in range(12)])
     fleet.announce_raw({"unreadable": b"{no announcement"})
     fleet.announce([DEFECTIVE_CHAT])
     fleet.put("worker-1", "/v1/admin/joins", {"paused": True})
     fleet.replace_certificate(days=0.5)
     fleet.set_memory_limit(min(worker.rss_bytes() for worker in fleet.workers.values()))
+    fleet.rename_interactions("interaction", "gone")
     try:
         wait_for_alerts(90)
     finally:
+        fleet.rename_interactions("gone", "interaction")
         fleet.put("worker-1", "/v1/admin/joins", {"paused": False})
         fleet.replace_certificate(days=60)
         fleet.set_memory_limit(AMPLE_MEMORY)
@@ -73,14 +75,6 @@ def _kafka(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> Non
 def _fence_again_and_again(fleet: WatchedFleet, shard: int, done: Event) -> None:
     while not done.wait(FENCE_EVERY_SECONDS):
         fence(fleet.environment.broker, f"{fleet.environment.prefix}bridge-{shard}")
-
-
-def _ucs(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> None:
-    fleet.rename_interactions("interaction", "gone")
-    try:
-        wait_for_alerts(60)
-    finally:
-        fleet.rename_interactions("gone", "interaction")
 
 
 def _twin(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> None:
@@ -143,12 +137,11 @@ def _idle_outage(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) 
 IDLE_OUTAGE: Final = _fault("idle outage of Kafka", _idle_outage, "KafkaUnavailable", "NotReady")
 FAULTS_WITH_CHATS: Final = (
     _fault(
-        "inputs and settings",
+        "inputs, settings and a table of UCS",
         _inputs_and_settings,
         *("Gaps", "IncompleteChats", "Coverage", "Quarantine", "Defect"),
-        *("JoinsPaused", "ChatsWaiting", "CertificateExpiring", "CertificateExpired", "Memory"),
+        *("JoinsPaused", "ChatsWaiting", "CertificateExpiring", "CertificateExpired", "Memory", "UcsUnread"),
     ),
-    _fault("a table of UCS that is gone", _ucs, "UcsUnread"),
     _fault("kafka", _kafka, "FencingLoop", "RecordsForgotten"),
     _fault("two processes with one worker_id", _twin, "WorkerIdTwice"),
     _fault("nothing can be written", _nothing_can_be_written, "Behind", "AnnouncementsWaiting", "ReadingPaused"),

@@ -50,11 +50,13 @@ def identity_shown(browser: Chromium) -> dict[str, str]:
 
 
 def inspected(browser: Chromium, width: int) -> None:
-    """Nothing is outside of the screen, axe-core finds no barrier, and nothing violates the page's own policy."""
-    assert browser.script("return document.documentElement.scrollWidth") <= width
-    assert browser.script(OUTSIDE, width) == []
+    """Fail where something is outside of the screen, or axe-core finds a barrier, and say what."""
+    outside, wide = browser.script(OUTSIDE, width), browser.script("return document.documentElement.scrollWidth")
+    assert not outside, f"outside of the screen: {outside}"
+    assert wide <= width, f"{wide} pixels wide"
     browser.script(axe_script())
-    assert browser.script(BARRIERS) == []
+    barriers = browser.script(BARRIERS)
+    assert not barriers, f"barriers: {barriers}"
 
 
 def complaints(browser: Chromium) -> list[str]:

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.documentation.reference_pages import ROOT
+from tests.support.kubernetes_api import KubernetesApi, manifests, with_pods
 from tests.watching.alert_rules import alerts, longest_wait, panel_queries, selectors
 from tests.watching.faulty_worker import FOLDER
 from tests.watching.fleet_faults import FAULTS_WITH_CHATS, IDLE_OUTAGE, FleetFault
@@ -33,9 +34,10 @@ HEALTHY_SECONDS = longest_wait(FACTOR) + 5
 QUIET_SECONDS = 90
 PANEL_RANGE = "5m"
 """Of the rates in panels: the shards of the fleet were opened in it."""
-WITHOUT_A_CLUSTER = "kubectl"
-"""Of its lines only those that read logs are executed: there is no cluster."""
-OF_LOGS = "kubectl logs"
+KUBECTL = "kubectl "
+"""Of its lines those that read logs are executed at the end; the others: test_kubernetes_commands.py."""
+OF_LOGS = "kubectl logs "
+POD = "chatbridge-0"
 COMPARISON = re.compile(r"\s*(?:==|>|<)\s*[\d.]+(?: \* \d+)?")
 
 
@@ -74,7 +76,9 @@ def test_an_outage_of_kafka_is_seen_while_there_are_no_chats(fleet: WatchedFleet
 
 @pytest.mark.watching
 @pytest.mark.timeout(180)
-def test_in_a_healthy_fleet_every_expression_has_data_and_no_alert_fires(fleet: WatchedFleet) -> None:
+def test_in_a_healthy_fleet_every_expression_has_data_the_runbook_works_and_no_alert_fires(
+    fleet: WatchedFleet, tmp_path: Path
+) -> None:
     fleet.watch_chats()
     fleet.prometheus.wait_quiet({one.name for one in alerts()}, QUIET_SECONDS)
     began = time.monotonic()
@@ -82,24 +86,14 @@ def test_in_a_healthy_fleet_every_expression_has_data_and_no_alert_fires(fleet: 
     assert [query for query in queries if not has_data(fleet.prometheus.query(query))] == []
     shown = [(one.dashboard, one.panel, _filled_in(fleet, one.expr)) for one in panel_queries()]
     assert [one for one in shown if not has_data(fleet.prometheus.query(one[-1]))] == []
-    _let_pass(began + HEALTHY_SECONDS)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        failures = beside.submit(_runbook_failures, fleet, tmp_path)
+        _let_pass(began + HEALTHY_SECONDS)
+        assert failures.result() == {}
     fired = fleet.prometheus.query(
         f'count by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{HEALTHY_SECONDS}s]))'
     )
     assert [one["metric"]["alertname"] for one in fired] == []
-
-
-@pytest.mark.watching
-@pytest.mark.timeout(180)
-def test_the_commands_of_the_runbook_can_be_executed(fleet: WatchedFleet, tmp_path: Path) -> None:
-    environment = _shell(fleet, tmp_path)
-    commands = dict.fromkeys(command for entry in entries() for command in entry.commands)
-    executed = [command for command in commands if not command.startswith(WITHOUT_A_CLUSTER)]
-    assert len(executed) > 20
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        outcomes = pool.map(lambda command: _failure(command, environment), executed)
-    failed = {command: outcome for command, outcome in zip(executed, outcomes, strict=True) if outcome}
-    assert failed == {}
 
 
 @pytest.mark.watching
@@ -114,14 +108,13 @@ def test_each_alert_fires_in_the_fault_made_for_it(fleet: WatchedFleet, fault: F
 def test_the_commands_of_the_runbook_that_read_logs_find_what_the_faults_left(
     fleet: WatchedFleet, tmp_path: Path
 ) -> None:
-    environment = _shell(fleet, tmp_path)
-    program = tmp_path / WITHOUT_A_CLUSTER
-    logs = " ".join(f"'{worker.log}'" for worker in fleet.workers.values())
-    program.write_text(f'#!/bin/sh\n[ "$1 $2" = "logs $POD" ] && exec cat {logs}\n', encoding="utf-8")
-    program.chmod(0o755)
+    logs = "".join(worker.log.read_text("utf-8") for worker in fleet.workers.values())
     commands = {command for entry in entries() for command in entry.commands if command.startswith(OF_LOGS)}
     assert len([command for command in commands if " | grep " in command]) > 2
-    failed = {command: outcome for command in commands if (outcome := _failure(command, environment))}
+    with KubernetesApi(with_pods(manifests(), NAMESPACE), NAMESPACE, {POD: logs}) as api:
+        api.write_kubeconfig(tmp_path / "kubeconfig")
+        environment = {**_shell(fleet, tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
+        failed = {command: outcome for command in commands if (outcome := _failure(command, environment))}
     assert failed == {}
 
 
@@ -143,6 +136,15 @@ def test_a_result_without_a_number_is_no_data() -> None:
         assert not has_data([other])
         assert not has_data([number, other])
     assert not has_data([])
+
+
+def _runbook_failures(fleet: WatchedFleet, folder: Path) -> dict[str, str]:
+    """Execute the commands of the runbook that need no cluster; return those that fail."""
+    environment = _shell(fleet, folder)
+    commands = dict.fromkeys(command for entry in entries() for command in entry.commands)
+    executed = [command for command in commands if not command.startswith(KUBECTL)]
+    assert len(executed) > 20
+    return {command: outcome for command in executed if (outcome := _failure(command, environment))}
 
 
 def _failure(command: str, environment: dict[str, str]) -> str:
@@ -209,5 +211,5 @@ def _shell(fleet: WatchedFleet, folder: Path) -> dict[str, str]:
         "WORKER": fleet.workers["worker-1"].url,
         "AUTH": "Authorization: Bearer none-is-needed-on-loopback",
         "CHATBRIDGE_CONFIG": str(file),
-        "POD": "chatbridge-0",
+        "POD": POD,
     }

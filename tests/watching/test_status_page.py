@@ -22,7 +22,6 @@ from tests.support.invented_status import InventedReports, invented_chats
 from tests.support.processes import wait_for
 from tests.watching.chromium import ENTER, SHIFT, TAB
 from tests.watching.page_inspection import FOCUS, HIDDEN, PENDING, complaints, identity_shown, inspected, shown
-from tests.watching.page_pictures import PICTURES, SUBJECTS, take_pictures
 from tests.watching.served_page import ServedPage
 
 if TYPE_CHECKING:
@@ -335,10 +334,17 @@ def test_a_page_that_nobody_sees_asks_nothing_until_somebody_does(browser: Chrom
         assert len(reports.asked) == asked + 1
 
 
-def test_the_documentation_has_the_pictures_that_can_be_taken(tmp_path: Path) -> None:
-    assert {path.name for path in PICTURES.glob("status*.png")} == set(SUBJECTS)
-    name = "status-phone.png"
-    take_pictures(tmp_path, [name])
-    taken, there = ((folder / name).read_bytes() for folder in (tmp_path, PICTURES))
-    assert taken[:24] == there[:24]  # signature and size in pixels
-    assert len(taken) < 50_000
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("document.body.append(new Image(1, 1))", "image-alt"),
+        ("document.querySelector('h1').style.color = '#eee'", "color-contrast"),
+        ("document.querySelector('h1').style.marginLeft = '1279px'", "outside of the screen: .*<h1"),
+    ],
+)
+def test_an_inspection_finds_a_barrier_and_what_is_outside(browser: Chromium, act: str, told: str) -> None:
+    with ServedPage(InventedReports()) as page:
+        shown(browser, page.url)
+        browser.script(act)
+        with pytest.raises(AssertionError, match=told):
+            inspected(browser, 1280)
