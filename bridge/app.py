@@ -29,7 +29,6 @@ from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.session_store_settings import SessionStoreSettings
 from bridge.capture.shard import Shard
 from bridge.capture.shard_recovery import ShardRecovery
-from bridge.capture.shard_settings import ShardSettings
 from bridge.capture.worker import Worker
 from bridge.connection_factory import connection_of
 from bridge.connection_watch import ConnectionWatch
@@ -53,6 +52,7 @@ from bridge.records.writer_schemas import WriterSchemas
 from bridge.redactor_factory import watch_hash_key
 from bridge.sealing_factory import sealing_of
 from bridge.secrets_watch import SecretsWatch
+from bridge.shard_settings_factory import shard_settings
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
 from bridge.start_findings import first_marker, used_closed_retention
 from bridge.status import WorkerStatus
@@ -311,11 +311,7 @@ class _WorkerProcess:
         )
         return Shard(
             partition,
-            ShardSettings(
-                inbox_bytes=max(config.capture.inbox_bytes // partitions, 1 << 20),
-                linger_max=config.capture.linger_max_seconds,
-                probe_after=min(probe_after, self._evidence.seconds),
-            ),
+            shard_settings(config, partitions, self._outputs, min(probe_after, self._evidence.seconds)),
             owner=self._rng.getrandbits(63),
             store_settings=store_settings,
             check_assignment=check_assignment,

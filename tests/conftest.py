@@ -65,6 +65,7 @@ FAULTS: Final = {
     "test_sealed_topics.py",
     "test_second_source.py",
     "test_signed_log.py",
+    "test_split_messages.py",
     "test_stamped_log.py",
     "test_stopped_without_kafka.py",
     "test_stored_topic.py",

@@ -33,6 +33,7 @@ from bridge.transcript.fold import MAX_HOLES
 if TYPE_CHECKING:
     from bridge.announcement import Announcement
     from bridge.records.checkpoint_parts import CheckpointParts
+    from bridge.records.later_texts import LaterTexts
     from bridge.transcript.entries import Entry
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.fold import Transcript
@@ -157,6 +158,11 @@ class Chat:
         with contextlib.suppress(UnreadableAnnouncement):
             self.announcement, self.announced = newer, encode(newer)
             self.select()
+
+    def look_ahead(self, later: LaterTexts) -> None:
+        """Record the next messages with a view to later ones."""
+        for one in self.outputs:
+            one.recorder.later = later
 
     def records_lost(self, reason: Problem, at: int) -> Entry:
         """Return the GAP that says that Kafka has lost records of the chat, `at` in us since 1970 UTC."""

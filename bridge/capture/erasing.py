@@ -3,6 +3,7 @@
 Of a chat that is closed, all records of its checkpoint are deleted, and its data key where outputs are sealed: one
 transaction, which also commits the position of the request. A request that is read again finds nothing and deletes
 again. A chat that is open is left as it is: it would go on with records that nobody could connect to the former ones.
+So is one that has begun again, if a request only repeats one that was executed: it may be held by now.
 """
 
 from __future__ import annotations
@@ -54,12 +55,14 @@ class Erasing:
         key = session_id.encode()
         partition = self._settings.partition_of(key)
         if partition != self._partition:
-            headers, value = request_record(one.request)
+            headers, value = request_record(one.request, again=one.again)
             records.append(Outgoing(self._settings.stored.topic, partition, key, value, headers))
             return False
         chat = self._chats.get(session_id)
         if chat is not None and chat.state in OPEN:
             builder.fact(ErasureRefused(session=session_id, request=one.request))
+            return False
+        if one.again and (chat is not None or session_id in self._closed):
             return False
         for name in checkpoint_keys(session_id, chat):
             builder.checkpoint(name, None)

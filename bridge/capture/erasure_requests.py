@@ -7,7 +7,7 @@ position has passed it. A version that knows no requests quarantines such a reco
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.announcement import session_id_problem
 
@@ -17,21 +17,31 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Headers
 
 _ERASE: Final = "erase"
+_AGAIN: Final = "again"
 _MAX_REQUEST_BYTES: Final = 64
 
 
-def request_record(request: str) -> tuple[Headers, bytes]:
+class AskedErasure(NamedTuple):
+    """What a request says. `again`: the chat was erased, and is to be deleted again only as long as nobody knows it."""
+
+    session_id: str
+    request: str
+    again: bool = False
+
+
+def request_record(request: str, *, again: bool = False) -> tuple[Headers, bytes]:
     """Return (headers, value) of the record that asks for an erasure; its key is the session id in UTF-8.
 
-    `request` names the request in log lines; at most 64 bytes of it are kept.
+    `request` names the request in log lines; at most 64 bytes of it are kept. `again` as in `AskedErasure`.
     """
-    return [(_ERASE, request.encode()[:_MAX_REQUEST_BYTES])], b""
+    return [(_ERASE, request.encode()[:_MAX_REQUEST_BYTES]), *([(_AGAIN, b"")] if again else [])], b""
 
 
-def requested(key: bytes | None, headers: Iterable[tuple[str, bytes]]) -> tuple[str, str] | None:
-    """Return the session id and the name of the request that a record holds; None when it is another record."""
-    named = dict(headers).get(_ERASE)
+def requested(key: bytes | None, headers: Iterable[tuple[str, bytes]]) -> AskedErasure | None:
+    """Return the request that a record holds; None when it is another record."""
+    told = dict(headers)
+    named = told.get(_ERASE)
     session_id = (key or b"").decode("utf-8", "replace")
     if named is None or session_id_problem(session_id):
         return None
-    return session_id, named[:_MAX_REQUEST_BYTES].decode("utf-8", "replace")
+    return AskedErasure(session_id, named[:_MAX_REQUEST_BYTES].decode("utf-8", "replace"), _AGAIN in told)

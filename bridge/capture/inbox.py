@@ -6,6 +6,9 @@ that was already read may still arrive: the limit is exceeded by at most one rea
 An update whose events wait (`TranscriptUpdate.waiting`) is taken in parts, and what came for its chat after it is taken
 after its last one. Other chats are not behind it: of each transaction, it may have half. An announcement of its chat
 waits only if the chat is to be given up before.
+
+Some inputs have to wait for a time, so that what comes after them is known when they are recorded (`held_back.py`).
+They count as queued, but `take` does not see them before `release_due` or what comes later lets them through.
 """
 
 from __future__ import annotations
@@ -16,15 +19,18 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
+from bridge.capture.held_back import HeldBack
 from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, StoredMissing, StoredRead, StoredRefused
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from bridge.announcement import Announcement
 
 _LOW_WATER: Final = 0.5
+_MOST_HELD_BACK: Final = 0.25
+"""Share of the limit that may have to wait: less than what reading resumes at."""
 _OVERHEAD: Final = 400
 
 
@@ -80,13 +86,17 @@ _REREAD = Announced | PassedOver | _FromElsewhere
 class Inbox:
     """First in, first out. `pause` is called when it fills, `resume` when it is half empty again."""
 
-    def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
-        """`limit` in bytes, in the sense of `put`'s `size`."""
+    def __init__(
+        self, limit: int, pause: Callable[[], None], resume: Callable[[], None], hold_back: float = 0.0
+    ) -> None:
+        """`limit` in bytes, in the sense of `put`'s `size`; `hold_back` in seconds."""
         self.held: list[Input] = []  #: taken, and not settled yet
         self.held_at: list[float] = []  #: when each of them was put
         self._limit = limit
         self._pause = pause
         self._resume = resume
+        self._looks_ahead = hold_back > 0
+        self._held_back = HeldBack(hold_back, int(limit * _MOST_HELD_BACK))
         self._waiting: deque[tuple[Input, int, float]] = deque()
         self._lanes: dict[str, deque[tuple[Input, int, float]]] = {}  # of chats of which a part was taken, or is next
         self._bytes = 0
@@ -96,7 +106,7 @@ class Inbox:
         self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
-        """Return the number of queued inputs."""
+        """Return the number of queued inputs that may be taken."""
         return len(self._waiting) + sum(map(len, self._lanes.values()))
 
     @property
@@ -108,14 +118,14 @@ class Inbox:
 
     @property
     def uncommitted(self) -> int:
-        """Number of inputs queued or held by the transaction in progress."""
-        return len(self) + len(self.held)
+        """Number of inputs queued, held back or held by the transaction in progress."""
+        return len(self) + len(self._held_back) + len(self.held)
 
     @property
     def updates(self) -> int:
         """Number of those that came from the source: others are on Kafka, or where they were read."""
         held = sum(not isinstance(item, _REREAD) for item in self.held)
-        behind = sum(map(len, self._lanes.values()))
+        behind = sum(map(len, self._lanes.values())) + len(self._held_back)
         return held + behind + sum(not isinstance(item, _REREAD) for item, _, _ in self._waiting)
 
     @property
@@ -130,6 +140,10 @@ class Inbox:
 
     def age(self, now: float) -> float:
         """Return the seconds since the oldest uncommitted input was put, by monotonic time; 0.0 when there is none."""
+        return max(self.age_of_taken(now), now - self._held_back.since)
+
+    def age_of_taken(self, now: float) -> float:
+        """Return the seconds since the oldest input that is taken was put; of none, since that of those to be taken."""
         oldest = self._held_since if self._held_since is not None else self._oldest_queued()
         return 0.0 if oldest is None else max(now - oldest, 0.0)
 
@@ -142,7 +156,10 @@ class Inbox:
 
         Events that wait count beside it only when they are taken: whoever read them bounds them, or counts them in.
         """
-        self._waiting.append((item, size, now))
+        if self._looks_ahead:
+            self._waiting += self._held_back.put((item, size, now))
+        else:
+            self._waiting.append((item, size, now))
         self._bytes += size
         self._arrived.set()
         if not self._full and self._bytes + self._held_bytes >= self._limit:
@@ -150,7 +167,7 @@ class Inbox:
             self._pause()
 
     async def arrival(self) -> None:
-        """Wait until it is not empty, or for `wake`."""
+        """Wait until something was put that it did not have, or for `wake`; not at all if something may be taken."""
         if not len(self):
             self._arrived.clear()
             await self._arrived.wait()
@@ -158,6 +175,26 @@ class Inbox:
     def wake(self) -> None:
         """End a wait in `arrival` although the inbox is empty."""
         self._arrived.set()
+
+    def release_due(self, now: float) -> None:
+        """Let through what was held back long enough."""
+        self._waiting += self._held_back.due(now)
+
+    def release(self) -> None:
+        """Let through all that is held back, and hold nothing back from now on."""
+        self._waiting += self._held_back.release()
+
+    def rest(self, now: float) -> float:
+        """Return the seconds until something is due that is held back, or less; infinite if nothing is."""
+        return self._held_back.rest(now)
+
+    def behind(self, inputs: Iterable[Input]) -> list[Input] | None:
+        """Return what is queued or held back for the chats of inputs that were taken; None: nothing ever waits."""
+        if not self._looks_ahead:
+            return None
+        chats = {one.session_id for one in inputs if isinstance(one, TranscriptUpdate)}
+        queued = (one for one, _, _ in self._waiting if isinstance(one, TranscriptUpdate) and one.session_id in chats)
+        return [*queued, *self._held_back.waiting(chats)]
 
     def take(self, most_bytes: int) -> list[Input]:
         """Remove inputs in order, up to `most_bytes` (but at least one if there is one); they are held now."""

@@ -24,6 +24,7 @@ from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.closed_chats import ClosedChats
 from bridge.capture.erasing import Erasing
 from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
+from bridge.capture.look_ahead import Behind, later_texts
 from bridge.capture.remembered_chats import RememberedChats
 from bridge.capture.shard_evidence import ShardEvidence
 from bridge.capture.shard_positions import ShardPositions
@@ -33,6 +34,7 @@ from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, Stored
 from bridge.capture.told_losses import tell_losses
 from bridge.errors import Problem, places
 from bridge.records.checkpoint_keys import head_key
+from bridge.records.later_texts import NOTHING_LATER
 from bridge.transcript import gap_codes, input_codes
 from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.stored_inputs import StoredInput
     from bridge.records.checkpoint_reader import StoredSession
+    from bridge.records.later_texts import LaterTexts
     from bridge.transcript.entries import Entry
 
 _US_PER_MS: Final = 1_000
@@ -76,6 +79,7 @@ class SessionStore:
         self.incomplete: list[StoredSession] = []
         self._schemas_stored = False
         self._again = False
+        self._later: Mapping[str, LaterTexts] = {}
         self._unwanted = self._there = _NO_KEYS
         self._announced = AnnouncedChats(partition, settings, self._chats, self.closed)
         self.positions = ShardPositions()
@@ -136,12 +140,15 @@ class SessionStore:
 
     # --- folding -------------------------------------------------------------------------------------------------
 
-    def fold(self, inputs: Sequence[Input], now: int, *, mark: bool = False) -> TransactionPlan:
+    def fold(self, inputs: Sequence[Input], now: int, *, mark: bool = False, behind: Behind = None) -> TransactionPlan:
         """Fold inputs in order; `now` in us since 1970 UTC stamps the checkpoints and expires old ones.
 
-        With `mark` there is something to commit in any case: the shard's marker, even if nothing else.
+        With `mark` there is something to commit in any case: the shard's marker, even if nothing else. `behind` is what
+        comes next, as far as it is known: messages are recorded with a view to it. None: to nothing that comes later.
         """
         self._begin()
+        if behind is not None:
+            self._later = later_texts([*inputs, *behind])
         if self._again:
             room = self._builder.room(self._settings.checkpoints)
             others = self.closed.take_others(self._builder.checkpoint_header, room)
@@ -167,6 +174,7 @@ class SessionStore:
         """Begin a batch; of the last one, neither its records nor the chats that it has shrunk are kept."""
         self._builder = BatchBuilder(self._partition, self._settings)
         self._touched = {}
+        self._later = {}
 
     def _take(self, one: Input) -> None:
         if isinstance(one, TranscriptUpdate):
@@ -208,6 +216,8 @@ class SessionStore:
         """Let an input change its chat, whole or not at all: a defect in it costs this input only (P2)."""
         chat.mark()
         self._builder.mark()
+        if (later := self._later.get(session_id)) is not None:
+            chat.look_ahead(later)
         try:
             if isinstance(one, TranscriptUpdate):
                 self._updated(chat, one)
@@ -225,6 +235,8 @@ class SessionStore:
                 settle(self._builder, chat, before, one.observed_at)
         except Exception as error:  # noqa: BLE001 - a defect in one chat must not end the others
             self._failed(chat, one, self._undo(chat, error))
+        if later is not None:
+            chat.look_ahead(NOTHING_LATER)
         self._touched[session_id] = chat
 
     def _undo(self, chat: Chat, error: Exception) -> Problem:

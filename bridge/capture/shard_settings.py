@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, frozen=True)
 class ShardSettings:
-    """Limits of one shard: bytes of uncommitted input, longest linger and longest time between two transactions (s)."""
+    """Limits of one shard: bytes of uncommitted input, longest linger and longest time between two transactions (s).
+
+    `hold_back`: how long messages wait in which a number may begin (s).
+    """
 
     inbox_bytes: int
     linger_max: float = 0.25
     probe_after: float = 30.0
+    hold_back: float = 0.0

@@ -137,7 +137,7 @@ class ShardTransactions:
         """
         if self._settings.keys is not None:
             await self._settings.keys.ready(inputs)
-        plan = self.store.fold(inputs, self._clock.now_us(), mark=mark)
+        plan = self.store.fold(inputs, self._clock.now_us(), mark=mark, behind=self._inbox.behind(inputs))
         self._uncertain = plan, self._clock.monotonic()
         if plan.cut and await writer.refresh_limits() != writer.limits:
             raise KafkaUnavailable("max.message.bytes of a topic has changed; re-opening the shard")
@@ -171,7 +171,7 @@ class ShardTransactions:
 
     def _settled(self, plan: TransactionPlan, seconds: float) -> None:
         now = self._clock.monotonic()
-        oldest = self._inbox.age(now)
+        oldest = self._inbox.age_of_taken(now)
         self._uncertain = None
         self._last_number = plan.number or self._last_number
         self._committed_at = now

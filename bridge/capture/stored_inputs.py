@@ -96,12 +96,16 @@ class StoredRefused:
 
 @dataclass(slots=True, frozen=True)
 class ErasureRequested:
-    """A request to forget a chat. `request` names it in log lines; `observed_at` in us since 1970 UTC."""
+    """A request to forget a chat. `request` names it in log lines; `observed_at` in us since 1970 UTC.
+
+    `again`: it was forgotten already, and is not meant if it has begun again since.
+    """
 
     session_id: str
     place: StoredPlace
     request: str
     observed_at: int
+    again: bool = False
 
 
 @dataclass(slots=True, frozen=True)

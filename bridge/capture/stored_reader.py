@@ -194,8 +194,8 @@ class StoredReader:
             before, now = reading.place, self._clock.now_us()
             if (asked := requested(record.key, record.headers)) is not None:
                 reading.offset = record.offset + 1
-                session_id, request = asked
-                reading.deliver(ErasureRequested(session_id, reading.place, request, now), 0)
+                one = ErasureRequested(asked.session_id, reading.place, asked.request, now, asked.again)
+                reading.deliver(one, 0)
                 continue
             told = reading.parts.take(record.key, record.headers, record.value, record.offset)
             reading.offset = record.offset + 1

@@ -1,7 +1,7 @@
 """Erases chats: asks the shards that own them, waits until Kafka has removed what they deleted, says what is left.
 
-The audit topic is written before anything is asked, and when it is known what became of it. Between the two, the holds
-that are there are read under the same transactional id, so that no hold can come in between unseen.
+The audit topic is written when the shards are asked, in one transaction, and when it is known what became of it. The
+holds that are there are read under the same transactional id: a hold comes before all of that, or after it, and knows.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge import factories
+from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.stored_text_producer import StoredTextProducer
 from bridge.capture.erasure_requests import request_record
+from bridge.capture.ports import Outgoing
 from bridge.commands.erased_logs import not_gone, remembered_chats
 from bridge.commands.progress import Progress
 from bridge.commands.remaining_texts import remaining_texts
@@ -62,7 +64,7 @@ async def erase_chats(config: Config, call: VerbCall, session_ids: Sequence[str]
     """
     found: dict[str, ErasedChat] = {}
     async with StoredValues(config.schema_registry) as values:
-        wanted = await _requested(config, call, session_ids, values, found)
+        wanted = await _asked(config, call, session_ids, values, found)
         if wanted:
             await _erase(config, call, wanted, values, found, limit)
     erased = [one.session_id for one in found.values() if one.outcome in {ERASED, NOT_YET_GONE}]
@@ -75,22 +77,37 @@ async def erase_chats(config: Config, call: VerbCall, session_ids: Sequence[str]
     return [found[one] for one in session_ids]
 
 
-async def _requested(
+async def _asked(
     config: Config, call: VerbCall, session_ids: Sequence[str], values: StoredValues, found: dict[str, ErasedChat]
 ) -> list[str]:
-    """Note what is refused, and return what is not, once the audit topic has both."""
+    """Note what is refused, and return what is not, once the audit topic has both and the shards have done it."""
     remembered = await remembered_chats(config, values, session_ids)
-    async with await audit_of(config) as audit:
-        holds = audit.chain.holds()
-        for one in session_ids:
-            if one in holds:
-                found[one] = ErasedChat(one, REFUSED_HELD, call.request, f"{holds[one].who}: {holds[one].reason}")
-            elif remembered.get(one):
-                found[one] = ErasedChat(one, REFUSED_OPEN, call.request)
-        wanted = [one for one in session_ids if one not in found]
-        asked = [call.entry(REQUESTED, wanted)] if wanted else []
-        await audit.append([*_entries(call, list(found.values())), *asked])
+    topic = factories.names_of(config).stored
+    partitions = await factories.topics_of(config).partitions(topic)
+    async with PublishedWait.of(config, partitions, wanted=True) as waiting:
+        async with await audit_of(config) as audit:
+            holds = audit.chain.holds()
+            for one in session_ids:
+                if one in holds:
+                    found[one] = ErasedChat(one, REFUSED_HELD, call.request, f"{holds[one].who}: {holds[one].reason}")
+                elif remembered.get(one):
+                    found[one] = ErasedChat(one, REFUSED_OPEN, call.request)
+            wanted = [one for one in session_ids if one not in found]
+            asked = [call.entry(REQUESTED, wanted)] if wanted else []
+            # In one transaction: no hold can come between the entry and a request, which a shard may take days later.
+            requests = [_request(topic, partitions, one, call.request) for one in wanted]
+            for sent in await audit.append([*_entries(call, list(found.values())), *asked], requests):
+                waiting.expect(sent.partition, sent.offset)
+        if wanted:
+            await waiting.all_published()
     return wanted
+
+
+def _request(topic: str, partitions: int, session_id: str, request: str) -> Outgoing:
+    """Return the record that asks the shard of a chat to erase it."""
+    key = session_id.encode()
+    headers, value = request_record(request)
+    return Outgoing(topic, partition_of(key, partitions), key, value, headers)
 
 
 def _entries(call: VerbCall, chats: Sequence[ErasedChat]) -> list[Any]:
@@ -108,7 +125,6 @@ async def _erase(  # noqa: PLR0913, PLR0917 - what a call is about
     limit: float,
 ) -> None:
     until = time.monotonic() + limit
-    await _ask(config, call, wanted, wait=True)
     remembered = await remembered_chats(config, values, wanted)
     for one in wanted:  # opened again since it was looked at
         found[one] = ErasedChat(one, REFUSED_OPEN if one in remembered else ERASED, call.request)
@@ -124,23 +140,17 @@ async def _erase(  # noqa: PLR0913, PLR0917 - what a call is about
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
         # Kafka closes a segment only when something is written to its log: what is asked again is deleted again.
-        await _ask(config, call, sorted(still), wait=False)
+        await _ask_again(config, call, sorted(still))
     progress.end()
 
 
-async def _ask(config: Config, call: VerbCall, session_ids: Sequence[str], *, wait: bool) -> None:
-    """Send the requests to the shards; with `wait`, wait until they are committed. Raises KafkaUnavailable."""
-    connection = connection_of(config)
-    partitions = await factories.topics_of(config).partitions(connection.topics.stored)
-    producer: StoredTextProducer[str] = StoredTextProducer(connection)
-    async with PublishedWait.of(config, partitions, wanted=wait) as waiting:
-        try:
-            await producer.open()
-            sent = []
-            for one in session_ids:
-                sent += await producer.send(one, one.encode(), [request_record(call.request)])
-            for acknowledged in [*sent, *await producer.flush()]:
-                waiting.expect(acknowledged.partition, acknowledged.offset)
-        finally:
-            await producer.close()
-        await waiting.all_published()
+async def _ask_again(config: Config, call: VerbCall, session_ids: Sequence[str]) -> None:
+    """Let the shards delete again what they have deleted. Raises KafkaUnavailable."""
+    producer: StoredTextProducer[str] = StoredTextProducer(connection_of(config))
+    try:
+        await producer.open()
+        for one in session_ids:
+            await producer.send(one, one.encode(), [request_record(call.request, again=True)])
+        await producer.flush()
+    finally:
+        await producer.close()

@@ -36,7 +36,8 @@ _KINDS: Final = ("events", "sessions", "quarantine")
 class HeldChat:
     """What became of one chat. `copied`: records that were not copied before; `there`: those that were.
 
-    `erasing`: an erasure of it was requested earlier, so that sealed text may be gone already.
+    `erasing`: an erasure of it was requested earlier, so that sealed text may be gone already. `late`: no command has
+    told that it is erased, so that its shard may do it still, whatever this hold says.
     """
 
     session_id: str
@@ -45,6 +46,7 @@ class HeldChat:
     copied: int = 0
     there: int = 0
     erasing: bool = False
+    late: bool = False
 
     def plain(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -55,6 +57,7 @@ class HeldChat:
             "copied": self.copied,
             "copiedBefore": self.there,
             "erasureRequested": self.erasing,
+            "late": self.late,
         }
 
 
@@ -76,10 +79,10 @@ async def hold_chats(config: Config, call: VerbCall, session_ids: Sequence[str])
             records = [record for name in names[1:] async for record in _of_chat(topics, name, places[name], key)]
             new = [record for record in records if _name(record) not in there]
             async with await audit_of(config) as audit:
-                erasing = one in audit.chain.erasing()
+                erasing, late = one in audit.chain.erasing(), one in audit.chain.not_erased()
                 detail = f"{len(new)} records copied to {held}"
                 await audit.append([call.entry(HELD, [one], detail)], [_copy(held, places[held], each) for each in new])
-            found.append(HeldChat(one, HELD, call.request, len(new), len(records) - len(new), erasing))
+            found.append(HeldChat(one, HELD, call.request, len(new), len(records) - len(new), erasing, late))
     return found
 
 

@@ -11,7 +11,7 @@ from bridge.commands.formatting import escaped, say
 from bridge.commands.held_chats import hold_chats
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.verb_calls import VerbCall, checked_ids
-from bridge.errors import EXIT_OK
+from bridge.errors import EXIT_OK, EXIT_RUNTIME
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +31,8 @@ def define(parser: argparse.ArgumentParser) -> None:
 
 A chat that is held is not erased until `chatbridge release` names it. Its records of all outputs are copied as they are
 to the held topic, from which nothing is deleted; what comes later is copied when the chat is held again. Sealed records
-stay sealed. The copies and the audit record are written in one transaction.""",
+stay sealed. The copies and the audit record are written in one transaction. An erasure that was requested before, and
+of which no command has told that it is done, comes first: the hold is too late then, and the exit code is 1.""",
     )
 
 
@@ -50,6 +51,7 @@ def report(chats: Sequence[HeldChat], *, as_json: bool) -> int:
         if as_json:
             say(json.dumps(one.plain()))
             continue
-        late = "; an erasure of it was requested before" if one.erasing else ""
-        say(f"{escaped(one.session_id)}: held; {one.copied:,} records copied, {one.there:,} were copied before{late}")
-    return EXIT_OK
+        before = "; an erasure of it was requested before" if one.erasing else ""
+        before += ", which this hold does not stop" if one.late else ""
+        say(f"{escaped(one.session_id)}: held; {one.copied:,} records copied, {one.there:,} were copied before{before}")
+    return EXIT_RUNTIME if any(one.late for one in chats) else EXIT_OK

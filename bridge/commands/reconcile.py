@@ -190,13 +190,14 @@ class _Reconciliation:
         if not self._is_wanted(chat.session_id, parse_start_at(copies[-1].transcript.start_at)):
             return
         try:
-            records, _ = archived_records(chat.session_id, copies, self._recording, time.time_ns() // 1000)
+            captured, now = spool.chat(chat.session_id), time.time_ns() // 1000
+            records, _ = archived_records(chat.session_id, copies, self._recording, now, captured.records)
         except (PeerError, AttributesTooDeep) as error:
             place = chat.copies[0].place
             self._refuse(Refusal(place, chat.session_id, NOT_RECORDED, f"{place}:0: {NOT_RECORDED}: {error.message}"))
             return
         ids = [[event.event_id for event in copy.transcript.chat_event_list] for copy in copies]
-        compared = compare_chat(spool.chat(chat.session_id), StoredChatContents(records, ids))
+        compared = compare_chat(captured, StoredChatContents(records, ids))
         sent = self._producer is not None and compared.can_be_filled
         if self._producer is not None and sent:
             room = self._config.kafka.max_record_bytes - BESIDE_THE_TEXT

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LEAST_KEY_CHARACTERS: Final = 16
+MOST_HOLD_BACK_SECONDS: Final = 15
+"""Half of the age at which the oldest event that is not committed makes a worker unready."""
 
 
 class PrivacyRule(Section):
@@ -120,6 +122,14 @@ class PrivacySettings(Section):
 
     rules: tuple[PrivacyRule, ...] = Field(
         default=(), description="Redaction rules, applied in order; the keys of a rule are listed below."
+    )
+    hold_back_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=MOST_HOLD_BACK_SECONDS,
+        description="How long a message in which a payment card's or an IBAN's number may begin waits, with what comes "
+        "for its chat after it, for the message that completes the number: then all parts are redacted, not only the "
+        "last one. 0: nothing waits. Other messages do not wait.",
     )
     subjects: tuple[str, ...] = Field(
         default=(),

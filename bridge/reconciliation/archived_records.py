@@ -9,6 +9,8 @@ from bridge.archive.merging import merged
 from bridge.chatserver.versions import HIGHEST
 from bridge.errors import Problem
 from bridge.records.avro import TRANSCRIPT_EVENT
+from bridge.records.later_texts import texts_of
+from bridge.records.message_texts import MESSAGE_TEXT
 from bridge.records.normalise import ChatRecorder
 from bridge.transcript.entries import ARCHIVE, SessionFacts
 from bridge.transcript.fold import Transcript
@@ -17,7 +19,7 @@ from bridge.transcript.times import parse_start_at
 from bridge.transcript.updates import TranscriptUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bridge.archive.stored_documents import StoredDocument
     from bridge.records.normalise import Recording
@@ -25,12 +27,18 @@ if TYPE_CHECKING:
 
 
 def archived_records(
-    session_id: str, copies: Sequence[StoredDocument], recording: Recording, at: int
+    session_id: str,
+    copies: Sequence[StoredDocument],
+    recording: Recording,
+    at: int,
+    captured: Iterable[dict[str, Any]] = (),
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return decoded TranscriptEvents, and when the chat started, in ms since 1970 UTC; None: that is not known.
 
     `copies` are one or more; what the damage of all of them has cost are GAPs. `at`: when they were read, us since 1970
-    UTC. Raises PeerError and AttributesTooDeep for a chat that cannot be expressed as records.
+    UTC. Parts of a number over several messages that waited for the last one are redacted where they are in `captured`,
+    the records of the chat on the topics. Raises PeerError and AttributesTooDeep for a chat that cannot be expressed as
+    records.
     """
     told = merged(copies, at, HIGHEST)
     start_at = next(update.transcript.start_at for update in told if isinstance(update, TranscriptUpdate))
@@ -45,6 +53,23 @@ def archived_records(
             gap.origin = ARCHIVE
             entries.append(gap)
     facts = replace(fold.facts, server=None, client_version=None)  # a stored transcript holds neither
-    recorder = ChatRecorder(session_id, recording)
+    records = _recorded(ChatRecorder(session_id, recording), entries, facts, recording)
+    redacted = {_message(one) for one in captured if any(done["field"] == MESSAGE_TEXT for done in one["redactions"])}
+    if redacted and recording.redactor.split_rules:
+        recorder = ChatRecorder(session_id, recording)
+        recorder.later = texts_of(entry.event for entry in entries if entry.event is not None)
+        others = _recorded(recorder, entries, facts, recording)
+        records = [other if _message(other) in redacted else one for one, other in zip(records, others, strict=True)]
+    return records, facts.start_at
+
+
+def _recorded(
+    recorder: ChatRecorder, entries: Iterable[Entry], facts: SessionFacts, recording: Recording
+) -> list[dict[str, Any]]:
     payloads = [recorder.event_record(entry, facts) for entry in entries]
-    return [recording.schemas.decode(TRANSCRIPT_EVENT, payload) for payload in payloads], facts.start_at
+    return [recording.schemas.decode(TRANSCRIPT_EVENT, payload) for payload in payloads]
+
+
+def _message(record: dict[str, Any]) -> tuple[int | None, str | None]:
+    """Return the id of an event, and the text of its message."""
+    return record["eventId"], record["message"] and record["message"]["text"]

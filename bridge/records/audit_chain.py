@@ -15,6 +15,8 @@ from bridge.records.chain import genesis, link, split, trailer
 from bridge.records.payload_framing import single_object, unframe
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bridge.records.writer_schemas import WriterSchemas
 
 REQUESTED: Final = "REQUESTED"
@@ -115,12 +117,20 @@ class AuditChain:
 
     def erasing(self) -> frozenset[str]:
         """Return the chats whose erasure was requested, whatever became of it, but for those that were refused."""
+        return self._asked({REFUSED_HELD, REFUSED_OPEN})
+
+    def not_erased(self) -> frozenset[str]:
+        """Return those of them of which no command has told that they are erased: their shard may have it before it."""
+        return self._asked({REFUSED_HELD, REFUSED_OPEN, ERASED})
+
+    def _asked(self, ended: Collection[str]) -> frozenset[str]:
+        """Return the chats whose erasure was requested, but for those of which the last outcome is one of `ended`."""
         found: set[str] = set()
         for entry in self.entries:
             if entry.verb not in ERASING:
                 continue
-            if entry.outcome in {REQUESTED, ERASED, NOT_YET_GONE}:
-                found.update(entry.session_ids)
-            elif entry.outcome in {REFUSED_HELD, REFUSED_OPEN}:
+            if entry.outcome in ended:
                 found.difference_update(entry.session_ids)
+            elif entry.outcome in {REQUESTED, ERASED, NOT_YET_GONE}:
+                found.update(entry.session_ids)
         return frozenset(found)

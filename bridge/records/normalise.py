@@ -23,6 +23,7 @@ from bridge.records.blocks import (
 from bridge.records.chain import genesis, link, trailer
 from bridge.records.cloud_events import CloudEvents
 from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of
+from bridge.records.later_texts import NOTHING_LATER
 from bridge.records.message_texts import MESSAGE_TEXT, message_text
 from bridge.records.party_blocks import PartyBlocks
 from bridge.records.sealed_fields import SealedFields
@@ -99,6 +100,7 @@ class ChatRecorder:
     It may be reset to an earlier value if the records made since then will not be published; a restored chat continues
     from the head in its checkpoint. `redacted` says what was done to the last event: rule and number of times.
     `numbers` are those that parties may have begun, as of the last record; they go back and are restored with `head`.
+    `later` are messages that are known, and that have no record yet.
     """
 
     __slots__ = (
@@ -120,6 +122,7 @@ class ChatRecorder:
         "_site",
         "head",
         "key",
+        "later",
         "numbers",
         "redacted",
     )
@@ -129,6 +132,7 @@ class ChatRecorder:
         self.head = genesis(session_id, epoch) if head is None else head
         self.redacted: list[tuple[str, int]] = []
         self.numbers: SplitNumbers = ()
+        self.later = NOTHING_LATER
         self._numbers: SplitNumbers = ()  # as of the record that is being made
         self._epoch = epoch
         self._epoch_bytes = long(epoch)
@@ -246,7 +250,9 @@ class ChatRecorder:
         message = file = notice = NULL
         if event.message_text is not None:
             said_again = bool(entry.amendment) and not entry.reused
-            words, self._numbers = message_text(event, own_id, self._rules, self.numbers, done, again=said_again)
+            words, self._numbers = message_text(
+                event, own_id, self._rules, self.numbers, done, again=said_again, later=self.later
+            )
             if self._sealed is not None:
                 words = self._sealed.sealed(MESSAGE_TEXT, words)
             message = SOME + message_block(event.message_text, words, redactor, done)

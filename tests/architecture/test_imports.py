@@ -152,6 +152,7 @@ COMPOSITION = {
     *("app", "evidence_factory", "factories", "source_factory", "start_findings", "stored_composition", "ucs_feeders"),
     *("connection_factory", "output_factory", "output_topics"),
     *("redactor_factory", "sealing_factory", "token_factory", "subject_factory"),
+    "shard_settings_factory",
     *("cli", "commands", "doctor", "__main__"),
 }
 PURE = (

@@ -85,6 +85,7 @@ def hand_fed_shard(
     recovery: ShardRecovery | None = None,
     stored_topic: StoredTopic | None = None,
     make_feeder: MakeFeeder | None = None,
+    hold_back: float = 0.0,
 ) -> Shard:
     """Return a shard that is always assigned; its owner is that of `store_settings`. Its logs are steady by default."""
 
@@ -93,7 +94,7 @@ def hand_fed_shard(
 
     return Shard(
         partition,
-        ShardSettings(1 << 20),
+        ShardSettings(1 << 20, hold_back=hold_back),
         owner=store_settings.owner,
         store_settings=store_settings,
         check_assignment=check_assignment,

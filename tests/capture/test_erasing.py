@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.capture.chat_facts import ChatErased, ErasureRefused
-from bridge.capture.erasure_requests import request_record, requested
+from bridge.capture.erasure_requests import AskedErasure, request_record, requested
 from bridge.capture.ports import Batch, Outgoing
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_keys import ShardKeys
@@ -22,6 +22,7 @@ KEYS = "keys"
 OWN_KEYS = ShardKeys(3, KEYS, KnownMaster(), CountedKeys())
 PLACE = StoredPlace(8, "ab")
 REQUEST = ErasureRequested(CHAT, PLACE, "request-1", NOW)
+REPEATED = ErasureRequested(CHAT, StoredPlace(9, "ab"), "request-1", NOW, again=True)
 
 
 def closed(topic: CompactedTopic, *, later: int = 0) -> SessionStore:
@@ -65,6 +66,30 @@ def test_what_comes_for_it_later_is_set_aside_and_another_request_finds_nothing(
     assert names_of_chats(topic) == set()
 
 
+def test_a_request_that_is_repeated_deletes_again_what_nobody_knows_and_no_chat_that_has_begun_again() -> None:
+    for later in (0, 120 * SECOND):  # remembered as a whole, or by its head alone
+        topic = CompactedTopic()
+        store = closed(topic, later=later)
+        topic.commit(store.fold([REQUEST], NOW + later))
+        plan = topic.commit(store.fold([REPEATED], NOW + later))
+        assert plan.batch.on(KEYS) == [Outgoing(KEYS, 3, CHAT.encode(), None)]
+        for inputs in ([announcement()], [history(joined(1), over=True)]):
+            topic.commit(store.fold(inputs, NOW + later))
+        topic.commit(store.fold([], NOW + 2 * later + 1, mark=True))
+        before = {key: topic.values[key] for key in names_of_chats(topic)}
+        plan = topic.commit(store.fold([REPEATED], NOW + 2 * later + 1))
+        assert before
+        assert (plan.batch.on(KEYS), plan.facts) == ([], [])
+        assert {key: topic.values[key] for key in names_of_chats(topic)} == before
+        assert topic.restored(3, settings()).positions[STORED_POSITION] == REPEATED.place.encode()
+
+
+def test_a_repeated_request_on_a_wrong_partition_is_sent_on_as_one() -> None:
+    elsewhere = ErasureRequested("0000ELSEWHERE001", PLACE, "request-2", NOW, again=True)
+    [sent] = SessionStore(3, settings()).fold([elsewhere], NOW).batch.on(settings().stored.topic)
+    assert requested(sent.key, sent.headers) == AskedErasure("0000ELSEWHERE001", "request-2", again=True)
+
+
 def test_in_the_transaction_that_closes_the_chat_no_checkpoint_of_it_is_written() -> None:
     topic, store = CompactedTopic(), SessionStore(3, settings(keys=OWN_KEYS))
     topic.commit(store.fold([announcement()], NOW))
@@ -95,7 +120,7 @@ def test_a_request_on_a_wrong_partition_is_sent_on() -> None:
     plan = SessionStore(3, settings(keys=OWN_KEYS)).fold([elsewhere], NOW)
     [sent] = plan.batch.on(settings().stored.topic)
     assert (sent.partition, sent.key, sent.value) == (7, b"0000ELSEWHERE001", b"")
-    assert requested(sent.key, sent.headers) == ("0000ELSEWHERE001", "request-2")
+    assert requested(sent.key, sent.headers) == AskedErasure("0000ELSEWHERE001", "request-2", again=False)
     assert plan.batch.on(KEYS) == []
 
 
@@ -109,7 +134,8 @@ def test_adopted_state_is_written_again_without_it() -> None:
 
 def test_a_record_is_a_request_only_with_its_header_and_a_session_id() -> None:
     headers, value = request_record("r" * 100)
-    assert requested(CHAT.encode(), headers) == (CHAT, "r" * 64)
+    assert requested(CHAT.encode(), headers) == AskedErasure(CHAT, "r" * 64, again=False)
+    assert requested(CHAT.encode(), request_record("r", again=True)[0]) == AskedErasure(CHAT, "r", again=True)
     assert value == b""
     assert requested(b"no id at all", headers) is None
     assert requested(None, headers) is None

@@ -102,7 +102,11 @@ class RecordedOutputs:
 
     def fold(self, *inputs: Input, now: int = NOW) -> TransactionPlan:
         """Commit a batch of inputs."""
-        plan = self.topic.commit(self.store.fold(list(inputs), now))
+        return self.take(self.store.fold(list(inputs), now))
+
+    def take(self, plan: TransactionPlan) -> TransactionPlan:
+        """Commit what was decided."""
+        self.topic.commit(plan)
         for one in (self.whole, self.masked):
             one.take(plan.batch)
         return plan

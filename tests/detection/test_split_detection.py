@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from bridge.records.detectors import ibans, payment_cards
-from bridge.records.split_numbers import Said, SplitNumbers, SplitRule, without_completions
+from bridge.records.split_numbers import Said, SplitNumbers, SplitRule, without_parts
 from tests.detection.corpus import ChatTexts
 from tests.detection.invented_cards import card, iban
 from tests.detection.spellings import of_card, of_iban
@@ -31,9 +31,7 @@ def found(texts: list[str]) -> list[bool]:
     numbers: SplitNumbers = ()
     finds = []
     for number, text in enumerate(texts, 1):
-        _, done, numbers = without_completions(
-            numbers, RULES, Said("00A1", number, str(number), again=False), masked(text)
-        )
+        _, done, numbers = without_parts(numbers, RULES, Said("00A1", number, str(number), again=False), masked(text))
         finds.append(bool(done))
     return finds
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.capture.batch_builder import TransactionPlan
+    from bridge.capture.look_ahead import Behind
 
 CHATS = 20
 EACH_ONCE = "each-once"
@@ -137,12 +138,14 @@ def partition_of_chat(chat: dict[str, Any]) -> int:
 def _die_of_an_announcement(which: str) -> None:
     fold, dead = SessionStore.fold, set[int]()
 
-    def defective(self: SessionStore, inputs: Sequence[Input], now: int, *, mark: bool = False) -> TransactionPlan:
+    def defective(
+        self: SessionStore, inputs: Sequence[Input], now: int, *, mark: bool = False, behind: Behind = None
+    ) -> TransactionPlan:
         dies = self._partition not in dead if which == EACH_ONCE else self._partition == 0
         if dies and any(isinstance(one, Announced) for one in inputs):
             dead.add(self._partition)
             raise ZeroDivisionError
-        return fold(self, inputs, now, mark=mark)
+        return fold(self, inputs, now, mark=mark, behind=behind)
 
     SessionStore.fold = defective  # type: ignore[method-assign]
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.adapters.kafka.audit_log import AuditLog
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.cli import main
+from bridge.commands import stored_waiting
 from bridge.records.audit_chain import (
     ERASED,
     EXPORTED,
@@ -29,10 +31,13 @@ from tests.support.kafka_tools import alter
 from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from aiokafka.structs import ConsumerRecord
+
+    from bridge.capture.ports import Outgoing
+    from bridge.records.audit_chain import AuditEntry
 
 QUICK_CLEANER = {"log.cleaner.backoff.ms": "100", "log.initial.task.delay.ms": "100"}
 COMPACTED_WITHIN_MS = 500
@@ -175,6 +180,32 @@ def copies(installation: CleanedInstallation, session_id: str) -> int:
     held = [one for one in installation.records("held") if one.key == session_id.encode()]
     assert sorted(one.value for one in held) == sorted(one.value for one in records)
     return len(held)
+
+
+def test_a_hold_comes_before_the_request_of_an_erasure_or_knows_of_it(
+    installation: CleanedInstallation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, chat = AuditLog.append, "0000NEVER0000001"
+    there: list[tuple[int, ...]] = []
+
+    async def overtaken(log: AuditLog, entries: Sequence[AuditEntry], others: Sequence[Outgoing] = ()) -> object:
+        """Look at the audit topic and the requests as soon as there is a record of the erasure."""
+        written = await append(log, entries, others)
+        there.append(
+            await asyncio.to_thread(lambda: tuple(len(installation.records(one)) for one in ("audit", "stored")))
+        )
+        return written
+
+    monkeypatch.setattr(AuditLog, "append", overtaken)
+    monkeypatch.setattr(stored_waiting, "_PATIENCE_SECONDS", 0.5)  # no worker runs
+    assert installation.verb("erase", chat)[0] == 3
+    assert there == [(1, 1)]
+    code, [held] = installation.verb("hold", chat)
+    assert (code, held["outcome"], held["late"], held["erasureRequested"]) == (1, HELD, True, True)
+    code, [refusal] = installation.verb("erase", chat)
+    assert (code, refusal["outcome"]) == (1, REFUSED_HELD)
+    assert len(installation.records("stored")) == 1
+    assert installation.audited() == [("erase", REQUESTED), ("hold", HELD), ("erase", REFUSED_HELD)]
 
 
 def test_the_key_of_a_sealed_chat_of_a_person_is_gone_and_nothing_of_its_text_is_left_in_clear(

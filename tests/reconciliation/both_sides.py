@@ -15,6 +15,7 @@ from bridge.reconciliation.archived_records import archived_records
 from bridge.reconciliation.captured_chat import CapturedChat
 from bridge.reconciliation.comparison import ChatComparison, StoredChatContents, compare_chat
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
+from bridge.records.later_texts import NOTHING_LATER
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.redactor import Redactor
 from bridge.transcript.entries import COMPLETE, SessionFacts
@@ -26,10 +27,11 @@ from bridge.transcript.updates import TranscriptUpdate
 from tests.strategies import xml_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hypothesis.strategies import DrawFn
 
+    from bridge.records.later_texts import LaterTexts
     from bridge.transcript.entries import Entry
 
 CHAT = "0000SIMA00000001"
@@ -51,14 +53,20 @@ class InventedChat:
 
 
 def captured_from(
-    events: Events, *, version: int = 106, unseen: frozenset[int] = frozenset(), failed_at: int | None = None
+    events: Events,
+    *,
+    version: int = 106,
+    unseen: frozenset[int] = frozenset(),
+    failed_at: int | None = None,
+    later: LaterTexts = NOTHING_LATER,
 ) -> list[dict[str, Any]]:
     """What the bridge records that is sent these events: a history, then increments; it rejoins before `failed_at`.
 
-    Events with ids in `unseen` are not sent, and nothing shows that they are missing.
+    Events with ids in `unseen` are not sent, and nothing shows that they are missing. `later` is known beforehand.
     """
     fold = Transcript(TranscriptState(SessionFacts(CHAT, start_at=parse_start_at(START), server="chat-1:4800")))
     recorder = ChatRecorder(CHAT, RECORDING)
+    recorder.later = later
     entries: list[Entry] = []
     for number, event in enumerate(events):
         if event.event_id in unseen or event.receiver_id is not None:
@@ -76,11 +84,13 @@ def _history(events: Events, unseen: frozenset[int]) -> Events:
     return [one for one in events if one.event_id not in unseen and one.receiver_id is None]
 
 
-def stored_from(events: Events, change: Callable[[bytes], bytes] = lambda text: text) -> StoredChatContents:
-    """What the stored transcript with these events gives, `change`d before it is read."""
+def stored_from(
+    events: Events, change: Callable[[bytes], bytes] = lambda text: text, captured: Iterable[dict[str, Any]] = ()
+) -> StoredChatContents:
+    """What the stored transcript with these events gives, `change`d before it is read, beside what was captured."""
     text = change(write(ChatTranscript(CHAT, START, chat_event_list=events)))
     copies = read_repaired(text, "test").documents
-    records, _ = archived_records(CHAT, copies, RECORDING, 1)
+    records, _ = archived_records(CHAT, copies, RECORDING, 1, captured)
     return StoredChatContents(records, [[one.event_id for one in copy.transcript.chat_event_list] for copy in copies])
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.reconciliation import differences as codes
 from bridge.reconciliation.comparison import MATCHED
 from bridge.records.avro import Schemas, schema_folder
+from bridge.records.later_texts import texts_of
 from bridge.records.normalise import Recording
 from bridge.records.pseudonyms import HashKey
 from bridge.records.redactor import Redactor
@@ -58,3 +59,25 @@ def test_under_the_same_rules_everything_is_compared(monkeypatch: pytest.MonkeyP
     assert compared(captured, stored_from(CHAT)).differences == []
     captured[1]["message"]["text"] = "write to 2030:0000000000000000"
     assert [one.code for one in compared(captured, stored_from(CHAT)).unexplained] == [codes.TEXT_CHANGED]
+
+
+def test_a_number_over_several_messages_is_compared_as_it_was_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    actions: list[Any] = ["mask", "drop"]
+    for action in actions:
+        under(monkeypatch, Redactor([Rule("cards", detector="payment_card", action=action)]))
+        halves = ("it is 4111 1111", "1111 1111, please")
+        chat = [
+            *CHAT[:1],
+            *(
+                ChatEvent("message", at, USERS[0], 1, message_text=MessageText(half))
+                for at, half in enumerate(halves, 2)
+            ),
+        ]
+        first = {"mask": "it is *********", "drop": "it is "}[action]
+        for later, text in ((texts_of(chat), first), ({}, halves[0])):
+            captured = captured_from(chat, later=later)
+            assert captured[1]["message"]["text"] == text
+            assert compared(captured, stored_from(chat, captured=captured)).differences == []
+        captured[1]["message"]["text"] = "it is 4111 1112"
+        found = compared(captured, stored_from(chat, captured=captured))
+        assert [one.code for one in found.unexplained] == [codes.TEXT_CHANGED]

@@ -84,3 +84,6 @@ def test_an_erasure_counts_from_its_request_on_unless_it_was_refused() -> None:
         read.made(entry(outcome, *chats, verb="erase"))
     read.made(entry(REQUESTED, "d", verb="subject export"))
     assert read.erasing() == {"a", "c"}
+    assert read.not_erased() == {"c"}
+    read.made(entry(REQUESTED, "a", verb="subject erase"))
+    assert read.not_erased() == {"a", "c"}

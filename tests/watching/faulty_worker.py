@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.capture.batch_builder import TransactionPlan
+    from bridge.capture.look_ahead import Behind
 
 FOLDER: Final = "WATCHED_FOLDER"
 MEMORY_LIMIT_FILE: Final = "memory-limit"
@@ -29,13 +30,15 @@ DEFECTIVE_CHAT: Final = "DEFECTIVE00000001"
 def _crash_once() -> None:
     fold, crashed = SessionStore.fold, False
 
-    def defective(self: SessionStore, inputs: Sequence[Input], now: int, *, mark: bool = False) -> TransactionPlan:
+    def defective(
+        self: SessionStore, inputs: Sequence[Input], now: int, *, mark: bool = False, behind: Behind = None
+    ) -> TransactionPlan:
         nonlocal crashed
         announced = [one.announcement for one in inputs if isinstance(one, Announced) and one.announcement is not None]
         if not crashed and any(one.session_id == DEFECTIVE_CHAT for one in announced):
             crashed = True
             raise ZeroDivisionError
-        return fold(self, inputs, now, mark=mark)
+        return fold(self, inputs, now, mark=mark, behind=behind)
 
     SessionStore.fold = defective  # type: ignore[method-assign]
 

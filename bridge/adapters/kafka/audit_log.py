@@ -1,8 +1,8 @@
 """Writes to the audit topic, one verb at a time: under a transactional id that opening takes from whoever had it.
 
 What is there is read after the id was taken, so nothing can come between that and what is appended: another verb that
-took the id meanwhile fences this one, which then has written nothing. Copies of records that a verb makes are part of
-the same transaction.
+took the id meanwhile fences this one, which then has written nothing. Records of other topics that a verb writes, the
+copies of a hold and the requests of an erasure, are part of the same transaction: they have the order of the entries.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from bridge.records.audit_chain import AuditChain
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
     from typing import TypeVar
+
+    from aiokafka.structs import RecordMetadata
 
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.capture.ports import Outgoing
@@ -92,8 +94,10 @@ class AuditLog:
                         place = f"{topic}-{_PARTITION}@{record.offset}"
                         raise VerificationFailed(f"{place}: {error.message}; nothing was done") from error
 
-    async def append(self, entries: Sequence[AuditEntry], copies: Sequence[Outgoing] = ()) -> None:
-        """Write entries, and copies of records, in one transaction; on return they are durable.
+    async def append(self, entries: Sequence[AuditEntry], others: Sequence[Outgoing] = ()) -> list[RecordMetadata]:
+        """Write entries, and records of other topics, in one transaction; on return they are durable.
+
+        Returns where the others are, in their order.
 
         Raises KafkaUnavailable, after which the log cannot be used any more: nothing is written, or all of it.
         """
@@ -102,15 +106,15 @@ class AuditLog:
         async with time_limit(_SECONDS, f"Kafka did not take the records within {_SECONDS:g} s"):
             await self._call(self._producer.begin_transaction())
             sent = [
-                await self._send(copy.topic, copy.partition, copy.key, copy.value, copy.headers, given.ms)
-                for copy in copies
+                await self._send(one.topic, one.partition, one.key, one.value, one.headers, given.ms) for one in others
             ]
             for entry in entries:
                 value = self.chain.made(entry)
                 sent.append(await self._send(topic, _PARTITION, entry.request.encode(), value, [], given.ms))
-            await self._call(asyncio.gather(*sent))
+            written = await self._call(asyncio.gather(*sent))
             await self._call(self._producer.commit_transaction())
         times.taken(given)
+        return written[: len(others)]
 
     async def _send(  # noqa: PLR0913, PLR0917 - the parts of a record
         self, topic: str, partition: int, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]], at: int

@@ -31,7 +31,7 @@ _GOES_ON: Final = re.compile(r"[.,:][0-9]")  # an address, an amount or a time
 _COUNTRY: Final = re.compile(
     rf"(?<![A-Za-z0-9])[A-Za-z](?={_SEPARATOR}{{0,4}}[A-Za-z](?:{_SEPARATOR}{{0,4}}[0-9]){{2}})"
 )
-_TO_THE_END: Final = re.compile(rf"[A-Za-z0-9](?:{_SEPARATOR}{{0,4}}[A-Za-z0-9])*[\W_]{{0,8}}\Z")
+_TO_THE_END: Final = re.compile(rf"([A-Za-z0-9](?:{_SEPARATOR}{{0,4}}[A-Za-z0-9])*)[\W_]{{0,8}}\Z")
 _BEFORE_ACCOUNT: Final = re.compile(r"[\W_]{0,8}(?=[A-Za-z0-9])")
 _NOT_OF_ACCOUNT: Final = re.compile(r"[^A-Za-z0-9]+")
 
@@ -45,10 +45,15 @@ _REMAINDER: Final = 2  # digits
 
 
 class Beginning(NamedTuple):
-    """What a number may begin with. `joined`: it began in an earlier text already."""
+    """What a number may begin with. `joined`: it began in an earlier text already.
+
+    `start` and `end` are where in the text what it begins, or goes on, with is.
+    """
 
     stand_in: str
     joined: bool
+    start: int
+    end: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,9 +76,10 @@ class SplitDetector:
         """Return what a number may begin with at the end of a text; `stand_in` is what the text before ended with."""
         start = None if stand_in is None or len(text) > _REACH else self._start(text)
         if start is not None:
-            found = self._end(f"{stand_in} {text[start:]}", len(stand_in or "") + 1)
+            cut = len(stand_in or "") + 1
+            found = self._end(f"{stand_in} {text[start:]}", cut)
             if found is not None and found.joined:
-                return found
+                return found._replace(start=start, end=start + found.end - cut)
         return self._end(text, 0)
 
     def _start(self, text: str) -> int | None:
@@ -127,7 +133,8 @@ def _card_at_end(text: str, cut: int) -> Beginning | None:
     digits = _same_sums("".join(groups[first:]), kept)
     ends = list(accumulate(sizes))
     stand_in = " ".join(digits[end - size : end] for size, end in zip(sizes, ends, strict=True))
-    return Beginning(f"{_CARD_WORD if name == 'card' else ''}{stand_in}", starts[first] < cut)
+    word = _CARD_WORD if name == "card" else ""
+    return Beginning(f"{word}{stand_in}", starts[first] < cut, starts[first], found[-1].end())
 
 
 def _last_digits(text: str) -> list[re.Match[str]]:
@@ -167,9 +174,10 @@ def _iban_at_end(text: str, cut: int) -> Beginning | None:
     """Return what at the end may be the beginning of an IBAN; what is before `cut` stands for an earlier text's."""
     for country in _COUNTRY.finditer(text, max(len(text) - _REACH, 0)):
         rest = _TO_THE_END.match(text, country.start())
-        said = _NOT_OF_ACCOUNT.sub("", rest.group()).upper() if rest else ""
-        if begins_iban(said):
-            return Beginning(said[:_IBAN_HEAD] + _same_remainder(said[_IBAN_HEAD:]), country.start() < cut)
+        said = _NOT_OF_ACCOUNT.sub("", rest[1]).upper() if rest else ""
+        if rest and begins_iban(said):
+            stand_in = said[:_IBAN_HEAD] + _same_remainder(said[_IBAN_HEAD:])
+            return Beginning(stand_in, country.start() < cut, country.start(), rest.end(1))
     return None
 
 

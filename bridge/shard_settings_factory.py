@@ -1,0 +1,26 @@
+"""The limits of the shards of a worker, from its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.capture.shard_settings import ShardSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.capture.outputs import Output
+    from bridge.config import Config
+
+_LEAST_INBOX_BYTES: Final = 1 << 20
+
+
+def shard_settings(config: Config, partitions: int, outputs: Sequence[Output], probe_after: float) -> ShardSettings:
+    """Return the settings of one of so many shards. Messages wait only for an output that looks for split numbers."""
+    looks = any(one.recording.redactor.split_rules for one in outputs)
+    return ShardSettings(
+        inbox_bytes=max(config.capture.inbox_bytes // partitions, _LEAST_INBOX_BYTES),
+        linger_max=config.capture.linger_max_seconds,
+        probe_after=probe_after,
+        hold_back=config.privacy.hold_back_seconds if looks else 0.0,
+    )
