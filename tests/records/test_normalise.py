@@ -194,7 +194,7 @@ def test_a_party_that_changed_its_nickname_is_shown_with_the_new_one() -> None:
 def test_headers_are_those_of_a_cloud_event_in_binary_mode() -> None:
     recorder = ChatRecorder(SESSION, Recording(SCHEMAS, Redactor(), "north", "bridge-2"))
     one = entry(ChatEvent("message", 12, time_shift=61))
-    assert dict(recorder.headers(one, FACTS)) == {
+    assert dict(recorder.blocks(one, FACTS).headers) == {
         "ce_specversion": b"1.0",
         "ce_id": b"0000TEST00000001:12",
         "ce_source": b"/chatbridge/north/bridge-2",
@@ -207,7 +207,7 @@ def test_headers_are_those_of_a_cloud_event_in_binary_mode() -> None:
 
 def test_a_record_without_a_time_of_its_own_is_headed_by_when_it_was_observed() -> None:
     recorder = ChatRecorder(SESSION, RECORDING)
-    headers = dict(recorder.headers(Entry(kinds.RESUMED, 2, kinds.LIVE, 1_930_000_100_123_456), FACTS))
+    headers = dict(recorder.blocks(Entry(kinds.RESUMED, 2, kinds.LIVE, 1_930_000_100_123_456), FACTS).headers)
     assert headers["ce_time"] == b"2031-02-27T23:08:20.123456Z"
     assert headers["ce_id"] == b"0000TEST00000001:~0.2"
 
