@@ -47,6 +47,19 @@ def test_every_record_is_byte_for_byte_what_fastavro_writes_for_the_same_content
         assert recorder.head == split(expected)[2]
 
 
+@given(st.lists(st.tuples(entries, facts), min_size=1, max_size=4), epochs)
+def test_what_a_record_has_like_those_of_other_outputs_may_come_from_any_of_them(
+    chat: list[tuple[Entry, SessionFacts]], epoch: int
+) -> None:
+    masked = Recording(SCHEMAS, Redactor((Rule("mail", detector="email"),), typing_previews=False))
+    other = ChatRecorder(SESSION, RECORDING, epoch=epoch)
+    alone, beside = (ChatRecorder(SESSION, masked, epoch=epoch) for _ in range(2))
+    for one, about in chat:
+        blocks = other.blocks(one, about)
+        assert beside.event_record(one, about, blocks) == alone.event_record(one, about)
+        assert beside.blocks(one, about) == blocks
+
+
 def test_a_restored_recorder_goes_on_where_the_chain_was() -> None:
     one = entry(ChatEvent("message", 3, message_text=MessageText("hello")))
     whole = ChatRecorder(SESSION, RECORDING)
