@@ -154,11 +154,10 @@ class Bench:
 
         def run(settings: Callable[[str], Mapping[str, object]]) -> float:
             return self.run_line(
-                seconds=12, chats=400, rate=FLAT_OUT, mean_events=150, partitions=partitions, settings=settings
+                seconds=8, chats=400, rate=FLAT_OUT, mean_events=150, partitions=partitions, settings=settings
             )[0]
 
-        for line in outputs_costs(run, repeats, self.folder):
-            say(line)
+        outputs_costs(run, repeats, self.folder, say)
 
     def latency(self, repeats: int, partitions: int) -> None:
         """Event sent by the simulator -> seen by a read_committed consumer, at 500 events/s."""

@@ -54,9 +54,12 @@ VARIANTS: Final = (
 
 
 def outputs_costs(
-    run: Callable[[Callable[[str], Mapping[str, object]]], float], repeats: int, folder: Path
-) -> list[str]:
-    """Return the lines of the report. `run` runs a bridge with settings, which depend on a prefix of topics.
+    run: Callable[[Callable[[str], Mapping[str, object]]], float],
+    repeats: int,
+    folder: Path,
+    say: Callable[[str], None],
+) -> None:
+    """Print the report with `say`. `run` runs a bridge with settings, which depend on a prefix of topics.
 
     It returns CPU us per event. `folder` gets a master key.
     """
@@ -68,16 +71,15 @@ def outputs_costs(
         turn = number % len(VARIANTS)
         for one in (*VARIANTS[turn:], *VARIANTS[:turn]):
             found[one.name].append(run(partial(one.settings, master=master)))
+        say(f"  round {number + 1}: " + ", ".join(f"{name} {values[-1]:.1f} us" for name, values in found.items()))
     first, again = (found[one.name] for one in VARIANTS[:2])
     base = [(one + other) / 2 for one, other in zip(first, again, strict=True)]
-    lines = []
     for one in VARIANTS:
         values, beside = found[one.name], first if one is VARIANTS[1] else base
         ratios = [own / usual for own, usual in zip(values, beside, strict=True)]
         target = "" if one.target is None else f"; target: at most {one.target}"
-        lines.append(
+        say(
             f"  {one.name:<24} {statistics.median(values):6.1f} us per event (min {min(values):.1f}, max "
             f"{max(values):.1f}, n={len(values)}), {statistics.median(ratios):.2f} times (min {min(ratios):.2f}, max "
             f"{max(ratios):.2f}{target})"
         )
-    return lines
