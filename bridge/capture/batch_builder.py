@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bridge.capture.outputs import ChatOutput, Output
     from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.facts import Fact
+    from bridge.records.entry_blocks import EntryBlocks
 
 _HEADROOM: Final = 1_024
 """Bytes that Kafka's record framing and the headers may add to a value."""
@@ -160,11 +161,11 @@ class BatchBuilder:
         if chat.decisive and entry.event is not None and entry.event.user_data:
             chat.learn_user_data(entry.event)
         refused: list[tuple[ChatOutput, Problem]] | None = None
-        takers = 0
+        takers, blocks = 0, _blocks(chat, entry)
         for one in chat.outputs:
             if one.plain or takes(self, chat, one, entry):
                 takers += 1
-                reason = self.record(chat, one, entry)
+                reason = self.record(chat, one, entry, blocks)
                 if reason is not None:
                     refused = [*(refused or ()), (one, reason)]
         if refused is not None:
@@ -175,14 +176,18 @@ class BatchBuilder:
         elif entry.event is None and entry.kind == RESUMED:
             self.fact(Resumed(session=chat.session_id))
 
-    def record(self, chat: Chat, one: ChatOutput, entry: Entry) -> Problem | None:
-        """Add an event record in one output; return why not, if it cannot be. A GAP is added in any case."""
+    def record(self, chat: Chat, one: ChatOutput, entry: Entry, blocks: EntryBlocks | None = None) -> Problem | None:
+        """Add an event record in one output; return why not, if it cannot be. A GAP is added in any case.
+
+        `blocks`, if they are there already, are what the record has like those in other outputs.
+        """
         recorder, facts = one.recorder, chat.transcript.facts
         head, numbers = recorder.head, recorder.numbers
         if entry.amendment and one.amends_nothing(entry, chat.transcript.delivered):
             return _AMENDS_NOTHING
         try:
-            payload = recorder.event_record(entry, facts)
+            blocks = blocks or recorder.blocks(entry, facts)
+            payload = recorder.event_record(entry, facts, blocks)
         except BridgeError as error:
             return Problem(input_codes.NOT_RECORDED, error.message)
         topic = one.topic
@@ -192,7 +197,7 @@ class BatchBuilder:
             return Problem(input_codes.TOO_LARGE, f"a record of {len(payload)} bytes; {room} fit")
         value = one.header + payload
         self.plan.event_bytes += len(value)
-        self._records.append(Outgoing(topic, self.partition, recorder.key, value, recorder.headers(entry, facts)))
+        self._records.append(Outgoing(topic, self.partition, recorder.key, value, blocks.headers))
         one.added(entry)
         for rule, times in recorder.redacted:
             self.fact(Redacted(action=one.output.recording.redactor.action_of(rule), times=times))
@@ -305,3 +310,11 @@ class BatchBuilder:
                 Outgoing(self._settings.checkpoints, self.partition, key.encode(), text) for key, text in schemas
             ]
         return self._checkpointed
+
+
+def _blocks(chat: Chat, entry: Entry) -> EntryBlocks | None:
+    """Return what the records of an entry have alike; None if that cannot be encoded, as each output finds out."""
+    try:
+        return chat.outputs[0].recorder.blocks(entry, chat.transcript.facts)
+    except BridgeError:
+        return None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.records import avro
-from bridge.records.ids import escaped, id_of, session_record_id
+from bridge.records.ids import escaped, session_record_id
 from bridge.transcript import entries as kinds
-from bridge.transcript.times import occurred_at, rfc3339
+from bridge.transcript.times import rfc3339
 
 if TYPE_CHECKING:
-    from bridge.transcript.entries import Certificate, Entry, SessionFacts
+    from bridge.transcript.entries import Certificate, Entry
 
 Headers = list[tuple[str, bytes]]
 
@@ -34,12 +34,10 @@ class CloudEvents:
         self._epoch = epoch
         self._constant = (("ce_source", source.encode()), ("ce_subject", session_id.encode()), _VERSION, _CONTENT_TYPE)
 
-    def of_event(self, entry: Entry, facts: SessionFacts) -> Headers:
-        """Return the headers of an event record; `ce_time` is occurredAt, else observedAt."""
-        event = entry.event
-        at = occurred_at(facts.start_at, event.time_shift) if event is not None else None
+    def of_event(self, entry: Entry, record_id: str, at: int | None) -> Headers:
+        """Return the headers of an event record; `ce_time` is occurredAt (`at`, ms since 1970 UTC), else observedAt."""
         return [
-            ("ce_id", id_of(entry, self._escaped_id, self._epoch).encode()),
+            ("ce_id", record_id.encode()),
             _TYPES.get(entry.kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{entry.kind}".encode()),
             ("ce_time", rfc3339(entry.observed_at if at is None else at * 1000).encode()),
             *self._constant,

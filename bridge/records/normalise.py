@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import UnreadableMessage
-from bridge.records.binary import EMPTY, NULL, SOME, long, optional_long, optional_text, text, text_map
+from bridge.records.binary import EMPTY, NULL, SOME, optional_text, text_map
 from bridge.records.blocks import (
     departure_block,
     file_block,
@@ -18,11 +18,10 @@ from bridge.records.blocks import (
     message_block,
     notice_block,
     redactions_block,
-    session_block,
 )
 from bridge.records.chain import genesis, link, trailer
-from bridge.records.cloud_events import CloudEvents
-from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id, id_of
+from bridge.records.entry_blocks import EntryEncoder
+from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id
 from bridge.records.later_texts import NOTHING_LATER
 from bridge.records.message_texts import MESSAGE_TEXT, message_text
 from bridge.records.party_blocks import PartyBlocks
@@ -31,11 +30,11 @@ from bridge.records.session_records import ChainPlace, session_record
 from bridge.records.subjects import NO_SUBJECTS, Subjects
 from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
-from bridge.transcript.times import occurred_at
 
 if TYPE_CHECKING:
     from bridge.records.avro import Schemas
     from bridge.records.cloud_events import Headers
+    from bridge.records.entry_blocks import EntryBlocks
     from bridge.records.field_texts import FieldTexts
     from bridge.records.redactor import Redaction, Redactor
     from bridge.records.split_numbers import SplitNumbers
@@ -47,28 +46,11 @@ if TYPE_CHECKING:
 EVENT_TYPE_KEY: Final = "eventType"
 """The key in unknownAttributes that holds the word of an unknown event type."""
 
-START_PLUS_SHIFT: Final = "START_PLUS_SHIFT"
-"""How occurredAt was had: the session's start plus the event's timeShift, both to the second."""
-
-_WHOLE_SECONDS: Final = optional_text(START_PLUS_SHIFT) + optional_long(1_000)
 _NO_ATTRIBUTES: Final = EMPTY + EMPTY
-_WORDS: Final = {
-    word: text(word)
-    for word in (
-        kinds.PARTY_JOINED,
-        kinds.MESSAGE,
-        kinds.NOTICE,
-        kinds.PARTY_LEFT,
-        kinds.UNKNOWN,
-        kinds.GAP,
-        kinds.RESUMED,
-        kinds.LIVE,
-        kinds.REPLAY,
-        kinds.ARCHIVE,
-    )
-}
 _CHANGED: Final = optional_text(kinds.CHANGED)
 _ID_REUSED: Final = optional_text(kinds.ID_REUSED)
+_NUMBER: Final = "an event with a number beyond 64 bits"
+_TEXT: Final = "an event with a text that is no Unicode"
 _VISIBILITIES: Final = {word: optional_text(word) for word in ("ALL", "INT", "VIP")}
 
 
@@ -104,11 +86,9 @@ class ChatRecorder:
     """
 
     __slots__ = (
-        "_cloud_events",
+        "_entries",
         "_epoch",
-        "_epoch_bytes",
         "_escaped_id",
-        "_facts",
         "_numbers",
         "_parties",
         "_redactor",
@@ -117,8 +97,6 @@ class ChatRecorder:
         "_rules",
         "_schemas",
         "_sealed",
-        "_session",
-        "_session_id_text",
         "_site",
         "head",
         "key",
@@ -135,9 +113,7 @@ class ChatRecorder:
         self.later = NOTHING_LATER
         self._numbers: SplitNumbers = ()  # as of the record that is being made
         self._epoch = epoch
-        self._epoch_bytes = long(epoch)
         self._escaped_id = escaped(session_id)
-        self._session_id_text = text(session_id)
         self.key = session_id.encode()
         self._schemas = recording.schemas
         self._rules = recording.redactor
@@ -146,9 +122,7 @@ class ChatRecorder:
         if recording.keys is not None:
             self._redactor = self._sealed = SealedFields(session_id, recording.redactor, recording.keys)
         self._site = recording.site
-        self._cloud_events = CloudEvents(session_id, recording.source, epoch)
-        self._facts: SessionFacts | None = None
-        self._session = b""
+        self._entries = EntryEncoder(session_id, recording.site, recording.source, epoch)
         self._parties = PartyBlocks(self._redactor)
         self._take_rules()
 
@@ -159,60 +133,61 @@ class ChatRecorder:
 
     # --- TranscriptEvent -----------------------------------------------------------------------------------------
 
-    def event_record(self, entry: Entry, facts: SessionFacts) -> bytes:
-        """Return the Avro payload of one TranscriptEvent, without framing, and advance `head`.
+    def blocks(self, entry: Entry, facts: SessionFacts) -> EntryBlocks:
+        """Return what the record of an entry has like those in other outputs.
 
-        Raises UnreadableMessage for a number beyond 64 bits or a text that is not Unicode, and AttributesTooDeep;
-        `head` and `numbers` are unchanged then.
+        Raises UnreadableMessage for a number beyond 64 bits or a text that is not Unicode.
         """
         try:
-            body = self._body(entry, facts)
+            return self._entries.blocks(entry, facts)
         except OverflowError:
-            raise UnreadableMessage("an event with a number beyond 64 bits") from None
+            raise UnreadableMessage(_NUMBER) from None
         except UnicodeEncodeError:
-            raise UnreadableMessage("an event with a text that is no Unicode") from None
+            raise UnreadableMessage(_TEXT) from None
+
+    def event_record(self, entry: Entry, facts: SessionFacts, blocks: EntryBlocks | None = None) -> bytes:
+        """Return the Avro payload of one TranscriptEvent, without framing, and advance `head`.
+
+        `blocks` is what any output's recorder of this chat says of the entry. Raises UnreadableMessage for a number
+        beyond 64 bits or a text that is not Unicode, and AttributesTooDeep; `head` and `numbers` are unchanged then.
+        """
+        blocks = blocks or self.blocks(entry, facts)
+        try:
+            body = self._body(entry, blocks)
+        except OverflowError:
+            raise UnreadableMessage(_NUMBER) from None
+        except UnicodeEncodeError:
+            raise UnreadableMessage(_TEXT) from None
         previous = self.head
         self.head = link(previous, body)
         self.numbers = self._numbers
         return body + trailer(previous, self.head)
 
-    def _body(self, entry: Entry, facts: SessionFacts) -> bytes:
+    def _body(self, entry: Entry, blocks: EntryBlocks) -> bytes:
         """Encode all fields before `integrity`, in the order of the schema."""
-        if facts is not self._facts:
-            self._session, self._facts = session_block(facts, self._site), facts
         if self._rules.rule_set != self._rule_set:
             self._take_rules()
         if self._sealed is not None:
             self._sealed.sequence = entry.sequence
         done: list[Redaction] = []
         event, self._numbers = entry.event, self.numbers
-        own_id = id_of(entry, self._escaped_id, self._epoch)
-        head = (
-            text(own_id),
-            self._session_id_text,
-            NULL if event is None else SOME + long(event.event_id),
-            self._epoch_bytes,
-            long(entry.sequence),
-            _WORDS.get(entry.kind) or text(entry.kind),
-        )
         if event is None:
             gap = NULL if entry.gap is None else SOME + gap_block(entry.gap)
-            # Of the fields from occurredAt to unknownAttributes, GAP and RESUMED have observedAt, party and gap only.
-            rest: tuple[bytes, ...] = (
-                NULL + NULL + NULL + NULL + long(entry.observed_at) + NULL + NULL,
+            # Of the fields from visibility to unknownAttributes, GAP and RESUMED have party and gap only.
+            content: tuple[bytes, ...] = (
+                NULL + NULL,
                 self._parties.block(entry.party, done),
                 NULL + NULL + NULL + NULL + gap + NULL + NULL + NULL,
                 _NO_ATTRIBUTES + _NO_ATTRIBUTES + EMPTY,
             )
         else:
-            rest = self._content(entry, event, facts, own_id, done)
+            content = self._content(entry, event, blocks.record_id, done)
         self.redacted = [(one.rule, one.times) for one in done]
         return b"".join(
             (
-                *head,
-                *rest,
-                self._session,
-                _WORDS.get(entry.origin) or text(entry.origin),
+                blocks.begin,
+                *content,
+                blocks.end,
                 redactions_block(done) if done else EMPTY,
                 self._rule_set_text,
             )
@@ -224,10 +199,8 @@ class ChatRecorder:
         self._rule_set_text = optional_text(self._rule_set)
         self._parties.forget()
 
-    def _content(
-        self, entry: Entry, event: ChatEvent, facts: SessionFacts, own_id: str, done: list[Redaction]
-    ) -> tuple[bytes, ...]:
-        """Encode the fields from occurredAt to unknownAttributes of an event."""
+    def _content(self, entry: Entry, event: ChatEvent, own_id: str, done: list[Redaction]) -> tuple[bytes, ...]:
+        """Encode the fields from visibility to unknownAttributes of an event."""
         redactor = self._redactor
         user_data: dict[str, str] = {}
         file_size: str | None = None
@@ -262,11 +235,7 @@ class ChatRecorder:
             block = file_block(event, said, user_data, file_size)
             file = NULL if block is None else SOME + block
         leaves = event.reason is not None or event.asker_id is not None or entry.kind == kinds.PARTY_LEFT
-        at = occurred_at(facts.start_at, event.time_shift)
         return (
-            NULL + NULL + NULL if at is None else SOME + long(at) + _WHOLE_SECONDS,
-            SOME + long(event.time_shift),
-            long(entry.observed_at),
             visibility,
             optional_text(event.receiver_id),
             party,
@@ -303,10 +272,6 @@ class ChatRecorder:
             values = {**values, EVENT_TYPE_KEY: word}
         return text_map(values)
 
-    def headers(self, entry: Entry, facts: SessionFacts) -> Headers:
-        """Return the CloudEvents headers of an event record."""
-        return self._cloud_events.of_event(entry, facts)
-
     # --- the other topics ----------------------------------------------------------------------------------------
 
     def session_record(  # noqa: PLR0913 - the fields of the record
@@ -335,4 +300,4 @@ class ChatRecorder:
 
     def session_headers(self, state: str, at: int, certificate: Certificate | None = None) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""
-        return self._cloud_events.of_session(state, at, certificate)
+        return self._entries.events.of_session(state, at, certificate)

@@ -15,6 +15,7 @@ from bridge.errors import ConfigError
 from bridge.records import detectors, patterns
 from bridge.records.attribute_rules import AttributeRules
 from bridge.records.detectors.beginnings import SPLIT_DETECTORS
+from bridge.records.detectors.plain_text import PlainDetector, PlainText
 from bridge.records.escapes import EscapedText, unescaped
 from bridge.records.rules import BUILT_IN, check, replacement, version_of
 from bridge.records.secret_names import SECRET, names_secret, without_secret
@@ -24,7 +25,7 @@ from bridge.transcript.attributes import flatten
 from bridge.transcript.events import TYPE_WORDS, Item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bridge.records.detectors import Detector
     from bridge.records.pseudonyms import HashKey
@@ -148,19 +149,27 @@ class Redactor:
 
     def _detected(self, where: str, text: str, done: list[Redaction], changes: TextChanges | None = None) -> str:
         """Return a text with every match of the detectors replaced, also what they find behind escapes."""
-        escapes = unescaped(text) is not text
-        for name, detect, replace in self._by_pattern if detectors.nothing_in(text) else self._by_text:
+        if detectors.nothing_in(text):
+            rules, escapes = self._by_pattern, False  # each kind of escape has a character that may hide something
+            if not rules:
+                return text
+        else:
+            rules, escapes = self._by_text, unescaped(text) is not text
+        plain = PlainText(text)
+        for name, detect, replace in rules:
             times = 0
             if escapes:  # first, because an escape may look like a part of what follows it
                 escaped = EscapedText(text)
-                finds = _finds(escaped.shown, detect, replace, escaped.place)
+                finds = _finds(escaped.shown, detect(escaped.shown), replace, escaped.place)
                 if finds:
                     text, times = _with(text, finds), len(finds)
+                    plain = PlainText(text)
                     if changes is not None:
                         changes.add(name, finds)
-            finds = _finds(text, detect, replace, None)
+            finds = _finds(text, _spans(detect, text, plain), replace, None)
             if finds:
                 text, times = _with(text, finds), times + len(finds)
+                plain = PlainText(text)
                 if changes is not None:
                     changes.add(name, finds)
             if times:
@@ -271,12 +280,20 @@ def _path_names_secret(path: str) -> bool:
     return names_secret(_ESCAPED_IN_PATH.sub(r"\1", path) if "\\" in path else path)
 
 
+def _spans(detect: Detector, text: str, plain: PlainText) -> Iterator[tuple[int, int]]:
+    """Return what a detector finds in a text; `plain` is what some of them see of it."""
+    return detect.finds(plain) if isinstance(detect, PlainDetector) else detect(text)
+
+
 def _finds(
-    shown: str, detect: Detector, replace: Callable[[str], str], place: Callable[[int], int] | None
+    shown: str,
+    found: Iterator[tuple[int, int]],
+    replace: Callable[[str], str],
+    place: Callable[[int], int] | None,
 ) -> list[tuple[int, int, str]]:
-    """Return (start, end, what is put there) of each find in `shown`; `place` leads from there to the text."""
-    found = [(start, end, replace(shown[start:end])) for start, end in detect(shown)]
-    return [(place(start), place(end), put) for start, end, put in found] if place else found
+    """Return (start, end, what is put there) of what was found in `shown`; `place` leads from there to the text."""
+    finds = [(start, end, replace(shown[start:end])) for start, end in found]
+    return [(place(start), place(end), put) for start, end, put in finds] if place else finds
 
 
 def _with(text: str, finds: list[tuple[int, int, str]]) -> str:

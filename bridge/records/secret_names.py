@@ -44,6 +44,8 @@ def names_secret(text: str, names: tuple[str, ...] = _PLAIN_SECRETS) -> bool:
         for name in names:
             if name in plain:
                 return True
+        if "\\" not in text and "&#" not in text and "\0" not in text:
+            return False
         shown = text.replace("\0", "")
         shown = unescaped(_ESCAPED_NUL.sub(r"\1", shown) if "u0000" in shown else shown)
         if shown == text:

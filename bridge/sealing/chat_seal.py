@@ -42,7 +42,7 @@ def are_sealed(data: bytes) -> bool:
 class ChatSeal:
     """What one data key seals and opens. `name` is the id of the chat that the key belongs to."""
 
-    __slots__ = ("_cipher", "_name", "_nonce_key")
+    __slots__ = ("_cipher", "_name", "_nonces")
 
     def __init__(self, name: str, key: bytes) -> None:
         """`key` has KEY_BYTES bytes. Raises ValueError when it has not."""
@@ -50,7 +50,8 @@ class ChatSeal:
             raise ValueError(f"a data key has {KEY_BYTES} bytes")
         self._name = _counted(name.encode())
         self._cipher = AESGCM(key)
-        self._nonce_key = hmac.digest(key, _NONCE_KEY, "sha256")
+        # Begun with its key: a copy takes a quarter of the time that `hmac.digest` with the key takes.
+        self._nonces = hmac.new(hmac.digest(key, _NONCE_KEY, "sha256"), digestmod="sha256")
 
     def seal(self, field: str, sequence: int, text: str) -> str:
         """Return a text sealed for its place. Raises UnicodeEncodeError for one that is not Unicode."""
@@ -79,7 +80,9 @@ class ChatSeal:
 
     def _sealed(self, field: str, sequence: int, plain: bytes) -> bytes:
         place = self._place(field, sequence)
-        nonce = hmac.digest(self._nonce_key, place + plain, "sha256")[:_NONCE_BYTES]
+        mac = self._nonces.copy()
+        mac.update(place + plain)
+        nonce = mac.digest()[:_NONCE_BYTES]
         return nonce + self._cipher.encrypt(nonce, plain, place)
 
     def _opened(self, field: str, sequence: int, whole: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """What outputs cost: CPU of the bridge process per event, from Chat Server to Kafka, beside one output in the same run.
 
-The variants take turns, so that what else runs on the machine meets all of them; one comes twice (A/A).
+The variants take turns, and turns to be the first, so that what else runs on the machine meets all of them. One comes
+twice (A/A); the others are compared with the mean of those two of the same round.
 """
 
 from __future__ import annotations
@@ -53,26 +54,32 @@ VARIANTS: Final = (
 
 
 def outputs_costs(
-    run: Callable[[Callable[[str], Mapping[str, object]]], float], repeats: int, folder: Path
-) -> list[str]:
-    """Return the lines of the report. `run` runs a bridge with settings, which depend on a prefix of topics.
+    run: Callable[[Callable[[str], Mapping[str, object]]], float],
+    repeats: int,
+    folder: Path,
+    say: Callable[[str], None],
+) -> None:
+    """Print the report with `say`. `run` runs a bridge with settings, which depend on a prefix of topics.
 
     It returns CPU us per event. `folder` gets a master key.
     """
     master = folder / "master.key"
     master.write_text(secrets.token_hex(32), "utf-8")
+    run(partial(VARIANTS[0].settings, master=master))  # the first one after the broker's start costs more
     found: dict[str, list[float]] = {one.name: [] for one in VARIANTS}
-    for _ in range(repeats):
-        for one in VARIANTS:
+    for number in range(repeats):
+        turn = number % len(VARIANTS)
+        for one in (*VARIANTS[turn:], *VARIANTS[:turn]):
             found[one.name].append(run(partial(one.settings, master=master)))
-    base = found[VARIANTS[0].name]
-    lines = []
+        say(f"  round {number + 1}: " + ", ".join(f"{name} {values[-1]:.1f} us" for name, values in found.items()))
+    first, again = (found[one.name] for one in VARIANTS[:2])
+    base = [(one + other) / 2 for one, other in zip(first, again, strict=True)]
     for one in VARIANTS:
-        values = found[one.name]
-        median = statistics.median(values)
-        # Of neighbours in time, so that what else the machine does is the same for both.
-        ratio = statistics.median(own / first for own, first in zip(values, base, strict=True))
-        target = "" if one.target is None else f"  (target: at most {one.target})"
-        spread = f"min {min(values):.1f}, max {max(values):.1f}, n={len(values)}"
-        lines.append(f"  {one.name:<24} {median:6.1f} us per event ({spread}), {ratio:.2f} times{target}")
-    return lines
+        values, beside = found[one.name], first if one is VARIANTS[1] else base
+        ratios = [own / usual for own, usual in zip(values, beside, strict=True)]
+        target = "" if one.target is None else f"; target: at most {one.target}"
+        say(
+            f"  {one.name:<24} {statistics.median(values):6.1f} us per event (min {min(values):.1f}, max "
+            f"{max(values):.1f}, n={len(values)}), {statistics.median(ratios):.2f} times (min {min(ratios):.2f}, max "
+            f"{max(ratios):.2f}{target})"
+        )

@@ -96,7 +96,7 @@ def test_a_recorder_gives_its_records_these_ids(recording: Recording) -> None:
         "A%3A5%7Eb:5:2.1": Entry(kinds.MESSAGE, 4, kinds.LIVE, 1, event, amendment=1),
         "A%3A5%7Eb:~2.5": Entry(kinds.GAP, 5, kinds.LIVE, 1, gap=gap),
     }
-    headers = [dict(recorder.headers(entry, facts)) for entry in expected.values()]
+    headers = [dict(recorder.blocks(entry, facts).headers) for entry in expected.values()]
     assert [header["ce_id"].decode() for header in headers] == list(expected)
     assert {header["ce_subject"] for header in headers} == {b"A:5~b"}
     assert recorder.key == b"A:5~b"

@@ -47,6 +47,19 @@ def test_every_record_is_byte_for_byte_what_fastavro_writes_for_the_same_content
         assert recorder.head == split(expected)[2]
 
 
+@given(st.lists(st.tuples(entries, facts), min_size=1, max_size=4), epochs)
+def test_what_a_record_has_like_those_of_other_outputs_may_come_from_any_of_them(
+    chat: list[tuple[Entry, SessionFacts]], epoch: int
+) -> None:
+    masked = Recording(SCHEMAS, Redactor((Rule("mail", detector="email"),), typing_previews=False))
+    other = ChatRecorder(SESSION, RECORDING, epoch=epoch)
+    alone, beside = (ChatRecorder(SESSION, masked, epoch=epoch) for _ in range(2))
+    for one, about in chat:
+        blocks = other.blocks(one, about)
+        assert beside.event_record(one, about, blocks) == alone.event_record(one, about)
+        assert beside.blocks(one, about) == blocks
+
+
 def test_a_restored_recorder_goes_on_where_the_chain_was() -> None:
     one = entry(ChatEvent("message", 3, message_text=MessageText("hello")))
     whole = ChatRecorder(SESSION, RECORDING)
@@ -194,7 +207,7 @@ def test_a_party_that_changed_its_nickname_is_shown_with_the_new_one() -> None:
 def test_headers_are_those_of_a_cloud_event_in_binary_mode() -> None:
     recorder = ChatRecorder(SESSION, Recording(SCHEMAS, Redactor(), "north", "bridge-2"))
     one = entry(ChatEvent("message", 12, time_shift=61))
-    assert dict(recorder.headers(one, FACTS)) == {
+    assert dict(recorder.blocks(one, FACTS).headers) == {
         "ce_specversion": b"1.0",
         "ce_id": b"0000TEST00000001:12",
         "ce_source": b"/chatbridge/north/bridge-2",
@@ -207,7 +220,7 @@ def test_headers_are_those_of_a_cloud_event_in_binary_mode() -> None:
 
 def test_a_record_without_a_time_of_its_own_is_headed_by_when_it_was_observed() -> None:
     recorder = ChatRecorder(SESSION, RECORDING)
-    headers = dict(recorder.headers(Entry(kinds.RESUMED, 2, kinds.LIVE, 1_930_000_100_123_456), FACTS))
+    headers = dict(recorder.blocks(Entry(kinds.RESUMED, 2, kinds.LIVE, 1_930_000_100_123_456), FACTS).headers)
     assert headers["ce_time"] == b"2031-02-27T23:08:20.123456Z"
     assert headers["ce_id"] == b"0000TEST00000001:~0.2"
 

@@ -60,7 +60,7 @@ def a_chat() -> PlacedTopics:
 
     session(40, OPENED, OPENED_AT)
     for offset, entry in enumerate(entries, 1200):
-        headers = recorder.headers(entry, fold.facts)
+        headers = recorder.blocks(entry, fold.facts).headers
         around = Surroundings(recorder.key, headers, entry.observed_at // 1000)
         topics.events.append((offset, recorder.event_record(entry, fold.facts), around))
     session(41, CLOSED, OPENED_AT + HOUR, fold.certificate())

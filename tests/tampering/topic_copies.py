@@ -159,7 +159,7 @@ class WrittenChat:
         return tuple(self._recorder.session_headers(told["state"], told["at"], like))
 
     def _event(self, entry: Entry) -> None:
-        headers = self._recorder.headers(entry, self._fold.facts)
+        headers = self._recorder.blocks(entry, self._fold.facts).headers
         self._append(EVENTS, headers, self._recorder.event_record(entry, self._fold.facts))
 
     def _session(self, state: str, certificate: Any = None) -> None:

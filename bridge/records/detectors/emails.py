@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from bridge.records.detectors.plain_text import PlainText
+from bridge.records.detectors.plain_text import PlainDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,16 +22,6 @@ _WRITTEN_OUT: Final = re.compile(
     re.IGNORECASE,
 )
 _AT_WORD: Final = re.compile(r"[\[({<][ ]?(?:at|arroba|chiocciola|ät|@)[ ]?[\])}>]", re.IGNORECASE)
-
-
-def emails(text: str) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of `local@domain.tld`, also with `[at]` and `(dot)` in brackets.
-
-    Looks for the domain first and then back from it, so that long words cost nothing. In `a@b.nora@example.org` the
-    local part of the second address ends the first find: the rest is a find of its own.
-    """
-    plain = PlainText(text)
-    return plain.places(_emails(plain.shown))
 
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
@@ -58,3 +48,11 @@ def _usual(text: str) -> Iterator[tuple[int, int]]:
         if local is not None or 0 < floor == at:
             yield at - (local.end() if local else 0), domain.end()
             floor = domain.end()
+
+
+emails: Final = PlainDetector(_emails, r"[@\[({<]")
+"""Yields (start, end) of `local@domain.tld`, also with `[at]` and `(dot)` in brackets.
+
+Looks for the domain first and then back from it, so that long words cost nothing. In `a@b.nora@example.org` the local
+part of the second address ends the first find: the rest is a find of its own.
+"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from bridge.records.detectors.plain_text import PlainText
+from bridge.records.detectors.plain_text import PlainDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,15 +57,6 @@ _SEPARATOR: Final = re.compile(r"[^A-Za-z0-9]+")
 _MODULUS: Final = 97
 
 
-def ibans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of IBANs of the registered countries' lengths that satisfy ISO 7064's check.
-
-    Between two characters there may be up to four blanks, dashes, dots, slashes, commas or line breaks.
-    """
-    plain = PlainText(text)
-    return plain.places(plain_ibans(plain.shown))
-
-
 def plain_ibans(text: str) -> Iterator[tuple[int, int]]:
     """Yield (start, end) in a text as `PlainText` shows it."""
     floor = 0
@@ -93,3 +84,10 @@ def begins_iban(said: str) -> bool:
     if len(said) >= _LENGTHS.get(country, 0) or not said[2:4].isdigit() or int(said[2:4]) not in _CHECK_DIGITS:
         return False
     return country not in _DIGITS_ONLY or not account or account.isdigit()
+
+
+ibans: Final = PlainDetector(plain_ibans, "[0-9]")
+"""Yields (start, end) of IBANs of the registered countries' lengths that satisfy ISO 7064's check.
+
+Between two characters there may be up to four blanks, dashes, dots, slashes, commas or line breaks.
+"""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.records.detectors.context_words import name_before, named_as_card
 from bridge.records.detectors.ibans import plain_ibans
-from bridge.records.detectors.plain_text import PlainText
+from bridge.records.detectors.plain_text import PlainDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,12 +101,6 @@ _AS_ON_CARDS: Final = frozenset(
 _EVEN: Final = (4, 8)  # sizes of groups, but for the last one, that stand beside other numbers, too
 _FOUR: Final = 4
 _PAGE: Final = re.compile(r"\.(?:html?|php|aspx?|jsp)(?![a-z])", re.IGNORECASE)
-
-
-def payment_cards(text: str) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of card numbers, in order and without overlap."""
-    plain = PlainText(text)
-    return plain.places(_outside_ibans(plain.shown))
 
 
 def begins_card(digits: str) -> bool:
@@ -216,3 +210,7 @@ def _in_a_word(text: str, start: int, end: int) -> bool:
 def _is_page(text: str, start: int, end: int) -> bool:
     """Tell whether the digits are the name of a page in a URL."""
     return text[max(start - 1, 0) : start] == "/" and _PAGE.match(text, end) is not None
+
+
+payment_cards: Final = PlainDetector(_outside_ibans, rf"[0-9](?:{_SEPARATORS}{{0,4}}[0-9]){{12}}")
+"""Yields (start, end) of card numbers, in order and without overlap."""

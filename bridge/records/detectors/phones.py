@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from bridge.records.detectors.context_words import name_after, name_before
-from bridge.records.detectors.plain_text import PlainText
+from bridge.records.detectors.plain_text import PlainDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +33,6 @@ _NAMED_SIZE: Final = 6
 _NATIONAL_SIZES: Final = range(9, 14)
 _DOUBLE_ZERO_SIZES: Final = range(10, 19)  # with the zeros, and a zero in brackets
 _BARE_SIZES: Final = range(12, 18)
-
-
-def phones(text: str) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of what is written like a telephone number, or called one."""
-    plain = PlainText(text)
-    return plain.places(_phones(plain.shown))
 
 
 def _phones(text: str) -> Iterator[tuple[int, int]]:
@@ -89,3 +83,7 @@ def _in_something_longer(text: str, start: int, end: int) -> bool:
         or (before[:1].isdigit() and before[-1:] in {*",:.'"})
         or (after[:1] in {*",:'-"} and after[1:].isalnum())
     )
+
+
+phones: Final = PlainDetector(_phones, r"[0-9](?:[ ()./-]{0,4}[0-9]){5}")
+"""Yields (start, end) of what is written like a telephone number, or called one."""
