@@ -3,7 +3,7 @@
 Most records are messages. Of those, numbers and times come first, then who may see it and who said it, the same in all
 that one party says; then the text; then session, origin and what the settings decide, the same in most records of a
 chat; then the hashes. Numbers and times are decoded, and the bytes before and after the text are looked up: equal bytes
-are equal fields. Pure.
+are equal fields. Of other records, what comes after the author is decoded. Pure.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class EventDecoding:
             raise ValueError("the fields of TranscriptEvent have another order than the one that decoding relies on")
         self._numbers = _part("Numbers", fields[:first])
         self._author = _part("Author", fields[first:message])
+        self._rest = _part("Rest", fields[message:-1])
         self._end = _part("End", [*parts[1:], *fields[message + 1 : -1]])
         self._authors: dict[bytes, _Author] = {}
         self._ends: dict[bytes, _End] = {}
@@ -78,19 +79,18 @@ class EventDecoding:
             author = self._authors.get(body[at : at + _TELLING])
             if author is None or not body.startswith(author.encoded, at):
                 author = self._meet(body, at)
+            record.update(author.fields)
             at += len(author.encoded)
-            if body[at] != _A_MESSAGE:
-                return self._schemas.decode(TRANSCRIPT_EVENT, payload)
-            text, at = _text(body, at + 1)
-            encoded = body[at:]
-            end = self._ends.get(encoded)
-            if end is None:
-                end = self._learn(encoded)
+            if body[at] == _A_MESSAGE:
+                text, at = _text(body, at + 1)
+                encoded = body[at:]
+                end = self._ends.get(encoded) or self._learn(encoded)
+                record["message"] = {"text": text, **end.of_message}
+                record.update(end.fields)
+            else:
+                record.update(_whole(body, at, self._rest))
         except Exception:  # noqa: BLE001 - fastavro has no common error type
             return self._schemas.decode(TRANSCRIPT_EVENT, payload)  # which says what is wrong
-        record.update(author.fields)
-        record["message"] = {"text": text, **end.of_message}
-        record.update(end.fields)
         record["integrity"] = {"previousHash": previous, "hash": own}
         return record
 
@@ -105,10 +105,7 @@ class EventDecoding:
         return author
 
     def _learn(self, encoded: bytes) -> _End:
-        source = io.BytesIO(encoded)
-        fields: dict[str, Any] = schemaless_reader(source, self._end, None)  # type: ignore[assignment]
-        if source.tell() != len(encoded):
-            raise VerificationFailed("bytes left over")
+        fields = _whole(encoded, 0, self._end)
         end = _End({name: fields.pop(name) for name in _OF_MESSAGE[1:]}, fields)
         if not any(fields[name] for name in _OWN):
             if len(self._ends) >= _KNOWN:
@@ -119,6 +116,16 @@ class EventDecoding:
 
 def _part(name: str, fields: list[dict[str, Any]]) -> Any:
     return parse_schema({"type": "record", "name": f"{TRANSCRIPT_EVENT}{name}", "fields": fields})
+
+
+def _whole(body: bytes, at: int, schema: Any) -> dict[str, Any]:
+    """Return the fields that the bytes from `at` on hold. Raises VerificationFailed when some are left over."""
+    source = io.BytesIO(body)
+    source.seek(at)
+    fields: dict[str, Any] = schemaless_reader(source, schema, None)  # type: ignore[assignment]
+    if source.tell() != len(body):
+        raise VerificationFailed("bytes left over")
+    return fields
 
 
 def _text(body: bytes, at: int) -> tuple[str, int]:

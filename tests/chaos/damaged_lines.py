@@ -41,32 +41,43 @@ def damage_of(
     """Judge the chats of one ledger."""
     damage = Damage()
     for sent in times.garbage:
-        there = {
-            name: chat
-            for name, chat in views.items()
-            if chat.server == sent.server and any(_overlaps(sent, span) for span in chat.watched())
-        }
+        there = {name: chat for name, chat in views.items() if chat.server == sent.server and _moments(chat, sent)}
         if sent.text == HALF_A_LINE:
             _half_a_line(there, published, times, sent, damage)
         elif sent.text not in HARMLESS_GARBAGE:
             for name, chat in there.items():
-                damage.add(name, sure=_taken(chat, published.get(name, ()), times, sent.begin))
+                damage.add(name, sure=_taken(chat, published.get(name, ()), times, _moments(chat, sent)[0]))
     return damage
 
 
-def _overlaps(sent: SentGarbage, span: tuple[float, float]) -> bool:
-    return span[0] - _SLACK < sent.end and sent.begin < span[1] + _SLACK
+def _moments(chat: LedgerChatView, sent: SentGarbage) -> list[tuple[float, float]]:
+    """Return from when to when the line may have been sent to each monitor that was, or may have been, there then.
+
+    The journal tells it; without one, it was sent within a while after it was asked for.
+    """
+    if not chat.raw:
+        asked = sent.begin, sent.begin + _SLACK
+        return [asked for since, until in chat.watched() if since - _SLACK < sent.end and sent.begin < until + _SLACK]
+    return [
+        (at, at)
+        for connection, (since, until) in zip(chat.connections, chat.watched(), strict=False)
+        for at in chat.raw.get(connection, ())
+        if since < at < until and sent.begin - _SLACK < at < sent.begin + _SLACK
+    ]
 
 
-def _taken(chat: LedgerChatView, events: Sequence[PublishedEvent], times: FaultTimes, at: float) -> bool:
-    """Tell whether what was sent at a time surely came to the only monitor, and was committed."""
-    end = at + _SLACK
-    if chat.captures(at - _SLACK, end, times):
+def _taken(
+    chat: LedgerChatView, events: Sequence[PublishedEvent], times: FaultTimes, moment: tuple[float, float]
+) -> bool:
+    """Tell whether what was sent then surely came to the only monitor, and was committed."""
+    begin, end = moment
+    if chat.captures(begin, end, times):
         return True
-    alone = [span for span in chat.watched() if span[0] < end and at < span[1]]
-    if len(alone) != 1 or not alone[0][0] < at - _SLACK < end < alone[0][1]:
+    alone = [span for span in chat.watched() if span[0] < end and begin < span[1]]
+    if len(alone) != 1 or not alone[0][0] < begin <= end < alone[0][1]:
         return False
-    until = min([alone[0][1], *(joined for joined, _ in chat.monitors.values() if joined > at)])
+    lasted = math.inf if alone[0][1] == chat.closed else alone[0][1]  # the push of the end comes after it
+    until = min([lasted, *(joined for joined, _ in chat.monitors.values() if joined > begin)])
     return any(event.live and end < event.came < until for event in events)
 
 
@@ -88,12 +99,14 @@ def _half_a_line(
             damage.add(name, sure=True)
         if not lost:  # it ended before another line came, or nothing of it was committed
             for name, chat in joined.items():
-                damage.add(name, sure=not pushes and _taken(chat, published.get(name, ()), times, sent.end))
+                ended = sent.end, sent.end + _SLACK
+                damage.add(name, sure=not pushes and _taken(chat, published.get(name, ()), times, ended))
 
 
 def _joined_over(chat: LedgerChatView, connection: int, sent: SentGarbage) -> bool:
     return any(
-        one == connection and _overlaps(sent, span) for one, span in zip(chat.connections, chat.watched(), strict=False)
+        one == connection and since - _SLACK < sent.end and sent.begin < until + _SLACK
+        for one, (since, until) in zip(chat.connections, chat.watched(), strict=False)
     )
 
 

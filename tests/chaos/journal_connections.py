@@ -22,6 +22,8 @@ class JournalConnections:
     _ended: dict[int, float] = field(default_factory=dict)
     _joins: dict[str, list[int]] = field(default_factory=dict)
     _asked: dict[str, list[float]] = field(default_factory=dict)
+    raw: dict[int, list[float]] = field(default_factory=dict)
+    """Connection -> when a fault sent bytes as they are over it."""
     _served: dict[int, float] = field(default_factory=dict)
     """Server (the one, or its standby) -> when it last wrote a line."""
 
@@ -31,6 +33,8 @@ class JournalConnections:
         self._served[number // _OF_A_SERVER] = line["at"]
         if line.get("disconnected") or line.get("dropped"):
             self._ended.setdefault(number, line["at"])
+        elif line.get("raw"):
+            self.raw.setdefault(number, []).append(line["at"])
         elif line.get("request") == _JOIN:
             self._asked.setdefault(line["session_id"], []).append(line["at"])
             if line["caused"].get(_MONITOR):

@@ -96,7 +96,8 @@ class LedgerChatView:
     `shown` has (id, time) of all events but direct ones, also of those that were lost later, in their order.
 
     `lives` says until when the connections of the monitors lived, `connections` which they were, in their order;
-    `asked` when somebody wanted to join, also in vain; empty where no journal tells.
+    `asked` when somebody wanted to join, also in vain; `raw` when a fault sent bytes, by connection, of all that the
+    server had; empty where no journal tells.
     """
 
     server: str
@@ -110,6 +111,7 @@ class LedgerChatView:
     connections: list[int] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
     restored: list[float] = field(default_factory=list)
+    raw: dict[int, list[float]] = field(default_factory=dict)
 
     def watched(self) -> list[Span]:
         """Return from when to when each monitor could be sent something, in the order of their joins."""
@@ -215,7 +217,7 @@ def read_views(path: Path) -> dict[str, LedgerChatView]:
     connections = read_connections(path.with_suffix(".journal"))
     for session_id, view in views.items():
         view.lives, view.connections = connections.lives(session_id), connections.joined(session_id)
-        view.asked = connections.asked(session_id)
+        view.asked, view.raw = connections.asked(session_id), connections.raw
     return views
 
 

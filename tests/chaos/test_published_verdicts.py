@@ -105,3 +105,20 @@ def test_half_a_line_that_ends_alone_concerns_every_chat() -> None:
 def test_damage_makes_a_chat_incomplete() -> None:
     assert judge_published(NAME, chat(), ALL, Damage(surely={NAME})) == {INCOMPLETE}
     assert judge_published(NAME, chat(), ALL, Damage(maybe={NAME})) == {COMPLETE, INCOMPLETE}
+
+
+@pytest.mark.parametrize(
+    ("at", "connection", "damage"),
+    [
+        (5.0, 7, Damage(surely={NAME})),
+        (8.95, 7, Damage(surely={NAME})),  # the push of the end came after it
+        (9.05, 7, Damage()),  # the chat was over
+        (2.4, 7, Damage()),  # the monitor had not joined
+        (5.0, 8, Damage()),  # it was sent to others
+    ],
+)
+def test_the_journal_tells_when_and_over_which_connections(at: float, connection: int, damage: Damage) -> None:
+    view = chat()
+    view.raw = {connection: [at]}
+    sent = SentGarbage(SERVER, at - 0.1, at + 1.0, UNREADABLE)
+    assert damage_of({NAME: view}, {NAME: ALL}, FaultTimes([], [sent])) == damage

@@ -16,6 +16,7 @@ from bridge.chatserver.messages import (
     RequestNotify,
     RequestReleaseParty,
 )
+from bridge.simulator.harness.fault_injector import FaultInjector
 from bridge.simulator.harness.journal import Journal
 from bridge.simulator.model.model_settings import ModelSettings
 from bridge.simulator.protocol.server import ChatServer, ServerSettings
@@ -229,6 +230,7 @@ def test_the_journal_says_what_was_asked_and_what_it_caused(tmp_path: Path) -> N
         open_chat(server)
         monitor = await TestClient.monitor(server.port)
         await monitor.join(CHAT, Item("GCTI_Chat_SessionPassword", value="secret-word"))
+        assert FaultInjector(server).send_raw(b"secret-word") == 1
         monitor.close()
         await until(lambda: not server.connections)
         await server.stop()
@@ -240,5 +242,6 @@ def test_the_journal_says_what_was_asked_and_what_it_caused(tmp_path: Path) -> N
     text = path.read_text()
     assert "secret-word" not in text
     lines = [json.loads(line) for line in text.splitlines()]
-    assert [line.get("request") for line in lines] == ["RequestRegister", "RequestJoin", None]
+    assert [line.get("request") for line in lines] == ["RequestRegister", "RequestJoin", None, None]
     assert lines[1]["session_id"] == CHAT
+    assert [line.get("raw") for line in lines] == [None, None, len("secret-word"), None]

@@ -96,8 +96,9 @@ class FaultInjector:
 
     def send_raw(self, data: bytes, connection: int | None = None) -> int:
         """Send arbitrary bytes on one connection or on all of them; return on how many."""
-        chosen = self._chosen(connection)
+        chosen, now = self._chosen(connection), self.server.clock()
         for each in chosen:
+            self.server.request_observer.raw_sent(each.number, len(data), now)
             each.send_raw(data)
         return len(chosen)
 

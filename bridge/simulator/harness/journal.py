@@ -55,6 +55,10 @@ class Journal:
         self.requests["unreadable"] += 1
         self._write(connection, now, {"request": "unreadable"})
 
+    def raw_sent(self, connection: int, length: int, now: float) -> None:
+        """Record that an injected fault sends bytes as they are."""
+        self._write(connection, now, {"raw": length})
+
     def connection_dropped(self, connection: int, reason: str, now: float) -> None:
         """Record that the server closes a connection."""
         self.dropped_connections[reason] += 1

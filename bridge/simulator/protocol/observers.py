@@ -25,6 +25,9 @@ class RequestObserver(Protocol):
     def line_unreadable(self, connection: int, now: float) -> None:
         """A line could not be read as a request."""
 
+    def raw_sent(self, connection: int, length: int, now: float) -> None:
+        """Bytes that an injected fault sends as they are come next on a connection."""
+
     def connection_dropped(self, connection: int, reason: str, now: float) -> None:
         """The server closes a connection."""
 
@@ -39,6 +42,9 @@ class NoRequestObserver:
         """Ignore it."""
 
     def line_unreadable(self, connection: int, now: float) -> None:
+        """Ignore it."""
+
+    def raw_sent(self, connection: int, length: int, now: float) -> None:
         """Ignore it."""
 
     def connection_dropped(self, connection: int, reason: str, now: float) -> None:
