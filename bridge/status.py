@@ -134,7 +134,7 @@ class WorkerStatus:
         telemetry.watch("announcers", lambda: announcer.producers)
 
     def readiness(self) -> list[Problem]:
-        """Return why the worker is not ready; empty when it is. What connecting to Kafka fails for comes first."""
+        """Return why the worker is not ready; empty when it is. Why connecting to Kafka fails comes first."""
         reasons, cause = self._reasons(), self._kafka_cause()
         if not reasons or cause is None or cause.problem in reasons:
             return reasons
