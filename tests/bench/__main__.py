@@ -19,7 +19,8 @@ from bridge.sandbox import LocalBroker, kafka_or_local
 from tests.bench.checkpoint_bytes import checkpoint_costs
 from tests.bench.evidence_costs import evidence_costs
 from tests.bench.outage import ANNOUNCEMENTS, outage
-from tests.bench.outputs_bench import outputs_costs
+from tests.bench.outputs_bench import RULES, outputs_costs
+from tests.bench.outputs_in_process import outputs_in_process
 from tests.bench.read_topics import captured, latencies, read, watch
 from tests.bench.ucs_tables import stored_chats
 from tests.bench.verifying import verifying
@@ -150,13 +151,17 @@ class Bench:
 
     def outputs(self, repeats: int, partitions: int) -> None:
         """CPU of the bridge process per event, with one output and with more."""
-        say(f"Outputs: simulator at {FLAT_OUT}/s -> bridge -> Kafka, {partitions} shards")
+        say("Outputs: CPU per event")
+
+        ledger = self.run_line(seconds=8, chats=100, rate=2_000, mean_events=150, partitions=partitions)[2]
+        outputs_in_process(ledger, RULES, say)
 
         def run(settings: Callable[[str], Mapping[str, object]]) -> float:
             return self.run_line(
                 seconds=8, chats=400, rate=FLAT_OUT, mean_events=150, partitions=partitions, settings=settings
             )[0]
 
+        say(f"  the whole process, simulator at {FLAT_OUT}/s -> bridge -> Kafka, {partitions} shards:")
         outputs_costs(run, repeats, self.folder, say)
 
     def latency(self, repeats: int, partitions: int) -> None:

@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from bridge.records.rules import Rule
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-_RULES: Final = json.dumps(
-    [
-        {"name": "cards", "detector": "payment_card"},
-        {"name": "ibans", "detector": "iban"},
-        {"name": "mail", "detector": "email"},
-        {"name": "phones", "detector": "phone"},
-        {"name": "customer", "attribute": "*EmailAddress", "action": "drop"},
-    ]
+RULES: Final = (
+    Rule("cards", detector="payment_card"),
+    Rule("ibans", detector="iban"),
+    Rule("mail", detector="email"),
+    Rule("phones", detector="phone"),
+    Rule("customer", attribute="*EmailAddress", action="drop"),
 )
+"""Those of the masked output."""
 _ORIGINAL: Final[dict[str, object]] = {"name": "default", "rules": []}
 
 
@@ -42,7 +43,11 @@ class OutputsVariant:
         first, *others = self.outputs
         outputs = [first, *({**one, "topic_prefix": f"{prefix}{one['name']}."} for one in others)]
         sealing = {"sealing__master_key_file": master} if any(one.get("sealed") for one in outputs) else {}
-        return {"privacy__rules": _RULES, "outputs": json.dumps(outputs), **sealing}
+        return {
+            "privacy__rules": json.dumps([_settings_of(one) for one in RULES]),
+            "outputs": json.dumps(outputs),
+            **sealing,
+        }
 
 
 VARIANTS: Final = (
@@ -51,6 +56,11 @@ VARIANTS: Final = (
     OutputsVariant("and a masked one", (_ORIGINAL, {"name": "masked"}), 1.7),
     OutputsVariant("one output, sealed", ({**_ORIGINAL, "sealed": True},), 1.3),
 )
+
+
+def _settings_of(rule: Rule) -> dict[str, object]:
+    given = {"attribute": rule.attribute, "detector": rule.detector}
+    return {"name": rule.name, "action": rule.action, **{name: value for name, value in given.items() if value}}
 
 
 def outputs_costs(
