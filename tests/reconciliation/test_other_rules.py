@@ -78,7 +78,7 @@ def test_a_number_over_several_messages_is_compared_as_it_was_redacted(monkeypat
             captured = captured_from(chat, later=later)
             assert captured[1]["message"]["text"] == text
             assert compared(captured, stored_from(chat, captured=captured)).differences == []
-        captured = captured_from(chat)
-        captured[1]["message"]["text"] = "it is 4111 1112"
-        found = compared(captured, stored_from(chat, captured=captured))
+        changed = captured_from(chat)
+        changed[1]["message"]["text"] = "it is 4111 1112"
+        found = compared(changed, stored_from(chat, captured=changed))
         assert [one.code for one in found.unexplained] == [codes.TEXT_CHANGED]
