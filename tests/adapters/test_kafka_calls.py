@@ -26,12 +26,13 @@ from bridge.adapters.kafka import (
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.connection import KafkaConnection
-from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import AccessDenied, KafkaUnavailable, ShardFenced
+from tests.support.wanted_topics import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

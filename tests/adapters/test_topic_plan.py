@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.topic_plan import TopicState, compare
 from bridge.errors import TopicMismatch, TopicUnusable
+from tests.support.wanted_topics import wanted
 
 SHAPE = TopicShape(
     partitions=3,

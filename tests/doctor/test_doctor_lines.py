@@ -11,7 +11,7 @@ import pytest
 from bridge.adapters.kafka.access_probe import RightsLook
 from bridge.adapters.kafka.cluster_look import BrokerPlace, ClockReading
 from bridge.adapters.kafka.connection_causes import Cause
-from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.rights import rights_of
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.topic_plan import TopicState
@@ -27,6 +27,7 @@ from bridge.doctor.results.topic_settings import topic_results
 from bridge.doctor.results.worker_readiness import no_worker, worker_results
 from bridge.errors import Problem
 from bridge.sources.chat_server.registration_probe import RegistrationOutcome, RegistrationStep
+from tests.support.wanted_topics import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.simulator.harness.ledger import LedgerLine, read_ledger
@@ -22,6 +22,7 @@ from tests.support.oracle import LedgerComparison, closed_sessions, compare_with
 from tests.support.processes import Bridge, Simulator, wait_for
 from tests.support.secured_broker import SecuredBroker
 from tests.support.threaded_server import QuietHandler, ThreadedServer
+from tests.support.wanted_topics import wanted
 from tests.support.written_values import WrittenValues, unframed
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
-from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicManager
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.announcement import Announcement
@@ -22,6 +22,7 @@ from bridge.capture.ports import Batch
 from tests.integration.test_cancelled_closes import nothing_stays, sockets
 from tests.integration.test_transactional_writer import prepared, record, settings_for, writer_of
 from tests.support.cancellation import Attempt
+from tests.support.wanted_topics import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

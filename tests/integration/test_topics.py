@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.cli import main
 from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMismatch, TopicMissing
@@ -16,6 +16,7 @@ from bridge.topic_watch import TopicWatch
 from tests.capture.link_surroundings import FakeClock
 from tests.support.kafka_tools import SECONDS, alter
 from tests.support.processes import wait_for
+from tests.support.wanted_topics import wanted
 
 SHAPE = TopicShape(
     partitions=3,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.sandbox import LocalCluster
 from bridge.sandbox import broker as sandbox
@@ -22,6 +22,7 @@ from tests.capture.link_surroundings import FakeClock
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, reasons
 from tests.support.kafka_tools import SECONDS, alter, create
 from tests.support.processes import Bridge, wait_for
+from tests.support.wanted_topics import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
-from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.announcement import Announcement, parse
@@ -22,6 +22,7 @@ from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import EnvironmentFault, KafkaUnavailable, ShardFenced
 from bridge.sandbox import LocalBroker
 from tests.support.kafka_tools import AUTHORIZER, forbid_writes
+from tests.support.wanted_topics import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

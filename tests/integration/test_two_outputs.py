@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.kafka.required_topics import TopicShape, wanted
+from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.capture.outputs import RECORD_KINDS
@@ -21,6 +21,7 @@ from tests.capture.test_session_store import announcement, settings
 from tests.capture.two_outputs import MASKED, WHOLE, WrittenOutput
 from tests.integration.test_transactional_writer import PARTITIONS, committed, prepared, settings_for
 from tests.support.kafka_tools import alter
+from tests.support.wanted_topics import wanted
 from tests.transcript.build import history, joined, push, said
 
 if TYPE_CHECKING:

@@ -43,14 +43,6 @@ class Topic:
     sharded: bool = True
 
 
-def wanted(
-    names: TopicNames, shape: TopicShape, *, evidence: bool = False, key_compaction: int | None = None
-) -> list[Topic]:
-    """Return the topics as they are required, of one output and of the installation."""
-    shared = wanted_of_installation(names, shape, evidence=evidence, key_compaction=key_compaction)
-    return [*wanted_of_output(names, shape), *shared]
-
-
 def wanted_of_installation(
     names: TopicNames, shape: TopicShape, *, evidence: bool = False, key_compaction: int | None = None
 ) -> list[Topic]:
