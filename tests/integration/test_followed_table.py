@@ -16,7 +16,6 @@ import pytest
 from bridge.simulator.ucs.row_treatment import Irregularities
 from bridge.simulator.ucs.row_writers import ConcurrentRowWriters
 from bridge.simulator.ucs.ucs_table import UcsTable
-from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS
 from tests.support.postgres_server import postgres_server
 from tests.support.processes import Bridge, wait_for
 from tests.support.stored_tables import TableComparison, compare_with_tables, row_scripts, write_ended
@@ -36,6 +35,8 @@ SHARDS: Final = 4
 HALF_AN_HOUR: Final = 1_800
 SOME: Final = Irregularities(**{each.name: 0.2 for each in fields(Irregularities)})
 PAUSE: Final = 0.02
+TAKEN_OVER_SOON: Final = {"kafka__transaction_timeout_seconds": 10, "kafka__session_timeout_seconds": 6}
+"""Requests have the time that is usual: the broker stays, and where all else is slow, it answers after seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_a_table_is_published_once_and_whole_whoever_writes_and_whoever_is_kille
             sources__ucs__since="2001-01-01T00:00:00Z",
             sources__ucs__poll_seconds=1,
             sources__ucs__page_rows=50,
-            **SHORT_KAFKA_TIMEOUTS,
+            **TAKEN_OVER_SOON,
         )
 
     def published(bridge: Bridge) -> float:
