@@ -23,7 +23,7 @@ from bridge.records.session_records import PART_BYTES, json_of, quarantine_recor
 from bridge.records.writer_schemas import KEPT, schema_record
 from bridge.transcript import input_codes
 from bridge.transcript.entries import GAP, RESUMED, Entry
-from bridge.transcript.updates import JoinRefused, TranscriptUpdate
+from bridge.transcript.updates import JoinRefused, QuarantinedInput, TranscriptUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -265,6 +265,11 @@ class BatchBuilder:
             for one in done:
                 self.fact(Redacted(action=output.recording.redactor.action_of(one.rule), times=one.times))
         self.fact(Quarantined(session=session_id or "", code=reason.code))
+
+    def quarantine_input(self, given: QuarantinedInput, chat: Chat | None) -> None:
+        """Add what the source could not read, of this chat if it is known."""
+        at, size = given.observed_at, given.total_bytes
+        self.quarantine(given.source, given.session_id, at, given.reason, given.raw, total_bytes=size, chat=chat)
 
     def quarantine_update(self, update: TranscriptUpdate, reason: Problem, chat: Chat | None = None) -> None:
         """Add what an update says as quarantined input, of this chat if it is known."""

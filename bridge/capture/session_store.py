@@ -288,15 +288,7 @@ class SessionStore:
 
     def _quarantined(self, given: QuarantinedInput) -> None:
         chat = self._chat(given.session_id) if given.session_id and given.attributed else None
-        self._builder.quarantine(
-            given.source,
-            given.session_id,
-            given.observed_at,
-            given.reason,
-            given.raw,
-            total_bytes=given.total_bytes,
-            chat=chat,
-        )
+        self._builder.quarantine_input(given, chat)
         if chat is not None:
             self._fold_into(chat, chat.session_id, given)
         for session_id in given.followed:

@@ -26,7 +26,6 @@ _OWN: Final = (
     *("userData", "userDataTypes", "eventAttributes", "eventAttributeTypes", "unknownAttributes"),
 )
 """Fields that a message leaves empty."""
-_OF_MESSAGE: Final = ("text", "messageType", "treatAs")
 _A_MESSAGE: Final = 2
 """Avro's prefix of a value that may be null, and is not."""
 _ONE_BYTE: Final = 0x80
@@ -59,13 +58,13 @@ class EventDecoding:
         message = first + len(_AUTHOR)
         parts = fields[message]["type"][1]["fields"]
         order = (*_AUTHOR, "message", *_OWN)
-        told = tuple(field["name"] for field in parts)
-        if names[first : first + len(order)] != order or told != _OF_MESSAGE or names[-1] != "integrity":
+        if (names[first : first + len(order)], parts[0]["name"], names[-1]) != (order, "text", "integrity"):
             raise ValueError("the fields of TranscriptEvent have another order than the one that decoding relies on")
         self._numbers = _part("Numbers", fields[:first])
         self._author = _part("Author", fields[first:message])
         self._rest = _part("Rest", fields[message:-1])
-        self._end = _part("End", [*parts[1:], *fields[message + 1 : -1]])
+        self._after_text = _part("AfterText", parts[1:])
+        self._after_message = _part("AfterMessage", fields[message + 1 : -1])
         self._authors: dict[bytes, _Author] = {}
         self._ends: dict[bytes, _End] = {}
 
@@ -105,8 +104,10 @@ class EventDecoding:
         return author
 
     def _learn(self, encoded: bytes) -> _End:
-        fields = _whole(encoded, 0, self._end)
-        end = _End({name: fields.pop(name) for name in _OF_MESSAGE[1:]}, fields)
+        source = io.BytesIO(encoded)
+        of_message: dict[str, Any] = schemaless_reader(source, self._after_text, None)  # type: ignore[assignment]
+        fields = _whole(encoded, source.tell(), self._after_message)
+        end = _End(of_message, fields)
         if not any(fields[name] for name in _OWN):
             if len(self._ends) >= _KNOWN:
                 self._ends.clear()
