@@ -53,9 +53,9 @@ _REPLACEMENTS: Final = (
     _Replacement("records/normalise.py", _IMPORT[0], _IMPORT[1].format(_LATER_FIELDS, "payload_with_values")),
     _Replacement(
         "records/normalise.py",
-        r"body = self\._body\(entry, facts\)",
+        r"body = self\._body\(entry, blocks\)",
         "body = payload_with_values(\n"
-        "                self._schemas.whole(avro.TRANSCRIPT_EVENT), self._body(entry, facts), leave_out=1\n"
+        "                self._schemas.whole(avro.TRANSCRIPT_EVENT), self._body(entry, blocks), leave_out=1\n"
         "            )",
     ),
     _Replacement("records/avro.py", _IMPORT[0], _IMPORT[1].format(_LATER_FIELDS, "with_values")),
