@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, StoredMissing
-from bridge.records.split_numbers import may_begin
+from bridge.records.detectors.beginnings import may_begin
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.records.detectors.beginnings import SPLIT_DETECTORS
+from bridge.records.detectors.beginnings import SPLIT_DETECTORS, may_begin
 from bridge.records.detectors.plain_text import PlainText
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def completed_by(texts: Iterable[str], detector: str, stand_in: str) -> bool:
         shown = PlainText(text).shown
         if split.completion(stand_in, shown) is not None:
             return True
-        found = split.beginning(stand_in, shown)
+        found = split.beginning(stand_in, shown) if may_begin(text) else None
         if found is None or not found.joined:
             return False
         stand_in = found.stand_in

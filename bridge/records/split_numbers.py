@@ -12,11 +12,10 @@ order (a hole is filled later), the part that comes later is redacted only if it
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.records.detectors.beginnings import SPLIT_DETECTORS
+from bridge.records.detectors.beginnings import SPLIT_DETECTORS, may_begin
 from bridge.records.detectors.plain_text import PlainText
 from bridge.records.later_texts import completed_by
 
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 MOST_NUMBERS: Final = 16
 """Numbers that are remembered of a chat, however many parties it has (P6)."""
 _LONGEST_USER_ID: Final = 128
-_NEAR_THE_END: Final = 64
-"""Characters in which a text has a digit if a number may begin at its end: most texts have none."""
-_DIGIT: Final = re.compile(r"\d")
 
 
 @dataclass(slots=True, frozen=True)
@@ -78,11 +74,6 @@ class Completion(NamedTuple):
 
     rule: str
     records: tuple[str, ...]
-
-
-def may_begin(text: str) -> bool:
-    """Tell whether a number may begin or go on at the end of a text; most texts have no digit there."""
-    return _DIGIT.search(text[-_NEAR_THE_END:]) is not None
 
 
 def without_parts(

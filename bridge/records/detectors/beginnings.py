@@ -37,11 +37,19 @@ _NOT_OF_ACCOUNT: Final = re.compile(r"[^A-Za-z0-9]+")
 
 _REACH: Final = 160
 """Characters at the ends of a text that are looked at: no number is longer, however it is written."""
+_NEAR_THE_END: Final = 64
+"""Characters in which a text has a digit if a number may begin or go on at its end: most texts have none."""
+_ANY_DIGIT: Final = re.compile(r"\d")  # of any script: texts as they were said are asked
 _CARD_WORD: Final = "card "  # what `named_as_card` reads
 _SUBSTITUTED: Final = 3
 _IBAN_HEAD: Final = 4
 _MODULUS: Final = 97
 _REMAINDER: Final = 2  # digits
+
+
+def may_begin(text: str) -> bool:
+    """Tell whether a number may begin or go on at the end of a text as it was said."""
+    return _ANY_DIGIT.search(text[-_NEAR_THE_END:]) is not None
 
 
 class Beginning(NamedTuple):
