@@ -99,8 +99,9 @@ def test_the_masked_output_and_the_original_have_every_event_once_and_verify_alo
         [own] = [one for one in events if one["sessionId"] == session_id and one["message"]]
         assert own["message"]["text"] == shown(SAID)
         asides = records(broker, prefix, "quarantine", QUARANTINED_INPUT)
-        assert asides
-        assert all(shown(CARD).encode() in one["bytes"] for one in asides)
+        damaged = [one["bytes"] for one in asides if shown(CARD).encode() in one["bytes"]]
+        assert damaged, [(one["code"], one["totalBytes"]) for one in asides]
+        assert shown is str or not any(CARD.encode() in one["bytes"] for one in asides)
         values[name] = {one["id"]: one["integrity"]["hash"] for one in events}
     assert values["default"].keys() == values["original"].keys()
     assert values["default"] != values["original"]
