@@ -92,10 +92,11 @@ class WatchedFleet:
             self.environment = E2EEnvironment(self.broker.bootstrap_servers, self.folder, **_SETTINGS, **tls, **ucs)
             self.environment.prepare()
             stack.callback(self._kill_workers)
+            targets = [f"127.0.0.1:{port}" for port in self.ports.values()]
+            # Before the workers: a rate is that of what happens after the first look.
+            self.prometheus = stack.enter_context(PrometheusServer(self.folder, shortened(FACTOR), targets))
             for name in WORKERS:
                 self.start(name)
-            targets = [f"127.0.0.1:{port}" for port in self.ports.values()]
-            self.prometheus = stack.enter_context(PrometheusServer(self.folder, shortened(FACTOR), targets))
             self.wait_ready()
             self._stack = stack.pop_all()
         return self
