@@ -231,6 +231,8 @@ def judge(chat: LedgerChatView, times: FaultTimes) -> Judgement:
     surely, maybe = {COMPLETE}, set()
     if not times.committed(closed, closed) and not chat.captures(closed, closed, times):
         maybe.add(INCOMPLETE)  # whether the end arrived, and was committed, is not in the ledger
+    if any(at > closed for at in chat.asked):
+        maybe.add(INCOMPLETE)  # who asks did not know of an end; whether somebody else published it first, neither
     if any(
         joined - MARGIN < sent.end and sent.begin < min(left, closed) + MARGIN
         for sent in times.garbage

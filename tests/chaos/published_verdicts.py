@@ -33,13 +33,15 @@ def judge_published(
     with_the_end = {number for number, at, direct in chat.events if not direct and at == chat.closed}
     if with_the_end and not with_the_end & published:
         found.add(INCOMPLETE)
-    if chat.closed is not None and any(chat.closed < at < events[-1].came for at in chat.asked):
+    too_late = [at for at in chat.asked if chat.closed is not None and at > chat.closed]
+    if any(at < events[-1].came for at in too_late):
         found.add(INCOMPLETE)  # somebody else had found the chat over before its end was published
     if session_id in damage.surely:
         found.add(INCOMPLETE)
     surely = max(found, key=RANK.index)
     possible = {surely}
-    if not with_the_end or session_id in damage.maybe:
+    # Whoever asks later may have a shard whose former owner has the end, but publishes it when it has the shard again.
+    if not with_the_end or too_late or session_id in damage.maybe:
         possible.add(INCOMPLETE)
     return possible
 

@@ -82,6 +82,17 @@ def test_the_verdicts_that_the_ledger_allows(lines: tuple[dict[str, Any], ...], 
     assert judge(chat, FaultTimes(QUIET)).allowed == allowed
 
 
+@pytest.mark.parametrize(("asked", "allowed"), [(29.0, {COMPLETE}), (31.0, {COMPLETE, INCOMPLETE})])
+def test_who_asks_for_a_chat_that_is_over_may_find_it_over_before_its_end_is_published(
+    asked: float, allowed: set[str]
+) -> None:
+    chat = LedgerChatView("chat-server")
+    for line in (*SEEN, closed(30.0)):
+        chat.take(line)
+    chat.asked = [2.0, asked]
+    assert judge(chat, FaultTimes(QUIET)).allowed == allowed
+
+
 def test_damaged_input_while_a_monitor_was_there_may_have_cost_something() -> None:
     chat = LedgerChatView("chat-server")
     for line in (*SEEN, closed(30.0)):

@@ -65,11 +65,15 @@ def test_an_absence_is_over_with_the_first_id_above_those_before_it(known_again:
     assert judge_published(NAME, view, events, Damage()) == {verdict}
 
 
-@pytest.mark.parametrize(("asked", "verdict"), [(9.05, INCOMPLETE), (9.5, COMPLETE), (8.0, COMPLETE)])
-def test_who_finds_a_chat_over_before_its_end_is_published_calls_it_incomplete(asked: float, verdict: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "verdicts"), [(9.05, {INCOMPLETE}), (9.5, {COMPLETE, INCOMPLETE}), (8.0, {COMPLETE})]
+)
+def test_who_finds_a_chat_over_before_its_end_is_published_calls_it_incomplete(
+    asked: float, verdicts: set[str]
+) -> None:
     view = chat()
     view.asked = [asked]
-    assert judge_published(NAME, view, ALL, Damage()) == {verdict}
+    assert judge_published(NAME, view, ALL, Damage()) == verdicts
 
 
 ALL = [*history(1, 2), *pushed(3, 4, 5, 6, 7, 8, 9)]
