@@ -22,8 +22,7 @@ SECRET_NAMES: Final = (
 
 _ALSO_IN_RAW_INPUT: Final = ("password",)  # the field of an announcement, and any other of that name
 
-# An escaped NUL, with the escaped backslashes before it, which belong to what follows: UTF-16 inside of JSON.
-_ESCAPED_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*+)\\u0000")
+_ESCAPED_NUL: Final = re.compile(r"(?<!\\)(\\++)u0000")  # UTF-16 inside of JSON, inside of JSON, ...
 _LEVELS: Final = 4  # one level is UTF-16 inside of escapes
 _STRUCTURE: Final = re.compile(r"[{\[<=:]|%3[ADad]")  # %3A and %3D are : and = in a URL
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
@@ -47,11 +46,20 @@ def names_secret(text: str, names: tuple[str, ...] = _PLAIN_SECRETS) -> bool:
         if "\\" not in text and "&#" not in text and "\0" not in text:
             return False
         shown = text.replace("\0", "")
-        shown = unescaped(_ESCAPED_NUL.sub(r"\1", shown) if "u0000" in shown else shown)
+        shown = unescaped(_ESCAPED_NUL.sub(_before_nul, shown) if "u0000" in shown else shown)
         if shown == text:
             return False
         text = shown
     return False
+
+
+def _before_nul(found: re.Match[str]) -> str:
+    """Return the backslashes before an escaped NUL that belong to what follows it.
+
+    In JSON that is n times in JSON, 2 ** n escape the NUL, and each other one is 2 ** (n + 1) of them.
+    """
+    there = len(found[1])
+    return "\\" * (there - (there & -there))
 
 
 def without_secret(text: str) -> str | None:

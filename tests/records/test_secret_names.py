@@ -51,6 +51,8 @@ WRAPPERS = st.sampled_from(
 )
 @example("SessionPassword", [escaped_letters, in_utf_16, in_json], "")
 @example("SessionPassword", [in_json, in_utf_16, in_json], "")
+@example("SessionPassword", [escaped_letters, in_utf_16, in_json, in_json], "")
+@example("SessionPassword", [escaped_letters, in_utf_16, in_json, in_json, in_json], "")
 @example("PushDeviceId", [in_json, in_utf_16, in_json, in_json], "\\")
 def test_a_secret_by_name_is_removed_from_a_value_whatever_stands_around_it(
     name: str, wrappers: list[Callable[[str], str]], before: str
