@@ -72,9 +72,7 @@ class EventDecoding:
         """Decode the payload of a record. Raises VerificationFailed when it is none."""
         try:
             body, previous, own = split(payload)
-            source = io.BytesIO(body)
-            record: dict[str, Any] = schemaless_reader(source, self._numbers, None)  # type: ignore[assignment]
-            at = source.tell()
+            record, at = _fields(body, 0, self._numbers)
             author = self._authors.get(body[at : at + _TELLING])
             if author is None or not body.startswith(author.encoded, at):
                 author = self._meet(body, at)
@@ -94,19 +92,16 @@ class EventDecoding:
         return record
 
     def _meet(self, body: bytes, at: int) -> _Author:
-        source = io.BytesIO(body)
-        source.seek(at)
-        fields: dict[str, Any] = schemaless_reader(source, self._author, None)  # type: ignore[assignment]
-        author = _Author(body[at : source.tell()], fields)
+        fields, end = _fields(body, at, self._author)
+        author = _Author(body[at:end], fields)
         if len(self._authors) >= _KNOWN:
             self._authors.clear()
         self._authors[body[at : at + _TELLING]] = author
         return author
 
     def _learn(self, encoded: bytes) -> _End:
-        source = io.BytesIO(encoded)
-        of_message: dict[str, Any] = schemaless_reader(source, self._after_text, None)  # type: ignore[assignment]
-        fields = _whole(encoded, source.tell(), self._after_message)
+        of_message, at = _fields(encoded, 0, self._after_text)
+        fields = _whole(encoded, at, self._after_message)
         end = _End(of_message, fields)
         if not any(fields[name] for name in _OWN):
             if len(self._ends) >= _KNOWN:
@@ -119,12 +114,18 @@ def _part(name: str, fields: list[dict[str, Any]]) -> Any:
     return parse_schema({"type": "record", "name": f"{TRANSCRIPT_EVENT}{name}", "fields": fields})
 
 
-def _whole(body: bytes, at: int, schema: Any) -> dict[str, Any]:
-    """Return the fields that the bytes from `at` on hold. Raises VerificationFailed when some are left over."""
+def _fields(body: bytes, at: int, schema: Any) -> tuple[dict[str, Any], int]:
+    """Return the fields that the bytes from `at` on begin with, and where they end."""
     source = io.BytesIO(body)
     source.seek(at)
     fields: dict[str, Any] = schemaless_reader(source, schema, None)  # type: ignore[assignment]
-    if source.tell() != len(body):
+    return fields, source.tell()
+
+
+def _whole(body: bytes, at: int, schema: Any) -> dict[str, Any]:
+    """Return the fields that the bytes from `at` on hold. Raises VerificationFailed when some are left over."""
+    fields, end = _fields(body, at, schema)
+    if end != len(body):
         raise VerificationFailed("bytes left over")
     return fields
 
