@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,9 +15,11 @@ import yaml
 
 from tests.documentation.reference_pages import ROOT
 from tests.support.kubernetes_api import MANIFESTS, KubernetesApi, manifests, with_pods
+from tests.support.shell_lines import execute
 from tests.watching.runbook_entries import RUNBOOK, entries
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -46,15 +47,7 @@ def api(tmp_path: Path) -> Iterator[KubernetesApi]:
 def executed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Execute a line of the docs in a folder that has `kubeconfig`."""
     environment = {**os.environ, "HOME": str(folder), "KUBECONFIG": str(folder / "kubeconfig"), "POD": POD}
-    return subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return execute(command, folder, environment)
 
 
 def printed(command: str, folder: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import yaml
 
 from tests.documentation.reference_pages import ROOT
 from tests.support.kubernetes_api import KubernetesApi, manifests, with_pods
+from tests.support.shell_lines import execute
 from tests.watching.alert_rules import alerts, longest_wait, panel_queries, selectors
 from tests.watching.faulty_worker import FOLDER
 from tests.watching.fleet_faults import FAULTS_WITH_CHATS, IDLE_OUTAGE, FleetFault
@@ -150,15 +150,7 @@ def _runbook_failures(fleet: WatchedFleet, folder: Path) -> dict[str, str]:
 def _failure(command: str, environment: dict[str, str]) -> str:
     """Execute a command of the runbook; return what went wrong, an HTTP status of 400 or more included."""
     strict = command.replace("curl ", "curl --fail-with-body ")
-    done = subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", strict],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = execute(strict, ROOT, environment)
     if done.returncode == 0 and done.stdout:
         return ""
     return f"exit code {done.returncode}: {done.stdout[-500:]}{done.stderr[-1000:]}"
