@@ -19,6 +19,7 @@ _WORDS: Final = {
     "dict_type": "a mapping",
     "tuple_type": "a list (JSON, in the environment and in flags)",
     "missing": "a value: it is required",
+    "string_type": "a text; in a file, put quotes around it",
 }
 _PATTERN: Final = "string_pattern_mismatch"
 

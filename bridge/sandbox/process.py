@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,12 +95,15 @@ class GuardedProcess:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on which nothing on the loopback address listens at the moment.
+    """Return ports on which nothing on the loopback address listens at the moment, none of them for a second time.
 
-    They are below the kernel's range for outgoing connections, so that a restarted server finds its port still free.
+    Until this process has ended, no other process of this user is given them here: before a server first listens on its
+    port, and while it is restarted, nothing else keeps the port for it. They are below the kernel's range for outgoing
+    connections.
     """
     highest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
     candidates = range(_LOWEST_PORT, max(highest, _LOWEST_PORT + 1_000))
+    reserved = _reserved_ports()
     chosen: list[int] = []
     for port in random.sample(candidates, len(candidates)):
         if len(chosen) == count:
@@ -105,8 +111,34 @@ def free_ports(count: int) -> list[int]:
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((LOOPBACK, port))
-            chosen.append(port)
+            if reserved.reserve(port):
+                chosen.append(port)
     return chosen
+
+
+class ReservedPorts:
+    """A file of which each process locks the bytes at its ports; the kernel removes the locks when the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        # It stays open: closing any descriptor of the file would remove all locks of this process.
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._own = set[int]()
+
+    def reserve(self, port: int) -> bool:
+        """Return whether the port belongs to this process from now on and was nobody's before."""
+        if port in self._own:
+            return False
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            return False
+        self._own.add(port)
+        return True
+
+
+@cache
+def _reserved_ports() -> ReservedPorts:
+    return ReservedPorts(Path(tempfile.gettempdir()) / f"chatbridge-ports-{os.getuid()}")
 
 
 def someone_listens(port: int) -> bool:

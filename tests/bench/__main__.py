@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from tests.bench.verifying import verifying
 from tests.support.opened_values import OpenedValues
 from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.unique_prefixes import unique_prefix
 from tests.support.written_values import WrittenValues
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Bench:
 
         `settings` returns more settings of the bridge, given the prefix of its topics.
         """
-        prefix = f"{uuid.uuid4().hex[:8]}."
+        prefix = unique_prefix()
         more = {"kafka__partitions": partitions, **settings(prefix)}
         with Bridge(self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", **more) as bridge:
             bridge.wait_ready()
@@ -172,7 +172,7 @@ class Bench:
         for number in range(repeats):
             seen: dict[str, float] = {}
             stop = threading.Event()
-            prefix = f"{uuid.uuid4().hex[:8]}."
+            prefix = unique_prefix()
             with Bridge(
                 self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
             ) as bridge:
@@ -211,7 +211,7 @@ class Bench:
 
     def memory_with(self, chats: int, target: int, partitions: int) -> None:
         """Return the memory with so many chats followed, after ten messages in each."""
-        prefix = f"{uuid.uuid4().hex[:8]}."
+        prefix = unique_prefix()
         with Bridge(
             self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
         ) as bridge:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.integration.e2e_environment import ENDLESS_CHAT, joins_and_leaves
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.unique_prefixes import unique_prefix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ class Outage:
 
 def outage(broker: LocalBroker, folder: Path, *, seconds: float, inbox_bytes: int, partitions: int) -> Outage:
     """Pause Kafka for so many seconds while 100 chats have 500 events per second, then end them and compare."""
-    prefix = f"{uuid.uuid4().hex[:8]}."
+    prefix = unique_prefix()
     with Bridge(
         broker.bootstrap_servers,
         folder / f"{prefix}bridge.log",

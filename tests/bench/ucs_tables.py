@@ -19,6 +19,7 @@ from bridge.simulator.ucs.stored_form import StoredForm
 from bridge.simulator.ucs.ucs_table import UcsTable
 from tests.support.postgres_server import postgres_server
 from tests.support.processes import Bridge
+from tests.support.unique_prefixes import unique_prefix
 from tests.support.written_values import WrittenValues
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def stored_chats(
 
     Memory is told now and then while it runs.
     """
-    prefix = f"{uuid.uuid4().hex[:8]}."
+    prefix = unique_prefix()
     with postgres_server() as url:
         table = UcsTable(url)
         table.create()

@@ -43,6 +43,7 @@ class ContainerWorker(Bridge):
         user: int | None = None,
         **settings: object,
     ) -> None:
+        self.prefix = prefix
         self.name = f"{prefix}{worker}"
         self.bootstrap_servers = broker.address("SECURED")
         self.port, probes_port = free_ports(2)

@@ -6,7 +6,6 @@ It has live chats, a lost link (RESUMED records) and unreadable input (quarantin
 from __future__ import annotations
 
 import signal
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EV
 from bridge.simulator.harness.ledger import LedgerChat, read_ledger, visible_to_monitor
 from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.unique_prefixes import unique_prefix
 from tests.support.written_values import WrittenValues
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def value_of(message: Message) -> bytes:
 
 
 def run_and_capture(broker: str, folder: Path, registry: str | None) -> CapturedRun:
-    prefix = f"{uuid.uuid4().hex[:8]}."
+    prefix = unique_prefix()
     settings: dict[str, object] = {"kafka__partitions": PARTITIONS}
     values = WrittenValues(registry)
     if registry is not None:

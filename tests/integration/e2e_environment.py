@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import uuid
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from tests.support.oracle import LedgerComparison, closed_sessions, compare_with
 from tests.support.processes import Bridge, Simulator, wait_for
 from tests.support.secured_broker import SecuredCluster
 from tests.support.threaded_server import QuietHandler, ThreadedServer
+from tests.support.unique_prefixes import unique_prefix
 from tests.support.wanted_topics import wanted
 from tests.support.written_values import WrittenValues, unframed
 
@@ -62,7 +62,7 @@ class E2EEnvironment:
         self.broker = broker
         self.folder = folder
         self.settings = settings
-        self.prefix = f"{uuid.uuid4().hex[:8]}."
+        self.prefix = unique_prefix()
         self.values = WrittenValues()
 
     def prepare(self) -> Self:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import uuid
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from bridge.sandbox.process import LOOPBACK
 from tests.support.certificates import Authority
 from tests.support.processes import Bridge, Simulator, wait_for
 from tests.support.tls_address import TlsAddress
+from tests.support.unique_prefixes import unique_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ class Installation:
 
     def __init__(self, cluster: LocalCluster, registry: str, folder: Path, stack: ExitStack) -> None:
         self.cluster = cluster
-        self.prefix = f"{uuid.uuid4().hex[:8]}."
+        self.prefix = unique_prefix()
         authority = Authority(folder, days=DAYS)
         client = authority.issue("worker")
         self.address = stack.enter_context(TlsAddress(0, authority))

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import uuid
+
+from tests.support.unique_prefixes import unique_prefix
 
 
 def chatbridge(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -13,7 +14,7 @@ def chatbridge(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]
 
 
 def test_topics_are_made_and_chats_announced_from_the_command_line(broker: str) -> None:
-    to = ("--bootstrap-servers", broker, "--topic-prefix", f"t{uuid.uuid4().hex}.", "--set", "kafka.partitions=2")
+    to = ("--bootstrap-servers", broker, "--topic-prefix", unique_prefix(), "--set", "kafka.partitions=2")
     assert chatbridge("announce", "s1", "chat-1:4800", *to).returncode == 3
     assert chatbridge("topics", "plan", *to).returncode == 1
     assert chatbridge("topics", "apply", *to).stdout.count("done: create ") == 8

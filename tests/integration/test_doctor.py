@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from tests.integration.healthy_installation import CANARY, PARTITIONS, Installat
 from tests.support.kafka_tools import alter, create
 from tests.support.processes import Bridge, Simulator, wait_for
 from tests.support.threaded_server import QuietHandler, ThreadedServer
+from tests.support.unique_prefixes import unique_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def test_every_line_about_a_healthy_installation_is_ok(installation: Installatio
 
 
 def test_it_joins_no_chat_writes_no_record_and_no_member_joins_the_group(installation: Installation) -> None:
-    prefix = f"{uuid.uuid4().hex[:8]}."
+    prefix = unique_prefix()
     settings = installation.elsewhere(prefix)
     code, lines = doctor(settings)
     assert code == 0
@@ -72,7 +72,7 @@ def test_it_joins_no_chat_writes_no_record_and_no_member_joins_the_group(install
 
 
 def test_topics_that_deviate_are_named_with_what_is_wrong(installation: Installation) -> None:
-    broker, prefix = installation.cluster.bootstrap_servers, f"{uuid.uuid4().hex[:8]}."
+    broker, prefix = installation.cluster.bootstrap_servers, unique_prefix()
     settings = {**installation.elsewhere(prefix), "kafka.manage_topics": "never"}
     for name, count, factor in (
         ("transcript.events", 3, 1),
@@ -150,7 +150,7 @@ def test_a_second_process_with_the_worker_id_is_found_by_what_the_first_one_says
 
 
 def test_a_registry_with_another_schema_is_told_from_one_that_is_away(installation: Installation) -> None:
-    prefix = f"{uuid.uuid4().hex[:8]}."
+    prefix = unique_prefix()
     other = {"type": "record", "name": "TranscriptEvent", "namespace": "org.chatbridge.v1", "fields": []}
 
     async def register() -> None:

@@ -6,7 +6,6 @@ import json
 import random
 import signal
 import time
-import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from bridge.simulator.harness.ledger import read_ledger
 from tests.support.ledger_summaries import wrong_summaries
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.unique_prefixes import unique_prefix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ class EndToEndLine:
     def __init__(self, broker: str, folder: Path) -> None:
         self.broker = broker
         self.folder = folder
-        self.prefix = f"{uuid.uuid4().hex[:8]}."
+        self.prefix = unique_prefix()
 
     def bridge(self, worker: str = "worker-1", **settings: object) -> Bridge:
         return Bridge(self.broker, self.folder / f"{worker}.log", prefix=self.prefix, worker=worker, **settings)

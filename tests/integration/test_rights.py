@@ -277,7 +277,7 @@ def test_a_worker_whose_rights_are_older_than_the_topic_of_stored_transcripts_go
         wait_for(lambda: unread in bridge.log.read_text("utf-8"), 30, "what cannot be read is not told")
         assert bridge.ready
         environment.finish(chats)
-        bridge.kill()  # it holds less than a worker that reads stored transcripts
+        assert bridge.terminate() == 0
 
 
 def wait_until_captured(bridge: Bridge, seconds: float) -> None:

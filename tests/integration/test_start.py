@@ -6,7 +6,6 @@ import json
 import re
 import urllib.error
 import urllib.request
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from bridge import __version__
 from bridge.sandbox.process import free_ports
 from tests.support.kafka_tools import create
 from tests.support.processes import Bridge, wait_for
+from tests.support.unique_prefixes import unique_prefix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def test_before_it_was_ever_ready_it_tells_announcers_when_to_come_again(tmp_pat
 
 
 def test_without_its_registry_it_waits_alive_and_becomes_ready_without_one(broker: str, tmp_path: Path) -> None:
-    prefix = f"{uuid.uuid4().hex[:8]}."
+    prefix = unique_prefix()
     url = f"http://{unused_address()}"
     with Bridge(
         broker, tmp_path / "bridge.log", prefix=prefix, worker="one", kafka__partitions=2, schema_registry__url=url
@@ -85,7 +85,7 @@ def test_without_its_registry_it_waits_alive_and_becomes_ready_without_one(broke
 
 
 def test_the_partitions_of_topics_that_exist_are_taken_whatever_the_setting_says(broker: str, tmp_path: Path) -> None:
-    prefix = f"{uuid.uuid4().hex[:8]}."
+    prefix = unique_prefix()
     with Bridge(broker, tmp_path / "first.log", prefix=prefix, worker="one", kafka__partitions=2) as first:
         first.wait_ready()
         assert first.terminate() == 0
@@ -100,7 +100,7 @@ def test_the_partitions_of_topics_that_exist_are_taken_whatever_the_setting_says
 
 
 def test_topics_with_different_numbers_of_partitions_end_a_start(broker: str, tmp_path: Path) -> None:
-    prefix, log = f"{uuid.uuid4().hex[:8]}.", tmp_path / "bridge.log"
+    prefix, log = unique_prefix(), tmp_path / "bridge.log"
     for kind, partitions in (("events", 2), ("sessions", 3)):
         create(broker, NewTopic(f"{prefix}chat.transcript.{kind}.v1", partitions, 1))
     with Bridge(broker, log, prefix=prefix, worker="one", kafka__partitions=2) as bridge:
@@ -119,7 +119,7 @@ def differing(bridge: Bridge) -> list[str]:
 def test_a_topic_of_stored_transcripts_with_other_partitions_is_a_warning_and_live_chats_go_on(
     broker: str, tmp_path: Path
 ) -> None:
-    prefix = f"{uuid.uuid4().hex[:8]}."
+    prefix = unique_prefix()
     stored = f"{prefix}chat.capture.stored.v1"
     create(broker, NewTopic(stored, 3, 1))
     with Bridge(broker, tmp_path / "bridge.log", prefix=prefix, worker="one", kafka__partitions=2) as bridge:
@@ -133,7 +133,7 @@ def test_a_topic_of_stored_transcripts_with_other_partitions_is_a_warning_and_li
 def test_closed_chats_are_remembered_as_long_as_their_records_and_a_setting_below_is_named(
     broker: str, tmp_path: Path
 ) -> None:
-    prefix, log = f"{uuid.uuid4().hex[:8]}.", tmp_path / "bridge.log"
+    prefix, log = unique_prefix(), tmp_path / "bridge.log"
     month = 30 * 86_400
     settings = {"kafka__retention_seconds": month, "capture__closed_retention_seconds": 86_400}
     with Bridge(broker, log, prefix=prefix, worker="one", kafka__partitions=2, **settings) as bridge:

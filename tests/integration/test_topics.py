@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import replace
 
 import pytest
@@ -16,6 +15,7 @@ from bridge.topic_watch import TopicWatch
 from tests.capture.link_surroundings import FakeClock
 from tests.support.kafka_tools import SECONDS, alter
 from tests.support.processes import wait_for
+from tests.support.unique_prefixes import unique_prefix
 from tests.support.wanted_topics import wanted
 
 SHAPE = TopicShape(
@@ -29,7 +29,7 @@ SHAPE = TopicShape(
 
 @pytest.fixture
 def names() -> TopicNames:
-    return TopicNames(f"t{uuid.uuid4().hex}.")
+    return TopicNames(unique_prefix())
 
 
 def topics(broker: str, names: TopicNames, shape: TopicShape = SHAPE) -> TopicManager:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.integration.test_commands import chatbridge
+from tests.support.unique_prefixes import unique_prefix
 from tests.tampering.tamperings import tamper
 from tests.tampering.topic_copies import EVENTS, PARTITIONS, SESSIONS, TopicCopies, sound
 
@@ -24,7 +24,7 @@ class OnTopics:
     """Copies that were written to topics of their own."""
 
     def __init__(self, broker: str, copies: TopicCopies, partitions: int = PARTITIONS) -> None:
-        self.prefix = f"v{uuid.uuid4().hex[:8]}."
+        self.prefix = unique_prefix()
         self.words = ("--bootstrap-servers", broker, "--topic-prefix", self.prefix)
         self._admin = AdminClient({"bootstrap.servers": broker})
         shapes = {EVENTS: partitions, SESSIONS: PARTITIONS}

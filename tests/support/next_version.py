@@ -50,7 +50,11 @@ _LATER_FIELDS: Final = "bridge.records.later_fields"
 
 _REPLACEMENTS: Final = (
     # Values in the new fields: of events, of session and quarantine records, of checkpoints.
-    _Replacement("records/normalise.py", _IMPORT[0], _IMPORT[1].format(_LATER_FIELDS, "payload_with_values")),
+    _Replacement(
+        "records/normalise.py",
+        _IMPORT[0],
+        _IMPORT[1].format(_LATER_FIELDS, "payload_with_values") + "from bridge.records import avro\n",
+    ),
     _Replacement(
         "records/normalise.py",
         r"body = self\._body\(entry, blocks\)",

@@ -16,8 +16,11 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bridge.adapters.kafka.topic_codes import PARTITIONS_DIFFER
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.addresses import split_address
 from bridge.capture.readiness_codes import BUFFER_FULL, FORGOTTEN_CODES, PARTITIONS_CHANGED, STATE_LOST
+from bridge.errors import AccessDenied, TopicMissing
 from tests.support.processes import POLL_SECONDS
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 _OF_OPEN_SHARDS: Final = {BUFFER_FULL, PARTITIONS_CHANGED, *FORGOTTEN_CODES} - {STATE_LOST}
 """Codes of reasons that shards give while their writers are open."""
+_REFUSED_CODES: Final = {AccessDenied.code, TopicMissing.code, PARTITIONS_DIFFER}
+"""Codes of reasons after which the topic of stored transcripts is not read for a minute."""
 _SECONDS: Final = 30.0
 _TIMES: Final = 2
 _LISTEN: Final = "0A"
@@ -49,7 +54,8 @@ _SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{(?:kind|state)="(\w+)"\})? 
 class Owned:
     """What a worker owns. `writers`: its shards that are open. `servers`: pairs of shard and Chat Server with chats.
 
-    `stamps`: it asks for time stamps of signed heads.
+    `stamps`: it asks for time stamps of signed heads. `unread`: it says that it cannot read stored transcripts,
+    and has no client for them until it tries again.
     """
 
     shards: int
@@ -59,6 +65,7 @@ class Owned:
     announcers: int
     brokers: int
     stamps: bool = False
+    unread: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -83,7 +90,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
         "shard": (owned.shards, owned.shards),
         "queue": (owned.servers, max(owned.servers, owned.links)),
         "release": (0, 0),
-        "kafka_client": (clients, clients),
+        "kafka_client": (clients - (reader if owned.unread else 0), clients),
         "kafka_connection": (sockets["kafka"], sockets["kafka"]),
         "kafka": (
             producers,
@@ -126,12 +133,14 @@ def _differences(bridge: Bridge) -> list[str]:
     # One connection for all questions, still open when the sockets are counted: it is a socket and a task.
     with closing(HTTPConnection("127.0.0.1", bridge.port, timeout=5)) as connection:
         try:
-            reasons = json.loads(_get(connection, "/readyz"))["reasons"]
+            readiness = json.loads(_get(connection, "/readyz"))
             sessions = json.loads(_get(connection, "/v1/sessions?limit=10000"))["sessions"]
             text = _get(connection, "/metrics").decode()
         except (OSError, HTTPException) as error:
             return [f"no answer: {type(error).__name__}"]
         sockets = sockets_of(bridge.pid, brokers, bridge.port)
+    reasons, warnings = readiness["reasons"], readiness["warnings"]
+    stored = TopicNames(bridge.prefix).stored
     values = {(name, kind): float(value) for name, kind, value in _SAMPLE.findall(text)}
     unopened = {
         one["detail"].split(":")[0]
@@ -147,6 +156,7 @@ def _differences(bridge: Bridge) -> list[str]:
         announcers=int(values["announcers", ""]),
         brokers=len(brokers),
         stamps=bridge.stamps,
+        unread=any(one["code"] in _REFUSED_CODES and stored in one["detail"] for one in [*reasons, *warnings]),
     )
     tasks = {kind: int(value) for (name, kind), value in values.items() if name == "tasks"}
     return differences(owned, OpenResources(tasks, sockets))

@@ -118,6 +118,7 @@ class Bridge(Process):
 
     def __init__(self, bootstrap_servers: str, log: Path, *, prefix: str, worker: str, **settings: object) -> None:
         self.bootstrap_servers = str(settings.get("kafka__bootstrap_servers", bootstrap_servers))
+        self.prefix = prefix
         self.stamps = "evidence__timestamp_url" in settings
         [self.port] = free_ports(1)
         values = {

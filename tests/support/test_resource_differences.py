@@ -73,6 +73,13 @@ def test_a_shard_that_could_not_be_opened_has_no_producer() -> None:
     assert differences(OWNED, found) == ["tasks of kind kafka_client: 5, expected 6 to 6"]
 
 
+def test_a_worker_that_says_it_cannot_read_stored_transcripts_may_have_no_client_for_them() -> None:
+    without = OpenResources({**TASKS, "kafka_client": 5}, SOCKETS)
+    assert differences(replace(OWNED, unread=True), without) == []
+    assert differences(replace(OWNED, unread=True), OpenResources(TASKS, SOCKETS)) == []
+    assert differences(OWNED, without) == ["tasks of kind kafka_client: 5, expected 6 to 6"]
+
+
 def test_sockets_are_told_apart_by_their_addresses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as kafka, socket.create_server(("127.0.0.1", 0)) as http:
         addresses = [one.getsockname() for one in (kafka, http)]

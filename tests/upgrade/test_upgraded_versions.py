@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,6 +90,8 @@ def test_the_next_version_has_a_field_more_in_every_type_and_knows_todays_schema
     for name in ROOTS:
         assert later.fingerprint(name) != today.fingerprint(name)
         assert writers.of(today.fingerprint(name)).name == name
+    undefined = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", str(tmp_path / "bridge")]
+    assert subprocess.run(undefined, capture_output=True, text=True, check=False).stdout == "All checks passed!\n"
     extended = [path for path in (tmp_path / "schemas").glob("*.avsc") if f'"{FIELD}"' in path.read_text("utf-8")]
     assert len(extended) == len(list(SCHEMAS.glob("*.avsc"))) - 1  # `integrity` has a fixed size
 
