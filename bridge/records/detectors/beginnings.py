@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,7 +18,7 @@ from bridge.records.detectors.ibans import begins_iban, ibans
 from bridge.records.detectors.payment_cards import DOUBLED, PREFIX_DIGITS, begins_card, payment_cards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 _SEPARATOR: Final = r"[ \t\r\n.,/_|*:;'~-]"
 _GROUP: Final = re.compile(r"[0-9]+")
@@ -163,10 +164,17 @@ def _same_sums(digits: str, kept: int) -> str:
     rest = digits[kept:]
     if len(rest) <= _SUBSTITUTED:
         return digits
-    odd = len(rest) - _SUBSTITUTED & 1
-    wanted = _sums(rest, 0)
-    last = next(one for one in map("".join, product("0123456789", repeat=_SUBSTITUTED)) if _sums(one, odd) == wanted)
+    last = _substitutes(len(rest) - _SUBSTITUTED & 1)[_sums(rest, 0)]
     return digits[:kept] + "0" * (len(rest) - _SUBSTITUTED) + last
+
+
+@cache
+def _substitutes(odd: int) -> Mapping[tuple[int, int], str]:
+    """Return the lowest last digits for each pair of sums: all pairs occur."""
+    found: dict[tuple[int, int], str] = {}
+    for last in map("".join, product("0123456789", repeat=_SUBSTITUTED)):
+        found.setdefault(_sums(last, odd), last)
+    return found
 
 
 def _sums(digits: str, odd: int) -> tuple[int, int]:
