@@ -17,6 +17,7 @@ import msgspec
 from bridge.sandbox import LocalBroker, kafka_or_local
 from tests.bench.checkpoint_bytes import checkpoint_costs
 from tests.bench.evidence_costs import evidence_costs
+from tests.bench.growth import joined, passing, storm
 from tests.bench.outage import ANNOUNCEMENTS, outage
 from tests.bench.outputs_bench import RULES, outputs_costs
 from tests.bench.outputs_in_process import outputs_in_process
@@ -35,7 +36,19 @@ if TYPE_CHECKING:
 
 EVENTS = "chat.transcript.events.v1"
 KEYS = "chat.capture.keys.v1"
-BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "ucs", "evidence", "verify", "outputs"]
+BENCHMARKS = [
+    "cost",
+    "latency",
+    "memory",
+    "outage",
+    "checkpoints",
+    "ucs",
+    "evidence",
+    "verify",
+    "outputs",
+    "storm",
+    "passing",
+]
 FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
 
@@ -206,7 +219,7 @@ class Bench:
     def memory(self, partitions: int) -> None:
         """Resident memory with many chats followed."""
         say("Memory of the bridge process (RSS)")
-        for chats, target in ((1_000, 120), (10_000, 300)):
+        for chats, target in ((1_000, 120), (10_000, 300), (20_000, 300)):
             self.memory_with(chats, target, partitions)
 
     def memory_with(self, chats: int, target: int, partitions: int) -> None:
@@ -223,7 +236,7 @@ class Bench:
                 kafka=self.broker,
                 kafka_topic=prefix + ANNOUNCEMENTS,
                 concurrent_chats=chats,
-                events_per_second=1500,
+                events_per_second=max(1_500, chats / 5),
                 mean_events=100,
                 finish=1,
             ) as simulator:
@@ -237,11 +250,6 @@ class Bench:
                 )
                 simulator.kill()
             bridge.kill()
-
-
-def joined(bridge: Bridge) -> float:
-    """How many chats have been joined."""
-    return bridge.metric("chatbridge_joins_total", result="answered")
 
 
 def outages(folder: Path, minutes: float, partitions: int) -> None:
@@ -274,6 +282,8 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=12, help="shards (default 12, as the product's)")
     parser.add_argument("--minutes", type=float, default=10, help="length of the outage (default 10)")
     parser.add_argument("--chats", type=int, default=100_000, help="rows of `ucs` (default 100000)")
+    parser.add_argument("--passing", type=int, default=200_000, help="chats of `passing` (default 200000)")
+    parser.add_argument("--passing-minutes", type=float, default=60, help="length of `passing` (default 60)")
     args = parser.parse_args()
     what = args.what or BENCHMARKS
     say(f"{platform.machine()}, Python {platform.python_version()}; broker on the same machine")
@@ -305,6 +315,12 @@ def measure(what: list[str], args: argparse.Namespace, folder: Path) -> None:
             bench.memory(args.partitions)
         if "ucs" in what:
             stored(broker, folder, args)
+        if "storm" in what:
+            storm(broker, folder, chats=5_000, history=54_000, partitions=args.partitions, say=say)
+        if "passing" in what:
+            passing(
+                broker, folder, chats=args.passing, minutes=args.passing_minutes, partitions=args.partitions, say=say
+            )
 
 
 if __name__ == "__main__":
