@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from functools import cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.errors import EnvironmentFault
+from bridge.sandbox.jars import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,25 +120,30 @@ class ReservedPorts:
     """A file of which each process locks the bytes at its ports; the kernel removes the locks when the process ends."""
 
     def __init__(self, path: Path) -> None:
-        # It stays open: closing any descriptor of the file would remove all locks of this process.
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        """Where the file cannot be made, ports are reserved in this process only."""
         self._own = set[int]()
+        self._file: int | None = None
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # It stays open: closing any descriptor of the file would remove all locks of this process.
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def reserve(self, port: int) -> bool:
         """Return whether the port belongs to this process from now on and was nobody's before."""
         if port in self._own:
             return False
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-        except OSError:
-            return False
+        if self._file is not None:
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            except OSError:
+                return False
         self._own.add(port)
         return True
 
 
 @cache
 def _reserved_ports() -> ReservedPorts:
-    return ReservedPorts(Path(tempfile.gettempdir()) / f"chatbridge-ports-{os.getuid()}")
+    return ReservedPorts(cache_directory() / "ports")
 
 
 def someone_listens(port: int) -> bool:

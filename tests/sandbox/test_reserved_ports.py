@@ -39,3 +39,10 @@ def test_a_port_of_another_process_is_free_when_that_has_ended(tmp_path: Path) -
 def test_no_port_is_given_twice() -> None:
     given = [*free_ports(100), *free_ports(100)]
     assert len(set(given)) == len(given) == 200
+
+
+def test_where_no_file_can_be_made_no_port_is_given_twice_either(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ports = ReservedPorts(tmp_path / "file" / "ports")
+    assert ports.reserve(PORT)
+    assert not ports.reserve(PORT)
