@@ -12,13 +12,11 @@ if TYPE_CHECKING:
 
 
 class ArrivedLines:
-    """Counts lines in the order of their arrival.
+    """Counts lines in the order of their arrival; takes the latency of those that were sent between two times."""
 
-    `latency_from`: only lines sent at this time or later have their latency taken (seconds since 1970 UTC).
-    """
-
-    def __init__(self, latency_from: float = 0.0) -> None:
-        self._latency_from = latency_from
+    def __init__(self, begun: float = -math.inf, ended: float = math.inf) -> None:
+        self._begun = begun
+        self._ended = ended
         self._seen: set[tuple[str, int]] = set()
         self._latest: dict[str, int] = {}
         self._delays: list[float] = []
@@ -41,7 +39,7 @@ class ArrivedLines:
         self._latest[line.session_id] = max(line.n, self._latest.get(line.session_id, -1))
         self._first_sent = min(self._first_sent, line.at)
         self._last_seen = max(self._last_seen, arrived)
-        if line.at >= self._latency_from:
+        if self._begun <= line.at < self._ended:
             self._delays.append(arrived - line.at)
 
     def figures(self, *, sent: int, cpu_seconds: float, wall_seconds: float, peak_bytes: int) -> PeerFigures:

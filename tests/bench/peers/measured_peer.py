@@ -20,7 +20,7 @@ from tests.support.kafka_tools import create, delete
 from tests.support.processes import POLL_SECONDS, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -114,8 +114,8 @@ class MeasuredPeer:
 
 def measured(
     peer: LinePeer, place: PeerPlace, corpus: Path, runs: Mapping[str, tuple[int, float]]
-) -> dict[str, PeerFigures]:
-    """Run a peer through `runs`: by name, how many lines at which rate (0: flat out)."""
+) -> Iterator[tuple[str, PeerFigures]]:
+    """Run a peer through `runs` (by name, how many lines at which rate, 0: flat out); yield the figures of each."""
     create(place.broker, NewTopic(place.records, PARTITIONS, 1))
     create(place.broker, NewTopic(place.lines, 1, 1))
     try:
@@ -127,7 +127,8 @@ def measured(
             running = MeasuredPeer(process, feeder, arrivals)
             running.wait_for_first()
             running.run(WARM_UP_LINES, 0)
-            return {name: running.run(count, rate) for name, (count, rate) in runs.items()}
+            for name, (count, rate) in runs.items():
+                yield name, running.run(count, rate)
     finally:
         for topic in (place.records, place.lines):  # of tens of megabytes each
             delete(place.broker, topic)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    FiguresByRate = dict[str, PeerFigures]
+    Turn = Iterator[tuple[str, PeerFigures]]
 
 RATES: Final = {"50/s": 50.0, "500/s": 500.0, "4,000/s": 4_000.0, "flat out": 0.0}
 LINE_PEERS: Final[tuple[LinePeer, ...]] = (
@@ -37,6 +37,8 @@ LINE_PEERS: Final[tuple[LinePeer, ...]] = (
 )
 _NOT_RUN: Final = (AssertionError, EnvironmentFault, OSError, subprocess.SubprocessError)
 _CORPUS_SECONDS: Final = 5
+_BROKER_WARM_UP: Final = (15_000, 1_000.0)
+"""Lines, and their rate. With less, the first peer's median latency at 50/s was up to five times the next one's."""
 
 
 class SideBySide:
@@ -54,38 +56,38 @@ class SideBySide:
         self._seconds = seconds
         self._say = say
         self._corpus = folder / "corpus.jsonl"
-        self._found: dict[str, list[FiguresByRate]] = {}
+        self._found: dict[str, dict[str, list[PeerFigures]]] = {}  # by peer and rate, one of each round
         self._reasons: dict[str, str] = {}
 
     def run(self, rounds: int) -> None:
         """Measure everything and print it."""
-        turns: dict[str, Callable[[], FiguresByRate]] = {bridge_run.TITLE: self._bridge}
+        turns: dict[str, Callable[[], Turn]] = {bridge_run.TITLE: self._bridge}
         for peer in LINE_PEERS:
             turns[peer.title] = partial(self._line_peer, peer)
             with self._noted(peer.title):
                 peer.prepare()
         self._write_corpus()
-        with self._noted("the broker's warm-up"):  # the first one after its start costs more
-            measured(BareSend(), self._place(), self._corpus, {})
+        with self._noted("the broker's warm-up"):  # what comes first after its start waits longer
+            list(measured(BareSend(), self._place(), self._corpus, {"": _BROKER_WARM_UP}))
         for number in range(rounds):
             order = [*turns][number % len(turns) :] + [*turns][: number % len(turns)]
             for title in order:
                 if title not in self._reasons:
                     with self._noted(title):
-                        self._found.setdefault(title, []).append(turns[title]())
-                        shown = "; ".join(f"{rate}: {figures}" for rate, figures in self._found[title][-1].items())
-                        self._say(f"  round {number + 1}, {title}: {shown}; {load()}")
+                        for rate, figures in turns[title]():
+                            self._found.setdefault(title, {}).setdefault(rate, []).append(figures)
+                            self._say(f"  round {number + 1}, {title}, {rate}: {figures}; {load()}")
         self._report(rounds)
 
-    def _bridge(self) -> FiguresByRate:
-        return {
-            name: bridge_run.bridge_figures(
-                self._broker, self._folder, f"{uuid.uuid4().hex[:8]}.", rate=rate, seconds=self._seconds
+    def _bridge(self) -> Turn:
+        for name, rate in RATES.items():
+            prefix = f"{uuid.uuid4().hex[:8]}."
+            yield (
+                name,
+                bridge_run.bridge_figures(self._broker, self._folder, prefix, rate=rate, seconds=self._seconds),
             )
-            for name, rate in RATES.items()
-        }
 
-    def _line_peer(self, peer: LinePeer) -> FiguresByRate:
+    def _line_peer(self, peer: LinePeer) -> Turn:
         runs = {title: (int((rate or bridge_run.FLAT_OUT) * self._seconds), rate) for title, rate in RATES.items()}
         return measured(peer, self._place(), self._corpus, runs)
 
@@ -127,8 +129,8 @@ class SideBySide:
 
     def _report(self, rounds: int) -> None:
         rows = [
-            self._row(bridge_run.TITLE, bridge_run.CONFIGURATION, bridge_run.LACKS, rounds),
-            *(self._row(peer.title, peer.configuration, peer.lacks, rounds) for peer in LINE_PEERS),
+            self._row(bridge_run.TITLE, bridge_run.CONFIGURATION, bridge_run.LACKS),
+            *(self._row(peer.title, peer.configuration, peer.lacks) for peer in LINE_PEERS),
         ]
         self._say(
             f"\nMedians of {rounds} round(s) of {self._seconds:g} s at each rate, "
@@ -145,12 +147,11 @@ class SideBySide:
                 half, tail = first[rate].p50_ms / again[rate].p50_ms, first[rate].p99_ms / again[rate].p99_ms
                 self._say(f"A/A of `send`, {rate}: CPU {cpu:.2f}, p50 {half:.2f}, p99 {tail:.2f}")
 
-    def _row(self, title: str, configuration: str, lacks: str, rounds: int) -> PeerRow:
-        runs = self._found.get(title, [])
-        figures = {rate: median_of([run[rate] for run in runs]) for rate in RATES} if runs else {}
+    def _row(self, title: str, configuration: str, lacks: str) -> PeerRow:
+        figures = {rate: median_of(runs) for rate, runs in self._found.get(title, {}).items()}
         reason = self._reasons.get(title, "")
-        if reason and runs:
-            configuration += f"; {len(runs)} of {rounds} rounds, then: {reason}"
+        if reason and figures:
+            configuration += f"; figures until it failed: {reason}"
         return PeerRow(title, configuration, lacks, figures, reason)
 
 

@@ -41,9 +41,9 @@ def test_order_is_that_within_a_chat() -> None:
     assert figures_of(lines).disordered == 1
 
 
-def test_lines_of_the_beginning_are_counted_without_their_latency() -> None:
-    lines = ArrivedLines(latency_from=103)
-    lines.add(109, StampedLine("chat", 100, 1))
-    lines.add(103.5, StampedLine("chat", 103, 2))
+def test_lines_of_another_time_are_counted_without_their_latency() -> None:
+    lines = ArrivedLines(103, 105)
+    for arrived, sent, n in ((109.0, 102.5, 1), (103.5, 103.0, 2), (107.0, 105.0, 3)):
+        lines.add(arrived, StampedLine("chat", sent, n))
     found = figures_of(lines)
-    assert (found.seen, found.p50_ms, found.p99_ms) == (2, 500, 500)
+    assert (found.seen, found.p50_ms, found.p99_ms) == (3, 500, 500)
