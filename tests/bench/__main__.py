@@ -41,7 +41,7 @@ FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
 REPEATS = 3
 PEER_SECONDS = 6.0
-"""At each rate; with three rounds, `peers` takes a quarter of an hour."""
+"""At each rate, in each round: chosen so that three rounds should take a quarter of an hour on a quiet machine."""
 
 
 def say(text: str = "") -> None:

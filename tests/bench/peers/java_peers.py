@@ -80,9 +80,10 @@ class KafkaStreams(FromTopic):
 class KafkaConnect(FromFile):
     title = "Kafka Connect 4.2.1, FileStreamSource 4.2.0"
     configuration = (
-        "distributed, exactly.once.source.support=enabled, otherwise defaults (a transaction per poll; at the file's "
-        "end the connector rests 1 s); one task; replication factor 1 for its own topics, as there is one broker; "
-        "StringConverter; options of connect-distributed.sh; a transformation of ours for the key, with Jackson"
+        "distributed, exactly.once.source.support=enabled and the connector's exactly.once.support=required, otherwise "
+        "defaults (a transaction per poll; at the file's end the connector rests 1 s); one task; replication factor 1 "
+        "for its own topics, as there is one broker; StringConverter; options of connect-distributed.sh; a "
+        "transformation of ours for the key, with Jackson"
     )
     lacks = f"the file must be kept and never cut, and one file is one task; {NO_CHATS}"
 
