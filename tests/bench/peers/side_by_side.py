@@ -81,7 +81,7 @@ class SideBySide:
 
     def _bridge(self) -> Turn:
         for name, rate in RATES.items():
-            prefix = f"{uuid.uuid4().hex[:8]}."
+            prefix = f"t{uuid.uuid4().hex[:8]}."  # YAML would take digits for a number
             yield (
                 name,
                 bridge_run.bridge_figures(self._broker, self._folder, prefix, rate=rate, seconds=self._seconds),
