@@ -35,7 +35,7 @@ _ERRORS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class JavaProgram:
-    """A program in Maven Central: its display name, its pom file, and the size of the download."""
+    """A program in Maven Central: its display name, its pom (a name beside this file, or a path), its size."""
 
     title: str
     pom: str
@@ -51,7 +51,7 @@ class JavaProgram:
             EnvironmentFault: Java is missing or too old, Maven is missing or failed, or the cache cannot be written.
         """
         java()
-        pom = Path(__file__).with_name(self.pom).read_bytes()
+        pom = (Path(__file__).parent / self.pom).read_bytes()
         home = cache_directory()
         directory = home / f"{Path(self.pom).stem}-{hashlib.sha256(pom).hexdigest()[:12]}"
         if directory.exists():

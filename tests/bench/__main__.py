@@ -21,6 +21,7 @@ from tests.bench.growth import joined, passing, storm
 from tests.bench.outage import ANNOUNCEMENTS, outage
 from tests.bench.outputs_bench import RULES, outputs_costs
 from tests.bench.outputs_in_process import outputs_in_process
+from tests.bench.peers.side_by_side import SideBySide
 from tests.bench.read_topics import captured, latencies, read, watch
 from tests.bench.ucs_tables import stored_chats
 from tests.bench.verifying import verifying
@@ -48,9 +49,13 @@ BENCHMARKS = [
     "outputs",
     "storm",
     "passing",
+    "peers",
 ]
 FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
+REPEATS = 3
+PEER_SECONDS = 6.0
+"""At each rate, in each round: chosen so that three rounds should take a quarter of an hour on a quiet machine."""
 
 
 def say(text: str = "") -> None:
@@ -278,7 +283,8 @@ def main() -> None:
     """Run the benchmarks that were named, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", choices=BENCHMARKS, default=[])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, help="default 3, but 1 of `peers` with --seconds")
+    parser.add_argument("--seconds", type=float, help="of `peers`, at each rate (default 6)")
     parser.add_argument("--partitions", type=int, default=12, help="shards (default 12, as the product's)")
     parser.add_argument("--minutes", type=float, default=10, help="length of the outage (default 10)")
     parser.add_argument("--chats", type=int, default=100_000, help="rows of `ucs` (default 100000)")
@@ -292,7 +298,7 @@ def main() -> None:
     if "evidence" in what:
         evidence_costs()
     if "verify" in what:
-        verifying(args.repeats)
+        verifying(args.repeats or REPEATS)
     with tempfile.TemporaryDirectory(prefix="chatbridge-bench-") as folder:
         if {*what} - {"outage", "checkpoints", "evidence", "verify"}:
             measure(what, args, Path(folder))
@@ -306,11 +312,11 @@ def measure(what: list[str], args: argparse.Namespace, folder: Path) -> None:
         bench = Bench(broker, folder)
         if "cost" in what:
             for rate in (FLAT_OUT, 4_000):
-                bench.cost(args.repeats, args.partitions, rate)
+                bench.cost(args.repeats or REPEATS, args.partitions, rate)
         if "outputs" in what:
-            bench.outputs(args.repeats, args.partitions)
+            bench.outputs(args.repeats or REPEATS, args.partitions)
         if "latency" in what:
-            bench.latency(args.repeats, args.partitions)
+            bench.latency(args.repeats or REPEATS, args.partitions)
         if "memory" in what:
             bench.memory(args.partitions)
         if "ucs" in what:
@@ -321,6 +327,9 @@ def measure(what: list[str], args: argparse.Namespace, folder: Path) -> None:
             passing(
                 broker, folder, chats=args.passing, minutes=args.passing_minutes, partitions=args.partitions, say=say
             )
+        if "peers" in what:
+            rounds = args.repeats or (1 if args.seconds else REPEATS)
+            SideBySide(broker, folder, args.seconds or PEER_SECONDS, say).run(rounds)
 
 
 if __name__ == "__main__":

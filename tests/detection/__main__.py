@@ -10,7 +10,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from bridge.errors import EXIT_OK, EXIT_RUNTIME
+from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault
 from tests.detection.corpus import LANGUAGES, ChatTexts
 from tests.detection.judging import KINDS, MOST_FALSE, MOST_MISSED, DetectionFigures, Share, judged
 from tests.detection.presidio import PresidioMissing, presidio_finds
@@ -52,7 +52,7 @@ def _print_tables(figures: dict[str, DetectionFigures]) -> None:
 def _by_presidio(texts: list[LabelledText]) -> tuple[str, DetectionFigures] | None:
     try:
         answer = presidio_finds([text.text for text in texts])
-    except PresidioMissing as fault:
+    except (PresidioMissing, EnvironmentFault) as fault:
         print(f"Presidio was not compared: it cannot be installed or run from here ({fault})", file=sys.stderr)
         return None
     figures = DetectionFigures()

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.sandbox.jars import cache_directory
 from tests.packaging.published_files import ROOT
+from tests.support.python_environments import python_with
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.detection.judging import Finds
 
 VERSION: Final = "2.2.366"
-_INSTALL_SECONDS: Final = 900
 _RUN_SECONDS: Final = 1_800
 _SHOWN: Final = 300
 
 
 class PresidioMissing(Exception):
-    """Presidio cannot be installed or run from here; the text says why."""
+    """Presidio cannot be run from here; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +34,14 @@ def presidio_finds(texts: list[str]) -> PresidioFinds:
     """Let Presidio look at texts; the first time it is installed.
 
     Raises:
-        PresidioMissing: the package index cannot be reached, or Presidio does not run.
+        EnvironmentFault: the package index cannot be reached, or Presidio cannot be installed.
+        PresidioMissing: it does not run.
     """
-    words = [str(_python()), "-m", "tests.detection.presidio_recognisers"]
+    python = python_with(f"presidio-{VERSION}", [f"presidio-analyzer=={VERSION}"])
+    words = [str(python), "-m", "tests.detection.presidio_recognisers"]
     said = _output(words, json.dumps(texts), _RUN_SECONDS)
     answer = json.loads(said)
     return PresidioFinds(answer["version"], answer["finds"])
-
-
-def _python() -> Path:
-    """Return the interpreter that has Presidio. A file says that the environment is complete."""
-    folder = cache_directory() / f"presidio-{VERSION}-py{sys.version_info.major}.{sys.version_info.minor}"
-    python = folder / "bin" / "python"
-    complete = folder / "complete"
-    if not complete.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        _output([sys.executable, "-m", "venv", str(folder)], "", _INSTALL_SECONDS)
-        package = f"presidio-analyzer=={VERSION}"
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
-        _output(install, "", _INSTALL_SECONDS)
-        complete.touch()
-    return python
 
 
 def _output(words: list[str], given: str, seconds: int) -> str:

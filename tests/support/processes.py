@@ -34,6 +34,12 @@ def wait_for(
         time.sleep(poll)
 
 
+def cpu_seconds_of(pid: int) -> float:
+    """Return user and system time of a running process so far, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
 class Process:
     """One child process; stderr goes to `log`.
 
@@ -97,8 +103,7 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """Return user and system time so far, all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+        return cpu_seconds_of(self.pid)
 
     def rss_bytes(self) -> int:
         """Return the resident memory."""

@@ -1,0 +1,123 @@
+"""Measures the bridge at one rate: the simulator plays chats, and the bridge, which has joined them, publishes them."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from bridge.records.ids import escaped, event_id
+from bridge.simulator.harness.ledger import LedgerLine, visible_to_monitor
+from tests.bench.outage import ANNOUNCEMENTS
+from tests.bench.peers.arrivals import Arrivals
+from tests.bench.peers.arrived_lines import ArrivedLines
+from tests.bench.peers.event_lines import StampedLine
+from tests.bench.peers.line_peer import PARTITIONS, peak_bytes
+from tests.support.processes import POLL_SECONDS, Bridge, Simulator, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from confluent_kafka import Message
+
+    from tests.bench.peers.peer_figures import PeerFigures
+
+TITLE: Final = "the bridge"
+CONFIGURATION: Final = (
+    f"defaults, {PARTITIONS} shards, zstd; joins of up to 1,000 per second; one output, no rules, no key; from "
+    "a simulated Chat Server over sockets; joins, checkpoints and certificates included in the CPU; "
+    "a process for each rate; the events of chats that were over before they "
+    "were joined are a GAP, and not seen"
+)
+LACKS: Final = "-"
+FLAT_OUT: Final = 12_000
+"""Events per second: more than this machine gets through."""
+MEAN_EVENTS: Final = 150
+SEED: Final = 1
+JOINED: Final = 0.99
+"""Of the chats that are open: from then on latencies are measured."""
+BEHIND: Final = 1_000
+"""Events per second from which the bridge may be behind, so that chats are played to their end afterwards."""
+STALL_SECONDS: Final = 15
+"""Without a record after the simulator's end: what is missing then does not come."""
+
+
+def chats_at(rate: float) -> int:
+    """Return how many chats are open at a time."""
+    return int(min(400, max(20, rate * 0.4)))
+
+
+def bridge_figures(broker: str, folder: Path, prefix: str, *, rate: float, seconds: float) -> PeerFigures:
+    """Run bridge and simulator with topics of their own, which begin with `prefix`. `rate` 0: flat out.
+
+    Latencies are those of the events that were sent in `seconds`, from when the first chats were joined; everything
+    else is of the whole run: joins, these seconds, and what was open then.
+    """
+    offered = rate or FLAT_OUT
+    chats = chats_at(offered)
+    log, topic = folder / f"{prefix}bridge.log", f"{prefix}chat.transcript.events.v1"
+    with Bridge(broker, log, prefix=prefix, worker="bench", kafka__partitions=PARTITIONS) as bridge:
+        bridge.wait_ready()
+        with Arrivals(broker, topic) as arrivals:
+            cpu, started = bridge.cpu_seconds(), time.monotonic()
+            with Simulator(
+                folder / f"{prefix}simulator.log",
+                folder / f"{prefix}jsonl",
+                seed=SEED,
+                kafka=broker,
+                kafka_topic=prefix + ANNOUNCEMENTS,
+                concurrent_chats=chats,
+                events_per_second=offered,
+                mean_events=MEAN_EVENTS,
+                finish=20 if offered > BEHIND else 1,
+            ) as simulator:
+                answered = partial(bridge.metric, "chatbridge_joins_total", result="answered")
+                wait_for(lambda: answered() >= chats * JOINED, 60, "not all chats are joined")
+                begun = time.time()
+                time.sleep(seconds)
+                ended = time.time()
+                simulator.terminate(90)
+            sent = sent_events(simulator.ledger)
+            lines = arrived_lines(arrivals, sent, ArrivedLines(begun, ended))
+            figures = lines.figures(
+                sent=len(sent),
+                cpu_seconds=bridge.cpu_seconds() - cpu,
+                wall_seconds=time.monotonic() - started,
+                peak_bytes=peak_bytes(bridge.pid),
+            )
+        bridge.terminate()
+    return figures
+
+
+def arrived_lines(arrivals: Arrivals, sent: Mapping[str, StampedLine], lines: ArrivedLines) -> ArrivedLines:
+    """Wait until all events have arrived or no more do; return `lines` with them."""
+    moved = time.monotonic()
+    while len(lines) < len(sent) and time.monotonic() < moved + STALL_SECONDS:
+        time.sleep(POLL_SECONDS)
+        for arrived, message in arrivals.take():
+            line = sent.get(record_id(message))
+            if line is not None:
+                lines.add(arrived, line)
+                moved = time.monotonic()
+    return lines
+
+
+def record_id(message: Message) -> str:
+    """Return the id of the event of a record."""
+    name = dict(message.headers() or [])["ce_id"]
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def sent_events(ledger: Path) -> dict[str, StampedLine]:
+    """Return the events of a ledger that a monitor is sent, by the id of their record."""
+    decoder = msgspec.json.Decoder(LedgerLine)
+    found = {}
+    for each in ledger.read_bytes().splitlines():
+        line = decoder.decode(each)
+        if line.event is not None and visible_to_monitor(line.event):
+            number = line.event.event_id
+            found[event_id(escaped(line.session_id), number)] = StampedLine(line.session_id, line.at, number)
+    return found
