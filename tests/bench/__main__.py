@@ -17,6 +17,7 @@ import msgspec
 
 from bridge.sandbox import LocalBroker, kafka_or_local
 from tests.bench.checkpoint_bytes import checkpoint_costs
+from tests.bench.core_costs import core_costs
 from tests.bench.evidence_costs import evidence_costs
 from tests.bench.outage import ANNOUNCEMENTS, outage
 from tests.bench.outputs_bench import RULES, outputs_costs
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 EVENTS = "chat.transcript.events.v1"
 KEYS = "chat.capture.keys.v1"
-BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "ucs", "evidence", "verify", "outputs"]
+BENCHMARKS = ["cost", "latency", "memory", "outage", "checkpoints", "ucs", "evidence", "verify", "outputs", "core"]
 FLAT_OUT = 12_000
 """Events per second: more than this machine gets through, as the bare producer is not held back either."""
 
@@ -283,8 +284,10 @@ def main() -> None:
         evidence_costs()
     if "verify" in what:
         verifying(args.repeats)
+    if "core" in what:
+        core_costs()
     with tempfile.TemporaryDirectory(prefix="chatbridge-bench-") as folder:
-        if {*what} - {"outage", "checkpoints", "evidence", "verify"}:
+        if {*what} - {"outage", "checkpoints", "evidence", "verify", "core"}:
             measure(what, args, Path(folder))
         if "outage" in what:
             outages(Path(folder), args.minutes, args.partitions)
