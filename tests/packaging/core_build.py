@@ -1,8 +1,9 @@
 """Compiles the pure packages: `python tests/packaging/core_build.py FOLDER` puts the extension modules below FOLDER.
 
-Run in the top folder of the source, by an interpreter that has mypyc, setuptools and what the program depends on; the
-modules are for that interpreter, and for the C library and processor of this machine. The same source, compiler and
-interpreter give the same bytes: wherever the source and FOLDER lie, and in whatever order files are compiled.
+With files behind FOLDER, it compiles those only. Run in the top folder of the source, by an interpreter that has mypyc,
+setuptools and what the program depends on; the modules are for that interpreter, and for the C library and processor
+of this machine. The same source, compiler and interpreter give the same bytes: wherever the source and FOLDER lie, and
+in whatever order files are compiled.
 
 Each Python file stays beside its extension module, which the import system prefers: tracebacks show its lines.
 """
@@ -19,7 +20,6 @@ import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,21 +52,24 @@ def modules(source: Path) -> list[str]:
     return [name for name in names if name not in LEFT_OUT]
 
 
-def compile_core(source: Path, target: Path) -> None:
+def compile_core(source: Path, target: Path, files: Sequence[str]) -> None:
     """Write the extension modules below `target`. Raises CalledProcessError with what a compiler said on its output."""
     with tempfile.TemporaryDirectory(prefix="chatbridge-core-") as name:
         work = Path(name)
         shutil.copytree(source / "bridge", work / "bridge", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         shutil.copy(source / "pyproject.toml", work)
         os.chdir(work)  # paths in messages, and in the modules, are relative to it
-        extensions = _generated(modules(work))
+        extensions = _generated(files)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for extension in extensions:
-                objects = list(pool.map(partial(_object, extension.include_dirs), extension.sources))
-                _link(extension.name, objects, target)
+            parts = [
+                (one.name, [pool.submit(_object, one.include_dirs, file) for file in one.sources]) for one in extensions
+            ]
+            links = [pool.submit(_link, name, [each.result() for each in objects], target) for name, objects in parts]
+            for link in links:
+                link.result()
 
 
-def _generated(files: list[str]) -> list[Any]:
+def _generated(files: Sequence[str]) -> list[Any]:
     """Translate to C below `build`; return setuptools' description of each extension module."""
     from mypyc.build import mypycify  # noqa: PLC0415 - only what compiles needs it
 
@@ -107,4 +110,5 @@ def _run(*words: str) -> None:
 if __name__ == "__main__":
     if os.environ.get("PYTHONHASHSEED") != "0":  # mypyc's order of what it writes follows sets
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606
-    compile_core(Path.cwd(), Path(sys.argv[1]).absolute())
+    here, (folder, *named) = Path.cwd(), sys.argv[1:]
+    compile_core(here, Path(folder).absolute(), named or modules(here))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
+import subprocess
 import sys
 import sysconfig
 import zipfile
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -16,10 +18,14 @@ from tests.packaging.compiled_environment import CompiledEnvironment
 from tests.packaging.core_build import LEFT_OUT, modules
 from tests.packaging.published_files import ROOT
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 pytestmark = [pytest.mark.compiled, pytest.mark.timeout(900)]
 FIGURES: Final = logging.getLogger("figures")
 SUFFIX: Final = sysconfig.get_config_var("EXT_SUFFIX")
 SAME_IN_BOTH: Final = ("tests/golden", "tests/transcript", "tests/chatserver", "tests/records")
+SOME: Final = ("bridge/records/ids.py", "bridge/transcript/holes.py", "bridge/transcript/ranges.py")
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +66,16 @@ def test_the_golden_run_and_the_tests_of_the_packages_pass_on_it(installed: Comp
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
     FIGURES.info("%s", done.stdout.rstrip().rpartition("\n")[2])
     assert re.search(r"^\d{4,} passed", done.stdout, re.MULTILINE), done.stdout[-300:]
+
+
+def test_the_same_source_gives_the_same_bytes_wherever_it_lies(tmp_path: Path) -> None:
+    found: list[dict[str, bytes]] = []
+    for source, target in ((tmp_path / "one", tmp_path / "first"), (tmp_path / "another/place", tmp_path / "second")):
+        shutil.copytree(ROOT / "bridge", source / "bridge", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", source)
+        program = str(ROOT / "tests/packaging/core_build.py")
+        subprocess.run([sys.executable, program, str(target), *SOME], cwd=source, check=True)
+        files = [path for path in target.rglob("*") if path.is_file()]
+        found.append({str(path.relative_to(target)): path.read_bytes() for path in files})
+    assert found[0] == found[1]
+    assert len(found[0]) == len(SOME) + 1
