@@ -20,6 +20,7 @@ import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +40,8 @@ LEFT_OUT: Final = {
     "bridge/records/patterns.py": "a pattern of surrogates, which mypyc's literals cannot hold",
 }
 """Module -> why it stays Python."""
+LICENCE: Final = "bridge/MYPYC-LICENSE.txt"
+"""The licence of mypyc, whose runtime is part of what it compiles."""
 GROUP: Final = "chatbridge_core"
 """What the library that has the code is named after; an extension module beside each file only names it."""
 # Assertions stay: mypyc turns those of the source into code of its own, NDEBUG is for those of its C.
@@ -58,6 +61,8 @@ def compile_core(source: Path, target: Path, files: Sequence[str]) -> None:
         work = Path(name)
         shutil.copytree(source / "bridge", work / "bridge", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         shutil.copy(source / "pyproject.toml", work)
+        (target / LICENCE).parent.mkdir(parents=True, exist_ok=True)
+        (target / LICENCE).write_text(_licence(), "utf-8")
         os.chdir(work)  # paths in messages, and in the modules, are relative to it
         extensions = _generated(files)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -67,6 +72,11 @@ def compile_core(source: Path, target: Path, files: Sequence[str]) -> None:
             links = [pool.submit(_link, name, [each.result() for each in objects], target) for name, objects in parts]
             for link in links:
                 link.result()
+
+
+def _licence() -> str:
+    [file] = [file for file in metadata.files("mypy") or () if file.parts[1:] == ("licenses", "LICENSE")]
+    return file.read_text("utf-8")
 
 
 def _generated(files: Sequence[str]) -> list[Any]:

@@ -43,10 +43,14 @@ def build_compiled(folder: Path, *, source: Path = ROOT, epoch: int | None = Non
 def _hatchling(folder: Path, source: Path, epoch: int | None, *words: str, compiled: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     ours = {"SOURCE_DATE_EPOCH": str(commit_time() if epoch is None else epoch), COMPILED: str(int(compiled))}
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-d", str(folder), *words],
         cwd=source,
         env={**os.environ, **ours},
         capture_output=True,
-        check=True,
+        text=True,
+        check=False,
     )
+    if done.returncode != 0:
+        sys.stderr.write(done.stderr)  # of a compiler, too
+    done.check_returncode()
