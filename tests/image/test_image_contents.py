@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
 FIGURES: Final = logging.getLogger("figures")
 MOST_ADDED: Final = 90_000_000
 INSTALLER: Final = re.compile(r"/(pip|pip3(\.\d+)?|pip-[^/]*|ensurepip|setuptools|setuptools-[^/]*|python-wheels)$")
-COMPILERS: Final = re.compile(r"/(gcc|cc|cc1|ld|as|Python\.h|mypyc|mypy|x86_64-linux-gnu-gcc[^/]*)$")
+COMPILERS: Final = re.compile(r"/s?bin/([^/]*-)?(gcc|cc|ld|as)(-\d+)?$|/(cc1|Python\.h|mypyc|mypy)$")
 NO_PROGRAMS: Final = ("/usr/share/doc/", "/var/lib/dpkg/")
 NOTICES: Final = "opt/chatbridge/share/doc/chatbridge/THIRD-PARTY-NOTICES.txt"
 

@@ -48,9 +48,8 @@ def _hatchling(folder: Path, source: Path, epoch: int | None, *words: str, compi
         cwd=source,
         env={**os.environ, **ours},
         capture_output=True,
-        text=True,
         check=False,
     )
     if done.returncode != 0:
-        sys.stderr.write(done.stderr)  # of a compiler, too
+        sys.stderr.write(done.stderr.decode(errors="replace"))  # of a compiler, too
     done.check_returncode()
