@@ -4,7 +4,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults field watching watching-page watching-alerts pictures deploy-checks manifests image packages audit lint types docs freeze bench detection chaos mutants upgrade ucs explore fuzz
+.PHONY: help venv demo test compiled faults field watching watching-page watching-alerts pictures deploy-checks manifests image packages audit lint types docs freeze bench detection chaos mutants upgrade ucs explore fuzz
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ FILES_AT_A_TIME = $(VENV)/bin/python -m pytest --dist loadfile --numprocesses
 
 test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 	$(FILES_AT_A_TIME) 2 $(ARGS)
+
+compiled: $(STAMP)  ## Build the wheel with a compiled core, and run the tests of the core on it; needs a C compiler (3 minutes)
+	$(VENV)/bin/python -m pytest -m compiled tests/packaging --log-cli-level=info $(ARGS)
 
 faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (30 minutes)
 	$(FILES_AT_A_TIME) 3 -m faults $(ARGS)

@@ -36,6 +36,7 @@ from bridge.adapters.open_tasks import open_tasks
 from bridge.adapters.process_limits import memory_limit
 from bridge.config import origins
 from bridge.config.security import OAUTHBEARER, client_context
+from bridge.core_form import core_form
 from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, KafkaUnavailable
 from bridge.evidence_factory import signs
 from bridge.otlp_traces import OtlpTraces
@@ -273,6 +274,7 @@ def described(config: Config) -> dict[str, str]:
         "version": __version__,
         "python": platform.python_version(),
         "aiokafka": aiokafka.__version__,
+        "core": core_form(),
         "settings": digest[:_HASH_DIGITS],
     }
 

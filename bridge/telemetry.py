@@ -90,9 +90,9 @@ class Telemetry:
         """Read the memory limit in bytes, None where there is none, from `read` at every scrape."""
         self._meters.memory_limit.read = read
 
-    def describe(self, *, version: str, python: str, aiokafka: str, settings: str) -> None:
-        """Tell what runs: the versions, and a hash of the settings. To be called once."""
-        self._meters.build.labels(version, python, aiokafka).set(1)
+    def describe(self, *, version: str, python: str, aiokafka: str, core: str, settings: str) -> None:
+        """Tell what runs: the versions, the form of the core, a hash of the settings. To be called once."""
+        self._meters.build.labels(version, python, aiokafka, core).set(1)
         self._meters.config.labels(settings).set(1)
 
     def loop_lag(self, seconds: float) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.errors import Problem  # noqa: TC001 - the compiled form looks it up
 from bridge.transcript.updates import Damaged, JoinRefused, TranscriptUpdate
 
 if TYPE_CHECKING:
     from bridge.chatserver.messages import Event, UnknownMessage
-    from bridge.errors import Problem
 
 
 @dataclass(slots=True, frozen=True)

@@ -73,7 +73,8 @@ class EventBlocks:
 
     def each(self) -> Iterator[ChatEvent]:
         """Look at all events that wait, without taking them."""
-        return (event for block in self._blocks for event in block.events())
+        for block in self._blocks:
+            yield from block.events()
 
     def next(self) -> tuple[list[ChatEvent], int]:
         """Take the events of the next block, and its size in bytes; none if nothing waits."""

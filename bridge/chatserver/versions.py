@@ -7,6 +7,7 @@ vendor's page on client versions (ChatSrvAPINoTo); ASM marks an inference (see t
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - the compiled form looks it up
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -26,8 +27,6 @@ from bridge.transcript.events import (
 from bridge.transcript.fields import EVENT_FIELDS, EventField
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bridge.transcript.events import ChatTranscript
 
 LOWEST: Final = 101

@@ -237,7 +237,10 @@ class Meters:
             registry=registry,
         )
         self.build = Gauge(
-            "chatbridge_build_info", "The versions that run", ("version", "python", "aiokafka"), registry=registry
+            "chatbridge_build_info",
+            "The versions that run, and whether the core is compiled",
+            ("version", "python", "aiokafka", "core"),
+            registry=registry,
         )
         self.config = Gauge(
             "chatbridge_config_info",

@@ -7,6 +7,7 @@ parts are nullable, so that one schema tells of all of them, and only the key sa
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - the compiled form looks it up
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -21,7 +22,7 @@ from bridge.records.tree_state import tree_block
 from bridge.records.watch_blocks import offsets_block, watch_block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from bridge.records.output_chains import OutputGap
     from bridge.records.shard_facts import ShardFacts

@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from bridge.records.checkpoint import encode_announcement, encode_closed, encode_head, encode_ids, encode_seldom
+from bridge.records.checkpoint import (
+    CheckpointHead,
+    encode_announcement,
+    encode_closed,
+    encode_head,
+    encode_ids,
+    encode_seldom,
+)
 from bridge.records.checkpoint_keys import ANNOUNCEMENT, SELDOM, head_key, segment_key
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.id_blocks import IdBlock, Prints
+from bridge.transcript.state import TranscriptState  # noqa: TC001 - the compiled form looks it up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bridge.records.checkpoint import CheckpointHead
     from bridge.records.checkpoint_keys import Segment
     from bridge.records.output_chains import OutputGap
-    from bridge.transcript.state import TranscriptState
 
 _NO_PRINTS: Final = Prints(b"", PrintLayout(0, 0))
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.records.binary import NULL, SOME, long, optional_long, optional_text, text
 from bridge.records.blocks import session_block
-from bridge.records.cloud_events import CloudEvents
+from bridge.records.cloud_events import CloudEvents, Headers
 from bridge.records.ids import escaped, id_of
 from bridge.transcript import entries as kinds
 from bridge.transcript.times import occurred_at
 
 if TYPE_CHECKING:
-    from bridge.records.cloud_events import Headers
     from bridge.transcript.entries import Entry, SessionFacts
 
 START_PLUS_SHIFT: Final = "START_PLUS_SHIFT"

@@ -188,7 +188,7 @@ class VerifiedEpoch:
     def _check_id(self, record: dict[str, Any], where: str, *, in_place: bool) -> None:
         number, amends, amendment = record["eventId"], record["amends"], record["amendment"]
         session = self.escaped_id
-        original = event_id(session, number)
+        original = "" if number is None else event_id(session, number)
         ids = self.recorded.ids
         if number is None:
             rule = bridge_id(session, self.epoch, record["sequence"])

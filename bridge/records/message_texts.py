@@ -12,7 +12,7 @@ from bridge.records.redactor import Redaction
 from bridge.records.split_numbers import Said, without_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bridge.records.later_texts import LaterText, LaterTexts
     from bridge.records.redactor import Redactor
@@ -55,7 +55,8 @@ def message_text(  # noqa: PLR0913 - what is said, where, and what was said befo
     return text, numbers
 
 
-def _redacted(later: Sequence[LaterText], event: ChatEvent, redactor: Redactor) -> Iterable[str]:
-    """Give the messages behind an event, redacted."""
+def _redacted(later: Sequence[LaterText], event: ChatEvent, redactor: Redactor) -> Iterator[str]:
+    """Yield the messages behind an event, redacted: one at a time, for the first ones are usually enough."""
     behind = bisect_right(later, event.event_id, key=_event_id)
-    return (redactor.text(MESSAGE_TEXT, later[at].text, []) for at in range(behind, len(later)))
+    for at in range(behind, len(later)):
+        yield redactor.text(MESSAGE_TEXT, later[at].text, [])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import UnreadableMessage
+from bridge.records.avro import Schemas  # noqa: TC001 - the compiled form looks it up
 from bridge.records.binary import EMPTY, NULL, SOME, optional_text, text_map
 from bridge.records.blocks import (
     departure_block,
@@ -25,6 +26,7 @@ from bridge.records.ids import DEFAULT_SITE, bridge_id, escaped, event_id
 from bridge.records.later_texts import NOTHING_LATER
 from bridge.records.message_texts import MESSAGE_TEXT, message_text
 from bridge.records.party_blocks import PartyBlocks
+from bridge.records.redactor import Redactor  # noqa: TC001 - the compiled form looks it up
 from bridge.records.sealed_fields import SealedFields
 from bridge.records.session_records import ChainPlace, session_record
 from bridge.records.subjects import NO_SUBJECTS, Subjects
@@ -32,11 +34,10 @@ from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
 
 if TYPE_CHECKING:
-    from bridge.records.avro import Schemas
     from bridge.records.cloud_events import Headers
     from bridge.records.entry_blocks import EntryBlocks
     from bridge.records.field_texts import FieldTexts
-    from bridge.records.redactor import Redaction, Redactor
+    from bridge.records.redactor import Redaction
     from bridge.records.split_numbers import SplitNumbers
     from bridge.sealing.data_keys import DataKeys
     from bridge.transcript.entries import Certificate, Entry, SessionFacts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: TC003 - the compiled form looks it up
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ from bridge.records.session_records import CLOSED, OPENED
 from bridge.transcript.times import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
 _CLOCKS_APART: Final = 600_000_000
 """How far clocks of workers and brokers may differ before it matters which came first, in us."""

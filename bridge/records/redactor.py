@@ -8,7 +8,6 @@ words that are not the protocol's, and values, names and type words of attribute
 from __future__ import annotations
 
 import re
-from itertools import chain, count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.errors import ConfigError
@@ -253,8 +252,7 @@ class Redactor:
             shown = self._name(_UNKNOWN, name, done)
             if shown != name:
                 taken = {*names.values(), *values}
-                shown = next(one for one in chain([shown], (f"{shown}#{n}" for n in count(2))) if one not in taken)
-                names[name] = shown
+                names[name] = _not_among(taken, shown)
         self.attributes(_UNKNOWN, kept, {}, done, names)
         return {names.get(name, name): text for name, text in kept.items()} if names else kept
 
@@ -294,6 +292,15 @@ def _finds(
     """Return (start, end, what is put there) of what was found in `shown`; `place` leads from there to the text."""
     finds = [(start, end, replace(shown[start:end])) for start, end in found]
     return [(place(start), place(end), put) for start, end, put in finds] if place else finds
+
+
+def _not_among(taken: set[str], shown: str) -> str:
+    """Return a name, with a number behind it where others already have it."""
+    name, number = shown, 1
+    while name in taken:
+        number += 1
+        name = f"{shown}#{number}"
+    return name
 
 
 def _with(text: str, finds: list[tuple[int, int, str]]) -> str:

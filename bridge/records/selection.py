@@ -7,14 +7,13 @@ lower case. What is not known matches no pattern, not even `*`: a record whose t
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping  # noqa: TC003 - the compiled form looks it up
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bridge.transcript.entries import Entry
 
 

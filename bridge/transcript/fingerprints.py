@@ -228,10 +228,11 @@ def _comparable(items: Items) -> Items:
             break
     else:
         return items
-    return [Item(item.key, item.type, _comparable_value(item.value)) for item in items]
+    return [Item(item.key, item.type, _comparable_value(item)) for item in items]
 
 
-def _comparable_value(value: str | float | Items) -> str | float | Items:
+def _comparable_value(item: Item) -> str | int | float | Items:
+    value = item.value
     if isinstance(value, list):
         return _comparable(value)
     return _sorted_json(value) if isinstance(value, str) else value

@@ -124,15 +124,21 @@ def _completed(event: ChatEvent) -> Iterator[ChatEvent]:
     messages = [message]
     if message is not None and message.treat_as is None:
         messages = [replace(message, treat_as=treatment) for treatment in _TREATMENTS]
-    return (replace(event, user_info=one, message_text=other) for one, other in product(infos, messages))
+    for one, other in product(infos, messages):
+        yield replace(event, user_info=one, message_text=other)
 
 
 def _reduced(event: ChatEvent) -> Iterator[ChatEvent]:
     """Yield the forms in which an older server may have stored a live event."""
     info, message = event.user_info, event.message_text
-    infos = [info] if info is None else [info, replace(info, client_version=None)]
-    messages = [message] if message is None else [message, replace(message, treat_as=None)]
-    return (replace(event, user_info=one, message_text=other) for one, other in product(infos, messages))
+    infos = [info]
+    if info is not None:
+        infos.append(replace(info, client_version=None))
+    messages = [message]
+    if message is not None:
+        messages.append(replace(message, treat_as=None))
+    for one, other in product(infos, messages):
+        yield replace(event, user_info=one, message_text=other)
 
 
 def _without_damaged(now: bytes, event: ChatEvent) -> bytes:

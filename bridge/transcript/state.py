@@ -9,7 +9,7 @@ from bridge.transcript import gap_codes
 from bridge.transcript.blind_spots import blind_spots
 from bridge.transcript.completeness import due_reasons, holes_of, verdict_of
 from bridge.transcript.endings import ending_of
-from bridge.transcript.entries import Certificate
+from bridge.transcript.entries import Certificate, SessionFacts
 from bridge.transcript.holes import Absence, Holes
 from bridge.transcript.parties import Parties, SetBy
 from bridge.transcript.watch import Unwatched, Watch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.errors import Problem
-    from bridge.transcript.entries import Gap, Party, SessionFacts
+    from bridge.transcript.entries import Gap, Party
     from bridge.transcript.fingerprint_store import Fingerprints
     from bridge.transcript.id_blocks import Prints
     from bridge.transcript.ranges import IdRanges

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from bridge.transcript.updates import TranscriptUpdate  # noqa: TC001 - the compiled form looks it up
+
 if TYPE_CHECKING:
     from bridge.transcript.entries import Gap
     from bridge.transcript.events import ChatEvent
-    from bridge.transcript.updates import TranscriptUpdate
 
 _event_id: Final = attrgetter("event_id")
 

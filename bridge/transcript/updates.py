@@ -14,12 +14,13 @@ import msgspec
 
 from bridge.errors import Problem
 from bridge.transcript.entries import CHAT_SERVER
+from bridge.transcript.events import ChatTranscript  # noqa: TC001 - the compiled form looks it up
 from bridge.transcript.input_codes import UNREADABLE_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.transcript.events import ChatEvent, ChatTranscript
+    from bridge.transcript.events import ChatEvent
 
 
 class Verdict(Enum):

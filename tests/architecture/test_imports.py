@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evidence": {"records", "errors"},
     "reconciliation": {"archive", "chatserver", "records", "sealing", "transcript", "errors"},
     "meters": {"archive", "transcript"},
+    "core_form": {"transcript"},
     "facts": {"transcript", "meters"},
     "telemetry": {"facts", "meters"},
     "otlp_traces": {"facts", "optional_packages"},

@@ -26,7 +26,8 @@ sample each. No session id, nickname or key is ever a label. The `process_...` a
 _TEXTS: Final = {
     "chatbridge_unstable_servers": f"{code('server')}: addresses, other",
     "chatbridge_certificate_expiry_timestamp_seconds": f"{code('which')}: {', '.join(CERTIFICATES)}",
-    "chatbridge_build_info": ", ".join(map(code, ("version", "python", "aiokafka"))),
+    "chatbridge_build_info": ", ".join(map(code, ("version", "python", "aiokafka")))
+    + f", {code('core')}: compiled, python",
     "chatbridge_config_info": code("hash"),
     "chatbridge_not_ready": f"{code('code')}: {', '.join([*map(str.lower, REASON_CODES), OTHER])}",
 }

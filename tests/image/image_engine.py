@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tests.image.surroundings_of_images import base_image, pip_mounts, said
+from tests.image.surroundings_of_images import COMPILER, base_image, pip_mounts, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +19,7 @@ ROOT: Final = Path(__file__).parents[2]
 IMAGE: Final = "localhost/chatbridge:test"
 UCS_IMAGE: Final = "localhost/chatbridge-ucs:test"
 BASE: Final = "localhost/base-of-the-tests:latest"
+COMPILER_BASE: Final = "localhost/compiler-of-the-tests:latest"
 # crun refuses hybrid cgroups, and without limits of their own setrlimit is refused in some sandboxes.
 _RUNTIME: Final = ("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs")
 _LIMITS: Final = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=4096:4096")
@@ -45,6 +46,7 @@ class ImageEngine:
 
     def __enter__(self) -> Self:
         self.podman("import", str(base_image()), BASE)
+        self.podman("import", str(base_image(*COMPILER)), COMPILER_BASE)
         self.base = f"{BASE.rpartition(':')[0]}@{self.inspected(BASE)['Digest']}"
         self.build(self.base)
         return self
@@ -59,7 +61,8 @@ class ImageEngine:
     def build(self, base: str) -> None:
         """Build the image on this base."""
         version = said(["git", "-C", str(ROOT), "rev-parse", "HEAD"])
-        self._build("Dockerfile", IMAGE, f"BASE={base}", "VERSION=0.0.0", f"REVISION={version}")
+        bases = f"BASE={base}", f"COMPILER={COMPILER_BASE}"
+        self._build("Dockerfile", IMAGE, *bases, "VERSION=0.0.0", f"REVISION={version}")
 
     def build_ucs(self) -> None:
         """Build the image with the extra `ucs` from the other one."""

@@ -29,6 +29,8 @@ PACKAGES: Final = {
 """Command -> Debian package that has it."""
 SUITE: Final = "bookworm"  # of the official image that the Dockerfile names, too
 INSTALLED: Final = ("python3", "python3-venv", "python-is-python3", "ca-certificates")
+COMPILER: Final = ("gcc", "libc6-dev", "python3-dev")
+"""What the base of the stage that compiles has as well, as the official image without `slim`."""
 _NAME_SPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--net", "true")
 _PRIVATE: Final = 'rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*'
 """The base does not say which mirror it came from."""
@@ -50,15 +52,16 @@ def prepare() -> None:
         raise EnvironmentFault(f"mount, pid and network name spaces cannot be made here: {done.stderr.strip()}")
 
 
-def base_image() -> Path:
-    """Return the root file system of the base as a tar file: from the cache, or made now."""
-    made_of = "\n".join([SUITE, *INSTALLED, _PRIVATE, said(["mmdebstrap", "--version"])])
+def base_image(*more: str) -> Path:
+    """Return the root file system of the base, with `more` packages, as a tar file: from the cache, or made now."""
+    packages = [*INSTALLED, *more]
+    made_of = "\n".join([SUITE, *packages, _PRIVATE, said(["mmdebstrap", "--version"])])
     kept = cache_directory() / f"image-base-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.tar"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         being_made = kept.with_name(f"being-made-{os.getpid()}-{kept.name}")
         try:
-            words = ["mmdebstrap", "--variant=minbase", f"--include={','.join(INSTALLED)}"]
+            words = ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}"]
             said([*words, f"--customize-hook={_PRIVATE}", SUITE, str(being_made), *map(str, _sources())], quietly=True)
             being_made.rename(kept)
         finally:

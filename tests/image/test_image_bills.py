@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.image.image_engine import ROOT, ImageEngine
-from tests.packaging.bills_of_materials import bill, debian_materials, locked_names, python_materials
+from tests.packaging.bills_of_materials import (
+    bill,
+    compiler_material,
+    debian_materials,
+    locked_names,
+    python_materials,
+)
 from tests.packaging.published_files import commit_time
 from tests.packaging.test_bills_of_materials import problems
 
@@ -37,10 +43,12 @@ def test_the_bill_of_the_image_has_every_pin_and_every_debian_package(root: Path
     [packages] = (root / "opt/chatbridge/lib").glob("python3.*/site-packages")
     ours = python_materials(distributions(path=[str(packages)]))
     debian = debian_materials((root / "var/lib/dpkg/status").read_text("utf-8"))
-    needs = [material.purl for material in [*ours, *debian]]
-    found = written("chatbridge-image.cdx.json", bill("container", [*ours, *debian], needs, commit_time()))
+    inside = [compiler_material(), *ours, *debian]
+    needs = [material.purl for material in inside]
+    found = written("chatbridge-image.cdx.json", bill("container", inside, needs, commit_time()))
     versions = {one["name"]: one["version"] for one in found["components"] if one["purl"].startswith("pkg:pypi/")}
-    assert versions == locked_names((ROOT / "requirements.lock").read_text("utf-8"))
+    compiler = locked_names((ROOT / "requirements-dev.lock").read_text("utf-8"))["mypy"]
+    assert versions == {**locked_names((ROOT / "requirements.lock").read_text("utf-8")), "mypy": compiler}
     assert {"libc6", "ca-certificates"} <= {one["name"] for one in found["components"]}
 
 

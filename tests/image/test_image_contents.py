@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
 FIGURES: Final = logging.getLogger("figures")
 MOST_ADDED: Final = 90_000_000
 INSTALLER: Final = re.compile(r"/(pip|pip3(\.\d+)?|pip-[^/]*|ensurepip|setuptools|setuptools-[^/]*|python-wheels)$")
+COMPILERS: Final = re.compile(r"/s?bin/([^/]*-)?(gcc|cc|ld|as)(-\d+)?$|/(cc1|Python\.h|mypyc|mypy)$")
 NO_PROGRAMS: Final = ("/usr/share/doc/", "/var/lib/dpkg/")
 NOTICES: Final = "opt/chatbridge/share/doc/chatbridge/THIRD-PARTY-NOTICES.txt"
 
@@ -52,6 +53,12 @@ def test_it_has_the_program_without_simulator_sandbox_and_tests(root: Path) -> N
     assert inside - source == {"schemas"}
     assert not (root / "build").exists()
     assert not (program.parent / "tests").exists()
+
+
+def test_its_core_is_compiled_and_what_compiled_it_is_not_in_it(engine: ImageEngine, root: Path) -> None:
+    says = "from bridge.core_form import core_form; print(core_form())"
+    assert engine.inside("python", "-c", says) == "compiled"
+    assert [path for path in files_of(root) if COMPILERS.search(path)] == []
 
 
 @pytest.mark.parametrize("name", ["demo", "simulate"])

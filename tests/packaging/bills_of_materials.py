@@ -117,6 +117,12 @@ def direct_purls(materials: Iterable[Material]) -> list[str]:
     return [material.purl for material in materials if material.name in needed]
 
 
+def compiler_material() -> Material:
+    """Return mypy: the runtime of mypyc, which comes with it, is part of a compiled core."""
+    [material] = python_materials([distribution("mypy")])
+    return material
+
+
 def debian_materials(status: str) -> list[Material]:
     """Return the materials of the packages that dpkg's status file says are installed."""
     found: list[Material] = []

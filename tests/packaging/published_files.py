@@ -11,6 +11,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 EARLIEST: Final = 315_532_800
 """The first moment that a wheel, a zip file, can hold: 1980-01-01."""
+COMPILED: Final = "CHATBRIDGE_COMPILED"
+"""The variable by which `compiled_wheel` is asked for."""
 
 
 def commit_time() -> int:
@@ -26,13 +28,28 @@ def commit_time() -> int:
 
 def build(folder: Path, *, source: Path = ROOT, epoch: int | None = None) -> tuple[Path, Path]:
     """Build into `folder`; return wheel and source distribution. Raises CalledProcessError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-d", str(folder)],
-        cwd=source,
-        env={**os.environ, "SOURCE_DATE_EPOCH": str(commit_time() if epoch is None else epoch)},
-        capture_output=True,
-        check=True,
-    )
+    _hatchling(folder, source, epoch, compiled=False)
     [wheel], [archive] = folder.glob("*.whl"), folder.glob("*.tar.gz")
     return wheel, archive
+
+
+def build_compiled(folder: Path, *, source: Path = ROOT, epoch: int | None = None) -> Path:
+    """Build the wheel with a compiled core, for this interpreter; return it. Raises CalledProcessError."""
+    _hatchling(folder, source, epoch, "--target", "wheel", compiled=True)
+    [wheel] = folder.glob("*.whl")
+    return wheel
+
+
+def _hatchling(folder: Path, source: Path, epoch: int | None, *words: str, compiled: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    ours = {"SOURCE_DATE_EPOCH": str(commit_time() if epoch is None else epoch), COMPILED: str(int(compiled))}
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-d", str(folder), *words],
+        cwd=source,
+        env={**os.environ, **ours},
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        sys.stderr.write(done.stderr.decode(errors="replace"))  # of a compiler, too
+    done.check_returncode()

@@ -12,6 +12,7 @@ from bridge.records import event_decoding
 from bridge.records.avro import TRANSCRIPT_EVENT
 from bridge.records.event_decoding import EventDecoding
 from bridge.transcript.events import ChatEvent
+from tests.support.core_forms import replaces_a_part
 from tests.tampering.topic_copies import EVENTS, SCHEMAS, TopicCopies, WrittenChat
 from tests.transcript.summary_chats import amended, chats
 
@@ -67,6 +68,7 @@ def test_damage_is_told_as_the_decoder_of_whole_records_tells_it(events: list[Ch
     assert outcome(decoding, bytes(damaged)) == outcome(None, bytes(damaged))
 
 
+@replaces_a_part
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_decoding, "_KNOWN", 3)
     talk = [ChatEvent("message", number, "A") for number in range(1, 4)]

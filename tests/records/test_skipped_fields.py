@@ -11,6 +11,7 @@ from bridge.records.redactor import Redaction, Redactor
 from bridge.records.rules import Rule
 from bridge.transcript.attributes import flatten
 from tests.records.text_in_every_field import BYTES, CARD, REACHED, clear_in, published, quarantined
+from tests.support.core_forms import replaces_a_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,12 +131,14 @@ def file_block_without_rules(key: str | None) -> Callable[[ChatEvent, str, dict[
     return encode
 
 
+@replaces_a_part
 @pytest.mark.parametrize("field", sorted(REACHED))
 def test_rules_that_skip_a_field_are_caught_in_that_field(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     redactor = mutant(field, monkeypatch)
     assert clear_in(published(CARD, redactor)) == {field}
 
 
+@replaces_a_part
 def test_rules_that_skip_quarantined_input_are_caught_there(monkeypatch: pytest.MonkeyPatch) -> None:
     redactor = Redactor([RULE])
     assert clear_in(quarantined(CARD, redactor)) == set()

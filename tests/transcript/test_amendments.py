@@ -19,6 +19,7 @@ from bridge.transcript.fingerprints import carried_groups, fingerprint
 from bridge.transcript.fold import Transcript
 from bridge.transcript.id_blocks import BLOCK_IDS, Prints
 from bridge.transcript.ranges import IdRanges
+from tests.support.core_forms import replaces_a_part
 from tests.transcript.build import ALICE, fresh, history, joined, left, push, said
 
 with_more = msgspec.structs.replace
@@ -234,6 +235,7 @@ def test_a_chat_of_any_length_knows_what_it_delivered() -> None:
     assert not chat.outgrown
 
 
+@replaces_a_part
 def test_a_chat_with_more_blocks_than_are_remembered_has_outgrown_its_checkpoints(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

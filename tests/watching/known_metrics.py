@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _FROM_PROMETHEUS: Final = "up"
 _READ_IN_A_WORKER: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "chatbridge_build_info": {"version": (), "python": (), "aiokafka": ()},
+    "chatbridge_build_info": {"version": (), "python": (), "aiokafka": (), "core": ("compiled", "python")},
     "chatbridge_certificate_expiry_timestamp_seconds": {"which": CERTIFICATES},
     "chatbridge_config_info": {"hash": ()},
     "chatbridge_memory_limit_bytes": {},
