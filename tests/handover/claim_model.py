@@ -116,7 +116,7 @@ class ModelState(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Bounds:
-    """How far states are followed."""
+    """How far states are followed. `releases`: workers also leave shards in order."""
 
     workers: int = 2
     shards: int = 1
@@ -124,6 +124,7 @@ class Bounds:
     crashes: int = 1
     commits: int = 2
     epochs: int = 3
+    releases: bool = True
 
 
 class TwoWritersError(AssertionError):
@@ -231,6 +232,7 @@ class ClaimModel:
         elif (
             part.phase is Phase.OWNED
             and part.claim
+            and self._bounds.releases
             and not (worker.committing and self._does(HandoverStep.RELEASE_WHEN_IDLE))
         ):
             request = Request("remove", number, worker.life, shard, frozenset([part.claim]))
