@@ -14,6 +14,7 @@ from tests.capture.test_any_inputs import INPUTS
 from tests.capture.test_recovered_outputs import compared
 from tests.capture.test_session_store import NOW, SECOND, announcement
 from tests.capture.two_outputs import MASKED, PARTITION, WHOLE, RecordedOutputs, settings_of
+from tests.transcript.build import history
 
 if TYPE_CHECKING:
     from bridge.capture.outputs import Output
@@ -47,6 +48,7 @@ def test_parts_verify_whatever_comes_and_hold_nothing_of_others(
             store.adopt([*found.chats, *found.over])
             shard.store, shard.topic.values = store, {}
             shard.fold(announcement(offset=number, tenant=tenant), now=now)
+            shard.fold(history(), now=now)  # whoever has no state joins before anything else comes
         shard.fold(*(one for one in transaction if not isinstance(one, str)), now=now)
     for written, output in ((shard.whole, first), (shard.masked, part)):
         assert [str(finding) for finding in written.findings() if finding.broken] == []
