@@ -98,6 +98,7 @@ class WatchedFleet:
             for name in WORKERS:
                 self.start(name)
             self.wait_ready()
+            self._open_shards_again()
             self._stack = stack.pop_all()
         return self
 
@@ -105,6 +106,22 @@ class WatchedFleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+
+    def _open_shards_again(self) -> None:
+        """Let the first worker open shards after Prometheus has looked at it; it may have opened others before."""
+        first, second = WORKERS
+        opened = f'chatbridge_shard_open_seconds_count{{instance="127.0.0.1:{self.ports[first]}"}}'
+        wait_for(lambda: self.prometheus.query(opened), 30, "Prometheus has not looked at the first worker")
+        before = self.workers[first].metric("chatbridge_shard_open_seconds_count")
+        with self.workers[second] as leaving:
+            assert leaving.terminate() == 0
+        wait_for(
+            lambda: self.workers[first].metric("chatbridge_shard_open_seconds_count") > before,
+            30,
+            "the first worker opens no shard of the second one",
+        )
+        self.start(second)
+        self.wait_ready()
 
     def start(self, name: str) -> None:
         """Start a worker on its port."""
