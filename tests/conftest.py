@@ -30,6 +30,7 @@ FAULTS: Final = {
     "test_access_tokens.py",
     "test_backfill_topic.py",
     "test_cancelled_closes.py",
+    "test_cancelled_engine.py",
     "test_cancelled_kafka_clients.py",
     "test_changing_table.py",
     "test_configured_outputs.py",
