@@ -29,6 +29,21 @@ SAMPLE = "tests/samples/silent-monitor-files.xml"
 PUBLIC_KEYS = "tests/evidence/public_keys.txt"
 PLAIN = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"}
 CONSOLE_SCRIPT = "import sys; from bridge.__main__ import main; print('started', flush=True); sys.exit(main())"
+IMPORTING = """
+import os, signal, sys
+
+class Interrupting:
+    asked_for = sys.argv.pop(1)
+
+    def find_spec(self, name, path=None, target=None):
+        if name == self.asked_for:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from bridge.__main__ import main
+sys.exit(main())
+"""
+"""The console script, interrupted when a module is imported."""
 REASON = ("--reason", "asked")
 SUBJECTS = ("--set", 'privacy.subjects=["EmailAddress"]', "--set", f"privacy.hash_key_file={SAMPLE}")
 ASKING = {
@@ -148,6 +163,26 @@ def after(seconds: float) -> Callable[[subprocess.Popen[str]], object]:
 )
 def test_ctrl_c_at_any_moment_ends_a_command_quietly(silent: SilentServer, name: str, seconds: float) -> None:
     interrupted(*ASKING[name], "--bootstrap-servers", silent.address, when=after(seconds))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "bridge.cli",
+        "bridge.commands.doctor",
+        "datetime",  # by pydantic_core, which is written in Rust, and panics where it cannot import it
+        "_cffi_backend",  # by cryptography, as well
+        "bridge.doctor.process_checks",
+    ],
+)
+def test_ctrl_c_while_modules_are_imported_ends_a_command_quietly(module: str) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have told us to ignore it
+    try:
+        words = [sys.executable, "-c", IMPORTING, module, "doctor", "--help"]
+        ended = subprocess.run(words, cwd=ROOT, env=PLAIN, capture_output=True, text=True, check=False, timeout=60)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (INTERRUPTED, "", "")
 
 
 @pytest.mark.parametrize("name", [name for name in ASKING if name not in AT_ANY_MOMENT])
