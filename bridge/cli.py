@@ -9,6 +9,7 @@ refuses (Kafka, registry, Java), 128 + number of the signal that ended the proce
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import signal
@@ -104,6 +105,9 @@ def _main(argv: Sequence[str] | None) -> int:
             except ModuleNotFoundError as error:
                 return _report(_left_out(name, error))
             module.define(sub)
+    if not gc.isenabled():  # by __main__: all that exists now lives as long as the process
+        gc.freeze()
+        gc.enable()
     args = parser.parse_args(words)
     if module is None:
         parser.error("a command is needed")
