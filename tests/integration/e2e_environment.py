@@ -92,7 +92,7 @@ class E2EEnvironment:
         return self.folder / f"{name}.journal"
 
     def topic(self, kind: str) -> str:
-        capture = {"announcements", "checkpoints", "stored", "keys", "audit", "held"}
+        capture = {"announcements", "checkpoints", "stored", "keys", "audit", "held", "leaves"}
         namespace = "capture" if kind in capture else "transcript"
         return f"{self.prefix}chat.{namespace}.{kind}.v1"
 
