@@ -133,6 +133,8 @@ class _TopicReading:
             async for record in self._each(self._names.anchors, partitions[events]):
                 logs.feed_anchor(record.partition, record.value, record.offset, dict(record.headers).get(KIND))
             self._done.limits += filter(None, [logs.of_stamps()])
+        if logs is not None and readable.get(self._names.leaves):
+            logs.settle(await self._topics.ends(self._names.leaves, partitions[events]))
         await self._whole(sessions, SESSION_RECORD, partitions[sessions])
         if logs is not None:
             await self._compare(logs, partitions, readable)
