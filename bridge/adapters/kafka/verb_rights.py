@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicNames
 
 _RECORDS: Final = ("events", "sessions", "quarantine")
+_ERASED: Final = ("checkpoints", "audit", "held", "stored", "announcements")
 _HOLD: Final = (("held", "audit"), _RECORDS, ("held", "audit"))
 
 VERBS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]] = {
-    "erase": (("checkpoints", "audit"), ("events", "quarantine"), ("stored", "audit")),
+    "erase": (_ERASED, ("events", "quarantine"), ("stored", "audit")),
     "hold": _HOLD,
     "release": (("audit",), (), ("audit",)),
     "subject find": ((), ("sessions",), ()),
     "subject export": (("audit",), ("events", "sessions"), ("audit",)),
-    "subject erase": (("checkpoints", "audit"), _RECORDS, ("stored", "audit")),
+    "subject erase": (_ERASED, _RECORDS, ("stored", "audit")),
     "subject hold": _HOLD,
     "unseal": (("keys", "audit"), ("events", "quarantine"), ("audit",)),
 }
