@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.rights import Right
-from bridge.records.audit_chain import ERASING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicNames
 
 _RECORDS: Final = ("events", "sessions", "quarantine")
-_ERASED: Final = ("checkpoints", "audit", "held", "stored", "announcements")
+_ERASED: Final = ("checkpoints", "keys", "audit", "held", "stored", "announcements")
 _HOLD: Final = (("held", "audit"), _RECORDS, ("held", "audit"))
 
 VERBS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]] = {
@@ -39,16 +38,11 @@ def audit_id(group: str) -> str:
     return f"{group}-audit"
 
 
-def verb_rights(command: str, outputs: Sequence[TopicNames], group: str, *, sealed: bool) -> list[Right]:
-    """Return what one of VERBS needs.
-
-    `outputs` are the names of the topics with each; `sealed`: there is a master key.
-    """
+def verb_rights(command: str, outputs: Sequence[TopicNames], group: str) -> list[Right]:
+    """Return what one of VERBS needs. `outputs` are the names of the topics with each."""
     names = outputs[0]
     own, of_outputs, written = VERBS[command]
     topics: dict[str, list[Operation]] = {getattr(names, kind): ["Read"] for kind in own}
-    if sealed and command in ERASING:
-        topics[names.keys] = ["Read"]
     topics |= {getattr(output, kind): ["Read"] for output in outputs for kind in of_outputs}
     for kind in written:
         topics.setdefault(getattr(names, kind), []).append("Write")
