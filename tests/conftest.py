@@ -81,6 +81,8 @@ FAULTS: Final = {
     "test_token_wrapping.py",
     "test_topics_of_others.py",
     "test_transactional_writer_outage.py",
+    "test_ucs_beside_live.py",
+    "test_ucs_commands.py",
     "test_unsolicited_ends.py",
     "test_verify_topics.py",
 }
