@@ -15,6 +15,7 @@ from bridge.commands.progress import Progress
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.verification import Verification
 from bridge.errors import EnvironmentFault, KafkaUnavailable, SchemaUnknown, VerificationFailed
+from bridge.evidence.anchors import KIND
 from bridge.output_topics import output_settings_of
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.findings import PARTITION, READABLE, Finding

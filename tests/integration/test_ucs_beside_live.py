@@ -46,7 +46,7 @@ def environment_with(table: str, broker: str, folder: Path, mode: str) -> E2EEnv
     )
 
 
-def chats_of(environment: E2EEnvironment, table: str, auto_save: int, **flags: object) -> Simulator:
+def chats_of(environment: E2EEnvironment, table: str, auto_save: int, *, announce: bool = True) -> Simulator:
     """Start a Chat Server that stores its chats, and begins new ones until it is stopped."""
     return environment.simulator(
         concurrent_chats=CHATS,
@@ -56,7 +56,7 @@ def chats_of(environment: E2EEnvironment, table: str, auto_save: int, **flags: o
         passwords=True,
         ucs_url=table,
         ucs_auto_save=auto_save,
-        **flags,
+        announce=announce,
     )
 
 
