@@ -256,9 +256,9 @@ class _WorkerProcess:
         """Create missing topics and register the schemas; retry as long as something outside has to change first."""
         backoff, config = Backoff(self._rng.random, maximum=_LONGEST_PAUSE), self._config
         told: Problem | None = None
-        while True:
+        self._view.preparing = Problem(PREPARING, "checking the topics")
+        while True:  # what the last round waits for stands until one gets further
             try:
-                self._view.preparing = Problem(PREPARING, "checking the topics")
                 topics = capturing_topics_of(config)
                 rights = rights_check_of(config, "run", capturing=True)
                 await rights.check()  # what is missing is named at once, before it is needed one by one

@@ -41,7 +41,7 @@ GAP_CODES: Final = {
     ),
     OVER_WHILE_AWAY: (
         "The chat was over before it could be joined again: what came after the last event is missing.",
-        "Take the rest from the stored transcript. Look for the cause of the absence (`link_lost` in the log).",
+        "Take the rest from the stored transcript. The log tells of the cause: `link_lost`, or `shard_taken` elsewhere.",
     ),
     TOO_LARGE: (
         "The record of an event is larger than the topic allows. The event is in the quarantine, in parts.",
@@ -61,7 +61,7 @@ GAP_CODES: Final = {
     ),
     NEVER_JOINED: (
         "The chat could not be joined at all: nothing of it was seen.",
-        "Check the announcement (address, session id, password), and announce it again while it is open.",
+        "Check the announcement (address, session id, password); announce it again while it is open.",
     ),
     INTERNAL: (
         "A defect of the bridge cost the chat an input. What the input held is in the quarantine.",

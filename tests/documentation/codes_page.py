@@ -55,7 +55,7 @@ SETS: Final = (
     CodeSet("Warnings", "`warnings` of `/readyz`, which do not change the status.", WARNING_CODES),
     CodeSet(
         "Connections to Kafka",
-        "Last of the `reasons` of `/readyz`, when a connection made for that purpose tells why Kafka cannot be used; "
+        "First of the `reasons` of `/readyz`, when a connection made for that purpose tells why Kafka cannot be used; "
         "`code` of `kafka_problem_began` and `kafka_problem_ended` in the log.",
         CONNECTION_CODES,
     ),

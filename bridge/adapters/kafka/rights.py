@@ -211,7 +211,7 @@ def denied(missing: Iterable[Right], principal: str) -> AccessDenied:
     return AccessDenied(
         f"Kafka denies {principal}: {'; '.join(texts)}",
         next_step=f"grant {'it' if len(texts) == 1 else 'them'}, e.g. kafka-acls {resources[0].kafka_acls(user)}; "
-        "`chatbridge acls` prints all that a command needs",
+        "`chatbridge acls --for COMMAND` prints all that a command needs, `--for run` what a worker needs",
     )
 
 
