@@ -182,7 +182,7 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
     names, *others = names_by_output(config).values()
     if command in VERBS:
         outputs = [names, *others] if all_outputs else [names]
-        return verb_rights(command, outputs, config.kafka.group, sealed=config.sealing.has_master_key)
+        return verb_rights(command, outputs, config.kafka.group)
     create = config.kafka.manage_topics == "create"
     return rights_of(
         command,

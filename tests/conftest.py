@@ -6,10 +6,15 @@ with other inputs for each seed. What it finds stays as an `@example`, or as a n
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.drawn_variants import FEWEST, SHARE, drawn
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # No profile remembers what failed before, nor looks at the clock: a run is what its tree and its seed say.
 _SAME_ANYWHERE: Final[dict[str, Any]] = {
@@ -25,6 +30,7 @@ FAULTS: Final = {
     "test_access_tokens.py",
     "test_backfill_topic.py",
     "test_cancelled_closes.py",
+    "test_cancelled_engine.py",
     "test_cancelled_kafka_clients.py",
     "test_changing_table.py",
     "test_configured_outputs.py",
@@ -75,16 +81,45 @@ FAULTS: Final = {
     "test_token_wrapping.py",
     "test_topics_of_others.py",
     "test_transactional_writer_outage.py",
+    "test_ucs_beside_live.py",
+    "test_ucs_commands.py",
     "test_unsolicited_ends.py",
     "test_verify_topics.py",
 }
 """The longest, most of it waiting for time-outs: on a machine with other work they say more about the machine."""
+FAULTS_IN_PART: Final = {"test_end_to_end.py", "test_lost_answers.py", "test_stops_under_load.py"}
+"""Files that mark their tests, or some of them, themselves."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of these files, and the property tests of all files."""
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the other files unread when only the tests of faults are run: to collect all takes half a minute."""
+    only_faults = config.option.markexpr == "faults"
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if only_faults and is_test and collection_path.name not in FAULTS | FAULTS_IN_PART else None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which `.ci/run` judges a change in less time than all variants take."""
+    told = f"of tests marked many_variants, run {FEWEST} variants, or one in {SHARE} if that is more, drawn by this"
+    parser.addoption("--variants-by", type=int, metavar="SEED", help=told)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say that not all variants are run."""
+    seed = config.getoption("variants_by")
+    return None if seed is None else f"many_variants: one in {SHARE}, at least {FEWEST} of each test, drawn by {seed}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of these files, and the property tests of all files; leave the variants that were drawn."""
     for item in items:
         if item.path.name in FAULTS:
             item.add_marker(pytest.mark.faults)
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.property)
+    seed = config.getoption("variants_by")
+    if seed is not None:
+        many = {item.nodeid for item in items if item.get_closest_marker("many_variants")}
+        left_out = many - drawn(many, seed)
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
+        items[:] = [item for item in items if item.nodeid not in left_out]

@@ -67,10 +67,16 @@ def test_a_key_to_sign_with_brings_the_rights_on_the_topics_of_the_log() -> None
 
 
 def test_reading_commands_only_read_and_planning_only_looks() -> None:
-    for command in ("tail", "verify", "export", "proof"):
+    for command in ("tail", "verify", "verify --keys", "export", "proof"):
         assert {right.operation for right in rights_of(command, NAMES, "g", create=True)} == {"Read"}
     planned = {right.operation for right in rights_of("topics plan", NAMES, "g", create=True)}
     assert planned == {"Describe", "DescribeConfigs"}
+
+
+def test_verifying_with_keys_reads_the_log_too() -> None:
+    plain, keyed = (set(rights_of(each, NAMES, "g", create=False)) for each in ("verify", "verify --keys"))
+    assert keyed - plain == {Right("topic", name, "Read") for name in (NAMES.anchors, NAMES.leaves)}
+    assert plain < keyed
 
 
 @pytest.mark.parametrize(
@@ -125,10 +131,7 @@ def test_the_principal_is_the_user_where_the_settings_know_it(client: dict[str, 
 @pytest.mark.parametrize("command", COMMANDS_WITH_RIGHTS)
 def test_every_form_lists_the_same_rights(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     given = ("--for", command, "--topic-prefix", "p.", "--set", "kafka.group=g", "--principal", "User:bridge")
-    if command in VERBS:
-        needed = verb_rights(command, [NAMES], "g", sealed=False)
-    else:
-        needed = rights_of(command, NAMES, "g", create=True)
+    needed = verb_rights(command, [NAMES], "g") if command in VERBS else rights_of(command, NAMES, "g", create=True)
     assert main(["acls", *given]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"# chatbridge {command}"

@@ -78,7 +78,12 @@ class CapturingBridge:
         return dict(found)
 
     def finish(self) -> None:
-        """End the chats, compare the topics with the ledger, end the bridge."""
+        """End the chats once all that was said is captured, compare the topics with the ledger, end the bridge.
+
+        A bridge that is behind would lose what a server that ends has not sent: the GAPs say so, correctly.
+        """
+        said = self.chats.stats()["events"]
+        wait_for(lambda: captured(self.bridge) >= said, 60, lambda: f"{captured(self.bridge)} of {said} are captured")
         result = self.environment.finish(self.chats)
         assert result.explained == []
         # Nobody counts a commit whose shard ended (its partition was revoked) before it knew that it had succeeded.

@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,21 +56,15 @@ def rights(secured_broker: SecuredBroker, tmp_path: Path) -> Iterator[Rights]:
     found.only([])
 
 
-def times(rights: Rights) -> list[float]:
-    """Return when something was denied, in seconds."""
-    stamps = [line.split()[0].replace(",", ".") for line in rights.denials()]
-    return [datetime.fromisoformat(stamp).replace(tzinfo=UTC).timestamp() for stamp in stamps]
-
-
 def watch(rights: Rights, bridge: Bridge) -> None:
     """Wait until a worker was denied something for some seconds; it asked seldom."""
 
     def watched_long_enough() -> bool:
-        found = times(rights)
+        found = rights.denied_at()
         return bool(found) and found[-1] - found[0] >= WATCHED_SECONDS
 
-    wait_for(watched_long_enough, 60, lambda: f"{len(times(rights))} denials: {bridge.get('/readyz')}")
-    assert most_within(1.0, times(rights)) <= MOST_IN_A_SECOND
+    wait_for(watched_long_enough, 60, lambda: f"{len(rights.denied_at())} denials: {bridge.get('/readyz')}")
+    assert most_within(1.0, rights.denied_at()) <= MOST_IN_A_SECOND
 
 
 @pytest.mark.timeout(240)
@@ -84,11 +77,11 @@ def test_a_worker_without_rights_for_a_minute_asks_seldom_and_loses_nothing(righ
         bridge.wait_ready(RETURNED_SECONDS)
         with environment.chats(events_per_second=20) as chats:
             wait_for(lambda: all_joined(bridge, 10) and captured(bridge) > 40, 40, lambda: str(reasons(bridge)))
-            asked, before = joins_and_leaves(chats), len(times(rights))
+            asked, before = joins_and_leaves(chats), len(rights.denied_at())
             rights.only([])
             time.sleep(WITHDRAWN_SECONDS)  # the length of the fault
             assert any(f"Kafka denies {PRINCIPAL}" in one for one in reasons(bridge))
-            denied = times(rights)[before:]
+            denied = rights.denied_at()[before:]
             late = [at for at in denied if at > denied[-1] - LATE_SECONDS]
             FIGURES.info("without rights: %d denials, %d in the last %d seconds", len(denied), len(late), LATE_SECONDS)
             assert denied[-1] - denied[0] > WITHDRAWN_SECONDS - LATE_SECONDS
@@ -122,7 +115,7 @@ def test_a_reader_that_is_denied_ends_soon_and_has_not_asked_often(rights: Right
 
     with pytest.raises(KafkaUnavailable):
         asyncio.run(ends())
-    assert 0 < len(times(rights)) <= MOST_OF_A_COMMAND
+    assert 0 < len(rights.denied_at()) <= MOST_OF_A_COMMAND
 
 
 def test_a_tail_whose_rights_are_withdrawn_ends_and_has_not_asked_often(rights: Rights) -> None:
@@ -135,4 +128,4 @@ def test_a_tail_whose_rights_are_withdrawn_ends_and_has_not_asked_often(rights: 
         _, told = tail.communicate(timeout=3 * DENIED_SECONDS)
     assert tail.returncode == 3, told
     assert f"Read on topic {rights.environment.topic('events')}" in told
-    assert len(times(rights)) <= MOST_OF_A_COMMAND
+    assert len(rights.denied_at()) <= MOST_OF_A_COMMAND

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec
 
@@ -147,6 +148,11 @@ class Rights:
         log = self._broker.nodes[0].directory / "server.log"
         lines = log.read_text("utf-8").splitlines()
         return [line for line in lines if f"{PRINCIPAL} is Denied" in line and self.environment.prefix in line]
+
+    def denied_at(self) -> list[float]:
+        """Return when something was denied, in seconds since 1970 UTC: of each line of `denials`."""
+        stamps = [line.split()[0].replace(",", ".") for line in self.denials()]
+        return [datetime.fromisoformat(stamp).astimezone().timestamp() for stamp in stamps]
 
     def _known(self) -> bool:
         everything = AclBindingFilter(

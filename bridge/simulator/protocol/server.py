@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bridge.simulator.protocol.observers import EffectObserver, RequestObserver
 
 _TIMER_SECONDS: Final = 0.1
-_CLOSING_SECONDS: Final = 1.0
+_CLOSING_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True, frozen=True)
