@@ -27,8 +27,9 @@ from tests.capture.stored_documents_of import (
     never_announced,
     stored,
 )
-from tests.capture.test_any_inputs import DEFECT, failing
+from tests.capture.test_any_inputs import failing
 from tests.capture.test_session_store import NOW, SECOND, announcement
+from tests.capture.test_whole_or_not_at_all import DEFECT
 from tests.capture.written_topics import EVENTS, SESSIONS
 from tests.support.reasons import A_REFUSAL, A_RESET
 from tests.transcript.build import CHAT, history, joined, left, noticed, push, said
