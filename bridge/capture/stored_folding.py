@@ -100,12 +100,15 @@ class StoredFolding:
         if chat is None:
             return self._opened(session_id, one.observed_at, builder)
         self._chats[session_id] = chat
+        if chat.state == STORED:
+            chat.closed_at = one.observed_at  # something of it came, whatever becomes of it
         return chat
 
     def _opened(self, session_id: str, at: int, builder: BatchBuilder) -> Chat:
         chat = self._chats[session_id] = self._new_chat(session_id)
         opened(builder, chat, at)
         builder.plan.facts.append(ChatOpened(session=session_id))
+        chat.closed_at = at
         return chat
 
     def fold(self, chat: Chat, one: StoredArrived, builder: BatchBuilder) -> None:
@@ -125,7 +128,6 @@ class StoredFolding:
         if one.repairs:
             builder.fact(StoredRepaired(session=chat.session_id, repairs=dict(one.repairs)))
         if chat.state == STORED:
-            chat.closed_at = at
             if one.update.final:
                 close(builder, chat, at, OVER)
                 chat.ended_at = _last_at(chat.transcript.facts, one.update)

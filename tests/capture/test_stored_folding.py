@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bridge.capture.stored_inputs import StoredPlace
+from bridge.transcript import fold
 from bridge.transcript.completeness import TYPING_ONLY
 from bridge.transcript.entries import COMPLETE_WITH_EXPECTED_HOLES as EXPECTED
 from bridge.transcript.gap_codes import (
+    INTERNAL,
     NEVER_JOINED,
     NOT_IN_REPLAY,
     OUT_OF_REACH,
@@ -25,7 +27,9 @@ from tests.capture.stored_documents_of import (
     never_announced,
     stored,
 )
+from tests.capture.test_any_inputs import failing
 from tests.capture.test_session_store import NOW, SECOND, announcement
+from tests.capture.test_whole_or_not_at_all import DEFECT
 from tests.capture.written_topics import EVENTS, SESSIONS
 from tests.support.reasons import A_REFUSAL, A_RESET
 from tests.transcript.build import CHAT, history, joined, left, noticed, push, said
@@ -87,6 +91,21 @@ def test_a_chat_whose_last_text_never_comes_is_closed_and_says_so() -> None:
     shard.fold(*stored(joined(1), said(2), left(3)))
     assert shard.certificates()[-1]["verdict"] == "COMPLETE"
     assert fills(shard)[-1] == (3, gap_of(shard, UNFINISHED))
+    assert shard.findings() == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_chat_whose_only_text_could_not_be_folded_is_closed_when_no_other_comes(
+    monkeypatch: pytest.MonkeyPatch, restarts: bool
+) -> None:
+    monkeypatch.setattr(fold, "fingerprint", failing)
+    shard = never_announced()
+    shard.fold(*stored(said(1, DEFECT), final=False))
+    if restarts:
+        shard.restarted()
+    shard.now = READ_AT + (shard.settings.closed_retention_us or 0) + 2
+    shard.fold()
+    assert [code for _, _, code in shard.gaps()] == [INTERNAL, UNFINISHED]
     assert shard.findings() == []
 
 
