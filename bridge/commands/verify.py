@@ -64,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
     selection = Selection(args.chat, args.since, args.until)
     keys = read_keys(args.keys) if args.keys else []
     check_stamp = StampChecks.with_file(args.timestamp_ca, "--timestamp-ca") if args.timestamp_ca else None
-    if check_stamp is not None and (args.files or not keys):
-        raise UsageError("verify: --timestamp-ca goes with --keys, and with topics: stamps of heads are not in files")
+    if check_stamp is not None and not keys:
+        raise UsageError("verify: --timestamp-ca goes with --keys")
     if args.files:
-        done = verify_files(args.files, selection, keys)
+        done = verify_files(args.files, selection, keys, check_stamp)
     else:
         config = settings.config_of(args)
         read = verify_topics(config, selection, keys, check_stamp)

@@ -135,7 +135,7 @@ def without_each(rights: Rights, capsys: pytest.CaptureFixture[str], command: st
         assert grants(right) in step, (command, right, step)
 
 
-@tries("topics apply", "run", "verify --keys", "proof", lessened=["proof"])
+@tries("topics apply", "run", "verify --keys", "export --log", "proof", lessened=["export --log", "proof"])
 def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
     rights: Rights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +151,9 @@ def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
         chats.terminate()
         assert bridge.terminate() == 0
     assert "Kafka denies" not in with_its_rights(rights, capsys, 0, "verify --keys", keys)
+    exported = str(tmp_path / "exported")
+    with_its_rights(rights, capsys, 0, "export --log", exported)
+    printed_by(capsys, 0, "verify", exported, "--keys", keys)
     with_its_rights(rights, capsys, 1, "proof", "unknown")
     assert rights.denials() == []
     needed = rights.printed("verify --keys")
@@ -159,6 +162,7 @@ def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
         said = printed_by(capsys, 0, "verify", "--keys", keys, *rights.flags)
         assert f"Kafka denies {PRINCIPAL}: Describe on topic {environment.topic(kind)}" in said
     without_each(rights, capsys, "proof", "unknown")
+    without_each(rights, capsys, "export --log", str(tmp_path / "not exported"))
 
 
 MISSING = {
