@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.capture.chat import OPEN
 from bridge.capture.ports import Outgoing
-from bridge.evidence.anchors import ChatHead, CommittedOffsets, head_of, origin_of, statement_texts
+from bridge.evidence.anchors import KIND, ChatHead, CommittedOffsets, head_of, origin_of, statement_texts
 from bridge.evidence.certificate_signature import statement_of
 from bridge.evidence.log_audit import LEAF_OUTPUT
 from bridge.evidence.merkle import HASH_BYTES, TreeEdge, leaf_hash
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Headers
     from bridge.capture.session_store_settings import SessionStoreSettings
 
-KIND: Final = "kind"
-"""The header of an anchor that says which of these it is."""
 CHECKPOINT: Final = b"checkpoint"
 STATEMENT: Final = b"statement"
 KEYS: Final = b"keys"

@@ -27,6 +27,14 @@ _SAID: Final = {
     REFUSED_HELD: "not erased: it is held",
     REFUSED_OPEN: "not erased: it is still open",
 }
+_CALLED: Final = {
+    "events": "events",
+    "quarantine": "quarantined input",
+    "held": "copies of a held chat",
+    "stored": "stored transcripts",
+    "announcements": "announcements",
+}
+"""Kind of RemainingTexts -> what its records are."""
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +49,11 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge erase 0000SIMA00000001 0000SIMA00000002 --reason 'retention ended' --json
 
 Asks the shard that owns the chat to delete its checkpoint and its data key, and returns when Kafka has compacted both
-away. What sealed outputs hold of it cannot be read any more; records of other outputs that hold its text are listed,
-and stay until their retention ends. A chat that is open or held is refused. A worker has to run. Every step is in the
-audit topic. What an erasure does not reach: docs/erasure.md. Exit code 0 when all
-chats are erased, 1 when one is not.""",
+away. What sealed outputs hold of it cannot be read any more; records that hold its text in clear are listed, and stay
+until their retention ends: those of other outputs, stored transcripts and announcements. Copies of a chat that was
+held, which are listed, too, stay for ever. A chat that is open or held is refused. A worker has to run. Every step is
+in the audit topic. What an erasure does not reach: docs/erasure.md. Exit code 0 when all chats are erased, 1 when one
+is not.""",
     )
 
 
@@ -76,6 +85,6 @@ def report(chats: Sequence[ErasedChat], *, as_json: bool) -> int:
         held = f" by {escaped(one.held_by)}" if one.held_by else ""
         say(f"{escaped(one.session_id)}: {_SAID[one.outcome]}{held}")
         for left in one.remaining:
-            where = f"{left.topic}-{left.partition}"
-            say(f"  {left.records:,} records of {left.kind} in output {left.output} still hold text: {where}")
+            what = _CALLED[left.kind] + (f" in output {left.output}" if left.output is not None else "")
+            say(f"  {left.records:,} records of {what} still hold text: {left.topic}-{left.partition}")
     return EXIT_OK if all(one.outcome == ERASED for one in chats) else EXIT_RUNTIME

@@ -57,14 +57,16 @@ async def remembered_chats(config: Config, values: StoredValues, session_ids: Co
 async def not_gone(config: Config, session_ids: Collection[str]) -> set[str]:
     """Return the chats of which a log still holds a checkpoint or a data key, deleted, aborted or not.
 
-    The logs are read from their beginnings, as they are on the broker's disk. Raises KafkaUnavailable.
+    The logs are read from their beginnings, as they are on the broker's disk. That of the keys is read if it exists,
+    whatever these settings say of a master key: a worker may have one. Raises KafkaUnavailable.
     """
     names, wanted, found = factories.names_of(config), set(session_ids), set[str]()
-    keys = {one.encode(): one for one in wanted}
-    logs = [names.checkpoints, *([names.keys] if config.sealing.has_master_key else [])]
+    keys, manager = {one.encode(): one for one in wanted}, factories.topics_of(config)
+    counts = {names.checkpoints: await manager.partitions(names.checkpoints)}
+    if (of_keys := await manager.known_partitions(names.keys)) is not None:
+        counts[names.keys] = of_keys
     async with reader(factories.client_of(config), uncommitted=True) as topics:
-        for topic in logs:
-            count = await factories.topics_of(config).partitions(topic)
+        for topic, count in counts.items():
             async for records in topics.whole(topic, sorted({partition_of(one, count) for one in keys})):
                 for record in records:
                     if record.value is None:

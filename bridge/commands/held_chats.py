@@ -103,6 +103,12 @@ async def _of_chat(topics: TopicReader, topic: str, partition: int, key: bytes) 
                 yield record
 
 
+def source_of(copy: ConsumerRecord) -> str:
+    """Return the topic of the record that this is a copy of, empty when it does not say."""
+    name: bytes = dict(copy.headers).get(FROM, b"")
+    return name.decode("utf-8", "replace").rpartition("@")[0].rpartition("-")[0]
+
+
 def _name(record: ConsumerRecord) -> bytes:
     return f"{record.topic}-{record.partition}@{record.offset}".encode()
 

@@ -11,7 +11,6 @@ from bridge import factories
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.adapters.timestamping.stamp_checks import StampChecks
-from bridge.capture.shard_evidence import KIND
 from bridge.commands import settings
 from bridge.commands.filed_certificates import certificates_in
 from bridge.commands.formatting import escaped, say
@@ -19,13 +18,12 @@ from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.text_files import text_of
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault, UsageError, VerificationFailed
-from bridge.evidence.anchors import parsed_tree_head
+from bridge.evidence.anchors import KIND, parsed_tree_head
 from bridge.evidence.certificate_signature import split_signature
 from bridge.evidence.key_list import keys_trusted, parsed_key_list
 from bridge.evidence.log_audit import LogAudit
 from bridge.evidence.proof_bundle import ProofBundle, StampProof, parsed_bundle
 from bridge.evidence.signed_note import PublicKey, parsed_key, parsed_note
-from bridge.evidence_factory import key_name_of
 from bridge.records.avro import SESSION_RECORD
 from bridge.records.payload_framing import unframe
 from bridge.transcript.times import rfc3339
@@ -221,7 +219,7 @@ async def prove_partition(  # noqa: PLR0913 - what to prove, and with what
 ) -> ProvedCertificates:
     """Check the log of a partition, and prove the certificates of one chat, or of all. Raises KafkaUnavailable."""
     names = factories.names_of(config)
-    audit, found = LogAudit(partition, key_name_of(config, names), keys, check_stamp), ProvedCertificates()
+    audit, found = LogAudit(partition, factories.key_name_of(config, names), keys, check_stamp), ProvedCertificates()
     async with reader(factories.client_of(config)) as topics:
         async for records in topics.whole(names.leaves, [partition]):
             for record in records:

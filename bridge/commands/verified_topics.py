@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Final
 from bridge import factories
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
-from bridge.capture.shard_evidence import KIND
 from bridge.commands.log_checks import LogChecks
 from bridge.commands.progress import Progress
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.verification import Verification
 from bridge.errors import EnvironmentFault, KafkaUnavailable, SchemaUnknown, VerificationFailed
-from bridge.evidence_factory import key_name_of
+from bridge.evidence.anchors import KIND
 from bridge.output_topics import output_settings_of
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.findings import PARTITION, READABLE, Finding
@@ -61,9 +60,10 @@ async def verify_topics(
     names, manager = factories.names_of(config), factories.topics_of(config)
     count, session_count = await manager.partitions(names.events), await manager.partitions(names.sessions)
     kept_since, limits = await _kept_since(config)
-    logs = (
-        LogChecks(key_name_of(config, names), keys, output_settings_of(config)[0].name, check_stamp) if keys else None
-    )
+    logs = None
+    if keys:
+        name = factories.key_name_of(config, names)
+        logs = LogChecks(name, keys, output_settings_of(config)[0].name, check_stamp)
     limits += _LIMITS if logs is None else _SIGNED_LIMITS
     readable = {} if logs is None else {name: there async for name, there in _readable(manager, names, limits)}
     async with StoredValues(config.schema_registry) as stored:

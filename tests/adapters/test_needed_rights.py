@@ -131,10 +131,7 @@ def test_the_principal_is_the_user_where_the_settings_know_it(client: dict[str, 
 @pytest.mark.parametrize("command", COMMANDS_WITH_RIGHTS)
 def test_every_form_lists_the_same_rights(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     given = ("--for", command, "--topic-prefix", "p.", "--set", "kafka.group=g", "--principal", "User:bridge")
-    if command in VERBS:
-        needed = verb_rights(command, [NAMES], "g", sealed=False)
-    else:
-        needed = rights_of(command, NAMES, "g", create=True)
+    needed = verb_rights(command, [NAMES], "g") if command in VERBS else rights_of(command, NAMES, "g", create=True)
     assert main(["acls", *given]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"# chatbridge {command}"

@@ -136,11 +136,16 @@ class TopicManager:
 
     async def partitions(self, topic: str) -> int:
         """Return a topic's number of partitions. Raises EnvironmentFault when it does not exist."""
-        async with self._admin() as admin:
-            found = (await self._look_up(admin, [topic])).existing.get(topic)
+        found = await self.known_partitions(topic)
         if found is None:
             raise EnvironmentFault(f"there is no topic {topic}", next_step="`chatbridge topics apply` creates it")
-        return found.partitions
+        return found
+
+    async def known_partitions(self, topic: str) -> int | None:
+        """Return a topic's number of partitions, None when it does not exist."""
+        async with self._admin() as admin:
+            found = (await self._look_up(admin, [topic])).existing.get(topic)
+        return None if found is None else found.partitions
 
     async def lifetime(self, topic: str) -> float | None:
         """Return for how many seconds a record of one of the topics can still be read at most; None: for ever.

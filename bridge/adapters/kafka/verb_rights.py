@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.rights import Right
-from bridge.records.audit_chain import ERASING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,15 +17,16 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicNames
 
 _RECORDS: Final = ("events", "sessions", "quarantine")
+_ERASED: Final = ("checkpoints", "keys", "audit", "held", "stored", "announcements")
 _HOLD: Final = (("held", "audit"), _RECORDS, ("held", "audit"))
 
 VERBS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]] = {
-    "erase": (("checkpoints", "audit"), ("events", "quarantine"), ("stored", "audit")),
+    "erase": (_ERASED, ("events", "quarantine"), ("stored", "audit")),
     "hold": _HOLD,
     "release": (("audit",), (), ("audit",)),
     "subject find": ((), ("sessions",), ()),
     "subject export": (("audit",), ("events", "sessions"), ("audit",)),
-    "subject erase": (("checkpoints", "audit"), _RECORDS, ("stored", "audit")),
+    "subject erase": (_ERASED, _RECORDS, ("stored", "audit")),
     "subject hold": _HOLD,
     "unseal": (("keys", "audit"), ("events", "quarantine"), ("audit",)),
 }
@@ -38,16 +38,11 @@ def audit_id(group: str) -> str:
     return f"{group}-audit"
 
 
-def verb_rights(command: str, outputs: Sequence[TopicNames], group: str, *, sealed: bool) -> list[Right]:
-    """Return what one of VERBS needs.
-
-    `outputs` are the names of the topics with each; `sealed`: there is a master key.
-    """
+def verb_rights(command: str, outputs: Sequence[TopicNames], group: str) -> list[Right]:
+    """Return what one of VERBS needs. `outputs` are the names of the topics with each."""
     names = outputs[0]
     own, of_outputs, written = VERBS[command]
     topics: dict[str, list[Operation]] = {getattr(names, kind): ["Read"] for kind in own}
-    if sealed and command in ERASING:
-        topics[names.keys] = ["Read"]
     topics |= {getattr(output, kind): ["Read"] for output in outputs for kind in of_outputs}
     for kind in written:
         topics.setdefault(getattr(names, kind), []).append("Write")
