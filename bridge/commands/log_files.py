@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.shard_evidence import KIND
 from bridge.errors import EnvironmentFault, VerificationFailed
+from bridge.evidence.anchors import KIND
 from bridge.records.record_lines import line_of_place, line_of_record, place_of_line, record_of_line
 from bridge.records.record_places import Surroundings
 
