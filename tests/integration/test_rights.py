@@ -91,7 +91,7 @@ def with_its_rights(rights: Rights, capsys: pytest.CaptureFixture[str], code: in
 
 @pytest.mark.timeout(240)
 @tries(
-    *("topics apply", "topics plan", "announce", "run", "simulate", "tail", "verify", "export"),
+    *("topics apply", "topics plan", "announce", "run", "simulate", "tail", "verify", "verify --audit", "export"),
     *("reconcile", "reconcile --fill", "backfill"),
 )
 def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
@@ -118,6 +118,7 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
     assert json.loads(done.stdout.splitlines()[-1])["announced"] == 1, done.stderr
     assert len(with_its_rights(rights, capsys, 0, "tail", "--from-beginning", "--max", "3").splitlines()) == 4
     with_its_rights(rights, capsys, 0, "verify")
+    assert "nothing to verify" in with_its_rights(rights, capsys, 1, "verify --audit")
     with_its_rights(rights, capsys, 0, "export", str(tmp_path / "exported"))
     printed_by(capsys, 0, "verify", str(tmp_path / "exported"))
     with_its_rights(rights, capsys, 1, "reconcile", SAMPLE)
@@ -170,6 +171,7 @@ MISSING = {
     "announce": ("s1", "127.0.0.1:1"),
     "tail": ("--max", "1"),
     "verify": (),
+    "verify --audit": (),
     "simulate": ("--kafka", "", "--chats", "1"),
     "backfill": (SAMPLE,),
     "backfill --wait": (SAMPLE,),
