@@ -15,9 +15,11 @@ from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings
 from bridge.commands.formatting import say
 from bridge.commands.interruption import run_until_interrupted
+from bridge.commands.log_files import ANCHORS, FOLDER, LEAVES, write_log_files
 from bridge.commands.progress import Progress
 from bridge.commands.stored_values import StoredValues
 from bridge.errors import EXIT_OK, EnvironmentFault
+from bridge.output_topics import output_settings_of
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT, WriterSchema
 from bridge.records.payload_framing import single_object, unframe
 from bridge.records.record_lines import (
@@ -33,6 +35,7 @@ from bridge.records.record_places import Surroundings
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from aiokafka.structs import ConsumerRecord
 
@@ -49,16 +52,19 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write; made if it is missing")
     parser.add_argument("--format", choices=("jsonl", "avro"), default="jsonl", help="JSON lines, or Avro containers")
     parser.add_argument("--chat", metavar="ID", help="only this chat")
+    parser.add_argument("--log", action="store_true", help="the signed log, too: anchors and leaves, in the folder log")
     settings.define_output(parser)
     settings.define(
         parser,
         """\
   chatbridge export --config bridge.yaml exported
   chatbridge export --chat 0000SIMA00000001 --format avro one-chat
-  chatbridge verify exported
+  chatbridge export --log exported
+  chatbridge verify exported --keys keys.txt
 
 One file per topic and partition, topic+partition+offset.jsonl or .avro, with the records as they are committed now, and
 the bytes of each as they were hashed. JSON lines have keys, headers and Kafka's times, too. No file is written over.
+With --log, `verify --keys` compares the files with the signed log; of one chat, the log of its partition is written.
 The files hold what the topics hold, personal data included; whoever may read them may read the chats.""",
     )
 
@@ -71,14 +77,21 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise EnvironmentFault(f"{args.folder} cannot be made: {error.strerror}") from error
     written = run_until_interrupted(
-        factories.explained(config, "export", write_files(config, args.folder, args.format, args.chat))
+        factories.explained(
+            config,
+            "export --log" if args.log else "export",
+            write_files(config, args.folder, args.format, args.chat, log=args.log),
+        )
     )
     say(f"{written:,} records written to {args.folder}")
     return EXIT_OK
 
 
-async def write_files(config: Config, folder: Path, form: str, chat: str | None) -> int:
-    """Write the records of both topics, or of one chat, in one of the formats; return their number."""
+async def write_files(config: Config, folder: Path, form: str, chat: str | None, *, log: bool = False) -> int:
+    """Write the records of both topics, or of one chat, in one of the formats; return their number.
+
+    `log`: those of the signed log, too. Anchors are read before, leaves after what they are compared with.
+    """
     names, manager = factories.names_of(config), factories.topics_of(config)
     counts = {name: await manager.partitions(name) for name in (names.sessions, names.events)}
     kept = await manager.kept_seconds(names.events)
@@ -87,6 +100,9 @@ async def write_files(config: Config, folder: Path, form: str, chat: str | None)
     try:
         async with StoredValues(config.schema_registry) as stored, reader(factories.client_of(config)) as topics:
             asked = [partition_of(chat.encode(), counts[names.events])] if chat else range(counts[names.events])
+            logs = _LogExport(config, topics, folder, asked, chat) if log else None
+            if logs is not None:
+                written += await logs.anchors()
             settled = await topics.ends(names.events, asked)
             for topic, name in ((names.sessions, SESSION_RECORD), (names.events, TRANSCRIPT_EVENT)):
                 with ExitStack() as files:
@@ -96,6 +112,8 @@ async def write_files(config: Config, folder: Path, form: str, chat: str | None)
                     make = _FORMS[form]
                     writers = {place.partition: files.enter_context(make(folder, place, today)) for place in places}
                     written += await one.write(writers, chat)
+            if logs is not None:
+                written += await logs.leaves()
     except OSError as error:
         raise EnvironmentFault(f"{error.filename or folder} cannot be written: {error.strerror}") from error
     return written
@@ -143,6 +161,50 @@ class _TopicExport:
             progress.reached(records[-1].partition, records[-1].offset + 1)
         progress.end()
         return written
+
+
+class _LogExport:
+    """Writes the topics of the log: `anchors` before anything else is read, `leaves` at the end."""
+
+    def __init__(
+        self, config: Config, topics: TopicReader, folder: Path, partitions: Sequence[int], chat: str | None
+    ) -> None:
+        self._names = factories.names_of(config)
+        self._manager = factories.topics_of(config)
+        self._output = output_settings_of(config)[0].name
+        self._topics = topics
+        self._folder = folder / FOLDER
+        self._partitions = partitions
+        self._chat = chat
+        self._leaves: list[FilePlace] = []
+
+    async def anchors(self) -> int:
+        """Write them, and look where the leaves end. Raises EnvironmentFault where there is no log, OSError."""
+        self._leaves = await self._places(LEAVES, self._names.leaves)
+        self._folder.mkdir(exist_ok=True)
+        return await write_log_files(self._topics, self._folder, await self._places(ANCHORS, self._names.anchors))
+
+    async def leaves(self) -> int:
+        """Write them."""
+        return await write_log_files(self._topics, self._folder, self._leaves)
+
+    async def _places(self, kind: str, topic: str) -> list[FilePlace]:
+        count = await self._manager.partitions(topic)
+        partitions = self._partitions if self._chat else range(count)
+        begins, ends = await self._topics.beginnings(topic, partitions), await self._topics.ends(topic, partitions)
+        return [
+            FilePlace(
+                type=kind,
+                topic=topic,
+                partition=partition,
+                partitions=count,
+                beginning=begins[partition],
+                settled=ends[partition],
+                chat=self._chat,
+                output=self._output,
+            )
+            for partition in partitions
+        ]
 
 
 class _RecordWriter:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.commands.log_checks import LogChecks
+from bridge.commands.log_files import ANCHORS, LEAVES, log_files_of
 from bridge.commands.progress import Progress
 from bridge.commands.record_files import files_of, opened
 from bridge.commands.verification import Verification
@@ -19,12 +20,16 @@ from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from bridge.commands.log_files import LogFile
     from bridge.commands.record_files import FileRecord, RecordFile
     from bridge.commands.verification import Selection
+    from bridge.evidence.log_stamps import StampCheck
     from bridge.evidence.signed_note import PublicKey
+    from bridge.records.epoch_claims import AnchoredHead
+    from bridge.records.record_lines import FilePlace
 
 _ANY: Final = 1 << 62
 _LIMITS: Final = (
@@ -34,21 +39,54 @@ _LIMITS: Final = (
 _UNSIGNED: Final = (
     "whether the bridge wrote these records: somebody who may write the files can make others that fit (--keys)"
 )
-_NO_LOG: Final = "whether certificates are missing: the log is not in files"
+_NO_LOG: Final = "whether certificates are missing: the log is not in the files (`chatbridge export --log`)"
+_LOG_LIMITS: Final = (
+    "what came to open chats after the last anchor, and whether whole anchors were taken away from between others",
+    "whether the topics ended where the last anchor says: files do not show it",
+)
 _CONTAINERS: Final = "keys, headers and Kafka's times: Avro container files do not have them"
 _UNPLACED: Final = "partitions and their beginnings: {} files do not say where their records were"
 
 
-def verify_files(paths: Iterable[Path], selection: Selection, keys: Sequence[PublicKey] = ()) -> Verification:
-    """Read all files, and those in folders: session records first. Raises EnvironmentFault when one is no such file."""
+def verify_files(
+    paths: Sequence[Path],
+    selection: Selection,
+    keys: Sequence[PublicKey] = (),
+    check_stamp: StampCheck | None = None,
+) -> Verification:
+    """Read all files, and those in folders: session records first. Raises EnvironmentFault when one is no such file.
+
+    With keys, the signed log that lies beside them is read, too; the keys say what its origins are.
+    """
     writers = WriterSchemas.shipped()
+    logs = _FiledLog(log_files_of(paths), keys, check_stamp) if keys else None
     files = [opened(path, writers) for path in files_of(paths)]
     places = [file.place for file in files if file.place is not None]
     counts = {place.partitions for place in places}
     place_of = partial(partition_of, partitions=max(counts)) if counts else None
-    checks = LogChecks("", keys, DEFAULT_OUTPUT) if keys else None
-    verifier = Verifier(writers.schemas, place_of=place_of, check_session=checks)
-    done = Verification(verifier, "the files", limits=[*_LIMITS, _NO_LOG if keys else _UNSIGNED])
+    verifier = Verifier(writers.schemas, place_of=place_of, check_session=None if logs is None else logs.checks)
+    of_log = (_UNSIGNED,) if logs is None else _LOG_LIMITS if logs.files else (_NO_LOG,)
+    done = Verification(verifier, "the files", limits=[*_LIMITS, *of_log])
+    _described(done, files, places)
+    reading = _FileReading(done, selection)
+    if logs is not None:
+        logs.begin(done)
+    for name in (SESSION_RECORD, TRANSCRIPT_EVENT):
+        mine = sorted((file for file in files if file.type == name), key=_order)
+        if not mine:
+            done.found.append(Finding("", PRESENCE, f"no file holds records of {name}"))
+        reading.all(mine)
+        if name == SESSION_RECORD and logs is not None:
+            logs.compare(done, places, selection)
+        if name == SESSION_RECORD and selection.windowed:
+            done.left_out = verifier.leave_out(selection.wants)
+    _partitions(done, files, reading.first)
+    return done
+
+
+def _described(done: Verification, files: list[RecordFile], places: list[FilePlace]) -> None:
+    """Tell what is wrong with what the files say of themselves, and what they do not say."""
+    counts = {place.partitions for place in places}
     if len(counts) > 1:
         what = f"the files are from topics with {sorted(counts)} partitions: some are lost, or of another topic"
         done.found.append(Finding("", PARTITION, what))
@@ -60,16 +98,6 @@ def verify_files(paths: Iterable[Path], selection: Selection, keys: Sequence[Pub
         if file.place is not None and file.place.type != file.type:
             what = f"{file.path} holds records of {file.type}, but says that they are from {file.place.topic}"
             done.found.append(Finding("", READABLE, what))
-    reading = _FileReading(done, selection)
-    for name in (SESSION_RECORD, TRANSCRIPT_EVENT):
-        mine = sorted((file for file in files if file.type == name), key=_order)
-        if not mine:
-            done.found.append(Finding("", PRESENCE, f"no file holds records of {name}"))
-        reading.all(mine)
-        if name == SESSION_RECORD and selection.windowed:
-            done.left_out = verifier.leave_out(selection.wants)
-    _partitions(done, files, reading.first)
-    return done
 
 
 def _order(file: RecordFile) -> tuple[int, str]:
@@ -99,6 +127,46 @@ def _partitions(done: Verification, files: list[RecordFile], first: dict[int | N
         lost = sorted(set(range(max(place.partitions for place in places))) - {place.partition for place in places})
         if lost:
             done.found.append(Finding("", PARTITION, f"no file has the {what} of the partitions {lost}"))
+
+
+class _FiledLog:
+    """Compares session records with the log in files, if there is one: `begin` before them, `compare` after them."""
+
+    def __init__(self, files: list[LogFile], keys: Sequence[PublicKey], check_stamp: StampCheck | None) -> None:
+        output = next((file.place.output for file in files if file.place.output), DEFAULT_OUTPUT)
+        self.files = files
+        self.checks = LogChecks(keys[0].name, keys, output, check_stamp)
+
+    def begin(self, done: Verification) -> None:
+        """Read anchors."""
+        self.checks.settle({one.place.partition: one.place.settled for one in self.files if one.place.type == LEAVES})
+        self._feed(done, ANCHORS)
+        done.limits += filter(None, [self.checks.of_stamps()])
+
+    def compare(self, done: Verification, places: Sequence[FilePlace], selection: Selection) -> None:
+        """Read leaves, and tell what is wrong, and what is expected of chats."""
+        if not self.files:
+            return
+        self._feed(done, LEAVES)
+        chat = selection.chat or next((each.chat for each in places if each.chat), None)
+        whole = {one.partition: one.beginning == 0 for one in places if one.type == SESSION_RECORD}
+        done.found += self.checks.of_certificates(whole, one_chat=chat is not None)
+        done.found += self.checks.of_logs({})
+        done.limits += filter(None, [self.checks.of_uncovered()])
+        self.checks.expectations(partial(_expect, done.verifier, chat))
+
+    def _feed(self, done: Verification, kind: str) -> None:
+        for file in self.files:
+            if file.place.type == kind:
+                try:
+                    file.feed(self.checks)
+                except (VerificationFailed, OSError) as error:
+                    done.found.append(Finding("", READABLE, f"{file.path}: {error}: the rest of it is not verified"))
+
+
+def _expect(verifier: Verifier, chat: str | None, session_id: str, anchored: AnchoredHead) -> None:
+    if chat in {None, session_id}:
+        verifier.expect(session_id, anchored)
 
 
 class _FileReading:

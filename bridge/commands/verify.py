@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from bridge import factories
 from bridge.adapters.timestamping.stamp_checks import StampChecks
-from bridge.commands import settings
+from bridge.commands import settings, verified_audit
 from bridge.commands.formatting import escaped, say
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.proof import read_keys
 from bridge.commands.verification import Selection
+from bridge.commands.verified_audit import verify_audit
 from bridge.commands.verified_files import verify_files
 from bridge.commands.verified_topics import verify_topics
 from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME, UsageError
@@ -38,6 +39,9 @@ def define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timestamp-ca", metavar="FILE", type=Path, help="check time stamps of heads with these certificates, PEM"
     )
+    parser.add_argument(
+        "--audit", action="store_true", help="the chain of the audit topic, in place of the transcripts"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     settings.define_output(parser)
     settings.define(
@@ -47,6 +51,7 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge verify --chat 0000SIMA00000001 --json
   chatbridge verify --since 2026-11-01 --until 2026-11-02T06:00:00Z
   chatbridge verify exported/ --keys keys.txt
+  chatbridge verify --audit --config bridge.yaml
 
 Reads the events and sessions topics to their ends, or files of `chatbridge export` (others: docs/verify.md), and checks
 every chat: hash chain, sequence numbers without holes, each id once, ids in order, certificates, the partition, key and
@@ -61,18 +66,28 @@ window selects chats by their session records; a selected chat is checked whole.
 
 def run(args: argparse.Namespace) -> int:
     """Check, and print the findings."""
+    if args.audit:
+        return _audit(args)
     selection = Selection(args.chat, args.since, args.until)
     keys = read_keys(args.keys) if args.keys else []
     check_stamp = StampChecks.with_file(args.timestamp_ca, "--timestamp-ca") if args.timestamp_ca else None
-    if check_stamp is not None and (args.files or not keys):
-        raise UsageError("verify: --timestamp-ca goes with --keys, and with topics: stamps of heads are not in files")
+    if check_stamp is not None and not keys:
+        raise UsageError("verify: --timestamp-ca goes with --keys")
     if args.files:
-        done = verify_files(args.files, selection, keys)
+        done = verify_files(args.files, selection, keys, check_stamp)
     else:
         config = settings.config_of(args)
         read = verify_topics(config, selection, keys, check_stamp)
         done = run_until_interrupted(factories.explained(config, "verify", read))
     return report(done, selection, as_json=args.json)
+
+
+def _audit(args: argparse.Namespace) -> int:
+    if args.files or args.keys or args.timestamp_ca or args.output or str(Selection(args.chat, args.since, args.until)):
+        raise UsageError("verify: --audit goes with --json only: it is about the audit topic as a whole")
+    config = settings.config_of(args)
+    done = run_until_interrupted(factories.explained(config, "verify --audit", verify_audit(config)))
+    return verified_audit.report(done, as_json=args.json)
 
 
 def report(done: Verification, selection: Selection, *, as_json: bool) -> int:

@@ -34,9 +34,10 @@ _MAGIC: Final = b"Obj\x01"
 class FilePlace(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Where the records of a file were: the first line.
 
-    `type` is the full name of their Avro type. The partition began at the offset `beginning`; what stands below
-    `settled` was committed before the sessions topic was read. Kafka kept what was written at `kept_since` (us since
-    1970 UTC) or later, None when that is not known. `chat`: only its records were exported.
+    `type` is the full name of their Avro type; anchors and leaves, parts of the signed log, have names of their own.
+    The partition began at the offset `beginning`; what stands below `settled` was committed before the sessions topic
+    was read. Kafka kept what was written at `kept_since` (us since 1970 UTC) or later, None when that is not known.
+    `chat`: only its records were exported. `output` is the one whose topics were exported, where that is known.
     """
 
     type: str
@@ -47,6 +48,7 @@ class FilePlace(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     settled: int
     kept_since: int | None = None
     chat: str | None = None
+    output: str | None = None
     form: int = msgspec.field(default=0, name="chatbridge")
 
 

@@ -67,7 +67,7 @@ def test_a_key_to_sign_with_brings_the_rights_on_the_topics_of_the_log() -> None
 
 
 def test_reading_commands_only_read_and_planning_only_looks() -> None:
-    for command in ("tail", "verify", "verify --keys", "export", "proof"):
+    for command in ("tail", "verify", "verify --keys", "verify --audit", "export", "export --log", "proof"):
         assert {right.operation for right in rights_of(command, NAMES, "g", create=True)} == {"Read"}
     planned = {right.operation for right in rights_of("topics plan", NAMES, "g", create=True)}
     assert planned == {"Describe", "DescribeConfigs"}

@@ -75,7 +75,7 @@ class SignedLog:
         return [partition for partition, count in counts.items() if sizes.get(partition, 0) < count]
 
     def judge(self, partitions: int) -> JudgedLog:
-        """Let the judge see everything; `verify --proof` makes the proofs, with the first key of the list alone."""
+        """Let the judge see everything; `chatbridge proof` makes the proofs, with the first key of the list alone."""
         found = JudgedLog()
         questions = self._of_heads(found)
         results = asyncio.run(self._proved(partitions))

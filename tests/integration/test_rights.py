@@ -91,7 +91,7 @@ def with_its_rights(rights: Rights, capsys: pytest.CaptureFixture[str], code: in
 
 @pytest.mark.timeout(240)
 @tries(
-    *("topics apply", "topics plan", "announce", "run", "simulate", "tail", "verify", "export"),
+    *("topics apply", "topics plan", "announce", "run", "simulate", "tail", "verify", "verify --audit", "export"),
     *("reconcile", "reconcile --fill", "backfill"),
 )
 def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
@@ -118,6 +118,7 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
     assert json.loads(done.stdout.splitlines()[-1])["announced"] == 1, done.stderr
     assert len(with_its_rights(rights, capsys, 0, "tail", "--from-beginning", "--max", "3").splitlines()) == 4
     with_its_rights(rights, capsys, 0, "verify")
+    assert "nothing to verify" in with_its_rights(rights, capsys, 1, "verify --audit")
     with_its_rights(rights, capsys, 0, "export", str(tmp_path / "exported"))
     printed_by(capsys, 0, "verify", str(tmp_path / "exported"))
     with_its_rights(rights, capsys, 1, "reconcile", SAMPLE)
@@ -135,7 +136,7 @@ def without_each(rights: Rights, capsys: pytest.CaptureFixture[str], command: st
         assert grants(right) in step, (command, right, step)
 
 
-@tries("topics apply", "run", "verify --keys", "proof", lessened=["proof"])
+@tries("topics apply", "run", "verify --keys", "export --log", "proof", lessened=["export --log", "proof"])
 def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
     rights: Rights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +152,9 @@ def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
         chats.terminate()
         assert bridge.terminate() == 0
     assert "Kafka denies" not in with_its_rights(rights, capsys, 0, "verify --keys", keys)
+    exported = str(tmp_path / "exported")
+    with_its_rights(rights, capsys, 0, "export --log", exported)
+    printed_by(capsys, 0, "verify", exported, "--keys", keys)
     with_its_rights(rights, capsys, 1, "proof", "unknown")
     assert rights.denials() == []
     needed = rights.printed("verify --keys")
@@ -159,6 +163,7 @@ def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
         said = printed_by(capsys, 0, "verify", "--keys", keys, *rights.flags)
         assert f"Kafka denies {PRINCIPAL}: Describe on topic {environment.topic(kind)}" in said
     without_each(rights, capsys, "proof", "unknown")
+    without_each(rights, capsys, "export --log", str(tmp_path / "not exported"))
 
 
 MISSING = {
@@ -166,6 +171,7 @@ MISSING = {
     "announce": ("s1", "127.0.0.1:1"),
     "tail": ("--max", "1"),
     "verify": (),
+    "verify --audit": (),
     "simulate": ("--kafka", "", "--chats", "1"),
     "backfill": (SAMPLE,),
     "backfill --wait": (SAMPLE,),

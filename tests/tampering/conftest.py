@@ -46,7 +46,8 @@ def verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verify:
             return asyncio.run(verified_topics.verify_topics(config, selection, [KEY.public]))
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
-        asyncio.run(export.write_files(config, folder, source, None))
-        return verify_files([folder], selection)
+        keyed = source == "signed files"
+        asyncio.run(export.write_files(config, folder, "jsonl" if keyed else source, None, log=keyed))
+        return verify_files([folder], selection, [KEY.public] if keyed else ())
 
     return verify

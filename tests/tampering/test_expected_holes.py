@@ -10,7 +10,7 @@ from bridge.commands.verification import Selection
 from bridge.records.avro import SESSION_RECORD
 from bridge.transcript.completeness import BEFORE_JOIN, DIRECT_MESSAGE_SUSPECTED, TYPING_ONLY
 from tests.tampering.signed_copies import signed
-from tests.tampering.test_tampering import SOURCES
+from tests.tampering.test_tampering import SIGNED, SOURCES
 from tests.tampering.topic_copies import PARTITIONS, SCHEMAS, SESSIONS, TopicCopies, WrittenChat, sound
 from tests.transcript.build import joined, left, said
 
@@ -28,7 +28,7 @@ def copies_with_holes(source: str) -> TopicCopies:
     chat.hears(said(6))
     chat.hears(left(7))
     chat.close()
-    return signed(copies) if source == "signed" else copies
+    return signed(copies) if source in SIGNED else copies
 
 
 def with_certificate(copies: TopicCopies, **changes: Any) -> TopicCopies:

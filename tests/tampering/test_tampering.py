@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from tests.tampering.conftest import Verify
     from tests.tampering.topic_copies import TopicCopies
 
-SOURCES = ("kafka", "jsonl", "avro", "signed")
-"""Topics; files; topics with a signed log, and its keys."""
+SIGNED = ("signed", "signed files")
+"""Topics with a signed log, and its keys; files that were exported from them."""
+SOURCES = ("kafka", "jsonl", "avro", *SIGNED)
+"""Topics; files; the signed ones."""
 DOCUMENT = Path(__file__).parents[2] / "docs" / "verify.md"
 
 
@@ -30,7 +32,7 @@ def _signed() -> TopicCopies:
 
 
 def of(source: str) -> TopicCopies:
-    return _signed() if source == "signed" else sound()  # `tamper` changes a copy
+    return _signed() if source in SIGNED else sound()  # `tamper` changes a copy
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -48,17 +50,18 @@ def test_it_is_found_or_named(verified: Verify, unit: str, operation: str, sourc
     check(verified, unit, operation, source)
 
 
+@pytest.mark.parametrize("source", SIGNED)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("unit", LOG_UNITS)
-def test_what_was_done_to_the_log_is_found_or_named(verified: Verify, unit: str, operation: str) -> None:
-    check(verified, unit, operation, "signed")
+def test_what_was_done_to_the_log_is_found_or_named(verified: Verify, unit: str, operation: str, source: str) -> None:
+    check(verified, unit, operation, source)
 
 
 def check(verified: Verify, unit: str, operation: str, source: str) -> None:
     for position in POSITIONS:
         copies = tamper(of(source), SIGNED_UNITS[unit], operation, position)
         found = [each for each in verified(copies, source, Selection()).findings(Selection()) if each.broken]
-        due = expected(unit, operation, position, signed=source == "signed") == FOUND
+        due = expected(unit, operation, position, signed=source in SIGNED) == FOUND
         assert bool(found) == due, (position, found)
 
 
