@@ -30,7 +30,10 @@ PUBLIC_KEYS = "tests/evidence/public_keys.txt"
 PLAIN = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"}
 CONSOLE_SCRIPT = "import sys; from bridge.__main__ import main; print('started', flush=True); sys.exit(main())"
 REASON = ("--reason", "asked")
-SUBJECTS = ("--set", 'privacy.subjects=["EmailAddress"]', "--set", f"privacy.hash_key_file={SAMPLE}")
+SUBJECTS = (
+    *("--reason", "a test", "--set", 'privacy.subjects=["EmailAddress"]'),
+    *("--set", f"privacy.hash_key_file={SAMPLE}"),
+)
 ASKING = {
     "tail": ["tail"],
     "verify": ["verify"],
