@@ -28,7 +28,7 @@ test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 	$(FILES_AT_A_TIME) 2 $(ARGS)
 
 compiled: $(STAMP)  ## Build the wheel with a compiled core, and run the tests of the core on it; needs a C compiler (3 minutes)
-	$(VENV)/bin/python -m pytest -m compiled tests/packaging --log-cli-level=info $(ARGS)
+	nice $(VENV)/bin/python -m pytest -m compiled tests/packaging --log-cli-level=info $(ARGS)
 
 faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (30 minutes); some variants: VARIANTS_BY=1
 	$(FILES_AT_A_TIME) 3 -m faults $(if $(VARIANTS_BY),--variants-by=$(VARIANTS_BY)) $(ARGS)
@@ -115,7 +115,7 @@ mutants: $(STAMP)  ## Check that the oracle of chaos and the engine's tests dete
 explore: $(STAMP)  ## Run the property tests on inputs of a new seed (2 minutes): make explore SEED=1
 	@seed=$${SEED:-$$($(VENV)/bin/python -c 'import secrets; print(secrets.randbits(32))')}; \
 	echo "seed $$seed"; \
-	$(VENV)/bin/python -m pytest -m property --hypothesis-profile=explore --hypothesis-seed=$$seed --timeout=600 || \
+	$(VENV)/bin/python -m pytest --numprocesses 2 -m property --hypothesis-profile=explore --hypothesis-seed=$$seed --timeout=600 || \
 	{ echo "to repeat this: make explore SEED=$$seed; what it found becomes an @example of its test" >&2; exit 1; }
 
 fuzz: explore  ## Explore, then fuzz every decoder: make fuzz ARGS="--seconds 600 wire"

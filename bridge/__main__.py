@@ -1,5 +1,6 @@
 """`python -m bridge` is `chatbridge`."""
 
+import gc
 import sys
 
 INTERRUPTED = 130
@@ -7,6 +8,7 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run one command and return its exit code. Ctrl-C is quiet from here on, while modules are imported, too."""
+    gc.disable()  # next to nothing is garbage until the command is imported; then `bridge.cli` enables it again
     try:
         from bridge.cli import main as run_command  # noqa: PLC0415 - see above
 

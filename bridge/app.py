@@ -38,18 +38,16 @@ from bridge.evidence_factory import evidence_of
 from bridge.factories import (
     access_probe_of,
     capturing_topics_of,
-    identity_of,
     kafka_arguments,
     names_of,
     oauth_context_of,
     rights_check_of,
-    servers_of,
-    telemetry_of,
 )
 from bridge.facts import BridgeStarted, KafkaErrorMet, StartWaits
-from bridge.output_factory import outputs_of, recordings_of, registered_headers
+from bridge.output_factory import outputs_of, recordings_of
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.redactor_factory import watch_hash_key
+from bridge.registry_factory import registered_headers
 from bridge.sealing_factory import sealing_of
 from bridge.secrets_watch import SecretsWatch
 from bridge.shard_settings_factory import shard_settings
@@ -60,6 +58,7 @@ from bridge.status_reports import StatusReports
 from bridge.stored_composition import StoredComposition
 from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
+from bridge.worker_factories import identity_of, servers_of, telemetry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -9,17 +9,19 @@ refuses (Kafka, registry, Java), 128 + number of the signal that ended the proce
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from bridge import __version__
 from bridge.errors import EXIT_RUNTIME, EXIT_SIGNAL_BASE, BridgeError, EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 COMMANDS: Final = {
     "run": "capture chats to Kafka until stopped",
@@ -98,14 +100,34 @@ def _main(argv: Sequence[str] | None) -> int:
         )
         if name == chosen:  # only the chosen command is imported: Kafka and Avro clients are slow to import
             try:
-                module = cast("Command", importlib.import_module(f"bridge.commands.{name}"))
+                with _ended_by_ctrl_c():
+                    module = cast("Command", importlib.import_module(f"bridge.commands.{name}"))
             except ModuleNotFoundError as error:
                 return _report(_left_out(name, error))
             module.define(sub)
+    if not gc.isenabled():  # by __main__: all that exists now lives as long as the process
+        gc.freeze()
+        gc.enable()
     args = parser.parse_args(words)
     if module is None:
         parser.error("a command is needed")
     return _guarded(module, args)
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """End the process at once, and quietly, on Ctrl-C. To be used while nothing is open that has to be closed.
+
+    A KeyboardInterrupt raised within an import is a defect to libraries written in Rust: they panic.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # as in the background of a shell
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(EXIT_SIGNAL_BASE + signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _left_out(command: str, error: ModuleNotFoundError) -> UsageError:

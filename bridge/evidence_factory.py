@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.signing.file_key import FileKey
 from bridge.adapters.signing.token_key import TokenKey
 from bridge.adapters.timestamping.stamp_authority import StampAuthority
@@ -21,11 +20,13 @@ from bridge.capture.signing import SigningPreparation
 from bridge.capture.time_stamps import TimeStamps
 from bridge.errors import ConfigError, EnvironmentFault, SigningFailed, VerificationFailed
 from bridge.evidence.key_list import parsed_key_list
+from bridge.factories import key_name_of
 from bridge.output_topics import names_by_output
 from bridge.secret_files import FileBacked, reason_of
 from bridge.token_factory import token_of
 
 if TYPE_CHECKING:
+    from bridge.adapters.kafka.topic_manager import TopicNames
     from bridge.capture.ports import Preparation
     from bridge.capture.signing import Signer
     from bridge.config import Config
@@ -49,16 +50,6 @@ class WorkerEvidence:
     kinds: tuple[str, ...] = ()
     seconds: float = math.inf
     stamps: TimeStamps | None = None
-
-
-def signs(config: Config) -> bool:
-    """Return whether a signing key is configured: only then are there topics for the log."""
-    return config.evidence.signs
-
-
-def key_name_of(config: Config, names: TopicNames) -> str:
-    """Return the name of the signing key, with which the origins of the logs begin."""
-    return config.evidence.signing_key_name or f"chatbridge/{config.site}/{TopicNames(names.prefix).sessions}"
 
 
 def evidence_of(config: Config, names: TopicNames, secrets: SecretsWatch) -> WorkerEvidence:

@@ -1,27 +1,18 @@
-"""Builds topic lists and client arguments from the settings, for `app` and the commands."""
+"""Builds topic lists and client arguments from the settings, for `app` and the commands.
+
+Every command that uses Kafka imports this: what only a worker needs is in `worker_factories`.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
-import socket
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import aiokafka
-
-from bridge import __version__, logs
-from bridge.adapters.http.access import AccessTokens
-from bridge.adapters.http.administration import AdministrationApi
-from bridge.adapters.http.http_server import Api, HttpServer, Listener
-from bridge.adapters.http.status_report import StatusApi
 from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
 from bridge.adapters.kafka.connection_causes import ClientFacts
 from bridge.adapters.kafka.connection_probe import ConnectionProbe, ProbeSettings
 from bridge.adapters.kafka.msk_iam_tokens import MskIamTokens, installed_signer
-from bridge.adapters.kafka.oauth_tokens import EndpointTokens, FileTokens, RenewedTokens, TokenEndpoint
+from bridge.adapters.kafka.oauth_tokens import FileTokens, RenewedTokens
 from bridge.adapters.kafka.required_topics import (
     Topic,
     TopicShape,
@@ -32,34 +23,18 @@ from bridge.adapters.kafka.required_topics import (
 from bridge.adapters.kafka.rights import OUTPUT_READERS, Right, rights_of
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.adapters.kafka.verb_rights import VERBS, verb_rights
-from bridge.adapters.open_tasks import open_tasks
-from bridge.adapters.process_limits import memory_limit
-from bridge.config import origins
 from bridge.config.security import OAUTHBEARER, client_context
-from bridge.core_form import core_form
 from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, KafkaUnavailable
-from bridge.evidence_factory import signs
-from bridge.otlp_traces import OtlpTraces
 from bridge.output_topics import names_by_output, output_settings_of
-from bridge.sealing_factory import key_compaction_of
-from bridge.secret_files import FileBacked
-from bridge.status_reports import WorkerIdentity
-from bridge.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
-    from bridge.adapters.http.status_report import ReportSource
     from bridge.config import Config, OAuthSettings
     from bridge.config.security import ClientArguments
-    from bridge.facts import Fact
-    from bridge.secrets_watch import SecretsWatch
-    from bridge.status import WorkerStatus
     from bridge.tls import RenewedContext
 
     _Result = TypeVar("_Result")
-
-_HASH_DIGITS: Final = 12
 
 
 def kafka_arguments(config: Config) -> ClientArguments:
@@ -91,6 +66,9 @@ def _tokens_of(oauth: OAuthSettings) -> FileTokens | RenewedTokens:
             "kafka.oauth: OAUTHBEARER needs tokens",
             next_step="set kafka.oauth.token_endpoint, kafka.oauth.token_file or kafka.oauth.msk_region",
         )
+    # The client of HTTP takes long to import, and no other command that uses Kafka needs it.
+    from bridge.adapters.kafka.endpoint_tokens import EndpointTokens, TokenEndpoint  # noqa: PLC0415
+
     endpoint = TokenEndpoint(
         url=oauth.token_endpoint,
         client_id=oauth.client_id,
@@ -141,8 +119,9 @@ def wanted_topics(config: Config) -> list[Topic]:
         for topic in wanted_of_output(names[one.name], _shape(config, partitions, one.max_record_bytes))
     ]
     shape = _shape(config, partitions)
+    key_compaction = config.sealing.key_compaction_seconds if config.sealing.has_master_key else None
     shared = wanted_of_installation(
-        names_of(config), shape, evidence=signs(config), key_compaction=key_compaction_of(config)
+        names_of(config), shape, evidence=config.evidence.signs, key_compaction=key_compaction
     )
     return [*found, *shared]
 
@@ -161,6 +140,11 @@ def _shape(config: Config, partitions: int, max_record_bytes: int | None = None)
 def names_of(config: Config) -> TopicNames:
     """Return the names of the topics, those of the first output among them."""
     return next(iter(names_by_output(config).values()))
+
+
+def key_name_of(config: Config, names: TopicNames) -> str:
+    """Return the name of the signing key, with which the origins of the logs begin."""
+    return config.evidence.signing_key_name or f"chatbridge/{config.site}/{TopicNames(names.prefix).sessions}"
 
 
 def client_of(config: Config) -> dict[str, Any]:
@@ -205,97 +189,15 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
         names,
         config.kafka.group,
         create=create,
-        evidence=signs(config),
+        evidence=config.evidence.signs,
         sealing=config.sealing.has_master_key,
         others=others if all_outputs else (),
     )
 
 
-def identity_of(config: Config) -> WorkerIdentity:
-    """Return what the worker of this process is called."""
-    return WorkerIdentity(
-        version=__version__,
-        worker=config.worker_id,
-        host=socket.gethostname(),
-        group=config.kafka.group,
-        site=config.site,
-        client_version=config.sources.chat_server.client_version,
-    )
-
-
-def listeners_of(config: Config, secrets: SecretsWatch) -> list[Listener]:
-    """Return where the HTTP server listens: one place, or a second one for probes and metrics.
-
-    The files of tokens and certificate are added to `secrets`.
-    """
-    http = config.http
-    tokens, tls = http.tokens(), http.tls.context()
-    secrets.add_context("http", tls)
-    for name, token in tokens.items():
-        secrets.add(f"http_{name}", token if isinstance(token, FileBacked) else None)
-    listener = Listener(
-        host=http.host,
-        port=http.port,
-        tls=tls,
-        access=AccessTokens(
-            admin=tokens.get("token"),
-            read=tokens.get("read_token"),
-            announce=tokens.get("announce_token"),
-            metrics=tokens.get("metrics_token"),
-            open_metrics=http.open_metrics,
-        ),
-        requests_per_second=http.requests_per_second,
-        failed_tokens_per_minute=http.failed_tokens_per_minute,
-    )
-    if http.probes_port is None:
-        return [listener]
-    return [listener, replace(listener, host=http.probes_host, port=http.probes_port, only_probes=True)]
-
-
-def servers_of(
-    config: Config, secrets: SecretsWatch, view: WorkerStatus, emit: Callable[[Fact], None], reports: ReportSource
-) -> list[HttpServer]:
-    """Return the HTTP servers of a worker: one for each listener. `emit` takes what they tell of requests."""
-    apis: list[Api] = [StatusApi(reports), AdministrationApi(view, emit)]
-    return [HttpServer(view, each, apis=apis, emit=emit) for each in listeners_of(config, secrets)]
-
-
 def access_probe_of(config: Config, command: str, *, capturing: bool = False) -> AccessProbe:
     """Return what finds out why a command cannot do its work on Kafka; `capturing` as in `rights_check_of`."""
     return AccessProbe(probe_of(config), rights_check_of(config, command, capturing=capturing))
-
-
-def described(config: Config) -> dict[str, str]:
-    """Return what runs: the versions, and a hash of the settings without secrets and without what is this worker's."""
-    shown = [[key, value] for key, value, _ in origins(config) if key != "worker_id"]
-    lists = config.model_dump_json(include={"outputs", "privacy"})  # of which `shown` has the names only
-    digest = hashlib.sha256(json.dumps([*shown, lists], default=str).encode()).hexdigest()
-    return {
-        "version": __version__,
-        "python": platform.python_version(),
-        "aiokafka": aiokafka.__version__,
-        "core": core_form(),
-        "settings": digest[:_HASH_DIGITS],
-    }
-
-
-def telemetry_of(config: Config) -> Telemetry:
-    """Return the telemetry of a worker. Raises ConfigError when traces are wanted and their packages are missing."""
-    telemetry, told = Telemetry(), described(config)
-    logs.count_lines(telemetry.line_written)
-    telemetry.watch_each("tasks", open_tasks)
-    telemetry.watch_memory_limit(memory_limit)
-    telemetry.describe(**told)
-    traces = config.telemetry.traces
-    if traces.endpoint is not None:
-        who = {
-            "service.name": "chatbridge",
-            "service.version": told["version"],
-            "service.namespace": config.kafka.group,
-            "service.instance.id": config.worker_id,
-        }
-        telemetry.trace(OtlpTraces(traces.endpoint, who, traces.transactions_ratio))
-    return telemetry
 
 
 async def explained(config: Config, command: str, work: Coroutine[Any, Any, _Result]) -> _Result:

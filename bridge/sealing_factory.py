@@ -1,4 +1,4 @@
-"""Builds what seals, and unseals, from the settings."""
+"""Builds what a worker seals with, from the settings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.adapters.sealing.file_wrapper import FileWrapper
-from bridge.adapters.sealing.token_wrapper import TokenWrapper
 from bridge.capture.shard_keys import KIND, ShardKeys
-from bridge.errors import ConfigError
+from bridge.master_key_factory import master_key_of
 from bridge.sealing.chat_seal import KEY_BYTES
-from bridge.secret_files import FileBacked, reason_of
-from bridge.token_factory import token_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -54,36 +50,9 @@ class WorkerSealing:
         )
 
 
-def key_compaction_of(config: Config) -> int | None:
-    """Return for how many seconds the topic of keys may keep a key that was destroyed; None: there is no such topic."""
-    return config.sealing.key_compaction_seconds if config.sealing.has_master_key else None
-
-
 def sealing_of(config: Config, names: TopicNames, secrets: SecretsWatch | None = None) -> WorkerSealing:
     """Return what a worker seals with; `secrets` get its files. Raises ConfigError when they cannot be used."""
-    if not config.sealing.has_master_key:
+    wrapper = master_key_of(config, secrets)
+    if wrapper is None:
         return WorkerSealing()
-    wrapper = _file_wrapper(config, secrets) if config.sealing.master_key_file else _token_wrapper(config, secrets)
     return WorkerSealing(names.keys, wrapper, {one.name for one in config.outputs if one.sealed})
-
-
-def _file_wrapper(config: Config, secrets: SecretsWatch | None) -> FileWrapper:
-    section = config.sealing
-    try:
-        wrapper = FileWrapper(section.master_key_file or "", section.former_master_key_files)
-    except (OSError, ValueError) as error:
-        files = ", ".join((section.master_key_file or "", *section.former_master_key_files))
-        raise ConfigError(
-            f"sealing.master_key_file: {files}: {reason_of(error)}", next_step="`openssl rand -hex 32` makes a key"
-        ) from error
-    if secrets is not None:
-        for one in (wrapper.current, *wrapper.former):
-            secrets.add("master_key", one)
-    return wrapper
-
-
-def _token_wrapper(config: Config, secrets: SecretsWatch | None) -> TokenWrapper:
-    package, place, pin = token_of("sealing", config.sealing)
-    if secrets is not None and isinstance(pin, FileBacked):
-        secrets.add("sealing_pin", pin)
-    return TokenWrapper(package, place, config.sealing.former_pkcs11_key_labels, pin)

@@ -14,9 +14,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from bridge.config import load
 from bridge.errors import ConfigError
-from bridge.factories import telemetry_of
 from bridge.facts import BatchCommitted, ConsumerFailed, ShardTaken
 from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal
+from bridge.worker_factories import telemetry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +151,7 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_imported() -> None:
     program = (
         "import sys, bridge.app\n"
         "from bridge.config import load\n"
-        "from bridge.factories import telemetry_of\n"
+        "from bridge.worker_factories import telemetry_of\n"
         "telemetry_of(load(None, {}, {})).close()\n"
         "assert not [name for name in sys.modules if name.startswith('opentelemetry')]\n"
     )

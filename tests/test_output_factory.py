@@ -12,19 +12,18 @@ from bridge.adapters.kafka.rights import Right
 from bridge.cli import main
 from bridge.config import Config, load
 from bridge.connection_factory import record_limits_of
-from bridge.evidence_factory import key_name_of
-from bridge.factories import described, names_of, needed_rights, rights_check_of, wanted_topics
+from bridge.factories import key_name_of, names_of, needed_rights, rights_check_of, wanted_topics
 from bridge.output_factory import (
     outputs_of,
     recordings_of,
     redactor_of,
-    registered_headers,
-    registered_subjects_of,
 )
 from bridge.output_topics import with_first
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.payload_framing import single_object
 from bridge.records.selection import Where
+from bridge.registry_factory import registered_headers, registered_subjects_of
+from bridge.worker_factories import described
 from tests.support.documented_settings import OUTPUTS_PAGE, documented
 
 if TYPE_CHECKING:

@@ -96,6 +96,7 @@ def shape(text: str) -> list[str]:
     return [line[:40] for line in text.splitlines()]
 
 
+@pytest.mark.many_variants
 @pytest.mark.parametrize("redirections", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("words", QUICK_COMMANDS.values(), ids=list(QUICK_COMMANDS))
 def test_a_closed_stream_changes_neither_the_exit_code_nor_what_is_said(words: list[str], redirections: str) -> None:

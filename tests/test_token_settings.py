@@ -10,7 +10,7 @@ import pytest
 
 from bridge.config import load
 from bridge.errors import ConfigError
-from bridge.evidence_factory import evidence_of, signs
+from bridge.evidence_factory import evidence_of
 from bridge.factories import names_of
 from bridge.secrets_watch import SecretsWatch
 from bridge.telemetry import Telemetry
@@ -33,7 +33,7 @@ def start(flags: dict[str, str]) -> None:
 
 def test_a_token_signs_like_a_file() -> None:
     config = load(None, {}, TOKEN)
-    assert signs(config)
+    assert config.evidence.signs
     assert "471108" not in repr(config)
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.chat import FOLLOWED
+from bridge.capture.chat import OPEN
 from bridge.capture.ports import Outgoing
-from bridge.evidence.anchors import ChatHead, CommittedOffsets, head_of, origin_of, statement_texts
+from bridge.evidence.anchors import KIND, ChatHead, CommittedOffsets, head_of, origin_of, statement_texts
 from bridge.evidence.certificate_signature import statement_of
 from bridge.evidence.log_audit import LEAF_OUTPUT
 from bridge.evidence.merkle import HASH_BYTES, TreeEdge, leaf_hash
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Headers
     from bridge.capture.session_store_settings import SessionStoreSettings
 
-KIND: Final = "kind"
-"""The header of an anchor that says which of these it is."""
 CHECKPOINT: Final = b"checkpoint"
 STATEMENT: Final = b"statement"
 KEYS: Final = b"keys"
@@ -154,7 +152,7 @@ class ShardEvidence:
         first = self._anchored_at is None
         head = head_of(origin_of(settings.name, tree.name), edge_in(tree))
         about = chats if first else [one for one in self._changed if one in chats]
-        heads = [line for one in about if chats[one].state == FOLLOWED for line in self._heads(chats[one])]
+        heads = [line for one in about if chats[one].state in OPEN for line in self._heads(chats[one])]
         if settings.lists_keys:
             yield self._note(settings, KEYS, ALWAYS if first else "")
         yield self._note(settings, CHECKPOINT, head.text())

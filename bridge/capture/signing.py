@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from bridge.capture.shard_evidence import ALWAYS, KEYS, KIND
-from bridge.evidence.anchors import STATEMENT
+from bridge.capture.shard_evidence import ALWAYS, KEYS
+from bridge.evidence.anchors import KIND, STATEMENT
 from bridge.evidence.certificate_signature import message_of, signed_field, statement_of
 from bridge.evidence.signed_note import PublicKey, note_of, signature_line
 from bridge.records.payload_framing import unframe

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from bridge.capture.ports import Outgoing
-from bridge.capture.shard_evidence import CHECKPOINT, KIND
+from bridge.capture.shard_evidence import CHECKPOINT
 from bridge.errors import StampInvalid, StampUnavailable
+from bridge.evidence.anchors import KIND
 from bridge.evidence.log_stamps import CONTENT_TYPE, STAMP
 from bridge.facts import Fact
 from bridge.meters import label

@@ -72,8 +72,11 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge backfill ucs --ucs-url postgresql+psycopg://reader@db.example/ucs --since 2031-01-01T00:00:00Z --wait
 
 Writes each stored transcript to the topic of stored transcripts; the shard that owns the chat publishes what it lacks.
-Sending one again is harmless. The report has a row for each document. Exit code 0 when nothing was refused, 1 when
-something was, or when nothing was found, 3 when Kafka or the database fails.""",
+Sending one again is harmless. A text that was edited is published as an amendment for a minute after the chat was
+closed (for up to sources.ucs.overlap_seconds where workers follow UCS). After that the shard publishes missing events
+only, and the report does not tell of the edit: chatbridge reconcile does (TEXT_CHANGED). The report has a row for each
+document. Exit code 0 when nothing was refused, 1 when something was, or when nothing was found, 3 when Kafka or the
+database fails.""",
     )
 
 

@@ -19,7 +19,7 @@ from bridge.errors import EXIT_OK, EnvironmentFault, UsageError, VerificationFai
 from bridge.evidence.anchors import origin_of
 from bridge.evidence.key_list import ListedKey, parsed_key_list
 from bridge.evidence.signed_note import PublicKey, note_of, signature_line
-from bridge.evidence_factory import key_name_of, token_key_of
+from bridge.evidence_factory import token_key_of
 from bridge.secret_files import reason_of
 from bridge.transcript.times import rfc3339
 
@@ -92,7 +92,7 @@ class _KeyPair:
 def _add(args: argparse.Namespace, config: Config, listed: Path) -> int:
     former = _former(args, config)
     entries = _entries(listed) if listed.exists() else []
-    name = key_name_of(config, factories.names_of(config))
+    name = factories.key_name_of(config, factories.names_of(config))
     since = rfc3339(SystemClock().now_us() // _US * _US)
     text = ""
     if former is not None and not entries:
@@ -136,7 +136,7 @@ def _entry(listed: ListedKey, *signers: _KeyPair) -> str:
 
 
 def _list(args: argparse.Namespace, config: Config, listed: Path | None) -> int:
-    name = key_name_of(config, factories.names_of(config))
+    name = factories.key_name_of(config, factories.names_of(config))
     entries = [] if listed is None else _entries(listed)
     if not entries:
         entries = [ListedKey(PublicKey(name, _configured(config).raw), "")]

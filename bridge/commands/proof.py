@@ -11,20 +11,19 @@ from bridge import factories
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.adapters.timestamping.stamp_checks import StampChecks
-from bridge.capture.shard_evidence import KIND
 from bridge.commands import settings
+from bridge.commands.filed_certificates import certificates_in
 from bridge.commands.formatting import escaped, say
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.text_files import text_of
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault, UsageError, VerificationFailed
-from bridge.evidence.anchors import parsed_tree_head
+from bridge.evidence.anchors import KIND, parsed_tree_head
 from bridge.evidence.certificate_signature import split_signature
 from bridge.evidence.key_list import keys_trusted, parsed_key_list
 from bridge.evidence.log_audit import LogAudit
 from bridge.evidence.proof_bundle import ProofBundle, StampProof, parsed_bundle
 from bridge.evidence.signed_note import PublicKey, parsed_key, parsed_note
-from bridge.evidence_factory import key_name_of
 from bridge.records.avro import SESSION_RECORD
 from bridge.records.payload_framing import unframe
 from bridge.transcript.times import rfc3339
@@ -47,6 +46,12 @@ _KEY_LIST_MARK = "— "
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     parser.add_argument("session", nargs="?", metavar="SESSION", help="prove the certificates of this chat")
+    parser.add_argument(
+        "--records",
+        metavar="PATH",
+        type=Path,
+        help="its certificates, exported: a file or folder, in place of the topic",
+    )
     parser.add_argument("--check", metavar="FILE", type=Path, help="check a proof that was written, without Kafka")
     parser.add_argument(
         "--keys",
@@ -67,12 +72,15 @@ def define(parser: argparse.ArgumentParser) -> None:
         parser,
         """\
   chatbridge proof 0000SIMA00000001 --config bridge.yaml --keys keys.txt --out proof.json
+  chatbridge proof 0000SIMA00000001 --keys keys.txt --records exported/
   chatbridge proof --check proof.json --keys keys.txt
 
 Reads sessions, leaves and anchors of the chat's partition. Every head has to be signed by a known key and to be that of
 the leaves up to its size, so each has grown from those before it. The keys are those of --keys, else of
-evidence.key_list_file; those that a published list adds to them count, too. Exit code 0 when every certificate of the
-chat is proved; 1 when not, or when a head is wrong; 3 when Kafka or a file cannot be read.""",
+evidence.key_list_file; those that a published list adds to them count, too. With --records the certificates are those
+in files of `chatbridge export`: they may be gone from the sessions topic, which leaves and anchors outlast. Exit code 0
+when every certificate of the chat is proved; 1 when not, or when a head is wrong; 3 when Kafka or a file cannot be
+read.""",
     )
 
 
@@ -84,12 +92,15 @@ def run(args: argparse.Namespace) -> int:
     file = args.keys or (Path(config.evidence.key_list_file) if config.evidence.key_list_file else None)
     if file is None:
         raise UsageError("proof: expected --keys FILE or evidence.key_list_file: without a key nothing is proved")
+    if args.records is not None and args.session is None:
+        raise UsageError("proof: --records goes with SESSION")
     keys = read_keys(file)
     check_stamp = StampChecks.with_file(args.timestamp_ca, "--timestamp-ca") if args.timestamp_ca else None
     if args.check is not None:
         return _check(args.check, keys, check_stamp)
     earlier = text_of(args.earlier).encode() if args.earlier else b""
-    proving = prove(config, args.session, keys, earlier, check_stamp)
+    given = None if args.records is None else certificates_in(args.records, args.session)
+    proving = prove(config, args.session, keys, earlier, check_stamp, given)
     found = run_until_interrupted(factories.explained(config, "proof", proving))
     if args.out and found.bundles:
         _write(args.out, found.bundles[-1])
@@ -177,17 +188,23 @@ class ProvedCertificates:
         }
 
 
-async def prove(
+async def prove(  # noqa: PLR0913, PLR0917 - what to prove, and with what
     config: Config,
     session_id: str,
     keys: Sequence[PublicKey],
     earlier: bytes = b"",
     check_stamp: StampCheck | None = None,
+    given: Sequence[_Certificate] | None = None,
 ) -> ProvedCertificates:
-    """Check the log of a chat's partition, and prove the chat's certificates. Raises KafkaUnavailable."""
+    """Check the log of a chat's partition, and prove the chat's certificates. Raises KafkaUnavailable.
+
+    `given`: the certificates, where they are not to be read from the sessions topic.
+    """
     count = await factories.topics_of(config).partitions(factories.names_of(config).sessions)
     partition = partition_of(session_id.encode(), count)
-    return await prove_partition(config, partition, keys, session_id, earlier=earlier, check_stamp=check_stamp)
+    return await prove_partition(
+        config, partition, keys, session_id, earlier=earlier, check_stamp=check_stamp, given=given
+    )
 
 
 async def prove_partition(  # noqa: PLR0913 - what to prove, and with what
@@ -198,10 +215,11 @@ async def prove_partition(  # noqa: PLR0913 - what to prove, and with what
     *,
     earlier: bytes = b"",
     check_stamp: StampCheck | None = None,
+    given: Sequence[_Certificate] | None = None,
 ) -> ProvedCertificates:
     """Check the log of a partition, and prove the certificates of one chat, or of all. Raises KafkaUnavailable."""
     names = factories.names_of(config)
-    audit, found = LogAudit(partition, key_name_of(config, names), keys, check_stamp), ProvedCertificates()
+    audit, found = LogAudit(partition, factories.key_name_of(config, names), keys, check_stamp), ProvedCertificates()
     async with reader(factories.client_of(config)) as topics:
         async for records in topics.whole(names.leaves, [partition]):
             for record in records:
@@ -209,11 +227,12 @@ async def prove_partition(  # noqa: PLR0913 - what to prove, and with what
         async for records in topics.whole(names.anchors, [partition]):
             for record in records:
                 audit.feed_anchor(record.value, record.offset, dict(record.headers).get(KIND))
-        async with StoredValues(config.schema_registry) as stored:
-            certificates = await _certificates(topics, stored, names.sessions, partition, session_id)
+        if given is None:
+            async with StoredValues(config.schema_registry) as stored:
+                given = await _certificates(topics, stored, names.sessions, partition, session_id)
     found.findings += audit.findings()
-    found.certificates, found.heads, found.leaves = len(certificates), audit.heads, audit.leaves
-    for name, payload, signature in certificates:
+    found.certificates, found.heads, found.leaves = len(given), audit.heads, audit.leaves
+    for name, payload, signature in given:
         try:
             found.bundles.append(_bundle(audit, payload, signature, earlier))
         except VerificationFailed as error:

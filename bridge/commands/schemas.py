@@ -10,9 +10,9 @@ from bridge.commands import settings
 from bridge.commands.formatting import say
 from bridge.commands.interruption import run_until_interrupted
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, UsageError
-from bridge.output_factory import registered_subjects_of, subjects_of
 from bridge.output_topics import names_by_output
 from bridge.records.avro import Schemas, schema_folder
+from bridge.registry_factory import registered_subjects_of, subjects_of
 
 if TYPE_CHECKING:
     import argparse

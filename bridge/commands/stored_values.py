@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from bridge.adapters.schema_registry import SchemaRegistry
 from bridge.errors import RegistryRefused, RegistryUnavailable, SchemaUnknown, VerificationFailed
 from bridge.records.payload_framing import unframe
 from bridge.records.writer_schemas import MOST_LEARNT, WriterSchemas, shown
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from bridge.adapters.schema_registry import RegistryConnection
+    from bridge.adapters.schema_registry import RegistryConnection, SchemaRegistry
     from bridge.records.avro import Schemas, WriterSchema
 
 _AGAIN_SECONDS: Final = 10.0
@@ -30,7 +29,7 @@ class StoredValues:
         """Raises EnvironmentFault when the shipped schemas are not all there. Nothing connects before it has to."""
         self._clock = clock
         self._writers = WriterSchemas.shipped()
-        self._registry = SchemaRegistry.from_settings(registry) if registry.urls else None
+        self._registry = _client_of(registry) if registry.urls else None
         self._failed: dict[int, tuple[float, SchemaUnknown]] = {}
 
     @property
@@ -100,3 +99,10 @@ class StoredValues:
             f"schema {shown(schema_id)} is not known: the registry has no such id",
             next_step=_OTHER_REGISTRY,
         )
+
+
+def _client_of(registry: RegistryConnection) -> SchemaRegistry:
+    # The client of HTTP takes long to import.
+    from bridge.adapters.schema_registry import SchemaRegistry  # noqa: PLC0415
+
+    return SchemaRegistry.from_settings(registry)

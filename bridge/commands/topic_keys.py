@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from bridge import factories
 from bridge.commands.progress import Progress
 from bridge.errors import ConfigError, SealingFailed, VerificationFailed
+from bridge.master_key_factory import master_key_of
 from bridge.sealing.chat_seal import ChatSeal
 from bridge.sealing.data_keys import parsed_key_record
 from bridge.sealing.opened_records import is_sealed_event, opened_event
-from bridge.sealing_factory import sealing_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -34,7 +34,7 @@ class TopicKeys:
     async def read(cls, config: Config, topics: TopicReader, partitions: Collection[int]) -> TopicKeys:
         """Read the keys on some partitions. Raises ConfigError without a master key, KafkaUnavailable."""
         names = factories.names_of(config)
-        wrapper = sealing_of(config, names).wrapper
+        wrapper = master_key_of(config)
         if wrapper is None:
             raise ConfigError(
                 "no master key is configured", next_step="set sealing.master_key_file or sealing.pkcs11_module"

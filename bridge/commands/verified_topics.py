@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Final
 from bridge import factories
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.topic_reader import reader
-from bridge.capture.shard_evidence import KIND
 from bridge.commands.log_checks import LogChecks
 from bridge.commands.progress import Progress
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.verification import Verification
-from bridge.errors import EnvironmentFault, SchemaUnknown, VerificationFailed
-from bridge.evidence_factory import key_name_of
+from bridge.errors import EnvironmentFault, KafkaUnavailable, SchemaUnknown, VerificationFailed
+from bridge.evidence.anchors import KIND
 from bridge.output_topics import output_settings_of
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.findings import PARTITION, READABLE, Finding
@@ -50,7 +49,7 @@ _LIMITS: Final = (
 )
 _SIGNED_LIMITS: Final = (
     "chats that were opened and of which nothing was anchored or certified, and the order of chats among each other",
-    "what came to open chats after the last anchor",
+    "what came to open chats after the last anchor, and whether whole anchors were taken away from between others",
 )
 
 
@@ -61,11 +60,12 @@ async def verify_topics(
     names, manager = factories.names_of(config), factories.topics_of(config)
     count, session_count = await manager.partitions(names.events), await manager.partitions(names.sessions)
     kept_since, limits = await _kept_since(config)
-    logs = (
-        LogChecks(key_name_of(config, names), keys, output_settings_of(config)[0].name, check_stamp) if keys else None
-    )
+    logs = None
+    if keys:
+        name = factories.key_name_of(config, names)
+        logs = LogChecks(name, keys, output_settings_of(config)[0].name, check_stamp)
     limits += _LIMITS if logs is None else _SIGNED_LIMITS
-    readable = set() if logs is None else {each async for each in _readable(manager, names, limits)}
+    readable = {} if logs is None else {name: there async for name, there in _readable(manager, names, limits)}
     async with StoredValues(config.schema_registry) as stored:
         verifier = Verifier(
             stored.schemas,
@@ -84,14 +84,17 @@ async def verify_topics(
     return done
 
 
-async def _readable(manager: TopicManager, names: TopicNames, limits: list[str]) -> AsyncIterator[str]:
-    """Yield which topics of the log may be read; of the others, `limits` says what follows."""
+async def _readable(manager: TopicManager, names: TopicNames, limits: list[str]) -> AsyncIterator[tuple[str, bool]]:
+    """Yield which topics of the log may be read, and whether each is there; `limits` says what follows for others."""
     for name, what in ((names.anchors, "the ends of open chats"), (names.leaves, "whether certificates are missing")):
         try:
             await manager.partitions(name)
-            yield name
-        except EnvironmentFault as error:
+            yield name, True
+        except KafkaUnavailable as error:
             limits.append(f"{what}: {error.message}")
+        except EnvironmentFault as error:  # it is not there: what has to be on it is missing
+            limits.append(f"{what}: {error.message}")
+            yield name, False
 
 
 async def _kept_since(config: Config) -> tuple[int | None, list[str]]:
@@ -120,16 +123,18 @@ class _TopicReading:
         self._first: dict[tuple[str, int], ConsumerRecord] = {}
 
     async def read(
-        self, count: int, session_count: int, kept_since: int | None, logs: LogChecks | None, readable: set[str]
+        self, count: int, session_count: int, kept_since: int | None, logs: LogChecks | None, readable: dict[str, bool]
     ) -> None:
-        """Read sessions, then events, with so many partitions each; and which topics of the log are `readable`."""
+        """Read sessions, then events, with so many partitions each. `readable`: topics of the log, and if there."""
         events, sessions = self._names.events, self._names.sessions
         partitions = {events: self._partitions(count), sessions: self._partitions(session_count)}
         settled = await self._topics.ends(events, partitions[events])
-        if logs is not None and self._names.anchors in readable:
+        if logs is not None and readable.get(self._names.anchors):
             async for record in self._each(self._names.anchors, partitions[events]):
                 logs.feed_anchor(record.partition, record.value, record.offset, dict(record.headers).get(KIND))
             self._done.limits += filter(None, [logs.of_stamps()])
+        if logs is not None and readable.get(self._names.leaves):
+            logs.settle(await self._topics.ends(self._names.leaves, partitions[events]))
         await self._whole(sessions, SESSION_RECORD, partitions[sessions])
         if logs is not None:
             await self._compare(logs, partitions, readable)
@@ -153,9 +158,9 @@ class _TopicReading:
         if empty and self._first:
             self._done.limits.append(f"the partitions {empty}, in which there is no record of any chat")
 
-    async def _compare(self, logs: LogChecks, partitions: dict[str, list[int]], readable: set[str]) -> None:
+    async def _compare(self, logs: LogChecks, partitions: dict[str, list[int]], readable: dict[str, bool]) -> None:
         """Compare the session records that were read with the log."""
-        if self._names.leaves in readable:
+        if readable.get(self._names.leaves):
             async for record in self._each(self._names.leaves, partitions[self._names.events]):
                 logs.feed_leaf(record.partition, record.key, record.value, record.offset, record.headers)
         ends = {
@@ -164,15 +169,15 @@ class _TopicReading:
             for partition, end in (await self._topics.ends(topic, each)).items()
         }
         found = self._done.found
-        if self._names.leaves in readable:
+        anchors, leaves = self._names.anchors in readable, self._names.leaves in readable
+        if leaves:
             begins = await self._topics.beginnings(self._names.sessions, partitions[self._names.sessions])
             whole = {partition: begin == 0 for partition, begin in begins.items()}
             found += logs.of_certificates(whole, one_chat=self._selection.chat is not None)
-            found += logs.of_logs(ends)
-            logs.expectations(self._expect)
-        else:
-            found += [each for each in logs.of_logs(ends) if each.promise == PARTITION]
-            logs.expectations(self._expect)
+        found += logs.of_logs(ends, anchors=anchors, leaves=leaves)
+        if anchors and leaves:
+            self._done.limits += filter(None, [logs.of_uncovered()])
+        logs.expectations(self._expect)
 
     def _expect(self, session_id: str, anchored: AnchoredHead) -> None:
         if self._selection.chat in (None, session_id):

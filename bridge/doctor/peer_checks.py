@@ -20,8 +20,8 @@ from bridge.doctor.results.chat_servers import server_result
 from bridge.doctor.results.check_result import not_checked
 from bridge.doctor.results.doctor_codes import NO_ANSWER, NOT_CONFIGURED
 from bridge.doctor.results.registered_schemas import SubjectState, subject_result
-from bridge.output_factory import registered_subjects_of
 from bridge.records.avro import Schemas, schema_folder
+from bridge.registry_factory import registered_subjects_of
 from bridge.sources.chat_server.registration_probe import try_registration
 from bridge.sources.chat_server.transport import TcpTransports
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from bridge.evidence.merkle import TreeEdge
 
+KIND: Final = "kind"
+"""The header of an anchor that says whether it is a head, a statement or a list of keys."""
 STATEMENT: Final = "/statement"
 """What the first line of a statement ends with, after the origin."""
 _HEAD_LINES: Final = 3

@@ -1,7 +1,8 @@
 """Checks the log of one partition: its leaves, its heads, and who signed them; finds the proof of a certificate.
 
 Each head has to be signed by a known key, and has to be that of the leaves up to its size: so each has grown from all
-before it. Pure; everything is fed in the order of offsets.
+before it. Leaves have a head, and each head has its statement (`anchor_order.py`). Pure; everything is fed in the order
+of offsets.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import VerificationFailed
+from bridge.evidence.anchor_order import AnchorOrder
 from bridge.evidence.anchors import STATEMENT, Statement, TreeHead, origin_of, parsed_statement, parsed_tree_head
 from bridge.evidence.key_list import KEYS, keys_trusted, parsed_key_list
 from bridge.evidence.log_stamps import STAMP, LogStamps
@@ -37,6 +39,7 @@ It says where to look for the certificate. Whoever changes it makes the certific
 class _Tree:
     leaves: dict[int, bytes] = field(default_factory=dict)
     heads: list[tuple[int, TreeHead, bytes]] = field(default_factory=list)  #: offset, head, note
+    order: AnchorOrder = field(default_factory=AnchorOrder)
     whole: MerkleTree | None = None
 
 
@@ -90,6 +93,12 @@ class LogAudit:
         """How many leaves there are."""
         return sum(len(tree.leaves) for tree in self._trees.values())
 
+    @property
+    def uncovered(self) -> int:
+        """How many leaves came after the last head of their tree."""
+        covered = ((tree, max((head.size for _, head, _ in tree.heads), default=0)) for tree in self._trees.values())
+        return sum(max(0, len(tree.leaves) - size) for tree, size in covered)
+
     def feed_leaf(self, key: bytes | None, value: bytes | None, offset: int) -> None:
         """Take a record of the leaves topic."""
         name, _, index = (key or b"").decode("utf-8", "replace").rpartition("/")
@@ -127,11 +136,14 @@ class LogAudit:
             self._unknown.append((offset, note, value))
             return
         note.signed_by(named)
+        tree = self._trees.setdefault(origin, _Tree())
         if first != origin:
             self.statements.append(parsed_statement(note.text))
+            tree.order.feed(offset, self.statements[-1])
             return
         self.stamps.feed_head(value)
-        self._trees.setdefault(origin, _Tree()).heads.append((offset, parsed_tree_head(note.text), value))
+        tree.heads.append((offset, parsed_tree_head(note.text), value))
+        tree.order.feed(offset, tree.heads[-1][1])
 
     def _is_ours(self, tree: str) -> bool:
         return tree.split("~", 1)[0] == str(self._partition)
@@ -145,8 +157,8 @@ class LogAudit:
 
     # --- once everything is read ---------------------------------------------------------------------------------
 
-    def findings(self) -> list[Finding]:
-        """Return what is wrong, once everything is fed."""
+    def findings(self, *, anchors: bool = True, leaves: bool = True) -> list[Finding]:
+        """Return what is wrong, once everything is fed. Which of both topics was read decides what can be missed."""
         waiting, self._unknown = self._unknown, []
         for offset, note, value in waiting:  # a list of keys may have come after it
             try:
@@ -155,13 +167,17 @@ class LogAudit:
                 self._find(f"{_anchor(offset)}: {error.message}")
         self.statements.sort(key=lambda one: (one.at, one.part))
         for origin, tree in self._trees.items():
-            self._check(origin, tree)
+            if anchors and tree.leaves and not tree.heads:
+                self._find(f"{origin}: {len(tree.leaves)} leaves, and no signed head of them is on the anchors topic")
+            self._check(origin, tree, leaves=leaves)
+            for problem in tree.order.problems(whole=self.stamps.whole):
+                self._find(problem)
         for problem in self.stamps.problems():
             self._find(problem)
         found, self._findings = self._findings, []
         return found
 
-    def _check(self, origin: str, tree: _Tree) -> None:
+    def _check(self, origin: str, tree: _Tree, *, leaves: bool) -> None:
         whole = self._whole(tree)
         if whole.size < len(tree.leaves):
             self._find(f"{origin}: leaf {whole.size} is missing, and later ones are there")
@@ -171,6 +187,8 @@ class LogAudit:
             if head.size < highest:
                 self._find(f"{_anchor(offset)}: a head of {head.size} leaves after one of {highest}")
             highest = max(highest, head.size)
+            if not leaves:
+                continue
             if head.size > whole.size:
                 self._find(f"{_anchor(offset)}: a head of {head.size} leaves, and only {whole.size} are there")
             elif whole.root(head.size) != head.root:

@@ -53,6 +53,11 @@ class LogStamps:
         """Take the offset of a record of the anchors topic: from the first one on, nothing was deleted."""
         self._first = offset if self._first is None else self._first
 
+    @property
+    def whole(self) -> bool:
+        """Whether no record before the first one was deleted."""
+        return not self._first
+
     def feed_head(self, note: bytes) -> None:
         """Take a note with a head."""
         if self._check is not None:
@@ -80,7 +85,7 @@ class LogStamps:
             return
         note = self._heads.get(self._check.imprint(reply))
         if note is None:
-            if self._first:
+            if not self.whole:
                 return  # retention has deleted what came before
             raise VerificationFailed("of a head that is not there: a head was stamped after it was committed")
         stamped = StampedHead(note, reply, self._check(reply, note))

@@ -143,9 +143,10 @@ class VerifiedEpoch:
         self.awaited = min(waiting, default=None)
 
     def expect(self, anchored: AnchoredHead) -> None:
-        """Take what was anchored of it last, before any of its records."""
-        self.anchored = anchored
-        self._await()
+        """Take what was anchored of it, before any of its records; the last of them is compared."""
+        if self.anchored is None or anchored.sequence >= self.anchored.sequence:
+            self.anchored = anchored
+            self._await()
 
     def _advance(self, record: dict[str, Any], previous: bytes, own: bytes, where: str) -> None:
         sequence, continues = record["sequence"], previous == self.head

@@ -207,6 +207,10 @@ class Verifier:
 
     def expect(self, session_id: str, anchored: AnchoredHead) -> None:
         """Take what a signed statement says of an open chat: after all session records, before all events."""
+        chat = self._chats.get(session_id)
+        if chat is not None:  # something was found of it already
+            chat.epoch(anchored.epoch).expect(anchored)
+            return
         before = self._anchored.get(session_id)
         if before is None or (anchored.epoch, anchored.sequence) >= (before.epoch, before.sequence):
             self._anchored[session_id] = anchored

@@ -20,11 +20,11 @@ from bridge.adapters.http.request_rates import RequestRates, source_of
 from bridge.adapters.http.status_page import PAGE_FILES
 from bridge.config import load
 from bridge.errors import ConfigError
-from bridge.factories import listeners_of
 from bridge.sandbox.process import LOOPBACK
 from bridge.secrets_watch import SecretsWatch
 from bridge.telemetry import Telemetry
 from bridge.tls import RenewedContext, TlsFiles
+from bridge.worker_factories import listeners_of
 from tests.adapters.test_http import ONE, InMemoryBridge
 from tests.support.certificates import Authority
 

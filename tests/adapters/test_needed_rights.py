@@ -67,10 +67,16 @@ def test_a_key_to_sign_with_brings_the_rights_on_the_topics_of_the_log() -> None
 
 
 def test_reading_commands_only_read_and_planning_only_looks() -> None:
-    for command in ("tail", "verify", "export", "proof"):
+    for command in ("tail", "verify", "verify --keys", "export", "proof"):
         assert {right.operation for right in rights_of(command, NAMES, "g", create=True)} == {"Read"}
     planned = {right.operation for right in rights_of("topics plan", NAMES, "g", create=True)}
     assert planned == {"Describe", "DescribeConfigs"}
+
+
+def test_verifying_with_keys_reads_the_log_too() -> None:
+    plain, keyed = (set(rights_of(each, NAMES, "g", create=False)) for each in ("verify", "verify --keys"))
+    assert keyed - plain == {Right("topic", name, "Read") for name in (NAMES.anchors, NAMES.leaves)}
+    assert plain < keyed
 
 
 @pytest.mark.parametrize(

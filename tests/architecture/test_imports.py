@@ -152,7 +152,8 @@ ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
 COMPOSITION = {
     *("app", "evidence_factory", "factories", "source_factory", "start_findings", "stored_composition", "ucs_feeders"),
     *("connection_factory", "output_factory", "output_topics"),
-    *("redactor_factory", "sealing_factory", "token_factory", "subject_factory"),
+    *("master_key_factory", "redactor_factory", "sealing_factory", "token_factory", "subject_factory"),
+    *("registry_factory", "worker_factories"),
     "shard_settings_factory",
     *("cli", "commands", "doctor", "__main__"),
 }

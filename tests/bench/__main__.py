@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.sandbox import LocalBroker, kafka_or_local
+from tests.bench.announced_chats import FLAT_OUT, announced_chats
 from tests.bench.checkpoint_bytes import checkpoint_costs
 from tests.bench.core_costs import core_costs
 from tests.bench.evidence_costs import evidence_costs
 from tests.bench.growth import joined, passing, storm
-from tests.bench.outage import ANNOUNCEMENTS, outage
+from tests.bench.outage import outage
 from tests.bench.outputs_bench import RULES, outputs_costs
 from tests.bench.outputs_in_process import outputs_in_process
 from tests.bench.peers.side_by_side import SideBySide
@@ -28,7 +30,7 @@ from tests.bench.ucs_tables import stored_chats
 from tests.bench.verifying import verifying
 from tests.support.opened_values import OpenedValues
 from tests.support.oracle import closed_sessions, compare_with_ledger
-from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.processes import Bridge, wait_for
 from tests.support.unique_prefixes import unique_prefix
 from tests.support.written_values import WrittenValues
 
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
-EVENTS = "chat.transcript.events.v1"
-KEYS = "chat.capture.keys.v1"
 BENCHMARKS = [
     "cost",
     "latency",
@@ -53,8 +53,6 @@ BENCHMARKS = [
     "peers",
     "core",
 ]
-FLAT_OUT = 12_000
-"""Events per second: more than this machine gets through, as the bare producer is not held back either."""
 REPEATS = 3
 PEER_SECONDS = 6.0
 """At each rate, in each round: chosen so that three rounds should take a quarter of an hour on a quiet machine."""
@@ -96,11 +94,10 @@ class Bench:
         with Bridge(self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", **more) as bridge:
             bridge.wait_ready()
             before = bridge.cpu_seconds()
-            with Simulator(
-                self.folder / "simulator.log",
-                self.folder / f"{prefix}jsonl",
-                kafka=self.broker,
-                kafka_topic=prefix + ANNOUNCEMENTS,
+            with announced_chats(
+                self.broker,
+                self.folder,
+                prefix,
                 concurrent_chats=chats,
                 events_per_second=rate,
                 mean_events=mean_events,
@@ -122,7 +119,7 @@ class Bench:
         master = settings.get("sealing__master_key_file")
         if not isinstance(master, Path):
             return WrittenValues()
-        keys = {(one.key() or b"").decode(): one.value() or b"" for one in read(self.broker, prefix + KEYS)}
+        keys = {(one.key() or b"").decode(): one.value() or b"" for one in read(self.broker, TopicNames(prefix).keys)}
         return OpenedValues(master, keys)
 
     def capture(self, topic: str) -> Path:
@@ -151,11 +148,12 @@ class Bench:
             figure, prefix, _, records = self.run_line(
                 seconds=15, chats=400, rate=rate, mean_events=150, partitions=partitions
             )
-            file = self.capture(prefix + EVENTS)
+            topic = TopicNames(prefix).events
+            file = self.capture(topic)
             ours.append(figure)
-            first.append(self.bare(file, prefix + EVENTS, "send"))
-            batched.append(self.bare(file, prefix + EVENTS, "batch"))
-            second.append(self.bare(file, prefix + EVENTS, "send"))
+            first.append(self.bare(file, topic, "send"))
+            batched.append(self.bare(file, topic, "batch"))
+            second.append(self.bare(file, topic, "send"))
             say(
                 f"  run {number + 1}: bridge {figure:.1f} us, bare send {first[-1]:.1f} / {second[-1]:.1f} us (A/A), "
                 f"bare send_batch {batched[-1]:.1f} us; {records} records of "
@@ -197,13 +195,12 @@ class Bench:
                 self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
             ) as bridge:
                 bridge.wait_ready()
-                reading = threading.Thread(target=watch, args=(self.broker, prefix + EVENTS, seen, stop))
+                reading = threading.Thread(target=watch, args=(self.broker, TopicNames(prefix).events, seen, stop))
                 reading.start()
-                with Simulator(
-                    self.folder / "simulator.log",
-                    self.folder / f"{prefix}jsonl",
-                    kafka=self.broker,
-                    kafka_topic=prefix + ANNOUNCEMENTS,
+                with announced_chats(
+                    self.broker,
+                    self.folder,
+                    prefix,
                     concurrent_chats=200,
                     events_per_second=500,
                     mean_events=200,
@@ -237,11 +234,10 @@ class Bench:
         ) as bridge:
             bridge.wait_ready()
             idle = bridge.rss_bytes()
-            with Simulator(
-                self.folder / "simulator.log",
-                self.folder / f"{prefix}jsonl",
-                kafka=self.broker,
-                kafka_topic=prefix + ANNOUNCEMENTS,
+            with announced_chats(
+                self.broker,
+                self.folder,
+                prefix,
                 concurrent_chats=chats,
                 events_per_second=max(1_500, chats / 5),
                 mean_events=100,

@@ -7,10 +7,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bridge.adapters.kafka.topic_manager import TopicNames
+from tests.bench.announced_chats import announced_chats
 from tests.integration.e2e_environment import ENDLESS_CHAT
 from tests.support.oracle import closed_sessions, compare_with_ledger
-from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.processes import Bridge, wait_for
 from tests.support.unique_prefixes import unique_prefix
 
 if TYPE_CHECKING:
@@ -49,11 +49,10 @@ def storm(broker: str, folder: Path, *, chats: int, history: int, partitions: in
     def worker() -> Bridge:
         return Bridge(broker, folder / f"{prefix}bridge.log", prefix=prefix, worker="bench", **settings)
 
-    with Simulator(
-        folder / f"{prefix}simulator.log",
-        folder / f"{prefix}jsonl",
-        kafka=broker,
-        kafka_topic=TopicNames(prefix).announcements,
+    with announced_chats(
+        broker,
+        folder,
+        prefix,
         concurrent_chats=chats,
         events_per_second=OFFERED,
         mean_events=ENDLESS_CHAT,
@@ -99,11 +98,10 @@ def passing(
         broker, folder / f"{prefix}bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
     ) as bridge:
         bridge.wait_ready()
-        with Simulator(
-            folder / f"{prefix}simulator.log",
-            folder / f"{prefix}jsonl",
-            kafka=broker,
-            kafka_topic=TopicNames(prefix).announcements,
+        with announced_chats(
+            broker,
+            folder,
+            prefix,
             chats_per_second=rate,
             think_scale=0.02,
             mean_events=SHORT_CHAT,

@@ -6,17 +6,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.bench.announced_chats import announced_chats
 from tests.integration.e2e_environment import ENDLESS_CHAT, joins_and_leaves
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
-from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.processes import Bridge, wait_for
 from tests.support.unique_prefixes import unique_prefix
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.sandbox import LocalBroker
+    from tests.support.processes import Simulator
 
-ANNOUNCEMENTS = "chat.capture.announcements.v1"
 EVENTS_PER_SECOND = 500
 CHATS = 100
 _POLL_SECONDS = 0.5
@@ -50,11 +51,10 @@ def outage(broker: LocalBroker, folder: Path, *, seconds: float, inbox_bytes: in
         capture__inbox_bytes=inbox_bytes,
     ) as bridge:
         bridge.wait_ready()
-        with Simulator(
-            folder / f"{prefix}simulator.log",
-            folder / f"{prefix}jsonl",
-            kafka=broker.bootstrap_servers,
-            kafka_topic=prefix + ANNOUNCEMENTS,
+        with announced_chats(
+            broker.bootstrap_servers,
+            folder,
+            prefix,
             concurrent_chats=CHATS,
             events_per_second=EVENTS_PER_SECOND,
             mean_events=ENDLESS_CHAT,

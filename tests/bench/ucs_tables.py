@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from sqlalchemy import Index, func, select
 
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.simulator.traffic.scenario import ScenarioSettings
 from bridge.simulator.traffic.scenario import session_id as id_of
 from bridge.simulator.ucs.played_chats import played_chat
@@ -25,7 +26,6 @@ from tests.support.written_values import WrittenValues
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SESSIONS: Final = "chat.transcript.sessions.v1"
 TEMPLATES: Final = 1_000
 SEED: Final = 21
 SECONDS_PER_CHAT: Final = 10
@@ -136,8 +136,9 @@ def _await_closed(broker: str, prefix: str, chats: int, bridge: Bridge, say: Cal
             "enable.auto.commit": False,
         }
     )
-    partitions = consumer.list_topics(prefix + SESSIONS, timeout=20).topics[prefix + SESSIONS].partitions
-    consumer.assign([TopicPartition(prefix + SESSIONS, partition, OFFSET_BEGINNING) for partition in partitions])
+    sessions = TopicNames(prefix).sessions
+    partitions = consumer.list_topics(sessions, timeout=20).topics[sessions].partitions
+    consumer.assign([TopicPartition(sessions, partition, OFFSET_BEGINNING) for partition in partitions])
     end, next_told = time.monotonic() + MOST_SECONDS, TOLD_EVERY
     while len(closed) < chats:
         assert bridge.running, bridge.log.read_text("utf-8")[-3000:]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.capture.session_store import SessionStore
-from bridge.capture.shard_evidence import KIND, EvidenceSettings
+from bridge.capture.shard_evidence import EvidenceSettings
+from bridge.evidence.anchors import KIND
 from bridge.evidence.certificate_signature import split_signature
 from bridge.evidence.merkle import edge_of, leaf_hash
 from bridge.evidence.signed_note import parsed_note

@@ -78,6 +78,7 @@ def test_a_cancelled_worker_leaves_its_group_and_its_shards_can_be_closed(closes
     assert cancelled_everywhere(scene) > 50
 
 
+@pytest.mark.many_variants
 @pytest.mark.parametrize("others", [False, True])
 @pytest.mark.parametrize("closes_after", [0.01, 5.0])
 @pytest.mark.parametrize("fault", ["none", "refused", "away", "silent", "cannot leave"])

@@ -29,9 +29,14 @@ def batch() -> Batch:
     return store.fold([*begun("a", "b"), *ended("a", "b")], NOW).batch
 
 
-def findings(batch: Batch, output: Output, left_out: int = 0) -> list[str]:
-    """Return what the log says of one output, of whose last session records so many are not there."""
+def findings(batch: Batch, output: Output, left_out: int = 0, settled: int | None = None) -> list[str]:
+    """Return what the log says of one output, of whose last session records so many are not there.
+
+    `settled`: where the leaves ended before session records were read.
+    """
     checks = LogChecks(NAME, [], output.name)
+    if settled is not None:
+        checks.settle({PARTITION: settled})
     records = [record.value or b"" for record in batch.on(output.topics["sessions"])]
     for value in records[: len(records) - left_out]:
         payload = value.removeprefix(output.payload_headers["sessions"])
@@ -50,3 +55,10 @@ def test_an_output_lacks_none_of_its_certificates_and_only_those_are_asked_of_it
     assert findings(batch, output) == []
     [missing] = findings(batch, output, left_out=1)
     assert missing.startswith(f"partition {PARTITION}: 1 certificates of the log are not on the sessions topic")
+
+
+@pytest.mark.parametrize(("settled", "missing"), [(4, 1), (3, 1), (2, 0)])
+def test_a_certificate_that_came_after_the_session_records_were_read_is_not_missed(
+    batch: Batch, settled: int, missing: int
+) -> None:
+    assert len(findings(batch, BOTH[0], left_out=1, settled=settled)) == missing

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from bridge.capture import chat_closing
+from bridge.capture import chat, chat_closing
 from bridge.capture.output_sessions import closed
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_evidence import ALWAYS, CHECKPOINT, KEYS, STATEMENT, edge_in
+from bridge.capture.stored_settings import StoredSettings
 from bridge.evidence.anchors import CommittedOffsets, parsed_statement, parsed_tree_head
 from bridge.records.shard_facts import LogMark, ShardFacts
 from tests.capture.evidence_topics import ANCHORS, LEAVES, MINUTE, RecordedEvidence
+from tests.capture.stored_documents_of import stored
 from tests.capture.test_session_store import NOW, announcement, settings
+from tests.capture.written_topics import STORED
 from tests.evidence.signing_keys import NAME, ORIGIN
 from tests.transcript.build import history, joined, push, said
 
@@ -186,6 +189,20 @@ def test_a_statement_has_the_heads_of_the_open_chats_that_changed() -> None:
     chat = shard.store.chats["b"]
     assert second.chats[0].head == chat.outputs[0].recorder.head
     assert (second.at, second.head) == (shard.now, heads(shard)[1])
+
+
+def test_a_statement_has_the_heads_of_open_chats_that_only_stored_transcripts_tell_of() -> None:
+    shard = RecordedEvidence()
+    shard.settings = replace(shard.settings, stored=StoredSettings(STORED))
+    shard.restart()
+    shard.fold(*stored(joined(1), said(2), final=False, session_id="a"), *stored(joined(1), offset=2, session_id="b"))
+    assert [shard.store.chats[one].state for one in ("a", "b")] == [chat.STORED, chat.OVER]
+    shard.restart()
+    shard.fold(*begun("c"))
+    first, second = statements(shard)
+    assert [(one.session_id, one.sequence) for one in first.chats] == [("a", 2)]
+    assert [one.session_id for one in second.chats] == ["a", "c"]
+    assert first.chats[0].head == shard.store.chats["a"].outputs[0].recorder.head
 
 
 def test_after_a_restart_an_anchor_has_all_open_chats_again() -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from bridge.backoff import Backoff
 from bridge.capture.ports import Batch, Outgoing
-from bridge.capture.shard_evidence import CHECKPOINT, KIND, STATEMENT
+from bridge.capture.shard_evidence import CHECKPOINT, STATEMENT
 from bridge.capture.time_stamps import StampFailed, StampKept, TimeStamps
 from bridge.errors import StampInvalid, StampUnavailable
+from bridge.evidence.anchors import KIND
 from bridge.evidence.log_stamps import STAMP
 from tests.capture.evidence_topics import ANCHORS
 from tests.capture.recorded_facts import RecordedFacts

@@ -128,7 +128,10 @@ class _EngineMutant:
 
 _TESTS: Final = "tests/capture"
 ENGINE_MUTANTS: Final = {
-    "wait-for-put-back": _EngineMutant(_wait_for_put_back, f"{_TESTS}/test_cancelled_engine.py"),
+    "wait-for-put-back": _EngineMutant(
+        _wait_for_put_back,
+        f"{_TESTS}/test_cancelled_engine.py::test_a_cancelled_close_of_a_worker_has_stopped_every_shard_when_it_ends",
+    ),
     "refusal-counts-as-hand-over": _EngineMutant(_refusal_counts_as_hand_over, f"{_TESTS}/test_draining.py"),
     "committed-batch-folded-again": _EngineMutant(_committed_batch_folded_again, f"{_TESTS}/test_commit_answers.py"),
     "batches-outside-transaction": _EngineMutant(
@@ -169,7 +172,7 @@ def main() -> int:
     if mutant != _NONE:
         ENGINE_MUTANTS[mutant].patch()
     # Native tracebacks: those of a recursion without end cannot be taken apart.
-    return pytest.main([tests, "--quiet", "--exitfirst", "--tb=native", "-p", "no:cacheprovider"])
+    return pytest.main([tests, "-m", "", "--quiet", "--exitfirst", "--tb=native", "-p", "no:cacheprovider"])
 
 
 if __name__ == "__main__":

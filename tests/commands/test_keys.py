@@ -102,6 +102,7 @@ def test_keys_are_shown_under_the_name_of_a_log(tmp_path: Path, capsys: pytest.C
         (["proof"], EXIT_CONFIGURATION),
         (["proof", "x", "--check", "y"], EXIT_CONFIGURATION),
         (["proof", "x"], EXIT_CONFIGURATION),
+        (["proof", "--check", "y", "--keys", "z", "--records", "w"], EXIT_CONFIGURATION),
         (["proof", "--check", "y", "--keys", "/dev/null"], EXIT_ENVIRONMENT),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

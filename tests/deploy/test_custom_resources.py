@@ -66,7 +66,9 @@ def test_one_misspelt_field_is_found(objects: dict[str, list[Document]], kind: s
     assert any(f"{name}s" in one for one in problems), problems
 
 
-@pytest.mark.parametrize("kind", ["ServiceMonitor", "ScaledObject", "ExternalSecret", "KafkaTopic", "KafkaUser"])
+@pytest.mark.parametrize(
+    "kind", ["ServiceMonitor", "PrometheusRule", "ScaledObject", "ExternalSecret", "KafkaTopic", "KafkaUser"]
+)
 def test_a_misspelt_name_of_metadata_is_found_as_well(objects: dict[str, list[Document]], kind: str) -> None:
     document = copy.deepcopy(next(one for one in objects["everything"] if one["kind"] == kind))
     document["metadata"]["Labels"] = document["metadata"].pop("labels")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.config import load
 from bridge.factories import every_topic, names_of
-from bridge.output_factory import SCHEMA_BY_TOPIC
 from bridge.records.avro import AUDIT_RECORD, schema_folder
+from bridge.registry_factory import SCHEMA_BY_TOPIC
 from tests.documentation.tables import code, table
 
 if TYPE_CHECKING:

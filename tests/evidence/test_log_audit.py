@@ -30,18 +30,23 @@ def head(size: int, key: KnownKey = KEY) -> bytes:
     return signed_head(key, edge_of(HASHES[:size]))
 
 
+def statement(size: int, key: KnownKey = KEY, part: int = 1, parts: int = 1) -> bytes:
+    return key.note(Statement(head_of(ORIGIN, edge_of(HASHES[:size])), size, part, parts).text(), ORIGIN)
+
+
 def whole_log() -> Log:
     leaves = [(b"3/%d" % index, one) for index, one in enumerate(HASHES)]
-    statement = KEY.note(Statement(head_of(ORIGIN, edge_of(HASHES[:4])), 7).text(), ORIGIN)
-    return leaves, [head(2), head(4), statement, head(6, NEXT), listed([KEY, NEXT]).encode(), head(7, NEXT)]
+    anchors = [head(2), statement(2), head(4), statement(4, part=1, parts=2), statement(4, part=2, parts=2)]
+    later = [head(6, NEXT), statement(6, NEXT), listed([KEY, NEXT]).encode(), head(7, NEXT), statement(7, NEXT)]
+    return leaves, anchors + later
 
 
-def audited(log: Log, *keys: KnownKey) -> LogAudit:
+def audited(log: Log, *keys: KnownKey, first: int = 0) -> LogAudit:
     audit = LogAudit(3, NAME, [key.public for key in keys or (KEY,)])
     leaves, anchors = log
     for offset, (key, value) in enumerate(leaves):
         audit.feed_leaf(key, value, offset)
-    for offset, anchor in enumerate(anchors):
+    for offset, anchor in enumerate(anchors, first):
         audit.feed_anchor(anchor, offset)
     return audit
 
@@ -50,13 +55,42 @@ def audited(log: Log, *keys: KnownKey) -> LogAudit:
 def test_a_log_is_sound_whichever_of_its_keys_is_known(known: KnownKey) -> None:
     audit = audited(whole_log(), known)
     assert audit.findings() == []
-    assert (audit.heads, audit.leaves, len(audit.statements)) == (4, 7, 1)
+    assert (audit.heads, audit.leaves, len(audit.statements), audit.uncovered) == (4, 7, 5, 0)
 
 
 def test_without_a_key_of_it_nothing_is_taken_for_sound() -> None:
     audit = audited(whole_log(), STRANGER)
-    assert len(audit.findings()) == 5
+    assert len(audit.findings()) == 10  # each note, and that the leaves have no head
     assert audit.heads == 0
+
+
+def test_leaves_without_any_head_are_found_where_the_anchors_were_read() -> None:
+    audit = audited((whole_log()[0], []))
+    assert audit.uncovered == 7
+    assert audit.findings(anchors=False) == []
+    assert [one.message for one in audit.findings()] == [
+        f"partition 3: {ORIGIN}: 7 leaves, and no signed head of them is on the anchors topic"
+    ]
+
+
+def test_heads_are_not_compared_with_leaves_that_may_not_be_read() -> None:
+    _, anchors = whole_log()
+    assert audited(([], anchors)).findings(leaves=False) == []
+    assert audited(([], anchors[:-1])).findings(leaves=False)
+    assert audited(([], anchors)).findings()
+
+
+def test_leaves_after_the_last_head_are_counted() -> None:
+    leaves, anchors = whole_log()
+    audit = audited((leaves, anchors[:5]))
+    assert audit.findings() == []
+    assert audit.uncovered == 3
+
+
+def test_what_retention_left_of_the_first_anchor_is_no_finding() -> None:
+    leaves, anchors = whole_log()
+    assert audited((leaves, anchors[1:]), first=1).findings() == []
+    assert audited((leaves, anchors[1:])).findings()
 
 
 def changed_leaf(log: Log) -> None:
@@ -85,27 +119,51 @@ def leaf_of_another_partition(log: Log) -> None:
 
 
 def head_forged(log: Log) -> None:
-    log[1][1] = log[1][1].replace(b"\n4\n", b"\n5\n")
+    log[1][2] = log[1][2].replace(b"\n4\n", b"\n5\n")
 
 
 def head_of_a_stranger(log: Log) -> None:
-    log[1][1] = head(4, STRANGER)
+    log[1][2] = head(4, STRANGER)
 
 
 def head_of_another_tree(log: Log) -> None:
-    log[1][1] = signed_head(KEY, edge_of([*HASHES[:3], leaf_hash(b"forged")]))
+    log[1][2] = signed_head(KEY, edge_of([*HASHES[:3], leaf_hash(b"forged")]))
 
 
 def head_of_another_log(log: Log) -> None:
-    log[1][1] = signed_head(KEY, edge_of(HASHES[:4]), f"{NAME}/33")
+    log[1][2] = signed_head(KEY, edge_of(HASHES[:4]), f"{NAME}/33")
 
 
 def head_replayed(log: Log) -> None:
     log[1].append(log[1][0])
 
 
+def anchor_replayed(log: Log) -> None:
+    log[1].extend(log[1][-2:])
+
+
+def last_statement_removed(log: Log) -> None:
+    del log[1][-1]
+
+
+def statement_replayed(log: Log) -> None:
+    log[1].append(log[1][-1])
+
+
+def head_and_statement_swapped(log: Log) -> None:
+    log[1][:2] = reversed(log[1][:2])
+
+
+def part_removed(log: Log) -> None:
+    del log[1][3]
+
+
+def last_part_removed(log: Log) -> None:
+    del log[1][4]
+
+
 def list_forged(log: Log) -> None:
-    log[1][4] = listed([KEY, STRANGER]).encode().replace(b"2026", b"2027")
+    log[1][7] = listed([KEY, STRANGER]).encode().replace(b"2026", b"2027")
 
 
 def no_note(log: Log) -> None:
@@ -126,6 +184,12 @@ def no_note(log: Log) -> None:
         head_of_another_tree,
         head_of_another_log,
         head_replayed,
+        anchor_replayed,
+        last_statement_removed,
+        statement_replayed,
+        head_and_statement_swapped,
+        part_removed,
+        last_part_removed,
         list_forged,
         no_note,
     ],
@@ -163,7 +227,7 @@ def test_each_certificate_has_a_proof_that_stands_by_itself(index: int) -> None:
 
 def test_a_certificate_that_is_not_there_or_not_covered_has_no_proof() -> None:
     leaves, anchors = whole_log()
-    audit = audited((leaves, anchors[:2]))
+    audit = audited((leaves, anchors[:5]))
     with pytest.raises(VerificationFailed, match="not covered"):
         audit.proof(CONTENTS[5])
     with pytest.raises(VerificationFailed, match="in no tree"):

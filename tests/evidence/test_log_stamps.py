@@ -9,6 +9,7 @@ import pytest
 
 from bridge.adapters.timestamping.stamp_checks import StampChecks
 from bridge.errors import VerificationFailed
+from bridge.evidence.anchors import Statement, head_of
 from bridge.evidence.log_audit import LogAudit
 from bridge.evidence.log_stamps import STAMP
 from bridge.evidence.merkle import edge_of, leaf_hash
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 KEY = KnownKey(1)
 RECORDS = [b"certificate %d" % number for number in range(3)]
 LEAVES = [leaf_hash(one) for one in RECORDS]
-HEADS = [signed_head(KEY, edge_of(LEAVES[:size])) for size in (1, 2, 3)]
+EDGES = [edge_of(LEAVES[:size]) for size in (1, 2, 3)]
+HEADS = [signed_head(KEY, edge) for edge in EDGES]
+STATEMENTS = {
+    head: KEY.note(Statement(head_of(ORIGIN, edge), edge.size).text(), ORIGIN)
+    for head, edge in zip(HEADS, EDGES, strict=True)
+}
 
 
 class NumberedStamps:
@@ -45,7 +51,8 @@ def audited(stamps: Sequence[bytes], heads: Sequence[bytes] = HEADS, first: int 
     audit = LogAudit(3, NAME, [KEY.public], NumberedStamps())
     for number, leaf in enumerate(LEAVES):
         audit.feed_leaf(b"3/%d" % number, leaf, number)
-    fed = [*((head, b"checkpoint") for head in heads), *((one, STAMP) for one in stamps)]
+    anchors = [note for head in heads for note in ((head, b"checkpoint"), (STATEMENTS[head], b"statement"))]
+    fed = [*anchors, *((one, STAMP) for one in stamps)]
     for offset, (value, kind) in enumerate(fed, first):
         audit.feed_anchor(value, offset, kind)
     return audit
@@ -70,7 +77,7 @@ def test_what_no_stamp_covers_has_none() -> None:
 
 def test_a_false_stamp_is_found_and_proves_nothing() -> None:
     audit = audited([NumberedStamps.reply(HEADS[0], 0)])
-    assert found(audit) == ["partition 3: time stamp at offset 3: scripted: no stamp"]
+    assert found(audit) == ["partition 3: time stamp at offset 6: scripted: no stamp"]
     assert audit.proof(RECORDS[0]).stamped is None
 
 

@@ -27,7 +27,6 @@ from bridge.chatserver.connection_settings import ConnectionSettings
 from bridge.chatserver.psdk_json import client_wire
 from bridge.chatserver.verdicts import verdict_on
 from bridge.errors import Problem, UnreadableAnnouncement
-from bridge.output_factory import REGISTERED, SCHEMA_BY_TOPIC
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.normalise import Recording
 from bridge.records.payload_framing import confluent, single_object
@@ -35,6 +34,7 @@ from bridge.records.pseudonyms import HashKey
 from bridge.records.redactor import Redactor
 from bridge.records.rules import Rule
 from bridge.records.writer_schemas import WriterSchemas
+from bridge.registry_factory import REGISTERED, SCHEMA_BY_TOPIC
 from bridge.sources.chat_server.history_turn import HistoryTurn
 from bridge.sources.chat_server.link import Link
 from bridge.transcript.link_codes import ANNOUNCED_ELSEWHERE

@@ -92,9 +92,8 @@ class E2EEnvironment:
         return self.folder / f"{name}.journal"
 
     def topic(self, kind: str) -> str:
-        capture = {"announcements", "checkpoints", "stored", "keys", "audit", "held"}
-        namespace = "capture" if kind in capture else "transcript"
-        return f"{self.prefix}chat.{namespace}.{kind}.v1"
+        name: str = getattr(TopicNames(self.prefix), kind)
+        return name
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         """Return all committed records of a topic, decoded."""

@@ -225,6 +225,7 @@ def cells(
             one.cancel()
 
 
+@pytest.mark.many_variants
 @pytest.mark.parametrize("cell", CELLS, ids=name_of)
 @pytest.mark.timeout(300)
 def test_nothing_is_lost_or_written_twice_in_silence(

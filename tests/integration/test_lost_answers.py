@@ -72,6 +72,7 @@ def each_cut() -> Iterator[object]:
     yield pytest.param(lost_twice, marks=pytest.mark.faults, id="END_TXN-then-INIT_PRODUCER_ID")
 
 
+@pytest.mark.many_variants
 @pytest.mark.parametrize("cuts", list(each_cut()))
 def test_each_record_is_on_kafka_once_and_counted_once(proxy: CuttingProxy, cuts: list[Cut]) -> None:
     async def scene() -> None:

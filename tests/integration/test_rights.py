@@ -135,7 +135,7 @@ def without_each(rights: Rights, capsys: pytest.CaptureFixture[str], command: st
         assert grants(right) in step, (command, right, step)
 
 
-@tries("topics apply", "run", "proof", lessened=["proof"])
+@tries("topics apply", "run", "verify --keys", "proof", lessened=["proof"])
 def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
     rights: Rights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,8 +150,14 @@ def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
         wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") > 1, 40, lambda: str(reasons(bridge)))
         chats.terminate()
         assert bridge.terminate() == 0
+    assert "Kafka denies" not in with_its_rights(rights, capsys, 0, "verify --keys", keys)
     with_its_rights(rights, capsys, 1, "proof", "unknown")
     assert rights.denials() == []
+    needed = rights.printed("verify --keys")
+    for kind in ("anchors", "leaves"):  # without it, what was not verified is named
+        rights.only([one for one in needed if one[1] != environment.topic(kind)])
+        said = printed_by(capsys, 0, "verify", "--keys", keys, *rights.flags)
+        assert f"Kafka denies {PRINCIPAL}: Describe on topic {environment.topic(kind)}" in said
     without_each(rights, capsys, "proof", "unknown")
 
 

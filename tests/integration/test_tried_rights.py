@@ -8,7 +8,7 @@ from bridge.adapters.kafka.rights import COMMANDS_WITH_RIGHTS
 from tests.integration.user_rights import TRIED
 
 TESTS = ("test_rights", "test_rights_of_verbs", "test_doctor_of_secured_kafka")
-REPORTED = {"doctor"}
+REPORTED = {"doctor", "verify --keys"}
 """What goes on without a right of its own: a line of its report names the right, and what is not checked without it."""
 
 

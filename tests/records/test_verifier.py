@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from bridge.records.avro import TRANSCRIPT_EVENT, Schemas, schema_folder
 from bridge.records.chain import link, split, trailer
+from bridge.records.epoch_claims import AnchoredHead
+from bridge.records.findings import ANCHOR, SIGNATURE
 from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.redactor import Redactor
 from bridge.records.session_records import CLOSED, OPENED
@@ -302,6 +304,21 @@ def test_unreadable_records_are_named_with_their_place(payload: bytes) -> None:
     verifier.feed_session(payload, 2, 8)
     places = [str(finding).split(" cannot be read")[0] for finding in verifier.findings()]
     assert places == ["record at events-3@7", "record at sessions-2@8"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_statement_about_a_chat_does_not_hide_what_was_found_of_it_before(changed: bool) -> None:
+    topics = a_chat()
+    verifier = Verifier(SCHEMAS, check_session=lambda *_: "scripted")
+    for offset, payload in topics.sessions:
+        verifier.feed_session(payload, 3, offset)
+    for at, head in ((3, bytes(32)), (4, bytes(32) if changed else split(topics.events[3][1])[2])):
+        verifier.expect(CHAT, AnchoredHead(0, at, head, at, "the anchor"))
+    for offset, payload in topics.events:
+        verifier.feed_event(payload, 3, offset)
+    found = [each.promise for each in verifier.findings()]
+    assert found == [SIGNATURE, SIGNATURE, *([ANCHOR] if changed else [])]
+    assert verifier.extent().cut_off == 0
 
 
 @given(

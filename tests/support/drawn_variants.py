@@ -15,7 +15,7 @@ SHARE: Final = 4
 
 
 def drawn(node_ids: Iterable[str], seed: int) -> set[str]:
-    """Return the tests to run: all that have up to `FEWEST` variants; of others, those that the seed draws.
+    """Return which of these tests to run: all that have up to `FEWEST` variants; of others, those that the seed draws.
 
     Node ids are pytest's (`file::test[variant]`). Each variant is as likely as the others of its test, whatever their
     order is; over many seeds all are run.

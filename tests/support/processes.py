@@ -207,7 +207,7 @@ class Bridge(Process):
 
 
 class Simulator(Process):
-    """`chatbridge simulate`; `address` is its Chat Server (host:port), `control` the URL of the control API."""
+    """`chatbridge simulate`. `address`, `ucs_http`: host:port of Chat Server, of UCS over HTTP; `control`: a URL."""
 
     def __init__(self, log: Path, ledger: Path, **flags: object) -> None:
         self.ledger = ledger
@@ -221,6 +221,7 @@ class Simulator(Process):
         self.address: str = first["listening"]
         self.seed: int = first["seed"]
         self.control: str = f"http://127.0.0.1:{str(first['control']).rpartition(':')[2]}"
+        self.ucs_http: str | None = first.get("ucsHttp")
 
     def fault(self, name: str, **values: object) -> Any:
         request = urllib.request.Request(f"{self.control}/faults/{name}", json.dumps(values).encode(), method="POST")

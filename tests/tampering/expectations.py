@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.tampering.log_tamperings import SIGNED_UNITS
 from tests.tampering.tamperings import OPERATIONS, POSITIONS, UNITS
 
 FOUND: Final = "found"
@@ -12,6 +13,8 @@ GONE: Final = "(2)"
 FITS: Final = "(3)"
 ORDER: Final = "(4)"
 LOOKS_OPEN: Final = "(5)"
+WHOLE_ANCHORS: Final = "(6)"
+SAME_LEAF: Final = "(7)"
 
 _TWICE: Final = "session record (of a chat that was closed twice)"
 _ONCE: Final = "session record (of a chat that was closed once)"
@@ -34,6 +37,12 @@ NOT_FOUND: Final[dict[tuple[str, str, str], str]] = {
 NOT_FOUND_SIGNED: Final[dict[tuple[str, str, str], str]] = {
     ("record of an open chat", "inserted", "tail"): OPEN_END,
     **{("chat", "swapped", position): ORDER for position in POSITIONS},
+    **{("anchors topic", "removed", position): WHOLE_ANCHORS for position in POSITIONS},
+    **{
+        (unit, "replayed", position): SAME_LEAF
+        for unit in ("record of the leaves topic", "partition of the leaves topic", "leaves topic")
+        for position in POSITIONS
+    },
 }
 """The same for topics with a signed log, given its keys."""
 
@@ -46,7 +55,7 @@ def expected(unit: str, operation: str, position: str, *, signed: bool) -> str:
 def table(*, signed: bool) -> list[str]:
     """The lines of a table in docs/verify.md: what is found at head, middle and tail."""
     lines = [f"| | {' | '.join(OPERATIONS)} |", f"|---|{'---|' * len(OPERATIONS)}"]
-    for unit in UNITS:
+    for unit in SIGNED_UNITS if signed else UNITS:
         cells = []
         for operation in OPERATIONS:
             each = [expected(unit, operation, position, signed=signed) for position in POSITIONS]

@@ -1,4 +1,4 @@
-"""Copies of topics whose session records are signed, with the log over their certificates and one anchor at the end."""
+"""Copies of topics whose session records are signed, with the log over their certificates and three anchors each."""
 
 from __future__ import annotations
 
@@ -22,33 +22,48 @@ NAME: Final = f"chatbridge/main/{SESSIONS}"
 KEY: Final = KnownKey(1, NAME)
 
 
+ANCHORINGS: Final = 3
+
+
 def signed(copies: TopicCopies) -> TopicCopies:
-    """Return copies with signed session records, in their order, of which each partition was anchored once."""
+    """Return copies with signed session records; each partition was anchored after a third, two, and all of them."""
     found = copies.copy()
     for partition in range(PARTITIONS):
+        for number in range(1, ANCHORINGS + 1):
+            _anchor(found, partition, number)
         log = found.log(SESSIONS, partition)
-        leaves = [leaf_hash(statement_of(record.payload)) for record in log if _certified(record)]
-        log[:] = [record.with_payload(_signed(record.payload)) for record in log]
-        for index, leaf in enumerate(leaves):
+        for index, leaf in enumerate(_leaves(log)):
             _append(found, LEAVES, partition, leaf_key(str(partition), index), leaf)
-        origin = origin_of(NAME, str(partition))
-        head = head_of(origin, edge_of(leaves))
-        committed = [
-            CommittedOffsets(each, partition, 0, len(found.log(each, partition))) for each in (EVENTS, SESSIONS)
-        ]
-        texts = statement_texts(head, AT + 10**9, committed, _heads(found, partition), room=10_000)
-        for text in (head.text(), *texts):
-            _append(found, ANCHORS, partition, str(partition).encode(), KEY.note(text, origin))
+        log[:] = [record.with_payload(_signed(record.payload)) for record in log]
     return found
 
 
-def _heads(copies: TopicCopies, partition: int) -> list[ChatHead]:
+def _anchor(copies: TopicCopies, partition: int, number: int) -> None:
+    """Anchor the first so many thirds of a partition, whose session records are not signed yet."""
+    logs = [copies.log(each, partition) for each in (EVENTS, SESSIONS)]
+    events, sessions = (log[: len(log) * number // ANCHORINGS] for log in logs)
+    origin = origin_of(NAME, str(partition))
+    head = head_of(origin, edge_of(_leaves(sessions)))
+    committed = [
+        CommittedOffsets(EVENTS, partition, 0, len(events)),
+        CommittedOffsets(SESSIONS, partition, 0, len(sessions)),
+    ]
+    texts = statement_texts(head, AT + 10**9 + number, committed, _heads(events), room=10_000)
+    for text in (head.text(), *texts):
+        _append(copies, ANCHORS, partition, str(partition).encode(), KEY.note(text, origin))
+
+
+def _heads(events: list[CopiedRecord]) -> list[ChatHead]:
     found: dict[str, ChatHead] = {}
-    for record in copies.log(EVENTS, partition):
+    for record in events:
         told = SCHEMAS.decode(TRANSCRIPT_EVENT, record.payload)
         own = split(record.payload)[2]
         found[told["sessionId"]] = ChatHead(told["sessionId"], 0, told["sequence"], "default", own)
     return list(found.values())[-1:]  # the last chat of a partition is open
+
+
+def _leaves(sessions: list[CopiedRecord]) -> list[bytes]:
+    return [leaf_hash(statement_of(record.payload)) for record in sessions if _certified(record)]
 
 
 def _certified(record: CopiedRecord) -> bool:

@@ -48,7 +48,8 @@ def _at(places: list[int], position: int) -> int:
     return places[(0, len(places) // 2, -1)[position]]
 
 
-def _third(length: int, position: int) -> slice:
+def third(length: int, position: int) -> slice:
+    """The first, second or last third of a list."""
     return slice(length * position // 3, length * (position + 1) // 3)
 
 
@@ -274,8 +275,8 @@ class WholeTopic:
     def changed(self, copies: TopicCopies, position: int) -> None:
         for partition in range(PARTITIONS):
             log = copies.log(self._topic, partition)
-            third = _third(len(log), position)
-            log[third] = [self._altered(record) for record in log[third]]
+            part = third(len(log), position)
+            log[part] = [self._altered(record) for record in log[part]]
 
     def _altered(self, record: CopiedRecord) -> CopiedRecord:
         if record.topic == EVENTS:
@@ -286,7 +287,7 @@ class WholeTopic:
     def removed(self, copies: TopicCopies, position: int) -> None:
         for partition in range(PARTITIONS):
             log = copies.log(self._topic, partition)
-            del log[_third(len(log), position)]
+            del log[third(len(log), position)]
 
     def inserted(self, copies: TopicCopies, position: int) -> None:
         """The records of the other topic."""
@@ -300,7 +301,7 @@ class WholeTopic:
         """With the same third of the other topic."""
         for partition in range(PARTITIONS):
             one, two = copies.log(EVENTS, partition), copies.log(SESSIONS, partition)
-            first, second = _third(len(one), position), _third(len(two), position)
+            first, second = third(len(one), position), third(len(two), position)
             one[first], two[second] = (
                 [replace(record, topic=EVENTS) for record in two[second]],
                 [replace(record, topic=SESSIONS) for record in one[first]],
@@ -309,7 +310,7 @@ class WholeTopic:
     def replayed(self, copies: TopicCopies, position: int) -> None:
         for partition in range(PARTITIONS):
             log = copies.log(self._topic, partition)
-            log += log[_third(len(log), position)]
+            log += log[third(len(log), position)]
 
 
 UNITS: Final[dict[str, Any]] = {
@@ -326,8 +327,8 @@ UNITS: Final[dict[str, Any]] = {
 OPERATIONS: Final = ("changed", "removed", "inserted", "swapped", "replayed")
 
 
-def tamper(copies: TopicCopies, unit: str, operation: str, position: str) -> TopicCopies:
-    """Return copies that were tampered with so."""
+def tamper(copies: TopicCopies, unit: Any, operation: str, position: str) -> TopicCopies:
+    """Return copies that were tampered with so; `unit` is one of UNITS, or of the log."""
     changed = copies.copy()
-    getattr(UNITS[unit], operation)(changed, POSITIONS.index(position))
+    getattr(unit, operation)(changed, POSITIONS.index(position))
     return changed

@@ -26,6 +26,7 @@ COMMANDS_WITH_RIGHTS: Final = (
     "backfill --wait",
     "tail",
     "verify",
+    "verify --keys",
     "export",
     "unseal",
     "proof",
@@ -52,6 +53,7 @@ _READ_AND_WRITTEN: Final = {
     "backfill --wait": (("checkpoints",), ("stored",)),  # there, shards say how far they are; it holds passwords
     "tail": (("events",), ()),
     "verify": (("events", "sessions"), ()),
+    "verify --keys": (("events", "sessions", "anchors", "leaves"), ()),
     "export": (("events", "sessions"), ()),
     "proof": (("sessions", "anchors", "leaves"), ()),
     "coverage": (("announcements", "sessions"), ()),

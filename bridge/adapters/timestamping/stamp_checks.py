@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from cryptography.x509 import load_pem_x509_certificates
-
 from bridge.errors import EnvironmentFault, VerificationFailed
 from bridge.optional_packages import optional_package
 from bridge.secret_files import reason_of
@@ -51,6 +49,8 @@ class StampChecks:
 
         Raises ConfigError when the package is not installed, EnvironmentFault when the file cannot be used.
         """
+        from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - slow to import, as the package is
+
         package = optional_package(
             "rfc3161_client", setting=setting, what="the package for time stamps is", extra="timestamps"
         )

@@ -1,13 +1,14 @@
 """Access to one database of UCS, from the event loop: opens it, runs statements, paces what is tried after a failure.
 
 A statement that takes longer than it may is interrupted and abandoned, together with its connection. A refused account
-is tried 6 times an hour, so that it is not locked; other failures are tried again within a minute. It outlives the
-feeders that use it one after the other: the pauses are those of the account, not of a feeder.
+is tried at most 6 times an hour, so that it is not locked; other failures are tried again within a minute. It outlives
+the feeders that use it one after the other: the pauses are those of the account, not of a feeder.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -25,10 +26,17 @@ if TYPE_CHECKING:
     from bridge.telemetry import Telemetry
 
 DENIED_SECONDS: Final = 600.0
-"""Pause after the database has refused the account."""
+"""Pause after the database has refused the account, for each try that a connection is."""
+_ONE_TRY: Final = re.compile(r"(?!postgresql)|.*[?&]sslmode=(disable|require|verify-ca|verify-full)(&|$)")
+"""URLs with which a connection is one try: with another sslmode PostgreSQL's client tries with TLS and without it."""
 _CLOSE_SECONDS: Final = 2.0
 
 _Result = TypeVar("_Result")
+
+
+def denied_seconds(url: str) -> float:
+    """Return the pause after a refusal of the account in a URL, so that it is tried at most 6 times an hour."""
+    return DENIED_SECONDS if _ONE_TRY.match(url) else 2 * DENIED_SECONDS
 
 
 class _Connection:
@@ -132,17 +140,17 @@ class DatabaseAccess:
         if not statement.done():
             self._abandon()
             seconds = f"{self._statement_seconds:.0f} s"
-            raise self._failed(EnvironmentFault(f"no answer within {seconds}", code=UCS_UNREACHABLE))
+            raise self._failed(EnvironmentFault(f"no answer within {seconds}", code=UCS_UNREACHABLE), url)
         error = statement.exception()
         if error is None:
             self._succeeded()
             return statement.result()
         self._connection = None  # what failed has closed it
         if isinstance(error, EnvironmentFault):
-            raise self._failed(error)
+            raise self._failed(error, url)
         # Drivers raise what they like. The database is at fault as long as nothing else is known: live capture goes on.
         told = error.message if isinstance(error, BridgeError) else type(error).__name__
-        raise self._failed(EnvironmentFault(told, code=UCS_UNREACHABLE))
+        raise self._failed(EnvironmentFault(told, code=UCS_UNREACHABLE), url)
 
     async def close(self) -> None:
         """End the statement in progress, and close the connection. A driver that hangs is left behind after 2 s."""
@@ -163,7 +171,7 @@ class DatabaseAccess:
             self._telemetry.emit(UcsReadAgain(database=self._name, seconds=round(self.failing_seconds, 3)))
         self.problem = self._failing_since = None
 
-    def _failed(self, fault: EnvironmentFault) -> EnvironmentFault:
+    def _failed(self, fault: EnvironmentFault, url: str) -> EnvironmentFault:
         code = fault.code if fault.code.startswith("UCS_") else UCS_UNREACHABLE
         problem = Problem(code, f"{self._name} database of UCS: {fault}")
         if self.problem is None or self.problem.code != code:
@@ -172,5 +180,5 @@ class DatabaseAccess:
         now = self._clock.monotonic()
         if self._failing_since is None:
             self._failing_since = now
-        self._try_at = now + (DENIED_SECONDS if code == UCS_DENIED else self._backoff.next())
+        self._try_at = now + (denied_seconds(url) if code == UCS_DENIED else self._backoff.next())
         return fault

@@ -22,7 +22,7 @@ UCS_CODES: Final = {
         "Look at the database, the network, and the address in `sources.ucs.url_file`.",
     ),
     UCS_DENIED: (
-        "The database refuses the account, or reading the table. It is tried 6 times an hour: it may be locked.",
+        "The database refuses the account, or reading the table. At most 6 tries an hour: the account may be locked.",
         "Put the right account into `sources.ucs.url_file` (tried at once); grant it what docs/doors/ucs.md says.",
     ),
     UCS_TABLE_UNKNOWN: (

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.records.ids import escaped, event_id
 from bridge.simulator.harness.ledger import LedgerLine, visible_to_monitor
-from tests.bench.outage import ANNOUNCEMENTS
+from tests.bench.announced_chats import FLAT_OUT, announced_chats
 from tests.bench.peers.arrivals import Arrivals
 from tests.bench.peers.arrived_lines import ArrivedLines
 from tests.bench.peers.event_lines import StampedLine
 from tests.bench.peers.line_peer import PARTITIONS, peak_bytes
-from tests.support.processes import POLL_SECONDS, Bridge, Simulator, wait_for
+from tests.support.processes import POLL_SECONDS, Bridge, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +34,6 @@ CONFIGURATION: Final = (
     "were joined are a GAP, and not seen"
 )
 LACKS: Final = "-"
-FLAT_OUT: Final = 12_000
-"""Events per second: more than this machine gets through."""
 MEAN_EVENTS: Final = 150
 SEED: Final = 1
 JOINED: Final = 0.99
@@ -58,17 +57,16 @@ def bridge_figures(broker: str, folder: Path, prefix: str, *, rate: float, secon
     """
     offered = rate or FLAT_OUT
     chats = chats_at(offered)
-    log, topic = folder / f"{prefix}bridge.log", f"{prefix}chat.transcript.events.v1"
+    log, topic = folder / f"{prefix}bridge.log", TopicNames(prefix).events
     with Bridge(broker, log, prefix=prefix, worker="bench", kafka__partitions=PARTITIONS) as bridge:
         bridge.wait_ready()
         with Arrivals(broker, topic) as arrivals:
             cpu, started = bridge.cpu_seconds(), time.monotonic()
-            with Simulator(
-                folder / f"{prefix}simulator.log",
-                folder / f"{prefix}jsonl",
+            with announced_chats(
+                broker,
+                folder,
+                prefix,
                 seed=SEED,
-                kafka=broker,
-                kafka_topic=prefix + ANNOUNCEMENTS,
                 concurrent_chats=chats,
                 events_per_second=offered,
                 mean_events=MEAN_EVENTS,

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import EnvironmentFault
+from tests.bench.announced_chats import FLAT_OUT
 from tests.bench.peers import bridge_run
 from tests.bench.peers.event_lines import lines_of
 from tests.bench.peers.java_peers import KafkaConnect, KafkaStreams
@@ -89,7 +90,7 @@ class SideBySide:
             )
 
     def _line_peer(self, peer: LinePeer) -> Turn:
-        runs = {title: (int((rate or bridge_run.FLAT_OUT) * self._seconds), rate) for title, rate in RATES.items()}
+        runs = {title: (int((rate or FLAT_OUT) * self._seconds), rate) for title, rate in RATES.items()}
         return measured(peer, self._place(), self._corpus, runs)
 
     def _place(self) -> PeerPlace:
@@ -103,8 +104,8 @@ class SideBySide:
             self._folder / "simulator.log",
             self._folder / "simulator.jsonl",
             seed=bridge_run.SEED,
-            concurrent_chats=bridge_run.chats_at(bridge_run.FLAT_OUT),
-            events_per_second=bridge_run.FLAT_OUT,
+            concurrent_chats=bridge_run.chats_at(FLAT_OUT),
+            events_per_second=FLAT_OUT,
             mean_events=bridge_run.MEAN_EVENTS,
             duration=_CORPUS_SECONDS,
             finish=1,

@@ -12,6 +12,7 @@ from sqlalchemy import make_url, text
 from bridge.config import UcsSettings
 from bridge.secrets_watch import SecretsWatch
 from bridge.sources.ucs.database import ReadingLimits
+from bridge.sources.ucs.database_access import denied_seconds
 from bridge.sources.ucs.feeder_codes import (
     UCS_DENIED,
     UCS_POSITION_UNREADABLE,
@@ -78,9 +79,12 @@ def test_a_database_that_cannot_be_reached_is_tried_again_and_nothing_is_said_of
     assert len(followed.told(UcsReadAgain)) == 1
 
 
-def test_a_refused_account_is_tried_six_times_an_hour_and_at_once_when_the_url_has_changed(postgres: str) -> None:
+@pytest.mark.parametrize(("query", "pause"), [("?sslmode=disable", 600), ("", 1_200)])
+def test_a_refused_account_is_tried_at_most_six_times_an_hour_and_at_once_when_the_url_has_changed(
+    postgres: str, query: str, pause: int
+) -> None:
     InteractionTable(postgres).add("S1", "one")
-    followed = FollowedTables(as_account(postgres, "nobody"))
+    followed = FollowedTables(as_account(postgres, "nobody") + query)
     tries = list[float]()
 
     async def steps() -> None:
@@ -92,13 +96,28 @@ def test_a_refused_account_is_tried_six_times_an_hour_and_at_once_when_the_url_h
         await followed.kill_and_go_on()  # another shard object, the same process
         followed.feeder.wake()
         await asyncio.sleep(0)
-        assert followed.accesses[0].wait() == 600
+        assert followed.accesses[0].wait() == pause
         followed.urls[0] = postgres
         followed.accesses[0].retry()
         await followed.until(lambda: followed.texts == [("S1", "one", True)])
 
     run(followed, steps)
-    assert tries == [600] * 6
+    assert tries == [pause] * 6
+
+
+@pytest.mark.parametrize(
+    ("url", "seconds"),
+    [
+        ("postgresql+psycopg://reader@db.example/ucs", 1_200),
+        ("postgresql+psycopg://reader@db.example/ucs?sslmode=prefer", 1_200),
+        ("postgresql+psycopg://reader@db.example/ucs?sslmode=allow&application_name=require", 1_200),
+        ("postgresql+psycopg://reader@db.example/ucs?application_name=a&sslmode=verify-full", 600),
+        ("postgresql+psycopg://reader:[?@db.example/ucs?sslmode=require&connect_timeout=3", 600),
+        ("oracle+oracledb://reader@db.example/?service_name=ucs", 600),
+    ],
+)
+def test_the_pause_is_twice_as_long_where_one_connection_may_be_two_tries(url: str, seconds: int) -> None:
+    assert denied_seconds(url) == seconds
 
 
 def test_an_account_without_rights_on_the_table_is_denied(postgres: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bridge.sources.ucs.feeder_facts import StartDateOffsetSeen, StoredChatMissing
@@ -198,6 +199,39 @@ def test_a_chat_that_ends_days_after_the_bookmark_has_passed_its_start_is_read(u
         assert followed.of("LONG")[1:] == [("begins and ****", True)]
 
     follow(followed, ends)
+
+
+def test_the_end_of_a_chat_is_seen_in_the_next_round_or_within_an_hour_if_it_was_longer_than_the_overlap(
+    tmp_path: Path,
+) -> None:
+    table = InteractionTable(f"sqlite:///{tmp_path}/ucs.db")
+    table.add("LONG", None, status=2, start="2031-03-04 10:00:00")
+    followed = FollowedTables(table.url)
+
+    def begin(session_id: str, status: int) -> None:
+        start = datetime.fromtimestamp(followed.clock.at / 1e6, UTC).replace(tzinfo=None)
+        table.add(session_id, "text", status=status, start=start.isoformat())
+
+    async def seen_after(session_id: str) -> int:
+        for minutes in range(1, 100):
+            await followed.round(MINUTE)
+            if followed.of(session_id):
+                return minutes
+        return -1
+
+    async def three_hours() -> None:
+        for number in range(14):  # newer chats take the bookmark along: at last the long one lies before the overlap
+            await followed.round(10 * MINUTE)
+            begin(f"S{number}", status=3)
+        begin("SHORT", status=2)
+        change(table, "LONG", "text")
+        await followed.round()
+        await followed.round(50 * MINUTE)  # it is asked for by its id, and next after as long again
+        change(table, "SHORT", "text")
+        assert await seen_after("SHORT") == 1
+        assert await seen_after("LONG") == 60 - 51
+
+    follow(followed, three_hours)
 
 
 def test_near_live_passes_on_what_running_chats_have_grown_by_and_the_other_modes_do_not(url: str) -> None:

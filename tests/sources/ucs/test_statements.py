@@ -5,10 +5,13 @@ DB2's dialect is a package that needs IBM's driver; ibm_db_sa 0.4.4 writes these
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy.dialects import mssql, oracle, postgresql, sqlite
 from sqlalchemy.engine.default import DefaultDialect
 
@@ -25,6 +28,7 @@ DIALECTS = {
     "sqlite": sqlite.dialect,
     "db2": DefaultDialect,
 }
+GUIDE = Path(__file__).parents[3] / "docs" / "doors" / "ucs.md"
 PLACE = PagePlace(datetime(2031, 3, 4, 10), "S1")  # noqa: DTZ001 - the column has no zone
 PAGE = (
     "SELECT {top}interaction.id AS id, interaction.status AS status, {start} AS start_date, "
@@ -76,3 +80,9 @@ def test_chats_are_asked_by_their_ids(dialect: str) -> None:
     golden = GOLDEN[dialect]
     found = compiled(Statements(InteractionNames(), dialect, ["chat"], 1_000).with_ids(["S1", "S2"]), dialect)
     assert found == BY_ID.format(**golden)
+
+
+def test_the_guide_has_a_url_of_oracle_with_the_driver_of_its_thin_mode() -> None:
+    [url] = [make_url(one) for one in re.findall(r"`(oracle\S+)`", GUIDE.read_text("utf-8"))]
+    assert (url.get_dialect().name, url.get_driver_name()) == ("oracle", "oracledb")
+    assert (url.database, url.query) == ("", {"service_name": "ucs"})
