@@ -162,7 +162,7 @@ def backfilled(environment: E2EEnvironment, bridge: Bridge, capsys: pytest.Captu
     producer, key = Producer({"bootstrap.servers": environment.broker}), REFUSED.encode()
     for raw in refused:
         for headers, value in records_of(StoredText(REFUSED, "ucs#1", raw, final=False, read_at=1), LIMIT):
-            producer.produce(environment.topic("stored"), value, key, partition_of(key, PARTITIONS), headers=headers)
+            producer.produce(environment.topic("stored"), value, key, partition_of(key, PARTITIONS), headers=[*headers])
     assert producer.flush(20) == 0
     wait_for(
         lambda: bridge.metric("chatbridge_quarantined_total") >= already + len(refused), 60, "not all is set aside"
