@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 from bridge import logs
 from bridge.adapters.http.status_view import SessionView
 from bridge.capture.chat import GIVEN_UP as STORED_AS_GIVEN_UP
+from bridge.capture.chat import OPEN
 from bridge.capture.chat import OVER as STORED_AS_OVER
 from bridge.capture.chat import STORED as KNOWN_AS_STORED
 from bridge.capture.readiness_codes import (
     COMMIT_SLOW,
     JOINS_PAUSED,
+    OUTPUT_UNKNOWN,
     PREPARING,
     SERVER_UNREACHABLE,
     SERVER_UNSTABLE,
@@ -145,7 +147,7 @@ class WorkerStatus:
         unreachable = self._unreachable_servers() if self._has_link() else []
         paused = [_JOINS_PAUSED] if self._joins.joins_paused else []
         unstamped = [] if self._stamps is None or self._stamps.problem is None else [self._stamps.problem]
-        return [*self._topics.warnings, *unreachable, *paused, *unstamped]
+        return [*self._topics.warnings, *self._missing_outputs(), *unreachable, *paused, *unstamped]
 
     def _reasons(self) -> list[Problem]:
         if self.preparing:
@@ -164,6 +166,15 @@ class WorkerStatus:
     def _has_link(self) -> bool:
         """Tell whether any server can be reached: a dead address among several does not make the worker useless."""
         return any(shard.source.has_link for shard in self._worker.shards)
+
+    def _missing_outputs(self) -> list[Problem]:
+        stores = [shard.store for shard in self._worker.shards]
+        open_chats = (chat for store in stores for chat in store.chats.values() if chat.state in OPEN)
+        found = Counter(name for chat in open_chats for name in chat.missing_outputs)
+        return [
+            Problem(OUTPUT_UNKNOWN, f"chats that are open in output {name}, which the settings lack: {chats}")
+            for name, chats in sorted(found.items())
+        ]
 
     def _unstable_servers(self) -> list[Problem]:
         worst = sorted(self._unstable().items(), key=lambda one: (-one[1], one[0]))

@@ -45,7 +45,10 @@ sys.exit(main())
 """
 """The console script, interrupted when a module is imported."""
 REASON = ("--reason", "asked")
-SUBJECTS = ("--set", 'privacy.subjects=["EmailAddress"]', "--set", f"privacy.hash_key_file={SAMPLE}")
+SUBJECTS = (
+    *("--reason", "a test", "--set", 'privacy.subjects=["EmailAddress"]'),
+    *("--set", f"privacy.hash_key_file={SAMPLE}"),
+)
 ASKING = {
     "tail": ["tail"],
     "verify": ["verify"],

@@ -89,7 +89,7 @@ CASES = {
     "erase": (["erase", "s1", "--reason", "asked", *NOWHERE], 3, "does not answer"),
     "hold": (["hold", "s1", "--reason", "asked", *NOWHERE], 3, "does not answer"),
     "release": (["release", "s1", "--reason", "asked", *NOWHERE], 3, "does not answer"),
-    "subject": (["subject", "find", "a", *NOWHERE], 2, "privacy.subjects is not set"),
+    "subject": (["subject", "find", "a", "--reason", "a test", *NOWHERE], 2, "privacy.subjects is not set"),
     "unseal": (["unseal", "--reason", "asked", *NOWHERE], 3, "does not answer"),
     "redact": (["redact", SAMPLE], 0, ""),
     "redact to show": (["redact", "--dry-run", SAMPLE], 0, ""),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.connection_codes import KAFKA_SILENT
 from bridge.adapters.kafka.topic_plan import TopicPlan
-from bridge.capture.readiness_codes import JOINS_PAUSED, SERVER_UNREACHABLE, SERVER_UNSTABLE
+from bridge.capture.readiness_codes import JOINS_PAUSED, OUTPUT_UNKNOWN, SERVER_UNREACHABLE, SERVER_UNSTABLE
 from bridge.errors import Problem
 from bridge.reason_codes import REASON_CODES
 from bridge.status import WorkerStatus
@@ -17,7 +18,9 @@ from bridge.telemetry import Telemetry
 from bridge.topic_watch import TopicWatch
 from tests.capture.link_surroundings import FakeClock
 from tests.capture.scripted_kafka import ScriptedKafka
+from tests.capture.two_outputs import AUDIT, BOTH, MASKED, WHOLE, RecordedOutputs
 from tests.capture.virtual_servers import VirtualServers, play
+from tests.transcript.build import history, joined, push, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
     from bridge.capture.chat import Chat
     from bridge.capture.ports import Deliver, Failed, Source
+    from bridge.capture.session_store import SessionStore
     from bridge.capture.worker import Worker
     from bridge.topic_watch import Topics
     from tests.capture.virtual_servers import VirtualTransport
@@ -64,10 +68,10 @@ class StubStore:
 class StubShard:
     paused = False
     buffer_limit = buffer_bytes = announcement_lag = 0
-    store = StubStore()
 
-    def __init__(self, unstable: dict[str, int]) -> None:
+    def __init__(self, unstable: dict[str, int], store: SessionStore | StubStore | None = None) -> None:
         self.source = StubSource(unstable)
+        self.store = store or StubStore()
 
     def under_way(self, now: float) -> float:
         return 0.0 * now
@@ -79,8 +83,8 @@ class StubShard:
 class StubWorker:
     """A worker that is ready, with a shard for each of these."""
 
-    def __init__(self, *unstable: dict[str, int]) -> None:
-        self.shards = [StubShard(each) for each in unstable]
+    def __init__(self, *unstable: dict[str, int], store: SessionStore | None = None) -> None:
+        self.shards = [StubShard(each, store) for each in unstable]
 
     def problems(self) -> list[Problem]:
         return []
@@ -103,9 +107,14 @@ def topics_found(*, reasons: Sequence[Problem] = (), warnings: Sequence[Problem]
 
 
 def status_of(
-    telemetry: Telemetry, *unstable: dict[str, int], cause: Cause | None = None, topics: TopicWatch | None = None
+    telemetry: Telemetry,
+    *unstable: dict[str, int],
+    cause: Cause | None = None,
+    topics: TopicWatch | None = None,
+    store: SessionStore | None = None,
 ) -> WorkerStatus:
-    worker, announcer = cast("Worker", StubWorker(*unstable)), cast("AnnouncementProducer", StubAnnouncer())
+    worker = cast("Worker", StubWorker(*unstable, store=store))
+    announcer = cast("AnnouncementProducer", StubAnnouncer())
     status = WorkerStatus(
         worker,
         announcer,
@@ -247,3 +256,27 @@ def test_readiness_and_its_reasons_are_metrics_and_each_known_code_is_there_from
     assert {code for code, value in found.items() if value == "1"} == {"server_unstable", "kafka_silent"}
     assert "chatbridge_ready 0.0" in text
     assert "chatbridge_ready 1.0" in status_of(Telemetry()).metrics().decode()
+
+
+def test_open_chats_of_an_output_that_the_settings_lack_are_a_warning_until_they_are_over() -> None:
+    def warned() -> list[Problem]:
+        return status_of(Telemetry(), {}, store=recorded.store).warnings()
+
+    recorded = RecordedOutputs(*BOTH)
+    recorded.fold(history(joined(1), said(2)))
+    recorded.restart(WHOLE)
+    told = Problem(OUTPUT_UNKNOWN, f"chats that are open in output {AUDIT}, which the settings lack: 1")
+    assert warned() == [told]
+    recorded.fold(push(said(3)))  # its checkpoint does not know the output any more
+    assert warned() == [told]
+    recorded.fold(push(said(4), over=True))
+    assert warned() == []
+
+
+def test_an_output_that_was_ended_before_it_was_removed_is_no_warning() -> None:
+    recorded = RecordedOutputs(*BOTH)
+    recorded.fold(history(joined(1), said(2)))
+    recorded.restart(WHOLE, replace(MASKED, ended=True))
+    recorded.fold(push(said(3)))
+    recorded.restart(WHOLE)
+    assert status_of(Telemetry(), {}, store=recorded.store).warnings() == []

@@ -51,7 +51,7 @@ QUICK_COMMANDS = {
     "export": ["export", "/dev/null/exported"],
     "keys": ["keys", "list", "--list", KEY_LIST],
     "erase": ["erase", "s1", "--reason", "asked", "--bootstrap-servers", f"{LOOPBACK}:1"],
-    "subject": ["subject", "find", "a"],
+    "subject": ["subject", "find", "a", "--reason", "a test"],
     "redact": ["redact", SAMPLE],
 }
 """Commands that end by themselves within seconds, without Kafka."""

@@ -62,7 +62,8 @@ class Chat:
     `ended_at` is the time of the last event of one that was never followed, None where it is not known; same unit.
     `outputs` are where its records go; `parts` says what of its checkpoint is written. `announced` is the JSON of
     `announcement`; `start_text` the session's start as the source last wrote it. `decisive` are the paths of user data
-    that decide which outputs take it.
+    that decide which outputs take it. `missing_outputs` are names of others in which it has records and no last one, as
+    of its checkpoint when it was restored: the settings lack them.
     """
 
     transcript: Transcript
@@ -77,6 +78,7 @@ class Chat:
     addressable: bool = True
     ended_at: int | None = None
     decisive: tuple[str, ...] = ()
+    missing_outputs: tuple[str, ...] = ()
     _marked: tuple[str, int | None, str, Announcement | None, bytes] = (FOLLOWED, None, "", None, b"")
 
     def __post_init__(self) -> None:

@@ -282,6 +282,13 @@ def outputs_of_stored_chat(stored: StoredSession, head: CheckpointHead, outputs:
     return found
 
 
+def missing_outputs(head: CheckpointHead, outputs: Iterable[Output]) -> tuple[str, ...]:
+    """Return the outputs in which a chat has begun and was not ended, and of which there is nothing here any more."""
+    known = {one.name for one in outputs}
+    chains = [one for one in head.all_chains() if one.output not in known]
+    return tuple(one.output for one in chains if one.first and (one.held is None or not one.held.ended))
+
+
 def chains_of(outputs: Sequence[ChatOutput]) -> tuple[bytes, list[OutputChain]]:
     """Return the chains as a checkpoint holds them: the head of the default output's, if all of the chat is there.
 

@@ -47,6 +47,7 @@ FORGOTTEN_CODES: Final = (STATE_LOST, CHECKPOINTS_LOST, EVENTS_LOST, SESSIONS_LO
 """What Kafka may have forgotten."""
 
 JOINS_PAUSED: Final = "JOINS_PAUSED"
+OUTPUT_UNKNOWN: Final = "OUTPUT_UNKNOWN"
 
 _WAIT: Final = "Wait; it goes on by itself."
 _DELETED: Final = "Find out who deletes topics or records."
@@ -144,6 +145,10 @@ READINESS_CODES: Final = {
 """Code of a reason in `/readyz` -> what it means, and what to do."""
 
 WARNING_CODES: Final = {
+    OUTPUT_UNKNOWN: (
+        "Open chats have records in an output that the settings lack, and will have no last one there.",
+        "Put the output back with `ended: true`, at once: a chat that goes on meanwhile is not ended there any more.",
+    ),
     StampUnavailable.code: (
         "The time stamping authority does not answer, or refuses. Heads are signed and published as ever, unstamped.",
         "Look at the authority, the network, and `evidence.timestamp_url`. It is asked again within minutes.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.announcement import parse
 from bridge.capture.chat import FOLLOWED, STORED, Chat
-from bridge.capture.outputs import outputs_of_stored_chat
+from bridge.capture.outputs import missing_outputs, outputs_of_stored_chat
 from bridge.errors import VerificationFailed
 from bridge.records.checkpoint_keys import MARKER_KEY, position_name, segment_key
 from bridge.records.checkpoint_parts import CheckpointParts
@@ -92,4 +92,5 @@ def stored_chat(stored: StoredSession, settings: SessionStoreSettings) -> Chat:
         announcement,
         STORED if head.stored else head.state,
         None if head.state == FOLLOWED else head.observed_at,
+        missing_outputs=missing_outputs(head, settings.outputs),
     )

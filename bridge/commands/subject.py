@@ -18,12 +18,12 @@ from bridge.commands.subject_chats import chats_of
 from bridge.commands.verb_calls import VerbCall, audit_of
 from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME, EnvironmentFault, UsageError
 from bridge.output_topics import with_first
-from bridge.records.audit_chain import EXPORTED, REQUESTED
+from bridge.records.audit_chain import EXPORTED, FOUND, REQUESTED
 from bridge.subject_factory import recognised_subjects
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from bridge.commands.subject_chats import SubjectChat
     from bridge.config import Config
@@ -38,19 +38,20 @@ def define(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("value", metavar="VALUE", help="what identifies the person; - reads it from standard input")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="export: where to write; made if it is missing")
-    verb_calls.define(parser, required=False)
+    verb_calls.define(parser)
     erase.define_wait(parser)
     settings.define(
         parser,
         """\
-  chatbridge subject find jane@example.com --config bridge.yaml
+  chatbridge subject find jane@example.com --reason 'request 4710' --config bridge.yaml
   echo jane@example.com | chatbridge subject export - --out access --reason 'request 4711'
   chatbridge subject erase jane@example.com --reason 'request 4712' --json
 
 Finds chats by the keyed hashes in session records: of the attributes in privacy.subjects, as they were when the chat
 was captured. VALUE is compared without case and with blanks joined. Chats whose session records have expired, or were
-written without the setting, are not found. All but find need --reason, and are in the audit topic; VALUE is not. Exit
-code 0 when all was done, 1 when no chat was found or one was refused, 3 when a session record cannot be read.""",
+written without the setting, are not found. Who has searched or done what, and why, is in the audit topic before
+anything is shown; VALUE is not. Exit code 0 when all was done, 1 when no chat was found or one was refused, 3 when a
+session record cannot be read.""",
     )
 
 
@@ -62,17 +63,33 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{verb}: privacy.subjects is not set: no session record says whose chat it is")
     if (args.action == "export") != (args.out is not None):
         raise UsageError(f"{verb}: --out FOLDER goes with export, and only with it")
-    call = None if args.action == "find" else VerbCall.of(args, config, verb)
+    call = VerbCall.of(args, config, verb)
     value = sys.stdin.readline() if args.value == "-" else args.value
     hashes = recognised_subjects(config).searched(value)
     if not hashes:
         raise UsageError(f"{verb}: VALUE is empty")
-    found, unread = run_until_interrupted(factories.explained(config, "subject find", chats_of(config, hashes)))
+    searching = _searched(config, call, hashes, only=args.action == "find")
+    found, unread = run_until_interrupted(factories.explained(config, verb, searching))
     if not found:
         warn("no chat was found: the session records that are left have no such hash")
         return EXIT_ENVIRONMENT if unread else EXIT_RUNTIME
-    code = _show(found, as_json=args.json) if call is None else _do(config, call, found, args)
+    code = _show(found, as_json=args.json) if args.action == "find" else _do(config, call, found, args)
     return EXIT_ENVIRONMENT if unread else code
+
+
+async def _searched(
+    config: Config, call: VerbCall, hashes: Collection[str], *, only: bool
+) -> tuple[list[SubjectChat], int]:
+    """Return what `chats_of` does. What is not followed by a step of its own is in the audit topic as a search.
+
+    `only`: nothing but the search was asked for.
+    """
+    found, unread = await chats_of(config, hashes)
+    if only or not found:
+        detail = f"{len(found)} chats; {unread} session records could not be read"
+        async with await audit_of(config) as audit:
+            await audit.append([call.entry(FOUND, [one.session_id for one in found], detail)])
+    return found, unread
 
 
 def _show(found: Sequence[SubjectChat], *, as_json: bool) -> int:

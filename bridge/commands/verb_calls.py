@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 _MAX_REASON: Final = 1_000
 
 
-def define(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def define(parser: argparse.ArgumentParser) -> None:
     """Add the options that say who and why, and in which form the answer is."""
-    define_caller(parser, required=required)
+    define_caller(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object per line, one for each chat")
 
 
-def define_caller(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def define_caller(parser: argparse.ArgumentParser) -> None:
     """Add the options that say who and why."""
-    parser.add_argument("--reason", metavar="TEXT", required=required, help="why; it stands in the audit record")
+    parser.add_argument("--reason", metavar="TEXT", required=True, help="why; it stands in the audit record")
     parser.add_argument("--who", metavar="NAME", help="who; by default the user of this process and the host")
 
 
@@ -54,7 +54,7 @@ class VerbCall:
     @classmethod
     def of(cls, args: argparse.Namespace, config: Config, verb: str) -> VerbCall:
         """Take it from the arguments. Raises UsageError for a reason that says nothing, or too much."""
-        reason = (args.reason or "").strip()
+        reason = args.reason.strip()
         if not reason or len(reason) > _MAX_REASON:
             raise UsageError(f"{verb}: expected --reason TEXT of 1 to {_MAX_REASON} characters")
         who = args.who or f"{_user()}@{socket.gethostname()}"

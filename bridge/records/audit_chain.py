@@ -26,6 +26,7 @@ REFUSED_HELD: Final = "REFUSED_HELD"
 REFUSED_OPEN: Final = "REFUSED_OPEN"
 HELD: Final = "HELD"
 RELEASED: Final = "RELEASED"
+FOUND: Final = "FOUND"
 EXPORTED: Final = "EXPORTED"
 UNSEALED: Final = "UNSEALED"
 ERASING: Final = frozenset({"erase", "subject erase"})

@@ -1,7 +1,7 @@
 r"""Secrets, found by their names (P5).
 
 Session passwords, secure keys and device tokens are values of certain names. Case, `_`, `-` and NUL are ignored, and
-a name is recognised behind escapes (`\u0053`, `&#83;`), however deep the text is nested in others.
+a name is recognised behind escapes (`\u0053`, `&#83;`, `&amp;#83;`), however deep the text is nested in others.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ SECRET_NAMES: Final = (
 _ALSO_IN_RAW_INPUT: Final = ("password",)  # the field of an announcement, and any other of that name
 
 _ESCAPED_NUL: Final = re.compile(r"(?<!\\)(\\++)u0000")  # UTF-16 inside of JSON, inside of JSON, ...
+_AMPERSAND: Final = re.compile(r"&(?:amp;)+")  # XML inside of XML, inside of XML, ...
 _LEVELS: Final = 4  # one level is UTF-16 inside of escapes
 _STRUCTURE: Final = re.compile(r"[{\[<=:]|%3[ADad]")  # %3A and %3D are : and = in a URL
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
@@ -39,6 +40,8 @@ _PLAIN_SECRETS: Final = tuple(map(_plain, SECRET_NAMES))
 def names_secret(text: str, names: tuple[str, ...] = _PLAIN_SECRETS) -> bool:
     """Tell whether the name of a secret stands anywhere in a text."""
     for _ in range(_LEVELS):
+        if "&amp;" in text:
+            text = _AMPERSAND.sub("&", text)
         plain = _plain(text)
         for name in names:
             if name in plain:

@@ -41,7 +41,7 @@ GAP_CODES: Final = {
     ),
     OVER_WHILE_AWAY: (
         "The chat was over before it could be joined again: what came after the last event is missing.",
-        "Take the rest from the stored transcript. The log tells of the cause: `link_lost`, or `shard_taken` elsewhere.",
+        "Take the rest from the stored transcript. The log tells the cause: `link_lost`, or `shard_taken` elsewhere.",
     ),
     TOO_LARGE: (
         "The record of an event is larger than the topic allows. The event is in the quarantine, in parts.",

@@ -16,7 +16,6 @@ import msgspec
 
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.sandbox import LocalBroker, kafka_or_local
-from tests.bench.announced_chats import FLAT_OUT, announced_chats
 from tests.bench.checkpoint_bytes import checkpoint_costs
 from tests.bench.core_costs import core_costs
 from tests.bench.evidence_costs import evidence_costs
@@ -26,6 +25,7 @@ from tests.bench.outputs_bench import RULES, outputs_costs
 from tests.bench.outputs_in_process import outputs_in_process
 from tests.bench.peers.side_by_side import SideBySide
 from tests.bench.read_topics import captured, latencies, read, watch
+from tests.bench.simulated_chats import FLAT_OUT, announced_chats
 from tests.bench.ucs_tables import stored_chats
 from tests.bench.verifying import verifying
 from tests.support.opened_values import OpenedValues

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.bench.announced_chats import announced_chats
+from tests.bench.simulated_chats import announced_chats
 from tests.integration.e2e_environment import ENDLESS_CHAT
 from tests.support.oracle import closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, wait_for

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.bench.announced_chats import announced_chats
+from tests.bench.simulated_chats import announced_chats
 from tests.integration.e2e_environment import ENDLESS_CHAT, joins_and_leaves
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger
 from tests.support.processes import Bridge, wait_for

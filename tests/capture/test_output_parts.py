@@ -217,6 +217,18 @@ def test_an_output_that_ends_ends_each_open_chat_there_with_its_next_record(over
     shard.nothing_broken()
 
 
+@pytest.mark.parametrize("went_on", [False, True])
+def test_an_output_that_was_removed_at_once_and_comes_back_ends_the_chats_that_did_not_go_on(went_on: bool) -> None:
+    shard = RecordedOutputs()
+    shard.fold(history(joined(1), said(2)))
+    shard.restart(WHOLE)
+    if went_on:
+        shard.fold(push(said(3)))
+    shard.restart(WHOLE, replace(MASKED, ended=True))
+    shard.fold(push(said(4)))
+    assert [one["reasons"] for one in shard.masked.certificates()] == ([] if went_on else [[OUTPUT_ENDED]])
+
+
 # --- records -----------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from bridge.commands import stored_waiting
 from bridge.records.audit_chain import (
     ERASED,
     EXPORTED,
+    FOUND,
     HELD,
     NOT_YET_GONE,
     REFUSED_HELD,
@@ -110,12 +111,16 @@ class CleanedInstallation:
         wanted = session_id.encode()
         return [value for key, value in latest.items() if value and key.split(b"#")[0] == wanted]
 
-    def audited(self) -> list[tuple[str, str]]:
-        """Return verb and outcome of each audit record; the chain is checked."""
+    def audit(self) -> list[AuditEntry]:
+        """Return what each audit record says; the chain is checked."""
         chain = AuditChain(WriterSchemas.shipped(), DEFAULT_SITE)
         entries = [chain.take(record.value) for record in self.records("audit")]
         assert all(entry.reason == f"a test of {entry.verb}" and "@" in entry.who for entry in entries)
-        return [(entry.verb, entry.outcome) for entry in entries]
+        return entries
+
+    def audited(self) -> list[tuple[str, str]]:
+        """Return verb and outcome of each audit record."""
+        return [(entry.verb, entry.outcome) for entry in self.audit()]
 
     def texts(self, session_id: str) -> set[str]:
         """Return the texts of a sealed chat, in clear, that its events have and those of no other chat."""
@@ -259,10 +264,14 @@ def test_no_text_of_an_erased_chat_is_in_any_file_of_the_broker_nor_the_key_that
         wait_for(lambda: installation.on_disk([NICKNAME.encode()]), 30, "nothing of the chat is on the disk", poll=0.5)
         closing.terminate()
         wait_for(lambda: len(environment.certificates()) == 2, 30, "not closed", poll=0.5)
-        code, [found] = installation.command("subject", "find", VISITOR.upper(), "--json")
+        code, [found] = installation.verb("subject find", VISITOR.upper())
         assert (code, found["state"], found["outputs"]) == (0, "CLOSED", ["default"])
         erased = found["sessionId"]
-        assert installation.command("subject", "find", "nobody@example.invalid")[0] == 1
+        assert installation.verb("subject find", "nobody@example.invalid")[0] == 1
+        assert installation.verb("subject erase", "nobody@example.invalid")[0] == 1
+        searches = [(entry.verb, entry.outcome, entry.session_ids) for entry in installation.audit()]
+        nothing = [(verb, FOUND, ()) for verb in ("subject find", "subject erase")]
+        assert searches == [("subject find", FOUND, (erased,)), *nothing]
 
         code, [told] = installation.verb("subject export", VISITOR, "--out", str(exported))
         assert (code, told["sessionId"], told["records"] > 2) == (0, erased, True)
@@ -282,4 +291,4 @@ def test_no_text_of_an_erased_chat_is_in_any_file_of_the_broker_nor_the_key_that
         assert bridge.terminate() == 0
     outcomes = [REQUESTED, EXPORTED, UNSEALED, REQUESTED, ERASED]
     verbs = ["subject export", "subject export", "unseal", "subject erase", "subject erase"]
-    assert installation.audited() == list(zip(verbs, outcomes, strict=True))
+    assert installation.audited()[len(searches) :] == list(zip(verbs, outcomes, strict=True))

@@ -1,7 +1,8 @@
 """Cards, IBANs and session passwords, planted wherever a peer can write: in no byte of what redacted outputs show.
 
-They are in every text field of events of every kind, in announcements, in damaged input and in a record that is too
-large. Looked at are the topics of the redacted outputs with keys and headers, the log, the metrics and the pages.
+They are in every text field of events of every kind, in announcements, in damaged input, in damaged stored transcripts
+and in a record that is too large. Looked at are the topics of the redacted outputs with keys and headers, the log, the
+metrics and the pages.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import base64
 import json
 from itertools import count, cycle
 from typing import TYPE_CHECKING, Any, Final
+from xml.sax.saxutils import escape
 
 import pytest
 from confluent_kafka import Producer
 
+from bridge.adapters.kafka.partitioner import partition_of
+from bridge.capture.stored_texts import StoredText, records_of
 from bridge.chatserver.messages import FORCE_CLOSE, RequestJoin, RequestReleaseParty
+from bridge.cli import main
 from bridge.transcript.events import CLIENT
 from tests.capture.link_harness import info
 from tests.integration.captured_run import read_messages
-from tests.integration.e2e_environment import CUSTOMER, E2EEnvironment, all_joined, captured, journal_lines
+from tests.integration.e2e_environment import CUSTOMER, PARTITIONS, E2EEnvironment, all_joined, captured, journal_lines
 from tests.integration.planted_values import CARDS, IBANS, PASSWORDS, found_in, planted
 from tests.records.text_in_every_field import KINDS, event
 from tests.simulator.raw_client import TestClient, run_test
@@ -27,6 +32,7 @@ from tests.support.kafka_tools import alter
 from tests.support.processes import Bridge, Simulator, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 LIMIT: Final = 100_000
@@ -35,6 +41,7 @@ FIRST_ID: Final = 1_000
 PUSHED: Final = 20
 """Events of one increment."""
 STRANGER: Final = "0000ELSEWHERE001"
+STORED, REFUSED = "0000STOREDCHAT01", "0000STOREDCHAT02"
 OUTPUTS: Final = ("original", "masked", "dropped")
 RULES: Final = [
     {"name": f"{kind}-{action}", "detector": kind, "action": action}
@@ -130,6 +137,40 @@ def told_to(environment: E2EEnvironment, bridge: Bridge, server: Simulator, sess
     return [bridge.get(page)[1] for page in PAGES]
 
 
+def document(session_id: str, texts: Sequence[str]) -> bytes:
+    """Return a stored transcript in which a customer says these texts, each once more between the elements."""
+    party = (
+        '<newParty userId="00A9" timeShift="1" visibility="ALL" eventId="1"><userInfo userNick="Vera" userType="CLIENT"'
+    )
+    message = '<message userId="00A9" timeShift="2" visibility="ALL" eventId="{}"><msgText>{}</msgText></message>{}'
+    said = [message.format(number, escape(one), escape(one)) for number, one in enumerate(texts, 2)]
+    begin = f'<chatTranscript startAt="2031-03-04T10:00:00Z" sessionId="{session_id}">'
+    return "\n".join([begin, f"{party}/></newParty>", *said, "</chatTranscript>"]).encode()
+
+
+def backfilled(environment: E2EEnvironment, bridge: Bridge, capsys: pytest.CaptureFixture[str]) -> bytes:
+    """Let stored transcripts be taken that are damaged: one that can be repaired, others not. Return what is said."""
+    before = captured(bridge)
+    file = environment.folder / f"{STORED}.xml"
+    file.write_bytes(document(STORED, planted()).replace(b"</message>", b"", 5)[: -len("anscript>")])
+    flags = ("--bootstrap-servers", environment.broker, "--topic-prefix", environment.prefix)
+    assert main(["backfill", "--wait", str(file), *flags]) == 0
+    assert captured(bridge) > before + len(planted()) // 2
+    # As a feeder of UCS writes them, which reads none of them itself.
+    refused = [one for text in planted() for one in (text.encode(), document(STRANGER, [text]), escape(text).encode())]
+    already = bridge.metric("chatbridge_quarantined_total")
+    producer, key = Producer({"bootstrap.servers": environment.broker}), REFUSED.encode()
+    for raw in refused:
+        for headers, value in records_of(StoredText(REFUSED, "ucs#1", raw, final=False, read_at=1), LIMIT):
+            producer.produce(environment.topic("stored"), value, key, partition_of(key, PARTITIONS), headers=[*headers])
+    assert producer.flush(20) == 0
+    wait_for(
+        lambda: bridge.metric("chatbridge_quarantined_total") >= already + len(refused), 60, "not all is set aside"
+    )
+    told = capsys.readouterr()
+    return (told.out + told.err).encode()
+
+
 async def chat(environment: E2EEnvironment, bridge: Bridge, server: Simulator) -> list[bytes]:
     """Open a chat, let it have all that is planted, and end it; return the pages of the bridge after it."""
     client = await TestClient.monitor(int(server.address.rpartition(":")[2]), user_type=CLIENT, nickname=CUSTOMER)
@@ -150,9 +191,9 @@ def written(broker: str, prefix: str, kind: str) -> list[bytes]:
     return [b"\n".join(part for part in parts if isinstance(part, bytes)) for parts in read]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 def test_no_planted_value_is_in_any_byte_of_redacted_outputs_or_of_what_is_said_of_them(
-    broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment = E2EEnvironment(broker, tmp_path, log__level="debug", kafka__compression="none")
     file = tmp_path / "outputs.yaml"
@@ -162,6 +203,7 @@ def test_no_planted_value_is_in_any_byte_of_redacted_outputs_or_of_what_is_said_
         bridge.wait_ready()
         pages = run_test(chat(environment, bridge, server), 150)
         wait_for(lambda: bridge.metric("chatbridge_chats_closed_total") == 1, 30, "the chat is not closed")
+        pages.append(backfilled(environment, bridge, capsys))
         pages += [bridge.get(page)[1] for page in PAGES]
         assert bridge.terminate() == 0
     assert all(pages)
@@ -171,6 +213,8 @@ def test_no_planted_value_is_in_any_byte_of_redacted_outputs_or_of_what_is_said_
         for kind in ("events", "sessions", "quarantine")
     }
     numbers = {*CARDS, *IBANS}
+    of_stored = [one for one in topics["original", "quarantine"] if REFUSED.encode() in one]
+    assert {value for record in of_stored for value in found_in(record)} == numbers
     for kind in ("events", "quarantine"):
         assert {value for record in topics["original", kind] for value in found_in(record)} == numbers, kind
         for name in ("masked", "dropped"):

@@ -92,7 +92,7 @@ def test_captured_chats_are_worked_on_with_exactly_the_rights_for_it_and_nothing
     assert "sealed:" not in run(0, "unseal", *REASON)
     assert str(SAMPLES[0]) in run(0, "backfill --wait", str(SAMPLES[0]))
 
-    person = json.loads(run(0, "subject find", VISITOR, "--json"))["sessionId"]
+    person = json.loads(run(0, "subject find", VISITOR, "--json", *REASON))["sessionId"]
     assert f"{person}: 0 records" not in run(0, "subject export", VISITOR, "--out", str(tmp_path / "one"), *REASON)
     assert " 0 records copied" not in run(0, "subject hold", VISITOR, *REASON)
     run(0, "release", person, *REASON)
@@ -118,7 +118,7 @@ MISSING = {
     "erase": (CHAT, *REASON, *AT_ONCE),
     "unseal": REASON,
     "coverage": (),
-    "subject find": (VISITOR,),
+    "subject find": (VISITOR, *REASON),
     "subject hold": (VISITOR, *REASON),
     "subject erase": (VISITOR, *REASON, *AT_ONCE),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import example, given
@@ -40,6 +41,7 @@ WRAPPERS = st.sampled_from(
         lambda text: f"answer was: {text} (end)",
         in_utf_16,
         escaped_letters,
+        escape,
     ]
 )
 
@@ -51,6 +53,9 @@ WRAPPERS = st.sampled_from(
 )
 @example("SessionPassword", [escaped_letters, in_utf_16, in_json], "")
 @example("SessionPassword", [in_json, in_utf_16, in_json], "")
+@example("SecureKey", [escaped_letters, escape], "")
+@example("SecureKey", [escaped_letters, escape, in_json, escape, escape], "")
+@example("SecureKey", [escaped_letters, escape, in_utf_16, in_json], "")
 @example("SessionPassword", [escaped_letters, in_utf_16, in_json, in_json], "")
 @example("SessionPassword", [escaped_letters, in_utf_16, in_json, in_json, in_json], "")
 @example("PushDeviceId", [in_json, in_utf_16, in_json, in_json], "\\")

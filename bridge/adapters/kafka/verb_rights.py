@@ -1,7 +1,6 @@
-"""The rights that the verbs need which erase, hold, export and unseal chats. Pure.
+"""The rights that the verbs need which erase, hold, find, export and unseal chats. Pure.
 
-Each but `subject find` writes to the audit topic in transactions of its own, under an id that only one of them at a
-time can have.
+Each writes to the audit topic in transactions of its own, under an id that only one of them at a time can have.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ VERBS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
     "erase": (_ERASED, ("events", "quarantine"), ("stored", "audit")),
     "hold": _HOLD,
     "release": (("audit",), (), ("audit",)),
-    "subject find": ((), ("sessions",), ()),
+    "subject find": (("audit",), ("sessions",), ("audit",)),
     "subject export": (("audit",), ("events", "sessions"), ("audit",)),
     "subject erase": (_ERASED, _RECORDS, ("stored", "audit")),
     "subject hold": _HOLD,
@@ -47,4 +46,4 @@ def verb_rights(command: str, outputs: Sequence[TopicNames], group: str) -> list
     for kind in written:
         topics.setdefault(getattr(names, kind), []).append("Write")
     found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]
-    return [*found, Right("transactional id", audit_id(group), "Write")] if "audit" in written else found
+    return [*found, Right("transactional id", audit_id(group), "Write")]

@@ -11,11 +11,11 @@ import msgspec
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.records.ids import escaped, event_id
 from bridge.simulator.harness.ledger import LedgerLine, visible_to_monitor
-from tests.bench.announced_chats import FLAT_OUT, announced_chats
 from tests.bench.peers.arrivals import Arrivals
 from tests.bench.peers.arrived_lines import ArrivedLines
 from tests.bench.peers.event_lines import StampedLine
 from tests.bench.peers.line_peer import PARTITIONS, peak_bytes
+from tests.bench.simulated_chats import FLAT_OUT, announced_chats
 from tests.support.processes import POLL_SECONDS, Bridge, wait_for
 
 if TYPE_CHECKING:

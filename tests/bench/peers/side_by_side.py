@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import EnvironmentFault
-from tests.bench.announced_chats import FLAT_OUT
 from tests.bench.peers import bridge_run
 from tests.bench.peers.event_lines import lines_of
 from tests.bench.peers.java_peers import KafkaConnect, KafkaStreams
@@ -19,6 +18,7 @@ from tests.bench.peers.line_peer import LinePeer, PeerPlace
 from tests.bench.peers.measured_peer import WARM_UP_LINES, measured
 from tests.bench.peers.peer_figures import PeerFigures, PeerRow, median_of, table
 from tests.bench.peers.python_peers import BareBatch, BareSend, BareSendAgain, QuixStreams
+from tests.bench.simulated_chats import FLAT_OUT
 from tests.support.processes import Simulator
 from tests.support.unique_prefixes import unique_prefix
 
