@@ -168,7 +168,7 @@ def test_verify_says_neither_ok_nor_broken_of_what_it_cannot_read(
     monkeypatch.setattr(factories, "explained", without_kafka)
     monkeypatch.setattr(settings, "config_of", lambda _: None)
     no_filter = {"keys": None, "chat": None, "since": None, "until": None, "timestamp_ca": None}
-    arguments: Any = SimpleNamespace(json=json_wanted, files=[], **no_filter)
+    arguments: Any = SimpleNamespace(json=json_wanted, files=[], audit=False, **no_filter)
     assert verify.run(arguments) == expected
     said = capsys.readouterr().out
     assert "2 records, the first at events-3@4, cannot be read: schema 17 is not known" in said
