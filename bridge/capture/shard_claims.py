@@ -123,7 +123,7 @@ class ShardClaims:
         fencing = self._fencings.get(transactional_id)
         if fencing is None:
             fencing = self._fencings[transactional_id] = asyncio.create_task(
-                self._fence_in_turn(transactional_id), name="fence a former holder"
+                self._fence_in_turn(transactional_id), name="commit only after fencing"
             )
             self._open.add(fencing)
             fencing.add_done_callback(self._fenced)

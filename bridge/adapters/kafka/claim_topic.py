@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from bridge.adapters.kafka.aiokafka_internals import pause_between_updates
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.stopping import stop_consumer, stop_producer
+from bridge.closings import Closings
 from bridge.errors import KafkaUnavailable
 from bridge.records.checkpoint_keys import is_claim_key
 
@@ -40,6 +41,8 @@ class KafkaClaims:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._writes = 0
+        self._closings = Closings("release a producer of claims")
 
     async def write(self, partition: int, key: str, claimant: str) -> int:
         """Write a claim; it is written once, or not at all, but may be written later if this fails."""
@@ -55,17 +58,25 @@ class KafkaClaims:
 
     async def _write(self, partition: int, key: str, value: bytes | None) -> int:
         topic, producer = self._settings.topics.checkpoints, None
+        self._writes += 1
         try:
             async with time_limit(_SECONDS, f"Kafka did not acknowledge a claim within {_SECONDS:g} s"):
                 producer = await self._started()
                 sending = producer.send_and_wait(topic, value, key.encode(), partition=partition)
                 return int((await call(sending, _write_failed)).offset)
         except BaseException:
-            if producer is not None and producer is self._producer:
-                # It would go on sending, and a failed idempotent producer has used up sequence numbers.
-                self._producer = None
-                await stop_producer(producer)
+            # It would go on sending, and a failed idempotent producer has used up sequence numbers.
+            self._drop(producer)
             raise
+        finally:
+            self._writes -= 1
+            if not self._writes:  # claims are seldom written
+                self._drop(self._producer)
+
+    def _drop(self, producer: AIOKafkaProducer | None) -> None:
+        if producer is not None and producer is self._producer:
+            self._producer = None
+            self._closings.begin(stop_producer(producer))
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -134,9 +145,8 @@ class KafkaClaims:
 
     async def close(self) -> None:
         """Stop the producer, within seconds."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await stop_producer(producer)
+        self._drop(self._producer)
+        await self._closings.ended()
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:

@@ -78,9 +78,12 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
             if batch.announcement_offset is not None
         }
         create = asyncio.get_running_loop().create_task
-        taken = self._taken = create(self._offsets_taken(producer, offsets), name="add offsets to the transaction")
+        taken = self._taken = create(self._offsets_taken(producer, offsets), name="commit offsets")
         taken.add_done_callback(_heard)
-        return {shard: create(self._acknowledged(producer, one, taken)) for shard, one in packed.items()}
+        return {
+            shard: create(self._acknowledged(producer, one, taken), name=f"commit {shard}")
+            for shard, one in packed.items()
+        }
 
     async def _offsets_taken(self, producer: AIOKafkaProducer, offsets: Mapping[TopicPartition, int]) -> None:
         if offsets:
