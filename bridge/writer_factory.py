@@ -39,7 +39,6 @@ class ShardWriters:
                 worker=config.worker_id,
                 number=lambda: f"{rng.getrandbits(_BITS):x}",
                 former_id=lambda partition: f"{kafka.group}-{partition}",
-                clock=clock,
             )
             self._transactions = WorkerTransactions(
                 make_producer=lambda: KafkaWorkerProducer(kafka, name, self._topics),

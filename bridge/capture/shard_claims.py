@@ -17,12 +17,10 @@ from bridge.waiting import all_ended
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.capture.ports import Clock
     from bridge.capture.worker_ports import ClaimTopic
 
 _GRACE: Final = 0.5
 """Seconds that a former holder has to remove its claim: then it need not be fenced, which aborts its transaction."""
-_LOOK_AGAIN: Final = 0.1
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +41,7 @@ class HeldShard:
 class ShardClaims:
     """The claims of one worker, none at first. `claim` only after the worker's id is initialised and claims checked."""
 
-    def __init__(  # noqa: PLR0913 - the collaborators, by name, built once in the composition root
+    def __init__(
         self,
         topic: ClaimTopic,
         *,
@@ -51,7 +49,6 @@ class ShardClaims:
         worker: str,
         number: Callable[[], str],
         former_id: Callable[[int], str],
-        clock: Clock,
     ) -> None:
         """`transactional_id` is the worker's, `worker` its name; `number` returns what it never returned before.
 
@@ -62,7 +59,6 @@ class ShardClaims:
         self._worker = worker
         self._number = number
         self._former_id = former_id
-        self._clock = clock
         self._held: dict[int, HeldShard] = {}
         self._fencings: dict[str, asyncio.Task[None]] = {}
         self._fence_turns: dict[str, asyncio.Lock] = {}
@@ -98,25 +94,26 @@ class ShardClaims:
     async def _claim(self, held: HeldShard) -> None:
         partition, claims = held.partition, ClaimList()
         held.offset = await self._topic.write(partition, held.key, self._own)
-        until = self._clock.monotonic() + _GRACE
-        while True:
-            found = await self._topic.read({partition: claims.position})
-            if partition not in found:
-                raise KafkaUnavailable("the claims of the shard cannot be read")
-            claims.read(*found[partition])
-            self.still(held)
-            if claims.last() != held.key:
-                raise ShardFenced("another worker has claimed this shard")
-            strangers = claims.strangers(self._own)
-            if not strangers or self._clock.monotonic() >= until:
-                break
-            await asyncio.sleep(_LOOK_AGAIN)
-        await asyncio.gather(*(self._fence(one) for one in (*strangers, self._former_id(partition))))
+        await asyncio.gather(self._fence(self._former_id(partition)), self._read(claims, held))
+        if claims.strangers(self._own):
+            await asyncio.sleep(_GRACE)
+            await self._read(claims, held)
+        await asyncio.gather(*map(self._fence, claims.strangers(self._own)))
         self.still(held)
         if others := claims.others(held.key):
             await self._topic.remove(partition, others)
         self.still(held)
         held.fenced = True
+
+    async def _read(self, claims: ClaimList, held: HeldShard) -> None:
+        """Read the claims of a shard to the end, and see whether this one is in force."""
+        found = await self._topic.read({held.partition: claims.position})
+        if held.partition not in found:
+            raise KafkaUnavailable("the claims of the shard cannot be read")
+        claims.read(*found[held.partition])
+        self.still(held)
+        if claims.last() != held.key:
+            raise ShardFenced("another worker has claimed this shard")
 
     async def _fence(self, transactional_id: str) -> None:
         """Fence somebody, with one initialisation for all who ask before it begins."""

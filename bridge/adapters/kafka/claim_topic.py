@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _SECONDS: Final = 10.0
 _READ_SECONDS: Final = 5.0
 """Between two fetches of a partition: one that does not answer for so long is left out."""
+_IDLE_SECONDS: Final = 5.0
+"""Claims are seldom written: the producer ends when there were none for so long."""
 _REQUEST_MS: Final = 10_000
 _POLL_MS: Final = 200
 _FETCH_BYTES: Final = 4 * 1024 * 1024
@@ -70,8 +72,11 @@ class KafkaClaims:
             raise
         finally:
             self._writes -= 1
-            if not self._writes:  # claims are seldom written
-                self._drop(self._producer)
+            asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._drop_idle, producer)
+
+    def _drop_idle(self, producer: AIOKafkaProducer | None) -> None:
+        if not self._writes:
+            self._drop(producer)
 
     def _drop(self, producer: AIOKafkaProducer | None) -> None:
         if producer is not None and producer is self._producer:
