@@ -37,7 +37,7 @@ _CHECK_WAIT: Final = 0.25
 
 
 @dataclass(slots=True, eq=False)
-class _Part:
+class _HandedIn:
     """A batch that was handed in. `done` is how its shard hears of it."""
 
     held: HeldShard
@@ -71,7 +71,7 @@ class WorkerTransactions:
         self._clock = clock
         self._producer: WorkerProducer | None = None
         self._opening = asyncio.Lock()
-        self._waiting: dict[int, _Part] = {}
+        self._waiting: dict[int, _HandedIn] = {}
         self._under_way: frozenset[int] = frozenset()
         self._in_doubt: frozenset[int] = frozenset()
         self._turn = asyncio.Event()
@@ -146,7 +146,7 @@ class WorkerTransactions:
         Raises KafkaUnavailable, ShardFenced.
         """
         self._claims.still(held)
-        part = _Part(held, batch)
+        part = _HandedIn(held, batch)
         if held.partition in self._waiting:  # of a shard object before this one
             self._waiting[held.partition].fail(ShardFenced("the shard was taken again"))
         self._waiting[held.partition] = part
@@ -182,7 +182,7 @@ class WorkerTransactions:
             finally:
                 self._rest_until = self._clock.monotonic() + REST
 
-    async def _commit_together(self, parts: dict[int, _Part]) -> None:
+    async def _commit_together(self, parts: dict[int, _HandedIn]) -> None:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
         while parts := self._still_held(parts):
             producer = await self._ready()
@@ -205,9 +205,9 @@ class WorkerTransactions:
             for shard, error in failed.items():
                 parts.pop(shard).fail(error)
 
-    def _still_held(self, parts: Mapping[int, _Part]) -> dict[int, _Part]:
+    def _still_held(self, parts: Mapping[int, _HandedIn]) -> dict[int, _HandedIn]:
         """Return the parts of shards that are still this worker's; the others hear that they are fenced."""
-        kept: dict[int, _Part] = {}
+        kept: dict[int, _HandedIn] = {}
         for shard, part in parts.items():
             if part.done.done():
                 continue  # its shard has ended
@@ -217,7 +217,7 @@ class WorkerTransactions:
                 part.fail(ShardFenced("another worker has claimed this shard"))
         return kept
 
-    async def _sent(self, producer: WorkerProducer, parts: Mapping[int, _Part]) -> Mapping[int, BridgeError] | None:
+    async def _sent(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> Mapping[int, BridgeError] | None:
         """Send all batches and wait for their acknowledgements; return which shards fail, None: the end may come."""
         try:
             waits = await producer.send(_batches(parts))
@@ -241,7 +241,7 @@ class WorkerTransactions:
             for one in waits.values():
                 one.cancel()
 
-    async def _ended(self, producer: WorkerProducer, parts: Mapping[int, _Part]) -> None:
+    async def _ended(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> None:
         """Ask for the end of the transaction; from now on the outcome is in doubt until it is known."""
         self._in_doubt = frozenset(parts)
         try:
@@ -259,7 +259,7 @@ class WorkerTransactions:
             part.committed()
 
 
-def _batches(parts: Mapping[int, _Part]) -> dict[int, Batch]:
+def _batches(parts: Mapping[int, _HandedIn]) -> dict[int, Batch]:
     return {shard: part.batch for shard, part in parts.items()}
 
 

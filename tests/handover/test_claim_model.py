@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.handover.claim_model import Bounds, ClaimModel, HandoverStep, TwoWritersError
+from tests.handover.claim_model import ClaimModel, TwoWritersError
+from tests.handover.claim_states import Bounds, HandoverStep
 
 BOUNDS = {
     "two workers": (Bounds(crashes=0), 44_431),

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from bridge.capture.worker_transactions import HeldShard, WorkerTransactions
+    from bridge.capture.shard_claims import HeldShard
+    from bridge.capture.worker_transactions import WorkerTransactions
 
 ONE, TWO = "one", "two"
 
