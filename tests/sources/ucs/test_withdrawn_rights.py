@@ -62,7 +62,7 @@ def test_what_was_there_meanwhile_is_read_once_when_it_is_given_back(
             await followed.until(lambda: [one.code for one in followed.feeder.problems] == [code])
             execute(table, given)
             for _ in range(2):
-                followed.clock.move(10 * MINUTE)
+                followed.clock.move(20 * MINUTE)  # the pause after a refusal, with this URL
                 await followed.round(MINUTE)
             assert followed.feeder.problems == []
 
