@@ -3,14 +3,15 @@
 import gc
 import sys
 
-INTERRUPTED = 130
+from bridge.starting import INTERRUPTED, ended_by_ctrl_c
 
 
 def main() -> int:
     """Run one command and return its exit code. Ctrl-C is quiet from here on, while modules are imported, too."""
     gc.disable()  # next to nothing is garbage until the command is imported; then `bridge.cli` enables it again
     try:
-        from bridge.cli import main as run_command  # noqa: PLC0415 - see above
+        with ended_by_ctrl_c():
+            from bridge.cli import main as run_command  # noqa: PLC0415 - see above
 
         return run_command()
     except KeyboardInterrupt:

@@ -14,14 +14,14 @@ import importlib
 import os
 import signal
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from bridge import __version__
 from bridge.errors import EXIT_RUNTIME, EXIT_SIGNAL_BASE, BridgeError, EnvironmentFault, UsageError
+from bridge.starting import INTERRUPTED, ended_by_ctrl_c
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 COMMANDS: Final = {
     "run": "capture chats to Kafka until stopped",
@@ -79,11 +79,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _main(argv)
     except KeyboardInterrupt:
-        return EXIT_SIGNAL_BASE + signal.SIGINT
+        return INTERRUPTED
 
 
 def _main(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
+    with ended_by_ctrl_c():
+        try:
+            module, args = _parsed(words)
+        except UsageError as error:
+            return _report(error)
+    return _guarded(module, args)
+
+
+def _parsed(words: list[str]) -> tuple[Command, argparse.Namespace]:
+    """Import the module of the command, and parse the words. Raises UsageError where it is not installed."""
     chosen = next((word for word in words if not word.startswith("-")), "")
     parser = argparse.ArgumentParser(
         prog="chatbridge",
@@ -100,10 +110,9 @@ def _main(argv: Sequence[str] | None) -> int:
         )
         if name == chosen:  # only the chosen command is imported: Kafka and Avro clients are slow to import
             try:
-                with _ended_by_ctrl_c():
-                    module = cast("Command", importlib.import_module(f"bridge.commands.{name}"))
+                module = cast("Command", importlib.import_module(f"bridge.commands.{name}"))
             except ModuleNotFoundError as error:
-                return _report(_left_out(name, error))
+                raise _left_out(name, error) from None
             module.define(sub)
     if not gc.isenabled():  # by __main__: all that exists now lives as long as the process
         gc.freeze()
@@ -111,23 +120,7 @@ def _main(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(words)
     if module is None:
         parser.error("a command is needed")
-    return _guarded(module, args)
-
-
-@contextmanager
-def _ended_by_ctrl_c() -> Iterator[None]:
-    """End the process at once, and quietly, on Ctrl-C. To be used while nothing is open that has to be closed.
-
-    A KeyboardInterrupt raised within an import is a defect to libraries written in Rust: they panic.
-    """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # as in the background of a shell
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(EXIT_SIGNAL_BASE + signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return module, args
 
 
 def _left_out(command: str, error: ModuleNotFoundError) -> UsageError:

@@ -224,6 +224,11 @@ def test_ctrl_c_ends_a_healthcheck(silent: SilentServer, seconds: float) -> None
     interrupted("healthcheck", "--set", f"http.port={silent.port}", when=after(seconds))
 
 
+def test_ctrl_c_ends_a_command_at_every_moment_of_its_start(silent: SilentServer) -> None:
+    for number in range(20):
+        interrupted("healthcheck", "--set", f"http.port={silent.port}", when=after(0.1 + 0.04 * number))
+
+
 def test_ctrl_c_ends_a_command_that_asks_a_registry(silent: SilentServer) -> None:
     url = f"http://{silent.address}"
     interrupted("schemas", "check", "--set", f"schema_registry.url={url}", when=silent.take)

@@ -10,6 +10,7 @@ from bridge.config import Config, load
 from bridge.config.layers import FILE_VARIABLE
 from bridge.errors import UsageError
 from bridge.output_topics import with_first
+from bridge.starting import ended_by_ctrl_c
 
 if TYPE_CHECKING:
     import argparse
@@ -55,6 +56,7 @@ def config_of(args: argparse.Namespace) -> Config:
         if value is not None:
             flags[key] = value
     named = os.environ.get(FILE_VARIABLE)
-    config = load(args.config or (Path(named) if named else None), os.environ, flags)
+    with ended_by_ctrl_c():
+        config = load(args.config or (Path(named) if named else None), os.environ, flags)
     output = getattr(args, "output", None)
     return config if output is None else with_first(config, output)

@@ -15,6 +15,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "backoff": set(),
+    "starting": set(),
     "waiting": set(),
     "driver_threads": set(),
     "optional_packages": {"errors"},
