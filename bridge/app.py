@@ -257,7 +257,7 @@ class _WorkerProcess:
         backoff, config = Backoff(self._rng.random, maximum=_LONGEST_PAUSE), self._config
         told: Problem | None = None
         self._view.preparing = Problem(PREPARING, "checking the topics")
-        while True:  # what the last round waits for stands until one gets further
+        while True:  # what the last round waited for stands until one gets through
             try:
                 topics = capturing_topics_of(config)
                 rights = rights_check_of(config, "run", capturing=True)
@@ -273,7 +273,8 @@ class _WorkerProcess:
                 check_owner(marker, config.kafka.group, self._partitions)
                 await self._stored.create_topic()
                 self._closed_retention = await used_closed_retention(config, topics, self._telemetry)
-                self._view.preparing = Problem(PREPARING, "registering the schemas")
+                if told is None:
+                    self._view.preparing = Problem(PREPARING, "registering the schemas")
                 headers = await registered_headers(config, self._schemas)
                 self._outputs = outputs_of(config, self._recordings, headers)
             except EnvironmentFault as error:
