@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from bridge.config import Config
 
 _BLOCK_BYTES: Final = 64 * 1024
-_OFFSET_DIGITS: Final = 10
 _MICROSECONDS: Final = 1_000_000
 
 
@@ -233,8 +232,7 @@ class _RecordWriter:
         """Begin a file with the record at this offset. One that is there is not written over."""
         if self._file is not None:
             self._file.close()
-        name = f"{self._place.topic}+{self._place.partition}+{offset:0{_OFFSET_DIGITS}}{self.suffix}"
-        self._file = (self._folder / name).open("xb")
+        self._file = (self._folder / self._place.file_name(offset, self.suffix)).open("xb")
         return self._file
 
 

@@ -133,14 +133,14 @@ class LogChecks:
         count = sum(audit.stamps.count for audit in self._audits.values())
         return f"{count} time stamps of heads (--timestamp-ca)" if count and self._check_stamp is None else None
 
-    def expectations(self, expect: Callable[[str, AnchoredHead], None]) -> None:
-        """Tell what signed statements say of open chats."""
+    def expectations(self, expect: Callable[[str, AnchoredHead], None], chat: str | None = None) -> None:
+        """Tell what signed statements say of open chats, or of one chat only."""
         for partition, audit in self._audits.items():
             for told in audit.statements:
-                for chat in told.chats:
-                    if chat.output == self._output:
+                for one in told.chats:
+                    if one.output == self._output and chat in {None, one.session_id}:
                         where = f"the anchor of partition {partition} over {told.head.size} certificates"
-                        expect(chat.session_id, AnchoredHead(chat.epoch, chat.sequence, chat.head, told.at, where))
+                        expect(one.session_id, AnchoredHead(one.epoch, one.sequence, one.head, told.at, where))
 
     def of_certificates(self, whole: Mapping[int, bool], *, one_chat: bool) -> Iterator[Finding]:
         """Yield which certificates are in no log, and which of the log are nowhere.

@@ -25,15 +25,13 @@ FOLDER: Final = "log"
 ANCHORS: Final = "anchors"
 LEAVES: Final = "leaves"
 """The types of files of the log."""
-_OFFSET_DIGITS: Final = 10
 
 
 async def write_log_files(topics: TopicReader, folder: Path, places: Iterable[FilePlace]) -> int:
     """Write the records of one topic of the log, a file for each partition; return their number. Raises OSError."""
     written = 0
     for place in places:
-        name = f"{place.topic}+{place.partition}+{place.beginning:0{_OFFSET_DIGITS}}.jsonl"
-        with (folder / name).open("xb") as file:
+        with (folder / place.file_name(place.beginning, ".jsonl")).open("xb") as file:
             file.write(line_of_place(place) + b"\n")
             async for records in topics.whole(place.topic, [place.partition]):
                 for record in records:

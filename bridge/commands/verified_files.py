@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from bridge.commands.verification import Selection
     from bridge.evidence.log_stamps import StampCheck
     from bridge.evidence.signed_note import PublicKey
-    from bridge.records.epoch_claims import AnchoredHead
     from bridge.records.record_lines import FilePlace
 
 _ANY: Final = 1 << 62
@@ -153,7 +152,7 @@ class _FiledLog:
         done.found += self.checks.of_certificates(whole, one_chat=chat is not None)
         done.found += self.checks.of_logs({})
         done.limits += filter(None, [self.checks.of_uncovered()])
-        self.checks.expectations(partial(_expect, done.verifier, chat))
+        self.checks.expectations(done.verifier.expect, chat)
 
     def _feed(self, done: Verification, kind: str) -> None:
         for file in self.files:
@@ -162,11 +161,6 @@ class _FiledLog:
                     file.feed(self.checks)
                 except (VerificationFailed, OSError) as error:
                     done.found.append(Finding("", READABLE, f"{file.path}: {error}: the rest of it is not verified"))
-
-
-def _expect(verifier: Verifier, chat: str | None, session_id: str, anchored: AnchoredHead) -> None:
-    if chat in {None, session_id}:
-        verifier.expect(session_id, anchored)
 
 
 class _FileReading:

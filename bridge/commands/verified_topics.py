@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from bridge.config import Config
     from bridge.evidence.log_stamps import StampCheck
     from bridge.evidence.signed_note import PublicKey
-    from bridge.records.epoch_claims import AnchoredHead
 
 _MICROSECONDS: Final = 1_000_000
 _RETENTION_UNKNOWN: Final = (
@@ -177,11 +176,7 @@ class _TopicReading:
         found += logs.of_logs(ends, anchors=anchors, leaves=leaves)
         if anchors and leaves:
             self._done.limits += filter(None, [logs.of_uncovered()])
-        logs.expectations(self._expect)
-
-    def _expect(self, session_id: str, anchored: AnchoredHead) -> None:
-        if self._selection.chat in (None, session_id):
-            self._verifier.expect(session_id, anchored)
+        logs.expectations(self._verifier.expect, self._selection.chat)
 
     async def _each(self, topic: str, partitions: list[int]) -> AsyncIterator[ConsumerRecord]:
         async for records in self._topics.whole(topic, partitions):

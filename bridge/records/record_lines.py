@@ -29,6 +29,7 @@ PLACE_KEY: Final = "chatbridge.place"
 
 SYNC_BYTES: Final = 16
 _MAGIC: Final = b"Obj\x01"
+_OFFSET_DIGITS: Final = 10
 
 
 class FilePlace(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -50,6 +51,10 @@ class FilePlace(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     chat: str | None = None
     output: str | None = None
     form: int = msgspec.field(default=0, name="chatbridge")
+
+    def file_name(self, offset: int, suffix: str) -> str:
+        """Return what a file is called whose first record is at this offset, or would be."""
+        return f"{self.topic}+{self.partition}+{offset:0{_OFFSET_DIGITS}}{suffix}"
 
 
 class SchemaLine(msgspec.Struct, frozen=True):
