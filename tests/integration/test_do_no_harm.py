@@ -87,7 +87,7 @@ def monitored(broker: LocalBroker, folder: Path) -> Path:
 
     def captures(one: Bridge) -> None:
         before = one.metric("chatbridge_events_total")
-        wait_for(lambda: one.metric("chatbridge_events_total") > before + 150, 30, "nothing is captured")
+        wait_for(lambda: one.metric("chatbridge_events_total") > before + 75, 30, "nothing is captured")
 
     journal = folder / "watched.journal"
     with (
@@ -99,7 +99,7 @@ def monitored(broker: LocalBroker, folder: Path) -> Path:
             kafka=broker.bootstrap_servers,
             kafka_topic=f"{PREFIX}chat.capture.announcements.v1",
             concurrent_chats=25,
-            events_per_second=120,
+            events_per_second=60,  # slower than the faults: there are events to capture until the last of them
             **CHATS,
         ) as chats,
     ):

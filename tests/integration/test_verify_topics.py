@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.integration.test_commands import chatbridge
 from tests.support.unique_prefixes import unique_prefix
-from tests.tampering.tamperings import tamper
+from tests.tampering.tamperings import UNITS, tamper
 from tests.tampering.topic_copies import EVENTS, PARTITIONS, SESSIONS, TopicCopies, sound
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def test_rendered_lines_are_refused(untouched: OnTopics, tmp_path: Path) -> None
     ],
 )
 def test_what_was_tampered_with_is_found(broker: str, unit: str, operation: str, position: str, message: str) -> None:
-    code, told = OnTopics(broker, tamper(sound(), unit, operation, position)).verify()
+    code, told = OnTopics(broker, tamper(sound(), UNITS[unit], operation, position)).verify()
     assert code == 1
     assert any(message in each for each in broken(told)), told["findings"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bridge.capture.shard_evidence import leaf_key
 from bridge.evidence.merkle import leaf_hash
 from tests.evidence.signing_keys import KnownKey
 from tests.tampering.signed_copies import ANCHORS, LEAVES, NAME
-from tests.tampering.tamperings import POSITIONS, UNITS, P, WholePartition, WholeTopic, third
+from tests.tampering.tamperings import POSITIONS, UNITS, P, Unit, WholePartition, WholeTopic, third
 from tests.tampering.topic_copies import PARTITIONS
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class LogTopic(WholeTopic):
             )
 
 
-LOG_UNITS: Final[dict[str, Any]] = {
+LOG_UNITS: Final[dict[str, Unit]] = {
     "record of the anchors topic": LogRecord(ANCHORS),
     "record of the leaves topic": LogRecord(LEAVES),
     "partition of the anchors topic": LogPartition(ANCHORS),
@@ -121,4 +121,4 @@ LOG_UNITS: Final[dict[str, Any]] = {
     "anchors topic": LogTopic(ANCHORS),
     "leaves topic": LogTopic(LEAVES),
 }
-SIGNED_UNITS: Final[dict[str, Any]] = UNITS | LOG_UNITS
+SIGNED_UNITS: Final[dict[str, Unit]] = UNITS | LOG_UNITS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.chain import genesis, link, split, trailer
@@ -313,7 +313,17 @@ class WholeTopic:
             log += log[third(len(log), position)]
 
 
-UNITS: Final[dict[str, Any]] = {
+class Unit(Protocol):
+    """What is tampered with: each operation changes the copies, in one third of what there is of the unit."""
+
+    def changed(self, copies: TopicCopies, position: int) -> None: ...
+    def removed(self, copies: TopicCopies, position: int) -> None: ...
+    def inserted(self, copies: TopicCopies, position: int) -> None: ...
+    def swapped(self, copies: TopicCopies, position: int) -> None: ...
+    def replayed(self, copies: TopicCopies, position: int) -> None: ...
+
+
+UNITS: Final[dict[str, Unit]] = {
     "record of a closed chat": EventRecord(LAST_CLOSED),
     "record of an open chat": EventRecord(OPEN_CHAT),
     "session record (of a chat that was closed twice)": SessionEntry(),
@@ -327,8 +337,8 @@ UNITS: Final[dict[str, Any]] = {
 OPERATIONS: Final = ("changed", "removed", "inserted", "swapped", "replayed")
 
 
-def tamper(copies: TopicCopies, unit: Any, operation: str, position: str) -> TopicCopies:
-    """Return copies that were tampered with so; `unit` is one of UNITS, or of the log."""
+def tamper(copies: TopicCopies, unit: Unit, operation: str, position: str) -> TopicCopies:
+    """Return copies that were tampered with so."""
     changed = copies.copy()
     getattr(unit, operation)(changed, POSITIONS.index(position))
     return changed

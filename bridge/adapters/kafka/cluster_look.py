@@ -160,9 +160,7 @@ class ClusterLook:
         raise KafkaUnavailable(f"the coordinator of the group {group} is not ready to answer")
 
     def _denied(self, operation: Operation) -> AccessDenied:
-        error = denied([Right("cluster", CLUSTER, operation)], principal_of(self._client()))
-        step = error.next_step.replace("`chatbridge acls`", "`chatbridge acls --for doctor`")
-        return AccessDenied(error.message, next_step=step)
+        return denied([Right("cluster", CLUSTER, operation)], principal_of(self._client()), "doctor")
 
     def _not_found(self, name: str, kind: int) -> Translate:
         """Return what raises for a coordinator that is not told; an AccessDenied names what it would coordinate."""
@@ -170,7 +168,7 @@ class ClusterLook:
         def translate(error: Exception) -> NoReturn:
             if isinstance(error, GroupAuthorizationFailedError | TransactionalIdAuthorizationFailed):
                 right = Right("transactional id" if kind else "group", name, "Describe")
-                raise denied([right], principal_of(self._client())) from error
+                raise denied([right], principal_of(self._client()), "doctor") from error
             _unless_none(error)
 
         return translate

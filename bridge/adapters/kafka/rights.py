@@ -207,15 +207,20 @@ def principal_of(client: Mapping[str, Any]) -> str:
     return "the user of this client's certificate" if protocol == "SSL" else "User:ANONYMOUS"
 
 
-def denied(missing: Iterable[Right], principal: str) -> AccessDenied:
-    """Return the error that names every missing right, and how to grant the first."""
+def denied(missing: Iterable[Right], principal: str, command: str = "") -> AccessDenied:
+    """Return the error that names every missing right, how to grant the first, and what prints those of a command."""
     resources = by_resource(sorted(set(missing)))
     texts = [f"{' and '.join(one.operations)} on {named(one)}" for one in resources]
     user = principal if principal.startswith("User:") else "User:..."
+    prints = (
+        f"`chatbridge acls --for {command}` prints all that it needs"
+        if command
+        else "`chatbridge acls --for COMMAND` prints all that a command needs, `--for run` what a worker needs"
+    )
     return AccessDenied(
         f"Kafka denies {principal}: {'; '.join(texts)}",
         next_step=f"grant {'it' if len(texts) == 1 else 'them'}, e.g. kafka-acls {resources[0].kafka_acls(user)}; "
-        "`chatbridge acls --for COMMAND` prints all that a command needs, `--for run` what a worker needs",
+        f"{prints}",
     )
 
 

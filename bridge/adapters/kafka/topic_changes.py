@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_requests import CreateAnswer
 
 _REFUSED: Final = frozenset({PolicyViolationError, InvalidConfigurationError})
+_ALL_FENCED: Final = "currently fenced"
+"""What Kafka answers when no broker takes replicas: they have just started, or lost the controller a moment ago."""
 _DENIED: Final = frozenset({TopicAuthorizationFailedError, ClusterAuthorizationFailedError})
 
 
@@ -73,7 +75,7 @@ class TopicChanges:
         answer = await self._created(change, wanted, validate_only=False)
         error = for_code(answer.code)
         if answer.code and error is not TopicAlreadyExistsError:
-            self._refuse(change, answer.code, answer.text)
+            raise refusal(change, answer.code, answer.text)
 
     async def _taken(self, change: Change, wanted: Mapping[str, str], needed: Mapping[str, str]) -> dict[str, str]:
         """Return the settings that Kafka takes one by one, or else together only those that are needed."""
@@ -112,7 +114,7 @@ class TopicChanges:
             if error in _REFUSED:
                 self._note(change, key, value, text)
             elif code:
-                self._refuse(change, code, text)
+                raise refusal(change, code, text)
 
     async def _send(self, request: CreateTopicRequest | SetTopicConfigRequest) -> Any:
         def translate(error: Exception) -> NoReturn:
@@ -128,15 +130,19 @@ class TopicChanges:
     def _note(self, change: Change, name: str, value: str, text: str) -> None:
         self.refused.append(RefusedSetting(change.topic.name, name, value, change.create, text))
 
-    def _refuse(self, change: Change, code: int, text: str) -> NoReturn:
-        error = for_code(code)
-        verb = "create" if change.create else "alter"
-        if error is InvalidReplicationFactorError:
-            next_step = "compare kafka.replication_factor with the number of brokers, or leave it out"
-        else:
-            next_step = (
-                "ask who runs Kafka; with topics that they make, `chatbridge topics plan` says what to make and "
-                "kafka.manage_topics=never takes them as they are"
-            )
-        message = f"Kafka refuses to {verb} {change.topic.name}: {text or error.__name__}"
-        raise EnvironmentFault(message, next_step=next_step)
+
+def refusal(change: Change, code: int, text: str) -> EnvironmentFault | KafkaUnavailable:
+    """Return the error for a topic that Kafka refuses as a whole; KafkaUnavailable: it may take it in a moment."""
+    error = for_code(code)
+    verb = "create" if change.create else "alter"
+    message = f"Kafka refuses to {verb} {change.topic.name}: {text or error.__name__}"
+    if error is InvalidReplicationFactorError:
+        if _ALL_FENCED in text:
+            return KafkaUnavailable(message)
+        next_step = "compare kafka.replication_factor with the number of brokers, or leave it out"
+    else:
+        next_step = (
+            "ask who runs Kafka; with topics that they make, `chatbridge topics plan` says what to make and "
+            "kafka.manage_topics=never takes them as they are"
+        )
+    return EnvironmentFault(message, next_step=next_step)
