@@ -31,7 +31,7 @@ def logs(
 def test_the_rate_is_that_of_the_last_day_and_says_what_a_full_topic_takes() -> None:
     found = size_result(logs(age(2), age(2), sizes=(1_000_000, 1_000_000)))
     assert found.state is CheckState.OK
-    assert "2.0 MB in 2000 records" in found.detail
+    assert "2.0 MB in at most 2000 records" in found.detail
     assert "about 1.0 MB per day, 7.0 MB when its retention is used up" in found.detail
     assert "the oldest is 2.0 days old; kept for 7.0 days" in found.detail
 
@@ -45,7 +45,7 @@ def test_a_topic_younger_than_a_day_is_extrapolated_and_one_younger_than_an_hour
 
 def test_without_sizes_there_are_records_per_day_and_no_bytes() -> None:
     found = size_result(logs(age(2)))
-    assert "about 500 records per day" in found.detail
+    assert "at most about 500 records per day" in found.detail
     assert "byte" not in found.detail
     assert "MB" not in found.detail
 

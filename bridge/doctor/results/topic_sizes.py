@@ -1,7 +1,9 @@
 """How much the topics hold, how fast they grow, and what ends a record's life first: its age or the size of the log.
 
-A rate is that of the last 24 hours, or of a topic's whole life if it is younger. A topic whose oldest record is younger
-than an hour gets no rate per day. Bytes are counted before they are copied to other replicas, as they are compressed.
+A rate is that of the last 24 hours, or of a topic's whole life if it is younger. A topic whose oldest record is
+younger than an hour gets no rate per day. Records are counted by offsets, of which markers of transactions and what
+was compacted away take some: there are at most so many. Bytes are counted before they are copied to other replicas,
+as they are compressed.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ def size_result(logs: TopicLogs) -> CheckResult:
         return ok(logs.topic, f"holds no record; {_kept(logs)}")
     held = "" if logs.sizes is None else f"{bytes_in_words(sum(logs.sizes.values()))} in "
     age = _age(logs)
-    parts = [f"{held}{records} records", *_growth(logs, age)]
+    parts = [f"{held}at most {records} records", *_growth(logs, age)]
     parts += [] if age is None else [f"the oldest is {seconds_in_words(age)} old"]
     limit = _earlier(logs, age)
     if limit is not None:
@@ -88,7 +90,7 @@ def _growth(logs: TopicLogs, age: float | None) -> list[str]:
         return [f"about {bytes_in_words(total)} per day{end}"]
     counts = [count for partition in logs.ages if (count := _records_per_day(logs, partition)) is not None]
     if counts:
-        return [f"about {sum(counts):.0f} records per day"]
+        return [f"at most about {sum(counts):.0f} records per day"]
     return [] if age is None else ["too young for a rate per day"]
 
 
