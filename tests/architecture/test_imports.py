@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,7 @@ def longest(parts: tuple[str, ...]) -> str:
     return next((name for name in names if name in known), parts[0])
 
 
+@cache
 def imports(path: Path) -> list[tuple[str, bool]]:
     """Every absolute module a file imports, and whether only for type checking."""
     found: list[tuple[str, bool]] = []
@@ -212,7 +214,7 @@ def imports(path: Path) -> list[tuple[str, bool]]:
                 module = child.module or ""
                 whole = [f"bridge.{alias.name}" for alias in child.names] if module == "bridge" else [module]
                 found.extend((name, typing_only) for name in whole)
-            elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            elif isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
                 walk(child, typing_only=True)
             else:
                 walk(child, typing_only=typing_only)
