@@ -4,6 +4,9 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
+
+# The tests start some thousand processes: where the environment forbids to keep compiled modules, each compiles all of them.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help venv demo test compiled faults field watching watching-page watching-alerts pictures deploy-checks manifests image packages audit lint types docs freeze bench detection chaos mutants upgrade ucs explore fuzz
 
 help:  ## List the targets
