@@ -33,7 +33,7 @@ _OF_OPEN_SHARDS: Final = {BUFFER_FULL, PARTITIONS_CHANGED, *FORGOTTEN_CODES} - {
 _REFUSED_CODES: Final = {AccessDenied.code, TopicMissing.code, PARTITIONS_DIFFER}
 """Codes of reasons after which the topic of stored transcripts is not read for a minute."""
 _SECONDS: Final = 30.0
-_TIMES: Final = 5
+_TIMES: Final = 2
 _LISTEN: Final = "0A"
 _CONSUMER_TASKS: Final = 5
 """Of aiokafka, for one group member: coordination, heartbeat, fetching, offsets, and what the last one waits for.
@@ -115,7 +115,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
 def only_own_resources(bridge: Bridge, seconds: float = _SECONDS) -> None:
     """Wait until a worker holds what it needs and nothing else; AssertionError with the differences after `seconds`.
 
-    It must be seen so five times in a row: for a moment, one task that is missing may make up for one too many.
+    It must be seen so twice in a row: for a moment, one task that is missing may make up for one too many.
     """
     deadline = time.monotonic() + seconds
     seen = 0
