@@ -33,8 +33,8 @@ test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 compiled: $(STAMP)  ## Build the wheel with a compiled core, and run the tests of the core on it; needs a C compiler (3 minutes)
 	nice $(VENV)/bin/python -m pytest -m compiled tests/packaging --log-cli-level=info $(ARGS)
 
-faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (30 minutes); some variants: VARIANTS_BY=1
-	$(FILES_AT_A_TIME) 3 -m faults $(if $(VARIANTS_BY),--variants-by=$(VARIANTS_BY)) $(ARGS)
+faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (30 minutes); some of them: DRAWN_BY=1
+	$(FILES_AT_A_TIME) 3 -m faults $(if $(DRAWN_BY),--drawn-by=$(DRAWN_BY)) $(ARGS)
 
 field: $(STAMP)  ## Run the tests of faults reported from the field (15 minutes)
 	$(VENV)/bin/python -m pytest -m field tests/field $(ARGS)

@@ -1,7 +1,7 @@
 """Which tests `make test` runs: all but the long ones that break things on purpose, which `make faults` runs.
 
-Its property tests draw the same inputs each time: a change is judged, not the luck. `make explore` runs them alone,
-with other inputs for each seed. What it finds stays as an `@example`, or as a named test of the right value.
+Its property tests draw the same few inputs each time: a change is judged, not the luck. `make explore` runs them alone,
+with more inputs, others for each seed. What it finds stays as an `@example`, or as a named test of the right value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.drawn_variants import FEWEST, SHARE, drawn
+from tests.support.drawn_tests import FEWEST, OF, SHARE, drawn_tests, drawn_variants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ _SAME_ANYWHERE: Final[dict[str, Any]] = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.too_slow],
 }
-settings.register_profile("fixed", derandomize=True, **_SAME_ANYWHERE)
+settings.register_profile("fixed", derandomize=True, max_examples=50, **_SAME_ANYWHERE)
 settings.register_profile("explore", derandomize=False, max_examples=300, print_blob=True, **_SAME_ANYWHERE)
 settings.load_profile("fixed")  # --hypothesis-profile comes later, and wins
 
@@ -99,27 +99,33 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option by which `.ci/run` judges a change in less time than all variants take."""
-    told = f"of tests marked many_variants, run {FEWEST} variants, or one in {SHARE} if that is more, drawn by this"
-    parser.addoption("--variants-by", type=int, metavar="SEED", help=told)
+    """Add the option by which `.ci/run` judges a change in less time than all tests of faults take."""
+    told = (
+        f"of {OF} tests marked faults, run {OF - 1}; of those marked many_variants, run all, but {FEWEST} variants of "
+        f"each, or one in {SHARE} if that is more; this number draws them"
+    )
+    parser.addoption("--drawn-by", type=int, metavar="SEED", help=told)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say that not all variants are run."""
-    seed = config.getoption("variants_by")
-    return None if seed is None else f"many_variants: one in {SHARE}, at least {FEWEST} of each test, drawn by {seed}"
+    """Say that not all tests are run."""
+    seed = config.getoption("drawn_by")
+    if seed is None:
+        return None
+    return f"faults: {OF - 1} of {OF} tests, of many_variants one in {SHARE}, drawn by {seed}; make faults runs all"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests of these files, and the property tests of all files; leave the variants that were drawn."""
+    """Mark the tests of these files, and the property tests of all files; leave those that are drawn."""
     for item in items:
         if item.path.name in FAULTS:
             item.add_marker(pytest.mark.faults)
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.property)
-    seed = config.getoption("variants_by")
+    seed = config.getoption("drawn_by")
     if seed is not None:
         many = {item.nodeid for item in items if item.get_closest_marker("many_variants")}
-        left_out = many - drawn(many, seed)
+        others = {item.nodeid for item in items if item.get_closest_marker("faults")} - many
+        left_out = (many - drawn_variants(many, seed)) | (others - drawn_tests(others, seed))
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]

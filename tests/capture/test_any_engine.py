@@ -43,7 +43,7 @@ STEPS = st.lists(st.tuples(st.sampled_from([*OFTEN, *FAULTS]), st.integers(0, 99
 
 
 @given(STEPS)
-@settings(max_examples=100)
+@settings(max_examples=min(100, settings().max_examples))  # each plays up to fifty steps
 def test_whatever_happens_nothing_is_lost_and_every_chat_is_watched_by_the_owner_of_its_shard(
     steps: list[tuple[Callable[[Engine, int], Awaitable[None]], int, float]],
 ) -> None:

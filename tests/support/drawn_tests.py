@@ -1,0 +1,51 @@
+"""Which of the long tests a change is judged by, drawn by a seed: two of three, and of many variants a quarter."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FEWEST: Final = 3
+SHARE: Final = 4
+"""One in so many variants is drawn, at least `FEWEST`."""
+OF: Final = 3
+"""Of so many tests, all but one are drawn."""
+
+
+def drawn_tests(node_ids: Iterable[str], seed: int) -> set[str]:
+    """Return which of these tests to run: of all but one in `OF` all variants.
+
+    Node ids are pytest's (`file::test[variant]`). Each test is as likely as the others, whatever their order is; over
+    many seeds all are run.
+    """
+    tests = _by_test(node_ids)
+    left_out = len(tests) // OF
+    kept = sorted(tests, key=lambda test: _place(seed, test))[left_out:]
+    return {node_id for test in kept for node_id in tests[test]}
+
+
+def drawn_variants(node_ids: Iterable[str], seed: int) -> set[str]:
+    """Return which of these variants to run: of a test with up to `FEWEST` all; of others, those that the seed draws.
+
+    Each variant is as likely as the others of its test, as above.
+    """
+    found: set[str] = set()
+    for same_test in _by_test(node_ids).values():
+        count = max(FEWEST, -(-len(same_test) // SHARE))
+        found.update(sorted(same_test, key=lambda node_id: _place(seed, node_id))[:count])
+    return found
+
+
+def _by_test(node_ids: Iterable[str]) -> dict[str, list[str]]:
+    tests: dict[str, list[str]] = defaultdict(list)
+    for node_id in node_ids:
+        tests[node_id.partition("[")[0]].append(node_id)
+    return tests
+
+
+def _place(seed: int, node_id: str) -> bytes:
+    return hashlib.sha256(f"{seed} {node_id}".encode()).digest()
