@@ -1,9 +1,9 @@
 """A model of partitions that are raised while chats are captured, and of a chat that moves to its new partition.
 
-Every reachable state of one chat within `Bounds` is visited: the topics are raised, shards take steps, crash, and are
-taken again by workers that may not have heard of it, and the chat is announced at any time, by whoever knows whichever
-number of partitions. What is asked of every state: does the chat have one owner at most? Does a consumer who follows
-MOVED to CONTINUED read each event once, in order? And of every last state: is the chat followed to its last event?
+Every reachable state of one chat within `GrowthBounds` is visited: the topics are raised, shards take steps, crash,
+and are taken again by workers that may not have heard of it, and the chat is announced at any time, by whoever knows
+whichever number of partitions. What is asked of every state: does the chat have one owner at most? Does a consumer who
+follows MOVED to CONTINUED read each event once, in order? And of every last state: is the chat followed to its end?
 
 What is modelled of Kafka: a transaction of a shard is on all of its partitions or on none, and the shards' writers are
 fenced as they are today, so that each transaction of a shard goes on from all before it.
@@ -52,7 +52,7 @@ class GrowthStep(StrEnum):
     """CONTINUED, the checkpoint and the position behind the state that was read are one transaction."""
 
 
-class Told(NamedTuple):
+class ToldOfChat(NamedTuple):
     """A record of a partition of the announcements: an announcement, or the `state` of a chat that is given.
 
     `asked`: partitions under numbers before this one do not know the chat. `goes_by`: whoever wrote this. `state`: how
@@ -65,7 +65,7 @@ class Told(NamedTuple):
     given_by: int = 0
 
 
-class Published(NamedTuple):
+class PublishedOfChat(NamedTuple):
     """A record of the chat on the events topic: an event, or MOVED or CONTINUED with the other partition."""
 
     event: int = 0
@@ -82,16 +82,16 @@ class ShardModel(NamedTuple):
 
     adopted: int = 0
     delivered: int | None = None
-    told: tuple[Told, ...] = ()
+    told: tuple[ToldOfChat, ...] = ()
     read: int = 0
-    published: tuple[Published, ...] = ()
+    published: tuple[PublishedOfChat, ...] = ()
     goes_by: int | None = None
     inbox: int = 0
-    giving: Told | None = None
+    giving: ToldOfChat | None = None
     behind: int = 0
 
 
-class ModelState(NamedTuple):
+class GrowthState(NamedTuple):
     """`raised`: of the announcements, `others`: of all other topics. The rest says what of the bounds is used up."""
 
     shards: tuple[ShardModel, ...]
@@ -103,7 +103,7 @@ class ModelState(NamedTuple):
 
 
 @dataclass(slots=True, frozen=True)
-class Bounds:
+class GrowthBounds:
     """How far states are followed. `homes`: the chat's partition under each number of them, one after the other.
 
     Without `moves` a chat stays where it was announced first, and only chats that are new go by a new number.
@@ -120,22 +120,22 @@ class PromiseBrokenError(AssertionError):
     """A state that must not be. Its message: the steps that led there, and what is wrong."""
 
 
-class _Broken(Exception):
+class _FoundBroken(Exception):
     """What a step found; it never leaves this module."""
 
 
 class GrowthModel:
     """All shards do all steps but `without`."""
 
-    def __init__(self, bounds: Bounds, without: GrowthStep | None = None) -> None:
+    def __init__(self, bounds: GrowthBounds, without: GrowthStep | None = None) -> None:
         """Nothing is visited yet."""
         self._bounds = bounds
         self._without = without
 
     def explore(self) -> int:
         """Visit all states and return their number. Raises PromiseBrokenError with a shortest way to one."""
-        first = ModelState(tuple(ShardModel() for _ in range(max(self._bounds.homes) + 1)))
-        came: dict[ModelState, tuple[ModelState, str] | None] = {first: None}
+        first = GrowthState(tuple(ShardModel() for _ in range(max(self._bounds.homes) + 1)))
+        came: dict[GrowthState, tuple[GrowthState, str] | None] = {first: None}
         waiting = deque([first])
         while waiting:
             state = waiting.popleft()
@@ -144,7 +144,7 @@ class GrowthModel:
                 steps = list(self._steps(state))
                 if not steps:
                     self._check_last(state)
-            except _Broken as broken:
+            except _FoundBroken as broken:
                 raise PromiseBrokenError("\n".join([*_way(came, state), str(broken)])) from None
             for name, following in steps:
                 if following not in came:
@@ -157,28 +157,28 @@ class GrowthModel:
 
     # --- what is asked -------------------------------------------------------------------------------------------
 
-    def _check(self, state: ModelState) -> None:
+    def _check(self, state: GrowthState) -> None:
         given = [told for one in state.shards for told in one.told[one.read :] if told.state is not None]
         if sum(one.delivered is not None for one in state.shards) + len(given) > 1:
-            raise _Broken("the chat has two owners")
+            raise _FoundBroken("the chat has two owners")
         if state.passed > _MOST_PASSED:
-            raise _Broken("the chat is passed on again and again")
+            raise _FoundBroken("the chat is passed on again and again")
         events = _story(_published(state))
         if events != list(range(1, len(events) + 1)):
-            raise _Broken(f"a consumer reads the events {events}")
+            raise _FoundBroken(f"a consumer reads the events {events}")
 
-    def _check_last(self, state: ModelState) -> None:
+    def _check_last(self, state: GrowthState) -> None:
         if state.announced and len(_story(_published(state))) < self._bounds.events:
-            raise _Broken("nobody follows the chat")
+            raise _FoundBroken("nobody follows the chat")
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
-    def _steps(self, state: ModelState) -> Iterator[tuple[str, ModelState]]:
+    def _steps(self, state: GrowthState) -> Iterator[tuple[str, GrowthState]]:
         yield from self._raise(state)
         if state.announced < self._bounds.announcements:
             for home in sorted(set(self._bounds.homes[: state.raised + 1])):
                 announced = state._replace(announced=state.announced + 1)
-                yield f"the chat is announced on {home}", _told(announced, home, Told())
+                yield f"the chat is announced on {home}", _told(announced, home, ToldOfChat())
         for number, shard in enumerate(state.shards):
             if number not in self._bounds.homes[: state.raised + 1]:
                 continue
@@ -187,7 +187,7 @@ class GrowthModel:
             else:
                 yield from self._of_shard(state, number, shard, shard.goes_by)
 
-    def _raise(self, state: ModelState) -> Iterator[tuple[str, ModelState]]:
+    def _raise(self, state: GrowthState) -> Iterator[tuple[str, GrowthState]]:
         last = len(self._bounds.homes) - 1
         one, other = state.others, state.raised
         if not self._does(GrowthStep.ANNOUNCEMENTS_LAST):
@@ -202,14 +202,14 @@ class GrowthModel:
             one, other = other, one
         yield "topics are raised", state._replace(others=one, raised=other)
 
-    def _taken(self, state: ModelState, number: int, shard: ShardModel) -> Iterator[tuple[str, ModelState]]:
+    def _taken(self, state: GrowthState, number: int, shard: ShardModel) -> Iterator[tuple[str, GrowthState]]:
         for known in range(state.raised + 1):
             goes_by = max(known, shard.adopted)
             yield f"a worker takes {number}", _with(state, number, shard._replace(goes_by=goes_by))
 
     def _of_shard(
-        self, state: ModelState, number: int, shard: ShardModel, goes_by: int
-    ) -> Iterator[tuple[str, ModelState]]:
+        self, state: GrowthState, number: int, shard: ShardModel, goes_by: int
+    ) -> Iterator[tuple[str, GrowthState]]:
         if state.crashed < self._bounds.crashes:
             left = shard._replace(goes_by=None, inbox=0, giving=None, behind=0)
             yield f"{number} crashes", _with(state._replace(crashed=state.crashed + 1), number, left)
@@ -231,21 +231,21 @@ class GrowthModel:
         if shard.delivered is not None and self._bounds.moves and self._bounds.homes[goes_by] != number:
             yield f"{number} moves the chat", self._moved(state, number, shard, goes_by)
 
-    def _committed(self, state: ModelState, number: int, shard: ShardModel) -> ModelState:
+    def _committed(self, state: GrowthState, number: int, shard: ShardModel) -> GrowthState:
         """Commit what was read; of a chat that is not known here any more, only where nothing was dropped."""
         before = shard.delivered
         if before is None:
             before = max((one.event for one in shard.published), default=0)
-        events = tuple(Published(before + 1 + one) for one in range(shard.inbox))
+        events = tuple(PublishedOfChat(before + 1 + one) for one in range(shard.inbox))
         known = None if shard.delivered is None else before + shard.inbox
         done = shard._replace(delivered=known, inbox=0, published=shard.published + events)
         return self._transaction(state, number, done)
 
-    def _moved(self, state: ModelState, number: int, shard: ShardModel, goes_by: int) -> ModelState:
+    def _moved(self, state: GrowthState, number: int, shard: ShardModel, goes_by: int) -> GrowthState:
         home = self._bounds.homes[goes_by]
         delivered = (shard.delivered or 0) if self._does(GrowthStep.GIVE_DELIVERED) else 0
-        given = Told(goes_by, goes_by, delivered, number)
-        moved = shard._replace(published=(*shard.published, Published(moved_to=home)))
+        given = ToldOfChat(goes_by, goes_by, delivered, number)
+        moved = shard._replace(published=(*shard.published, PublishedOfChat(moved_to=home)))
         if self._does(GrowthStep.DELETE):
             moved = moved._replace(delivered=None)
         if self._does(GrowthStep.DROP_REST):
@@ -255,7 +255,7 @@ class GrowthModel:
             return self._transaction(state, number, moved._replace(giving=given))
         return _told(self._transaction(state, number, moved), home, given)
 
-    def _takes_up(self, state: ModelState, number: int, shard: ShardModel, goes_by: int) -> tuple[str, ModelState]:
+    def _takes_up(self, state: GrowthState, number: int, shard: ShardModel, goes_by: int) -> tuple[str, GrowthState]:
         """Take what was told next: a chat that is given, or an announcement."""
         told = shard.told[shard.read]
         if self._does(GrowthStep.ADOPT_GIVEN):
@@ -264,7 +264,7 @@ class GrowthModel:
         if told.state is not None:
             if not self._does(GrowthStep.TAKE_AT_ONCE):
                 done = done._replace(read=shard.read, behind=shard.read + 1)
-            came = (*shard.published, Published(continued_from=told.given_by))
+            came = (*shard.published, PublishedOfChat(continued_from=told.given_by))
             done = done._replace(delivered=told.state, published=came)
             return f"{number} takes the chat over", self._transaction(state, number, done)
         if shard.delivered is not None:
@@ -273,28 +273,28 @@ class GrowthModel:
         for one in sorted({*range(goes_by + 1), told.asked}):
             if one >= asked and (home := self._bounds.homes[one]) != number:
                 passed = self._transaction(state._replace(passed=state.passed + 1), number, done)
-                says = Told(one, goes_by if self._does(GrowthStep.TELL_LAST) else one)
+                says = ToldOfChat(one, goes_by if self._does(GrowthStep.TELL_LAST) else one)
                 return f"{number} passes the announcement on to {home}", _told(passed, home, says)
         return f"{number} opens the chat", self._transaction(state, number, done._replace(delivered=0))
 
-    def _transaction(self, state: ModelState, number: int, shard: ShardModel) -> ModelState:
+    def _transaction(self, state: GrowthState, number: int, shard: ShardModel) -> GrowthState:
         there = max(self._bounds.homes[: state.others + 1])
         if shard.published != state.shards[number].published and number > there:
-            raise _Broken("a transaction needs a partition that is not there")
+            raise _FoundBroken("a transaction needs a partition that is not there")
         if self._does(GrowthStep.ADOPT_DURABLY):
             shard = shard._replace(adopted=shard.goes_by or 0)
         return _with(state, number, shard)
 
 
-def _published(state: ModelState) -> tuple[tuple[Published, ...], ...]:
+def _published(state: GrowthState) -> tuple[tuple[PublishedOfChat, ...], ...]:
     return tuple(one.published for one in state.shards)
 
 
 @lru_cache(maxsize=4096)  # few stories, many states
-def _story(partitions: tuple[tuple[Published, ...], ...]) -> list[int]:
+def _story(partitions: tuple[tuple[PublishedOfChat, ...], ...]) -> list[int]:
     """Return the events as a consumer reads them who begins at the first partition and follows MOVED to CONTINUED.
 
-    Raises _Broken when the records do not lead there, or when there is one to which none leads.
+    Raises _FoundBroken when the records do not lead there, or when there is one to which none leads.
     """
     left = [deque(one) for one in partitions]
     place = next((n for n, one in enumerate(left) if one and one[0].continued_from is None), None)
@@ -302,15 +302,15 @@ def _story(partitions: tuple[tuple[Published, ...], ...]) -> list[int]:
     while place is not None and left[place]:
         record = left[place].popleft()
         if record.continued_from is not None:
-            raise _Broken("CONTINUED without MOVED")
+            raise _FoundBroken("CONTINUED without MOVED")
         if record.moved_to is None:
             events.append(record.event)
             continue
         before, place = place, record.moved_to
         if left[place] and left[place].popleft().continued_from != before:
-            raise _Broken("after MOVED comes something else than CONTINUED")
+            raise _FoundBroken("after MOVED comes something else than CONTINUED")
     if any(left):
-        raise _Broken("there are records of the chat to which no MOVED leads")
+        raise _FoundBroken("there are records of the chat to which no MOVED leads")
     return events
 
 
@@ -318,16 +318,16 @@ def _put(values: tuple[_T, ...], at: int, value: _T) -> tuple[_T, ...]:
     return (*values[:at], value, *values[at + 1 :])
 
 
-def _with(state: ModelState, number: int, shard: ShardModel) -> ModelState:
+def _with(state: GrowthState, number: int, shard: ShardModel) -> GrowthState:
     return state._replace(shards=_put(state.shards, number, shard))
 
 
-def _told(state: ModelState, home: int, told: Told) -> ModelState:
+def _told(state: GrowthState, home: int, told: ToldOfChat) -> GrowthState:
     shard = state.shards[home]
     return _with(state, home, shard._replace(told=(*shard.told, told)))
 
 
-def _way(came: Mapping[ModelState, tuple[ModelState, str] | None], state: ModelState) -> list[str]:
+def _way(came: Mapping[GrowthState, tuple[GrowthState, str] | None], state: GrowthState) -> list[str]:
     names: list[str] = []
     while (before := came[state]) is not None:
         state, name = before

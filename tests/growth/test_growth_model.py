@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.growth.growth_model import Bounds, GrowthModel, GrowthStep, PromiseBrokenError
+from tests.growth.growth_model import GrowthBounds, GrowthModel, GrowthStep, PromiseBrokenError
 
 BOUNDS = {
-    "a chat that moves": (Bounds(), 3_590),
-    "a chat that stays": (Bounds(events=1, moves=False), 1_321),
-    "three announcements": (Bounds(announcements=3, events=1, crashes=0), 2_899),
-    "raised twice": (Bounds(homes=(0, 1, 2), events=1, crashes=0), 28_556),
-    "raised twice, and the chat stays": (Bounds(homes=(0, 1, 2), events=1, crashes=0, moves=False), 14_844),
-    "raised twice, and back on the first partition": (Bounds(homes=(0, 1, 0), announcements=1, events=1), 1_670),
+    "a chat that moves": (GrowthBounds(), 3_590),
+    "a chat that stays": (GrowthBounds(events=1, moves=False), 1_321),
+    "three announcements": (GrowthBounds(announcements=3, events=1, crashes=0), 2_899),
+    "raised twice": (GrowthBounds(homes=(0, 1, 2), events=1, crashes=0), 28_556),
+    "raised twice, and the chat stays": (GrowthBounds(homes=(0, 1, 2), events=1, crashes=0, moves=False), 14_844),
+    "raised twice, and back on the first partition": (GrowthBounds(homes=(0, 1, 0), announcements=1, events=1), 1_670),
 }
 """Each with its number of states: fewer mean that shards do not get as far, more that they do something else."""
 
 
 @pytest.mark.parametrize(("bounds", "states"), BOUNDS.values(), ids=BOUNDS)
-def test_a_chat_has_one_owner_and_one_story_in_any_reachable_state(bounds: Bounds, states: int) -> None:
+def test_a_chat_has_one_owner_and_one_story_in_any_reachable_state(bounds: GrowthBounds, states: int) -> None:
     assert GrowthModel(bounds).explore() == states
 
 
@@ -39,6 +39,6 @@ BROKEN = {
 @pytest.mark.parametrize("step", list(GrowthStep))
 def test_without_any_one_step_a_promise_may_be_broken(step: GrowthStep) -> None:
     raised_twice = step is GrowthStep.TELL_LAST
-    bounds = Bounds(homes=(0, 1, 2), events=0, crashes=0) if raised_twice else Bounds(events=1)
+    bounds = GrowthBounds(homes=(0, 1, 2), events=0, crashes=0) if raised_twice else GrowthBounds(events=1)
     with pytest.raises(PromiseBrokenError, match=rf"{BROKEN[step]}.*\Z"):
         GrowthModel(bounds, without=step).explore()
