@@ -247,6 +247,11 @@ def unwatched(journal: Path, ledger: Path) -> OutageWatch:
     return watch
 
 
+def forgotten(chats: Simulator) -> set[str]:
+    """Return the events that the server has lost; nobody can have those that were not read before."""
+    return {f"{chat.session_id}:{lost}" for chat in read_ledger(chats.ledger).values() for lost in chat.lost}
+
+
 def closed_at(ledger: Path) -> dict[str, float]:
     """Return the end of each closed chat, in seconds since 1970 UTC."""
     lines = [line for line in ledger.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]

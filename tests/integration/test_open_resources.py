@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LEAKED: Final[list[object]] = []
 CHATS = 10
-_SENDERS: Final = 3
+_SENDERS: Final = 12
 
 
 class Leaking(Bridge):
@@ -76,7 +76,7 @@ async def _leak(kind: str, broker: str) -> None:
     loop = asyncio.get_running_loop()
     if kind == "producer":
         _LEAKED.append(await _producer(broker))
-    elif kind == "sender":  # more of them than there are tasks of clients that are sometimes missing for a moment
+    elif kind == "sender":  # more of them than the tasks that a worker without chats may have and has not
         for _ in range(_SENDERS):
             producer = await _producer(broker)
             _LEAKED.append(producer)

@@ -45,6 +45,8 @@ _READER_TASKS: Final = 3
 
 One more fetches from each broker, as above.
 """
+_PRODUCER_REQUESTS: Final = 2
+"""Of aiokafka, for each producer that writes: one for its transaction, and one for the records to a broker."""
 _COORDINATORS: Final = 2
 """Of the group and of the transactional id: aiokafka keeps connections of their own to those brokers."""
 _SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{(?:kind|state)="(\w+)"\})? ([0-9.e+]+)$', re.MULTILINE)
@@ -94,7 +96,10 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
         "kafka_connection": (sockets["kafka"], sockets["kafka"]),
         "kafka": (
             producers,
-            producers + _CONSUMER_TASKS + owned.brokers + reader * (_READER_TASKS + owned.brokers),
+            producers * (1 + _PRODUCER_REQUESTS)
+            + _CONSUMER_TASKS
+            + owned.brokers
+            + reader * (_READER_TASKS + owned.brokers),
         ),
         "http": (sockets["http"] + 1, sockets["http"] + 1),  # one per connection, and one that answers this question
         "feeder": (0, 1),
