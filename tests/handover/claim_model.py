@@ -8,123 +8,24 @@ What is modelled of Kafka: a transactional id has an epoch; initialising it rais
 epoch is refused. A claim is a record of its own, outside of transactions, with a key that no other claim has; removing
 it is a tombstone for that key. A request whose sender is dead may arrive all the same.
 
-Nothing in `bridge` works like this yet: today each shard has a transactional id of its own (DECISIONS 334).
+`bridge/capture/shard_claims.py` and `worker_transactions.py` follow it, with `kafka.transactions: worker`. What may
+go wrong there beside a crash is a *setback*: a shard is given up at any time and its claim stays, or a commit is not
+waited for any more, and its shards are read again.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from enum import StrEnum, auto
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from tests.handover.claim_states import Bounds, Claim, HandoverStep, ModelState, Phase, Request, ShardPart, WorkerModel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 _T = TypeVar("_T")
-
-
-class HandoverStep(StrEnum):
-    """What a worker has to do; the model can leave out one of them."""
-
-    CLAIM = auto()
-    """Write a claim before anything else is done for a shard that was assigned."""
-    LOOK_AGAIN = auto()
-    """Read the claims after one's own is written, not before: another one may have been written meanwhile."""
-    YIELD = auto()
-    """Give the shard up if a later claim is there."""
-    FENCE_AFTER_CLAIM = auto()
-    """Initialise the ids of all other claimants only when one's own claim is written."""
-    FENCE = auto()
-    """Initialise the transactional ids of the other claimants."""
-    READ_AFTER_FENCING = auto()
-    """Read the shard's records when nobody else can commit any more, not before."""
-    REMOVE_FENCED = auto()
-    """Remove the claims of those who were fenced, before anything is committed."""
-    CHECK_CLAIMS = auto()
-    """After one's own id was initialised again, give up shards whose last claim is not one's own."""
-    CHECK_EVERY_SHARD = auto()
-    """Do so for all shards, not only for the one that was taken last."""
-    RELEASE_WHEN_IDLE = auto()
-    """Remove one's own claim only when no commit is on its way."""
-    OWN_KEY = auto()
-    """Give each claim a key of its own: of records with the same key, Kafka may keep the last one only."""
-
-
-class Phase(StrEnum):
-    """What a worker is doing about a shard."""
-
-    NONE = auto()
-    CLAIMING = auto()
-    CLAIMED = auto()
-    FENCING = auto()
-    REMOVING = auto()
-    READING = auto()
-    OWNED = auto()
-
-
-class Claim(NamedTuple):
-    """`number`: which of its worker's claims. The log of a shard has those that were not removed, oldest first."""
-
-    worker: int
-    number: int
-
-
-class ShardPart(NamedTuple):
-    """A shard at a worker. `known`: commits that were read or made. `others`: claims that were found beside its own."""
-
-    phase: Phase = Phase.NONE
-    claim: Claim | None = None
-    known: int = 0
-    others: frozenset[Claim] = frozenset()
-
-
-class WorkerModel(NamedTuple):
-    """A process. `epoch`: of its id when it was initialised, 0: not yet. `committing`: a commit is on its way."""
-
-    epoch: int
-    checked: bool
-    parts: tuple[ShardPart, ...]
-    committing: bool = False
-    last_taken: int = 0
-    life: int = 0
-
-
-class Request(NamedTuple):
-    """On its way to Kafka. `kind`: claim, remove or commit; `life`: of the process that waits for the answer."""
-
-    kind: str
-    worker: int
-    life: int
-    shard: int = 0
-    claims: frozenset[Claim] = frozenset()
-    epoch: int = 0
-    known: tuple[tuple[int, int], ...] = ()
-
-
-class ModelState(NamedTuple):
-    """Kafka, the requests on their way, and the workers. `taken`, `crashed`: what of the bounds is used up."""
-
-    epochs: tuple[int, ...]
-    claims: tuple[tuple[Claim, ...], ...]
-    commits: tuple[int, ...]
-    requests: frozenset[Request]
-    workers: tuple[WorkerModel, ...]
-    taken: int = 0
-    crashed: int = 0
-
-
-@dataclass(slots=True, frozen=True)
-class Bounds:
-    """How far states are followed. `releases`: workers also leave shards in order."""
-
-    workers: int = 2
-    shards: int = 1
-    takes: int = 3
-    crashes: int = 1
-    commits: int = 2
-    epochs: int = 3
-    releases: bool = True
+_NOBODY: Final = -1
+"""In place of a process: nobody waits for the answer to a request."""
 
 
 class TwoWritersError(AssertionError):
@@ -179,6 +80,22 @@ class ClaimModel:
                 if worker.epoch:
                     yield from self._of_shard(state, number, shard, part)
             yield from self._commit(state, number, worker)
+            if state.set_back < self._bounds.setbacks:
+                yield from self._set_back(state._replace(set_back=state.set_back + 1), number, worker)
+
+    def _set_back(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
+        for shard, part in enumerate(worker.parts):
+            if part.phase is not Phase.NONE:
+                yield f"{number} gives shard {shard} up", _part(state, number, shard, ShardPart())
+        for request in state.requests if worker.committing else ():
+            if request.kind == "commit" and request[1:3] == (number, worker.life):
+                parts = list(worker.parts)
+                for shard, _, _ in request.known:
+                    if parts[shard].phase is Phase.OWNED:
+                        parts[shard] = parts[shard]._replace(phase=Phase.READING)
+                unheard = state._replace(requests=state.requests - {request} | {request._replace(life=_NOBODY)})
+                changed = worker._replace(epoch=0, checked=False, committing=False, parts=tuple(parts))
+                yield f"{number} waits for a commit no more", _with(unheard, number, changed)
 
     def _initialise(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
         if worker.epoch and not worker.checked:
@@ -226,7 +143,9 @@ class ClaimModel:
                     f"{name} knows that claims are removed",
                     _part(state, number, shard, part._replace(phase=Phase.READING)),
                 )
-        elif part.phase is Phase.READING:
+        elif part.phase is Phase.READING and not (
+            self._does(HandoverStep.READ_AFTER_OWN) and _under_way(state, number, shard)
+        ):
             known = state.commits[shard] if self._does(HandoverStep.READ_AFTER_FENCING) else part.known
             yield f"{name} reads to the end", _part(state, number, shard, part._replace(phase=Phase.OWNED, known=known))
         elif (
@@ -268,10 +187,12 @@ class ClaimModel:
         yield f"{name} fences {sorted(part.others)}", _part(state, number, shard, part._replace(phase=Phase.REMOVING))
 
     def _commit(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
-        owned = [(shard, part.known) for shard, part in enumerate(worker.parts) if part.phase is Phase.OWNED]
+        owned = [
+            (shard, part.known, part.claim) for shard, part in enumerate(worker.parts) if part.phase is Phase.OWNED
+        ]
         if not owned or worker.committing or not worker.checked:
             return
-        if any(state.commits[shard] >= self._bounds.commits for shard, _ in owned):
+        if any(state.commits[shard] >= self._bounds.commits for shard, *_ in owned):
             return
         request = Request("commit", number, worker.life, epoch=worker.epoch, known=tuple(owned))
         yield f"{number} commits", _with(_sent(state, request), number, worker._replace(committing=True))
@@ -298,14 +219,14 @@ class ClaimModel:
     ) -> Iterator[tuple[str, ModelState]]:
         number, accepted = request.worker, request.epoch == state.epochs[request.worker]
         if accepted:
-            for shard, known in request.known:
+            for shard, known, _ in request.known:
                 if state.commits[shard] != known:
                     raise _Broken(f"{number} commits shard {shard} after {known} of {state.commits[shard]} commits")
                 state = state._replace(commits=_put(state.commits, shard, known + 1))
         if worker is not None:
             parts = list(worker.parts)
-            for shard, known in request.known if accepted else ():
-                if parts[shard].phase is Phase.OWNED:
+            for shard, known, claim in request.known if accepted else ():
+                if parts[shard].phase is Phase.OWNED and parts[shard].claim == claim:
                     parts[shard] = parts[shard]._replace(known=known + 1)
             state = _with(state, number, worker._replace(committing=False, parts=tuple(parts)))
         yield f"a commit of {number} is {'done' if accepted else 'refused'}", state
@@ -334,6 +255,15 @@ def _fenced(state: ModelState, workers: Collection[int]) -> ModelState:
 
 def _others(state: ModelState, shard: int, part: ShardPart) -> frozenset[Claim]:
     return frozenset(one for one in state.claims[shard] if one != part.claim)
+
+
+def _under_way(state: ModelState, number: int, shard: int) -> bool:
+    """Return whether a worker waits for a commit to a shard: one that it gave up and took again."""
+    key = number, state.workers[number].life
+    return any(
+        one.kind == "commit" and one[1:3] == key and any(each == shard for each, *_ in one.known)
+        for one in state.requests
+    )
 
 
 def _way(came: Mapping[ModelState, tuple[ModelState, str] | None], state: ModelState) -> list[str]:

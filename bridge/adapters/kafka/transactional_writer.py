@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Batch, Limits, Outgoing
 
     _Result = TypeVar("_Result")
-    _Packed = list[tuple[str, int, BatchBuilder, list[Outgoing]]]
+    Packed = list[tuple[str, int, BatchBuilder, list[Outgoing]]]
     """Topic, partition, record batch and its records, in the order in which they are sent."""
 
 _BATCH_BYTES: Final = 900_000
@@ -72,10 +72,16 @@ class KafkaTransactionalWriter:
     committed then. Any other exception is a defect of this class or of the values it was given.
     """
 
-    def __init__(self, settings: KafkaConnection, partition: int, topics: Iterable[str]) -> None:
-        """Nothing connects before `open`. `topics` are those whose limits count for what is written to them."""
+    def __init__(
+        self, settings: KafkaConnection, partition: int, topics: Iterable[str], *, name: str | None = None
+    ) -> None:
+        """Nothing connects before `open`. `topics` are those whose limits count for what is written to them.
+
+        The transactional id consists of the group and `name`, by default the partition.
+        """
         self._settings = settings
         self._partition = partition
+        self._name = str(partition) if name is None else name
         self._topics = tuple(topics)
         self._producer: AIOKafkaProducer | None = None
         self._announcements = TopicPartition(settings.topics.announcements, partition)
@@ -105,10 +111,10 @@ class KafkaTransactionalWriter:
         producer = self._producer = AIOKafkaProducer(
             **{
                 "bootstrap_servers": settings.bootstrap_servers,
-                "client_id": f"chatbridge-{settings.group}-{self._partition}",
+                "client_id": f"chatbridge-{settings.group}-{self._name}",
                 "request_timeout_ms": _REQUEST_MS,
                 **settings.client,
-                "transactional_id": f"{settings.group}-{self._partition}",
+                "transactional_id": f"{settings.group}-{self._name}",
                 "transaction_timeout_ms": int(settings.transaction_timeout * 1000),
                 "acks": "all",
                 "enable_idempotence": True,
@@ -125,6 +131,11 @@ class KafkaTransactionalWriter:
             # begin_transaction waits for the producer id; the broker never sees an empty transaction.
             await self._call(producer.begin_transaction())
             await self._call(producer.commit_transaction())
+            await self.take_limits()
+
+    async def take_limits(self) -> None:
+        """Have `limits` say how they are now."""
+        async with self._time_limit():
             self._topic_limits = await self._read_topic_limits()
 
     async def _read_topic_limits(self) -> Mapping[str, int]:
@@ -212,9 +223,9 @@ class KafkaTransactionalWriter:
             await self._call(producer.commit_transaction())  # P3: nothing counts as captured before this returns
         self._settings.times.taken(self._given)
         for (_, _, _, records), told in zip(packed, acknowledged, strict=True):
-            _place(records, told.offset)
+            place_records(records, told.offset)
 
-    def _packed(self, producer: AIOKafkaProducer, batch: Batch) -> _Packed:
+    def _packed(self, producer: AIOKafkaProducer, batch: Batch) -> Packed:
         """Put all records into record batches, each partition's in order."""
         self._given = self._settings.times.now()
         logs: dict[tuple[str, int], list[Outgoing]] = {}
@@ -224,12 +235,12 @@ class KafkaTransactionalWriter:
                 logs[log].append(record)
             else:
                 logs[log] = [record]
-        packed: _Packed = []
+        packed: Packed = []
         for (topic, partition), records in logs.items():
             packed += self._pack(producer, topic, partition, records)
         return packed
 
-    def _pack(self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]) -> _Packed:
+    def _pack(self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]) -> Packed:
         """Put records of one partition into as few record batches as fit, in order."""
         limit = min(self._batch_bytes, self._topic_limits.get(topic, self._batch_bytes))
         batch = producer.create_batch()
@@ -291,11 +302,11 @@ class KafkaTransactionalWriter:
             return [Right("group", group, "Read")]
         if isinstance(error, TopicAuthorizationFailedError):
             operation: Operation = "Read" if self._reading else "Write"
-            return [Right("topic", name, operation) for name in _topics_of(error)]
+            return [Right("topic", name, operation) for name in topics_of(error)]
         return None
 
 
-def _topics_of(error: TopicAuthorizationFailedError) -> list[str]:
+def topics_of(error: TopicAuthorizationFailedError) -> list[str]:
     """Return the topics of an error of aiokafka, which has the name of one or a set of names as its argument."""
     named = error.args[0] if error.args else ()
     return [named] if isinstance(named, str) else sorted(named) or ["of the bridge"]
@@ -311,7 +322,7 @@ def _apply_records(records: Sequence[Any], found: dict[str, bytes]) -> None:
             found[key] = record.value
 
 
-def _place(records: Sequence[Outgoing], first: int) -> None:
+def place_records(records: Sequence[Outgoing], first: int) -> None:
     """Tell records of one batch their offsets; `first` is negative when the broker had the batch already."""
     if first >= 0:
         for offset, record in enumerate(records, first):
