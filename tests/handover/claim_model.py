@@ -11,6 +11,11 @@ it is a tombstone for that key. A request whose sender is dead may arrive all th
 `bridge/capture/shard_claims.py` and `worker_transactions.py` follow it, with `kafka.transactions: worker`. What may
 go wrong there beside a crash is a *setback*: a shard is given up at any time and its claim stays, or a commit is not
 waited for any more, and its shards are read again.
+
+A worker may have several ids, and go on under another one when Kafka does not let it initialise the one it has, which is
+so as long as a commit or an abort of that id is decided and not marked in all of its shards. What it had taken under
+the former id it takes anew, as if another worker had it. A fence is then whatever settles that nothing more is committed:
+the epoch is raised when the abort is decided, whether or not the abort is marked anywhere.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tests.handover.claim_states import Bounds, Claim, HandoverStep, ModelState, Phase, Request, ShardPart, WorkerModel
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _T = TypeVar("_T")
 _NOBODY: Final = -1
@@ -48,7 +53,7 @@ class ClaimModel:
         """Visit all states and return their number. Raises TwoWritersError with a shortest way to one."""
         bounds = self._bounds
         first = ModelState(
-            (0,) * bounds.workers,
+            (0,) * (bounds.workers * bounds.ids),
             ((),) * bounds.shards,
             (0,) * bounds.shards,
             frozenset(),
@@ -73,6 +78,8 @@ class ClaimModel:
     def _steps(self, state: ModelState) -> Iterator[tuple[str, ModelState]]:
         for request in state.requests:
             yield from self._arrive(state, request)
+        for one in state.unmarked:
+            yield f"a commit of id {one[0]} is marked in shard {one[1]}", state._replace(unmarked=state.unmarked - {one})
         for number, worker in enumerate(state.workers):
             yield from self._initialise(state, number, worker)
             yield from self._crash(state, number, worker)
@@ -80,6 +87,8 @@ class ClaimModel:
                 if worker.epoch:
                     yield from self._of_shard(state, number, shard, part)
             yield from self._commit(state, number, worker)
+            if state.switched < self._bounds.switches:
+                yield self._switch(state._replace(switched=state.switched + 1), number, worker)
             if state.set_back < self._bounds.setbacks:
                 yield from self._set_back(state._replace(set_back=state.set_back + 1), number, worker)
 
@@ -97,14 +106,34 @@ class ClaimModel:
                 changed = worker._replace(epoch=0, checked=False, committing=False, parts=tuple(parts))
                 yield f"{number} waits for a commit no more", _with(unheard, number, changed)
 
+    def _switch(self, state: ModelState, number: int, worker: WorkerModel) -> tuple[str, ModelState]:
+        """Let a worker go on under its next id, whatever it waits for."""
+        parts = [ShardPart() for _ in worker.parts]
+        for shard, part in enumerate(worker.parts):
+            if part.claim and not self._does(HandoverStep.KEEP_FORMER_CLAIMS):
+                state = _sent(state, Request("remove", number, worker.life, shard, frozenset([part.claim])))
+            if part.phase is Phase.OWNED and not self._does(HandoverStep.CLAIM_ANEW):
+                parts[shard] = part._replace(phase=Phase.READING)
+        for request in state.requests if worker.committing else ():
+            if request.kind == "commit" and request[1:3] == (number, worker.life):
+                state = state._replace(requests=state.requests - {request} | {request._replace(life=_NOBODY)})
+        at = (worker.at + 1) % self._bounds.ids
+        changed = worker._replace(epoch=0, checked=False, committing=False, parts=tuple(parts), at=at)
+        return f"{number} goes on under id {self._id(number, changed)}", _with(state, number, changed)
+
+    def _id(self, number: int, worker: WorkerModel) -> int:
+        return number * self._bounds.ids + worker.at
+
     def _initialise(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
         if worker.epoch and not worker.checked:
             parts = tuple(self._checked(state, worker, shard) for shard in range(len(worker.parts)))
             yield f"{number} checks its claims", _with(state, number, worker._replace(checked=True, parts=parts))
-        fenced = worker.epoch != state.epochs[number] or not worker.epoch
-        if fenced and not worker.committing and state.epochs[number] < self._bounds.epochs:
-            epochs = _put(state.epochs, number, state.epochs[number] + 1)
-            changed = worker._replace(epoch=epochs[number], checked=not self._does(HandoverStep.CHECK_CLAIMS))
+        own = self._id(number, worker)
+        fenced = worker.epoch != state.epochs[own] or not worker.epoch
+        marked = not _unmarked(state, own)
+        if fenced and marked and not worker.committing and state.epochs[own] < self._bounds.epochs:
+            epochs = _put(state.epochs, own, state.epochs[own] + 1)
+            changed = worker._replace(epoch=epochs[own], checked=not self._does(HandoverStep.CHECK_CLAIMS))
             yield f"{number} initialises its id", _with(state._replace(epochs=epochs), number, changed)
 
     def _checked(self, state: ModelState, worker: WorkerModel, shard: int) -> ShardPart:
@@ -146,7 +175,10 @@ class ClaimModel:
         elif part.phase is Phase.READING and not (
             self._does(HandoverStep.READ_AFTER_OWN) and _under_way(state, number, shard)
         ):
-            known = state.commits[shard] if self._does(HandoverStep.READ_AFTER_FENCING) else part.known
+            hidden = sum(shard == one for _, one in state.unmarked)
+            if hidden and self._does(HandoverStep.READ_STABLE):
+                return
+            known = state.commits[shard] - hidden if self._does(HandoverStep.READ_AFTER_FENCING) else part.known
             yield f"{name} reads to the end", _part(state, number, shard, part._replace(phase=Phase.OWNED, known=known))
         elif (
             part.phase is Phase.OWNED
@@ -159,16 +191,16 @@ class ClaimModel:
 
     def _take(self, state: ModelState, number: int, shard: int) -> Iterator[tuple[str, ModelState]]:
         worker = state.workers[number]
-        claim = Claim(number, state.taken if self._does(HandoverStep.OWN_KEY) else 0)
+        claim = Claim(self._id(number, worker), state.taken if self._does(HandoverStep.OWN_KEY) else 0)
         others = frozenset(state.claims[shard]) if not self._does(HandoverStep.LOOK_AGAIN) else frozenset[Claim]()
         part = ShardPart(Phase.CLAIMING, claim, state.commits[shard], others)
         state = state._replace(taken=state.taken + 1)
         state = _with(state, number, worker._replace(last_taken=shard))
         if not self._does(HandoverStep.FENCE_AFTER_CLAIM):
-            fenced = {one.worker for one in state.claims[shard]} - {number}
-            if any(state.epochs[one] >= self._bounds.epochs for one in fenced):
+            after = self._fenced(state, number, state.claims[shard])
+            if after is None:
                 return
-            state = _fenced(state, fenced)
+            state = after
         if self._does(HandoverStep.CLAIM):
             request = Request("claim", number, worker.life, shard, frozenset([claim]))
             yield f"{number}, shard {shard}: claims", _part(_sent(state, request), number, shard, part)
@@ -178,23 +210,38 @@ class ClaimModel:
     def _fence(self, state: ModelState, number: int, shard: int, part: ShardPart) -> Iterator[tuple[str, ModelState]]:
         name = f"{number}, shard {shard}:"
         if self._does(HandoverStep.FENCE) and self._does(HandoverStep.FENCE_AFTER_CLAIM):
-            fenced = {one.worker for one in part.others} - {number}
-            if any(state.epochs[one] >= self._bounds.epochs for one in fenced):
+            after = self._fenced(state, number, part.others)
+            if after is None:
                 return
-            state = _fenced(state, fenced)
+            state = after
         if part.others and self._does(HandoverStep.REMOVE_FENCED):
             state = _sent(state, Request("remove", number, state.workers[number].life, shard, part.others))
         yield f"{name} fences {sorted(part.others)}", _part(state, number, shard, part._replace(phase=Phase.REMOVING))
+
+    def _fenced(self, state: ModelState, number: int, claims: Iterable[Claim]) -> ModelState | None:
+        """Return the state after a worker has fenced the ids of claims but its own; None: that has to wait."""
+        own = {self._id(number, state.workers[number])}
+        mine = {one for one in range(len(state.epochs)) if one // self._bounds.ids == number}
+        fenced = {one.claimant for one in claims} - (own if self._does(HandoverStep.FENCE_FORMER_ID) else mine)
+        # A commit that is decided is the last of a former id of one's own: nothing follows that could be on its way.
+        decided = {one for one in fenced if _unmarked(state, one)}
+        if decided - mine and self._does(HandoverStep.ONLY_ABORT_FENCES):
+            return None
+        raised = fenced - decided
+        if any(state.epochs[one] >= self._bounds.epochs for one in raised):
+            return None
+        return state._replace(epochs=tuple(one + (which in raised) for which, one in enumerate(state.epochs)))
 
     def _commit(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
         owned = [
             (shard, part.known, part.claim) for shard, part in enumerate(worker.parts) if part.phase is Phase.OWNED
         ]
-        if not owned or worker.committing or not worker.checked:
+        own = self._id(number, worker)
+        if not owned or worker.committing or not worker.checked or _unmarked(state, own):
             return
         if any(state.commits[shard] >= self._bounds.commits for shard, *_ in owned):
             return
-        request = Request("commit", number, worker.life, epoch=worker.epoch, known=tuple(owned))
+        request = Request("commit", number, worker.life, epoch=worker.epoch, known=tuple(owned), claimant=own)
         yield f"{number} commits", _with(_sent(state, request), number, worker._replace(committing=True))
 
     def _arrive(self, state: ModelState, request: Request) -> Iterator[tuple[str, ModelState]]:
@@ -217,12 +264,13 @@ class ClaimModel:
     def _committed(
         self, state: ModelState, request: Request, worker: WorkerModel | None
     ) -> Iterator[tuple[str, ModelState]]:
-        number, accepted = request.worker, request.epoch == state.epochs[request.worker]
+        number, accepted = request.worker, request.epoch == state.epochs[request.claimant]
         if accepted:
             for shard, known, _ in request.known:
                 if state.commits[shard] != known:
                     raise _Broken(f"{number} commits shard {shard} after {known} of {state.commits[shard]} commits")
-                state = state._replace(commits=_put(state.commits, shard, known + 1))
+                unmarked = state.unmarked | {(request.claimant, shard)} if self._bounds.markers else state.unmarked
+                state = state._replace(commits=_put(state.commits, shard, known + 1), unmarked=unmarked)
         if worker is not None:
             parts = list(worker.parts)
             for shard, known, claim in request.known if accepted else ():
@@ -249,8 +297,9 @@ def _sent(state: ModelState, request: Request) -> ModelState:
     return state._replace(requests=state.requests | {request})
 
 
-def _fenced(state: ModelState, workers: Collection[int]) -> ModelState:
-    return state._replace(epochs=tuple(one + (number in workers) for number, one in enumerate(state.epochs)))
+def _unmarked(state: ModelState, claimant: int) -> bool:
+    """Return whether a commit of an id is not marked in all of its shards."""
+    return any(one == claimant for one, _ in state.unmarked)
 
 
 def _others(state: ModelState, shard: int, part: ShardPart) -> frozenset[Claim]:

@@ -34,6 +34,16 @@ class HandoverStep(StrEnum):
     """Remove one's own claim only when no commit is on its way."""
     OWN_KEY = auto()
     """Give each claim a key of its own: of records with the same key, Kafka may keep the last one only."""
+    CLAIM_ANEW = auto()
+    """Take each shard anew under another id of one's own: a claim names the id that has to be fenced."""
+    FENCE_FORMER_ID = auto()
+    """Fence one's own former ids like those of others: a commit of theirs may be on its way."""
+    KEEP_FORMER_CLAIMS = auto()
+    """Leave the claims of one's own former id where they are: whoever takes the shard fences that id by them."""
+    ONLY_ABORT_FENCES = auto()
+    """Take no commit that is decided and not marked yet for a fence of another worker: that goes on after it."""
+    READ_STABLE = auto()
+    """Read the records only when every transaction before one's own claim is marked in the shard."""
 
 
 class Phase(StrEnum):
@@ -49,9 +59,12 @@ class Phase(StrEnum):
 
 
 class Claim(NamedTuple):
-    """`number`: which of its worker's claims. The log of a shard has those that were not removed, oldest first."""
+    """`claimant`: a transactional id; `number`: which of the claims.
 
-    worker: int
+    The log of a shard has those that were not removed, oldest first.
+    """
+
+    claimant: int
     number: int
 
 
@@ -65,7 +78,10 @@ class ShardPart(NamedTuple):
 
 
 class WorkerModel(NamedTuple):
-    """A process. `epoch`: of its id when it was initialised, 0: not yet. `committing`: a commit is on its way."""
+    """A process. `epoch`: of its id when it was initialised, 0: not yet. `committing`: a commit is on its way.
+
+    `at`: which of its ids it uses.
+    """
 
     epoch: int
     checked: bool
@@ -73,10 +89,14 @@ class WorkerModel(NamedTuple):
     committing: bool = False
     last_taken: int = 0
     life: int = 0
+    at: int = 0
 
 
 class Request(NamedTuple):
-    """On its way to Kafka. `kind`: claim, remove or commit; `life`: of the process that waits for the answer."""
+    """On its way to Kafka. `kind`: claim, remove or commit; `life`: of the process that waits for the answer.
+
+    `claimant`, `epoch`: the transactional id of a commit.
+    """
 
     kind: str
     worker: int
@@ -85,10 +105,14 @@ class Request(NamedTuple):
     claims: frozenset[Claim] = frozenset()
     epoch: int = 0
     known: tuple[tuple[int, int, Claim | None], ...] = ()
+    claimant: int = 0
 
 
 class ModelState(NamedTuple):
-    """Kafka, the requests on their way, and the workers. `taken`, `crashed`, `set_back`: used up of the bounds."""
+    """Kafka, the requests on their way, and the workers. `taken` and what follows: used up of the bounds.
+
+    `epochs`: of each transactional id. `unmarked`: (id, shard) of commits that are decided, but not marked in the shard.
+    """
 
     epochs: tuple[int, ...]
     claims: tuple[tuple[Claim, ...], ...]
@@ -98,11 +122,17 @@ class ModelState(NamedTuple):
     taken: int = 0
     crashed: int = 0
     set_back: int = 0
+    switched: int = 0
+    unmarked: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(slots=True, frozen=True)
 class Bounds:
-    """How far states are followed. `releases`: workers also leave shards in order."""
+    """How far states are followed. `releases`: workers also leave shards in order.
+
+    `ids`: of each worker; `switches`: how often one goes on under another. `markers`: a commit that is decided is seen
+    in each shard only when it is marked there, which takes as long as the shard has no leader.
+    """
 
     workers: int = 2
     shards: int = 1
@@ -112,3 +142,6 @@ class Bounds:
     epochs: int = 3
     releases: bool = True
     setbacks: int = 0
+    ids: int = 1
+    switches: int = 0
+    markers: bool = False
