@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bridge.config import Config
 
 _BITS: Final = 63
+_IDS: Final = 4
+"""Transactional ids of a worker: each that a partition without a leader holds up leaves it one fewer."""
 
 
 class ShardWriters:
@@ -29,19 +31,19 @@ class ShardWriters:
         """Nothing connects before a writer is opened."""
         self._kafka = kafka
         self._topics: tuple[str, ...] = ()
-        # No name of a group or a worker has a colon: the id is no other worker's, and no shard's.
-        name = f"worker:{config.worker_id}"
+        # No name of a group or a worker has a colon: an id is no other worker's, and no shard's.
+        own = f"{kafka.group}-worker:{config.worker_id}"
         self._transactions: WorkerTransactions | None = None
         if config.kafka.transactions == "worker":
             claims = ShardClaims(
                 KafkaClaims(kafka),
-                transactional_id=f"{kafka.group}-{name}",
                 worker=config.worker_id,
                 number=lambda: f"{rng.getrandbits(_BITS):x}",
                 former_id=lambda partition: f"{kafka.group}-{partition}",
             )
             self._transactions = WorkerTransactions(
-                make_producer=lambda: KafkaWorkerProducer(kafka, name, self._topics),
+                ids=[own, *(f"{own}:{number}" for number in range(2, _IDS + 1))],
+                make_producer=lambda name: KafkaWorkerProducer(kafka, name, self._topics),
                 claims=claims,
                 most_seconds=kafka.transaction_timeout,
                 clock=clock,

@@ -16,14 +16,26 @@ ClaimRecord = tuple[str, str | None]
 """Key of a claim, and the transactional id of who claims; None: the claim is removed."""
 
 
+ProducerEpoch = tuple[int, int]
+"""Kafka's id of a producer, and its epoch: no two initialisations of a transactional id give the same ones."""
+
+
 class WorkerProducer(Protocol):
     """The transactional producer of a worker. An instance is used until its first error and then dropped."""
 
-    async def open(self) -> None:
-        """Initialise the worker's transactional id, which ends the transaction of whatever had it before.
+    @property
+    def epoch(self) -> ProducerEpoch:
+        """What `open` was given."""
 
-        Raises KafkaUnavailable, ShardFenced, TopicMismatch.
+    async def open(self) -> None:
+        """Initialise the transactional id, which ends the transaction of whatever had it before.
+
+        Raises KafkaUnavailable, ShardFenced, TopicMismatch; TransactionNotMarked if that transaction is decided, and a
+        partition of it cannot be marked: until it is, nobody can use the id.
         """
+
+    async def not_marked(self) -> bool:
+        """Return whether the last transaction is decided, and not marked on all its partitions, so far as is known."""
 
     async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
         """Return which shards cannot be written now, with the reason: a partition has no leader."""
@@ -61,8 +73,12 @@ class ClaimTopic(Protocol):
         Partitions that cannot be read within seconds are left out.
         """
 
-    async def fence(self, transactional_id: str) -> None:
-        """Initialise a transactional id: whoever has it commits nothing more, and its open transaction is aborted."""
+    async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
+        """Initialise a transactional id: whoever has it commits nothing more, and its open transaction is aborted.
+
+        Returns also when that is decided and not marked on every partition yet. `abandoned`: this process had the id
+        with this epoch, and begins nothing more with it, so a commit of it that is decided is its last one.
+        """
 
     async def close(self) -> None:
         """Close the connections, within seconds."""
@@ -81,8 +97,11 @@ class ShardStorage(Protocol):
     async def refresh_limits(self) -> Limits:
         """Read the limits again and return them; `limits` is unchanged. Raises KafkaUnavailable."""
 
-    async def checkpoints(self) -> list[tuple[str, bytes]]:
-        """Read (key, value) of every record of the shard's checkpoints that is committed and not deleted."""
+    async def checkpoints(self, least: int = 0) -> list[tuple[str, bytes]]:
+        """Read (key, value) of every record of the shard's checkpoints that is committed and not deleted.
+
+        Waits until all transactions are marked that began before offset `least`. Raises KafkaUnavailable.
+        """
 
     async def close(self) -> None:
         """Close the connections, within seconds."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.worker_transactions import WorkerTransactions
-from bridge.errors import KafkaUnavailable, ShardFenced
+from bridge.errors import KafkaUnavailable, ShardFenced, TransactionNotMarked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from bridge.capture.ports import Batch
-    from bridge.capture.worker_ports import ClaimRecord
+    from bridge.capture.worker_ports import ClaimRecord, ProducerEpoch
     from bridge.errors import BridgeError
 
 
@@ -25,6 +25,7 @@ class ClaimedKafka:
     """`logs`: shard -> its records of claims. `committed`: shard -> what was committed, with who did.
 
     `refused`: shard -> what its records are refused with. `silent` are shards whose records are never acknowledged.
+    `not_marked`: ids whose last commit is decided, and a partition of which has no leader.
     `unheard`: how many ends of transactions are done although their answers are lost.
     """
 
@@ -33,6 +34,7 @@ class ClaimedKafka:
     committed: dict[int, list[tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(list))
     refused: dict[int, BridgeError] = field(default_factory=dict)
     silent: set[int] = field(default_factory=set)
+    not_marked: set[str] = field(default_factory=set)
     leaderless: set[int] = field(default_factory=set)
     unheard: int = 0
     transactions: list[set[int]] = field(default_factory=list)
@@ -43,13 +45,16 @@ class ClaimedKafka:
         numbers = count()
         claims = ShardClaims(
             MemoryClaims(self),
-            transactional_id=name,
             worker=name,
             number=lambda: f"{next(numbers)}-{self.epochs[name]}",
             former_id=str,
         )
         return WorkerTransactions(
-            make_producer=lambda: MemoryProducer(self, name), claims=claims, most_seconds=60.0, clock=LoopClock()
+            ids=[name, f"{name}:2", f"{name}:3"],
+            make_producer=lambda transactional_id: MemoryProducer(self, transactional_id),
+            claims=claims,
+            most_seconds=60.0,
+            clock=LoopClock(),
         )
 
     def in_force(self, shard: int) -> list[str]:
@@ -91,8 +96,11 @@ class MemoryClaims:
         await asyncio.sleep(0)
         return {shard: (self.kafka.logs[shard][at:], len(self.kafka.logs[shard])) for shard, at in since.items()}
 
-    async def fence(self, transactional_id: str) -> None:
+    async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
         await asyncio.sleep(0)
+        last = abandoned == (0, self.kafka.epochs[transactional_id])
+        while transactional_id in self.kafka.not_marked and not last:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         self.kafka.epochs[transactional_id] += 1
 
     async def close(self) -> None:
@@ -105,13 +113,22 @@ class MemoryProducer:
 
     kafka: ClaimedKafka
     name: str
-    epoch: int = 0
+    number: int = 0
     sent: Mapping[int, Batch] = field(default_factory=dict)
 
     async def open(self) -> None:
         await asyncio.sleep(0)
+        if self.name in self.kafka.not_marked:
+            raise TransactionNotMarked("a partition has no leader")
         self.kafka.epochs[self.name] += 1
-        self.epoch = self.kafka.epochs[self.name]
+        self.number = self.kafka.epochs[self.name]
+
+    @property
+    def epoch(self) -> ProducerEpoch:
+        return 0, self.number
+
+    async def not_marked(self) -> bool:
+        return self.name in self.kafka.not_marked
 
     async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
         return {shard: KafkaUnavailable("no leader") for shard in batches if shard in self.kafka.leaderless}
@@ -125,6 +142,8 @@ class MemoryProducer:
     async def _acknowledged(self, shard: int) -> None:
         await asyncio.sleep(0)
         self._fenced()
+        if self.name in self.kafka.not_marked:
+            await asyncio.Event().wait()
         if shard in self.kafka.refused:
             raise self.kafka.refused[shard]
         if shard in self.kafka.silent:
@@ -143,5 +162,5 @@ class MemoryProducer:
         """Nothing is open."""
 
     def _fenced(self) -> None:
-        if self.epoch != self.kafka.epochs[self.name]:
+        if self.number != self.kafka.epochs[self.name]:
             raise ShardFenced("fenced")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture import blame
+from bridge.capture import blame, worker_transactions
 from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import AccessDenied, KafkaUnavailable, ShardFenced
 from tests.capture.claimed_kafka import ClaimedKafka
@@ -197,6 +197,65 @@ def test_a_worker_that_is_fenced_in_the_middle_of_a_transaction_writes_it_again_
     play(fenced())
     assert kafka.transactions == [{0}, {0}]
     assert kafka.committed[0] == [(ONE, b"a"), (ONE, b"b"), (ONE, b"c")]
+
+
+def test_a_worker_whose_transactions_cannot_be_marked_writes_its_shards_under_another_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kafka = ClaimedKafka()
+    monkeypatch.setattr(worker_transactions, "PATIENCE", 0.3)
+
+    async def held_up() -> None:
+        worker = kafka.worker(ONE)
+        held = await taken(worker, 0, 1)
+        kafka.not_marked.add(ONE)
+        await asyncio.gather(*(worker.commit(one, batch(one.partition, "a")) for one in held))
+        await worker.leave(held[1])
+
+    play(held_up())
+    assert dict(kafka.committed) == {shard: [(f"{ONE}:2", b"a")] for shard in (0, 1)}
+    assert (kafka.in_force(0), kafka.in_force(1)) == ([f"{ONE}:2"], [])
+
+
+def test_a_shard_that_somebody_claimed_meanwhile_is_not_written_under_another_id() -> None:
+    kafka = ClaimedKafka()
+
+    async def moved() -> None:
+        one, two = kafka.worker(ONE), kafka.worker(TWO)
+        first, second = await taken(one, 0, 1)
+        [third] = await taken(two, 1)
+        await two.commit(third, batch(1, "b"))
+        await two.leave(third)
+        kafka.not_marked.add(ONE)
+        outcomes = await asyncio.gather(
+            one.commit(first, batch(0, "a")), one.commit(second, batch(1, "a")), return_exceptions=True
+        )
+        assert [type(one) for one in outcomes] == [type(None), ShardFenced]
+
+    play(moved())
+    assert dict(kafka.committed) == {0: [(f"{ONE}:2", b"a")], 1: [(TWO, b"b")]}
+
+
+def test_a_commit_in_doubt_is_not_renewed_and_another_worker_waits_for_its_marks_alone() -> None:
+    kafka = ClaimedKafka(unheard=1)
+
+    async def moved() -> None:
+        one, two, owner = kafka.worker(ONE), kafka.worker(TWO), object()
+        held = [await one.take(shard, owner) for shard in (0, 1)]
+        with pytest.raises(KafkaUnavailable):
+            await one.commit(held[1], batch(1, "a"))
+        kafka.not_marked.add(ONE)
+        assert await one.take(0, owner) is held[0]
+        await one.leave(held[1])  # leaves the claim: whoever takes the shard has to know of the former id
+        await two.take(0, owner)
+        waits = asyncio.create_task(two.take(1, owner))
+        await asyncio.wait([waits], timeout=1.0)
+        assert not waits.done()
+        kafka.not_marked.clear()
+        await waits
+
+    play(moved())
+    assert (kafka.in_force(0), kafka.in_force(1)) == ([TWO], [TWO])
 
 
 def test_two_workers_that_take_the_same_shard_at_once_do_not_both_write_it() -> None:

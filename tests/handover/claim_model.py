@@ -12,10 +12,10 @@ it is a tombstone for that key. A request whose sender is dead may arrive all th
 go wrong there beside a crash is a *setback*: a shard is given up at any time and its claim stays, or a commit is not
 waited for any more, and its shards are read again.
 
-A worker may have several ids, and go on under another one when Kafka does not let it initialise the one it has, which is
-so as long as a commit or an abort of that id is decided and not marked in all of its shards. What it had taken under
-the former id it takes anew, as if another worker had it. A fence is then whatever settles that nothing more is committed:
-the epoch is raised when the abort is decided, whether or not the abort is marked anywhere.
+A worker may have several ids, and go on under another one when Kafka does not initialise the one it has, as long as a
+commit or an abort of that id is decided and not marked in all of its shards. What it had taken under the former id it
+takes anew, as if another worker had it. What fences an id is that the abort is decided, by which the epoch is raised,
+whether or not it is marked anywhere.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class ClaimModel:
         for request in state.requests:
             yield from self._arrive(state, request)
         for one in state.unmarked:
-            yield f"a commit of id {one[0]} is marked in shard {one[1]}", state._replace(unmarked=state.unmarked - {one})
+            yield (
+                f"a commit of id {one[0]} is marked in shard {one[1]}",
+                state._replace(unmarked=state.unmarked - {one}),
+            )
         for number, worker in enumerate(state.workers):
             yield from self._initialise(state, number, worker)
             yield from self._crash(state, number, worker)
@@ -113,7 +116,9 @@ class ClaimModel:
             if part.claim and not self._does(HandoverStep.KEEP_FORMER_CLAIMS):
                 state = _sent(state, Request("remove", number, worker.life, shard, frozenset([part.claim])))
             if part.phase is Phase.OWNED and not self._does(HandoverStep.CLAIM_ANEW):
-                parts[shard] = part._replace(phase=Phase.READING)
+                parts[shard] = part
+            elif part.phase is Phase.OWNED and not worker.committing:
+                parts[shard] = part._replace(phase=Phase.RENEWING)
         for request in state.requests if worker.committing else ():
             if request.kind == "commit" and request[1:3] == (number, worker.life):
                 state = state._replace(requests=state.requests - {request} | {request._replace(life=_NOBODY)})
@@ -153,7 +158,7 @@ class ClaimModel:
         self, state: ModelState, number: int, shard: int, part: ShardPart
     ) -> Iterator[tuple[str, ModelState]]:
         worker, name = state.workers[number], f"{number}, shard {shard}:"
-        if part.phase is Phase.NONE and state.taken < self._bounds.takes and worker.checked:
+        if part.phase in (Phase.NONE, Phase.RENEWING) and state.taken < self._bounds.takes and worker.checked:
             yield from self._take(state, number, shard)
         elif part.phase is Phase.CLAIMED:
             others = (
@@ -161,6 +166,8 @@ class ClaimModel:
             )
             asked = self._does(HandoverStep.YIELD) and self._does(HandoverStep.CLAIM)
             last = not asked or state.claims[shard][-1:] == (part.claim,)
+            if part.renews and self._does(HandoverStep.RENEW_LAST):
+                last = state.claims[shard][-2:] == (part.renews, part.claim)
             found = part._replace(phase=Phase.FENCING, others=others) if last else ShardPart()
             yield f"{name} reads claims", _part(state, number, shard, found)
         elif part.phase is Phase.FENCING:
@@ -168,9 +175,10 @@ class ClaimModel:
         elif part.phase is Phase.REMOVING:
             waits = any(one.kind == "remove" and one[1:4] == (number, worker.life, shard) for one in state.requests)
             if not waits:
+                phase = Phase.OWNED if part.renews else Phase.READING
                 yield (
                     f"{name} knows that claims are removed",
-                    _part(state, number, shard, part._replace(phase=Phase.READING)),
+                    _part(state, number, shard, part._replace(phase=phase, renews=None)),
                 )
         elif part.phase is Phase.READING and not (
             self._does(HandoverStep.READ_AFTER_OWN) and _under_way(state, number, shard)
@@ -194,6 +202,8 @@ class ClaimModel:
         claim = Claim(self._id(number, worker), state.taken if self._does(HandoverStep.OWN_KEY) else 0)
         others = frozenset(state.claims[shard]) if not self._does(HandoverStep.LOOK_AGAIN) else frozenset[Claim]()
         part = ShardPart(Phase.CLAIMING, claim, state.commits[shard], others)
+        if worker.parts[shard].phase is Phase.RENEWING:
+            part = part._replace(known=worker.parts[shard].known, renews=worker.parts[shard].claim)
         state = state._replace(taken=state.taken + 1)
         state = _with(state, number, worker._replace(last_taken=shard))
         if not self._does(HandoverStep.FENCE_AFTER_CLAIM):

@@ -35,9 +35,11 @@ class HandoverStep(StrEnum):
     OWN_KEY = auto()
     """Give each claim a key of its own: of records with the same key, Kafka may keep the last one only."""
     CLAIM_ANEW = auto()
-    """Take each shard anew under another id of one's own: a claim names the id that has to be fenced."""
+    """Claim each shard anew under another id of one's own, and read it if a commit may be on its way."""
     FENCE_FORMER_ID = auto()
     """Fence one's own former ids like those of others: a commit of theirs may be on its way."""
+    RENEW_LAST = auto()
+    """Keep what is known of a shard under another id only if one's former claim is there, and was the last one."""
     KEEP_FORMER_CLAIMS = auto()
     """Leave the claims of one's own former id where they are: whoever takes the shard fences that id by them."""
     ONLY_ABORT_FENCES = auto()
@@ -50,6 +52,7 @@ class Phase(StrEnum):
     """What a worker is doing about a shard."""
 
     NONE = auto()
+    RENEWING = auto()
     CLAIMING = auto()
     CLAIMED = auto()
     FENCING = auto()
@@ -69,12 +72,16 @@ class Claim(NamedTuple):
 
 
 class ShardPart(NamedTuple):
-    """A shard at a worker. `known`: commits that were read or made. `others`: claims that were found beside its own."""
+    """A shard at a worker. `known`: commits that were read or made. `others`: claims that were found beside its own.
+
+    `renews`: the claim under a former id, since which every commit is known.
+    """
 
     phase: Phase = Phase.NONE
     claim: Claim | None = None
     known: int = 0
     others: frozenset[Claim] = frozenset()
+    renews: Claim | None = None
 
 
 class WorkerModel(NamedTuple):
@@ -111,7 +118,7 @@ class Request(NamedTuple):
 class ModelState(NamedTuple):
     """Kafka, the requests on their way, and the workers. `taken` and what follows: used up of the bounds.
 
-    `epochs`: of each transactional id. `unmarked`: (id, shard) of commits that are decided, but not marked in the shard.
+    `epochs`: of each transactional id. `unmarked`: (id, shard) of commits that are decided, not marked in the shard.
     """
 
     epochs: tuple[int, ...]

@@ -33,14 +33,14 @@ def together(connection: KafkaConnection) -> WorkerTransactions:
     topics, numbers = connection.topics, count()
     claims = ShardClaims(
         KafkaClaims(connection),
-        transactional_id=f"{connection.group}-{NAME}",
         worker="one",
         number=lambda: str(next(numbers)),
         former_id=lambda partition: f"{connection.group}-{partition}",
     )
     written = (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
     return WorkerTransactions(
-        make_producer=lambda: KafkaWorkerProducer(connection, NAME, written),
+        ids=[f"{connection.group}-{NAME}", f"{connection.group}-{NAME}:2"],
+        make_producer=lambda name: KafkaWorkerProducer(connection, name, written),
         claims=claims,
         most_seconds=connection.transaction_timeout,
         clock=SystemClock(),

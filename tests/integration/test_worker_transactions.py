@@ -5,23 +5,28 @@ Each test ends by comparing the topics with the simulator's ledger: every event 
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from confluent_kafka.admin import NewTopic
 
+from bridge.sandbox.broker import LocalCluster
 from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS, WAITING, capturing_bridge
 from tests.integration.e2e_environment import E2EEnvironment, all_joined, environment_on, followed, reasons
-from tests.support.kafka_tools import allow_writes, forbid_writes
+from tests.support.kafka_tools import allow_writes, create, forbid_writes
 from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bridge.sandbox import LocalBroker
     from tests.support.secured_broker import SecuredBroker
 
+_log = logging.getLogger(__name__)
 SHARDS: Final = 6
 CHATS: Final = 20
 TOGETHER: Final[dict[str, Any]] = {
@@ -126,6 +131,46 @@ def test_a_broker_that_is_killed_leaves_commits_in_doubt_and_finds_everything_wa
         wait_for(lambda: running.oldest_seconds() > 5, 30, "the age of the oldest event does not grow")
         own_broker.restart()
         running.wait_recovered()
+        running.finish()
+
+
+@pytest.fixture
+def cluster() -> Iterator[LocalCluster]:
+    with LocalCluster(nodes=3) as started:
+        yield started
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+def test_shards_go_on_within_ten_seconds_after_a_partition_of_another_one_lost_its_leader(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    """Whatever the moment is at which it does: while records are sent, or a transaction is marked."""
+    environment = environment_on(cluster, tmp_path, **TOGETHER | SHORT_KAFKA_TIMEOUTS)
+    numbers = [node.number for node in cluster.nodes]
+    for kind in ("announcements", "events", "sessions", "quarantine", "checkpoints"):
+        policy = {"cleanup.policy": "compact" if kind == "checkpoints" else "delete"}
+        places = [[numbers[shard % 3]] for shard in range(SHARDS)]
+        create(environment.broker, NewTopic(environment.topic(kind), SHARDS, replica_assignment=places, config=policy))
+    with capturing_bridge(environment, count=CHATS) as running:
+        for turn in (1, 2):
+            cluster.nodes[2].kill()
+            killed, before = time.monotonic(), running.sequences()
+            others = {shard for shard in before if shard % 3 != 2}
+            assert others
+
+            def moved(than: dict[int, int] = before) -> set[int]:
+                # What was under way at the kill may be committed all the same.
+                return {shard for shard, at in running.sequences().items() if at > than[shard] + 1}
+
+            running.wait_unready(WAITING, "shard 2: ", "shard 5: ", seconds=30)
+            wait_for(lambda: moved() >= others, 30, "others are held up")  # noqa: B023 - called here
+            _log.info("kill %d: the others go on after %.1f s", turn, time.monotonic() - killed)
+            since, before = time.monotonic(), running.sequences()
+            wait_for(lambda: moved(before) >= others, 10, "others are held up again")  # noqa: B023
+            assert since - killed < 10
+            cluster.nodes[2].restart()
+            running.wait_recovered(60)
         running.finish()
 
 

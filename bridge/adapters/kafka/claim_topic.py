@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from bridge.adapters.kafka.aiokafka_internals import pause_between_updates
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.stopping import stop_consumer, stop_producer
+from bridge.adapters.kafka.transaction_marks import initialised_or
 from bridge.closings import Closings
 from bridge.errors import KafkaUnavailable
 from bridge.records.checkpoint_keys import is_claim_key
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
     from bridge.adapters.kafka.connection import KafkaConnection
-    from bridge.capture.worker_ports import ClaimRecord
+    from bridge.capture.worker_ports import ClaimRecord, ProducerEpoch
 
 _SECONDS: Final = 10.0
 _READ_SECONDS: Final = 5.0
@@ -124,8 +125,12 @@ class KafkaClaims:
                         consumer.pause(at)
             return await _read(consumer, places, unread)
 
-    async def fence(self, transactional_id: str) -> None:
-        """Start a producer with this transactional id, and stop it."""
+    async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
+        """Start a producer with this transactional id, and stop it.
+
+        No process of the bridge asks for the abort of a transaction. So Kafka aborts one only after it has raised the
+        epoch of the id, as an initialisation does, and that fences, whether or not the abort is marked anywhere.
+        """
         settings = self._settings
         producer = AIOKafkaProducer(
             **{
@@ -141,10 +146,14 @@ class KafkaClaims:
         )
         try:
             async with time_limit(settings.transaction_timeout, "Kafka did not fence a former holder in time"):
-                await call(producer.start(), _fence_failed)
-                # `begin_transaction` waits for the producer id; the broker never sees an empty transaction.
-                await call(producer.begin_transaction(), _fence_failed)
-                await call(producer.commit_transaction(), _fence_failed)
+                initialise = _initialise(producer)
+                await initialised_or(
+                    lambda found: found.aborted or (found.committed and found.epoch == abandoned),
+                    1,
+                    initialise,
+                    producer.client,
+                    transactional_id,
+                )
         finally:
             await stop_producer(producer)
 
@@ -174,6 +183,13 @@ class KafkaClaims:
             yield consumer
         finally:
             await stop_consumer(consumer)
+
+
+async def _initialise(producer: AIOKafkaProducer) -> None:
+    await call(producer.start(), _fence_failed)
+    # `begin_transaction` waits for the producer id; the broker never sees an empty transaction.
+    await call(producer.begin_transaction(), _fence_failed)
+    await call(producer.commit_transaction(), _fence_failed)
 
 
 async def _end(consumer: AIOKafkaConsumer, at: TopicPartition) -> int | None:

@@ -7,10 +7,10 @@ it. Source of the layout: Kafka's DescribeTransactionsRequest.json and DescribeT
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
-from aiokafka.errors import for_code
 from aiokafka.client import CoordinationType
+from aiokafka.errors import for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 
@@ -69,14 +69,34 @@ class _TransactionsRequest(Request[_TransactionsStruct]):  # type: ignore[misc]
         return request_struct_class([self._transactional_id], {})
 
 
-async def transaction_state(client: AIOKafkaClient, transactional_id: str) -> str:
-    """Return the state of a transactional id as Kafka names it: Ongoing, PrepareAbort, CompleteCommit and so on.
+class FoundTransaction(NamedTuple):
+    """The last transaction of an id. `state` as Kafka names it: Ongoing, PrepareAbort, CompleteCommit and so on.
+
+    `epoch`: Kafka's id of the producer, and its epoch; when Kafka aborts a transaction by itself, the epoch is raised.
+    """
+
+    state: str
+    epoch: tuple[int, int]
+
+    @property
+    def aborted(self) -> bool:
+        """Whether it is decided that the transaction is aborted, and not marked on all partitions."""
+        return self.state == "PrepareAbort"
+
+    @property
+    def committed(self) -> bool:
+        """Whether it is decided that the transaction is committed, and not marked on all partitions."""
+        return self.state == "PrepareCommit"
+
+
+async def last_transaction(client: AIOKafkaClient, transactional_id: str) -> FoundTransaction:
+    """Return what has become of the last transaction of an id.
 
     Raises what aiokafka raises, NotImplementedError where the coordinator does not know the request.
     """
     coordinator = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
     response = await client.send(coordinator, _TransactionsRequest(transactional_id))
-    [(code, _, state, *_)] = response.transaction_states
+    [(code, _, state, _, _, producer, epoch, *_)] = response.transaction_states
     if code:
-        raise for_code(code)()
-    return str(state)
+        raise for_code(code)
+    return FoundTransaction(str(state), (producer, epoch))

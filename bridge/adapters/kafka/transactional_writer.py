@@ -63,6 +63,7 @@ _MIN_TOPIC_LIMIT: Final = 8_192
 """Bytes that a topic must accept, so that a GAP, a short certificate and a short chat's checkpoint fit."""
 _REQUEST_MS: Final = 30_000
 _POLL_MS: Final = 200
+_STABLE_SECONDS: Final = 0.05
 
 
 class KafkaTransactionalWriter:
@@ -73,15 +74,15 @@ class KafkaTransactionalWriter:
     """
 
     def __init__(
-        self, settings: KafkaConnection, partition: int, topics: Iterable[str], *, name: str | None = None
+        self, settings: KafkaConnection, partition: int, topics: Iterable[str], *, transactional_id: str | None = None
     ) -> None:
         """Nothing connects before `open`. `topics` are those whose limits count for what is written to them.
 
-        The transactional id consists of the group and `name`, by default the partition.
+        The transactional id consists by default of the group and the partition.
         """
         self._settings = settings
         self._partition = partition
-        self._name = str(partition) if name is None else name
+        self._transactional_id = transactional_id or f"{settings.group}-{partition}"
         self._topics = tuple(topics)
         self._producer: AIOKafkaProducer | None = None
         self._announcements = TopicPartition(settings.topics.announcements, partition)
@@ -111,10 +112,10 @@ class KafkaTransactionalWriter:
         producer = self._producer = AIOKafkaProducer(
             **{
                 "bootstrap_servers": settings.bootstrap_servers,
-                "client_id": f"chatbridge-{settings.group}-{self._name}",
+                "client_id": f"chatbridge-{self._transactional_id}",
                 "request_timeout_ms": _REQUEST_MS,
                 **settings.client,
-                "transactional_id": f"{settings.group}-{self._name}",
+                "transactional_id": self._transactional_id,
                 "transaction_timeout_ms": int(settings.transaction_timeout * 1000),
                 "acks": "all",
                 "enable_idempotence": True,
@@ -127,11 +128,14 @@ class KafkaTransactionalWriter:
         settings.open_clients.add(producer.client)
         fail_batches_outside_transaction(producer)  # P1: no batch is written but in its own transaction
         async with self._time_limit():
-            await self._call(producer.start())
-            # begin_transaction waits for the producer id; the broker never sees an empty transaction.
-            await self._call(producer.begin_transaction())
-            await self._call(producer.commit_transaction())
+            await self._initialise(producer)
             await self.take_limits()
+
+    async def _initialise(self, producer: AIOKafkaProducer) -> None:
+        await self._call(producer.start())
+        # begin_transaction waits for the producer id; the broker never sees an empty transaction.
+        await self._call(producer.begin_transaction())
+        await self._call(producer.commit_transaction())
 
     async def take_limits(self) -> None:
         """Have `limits` say how they are now."""
@@ -167,9 +171,10 @@ class KafkaTransactionalWriter:
                 )
         return limits
 
-    async def checkpoints(self) -> list[tuple[str, bytes]]:
+    async def checkpoints(self, least: int = 0) -> list[tuple[str, bytes]]:
         """Read the shard's checkpoint partition up to its last stable offset; return the last value of each key.
 
+        `least`: wait until that is at least this one, so that each transaction which began before is marked.
         The time limit applies between two fetches, not to the whole partition.
         """
         settings = self._settings
@@ -193,7 +198,8 @@ class KafkaTransactionalWriter:
                 with kafka_errors(self._translate):
                     consumer.assign([partition])
                 await self._call(consumer.seek_to_beginning(partition))
-                end = (await self._call(consumer.end_offsets([partition])))[partition]
+                while (end := (await self._call(consumer.end_offsets([partition])))[partition]) < least:  # noqa: ASYNC110 - of Kafka
+                    await asyncio.sleep(_STABLE_SECONDS)
                 while await self._call(consumer.position(partition)) < end:
                     fetched = await self._call(consumer.getmany(partition, timeout_ms=_POLL_MS))
                     for records in fetched.values():

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalOperation, TopicAuthorizationFailedError
 
+from bridge.adapters.kafka.aiokafka_internals import producer_epoch
 from bridge.adapters.kafka.calls import call as kafka_call
 from bridge.adapters.kafka.calls import time_limit, unavailable
+from bridge.adapters.kafka.transaction_marks import initialised_or, state_of
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter, place_records, topics_of
-from bridge.errors import BridgeError, KafkaUnavailable, TopicMissing, TransactionHeldUp
+from bridge.errors import BridgeError, KafkaUnavailable, TopicMissing, TransactionHeldUp, TransactionNotMarked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,22 +21,41 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
     from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.transaction_requests import FoundTransaction
     from bridge.adapters.kafka.transactional_writer import Packed
     from bridge.capture.ports import Batch, Outgoing
+    from bridge.capture.worker_ports import ProducerEpoch
 
 _LOOK_SECONDS: Final = 5.0
 _NO_SHARD: Final = -1
+_LOOKS: Final = 3
+"""Half a second apart: the marks of a transaction take milliseconds, unless a partition cannot be written."""
 _look_failed: Final = unavailable("cannot find out who leads the partitions")
 
 
 class KafkaWorkerProducer(KafkaTransactionalWriter):
     """The `WorkerProducer` of one worker: a writer whose transactions hold the batches of several shards."""
 
-    def __init__(self, settings: KafkaConnection, name: str, topics: Iterable[str]) -> None:
-        """The transactional id consists of the group and `name`; `topics` are all that are written."""
-        super().__init__(settings, _NO_SHARD, topics, name=name)
+    def __init__(self, settings: KafkaConnection, transactional_id: str, topics: Iterable[str]) -> None:
+        """`topics` are all that are written."""
+        super().__init__(settings, _NO_SHARD, topics, transactional_id=transactional_id)
         self._told: list[tuple[list[Outgoing], int]] = []
         self._taken: asyncio.Task[None] | None = None
+
+    async def _initialise(self, producer: AIOKafkaProducer) -> None:
+        begun = super()._initialise(producer)
+        if not await initialised_or(_decided, _LOOKS, begun, producer.client, self._transactional_id):
+            raise TransactionNotMarked("Kafka cannot mark the end of a transaction on each of its partitions")
+
+    async def not_marked(self) -> bool:
+        """Return what the coordinator says now; False if it says nothing."""
+        found = await state_of(self._opened().client, self._transactional_id)
+        return found is not None and _decided(found)
+
+    @property
+    def epoch(self) -> ProducerEpoch:
+        """What the coordinator gave."""
+        return producer_epoch(self._opened())
 
     async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
         """Return the shards of which a partition has no leader, or a topic does not exist, as far as is known."""
@@ -125,6 +146,10 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         if self._producer is None:
             raise KafkaUnavailable("the worker's producer is not open")
         return self._producer
+
+
+def _decided(found: FoundTransaction) -> bool:
+    return found.aborted or found.committed
 
 
 def _heard(taken: asyncio.Task[None]) -> None:
