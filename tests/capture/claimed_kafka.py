@@ -25,7 +25,8 @@ class ClaimedKafka:
     """`logs`: shard -> its records of claims. `committed`: shard -> what was committed, with who did.
 
     `refused`: shard -> what its records are refused with. `silent` are shards whose records are never acknowledged.
-    `not_marked`: ids whose last commit is decided, and a partition of which has no leader.
+    `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
+    which it is decided that it is aborted.
     `unheard`: how many ends of transactions are done although their answers are lost.
     """
 
@@ -35,6 +36,7 @@ class ClaimedKafka:
     refused: dict[int, BridgeError] = field(default_factory=dict)
     silent: set[int] = field(default_factory=set)
     not_marked: set[str] = field(default_factory=set)
+    aborted: set[str] = field(default_factory=set)
     leaderless: set[int] = field(default_factory=set)
     unheard: int = 0
     transactions: list[set[int]] = field(default_factory=list)
@@ -99,7 +101,7 @@ class MemoryClaims:
     async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
         await asyncio.sleep(0)
         last = abandoned == (0, self.kafka.epochs[transactional_id])
-        while transactional_id in self.kafka.not_marked and not last:  # noqa: ASYNC110
+        while transactional_id in self.kafka.not_marked - self.kafka.aborted and not last:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         self.kafka.epochs[transactional_id] += 1
 

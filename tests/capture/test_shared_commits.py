@@ -227,6 +227,7 @@ def test_a_shard_that_somebody_claimed_meanwhile_is_not_written_under_another_id
         await two.commit(third, batch(1, "b"))
         await two.leave(third)
         kafka.not_marked.add(ONE)
+        kafka.aborted.add(ONE)
         outcomes = await asyncio.gather(
             one.commit(first, batch(0, "a")), one.commit(second, batch(1, "a")), return_exceptions=True
         )
