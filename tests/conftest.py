@@ -6,6 +6,7 @@ with more inputs, others for each seed. What it finds stays as an `@example`, or
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -113,6 +114,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if seed is None:
         return None
     return f"faults: {OF - 1} of {OF} tests, of many_variants one in {SHARE}, drawn by {seed}; make faults runs all"
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking at the modules and items of all tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

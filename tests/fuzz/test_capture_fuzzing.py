@@ -75,7 +75,7 @@ FUZZER: Final = Fuzzer("capture", check, (*TOKENS, CHAT.encode()), (*SEEDS, *_WI
 
 
 def test_a_shard_bears_any_bytes_of_a_server() -> None:
-    tally = run_fixed(FUZZER, 150)
+    tally = run_fixed(FUZZER, 75)
     assert len(tally) > 15
     assert any("UNKNOWN" in label for label in tally)
     assert any("GAP" in label for label in tally)

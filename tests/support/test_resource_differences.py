@@ -48,7 +48,7 @@ def test_what_the_worker_needs_is_no_difference() -> None:
         ("kafka_client", 5),
         ("kafka_connection", 13),
         ("kafka_connection", 11),
-        ("kafka", 15),
+        ("kafka", 23),
         ("kafka", 3),
         ("http", 3),
         ("other", 1),
