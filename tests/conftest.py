@@ -122,6 +122,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let what was kept from it go in order: re2 tells of objects that are there at the end."""
+    gc.unfreeze()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests of these files, and the property tests of all files; leave those that are drawn."""
     for item in items:

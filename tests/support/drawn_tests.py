@@ -1,4 +1,4 @@
-"""Which of the long tests a change is judged by, drawn by a seed: two of three, and of many variants a quarter."""
+"""Which of the long tests a change is judged by, drawn by a seed: half of them, and of many variants a quarter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 FEWEST: Final = 3
 SHARE: Final = 4
 """One in so many variants is drawn, at least `FEWEST`."""
-OF: Final = 3
+OF: Final = 2
 """Of so many tests, all but one are drawn."""
 
 
