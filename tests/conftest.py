@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.drawn_tests import FEWEST, OF, SHARE, drawn_tests, drawn_variants
+from tests.support.drawn_tests import FEWEST, SHARE, drawn_tests, drawn_variants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option by which `.ci/run` judges a change in less time than all tests of faults take."""
     told = (
-        f"of {OF} tests marked faults, run {OF - 1}; of those marked many_variants, run all, but {FEWEST} variants of "
+        f"run half of the tests marked faults; of those marked many_variants, run all, but {FEWEST} variants of "
         f"each, or one in {SHARE} if that is more; this number draws them"
     )
     parser.addoption("--drawn-by", type=int, metavar="SEED", help=told)
@@ -113,7 +113,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     seed = config.getoption("drawn_by")
     if seed is None:
         return None
-    return f"faults: {OF - 1} of {OF} tests, of many_variants one in {SHARE}, drawn by {seed}; make faults runs all"
+    return f"faults: half of the tests, of many_variants one in {SHARE}, drawn by {seed}; make faults runs all"
 
 
 def pytest_collection_finish() -> None:

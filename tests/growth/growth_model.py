@@ -17,12 +17,13 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.support.reachable_states import ForbiddenStateFound, put, visit_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-_T = TypeVar("_T")
 _MOST_PASSED = 12
 """How often what is about the chat is passed on at most: far more than happens where nothing goes round."""
 
@@ -120,10 +121,6 @@ class PromiseBrokenError(AssertionError):
     """A state that must not be. Its message: the steps that led there, and what is wrong."""
 
 
-class _FoundBroken(Exception):
-    """What a step found; it never leaves this module."""
-
-
 class GrowthModel:
     """All shards do all steps but `without`."""
 
@@ -135,41 +132,33 @@ class GrowthModel:
     def explore(self) -> int:
         """Visit all states and return their number. Raises PromiseBrokenError with a shortest way to one."""
         first = GrowthState(tuple(ShardModel() for _ in range(max(self._bounds.homes) + 1)))
-        came: dict[GrowthState, tuple[GrowthState, str] | None] = {first: None}
-        waiting = deque([first])
-        while waiting:
-            state = waiting.popleft()
-            try:
-                self._check(state)
-                steps = list(self._steps(state))
-                if not steps:
-                    self._check_last(state)
-            except _FoundBroken as broken:
-                raise PromiseBrokenError("\n".join([*_way(came, state), str(broken)])) from None
-            for name, following in steps:
-                if following not in came:
-                    came[following] = (state, name)
-                    waiting.append(following)
-        return len(came)
+        return visit_all(first, self._checked_steps, PromiseBrokenError)
 
     def _does(self, step: GrowthStep) -> bool:
         return step is not self._without
+
+    def _checked_steps(self, state: GrowthState) -> list[tuple[str, GrowthState]]:
+        self._check(state)
+        steps = list(self._steps(state))
+        if not steps:
+            self._check_last(state)
+        return steps
 
     # --- what is asked -------------------------------------------------------------------------------------------
 
     def _check(self, state: GrowthState) -> None:
         given = [told for one in state.shards for told in one.told[one.read :] if told.state is not None]
         if sum(one.delivered is not None for one in state.shards) + len(given) > 1:
-            raise _FoundBroken("the chat has two owners")
+            raise ForbiddenStateFound("the chat has two owners")
         if state.passed > _MOST_PASSED:
-            raise _FoundBroken("the chat is passed on again and again")
+            raise ForbiddenStateFound("the chat is passed on again and again")
         events = _story(_published(state))
         if events != list(range(1, len(events) + 1)):
-            raise _FoundBroken(f"a consumer reads the events {events}")
+            raise ForbiddenStateFound(f"a consumer reads the events {events}")
 
     def _check_last(self, state: GrowthState) -> None:
         if state.announced and len(_story(_published(state))) < self._bounds.events:
-            raise _FoundBroken("nobody follows the chat")
+            raise ForbiddenStateFound("nobody follows the chat")
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
@@ -280,7 +269,7 @@ class GrowthModel:
     def _transaction(self, state: GrowthState, number: int, shard: ShardModel) -> GrowthState:
         there = max(self._bounds.homes[: state.others + 1])
         if shard.published != state.shards[number].published and number > there:
-            raise _FoundBroken("a transaction needs a partition that is not there")
+            raise ForbiddenStateFound("a transaction needs a partition that is not there")
         if self._does(GrowthStep.ADOPT_DURABLY):
             shard = shard._replace(adopted=shard.goes_by or 0)
         return _with(state, number, shard)
@@ -294,7 +283,7 @@ def _published(state: GrowthState) -> tuple[tuple[PublishedOfChat, ...], ...]:
 def _story(partitions: tuple[tuple[PublishedOfChat, ...], ...]) -> list[int]:
     """Return the events as a consumer reads them who begins at the first partition and follows MOVED to CONTINUED.
 
-    Raises _FoundBroken when the records do not lead there, or when there is one to which none leads.
+    Raises ForbiddenStateFound when the records do not lead there, or when there is one to which none leads.
     """
     left = [deque(one) for one in partitions]
     place = next((n for n, one in enumerate(left) if one and one[0].continued_from is None), None)
@@ -302,34 +291,22 @@ def _story(partitions: tuple[tuple[PublishedOfChat, ...], ...]) -> list[int]:
     while place is not None and left[place]:
         record = left[place].popleft()
         if record.continued_from is not None:
-            raise _FoundBroken("CONTINUED without MOVED")
+            raise ForbiddenStateFound("CONTINUED without MOVED")
         if record.moved_to is None:
             events.append(record.event)
             continue
         before, place = place, record.moved_to
         if left[place] and left[place].popleft().continued_from != before:
-            raise _FoundBroken("after MOVED comes something else than CONTINUED")
+            raise ForbiddenStateFound("after MOVED comes something else than CONTINUED")
     if any(left):
-        raise _FoundBroken("there are records of the chat to which no MOVED leads")
+        raise ForbiddenStateFound("there are records of the chat to which no MOVED leads")
     return events
 
 
-def _put(values: tuple[_T, ...], at: int, value: _T) -> tuple[_T, ...]:
-    return (*values[:at], value, *values[at + 1 :])
-
-
 def _with(state: GrowthState, number: int, shard: ShardModel) -> GrowthState:
-    return state._replace(shards=_put(state.shards, number, shard))
+    return state._replace(shards=put(state.shards, number, shard))
 
 
 def _told(state: GrowthState, home: int, told: ToldOfChat) -> GrowthState:
     shard = state.shards[home]
     return _with(state, home, shard._replace(told=(*shard.told, told)))
-
-
-def _way(came: Mapping[GrowthState, tuple[GrowthState, str] | None], state: GrowthState) -> list[str]:
-    names: list[str] = []
-    while (before := came[state]) is not None:
-        state, name = before
-        names.append(name)
-    return names[::-1]

@@ -13,15 +13,14 @@ Nothing in `bridge` works like this yet: today each shard has a transactional id
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum, auto
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.support.reachable_states import ForbiddenStateFound, put, visit_all
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-
-_T = TypeVar("_T")
+    from collections.abc import Collection, Iterator
 
 
 class HandoverStep(StrEnum):
@@ -131,10 +130,6 @@ class TwoWritersError(AssertionError):
     """A commit did not go on from all commits before it. Its message: the steps that led there."""
 
 
-class _Broken(Exception):
-    """What a step found; it never leaves this module."""
-
-
 class ClaimModel:
     """All workers do all steps but `without`."""
 
@@ -153,18 +148,7 @@ class ClaimModel:
             frozenset(),
             tuple(WorkerModel(0, checked=False, parts=(ShardPart(),) * bounds.shards) for _ in range(bounds.workers)),
         )
-        came: dict[ModelState, tuple[ModelState, str] | None] = {first: None}
-        waiting = deque([first])
-        while waiting:
-            state = waiting.popleft()
-            try:
-                for name, following in self._steps(state):
-                    if following not in came:
-                        came[following] = (state, name)
-                        waiting.append(following)
-            except _Broken as broken:
-                raise TwoWritersError("\n".join([*_way(came, state), str(broken)])) from None
-        return len(came)
+        return visit_all(first, self._steps, TwoWritersError)
 
     def _does(self, step: HandoverStep) -> bool:
         return step is not self._without
@@ -186,7 +170,7 @@ class ClaimModel:
             yield f"{number} checks its claims", _with(state, number, worker._replace(checked=True, parts=parts))
         fenced = worker.epoch != state.epochs[number] or not worker.epoch
         if fenced and not worker.committing and state.epochs[number] < self._bounds.epochs:
-            epochs = _put(state.epochs, number, state.epochs[number] + 1)
+            epochs = put(state.epochs, number, state.epochs[number] + 1)
             changed = worker._replace(epoch=epochs[number], checked=not self._does(HandoverStep.CHECK_CLAIMS))
             yield f"{number} initialises its id", _with(state._replace(epochs=epochs), number, changed)
 
@@ -283,13 +267,13 @@ class ClaimModel:
         alive = worker.life == request.life
         if request.kind == "claim":
             claims = (*(one for one in state.claims[shard] if one not in request.claims), *request.claims)
-            state = state._replace(claims=_put(state.claims, shard, claims))
+            state = state._replace(claims=put(state.claims, shard, claims))
             if alive and worker.parts[shard].claim in request.claims:
                 state = _part(state, number, shard, worker.parts[shard]._replace(phase=Phase.CLAIMED))
             yield f"a claim of {number} arrives", state
         elif request.kind == "remove":
             claims = tuple(one for one in state.claims[shard] if one not in request.claims)
-            yield f"{sorted(request.claims)} are removed", state._replace(claims=_put(state.claims, shard, claims))
+            yield f"{sorted(request.claims)} are removed", state._replace(claims=put(state.claims, shard, claims))
         else:
             yield from self._committed(state, request, worker if alive else None)
 
@@ -300,8 +284,10 @@ class ClaimModel:
         if accepted:
             for shard, known in request.known:
                 if state.commits[shard] != known:
-                    raise _Broken(f"{number} commits shard {shard} after {known} of {state.commits[shard]} commits")
-                state = state._replace(commits=_put(state.commits, shard, known + 1))
+                    raise ForbiddenStateFound(
+                        f"{number} commits shard {shard} after {known} of {state.commits[shard]} commits"
+                    )
+                state = state._replace(commits=put(state.commits, shard, known + 1))
         if worker is not None:
             parts = list(worker.parts)
             for shard, known in request.known if accepted else ():
@@ -311,17 +297,13 @@ class ClaimModel:
         yield f"a commit of {number} is {'done' if accepted else 'refused'}", state
 
 
-def _put(values: tuple[_T, ...], at: int, value: _T) -> tuple[_T, ...]:
-    return (*values[:at], value, *values[at + 1 :])
-
-
 def _with(state: ModelState, number: int, worker: WorkerModel) -> ModelState:
-    return state._replace(workers=_put(state.workers, number, worker))
+    return state._replace(workers=put(state.workers, number, worker))
 
 
 def _part(state: ModelState, number: int, shard: int, part: ShardPart) -> ModelState:
     worker = state.workers[number]
-    return _with(state, number, worker._replace(parts=_put(worker.parts, shard, part)))
+    return _with(state, number, worker._replace(parts=put(worker.parts, shard, part)))
 
 
 def _sent(state: ModelState, request: Request) -> ModelState:
@@ -334,11 +316,3 @@ def _fenced(state: ModelState, workers: Collection[int]) -> ModelState:
 
 def _others(state: ModelState, shard: int, part: ShardPart) -> frozenset[Claim]:
     return frozenset(one for one in state.claims[shard] if one != part.claim)
-
-
-def _way(came: Mapping[ModelState, tuple[ModelState, str] | None], state: ModelState) -> list[str]:
-    names: list[str] = []
-    while (before := came[state]) is not None:
-        state, name = before
-        names.append(name)
-    return names[::-1]

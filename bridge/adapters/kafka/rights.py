@@ -220,7 +220,7 @@ def denied(missing: Iterable[Right], principal: str, command: str = "") -> Acces
     return AccessDenied(
         f"Kafka denies {principal}: {'; '.join(texts)}",
         next_step=f"grant {'it' if len(texts) == 1 else 'them'}, e.g. kafka-acls {resources[0].kafka_acls(user)}; "
-        f"{prints}",
+        + prints,
     )
 
 
