@@ -13,13 +13,13 @@ from bridge.output_topics import names_by_output
 if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.adapters.kafka.topic_manager import TopicManager
+    from bridge.capture.stored_marker import StoredMarker
     from bridge.config import Config
-    from bridge.records.shard_facts import ShardFacts
     from bridge.records.writer_schemas import WriterSchemas
     from bridge.telemetry import Telemetry
 
 
-async def first_marker(kafka: KafkaConnection, writers: WriterSchemas, partitions: int) -> ShardFacts | None:
+async def first_marker(kafka: KafkaConnection, writers: WriterSchemas, partitions: int) -> StoredMarker | None:
     """Return what the first marker says that any shard has: one without chats may have none yet."""
     for partition in range(partitions):
         marker = await stored_marker(KafkaShardLogs(kafka, partition), writers)
