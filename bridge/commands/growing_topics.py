@@ -29,8 +29,8 @@ async def raise_topics(config: Config, number: int, *, dry_run: bool, tell: Call
     goes on with the rest.
     """
     manager, names = factories.all_topics_of(config), factories.names_of(config)
-    sharded = [topic.name for topic in factories.every_topic(config) if topic.sharded]
-    counts = {name: count for name in sharded if (count := await manager.known_partitions(name)) is not None}
+    there = await manager.counts()
+    counts = {one.name: there[one.name] for one in factories.every_topic(config) if one.sharded and one.name in there}
     if names.announcements not in counts:
         raise EnvironmentFault(
             f"there is no topic {names.announcements}",

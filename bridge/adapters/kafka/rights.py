@@ -168,7 +168,7 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
     elif command == "topics apply":
         topics = {name: ["Create", "Describe", "AlterConfigs"] for name in (*every, names.audit, names.held)}
     elif command == "topics grow":  # it asks the shards, by their checkpoints, by which numbers they go
-        topics = {name: ["Describe", "Alter"] for name in (*every, names.held)}
+        topics = {names.audit: ["Describe"], **{name: ["Describe", "Alter"] for name in (*every, names.held)}}
         topics[names.checkpoints] = ["Read", "Alter"]
     else:
         raise ValueError(f"{command} needs no rights on Kafka")

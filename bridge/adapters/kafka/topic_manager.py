@@ -150,6 +150,11 @@ class TopicManager:
             found = (await self._look_up(admin, [topic])).existing.get(topic)
         return None if found is None else found.partitions
 
+    async def counts(self) -> dict[str, int]:
+        """Return how many partitions each of the topics has that exist, by name."""
+        async with self._admin() as admin:
+            return {name: one.partitions for name, one in (await self._look_up(admin, self._names)).existing.items()}
+
     async def lifetime(self, topic: str) -> float | None:
         """Return for how many seconds a record of one of the topics can still be read at most; None: for ever.
 
