@@ -112,7 +112,7 @@ def test_topics_grow_under_traffic_with_workers_and_the_command_killed_after_eac
     growing = GrowingInstallation(environment)
     grow, named = growing.grow, growing.named
     try:
-        with environment.chats(concurrent_chats=CHATS, seed=3) as old:
+        with environment.chats(concurrent_chats=CHATS, events_per_second=50, seed=3) as old:
             growing.wait_followed(CHATS)
             refused = chatbridge(*grow, *growing.unnamed)
             assert (refused.returncode, "kafka.partitions_before" in refused.stderr) == (2, True)
@@ -124,7 +124,7 @@ def test_topics_grow_under_traffic_with_workers_and_the_command_killed_after_eac
             assert (len(steps), "announcements" in steps[-1]) == (STEPS, True)
             assert chatbridge(*grow, *named).stdout == f"all topics have {AFTER} partitions\n"
             growing.replaced(0)
-            with environment.chats(name="later", concurrent_chats=CHATS, seed=9) as new:
+            with environment.chats(name="later", concurrent_chats=CHATS, events_per_second=50, seed=9) as new:
                 growing.wait_followed(2 * CHATS)
                 growing.replaced(1)
                 growing.wait_followed(2 * CHATS)
