@@ -22,10 +22,8 @@ from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.addresses import joined_address
 from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
-from bridge.capture.log_changes import check_group
 from bridge.capture.outputs import log_topics
 from bridge.capture.pacing import EventRate
-from bridge.capture.partition_numbers import check_former
 from bridge.capture.readiness_codes import PREPARING
 from bridge.capture.session_store_settings import SessionStoreSettings
 from bridge.capture.shard import Shard
@@ -53,7 +51,7 @@ from bridge.sealing_factory import sealing_of
 from bridge.secrets_watch import SecretsWatch
 from bridge.shard_settings_factory import shard_settings
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
-from bridge.start_findings import first_marker, used_closed_retention
+from bridge.start_findings import check_first_marker, used_closed_retention
 from bridge.status import WorkerStatus
 from bridge.status_reports import StatusReports
 from bridge.stored_composition import StoredComposition
@@ -269,10 +267,7 @@ class _WorkerProcess:
                 self._raised(plan.partitions)  # as many as there are, whatever the setting says
                 self._topics.found(plan)
                 await rights.check()  # of topics that did not exist before
-                marker = await first_marker(self._kafka, self._writers, self._partitions)
-                check_group(None if marker is None else marker.facts, config.kafka.group)
-                known = () if marker is None else marker.numbers
-                check_former(known, config.kafka.partitions_before, self._partitions)
+                await check_first_marker(config, self._kafka, self._writers, self._partitions)
                 await self._stored.create_topic()
                 self._closed_retention = await used_closed_retention(config, topics, self._telemetry)
                 if told is None:

@@ -22,17 +22,11 @@ from bridge.capture.log_changes import LogChange, changes, check_group, lasting_
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
 from bridge.capture.output_logs import OutputLogs
 from bridge.capture.outputs import log_topics
-from bridge.capture.partition_numbers import (
-    PARTITIONS_POSITION,
-    changed_number,
-    decoded_numbers,
-    encoded_numbers,
-    numbers_to_go_by,
-)
 from bridge.capture.record_comparison import Rebuilt, RecordComparison
+from bridge.capture.shard_growth import ShardGrowth
 from bridge.capture.shard_keys import KIND as KEYS
 from bridge.capture.tree_recovery import recovered_tree
-from bridge.errors import PartitionsRaised, Problem, TopicMissing, UnreadableAnnouncement
+from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement
 from bridge.records.shard_facts import ShardFacts
 
 if TYPE_CHECKING:
@@ -89,18 +83,12 @@ class ShardRecovery:
         former: Sequence[int] = (),
         raised: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`partitions` is their number as it was at the start; `interval` that between two looks, in seconds.
-
-        `former` are numbers that the topics may be raised from, as they are set; `raised` is told a number when the
-        shard goes by it.
-        """
+        """`interval` is that between two looks, in seconds; the numbers of partitions are as in `ShardGrowth`."""
         self._partition = partition
         self._logs = logs
         self._settings = settings
         self._own = ShardFacts(settings.recording.group, partitions)
-        self._former = former
-        self._raised = raised
-        self._goes_by = partitions
+        self._growth = ShardGrowth(partitions, former, raised)
         self._interval = interval
         self._clock = clock
         self._telemetry = telemetry
@@ -152,7 +140,7 @@ class ShardRecovery:
         `before` is the last look, of the marker or in memory. Raises CheckpointsOfOthers, KafkaUnavailable.
         """
         check_group(before, self._own.group)
-        self._adopt(store, before)
+        self._own = replace(self._own, partitions=self._growth.opened(store.positions, before, self._seen))
         now = self._seen
         found = {} if before is None else changes(before.logs, now)
         taken = await self._logs.committed()
@@ -215,8 +203,7 @@ class ShardRecovery:
     async def look(self, store: SessionStore, next_announcement: int) -> Repair:
         """Look at the logs while the shard runs. Raises KafkaUnavailable; PartitionsRaised: open it again."""
         now = await self._look()
-        if self._goes_by in self._former and (there := self._together(now)) > self._goes_by:
-            raise PartitionsRaised(f"the topics have {there} partitions now, and had {self._goes_by}")
+        self._growth.check(now)
         before = store.numbers.shard
         found = {} if before is None else changes(before.logs, now)
         # Of a topic that is missing now, the last look stays: when it is back, it is compared with that.
@@ -242,33 +229,9 @@ class ShardRecovery:
     async def _look(self) -> Logs:
         self._looked_at = self._clock.monotonic()
         now = await self._logs.look()
-        may_grow = self._goes_by in self._former
-        self._lasting = lasting_problems(self._logs.names, self._goes_by, now, may_grow=may_grow)
+        growth = self._growth
+        self._lasting = lasting_problems(self._logs.names, growth.goes_by, now, may_grow=growth.may_grow)
         return now
-
-    def _together(self, logs: Logs) -> int:
-        """Return the number of partitions that all topics have; that which the shard goes by as long as they differ."""
-        counts = {mark.partitions for mark in logs.values() if mark.partitions}
-        return counts.pop() if len(counts) == 1 else self._goes_by
-
-    def _adopt(self, store: SessionStore, before: ShardFacts | None) -> None:
-        """Find out by which numbers of partitions the shard goes, and have the next transaction remember them.
-
-        Only here: a writer that has just been opened knows all partitions. Raises CheckpointsOfOthers.
-        """
-        marked = () if before is None else (before.partitions,)
-        known = decoded_numbers(store.positions.get(PARTITIONS_POSITION)) or marked
-        self._goes_by = known[-1] if known else self._own.partitions
-        # Without former numbers a running worker goes on by its own, and says what is wrong with the topics.
-        there = self._together(self._seen) if self._former else self._goes_by
-        numbers = numbers_to_go_by(known, self._former, there)
-        if not numbers:
-            if self._own.partitions != self._goes_by:
-                raise changed_number(self._goes_by, self._own.partitions)
-            return
-        store.positions.set(PARTITIONS_POSITION, encoded_numbers(numbers, self._former))
-        self._goes_by = numbers[-1]
-        self._raised(self._goes_by)
 
     def _recorded(self, store: SessionStore, kinds: Iterable[str]) -> set[str]:
         """Return the chats of which there were records on one of these topics."""
@@ -306,9 +269,7 @@ class ShardRecovery:
                 Forgotten(self._clock.now_us(), frozenset(gone), frozenset(without_place), repair.next_announcement)
             )
         repair.due |= bool(repair.inputs)
-        numbers = decoded_numbers(store.positions.get(PARTITIONS_POSITION))
-        first = numbers[0] if numbers else self._own.partitions
-        store.numbers.shard = replace(self._own, partitions=first, logs=self._seen)
+        store.numbers.shard = replace(self._own, logs=self._seen)
         store.numbers.mark_next()
         if repair.due:
             store.adopt(())
@@ -345,7 +306,6 @@ class ShardRecovery:
             announcement, problem = parse(raw), ""
         except UnreadableAnnouncement as error:
             announcement, problem = None, error.message
-        # Who asked for it before does not matter: what is read again is asked again.
         return Announced(record.offset, raw, record.key, announcement, problem, self._clock.now_us())
 
     async def _compared(self, store: SessionStore, before: ShardFacts | None) -> Rebuilt | None:

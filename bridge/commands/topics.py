@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from bridge import factories
 from bridge.commands import settings
 from bridge.commands.formatting import say, warn
-from bridge.commands.growing_topics import raise_topics
 from bridge.commands.interruption import run_until_interrupted
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, UsageError
 
@@ -86,6 +85,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _grow(config: Config, args: argparse.Namespace) -> int:
+    # It reads what shards say, and the other actions need nothing of that.
+    from bridge.commands.growing_topics import raise_topics  # noqa: PLC0415
+
     told: list[str] = []
 
     def tell(line: str) -> None:
