@@ -22,10 +22,13 @@ from bridge.capture.partition_numbers import (
     numbers_to_go_by,
 )
 from bridge.capture.session_store import SessionStore
+from bridge.capture.shard_growth import ShardGrowth
+from bridge.capture.shard_positions import ShardPositions
 from bridge.capture.stored_inputs import StoredArrived, StoredPlace
 from bridge.capture.stored_reading import inputs_of
 from bridge.capture.stored_texts import StoredText, StoredTextParts
-from bridge.errors import EXIT_ENVIRONMENT, CheckpointsOfOthers
+from bridge.errors import EXIT_ENVIRONMENT, CheckpointsOfOthers, PartitionsRaised
+from bridge.records.shard_facts import LogMark, ShardFacts
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.stored_documents_of import READ_AT, document
 from tests.capture.test_session_store import NOW, settings
@@ -241,3 +244,36 @@ def test_headers_that_no_shard_wrote_say_nothing_or_a_number(headers: list[tuple
     found = asked_number(headers)
     assert found is None or 0 <= found < 100_000
     assert asked_number(asked_headers(8)) == 8
+
+
+def looked(partitions: int, **others: int) -> dict[str, LogMark]:
+    return {
+        kind: LogMark(b"", 0, 0, others.get(kind, partitions)) for kind in ("announcements", "checkpoints", "events")
+    }
+
+
+def test_a_shard_goes_by_a_new_number_once_all_topics_have_it_and_it_is_opened_again() -> None:
+    told: list[int] = []
+    positions, growth = ShardPositions(), ShardGrowth(4, (4,), told.append)
+    assert growth.opened(positions, ShardFacts("g", 4), looked(4)) == 4
+    assert (positions[PARTITIONS_POSITION], growth.may_grow, told) == (b"4+", True, [4])
+    growth.check(looked(4))
+    growth.check(looked(8, announcements=4))
+    with pytest.raises(PartitionsRaised):
+        growth.check(looked(8))
+    assert growth.opened(positions, ShardFacts("g", 4), looked(8, announcements=4)) == 4
+    assert positions[PARTITIONS_POSITION] == b"4+"
+    assert growth.opened(positions, ShardFacts("g", 4), looked(8)) == 4
+    assert (positions[PARTITIONS_POSITION], growth.may_grow, told) == (b"4,8", False, [4, 4, 8])
+
+
+def test_without_former_numbers_a_shard_goes_by_its_own_or_by_those_that_it_went_by() -> None:
+    positions, growth = ShardPositions(), ShardGrowth(4, (), lambda _: None)
+    assert growth.opened(positions, None, looked(4)) == growth.opened(positions, ShardFacts("g", 4), looked(8)) == 4
+    assert dict(positions) == {}
+    growth.check(looked(8))
+    with pytest.raises(CheckpointsOfOthers):
+        ShardGrowth(8, (), lambda _: None).opened(positions, ShardFacts("g", 4), looked(8))
+    positions.set(PARTITIONS_POSITION, b"4,8")
+    assert growth.opened(positions, ShardFacts("g", 4), looked(8)) == 4
+    assert growth.goes_by == 8

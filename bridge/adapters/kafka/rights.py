@@ -1,7 +1,7 @@
 """What a client needs the right to do on Kafka, and the words for a right that is missing. Pure.
 
 The rights of each command were found by trying it with one right less at a time; tests/integration/test_rights.py does.
-Kafka derives Describe from Read and Write, and DescribeConfigs from AlterConfigs.
+Kafka derives Describe from Read, Write and Alter, and DescribeConfigs from AlterConfigs.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
     elif command == "topics apply":
         topics = {name: ["Create", "Describe", "AlterConfigs"] for name in (*every, names.audit, names.held)}
     elif command == "topics grow":  # it asks the shards, by their checkpoints, by which numbers they go
-        topics = {names.audit: ["Describe"], **{name: ["Describe", "Alter"] for name in (*every, names.held)}}
+        topics = {names.audit: ["Describe"], **{name: ["Alter"] for name in (*every, names.held)}}
         topics[names.checkpoints] = ["Read", "Alter"]
     else:
         raise ValueError(f"{command} needs no rights on Kafka")
