@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.kafka.partitioner import partition_of
+from bridge.cli import main
 from bridge.records.avro import TRANSCRIPT_EVENT
 from tests.integration.e2e_environment import FIGURES, SCHEMAS, E2EEnvironment, followed
-from tests.integration.test_commands import chatbridge
 from tests.support.oracle import read_all
 from tests.support.processes import wait_for
 from tests.support.written_values import unframed
@@ -97,9 +97,9 @@ class GrowingInstallation:
         return b"PARTITIONS_RISING" in self.workers[0].get("/readyz")[1]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_topics_grow_under_traffic_with_workers_and_the_command_killed_after_each_step(
-    broker: str, tmp_path: Path
+    broker: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began = time.monotonic()
     environment = E2EEnvironment(
@@ -114,13 +114,15 @@ def test_topics_grow_under_traffic_with_workers_and_the_command_killed_after_eac
     try:
         with environment.chats(concurrent_chats=CHATS, events_per_second=50, seed=3) as old:
             growing.wait_followed(CHATS)
-            refused = chatbridge(*grow, *growing.unnamed)
-            assert (refused.returncode, "kafka.partitions_before" in refused.stderr) == (2, True)
-            wait_for(lambda: chatbridge(*grow, "--dry-run", *named).returncode == 0, 30, "shards are not ready", poll=1)
+            assert main([*grow, *growing.unnamed]) == 2
+            assert "kafka.partitions_before" in capsys.readouterr().err
+            wait_for(lambda: main([*grow, "--dry-run", *named]) == 0, 60, "shards are not ready", poll=1)
             before = places_of_chats(environment)
             steps = growing.raised_step_by_step()
             assert (len(steps), "announcements" in steps[-1]) == (STEPS, True)
-            assert chatbridge(*grow, *named).stdout == f"all topics have {AFTER} partitions\n"
+            capsys.readouterr()
+            assert main([*grow, *named]) == 0
+            assert capsys.readouterr().out == f"all topics have {AFTER} partitions\n"
             growing.replaced(1)
             with environment.chats(name="later", concurrent_chats=CHATS, events_per_second=50, seed=9) as new:
                 growing.wait_followed(2 * CHATS)
@@ -136,8 +138,10 @@ def test_topics_grow_under_traffic_with_workers_and_the_command_killed_after_eac
         one: {partition_of(one.encode(), AFTER)} for one in places if one not in before
     }
     stayed = [one for one in before if places[one] != {partition_of(one.encode(), AFTER)}]
-    assert chatbridge("verify", *named).returncode == 0
-    assert "belongs on partition" in chatbridge("verify", *growing.unnamed).stdout
-    shown = chatbridge("tail", "--from-beginning", "--max", "1", "--chat", stayed[0], *named)
-    assert len(shown.stdout.splitlines()) == 2
+    assert main(["verify", *named]) == 0
+    capsys.readouterr()
+    assert main(["verify", *growing.unnamed]) == 1
+    assert "belongs on partition" in capsys.readouterr().out
+    assert main(["tail", "--from-beginning", "--max", "1", "--chat", stayed[0], *named]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
     FIGURES.info("all in %.0f s; %s", time.monotonic() - began, result)
