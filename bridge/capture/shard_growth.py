@@ -57,6 +57,8 @@ class ShardGrowth:
         if not numbers:
             if self._own != self.goes_by:
                 raise changed_number(self.goes_by, self._own)
+            if PARTITIONS_POSITION in positions:  # nothing was raised, and the settings name no number any more
+                positions.set(PARTITIONS_POSITION, None)
             return self._own
         positions.set(PARTITIONS_POSITION, encoded_numbers(numbers, self._former))
         self.goes_by = numbers[-1]

@@ -274,6 +274,9 @@ def test_without_former_numbers_a_shard_goes_by_its_own_or_by_those_that_it_went
     growth.check(looked(8))
     with pytest.raises(CheckpointsOfOthers):
         ShardGrowth(8, (), lambda _: None).opened(positions, ShardFacts("g", 4), looked(8))
+    positions.set(PARTITIONS_POSITION, b"4+")
+    assert growth.opened(positions, ShardFacts("g", 4), looked(4)) == 4
+    assert dict(positions) == {}
     positions.set(PARTITIONS_POSITION, b"4,8")
     assert growth.opened(positions, ShardFacts("g", 4), looked(8)) == 4
     assert growth.goes_by == 8
