@@ -22,7 +22,6 @@ from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.addresses import joined_address
 from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
-from bridge.capture.log_changes import check_owner
 from bridge.capture.outputs import log_topics
 from bridge.capture.pacing import EventRate
 from bridge.capture.readiness_codes import PREPARING
@@ -52,7 +51,7 @@ from bridge.sealing_factory import sealing_of
 from bridge.secrets_watch import SecretsWatch
 from bridge.shard_settings_factory import shard_settings
 from bridge.source_factory import ChatServerSources, SourceContext, SourceFactory
-from bridge.start_findings import first_marker, used_closed_retention
+from bridge.start_findings import check_first_marker, used_closed_retention
 from bridge.status import WorkerStatus
 from bridge.status_reports import StatusReports
 from bridge.stored_composition import StoredComposition
@@ -126,6 +125,7 @@ class _WorkerProcess:
                 self._kafka,
                 worker_id=config.worker_id,
                 session_timeout=config.kafka.session_timeout_seconds,
+                grows=bool(config.kafka.partitions_before),
             ),
             self._shard,
             backoff=Backoff(self._rng.random, maximum=_LONGEST_PAUSE),
@@ -264,13 +264,10 @@ class _WorkerProcess:
                 await rights.check()  # what is missing is named at once, before it is needed one by one
                 plan = await topics.prepare(create=config.kafka.manage_topics == "create")
                 self._view.kafka_answered = True
-                self._partitions = self._view.partitions = (
-                    plan.partitions
-                )  # as many as there are, whatever the setting says
+                self._raised(plan.partitions)  # as many as there are, whatever the setting says
                 self._topics.found(plan)
                 await rights.check()  # of topics that did not exist before
-                marker = await first_marker(self._kafka, self._writers, self._partitions)
-                check_owner(marker, config.kafka.group, self._partitions)
+                await check_first_marker(config, self._kafka, self._writers, self._partitions)
                 await self._stored.create_topic()
                 self._closed_retention = await used_closed_retention(config, topics, self._telemetry)
                 if told is None:
@@ -291,6 +288,9 @@ class _WorkerProcess:
                 self._view.preparing = None
                 return
 
+    def _raised(self, partitions: int) -> None:
+        self._partitions = self._view.partitions = partitions
+
     # --- one shard -----------------------------------------------------------------------------------------------
 
     def _shard(self, partition: int, check_assignment: CheckAssignment) -> Shard:
@@ -304,6 +304,7 @@ class _WorkerProcess:
             announcements=self._names.announcements,
             writers=self._writers,
             partition_of=lambda key: partition_of(key, partitions),
+            partition_under=partition_of,
             stored=self._stored.settings,
             closed_retention_us=None if self._closed_retention is None else int(self._closed_retention * 1_000_000),
             evidence=self._evidence.settings,
@@ -331,6 +332,8 @@ class _WorkerProcess:
                 interval=probe_after,
                 clock=self._clock,
                 telemetry=self._telemetry,
+                former=config.kafka.partitions_before,
+                raised=lambda number: self._raised(max(number, self._partitions)),
             ),
             stored=self._stored.door(partition),
             backoff=Backoff(self._rng.random),

@@ -18,6 +18,7 @@ BridgeError
 │   ├── WorkerIdInUse                            another living process has the same worker_id
 │   ├── TopicMismatch                            a topic exists with properties the bridge cannot use
 │   │   └── TopicUnusable                        (retryable) the topic's owner can set it right
+│   ├── PartitionsRaised                         (retryable) a shard has to go by a new number of partitions
 │   └── CheckpointsOfOthers                      another group, or another number of partitions, wrote the checkpoints
 ├── PeerError              peer         exit 1   input violates its protocol
 │   ├── UnreadableMessage                        one line of a wire
@@ -218,6 +219,13 @@ class CheckpointsOfOthers(EnvironmentFault):
     """The checkpoints were written by another consumer group, or under another number of partitions."""
 
     code = "OTHER_GROUP"
+
+
+class PartitionsRaised(EnvironmentFault):
+    """The topics have more partitions than a shard goes by: it is opened again, and goes by the new number."""
+
+    code = "PARTITIONS_RAISED"
+    retryable = True
 
 
 class PeerError(BridgeError):

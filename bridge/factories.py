@@ -82,12 +82,15 @@ def _tokens_of(oauth: OAuthSettings) -> FileTokens | RenewedTokens:
 def topics_of(config: Config) -> TopicManager:
     """Return the manager of an installation's topics."""
     kafka = config.kafka
-    return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config))
+    return TopicManager(
+        kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config), kafka.partitions_before
+    )
 
 
 def all_topics_of(config: Config) -> TopicManager:
     """Return the manager of all topics: those that `run` creates, and those of the verbs that erase and hold chats."""
-    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), every_topic(config))
+    kafka = config.kafka
+    return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), every_topic(config), kafka.partitions_before)
 
 
 def every_topic(config: Config) -> list[Topic]:
@@ -100,7 +103,13 @@ def capturing_topics_of(config: Config) -> TopicManager:
     """Return the manager of the topics without which nothing can be captured: all but that of stored transcripts."""
     stored = names_of(config).stored
     topics = [topic for topic in wanted_topics(config) if topic.name != stored]
-    return TopicManager(config.kafka.bootstrap_servers, kafka_arguments(config), topics)
+    kafka = config.kafka
+    return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), topics, kafka.partitions_before)
+
+
+def numbers_of(config: Config, partitions: int) -> tuple[int, ...]:
+    """Return the numbers of partitions under which a chat may have been announced: a topic has `partitions` now."""
+    return (*(one for one in config.kafka.partitions_before if one < partitions), partitions)
 
 
 def stored_topic_of(config: Config, partitions: int) -> Topic:

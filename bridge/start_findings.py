@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
+from bridge.capture.log_changes import check_group
+from bridge.capture.partition_numbers import check_former
 from bridge.capture.retention import closed_retention
 from bridge.capture.stored_marker import stored_marker
 from bridge.facts import ClosedRetentionExtended
@@ -14,18 +16,23 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.adapters.kafka.topic_manager import TopicManager
     from bridge.config import Config
-    from bridge.records.shard_facts import ShardFacts
     from bridge.records.writer_schemas import WriterSchemas
     from bridge.telemetry import Telemetry
 
 
-async def first_marker(kafka: KafkaConnection, writers: WriterSchemas, partitions: int) -> ShardFacts | None:
-    """Return what the first marker says that any shard has: one without chats may have none yet."""
+async def check_first_marker(config: Config, kafka: KafkaConnection, writers: WriterSchemas, partitions: int) -> None:
+    """Compare the settings with the first marker that any shard has: one without chats may have none yet.
+
+    Raises CheckpointsOfOthers when it is of another group, or goes by numbers of partitions that are not set.
+    """
+    former = config.kafka.partitions_before
     for partition in range(partitions):
         marker = await stored_marker(KafkaShardLogs(kafka, partition), writers)
         if marker is not None:
-            return marker
-    return None
+            check_group(marker.facts, config.kafka.group)
+            check_former(marker.numbers, former, partitions)
+            return
+    check_former((), former, partitions)
 
 
 async def used_closed_retention(config: Config, topics: TopicManager, telemetry: Telemetry) -> float | None:

@@ -105,9 +105,9 @@ class StoredComposition:
         return TopicManager(self._config.kafka.bootstrap_servers, kafka_arguments(self._config), [topic])
 
     def _partitions_differ(self, plan: TopicPlan) -> Problem | None:
-        partitions = self._partitions()
-        if plan.partitions == partitions:
-            return None
+        partitions, former = self._partitions(), self._config.kafka.partitions_before
+        if plan.partitions == partitions or (plan.partitions > partitions and partitions in former):
+            return None  # the same, or being raised
         name = names_of(self._config).stored
         text = f"{name} has {plan.partitions} partitions, the other topics have {partitions}"
         return Problem(PARTITIONS_DIFFER, text)

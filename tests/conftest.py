@@ -48,6 +48,7 @@ FAULTS: Final = {
     "test_filled_holes.py",
     "test_followed_ucs.py",
     "test_forgotten.py",
+    "test_growing_topics.py",
     "test_hostile_server.py",
     "test_idle_outage.py",
     "test_interrupted_commands.py",

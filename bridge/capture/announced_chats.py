@@ -23,6 +23,7 @@ from bridge.transcript.state import TranscriptState
 if TYPE_CHECKING:
     from bridge.announcement import Announcement
     from bridge.capture.batch_builder import BatchBuilder
+    from bridge.capture.chat_routes import ChatRoutes
     from bridge.capture.closed_chats import ClosedChats
     from bridge.capture.inbox import Announced
     from bridge.capture.session_store_settings import SessionStoreSettings
@@ -32,11 +33,17 @@ class AnnouncedChats:
     """Folds announcements into the chats of one store."""
 
     def __init__(
-        self, partition: int, settings: SessionStoreSettings, chats: dict[str, Chat], closed: ClosedChats
+        self,
+        partition: int,
+        settings: SessionStoreSettings,
+        chats: dict[str, Chat],
+        closed: ClosedChats,
+        routes: ChatRoutes,
     ) -> None:
-        """`chats` and `closed` are the store's own, which it goes on changing."""
+        """`chats` and `closed` are the store's own, which it goes on changing, as what `routes` goes by."""
         self._partition = partition
         self._settings = settings
+        self._routes = routes
         self._chats = chats
         self._closed = closed
 
@@ -55,14 +62,14 @@ class AnnouncedChats:
             builder.quarantine(source, None, one.observed_at, why, one.raw)
             return
         key = told.session_id.encode()
-        partition = self._settings.partition_of(key)
-        if partition != self._partition:
-            # Two owners of one chat must be impossible: forward it to where every client's murmur2 would write it.
-            builder.forward(partition, key, one.raw)
+        chat = self._chats.get(told.session_id)
+        known = chat is not None or told.session_id in self._closed
+        # Two owners of one chat must be impossible: those are asked first who may know it.
+        if not known and (other := self._routes.elsewhere(key, one.asked)) is not None:
+            builder.forward(other.partition, key, one.raw, other.headers)
             plan.facts.append(AnnouncementForwarded())
             return
         plan.facts.append(AnnouncementTaken())
-        chat = self._chats.get(told.session_id)
         if told.session_id in self._closed or (chat is not None and chat.state == OVER):
             return  # announced again after its end
         if chat is None:

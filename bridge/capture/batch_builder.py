@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bridge.capture.chat import Chat
     from bridge.capture.inbox import Input
     from bridge.capture.outputs import ChatOutput, Output
+    from bridge.capture.ports import Headers
     from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.facts import Fact
     from bridge.records.entry_blocks import EntryBlocks
@@ -150,9 +151,9 @@ class BatchBuilder:
         """Note that a record of the plan holds a certificate."""
         self._add(self.plan.certificates, record)
 
-    def forward(self, partition: int, key: bytes, announcement: bytes) -> None:
-        """Add an announcement that lies on the wrong partition, for the right one; not undone."""
-        self._records.append(Outgoing(self._settings.announcements, partition, key, announcement))
+    def forward(self, partition: int, key: bytes, announcement: bytes, headers: Headers) -> None:
+        """Add an announcement that is another shard's to take, or to ask; not undone."""
+        self._records.append(Outgoing(self._settings.announcements, partition, key, announcement, headers))
 
     # --- events --------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,10 @@ class ConsumedRecord(StoredRecord, Protocol):
     def partition(self) -> int:
         """Its partition."""
 
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Its headers."""
+
 
 class Announcements(Protocol):
     """The consumer group member of this worker, on the announcements topic."""
@@ -106,14 +110,6 @@ class StoredTopic(Protocol):
         """
 
 
-class StoredTopicRecord(ConsumedRecord, Protocol):
-    """A record of the topic of stored transcripts."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Its headers."""
-
-
 class StoredLog(Protocol):
     """One consumer of the topic of stored transcripts, used until its first error. Each method raises KafkaUnavailable.
 
@@ -126,7 +122,7 @@ class StoredLog(Protocol):
     async def look(self, partitions: Collection[int]) -> Mapping[int, LogMark]:
         """Return where the logs of partitions are now; one that does not exist is left out."""
 
-    async def fetch(self, offsets: Mapping[int, int], full: Collection[int]) -> Sequence[StoredTopicRecord]:
+    async def fetch(self, offsets: Mapping[int, int], full: Collection[int]) -> Sequence[ConsumedRecord]:
         """Wait for committed records, at most about a second: of each partition from an offset on; not of `full` ones.
 
         The offsets are those at which the records of the last call ended, but for partitions that are read anew.

@@ -4,6 +4,9 @@ Of a chat that is closed, all records of its checkpoint are deleted, and its dat
 transaction, which also commits the position of the request. A request that is read again finds nothing and deletes
 again. A chat that is open is left as it is: it would go on with records that nobody could connect to the former ones.
 So is one that has begun again, if a request only repeats one that was executed: it may be held by now.
+
+A chat may be on any of the partitions that it has under the numbers of partitions that the topics had. Whoever asks
+writes to all of them; where it is not known, a request deletes what is not there.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from bridge.capture.stored_inputs import STORED_POSITION
 if TYPE_CHECKING:
     from bridge.capture.batch_builder import BatchBuilder
     from bridge.capture.chat import Chat
+    from bridge.capture.chat_routes import ChatRoutes
     from bridge.capture.closed_chats import ClosedChats
     from bridge.capture.remembered_chats import RememberedChats
     from bridge.capture.session_store_settings import SessionStoreSettings
@@ -32,29 +36,28 @@ class Erasing:
 
     def __init__(  # noqa: PLR0913 - the parts of the store that a chat can be in
         self,
-        partition: int,
         settings: SessionStoreSettings,
         *,
         chats: dict[str, Chat],
         closed: ClosedChats,
         remembered: RememberedChats,
         positions: ShardPositions,
+        routes: ChatRoutes,
     ) -> None:
         """All but the settings are the store's own, which it goes on changing."""
-        self._partition = partition
         self._settings = settings
         self._chats = chats
         self._closed = closed
         self._remembered = remembered
         self._positions = positions
+        self._routes = routes
 
     def take(self, one: ErasureRequested, builder: BatchBuilder, touched: dict[str, Chat]) -> bool:
         """Execute a request; return whether it was. What this transaction has to write of a chat is `touched`."""
         self._positions.set(STORED_POSITION, one.place.encode())
         session_id, records = one.session_id, builder.plan.batch.records
         key = session_id.encode()
-        partition = self._settings.partition_of(key)
-        if partition != self._partition:
+        if (partition := self._routes.strayed(key)) is not None:
             headers, value = request_record(one.request, again=one.again)
             records.append(Outgoing(self._settings.stored.topic, partition, key, value, headers))
             return False

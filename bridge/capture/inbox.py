@@ -41,7 +41,11 @@ def memory_of(size: int) -> int:
 
 @dataclass(slots=True, frozen=True)
 class Announced:
-    """A record of the shard's announcements partition: the announcement, or why it is unreadable, and the raw bytes."""
+    """A record of the shard's announcements partition: the announcement, or why it is unreadable, and the raw bytes.
+
+    `asked`: the number of partitions under which another shard asks whether this one knows the chat; None: it was not
+    passed on.
+    """
 
     offset: int
     raw: bytes
@@ -49,6 +53,7 @@ class Announced:
     announcement: Announcement | None
     problem: str = ""
     observed_at: int = 0
+    asked: int | None = None
 
 
 @dataclass(slots=True, frozen=True)

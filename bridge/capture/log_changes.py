@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.capture.partition_numbers import NEW_TOPICS
 from bridge.capture.readiness_codes import PARTITIONS_CHANGED
 from bridge.errors import CheckpointsOfOthers, Problem, TopicMissing
 
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge.records.shard_facts import LogMark, Logs, ShardFacts
-
-NEW_TOPICS = (
-    "Kafka cannot lower a number of partitions: use another kafka.topic_prefix and kafka.group with the new one, and "
-    "announce the open chats there; or delete the raised topic, if it is that of the announcements, and start again"
-)
-"""What to do when partitions were raised: nothing of it gives a chat two owners on the same topics."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,31 +53,26 @@ def changes(before: Logs, now: Logs) -> dict[str, LogChange]:
     return {kind: change_of(kind, before.get(kind), mark) for kind, mark in now.items()}
 
 
-def lasting_problems(names: Mapping[str, str], partitions: int, now: Logs) -> list[Problem]:
-    """Return what is wrong with the topics as long as it is: missing, or with another number of partitions."""
+def lasting_problems(names: Mapping[str, str], partitions: int, now: Logs, *, may_grow: bool = False) -> list[Problem]:
+    """Return what is wrong with the topics as long as it is: missing, or with another number of partitions.
+
+    `may_grow`: a higher number is what somebody is just giving them.
+    """
     found = [TopicMissing(name).problem for kind, name in names.items() if kind not in now]
     for kind, mark in now.items():
-        if mark.partitions not in {partitions, 0}:
+        if mark.partitions not in {partitions, 0} and not (may_grow and mark.partitions > partitions):
             detail = (
                 f"{names[kind]} has {mark.partitions} partitions, not {partitions}: what lies on others is not read"
             )
-            found.append(Problem(PARTITIONS_CHANGED, f"{detail} ({NEW_TOPICS})"))
+            step = f"name {partitions} in kafka.partitions_before, if all topics were raised; or: {NEW_TOPICS}"
+            found.append(Problem(PARTITIONS_CHANGED, f"{detail} ({step})"))
     return found
 
 
-def check_owner(marker: ShardFacts | None, group: str, partitions: int) -> None:
-    """Raise CheckpointsOfOthers when a marker names another group, or another number of partitions."""
-    if marker is None:
-        return
-    if marker.group != group:
+def check_group(marker: ShardFacts | None, group: str) -> None:
+    """Raise CheckpointsOfOthers when a marker names another group."""
+    if marker is not None and marker.group != group:
         raise CheckpointsOfOthers(
             f"the checkpoints belong to the group {marker.group!r}, not {group!r}: both would publish every event",
             next_step="set kafka.group to that of the checkpoints, or kafka.topic_prefix to topics of your own",
-        )
-    if marker.partitions != partitions:
-        raise CheckpointsOfOthers(
-            f"the checkpoints were written with {marker.partitions} partitions, not {partitions}: chats would be "
-            "followed from two partitions",
-            next_step=f"set kafka.partitions={marker.partitions} if the topics still have as many; or: {NEW_TOPICS}",
-            code=PARTITIONS_CHANGED,
         )

@@ -10,6 +10,7 @@ from bridge.errors import (
     CheckpointsOfOthers,
     EnvironmentFault,
     KafkaUnavailable,
+    PartitionsRaised,
     PlaceTaken,
     RegistryRefused,
     RegistryUnavailable,
@@ -98,6 +99,10 @@ READINESS_CODES: Final = {
     PARTITIONS_CHANGED: (
         "A topic has another number of partitions than the checkpoints were written under.",
         "Do what `operating.md` says about raised partitions.",
+    ),
+    PartitionsRaised.code: (
+        "All topics have more partitions than before; the shard is opened again and goes by the new number.",
+        "Nothing: it takes a second.",
     ),
     TopicMissing.code: (
         "A topic does not exist any more. What is captured is held in memory.",

@@ -20,6 +20,7 @@ from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
 from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
 from bridge.capture.chat_closing import close, close_refused, end_with_gap, settle
 from bridge.capture.chat_facts import ChatFailed
+from bridge.capture.chat_routes import ChatRoutes
 from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.closed_chats import ClosedChats
 from bridge.capture.erasing import Erasing
@@ -81,16 +82,17 @@ class SessionStore:
         self._again = False
         self._later: Mapping[str, LaterTexts] = {}
         self._unwanted = self._there = _NO_KEYS
-        self._announced = AnnouncedChats(partition, settings, self._chats, self.closed)
         self.positions = ShardPositions()
-        self._stored = StoredFolding(partition, settings, self._chats, self.closed, self.positions)
+        routes = ChatRoutes(partition, settings, self.positions)
+        self._announced = AnnouncedChats(partition, settings, self._chats, self.closed, routes)
+        self._stored = StoredFolding(settings, self._chats, self.closed, self.positions, routes)
         self._erasing = Erasing(
-            partition,
             settings,
             chats=self._chats,
             closed=self.closed,
             remembered=self._remembered,
             positions=self.positions,
+            routes=routes,
         )
 
     # --- what can be asked ---------------------------------------------------------------------------------------

@@ -23,10 +23,12 @@ class SessionStoreSettings:
     """What all shards of a process share. Every event is recorded in each of `outputs`; there is one at least.
 
     `checkpoints` and `announcements` are names of topics, `stored` is about stored transcripts. Checkpoints are single
-    objects, whatever registry there is; `writers` reads them back. `closed_retention_us` says how long closed chats are
-    remembered; None is for ever. `limits` and `owner` are a shard's own: `limits` as the topics say, where they do; the
-    owner in the stamps of its checkpoints, 0 where nobody has to recognise its batches. `evidence` is None where
-    nothing is signed. `keys` are the shard's own, with which the outputs that are sealed are; None: none is.
+    objects, whatever registry there is; `writers` reads them back. `partition_of` tells the partition of a key where
+    the topics have had one number of partitions, `partition_under` that under any number; -1: not known.
+    `closed_retention_us` says how long closed chats are remembered; None is for ever. `limits` and `owner` are a
+    shard's own: `limits` as the topics say, where they do; the owner in the stamps of its checkpoints, 0 where nobody
+    has to recognise its batches. `evidence` is None where nothing is signed. `keys` are the shard's own, with which
+    the outputs that are sealed are; None: none is.
     """
 
     outputs: tuple[Output, ...]
@@ -34,6 +36,7 @@ class SessionStoreSettings:
     announcements: str
     writers: WriterSchemas
     partition_of: Callable[[bytes], int]
+    partition_under: Callable[[bytes, int], int] = lambda _, __: -1
     limits: Limits = field(default_factory=dict)
     closed_retention_us: int | None = 86_400_000_000
     owner: int = 0

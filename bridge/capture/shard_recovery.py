@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Final
 from bridge.announcement import parse
 from bridge.capture import readiness_codes as codes
 from bridge.capture.inbox import Announced, Forgotten, Input
-from bridge.capture.log_changes import LogChange, changes, check_owner, lasting_problems
+from bridge.capture.log_changes import LogChange, changes, check_group, lasting_problems
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
 from bridge.capture.output_logs import OutputLogs
 from bridge.capture.outputs import log_topics
 from bridge.capture.record_comparison import Rebuilt, RecordComparison
+from bridge.capture.shard_growth import ShardGrowth
 from bridge.capture.shard_keys import KIND as KEYS
 from bridge.capture.tree_recovery import recovered_tree
 from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement
@@ -79,12 +80,15 @@ class ShardRecovery:
         interval: float,
         clock: Clock,
         telemetry: Telemetry,
+        former: Sequence[int] = (),
+        raised: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`partitions` is their number as it is set; `interval` that between two looks, in seconds."""
+        """`interval` is that between two looks, in seconds; the numbers of partitions are as in `ShardGrowth`."""
         self._partition = partition
         self._logs = logs
         self._settings = settings
         self._own = ShardFacts(settings.recording.group, partitions)
+        self._growth = ShardGrowth(partitions, former, raised)
         self._interval = interval
         self._clock = clock
         self._telemetry = telemetry
@@ -135,7 +139,8 @@ class ShardRecovery:
 
         `before` is the last look, of the marker or in memory. Raises CheckpointsOfOthers, KafkaUnavailable.
         """
-        check_owner(before, self._own.group, self._own.partitions)
+        check_group(before, self._own.group)
+        self._own = replace(self._own, partitions=self._growth.opened(store.positions, before, self._seen))
         now = self._seen
         found = {} if before is None else changes(before.logs, now)
         taken = await self._logs.committed()
@@ -196,8 +201,9 @@ class ShardRecovery:
     # --- running -------------------------------------------------------------------------------------------------
 
     async def look(self, store: SessionStore, next_announcement: int) -> Repair:
-        """Look at the logs while the shard runs. Raises KafkaUnavailable."""
+        """Look at the logs while the shard runs. Raises KafkaUnavailable; PartitionsRaised: open it again."""
         now = await self._look()
+        self._growth.check(now)
         before = store.numbers.shard
         found = {} if before is None else changes(before.logs, now)
         # Of a topic that is missing now, the last look stays: when it is back, it is compared with that.
@@ -223,7 +229,8 @@ class ShardRecovery:
     async def _look(self) -> Logs:
         self._looked_at = self._clock.monotonic()
         now = await self._logs.look()
-        self._lasting = lasting_problems(self._logs.names, self._own.partitions, now)
+        growth = self._growth
+        self._lasting = lasting_problems(self._logs.names, growth.goes_by, now, may_grow=growth.may_grow)
         return now
 
     def _recorded(self, store: SessionStore, kinds: Iterable[str]) -> set[str]:

@@ -7,8 +7,9 @@ begins again: where that one has left off.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from bridge.capture.partition_numbers import PARTITIONS_POSITION
 from bridge.capture.stored_inputs import STORED_POSITION, StoredPlace
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Failed, MakeFeeder, TranscriptFeeder
     from bridge.capture.stored_inputs import StoredInput, StoredRead
     from bridge.errors import Problem
+
+_OWN: Final = frozenset({STORED_POSITION, PARTITIONS_POSITION})
+"""The positions that are no feeder's."""
 
 
 class StoredDoor:
@@ -54,7 +58,7 @@ class StoredDoor:
             if self._paused:
                 self._reading.pause()
         if self._feeder is not None and (first or again):
-            self._feeder.start({name: one for name, one in positions.items() if name != STORED_POSITION})
+            self._feeder.start({name: one for name, one in positions.items() if name not in _OWN})
 
     def pause(self) -> None:
         """Read no further (P6)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import UNKNOWN_HOST, Announcement, encode
@@ -11,6 +12,7 @@ from bridge.capture.chat_facts import ChatOpened, StoredRepaired
 from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.output_sessions import opened
 from bridge.capture.outputs import outputs_of_new_chat
+from bridge.capture.partition_numbers import asked_number
 from bridge.capture.ports import Outgoing
 from bridge.capture.stored_inputs import STORED_POSITION, StoredMissing, StoredRead, StoredRefused
 from bridge.capture.stored_texts import MAX_TEXT_BYTES, records_of
@@ -24,6 +26,7 @@ from bridge.transcript.times import occurred_at, parse_start_at
 
 if TYPE_CHECKING:
     from bridge.capture.batch_builder import BatchBuilder
+    from bridge.capture.chat_routes import ChatRoutes
     from bridge.capture.closed_chats import ClosedChats
     from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.shard_positions import ShardPositions
@@ -44,18 +47,19 @@ class StoredFolding:
 
     def __init__(
         self,
-        partition: int,
         settings: SessionStoreSettings,
         chats: dict[str, Chat],
         closed: ClosedChats,
         positions: ShardPositions,
+        routes: ChatRoutes,
     ) -> None:
-        """`chats`, `closed` and `positions` are the store's own, which it goes on changing."""
-        self._partition = partition
+        """All but the settings are the store's own, which it goes on changing."""
         self._settings = settings
         self._chats = chats
         self._closed = closed
         self._positions = positions
+        self._routes = routes
+        self._passing: StoredText | None = None
 
     def take(
         self, one: StoredArrived | StoredMissing | StoredRefused | StoredRead, builder: BatchBuilder
@@ -78,9 +82,7 @@ class StoredFolding:
             builder.quarantine(one.source, one.session_id, one.observed_at, one.reason, one.raw)
             return None
         session_id = one.session_id
-        if self._settings.partition_of(session_id.encode()) != self._partition:
-            if isinstance(one, StoredMissing) or one.last:
-                self._write(one.text, one.observed_at, builder)
+        if self._passed_on(one, builder):
             return None
         if isinstance(one, StoredMissing):
             chat = self._chats.get(session_id)
@@ -88,6 +90,26 @@ class StoredFolding:
                 return self._opened(session_id, one.observed_at, builder)
             return chat if chat is not None and chat.state == STORED else None
         return self._chat(one, builder)
+
+    def _passed_on(self, one: StoredArrived | StoredMissing, builder: BatchBuilder) -> bool:
+        """Pass a text on whose chat is not known here, and may be known to another shard; return whether it was.
+
+        One in parts is judged, and written as a whole, with its first part: the chat may be opened here before the
+        last. A store that is restored in between judges once more. What is passed on twice, or folded in part, does no
+        harm: the whole text comes back, and what was delivered is recognised.
+        """
+        passing, last = self._passing is one.text, isinstance(one, StoredMissing) or one.last
+        self._passing = None
+        if not passing:
+            if one.session_id in self._chats or one.session_id in self._closed:
+                return False
+            other = self._routes.elsewhere(one.session_id.encode(), one.text.asked)
+            if other is None:
+                return False
+            text = replace(one.text, asked=asked_number(other.headers))
+            self._write(text, one.observed_at, builder, other.partition)
+        self._passing = None if last else one.text
+        return True
 
     def _chat(self, one: StoredArrived, builder: BatchBuilder) -> Chat | None:
         """Return a chat, which may be a new one; None: the text was set aside."""
@@ -152,14 +174,14 @@ class StoredFolding:
         parts = CheckpointParts(session_id, self._settings.recording.site)
         return Chat(Transcript(TranscriptState(facts)), outputs, parts, told, encode(told), STORED)
 
-    def _write(self, text: StoredText, at: int, builder: BatchBuilder) -> None:
-        """Write a text to the topic, on the partition of its chat."""
+    def _write(self, text: StoredText, at: int, builder: BatchBuilder, partition: int | None = None) -> None:
+        """Write a text to the topic, on a partition; None: that of its chat."""
         key = text.session_id.encode()
         if text.size > MAX_TEXT_BYTES:
             why = Problem(input_codes.TOO_LONG, f"{text.size} bytes; at most {MAX_TEXT_BYTES} are read")
             builder.quarantine(text.place, text.session_id, at, why, text.text[:RECORD_BYTES], total_bytes=text.size)
             return
-        partition = self._settings.partition_of(key)
+        partition = self._routes.newest(key) if partition is None else partition
         builder.plan.batch.records += [
             Outgoing(self._settings.stored.topic, partition, key, value, headers)
             for headers, value in records_of(text, RECORD_BYTES)

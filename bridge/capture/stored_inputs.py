@@ -32,7 +32,7 @@ class StoredRead:
     What the feeder could not read is set aside.
 
     `positions`: name -> what the feeder is to begin with after a restart; None deletes it. A name is 1 to 64 of the
-    characters a-z, 0-9, `.`, `-` and `_`, and not STORED_POSITION.
+    characters a-z, 0-9, `.`, `-` and `_`, and neither STORED_POSITION nor PARTITIONS_POSITION.
     """
 
     texts: tuple[StoredText, ...]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bridge.capture.partition_numbers import PARTITIONS_POSITION, decoded_numbers, may_be_raised
 from bridge.capture.stored_chats import stored_shard
 from bridge.errors import VerificationFailed
-from bridge.records.checkpoint_keys import MARKER_KEY
+from bridge.records.checkpoint_keys import MARKER_KEY, position_key
 from bridge.records.writer_schemas import is_schema_key
 
 if TYPE_CHECKING:
@@ -14,9 +15,22 @@ if TYPE_CHECKING:
     from bridge.records.shard_facts import ShardFacts
     from bridge.records.writer_schemas import WriterSchemas
 
+_WANTED: Final = frozenset({MARKER_KEY, position_key(PARTITIONS_POSITION)})
 
-async def stored_marker(logs: ShardLogs, writers: WriterSchemas) -> ShardFacts | None:
-    """Return what the marker of a shard says; None when there is none, or when it is damaged, which the shard tells.
+
+class StoredMarker(NamedTuple):
+    """What the marker says, and the numbers of partitions by which the shard goes: that of the marker at least.
+
+    `grows`: its owner would go by a higher number, too.
+    """
+
+    facts: ShardFacts
+    numbers: tuple[int, ...]
+    grows: bool = False
+
+
+async def stored_marker(logs: ShardLogs, writers: WriterSchemas) -> StoredMarker | None:
+    """Return the marker of a shard; None when there is none, or when it is damaged, which the shard tells.
 
     Reads the partition as opening the shard does. Raises KafkaUnavailable, SchemaUnknown.
     """
@@ -27,10 +41,13 @@ async def stored_marker(logs: ShardLogs, writers: WriterSchemas) -> ShardFacts |
     async for records in logs.read("checkpoints", there.start, there.end):
         for record in records:
             key = (record.key or b"").decode("utf-8", "replace")
-            if record.value is not None and (key == MARKER_KEY or is_schema_key(key)):
+            if record.value is not None and (key in _WANTED or is_schema_key(key)):
                 found[key] = record.value
     try:
-        marker = stored_shard(found.items(), writers).marker
+        stored = stored_shard(found.items(), writers)
     except VerificationFailed:
         return None
-    return None if marker is None else marker.shard
+    if stored.marker is None or (facts := stored.marker.shard) is None:
+        return None
+    position = stored.positions.get(PARTITIONS_POSITION)
+    return StoredMarker(facts, decoded_numbers(position) or (facts.partitions,), grows=may_be_raised(position))

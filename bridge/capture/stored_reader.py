@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from bridge.backoff import Backoff
-    from bridge.capture.consumer_ports import StoredLog, StoredTopicRecord
+    from bridge.capture.consumer_ports import ConsumedRecord, StoredLog
     from bridge.capture.ports import Clock
     from bridge.capture.stored_inputs import StoredInput
     from bridge.records.shard_facts import LogMark
@@ -186,7 +186,7 @@ class StoredReader:
                 self._telemetry.emit(gone)
         return frozenset(logs)
 
-    async def _take(self, records: Iterable[StoredTopicRecord], read: Mapping[int, PartitionReading]) -> None:
+    async def _take(self, records: Iterable[ConsumedRecord], read: Mapping[int, PartitionReading]) -> None:
         for record in records:
             reading = read[record.partition]
             if not reading.live or record.offset < reading.offset:

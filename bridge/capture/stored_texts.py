@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import session_id_problem
+from bridge.capture.partition_numbers import asked_headers, asked_number
 from bridge.errors import Problem
 from bridge.transcript.input_codes import STORED_RECORD, STORED_TEXT_INCOMPLETE, TOO_LONG
 
@@ -42,6 +43,7 @@ class StoredText:
     `place` says where: the name of a file, or database#id; never a password. `text` is the document, not repaired.
     `final`: the chat is over, and this is its last stored text; else it may still grow. `read_at` in us since 1970 UTC.
     `missing`: there is no text, and none is expected any more: the code of the reason; `text` is empty then.
+    `asked`: the number of partitions under which another shard passed it on to this one; None: it was not passed on.
     """
 
     session_id: str
@@ -50,6 +52,7 @@ class StoredText:
     final: bool
     read_at: int
     missing: str = ""
+    asked: int | None = None
 
     @property
     def size(self) -> int:
@@ -75,6 +78,7 @@ def records_of(text: StoredText, room: int) -> list[tuple[Headers, bytes]]:
         ("readAt", b"%d" % text.read_at),
         ("digest", sha256(text.text).hexdigest().encode()),
         *([("missing", text.missing.encode())] if text.missing else ()),
+        *(() if text.asked is None else asked_headers(text.asked)),
     ]
     return [
         ([*common, ("part", b"%d" % (part + 1)), ("parts", b"%d" % parts)], text.text[part * room : (part + 1) * room])
@@ -187,7 +191,8 @@ def _parsed(key: bytes | None, headers: Iterable[tuple[str, bytes]]) -> tuple[St
     place, code = found["place"].decode("utf-8", "replace"), found.get("missing", b"").decode("utf-8", "replace")
     if _CODE.fullmatch(code) is None:
         raise ValueError("the header missing is no code")
-    return StoredText(session_id, place, b"", found["final"] == b"1", read_at, code), found["digest"], part, parts
+    text = StoredText(session_id, place, b"", found["final"] == b"1", read_at, code, asked_number(found.items()))
+    return text, found["digest"], part, parts
 
 
 def _number(name: str, value: bytes) -> int:

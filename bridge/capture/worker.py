@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.announcement import parse
 from bridge.capture.hand_over import HandOver
 from bridge.capture.inbox import Announced
+from bridge.capture.partition_numbers import asked_number
 from bridge.capture.readiness_codes import BUFFER_FULL, DRAINING, NO_PARTITIONS, WAITING_FOR_PARTITIONS
 from bridge.capture.running_shard import DrainResult, RunningShard, result_of, states_of
 from bridge.errors import (
@@ -322,4 +323,5 @@ class Worker:
             announcement, problem = parse(raw), ""
         except UnreadableAnnouncement as error:
             announcement, problem = None, error.message
-        run.shard.announced(Announced(record.offset, raw, record.key, announcement, problem, self._clock.now_us()))
+        now, asked = self._clock.now_us(), asked_number(record.headers)
+        run.shard.announced(Announced(record.offset, raw, record.key, announcement, problem, now, asked))

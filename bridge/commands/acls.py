@@ -55,8 +55,8 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge acls --for tail --output masked --principal User:analytics
 
 Names come from the settings: topic prefix, group, and whether topics are created (kafka.manage_topics). These are all
-the rights that are needed; Kafka derives Describe from Read and Write. strimzi: a KafkaUser; terraform: the resource
-kafka_acl of the provider Mongey/kafka.""",
+the rights that are needed; Kafka derives Describe from Read, Write and Alter. strimzi: a KafkaUser; terraform: the
+resource kafka_acl of the provider Mongey/kafka.""",
     )
 
 

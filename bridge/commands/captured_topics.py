@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands.formatting import warn
 from bridge.commands.progress import Progress
@@ -32,7 +32,8 @@ async def read_captured(config: Config, spool: CapturedSpool, chats: Collection[
     """
     names = factories.names_of(config)
     count = await factories.topics_of(config).partitions(names.events)
-    partitions = sorted({partition_of(one.encode(), count) for one in chats}) if chats else list(range(count))
+    numbers = factories.numbers_of(config, count)
+    partitions = partitions_of((one.encode() for one in chats), numbers) if chats else list(range(count))
     unread = 0
     async with StoredValues(config.schema_registry) as values, reader(factories.client_of(config)) as topics:
         keys = await TopicKeys.read(config, topics, partitions) if config.sealing.has_master_key else None

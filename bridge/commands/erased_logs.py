@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.capture.chat import OPEN
 from bridge.errors import VerificationFailed
@@ -35,19 +35,20 @@ async def remembered_chats(config: Config, values: StoredValues, session_ids: Co
     """
     topic, wanted = factories.names_of(config).checkpoints, set(session_ids)
     count = await factories.topics_of(config).partitions(topic)
-    latest: dict[tuple[str, bytes], tuple[bool, bytes]] = {}
+    latest: dict[tuple[str, bytes, int], tuple[bool, bytes]] = {}
+    places = partitions_of((one.encode() for one in wanted), factories.numbers_of(config, count))
     async with reader(factories.client_of(config)) as topics:
-        async for records in topics.whole(topic, sorted({partition_of(one.encode(), count) for one in wanted})):
+        async for records in topics.whole(topic, places):
             for record in records:
                 session_id, head = _chat_of(record.key)
                 if session_id not in wanted:
                     continue
                 if record.value is None:
-                    latest.pop((session_id, record.key), None)
+                    latest.pop((session_id, record.key, record.partition), None)
                 else:
-                    latest[session_id, record.key] = head, record.value
-    found = dict.fromkeys((session_id for session_id, _ in latest), False)
-    for (session_id, _), (head, value) in latest.items():
+                    latest[session_id, record.key, record.partition] = head, record.value
+    found = dict.fromkeys((session_id for session_id, *_ in latest), False)
+    for (session_id, *_), (head, value) in latest.items():
         if head:
             told = (await values.decode(SESSION_CHECKPOINT, value))["head"]
             found[session_id] = told["state"] in OPEN or bool((told["extra"] or {}).get("stored"))
@@ -67,7 +68,7 @@ async def not_gone(config: Config, session_ids: Collection[str]) -> set[str]:
         counts[names.keys] = of_keys
     async with reader(factories.client_of(config), uncommitted=True) as topics:
         for topic, count in counts.items():
-            async for records in topics.whole(topic, sorted({partition_of(one, count) for one in keys})):
+            async for records in topics.whole(topic, partitions_of(keys, factories.numbers_of(config, count))):
                 for record in records:
                     if record.value is None:
                         continue

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.stored_text_producer import StoredTextProducer
 from bridge.capture.erasure_requests import request_record
 from bridge.capture.ports import Outgoing
@@ -95,7 +95,8 @@ async def _asked(
             wanted = [one for one in session_ids if one not in found]
             asked = [call.entry(REQUESTED, wanted)] if wanted else []
             # In one transaction: no hold can come between the entry and a request, which a shard may take days later.
-            requests = [_request(topic, partitions, one, call.request) for one in wanted]
+            numbers = factories.numbers_of(config, partitions)
+            requests = [request for one in wanted for request in _requests(topic, numbers, one, call.request)]
             for sent in await audit.append([*_entries(call, list(found.values())), *asked], requests):
                 waiting.expect(sent.partition, sent.offset)
         if wanted:
@@ -103,11 +104,11 @@ async def _asked(
     return wanted
 
 
-def _request(topic: str, partitions: int, session_id: str, request: str) -> Outgoing:
-    """Return the record that asks the shard of a chat to erase it."""
+def _requests(topic: str, numbers: Sequence[int], session_id: str, request: str) -> list[Outgoing]:
+    """Return the records that ask each shard to erase a chat that may have it."""
     key = session_id.encode()
     headers, value = request_record(request)
-    return Outgoing(topic, partition_of(key, partitions), key, value, headers)
+    return [Outgoing(topic, partition, key, value, headers) for partition in partitions_of([key], numbers)]
 
 
 def _entries(call: VerbCall, chats: Sequence[ErasedChat]) -> list[Any]:
@@ -146,11 +147,14 @@ async def _erase(  # noqa: PLR0913, PLR0917 - what a call is about
 
 async def _ask_again(config: Config, call: VerbCall, session_ids: Sequence[str]) -> None:
     """Let the shards delete again what they have deleted. Raises KafkaUnavailable."""
+    count = await factories.topics_of(config).partitions(factories.names_of(config).stored)
+    numbers = factories.numbers_of(config, count)
     producer: StoredTextProducer[str] = StoredTextProducer(connection_of(config))
     try:
         await producer.open()
         for one in session_ids:
-            await producer.send(one, one.encode(), [request_record(call.request, again=True)])
+            for partition in partitions_of([key := one.encode()], numbers):
+                await producer.send(one, key, [request_record(call.request, again=True)], partition)
         await producer.flush()
     finally:
         await producer.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings
 from bridge.commands.formatting import say
@@ -98,7 +98,8 @@ async def write_files(config: Config, folder: Path, form: str, chat: str | None,
     written = 0
     try:
         async with StoredValues(config.schema_registry) as stored, reader(factories.client_of(config)) as topics:
-            asked = [partition_of(chat.encode(), counts[names.events])] if chat else range(counts[names.events])
+            numbers = factories.numbers_of(config, counts[names.events])
+            asked = partitions_of([chat.encode()], numbers) if chat else range(counts[names.events])
             logs = _LogExport(config, topics, folder, asked, chat) if log else None
             if logs is not None:
                 written += await logs.anchors()
@@ -106,7 +107,8 @@ async def write_files(config: Config, folder: Path, form: str, chat: str | None,
             for topic, name in ((names.sessions, SESSION_RECORD), (names.events, TRANSCRIPT_EVENT)):
                 with ExitStack() as files:
                     one = _TopicExport(topics, stored, topic, name)
-                    places = await one.places(counts[topic], chat, settled, kept_since)
+                    former = factories.numbers_of(config, counts[topic])[:-1]
+                    places = await one.places(counts[topic], former, chat, settled, kept_since)
                     today = WriterSchema.of(stored.schemas.whole(name))
                     make = _FORMS[form]
                     writers = {place.partition: files.enter_context(make(folder, place, today)) for place in places}
@@ -126,10 +128,10 @@ class _TopicExport:
         self._name = name
 
     async def places(
-        self, count: int, chat: str | None, settled: dict[int, int], kept_since: int | None
+        self, count: int, former: tuple[int, ...], chat: str | None, settled: dict[int, int], kept_since: int | None
     ) -> list[FilePlace]:
         """Return what each file says of itself."""
-        partitions = [partition_of(chat.encode(), count)] if chat else list(range(count))
+        partitions = partitions_of([chat.encode()], (*former, count)) if chat else list(range(count))
         begins = await self._topics.beginnings(self._topic, partitions)
         return [
             FilePlace(
@@ -141,6 +143,7 @@ class _TopicExport:
                 settled=settled.get(partition, 0),
                 kept_since=kept_since,
                 chat=chat,
+                partitions_before=former,
             )
             for partition in partitions
         ]

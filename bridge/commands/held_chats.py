@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partition_of, partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.capture.ports import Outgoing
 from bridge.commands.verb_calls import audit_of
@@ -17,7 +17,7 @@ from bridge.output_topics import names_by_output
 from bridge.records.audit_chain import HELD, RELEASED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from aiokafka.structs import ConsumerRecord
 
@@ -73,7 +73,8 @@ async def hold_chats(config: Config, call: VerbCall, session_ids: Sequence[str])
     async with reader(factories.client_of(config)) as topics:
         for one in session_ids:
             key = one.encode()
-            places = {name: partition_of(key, count) for name, count in counts.items()}
+            places = {name: partitions_of([key], factories.numbers_of(config, count)) for name, count in counts.items()}
+            home = partition_of(key, counts[held])
             copies = [record async for record in _of_chat(topics, held, places[held], key)]
             there = {dict(record.headers).get(FROM) for record in copies}
             records = [record for name in names[1:] async for record in _of_chat(topics, name, places[name], key)]
@@ -81,7 +82,7 @@ async def hold_chats(config: Config, call: VerbCall, session_ids: Sequence[str])
             async with await audit_of(config) as audit:
                 erasing, late = one in audit.chain.erasing(), one in audit.chain.not_erased()
                 detail = f"{len(new)} records copied to {held}"
-                await audit.append([call.entry(HELD, [one], detail)], [_copy(held, places[held], each) for each in new])
+                await audit.append([call.entry(HELD, [one], detail)], [_copy(held, home, each) for each in new])
             found.append(HeldChat(one, HELD, call.request, len(new), len(records) - len(new), erasing, late))
     return found
 
@@ -96,8 +97,10 @@ async def release_chats(config: Config, call: VerbCall, session_ids: Sequence[st
     return [HeldChat(one, RELEASED, call.request) for one in session_ids]
 
 
-async def _of_chat(topics: TopicReader, topic: str, partition: int, key: bytes) -> AsyncIterator[ConsumerRecord]:
-    async for records in topics.whole(topic, [partition]):
+async def _of_chat(
+    topics: TopicReader, topic: str, partitions: Collection[int], key: bytes
+) -> AsyncIterator[ConsumerRecord]:
+    async for records in topics.whole(topic, partitions):
         for record in records:
             if record.key == key:
                 yield record

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.adapters.timestamping.stamp_checks import StampChecks
 from bridge.commands import settings
@@ -201,10 +201,14 @@ async def prove(  # noqa: PLR0913, PLR0917 - what to prove, and with what
     `given`: the certificates, where they are not to be read from the sessions topic.
     """
     count = await factories.topics_of(config).partitions(factories.names_of(config).sessions)
-    partition = partition_of(session_id.encode(), count)
-    return await prove_partition(
-        config, partition, keys, session_id, earlier=earlier, check_stamp=check_stamp, given=given
-    )
+    found = ProvedCertificates()
+    for partition in partitions_of([session_id.encode()], factories.numbers_of(config, count)):
+        found = await prove_partition(
+            config, partition, keys, session_id, earlier=earlier, check_stamp=check_stamp, given=given
+        )
+        if found.bundles:  # the log of the partition on which the chat is
+            break
+    return found
 
 
 async def prove_partition(  # noqa: PLR0913 - what to prove, and with what

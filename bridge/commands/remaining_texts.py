@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.announcement import parse
@@ -84,9 +84,9 @@ async def remaining_texts(config: Config, session_ids: Collection[str]) -> dict[
             count = await manager.known_partitions(one.topic)
             if count is None:
                 continue
-            of_chats = {partition_of(session_id.encode(), count) for session_id in session_ids}
+            of_chats = partitions_of((each.encode() for each in session_ids), factories.numbers_of(config, count))
             counted: Counter[tuple[str, int]] = Counter()
-            async for records in topics.whole(one.topic, range(count) if one.anywhere else sorted(of_chats)):
+            async for records in topics.whole(one.topic, range(count) if one.anywhere else of_chats):
                 for record in records:
                     chat = await one.chat_of(record)
                     if chat is not None:

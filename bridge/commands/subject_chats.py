@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands.formatting import warn
 from bridge.commands.stored_values import StoredValues
@@ -61,7 +61,7 @@ async def chats_of(config: Config, hashes: Collection[str]) -> tuple[list[Subjec
             warn(line)
         found: dict[str, SubjectChat] = {}
         for output, topic in names.items() if ids else ():
-            places = sorted({partition_of(one.encode(), counts[topic]) for one in ids})
+            places = partitions_of((one.encode() for one in ids), factories.numbers_of(config, counts[topic]))
             async for told in _told(topics, values, topic, places, []):
                 if told["sessionId"] in ids:
                     _take(found, told, output)

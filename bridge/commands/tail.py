@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings
 from bridge.commands.formatting import HEADER, event_line, say, warn, width
@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
 async def _tail(config: Config, args: argparse.Namespace) -> None:
     topic = factories.names_of(config).events
     count = await factories.topics_of(config).partitions(topic)
-    partitions = [partition_of(args.chat.encode(), count)] if args.chat else range(count)
+    numbers = factories.numbers_of(config, count)
+    partitions = partitions_of([args.chat.encode()], numbers) if args.chat else range(count)
     columns, left = width(), args.max
     if not args.json:
         say(HEADER)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings, verb_calls
 from bridge.commands.clear_records import ClearLines, ClearRecords, clear_file
@@ -91,7 +91,8 @@ class _Unsealing:
         config, names = self._config, factories.names_of(self._config)
         topic = names.keys if files else getattr(names, kind)
         count = await factories.topics_of(config).partitions(topic)
-        partitions = [partition_of(self._chat.encode(), count)] if self._chat else list(range(count))
+        numbers = factories.numbers_of(config, count)
+        partitions = partitions_of([self._chat.encode()], numbers) if self._chat else list(range(count))
         async with reader(factories.client_of(config)) as topics:
             keys = await TopicKeys.read(config, topics, partitions)
             what = f"{len(files)} files" if files else topic

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.commands.log_checks import LogChecks
 from bridge.commands.log_files import ANCHORS, LEAVES, log_files_of
 from bridge.commands.progress import Progress
@@ -62,8 +61,9 @@ def verify_files(
     files = [opened(path, writers) for path in files_of(paths)]
     places = [file.place for file in files if file.place is not None]
     counts = {place.partitions for place in places}
-    place_of = partial(partition_of, partitions=max(counts)) if counts else None
-    verifier = Verifier(writers.schemas, place_of=place_of, check_session=None if logs is None else logs.checks)
+    numbers = sorted(counts.union(*(place.partitions_before for place in places)))
+    places_of = (lambda key: partitions_of([key], numbers)) if counts else None
+    verifier = Verifier(writers.schemas, places_of=places_of, check_session=None if logs is None else logs.checks)
     of_log = (_UNSIGNED,) if logs is None else _LOG_LIMITS if logs.files else (_NO_LOG,)
     done = Verification(verifier, "the files", limits=[*_LIMITS, *of_log])
     _described(done, files, places)

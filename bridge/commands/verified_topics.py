@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge import factories
-from bridge.adapters.kafka.partitioner import partition_of
+from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands.log_checks import LogChecks
 from bridge.commands.progress import Progress
@@ -70,7 +69,7 @@ async def verify_topics(
             stored.schemas,
             events=names.events,
             sessions=names.sessions,
-            place_of=partial(partition_of, partitions=count),
+            places_of=lambda key: partitions_of([key], factories.numbers_of(config, count)),
             check_session=logs,
         )
         done = Verification(verifier, f"{names.events} and {names.sessions}", limits=limits)
@@ -78,7 +77,7 @@ async def verify_topics(
             what = f"{names.events} has {count} partitions, {names.sessions} has {session_count}: records are lost"
             done.found.append(Finding("", PARTITION, what))
         async with reader(factories.client_of(config)) as topics:
-            reading = _TopicReading(topics, stored, done, selection, names)
+            reading = _TopicReading(topics, stored, done, selection, config)
             await reading.read(count, session_count, kept_since, logs, readable)
     return done
 
@@ -111,10 +110,11 @@ class _TopicReading:
     """Feeds a verifier with the values of both topics. `_first` holds the first record of each topic and partition."""
 
     def __init__(
-        self, topics: TopicReader, stored: StoredValues, done: Verification, selection: Selection, names: TopicNames
+        self, topics: TopicReader, stored: StoredValues, done: Verification, selection: Selection, config: Config
     ) -> None:
         self._topics = topics
-        self._names = names
+        self._config = config
+        self._names = factories.names_of(config)
         self._stored = stored
         self._done = done
         self._verifier = done.verifier
@@ -185,7 +185,7 @@ class _TopicReading:
 
     def _partitions(self, count: int) -> list[int]:
         chat = self._selection.chat
-        return [partition_of(chat.encode(), count)] if chat else list(range(count))
+        return partitions_of([chat.encode()], factories.numbers_of(self._config, count)) if chat else list(range(count))
 
     async def _whole(self, topic: str, name: str, partitions: list[int]) -> None:
         begins = await self._topics.beginnings(topic, partitions)

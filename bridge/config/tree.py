@@ -63,7 +63,13 @@ class KafkaSettings(Section):
         ge=1,
         le=10_000,
         description="Partitions of the topics that the bridge creates, one shard each: the largest useful number of "
-        "workers. Topics that exist keep theirs, and it is used. Cannot be changed once chats have been captured.",
+        "workers. Topics that exist keep theirs, and it is used. `chatbridge topics grow` raises it.",
+    )
+    partitions_before: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = Field(
+        default=(),
+        description="Numbers of partitions that the topics had, or have before `chatbridge topics grow` raises them, "
+        "ascending, the same in all workers and commands: chats that were announced under one of them stay on the "
+        "partition that they had then. A number stays here as long as the topics live.",
     )
     replication_factor: int | None = Field(
         default=None,
@@ -106,6 +112,13 @@ class KafkaSettings(Section):
         description="Retention of the announcements topic that the bridge creates. Announcements may hold session "
         "passwords: keep it to days, not months.",
     )
+
+    @field_validator("partitions_before")
+    @classmethod
+    def _ascend(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("the numbers have to ascend")
+        return value
 
     def client_arguments(self, more: Mapping[str, Any] | None = None) -> ClientArguments:
         """Return what `client` means as keyword arguments of an aiokafka client, and `more`; secrets read in."""

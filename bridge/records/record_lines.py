@@ -39,6 +39,7 @@ class FilePlace(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     The partition began at the offset `beginning`; what stands below `settled` was committed before the sessions topic
     was read. Kafka kept what was written at `kept_since` (us since 1970 UTC) or later, None when that is not known.
     `chat`: only its records were exported. `output` is the one whose topics were exported, where that is known.
+    `partitions_before`: how many partitions the topic had before; chats stay on the one that they had then.
     """
 
     type: str
@@ -50,6 +51,7 @@ class FilePlace(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     kept_since: int | None = None
     chat: str | None = None
     output: str | None = None
+    partitions_before: tuple[int, ...] = ()
     form: int = msgspec.field(default=0, name="chatbridge")
 
     def file_name(self, offset: int, suffix: str) -> str:

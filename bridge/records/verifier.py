@@ -20,14 +20,14 @@ from bridge.records.resting_chats import WaitingChats, pack, unpack
 from bridge.records.verified_chat import SessionStatement, VerifiedChat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from bridge.errors import SchemaUnknown
     from bridge.records.avro import Schemas, WriterSchema
     from bridge.records.epoch_claims import AnchoredHead
     from bridge.records.record_places import PartitionStart, Surroundings
 
-    PlaceOf = Callable[[bytes], int]
+    PlacesOf = Callable[[bytes], Collection[int]]
     CheckSession = Callable[[bytes, dict[str, Any], int | None], str | None]
     Select = Callable[[VerifiedChat], bool]
 
@@ -62,7 +62,7 @@ class Extent:
 class Verifier:
     """Reads the records of any number of chats. The names of the topics serve its messages.
 
-    `place_of` tells the partition that a key belongs on; None when that is not to be checked. `check_session` returns
+    `places_of` tells the partitions that a key may be on; None when that is not to be checked. `check_session` returns
     what is wrong with the signature of a session record, given its payload, its fields and its partition; None when
     nothing is.
     """
@@ -73,14 +73,14 @@ class Verifier:
         *,
         events: str = "events",
         sessions: str = "sessions",
-        place_of: PlaceOf | None = None,
+        places_of: PlacesOf | None = None,
         check_session: CheckSession | None = None,
     ) -> None:
         self._schemas = schemas
         self._decoding = EventDecoding(schemas)
         self._events = events
         self._sessions = sessions
-        self._place_of = place_of
+        self._places_of = places_of
         self._check_session = check_session
         self._anchored: dict[str, AnchoredHead] = {}
         self._chats: dict[str, VerifiedChat] = {}
@@ -274,7 +274,7 @@ class Verifier:
         else:
             chat = self._waiting.take(session_id) or VerifiedChat(session_id, partition)
             place = self._misplaced(session_id, chat.partition)
-            if place is not None:
+            if place:
                 chat.say(PARTITION, f"record at {where}, but its key belongs on partition {place}")
         anchored = self._anchored.pop(session_id, None)
         if anchored is not None:
@@ -282,12 +282,12 @@ class Verifier:
         self._chats[session_id] = chat
         return chat
 
-    def _misplaced(self, session_id: str, partition: int | None) -> int | None:
-        """Return the partition that a chat belongs on, if it stands on another one."""
-        if self._place_of is None or partition is None:
-            return None
-        place = self._place_of(session_id.encode())
-        return None if place == partition else place
+    def _misplaced(self, session_id: str, partition: int | None) -> str:
+        """Return the partition, or partitions, that a chat belongs on, if it stands on another one; empty if not."""
+        if self._places_of is None or partition is None:
+            return ""
+        places = self._places_of(session_id.encode())
+        return "" if partition in places else " or ".join(map(str, places))
 
 
 def _contradicted(chat: VerifiedChat, record: dict[str, Any], around: Surroundings, where: str) -> None:

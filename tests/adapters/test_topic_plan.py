@@ -134,6 +134,15 @@ def test_topics_with_different_numbers_of_partitions_are_refused() -> None:
     assert "kafka.topic_prefix" in caught.value.next_step
 
 
+def test_topics_that_are_being_raised_from_a_number_that_is_named_are_waited_for() -> None:
+    plan = compare(TOPICS, found("events", partitions=6), former=(3,))
+    assert (plan.reasons, [one.code for one in plan.warnings]) == ([], ["PARTITIONS_RISING"])
+    with pytest.raises(TopicUnusable) as refused:
+        plan.check()
+    assert (refused.value.code, refused.value.retryable) == ("PARTITIONS_RISING", True)
+    assert compare(TOPICS, found("events", partitions=6), former=(6,)).reasons
+
+
 @pytest.mark.parametrize(("kind", "policy"), [("events", "compact"), ("checkpoints", "delete"), ("checkpoints", "")])
 def test_a_cleanup_policy_that_deletes_what_is_needed_is_waited_for(kind: str, policy: str) -> None:
     plan = compare(TOPICS, found(kind, config={"cleanup_policy": policy}))

@@ -75,7 +75,7 @@ def speed(repeats: int) -> None:
         bare = time.process_time() - begun
         gc.collect()
         begun = time.process_time()
-        verifier = Verifier(SCHEMAS, place_of=lambda _: 0)
+        verifier = Verifier(SCHEMAS, places_of=lambda _: [0])
         verified(sessions, events, verifier)
         verifier.start_partition(0, PartitionStart(offset=0, settled=len(events), sessions_whole=True))
         found = verifier.findings()

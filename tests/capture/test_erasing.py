@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.capture.chat_facts import ChatErased, ErasureRefused
 from bridge.capture.erasure_requests import AskedErasure, request_record, requested
+from bridge.capture.partition_numbers import PARTITIONS_POSITION, encoded_numbers
 from bridge.capture.ports import Batch, Outgoing
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_keys import ShardKeys
@@ -14,7 +15,7 @@ from bridge.records.checkpoint_keys import MARKER_KEY, position_key
 from bridge.transcript.input_codes import NOT_FOLLOWED, STORED_RECORD
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.test_session_store import NOW, SECOND, announcement, settings
-from tests.capture.written_topics import CHECKPOINTS, QUARANTINE
+from tests.capture.written_topics import CHECKPOINTS, QUARANTINE, STORED
 from tests.sealing.known_keys import CountedKeys, KnownMaster
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -156,3 +157,14 @@ def test_keys_that_are_written_again_are_those_of_other_chats() -> None:
     keys.lost()
     plan = SessionStore(3, settings(keys=keys)).fold([REQUEST], NOW)
     assert [(one.key, one.value) for one in plan.batch.on(KEYS)] == [(CHAT.encode(), None), (b"another", b"wrapped")]
+
+
+def test_a_request_is_executed_on_each_partition_that_the_chat_may_be_on_and_sent_on_from_others() -> None:
+    places = {CHAT: {4: 3, 8: 6}}
+    grown = settings(partition_of=lambda _: 3, partition_under=lambda key, number: places[key.decode()][number])
+    for partition, executed in ((3, True), (6, True), (5, False)):
+        store = SessionStore(partition, grown)
+        store.positions.set(PARTITIONS_POSITION, encoded_numbers((4, 8), ()))
+        plan = store.fold([REQUEST], NOW)
+        assert (plan.facts == [ChatErased(session=CHAT, request="request-1")]) == executed
+        assert [record.partition for record in plan.batch.on(STORED)] == ([] if executed else [6])

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
 from bridge.capture.inbox import Forgotten
-from bridge.capture.log_changes import LogChange, change_of, check_owner, lasting_problems
+from bridge.capture.log_changes import LogChange, change_of, check_group, lasting_problems
 from bridge.capture.loss_facts import KafkaForgot
 from bridge.capture.published_outputs import PublishedOutputs
 from bridge.capture.record_comparison import RecordComparison
@@ -67,21 +67,20 @@ def test_a_missing_topic_and_another_number_of_partitions_are_reasons_as_long_as
     assert all(name in problem.detail for name, problem in zip(("p.sessions", "p.events"), found, strict=True))
     same = {kind: LogMark(b"a", 0, 9, 3) for kind in names}
     assert lasting_problems(names, 3, same) == []
+    raised = {kind: LogMark(b"a", 0, 9, 6) for kind in names}
+    assert lasting_problems(names, 3, raised, may_grow=True) == []
+    assert len(lasting_problems(names, 6, same, may_grow=True)) == 2
 
 
-@pytest.mark.parametrize(
-    ("marker", "code"),
-    [(ShardFacts("other", 3), "OTHER_GROUP"), (ShardFacts("own", 6), "PARTITIONS_CHANGED")],
-)
-def test_checkpoints_of_another_group_or_number_of_partitions_are_refused(marker: ShardFacts, code: str) -> None:
+def test_checkpoints_of_another_group_are_refused() -> None:
     with pytest.raises(CheckpointsOfOthers) as refused:
-        check_owner(marker, "own", 3)
-    assert refused.value.code == code
+        check_group(ShardFacts("other", 3), "own")
+    assert refused.value.code == "OTHER_GROUP"
     assert refused.value.exit_code == EXIT_ENVIRONMENT
     assert not refused.value.retryable
     assert refused.value.next_step
-    check_owner(ShardFacts("own", 3), "own", 3)
-    check_owner(None, "own", 3)
+    check_group(ShardFacts("own", 3), "own")
+    check_group(None, "own")
 
 
 # --- what records tell ---

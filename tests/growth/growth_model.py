@@ -8,7 +8,7 @@ follows MOVED to CONTINUED read each event once, in order? And of every last sta
 What is modelled of Kafka: a transaction of a shard is on all of its partitions or on none, and the shards' writers are
 fenced as they are today, so that each transaction of a shard goes on from all before it.
 
-Nothing in `bridge` works like this yet: a raised number of partitions is refused (operating.md).
+In `bridge`, chats stay where they are (`GrowthBounds.moves` is False, docs/growing.md). Nothing moves yet.
 """
 
 from __future__ import annotations

@@ -22,6 +22,23 @@ def test_a_chat_has_one_owner_and_one_story_in_any_reachable_state(bounds: Growt
     assert GrowthModel(bounds).explore() == states
 
 
+NEEDED_BY_CHATS_THAT_STAY = {
+    GrowthStep.ANNOUNCEMENTS_LAST: "a partition that is not there",
+    GrowthStep.ADOPT_DURABLY: "two owners",
+    GrowthStep.ASK: "two owners",
+}
+
+
+@pytest.mark.parametrize("step", list(GrowthStep))
+def test_three_steps_are_enough_for_chats_that_stay(step: GrowthStep) -> None:
+    model = GrowthModel(GrowthBounds(events=1, moves=False), without=step)
+    if step in NEEDED_BY_CHATS_THAT_STAY:
+        with pytest.raises(PromiseBrokenError, match=rf"{NEEDED_BY_CHATS_THAT_STAY[step]}.*\Z"):
+            model.explore()
+    else:
+        assert model.explore() > 0
+
+
 BROKEN = {
     GrowthStep.ANNOUNCEMENTS_LAST: "a partition that is not there",
     GrowthStep.ADOPT_DURABLY: "two owners",

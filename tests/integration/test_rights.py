@@ -136,6 +136,23 @@ def without_each(rights: Rights, capsys: pytest.CaptureFixture[str], command: st
         assert grants(right) in step, (command, right, step)
 
 
+@tries("topics apply", "run", "topics grow", lessened=["topics grow"])
+def test_topics_grow_with_exactly_the_rights_for_it(rights: Rights, capsys: pytest.CaptureFixture[str]) -> None:
+    with_its_rights(rights, capsys, 0, "topics apply")
+    grow = ("--partitions", str(2 * PARTITIONS), "--set", f"kafka.partitions_before=[{PARTITIONS}]")
+    rights.exactly("run")
+    with rights.environment.bridge(kafka__partitions_before=f"[{PARTITIONS}]") as bridge:
+        bridge.wait_ready()
+        wait_for(
+            lambda: bridge.metric("chatbridge_transactions_total", outcome="committed") >= 2 * PARTITIONS, 30, "idle"
+        )
+        assert bridge.terminate() == 0
+    assert with_its_rights(rights, capsys, 0, "topics grow", *grow, "--dry-run").count("would raise") == 7
+    assert with_its_rights(rights, capsys, 0, "topics grow", *grow).count("raised ") == 7
+    assert rights.denials() == []
+    without_each(rights, capsys, "topics grow", *grow)
+
+
 @tries("topics apply", "run", "verify --keys", "export --log", "proof", lessened=["export --log", "proof"])
 def test_a_worker_that_signs_and_proofs_run_with_exactly_their_rights(
     rights: Rights, tmp_path: Path, capsys: pytest.CaptureFixture[str]

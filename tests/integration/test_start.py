@@ -107,7 +107,7 @@ def test_topics_with_different_numbers_of_partitions_end_a_start(broker: str, tm
         assert bridge.wait(30) == 3
     said = log.read_text(encoding="utf-8")
     assert f"{prefix}chat.transcript.events.v1 has 2 partitions, {prefix}chat.transcript.sessions.v1 has 3" in said
-    assert "next: a chat must have one partition number everywhere" in said
+    assert "A chat must have one partition number everywhere" in said
 
 
 def differing(bridge: Bridge) -> list[str]:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
 
 _FETCH_MS: Final = 1000
+_GROWTH_MS: Final = 10_000
+"""How often a topic that grows is looked at."""
 _ANSWER_SECONDS: Final = 10.0
 """Time limit of one request to the group coordinator."""
 _COORDINATOR_SECONDS: Final = 5.0
@@ -54,11 +56,17 @@ _read_failed: Final = unavailable("cannot read announcements")
 class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """One member of the consumer group, with static membership."""
 
-    def __init__(self, settings: KafkaConnection, *, worker_id: str, session_timeout: float) -> None:
-        """`session_timeout` in seconds: without a heartbeat for longer, the partitions move to other members."""
+    def __init__(
+        self, settings: KafkaConnection, *, worker_id: str, session_timeout: float, grows: bool = False
+    ) -> None:
+        """`session_timeout` in seconds: without a heartbeat for longer, the partitions move to other members.
+
+        `grows`: the topic may be given more partitions, which are to be assigned soon and not after minutes.
+        """
         self._settings = settings
         self._worker_id = worker_id
         self._session_timeout = session_timeout
+        self._more = {"metadata_max_age_ms": _GROWTH_MS} if grows else {}
         self._consumer: AIOKafkaConsumer | None = None
         self._on_assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None
         self._assigned: frozenset[int] | None = None
@@ -84,6 +92,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 "session_timeout_ms": int(self._session_timeout * 1000),
                 "heartbeat_interval_ms": int(self._session_timeout * 1000 / 3),
                 "partition_assignment_strategy": (settings.place.assignor,),
+                **self._more,
             }
         )
         pause_between_updates(consumer)

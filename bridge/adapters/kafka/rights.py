@@ -1,7 +1,7 @@
 """What a client needs the right to do on Kafka, and the words for a right that is missing. Pure.
 
 The rights of each command were found by trying it with one right less at a time; tests/integration/test_rights.py does.
-Kafka derives Describe from Read and Write, and DescribeConfigs from AlterConfigs.
+Kafka derives Describe from Read, Write and Alter, and DescribeConfigs from AlterConfigs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicNames
 
 ResourceKind = Literal["topic", "group", "transactional id", "cluster"]
-Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs", "AlterConfigs"]
+Operation = Literal["Read", "Write", "Create", "Alter", "Describe", "DescribeConfigs", "AlterConfigs"]
 
 COMMANDS_WITH_RIGHTS: Final = (
     "run",
@@ -37,6 +37,7 @@ COMMANDS_WITH_RIGHTS: Final = (
     "reconcile --fill",
     "topics plan",
     "topics apply",
+    "topics grow",
     "simulate",
     "doctor",
     "erase",
@@ -75,12 +76,13 @@ OPERATION_CODES: Final[Mapping[Operation, int]] = {
     "Read": 3,
     "Write": 4,
     "Create": 5,
+    "Alter": 7,
     "Describe": 8,
     "DescribeConfigs": 10,
     "AlterConfigs": 11,
 }
 """Kafka's AclOperation codes, and so the bits of the operations that a broker says are permitted."""
-_IMPLY_DESCRIBE: Final = frozenset({"Read", "Write", "Describe"})
+_IMPLY_DESCRIBE: Final = frozenset({"Read", "Write", "Alter", "Describe"})
 _FLAGS: Final[Mapping[ResourceKind, str]] = {
     "topic": "--topic",
     "group": "--group",
@@ -165,6 +167,9 @@ def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
         topics = {name: ["Describe", "DescribeConfigs"] for name in (*every, *more)}
     elif command == "topics apply":
         topics = {name: ["Create", "Describe", "AlterConfigs"] for name in (*every, names.audit, names.held)}
+    elif command == "topics grow":  # it asks the shards, by their checkpoints, by which numbers they go
+        topics = {names.audit: ["Describe"], **{name: ["Alter"] for name in (*every, names.held)}}
+        topics[names.checkpoints] = ["Read", "Alter"]
     else:
         raise ValueError(f"{command} needs no rights on Kafka")
     found = [Right("topic", name, operation) for name, operations in topics.items() for operation in operations]

@@ -83,9 +83,12 @@ class StoredTextProducer(Generic[_Token]):
         await call(producer.start(), _FAILED)
 
     async def send(
-        self, token: _Token, key: bytes, records: Sequence[tuple[Headers, bytes]]
+        self, token: _Token, key: bytes, records: Sequence[tuple[Headers, bytes]], partition: int | None = None
     ) -> list[Acknowledged[_Token]]:
-        """Write the records of a text one after the other; return the texts that are acknowledged meanwhile."""
+        """Write the records of a text one after the other; return the texts that are acknowledged meanwhile.
+
+        They go to a partition; None: that of the key.
+        """
         if self._producer is None:
             raise IllegalTransition("send before open")
         size = sum(len(value) for _, value in records)
@@ -96,7 +99,12 @@ class StoredTextProducer(Generic[_Token]):
         async with _limit():
             for headers, value in records:
                 sending = self._producer.send(
-                    self._settings.topics.stored, value=value, key=key, headers=headers, timestamp_ms=given.ms
+                    self._settings.topics.stored,
+                    value=value,
+                    key=key,
+                    partition=partition,
+                    headers=headers,
+                    timestamp_ms=given.ms,
                 )
                 sent.records.append(await call(sending, _FAILED))
         return await self._acknowledged(_MOST_BYTES)

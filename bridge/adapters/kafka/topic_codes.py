@@ -13,6 +13,7 @@ FEW_IN_SYNC: Final = "FEW_IN_SYNC"
 RETENTION_SHORTER: Final = "RETENTION_SHORTER"
 RETENTION_LONGER: Final = "RETENTION_LONGER"
 SETTING_REFUSED: Final = "SETTING_REFUSED"
+PARTITIONS_RISING: Final = "PARTITIONS_RISING"
 
 TOPIC_CODES: Final = {
     PARTITIONS_DIFFER: (
@@ -20,7 +21,14 @@ TOPIC_CODES: Final = {
             "A reason: the topics have different numbers of partitions. A start ends with exit code 3. If only "
             "`chat.capture.stored.v1` differs, a worker goes on without it: a warning where UCS is not read."
         ),
-        "Use another `kafka.topic_prefix` and `kafka.group`; partitions cannot be taken away again.",
+        (
+            "If `chatbridge topics grow` was interrupted: run it again, with `kafka.partitions_before` set. Otherwise "
+            "use another `kafka.topic_prefix` and `kafka.group`; partitions cannot be taken away again."
+        ),
+    ),
+    PARTITIONS_RISING: (
+        "`chatbridge topics grow` has raised some of the topics. Workers that run go on; a start waits.",
+        "Nothing; if it was interrupted, run it again with the same number.",
     ),
     CLEANUP_POLICY: (
         "A reason: the cleanup policy of a topic deletes records that are needed. A start waits.",

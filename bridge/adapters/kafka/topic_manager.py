@@ -24,7 +24,7 @@ from bridge.adapters.kafka.topic_plan import POLICY, RETENTION, TopicState, comp
 from bridge.errors import EnvironmentFault, KafkaUnavailable, TopicMissing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
     from typing import TypeVar
 
     from aiokafka.admin import AIOKafkaAdminClient
@@ -123,8 +123,10 @@ class TopicManager:
     Every method raises KafkaUnavailable, and AccessDenied when this client lacks a right.
     """
 
-    def __init__(self, bootstrap_servers: str, client: Mapping[str, object], topics: list[Topic]) -> None:
-        """`client` is passed to aiokafka as it is (SASL, TLS)."""
+    def __init__(
+        self, bootstrap_servers: str, client: Mapping[str, object], topics: list[Topic], former: Sequence[int] = ()
+    ) -> None:
+        """`client` is passed to aiokafka as it is (SASL, TLS); `former` as in `compare`."""
         self._bootstrap_servers = bootstrap_servers
         self._client = client
         self._principal = principal_of(client)
@@ -133,6 +135,7 @@ class TopicManager:
             next_step="check kafka.bootstrap_servers and kafka.client",
         )
         self._topics = topics
+        self._former = former
 
     async def partitions(self, topic: str) -> int:
         """Return a topic's number of partitions. Raises EnvironmentFault when it does not exist."""
@@ -146,6 +149,11 @@ class TopicManager:
         async with self._admin() as admin:
             found = (await self._look_up(admin, [topic])).existing.get(topic)
         return None if found is None else found.partitions
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many partitions each of the topics has that exist, by name."""
+        async with self._admin() as admin:
+            return {name: one.partitions for name, one in (await self._look_up(admin, self._names)).existing.items()}
 
     async def lifetime(self, topic: str) -> float | None:
         """Return for how many seconds a record of one of the topics can still be read at most; None: for ever.
@@ -240,7 +248,7 @@ class TopicManager:
         raise KafkaUnavailable(f"topics are not visible {_POLLS * _POLL_SECONDS:g} s after their creation")
 
     async def _plan(self, admin: AIOKafkaAdminClient, *, allow_shorter: bool = False) -> TopicPlan:
-        return compare(self._topics, await self._states(admin), allow_shorter=allow_shorter)
+        return compare(self._topics, await self._states(admin), allow_shorter=allow_shorter, former=self._former)
 
     async def _plan_of_new(self, admin: AIOKafkaAdminClient) -> TopicPlan:
         """Compare when all topics exist: a broker that is asked may not have heard of new ones for a moment."""

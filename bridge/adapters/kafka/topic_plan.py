@@ -15,6 +15,7 @@ from bridge.adapters.kafka.topic_codes import (
     FEW_IN_SYNC,
     ONE_REPLICA,
     PARTITIONS_DIFFER,
+    PARTITIONS_RISING,
     PARTITIONS_TAKEN,
     RECORD_LIMIT_LOW,
     RETENTION_LONGER,
@@ -134,22 +135,34 @@ class TopicPlan:
 
         TopicUnusable, a TopicMismatch, when the topic's owner can set it right.
         """
+        rising = [one.detail for one in self.warnings if one.code == PARTITIONS_RISING]
+        if rising and not self.reasons:
+            raise TopicUnusable(
+                rising[0],
+                next_step="wait for `chatbridge topics grow`; if it was interrupted, run it again with the same number",
+                code=PARTITIONS_RISING,
+            )
         if not self.reasons:
             return
         text = "; ".join(one.detail for one in self.reasons)
         if any(one.code == PARTITIONS_DIFFER for one in self.reasons):
             raise TopicMismatch(
                 text,
-                next_step="a chat must have one partition number everywhere, and partitions cannot be taken away "
-                "again: use another kafka.topic_prefix and kafka.group, and announce the open chats there; or delete "
-                "the topic, if it is that of the announcements, and start again",
+                next_step="if `chatbridge topics grow` was interrupted, run it again, with kafka.partitions_before "
+                "set. A chat must have one partition number everywhere, and partitions cannot be taken away again: use "
+                "another kafka.topic_prefix and kafka.group, and announce the open chats there; or delete the topic, "
+                "if it is that of the announcements, and start again",
                 code=PARTITIONS_DIFFER,
             )
         raise TopicUnusable(text, next_step="set cleanup.policy of the topic: records that are needed would be deleted")
 
 
-def compare(topics: Sequence[Topic], found: Mapping[str, TopicState], *, allow_shorter: bool = False) -> TopicPlan:
+def compare(
+    topics: Sequence[Topic], found: Mapping[str, TopicState], *, allow_shorter: bool = False, former: Sequence[int] = ()
+) -> TopicPlan:
     """Compare `topics` with those that exist. A retention is only shortened with `allow_shorter`.
+
+    `former` are numbers of partitions from which the topics may be raised just now.
 
     Topics that exist decide about the number of partitions of those that do not.
     """
@@ -159,7 +172,10 @@ def compare(topics: Sequence[Topic], found: Mapping[str, TopicState], *, allow_s
     plan = TopicPlan(partitions, found=found)
     if len(counts) > 1:
         text = ", ".join(f"{topic.name} has {state.partitions} partitions" for topic, state in existing)
-        plan.reasons.append(Problem(PARTITIONS_DIFFER, text))
+        if min(counts) in former:
+            plan.warnings.append(Problem(PARTITIONS_RISING, text))
+        else:
+            plan.reasons.append(Problem(PARTITIONS_DIFFER, text))
     elif existing and plan.partitions != existing[0][0].partitions:
         text = f"the topics have {plan.partitions} partitions, kafka.partitions is {existing[0][0].partitions}"
         plan.warnings.append(Problem(PARTITIONS_TAKEN, f"{text}: {plan.partitions} are used"))
