@@ -18,7 +18,6 @@ from bridge.adapters.kafka.group_look import GroupLook
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.addresses import joined_address
 from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
@@ -59,6 +58,7 @@ from bridge.stored_composition import StoredComposition
 from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
 from bridge.worker_factories import identity_of, servers_of, telemetry_of
+from bridge.writer_factory import ShardWriters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -120,6 +120,7 @@ class _WorkerProcess:
         self._sealing = sealing_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()
+        self._shard_writers = ShardWriters(config, self._kafka, self._clock, self._rng)
         self._announcer = AnnouncementProducer(self._kafka)
         self._worker = Worker(
             lambda: AnnouncementConsumer(
@@ -210,6 +211,7 @@ class _WorkerProcess:
                 # First: a request that comes later would start the announcer's producer again.
                 await self._stop_listening()
             finally:
+                await self._shard_writers.close()
                 await self._announcer.close()
                 await asyncio.to_thread(self._telemetry.close)
 
@@ -315,7 +317,7 @@ class _WorkerProcess:
             owner=self._rng.getrandbits(63),
             store_settings=store_settings,
             check_assignment=check_assignment,
-            make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number, store_settings.written_topics),
+            make_writer=self._shard_writers.of_shard(store_settings.written_topics),
             make_source=self._sources.make_source,
             preparation=self._evidence.preparation,
             recovery=ShardRecovery(
