@@ -47,9 +47,10 @@ class WorkerProducer(Protocol):
         transaction with what Kafka refuses. Raises KafkaUnavailable, ShardFenced itself when it cannot even send.
         """
 
-    async def end(self) -> None:
+    async def end(self) -> bool:
         """Commit the transaction, all of which is acknowledged. Raises KafkaUnavailable, ShardFenced.
 
+        Returns whether another one may follow: if not, this one is not marked on all its partitions yet.
         After an error it is not known whether it is committed.
         """
 

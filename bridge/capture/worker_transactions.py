@@ -328,7 +328,7 @@ class WorkerTransactions:
         """Ask for the end of the transaction; from now on the outcome is in doubt until it is known."""
         self._in_doubt = frozenset(parts)
         try:
-            await producer.end()
+            marked = await producer.end()
         except BridgeError as error:
             self._drop(producer)
             for part in parts.values():
@@ -338,6 +338,8 @@ class WorkerTransactions:
             self._drop(producer)
             raise
         self._in_doubt = frozenset()
+        if not marked:
+            self._drop(producer)
         self._failing -= parts.keys()
         for part in parts.values():
             part.committed()

@@ -27,7 +27,8 @@ class ClaimedKafka:
     `refused`: shard -> what its records are refused with. `silent` are shards whose records are never acknowledged.
     `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
     which it is decided that it is aborted.
-    `unheard`: how many ends of transactions are done although their answers are lost.
+    `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
+    end is decided, and not marked.
     """
 
     logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -39,6 +40,7 @@ class ClaimedKafka:
     aborted: set[str] = field(default_factory=set)
     leaderless: set[int] = field(default_factory=set)
     unheard: int = 0
+    leader_lost_at_end: bool = False
     transactions: list[set[int]] = field(default_factory=list)
     began: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -151,7 +153,7 @@ class MemoryProducer:
         if shard in self.kafka.silent:
             await asyncio.Event().wait()
 
-    async def end(self) -> None:
+    async def end(self) -> bool:
         await asyncio.sleep(0)
         self._fenced()
         for shard, batch in self.sent.items():
@@ -159,6 +161,11 @@ class MemoryProducer:
         if self.kafka.unheard:
             self.kafka.unheard -= 1
             raise KafkaUnavailable("no answer")
+        if self.kafka.leader_lost_at_end:
+            self.kafka.leader_lost_at_end = False
+            self.kafka.not_marked.add(self.name)
+            return False
+        return True
 
     async def close(self) -> None:
         """Nothing is open."""

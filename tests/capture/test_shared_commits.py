@@ -217,6 +217,20 @@ def test_a_worker_whose_transactions_cannot_be_marked_writes_its_shards_under_an
     assert (kafka.in_force(0), kafka.in_force(1)) == ([f"{ONE}:2"], [])
 
 
+def test_what_is_decided_and_not_marked_counts_as_committed_and_the_next_is_written_under_another_id() -> None:
+    kafka = ClaimedKafka(leader_lost_at_end=True)
+
+    async def decided() -> None:
+        worker = kafka.worker(ONE)
+        held = await taken(worker, 0, 1)
+        for name in ("a", "b"):
+            await asyncio.gather(*(worker.commit(one, batch(one.partition, name)) for one in held))
+
+    play(decided())
+    assert dict(kafka.committed) == {shard: [(ONE, b"a"), (f"{ONE}:2", b"b")] for shard in (0, 1)}
+    assert (kafka.in_force(0), kafka.in_force(1)) == ([f"{ONE}:2"], [f"{ONE}:2"])
+
+
 def test_a_shard_that_somebody_claimed_meanwhile_is_not_written_under_another_id() -> None:
     kafka = ClaimedKafka()
 

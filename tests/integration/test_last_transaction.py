@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaProducer
 
 from bridge.adapters.kafka.aiokafka_internals import producer_epoch
-from bridge.adapters.kafka.transaction_marks import initialised_or, state_of
+from bridge.adapters.kafka.transaction_marks import answered_or, state_of
 from tests.integration.test_aiokafka_running_clients import until
 from tests.integration.test_transactional_writer import play, writer_of
 
@@ -48,13 +48,13 @@ def test_an_initialisation_is_waited_for_unless_what_is_found_is_enough(broker: 
     async def scenario(_: KafkaConnection) -> None:
         name = uuid.uuid4().hex
         producer = AIOKafkaProducer(bootstrap_servers=broker, transactional_id=name)
-        assert await initialised_or(lambda _: False, 1, producer.start(), producer.client, name)
+        assert await answered_or(lambda _: False, 1, producer.start(), producer.client, name)
         endless = asyncio.Event()
 
         async def waits() -> None:
             await endless.wait()
 
-        assert not await initialised_or(lambda found: found.state == "Empty", 2, waits(), producer.client, name)
+        assert not await answered_or(lambda found: found.state == "Empty", 2, waits(), producer.client, name)
         await producer.stop()
 
     play(scenario, broker)

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from bridge.adapters.kafka.aiokafka_internals import pause_between_updates
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
 from bridge.adapters.kafka.stopping import stop_consumer, stop_producer
-from bridge.adapters.kafka.transaction_marks import initialised_or
+from bridge.adapters.kafka.transaction_marks import answered_or
 from bridge.closings import Closings
 from bridge.errors import KafkaUnavailable
 from bridge.records.checkpoint_keys import is_claim_key
@@ -147,7 +147,7 @@ class KafkaClaims:
         try:
             async with time_limit(settings.transaction_timeout, "Kafka did not fence a former holder in time"):
                 initialise = _initialise(producer)
-                await initialised_or(
+                await answered_or(
                     lambda found: found.aborted or (found.committed and found.epoch == abandoned),
                     1,
                     initialise,

@@ -1,7 +1,8 @@
-"""Waits for a transactional id to be initialised, and notices when Kafka cannot do it: see `capture/shard_claims.py`.
+"""Waits for what Kafka answers late, and notices what is decided before: see `capture/shard_claims.py`.
 
 Kafka answers an initialisation only when the last transaction of the id is marked on all its partitions. One without a
-leader holds that up. What becomes of the transaction is decided before that: DescribeTransactions tells.
+leader holds that up, and so the end of a transaction, if the first answer was lost with its coordinator. What becomes
+of the transaction is decided before that: DescribeTransactions tells.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ _ANSWER_SECONDS: Final = 2.0
 _not_told: Final = unavailable("Kafka does not tell the state of a transaction")
 
 
-async def initialised_or(
+async def answered_or(
     enough: Callable[[FoundTransaction], bool],
     looks: int,
-    initialise: Coroutine[None, None, None],
+    asked: Coroutine[None, None, None],
     client: AIOKafkaClient,
     transactional_id: str,
 ) -> bool:
-    """Return True once `initialise` has ended, False as soon as what became of the last transaction is `enough`.
+    """Return True once `asked` has ended, False as soon as what became of the last transaction is `enough`.
 
     So many `looks` in succession, half a second apart, have to find it; those that Kafka does not answer do not count.
-    Raises what `initialise` raises; it is cancelled if it has not ended.
+    Raises what `asked` raises; it is cancelled if it has not ended.
     """
-    task, seen = asyncio.create_task(initialise, name="commit not before this"), 0
+    task, seen = asyncio.create_task(asked, name="commit not before this"), 0
     try:
         while True:
             await asyncio.wait([task], timeout=_LOOK_SECONDS)

@@ -11,7 +11,7 @@ from aiokafka.errors import IllegalOperation, TopicAuthorizationFailedError
 from bridge.adapters.kafka.aiokafka_internals import producer_epoch
 from bridge.adapters.kafka.calls import call as kafka_call
 from bridge.adapters.kafka.calls import time_limit, unavailable
-from bridge.adapters.kafka.transaction_marks import initialised_or, state_of
+from bridge.adapters.kafka.transaction_marks import answered_or, state_of
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter, place_records, topics_of
 from bridge.errors import BridgeError, KafkaUnavailable, TopicMissing, TransactionHeldUp, TransactionNotMarked
 
@@ -30,6 +30,8 @@ _LOOK_SECONDS: Final = 5.0
 _NO_SHARD: Final = -1
 _LOOKS: Final = 3
 """Half a second apart: the marks of a transaction take milliseconds, unless a partition cannot be written."""
+_END_LOOKS: Final = 2
+"""The answer to the end of a transaction, which does not wait for marks, takes milliseconds if it is not lost."""
 _look_failed: Final = unavailable("cannot find out who leads the partitions")
 
 
@@ -44,7 +46,7 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
 
     async def _initialise(self, producer: AIOKafkaProducer) -> None:
         begun = super()._initialise(producer)
-        if not await initialised_or(_decided, _LOOKS, begun, producer.client, self._transactional_id):
+        if not await answered_or(_decided, _LOOKS, begun, producer.client, self._transactional_id):
             raise TransactionNotMarked("Kafka cannot mark the end of a transaction on each of its partitions")
 
     async def not_marked(self) -> bool:
@@ -127,14 +129,25 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
             raise
         self._told += [(records, one.offset) for (*_, records), one in zip(packed, acknowledged, strict=True)]
 
-    async def end(self) -> None:
-        """Commit the transaction."""
-        producer = self._opened()
+    async def end(self) -> bool:
+        """Commit the transaction. What is decided with the epoch of this producer is what it asked for.
+
+        If the first answer is lost with the coordinator, the next one tells aiokafka to wait for the marks.
+        """
+        producer, own = self._opened(), self.epoch
         async with self._time_limit():
-            await self._call(producer.commit_transaction())  # P3: nothing counts as captured before this returns
+            # P3: nothing counts as captured before this returns
+            marked = await answered_or(
+                lambda found: found.committed and found.epoch == own,
+                _END_LOOKS,
+                self._call(producer.commit_transaction()),
+                producer.client,
+                self._transactional_id,
+            )
         self._settings.times.taken(self._given)
         for records, first in self._told:
             place_records(records, first)
+        return marked
 
     async def close(self) -> None:
         """Stop all clients, within seconds."""
