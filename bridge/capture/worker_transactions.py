@@ -27,7 +27,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.blame import PATIENCE, failed_parts, late_parts
+from bridge.capture.blame import failed_parts, late_parts
 from bridge.closings import Closings
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, TransactionNotMarked
 
@@ -43,8 +43,8 @@ REST: Final = 0.012
 _CHECK_WAIT: Final = 0.25
 _RENEWAL_SECONDS: Final = 3.0
 """For a claim under another id; a shard that takes longer is taken again from the beginning."""
-_LEADERLESS_SECONDS: Final = 1.0
-"""After which records that Kafka does not acknowledge are looked at: whether their partitions have a leader."""
+_LOOK_AFTER: Final = 1.0
+"""Seconds without acknowledgements, after which it is asked whether a partition without a leader is the cause."""
 
 
 @dataclass(slots=True, eq=False)
@@ -312,12 +312,12 @@ class WorkerTransactions:
                     return None
                 others = bool(self._waiting) or len(late) < len(waits)
                 seconds = self._clock.monotonic() - began
-                if seconds >= _LEADERLESS_SECONDS:
+                if seconds >= _LOOK_AFTER:
                     with contextlib.suppress(KafkaUnavailable):  # who leads is not known
                         if failed := await producer.unwritable({shard: parts[shard].batch for shard in late}):
                             return failed
-                if len(late) == len(waits) and seconds >= PATIENCE and await producer.not_marked():
-                    return {}
+                    if len(late) == len(waits) and await producer.not_marked():  # the transaction before this one
+                        return {}
                 if failed := late_parts(late, seconds, others=others, most=self._most_seconds):
                     return failed
         finally:

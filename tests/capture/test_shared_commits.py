@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture import blame, worker_transactions
+from bridge.capture import blame
 from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import AccessDenied, KafkaUnavailable, ShardFenced
 from tests.capture.claimed_kafka import ClaimedKafka
@@ -199,11 +199,8 @@ def test_a_worker_that_is_fenced_in_the_middle_of_a_transaction_writes_it_again_
     assert kafka.committed[0] == [(ONE, b"a"), (ONE, b"b"), (ONE, b"c")]
 
 
-def test_a_worker_whose_transactions_cannot_be_marked_writes_its_shards_under_another_id(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_worker_whose_transactions_cannot_be_marked_writes_its_shards_under_another_id() -> None:
     kafka = ClaimedKafka()
-    monkeypatch.setattr(worker_transactions, "PATIENCE", 0.3)
 
     async def held_up() -> None:
         worker = kafka.worker(ONE)
