@@ -55,7 +55,7 @@ class WorkerProducer(Protocol):
         """
 
     async def close(self) -> None:
-        """Close the connections, within seconds. A cancellation makes it faster and is raised when they are closed."""
+        """Close the connections; no transaction begins after that, even if one waits for the mark of the last."""
 
 
 class ClaimTopic(Protocol):

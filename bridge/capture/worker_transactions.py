@@ -9,10 +9,7 @@ transactional id is initialised, if it is not, and the claims of all its shards 
 claimants are initialised, which fences them; (5) their claims are removed; (6) the shard reads its records. A worker
 whose producer fails, fenced or not, starts at (1): it goes on with the shards whose last claim is its own.
 
-A worker has several transactional ids and uses one. Kafka begins no transaction of an id before the last one is marked
-on all its partitions, and one without a leader cannot be marked. Then the worker goes on under its next id, and renews
-its claims to shards that can be written. It fences its former id as it would fence another worker. A shard is read
-again if its claim cannot be renewed, or a commit under the former id may be on its way to it.
+A worker has several transactional ids and uses one; `worker_ids.py` says when it goes on under the next.
 
 Nothing of a transaction is committed as long as its end was not asked for. So if it fails before, the shards that are
 not to blame are written again as they were (`blame.py`). If its end fails, the outcome is in doubt: each of its shards
@@ -23,13 +20,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.blame import failed_parts, late_parts
-from bridge.closings import Closings
-from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, TransactionNotMarked
+from bridge.capture.worker_ids import WorkerIds
+from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,8 +37,6 @@ if TYPE_CHECKING:
 REST: Final = 0.012
 """Seconds between two transactions, in which batches of all shards gather."""
 _CHECK_WAIT: Final = 0.25
-_RENEWAL_SECONDS: Final = 3.0
-"""For a claim under another id; a shard that takes longer is taken again from the beginning."""
 _LOOK_AFTER: Final = 1.0
 """Seconds without acknowledgements, after which it is asked whether a partition without a leader is the cause."""
 
@@ -77,23 +71,16 @@ class WorkerTransactions:
         clock: Clock,
     ) -> None:
         """`ids` are the worker's transactional ids; `most_seconds` is the transaction time-out."""
-        self._ids = deque(ids)
-        self._make_producer = make_producer
         self._claims = claims
+        self._ids = WorkerIds(ids, make_producer, claims, self._renewed)
         self._most_seconds = most_seconds
         self._clock = clock
-        self._producer: WorkerProducer | None = None
-        self._opening: asyncio.Task[WorkerProducer] | None = None
         self._waiting: dict[int, _HandedIn] = {}
         self._under_way: frozenset[int] = frozenset()
-        self._in_doubt: frozenset[int] = frozenset()
-        self._failing: set[int] = set()
-        self._renewals: dict[int, asyncio.Task[None]] = {}
         self._deferred: dict[int, _HandedIn] = {}
         self._turn = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._rest_until = 0.0
-        self._closings = Closings("release the worker's producer")
 
     # --- taking and leaving --------------------------------------------------------------------------------------
 
@@ -103,9 +90,8 @@ class WorkerTransactions:
         Nothing of this worker's is on its way to the shard any more. `owner` is the shard object: it keeps its claim.
         Raises KafkaUnavailable, ShardFenced.
         """
-        await self._ready()
-        if (renewal := self._renewals.get(partition)) is not None:
-            await asyncio.wait([renewal])
+        await self._ids.ready()
+        await self._ids.renewed(partition)
         held = self._claims.held(partition)
         if held is None or held.owner is not owner or not held.fenced:
             held = await self._claims.claim(partition, owner)
@@ -128,72 +114,10 @@ class WorkerTransactions:
         while True:
             if partition in self._under_way:
                 await self._turn.wait()
-            elif partition in self._in_doubt:
-                await self._ready()
+            elif partition in self._ids.in_doubt:
+                await self._ids.ready()
             else:
                 return
-
-    # --- the worker's transactional id ---------------------------------------------------------------------------
-
-    async def _ready(self) -> WorkerProducer:
-        """Return the producer, initialised, after all claims were checked: with one attempt for all who wait for it."""
-        if self._producer is not None:
-            return self._producer
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._open(), name="commit with a new producer")
-            self._opening.add_done_callback(self._ended_opening)
-        return await asyncio.shield(self._opening)
-
-    def _ended_opening(self, opening: asyncio.Task[WorkerProducer]) -> None:
-        self._opening = None
-        if not opening.cancelled():
-            opening.exception()  # nobody may wait for it any more
-
-    async def _open(self) -> WorkerProducer:
-        for _ in range(len(self._ids)):
-            with contextlib.suppress(TransactionNotMarked):
-                self._producer = await self._opened(self._ids[0])
-                return self._producer
-            self._ids.rotate(-1)
-        raise TransactionNotMarked("Kafka cannot mark the ends of this worker's transactions")
-
-    async def _opened(self, transactional_id: str) -> WorkerProducer:
-        producer = self._make_producer(transactional_id)
-        try:
-            await producer.open()
-            former = self._claims.use(transactional_id, producer.epoch)
-            former = [held for held in former if held.partition not in self._in_doubt | self._failing]
-            self._in_doubt = frozenset()
-            for held in former:
-                self._renew(held)
-            await self._claims.check()
-        except BaseException:
-            self._closings.begin(producer.close())
-            raise
-        return producer
-
-    def _renew(self, held: HeldShard) -> None:
-        """Begin to renew a claim under another id. No other shard waits for it, and the shard only for seconds."""
-
-        async def renew() -> None:
-            with contextlib.suppress(BridgeError, TimeoutError):  # the claim is not held then: who commits is told
-                async with asyncio.timeout(_RENEWAL_SECONDS):
-                    await self._claims.renew(held)
-
-        def ended(renewal: asyncio.Task[None]) -> None:
-            if self._renewals.get(held.partition) is renewal:
-                del self._renewals[held.partition]
-                part = self._deferred.pop(held.partition, None)
-                if part is not None:
-                    self._hand_in(part)
-
-        renewal = self._renewals[held.partition] = asyncio.create_task(renew(), name="commit after renewal")
-        renewal.add_done_callback(ended)
-
-    def _drop(self, producer: WorkerProducer) -> None:
-        """Drop a producer that failed. It closes in the background: what it sends is refused once the id is new."""
-        self._producer = None
-        self._closings.begin(producer.close())
 
     # --- transactions --------------------------------------------------------------------------------------------
 
@@ -215,7 +139,7 @@ class WorkerTransactions:
     def _hand_in(self, part: _HandedIn) -> None:
         """Have a batch written with the next transaction, or with the first one after the renewal of its claim."""
         shard = part.held.partition
-        parts = self._deferred if shard in self._renewals else self._waiting
+        parts = self._deferred if self._ids.renews(shard) else self._waiting
         if shard in parts:  # of a shard object before this one
             parts[shard].fail(ShardFenced("the shard was taken again"))
         parts[shard] = part
@@ -226,16 +150,13 @@ class WorkerTransactions:
         """Close the connections. Shards have ended."""
         if self._task is not None:
             await asyncio.wait([self._task])
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait([self._opening])
-        for renewal in list(self._renewals.values()):
-            renewal.cancel()
-            await asyncio.wait([renewal])
-        if self._producer is not None:
-            self._drop(self._producer)
-        await self._closings.ended()
+        await self._ids.close()
         await self._claims.close()
+
+    def _renewed(self, shard: int) -> None:
+        """Have a batch written that came while the claim of its shard was being renewed, if it is held now."""
+        if (part := self._deferred.pop(shard, None)) is not None:
+            self._hand_in(part)
 
     async def _commit_what_waits(self) -> None:
         while self._waiting:
@@ -255,10 +176,10 @@ class WorkerTransactions:
     async def _commit_together(self, parts: dict[int, _HandedIn]) -> None:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
         while parts := self._still_held(parts):
-            producer = await self._ready()
+            producer = await self._ids.ready()
             parts = self._still_held(parts)
             for shard, error in (await producer.unwritable(_batches(parts))).items():
-                self._failing.add(shard)
+                self._ids.failing.add(shard)
                 parts.pop(shard).fail(error)
             if not parts:
                 return
@@ -272,8 +193,8 @@ class WorkerTransactions:
                 self._under_way = frozenset()
                 turn, self._turn = self._turn, asyncio.Event()
                 turn.set()
-            self._drop(producer)
-            self._failing |= failed.keys()
+            self._ids.drop(producer)
+            self._ids.failing |= failed.keys()
             for shard, error in failed.items():
                 parts.pop(shard).fail(error)
 
@@ -288,7 +209,7 @@ class WorkerTransactions:
             except BridgeError as error:
                 part.fail(error)
             else:
-                if shard in self._renewals:
+                if self._ids.renews(shard):
                     self._hand_in(part)
                 else:
                     kept[shard] = part
@@ -326,21 +247,21 @@ class WorkerTransactions:
 
     async def _ended(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> None:
         """Ask for the end of the transaction; from now on the outcome is in doubt until it is known."""
-        self._in_doubt = frozenset(parts)
+        self._ids.in_doubt = frozenset(parts)
         try:
             marked = await producer.end()
         except BridgeError as error:
-            self._drop(producer)
+            self._ids.drop(producer)
             for part in parts.values():
                 part.fail(KafkaUnavailable(f"whether the transaction is committed is not known: {error.message}"))
             return
         except BaseException:
-            self._drop(producer)
+            self._ids.drop(producer)
             raise
-        self._in_doubt = frozenset()
+        self._ids.in_doubt = frozenset()
         if not marked:
-            self._drop(producer)
-        self._failing -= parts.keys()
+            self._ids.drop(producer)
+        self._ids.failing -= parts.keys()
         for part in parts.values():
             part.committed()
 

@@ -11,6 +11,7 @@ from aiokafka.errors import IllegalOperation, TopicAuthorizationFailedError
 from bridge.adapters.kafka.aiokafka_internals import producer_epoch
 from bridge.adapters.kafka.calls import call as kafka_call
 from bridge.adapters.kafka.calls import time_limit, unavailable
+from bridge.adapters.kafka.stopping import abandon_producer
 from bridge.adapters.kafka.transaction_marks import answered_or, state_of
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter, place_records, topics_of
 from bridge.errors import BridgeError, KafkaUnavailable, TopicMissing, TransactionHeldUp, TransactionNotMarked
@@ -150,9 +151,12 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         return marked
 
     async def close(self) -> None:
-        """Stop all clients, within seconds."""
+        """Stop all clients at once: a transaction that waits for its turn would begin, and hold up who reads."""
         if self._taken is not None:
             self._taken.cancel()
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            self._closings.begin(abandon_producer(producer))
         await super().close()
 
     def _opened(self) -> AIOKafkaProducer:
