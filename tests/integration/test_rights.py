@@ -127,6 +127,25 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
     assert rights.denials() == []
 
 
+@pytest.mark.timeout(120)
+@tries("run")
+def test_workers_with_one_transaction_each_claim_and_fence_with_exactly_the_same_rights(rights: Rights) -> None:
+    environment = rights.environment
+    environment.prepare()
+    rights.exactly("run")
+    with environment.bridge(kafka__transactions="worker") as bridge, environment.chats(concurrent_chats=CHATS) as chats:
+        wait_for(lambda: captured(bridge) > 100, 40, lambda: str(reasons(bridge)))
+        with environment.bridge("worker-2", kafka__transactions="worker") as second:
+            wait_for(lambda: second.ready and second.metric("chatbridge_shards"), 40, lambda: str(reasons(second)))
+            bridge.kill()
+            wait_for(lambda: second.metric("chatbridge_shards") == PARTITIONS, 40, "not taken over")
+            wait_for(lambda: all_joined(second, CHATS), 40, "the chats are not followed")
+            result = environment.finish(chats)
+            assert second.terminate() == 0
+    assert result.explained == []
+    assert rights.denials() == []
+
+
 def without_each(rights: Rights, capsys: pytest.CaptureFixture[str], command: str, *words: str) -> None:
     """Run a command without each of its rights: it ends, names what is missing, and says how to grant it."""
     for right in rights.each_missing(command):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.transaction_requests import FoundTransaction
 
-_LOOK_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 0.25
 _ANSWER_SECONDS: Final = 2.0
 _not_told: Final = unavailable("Kafka does not tell the state of a transaction")
 
@@ -35,7 +35,7 @@ async def answered_or(
 ) -> bool:
     """Return True once `asked` has ended, False as soon as what became of the last transaction is `enough`.
 
-    So many `looks` in succession, half a second apart, have to find it; those that Kafka does not answer do not count.
+    So many `looks` in succession, a quarter of a second apart, have to find it; those that Kafka does not answer do not count.
     Raises what `asked` raises; it is cancelled if it has not ended.
     """
     task, seen = asyncio.create_task(asked, name="commit not before this"), 0

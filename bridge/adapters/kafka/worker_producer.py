@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS: Final = 5.0
 _NO_SHARD: Final = -1
-_LOOKS: Final = 3
-"""Half a second apart: the marks of a transaction take milliseconds, unless a partition cannot be written."""
+_LOOKS: Final = 4
+"""A quarter of a second apart: the marks of a transaction take milliseconds, unless a partition cannot be written."""
 _END_LOOKS: Final = 2
 """The answer to the end of a transaction, which does not wait for marks, takes milliseconds if it is not lost."""
 _look_failed: Final = unavailable("cannot find out who leads the partitions")
