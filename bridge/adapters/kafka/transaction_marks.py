@@ -35,7 +35,8 @@ async def answered_or(
 ) -> bool:
     """Return True once `asked` has ended, False as soon as what became of the last transaction is `enough`.
 
-    So many `looks` in succession, a quarter of a second apart, have to find it; those that Kafka does not answer do not count.
+    So many `looks` in succession, a quarter of a second apart, have to find it; those that Kafka does not answer do not
+    count.
     Raises what `asked` raises; it is cancelled if it has not ended.
     """
     task, seen = asyncio.create_task(asked, name="commit not before this"), 0
