@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.worker_ports import ClaimTopic, ProducerEpoch
 
-_GRACE: Final = 0.5
+GRACE: Final = 0.5
 """Seconds that a former holder has to remove its claim: then it need not be fenced, which aborts its transaction."""
 
 
@@ -143,7 +143,7 @@ class ShardClaims:
             if claims.others(held.key)[-1:] != [renews]:
                 raise ShardFenced("another worker has claimed this shard")
         if claims.strangers(held.claimant) - self._abandoned.keys():
-            await asyncio.sleep(_GRACE)
+            await asyncio.sleep(GRACE)
             await self._read(claims, held)
         await asyncio.gather(*map(self._fence, claims.strangers(held.claimant)))
         self.still(held)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture import blame
+from bridge.capture import blame, shard_claims
 from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import AccessDenied, KafkaUnavailable, ShardFenced
 from tests.capture.claimed_kafka import ClaimedKafka
@@ -270,8 +270,9 @@ def test_a_commit_in_doubt_is_not_renewed_and_another_worker_waits_for_its_marks
     assert (kafka.in_force(0), kafka.in_force(1)) == ([TWO], [TWO])
 
 
-def test_two_workers_that_take_the_same_shard_at_once_do_not_both_write_it() -> None:
+def test_two_workers_that_take_the_same_shard_at_once_do_not_both_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
     kafka = ClaimedKafka()
+    monkeypatch.setattr(shard_claims, "GRACE", 0.02)
 
     async def at_once(name: str) -> None:
         worker = kafka.worker(name)

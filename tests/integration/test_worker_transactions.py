@@ -5,14 +5,17 @@ Each test ends by comparing the topics with the simulator's ledger: every event 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from confluent_kafka.admin import NewTopic
 
+from bridge.adapters.kafka.transaction_requests import last_transaction
 from bridge.sandbox.broker import LocalCluster
 from tests.integration.capturing_bridge import SHORT_KAFKA_TIMEOUTS, WAITING, capturing_bridge
 from tests.integration.e2e_environment import E2EEnvironment, all_joined, environment_on, followed, reasons
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from bridge.capture.worker_ports import ProducerEpoch
     from bridge.sandbox import LocalBroker
     from tests.support.secured_broker import SecuredBroker
 
@@ -57,6 +61,20 @@ def settled(*bridges: Bridge) -> None:
     wait_for(done, 60, "the shards are not shared")
 
 
+def epoch_of(environment: E2EEnvironment, worker: str) -> ProducerEpoch:
+    """Return Kafka's id of a worker's producer, and its epoch."""
+
+    async def asked() -> ProducerEpoch:
+        client = AIOKafkaClient(bootstrap_servers=environment.broker)
+        await client.bootstrap()
+        try:
+            return (await last_transaction(client, f"{environment.prefix}bridge-worker:{worker}")).epoch
+        finally:
+            await client.close()
+
+    return asyncio.run(asked())
+
+
 def test_every_event_is_on_kafka_once_and_in_order(environment: E2EEnvironment) -> None:
     with environment.bridge() as bridge:
         bridge.wait_ready()
@@ -75,11 +93,15 @@ def test_workers_that_come_and_go_in_order_take_shards_from_each_other(environme
         one.wait_ready()
         with environment.chats(concurrent_chats=CHATS) as chats:
             settled(one)
+            epoch = epoch_of(environment, "worker-1")
             with environment.bridge("worker-2") as two:
                 settled(one, two)
+                # Whoever fences a worker, which aborts its transaction, raises this.
+                assert epoch_of(environment, "worker-1") == epoch
                 assert one.metric("chatbridge_transactions_total", outcome="failed") == 0
                 assert one.terminate() == 0
                 settled(two)
+                assert epoch_of(environment, "worker-1") == epoch
                 result = environment.finish(chats)
     assert result.explained == []
 
