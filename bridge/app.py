@@ -120,7 +120,7 @@ class _WorkerProcess:
         self._sealing = sealing_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()
-        self._shard_writers = ShardWriters(config, self._kafka, self._clock, self._rng)
+        self._shard_writers = ShardWriters(config, self._kafka, self._clock, self._rng, self._telemetry.emit)
         self._announcer = AnnouncementProducer(self._kafka)
         self._worker = Worker(
             lambda: AnnouncementConsumer(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.capture.ports import Clock, TransactionalWriter
     from bridge.config import Config
+    from bridge.facts import Fact
 
 _BITS: Final = 63
 _IDS: Final = 4
@@ -27,7 +28,9 @@ _IDS: Final = 4
 class ShardWriters:
     """The writers of a worker's shards, as `kafka.transactions` says."""
 
-    def __init__(self, config: Config, kafka: KafkaConnection, clock: Clock, rng: Random) -> None:
+    def __init__(
+        self, config: Config, kafka: KafkaConnection, clock: Clock, rng: Random, tell: Callable[[Fact], None]
+    ) -> None:
         """Nothing connects before a writer is opened."""
         self._kafka = kafka
         self._topics: tuple[str, ...] = ()
@@ -47,6 +50,7 @@ class ShardWriters:
                 claims=claims,
                 most_seconds=kafka.transaction_timeout,
                 clock=clock,
+                tell=tell,
             )
 
     def of_shard(self, topics: Iterable[str]) -> Callable[[int], TransactionalWriter]:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.capture.blame import failed_parts, late_parts
 from bridge.capture.worker_ids import WorkerIds
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
+from bridge.facts import TransactionRepeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Batch, Clock
     from bridge.capture.shard_claims import HeldShard, ShardClaims
     from bridge.capture.worker_ports import WorkerProducer
+    from bridge.facts import Fact
 
 REST: Final = 0.012
 """Seconds between two transactions, in which batches of all shards gather."""
@@ -61,7 +63,7 @@ class _HandedIn:
 class WorkerTransactions:
     """The transactions of one worker. `take` before the first `commit` of a shard and after each that failed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a worker's transactions consist of
         self,
         *,
         ids: Sequence[str],
@@ -69,12 +71,14 @@ class WorkerTransactions:
         claims: ShardClaims,
         most_seconds: float,
         clock: Clock,
+        tell: Callable[[Fact], None],
     ) -> None:
         """`ids` are the worker's transactional ids; `most_seconds` is the transaction time-out."""
         self._claims = claims
         self._ids = WorkerIds(ids, make_producer, claims, self._renewed)
         self._most_seconds = most_seconds
         self._clock = clock
+        self._tell = tell
         self._waiting: dict[int, _HandedIn] = {}
         self._under_way: frozenset[int] = frozenset()
         self._deferred: dict[int, _HandedIn] = {}
@@ -197,6 +201,8 @@ class WorkerTransactions:
             self._ids.failing |= failed.keys()
             for shard, error in failed.items():
                 parts.pop(shard).fail(error)
+            if parts:
+                self._tell(TransactionRepeated(shards=len(parts)))
 
     def _still_held(self, parts: Mapping[int, _HandedIn]) -> dict[int, _HandedIn]:
         """Return the parts of shards that are still held under their claims; the others hear why they are not."""

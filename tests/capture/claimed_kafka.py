@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Batch
     from bridge.capture.worker_ports import ClaimRecord, ProducerEpoch
     from bridge.errors import BridgeError
+    from bridge.facts import Fact
 
 
 @dataclass
@@ -42,6 +43,7 @@ class ClaimedKafka:
     unheard: int = 0
     leader_lost_at_end: bool = False
     transactions: list[set[int]] = field(default_factory=list)
+    told: list[Fact] = field(default_factory=list)
     began: asyncio.Event = field(default_factory=asyncio.Event)
 
     def worker(self, name: str) -> WorkerTransactions:
@@ -59,6 +61,7 @@ class ClaimedKafka:
             claims=claims,
             most_seconds=60.0,
             clock=LoopClock(),
+            tell=self.told.append,
         )
 
     def in_force(self, shard: int) -> list[str]:

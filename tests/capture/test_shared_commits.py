@@ -10,6 +10,7 @@ import pytest
 from bridge.capture import blame, shard_claims
 from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import AccessDenied, KafkaUnavailable, ShardFenced
+from bridge.facts import TransactionRepeated
 from tests.capture.claimed_kafka import ClaimedKafka
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def test_a_refused_shard_fails_and_the_others_are_written_once() -> None:
 
     play(refused())
     assert kafka.transactions == [{0, 1, 2}, {0, 2}]
+    assert kafka.told == [TransactionRepeated(shards=2)]
     assert {shard: len(found) for shard, found in kafka.committed.items()} == {0: 1, 2: 1}
 
 

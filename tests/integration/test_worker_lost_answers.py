@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NAME = "worker:one"
 
 
-def together(connection: KafkaConnection) -> WorkerTransactions:
+def together(connection: KafkaConnection, told: RecordedFacts) -> WorkerTransactions:
     topics, numbers = connection.topics, count()
     claims = ShardClaims(
         KafkaClaims(connection),
@@ -44,6 +44,7 @@ def together(connection: KafkaConnection) -> WorkerTransactions:
         claims=claims,
         most_seconds=connection.transaction_timeout,
         clock=SystemClock(),
+        tell=told.emit,
     )
 
 
@@ -57,7 +58,8 @@ def test_each_record_of_a_workers_transaction_is_on_kafka_once(
 ) -> None:
     async def scene() -> None:
         connection = await prepared(settings_for(f"127.0.0.1:{proxy.port}", transaction_timeout=3.0))
-        told, worker, owner = RecordedFacts(), together(connection), object()
+        told, owner = RecordedFacts(), object()
+        worker = together(connection, told)
         shard = hand_fed_shard(
             PARTITION,
             lambda number: SharedWriter(number, owner, worker, writer_of(connection, number)),
