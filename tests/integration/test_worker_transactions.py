@@ -108,6 +108,23 @@ def test_workers_that_come_and_go_in_order_take_shards_from_each_other(environme
 
 @pytest.mark.faults
 @pytest.mark.timeout(240)
+def test_the_setting_is_changed_and_changed_back_while_no_worker_runs(environment: E2EEnvironment) -> None:
+    with environment.bridge() as bridge:
+        bridge.wait_ready()  # the topics are there now
+        assert bridge.terminate() == 0
+    with environment.chats(concurrent_chats=CHATS) as chats:
+        for value in ("shard", "worker"):
+            with environment.bridge(kafka__transactions=value) as bridge:
+                settled(bridge)
+                assert bridge.terminate() == 0
+        with environment.bridge(kafka__transactions="shard") as bridge:
+            settled(bridge)
+            result = environment.finish(chats)
+    assert result.kinds["RESUMED"] > 0
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
 def test_the_shards_of_a_killed_worker_are_taken_over_and_it_comes_back(environment: E2EEnvironment) -> None:
     with (
         environment.bridge("worker-1") as one,
