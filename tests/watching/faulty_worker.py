@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
-from bridge import cli, factories
+from bridge import cli, worker_factories
 from bridge.capture.inbox import Announced, Input
 from bridge.capture.session_store import SessionStore
 
@@ -45,7 +45,7 @@ def _crash_once() -> None:
 
 def _limit_from_file() -> None:
     path = Path(os.environ[FOLDER]) / MEMORY_LIMIT_FILE
-    patch.object(factories, "memory_limit", lambda: int(path.read_text("ascii"))).start()
+    patch.object(worker_factories, "memory_limit", lambda: int(path.read_text("ascii"))).start()
 
 
 if __name__ == "__main__":
