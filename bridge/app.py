@@ -18,7 +18,6 @@ from bridge.adapters.kafka.group_look import GroupLook
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.addresses import joined_address
 from bridge.backoff import Backoff
 from bridge.capture.drain import drain, on_signals
@@ -58,6 +57,7 @@ from bridge.stored_composition import StoredComposition
 from bridge.topic_watch import TopicWatch
 from bridge.waiting import all_ended
 from bridge.worker_factories import identity_of, servers_of, telemetry_of
+from bridge.writer_factory import ShardWriters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -119,6 +119,7 @@ class _WorkerProcess:
         self._sealing = sealing_of(config, self._names, self._secrets)
         self._sources = make_sources(SourceContext(config, self._clock, self._telemetry, self._share, self._secrets))
         self._rate = EventRate()
+        self._shard_writers = ShardWriters(config, self._kafka, self._clock, self._rng, self._telemetry.emit)
         self._announcer = AnnouncementProducer(self._kafka)
         self._worker = Worker(
             lambda: AnnouncementConsumer(
@@ -210,6 +211,7 @@ class _WorkerProcess:
                 # First: a request that comes later would start the announcer's producer again.
                 await self._stop_listening()
             finally:
+                await self._shard_writers.close()
                 await self._announcer.close()
                 await asyncio.to_thread(self._telemetry.close)
 
@@ -298,6 +300,7 @@ class _WorkerProcess:
         partitions = self._partitions
         probe_after = min(_PROBE_SECONDS, config.kafka.session_timeout_seconds)
         keys = self._sealing.of_shard(partition)
+        kinds = (*self._evidence.kinds, *self._sealing.kinds)
         store_settings = SessionStoreSettings(
             outputs=self._sealing.with_keys(self._outputs, keys),
             checkpoints=self._names.checkpoints,
@@ -316,17 +319,12 @@ class _WorkerProcess:
             owner=self._rng.getrandbits(63),
             store_settings=store_settings,
             check_assignment=check_assignment,
-            make_writer=lambda number: KafkaTransactionalWriter(self._kafka, number, store_settings.written_topics),
+            make_writer=self._shard_writers.of_shard(store_settings.written_topics),
             make_source=self._sources.make_source,
             preparation=self._evidence.preparation,
             recovery=ShardRecovery(
                 partition,
-                KafkaShardLogs(
-                    self._kafka,
-                    partition,
-                    (*self._evidence.kinds, *self._sealing.kinds),
-                    log_topics(store_settings.outputs),
-                ),
+                KafkaShardLogs(self._kafka, partition, kinds, log_topics(store_settings.outputs)),
                 store_settings,
                 partitions=partitions,
                 interval=probe_after,

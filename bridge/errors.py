@@ -9,6 +9,8 @@ BridgeError
 │   │   ├── AnnouncementsNotWritten              `accepted`: how many were
 │   │   ├── PlaceTaken                           another process is in the group under this worker's id
 │   │   ├── AccessDenied                         a right on Kafka is missing
+│   │   ├── TransactionHeldUp                    what failed in a transaction was of another shard
+│   │   ├── TransactionNotMarked                 a partition without a leader holds up a transactional id
 │   │   └── TopicMissing                         a topic of the bridge does not exist any more
 │   ├── RegistryUnavailable                      (retryable)
 │   ├── SchemaUnknown                            (retryable) what wrote a stored record is not known, or cannot be read
@@ -124,6 +126,14 @@ class AccessDenied(KafkaUnavailable):
     """Kafka denies this client something that it needs: resource, operation and principal are in the message."""
 
     code = "ACCESS_DENIED"
+
+
+class TransactionHeldUp(KafkaUnavailable):
+    """A transaction of several shards was not committed, and not because of this one's records."""
+
+
+class TransactionNotMarked(KafkaUnavailable):
+    """Kafka has decided a transaction, and cannot mark that on every partition: its id begins no other one."""
 
 
 class PlaceTaken(KafkaUnavailable):

@@ -20,7 +20,8 @@ def shard_settings(config: Config, partitions: int, outputs: Sequence[Output], p
     looks = any(one.recording.redactor.split_rules for one in outputs)
     return ShardSettings(
         inbox_bytes=max(config.capture.inbox_bytes // partitions, _LEAST_INBOX_BYTES),
-        linger_max=config.capture.linger_max_seconds,
+        # One transaction for all shards is as large as it gets: its batches gather while the one before commits.
+        linger_max=config.capture.linger_max_seconds if config.kafka.transactions == "shard" else 0.0,
         probe_after=probe_after,
         hold_back=config.privacy.hold_back_seconds if looks else 0.0,
     )

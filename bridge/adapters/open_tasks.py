@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_OWN: Final = frozenset({"worker", "capture", "shard", "queue", "release", "watch", "feeder"})
+_OWN: Final = frozenset({"worker", "capture", "shard", "queue", "release", "watch", "feeder", "commit"})
 _BY_MODULE: Final = {
     "aiokafka.client": "kafka_client",  # one for each started client, which updates its metadata
     "aiokafka.conn": "kafka_connection",  # one for each connection, which reads it

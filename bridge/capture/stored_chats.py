@@ -9,7 +9,7 @@ from bridge.announcement import parse
 from bridge.capture.chat import FOLLOWED, STORED, Chat
 from bridge.capture.outputs import missing_outputs, outputs_of_stored_chat
 from bridge.errors import VerificationFailed
-from bridge.records.checkpoint_keys import MARKER_KEY, position_name, segment_key
+from bridge.records.checkpoint_keys import MARKER_KEY, is_claim_key, position_name, segment_key
 from bridge.records.checkpoint_parts import CheckpointParts
 from bridge.records.checkpoint_reader import read_checkpoints, read_position
 from bridge.records.writer_schemas import take_schemas
@@ -48,11 +48,11 @@ class StoredShard:
 
 
 def stored_shard(records: Iterable[tuple[str, bytes]], writers: WriterSchemas) -> StoredShard:
-    """Sort out the records of a partition, (key, value).
+    """Sort out the records of a partition, (key, value); claims are not the shard's.
 
     Raises VerificationFailed on an unreadable one, SchemaUnknown on one whose writer's schema is not known.
     """
-    checkpoints, schemas_written = take_schemas(writers, records)
+    checkpoints, schemas_written = take_schemas(writers, (one for one in records if not is_claim_key(one[0])))
     marker, found = read_checkpoints(writers, [one for one in checkpoints if position_name(one[0]) is None])
     keys = [key for key, _ in checkpoints if key != MARKER_KEY]
     shard = StoredShard(marker, keys=keys, schemas_written=schemas_written)

@@ -97,6 +97,11 @@ class KafkaSettings(Section):
         le=900,
         description="The broker aborts a transaction that stays open for longer; the bridge gives up on it, too.",
     )
+    transactions: Literal["shard", "worker"] = Field(
+        default="shard",
+        description="What a transaction holds: the records of one shard, or those of all shards of the worker, which "
+        "costs less. The same for all workers of a group: stop them all, in order, before you change it.",
+    )
     session_timeout_seconds: float = Field(
         default=15.0,
         ge=6,

@@ -36,6 +36,7 @@ TASK_KINDS: Final = (
     "release",
     "watch",
     "feeder",
+    "commit",
     "kafka_client",
     "kafka_connection",
     "kafka",

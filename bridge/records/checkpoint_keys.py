@@ -6,6 +6,7 @@
     E#k      segment: block k of the delivered ids, and their fingerprints
     /shard   the marker of the shard, which belongs to no chat
     /position/NAME   up to where a partition of another topic, or something elsewhere, is read
+    /claim/WORKER/NUMBER   a claim to the shard (`capture/claims.py`); its value is a transactional id, not Avro
 
 `E` is the session id, escaped as in the ids of records (`ids.py`). Keys that begin with `#` are those of schemas.
 """
@@ -21,6 +22,7 @@ from bridge.records.ids import escaped
 MARKER_KEY: Final = "/shard"
 """`announcement.session_id_problem` accepts no session id with a slash."""
 _POSITION: Final = "/position/"
+_CLAIM: Final = "/claim/"
 ANNOUNCEMENT: Final = "a"
 SELDOM: Final = "s"
 
@@ -46,6 +48,16 @@ def position_key(name: str) -> str:
 def position_name(key: str) -> str | None:
     """Return the name of the position that a key is of; None when it is of something else."""
     return key.removeprefix(_POSITION) if key.startswith(_POSITION) else None
+
+
+def claim_key(worker: str, number: str) -> str:
+    """Return the key of a claim; a worker gives no number twice."""
+    return f"{_CLAIM}{worker}/{number}"
+
+
+def is_claim_key(key: str) -> bool:
+    """Return whether a key is that of a claim."""
+    return key.startswith(_CLAIM)
 
 
 def parsed_key(key: str) -> tuple[str, Segment | None]:

@@ -37,6 +37,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     metadata_task_ended,
     open_transports,
     pause_between_updates,
+    producer_epoch,
     producer_error,
     sender_tasks,
     set_password,
@@ -93,7 +94,7 @@ USED = [
         "producer_error: distinguish a fenced producer from a failed one",
     ),
     Used("MessageAccumulator", "_batches", dict, "fail_batches_outside_transaction: nothing is sent outside of one"),
-    Used("AIOKafkaProducer", "_txn_manager", TransactionManager, "fail_batches_outside_transaction"),
+    Used("AIOKafkaProducer", "_txn_manager", TransactionManager, "fail_batches_outside_transaction, producer_epoch"),
     Used("AIOKafkaProducer", "_sender", Sender, "sender_tasks: cancel what a producer that cannot stop still runs"),
 ]
 
@@ -172,6 +173,7 @@ def test_before_start_there_is_no_metadata_task_no_coordinator_and_no_sender_tas
             assert open_transports(client) == []
             assert last_answer(client) == 0.0
         assert producer_error(clients.producer) is None
+        assert producer_epoch(clients.producer) == (-1, -1)
         forget_static_membership(clients.consumer)  # nothing to forget, and no error
 
     with_clients(act)

@@ -150,7 +150,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Package -> the packages it may use besides itself. COMPOSITION puts everything together and may use all."""
 
-ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports")}
+ONLY_FOR_TYPES = {("adapters/kafka", "bridge.capture.ports"), ("adapters/kafka", "bridge.capture.worker_ports")}
 """The ports lie with the engine that needs them; an adapter names them in annotations only."""
 
 COMPOSITION = {
@@ -158,7 +158,7 @@ COMPOSITION = {
     *("connection_factory", "output_factory", "output_topics"),
     *("master_key_factory", "redactor_factory", "sealing_factory", "token_factory", "subject_factory"),
     *("registry_factory", "worker_factories"),
-    "shard_settings_factory",
+    *("shard_settings_factory", "writer_factory"),
     *("cli", "commands", "doctor", "__main__"),
 }
 PURE = (

@@ -48,7 +48,8 @@ class ExpectationFailed(Exception):
 class ChaosCluster:
     """A context manager. `folder` keeps logs, ledgers and journals."""
 
-    def __init__(self, folder: Path, seed: int, *, brokers: int = 1) -> None:
+    def __init__(self, folder: Path, seed: int, *, brokers: int = 1, transactions: str = "shard") -> None:
+        self.transactions = transactions
         self.folder = folder
         self.seed = seed
         self.prefix = f"chaos{seed}."
@@ -113,6 +114,7 @@ class ChaosCluster:
             prefix=self.prefix,
             worker=f"worker-{number}",
             **_SETTINGS,
+            **{"kafka.transactions": self.transactions},
             **self.log.settings,
         )
 

@@ -8,122 +8,28 @@ What is modelled of Kafka: a transactional id has an epoch; initialising it rais
 epoch is refused. A claim is a record of its own, outside of transactions, with a key that no other claim has; removing
 it is a tombstone for that key. A request whose sender is dead may arrive all the same.
 
-Nothing in `bridge` works like this yet: today each shard has a transactional id of its own (DECISIONS 334).
+`bridge/capture/shard_claims.py` and `worker_transactions.py` follow it, with `kafka.transactions: worker`. What may
+go wrong there beside a crash is a *setback*: a shard is given up at any time and its claim stays, or a commit is not
+waited for any more, and its shards are read again.
+
+A worker may have several ids, and go on under another one when Kafka does not initialise the one it has, as long as a
+commit or an abort of that id is decided and not marked in all of its shards. What it had taken under the former id it
+takes anew, as if another worker had it. What fences an id is that the abort is decided, by which the epoch is raised,
+whether or not it is marked anywhere.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum, auto
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from tests.handover.claim_states import Bounds, Claim, HandoverStep, ModelState, Phase, Request, ShardPart, WorkerModel
 from tests.support.reachable_states import ForbiddenStateFound, put, visit_all
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterable, Iterator
 
-
-class HandoverStep(StrEnum):
-    """What a worker has to do; the model can leave out one of them."""
-
-    CLAIM = auto()
-    """Write a claim before anything else is done for a shard that was assigned."""
-    LOOK_AGAIN = auto()
-    """Read the claims after one's own is written, not before: another one may have been written meanwhile."""
-    YIELD = auto()
-    """Give the shard up if a later claim is there."""
-    FENCE_AFTER_CLAIM = auto()
-    """Initialise the ids of all other claimants only when one's own claim is written."""
-    FENCE = auto()
-    """Initialise the transactional ids of the other claimants."""
-    READ_AFTER_FENCING = auto()
-    """Read the shard's records when nobody else can commit any more, not before."""
-    REMOVE_FENCED = auto()
-    """Remove the claims of those who were fenced, before anything is committed."""
-    CHECK_CLAIMS = auto()
-    """After one's own id was initialised again, give up shards whose last claim is not one's own."""
-    CHECK_EVERY_SHARD = auto()
-    """Do so for all shards, not only for the one that was taken last."""
-    RELEASE_WHEN_IDLE = auto()
-    """Remove one's own claim only when no commit is on its way."""
-    OWN_KEY = auto()
-    """Give each claim a key of its own: of records with the same key, Kafka may keep the last one only."""
-
-
-class Phase(StrEnum):
-    """What a worker is doing about a shard."""
-
-    NONE = auto()
-    CLAIMING = auto()
-    CLAIMED = auto()
-    FENCING = auto()
-    REMOVING = auto()
-    READING = auto()
-    OWNED = auto()
-
-
-class Claim(NamedTuple):
-    """`number`: which of its worker's claims. The log of a shard has those that were not removed, oldest first."""
-
-    worker: int
-    number: int
-
-
-class ShardPart(NamedTuple):
-    """A shard at a worker. `known`: commits that were read or made. `others`: claims that were found beside its own."""
-
-    phase: Phase = Phase.NONE
-    claim: Claim | None = None
-    known: int = 0
-    others: frozenset[Claim] = frozenset()
-
-
-class WorkerModel(NamedTuple):
-    """A process. `epoch`: of its id when it was initialised, 0: not yet. `committing`: a commit is on its way."""
-
-    epoch: int
-    checked: bool
-    parts: tuple[ShardPart, ...]
-    committing: bool = False
-    last_taken: int = 0
-    life: int = 0
-
-
-class Request(NamedTuple):
-    """On its way to Kafka. `kind`: claim, remove or commit; `life`: of the process that waits for the answer."""
-
-    kind: str
-    worker: int
-    life: int
-    shard: int = 0
-    claims: frozenset[Claim] = frozenset()
-    epoch: int = 0
-    known: tuple[tuple[int, int], ...] = ()
-
-
-class ModelState(NamedTuple):
-    """Kafka, the requests on their way, and the workers. `taken`, `crashed`: what of the bounds is used up."""
-
-    epochs: tuple[int, ...]
-    claims: tuple[tuple[Claim, ...], ...]
-    commits: tuple[int, ...]
-    requests: frozenset[Request]
-    workers: tuple[WorkerModel, ...]
-    taken: int = 0
-    crashed: int = 0
-
-
-@dataclass(slots=True, frozen=True)
-class Bounds:
-    """How far states are followed. `releases`: workers also leave shards in order."""
-
-    workers: int = 2
-    shards: int = 1
-    takes: int = 3
-    crashes: int = 1
-    commits: int = 2
-    epochs: int = 3
-    releases: bool = True
+_NOBODY: Final = -1
+"""In place of a process: nobody waits for the answer to a request."""
 
 
 class TwoWritersError(AssertionError):
@@ -142,7 +48,7 @@ class ClaimModel:
         """Visit all states and return their number. Raises TwoWritersError with a shortest way to one."""
         bounds = self._bounds
         first = ModelState(
-            (0,) * bounds.workers,
+            (0,) * (bounds.workers * bounds.ids),
             ((),) * bounds.shards,
             (0,) * bounds.shards,
             frozenset(),
@@ -156,6 +62,11 @@ class ClaimModel:
     def _steps(self, state: ModelState) -> Iterator[tuple[str, ModelState]]:
         for request in state.requests:
             yield from self._arrive(state, request)
+        for one in state.unmarked:
+            yield (
+                f"a commit of id {one[0]} is marked in shard {one[1]}",
+                state._replace(unmarked=state.unmarked - {one}),
+            )
         for number, worker in enumerate(state.workers):
             yield from self._initialise(state, number, worker)
             yield from self._crash(state, number, worker)
@@ -163,15 +74,55 @@ class ClaimModel:
                 if worker.epoch:
                     yield from self._of_shard(state, number, shard, part)
             yield from self._commit(state, number, worker)
+            if state.switched < self._bounds.switches:
+                yield self._switch(state._replace(switched=state.switched + 1), number, worker)
+            if state.set_back < self._bounds.setbacks:
+                yield from self._set_back(state._replace(set_back=state.set_back + 1), number, worker)
+
+    def _set_back(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
+        for shard, part in enumerate(worker.parts):
+            if part.phase is not Phase.NONE:
+                yield f"{number} gives shard {shard} up", _part(state, number, shard, ShardPart())
+        for request in state.requests if worker.committing else ():
+            if request.kind == "commit" and request[1:3] == (number, worker.life):
+                parts = list(worker.parts)
+                for shard, _, _ in request.known:
+                    if parts[shard].phase is Phase.OWNED:
+                        parts[shard] = parts[shard]._replace(phase=Phase.READING)
+                unheard = state._replace(requests=state.requests - {request} | {request._replace(life=_NOBODY)})
+                changed = worker._replace(epoch=0, checked=False, committing=False, parts=tuple(parts))
+                yield f"{number} waits for a commit no more", _with(unheard, number, changed)
+
+    def _switch(self, state: ModelState, number: int, worker: WorkerModel) -> tuple[str, ModelState]:
+        """Let a worker go on under its next id, whatever it waits for."""
+        parts = [ShardPart() for _ in worker.parts]
+        for shard, part in enumerate(worker.parts):
+            if part.claim and not self._does(HandoverStep.KEEP_FORMER_CLAIMS):
+                state = _sent(state, Request("remove", number, worker.life, shard, frozenset([part.claim])))
+            if part.phase is Phase.OWNED and not self._does(HandoverStep.CLAIM_ANEW):
+                parts[shard] = part
+            elif part.phase is Phase.OWNED and not worker.committing:
+                parts[shard] = part._replace(phase=Phase.RENEWING)
+        for request in state.requests if worker.committing else ():
+            if request.kind == "commit" and request[1:3] == (number, worker.life):
+                state = state._replace(requests=state.requests - {request} | {request._replace(life=_NOBODY)})
+        at = (worker.at + 1) % self._bounds.ids
+        changed = worker._replace(epoch=0, checked=False, committing=False, parts=tuple(parts), at=at)
+        return f"{number} goes on under id {self._id(number, changed)}", _with(state, number, changed)
+
+    def _id(self, number: int, worker: WorkerModel) -> int:
+        return number * self._bounds.ids + worker.at
 
     def _initialise(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
         if worker.epoch and not worker.checked:
             parts = tuple(self._checked(state, worker, shard) for shard in range(len(worker.parts)))
             yield f"{number} checks its claims", _with(state, number, worker._replace(checked=True, parts=parts))
-        fenced = worker.epoch != state.epochs[number] or not worker.epoch
-        if fenced and not worker.committing and state.epochs[number] < self._bounds.epochs:
-            epochs = put(state.epochs, number, state.epochs[number] + 1)
-            changed = worker._replace(epoch=epochs[number], checked=not self._does(HandoverStep.CHECK_CLAIMS))
+        own = self._id(number, worker)
+        fenced = worker.epoch != state.epochs[own] or not worker.epoch
+        marked = not _unmarked(state, own)
+        if fenced and marked and not worker.committing and state.epochs[own] < self._bounds.epochs:
+            epochs = put(state.epochs, own, state.epochs[own] + 1)
+            changed = worker._replace(epoch=epochs[own], checked=not self._does(HandoverStep.CHECK_CLAIMS))
             yield f"{number} initialises its id", _with(state._replace(epochs=epochs), number, changed)
 
     def _checked(self, state: ModelState, worker: WorkerModel, shard: int) -> ShardPart:
@@ -191,7 +142,7 @@ class ClaimModel:
         self, state: ModelState, number: int, shard: int, part: ShardPart
     ) -> Iterator[tuple[str, ModelState]]:
         worker, name = state.workers[number], f"{number}, shard {shard}:"
-        if part.phase is Phase.NONE and state.taken < self._bounds.takes and worker.checked:
+        if part.phase in (Phase.NONE, Phase.RENEWING) and state.taken < self._bounds.takes and worker.checked:
             yield from self._take(state, number, shard)
         elif part.phase is Phase.CLAIMED:
             others = (
@@ -199,6 +150,8 @@ class ClaimModel:
             )
             asked = self._does(HandoverStep.YIELD) and self._does(HandoverStep.CLAIM)
             last = not asked or state.claims[shard][-1:] == (part.claim,)
+            if part.renews and self._does(HandoverStep.RENEW_LAST):
+                last = state.claims[shard][-2:] == (part.renews, part.claim)
             found = part._replace(phase=Phase.FENCING, others=others) if last else ShardPart()
             yield f"{name} reads claims", _part(state, number, shard, found)
         elif part.phase is Phase.FENCING:
@@ -206,12 +159,18 @@ class ClaimModel:
         elif part.phase is Phase.REMOVING:
             waits = any(one.kind == "remove" and one[1:4] == (number, worker.life, shard) for one in state.requests)
             if not waits:
+                phase = Phase.OWNED if part.renews else Phase.READING
                 yield (
                     f"{name} knows that claims are removed",
-                    _part(state, number, shard, part._replace(phase=Phase.READING)),
+                    _part(state, number, shard, part._replace(phase=phase, renews=None)),
                 )
-        elif part.phase is Phase.READING:
-            known = state.commits[shard] if self._does(HandoverStep.READ_AFTER_FENCING) else part.known
+        elif part.phase is Phase.READING and not (
+            self._does(HandoverStep.READ_AFTER_OWN) and _under_way(state, number, shard)
+        ):
+            hidden = sum(shard == one for _, one in state.unmarked)
+            if hidden and self._does(HandoverStep.READ_STABLE):
+                return
+            known = state.commits[shard] - hidden if self._does(HandoverStep.READ_AFTER_FENCING) else part.known
             yield f"{name} reads to the end", _part(state, number, shard, part._replace(phase=Phase.OWNED, known=known))
         elif (
             part.phase is Phase.OWNED
@@ -224,16 +183,18 @@ class ClaimModel:
 
     def _take(self, state: ModelState, number: int, shard: int) -> Iterator[tuple[str, ModelState]]:
         worker = state.workers[number]
-        claim = Claim(number, state.taken if self._does(HandoverStep.OWN_KEY) else 0)
+        claim = Claim(self._id(number, worker), state.taken if self._does(HandoverStep.OWN_KEY) else 0)
         others = frozenset(state.claims[shard]) if not self._does(HandoverStep.LOOK_AGAIN) else frozenset[Claim]()
         part = ShardPart(Phase.CLAIMING, claim, state.commits[shard], others)
+        if worker.parts[shard].phase is Phase.RENEWING:
+            part = part._replace(known=worker.parts[shard].known, renews=worker.parts[shard].claim)
         state = state._replace(taken=state.taken + 1)
         state = _with(state, number, worker._replace(last_taken=shard))
         if not self._does(HandoverStep.FENCE_AFTER_CLAIM):
-            fenced = {one.worker for one in state.claims[shard]} - {number}
-            if any(state.epochs[one] >= self._bounds.epochs for one in fenced):
+            after = self._fenced(state, number, state.claims[shard])
+            if after is None:
                 return
-            state = _fenced(state, fenced)
+            state = after
         if self._does(HandoverStep.CLAIM):
             request = Request("claim", number, worker.life, shard, frozenset([claim]))
             yield f"{number}, shard {shard}: claims", _part(_sent(state, request), number, shard, part)
@@ -243,21 +204,38 @@ class ClaimModel:
     def _fence(self, state: ModelState, number: int, shard: int, part: ShardPart) -> Iterator[tuple[str, ModelState]]:
         name = f"{number}, shard {shard}:"
         if self._does(HandoverStep.FENCE) and self._does(HandoverStep.FENCE_AFTER_CLAIM):
-            fenced = {one.worker for one in part.others} - {number}
-            if any(state.epochs[one] >= self._bounds.epochs for one in fenced):
+            after = self._fenced(state, number, part.others)
+            if after is None:
                 return
-            state = _fenced(state, fenced)
+            state = after
         if part.others and self._does(HandoverStep.REMOVE_FENCED):
             state = _sent(state, Request("remove", number, state.workers[number].life, shard, part.others))
         yield f"{name} fences {sorted(part.others)}", _part(state, number, shard, part._replace(phase=Phase.REMOVING))
 
+    def _fenced(self, state: ModelState, number: int, claims: Iterable[Claim]) -> ModelState | None:
+        """Return the state after a worker has fenced the ids of claims but its own; None: that has to wait."""
+        own = {self._id(number, state.workers[number])}
+        mine = {one for one in range(len(state.epochs)) if one // self._bounds.ids == number}
+        fenced = {one.claimant for one in claims} - (own if self._does(HandoverStep.FENCE_FORMER_ID) else mine)
+        # A commit that is decided is the last of a former id of one's own: nothing follows that could be on its way.
+        decided = {one for one in fenced if _unmarked(state, one)}
+        if decided - mine and self._does(HandoverStep.ONLY_ABORT_FENCES):
+            return None
+        raised = fenced - decided
+        if any(state.epochs[one] >= self._bounds.epochs for one in raised):
+            return None
+        return state._replace(epochs=tuple(one + (which in raised) for which, one in enumerate(state.epochs)))
+
     def _commit(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
-        owned = [(shard, part.known) for shard, part in enumerate(worker.parts) if part.phase is Phase.OWNED]
-        if not owned or worker.committing or not worker.checked:
+        owned = [
+            (shard, part.known, part.claim) for shard, part in enumerate(worker.parts) if part.phase is Phase.OWNED
+        ]
+        own = self._id(number, worker)
+        if not owned or worker.committing or not worker.checked or _unmarked(state, own):
             return
-        if any(state.commits[shard] >= self._bounds.commits for shard, _ in owned):
+        if any(state.commits[shard] >= self._bounds.commits for shard, *_ in owned):
             return
-        request = Request("commit", number, worker.life, epoch=worker.epoch, known=tuple(owned))
+        request = Request("commit", number, worker.life, epoch=worker.epoch, known=tuple(owned), claimant=own)
         yield f"{number} commits", _with(_sent(state, request), number, worker._replace(committing=True))
 
     def _arrive(self, state: ModelState, request: Request) -> Iterator[tuple[str, ModelState]]:
@@ -280,18 +258,19 @@ class ClaimModel:
     def _committed(
         self, state: ModelState, request: Request, worker: WorkerModel | None
     ) -> Iterator[tuple[str, ModelState]]:
-        number, accepted = request.worker, request.epoch == state.epochs[request.worker]
+        number, accepted = request.worker, request.epoch == state.epochs[request.claimant]
         if accepted:
-            for shard, known in request.known:
+            for shard, known, _ in request.known:
                 if state.commits[shard] != known:
                     raise ForbiddenStateFound(
                         f"{number} commits shard {shard} after {known} of {state.commits[shard]} commits"
                     )
-                state = state._replace(commits=put(state.commits, shard, known + 1))
+                unmarked = state.unmarked | {(request.claimant, shard)} if self._bounds.markers else state.unmarked
+                state = state._replace(commits=put(state.commits, shard, known + 1), unmarked=unmarked)
         if worker is not None:
             parts = list(worker.parts)
-            for shard, known in request.known if accepted else ():
-                if parts[shard].phase is Phase.OWNED:
+            for shard, known, claim in request.known if accepted else ():
+                if parts[shard].phase is Phase.OWNED and parts[shard].claim == claim:
                     parts[shard] = parts[shard]._replace(known=known + 1)
             state = _with(state, number, worker._replace(committing=False, parts=tuple(parts)))
         yield f"a commit of {number} is {'done' if accepted else 'refused'}", state
@@ -310,9 +289,19 @@ def _sent(state: ModelState, request: Request) -> ModelState:
     return state._replace(requests=state.requests | {request})
 
 
-def _fenced(state: ModelState, workers: Collection[int]) -> ModelState:
-    return state._replace(epochs=tuple(one + (number in workers) for number, one in enumerate(state.epochs)))
+def _unmarked(state: ModelState, claimant: int) -> bool:
+    """Return whether a commit of an id is not marked in all of its shards."""
+    return any(one == claimant for one, _ in state.unmarked)
 
 
 def _others(state: ModelState, shard: int, part: ShardPart) -> frozenset[Claim]:
     return frozenset(one for one in state.claims[shard] if one != part.claim)
+
+
+def _under_way(state: ModelState, number: int, shard: int) -> bool:
+    """Return whether a worker waits for a commit to a shard: one that it gave up and took again."""
+    key = number, state.workers[number].life
+    return any(
+        one.kind == "commit" and one[1:3] == key and any(each == shard for each, *_ in one.known)
+        for one in state.requests
+    )

@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import pytest
 
-from tests.handover.claim_model import Bounds, ClaimModel, HandoverStep, TwoWritersError
+from tests.handover.claim_model import ClaimModel, TwoWritersError
+from tests.handover.claim_states import Bounds, HandoverStep
 
 BOUNDS = {
     "two workers": (Bounds(crashes=0), 44_431),
-    "two workers that crash": (Bounds(takes=2), 12_165),
+    "two workers that crash": (Bounds(takes=2), 12_215),
     "two workers that crash and take a shard three times": (Bounds(commits=1, releases=False), 24_411),
     "two shards": (Bounds(shards=2, crashes=0, commits=1, epochs=2, releases=False), 29_621),
+    "two workers that are set back": (Bounds(takes=2, crashes=0, setbacks=1), 15_630),
+    "two ids": (Bounds(takes=2, crashes=0, epochs=2, ids=2, switches=1, markers=True), 18_881),
+    "two ids, and a worker that crashes": (
+        Bounds(takes=2, commits=1, epochs=2, releases=False, ids=2, switches=1, markers=True),
+        24_683,
+    ),
+    "two ids, changed twice": (
+        Bounds(takes=2, crashes=0, epochs=2, releases=False, ids=2, switches=2, markers=True),
+        38_692,
+    ),
+    "two ids, two shards": (
+        Bounds(shards=2, takes=2, crashes=0, commits=1, epochs=2, releases=False, ids=2, switches=1, markers=True),
+        18_861,
+    ),
     "three workers": (Bounds(workers=3, crashes=0, commits=1, epochs=2, releases=False), 29_643),
 }
 """Each with its number of states: fewer mean that workers do not get as far, more that they do something else."""
+
+ANOTHER_ID = {
+    HandoverStep.CLAIM_ANEW,
+    HandoverStep.FENCE_FORMER_ID,
+    HandoverStep.RENEW_LAST,
+    HandoverStep.KEEP_FORMER_CLAIMS,
+    HandoverStep.ONLY_ABORT_FENCES,
+    HandoverStep.READ_STABLE,
+}
+"""Steps that matter only where a worker goes on under another id, and a commit is not marked everywhere at once."""
 
 
 @pytest.mark.parametrize(("bounds", "states"), BOUNDS.values(), ids=BOUNDS)
@@ -26,5 +51,9 @@ def test_without_any_one_step_two_workers_may_write_a_shard(step: HandoverStep) 
     bounds = Bounds(crashes=0)
     if step is HandoverStep.CHECK_EVERY_SHARD:
         bounds = Bounds(shards=2, crashes=0, releases=False)
+    if step is HandoverStep.READ_AFTER_OWN:
+        bounds = Bounds(crashes=0, setbacks=1)
+    if step in ANOTHER_ID:
+        bounds = Bounds(crashes=0, epochs=2, releases=False, ids=2, switches=1, markers=True)
     with pytest.raises(TwoWritersError, match=r"commits shard 0 after \d of \d commits\Z"):
         ClaimModel(bounds, without=step).explore()

@@ -24,8 +24,14 @@ from tests.integration.e2e_environment import (
     most_within,
     reasons,
 )
-from tests.integration.test_rights import DENIED_SECONDS, RETURNED_SECONDS, settings_of, wait_until_captured
-from tests.integration.user_rights import PRINCIPAL, Rights
+from tests.integration.user_rights import (
+    DENIED_SECONDS,
+    PRINCIPAL,
+    RETURNED_SECONDS,
+    Rights,
+    settings_of,
+    wait_until_captured,
+)
 from tests.support.kafka_tools import write
 from tests.support.processes import Bridge, wait_for
 

@@ -156,7 +156,8 @@ def test_a_transaction_that_the_broker_gave_up_is_done_again(secured_broker: Sec
 
 
 def test_a_shard_that_was_fenced_and_is_still_ours_goes_on(secured_broker: SecuredBroker, tmp_path: Path) -> None:
-    environment = environment_on(secured_broker, tmp_path, kafka__partitions=1)
+    # Its id is that of the shard; `test_worker_transactions.py` has workers that fence each other.
+    environment = environment_on(secured_broker, tmp_path, kafka__partitions=1, kafka__transactions="shard")
     with capturing_bridge(environment) as running:
 
         def interrupted() -> float:

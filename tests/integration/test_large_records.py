@@ -91,7 +91,8 @@ def test_a_limit_that_is_lowered_for_a_while_costs_time_and_no_record(broker: st
 
 
 def test_a_limit_that_is_raised_again_is_used_before_anything_is_set_aside(broker: str, tmp_path: Path) -> None:
-    environment = E2EEnvironment(broker, tmp_path, kafka__partitions=1, kafka__compression="none")
+    one = {"kafka__partitions": 1, "kafka__compression": "none"}
+    environment = E2EEnvironment(broker, tmp_path, **one, kafka__transactions="shard")  # whose id is fenced
     with environment.bridge() as bridge, environment.simulator(no_traffic=True) as server:
         bridge.wait_ready()
         alter(broker, environment.topic("events"), "max.message.bytes", str(LIMIT))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.cli import main
-from bridge.config import load
 from bridge.errors import AccessDenied
 from bridge.factories import rights_check_of
 from tests.commands.convert_process import SAMPLES
@@ -24,7 +23,19 @@ from tests.integration.e2e_environment import (
     joins_and_leaves,
     reasons,
 )
-from tests.integration.user_rights import PRINCIPAL, Granted, Rights, chatbridge, tries
+from tests.integration.user_rights import (
+    DENIED_SECONDS,
+    PRINCIPAL,
+    RETURNED_SECONDS,
+    Granted,
+    Rights,
+    chatbridge,
+    grants,
+    missing,
+    settings_of,
+    tries,
+    wait_until_captured,
+)
 from tests.support.kafka_tools import alter
 from tests.support.processes import Bridge, wait_for
 
@@ -32,15 +43,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bridge.config import Config
     from tests.support.secured_broker import SecuredBroker
 
 SAMPLE = str(SAMPLES[0])
 CHATS = 6
-RETURNED_SECONDS = 15
-"""After rights have come back, shards are taken within this time."""
-DENIED_SECONDS = 10
-"""A command without rights ends within this time after the first denial."""
 
 
 @pytest.fixture
@@ -49,19 +55,6 @@ def rights(secured_broker: SecuredBroker, tmp_path: Path) -> Iterator[Rights]:
     found = Rights(secured_broker, E2EEnvironment(secured_broker.bootstrap_servers, tmp_path, **settings))
     yield found
     found.only([])
-
-
-def missing(right: Granted) -> str:
-    """Return the middle of the sentence that names a right."""
-    option, name, operation, _ = right
-    kind = option.removeprefix("--").replace("-", " ")
-    return rf"Kafka denies {PRINCIPAL}: (.*; )?(\w+ and )*{operation}( and \w+)* on {kind} {re.escape(name)}"
-
-
-def grants(right: Granted) -> str:
-    """Return what the next step says of a right."""
-    option, name, operation, _ = right
-    return f"--operation {operation} {option} {name}"
 
 
 def printed_by(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
@@ -124,6 +117,25 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
     with_its_rights(rights, capsys, 1, "reconcile", SAMPLE)
     with_its_rights(rights, capsys, 0, "reconcile --fill", SAMPLE)
     with_its_rights(rights, capsys, 0, "backfill", SAMPLE)
+    assert rights.denials() == []
+
+
+@pytest.mark.timeout(120)
+@tries("run")
+def test_workers_with_one_transaction_each_claim_and_fence_with_exactly_the_same_rights(rights: Rights) -> None:
+    environment = rights.environment
+    environment.prepare()
+    rights.exactly("run")
+    with environment.bridge(kafka__transactions="worker") as bridge, environment.chats(concurrent_chats=CHATS) as chats:
+        wait_for(lambda: captured(bridge) > 100, 40, lambda: str(reasons(bridge)))
+        with environment.bridge("worker-2", kafka__transactions="worker") as second:
+            wait_for(lambda: second.ready and second.metric("chatbridge_shards"), 40, lambda: str(reasons(second)))
+            bridge.kill()
+            wait_for(lambda: second.metric("chatbridge_shards") == PARTITIONS, 40, "not taken over")
+            wait_for(lambda: all_joined(second, CHATS), 40, "the chats are not followed")
+            result = environment.finish(chats)
+            assert second.terminate() == 0
+    assert result.explained == []
     assert rights.denials() == []
 
 
@@ -262,11 +274,6 @@ def test_what_a_worker_asks_before_it_begins_names_each_single_right(rights: Rig
     asyncio.run(rights_check_of(config, "run").check())
 
 
-def settings_of(rights: Rights) -> Config:
-    """Return the settings that the flags of a test give."""
-    return load(None, {}, dict(word.split("=", 1) for word in rights.flags[1::2]))
-
-
 @pytest.mark.timeout(120)
 def test_a_worker_waits_for_each_missing_right_and_names_it(rights: Rights) -> None:
     """The right to create each topic, and one of each kind and operation of the others."""
@@ -310,13 +317,6 @@ def test_a_worker_whose_rights_are_older_than_the_topic_of_stored_transcripts_go
         assert bridge.ready
         environment.finish(chats)
         assert bridge.terminate() == 0
-
-
-def wait_until_captured(bridge: Bridge, seconds: float) -> None:
-    """Wait until it is ready and goes on capturing."""
-    began, before = time.monotonic(), captured(bridge)
-    wait_for(lambda: bridge.ready, seconds, lambda: str(reasons(bridge)))
-    wait_for(lambda: captured(bridge) > before, seconds - (time.monotonic() - began), "not captured")
 
 
 def test_rights_that_are_withdrawn_cost_no_chat_and_shards_are_taken_when_they_come_back(rights: Rights) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import subprocess
 import sys
+import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +26,8 @@ from confluent_kafka.admin import (
 
 from bridge.adapters.kafka.rights import CLUSTER
 from bridge.cli import main
-from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment
+from bridge.config import load
+from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, captured, reasons
 from tests.support.kafka_tools import SECONDS
 from tests.support.processes import wait_for
 from tests.support.secured_broker import USER, SecuredBroker
@@ -32,7 +35,15 @@ from tests.support.secured_broker import USER, SecuredBroker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from bridge.config import Config
+    from tests.support.processes import Bridge
+
 _Arguments = ParamSpec("_Arguments")
+
+RETURNED_SECONDS = 15
+"""After rights have come back, shards are taken within this time."""
+DENIED_SECONDS = 10
+"""A command without rights ends within this time after the first denial."""
 
 PRINCIPAL = f"User:{USER}"
 RESOURCES = {
@@ -193,3 +204,28 @@ def chatbridge(*words: str, seconds: float = 60) -> subprocess.CompletedProcess[
         timeout=seconds,
         check=False,
     )
+
+
+def missing(right: Granted) -> str:
+    """Return the middle of the sentence that names a right."""
+    option, name, operation, _ = right
+    kind = option.removeprefix("--").replace("-", " ")
+    return rf"Kafka denies {PRINCIPAL}: (.*; )?(\w+ and )*{operation}( and \w+)* on {kind} {re.escape(name)}"
+
+
+def grants(right: Granted) -> str:
+    """Return what the next step says of a right."""
+    option, name, operation, _ = right
+    return f"--operation {operation} {option} {name}"
+
+
+def settings_of(rights: Rights) -> Config:
+    """Return the settings that the flags of a test give."""
+    return load(None, {}, dict(word.split("=", 1) for word in rights.flags[1::2]))
+
+
+def wait_until_captured(bridge: Bridge, seconds: float) -> None:
+    """Wait until it is ready and goes on capturing."""
+    began, before = time.monotonic(), captured(bridge)
+    wait_for(lambda: bridge.ready, seconds, lambda: str(reasons(bridge)))
+    wait_for(lambda: captured(bridge) > before, seconds - (time.monotonic() - began), "not captured")

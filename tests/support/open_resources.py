@@ -57,7 +57,7 @@ class Owned:
     """What a worker owns. `writers`: its shards that are open. `servers`: pairs of shard and Chat Server with chats.
 
     `stamps`: it asks for time stamps of signed heads. `unread`: it says that it cannot read stored transcripts,
-    and has no client for them until it tries again.
+    and has no client for them until it tries again. `together`: one producer writes all its shards.
     """
 
     shards: int
@@ -68,6 +68,7 @@ class Owned:
     brokers: int
     stamps: bool = False
     unread: bool = False
+    together: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -80,7 +81,7 @@ class OpenResources:
 
 def differences(owned: Owned, found: OpenResources) -> list[str]:
     """Return what is not as it should be, a line each; empty when nothing is."""
-    producers = owned.writers + owned.announcers
+    producers = (min(owned.writers, 1) if owned.together else owned.writers) + owned.announcers
     reader = min(owned.writers, 1)
     clients = producers + 1 + reader
     sockets = found.sockets
@@ -103,6 +104,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
         ),
         "http": (sockets["http"] + 1, sockets["http"] + 1),  # one per connection, and one that answers this question
         "feeder": (0, 1),
+        "commit": (0, owned.shards + 2 if owned.together else 0),  # what a transaction under way consists of
         "other": (0, 0),
     }
     lines = [
@@ -161,6 +163,7 @@ def _differences(bridge: Bridge) -> list[str]:
         announcers=int(values["announcers", ""]),
         brokers=len(brokers),
         stamps=bridge.stamps,
+        together=bridge.together,
         unread=any(one["code"] in _REFUSED_CODES and stored in one["detail"] for one in [*reasons, *warnings]),
     )
     tasks = {kind: int(value) for (name, kind), value in values.items() if name == "tasks"}

@@ -19,6 +19,7 @@ TASKS = {
     "release": 0,
     "watch": 4,
     "feeder": 0,
+    "commit": 0,
     "kafka_client": 6,
     "kafka_connection": 12,
     "kafka": 14,

@@ -117,6 +117,15 @@ def producer_error(producer: AIOKafkaProducer) -> BaseException | None:
     return error
 
 
+def producer_epoch(producer: AIOKafkaProducer) -> tuple[int, int]:
+    """Return Kafka's id of a transactional producer and its epoch; both are -1 before it is initialised.
+
+    Relies on `AIOKafkaProducer._txn_manager` and on its `producer_id` and `producer_epoch`.
+    """
+    manager = producer._txn_manager  # noqa: SLF001
+    return int(manager.producer_id), int(manager.producer_epoch)
+
+
 def fail_pending_batches(producer: AIOKafkaProducer, error: Exception) -> None:
     """Set `error` on the future of every batch that is not delivered; `producer_error` returns it from then on.
 

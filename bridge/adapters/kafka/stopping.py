@@ -36,7 +36,7 @@ _CANCEL_AGAIN_SECONDS: Final = 0.2
 """aiokafka's coroutines may suppress a cancellation once."""
 
 
-async def stop_producer(producer: AIOKafkaProducer) -> None:
+async def stop_producer(producer: AIOKafkaProducer, *, patience: float = _STOP_SECONDS) -> None:
     """Stop a producer, within seconds; errors of aiokafka are suppressed. A cancellation is raised once it has ended.
 
     aiokafka's `stop` waits for batches to be delivered, and a sender that is not cancelled keeps sending, on new
@@ -49,7 +49,12 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
         await _end_tasks(sender_tasks(producer))
         await _end_client(producer.client)
 
-    await _stop(producer.stop(), end)
+    await _stop(producer.stop(), end, patience)
+
+
+async def abandon_producer(producer: AIOKafkaProducer) -> None:
+    """Stop a producer at once: what it has not sent fails. On return no task of it sends anything more."""
+    await stop_producer(producer, patience=_ABANDON_SECONDS)
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:

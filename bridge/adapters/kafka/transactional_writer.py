@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from bridge.capture.ports import Batch, Limits, Outgoing
 
     _Result = TypeVar("_Result")
-    _Packed = list[tuple[str, int, BatchBuilder, list[Outgoing]]]
+    Packed = list[tuple[str, int, BatchBuilder, list[Outgoing]]]
     """Topic, partition, record batch and its records, in the order in which they are sent."""
 
 _BATCH_BYTES: Final = 900_000
@@ -63,6 +63,7 @@ _MIN_TOPIC_LIMIT: Final = 8_192
 """Bytes that a topic must accept, so that a GAP, a short certificate and a short chat's checkpoint fit."""
 _REQUEST_MS: Final = 30_000
 _POLL_MS: Final = 200
+_STABLE_SECONDS: Final = 0.05
 
 
 class KafkaTransactionalWriter:
@@ -72,10 +73,16 @@ class KafkaTransactionalWriter:
     committed then. Any other exception is a defect of this class or of the values it was given.
     """
 
-    def __init__(self, settings: KafkaConnection, partition: int, topics: Iterable[str]) -> None:
-        """Nothing connects before `open`. `topics` are those whose limits count for what is written to them."""
+    def __init__(
+        self, settings: KafkaConnection, partition: int, topics: Iterable[str], *, transactional_id: str | None = None
+    ) -> None:
+        """Nothing connects before `open`. `topics` are those whose limits count for what is written to them.
+
+        The transactional id consists by default of the group and the partition.
+        """
         self._settings = settings
         self._partition = partition
+        self._transactional_id = transactional_id or f"{settings.group}-{partition}"
         self._topics = tuple(topics)
         self._producer: AIOKafkaProducer | None = None
         self._announcements = TopicPartition(settings.topics.announcements, partition)
@@ -105,10 +112,10 @@ class KafkaTransactionalWriter:
         producer = self._producer = AIOKafkaProducer(
             **{
                 "bootstrap_servers": settings.bootstrap_servers,
-                "client_id": f"chatbridge-{settings.group}-{self._partition}",
+                "client_id": f"chatbridge-{self._transactional_id}",
                 "request_timeout_ms": _REQUEST_MS,
                 **settings.client,
-                "transactional_id": f"{settings.group}-{self._partition}",
+                "transactional_id": self._transactional_id,
                 "transaction_timeout_ms": int(settings.transaction_timeout * 1000),
                 "acks": "all",
                 "enable_idempotence": True,
@@ -121,10 +128,18 @@ class KafkaTransactionalWriter:
         settings.open_clients.add(producer.client)
         fail_batches_outside_transaction(producer)  # P1: no batch is written but in its own transaction
         async with self._time_limit():
-            await self._call(producer.start())
-            # begin_transaction waits for the producer id; the broker never sees an empty transaction.
-            await self._call(producer.begin_transaction())
-            await self._call(producer.commit_transaction())
+            await self._initialise(producer)
+            await self.take_limits()
+
+    async def _initialise(self, producer: AIOKafkaProducer) -> None:
+        await self._call(producer.start())
+        # begin_transaction waits for the producer id; the broker never sees an empty transaction.
+        await self._call(producer.begin_transaction())
+        await self._call(producer.commit_transaction())
+
+    async def take_limits(self) -> None:
+        """Have `limits` say how they are now."""
+        async with self._time_limit():
             self._topic_limits = await self._read_topic_limits()
 
     async def _read_topic_limits(self) -> Mapping[str, int]:
@@ -156,9 +171,10 @@ class KafkaTransactionalWriter:
                 )
         return limits
 
-    async def checkpoints(self) -> list[tuple[str, bytes]]:
+    async def checkpoints(self, least: int = 0) -> list[tuple[str, bytes]]:
         """Read the shard's checkpoint partition up to its last stable offset; return the last value of each key.
 
+        `least`: wait until that is at least this one, so that each transaction which began before is marked.
         The time limit applies between two fetches, not to the whole partition.
         """
         settings = self._settings
@@ -182,7 +198,8 @@ class KafkaTransactionalWriter:
                 with kafka_errors(self._translate):
                     consumer.assign([partition])
                 await self._call(consumer.seek_to_beginning(partition))
-                end = (await self._call(consumer.end_offsets([partition])))[partition]
+                while (end := (await self._call(consumer.end_offsets([partition])))[partition]) < least:  # noqa: ASYNC110 - of Kafka
+                    await asyncio.sleep(_STABLE_SECONDS)
                 while await self._call(consumer.position(partition)) < end:
                     fetched = await self._call(consumer.getmany(partition, timeout_ms=_POLL_MS))
                     for records in fetched.values():
@@ -212,9 +229,9 @@ class KafkaTransactionalWriter:
             await self._call(producer.commit_transaction())  # P3: nothing counts as captured before this returns
         self._settings.times.taken(self._given)
         for (_, _, _, records), told in zip(packed, acknowledged, strict=True):
-            _place(records, told.offset)
+            place_records(records, told.offset)
 
-    def _packed(self, producer: AIOKafkaProducer, batch: Batch) -> _Packed:
+    def _packed(self, producer: AIOKafkaProducer, batch: Batch) -> Packed:
         """Put all records into record batches, each partition's in order."""
         self._given = self._settings.times.now()
         logs: dict[tuple[str, int], list[Outgoing]] = {}
@@ -224,12 +241,12 @@ class KafkaTransactionalWriter:
                 logs[log].append(record)
             else:
                 logs[log] = [record]
-        packed: _Packed = []
+        packed: Packed = []
         for (topic, partition), records in logs.items():
             packed += self._pack(producer, topic, partition, records)
         return packed
 
-    def _pack(self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]) -> _Packed:
+    def _pack(self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Outgoing]) -> Packed:
         """Put records of one partition into as few record batches as fit, in order."""
         limit = min(self._batch_bytes, self._topic_limits.get(topic, self._batch_bytes))
         batch = producer.create_batch()
@@ -291,11 +308,11 @@ class KafkaTransactionalWriter:
             return [Right("group", group, "Read")]
         if isinstance(error, TopicAuthorizationFailedError):
             operation: Operation = "Read" if self._reading else "Write"
-            return [Right("topic", name, operation) for name in _topics_of(error)]
+            return [Right("topic", name, operation) for name in topics_of(error)]
         return None
 
 
-def _topics_of(error: TopicAuthorizationFailedError) -> list[str]:
+def topics_of(error: TopicAuthorizationFailedError) -> list[str]:
     """Return the topics of an error of aiokafka, which has the name of one or a set of names as its argument."""
     named = error.args[0] if error.args else ()
     return [named] if isinstance(named, str) else sorted(named) or ["of the bridge"]
@@ -311,7 +328,7 @@ def _apply_records(records: Sequence[Any], found: dict[str, bytes]) -> None:
             found[key] = record.value
 
 
-def _place(records: Sequence[Outgoing], first: int) -> None:
+def place_records(records: Sequence[Outgoing], first: int) -> None:
     """Tell records of one batch their offsets; `first` is negative when the broker had the batch already."""
     if first >= 0:
         for offset, record in enumerate(records, first):

@@ -1,0 +1,66 @@
+"""Waits for what Kafka answers late, and notices what is decided before: see `capture/shard_claims.py`.
+
+Kafka answers an initialisation only when the last transaction of the id is marked on all its partitions. One without a
+leader holds that up, and so the end of a transaction, if the first answer was lost with its coordinator. What becomes
+of the transaction is decided before that: DescribeTransactions tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from bridge.adapters.kafka.calls import call, time_limit, unavailable
+from bridge.adapters.kafka.transaction_requests import last_transaction
+from bridge.errors import KafkaUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from aiokafka.client import AIOKafkaClient
+
+    from bridge.adapters.kafka.transaction_requests import FoundTransaction
+
+_LOOK_SECONDS: Final = 0.25
+_ANSWER_SECONDS: Final = 2.0
+_not_told: Final = unavailable("Kafka does not tell the state of a transaction")
+
+
+async def answered_or(
+    enough: Callable[[FoundTransaction], bool],
+    looks: int,
+    asked: Coroutine[None, None, None],
+    client: AIOKafkaClient,
+    transactional_id: str,
+) -> bool:
+    """Return True once `asked` has ended, False as soon as what became of the last transaction is `enough`.
+
+    So many `looks` in succession, a quarter of a second apart, have to find it; those that Kafka does not answer do not
+    count.
+    Raises what `asked` raises; it is cancelled if it has not ended.
+    """
+    task, seen = asyncio.create_task(asked, name="commit not before this"), 0
+    try:
+        while True:
+            await asyncio.wait([task], timeout=_LOOK_SECONDS)
+            if task.done():
+                await task
+                return True
+            found = await state_of(client, transactional_id)
+            if found is not None:
+                seen = seen + 1 if enough(found) else 0
+                if seen >= looks and not task.done():
+                    return False
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def state_of(client: AIOKafkaClient, transactional_id: str) -> FoundTransaction | None:
+    """Return what has become of the last transaction of an id; None when Kafka does not tell it."""
+    try:
+        async with time_limit(_ANSWER_SECONDS, "Kafka does not answer what has become of a transaction"):
+            return await call(last_transaction(client, transactional_id), _not_told)
+    except KafkaUnavailable:
+        return None

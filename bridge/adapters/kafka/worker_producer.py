@@ -1,0 +1,175 @@
+"""The transactional producer of a worker that commits all its shards in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiokafka import TopicPartition
+from aiokafka.errors import IllegalOperation, TopicAuthorizationFailedError
+
+from bridge.adapters.kafka.aiokafka_internals import producer_epoch
+from bridge.adapters.kafka.calls import call as kafka_call
+from bridge.adapters.kafka.calls import time_limit, unavailable
+from bridge.adapters.kafka.stopping import abandon_producer
+from bridge.adapters.kafka.transaction_marks import answered_or, state_of
+from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter, place_records, topics_of
+from bridge.errors import BridgeError, KafkaUnavailable, TopicMissing, TransactionHeldUp, TransactionNotMarked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiokafka import AIOKafkaProducer
+
+    from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.transaction_requests import FoundTransaction
+    from bridge.adapters.kafka.transactional_writer import Packed
+    from bridge.capture.ports import Batch, Outgoing
+    from bridge.capture.worker_ports import ProducerEpoch
+
+_LOOK_SECONDS: Final = 5.0
+_NO_SHARD: Final = -1
+_LOOKS: Final = 4
+"""A quarter of a second apart: the marks of a transaction take milliseconds, unless a partition cannot be written."""
+_END_LOOKS: Final = 2
+"""The answer to the end of a transaction, which does not wait for marks, takes milliseconds if it is not lost."""
+_look_failed: Final = unavailable("cannot find out who leads the partitions")
+
+
+class KafkaWorkerProducer(KafkaTransactionalWriter):
+    """The `WorkerProducer` of one worker: a writer whose transactions hold the batches of several shards."""
+
+    def __init__(self, settings: KafkaConnection, transactional_id: str, topics: Iterable[str]) -> None:
+        """`topics` are all that are written."""
+        super().__init__(settings, _NO_SHARD, topics, transactional_id=transactional_id)
+        self._told: list[tuple[list[Outgoing], int]] = []
+        self._taken: asyncio.Task[None] | None = None
+
+    async def _initialise(self, producer: AIOKafkaProducer) -> None:
+        begun = super()._initialise(producer)
+        if not await answered_or(_decided, _LOOKS, begun, producer.client, self._transactional_id):
+            raise TransactionNotMarked("Kafka cannot mark the end of a transaction on each of its partitions")
+
+    async def not_marked(self) -> bool:
+        """Return what the coordinator says now; False if it says nothing."""
+        found = await state_of(self._opened().client, self._transactional_id)
+        return found is not None and _decided(found)
+
+    @property
+    def epoch(self) -> ProducerEpoch:
+        """What the coordinator gave."""
+        return producer_epoch(self._opened())
+
+    async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
+        """Return the shards of which a partition has no leader, or a topic does not exist, as far as is known."""
+        client = self._opened().client
+        found = self._leaderless(batches)
+        if found:
+            async with time_limit(_LOOK_SECONDS, "Kafka did not say who leads the partitions"):
+                topics = {at.topic for places in found.values() for at in places}
+                await kafka_call(asyncio.gather(*map(client.add_topic, topics)), _look_failed)
+                await kafka_call(client.force_metadata_update(), _look_failed)
+            found = self._leaderless(batches)
+        return {shard: self._reason(places[0]) for shard, places in found.items()}
+
+    def _leaderless(self, batches: Mapping[int, Batch]) -> dict[int, list[TopicPartition]]:
+        cluster = self._opened().client.cluster
+        places = {
+            shard: sorted({TopicPartition(record.topic, record.partition) for record in batch.records})
+            for shard, batch in batches.items()
+        }
+        without = {
+            shard: [at for at in found if cluster.leader_for_partition(at) in (None, -1)]
+            for shard, found in places.items()
+        }
+        return {shard: found for shard, found in without.items() if found}
+
+    def _reason(self, at: TopicPartition) -> BridgeError:
+        if not self._opened().client.cluster.partitions_for_topic(at.topic):
+            return TopicMissing(at.topic)
+        return KafkaUnavailable(f"partition {at.partition} of {at.topic} has no leader")
+
+    async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, asyncio.Task[None]]:
+        """Begin a transaction and begin to send; each task ends when all of its shard is acknowledged."""
+        producer, settings = self._opened(), self._settings
+        self._told = []
+        packed = {shard: self._packed(producer, batch) for shard, batch in batches.items()}
+        async with self._time_limit():
+            await self._call(producer.begin_transaction())
+        offsets = {
+            TopicPartition(settings.topics.announcements, shard): batch.announcement_offset
+            for shard, batch in batches.items()
+            if batch.announcement_offset is not None
+        }
+        create = asyncio.get_running_loop().create_task
+        taken = self._taken = create(self._offsets_taken(producer, offsets), name="commit offsets")
+        taken.add_done_callback(_heard)
+        return {
+            shard: create(self._acknowledged(producer, one, taken), name=f"commit {shard}")
+            for shard, one in packed.items()
+        }
+
+    async def _offsets_taken(self, producer: AIOKafkaProducer, offsets: Mapping[TopicPartition, int]) -> None:
+        if offsets:
+            await self._call(producer.send_offsets_to_transaction(offsets, self._settings.group))
+
+    async def _acknowledged(self, producer: AIOKafkaProducer, packed: Packed, taken: asyncio.Task[None]) -> None:
+        try:
+            delivered = [
+                await self._call(producer.send_batch(one, topic, partition=partition))
+                for topic, partition, one, _ in packed
+            ]
+            acknowledged = await self._call(asyncio.gather(*delivered))
+            await asyncio.shield(taken)
+        except BridgeError as error:
+            cause = error.__cause__
+            refused = topics_of(cause) if isinstance(cause, TopicAuthorizationFailedError) else []
+            others = refused and not {topic for topic, *_ in packed} & set(refused)
+            if others or isinstance(cause, IllegalOperation):  # the transaction had failed before this was sent
+                raise TransactionHeldUp("Kafka refused what another shard writes") from error
+            raise
+        self._told += [(records, one.offset) for (*_, records), one in zip(packed, acknowledged, strict=True)]
+
+    async def end(self) -> bool:
+        """Commit the transaction. What is decided with the epoch of this producer is what it asked for.
+
+        If the first answer is lost with the coordinator, the next one tells aiokafka to wait for the marks.
+        """
+        producer, own = self._opened(), self.epoch
+        async with self._time_limit():
+            # P3: nothing counts as captured before this returns
+            marked = await answered_or(
+                lambda found: found.committed and found.epoch == own,
+                _END_LOOKS,
+                self._call(producer.commit_transaction()),
+                producer.client,
+                self._transactional_id,
+            )
+        self._settings.times.taken(self._given)
+        for records, first in self._told:
+            place_records(records, first)
+        return marked
+
+    async def close(self) -> None:
+        """Stop all clients at once: a transaction that waits for its turn would begin, and hold up who reads."""
+        if self._taken is not None:
+            self._taken.cancel()
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            self._closings.begin(abandon_producer(producer))
+        await super().close()
+
+    def _opened(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            raise KafkaUnavailable("the worker's producer is not open")
+        return self._producer
+
+
+def _decided(found: FoundTransaction) -> bool:
+    return found.aborted or found.committed
+
+
+def _heard(taken: asyncio.Task[None]) -> None:
+    """Take note of how a task ended that nobody may wait for any more."""
+    if not taken.cancelled():
+        taken.exception()

@@ -1,0 +1,213 @@
+"""The shards that a worker holds by claims: it takes them, gives them up, and finds out which are still its own.
+
+The steps, and their order, are those of `tests/handover/claim_model.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.capture.claims import ClaimList
+from bridge.errors import KafkaUnavailable, ShardFenced, TransactionNotMarked
+from bridge.records.checkpoint_keys import claim_key
+from bridge.waiting import all_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.capture.worker_ports import ClaimTopic, ProducerEpoch
+
+GRACE: Final = 2.0
+"""Seconds that a former holder has to remove its claim: then it need not be fenced, which aborts its transaction."""
+_LOOKS: Final = 8
+"""How often it is looked meanwhile whether it has."""
+
+
+@dataclass(slots=True, eq=False)
+class HeldShard:
+    """A claim of this worker. `offset` is that of the claim, None before it is acknowledged.
+
+    `fenced`: nobody else can commit to the shard any more, unless a later claim is there, and who wrote that fences
+    this worker. `owner` is the shard object that the claim was written for, `claimant` the id of the claim.
+    """
+
+    partition: int
+    key: str
+    claimant: str
+    owner: object
+    offset: int | None = None
+    fenced: bool = False
+
+
+class ShardClaims:
+    """The claims of one worker, none at first. `claim` only after the worker's id is initialised and claims checked.
+
+    A worker may go on under another id: then it gives up all shards, leaves the claims to them, and takes them again as
+    if they were another worker's. The ids that it had are *abandoned*: it begins nothing more with them.
+    """
+
+    def __init__(
+        self,
+        topic: ClaimTopic,
+        *,
+        worker: str,
+        number: Callable[[], str],
+        former_id: Callable[[int], str],
+    ) -> None:
+        """`worker` is its name; `number` returns what it never returned before. `use` comes before the first claim.
+
+        `former_id`: partition -> the transactional id of a worker that has one for each shard.
+        """
+        self._topic = topic
+        self._own = ""
+        self._epoch: ProducerEpoch = (-1, -1)
+        self._abandoned: dict[str, ProducerEpoch] = {}
+        self._worker = worker
+        self._number = number
+        self._former_id = former_id
+        self._held: dict[int, HeldShard] = {}
+        self._fencings: dict[str, asyncio.Task[None]] = {}
+        self._fence_turns: dict[str, asyncio.Lock] = {}
+        self._open: set[asyncio.Task[None]] = set()
+
+    def use(self, transactional_id: str, epoch: ProducerEpoch) -> list[HeldShard]:
+        """Claim under this id from now on, which was initialised with this epoch.
+
+        Shards that are held under another id are given up; they are returned, so that the claims can be renewed.
+        """
+        former_id, former_epoch = self._own, self._epoch
+        self._own, self._epoch = transactional_id, epoch
+        self._abandoned.pop(transactional_id, None)
+        if transactional_id == former_id:
+            return []
+        if former_id:
+            self._abandoned[former_id] = former_epoch
+        former = [held for held in self._held.values() if held.fenced]
+        self._held.clear()
+        return former
+
+    async def renew(self, held: HeldShard) -> None:
+        """Hold a shard under the present id that was held under another one. Raises KafkaUnavailable, ShardFenced.
+
+        For a shard to which no commit is on its way. Nobody else has committed to it, so nothing has to be read.
+        """
+        former, claimant = held.key, held.claimant
+        held.key, held.claimant, held.offset = claim_key(self._worker, self._number()), self._own, None
+        held.fenced = False
+        self._held[held.partition] = held
+        try:
+            await self._claim(held, renews=former)
+        except BaseException as error:
+            self.give_up(held)
+            if not isinstance(error, ShardFenced):
+                held.claimant = claimant  # it is not known to be another worker's
+            raise
+
+    def held(self, partition: int) -> HeldShard | None:
+        """Return under which claim a shard is held, or is being taken; None when it is not."""
+        return self._held.get(partition)
+
+    def give_up(self, held: HeldShard) -> bool:
+        """Commit nothing more to a shard; return whether it was held. The claim stays where it is."""
+        mine = self._held.get(held.partition) is held
+        if mine:
+            del self._held[held.partition]
+        return mine
+
+    def still(self, held: HeldShard) -> None:
+        """Raise ShardFenced, or TransactionNotMarked, if a shard is not held any more under this claim."""
+        if self._held.get(held.partition) is held:
+            return
+        if held.claimant != self._own:
+            raise TransactionNotMarked("the worker goes on under another transactional id")
+        raise ShardFenced("another worker has claimed this shard")
+
+    async def claim(self, partition: int, owner: object) -> HeldShard:
+        """Take a shard: after that nobody else can commit to it. Raises KafkaUnavailable, ShardFenced."""
+        held = HeldShard(partition, claim_key(self._worker, self._number()), self._own, owner)
+        self._held[partition] = held
+        try:
+            await self._claim(held)
+        except BaseException:
+            self.give_up(held)
+            raise
+        return held
+
+    async def _claim(self, held: HeldShard, renews: str | None = None) -> None:
+        partition, claims = held.partition, ClaimList()
+        held.offset = await self._topic.write(partition, held.key, held.claimant)
+        if renews is None:
+            await asyncio.gather(self._fence(self._former_id(partition)), self._read(claims, held))
+        else:
+            await self._read(claims, held)
+            if claims.others(held.key)[-1:] != [renews]:
+                raise ShardFenced("another worker has claimed this shard")
+        for _ in range(_LOOKS):
+            if not claims.strangers(held.claimant) - self._abandoned.keys():
+                break
+            await asyncio.sleep(GRACE / _LOOKS)
+            await self._read(claims, held)
+        await asyncio.gather(*map(self._fence, claims.strangers(held.claimant)))
+        self.still(held)
+        if others := claims.others(held.key):
+            await self._topic.remove(partition, others)
+        self.still(held)
+        held.fenced = True
+
+    async def _read(self, claims: ClaimList, held: HeldShard) -> None:
+        """Read the claims of a shard to the end, and see whether this one is in force."""
+        found = await self._topic.read({held.partition: claims.position})
+        if held.partition not in found:
+            raise KafkaUnavailable("the claims of the shard cannot be read")
+        claims.read(*found[held.partition])
+        self.still(held)
+        if claims.last() != held.key:
+            raise ShardFenced("another worker has claimed this shard")
+
+    async def _fence(self, transactional_id: str) -> None:
+        """Fence somebody, with one initialisation for all who ask before it begins."""
+        fencing = self._fencings.get(transactional_id)
+        if fencing is None:
+            fencing = self._fencings[transactional_id] = asyncio.create_task(
+                self._fence_in_turn(transactional_id), name="commit only after fencing"
+            )
+            self._open.add(fencing)
+            fencing.add_done_callback(self._fenced)
+        await asyncio.shield(fencing)
+
+    async def _fence_in_turn(self, transactional_id: str) -> None:
+        async with self._fence_turns.setdefault(transactional_id, asyncio.Lock()):
+            del self._fencings[transactional_id]  # who asks from now on has claimed after this one began
+            await self._topic.fence(transactional_id, abandoned=self._abandoned.get(transactional_id))
+
+    def _fenced(self, fencing: asyncio.Task[None]) -> None:
+        self._open.discard(fencing)
+        if not fencing.cancelled():
+            fencing.exception()  # nobody may wait for it any more
+
+    async def check(self) -> None:
+        """Give up the shards whose last claim is not this worker's, or of which that cannot be said."""
+        asked = [(held, held.offset) for held in self._held.values() if held.offset is not None]
+        if not asked:
+            return
+        found = await self._topic.read({held.partition: offset for held, offset in asked})
+        for held, offset in asked:
+            claims = ClaimList(offset)
+            claims.read(*found.get(held.partition, ((), 0)))
+            if claims.last() != held.key:
+                self.give_up(held)
+
+    async def remove(self, held: HeldShard) -> None:
+        """Remove the claim of a shard that was given up, when no commit is on its way. Raises KafkaUnavailable.
+
+        A claim under an id that the worker has left meanwhile stays, for the next owner: a commit may be on its way.
+        """
+        if held.claimant == self._own:
+            await self._topic.remove(held.partition, [held.key])
+
+    async def close(self) -> None:
+        """Close the connections, when nobody is being fenced any more; a cancellation hurries."""
+        await all_ended(self._open)
+        await self._topic.close()

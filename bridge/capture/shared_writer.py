@@ -1,0 +1,70 @@
+"""The writer of a shard whose worker commits all its shards in one transaction."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from bridge.errors import BridgeError, KafkaUnavailable
+
+if TYPE_CHECKING:
+    from bridge.capture.ports import Batch, Limits
+    from bridge.capture.shard_claims import HeldShard
+    from bridge.capture.worker_ports import ShardStorage
+    from bridge.capture.worker_transactions import WorkerTransactions
+
+
+class SharedWriter:
+    """The `TransactionalWriter` of one shard, from `open` to its first error or `close`.
+
+    `close` leaves the shard, so that its next owner need not fence this worker, unless there was an error: then the
+    shard's next writer goes on with the claim.
+    """
+
+    def __init__(self, partition: int, owner: object, transactions: WorkerTransactions, storage: ShardStorage) -> None:
+        """`owner` is what all writers of one shard object have in common."""
+        self._partition = partition
+        self._owner = owner
+        self._transactions = transactions
+        self._storage = storage
+        self._held: HeldShard | None = None
+        self._failed = False
+
+    @property
+    def limits(self) -> Limits:
+        """The largest records of the topics."""
+        return self._storage.limits
+
+    async def refresh_limits(self) -> Limits:
+        """Return the limits as they are now."""
+        return await self._storage.refresh_limits()
+
+    async def open(self) -> None:
+        """Take the shard, which fences whoever else could write it."""
+        await self._storage.take_limits()
+        self._held = await self._transactions.take(self._partition, self._owner)
+
+    async def checkpoints(self) -> list[tuple[str, bytes]]:
+        """Return the records of the shard's checkpoints, with whatever was committed before the claim to it."""
+        claimed = None if self._held is None else self._held.offset
+        return await self._storage.checkpoints(0 if claimed is None else claimed + 1)
+
+    async def commit(self, batch: Batch) -> None:
+        """Write the batch, together with those of other shards."""
+        if self._held is None:
+            raise KafkaUnavailable("the shard is not taken")
+        try:
+            await self._transactions.commit(self._held, batch)
+        except BridgeError:
+            self._failed = True
+            raise
+
+    async def close(self) -> None:
+        """Leave the shard if it was not fenced and nothing failed, and close the connections."""
+        held, self._held = self._held, None
+        try:
+            if held is not None and not self._failed:
+                with contextlib.suppress(KafkaUnavailable):
+                    await self._transactions.leave(held)
+        finally:
+            await self._storage.close()

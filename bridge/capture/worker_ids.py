@@ -1,0 +1,135 @@
+"""The transactional ids of a worker that commits all its shards in one transaction: it uses one at a time.
+
+Kafka begins no transaction of an id before the last one is marked on all its partitions, and one without a leader
+cannot be marked. Then the worker goes on under its next id, and renews its claims to shards that can be written. It
+fences its former id as it would fence another worker. A shard is read again if its claim cannot be renewed, or a commit
+under the former id may be on its way to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from bridge.closings import Closings
+from bridge.errors import BridgeError, TransactionNotMarked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bridge.capture.shard_claims import HeldShard, ShardClaims
+    from bridge.capture.worker_ports import WorkerProducer
+
+_RENEWAL_SECONDS: Final = 3.0
+"""For a claim under another id; a shard that takes longer is taken again from the beginning."""
+
+
+class WorkerIds:
+    """Opens the worker's producer, under the first id that Kafka initialises, and renews claims under another one.
+
+    `in_doubt`: the shards of a transaction the end of which was asked for, as long as the outcome is not known; opening
+    a producer settles it. `failing`: shards that could not be written the last time; their claims are not renewed.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        make_producer: Callable[[str], WorkerProducer],
+        claims: ShardClaims,
+        renewed: Callable[[int], None],
+    ) -> None:
+        """`renewed` is called with each shard whose claim was being renewed, once it is, or cannot be."""
+        self._ids = deque(ids)
+        self._make_producer = make_producer
+        self._claims = claims
+        self._renewed = renewed
+        self._producer: WorkerProducer | None = None
+        self._opening: asyncio.Task[WorkerProducer] | None = None
+        self._renewals: dict[int, asyncio.Task[None]] = {}
+        self._closings = Closings("release the worker's producer")
+        self.in_doubt: frozenset[int] = frozenset()
+        self.failing: set[int] = set()
+
+    async def ready(self) -> WorkerProducer:
+        """Return the producer, initialised, after all claims were checked: with one attempt for all who wait for it.
+
+        Raises KafkaUnavailable, ShardFenced.
+        """
+        if self._producer is not None:
+            return self._producer
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open(), name="commit with a new producer")
+            self._opening.add_done_callback(self._ended_opening)
+        return await asyncio.shield(self._opening)
+
+    def drop(self, producer: WorkerProducer) -> None:
+        """Drop a producer that failed. It closes in the background, and begins no transaction any more."""
+        self._producer = None
+        self._closings.begin(producer.close())
+
+    def renews(self, partition: int) -> bool:
+        """Return whether the claim to a shard is being renewed: nothing is committed to it meanwhile."""
+        return partition in self._renewals
+
+    async def renewed(self, partition: int) -> None:
+        """Wait until the claim to a shard is not being renewed any more."""
+        if (renewal := self._renewals.get(partition)) is not None:
+            await asyncio.wait([renewal])
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        for renewal in list(self._renewals.values()):
+            renewal.cancel()
+            await asyncio.wait([renewal])
+        if self._producer is not None:
+            self.drop(self._producer)
+        await self._closings.ended()
+
+    def _ended_opening(self, opening: asyncio.Task[WorkerProducer]) -> None:
+        self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # nobody may wait for it any more
+
+    async def _open(self) -> WorkerProducer:
+        for _ in range(len(self._ids)):
+            with contextlib.suppress(TransactionNotMarked):
+                self._producer = await self._opened(self._ids[0])
+                return self._producer
+            self._ids.rotate(-1)
+        raise TransactionNotMarked("Kafka cannot mark the ends of this worker's transactions")
+
+    async def _opened(self, transactional_id: str) -> WorkerProducer:
+        producer = self._make_producer(transactional_id)
+        try:
+            await producer.open()
+            former = self._claims.use(transactional_id, producer.epoch)
+            former = [held for held in former if held.partition not in self.in_doubt | self.failing]
+            self.in_doubt = frozenset()
+            for held in former:
+                self._renew(held)
+            await self._claims.check()
+        except BaseException:
+            self._closings.begin(producer.close())
+            raise
+        return producer
+
+    def _renew(self, held: HeldShard) -> None:
+        """Begin to renew a claim under another id. No other shard waits for it, and the shard only for seconds."""
+
+        async def renew() -> None:
+            with contextlib.suppress(BridgeError, TimeoutError):  # the claim is not held then: who commits is told
+                async with asyncio.timeout(_RENEWAL_SECONDS):
+                    await self._claims.renew(held)
+
+        def ended(renewal: asyncio.Task[None]) -> None:
+            if self._renewals.get(held.partition) is renewal:
+                del self._renewals[held.partition]
+                self._renewed(held.partition)
+
+        renewal = self._renewals[held.partition] = asyncio.create_task(renew(), name="commit after renewal")
+        renewal.add_done_callback(ended)

@@ -1,0 +1,108 @@
+"""The ports of a worker that commits all its shards in one transaction (`worker_transactions.py`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Collection, Mapping, Sequence
+
+    from bridge.capture.ports import Batch, Limits
+    from bridge.errors import BridgeError
+
+
+ClaimRecord = tuple[str, str | None]
+"""Key of a claim, and the transactional id of who claims; None: the claim is removed."""
+
+
+ProducerEpoch = tuple[int, int]
+"""Kafka's id of a producer, and its epoch: no two initialisations of a transactional id give the same ones."""
+
+
+class WorkerProducer(Protocol):
+    """The transactional producer of a worker. An instance is used until its first error and then dropped."""
+
+    @property
+    def epoch(self) -> ProducerEpoch:
+        """What `open` was given."""
+
+    async def open(self) -> None:
+        """Initialise the transactional id, which ends the transaction of whatever had it before.
+
+        Raises KafkaUnavailable, ShardFenced, TopicMismatch; TransactionNotMarked if that transaction is decided, and a
+        partition of it cannot be marked: until it is, nobody can use the id.
+        """
+
+    async def not_marked(self) -> bool:
+        """Return whether the last transaction is decided, and not marked on all its partitions, so far as is known."""
+
+    async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
+        """Return which shards cannot be written now, with the reason: a partition has no leader."""
+
+    async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, Future[None]]:
+        """Begin a transaction and send the batches of shards. Returns for each what waits for its acknowledgements.
+
+        What these raise, all BridgeErrors: ShardFenced, or TransactionHeldUp for a shard that only shares the
+        transaction with what Kafka refuses. Raises KafkaUnavailable, ShardFenced itself when it cannot even send.
+        """
+
+    async def end(self) -> bool:
+        """Commit the transaction, all of which is acknowledged. Raises KafkaUnavailable, ShardFenced.
+
+        Returns whether another one may follow: if not, this one is not marked on all its partitions yet.
+        After an error it is not known whether it is committed.
+        """
+
+    async def close(self) -> None:
+        """Close the connections; no transaction begins after that, even if one waits for the mark of the last."""
+
+
+class ClaimTopic(Protocol):
+    """Claims in the checkpoint partitions, and the fence. Every method but `close` raises KafkaUnavailable."""
+
+    async def write(self, partition: int, key: str, claimant: str) -> int:
+        """Write a claim outside of a transaction; on return it is durable. Returns its offset."""
+
+    async def remove(self, partition: int, keys: Collection[str]) -> None:
+        """Remove claims; on return that is durable."""
+
+    async def read(self, since: Mapping[int, int]) -> Mapping[int, tuple[Sequence[ClaimRecord], int]]:
+        """Read the claims of shards from these offsets to the end, open transactions included.
+
+        Returns partition -> records in the order of the log, and the offset up to which it was read.
+        Partitions that cannot be read within seconds are left out.
+        """
+
+    async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
+        """Initialise a transactional id: whoever has it commits nothing more, and its open transaction is aborted.
+
+        Returns also when that is decided and not marked on every partition yet. `abandoned`: this process had the id
+        with this epoch, and begins nothing more with it, so a commit of it that is decided is its last one.
+        """
+
+    async def close(self) -> None:
+        """Close the connections, within seconds."""
+
+
+class ShardStorage(Protocol):
+    """What a shard reads back, and the limits of what it may write."""
+
+    @property
+    def limits(self) -> Limits:
+        """The largest records that the topics accepted when `take_limits` read their configuration."""
+
+    async def take_limits(self) -> None:
+        """Read the limits. Raises KafkaUnavailable, TopicMismatch."""
+
+    async def refresh_limits(self) -> Limits:
+        """Read the limits again and return them; `limits` is unchanged. Raises KafkaUnavailable."""
+
+    async def checkpoints(self, least: int = 0) -> list[tuple[str, bytes]]:
+        """Read (key, value) of every record of the shard's checkpoints that is committed and not deleted.
+
+        Waits until all transactions are marked that began before offset `least`. Raises KafkaUnavailable.
+        """
+
+    async def close(self) -> None:
+        """Close the connections, within seconds."""

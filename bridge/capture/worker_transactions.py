@@ -1,0 +1,286 @@
+"""One transaction for all shards of a worker, and who writes which shard: by claims in the log (DECISIONS 334).
+
+Theory of operation. Each shard hands in one decided batch at a time (`commit`). One task takes what all of them have
+handed in, writes it as one transaction, tells each, and rests for some milliseconds, in which the next batches gather.
+
+A shard is *taken* in steps, the order of which is that of `tests/handover/claim_model.py`: (1) the worker's
+transactional id is initialised, if it is not, and the claims of all its shards are checked; (2) a claim is written;
+(3) the claims are read to the end, and the shard is given up if a later one is there; (4) the ids of all other
+claimants are initialised, which fences them; (5) their claims are removed; (6) the shard reads its records. A worker
+whose producer fails, fenced or not, starts at (1): it goes on with the shards whose last claim is its own.
+
+A worker has several transactional ids and uses one; `worker_ids.py` says when it goes on under the next.
+
+Nothing of a transaction is committed as long as its end was not asked for. So if it fails before, the shards that are
+not to blame are written again as they were (`blame.py`). If its end fails, the outcome is in doubt: each of its shards
+fails, and finds out from its checkpoints, which it reads when the id is initialised and so the outcome is settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bridge.capture.blame import failed_parts, late_parts
+from bridge.capture.worker_ids import WorkerIds
+from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
+from bridge.facts import TransactionRepeated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bridge.capture.ports import Batch, Clock
+    from bridge.capture.shard_claims import HeldShard, ShardClaims
+    from bridge.capture.worker_ports import WorkerProducer
+    from bridge.facts import Fact
+
+REST: Final = 0.012
+"""Seconds between two transactions, in which batches of all shards gather."""
+_CHECK_WAIT: Final = 0.25
+_LOOK_AFTER: Final = 1.0
+"""Seconds without acknowledgements, after which it is asked whether a partition without a leader is the cause."""
+
+
+@dataclass(slots=True, eq=False)
+class _HandedIn:
+    """A batch that was handed in. `done` is how its shard hears of it."""
+
+    held: HeldShard
+    batch: Batch
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def fail(self, error: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+    def committed(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class WorkerTransactions:
+    """The transactions of one worker. `take` before the first `commit` of a shard and after each that failed."""
+
+    def __init__(  # noqa: PLR0913 - what a worker's transactions consist of
+        self,
+        *,
+        ids: Sequence[str],
+        make_producer: Callable[[str], WorkerProducer],
+        claims: ShardClaims,
+        most_seconds: float,
+        clock: Clock,
+        tell: Callable[[Fact], None],
+    ) -> None:
+        """`ids` are the worker's transactional ids; `most_seconds` is the transaction time-out."""
+        self._claims = claims
+        self._ids = WorkerIds(ids, make_producer, claims, self._renewed)
+        self._most_seconds = most_seconds
+        self._clock = clock
+        self._tell = tell
+        self._waiting: dict[int, _HandedIn] = {}
+        self._under_way: frozenset[int] = frozenset()
+        self._deferred: dict[int, _HandedIn] = {}
+        self._turn = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._rest_until = 0.0
+
+    # --- taking and leaving --------------------------------------------------------------------------------------
+
+    async def take(self, partition: int, owner: object) -> HeldShard:
+        """Make this worker the only one that can commit to a shard; then the shard's records are to be read.
+
+        Nothing of this worker's is on its way to the shard any more. `owner` is the shard object: it keeps its claim.
+        Raises KafkaUnavailable, ShardFenced.
+        """
+        await self._ids.ready()
+        await self._ids.renewed(partition)
+        held = self._claims.held(partition)
+        if held is None or held.owner is not owner or not held.fenced:
+            held = await self._claims.claim(partition, owner)
+        await self._landed(partition)
+        self._claims.still(held)
+        return held
+
+    async def leave(self, held: HeldShard) -> None:
+        """Remove the claim of a shard, once no commit of it is on its way, so that its next owner fences nobody.
+
+        Raises KafkaUnavailable; the claim stays then, or may.
+        """
+        if not self._claims.give_up(held) or not held.fenced:
+            return
+        await self._landed(held.partition)
+        await self._claims.remove(held)
+
+    async def _landed(self, partition: int) -> None:
+        """Wait until no commit of this worker to a shard is on its way."""
+        while True:
+            if partition in self._under_way:
+                await self._turn.wait()
+            elif partition in self._ids.in_doubt:
+                await self._ids.ready()
+            else:
+                return
+
+    # --- transactions --------------------------------------------------------------------------------------------
+
+    async def commit(self, held: HeldShard, batch: Batch) -> None:
+        """Write the batch of a shard together with those of others; on return it is durable.
+
+        Raises KafkaUnavailable, ShardFenced.
+        """
+        self._claims.still(held)
+        part = _HandedIn(held, batch)
+        self._hand_in(part)
+        try:
+            await part.done
+        finally:
+            for parts in (self._waiting, self._deferred):
+                if parts.get(held.partition) is part:  # cancelled
+                    del parts[held.partition]
+
+    def _hand_in(self, part: _HandedIn) -> None:
+        """Have a batch written with the next transaction, or with the first one after the renewal of its claim."""
+        shard = part.held.partition
+        parts = self._deferred if self._ids.renews(shard) else self._waiting
+        if shard in parts:  # of a shard object before this one
+            parts[shard].fail(ShardFenced("the shard was taken again"))
+        parts[shard] = part
+        if self._waiting and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._commit_what_waits(), name="commit for all shards")
+
+    async def close(self) -> None:
+        """Close the connections. Shards have ended."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        await self._ids.close()
+        await self._claims.close()
+
+    def _renewed(self, shard: int) -> None:
+        """Have a batch written that came while the claim of its shard was being renewed, if it is held now."""
+        if (part := self._deferred.pop(shard, None)) is not None:
+            self._hand_in(part)
+
+    async def _commit_what_waits(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(max(self._rest_until - self._clock.monotonic(), 0.0))
+            parts, self._waiting = self._waiting, {}
+            try:
+                await self._commit_together(parts)
+            except BridgeError as error:
+                for part in parts.values():
+                    part.fail(error)
+            except Exception as error:  # noqa: BLE001 - a defect, of which each shard has to hear
+                for part in parts.values():
+                    part.fail(error)
+            finally:
+                self._rest_until = self._clock.monotonic() + REST
+
+    async def _commit_together(self, parts: dict[int, _HandedIn]) -> None:
+        """Write batches in one transaction, without those of shards that fail; each shard is told."""
+        while parts := self._still_held(parts):
+            producer = await self._ids.ready()
+            parts = self._still_held(parts)
+            for shard, error in (await producer.unwritable(_batches(parts))).items():
+                self._ids.failing.add(shard)
+                parts.pop(shard).fail(error)
+            if not parts:
+                return
+            self._under_way = frozenset(parts)
+            try:
+                failed = await self._sent(producer, parts)
+                if failed is None:
+                    await self._ended(producer, parts)
+                    return
+            finally:
+                self._under_way = frozenset()
+                turn, self._turn = self._turn, asyncio.Event()
+                turn.set()
+            self._ids.drop(producer)
+            self._ids.failing |= failed.keys()
+            for shard, error in failed.items():
+                parts.pop(shard).fail(error)
+            if parts:
+                self._tell(TransactionRepeated(shards=len(parts)))
+
+    def _still_held(self, parts: Mapping[int, _HandedIn]) -> dict[int, _HandedIn]:
+        """Return the parts of shards that are still held under their claims; the others hear why they are not."""
+        kept: dict[int, _HandedIn] = {}
+        for shard, part in parts.items():
+            if part.done.done():
+                continue  # its shard has ended
+            try:
+                self._claims.still(part.held)
+            except BridgeError as error:
+                part.fail(error)
+            else:
+                if self._ids.renews(shard):
+                    self._hand_in(part)
+                else:
+                    kept[shard] = part
+        return kept
+
+    async def _sent(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> Mapping[int, BridgeError] | None:
+        """Send all batches and wait for their acknowledgements; return which shards fail, None: the end may come."""
+        try:
+            waits = await producer.send(_batches(parts))
+        except BridgeError as error:
+            return failed_parts(dict.fromkeys(parts, error))
+        began = self._clock.monotonic()
+        try:
+            while True:
+                await asyncio.wait(waits.values(), timeout=_CHECK_WAIT, return_when=asyncio.FIRST_EXCEPTION)
+                ends = {shard: _error_of(one) for shard, one in waits.items()}
+                if errors := {shard: error for shard, error in ends.items() if error is not None}:
+                    return failed_parts(errors)
+                late = [shard for shard, one in waits.items() if not one.done()]
+                if not late:
+                    return None
+                others = bool(self._waiting) or len(late) < len(waits)
+                seconds = self._clock.monotonic() - began
+                if seconds >= _LOOK_AFTER:
+                    with contextlib.suppress(KafkaUnavailable):  # who leads is not known
+                        if failed := await producer.unwritable({shard: parts[shard].batch for shard in late}):
+                            return failed
+                    if len(late) == len(waits) and await producer.not_marked():  # the transaction before this one
+                        return {}
+                if failed := late_parts(late, seconds, others=others, most=self._most_seconds):
+                    return failed
+        finally:
+            for one in waits.values():
+                one.cancel()
+
+    async def _ended(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> None:
+        """Ask for the end of the transaction; from now on the outcome is in doubt until it is known."""
+        self._ids.in_doubt = frozenset(parts)
+        try:
+            marked = await producer.end()
+        except BridgeError as error:
+            self._ids.drop(producer)
+            for part in parts.values():
+                part.fail(KafkaUnavailable(f"whether the transaction is committed is not known: {error.message}"))
+            return
+        except BaseException:
+            self._ids.drop(producer)
+            raise
+        self._ids.in_doubt = frozenset()
+        if not marked:
+            self._ids.drop(producer)
+        self._ids.failing -= parts.keys()
+        for part in parts.values():
+            part.committed()
+
+
+def _batches(parts: Mapping[int, _HandedIn]) -> dict[int, Batch]:
+    return {shard: part.batch for shard, part in parts.items()}
+
+
+def _error_of(one: asyncio.Future[None]) -> BridgeError | None:
+    """Return the error that a wait ended with; a defect is raised."""
+    if not one.done() or one.cancelled():
+        return None
+    error = one.exception()
+    if error is None or isinstance(error, BridgeError):
+        return error
+    raise error

@@ -1,0 +1,69 @@
+"""Builds what writes the records of shards: a producer for each, or one for all shards of the worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.adapters.kafka.claim_topic import KafkaClaims
+from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
+from bridge.capture.shard_claims import ShardClaims
+from bridge.capture.shared_writer import SharedWriter
+from bridge.capture.worker_transactions import WorkerTransactions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from random import Random
+
+    from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.capture.ports import Clock, TransactionalWriter
+    from bridge.config import Config
+    from bridge.facts import Fact
+
+_BITS: Final = 63
+_IDS: Final = 4
+"""Transactional ids of a worker: each that a partition without a leader holds up leaves it one fewer."""
+
+
+class ShardWriters:
+    """The writers of a worker's shards, as `kafka.transactions` says."""
+
+    def __init__(
+        self, config: Config, kafka: KafkaConnection, clock: Clock, rng: Random, tell: Callable[[Fact], None]
+    ) -> None:
+        """Nothing connects before a writer is opened."""
+        self._kafka = kafka
+        self._topics: tuple[str, ...] = ()
+        # No name of a group or a worker has a colon: an id is no other worker's, and no shard's.
+        own = f"{kafka.group}-worker:{config.worker_id}"
+        self._transactions: WorkerTransactions | None = None
+        if config.kafka.transactions == "worker":
+            claims = ShardClaims(
+                KafkaClaims(kafka),
+                worker=config.worker_id,
+                number=lambda: f"{rng.getrandbits(_BITS):x}",
+                former_id=lambda partition: f"{kafka.group}-{partition}",
+            )
+            self._transactions = WorkerTransactions(
+                ids=[own, *(f"{own}:{number}" for number in range(2, _IDS + 1))],
+                make_producer=lambda name: KafkaWorkerProducer(kafka, name, self._topics),
+                claims=claims,
+                most_seconds=kafka.transaction_timeout,
+                clock=clock,
+                tell=tell,
+            )
+
+    def of_shard(self, topics: Iterable[str]) -> Callable[[int], TransactionalWriter]:
+        """Return what makes the writers of one shard, one after the other; `topics` are those that it writes."""
+        written, kafka, transactions, owner = tuple(topics), self._kafka, self._transactions, object()
+        if transactions is None:
+            return lambda partition: KafkaTransactionalWriter(kafka, partition, written)
+        self._topics = written
+        return lambda partition: SharedWriter(
+            partition, owner, transactions, KafkaTransactionalWriter(kafka, partition, written)
+        )
+
+    async def close(self) -> None:
+        """Close what all shards share; they have ended."""
+        if self._transactions is not None:
+            await self._transactions.close()

@@ -1,0 +1,178 @@
+"""A Kafka in memory for workers that hand shards over by claims: logs of claims, transactional ids, transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+from bridge.capture.shard_claims import ShardClaims
+from bridge.capture.worker_transactions import WorkerTransactions
+from bridge.errors import KafkaUnavailable, ShardFenced, TransactionNotMarked
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from bridge.capture.ports import Batch
+    from bridge.capture.worker_ports import ClaimRecord, ProducerEpoch
+    from bridge.errors import BridgeError
+    from bridge.facts import Fact
+
+
+@dataclass
+class ClaimedKafka:
+    """`logs`: shard -> its records of claims. `committed`: shard -> what was committed, with who did.
+
+    `refused`: shard -> what its records are refused with. `silent` are shards whose records are never acknowledged.
+    `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
+    which it is decided that it is aborted.
+    `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
+    end is decided, and not marked.
+    """
+
+    logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
+    epochs: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    committed: dict[int, list[tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(list))
+    refused: dict[int, BridgeError] = field(default_factory=dict)
+    silent: set[int] = field(default_factory=set)
+    not_marked: set[str] = field(default_factory=set)
+    aborted: set[str] = field(default_factory=set)
+    leaderless: set[int] = field(default_factory=set)
+    unheard: int = 0
+    leader_lost_at_end: bool = False
+    transactions: list[set[int]] = field(default_factory=list)
+    told: list[Fact] = field(default_factory=list)
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def worker(self, name: str) -> WorkerTransactions:
+        """Return the transactions of a worker."""
+        numbers = count()
+        claims = ShardClaims(
+            MemoryClaims(self),
+            worker=name,
+            number=lambda: f"{next(numbers)}-{self.epochs[name]}",
+            former_id=str,
+        )
+        return WorkerTransactions(
+            ids=[name, f"{name}:2", f"{name}:3"],
+            make_producer=lambda transactional_id: MemoryProducer(self, transactional_id),
+            claims=claims,
+            most_seconds=60.0,
+            clock=LoopClock(),
+            tell=self.told.append,
+        )
+
+    def in_force(self, shard: int) -> list[str]:
+        """Return who has a claim to a shard, in the order of the log."""
+        found: dict[str, str] = {}
+        for key, claimant in self.logs[shard]:
+            found.pop(key, None)
+            if claimant is not None:
+                found[key] = claimant
+        return list(found.values())
+
+
+class LoopClock:
+    """The event loop's clock."""
+
+    def now_us(self) -> int:
+        return int(self.monotonic() * 1_000_000)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+@dataclass
+class MemoryClaims:
+    """A `ClaimTopic`."""
+
+    kafka: ClaimedKafka
+
+    async def write(self, partition: int, key: str, claimant: str) -> int:
+        await asyncio.sleep(0)
+        self.kafka.logs[partition].append((key, claimant))
+        return len(self.kafka.logs[partition]) - 1
+
+    async def remove(self, partition: int, keys: Collection[str]) -> None:
+        await asyncio.sleep(0)
+        self.kafka.logs[partition] += [(key, None) for key in keys]
+
+    async def read(self, since: Mapping[int, int]) -> Mapping[int, tuple[Sequence[ClaimRecord], int]]:
+        await asyncio.sleep(0)
+        return {shard: (self.kafka.logs[shard][at:], len(self.kafka.logs[shard])) for shard, at in since.items()}
+
+    async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
+        await asyncio.sleep(0)
+        last = abandoned == (0, self.kafka.epochs[transactional_id])
+        while transactional_id in self.kafka.not_marked - self.kafka.aborted and not last:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        self.kafka.epochs[transactional_id] += 1
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class MemoryProducer:
+    """A `WorkerProducer`."""
+
+    kafka: ClaimedKafka
+    name: str
+    number: int = 0
+    sent: Mapping[int, Batch] = field(default_factory=dict)
+
+    async def open(self) -> None:
+        await asyncio.sleep(0)
+        if self.name in self.kafka.not_marked:
+            raise TransactionNotMarked("a partition has no leader")
+        self.kafka.epochs[self.name] += 1
+        self.number = self.kafka.epochs[self.name]
+
+    @property
+    def epoch(self) -> ProducerEpoch:
+        return 0, self.number
+
+    async def not_marked(self) -> bool:
+        return self.name in self.kafka.not_marked
+
+    async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
+        return {shard: KafkaUnavailable("no leader") for shard in batches if shard in self.kafka.leaderless}
+
+    async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, asyncio.Future[None]]:
+        self.sent = batches
+        self.kafka.transactions.append(set(batches))
+        self.kafka.began.set()
+        return {shard: asyncio.ensure_future(self._acknowledged(shard)) for shard in batches}
+
+    async def _acknowledged(self, shard: int) -> None:
+        await asyncio.sleep(0)
+        self._fenced()
+        if self.name in self.kafka.not_marked:
+            await asyncio.Event().wait()
+        if shard in self.kafka.refused:
+            raise self.kafka.refused[shard]
+        if shard in self.kafka.silent:
+            await asyncio.Event().wait()
+
+    async def end(self) -> bool:
+        await asyncio.sleep(0)
+        self._fenced()
+        for shard, batch in self.sent.items():
+            self.kafka.committed[shard] += [(self.name, record.key) for record in batch.records]
+        if self.kafka.unheard:
+            self.kafka.unheard -= 1
+            raise KafkaUnavailable("no answer")
+        if self.kafka.leader_lost_at_end:
+            self.kafka.leader_lost_at_end = False
+            self.kafka.not_marked.add(self.name)
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _fenced(self) -> None:
+        if self.number != self.kafka.epochs[self.name]:
+            raise ShardFenced("fenced")

@@ -1,0 +1,154 @@
+"""The states of the hand-over model, the steps that it may leave out, and how far states are followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+from typing import NamedTuple
+
+
+class HandoverStep(StrEnum):
+    """What a worker has to do; the model can leave out one of them."""
+
+    CLAIM = auto()
+    """Write a claim before anything else is done for a shard that was assigned."""
+    LOOK_AGAIN = auto()
+    """Read the claims after one's own is written, not before: another one may have been written meanwhile."""
+    YIELD = auto()
+    """Give the shard up if a later claim is there."""
+    FENCE_AFTER_CLAIM = auto()
+    """Initialise the ids of all other claimants only when one's own claim is written."""
+    FENCE = auto()
+    """Initialise the transactional ids of the other claimants."""
+    READ_AFTER_FENCING = auto()
+    """Read the shard's records when nobody else can commit any more, not before."""
+    READ_AFTER_OWN = auto()
+    """Read them when no commit of one's own is on its way, either: of a shard that was given up and is taken again."""
+    REMOVE_FENCED = auto()
+    """Remove the claims of those who were fenced, before anything is committed."""
+    CHECK_CLAIMS = auto()
+    """After one's own id was initialised again, give up shards whose last claim is not one's own."""
+    CHECK_EVERY_SHARD = auto()
+    """Do so for all shards, not only for the one that was taken last."""
+    RELEASE_WHEN_IDLE = auto()
+    """Remove one's own claim only when no commit is on its way."""
+    OWN_KEY = auto()
+    """Give each claim a key of its own: of records with the same key, Kafka may keep the last one only."""
+    CLAIM_ANEW = auto()
+    """Claim each shard anew under another id of one's own, and read it if a commit may be on its way."""
+    FENCE_FORMER_ID = auto()
+    """Fence one's own former ids like those of others: a commit of theirs may be on its way."""
+    RENEW_LAST = auto()
+    """Keep what is known of a shard under another id only if one's former claim is there, and was the last one."""
+    KEEP_FORMER_CLAIMS = auto()
+    """Leave the claims of one's own former id where they are: whoever takes the shard fences that id by them."""
+    ONLY_ABORT_FENCES = auto()
+    """Take no commit that is decided and not marked yet for a fence of another worker: that goes on after it."""
+    READ_STABLE = auto()
+    """Read the records only when every transaction before one's own claim is marked in the shard."""
+
+
+class Phase(StrEnum):
+    """What a worker is doing about a shard."""
+
+    NONE = auto()
+    RENEWING = auto()
+    CLAIMING = auto()
+    CLAIMED = auto()
+    FENCING = auto()
+    REMOVING = auto()
+    READING = auto()
+    OWNED = auto()
+
+
+class Claim(NamedTuple):
+    """`claimant`: a transactional id; `number`: which of the claims.
+
+    The log of a shard has those that were not removed, oldest first.
+    """
+
+    claimant: int
+    number: int
+
+
+class ShardPart(NamedTuple):
+    """A shard at a worker. `known`: commits that were read or made. `others`: claims that were found beside its own.
+
+    `renews`: the claim under a former id, since which every commit is known.
+    """
+
+    phase: Phase = Phase.NONE
+    claim: Claim | None = None
+    known: int = 0
+    others: frozenset[Claim] = frozenset()
+    renews: Claim | None = None
+
+
+class WorkerModel(NamedTuple):
+    """A process. `epoch`: of its id when it was initialised, 0: not yet. `committing`: a commit is on its way.
+
+    `at`: which of its ids it uses.
+    """
+
+    epoch: int
+    checked: bool
+    parts: tuple[ShardPart, ...]
+    committing: bool = False
+    last_taken: int = 0
+    life: int = 0
+    at: int = 0
+
+
+class Request(NamedTuple):
+    """On its way to Kafka. `kind`: claim, remove or commit; `life`: of the process that waits for the answer.
+
+    `claimant`, `epoch`: the transactional id of a commit.
+    """
+
+    kind: str
+    worker: int
+    life: int
+    shard: int = 0
+    claims: frozenset[Claim] = frozenset()
+    epoch: int = 0
+    known: tuple[tuple[int, int, Claim | None], ...] = ()
+    claimant: int = 0
+
+
+class ModelState(NamedTuple):
+    """Kafka, the requests on their way, and the workers. `taken` and what follows: used up of the bounds.
+
+    `epochs`: of each transactional id. `unmarked`: (id, shard) of commits that are decided, not marked in the shard.
+    """
+
+    epochs: tuple[int, ...]
+    claims: tuple[tuple[Claim, ...], ...]
+    commits: tuple[int, ...]
+    requests: frozenset[Request]
+    workers: tuple[WorkerModel, ...]
+    taken: int = 0
+    crashed: int = 0
+    set_back: int = 0
+    switched: int = 0
+    unmarked: frozenset[tuple[int, int]] = frozenset()
+
+
+@dataclass(slots=True, frozen=True)
+class Bounds:
+    """How far states are followed. `releases`: workers also leave shards in order.
+
+    `ids`: of each worker; `switches`: how often one goes on under another. `markers`: a commit that is decided is seen
+    in each shard only when it is marked there, which takes as long as the shard has no leader.
+    """
+
+    workers: int = 2
+    shards: int = 1
+    takes: int = 3
+    crashes: int = 1
+    commits: int = 2
+    epochs: int = 3
+    releases: bool = True
+    setbacks: int = 0
+    ids: int = 1
+    switches: int = 0
+    markers: bool = False

@@ -1,0 +1,91 @@
+"""A request of a worker's transaction is lost, or its answer, with a connection: nothing is written twice (P1)."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.clock import SystemClock
+from bridge.adapters.kafka.claim_topic import KafkaClaims
+from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
+from bridge.capture.shard_claims import ShardClaims
+from bridge.capture.shared_writer import SharedWriter
+from bridge.capture.worker_transactions import WorkerTransactions
+from bridge.facts import ShardNotOpened, TransactionFailed
+from tests.capture.disturbed_chat import beginning, disturbance
+from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until
+from tests.capture.recorded_facts import RecordedFacts
+from tests.integration.cutting_proxy import ApiKey, Cut, CuttingProxy
+from tests.integration.test_lost_answers import PARTITION, _proxy, check, store_of  # noqa: F401 - a fixture
+from tests.integration.test_transactional_writer import prepared, settings_for, writer_of
+from tests.transcript.build import push, said
+
+if TYPE_CHECKING:
+    from bridge.adapters.kafka.connection import KafkaConnection
+
+NAME = "worker:one"
+
+
+def together(connection: KafkaConnection, told: RecordedFacts) -> WorkerTransactions:
+    topics, numbers = connection.topics, count()
+    claims = ShardClaims(
+        KafkaClaims(connection),
+        worker="one",
+        number=lambda: str(next(numbers)),
+        former_id=lambda partition: f"{connection.group}-{partition}",
+    )
+    written = (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
+    return WorkerTransactions(
+        ids=[f"{connection.group}-{NAME}", f"{connection.group}-{NAME}:2"],
+        make_producer=lambda name: KafkaWorkerProducer(connection, name, written),
+        claims=claims,
+        most_seconds=connection.transaction_timeout,
+        clock=SystemClock(),
+        tell=told.emit,
+    )
+
+
+@pytest.mark.many_variants
+@pytest.mark.parametrize("away", [False, True], ids=["once", "away"])
+@pytest.mark.parametrize("answered", [False, True], ids=["request", "answer"])
+@pytest.mark.parametrize(
+    "key", [ApiKey.ADD_PARTITIONS_TO_TXN, ApiKey.PRODUCE, ApiKey.TXN_OFFSET_COMMIT, ApiKey.END_TXN]
+)
+def test_each_record_of_a_workers_transaction_is_on_kafka_once(
+    proxy: CuttingProxy, key: ApiKey, answered: bool, away: bool
+) -> None:
+    async def scene() -> None:
+        connection = await prepared(settings_for(f"127.0.0.1:{proxy.port}", transaction_timeout=3.0))
+        told, owner = RecordedFacts(), object()
+        worker = together(connection, told)
+        shard = hand_fed_shard(
+            PARTITION,
+            lambda number: SharedWriter(number, owner, worker, writer_of(connection, number)),
+            SystemClock(),
+            told,
+            store_of(connection),
+        )
+        task = asyncio.ensure_future(shard.run())
+        try:
+            await settled(shard)
+            feed(shard, beginning())
+            await settled(shard)
+            proxy.arm(f"chatbridge-{connection.group}-{NAME}", Cut(key, answered, away))
+            feed(shard, disturbance())
+            if away:
+                await until(lambda: told.count(TransactionFailed) + told.count(ShardNotOpened) > 0)
+                proxy.heal()
+            await settled(shard)
+            feed(shard, [push(said(9))])
+            await settled(shard)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await worker.close()
+        assert proxy.left == 0
+        await check(connection, told)
+
+    asyncio.run(scene())
