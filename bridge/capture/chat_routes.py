@@ -37,14 +37,15 @@ class ChatRoutes:
     def elsewhere(self, key: bytes, asked: int | None) -> NextShard | None:
         """Return who is to be asked about a chat that is not known here; None: it is to be opened here.
 
-        `asked` is the number in the record's headers. One whose partition is not this one was not written by a shard.
+        `asked` is the number in the record's headers. One whose partition is not this one was not written by a shard,
+        nor was one where the topics had one number only: who may write announcements could have two shards open a chat.
         """
         numbers = decoded_numbers(self._positions.get(PARTITIONS_POSITION))
-        if asked is not None and self._settings.partition_under(key, asked) != self._partition:
-            asked = None
         if not numbers:
             partition = self._settings.partition_of(key)
-            return None if asked is not None or partition == self._partition else NextShard(partition, [])
+            return None if partition == self._partition else NextShard(partition, [])
+        if asked is not None and self._settings.partition_under(key, asked) != self._partition:
+            asked = None
         for number in numbers:
             if number >= (asked or 0) and (partition := self._settings.partition_under(key, number)) != self._partition:
                 return NextShard(partition, asked_headers(number))

@@ -61,7 +61,8 @@ def asked_headers(number: int) -> Headers:
 def asked_number(headers: Iterable[tuple[str, bytes]]) -> int | None:
     """Return the number in the headers of a record; None: it was not passed on, as far as can be told."""
     value = next((value for name, value in headers if name == _ASKED), b"")
-    return int(value) if value.isdigit() and 0 < len(value) <= _DIGITS and value.isascii() else None
+    number = int(value) if value.isdigit() and len(value) <= _DIGITS else 0
+    return number if 0 < number <= MOST_PARTITIONS else None
 
 
 def numbers_to_go_by(known: Sequence[int], former: Sequence[int], there: int) -> tuple[int, ...]:

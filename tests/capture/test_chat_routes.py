@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.adapters.kafka.partitioner import partition_of, partitions_of
 from bridge.announcement import Announcement, encode, parse
 from bridge.capture.inbox import Announced
 from bridge.capture.partition_numbers import (
+    MOST_PARTITIONS,
     PARTITIONS_POSITION,
     asked_headers,
     asked_number,
@@ -239,11 +240,27 @@ def test_numbers_in_a_position_are_read_back(numbers: list[int], former: list[in
     assert may_be_raised(position) == (numbers[-1] in former)
 
 
-@given(st.lists(st.tuples(st.sampled_from(("asked", "place", "")), st.binary(max_size=8))))
+NO_NUMBERS = st.binary(max_size=8) | st.integers(-2, 100_000).map(lambda number: str(number).encode())
+
+
+@given(st.lists(st.tuples(st.sampled_from(("asked", "place", "")), NO_NUMBERS)))
+@example([("asked", b"0")])  # there is no partition under that number
 def test_headers_that_no_shard_wrote_say_nothing_or_a_number(headers: list[tuple[str, bytes]]) -> None:
     found = asked_number(headers)
-    assert found is None or 0 <= found < 100_000
+    assert found is None or 0 < found <= MOST_PARTITIONS
     assert asked_number(asked_headers(8)) == 8
+
+
+@pytest.mark.parametrize("asked", range(1, 6))
+def test_where_the_topics_had_one_number_nobody_can_have_a_chat_opened_on_another_partition(asked: int) -> None:
+    made = settings(partition_of=lambda key: partition_of(key, 2), partition_under=partition_of)
+    elsewhere = [one for one in CHATS if partition_of(one.encode(), 2) == 1]
+    assert elsewhere
+    for session_id in elsewhere:
+        raw = encode(Announcement(session_id=session_id, host="chat-1", port=4800))
+        plan = SessionStore(0, made).fold([Announced(0, raw, None, parse(raw), "", NOW, asked)], NOW)
+        assert [partition for partition, _ in forwards(plan.batch)] == [1]
+        assert plan.follow == []
 
 
 def looked(partitions: int, **others: int) -> dict[str, LogMark]:
