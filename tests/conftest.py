@@ -23,7 +23,7 @@ _SAME_ANYWHERE: Final[dict[str, Any]] = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.too_slow],
 }
-settings.register_profile("fixed", derandomize=True, max_examples=50, **_SAME_ANYWHERE)
+settings.register_profile("fixed", derandomize=True, max_examples=40, **_SAME_ANYWHERE)
 settings.register_profile("explore", derandomize=False, max_examples=300, print_blob=True, **_SAME_ANYWHERE)
 settings.load_profile("fixed")  # --hypothesis-profile comes later, and wins
 
@@ -93,7 +93,9 @@ FAULTS: Final = {
 FAULTS_IN_PART: Final = {
     "test_end_to_end.py",
     "test_lost_answers.py",
+    "test_sandbox.py",
     "test_stops_under_load.py",
+    "test_transactional_writer.py",
     "test_worker_transactions.py",
 }
 """Files that mark their tests, or some of them, themselves."""

@@ -189,6 +189,7 @@ def test_a_setting_that_kafka_refuses_is_named_in_the_error(tmp_path: Path, monk
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.faults
 def test_three_nodes_serve_on_when_one_is_killed() -> None:
     with LocalCluster(nodes=3) as cluster:
         topic = asyncio.run(create_topic(cluster.bootstrap_servers, replicas=3))

@@ -174,6 +174,7 @@ def test_a_new_owner_fences_the_former_one_whose_open_transaction_vanishes(broke
     play(scenario, broker)
 
 
+@pytest.mark.faults
 def test_nothing_of_a_transaction_that_was_denied_one_topic_is_committed_with_the_former_one() -> None:
     """The broker answers the end of a transaction before its markers are written: they must not cover what follows."""
 
