@@ -40,27 +40,25 @@ class ChatRoutes:
         `asked` is the number in the record's headers. One whose partition is not this one was not written by a shard,
         nor was one where the topics had one number only: who may write announcements could have two shards open a chat.
         """
-        numbers = decoded_numbers(self._positions.get(PARTITIONS_POSITION))
-        if not numbers:
-            partition = self._settings.partition_of(key)
-            return None if partition == self._partition else NextShard(partition, [])
-        if asked is not None and self._settings.partition_under(key, asked) != self._partition:
-            asked = None
-        for number in numbers:
-            if number >= (asked or 0) and (partition := self._settings.partition_under(key, number)) != self._partition:
-                return NextShard(partition, asked_headers(number))
+        least = asked or 0
+        if least and self._settings.partition_under(key, least) != self._partition:
+            least = 0
+        for number, partition in self._places(key):
+            if partition != self._partition and (number is None or number >= least):
+                return NextShard(partition, [] if number is None else asked_headers(number))
         return None
 
     def strayed(self, key: bytes) -> int | None:
         """Return the partition that a chat has now, if under no number it can be on this one."""
-        numbers = decoded_numbers(self._positions.get(PARTITIONS_POSITION))
-        if not numbers:
-            partition = self._settings.partition_of(key)
-            return None if partition == self._partition else partition
-        places = [self._settings.partition_under(key, number) for number in numbers]
+        places = [partition for _, partition in self._places(key)]
         return None if self._partition in places else places[-1]
 
     def newest(self, key: bytes) -> int:
         """Return the partition of a chat under the last number: who writes there need not know where the chat is."""
+        return self._places(key)[-1][1]
+
+    def _places(self, key: bytes) -> list[tuple[int | None, int]]:
+        """Return each number and the partition of a chat under it; None: the topics had one number only."""
         numbers = decoded_numbers(self._positions.get(PARTITIONS_POSITION))
-        return self._settings.partition_under(key, numbers[-1]) if numbers else self._settings.partition_of(key)
+        under = self._settings.partition_under
+        return [(number, under(key, number)) for number in numbers] or [(None, self._settings.partition_of(key))]

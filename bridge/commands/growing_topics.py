@@ -47,7 +47,7 @@ async def raise_topics(config: Config, number: int, *, dry_run: bool, tell: Call
     left = [name for name, count in counts.items() if count < number and name != names.announcements]
     left += [names.announcements] if counts[names.announcements] < number else []
     for place, name in enumerate(left, len(counts) - len(left) + 1):
-        await (growth.try_out([name], number) if dry_run else growth.raised(name, number))
+        await (growth.try_out(name, number) if dry_run else growth.raised(name, number))
         verb = "would raise" if dry_run else "raised"
         tell(f"{verb} {name} from {counts[name]} to {number} partitions ({place} of {len(counts)})")
     if not dry_run:

@@ -57,6 +57,7 @@ async def verify_topics(
     """Read both topics to the ends that they have now; with keys, the topics of the log, too, as far as they may be."""
     names, manager = factories.names_of(config), factories.topics_of(config)
     count, session_count = await manager.partitions(names.events), await manager.partitions(names.sessions)
+    numbers = factories.numbers_of(config, count)
     kept_since, limits = await _kept_since(config)
     logs = None
     if keys:
@@ -69,7 +70,7 @@ async def verify_topics(
             stored.schemas,
             events=names.events,
             sessions=names.sessions,
-            places_of=lambda key: partitions_of([key], factories.numbers_of(config, count)),
+            places_of=lambda key: partitions_of([key], numbers),
             check_session=logs,
         )
         done = Verification(verifier, f"{names.events} and {names.sessions}", limits=limits)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.capture.session_store_settings import SessionStoreSettings
+    from bridge.capture.shard import Shard
 
 PARTITION = 0
 ELSEWHERE = 1
@@ -72,6 +73,16 @@ def each_cut() -> Iterator[object]:
     yield pytest.param(lost_twice, marks=pytest.mark.faults, id="END_TXN-then-INIT_PRODUCER_ID")
 
 
+async def healed(shard: Shard, told: RecordedFacts, proxy: CuttingProxy, *, away: bool) -> None:
+    """Wait until a shard that was cut off has written what it had and one event more; `away`: the broker comes back."""
+    if away:
+        await until(lambda: told.count(TransactionFailed) + told.count(ShardNotOpened) > 0)
+        proxy.heal()
+    await settled(shard)
+    feed(shard, [push(said(9))])
+    await settled(shard)
+
+
 @pytest.mark.many_variants
 @pytest.mark.parametrize("cuts", list(each_cut()))
 def test_each_record_is_on_kafka_once_and_counted_once(proxy: CuttingProxy, cuts: list[Cut]) -> None:
@@ -94,12 +105,7 @@ def test_each_record_is_on_kafka_once_and_counted_once(proxy: CuttingProxy, cuts
             else:
                 feed(shard, beginning())
             feed(shard, disturbance())
-            if cuts[0].away:
-                await until(lambda: told.count(TransactionFailed) + told.count(ShardNotOpened) > 0)
-                proxy.heal()
-            await settled(shard)
-            feed(shard, [push(said(9))])
-            await settled(shard)
+            await healed(shard, told, proxy, away=cuts[0].away)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

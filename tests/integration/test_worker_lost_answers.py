@@ -14,14 +14,12 @@ from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.shared_writer import SharedWriter
 from bridge.capture.worker_transactions import WorkerTransactions
-from bridge.facts import ShardNotOpened, TransactionFailed
 from tests.capture.disturbed_chat import beginning, disturbance
-from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, until
+from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled
 from tests.capture.recorded_facts import RecordedFacts
 from tests.integration.cutting_proxy import ApiKey, Cut, CuttingProxy
-from tests.integration.test_lost_answers import PARTITION, _proxy, check, store_of  # noqa: F401 - a fixture
+from tests.integration.test_lost_answers import PARTITION, _proxy, check, healed, store_of  # noqa: F401 - a fixture
 from tests.integration.test_transactional_writer import prepared, settings_for, writer_of
-from tests.transcript.build import push, said
 
 if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
@@ -75,12 +73,7 @@ def test_each_record_of_a_workers_transaction_is_on_kafka_once(
             await settled(shard)
             proxy.arm(f"chatbridge-{connection.group}-{NAME}", Cut(key, answered, away))
             feed(shard, disturbance())
-            if away:
-                await until(lambda: told.count(TransactionFailed) + told.count(ShardNotOpened) > 0)
-                proxy.heal()
-            await settled(shard)
-            feed(shard, [push(said(9))])
-            await settled(shard)
+            await healed(shard, told, proxy, away=away)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from bridge.capture.worker_ports import ProducerEpoch
     from bridge.sandbox import LocalBroker
+    from tests.support.processes import Simulator
     from tests.support.secured_broker import SecuredBroker
 
 _log = logging.getLogger(__name__)
@@ -124,21 +126,25 @@ def test_the_setting_is_changed_and_changed_back_while_no_worker_runs(environmen
     assert result.kinds["RESUMED"] > 0
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(240)
-def test_the_shards_of_a_killed_worker_are_taken_over_and_it_comes_back(environment: E2EEnvironment) -> None:
-    with (
-        environment.bridge("worker-1") as one,
-        environment.bridge("worker-2") as two,
-    ):
+@contextmanager
+def two_workers(environment: E2EEnvironment) -> Iterator[tuple[Bridge, Bridge, Simulator]]:
+    """Give two workers that share all shards and follow all chats, and the simulator of the chats."""
+    with environment.bridge("worker-1") as one, environment.bridge("worker-2") as two:
         one.wait_ready()
         with environment.chats(concurrent_chats=CHATS) as chats:
             settled(one, two)
-            two.kill()
-            settled(one)
-            with environment.bridge("worker-2") as again:
-                settled(one, again)
-                result = environment.finish(chats)
+            yield one, two, chats
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+def test_the_shards_of_a_killed_worker_are_taken_over_and_it_comes_back(environment: E2EEnvironment) -> None:
+    with two_workers(environment) as (one, two, chats):
+        two.kill()
+        settled(one)
+        with environment.bridge("worker-2") as again:
+            settled(one, again)
+            result = environment.finish(chats)
     assert result.explained == []
     assert result.kinds["RESUMED"] > 0
 
@@ -146,18 +152,12 @@ def test_the_shards_of_a_killed_worker_are_taken_over_and_it_comes_back(environm
 @pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_a_worker_that_stands_still_comes_back_as_a_zombie_and_writes_nothing(environment: E2EEnvironment) -> None:
-    with (
-        environment.bridge("worker-1") as one,
-        environment.bridge("worker-2") as two,
-    ):
-        one.wait_ready()
-        with environment.chats(concurrent_chats=CHATS) as chats:
-            settled(one, two)
-            two.send(signal.SIGSTOP)
-            settled(one)
-            two.send(signal.SIGCONT)
-            settled(one, two)
-            result = environment.finish(chats)
+    with two_workers(environment) as (one, two, chats):
+        two.send(signal.SIGSTOP)
+        settled(one)
+        two.send(signal.SIGCONT)
+        settled(one, two)
+        result = environment.finish(chats)
     assert result.explained == []
 
 

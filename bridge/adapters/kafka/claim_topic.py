@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from bridge.adapters.kafka.aiokafka_internals import pause_between_updates
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.partition_consumer import partition_consumer
 from bridge.adapters.kafka.stopping import stop_consumer, stop_producer
 from bridge.adapters.kafka.transaction_marks import answered_or
 from bridge.closings import Closings
@@ -30,7 +30,6 @@ _IDLE_SECONDS: Final = 5.0
 """Claims are seldom written: the producer ends when there were none for so long."""
 _REQUEST_MS: Final = 10_000
 _POLL_MS: Final = 200
-_FETCH_BYTES: Final = 4 * 1024 * 1024
 _write_failed: Final = unavailable("cannot write a claim")
 _read_failed: Final = unavailable("cannot read claims")
 _fence_failed: Final = unavailable("cannot fence a former holder")
@@ -164,19 +163,7 @@ class KafkaClaims:
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        settings = self._settings
-        arguments: dict[str, Any] = {
-            "bootstrap_servers": settings.bootstrap_servers,
-            "client_id": f"chatbridge-{settings.group}-claims",
-            **settings.client,
-            "group_id": None,
-            "enable_auto_commit": False,
-            "isolation_level": "read_uncommitted",
-            "auto_offset_reset": "earliest",
-            "max_partition_fetch_bytes": _FETCH_BYTES,
-        }
-        consumer = AIOKafkaConsumer(**arguments)
-        pause_between_updates(consumer)
+        consumer = partition_consumer(self._settings, "claims", "read_uncommitted")
         try:
             async with time_limit(_SECONDS, f"Kafka did not answer within {_SECONDS:g} s"):
                 await call(consumer.start(), _read_failed)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
-from bridge.adapters.kafka.aiokafka_internals import consumer_client, pause_between_updates
+from bridge.adapters.kafka.aiokafka_internals import consumer_client
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.partition_consumer import partition_consumer
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.adapters.kafka.temporary_admin import temporary_admin
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 KINDS: Final = ("announcements", "checkpoints")
 """The topics whose logs tell whether Kafka has forgotten something, beside those of the outputs."""
 _POLL_MS: Final = 200
-_FETCH_BYTES: Final = 4 * 1024 * 1024
 _ANSWER_SECONDS: Final = 10.0
 _failed: Final = unavailable("cannot look at the logs of a shard")
 
@@ -117,19 +117,7 @@ class KafkaShardLogs:
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        settings = self._settings
-        arguments: dict[str, Any] = {
-            "bootstrap_servers": settings.bootstrap_servers,
-            "client_id": f"chatbridge-{settings.group}-{self._partition}-logs",
-            **settings.client,
-            "group_id": None,
-            "enable_auto_commit": False,
-            "isolation_level": "read_committed",
-            "auto_offset_reset": "earliest",
-            "max_partition_fetch_bytes": _FETCH_BYTES,
-        }
-        consumer = AIOKafkaConsumer(**arguments)
-        pause_between_updates(consumer)
+        consumer = partition_consumer(self._settings, f"{self._partition}-logs", "read_committed")
         try:
             await call(consumer.start(), _failed)
             yield consumer

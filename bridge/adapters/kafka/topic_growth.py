@@ -22,7 +22,7 @@ from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.errors import EnvironmentFault, KafkaUnavailable, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
 _POLL_SECONDS: Final = 0.1
 _POLLS: Final = 150
@@ -65,10 +65,9 @@ class TopicGrowth:
         self._client = client
         self._partitions = partitions
 
-    async def try_out(self, names: Sequence[str], number: int) -> None:
-        """Ask Kafka whether it would raise the topics, and change nothing."""
-        for name in names:
-            await self._request(name, number, only_try=True)
+    async def try_out(self, name: str, number: int) -> None:
+        """Ask Kafka whether it would raise a topic, and change nothing."""
+        await self._request(name, number, only_try=True)
 
     async def raised(self, name: str, number: int) -> None:
         """Raise a topic; on return Kafka shows the new number."""
