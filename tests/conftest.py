@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.drawn_tests import FEWEST, SHARE, drawn_tests, drawn_variants
+from tests.support.drawn_tests import FEWEST, SHARE, TESTS_SHARE, drawn_tests, drawn_variants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,8 +111,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option by which `.ci/run` judges a change in less time than all tests of faults take."""
     told = (
-        f"run half of the tests marked faults; of those marked many_variants, run all, but {FEWEST} variants of "
-        f"each, or one in {SHARE} if that is more; this number draws them"
+        f"run one in {TESTS_SHARE} of the tests marked faults; of those marked many_variants, run all, but {FEWEST} "
+        f"variants of each, or one in {SHARE} if that is more; this number draws them"
     )
     parser.addoption("--drawn-by", type=int, metavar="SEED", help=told)
 
@@ -122,7 +122,8 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     seed = config.getoption("drawn_by")
     if seed is None:
         return None
-    return f"faults: half of the tests, of many_variants one in {SHARE}, drawn by {seed}; make faults runs all"
+    shares = f"one in {TESTS_SHARE} of the tests, of many_variants one in {SHARE}"
+    return f"faults: {shares}, drawn by {seed}; make faults runs all"
 
 
 def pytest_collection_finish() -> None:

@@ -22,6 +22,7 @@ from bridge.capture.log_changes import LogChange, changes, check_group, lasting_
 from bridge.capture.loss_facts import KafkaForgot, StateRebuilt
 from bridge.capture.output_logs import OutputLogs
 from bridge.capture.outputs import log_topics
+from bridge.capture.pacing import earlier
 from bridge.capture.record_comparison import Rebuilt, RecordComparison
 from bridge.capture.shard_growth import ShardGrowth
 from bridge.capture.shard_keys import KIND as KEYS
@@ -92,7 +93,7 @@ class ShardRecovery:
         self._interval = interval
         self._clock = clock
         self._telemetry = telemetry
-        self._looked_at = 0.0
+        self._look_at = 0.0
         self._seen: Logs = {}
         self._lasting: list[Problem] = []
         self._told: list[tuple[float, Problem]] = []
@@ -113,13 +114,14 @@ class ShardRecovery:
 
     def rest(self) -> float:
         """Return the seconds until the next look is due."""
-        return max(self._looked_at + self._interval - self._clock.monotonic(), 0.0)
+        return max(self._look_at - self._clock.monotonic(), 0.0)
 
     # --- opening -------------------------------------------------------------------------------------------------
 
     async def before_opening(self) -> None:
         """Look at the logs, and read the keys, before checkpoints are read. Raises KafkaUnavailable, TopicMissing."""
         self._seen = await self._look()
+        self._look_at -= self._interval * earlier(self._partition)
         for kind, name in self._logs.names.items():
             if kind not in self._seen:
                 raise TopicMissing(name)
@@ -227,7 +229,7 @@ class ShardRecovery:
     # --- parts ---------------------------------------------------------------------------------------------------
 
     async def _look(self) -> Logs:
-        self._looked_at = self._clock.monotonic()
+        self._look_at = self._clock.monotonic() + self._interval
         now = await self._logs.look()
         growth = self._growth
         self._lasting = lasting_problems(self._logs.names, growth.goes_by, now, may_grow=growth.may_grow)

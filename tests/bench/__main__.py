@@ -18,6 +18,7 @@ from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.sandbox import LocalBroker, kafka_or_local
 from tests.bench.checkpoint_bytes import checkpoint_costs
 from tests.bench.core_costs import core_costs
+from tests.bench.engine_modes import RATES, engine_modes
 from tests.bench.evidence_costs import evidence_costs
 from tests.bench.growth import joined, passing, storm
 from tests.bench.outage import outage
@@ -52,6 +53,7 @@ BENCHMARKS = [
     "passing",
     "peers",
     "core",
+    "engine",
 ]
 REPEATS = 3
 PEER_SECONDS = 6.0
@@ -309,27 +311,32 @@ def main() -> None:
 def measure(what: list[str], args: argparse.Namespace, folder: Path) -> None:
     """Run the benchmarks that need a running Kafka only."""
     with kafka_or_local() as broker:
-        bench = Bench(broker, folder)
-        if "cost" in what:
-            for rate in (FLAT_OUT, 4_000):
-                bench.cost(args.repeats or REPEATS, args.partitions, rate)
-        if "outputs" in what:
-            bench.outputs(args.repeats or REPEATS, args.partitions)
-        if "latency" in what:
-            bench.latency(args.repeats or REPEATS, args.partitions)
-        if "memory" in what:
-            bench.memory(args.partitions)
-        if "ucs" in what:
-            stored(broker, folder, args)
-        if "storm" in what:
-            storm(broker, folder, chats=5_000, history=54_000, partitions=args.partitions, say=say)
-        if "passing" in what:
-            passing(
-                broker, folder, chats=args.passing, minutes=args.passing_minutes, partitions=args.partitions, say=say
-            )
-        if "peers" in what:
-            rounds = args.repeats or (1 if args.seconds else REPEATS)
-            SideBySide(broker, folder, args.seconds or PEER_SECONDS, say).run(rounds)
+        if "engine" in what:
+            engine_modes(broker, folder, rounds=args.repeats or 1, partitions=args.partitions, rates=RATES, say=say)
+        single_lines(broker, what, args, folder)
+
+
+def single_lines(broker: str, what: list[str], args: argparse.Namespace, folder: Path) -> None:
+    """Run those of one setting."""
+    bench = Bench(broker, folder)
+    if "cost" in what:
+        for rate in (FLAT_OUT, 4_000):
+            bench.cost(args.repeats or REPEATS, args.partitions, rate)
+    if "outputs" in what:
+        bench.outputs(args.repeats or REPEATS, args.partitions)
+    if "latency" in what:
+        bench.latency(args.repeats or REPEATS, args.partitions)
+    if "memory" in what:
+        bench.memory(args.partitions)
+    if "ucs" in what:
+        stored(broker, folder, args)
+    if "storm" in what:
+        storm(broker, folder, chats=5_000, history=54_000, partitions=args.partitions, say=say)
+    if "passing" in what:
+        passing(broker, folder, chats=args.passing, minutes=args.passing_minutes, partitions=args.partitions, say=say)
+    if "peers" in what:
+        rounds = args.repeats or (1 if args.seconds else REPEATS)
+        SideBySide(broker, folder, args.seconds or PEER_SECONDS, say).run(rounds)
 
 
 if __name__ == "__main__":

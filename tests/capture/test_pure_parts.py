@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
 from bridge.capture.inbox import Announced, Inbox
-from bridge.capture.pacing import REST, EventRate, linger, wait_before
+from bridge.capture.pacing import REST, EventRate, earlier, linger, wait_before
 from bridge.sources.chat_server.join_rate_limiter import TokenBucket
 
 
@@ -135,3 +136,12 @@ def test_a_share_that_grows_is_used_at_once() -> None:
     assert bucket.reserve(3.0, 1.0) == 0.0
     assert not bucket.full(3.0)
     assert bucket.full(6.0)
+
+
+@pytest.mark.parametrize("shards", [2, 12, 60])
+def test_the_first_looks_of_shards_are_spread_over_half_an_interval(shards: int) -> None:
+    found = sorted(earlier(partition) for partition in range(shards))
+    between = [later - sooner for sooner, later in pairwise([*found, 0.5])]
+    assert found[0] == 0
+    assert min(between) > 0.1 / shards
+    assert max(between) < 1.0 / shards

@@ -1,4 +1,4 @@
-"""Which of the long tests a change is judged by, drawn by a seed: half of them, and of many variants a quarter."""
+"""Which of the long tests a change is judged by, drawn by a seed: a third of them, and of many variants a quarter."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+TESTS_SHARE: Final = 3
+"""One in so many tests is drawn."""
 FEWEST: Final = 3
 SHARE: Final = 4
 """One in so many variants is drawn, at least `FEWEST`."""
 
 
 def drawn_tests(node_ids: Iterable[str], seed: int) -> set[str]:
-    """Return which of these tests to run: all variants of half of them, rounded up.
+    """Return which of these tests to run: all variants of one in `TESTS_SHARE`, rounded up.
 
     Node ids are pytest's (`file::test[variant]`). Each test is as likely as the others, whatever their order is; over
     many seeds all are run.
     """
     tests = _by_test(node_ids)
-    kept = sorted(tests, key=lambda test: _place(seed, test))[len(tests) // 2 :]
+    kept = sorted(tests, key=lambda test: _place(seed, test))[: -(-len(tests) // TESTS_SHARE)]
     return {node_id for test in kept for node_id in tests[test]}
 
 
