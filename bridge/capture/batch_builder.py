@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.announcement import session_id_problem
@@ -42,6 +41,7 @@ _HEADROOM: Final = 1_024
 _USUAL_LIMIT: Final = 1_000_000
 """Bytes of a record that a topic takes about which nothing else is known."""
 _AMENDS_NOTHING: Final = Problem(input_codes.NOT_RECORDED, "the event that it changes was not recorded")
+_ENDING: Final = (TranscriptUpdate, JoinRefused)
 _T = TypeVar("_T")
 
 
@@ -98,8 +98,13 @@ class BatchBuilder:
         With `mark` it has the marker in any case. `now` in us since 1970 UTC.
         """
         plan = self.plan
-        plan.kinds = dict(Counter(self._kinds))
-        plan.events = [end - start for start, end in pairwise((0, *self._ends))]
+        kinds = plan.kinds
+        for kind in self._kinds:
+            kinds[kind] = kinds.get(kind, 0) + 1
+        start = 0
+        for end in self._ends:
+            plan.events.append(end - start)
+            start = end
         if mark or len(plan.batch) or plan.batch.announcement_offset is not None:
             if mark or numbers.wants_marker(beside=self._checkpointed):
                 self.checkpoint(MARKER_KEY, numbers.marker(now))
@@ -130,7 +135,7 @@ class BatchBuilder:
     def folded(self, one: Input) -> None:
         """Count an input's events; let the source forget a chat if that reported its end, whatever became of it."""
         self._ends.append(len(self._kinds))
-        if not isinstance(one, TranscriptUpdate | JoinRefused) or not one.ends_chat:
+        if not isinstance(one, _ENDING) or not one.ends_chat:
             return
         if self.plan.forget[-1:] != [one.session_id]:  # else it was closed just now
             self.plan.forget.append(one.session_id)
@@ -188,16 +193,15 @@ class BatchBuilder:
             return _AMENDS_NOTHING
         try:
             blocks = blocks or recorder.blocks(entry, facts)
-            payload = recorder.event_record(entry, facts, blocks)
+            value = recorder.event_record(entry, facts, blocks, one.header)
         except BridgeError as error:
             return Problem(input_codes.NOT_RECORDED, error.message)
-        topic = one.topic
+        topic, size = one.topic, len(value)
         room = self.room(topic)
-        if len(payload) > room and entry.event is not None:
+        if size - len(one.header) > room and entry.event is not None:
             recorder.head, recorder.numbers, self.plan.cut = head, numbers, True
-            return Problem(input_codes.TOO_LARGE, f"a record of {len(payload)} bytes; {room} fit")
-        value = one.header + payload
-        self.plan.event_bytes += len(value)
+            return Problem(input_codes.TOO_LARGE, f"a record of {size - len(one.header)} bytes; {room} fit")
+        self.plan.event_bytes += size
         self._records.append(Outgoing(topic, self.partition, recorder.key, value, blocks.headers))
         one.added(entry)
         for rule, times in recorder.redacted:

@@ -99,8 +99,11 @@ class Chat:
     @property
     def outgrown(self) -> bool:
         """Whether there is more to remember than a checkpoint should hold. No real chat gets there."""
-        ranges = (one.held.ids.ranges for one in self.outputs if one.held is not None)
-        return self.transcript.outgrown or max(len(gaps_of(self.outputs)), *ranges, 0) > MAX_HOLES
+        most = len(gaps_of(self.outputs))
+        for one in self.outputs:
+            if one.held is not None:
+                most = max(most, one.held.ids.ranges)
+        return self.transcript.outgrown or most > MAX_HOLES
 
     def select(self) -> None:
         """Find out again which outputs take it.

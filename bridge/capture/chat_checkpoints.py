@@ -13,11 +13,15 @@ from bridge.records.checkpoint_keys import head_key
 from bridge.records.checkpoint_parts import Checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.capture.chat import Chat
     from bridge.records.checkpoint import BatchStamp
 
 
-def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = False) -> list[tuple[str, bytes | None]]:
+def checkpoint_of(
+    chat: Chat, now: int, stamp: BatchStamp, *, again: bool = False
+) -> Sequence[tuple[str, bytes | None]]:
     """Return (key, payload) of the records to write in the batch of `stamp`; None: to delete. `now` in us since 1970.
 
     They are taken for written: called once per transaction. `again`: nothing counts as written before. A chat that is
@@ -49,7 +53,7 @@ def checkpoint_of(chat: Chat, now: int, stamp: BatchStamp, *, again: bool = Fals
             return [*deleted, chat.parts.head(replace(head, counts={}))]
         return [*deleted, chat.parts.closed(head, seldom, transcript.delivered.pairs(), output_gaps)]
     head.ids, closed = transcript.take_blocks(again=again)
-    return [*chat.parts.changed(Checkpoint(head, _announced(chat), seldom, closed, output_gaps), again=again)]
+    return chat.parts.changed(Checkpoint(head, _announced(chat), seldom, closed, output_gaps), again=again)
 
 
 def checkpoint_keys(session_id: str, chat: Chat | None) -> list[str]:

@@ -34,10 +34,12 @@ class KnownOffsets:
         known, begun = self.known, self._begun
         if kind == "events":
             low = first if known.last_event is None and not begun else known.first_event
-            self.known = known._replace(first_event=low, last_event=max(last, known.last_event or 0))
+            highest = max(last, known.last_event or 0)
+            self.known = ChainOffsets(low, highest, known.first_session, known.last_session)
         else:
             low = first if known.last_session is None and not begun else known.first_session
-            self.known = known._replace(first_session=low, last_session=max(last, known.last_session or 0))
+            highest = max(last, known.last_session or 0)
+            self.known = ChainOffsets(known.first_event, known.last_event, low, highest)
 
     def forgotten(self) -> None:
         """Take note that Kafka has lost records of the chat: what was known is no longer true."""
@@ -54,16 +56,20 @@ class KnownOffsets:
 
 def take_offsets(records: Iterable[Outgoing], chats: Mapping[str, Chat], outputs: Sequence[Output]) -> None:
     """Let chats know where their records of a committed transaction lie; `outputs` are those of all chats."""
-    places = {
-        output.topics[kind]: (number, kind) for number, output in enumerate(outputs) for kind in ("events", "sessions")
-    }
+    places: dict[str, tuple[int, str]] = {}
+    for number, output in enumerate(outputs):
+        places[output.topics["events"]] = number, "events"
+        places[output.topics["sessions"]] = number, "sessions"
     found: dict[tuple[str, bytes], list[int]] = {}
     for record in records:
-        offset = record.offset
-        if offset is None or record.topic not in places:
+        offset, topic = record.offset, record.topic
+        if offset is None or topic not in places:
             continue
-        span = found.setdefault((record.topic, record.key), [offset, offset])
-        span[1] = offset  # the records of a partition are in order
+        span = found.get((topic, record.key))
+        if span is None:
+            found[topic, record.key] = [offset, offset]
+        else:
+            span[1] = offset  # the records of a partition are in order
     for (topic, key), (first, last) in found.items():
         chat = chats.get(key.decode())
         if chat is not None:

@@ -306,9 +306,13 @@ def chains_of(outputs: Sequence[ChatOutput]) -> tuple[bytes, list[OutputChain]]:
 
 def offsets_of(outputs: Sequence[ChatOutput]) -> list[ChainOffsets]:
     """Return the offsets of the chains, in the order in which a checkpoint holds these."""
-    began = [one for one in outputs if one.first]
-    first = [one for one in began if _first_chain(one)]
-    return [one.offsets.known for one in (*first, *(other for other in began if other not in first))]
+    found: list[ChainOffsets] = []
+    for one in outputs:
+        if _first_chain(one):
+            found.insert(0, one.offsets.known)
+        elif one.first:
+            found.append(one.offsets.known)
+    return found
 
 
 def _first_chain(one: ChatOutput) -> bool:

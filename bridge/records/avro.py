@@ -29,6 +29,8 @@ SESSION_RECORD: Final = f"{NAMESPACE}.SessionRecord"
 QUARANTINED_INPUT: Final = f"{NAMESPACE}.QuarantinedInput"
 SESSION_CHECKPOINT: Final = f"{NAMESPACE}.SessionCheckpoint"
 AUDIT_RECORD: Final = f"{NAMESPACE}.AuditRecord"
+CERTIFICATE: Final = f"{NAMESPACE}.Certificate"
+SUMMARY: Final = f"{NAMESPACE}.Summary"
 
 ROOTS: Final = (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT, SESSION_CHECKPOINT, AUDIT_RECORD)
 """The types that are values of a topic; the others occur inside them."""

@@ -9,10 +9,11 @@ Errors: OverflowError for a number beyond 64 bits, UnicodeEncodeError for a text
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 NULL: Final = b"\0"
 """The null branch of a nullable field (null is always the first branch)."""
@@ -26,8 +27,8 @@ EMPTY: Final = b"\0"
 _ONE: Final = tuple(bytes((value,)) for value in range(128))
 _TWO: Final = (*_ONE, *(bytes((value & 127 | 128, value >> 7)) for value in range(128, 1 << 14)))
 """The encodings of one and two bytes, by zigzag value: most lengths, ids and sequences."""
-_SHIFTS: Final = tuple(tuple(range(0, 7 * (size - 1), 7)) for size in range(11))
-"""By encoded size: the shift of each byte but the last."""
+_MORE: Final = tuple(bytes((value & 127 | 128, value >> 7 | 128)) for value in range(1 << 14))
+"""Two bytes that others follow, by 14 bits of a zigzag value."""
 
 
 def long(value: int) -> bytes:
@@ -35,10 +36,17 @@ def long(value: int) -> bytes:
     rest = value << 1 if value >= 0 else ~(value << 1)
     if rest < 16384:  # noqa: PLR2004 - twice seven bits
         return _TWO[rest]
+    # A step for each 14 bits: a loop would take as long as all else.
+    if rest < 1 << 28:
+        return _MORE[rest & 16383] + _TWO[rest >> 14]
+    if rest < 1 << 42:
+        return _MORE[rest & 16383] + _MORE[rest >> 14 & 16383] + _TWO[rest >> 28]
+    if rest < 1 << 56:
+        return _MORE[rest & 16383] + _MORE[rest >> 14 & 16383] + _MORE[rest >> 28 & 16383] + _TWO[rest >> 42]
     if rest >> 64:
         raise OverflowError("a number beyond 64 bits")
-    size = (rest.bit_length() + 6) // 7
-    return bytes([rest >> shift & 127 | 128 for shift in _SHIFTS[size]]) + _ONE[rest >> 7 * (size - 1)]
+    first = _MORE[rest & 16383] + _MORE[rest >> 14 & 16383]
+    return first + _MORE[rest >> 28 & 16383] + _MORE[rest >> 42 & 16383] + _TWO[rest >> 56]
 
 
 def data(value: bytes) -> bytes:
@@ -51,6 +59,12 @@ def text(value: str) -> bytes:
     raw = value.encode()
     size = len(raw)
     return (_ONE[size + size] if size < 64 else long(size)) + raw  # noqa: PLR2004 - seven bits, zigzag
+
+
+@lru_cache(maxsize=256)
+def word(value: str) -> bytes:
+    """Encode a string that is one of few, such as a kind or a state; never a text of a chat: it is remembered."""
+    return text(value)
 
 
 def optional_long(value: int | None) -> bytes:
@@ -87,11 +101,25 @@ def text_map(values: Mapping[str, str]) -> bytes:
 
 
 def long_map(values: Mapping[str, int]) -> bytes:
-    """Encode a map of longs as one block."""
+    """Encode a map of longs, whose keys are words, as one block."""
     if not values:
         return EMPTY
-    entries = b"".join(text(key) + long(value) for key, value in values.items())
-    return long(len(values)) + entries + EMPTY
+    out = [long(len(values))]
+    for key, value in values.items():
+        out += (word(key), long(value))
+    out.append(EMPTY)
+    return b"".join(out)
+
+
+def pairs(values: Sequence[tuple[int, int]]) -> bytes:
+    """Encode an array of longs that are told as pairs, as one block."""
+    if not values:
+        return EMPTY
+    out = [long(2 * len(values))]
+    for first, second in values:
+        out += (long(first), long(second))
+    out.append(EMPTY)
+    return b"".join(out)
 
 
 def array(items: Iterable[bytes]) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.records.binary import (
     EMPTY,
+    NULL,
     array,
     long,
     optional_flag,
@@ -19,7 +20,7 @@ from bridge.records.binary import (
 from bridge.transcript.events import NOTICE_TYPES, SYS_COMMAND, TREATMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bridge.records.field_texts import FieldTexts
     from bridge.records.redactor import Redaction
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent, MessageText, NoticeText
 
 _FILE_KEY = "file-"  # D5: the prefix of all keys in a file notice's userData except uploaded-event-id
-_MESSAGE_TYPES = frozenset(("text",))
+_MESSAGE_TYPES = {"text": optional_text("text")}
+_TREATMENTS = {word: optional_text(word) for word in TREATMENTS}
+_NOTICE_TYPES = {word: text(word) for word in NOTICE_TYPES}
 _QUIT_REASON = "GCTI_SYSTEM.quit-reason-code"  # D4
 
 
@@ -52,16 +55,26 @@ def message_block(message: MessageText, said: str, redactor: FieldTexts, done: l
     return b"".join(
         (
             text(said),
-            optional_text(redactor.word("message.messageType", message.message_type, _MESSAGE_TYPES, done)),
-            optional_text(redactor.word("message.treatAs", message.treat_as, TREATMENTS, done)),
+            _word("message.messageType", message.message_type, _MESSAGE_TYPES, redactor, done),
+            _word("message.treatAs", message.treat_as, _TREATMENTS, redactor, done),
         )
     )
 
 
+def _word(
+    where: str, word: str | None, known: Mapping[str, bytes], redactor: FieldTexts, done: list[Redaction]
+) -> bytes:
+    """Encode a nullable word as `FieldTexts.word` returns it; `known` are the protocol's, encoded."""
+    if word is None:
+        return NULL
+    return known.get(word) or optional_text(redactor.text(where, word, done))
+
+
 def notice_block(notice: NoticeText, said: str, redactor: FieldTexts, done: list[Redaction]) -> bytes:
     """Encode a NoticeText; `said` is its text, redacted."""
-    word = redactor.word("notice.noticeType", notice.notice_type, NOTICE_TYPES, done)
-    return text(word or "") + text(said)
+    word = notice.notice_type
+    kind = _NOTICE_TYPES.get(word) or text(redactor.text("notice.noticeType", word, done))
+    return kind + text(said)
 
 
 def file_block(event: ChatEvent, said: str, user_data: dict[str, str], size: str | None) -> bytes | None:

@@ -13,7 +13,20 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from bridge.records.binary import EMPTY, NULL, SOME, array, data, long, long_map, optional_long, optional_text, text
+from bridge.records.binary import (
+    EMPTY,
+    NULL,
+    SOME,
+    array,
+    data,
+    long,
+    long_map,
+    optional_long,
+    optional_text,
+    pairs,
+    text,
+    word,
+)
 from bridge.records.blocks import gap_block, party_block, session_block
 from bridge.records.output_chains import DEFAULT_OUTPUT, OutputChain, chain_block
 from bridge.records.shard_facts import shard_block
@@ -123,7 +136,7 @@ def _head(head: CheckpointHead) -> bytes:
     absence = head.absence
     return b"".join(
         (
-            text(head.state),
+            word(head.state),
             long(head.sequence),
             long(head.epoch),
             data(head.chain_head),
@@ -186,7 +199,7 @@ def _seldom(state: TranscriptState, output_gaps: Iterable[OutputGap], site: str)
             long(state.quarantined),
             long(state.unattributed),
             b"\1" if state.joined else b"\0",
-            array(map(long, chain.from_iterable(state.unprinted))),
+            pairs(state.unprinted),
             array(map(_output_gap, output_gaps)),
             _seldom_extra(state),
         )
@@ -223,7 +236,7 @@ def _ids(block: IdBlock) -> bytes:
     prints, layout = block.prints
     return b"".join(
         (
-            array(map(long, chain.from_iterable(block.ranges))),
+            pairs(block.ranges),
             data(prints),
             _encoded_layout(layout),
             data(block.outlines),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from bridge.records.checkpoint import (
@@ -16,7 +17,7 @@ from bridge.records.checkpoint import (
 from bridge.records.checkpoint_keys import ANNOUNCEMENT, SELDOM, head_key, segment_key
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.id_blocks import IdBlock, Prints
-from bridge.transcript.state import TranscriptState  # noqa: TC001 - the compiled form looks it up
+from bridge.transcript.state import TranscriptState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from bridge.records.output_chains import OutputGap
 
 _NO_PRINTS: Final = Prints(b"", PrintLayout(0, 0))
+_OF_HEAD: Final = frozenset({"absence", "epoch", "away", "outlines"})
+"""What of the state that seldom changes is in the head."""
+_stored: Final = attrgetter(*(one.name for one in fields(TranscriptState) if one.compare and one.name not in _OF_HEAD))
 
 
 @dataclass(slots=True)
@@ -71,7 +75,7 @@ class CheckpointParts:
         """Learn what is on the topic; `seldom` as `Transcript.seldom` returns it."""
         self._announcement = announcement
         self._output_gaps = list(output_gaps)
-        self._seldom = _as_stored(seldom)
+        self._seldom = seldom
         self._segments = dict.fromkeys((ANNOUNCEMENT, SELDOM, *blocks))
 
     def changed(self, checkpoint: Checkpoint, *, again: bool = False) -> list[tuple[str, bytes]]:
@@ -89,17 +93,20 @@ class CheckpointParts:
         changed = checkpoint.output_gaps != self._output_gaps
         # Compared by value, not by a counter of changes: a restored fold restarts its counter.
         if checkpoint.seldom is not self._seldom:
-            changed |= self._seldom is None or _as_stored(checkpoint.seldom) != _as_stored(self._seldom)
+            changed |= self._seldom is None or _stored(checkpoint.seldom) != _stored(self._seldom)
             self._seldom = checkpoint.seldom
         if changed:
             self._output_gaps = list(checkpoint.output_gaps)
-            seldom = encode_seldom(_as_stored(checkpoint.seldom), checkpoint.output_gaps, self._site)
+            seldom = encode_seldom(checkpoint.seldom, checkpoint.output_gaps, self._site)
             segments.append((SELDOM, seldom))
         segments += [(block.number, encode_ids(block)) for block in checkpoint.closed]
-        self._segments.update(dict.fromkeys(segment for segment, _ in segments))
+        records: list[tuple[str, bytes]] = []
+        for segment, value in segments:
+            self._segments[segment] = None
+            records.append((segment_key(self._session_id, segment), value))
         checkpoint.head.segments = len(self._segments)
-        records = [(segment_key(self._session_id, segment), value) for segment, value in segments]
-        return [*records, self.head(checkpoint.head)]
+        records.append(self.head(checkpoint.head))
+        return records
 
     def head(self, head: CheckpointHead) -> tuple[str, bytes]:
         """Return key and payload of the head alone."""
@@ -138,8 +145,3 @@ def _remembered(seldom: TranscriptState) -> TranscriptState:
         gaps=[replace(gap, detail=None) for gap in seldom.gaps],
         filled=[replace(gap, detail=None) for gap in seldom.filled],
     )
-
-
-def _as_stored(seldom: TranscriptState) -> TranscriptState:
-    """Leave out what the head holds."""
-    return replace(seldom, absence=None, epoch=0, away=None, outlines=None)

@@ -10,9 +10,10 @@ from bridge.transcript import entries as kinds
 from bridge.transcript.times import rfc3339
 
 if TYPE_CHECKING:
-    from bridge.transcript.entries import Certificate, Entry
+    from bridge.transcript.entries import Certificate
 
-Headers = list[tuple[str, bytes]]
+Header = tuple[str, bytes]
+Headers = list[Header]
 
 _KINDS: Final = (
     *(kinds.PARTY_JOINED, kinds.MESSAGE, kinds.NOTICE, kinds.PARTY_LEFT, kinds.UNKNOWN, kinds.GAP, kinds.RESUMED),
@@ -21,6 +22,11 @@ _TYPES: Final = {word: ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{word}".encode()) f
 _SESSION_TYPE: Final = ("ce_type", avro.SESSION_RECORD.encode())
 _VERSION: Final = ("ce_specversion", b"1.0")
 _CONTENT_TYPE: Final = ("content-type", b"application/avro")
+
+
+def time_header(at: int) -> Header:
+    """Return the header `ce_time`; `at` in us since 1970 UTC."""
+    return ("ce_time", rfc3339(at).encode())
 
 
 class CloudEvents:
@@ -34,18 +40,14 @@ class CloudEvents:
         self._epoch = epoch
         self._constant = (("ce_source", source.encode()), ("ce_subject", session_id.encode()), _VERSION, _CONTENT_TYPE)
 
-    def of_event(self, entry: Entry, record_id: str, at: int | None) -> Headers:
-        """Return the headers of an event record; `ce_time` is occurredAt (`at`, ms since 1970 UTC), else observedAt."""
-        return [
-            ("ce_id", record_id.encode()),
-            _TYPES.get(entry.kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{entry.kind}".encode()),
-            ("ce_time", rfc3339(entry.observed_at if at is None else at * 1000).encode()),
-            *self._constant,
-        ]
+    def of_event(self, kind: str, record_id: bytes, at: Header) -> Headers:
+        """Return the headers of an event record; `at` is `time_header` of occurredAt, else of observedAt."""
+        of_kind = _TYPES.get(kind) or ("ce_type", f"{avro.TRANSCRIPT_EVENT}.{kind}".encode())
+        return [("ce_id", record_id), of_kind, at, *self._constant]
 
     def of_session(self, state: str, at: int, certificate: Certificate | None) -> Headers:
         """Return the headers of a SessionRecord; `at` in us since 1970."""
         again = certificate is not None and certificate.supersedes is not None
         last = certificate.last_sequence if certificate is not None and again else None
         name = session_record_id(self._escaped_id, state, self._epoch, at, last_sequence=last)
-        return [("ce_id", name.encode()), _SESSION_TYPE, ("ce_time", rfc3339(at).encode()), *self._constant]
+        return [("ce_id", name.encode()), _SESSION_TYPE, time_header(at), *self._constant]

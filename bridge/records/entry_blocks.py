@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from bridge.records.binary import NULL, SOME, long, optional_long, optional_text, text
+from bridge.records.binary import NULL, SOME, data, long, optional_long, optional_text, text
 from bridge.records.blocks import session_block
-from bridge.records.cloud_events import CloudEvents, Headers
+from bridge.records.cloud_events import CloudEvents, Header, Headers, time_header
 from bridge.records.ids import escaped, id_of
 from bridge.transcript import entries as kinds
 from bridge.transcript.times import occurred_at
@@ -71,19 +72,32 @@ class EntryEncoder:
         """
         if facts is not self._facts:
             self._session, self._facts = session_block(facts, self._site), facts
-        event = entry.event
+        event, kind = entry.event, entry.kind
         record_id = id_of(entry, self._escaped_id, self._epoch)
-        at = None if event is None else occurred_at(facts.start_at, event.time_shift)
+        raw_id = record_id.encode()
+        if event is None:
+            own_id = shift = NULL
+            times, header = _NO_TIMES, time_header(entry.observed_at)
+        else:
+            own_id, shift = SOME + long(event.event_id), SOME + long(event.time_shift)
+            at = occurred_at(facts.start_at, event.time_shift)
+            times, header = (_NO_TIMES, time_header(entry.observed_at)) if at is None else _times(at)
         begin = (
-            text(record_id),
+            data(raw_id),
             self._session_id_text,
-            NULL if event is None else SOME + long(event.event_id),
+            own_id,
             self._epoch_bytes,
             long(entry.sequence),
-            _WORDS.get(entry.kind) or text(entry.kind),
-            _NO_TIMES if at is None else SOME + long(at) + _WHOLE_SECONDS,
-            NULL if event is None else SOME + long(event.time_shift),
+            _WORDS.get(kind) or text(kind),
+            times,
+            shift,
             long(entry.observed_at),
         )
         end = self._session + (_WORDS.get(entry.origin) or text(entry.origin))
-        return EntryBlocks(record_id, b"".join(begin), end, self.events.of_event(entry, record_id, at))
+        return EntryBlocks(record_id, b"".join(begin), end, self.events.of_event(kind, raw_id, header))
+
+
+@lru_cache(maxsize=1024)  # events have whole seconds, which those of several chats share
+def _times(at: int) -> tuple[bytes, Header]:
+    """Return occurredAt with how it was had, encoded, and the header of it; `at` in ms since 1970 UTC."""
+    return SOME + long(at) + _WHOLE_SECONDS, time_header(at * 1000)

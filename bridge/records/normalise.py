@@ -146,8 +146,10 @@ class ChatRecorder:
         except UnicodeEncodeError:
             raise UnreadableMessage(_TEXT) from None
 
-    def event_record(self, entry: Entry, facts: SessionFacts, blocks: EntryBlocks | None = None) -> bytes:
-        """Return the Avro payload of one TranscriptEvent, without framing, and advance `head`.
+    def event_record(
+        self, entry: Entry, facts: SessionFacts, blocks: EntryBlocks | None = None, header: bytes = b""
+    ) -> bytes:
+        """Return the Avro payload of one TranscriptEvent behind a payload header, if there is one; advance `head`.
 
         `blocks` is what any output's recorder of this chat says of the entry. Raises UnreadableMessage for a number
         beyond 64 bits or a text that is not Unicode, and AttributesTooDeep; `head` and `numbers` are unchanged then.
@@ -162,7 +164,7 @@ class ChatRecorder:
         previous = self.head
         self.head = link(previous, body)
         self.numbers = self._numbers
-        return body + trailer(previous, self.head)
+        return header + body + trailer(previous, self.head)
 
     def _body(self, entry: Entry, blocks: EntryBlocks) -> bytes:
         """Encode all fields before `integrity`, in the order of the schema."""
@@ -183,7 +185,7 @@ class ChatRecorder:
             )
         else:
             content = self._content(entry, event, blocks.record_id, done)
-        self.redacted = [(one.rule, one.times) for one in done]
+        self.redacted = [(one.rule, one.times) for one in done] if done else []
         return b"".join(
             (
                 blocks.begin,
@@ -249,7 +251,7 @@ class ChatRecorder:
             self._amendment(entry, event) if entry.amendment else NULL + NULL,
             user_data_maps,
             attribute_maps,
-            self._unknown(entry, event, done),
+            self._unknown(entry, event, done) if event.unknown_attributes or entry.kind == kinds.UNKNOWN else EMPTY,
         )
 
     def _recorded(self, where: str, values: dict[str, str]) -> dict[str, str]:

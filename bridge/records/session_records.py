@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD
+from bridge.records.avro import CERTIFICATE, QUARANTINED_INPUT, SESSION_RECORD, SUMMARY
 from bridge.records.certificate_fields import certificate_fields
 from bridge.records.redacted_input import redacted_input
 from bridge.records.summary_record import summary_fields
@@ -109,8 +109,9 @@ def _session_record(  # noqa: PLR0913 - the fields of the record
             "tenant": facts.tenant,
             "server": facts.server,
             "clientVersion": facts.client_version,
-            "certificate": None if certificate is None else certificate_fields(certificate, place.head),
-            "summary": summary_fields(summary) if isinstance(summary, Summary) else None,
+            # With the names of their types: without, the encoder checks all of a record to find which type it is.
+            "certificate": None if certificate is None else (CERTIFICATE, certificate_fields(certificate, place.head)),
+            "summary": (SUMMARY, summary_fields(summary)) if isinstance(summary, Summary) else None,
             "noSummary": summary if isinstance(summary, str) else None,
             "ruleSet": place.rule_set,
             "subjects": list(facts.subjects),

@@ -87,14 +87,17 @@ def decoded_watch(record: dict[str, Any] | None) -> Watch:
 
 def offsets_block(offsets: Sequence[ChainOffsets]) -> bytes:
     """Encode the offsets of the chains of a chat: of each topic the first, then how much higher the last one is."""
-    if all(one == NO_OFFSETS for one in offsets):
-        return EMPTY
-    numbers: list[bytes] = []
+    known = False
+    numbers = [long(_NUMBERS * len(offsets))]
     for one in offsets:
-        for first, last in ((one.first_event, one.last_event), (one.first_session, one.last_session)):
-            base = _NONE if first is None else first
-            numbers += (long(base), long(0 if last is None else last - base))
-    return array(numbers)
+        first_event, last_event, first_session, last_session = one
+        known = known or one != NO_OFFSETS
+        base = _NONE if first_event is None else first_event
+        numbers += (long(base), long(0 if last_event is None else last_event - base))
+        base = _NONE if first_session is None else first_session
+        numbers += (long(base), long(0 if last_session is None else last_session - base))
+    numbers.append(EMPTY)
+    return b"".join(numbers) if known else EMPTY
 
 
 def decoded_offsets(numbers: list[int], chains: int) -> list[ChainOffsets]:

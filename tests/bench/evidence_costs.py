@@ -70,18 +70,18 @@ VARIANTS: Final = (
 )
 
 
-def steps() -> list[list[Input]]:
-    """Return the inputs of one round, transaction by transaction."""
+def steps(at_a_time: int = AT_A_TIME, group: int = GROUP) -> list[list[Input]]:
+    """Return the inputs of one round, transaction by transaction: so many events of so many chats in each."""
     found: list[list[Input]] = []
     names = [f"{number:016}" for number in range(CHATS)]
     for offset, name in enumerate(names):
         raw = encode(Announcement(session_id=name, host="chat-1", port=4800))
         found.append([Announced(offset, raw, name.encode(), parse(raw), observed_at=_NOW)])
-    for first in range(1, EVENTS + 1, AT_A_TIME):
-        events = [event_of(number) for number in range(first, first + AT_A_TIME)]
-        update = history(*events) if first == 1 else push(*events, over=first + AT_A_TIME > EVENTS)
+    for first in range(1, EVENTS + 1, at_a_time):
+        events = [event_of(number) for number in range(first, first + at_a_time)]
+        update = history(*events) if first == 1 else push(*events, over=first + at_a_time > EVENTS)
         told = [replace(update, transcript=structs.replace(update.transcript, session_id=name)) for name in names]
-        found += [list[Input](told[at : at + GROUP]) for at in range(0, CHATS, GROUP)]
+        found += [list[Input](told[at : at + group]) for at in range(0, CHATS, group)]
     return found
 
 

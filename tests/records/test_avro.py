@@ -156,6 +156,27 @@ def test_bytes_left_over_after_a_record_are_refused(schemas: Schemas) -> None:
         schemas.decode(SESSION_RECORD, payload + b"\0")
 
 
+def seven_bits_at_a_time(number: int) -> bytes:
+    """Encode a number as the specification tells it."""
+    rest = number << 1 if number >= 0 else ~(number << 1)
+    out = bytearray()
+    while rest > 0x7F:
+        out.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return bytes([*out, rest])
+
+
+@given(st.integers(0, 63).flatmap(lambda bits: st.integers(-(1 << bits), (1 << bits) - 1)))
+def test_a_number_of_any_size_is_encoded_seven_bits_at_a_time(number: int) -> None:
+    assert long(number) == seven_bits_at_a_time(number)
+
+
+@pytest.mark.parametrize("bits", range(63))
+def test_so_are_the_numbers_at_which_the_size_changes(bits: int) -> None:
+    for number in (each for power in (1 << bits, -(1 << bits)) for each in (power - 1, power, power + 1)):
+        assert long(number) == seven_bits_at_a_time(number)
+
+
 def test_a_number_beyond_64_bits_cannot_be_encoded() -> None:
     assert long(2**63 - 1) == b"\xfe" + b"\xff" * 8 + b"\x01"
     assert long(-(2**63)) == b"\xff" * 9 + b"\x01"

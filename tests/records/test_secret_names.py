@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bridge.records.escapes import unescaped
 from bridge.records.redactor import Redaction, Redactor
-from bridge.records.secret_names import SECRET_NAMES
+from bridge.records.secret_names import SECRET_NAMES, names_secret, without_secret
 from bridge.transcript.events import Item
 
 if TYPE_CHECKING:
@@ -85,6 +86,21 @@ def test_a_text_that_gives_a_value_to_a_secret_in_the_spelling_of_a_url_is_maske
     done: list[Redaction] = []
     assert "hidden" not in Redactor().text("message.text", said, done)
     assert done == [Redaction("message.text", "secret", 1)]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["SecureKey", "Secure", "Key", "session", "Password", *"_-:=<{[%3Dad \\&#;\0", "&#61;", "\\u003a"]
+        ),
+        max_size=12,
+    )
+)
+def test_a_text_is_masked_if_it_names_a_secret_and_has_what_gives_a_value_to_a_name(parts: list[str]) -> None:
+    text = "".join(parts)
+    shown = unescaped(text)
+    gives_values = any(one in shown for one in ("{", "[", "<", "=", ":", "%3A", "%3D", "%3a", "%3d"))
+    assert (without_secret(text) is not None) == (names_secret(text) and gives_values)
 
 
 def test_who_only_talks_about_a_secret_keeps_the_words() -> None:

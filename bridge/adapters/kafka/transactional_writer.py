@@ -253,7 +253,7 @@ class KafkaTransactionalWriter:
         inside: list[Outgoing] = []
         packed = [(topic, partition, batch, inside)]
         for record in records:
-            if batch.record_count() and batch.size() + _max_size(record) > limit:
+            if inside and batch.size() + _max_size(record) > limit:
                 batch = producer.create_batch()
                 inside = []
                 packed.append((topic, partition, batch, inside))
@@ -337,5 +337,7 @@ def place_records(records: Sequence[Outgoing], first: int) -> None:
 
 def _max_size(record: Outgoing) -> int:
     """Return an upper bound of the bytes that a record adds to a batch."""
-    headers = sum(len(name) + len(value) + _HEADER_OVERHEAD for name, value in record.headers)
-    return len(record.key) + len(record.value or b"") + headers + _RECORD_OVERHEAD
+    size = len(record.key) + len(record.value or b"") + _RECORD_OVERHEAD
+    for name, value in record.headers:
+        size += len(name) + len(value) + _HEADER_OVERHEAD
+    return size
