@@ -84,8 +84,10 @@ class PassedOver:
 
 _FromElsewhere = StoredRead | StoredArrived | StoredMissing | StoredRefused | ErasureRequested
 Input = Update | Announced | Forgotten | PassedOver | _FromElsewhere
-_REREAD = Announced | PassedOver | _FromElsewhere
-"""What whoever has the shard next reads again."""
+_REREAD: Final = (Announced, PassedOver, StoredRead, StoredArrived, StoredMissing, StoredRefused, ErasureRequested)
+"""What whoever has the shard next reads again. (To look for a class in a union takes a microsecond, in a tuple not.)"""
+_OF_NO_CHAT: Final = (*_REREAD, Forgotten)
+"""What is in order with its own kind only."""
 
 
 class Inbox:
@@ -211,8 +213,7 @@ class Inbox:
             if self._revives(item):
                 break
             self._waiting.popleft()
-            # What is read again, and what is forgotten, is in order with its own kind only.
-            session_id = None if isinstance(item, _REREAD | Forgotten) else item.session_id
+            session_id = None if isinstance(item, _OF_NO_CHAT) else item.session_id
             if session_id is not None and (session_id in self._lanes or _in_parts(item)):
                 self._lanes.setdefault(session_id, deque()).append(one)
                 continue

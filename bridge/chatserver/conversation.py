@@ -84,7 +84,10 @@ if TYPE_CHECKING:
     from bridge.chatserver.connection_settings import ConnectionSettings
     from bridge.errors import Problem
 
+# Members that are needed for each message: to look one up in its Enum takes longer than all else that is done with it.
+_JOINED: Final = ChatState.JOINED
 _HERE: Final = (ChatState.JOINED, ChatState.ENDED)
+_READY: Final = ConnectionState.READY
 
 
 class Conversation:
@@ -127,11 +130,12 @@ class Conversation:
     @property
     def next_timer(self) -> float | None:
         """When `on_timer` must be called next; None when no time limit is running."""
-        if self._state is ConnectionState.REGISTERING:
-            return self._register_deadline
-        if self._state is not ConnectionState.READY:
-            return None
-        return min([self._silence.next_check, *self._removals.next_due, *(join.deadline for join in self._chats.joins)])
+        if self._state is not _READY:
+            return self._register_deadline if self._state is ConnectionState.REGISTERING else None
+        soonest = min(self._silence.next_check, self._removals.next_due)
+        for join in self._chats.joins:
+            soonest = min(soonest, join.deadline)
+        return soonest
 
     def is_joined(self, session_id: str) -> bool:
         """Tell whether the events of this chat arrive here."""
@@ -143,6 +147,8 @@ class Conversation:
 
     def events_received(self) -> list[ConversationEvent]:
         """Take what was learnt, in order."""
+        if not self._events_received:
+            return []
         events, self._events_received = self._events_received, []
         return events
 
@@ -196,7 +202,6 @@ class Conversation:
         self,
         message: Event | UnknownMessage,
         now: float,
-        *,
         damaged: Sequence[Damaged] = (),
         size: int = 0,
         waiting: WaitingEvents | None = None,
@@ -302,23 +307,30 @@ class Conversation:
         self._events_received += [*self._chats.refused(session_id), JoinRefused(session_id, error_id, reason, verdict)]
 
     def _session_info(self, message: EventSessionInfo, update: TranscriptUpdate) -> None:
-        session_id = update.session_id
-        join = self._chats.join_with(message.reference_id or 0)
-        if released := self._chats.released(message.reference_id or 0, session_id):
+        session_id, reference = message.chat_transcript.session_id, message.reference_id or 0
+        released = reference != 0 and self._chats.released(reference, session_id)
+        if released:
             update.over = False
         state = self._chats.state(session_id)
+        if state not in _HERE:
+            self._not_joined(message, update, state)
+            return
+        self._events_received.append(update)
+        if state is _JOINED and update.over:
+            self._chats.over(session_id)
+            self._removals.settled(session_id)
+        elif state is _JOINED and not released:
+            self._removals.seen(update, self._silence.heard_at)
+
+    def _not_joined(self, message: EventSessionInfo, update: TranscriptUpdate, state: ChatState) -> None:
+        """Take what comes for a chat that is not joined here: the history, what overtakes it, or what is unexpected."""
+        session_id = update.session_id
+        join = self._chats.join_with(message.reference_id or 0)
         if state is ChatState.JOINING:
             if join is not None and join.session_id == session_id:
                 self._events_received += self._chats.answered(update)
             elif (most := self._chats.hold(update)) is not None:  # P6
                 self._release(most, reasons.TOO_MANY_EVENTS)
-        elif state in _HERE:
-            self._events_received.append(update)
-            if update.over and state is ChatState.JOINED:
-                self._chats.over(session_id)
-                self._removals.settled(session_id)
-            elif state is ChatState.JOINED and not released:
-                self._removals.seen(update, self._silence.heard_at)
         elif state is ChatState.NOT_JOINED and join is None:
             self._unexpected(session_id, reasons.NOT_JOINED, beginning(message, update.waiting), update.damaged)
         elif state is ChatState.NOT_JOINED and join is not None:

@@ -70,6 +70,7 @@ class Link(asyncio.Protocol):
         self._write_paused = False
         self._waits_for_turn = False
         self._arrived = 0  # of the unfinished message, when it last counted as a sign of life
+        self._asks_for_turn = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -155,7 +156,11 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Decode what is complete and pass it on."""
-        self._contain(self._received, data)
+        if not self._defective:
+            try:
+                self._received(data)
+            except Exception as error:  # noqa: BLE001 - as in _contain, without its call
+                self._defect(error)
 
     def pause_writing(self) -> None:
         """Stop reading from a server that does not read: our answers to its pings would fill the memory (P6)."""
@@ -187,9 +192,12 @@ class Link(asyncio.Protocol):
         try:
             act(*given)
         except Exception as error:  # noqa: BLE001 - of whatever class: the other links go on
-            self._defective = True
-            self._owner.defect_found(self, error)
-            self._end(DEFECT)
+            self._defect(error)
+
+    def _defect(self, error: Exception) -> None:
+        self._defective = True
+        self._owner.defect_found(self, error)
+        self._end(DEFECT)
 
     def _opened(self) -> None:
         self._conversation.opened(self._clock.monotonic())
@@ -197,28 +205,33 @@ class Link(asyncio.Protocol):
 
     def _received(self, data: bytes) -> None:
         now = self._clock.monotonic()
+        conversation = self._conversation
         for one in self._wire.feed(data):
             if isinstance(one, Unreadable):
                 self._quarantine(one)
             else:
                 waiting = one.waiting
                 kept = waiting is not None and self._owner.history_turn.keep(self, self._owner, waiting)
-                self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size, waiting=waiting)
+                conversation.receive(one.message, now, one.damaged, one.size, waiting)
                 self._pass_on(one.size, kept=kept)
-        self._part_arrived(now)
+        arrived = self._wire.arrived
+        if arrived or self._asks_for_turn:
+            self._part_arrived(arrived, now)
+        else:
+            self._arrived = 0
         self._flush()
 
-    def _part_arrived(self, now: float) -> None:
+    def _part_arrived(self, arrived: int, now: float) -> None:
         """Note what has arrived of an unfinished message; stop reading a long one until it is its turn (P6)."""
-        arrived, turn = self._wire.arrived, self._owner.history_turn
+        turn, self._asks_for_turn = self._owner.history_turn, self._wire.long
         if arrived < self._arrived:
             self._arrived = 0
         if arrived - self._arrived >= _PROGRESS_BYTES:
             self._arrived = arrived
             self._conversation.arriving(now)
-        if not self._wire.long:
+        if not self._asks_for_turn:
             turn.give_up(self)
-        self._waits_for_turn = self._wire.long and not self._ended and not turn.ask(self)
+        self._waits_for_turn = self._asks_for_turn and not self._ended and not turn.ask(self)
         self._update_reading()
 
     def _lost(self, reason: Problem) -> None:
