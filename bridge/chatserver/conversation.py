@@ -132,10 +132,7 @@ class Conversation:
         """When `on_timer` must be called next; None when no time limit is running."""
         if self._state is not _READY:
             return self._register_deadline if self._state is ConnectionState.REGISTERING else None
-        soonest = min(self._silence.next_check, self._removals.next_due)
-        for join in self._chats.joins:
-            soonest = min(soonest, join.deadline)
-        return soonest
+        return min(self._silence.next_check, self._removals.next_due, self._chats.next_deadline)
 
     def is_joined(self, session_id: str) -> bool:
         """Tell whether the events of this chat arrive here."""
@@ -147,8 +144,6 @@ class Conversation:
 
     def events_received(self) -> list[ConversationEvent]:
         """Take what was learnt, in order."""
-        if not self._events_received:
-            return []
         events, self._events_received = self._events_received, []
         return events
 
@@ -309,23 +304,16 @@ class Conversation:
     def _session_info(self, message: EventSessionInfo, update: TranscriptUpdate) -> None:
         session_id, reference = message.chat_transcript.session_id, message.reference_id or 0
         released = reference != 0 and self._chats.released(reference, session_id)
-        if released:
-            update.over = False
-        state = self._chats.state(session_id)
-        if state not in _HERE:
-            self._not_joined(message, update, state)
+        update.over = update.over and not released
+        if (state := self._chats.state(session_id)) in _HERE:
+            self._events_received.append(update)
+            if update.over and state is _JOINED:
+                self._chats.over(session_id)
+                self._removals.settled(session_id)
+            elif state is _JOINED and not released:
+                self._removals.seen(update, self._silence.heard_at)
             return
-        self._events_received.append(update)
-        if state is _JOINED and update.over:
-            self._chats.over(session_id)
-            self._removals.settled(session_id)
-        elif state is _JOINED and not released:
-            self._removals.seen(update, self._silence.heard_at)
-
-    def _not_joined(self, message: EventSessionInfo, update: TranscriptUpdate, state: ChatState) -> None:
-        """Take what comes for a chat that is not joined here: the history, what overtakes it, or what is unexpected."""
-        session_id = update.session_id
-        join = self._chats.join_with(message.reference_id or 0)
+        join = self._chats.join_with(reference)
         if state is ChatState.JOINING:
             if join is not None and join.session_id == session_id:
                 self._events_received += self._chats.answered(update)

@@ -134,7 +134,11 @@ class IdRanges:
         if lows and lows[-1] <= low and high >= highs[-1]:  # as nearly always: the last ids are asked for
             return [(low, highs[-1])] if low <= highs[-1] else []
         first, after = bisect_left(highs, low), bisect_right(lows, high)
-        return [(max(lows[at], low), min(highs[at], high)) for at in range(first, after)]
+        found = list(zip(lows[first:after], highs[first:after], strict=True))
+        if found:  # the first and the last may reach beyond
+            found[0] = max(found[0][0], low), found[0][1]
+            found[-1] = found[-1][0], min(found[-1][1], high)
+        return found
 
     def missing_between(self, low: int, high: int) -> list[tuple[int, int]]:
         """Return the ranges of ids in [low, high] that are not in the set."""

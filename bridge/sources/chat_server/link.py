@@ -156,11 +156,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Decode what is complete and pass it on."""
-        if not self._defective:
-            try:
-                self._received(data)
-            except Exception as error:  # noqa: BLE001 - as in _contain, without its call
-                self._defect(error)
+        self._contain(self._received, data)
 
     def pause_writing(self) -> None:
         """Stop reading from a server that does not read: our answers to its pings would fill the memory (P6)."""
@@ -192,12 +188,9 @@ class Link(asyncio.Protocol):
         try:
             act(*given)
         except Exception as error:  # noqa: BLE001 - of whatever class: the other links go on
-            self._defect(error)
-
-    def _defect(self, error: Exception) -> None:
-        self._defective = True
-        self._owner.defect_found(self, error)
-        self._end(DEFECT)
+            self._defective = True
+            self._owner.defect_found(self, error)
+            self._end(DEFECT)
 
     def _opened(self) -> None:
         self._conversation.opened(self._clock.monotonic())
@@ -205,17 +198,15 @@ class Link(asyncio.Protocol):
 
     def _received(self, data: bytes) -> None:
         now = self._clock.monotonic()
-        conversation = self._conversation
         for one in self._wire.feed(data):
             if isinstance(one, Unreadable):
                 self._quarantine(one)
             else:
                 waiting = one.waiting
                 kept = waiting is not None and self._owner.history_turn.keep(self, self._owner, waiting)
-                conversation.receive(one.message, now, one.damaged, one.size, waiting)
+                self._conversation.receive(one.message, now, one.damaged, one.size, waiting)
                 self._pass_on(one.size, kept=kept)
-        arrived = self._wire.arrived
-        if arrived or self._asks_for_turn:
+        if (arrived := self._wire.arrived) or self._asks_for_turn:
             self._part_arrived(arrived, now)
         else:
             self._arrived = 0
