@@ -84,8 +84,10 @@ class PassedOver:
 
 _FromElsewhere = StoredRead | StoredArrived | StoredMissing | StoredRefused | ErasureRequested
 Input = Update | Announced | Forgotten | PassedOver | _FromElsewhere
-_REREAD = Announced | PassedOver | _FromElsewhere
-"""What whoever has the shard next reads again."""
+_REREAD: Final = (Announced, PassedOver, StoredRead, StoredArrived, StoredMissing, StoredRefused, ErasureRequested)
+"""What whoever has the shard next reads again. (To look for a class in a union takes a microsecond, in a tuple not.)"""
+_OF_NO_CHAT: Final = (*_REREAD, Forgotten)
+"""What is in order with its own kind only."""
 
 
 class Inbox:
@@ -208,11 +210,12 @@ class Inbox:
         held = self._take_from_lanes(0, most_bytes // 2 if self._waiting else most_bytes)
         while self._waiting and (not self.held or held + self._waiting[0][1] <= most_bytes):
             one = item, size, at = self._waiting[0]
-            if self._revives(item):
+            if isinstance(item, Announced) and self._revives(item):
                 break
             self._waiting.popleft()
-            # What is read again, and what is forgotten, is in order with its own kind only.
-            session_id = None if isinstance(item, _REREAD | Forgotten) else item.session_id
+            session_id = (
+                item.session_id if isinstance(item, TranscriptUpdate) or not isinstance(item, _OF_NO_CHAT) else None
+            )
             if session_id is not None and (session_id in self._lanes or _in_parts(item)):
                 self._lanes.setdefault(session_id, deque()).append(one)
                 continue
@@ -223,9 +226,9 @@ class Inbox:
         self._held_bytes += self._take_from_lanes(held, most_bytes)
         return self.held
 
-    def _revives(self, item: Input) -> bool:
+    def _revives(self, item: Announced) -> bool:
         """Tell whether it announces a chat that is given up only by what its lane holds: it counts after that."""
-        told = item.announcement if isinstance(item, Announced) else None
+        told = item.announcement
         lane = () if told is None else self._lanes.get(told.session_id, ())
         return any(isinstance(one, JoinRefused) and one.ends_chat for one, _, _ in lane)
 

@@ -73,7 +73,7 @@ class SessionStore:
         self.closed = ClosedChats(settings)
         self._remembered = RememberedChats(settings.stored)
         self._touched: dict[str, Chat] = {}
-        self._builder = BatchBuilder(partition, settings)
+        self._builder = self._unused = BatchBuilder(partition, settings)
         self._expire_at = 0
         self.numbers = BatchNumbers(settings.owner)
         self._evidence = ShardEvidence(partition, settings)
@@ -148,7 +148,7 @@ class SessionStore:
         With `mark` there is something to commit in any case: the shard's marker, even if nothing else. `behind` is what
         comes next, as far as it is known: messages are recorded with a view to it. None: to nothing that comes later.
         """
-        self._begin()
+        self._begin(BatchBuilder(self._partition, self._settings))
         if behind is not None:
             self._later = later_texts([*inputs, *behind])
         if self._again:
@@ -169,12 +169,12 @@ class SessionStore:
             self._settings.keys.add(self._builder.plan.batch)
         plan = self._builder.finished(self.numbers, now, mark=mark)
         self._schemas_stored = self._schemas_stored or self._builder.schemas_of_shard()
-        self._begin()
+        self._begin(self._unused)
         return plan
 
-    def _begin(self) -> None:
+    def _begin(self, builder: BatchBuilder) -> None:
         """Begin a batch; of the last one, neither its records nor the chats that it has shrunk are kept."""
-        self._builder = BatchBuilder(self._partition, self._settings)
+        self._builder = builder
         self._touched = {}
         self._later = {}
 
@@ -308,7 +308,7 @@ class SessionStore:
             self._builder.checkpoint_value(head_key(session_id), value)
         for session_id, chat in self._touched.items():
             records = checkpoint_of(chat, now, stamp, again=again)
-            large = any(len(payload or b"") > room for _, payload in records)
+            large = max([len(payload or b"") for _, payload in records]) > room
             if chat.outgrown or large:
                 # A refused checkpoint would stop the whole shard, again and again: end one chat instead, with a GAP.
                 if chat.state != OVER:

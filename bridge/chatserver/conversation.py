@@ -84,7 +84,10 @@ if TYPE_CHECKING:
     from bridge.chatserver.connection_settings import ConnectionSettings
     from bridge.errors import Problem
 
+# Members that are needed for each message: to look one up in its Enum takes longer than all else that is done with it.
+_JOINED: Final = ChatState.JOINED
 _HERE: Final = (ChatState.JOINED, ChatState.ENDED)
+_READY: Final = ConnectionState.READY
 
 
 class Conversation:
@@ -127,11 +130,9 @@ class Conversation:
     @property
     def next_timer(self) -> float | None:
         """When `on_timer` must be called next; None when no time limit is running."""
-        if self._state is ConnectionState.REGISTERING:
-            return self._register_deadline
-        if self._state is not ConnectionState.READY:
-            return None
-        return min([self._silence.next_check, *self._removals.next_due, *(join.deadline for join in self._chats.joins)])
+        if self._state is not _READY:
+            return self._register_deadline if self._state is ConnectionState.REGISTERING else None
+        return min(self._silence.next_check, self._removals.next_due, self._chats.next_deadline)
 
     def is_joined(self, session_id: str) -> bool:
         """Tell whether the events of this chat arrive here."""
@@ -196,7 +197,6 @@ class Conversation:
         self,
         message: Event | UnknownMessage,
         now: float,
-        *,
         damaged: Sequence[Damaged] = (),
         size: int = 0,
         waiting: WaitingEvents | None = None,
@@ -302,23 +302,23 @@ class Conversation:
         self._events_received += [*self._chats.refused(session_id), JoinRefused(session_id, error_id, reason, verdict)]
 
     def _session_info(self, message: EventSessionInfo, update: TranscriptUpdate) -> None:
-        session_id = update.session_id
-        join = self._chats.join_with(message.reference_id or 0)
-        if released := self._chats.released(message.reference_id or 0, session_id):
-            update.over = False
-        state = self._chats.state(session_id)
+        session_id, reference = message.chat_transcript.session_id, message.reference_id or 0
+        released = reference != 0 and self._chats.released(reference, session_id)
+        update.over = update.over and not released
+        if (state := self._chats.state(session_id)) in _HERE:
+            self._events_received.append(update)
+            if update.over and state is _JOINED:
+                self._chats.over(session_id)
+                self._removals.settled(session_id)
+            elif state is _JOINED and not released:
+                self._removals.seen(update, self._silence.heard_at)
+            return
+        join = self._chats.join_with(reference)
         if state is ChatState.JOINING:
             if join is not None and join.session_id == session_id:
                 self._events_received += self._chats.answered(update)
             elif (most := self._chats.hold(update)) is not None:  # P6
                 self._release(most, reasons.TOO_MANY_EVENTS)
-        elif state in _HERE:
-            self._events_received.append(update)
-            if update.over and state is ChatState.JOINED:
-                self._chats.over(session_id)
-                self._removals.settled(session_id)
-            elif state is ChatState.JOINED and not released:
-                self._removals.seen(update, self._silence.heard_at)
         elif state is ChatState.NOT_JOINED and join is None:
             self._unexpected(session_id, reasons.NOT_JOINED, beginning(message, update.waiting), update.damaged)
         elif state is ChatState.NOT_JOINED and join is not None:

@@ -8,6 +8,7 @@ nothing but its name: a push for such a chat is reported as one for a chat that 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from bridge.chatserver.connection_state import CHAT_TRANSITIONS, ChatInput, ChatState, next_state
@@ -69,6 +70,11 @@ class Memberships:
     def joins(self) -> Iterable[PendingJoin]:
         """The joins without an answer."""
         return self._pending.values()
+
+    @property
+    def next_deadline(self) -> float:
+        """The first time at which one of them is to be answered; infinite when there are none."""
+        return min([join.deadline for join in self._pending.values()]) if self._pending else inf
 
     def state(self, session_id: str) -> ChatState:
         """Return where a chat is in its life on this connection."""

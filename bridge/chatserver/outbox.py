@@ -30,6 +30,8 @@ class Outbox:
 
     def take(self) -> list[Request]:
         """Take what waits."""
+        if not self._waiting:
+            return []
         waiting, self._waiting = self._waiting, []
         return waiting
 

@@ -74,9 +74,20 @@ def _exact_event(line: bytes) -> Event | None:
         message = _EVENTS.decode(line)
     except psdk_tolerant.UNREADABLE:
         return None
-    if type(message) is EventSessionInfo and not is_bounded(message.chat_transcript.idle_time_expire):
+    if number_outside(message):
         return None
-    return None if number_outside(message) or any(map(outside, _events_of(message))) else message
+    events: list[ChatEvent] = []
+    if type(message) is EventSessionInfo:
+        transcript = message.chat_transcript
+        events, idle = transcript.chat_event_list, transcript.idle_time_expire
+        if idle is not None and not is_bounded(idle):
+            return None
+    elif type(message) is EventStatus and message.flex_transcript is not None:
+        events = message.flex_transcript.events
+    for event in events:
+        if outside(event):
+            return None
+    return message
 
 
 def _exact_request(line: bytes) -> Request | None:
@@ -86,14 +97,6 @@ def _exact_request(line: bytes) -> Request | None:
         return None
     items = getattr(message, "user_data", None)
     return None if number_outside(message) or (items and items_outside(items)) else message
-
-
-def _events_of(message: Event) -> list[ChatEvent]:
-    if type(message) is EventSessionInfo:
-        return message.chat_transcript.chat_event_list
-    if type(message) is EventStatus and message.flex_transcript is not None:
-        return message.flex_transcript.events
-    return []
 
 
 _SESSION_ID: Final = re.compile(rb'"sessionId"\s*:\s*"([!#-\[\]-~]{1,128})"')

@@ -12,18 +12,22 @@ chat that is closed: only if no Over follows within OVER_FOLLOWS is it a removal
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bridge.transcript.events import PARTY_LEFT
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bridge.chatserver.messages import EventError
+    from bridge.transcript.events import ChatEvent
     from bridge.transcript.updates import TranscriptUpdate
 
 OVER_FOLLOWS: Final = 2.0
 """Seconds after our own partyLeft within which the Over of a chat that is closed is expected."""
-
-_PARTY_LEFT: Final = "partyLeft"
 
 
 def without_text(error: EventError) -> EventError:
@@ -44,9 +48,9 @@ class Removals:
         self._user_id = user_id
 
     @property
-    def next_due(self) -> list[float]:
-        """When `due` has something to tell: one time, or none."""
-        return [next(iter(self._due.values()))] if self._due else []
+    def next_due(self) -> float:
+        """When `due` has something to tell; infinite when it never will."""
+        return next(iter(self._due.values())) if self._due else inf
 
     def listening_again(self, now: float) -> None:
         """Nothing was read until `now`: the Over may only be about to arrive."""
@@ -54,10 +58,18 @@ class Removals:
 
     def seen(self, update: TranscriptUpdate, now: float) -> None:
         """Look at events that were pushed for a chat that is joined."""
-        if self._user_id and any(
-            event.event_type == _PARTY_LEFT and event.user_id == self._user_id for event in update.each_event()
+        if self._user_id and (
+            self._is_ours(update.transcript.chat_event_list)
+            or (update.waiting is not None and self._is_ours(update.waiting.each()))
         ):
             self._due.setdefault(update.session_id, now + OVER_FOLLOWS)
+
+    def _is_ours(self, events: Iterable[ChatEvent]) -> bool:
+        """Tell whether one of the events is our own partyLeft."""
+        for event in events:  # noqa: SIM110 - for each message that is pushed: a generator would cost more than this
+            if event.event_type == PARTY_LEFT and event.user_id == self._user_id:
+                return True
+        return False
 
     def settled(self, session_id: str) -> None:
         """The chat is over, or left, or joined again: its partyLeft means nothing any more."""

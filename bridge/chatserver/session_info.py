@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bridge.chatserver.messages import is_known_status, is_over
+from bridge.chatserver.messages import ALIVE, is_known_status, is_over
 from bridge.transcript.events import VIP
 from bridge.transcript.updates import TranscriptUpdate
 
@@ -30,15 +30,18 @@ def update_of(  # noqa: PLR0913 - the fields of a Decoded, and of the connection
 ) -> TranscriptUpdate:
     """Return the message as an increment; the first arguments are the fields of a `Decoded`."""
     status = message.session_status
+    over, unknown = False, None
+    if status != ALIVE:  # nearly all say just that
+        over, unknown = is_over(status), None if is_known_status(status) else status[:_STATUS_CHARACTERS]
     return TranscriptUpdate(
         message.chat_transcript,
-        is_over(status),
+        over,
         snapshot=False,
         server=server,
         version=version,
         size=size,
         damaged=list(damaged),
-        unknown_status=None if is_known_status(status) else status[:_STATUS_CHARACTERS],
+        unknown_status=unknown,
         visibility=VIP,
         waiting=waiting,
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
-from msgspec.structs import astuple
+from msgspec.structs import fields
 
 from bridge.transcript.attributes import MAX_DEPTH
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 INT32: Final = range(-(2**31), 2**31)
 INT64: Final = range(-(2**63), 2**63)
 EVENT_IDS: Final = range(2**63)  # a session-wide sequence from 1 (R1-R5 OBS); 0 is tolerated
+_HIGHEST_ID: Final = EVENT_IDS[-1]
+_LOWEST_INT32: Final = INT32[0]
+_HIGHEST_INT32: Final = INT32[-1]
 
 _TOO_DEEP: Final = f"nested more than {MAX_DEPTH} levels deep"
 
@@ -54,9 +58,10 @@ def outside(event: ChatEvent) -> str | None:
 
 
 def _number_outside(event: ChatEvent) -> str | None:
-    if event.event_id not in EVENT_IDS:
+    # Of each event: to compare takes half the time of looking into a range.
+    if not 0 <= event.event_id <= _HIGHEST_ID:
         return "eventId"
-    if event.time_shift not in INT32:
+    if not _LOWEST_INT32 <= event.time_shift <= _HIGHEST_INT32:
         return "timeShift"
     info = event.user_info
     if info is not None:
@@ -94,7 +99,14 @@ def is_bounded(value: object) -> bool:
 
 def number_outside(message: msgspec.Struct) -> str | None:
     """Return which of the message's own attributes (JSON spelling) does not fit 64 bits; None if all do."""
-    for index, value in enumerate(astuple(message)):
+    for attribute, name in _numbers_of(type(message)):
+        value = getattr(message, attribute)
         if type(value) is int and value not in INT64:
-            return message.__struct_encode_fields__[index]
+            return name
     return None
+
+
+@lru_cache(maxsize=64)  # there are a dozen types of messages
+def _numbers_of(kind: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    """Return the attributes of a type of messages that may hold an int: each with its JSON spelling."""
+    return [(one.name, one.encode_name) for one in fields(kind) if one.type is int or int in get_args(one.type)]

@@ -97,7 +97,7 @@ class Fingerprints:
 
     def _count(self, low: int, high: int) -> int:
         """Count the delivered ids from `low` to `high`."""
-        return sum(end - start + 1 for start, end in self._ids.within(low, high))
+        return sum([end - start + 1 for start, end in self._ids.within(low, high)])
 
     def _place(self, event_id: int, prints: bytes) -> int:
         """Return where in the block's fingerprints that of this id begins, or would begin."""
@@ -111,7 +111,8 @@ class Fingerprints:
 
     def _replace(self, block: int, prints: bytes) -> None:
         """Replace all of a block; one without fingerprints is none."""
-        self._marked.setdefault(block, self._blocks.get(block))
+        if block not in self._marked:
+            self._marked[block] = self._blocks.get(block)
         self._changed.add(block)
         self._read = None
         if prints:
@@ -160,7 +161,7 @@ class Fingerprints:
             return None, []
         still_open = block_of(highest)
         closed: list[IdBlock] = []
-        if self._changed != {still_open}:
+        if len(self._changed) != 1 or still_open not in self._changed:
             closed = [self._block(one) for one in sorted(self._changed - {still_open}) if one in self._blocks]
             self._changed = {still_open}  # until it is returned as a closed one
         return self._block(still_open) if still_open in self._blocks else None, closed

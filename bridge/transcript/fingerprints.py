@@ -68,6 +68,8 @@ HASHES_END: Final = tuple(HASHES + PART * states.count(_SOME) for states in STAT
 _STRUCTURES: Final = ("{", "[")
 FILE_DELETED: Final = "file-deleted"
 """Key of the user data of a stored notice of a file that was deleted later; live, another notice tells that."""
+_SHAPES: Final = tuple(bytes((shape,)) for shape in range(len(STATES_OF)))
+_EMPTY: Final = blake2b(digest_size=PART)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -158,12 +160,27 @@ def hash_of_frame(frame: bytes) -> bytes:
 
 def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
     """Return the fingerprint of an event that was received from a source that sends `carried`."""
-    words = text_of(event)
-    frame = frame_of(event)
     shape = carried.shape_on_notices if event.event_type == NOTICE else carried.shape
-    states = STATES_OF[shape]
-    identity = f"{event.event_type}\0{event.user_id}\0{event.time_shift}".encode("utf-8", "surrogatepass")
-    parts = [b"", crc32(identity).to_bytes(PART, "big"), hash_of_frame(frame)]
+    hashes = b""
+    some = event.user_data or event.event_attributes or event.unknown_attributes
+    if some or carried.newer_fields or carried.stored:
+        shape, hashes = _groups_of(event, carried, shape)
+    identity = crc32(f"{event.event_type}\0{event.user_id}\0{event.time_shift}".encode("utf-8", "surrogatepass"))
+    frame = hash_of_frame(frame_of(event))
+    words = text_of(event)
+    if not words:
+        return b"".join((_SHAPES[shape], identity.to_bytes(PART, "big"), frame, hashes))
+    text = words.encode("utf-8", "surrogatepass")
+    groups = words_of(text)
+    length = min(len(words), _MAX_LENGTH)
+    sketch = bytes([length >> 8, length & 0xFF, len(groups), *[crc32(group) & 0xFF for group in groups]])
+    shape |= _HAS_TEXT
+    return b"".join((_SHAPES[shape], identity.to_bytes(PART, "big"), frame, hashes, _hash(text), sketch))
+
+
+def _groups_of(event: ChatEvent, carried: CarriedGroups, shape: int) -> tuple[int, bytes]:
+    """Return the shape and the hashes of an event that may have something of the groups, given the one without."""
+    states, hashes = STATES_OF[shape], b""
     user_data = _as_sent(event.user_data) if carried.stored else event.user_data
     for items, state, weight in (
         (user_data, states[0], _USER_DATA),
@@ -171,23 +188,15 @@ def fingerprint(event: ChatEvent, carried: CarriedGroups) -> bytes:
     ):
         if items and state:
             shape += weight
-            parts.append(_hash(_encode(_comparable(items))))
+            hashes += _hash(_encode(_comparable(items)))
         elif state and carried.stored:
             shape -= weight
     if event.unknown_attributes or carried.newer_fields:
         for weight, pairs in zip((_NEWER, _UNKNOWN), _sorted_out(event, carried), strict=True):
             if pairs and shape // weight % _STATES:
                 shape += weight
-                parts.append(_hash(_encode(pairs)))
-    if words:
-        shape |= _HAS_TEXT
-        text = words.encode("utf-8", "surrogatepass")
-        groups = words_of(text)
-        length = min(len(words), _MAX_LENGTH)
-        sketch = [length >> 8, length & 0xFF, len(groups)]
-        parts += (_hash(text), bytes(sketch + [crc32(group) & 0xFF for group in groups]))
-    parts[0] = bytes((shape,))
-    return b"".join(parts)
+                hashes += _hash(_encode(pairs))
+    return shape, hashes
 
 
 def _as_sent(user_data: Items) -> Items:
@@ -204,7 +213,9 @@ def _sorted_out(event: ChatEvent, carried: CarriedGroups) -> tuple[list[tuple[st
 
 
 def _hash(data: bytes) -> bytes:
-    return blake2b(data, digest_size=PART).digest()
+    hashed = _EMPTY.copy()  # takes a third less than to begin one
+    hashed.update(data)
+    return hashed.digest()
 
 
 _hash_again = lru_cache(maxsize=1024)(_hash)  # most frames are one of a few: a message that everybody sees, ...

@@ -91,7 +91,7 @@ class Transcript(StoredFold):
     @property
     def joined(self) -> bool:
         """Whether the chat was ever joined: something of it was seen, if only a part of its first history."""
-        return self._memory.joined or bool(self._delivered.pairs())
+        return self._memory.joined or self._delivered.ranges > 0
 
     @property
     def delivered(self) -> IdRanges:
@@ -196,17 +196,21 @@ class Transcript(StoredFold):
         """Return what is new of `events` (rising ids), each gap before the event that follows it."""
         out: list[Entry] = []
         waiting = missed[::-1] if missed else missed
-        delivered, withdrawn = self._delivered, self._holes.withdrawn
+        delivered, withdrawn, told = self._delivered, self._holes.withdrawn, self._told
+        # P1: an id that is not above all that was told is late, whatever message brought it; its record says so.
+        late = kinds.REPLAY if origin == kinds.LIVE else origin
         for event in events:
             event_id = event.event_id
             while waiting and (waiting[-1].from_event_id or 0) < event_id:
                 out.append(self._gap_entry(waiting.pop(), at))
-            if event_id not in delivered:
-                if withdrawn and event_id in withdrawn:
-                    continue  # its content is in the quarantine
-                out.append(self._deliver(event, fingerprint(event, self._carried), origin, at))
-            else:
+                told = self._told
+            if event_id > told:
+                told = event_id
+                out.append(self._deliver(event, origin, at))
+            elif event_id in delivered:
                 out += self._compare(event, origin, at)
+            elif event_id not in withdrawn:  # else its content is in the quarantine
+                out.append(self._deliver(event, late, at))
         if waiting:
             out += [self._gap_entry(gap, at) for gap in reversed(waiting)]
         return out
@@ -290,12 +294,9 @@ class Transcript(StoredFold):
         highest = self._delivered.maximum
         return self._holes.highest if highest is None else max(highest, self._holes.highest)
 
-    def _deliver(self, event: ChatEvent, new: bytes, origin: str, observed_at: int) -> Entry:
+    def _deliver(self, event: ChatEvent, origin: str, observed_at: int) -> Entry:
         event_id = event.event_id
-        if origin == kinds.LIVE and event_id <= self._told:
-            # P1: an id that is not above all that was told is late, whatever message brought it; its record says so.
-            origin = kinds.REPLAY
-        self._fingerprints.add(event_id, new)
+        self._fingerprints.add(event_id, fingerprint(event, self._carried))
         self._delivered.add(event_id)
         return self._event_entry(event, origin, observed_at)
 

@@ -7,10 +7,13 @@ never by maximum: a later history may fill a hole.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+_FAR: Final = 2
+"""As far above a range as an id must be not to touch it."""
 
 
 class IdRanges:
@@ -73,12 +76,13 @@ class IdRanges:
     def add(self, value: int) -> None:
         """Add `value`; no effect if it is in the set already."""
         lows, highs = self._lows, self._highs
-        if not highs or value > highs[-1] + 1:
+        above = value - highs[-1] if highs else _FAR
+        if above == 1:
+            highs[-1] = value
+            return
+        if above > 1:
             lows.append(value)
             highs.append(value)
-            return
-        if value == highs[-1] + 1:
-            highs[-1] = value
             return
         at = bisect_right(lows, value)
         if at and value <= highs[at - 1]:
@@ -127,8 +131,14 @@ class IdRanges:
     def within(self, low: int, high: int) -> list[tuple[int, int]]:
         """Return the (low, high) pairs of the ids in [low, high], in rising order."""
         lows, highs = self._lows, self._highs
+        if lows and lows[-1] <= low and high >= highs[-1]:  # as nearly always: the last ids are asked for
+            return [(low, highs[-1])] if low <= highs[-1] else []
         first, after = bisect_left(highs, low), bisect_right(lows, high)
-        return [(max(lows[at], low), min(highs[at], high)) for at in range(first, after)]
+        found = list(zip(lows[first:after], highs[first:after], strict=True))
+        if found:  # the first and the last may reach beyond
+            found[0] = max(found[0][0], low), found[0][1]
+            found[-1] = found[-1][0], min(found[-1][1], high)
+        return found
 
     def missing_between(self, low: int, high: int) -> list[tuple[int, int]]:
         """Return the ranges of ids in [low, high] that are not in the set."""

@@ -79,6 +79,7 @@ class SlowMemory:
     __slots__ = (
         "_kept",
         "_kept_at",
+        "_taken",
         "amended",
         "amendments",
         "archived",
@@ -119,9 +120,16 @@ class SlowMemory:
         self.changes = 0
         self._kept = state
         self._kept_at = -1
+        self._taken: tuple[str, int | None, str | None, str, bool | str | None, str | int | None] | None = None
 
     def take(self, update: TranscriptUpdate) -> None:
         """Take note of what an update says of the session, and how it came."""
+        monitored, idle = update.transcript.monitored, update.transcript.idle_time_expire
+        said = (update.source, update.version, update.visibility, update.server, monitored, idle)
+        if said == self._taken:  # as nearly always
+            return
+        texts = isinstance(monitored, str) or isinstance(idle, str)  # of any length, so they are not kept (P6)
+        self._taken = None if texts else said
         self.watching.take(update)
         facts = self.facts.after(update)
         if facts is not self.facts:

@@ -27,6 +27,18 @@ def kinds_of(entries: list[kinds.Entry]) -> list[str]:
     return [entry.kind for entry in entries]
 
 
+def test_what_an_update_that_was_undone_said_of_the_session_is_taken_from_the_next_one() -> None:
+    chat = fresh()
+    chat.apply(history(joined(1)))
+    chat.mark()
+    chat.apply(push(said(2), version=105))
+    chat.undo()
+    assert chat.facts.client_version == 106
+    chat.apply(push(said(2), version=105))
+    assert chat.facts.client_version == 105
+    assert (chat.seldom().watch.lowest_version, chat.seldom().watch.highest_version) == (105, 106)
+
+
 def test_a_history_comes_out_in_order_as_replay_and_an_increment_as_live() -> None:
     chat = fresh()
     first = chat.apply(history(joined(1), said(2)))

@@ -70,6 +70,7 @@ class Link(asyncio.Protocol):
         self._write_paused = False
         self._waits_for_turn = False
         self._arrived = 0  # of the unfinished message, when it last counted as a sign of life
+        self._asks_for_turn = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -203,22 +204,25 @@ class Link(asyncio.Protocol):
             else:
                 waiting = one.waiting
                 kept = waiting is not None and self._owner.history_turn.keep(self, self._owner, waiting)
-                self._conversation.receive(one.message, now, damaged=one.damaged, size=one.size, waiting=waiting)
+                self._conversation.receive(one.message, now, one.damaged, one.size, waiting)
                 self._pass_on(one.size, kept=kept)
-        self._part_arrived(now)
+        if (arrived := self._wire.arrived) or self._asks_for_turn:
+            self._part_arrived(arrived, now)
+        else:
+            self._arrived = 0
         self._flush()
 
-    def _part_arrived(self, now: float) -> None:
+    def _part_arrived(self, arrived: int, now: float) -> None:
         """Note what has arrived of an unfinished message; stop reading a long one until it is its turn (P6)."""
-        arrived, turn = self._wire.arrived, self._owner.history_turn
+        turn, self._asks_for_turn = self._owner.history_turn, self._wire.long
         if arrived < self._arrived:
             self._arrived = 0
         if arrived - self._arrived >= _PROGRESS_BYTES:
             self._arrived = arrived
             self._conversation.arriving(now)
-        if not self._wire.long:
+        if not self._asks_for_turn:
             turn.give_up(self)
-        self._waits_for_turn = self._wire.long and not self._ended and not turn.ask(self)
+        self._waits_for_turn = self._asks_for_turn and not self._ended and not turn.ask(self)
         self._update_reading()
 
     def _lost(self, reason: Problem) -> None:
