@@ -1,4 +1,4 @@
-"""Whether the pure packages run compiled, as they do in the image, or as Python, as they do in a checkout."""
+"""Whether the core runs compiled, as they do in the image, or as Python, as they do in a checkout."""
 
 from __future__ import annotations
 

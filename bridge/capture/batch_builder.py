@@ -120,9 +120,8 @@ class BatchBuilder:
         """Take back what was added since the last `mark`."""
         records, kinds, self.plan.event_bytes, self.plan.cut = self._marked
         del self._records[records:], self._kinds[kinds:]
-        for items in reversed(self._added):
-            items.pop()
-        self._added = []
+        while self._added:
+            self._added.pop().pop()
 
     def fact(self, fact: Fact) -> None:
         """Add a fact."""

@@ -23,20 +23,18 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bridge.announcement import UNKNOWN_HOST, attributes_of, encode, merged, rewritten
+from bridge.announcement import UNKNOWN_HOST, Announcement, attributes_of, encode, merged, rewritten
 from bridge.capture.outputs import ChatOutput, gaps_of
 from bridge.errors import AttributesTooDeep, IllegalTransition, Problem, UnreadableAnnouncement
+from bridge.records.checkpoint_parts import CheckpointParts  # noqa: TC001 - the compiled form looks it up
 from bridge.records.secret_names import names_secret
 from bridge.transcript.attributes import flatten
-from bridge.transcript.fold import MAX_HOLES
+from bridge.transcript.fold import MAX_HOLES, Transcript
 
 if TYPE_CHECKING:
-    from bridge.announcement import Announcement
-    from bridge.records.checkpoint_parts import CheckpointParts
     from bridge.records.later_texts import LaterTexts
     from bridge.transcript.entries import Entry
     from bridge.transcript.events import ChatEvent
-    from bridge.transcript.fold import Transcript
 
 FOLLOWED: Final = "FOLLOWED"
 OVER: Final = "OVER"

@@ -6,13 +6,14 @@ own affair. What the fold decides is the same for all: a chat's sequences are th
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - the compiled form looks it up
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.known_offsets import KnownOffsets
 from bridge.records.held_records import HeldRecords, held_of
-from bridge.records.normalise import ChatRecorder
+from bridge.records.normalise import ChatRecorder, Recording
 from bridge.records.output_chains import (
     DEFAULT_OUTPUT,
     OutputChain,
@@ -24,12 +25,11 @@ from bridge.records.output_chains import (
 from bridge.records.watch_blocks import NO_OFFSETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bridge.errors import Problem
     from bridge.records.checkpoint import CheckpointHead
     from bridge.records.checkpoint_reader import StoredSession
-    from bridge.records.normalise import Recording
     from bridge.records.selection import Where
     from bridge.records.split_numbers import SplitNumbers
     from bridge.records.watch_blocks import ChainOffsets

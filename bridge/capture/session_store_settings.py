@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.capture.ports import Limits  # noqa: TC001 - the compiled form looks it up
 from bridge.capture.stored_settings import StoredSettings
+from bridge.records.writer_schemas import WriterSchemas  # noqa: TC001 - the compiled form looks it up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.capture.outputs import Output
-    from bridge.capture.ports import Limits
     from bridge.capture.shard_evidence import EvidenceSettings
     from bridge.capture.shard_keys import ShardKeys
     from bridge.records.normalise import Recording
-    from bridge.records.writer_schemas import WriterSchemas
 
 
 @dataclass(slots=True, frozen=True)

@@ -12,6 +12,7 @@ from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_any_inputs import failing
 from tests.capture.test_session_store import NOW, announcement
 from tests.capture.test_whole_or_not_at_all import DEFECT
+from tests.support.core_forms import replaces_a_part
 from tests.support.reasons import A_REFUSAL
 from tests.transcript.build import CHAT, history, joined, push, said
 from tests.transcript.test_parts import parts_of
@@ -51,6 +52,7 @@ def test_a_chat_that_is_over_before_the_rest_of_its_history_came_has_its_earlier
     assert shard.findings() == []
 
 
+@replaces_a_part
 @pytest.mark.parametrize("failed", [0, 1, 2])
 def test_what_follows_a_history_of_which_a_part_failed_is_verified(shard: RecordedShard, failed: int) -> None:
     told = [said(4), said(6), said(8)]

@@ -17,8 +17,9 @@ from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
 from tests.capture.test_session_store import NOW, SCHEMAS, SECOND, announcement
 from tests.capture.two_outputs import AUDIT, AUDIT_PREFIX, BOTH, CARD_RULE, MASKED, SMALL, WHOLE, RecordedOutputs
 from tests.capture.written_topics import output
-from tests.model.model_topics import FailingRedactor
+from tests.model.failing_redactor import FailingRedactor
 from tests.model.true_chat import DEFECT
+from tests.support.core_forms import replaces_a_part
 from tests.support.reasons import A_REFUSAL, A_RESET
 from tests.transcript.build import CHAT, history, joined, left, push, said
 
@@ -256,6 +257,7 @@ def test_a_chat_that_was_given_up_goes_on_in_an_output_that_was_added_meanwhile(
     shard.nothing_broken()
 
 
+@replaces_a_part
 def test_more_gaps_of_one_output_than_can_be_remembered_end_the_chat_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "MAX_HOLES", 2)
     shard = RecordedOutputs()
@@ -271,6 +273,7 @@ def test_more_gaps_of_one_output_than_can_be_remembered_end_the_chat_in_all(monk
 # --- all or nothing ----------------------------------------------------------------------------------------------
 
 
+@replaces_a_part
 def test_an_input_that_a_defect_breaks_in_one_output_is_in_none() -> None:
     broken = output(Recording(SCHEMAS, FailingRedactor([CARD_RULE])), AUDIT_PREFIX, AUDIT, "audit.")
     shard = RecordedOutputs(WHOLE, broken)

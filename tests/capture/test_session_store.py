@@ -37,6 +37,7 @@ from tests.capture.written_topics import (
     same_limits,
     written_to,
 )
+from tests.support.core_forms import replaces_a_part
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -271,6 +272,7 @@ def test_an_unreadable_line_that_names_a_chat_is_a_gap_of_that_chat() -> None:
     assert [e["kind"] for e in decoded(TRANSCRIPT_EVENT, plan.batch.on(EVENTS))] == ["PARTY_JOINED", "GAP"]
 
 
+@replaces_a_part
 def test_a_defect_in_one_input_costs_this_input_only(monkeypatch: pytest.MonkeyPatch) -> None:
     other = "0000TEST00000002"
     store = SessionStore(3, settings(partition_of=lambda _: 3))

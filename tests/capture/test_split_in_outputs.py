@@ -12,8 +12,9 @@ from tests.capture.test_outputs import said_in
 from tests.capture.test_session_store import NOW, SCHEMAS
 from tests.capture.two_outputs import AUDIT, AUDIT_PREFIX, CARD_RULE, SMALL, WHOLE, RecordedOutputs
 from tests.capture.written_topics import output
-from tests.model.model_topics import FailingRedactor
+from tests.model.failing_redactor import FailingRedactor
 from tests.model.true_chat import DEFECT
+from tests.support.core_forms import replaces_a_part
 from tests.transcript.build import CHAT, history, joined, push, said
 
 FIRST: Final = "it is 4111 1111"
@@ -61,6 +62,7 @@ def test_a_batch_that_is_folded_again_after_an_abort_has_the_same_records() -> N
     assert said_in(shard.masked) == [FIRST, MASKED, FIRST, MASKED]
 
 
+@replaces_a_part
 def test_an_input_that_a_defect_breaks_takes_no_part_with_it() -> None:
     broken = output(Recording(SCHEMAS, FailingRedactor([CARD_RULE])), AUDIT_PREFIX, AUDIT, "audit.")
     shard = RecordedOutputs(WHOLE, broken)

@@ -31,6 +31,7 @@ from tests.capture.test_any_inputs import failing
 from tests.capture.test_session_store import NOW, SECOND, announcement
 from tests.capture.test_whole_or_not_at_all import DEFECT
 from tests.capture.written_topics import EVENTS, SESSIONS
+from tests.support.core_forms import replaces_a_part
 from tests.support.reasons import A_REFUSAL, A_RESET
 from tests.transcript.build import CHAT, history, joined, left, noticed, push, said
 
@@ -94,6 +95,7 @@ def test_a_chat_whose_last_text_never_comes_is_closed_and_says_so() -> None:
     assert shard.findings() == []
 
 
+@replaces_a_part
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_chat_whose_only_text_could_not_be_folded_is_closed_when_no_other_comes(
     monkeypatch: pytest.MonkeyPatch, restarts: bool

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from bridge.capture.batch_builder import BatchBuilder
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
@@ -18,6 +19,7 @@ from bridge.transcript.updates import Damaged, JoinRefused, LinkDown, Quarantine
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SECOND, announcement
 from tests.capture.written_topics import EVENTS, QUARANTINE, SESSIONS
+from tests.support.core_forms import replaces_a_part
 from tests.support.reasons import A_REFUSAL, A_RESET, NO_JSON
 from tests.transcript.build import CHAT, history, joined, push, said
 
@@ -50,6 +52,7 @@ def defect(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 # --- defects ---------------------------------------------------------------------------------------------------------
 
 
+@replaces_a_part
 @pytest.mark.parametrize("restart", [False, True])
 def test_an_input_that_fails_half_way_leaves_nothing_but_a_gap_and_a_later_history_fills_it(
     shard: RecordedShard, defect: pytest.MonkeyPatch, restart: bool
@@ -71,6 +74,7 @@ def test_an_input_that_fails_half_way_leaves_nothing_but_a_gap_and_a_later_histo
     assert shard.findings() == []
 
 
+@replaces_a_part
 @pytest.mark.usefixtures("defect")
 def test_a_hole_that_a_defect_made_and_nothing_filled_is_in_every_later_certificate(shard: RecordedShard) -> None:
     shard.fold(history(joined(1)), push(said(2), said(3, DEFECT)), push(said(4), over=True))
@@ -80,6 +84,7 @@ def test_a_hole_that_a_defect_made_and_nothing_filled_is_in_every_later_certific
     assert shard.findings() == []
 
 
+@replaces_a_part
 @pytest.mark.usefixtures("defect")
 def test_a_last_input_that_fails_closes_its_chat_all_the_same(shard: RecordedShard) -> None:
     shard.fold(history(joined(1)))
@@ -89,6 +94,31 @@ def test_a_last_input_that_fails_closes_its_chat_all_the_same(shard: RecordedSha
     assert shard.findings() == []
 
 
+@pytest.mark.parametrize("wrong", [{"time_shift": "soon"}, {"user_data": 5}, {"user_id": 4}], ids=str)
+def test_a_value_that_its_type_forbids_costs_its_input_only(shard: RecordedShard, wrong: dict[str, Any]) -> None:
+    """A defect that needs nothing replaced: it occurs in compiled code, too."""
+    shard.fold(history(joined(1)))
+    plan = shard.fold(push(said(2), structs.replace(said(3), **wrong)), push(said(4)))
+    assert [fact.error for fact in plan.facts if isinstance(fact, ChatFailed)] == ["TypeError"]
+    assert shard.outline() == [1, "GAP", 4]
+    assert shard.gaps() == [(2, 3, INTERNAL)]
+    shard.restarted().fold(history(joined(1), said(2), said(3), said(4), over=True))
+    assert [one["verdict"] for one in shard.certificates()] == ["COMPLETE"]
+    assert shard.findings() == []
+
+
+def test_a_value_that_cannot_even_be_recorded_closes_its_chat_which_is_never_complete_again(
+    shard: RecordedShard,
+) -> None:
+    shard.fold(history(joined(1)))
+    plan = shard.fold(push(structs.replace(said(2), event_id="two")))
+    assert len([fact for fact in plan.facts if isinstance(fact, ChatFailed)]) == 2
+    assert shard.store.chats[CHAT].state == GIVEN_UP
+    assert shard.certificates()[0]["reasons"] == sorted([INTERNAL, UNATTRIBUTED])
+    assert shard.findings() == []
+
+
+@replaces_a_part
 def test_a_defect_while_records_are_made_takes_back_those_that_were_made(
     shard: RecordedShard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +139,7 @@ def test_a_defect_while_records_are_made_takes_back_those_that_were_made(
     assert shard.findings() == []
 
 
+@replaces_a_part
 def test_a_defect_at_the_very_end_takes_back_quarantined_input_and_facts_too(
     shard: RecordedShard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +170,7 @@ def test_a_defect_at_the_very_end_takes_back_quarantined_input_and_facts_too(
     assert shard.findings() == []
 
 
+@replaces_a_part
 def test_a_chat_whose_defect_cannot_even_be_recorded_is_closed_and_never_complete_again(
     shard: RecordedShard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +191,7 @@ def test_a_chat_whose_defect_cannot_even_be_recorded_is_closed_and_never_complet
     assert shard.findings() == []
 
 
+@replaces_a_part
 @pytest.mark.parametrize(
     ("one", "state"),
     [
@@ -182,6 +215,7 @@ def test_a_defect_in_what_brings_no_events_is_a_gap_without_ids(
     assert shard.store.chats[CHAT].state == state
 
 
+@replaces_a_part
 @pytest.mark.usefixtures("defect")
 def test_a_defect_in_one_chat_does_not_touch_the_others(shard: RecordedShard) -> None:
     shard.fold(announcement(OTHER, 1), history(joined(1)))

@@ -20,13 +20,13 @@ from bridge.records.avro import (
 )
 from bridge.records.checkpoint_keys import MARKER_KEY
 from bridge.records.normalise import Recording
-from bridge.records.redactor import Redaction, Redactor
 from bridge.records.rules import Rule
 from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
 from tests.capture.written_topics import EVENTS, TOPICS, output, written_to
 from tests.model.expected_records import Expected, ExpectedHole, in_order
-from tests.model.true_chat import CHAT, DEFECT
+from tests.model.failing_redactor import FailingRedactor
+from tests.model.true_chat import CHAT
 
 if TYPE_CHECKING:
     from bridge.capture.ports import Batch
@@ -41,15 +41,6 @@ _READERS: Final = {
     name: fastavro.schema.load_schema(str(Path(__file__).parents[2] / "schemas" / f"{name}.avsc"))
     for name in (TRANSCRIPT_EVENT, SESSION_RECORD, QUARANTINED_INPUT)
 }
-
-
-class FailingRedactor(Redactor):
-    """Stands for any defect in what is done with an event."""
-
-    def text(self, where: str, text: str, done: list[Redaction]) -> str:
-        if text == DEFECT:
-            raise ZeroDivisionError
-        return super().text(where, text, done)
 
 
 SETTINGS: Final = SessionStoreSettings(

@@ -28,6 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PACKAGES: Final = ("bridge/chatserver", "bridge/records", "bridge/transcript")
+OF_CAPTURE: Final = (
+    "batch_builder",
+    "chat",
+    "chat_checkpoints",
+    "chat_closing",
+    "chat_subjects",
+    "inbox",
+    "known_offsets",
+    "output_sessions",
+    "outputs",
+    "session_store",
+    "session_store_settings",
+)
+"""The modules of `bridge/capture` that most events go through. The others run seldom, or wait for something."""
 LEFT_OUT: Final = {
     # msgspec reads the annotations of its structures, of which mypyc keeps no more than the class.
     "bridge/chatserver/decoded.py": "structures of msgspec",
@@ -53,6 +67,7 @@ def modules(source: Path) -> list[str]:
     """Return the files to compile, from the top folder `source`; those of packages themselves are as good as empty."""
     found = (path for package in PACKAGES for path in sorted((source / package).rglob("*.py")))
     names = [str(path.relative_to(source)) for path in found if path.name != "__init__.py"]
+    names += [f"bridge/capture/{name}.py" for name in OF_CAPTURE]
     return [name for name in names if name not in LEFT_OUT]
 
 

@@ -24,7 +24,30 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.compiled, pytest.mark.timeout(900)]
 FIGURES: Final = logging.getLogger("figures")
 SUFFIX: Final = sysconfig.get_config_var("EXT_SUFFIX")
-SAME_IN_BOTH: Final = ("tests/golden", "tests/transcript", "tests/chatserver", "tests/records")
+OF_CAPTURE: Final = (
+    "any_inputs",
+    "any_outputs",
+    "any_parts",
+    "any_stored_inputs",
+    "chat_subjects",
+    "cut_histories",
+    "inputs_in_parts",
+    "known_offsets",
+    "output_parts",
+    "outputs",
+    "reported_ends",
+    "restored_states",
+    "session_store",
+    "split_in_outputs",
+    "stored_folding",
+    "summaries",
+    "whole_or_not_at_all",
+)
+"""The tests of the store of chats, and of what it calls: those of its engine wait for sockets and clocks."""
+SAME_IN_BOTH: Final = (
+    *("tests/golden", "tests/transcript", "tests/chatserver", "tests/records"),
+    *(f"tests/capture/test_{name}.py" for name in OF_CAPTURE),
+)
 SOME: Final = ("bridge/records/ids.py", "bridge/transcript/holes.py", "bridge/transcript/ranges.py")
 
 

@@ -7,6 +7,7 @@ import pytest
 from bridge.core_form import core_form
 
 replaces_a_part = pytest.mark.skipif(
-    core_form() == "compiled", reason="it replaces a function or a constant, which compiled code does not look up"
+    core_form() == "compiled",
+    reason="it replaces what compiled code does not look up, or derives a class from a compiled one",
 )
-"""Marks tests that replace a part of a compiled module from outside."""
+"""Marks tests that replace a part of a compiled module from outside, or derive a class from one of its."""
