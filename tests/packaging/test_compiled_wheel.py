@@ -25,10 +25,6 @@ pytestmark = [pytest.mark.compiled, pytest.mark.timeout(900)]
 FIGURES: Final = logging.getLogger("figures")
 SUFFIX: Final = sysconfig.get_config_var("EXT_SUFFIX")
 OF_CAPTURE: Final = (
-    "any_inputs",
-    "any_outputs",
-    "any_parts",
-    "any_stored_inputs",
     "chat_subjects",
     "cut_histories",
     "inputs_in_parts",
@@ -36,11 +32,9 @@ OF_CAPTURE: Final = (
     "output_parts",
     "outputs",
     "reported_ends",
-    "restored_states",
     "session_store",
     "split_in_outputs",
     "stored_folding",
-    "summaries",
     "whole_or_not_at_all",
 )
 """The tests of the store of chats, and of what it calls: those of its engine wait for sockets and clocks."""
