@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.processes import Bridge
 
 FIRST, SECOND = "worker-1", "worker-2"
-BY_SHARD: Final = {"kafka__transactions": "shard"}
+BY_SHARD: Final[dict[str, Any]] = {"kafka__transactions": "shard"}
 
 
 @pytest.fixture
