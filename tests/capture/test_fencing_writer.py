@@ -79,7 +79,7 @@ def test_who_has_a_claim_is_fenced_and_no_claim_is_left() -> None:
 
 
 def test_a_former_holder_that_initialises_its_id_again_before_its_claim_is_removed_gives_the_shard_up() -> None:
-    kafka = ClaimedKafka()
+    kafka, refused = ClaimedKafka(), asyncio.Event()
 
     async def returned() -> None:
         worker, owner = kafka.worker(ONE), object()
@@ -88,13 +88,14 @@ def test_a_former_holder_that_initialises_its_id_again_before_its_claim_is_remov
         async def commit() -> None:
             with pytest.raises(ShardFenced):
                 await worker.commit(held, batch("a"))
+            refused.set()
 
         kafka.before_removal = commit
         writer = await opened(kafka)
-        assert kafka.before_removal is None
         await writer.commit(batch("b"))
 
     play(returned())
+    assert refused.is_set()
     assert kafka.committed[0] == [(SHARD_ID, b"b")]
 
 
