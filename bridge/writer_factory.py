@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.kafka.claim_topic import KafkaClaims
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
+from bridge.capture.fencing_writer import FencingWriter
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.shared_writer import SharedWriter
 from bridge.capture.worker_transactions import WorkerTransactions
@@ -36,14 +37,14 @@ class ShardWriters:
         self._topics: tuple[str, ...] = ()
         # No name of a group or a worker has a colon: an id is no other worker's, and no shard's.
         own = f"{kafka.group}-worker:{config.worker_id}"
+        self._claims = claims = ShardClaims(
+            KafkaClaims(kafka),
+            worker=config.worker_id,
+            number=lambda: f"{rng.getrandbits(_BITS):x}",
+            shard_id=lambda partition: f"{kafka.group}-{partition}",
+        )
         self._transactions: WorkerTransactions | None = None
         if config.kafka.transactions == "worker":
-            claims = ShardClaims(
-                KafkaClaims(kafka),
-                worker=config.worker_id,
-                number=lambda: f"{rng.getrandbits(_BITS):x}",
-                former_id=lambda partition: f"{kafka.group}-{partition}",
-            )
             self._transactions = WorkerTransactions(
                 ids=[own, *(f"{own}:{number}" for number in range(2, _IDS + 1))],
                 make_producer=lambda name: KafkaWorkerProducer(kafka, name, self._topics),
@@ -55,9 +56,17 @@ class ShardWriters:
 
     def of_shard(self, topics: Iterable[str]) -> Callable[[int], TransactionalWriter]:
         """Return what makes the writers of one shard, one after the other; `topics` are those that it writes."""
-        written, kafka, transactions, owner = tuple(topics), self._kafka, self._transactions, object()
+        written, kafka, claims, transactions, owner = (
+            tuple(topics),
+            self._kafka,
+            self._claims,
+            self._transactions,
+            object(),
+        )
         if transactions is None:
-            return lambda partition: KafkaTransactionalWriter(kafka, partition, written)
+            return lambda partition: FencingWriter(
+                partition, KafkaTransactionalWriter(kafka, partition, written), claims
+            )
         self._topics = written
         return lambda partition: SharedWriter(
             partition, owner, transactions, KafkaTransactionalWriter(kafka, partition, written)
@@ -67,3 +76,5 @@ class ShardWriters:
         """Close what all shards share; they have ended."""
         if self._transactions is not None:
             await self._transactions.close()
+        else:
+            await self._claims.close()

@@ -62,6 +62,7 @@ FAULTS: Final = {
     "test_links.py",
     "test_long_histories.py",
     "test_member_replaced.py",
+    "test_mixed_transactions.py",
     "test_moved_brokers.py",
     "test_open_resources.py",
     "test_planted_values.py",

@@ -204,8 +204,12 @@ class TransactionalWriter(Protocol):
         Raises KafkaUnavailable, ShardFenced, and TopicMismatch when a topic's max.message.bytes is too small.
         """
 
-    async def checkpoints(self) -> list[tuple[str, bytes]]:
-        """Read (key, value) of every checkpoint of the shard: its chats' and its marker. Deleted ones are left out."""
+    async def checkpoints(self) -> list[tuple[str, bytes]] | None:
+        """Read (key, value) of every checkpoint of the shard: its chats' and its marker. Deleted ones are left out.
+
+        None: somebody else could still commit when they were read, and cannot any more. So look at the logs anew, then
+        ask again. Raises KafkaUnavailable, ShardFenced.
+        """
 
     async def commit(self, batch: Batch) -> None:
         """Write the batch in one transaction; on return it is durable. Raises KafkaUnavailable, ShardFenced."""

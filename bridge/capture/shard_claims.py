@@ -1,6 +1,7 @@
 """The shards that a worker holds by claims: it takes them, gives them up, and finds out which are still its own.
 
-The steps, and their order, are those of `tests/handover/claim_model.py`.
+The steps, and their order, are those of `tests/handover/claim_model.py`. A worker with a transactional id for each
+shard holds none by claims: `fence_all` is all that it needs (`fencing_writer.py`).
 """
 
 from __future__ import annotations
@@ -54,11 +55,11 @@ class ShardClaims:
         *,
         worker: str,
         number: Callable[[], str],
-        former_id: Callable[[int], str],
+        shard_id: Callable[[int], str],
     ) -> None:
         """`worker` is its name; `number` returns what it never returned before. `use` comes before the first claim.
 
-        `former_id`: partition -> the transactional id of a worker that has one for each shard.
+        `shard_id`: partition -> the transactional id of a shard, with which workers write that have one for each.
         """
         self._topic = topic
         self._own = ""
@@ -66,7 +67,7 @@ class ShardClaims:
         self._abandoned: dict[str, ProducerEpoch] = {}
         self._worker = worker
         self._number = number
-        self._former_id = former_id
+        self._shard_id = shard_id
         self._held: dict[int, HeldShard] = {}
         self._fencings: dict[str, asyncio.Task[None]] = {}
         self._fence_turns: dict[str, asyncio.Lock] = {}
@@ -135,15 +136,32 @@ class ShardClaims:
             raise
         return held
 
-    async def _claim(self, held: HeldShard, renews: str | None = None) -> None:
+    async def fence_all(self, partition: int) -> int:
+        """Fence whoever has claimed a shard, for a worker that has initialised the shard's own id; no claim is left.
+
+        As long as former holders may still initialise their ids, there is a later claim than theirs. Returns an offset
+        after all that they have committed, and after the beginning of whatever they have open. Raises KafkaUnavailable,
+        ShardFenced.
+        """
+        held = HeldShard(partition, claim_key(self._worker, self._number()), self._shard_id(partition), self)
+        self._held[partition] = held
+        try:
+            offset = await self._claim(held)
+            await self._topic.remove(partition, [held.key])
+        finally:
+            self.give_up(held)
+        return offset + 1
+
+    async def _claim(self, held: HeldShard, renews: str | None = None) -> int:
         partition, claims = held.partition, ClaimList()
-        held.offset = await self._topic.write(partition, held.key, held.claimant)
-        if renews is None:
-            await asyncio.gather(self._fence(self._former_id(partition)), self._read(claims, held))
+        offset = held.offset = await self._topic.write(partition, held.key, held.claimant)
+        shard_id = self._shard_id(partition)
+        if renews is None and held.claimant != shard_id:
+            await asyncio.gather(self._fence(shard_id), self._read(claims, held))
         else:
             await self._read(claims, held)
-            if claims.others(held.key)[-1:] != [renews]:
-                raise ShardFenced("another worker has claimed this shard")
+        if renews is not None and claims.others(held.key)[-1:] != [renews]:
+            raise ShardFenced("another worker has claimed this shard")
         for _ in range(_LOOKS):
             if not claims.strangers(held.claimant) - self._abandoned.keys():
                 break
@@ -155,6 +173,7 @@ class ShardClaims:
             await self._topic.remove(partition, others)
         self.still(held)
         held.fenced = True
+        return offset
 
     async def _read(self, claims: ClaimList, held: HeldShard) -> None:
         """Read the claims of a shard to the end, and see whether this one is in force."""

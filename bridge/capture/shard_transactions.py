@@ -77,8 +77,11 @@ class ShardTransactions:
         Returns what the next transaction has to tell. Inputs whose transaction turns out to be committed, although its
         commit failed, are no longer held (P1).
         """
-        await recovery.before_opening()
-        stored = stored_shard(await writer.checkpoints(), self._settings.writers)
+        checkpoints = None
+        while checkpoints is None:
+            await recovery.before_opening()
+            checkpoints = await writer.checkpoints()
+        stored = stored_shard(checkpoints, self._settings.writers)
         store = SessionStore(self._partition, replace(self._settings, limits=writer.limits))
         store.restore(stored)
         before, kept = store.numbers.shard, self._kept(store, recovery)

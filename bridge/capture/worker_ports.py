@@ -106,3 +106,17 @@ class ShardStorage(Protocol):
 
     async def close(self) -> None:
         """Close the connections, within seconds."""
+
+
+class ShardProducer(ShardStorage, Protocol):
+    """The transactional producer of one shard, and what the shard reads back: a `TransactionalWriter`, and more."""
+
+    @property
+    def read_all(self) -> bool:
+        """Whether `checkpoints`, the last time, read all that was there: no transaction was open, or not marked."""
+
+    async def open(self) -> None:
+        """Initialise the shard's transactional id. Raises what a `TransactionalWriter` does."""
+
+    async def commit(self, batch: Batch) -> None:
+        """Write the batch in one transaction. Raises KafkaUnavailable, ShardFenced."""

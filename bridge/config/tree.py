@@ -100,7 +100,7 @@ class KafkaSettings(Section):
     transactions: Literal["shard", "worker"] = Field(
         default="shard",
         description="What a transaction holds: the records of one shard, or those of all shards of the worker, which "
-        "costs less. The same for all workers of a group: stop them all, in order, before you change it.",
+        "costs less. Change it by a rolling restart; workers with both values fence each other.",
     )
     session_timeout_seconds: float = Field(
         default=15.0,

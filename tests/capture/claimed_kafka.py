@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from bridge.capture.fencing_writer import FencingWriter
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.worker_transactions import WorkerTransactions
 from bridge.errors import KafkaUnavailable, ShardFenced, TransactionNotMarked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    from bridge.capture.ports import Batch
+    from bridge.capture.ports import Batch, Limits
     from bridge.capture.worker_ports import ClaimRecord, ProducerEpoch
     from bridge.errors import BridgeError
     from bridge.facts import Fact
@@ -30,6 +31,9 @@ class ClaimedKafka:
     which it is decided that it is aborted.
     `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
     end is decided, and not marked.
+    `stable`: shard -> the last stable offset of its claims, as long as a transaction is open before the others.
+    `reads`: shards whose claims were read; `checkpoint_reads`: from where on reads of checkpoints had to be stable.
+    `before_removal` is called once, before claims are removed.
     """
 
     logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -40,25 +44,30 @@ class ClaimedKafka:
     not_marked: set[str] = field(default_factory=set)
     aborted: set[str] = field(default_factory=set)
     leaderless: set[int] = field(default_factory=set)
+    stable: dict[int, int] = field(default_factory=dict)
+    reads: list[int] = field(default_factory=list)
+    checkpoint_reads: list[int] = field(default_factory=list)
+    before_removal: Callable[[], Awaitable[None]] | None = None
     unheard: int = 0
     leader_lost_at_end: bool = False
     transactions: list[set[int]] = field(default_factory=list)
     told: list[Fact] = field(default_factory=list)
     began: asyncio.Event = field(default_factory=asyncio.Event)
+    numbers: count[int] = field(default_factory=count)
+
+    def writer(self, shard: int) -> FencingWriter:
+        """Return a writer under the shard's own transactional id."""
+        return FencingWriter(shard, MemoryShardProducer(self, shard), self._claims("shards"))
+
+    def _claims(self, worker: str) -> ShardClaims:
+        return ShardClaims(MemoryClaims(self), worker=worker, number=lambda: str(next(self.numbers)), shard_id=str)
 
     def worker(self, name: str) -> WorkerTransactions:
         """Return the transactions of a worker."""
-        numbers = count()
-        claims = ShardClaims(
-            MemoryClaims(self),
-            worker=name,
-            number=lambda: f"{next(numbers)}-{self.epochs[name]}",
-            former_id=str,
-        )
         return WorkerTransactions(
             ids=[name, f"{name}:2", f"{name}:3"],
             make_producer=lambda transactional_id: MemoryProducer(self, transactional_id),
-            claims=claims,
+            claims=self._claims(name),
             most_seconds=60.0,
             clock=LoopClock(),
             tell=self.told.append,
@@ -97,10 +106,16 @@ class MemoryClaims:
 
     async def remove(self, partition: int, keys: Collection[str]) -> None:
         await asyncio.sleep(0)
-        self.kafka.logs[partition] += [(key, None) for key in keys]
+        called, self.kafka.before_removal = self.kafka.before_removal, None
+        if called is not None:
+            await called()
+        for key in keys:
+            self.kafka.logs[partition].append((key, None))
+            await asyncio.sleep(0)
 
     async def read(self, since: Mapping[int, int]) -> Mapping[int, tuple[Sequence[ClaimRecord], int]]:
         await asyncio.sleep(0)
+        self.kafka.reads += since
         return {shard: (self.kafka.logs[shard][at:], len(self.kafka.logs[shard])) for shard, at in since.items()}
 
     async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
@@ -109,6 +124,51 @@ class MemoryClaims:
         while transactional_id in self.kafka.not_marked - self.kafka.aborted and not last:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         self.kafka.epochs[transactional_id] += 1
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class MemoryShardProducer:
+    """A `ShardProducer`; the only checkpoints are claims."""
+
+    kafka: ClaimedKafka
+    shard: int
+    number: int = 0
+    read_all: bool = False
+
+    @property
+    def limits(self) -> Limits:
+        return {}
+
+    async def refresh_limits(self) -> Limits:
+        return {}
+
+    async def take_limits(self) -> None:
+        """There are none."""
+
+    async def open(self) -> None:
+        await asyncio.sleep(0)
+        self.kafka.epochs[str(self.shard)] += 1
+        self.number = self.kafka.epochs[str(self.shard)]
+
+    async def checkpoints(self, least: int = 0) -> list[tuple[str, bytes]]:
+        await asyncio.sleep(0)
+        kafka, log = self.kafka, self.kafka.logs[self.shard]
+        kafka.checkpoint_reads.append(least)
+        if least:
+            kafka.stable.pop(self.shard, None)  # it is marked in the end
+        end = kafka.stable.get(self.shard, len(log))
+        self.read_all = end >= len(log)
+        found = dict(log[:end])
+        return [(key, value.encode()) for key, value in found.items() if value is not None]
+
+    async def commit(self, batch: Batch) -> None:
+        await asyncio.sleep(0)
+        if self.number != self.kafka.epochs[str(self.shard)]:
+            raise ShardFenced("fenced")
+        self.kafka.committed[self.shard] += [(str(self.shard), record.key) for record in batch.records]
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -31,7 +31,12 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=None, help="default: random")
     parser.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="3: a killed one leaves no leader")
-    parser.add_argument("--transactions", default="shard", choices=("shard", "worker"), help="kafka.transactions")
+    parser.add_argument(
+        "--transactions",
+        default="shard",
+        choices=("shard", "worker", "both"),
+        help="kafka.transactions; both: the other value with each start of a worker",
+    )
     parser.add_argument("--stored", action="store_true", help="fill what is missing from the stored side at the end")
     parser.add_argument("--report", type=Path, default=None, help="Markdown")
     parser.add_argument("--logs", type=Path, default=None, help="folder to keep; default: kept on failure only")

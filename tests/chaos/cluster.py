@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import datetime
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, Self
 
 from bridge.sandbox import LocalCluster
@@ -49,7 +50,7 @@ class ChaosCluster:
     """A context manager. `folder` keeps logs, ledgers and journals."""
 
     def __init__(self, folder: Path, seed: int, *, brokers: int = 1, transactions: str = "shard") -> None:
-        self.transactions = transactions
+        self._transactions = cycle(("worker", "shard") if transactions == "both" else (transactions,))
         self.folder = folder
         self.seed = seed
         self.prefix = f"chaos{seed}."
@@ -114,7 +115,7 @@ class ChaosCluster:
             prefix=self.prefix,
             worker=f"worker-{number}",
             **_SETTINGS,
-            **{"kafka.transactions": self.transactions},
+            **{"kafka.transactions": next(self._transactions)},
             **self.log.settings,
         )
 

@@ -22,7 +22,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.handover.claim_states import Bounds, Claim, HandoverStep, ModelState, Phase, Request, ShardPart, WorkerModel
+from tests.handover.claim_states import (
+    Bounds,
+    Claim,
+    HandoverStep,
+    MixedStep,
+    ModelState,
+    Phase,
+    Request,
+    ShardPart,
+    WorkerModel,
+)
 from tests.support.reachable_states import ForbiddenStateFound, put, visit_all
 
 if TYPE_CHECKING:
@@ -39,24 +49,26 @@ class TwoWritersError(AssertionError):
 class ClaimModel:
     """All workers do all steps but `without`."""
 
-    def __init__(self, bounds: Bounds, without: HandoverStep | None = None) -> None:
+    def __init__(self, bounds: Bounds, without: HandoverStep | MixedStep | None = None) -> None:
         """Nothing is visited yet."""
         self._bounds = bounds
         self._without = without
 
     def explore(self) -> int:
         """Visit all states and return their number. Raises TwoWritersError with a shortest way to one."""
+        return visit_all(self._first(), self._steps, TwoWritersError)
+
+    def _first(self) -> ModelState:
         bounds = self._bounds
-        first = ModelState(
+        return ModelState(
             (0,) * (bounds.workers * bounds.ids),
             ((),) * bounds.shards,
             (0,) * bounds.shards,
             frozenset(),
             tuple(WorkerModel(0, checked=False, parts=(ShardPart(),) * bounds.shards) for _ in range(bounds.workers)),
         )
-        return visit_all(first, self._steps, TwoWritersError)
 
-    def _does(self, step: HandoverStep) -> bool:
+    def _does(self, step: HandoverStep | MixedStep) -> bool:
         return step is not self._without
 
     def _steps(self, state: ModelState) -> Iterator[tuple[str, ModelState]]:
@@ -68,16 +80,19 @@ class ClaimModel:
                 state._replace(unmarked=state.unmarked - {one}),
             )
         for number, worker in enumerate(state.workers):
-            yield from self._initialise(state, number, worker)
-            yield from self._crash(state, number, worker)
-            for shard, part in enumerate(worker.parts):
-                if worker.epoch:
-                    yield from self._of_shard(state, number, shard, part)
-            yield from self._commit(state, number, worker)
-            if state.switched < self._bounds.switches:
-                yield self._switch(state._replace(switched=state.switched + 1), number, worker)
-            if state.set_back < self._bounds.setbacks:
-                yield from self._set_back(state._replace(set_back=state.set_back + 1), number, worker)
+            yield from self._of_worker(state, number, worker)
+
+    def _of_worker(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
+        yield from self._initialise(state, number, worker)
+        yield from self._crash(state, number, worker)
+        for shard, part in enumerate(worker.parts):
+            if worker.epoch:
+                yield from self._of_shard(state, number, shard, part)
+        yield from self._commit(state, number, worker)
+        if state.switched < self._bounds.switches:
+            yield self._switch(state._replace(switched=state.switched + 1), number, worker)
+        if state.set_back < self._bounds.setbacks:
+            yield from self._set_back(state._replace(set_back=state.set_back + 1), number, worker)
 
     def _set_back(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
         for shard, part in enumerate(worker.parts):

@@ -48,15 +48,36 @@ class HandoverStep(StrEnum):
     """Read the records only when every transaction before one's own claim is marked in the shard."""
 
 
+class MixedStep(StrEnum):
+    """What has to be done where some workers have a transactional id for each shard, and so share that."""
+
+    INITIALISE_SHARD_ID = auto()
+    """Of a worker with an id of its own: initialise the shard's id, too, when its claim is written."""
+    CLAIM_TO_FENCE = auto()
+    """Of one with an id for each shard, as what follows: claim a shard to which others have claims."""
+    READ_ALL = auto()
+    """Fence also if no claim is seen, but something lies behind a transaction that is not marked."""
+    FENCE_OTHERS = auto()
+    """Initialise the ids of all claimants."""
+    FENCE_FIRST = auto()
+    """Remove the claims of others only when they are fenced."""
+    REMOVE_OWN_LAST = auto()
+    """Remove one's own claim only when the others are removed."""
+    READ_AGAIN = auto()
+    """Read the records again after that, with all that was open before one's own claim."""
+
+
 class Phase(StrEnum):
     """What a worker is doing about a shard."""
 
     NONE = auto()
+    OPENED = auto()
     RENEWING = auto()
     CLAIMING = auto()
     CLAIMED = auto()
     FENCING = auto()
     REMOVING = auto()
+    REMOVING_OWN = auto()
     READING = auto()
     OWNED = auto()
 
@@ -74,7 +95,7 @@ class Claim(NamedTuple):
 class ShardPart(NamedTuple):
     """A shard at a worker. `known`: commits that were read or made. `others`: claims that were found beside its own.
 
-    `renews`: the claim under a former id, since which every commit is known.
+    `renews`: the claim under a former id, since which every commit is known. `shard_id_fenced`: that was initialised.
     """
 
     phase: Phase = Phase.NONE
@@ -82,6 +103,7 @@ class ShardPart(NamedTuple):
     known: int = 0
     others: frozenset[Claim] = frozenset()
     renews: Claim | None = None
+    shard_id_fenced: bool = False
 
 
 class WorkerModel(NamedTuple):
@@ -119,6 +141,7 @@ class ModelState(NamedTuple):
     """Kafka, the requests on their way, and the workers. `taken` and what follows: used up of the bounds.
 
     `epochs`: of each transactional id. `unmarked`: (id, shard) of commits that are decided, not marked in the shard.
+    `stable`: the claims before the first transaction in shard 0 that is not marked; None when all are.
     """
 
     epochs: tuple[int, ...]
@@ -131,6 +154,8 @@ class ModelState(NamedTuple):
     set_back: int = 0
     switched: int = 0
     unmarked: frozenset[tuple[int, int]] = frozenset()
+    strayed: int = 0
+    stable: tuple[Claim, ...] | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -138,7 +163,8 @@ class Bounds:
     """How far states are followed. `releases`: workers also leave shards in order.
 
     `ids`: of each worker; `switches`: how often one goes on under another. `markers`: a commit that is decided is seen
-    in each shard only when it is marked there, which takes as long as the shard has no leader.
+    in each shard only when it is marked there, which takes as long as the shard has no leader. `own`: how many more
+    workers have an id for each shard; `strays`: how often a transaction that will be aborted opens in the shard late.
     """
 
     workers: int = 2
@@ -152,3 +178,5 @@ class Bounds:
     ids: int = 1
     switches: int = 0
     markers: bool = False
+    own: int = 0
+    strays: int = 0

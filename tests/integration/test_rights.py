@@ -121,14 +121,17 @@ def test_each_command_runs_with_exactly_its_rights_and_nothing_is_denied(
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("other", ["worker", "shard"])
 @tries("run")
-def test_workers_with_one_transaction_each_claim_and_fence_with_exactly_the_same_rights(rights: Rights) -> None:
+def test_workers_with_one_transaction_each_claim_and_fence_with_exactly_the_same_rights(
+    rights: Rights, other: str
+) -> None:
     environment = rights.environment
     environment.prepare()
     rights.exactly("run")
     with environment.bridge(kafka__transactions="worker") as bridge, environment.chats(concurrent_chats=CHATS) as chats:
         wait_for(lambda: captured(bridge) > 100, 40, lambda: str(reasons(bridge)))
-        with environment.bridge("worker-2", kafka__transactions="worker") as second:
+        with environment.bridge("worker-2", kafka__transactions=other) as second:
             wait_for(lambda: second.ready and second.metric("chatbridge_shards"), 40, lambda: str(reasons(second)))
             bridge.kill()
             wait_for(lambda: second.metric("chatbridge_shards") == PARTITIONS, 40, "not taken over")

@@ -33,7 +33,7 @@ def together(connection: KafkaConnection, told: RecordedFacts) -> WorkerTransact
         KafkaClaims(connection),
         worker="one",
         number=lambda: str(next(numbers)),
-        former_id=lambda partition: f"{connection.group}-{partition}",
+        shard_id=lambda partition: f"{connection.group}-{partition}",
     )
     written = (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
     return WorkerTransactions(

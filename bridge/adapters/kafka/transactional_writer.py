@@ -27,11 +27,13 @@ from aiokafka.errors import (
 )
 
 from bridge.adapters.kafka.aiokafka_internals import (
+    consumer_client,
     fail_batches_outside_transaction,
     pause_between_updates,
     producer_error,
 )
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
+from bridge.adapters.kafka.log_ends import high_watermark
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_admin, stop_consumer, stop_producer
@@ -90,6 +92,7 @@ class KafkaTransactionalWriter:
         self._topic_limits: Mapping[str, int] = {}
         self._given = settings.times.now()
         self._reading = False
+        self._read_all = False
         self._closings = Closings(f"release {partition}")
 
     @property
@@ -171,6 +174,11 @@ class KafkaTransactionalWriter:
                 )
         return limits
 
+    @property
+    def read_all(self) -> bool:
+        """Whether `checkpoints` began when nothing lay behind its last stable offset."""
+        return self._read_all
+
     async def checkpoints(self, least: int = 0) -> list[tuple[str, bytes]]:
         """Read the shard's checkpoint partition up to its last stable offset; return the last value of each key.
 
@@ -200,6 +208,7 @@ class KafkaTransactionalWriter:
                 await self._call(consumer.seek_to_beginning(partition))
                 while (end := (await self._call(consumer.end_offsets([partition])))[partition]) < least:  # noqa: ASYNC110 - of Kafka
                     await asyncio.sleep(_STABLE_SECONDS)
+                self._read_all = end >= await self._call(high_watermark(consumer_client(consumer), partition))
                 while await self._call(consumer.position(partition)) < end:
                     fetched = await self._call(consumer.getmany(partition, timeout_ms=_POLL_MS))
                     for records in fetched.values():
