@@ -47,6 +47,8 @@ class Outcome:
     seed: int
     seconds: float
     brokers: int
+    transactions: str = "shard"
+    tls: bool = False
     steps: list[str] = field(default_factory=list)
     disturbing: list[bool] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
@@ -93,7 +95,14 @@ def run(
 
     `stored`: fill what is missing from the stored side of the chats, before the workers end.
     """
-    outcome = Outcome(cluster.seed, seconds, brokers, stored=StoredFill() if stored else None)
+    outcome = Outcome(
+        cluster.seed,
+        seconds,
+        brokers,
+        transactions=cluster.transactions,
+        tls=cluster.tls,
+        stored=StoredFill() if stored else None,
+    )
     try:
         _run_steps(cluster, seconds, outcome, log)
     except _BREAKAGES as error:

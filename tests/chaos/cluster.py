@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from bridge.sandbox import LocalCluster
+from bridge.writer_factory import ids_of_worker
 from tests.chaos.plan import CHAT_SERVERS, SHARDS, WORKERS
 from tests.evidence.judged_log import SignedLog
 from tests.support.kafka_tools import AUTHORIZER
 from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.secured_broker import SecuredCluster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,13 +50,21 @@ class ExpectationFailed(Exception):
 class ChaosCluster:
     """A context manager. `folder` keeps logs, ledgers and journals."""
 
-    def __init__(self, folder: Path, seed: int, *, brokers: int = 1, transactions: str = "shard") -> None:
+    def __init__(
+        self, folder: Path, seed: int, *, brokers: int = 1, transactions: str = "shard", tls: bool = False
+    ) -> None:
+        """`tls`: workers and commands use TLS with client certificates; the oracle, which is no part of them, not."""
         self.transactions = transactions
+        self.tls = tls
         self.folder = folder
         self.seed = seed
         self.prefix = f"chaos{seed}."
         # Several brokers with an authorizer would need authentication among themselves.
-        self.kafka = LocalCluster(nodes=brokers, overrides=AUTHORIZER if brokers == 1 else None)
+        self.kafka: LocalCluster = (
+            SecuredCluster(nodes=brokers)
+            if tls
+            else LocalCluster(nodes=brokers, overrides=AUTHORIZER if brokers == 1 else None)
+        )
         self.workers: dict[int, Bridge] = {}
         self.servers: dict[int, Simulator] = {}
         self.leaving: list[Simulator] = []
@@ -72,9 +82,17 @@ class ChaosCluster:
         self._watch = threading.Thread(target=self._sample, name="memory", daemon=True)
 
     @property
+    def client(self) -> dict[str, Any]:
+        """The settings with which workers and commands connect to Kafka."""
+        if not isinstance(self.kafka, SecuredCluster):
+            return {"kafka.bootstrap_servers": self.kafka.bootstrap_servers}
+        own = {f"kafka.client.{name}": value for name, value in self.kafka.mutual.items()}
+        return {"kafka.bootstrap_servers": self.kafka.address("MUTUAL"), **own}
+
+    @property
     def log(self) -> SignedLog:
         """The log of certificates, with the keys that sign it."""
-        return SignedLog(self.kafka.bootstrap_servers, self.prefix, self.folder)
+        return SignedLog(self.kafka.bootstrap_servers, self.prefix, self.folder, self.client)
 
     def refusals(self) -> dict[int, float]:
         """Return how many transactions failed, or shards could not be opened, in each worker that runs."""
@@ -84,10 +102,19 @@ class ChaosCluster:
             for number, worker in self.workers.items()
         }
 
+    def transactional_ids(self, shard: int) -> list[str]:
+        """Return the ids that may commit to a shard; with one transaction per worker, those of one of the workers."""
+        group = f"{self.prefix}bridge"
+        if self.transactions == "shard":
+            return [f"{group}-{shard}"]
+        return ids_of_worker(group, f"worker-{1 + shard % WORKERS}")
+
     def __enter__(self) -> Self:
         self.kafka.start()
-        self.log.new_key()
         try:
+            if isinstance(self.kafka, SecuredCluster):
+                self.kafka.grant(self.prefix)
+            self.log.new_key()
             for number in range(1, WORKERS + 1):
                 self.start_worker(number)
             self.wait_ready()
@@ -114,6 +141,7 @@ class ChaosCluster:
             prefix=self.prefix,
             worker=f"worker-{number}",
             **_SETTINGS,
+            **self.client,
             **{"kafka.transactions": self.transactions},
             **self.log.settings,
         )

@@ -59,7 +59,8 @@ def _restart_broker(cluster: ChaosCluster, fault: Fault) -> None:
 
 
 def _fence(cluster: ChaosCluster, fault: Fault) -> None:
-    fence(cluster.kafka.bootstrap_servers, f"{cluster.prefix}bridge-{fault.values['shard']}")
+    for one in cluster.transactional_ids(int(str(fault.values["shard"]))):
+        fence(cluster.kafka.bootstrap_servers, one)
 
 
 def _refuse_writes(cluster: ChaosCluster, fault: Fault) -> None:

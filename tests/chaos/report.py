@@ -18,14 +18,18 @@ def render(outcome: Outcome) -> str:
     """Return the whole report."""
     comparison = outcome.comparison
     command = f"python -m tests.chaos --seconds {outcome.seconds:g} --seed {outcome.seed} --brokers {outcome.brokers}"
+    command += "" if outcome.transactions == "shard" else f" --transactions {outcome.transactions}"
+    command += " --tls" if outcome.tls else ""
     command += "" if outcome.stored is None else " --stored"
     verdict = "Everything held." if outcome.held else "RED."
     brokers = "one Kafka broker" if outcome.brokers == 1 else f"{outcome.brokers} Kafka brokers"
+    brokers += ", to which workers and commands connect with TLS and a client certificate" if outcome.tls else ""
+    of = "each shard" if outcome.transactions == "shard" else "all shards of a worker"
     lines = [
         "# Chaos",
         "",
         f"`{command}`: three workers, a Chat Server cluster of two with a standby each, session passwords on,",
-        f"{brokers}. **{verdict}**",
+        f"{brokers}, one transaction for {of}. **{verdict}**",
         "",
         "## What was injected",
         "",
