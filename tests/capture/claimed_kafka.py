@@ -6,19 +6,27 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.worker_transactions import WorkerTransactions
 from bridge.errors import KafkaUnavailable, ShardFenced, TransactionNotMarked
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from typing import Any
 
     from bridge.capture.ports import Batch
     from bridge.capture.worker_ports import ClaimRecord, ProducerEpoch
     from bridge.errors import BridgeError
     from bridge.facts import Fact
+
+
+_Answer = TypeVar("_Answer")
+
+
+def _at_once() -> float:
+    return 0.0
 
 
 @dataclass
@@ -29,7 +37,7 @@ class ClaimedKafka:
     `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
     which it is decided that it is aborted.
     `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
-    end is decided, and not marked.
+    end is decided, and not marked. `late`: seconds that the next request takes, and that the next answer takes.
     """
 
     logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -45,14 +53,16 @@ class ClaimedKafka:
     transactions: list[set[int]] = field(default_factory=list)
     told: list[Fact] = field(default_factory=list)
     began: asyncio.Event = field(default_factory=asyncio.Event)
+    late: Callable[[], float] = _at_once
+    numbers: Iterator[int] = field(default_factory=count)
+    arriving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def worker(self, name: str) -> WorkerTransactions:
         """Return the transactions of a worker."""
-        numbers = count()
         claims = ShardClaims(
             MemoryClaims(self),
             worker=name,
-            number=lambda: f"{next(numbers)}-{self.epochs[name]}",
+            number=lambda: str(next(self.numbers)),
             former_id=str,
         )
         return WorkerTransactions(
@@ -63,6 +73,20 @@ class ClaimedKafka:
             clock=LoopClock(),
             tell=self.told.append,
         )
+
+    async def asked(self, do: Callable[[], _Answer]) -> _Answer:
+        """Answer a request. It arrives, and something is done, also if nobody waits for it any more."""
+
+        async def arrives() -> _Answer:
+            await asyncio.sleep(self.late())
+            return do()
+
+        arriving = asyncio.ensure_future(arrives())
+        self.arriving.add(arriving)
+        arriving.add_done_callback(self.arriving.discard)
+        answer = await asyncio.shield(arriving)
+        await asyncio.sleep(self.late())
+        return answer
 
     def in_force(self, shard: int) -> list[str]:
         """Return who has a claim to a shard, in the order of the log."""
@@ -91,24 +115,34 @@ class MemoryClaims:
     kafka: ClaimedKafka
 
     async def write(self, partition: int, key: str, claimant: str) -> int:
-        await asyncio.sleep(0)
-        self.kafka.logs[partition].append((key, claimant))
-        return len(self.kafka.logs[partition]) - 1
+        log = self.kafka.logs[partition]
+
+        def written() -> int:
+            log.append((key, claimant))
+            return len(log) - 1
+
+        return await self.kafka.asked(written)
 
     async def remove(self, partition: int, keys: Collection[str]) -> None:
-        await asyncio.sleep(0)
-        self.kafka.logs[partition] += [(key, None) for key in keys]
+        removed = [(key, None) for key in keys]
+        await self.kafka.asked(lambda: self.kafka.logs[partition].extend(removed))
 
     async def read(self, since: Mapping[int, int]) -> Mapping[int, tuple[Sequence[ClaimRecord], int]]:
-        await asyncio.sleep(0)
-        return {shard: (self.kafka.logs[shard][at:], len(self.kafka.logs[shard])) for shard, at in since.items()}
+        logs = self.kafka.logs
+        return await self.kafka.asked(
+            lambda: {shard: (logs[shard][at:], len(logs[shard])) for shard, at in since.items()}
+        )
 
     async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
-        await asyncio.sleep(0)
-        last = abandoned == (0, self.kafka.epochs[transactional_id])
-        while transactional_id in self.kafka.not_marked - self.kafka.aborted and not last:  # noqa: ASYNC110
+        while not await self.kafka.asked(lambda: self._fenced(transactional_id, abandoned)):
             await asyncio.sleep(0.05)
+
+    def _fenced(self, transactional_id: str, abandoned: ProducerEpoch | None) -> bool:
+        last = abandoned == (0, self.kafka.epochs[transactional_id])
+        if transactional_id in self.kafka.not_marked - self.kafka.aborted and not last:
+            return False
         self.kafka.epochs[transactional_id] += 1
+        return True
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -124,11 +158,13 @@ class MemoryProducer:
     sent: Mapping[int, Batch] = field(default_factory=dict)
 
     async def open(self) -> None:
-        await asyncio.sleep(0)
+        self.number = await self.kafka.asked(self._initialised)
+
+    def _initialised(self) -> int:
         if self.name in self.kafka.not_marked:
             raise TransactionNotMarked("a partition has no leader")
         self.kafka.epochs[self.name] += 1
-        self.number = self.kafka.epochs[self.name]
+        return self.kafka.epochs[self.name]
 
     @property
     def epoch(self) -> ProducerEpoch:
@@ -147,8 +183,7 @@ class MemoryProducer:
         return {shard: asyncio.ensure_future(self._acknowledged(shard)) for shard in batches}
 
     async def _acknowledged(self, shard: int) -> None:
-        await asyncio.sleep(0)
-        self._fenced()
+        await self.kafka.asked(self._fenced)
         if self.name in self.kafka.not_marked:
             await asyncio.Event().wait()
         if shard in self.kafka.refused:
@@ -157,7 +192,9 @@ class MemoryProducer:
             await asyncio.Event().wait()
 
     async def end(self) -> bool:
-        await asyncio.sleep(0)
+        return await self.kafka.asked(self._ended)
+
+    def _ended(self) -> bool:
         self._fenced()
         for shard, batch in self.sent.items():
             self.kafka.committed[shard] += [(self.name, record.key) for record in batch.records]

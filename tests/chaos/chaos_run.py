@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.chaos import injectors
-from tests.chaos.cluster import ChaosCluster, ExpectationFailed
+from tests.chaos.cluster import READY_SECONDS, ChaosCluster, ExpectationFailed
 from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, steady_times
 from tests.chaos.plan import CHAT, GARBAGE_FAULT, SHARDS, Fault, Step, steps
 from tests.chaos.published_events import read_published
@@ -49,6 +49,7 @@ class Outcome:
     brokers: int
     transactions: str = "shard"
     tls: bool = False
+    ready_seconds: float = READY_SECONDS
     steps: list[str] = field(default_factory=list)
     disturbing: list[bool] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
@@ -101,6 +102,7 @@ def run(
         brokers,
         transactions=cluster.transactions,
         tls=cluster.tls,
+        ready_seconds=cluster.patience * READY_SECONDS,
         stored=StoredFill() if stored else None,
     )
     try:
@@ -189,7 +191,8 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
         outcome.stored = fill_from_stored(cluster)
         outcome.problems += outcome.stored.problems
         log(f"      filled from the stored side in {outcome.stored.seconds:.1f} s")
-    wait_for(lambda: not cluster.log.unsaid(), _HEAD_SECONDS, "no head covers all certificates", _SETTLE_POLL_SECONDS)
+    what, seconds = "no head covers all certificates", cluster.patience * _HEAD_SECONDS
+    wait_for(lambda: not cluster.log.unsaid(), seconds, what, _SETTLE_POLL_SECONDS)
     codes = cluster.terminate_workers()
     if any(codes.values()):
         raise ExpectationFailed(f"exit codes after the last SIGTERM: {codes}")
@@ -220,7 +223,8 @@ def _inject(cluster: ChaosCluster, step: Step, outcome: Outcome) -> None:
 
 def _wait_certified(cluster: ChaosCluster) -> None:
     what = "some chats have no certificate"
-    wait_for(lambda: _all_certified(cluster), _CERTIFICATE_SECONDS, what, _SETTLE_POLL_SECONDS)
+    seconds = cluster.patience * _CERTIFICATE_SECONDS
+    wait_for(lambda: _all_certified(cluster), seconds, what, _SETTLE_POLL_SECONDS)
 
 
 def _all_certified(cluster: ChaosCluster) -> bool:

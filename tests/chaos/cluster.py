@@ -51,9 +51,20 @@ class ChaosCluster:
     """A context manager. `folder` keeps logs, ledgers and journals."""
 
     def __init__(
-        self, folder: Path, seed: int, *, brokers: int = 1, transactions: str = "shard", tls: bool = False
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        brokers: int = 1,
+        transactions: str = "shard",
+        tls: bool = False,
+        patience: float = 1.0,
     ) -> None:
-        """`tls`: workers and commands use TLS with client certificates; the oracle, which is no part of them, not."""
+        """`tls`: workers and commands use TLS with client certificates; the oracle, which is no part of them, not.
+
+        `patience`: how many times as long it is waited as on a machine without other work.
+        """
+        self.patience = patience
         self.transactions = transactions
         self.tls = tls
         self.folder = folder
@@ -181,7 +192,8 @@ class ChaosCluster:
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
-    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+    def wait_ready(self) -> None:
+        seconds = self.patience * READY_SECONDS
         deadline = time.monotonic() + seconds
         while unready := [number for number, one in self.workers.items() if not one.ready]:
             if time.monotonic() > deadline:
@@ -189,8 +201,9 @@ class ChaosCluster:
                 raise ExpectationFailed(f"not ready {seconds:g} s after the last fault: {why}")
             time.sleep(_POLL_SECONDS)
 
-    def wait_followed(self, seconds: float = READY_SECONDS) -> None:
+    def wait_followed(self) -> None:
         """Wait until every open chat that is not new has a silent monitor, and a worker reports it as joined."""
+        seconds = self.patience * READY_SECONDS
         deadline = time.monotonic() + seconds
         while alone := self._unfollowed():
             if time.monotonic() > deadline:
@@ -220,7 +233,7 @@ class ChaosCluster:
         servers = [*self.servers.values(), *self.leaving]
         for server in self.servers.values():  # to those that are leaving, a second one would mean at once
             server.send(signal.SIGTERM)
-        self.summaries += [server.summary(FINISH_SECONDS + 60) for server in servers]
+        self.summaries += [server.summary(FINISH_SECONDS + self.patience * 60) for server in servers]
         self.servers.clear()
         self.leaving.clear()
 
@@ -237,7 +250,7 @@ class ChaosCluster:
         """Send SIGTERM to every worker; return the exit codes."""
         for worker in self.workers.values():
             worker.send(signal.SIGTERM)
-        return {number: worker.wait(60) for number, worker in self.workers.items()}
+        return {number: worker.wait(self.patience * 60) for number, worker in self.workers.items()}
 
     # --- internals ---------------------------------------------------------------------------------------------------
 
@@ -256,7 +269,7 @@ class ChaosCluster:
         self.kafka.stop()
 
 
-def wait_until_ended(worker: Bridge, seconds: float = 60) -> int:
+def wait_until_ended(worker: Bridge, seconds: float) -> int:
     """Wait for the end of a worker after SIGTERM; return its exit code."""
     wait_for(lambda: not worker.running, seconds, "a worker did not end after SIGTERM")
     return worker.wait(1)

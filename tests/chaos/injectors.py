@@ -33,7 +33,7 @@ def _start_worker(cluster: ChaosCluster, fault: Fault) -> None:
 
 
 def _restart_worker(cluster: ChaosCluster, fault: Fault) -> None:
-    code = wait_until_ended(cluster.workers[fault.number])
+    code = wait_until_ended(cluster.workers[fault.number], cluster.patience * 60)
     if code and not (code == 1 and cluster.kafka_was_unavailable):  # 1: not everything could be committed in time
         raise ExpectationFailed(f"worker {fault.number} ended with {code} after SIGTERM")
     cluster.workers[fault.number].kill()
