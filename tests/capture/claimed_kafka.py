@@ -134,7 +134,7 @@ class MemoryClaims:
         )
 
     async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
-        while not await self.kafka.asked(lambda: self._fenced(transactional_id, abandoned)):
+        while not await self.kafka.asked(lambda: self._fenced(transactional_id, abandoned)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
     def _fenced(self, transactional_id: str, abandoned: ProducerEpoch | None) -> bool:

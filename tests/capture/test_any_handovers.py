@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WORKERS = ("one", "two", "three")
 SHARDS = 2
-STEPS = 100
+STEPS = 70
 LATE = (0.0, 0.0, 0.0, 0.001, 0.01, 0.05, 0.4)
 PAUSES = (0.0, 0.0, 0.01, 0.1, 1.0, 5.0)
 HEALED_SECONDS = 120
@@ -36,7 +36,6 @@ class HandedOver:
         self.kafka = ClaimedKafka(late=lambda: rng.choice(LATE))
         self.workers = {name: self.kafka.worker(name) for name in WORKERS}
         self.writing: dict[tuple[str, int], asyncio.Task[None]] = {}
-        self.written = [0] * SHARDS
 
     async def step(self) -> None:
         name, shard = self.rng.choice(WORKERS), self.rng.randrange(SHARDS)
@@ -45,7 +44,7 @@ class HandedOver:
 
     async def assign(self, name: str, shard: int) -> None:
         if (name, shard) not in self.writing:
-            self.writing[name, shard] = asyncio.create_task(self.write(self.workers[name], name, shard))
+            self.writing[name, shard] = asyncio.create_task(self.write(self.workers[name], shard))
 
     async def revoke(self, name: str, shard: int) -> None:
         if (task := self.writing.pop((name, shard), None)) is not None:
@@ -75,7 +74,7 @@ class HandedOver:
         for faults in (self.kafka.refused, self.kafka.silent, self.kafka.not_marked):
             faults.clear()
 
-    async def write(self, worker: WorkerTransactions, name: str, shard: int) -> None:
+    async def write(self, worker: WorkerTransactions, shard: int) -> None:
         """Do what a shard does: take it, read what is there, commit; after an error, from the beginning."""
         owner = object()
         while True:
@@ -102,7 +101,7 @@ class HandedOver:
                 await self.revoke(name, shard)
             await self.assign(WORKERS[0], shard)
         async with asyncio.timeout(HEALED_SECONDS):
-            while any(len(self.kafka.committed[shard]) <= was for shard, was in enumerate(before)):
+            while any(len(self.kafka.committed[shard]) <= was for shard, was in enumerate(before)):  # noqa: ASYNC110
                 await asyncio.sleep(1)
         for name, shard in list(self.writing):
             await self.revoke(name, shard)

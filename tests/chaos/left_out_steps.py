@@ -101,7 +101,9 @@ LEFT_OUT_STEPS: Final[Mapping[str, tuple[LeftOut, ...]]] = {
             WorkerTransactions,
             "_ended",
             {
-                "marked = await producer.end()": "[one.committed() for one in parts.values()]; marked = await producer.end()"
+                "marked = await producer.end()": (
+                    "[part.committed() for part in parts.values()]; marked = await producer.end()"
+                )
             },
         ),
     ),
