@@ -83,10 +83,15 @@ class ClaimedKafka:
 
         arriving = asyncio.ensure_future(arrives())
         self.arriving.add(arriving)
-        arriving.add_done_callback(self.arriving.discard)
+        arriving.add_done_callback(self._arrived)
         answer = await asyncio.shield(arriving)
         await asyncio.sleep(self.late())
         return answer
+
+    def _arrived(self, arriving: asyncio.Task[Any]) -> None:
+        self.arriving.discard(arriving)
+        if not arriving.cancelled():
+            arriving.exception()  # nobody may wait for it any more
 
     def in_force(self, shard: int) -> list[str]:
         """Return who has a claim to a shard, in the order of the log."""
