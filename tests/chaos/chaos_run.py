@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.errors import EnvironmentFault
 from tests.chaos import injectors
 from tests.chaos.cluster import READY_SECONDS, ChaosCluster, ExpectationFailed
 from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, steady_times
@@ -34,7 +35,7 @@ STEPS_PER_KEY = 4
 """So that in a run of four minutes, as CI has it, several keys sign: heads and proofs are judged across rotations."""
 _SETTLE_POLL_SECONDS = 3.0
 _SHOWN = 20
-_BREAKAGES = (ExpectationFailed, AssertionError, OSError, subprocess.TimeoutExpired)
+_BREAKAGES = (ExpectationFailed, EnvironmentFault, AssertionError, OSError, subprocess.TimeoutExpired)
 
 
 @dataclass(slots=True)

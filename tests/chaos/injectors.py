@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from tests.chaos.cluster import EVENTS_TOPIC, ChaosCluster, ExpectationFailed, wait_until_ended
+from bridge.errors import EnvironmentFault
+from tests.chaos.cluster import EVENTS_TOPIC, READY_SECONDS, ChaosCluster, ExpectationFailed, wait_until_ended
 from tests.chaos.plan import BRIDGE, BROKER_STOP, KAFKA, NO_PERMISSION, Fault
 from tests.support.kafka_tools import allow_writes, alter, fence, forbid_writes
 
@@ -55,7 +58,15 @@ def _kill_broker(cluster: ChaosCluster, fault: Fault) -> None:
 
 
 def _restart_broker(cluster: ChaosCluster, fault: Fault) -> None:
-    cluster.kafka.nodes[fault.number - 1].restart()
+    node, deadline = cluster.kafka.nodes[fault.number - 1], time.monotonic() + cluster.patience * READY_SECONDS
+    try:
+        node.restart()
+    except EnvironmentFault:
+        while node.running and time.monotonic() < deadline:  # it has not answered yet, on a machine with other work
+            with suppress(EnvironmentFault):
+                node.wait_for_brokers(1)
+                return
+        raise
 
 
 def _fence(cluster: ChaosCluster, fault: Fault) -> None:
