@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
+from bridge.capture.ports import Batch, Outgoing
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.worker_transactions import WorkerTransactions
 from bridge.errors import KafkaUnavailable, ShardFenced, TransactionNotMarked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
     from typing import Any
 
-    from bridge.capture.ports import Batch
+    from bridge.capture.shard_claims import HeldShard
     from bridge.capture.worker_ports import ClaimRecord, ProducerEpoch
     from bridge.errors import BridgeError
     from bridge.facts import Fact
@@ -218,3 +219,20 @@ class MemoryProducer:
     def _fenced(self) -> None:
         if self.number != self.kafka.epochs[self.name]:
             raise ShardFenced("fenced")
+
+
+def batch(shard: int, name: str) -> Batch:
+    return Batch([Outgoing("events", shard, name.encode(), b"")])
+
+
+def play(work: Coroutine[Any, Any, None]) -> None:
+    async def limited() -> None:
+        async with asyncio.timeout(30):
+            await work
+
+    asyncio.run(limited())
+
+
+async def taken(worker: WorkerTransactions, *shards: int) -> list[HeldShard]:
+    owner = object()
+    return [await worker.take(shard, owner) for shard in shards]

@@ -29,7 +29,7 @@ _NOTHING: Final = "pass"
 
 
 @dataclass(slots=True, frozen=True)
-class LeftOut:
+class LeftOutStep:
     """What a method says, each of which it has once, and what it says with the defect."""
 
     owner: type
@@ -49,28 +49,28 @@ class LeftOut:
         setattr(self.owner, self.method, found[self.method])
 
 
-LEFT_OUT_STEPS: Final[Mapping[str, tuple[LeftOut, ...]]] = {
+LEFT_OUT_STEPS: Final[Mapping[str, tuple[LeftOutStep, ...]]] = {
     "claim-not-written": (
-        LeftOut(ShardClaims, "_claim", {_WRITTEN: "held.offset = 0"}),
-        LeftOut(ShardClaims, "_read", {_LATER: "False"}),
+        LeftOutStep(ShardClaims, "_claim", {_WRITTEN: "held.offset = 0"}),
+        LeftOutStep(ShardClaims, "_read", {_LATER: "False"}),
     ),
     "claims-read-before-the-own-one-is-written": (
-        LeftOut(ShardClaims, "_claim", {_WRITTEN: f"{_LOOKED_BEFORE}; {_WRITTEN}", _FENCED: _FENCED_BEFORE}),
+        LeftOutStep(ShardClaims, "_claim", {_WRITTEN: f"{_LOOKED_BEFORE}; {_WRITTEN}", _FENCED: _FENCED_BEFORE}),
     ),
-    "later-claim-ignored": (LeftOut(ShardClaims, "_read", {_LATER: "False"}),),
+    "later-claim-ignored": (LeftOutStep(ShardClaims, "_read", {_LATER: "False"}),),
     "claimants-fenced-before-the-claim": (
-        LeftOut(
+        LeftOutStep(
             ShardClaims,
             "_claim",
             {_WRITTEN: f"{_LOOKED_BEFORE}; {_FENCED_BEFORE}; {_WRITTEN}", _FENCED: _NOTHING},
         ),
     ),
-    "claimants-not-fenced": (LeftOut(ShardClaims, "_claim", {_FENCED: _NOTHING}),),
+    "claimants-not-fenced": (LeftOutStep(ShardClaims, "_claim", {_FENCED: _NOTHING}),),
     "claims-of-fenced-ones-stay": (
-        LeftOut(ShardClaims, "_claim", {"await self._topic.remove(partition, others)": _NOTHING}),
+        LeftOutStep(ShardClaims, "_claim", {"await self._topic.remove(partition, others)": _NOTHING}),
     ),
     "claims-of-others-removed": (
-        LeftOut(
+        LeftOutStep(
             ShardClaims,
             "remove",
             {
@@ -82,22 +82,22 @@ LEFT_OUT_STEPS: Final[Mapping[str, tuple[LeftOut, ...]]] = {
         ),
     ),
     "claims-with-the-same-key": (
-        LeftOut(ShardClaims, "claim", {"claim_key(self._worker, self._number())": "claim_key(self._worker, '1')"}),
+        LeftOutStep(ShardClaims, "claim", {"claim_key(self._worker, self._number())": "claim_key(self._worker, '1')"}),
     ),
-    "claims-not-checked": (LeftOut(WorkerIds, "_opened", {"await self._claims.check()": _NOTHING}),),
+    "claims-not-checked": (LeftOutStep(WorkerIds, "_opened", {"await self._claims.check()": _NOTHING}),),
     "claims-checked-of-the-last-shard": (
-        LeftOut(
+        LeftOutStep(
             ShardClaims,
             "check",
             {"for held in self._held.values() if": "for held in list(self._held.values())[-1:] if"},
         ),
     ),
     "claim-removed-while-committing": (
-        LeftOut(WorkerTransactions, "leave", {_LANDED.replace("partition", "held.partition"): _NOTHING}),
+        LeftOutStep(WorkerTransactions, "leave", {_LANDED.replace("partition", "held.partition"): _NOTHING}),
     ),
-    "shard-read-while-committing": (LeftOut(WorkerTransactions, "take", {_LANDED: _NOTHING}),),
+    "shard-read-while-committing": (LeftOutStep(WorkerTransactions, "take", {_LANDED: _NOTHING}),),
     "shards-told-before-the-end": (
-        LeftOut(
+        LeftOutStep(
             WorkerTransactions,
             "_ended",
             {
@@ -108,21 +108,21 @@ LEFT_OUT_STEPS: Final[Mapping[str, tuple[LeftOut, ...]]] = {
         ),
     ),
     "committed-without-acknowledgement": (
-        LeftOut(WorkerTransactions, "_sent", {"if not late:": "if len(late) < len(waits):"}),
+        LeftOutStep(WorkerTransactions, "_sent", {"if not late:": "if len(late) < len(waits):"}),
     ),
-    "marks-not-waited-for": (LeftOut(SharedWriter, "checkpoints", {"0 if claimed is None else claimed + 1": "0"}),),
-    "shards-kept-under-another-id": (LeftOut(ShardClaims, "use", {"self._held.clear()": _NOTHING}),),
+    "marks-not-waited-for": (LeftOutStep(SharedWriter, "checkpoints", {"0 if claimed is None else claimed + 1": "0"}),),
+    "shards-kept-under-another-id": (LeftOutStep(ShardClaims, "use", {"self._held.clear()": _NOTHING}),),
     "former-id-not-fenced": (
-        LeftOut(
+        LeftOutStep(
             ShardClaims,
             "_claim",
             {"claims.strangers(held.claimant)))": "claims.strangers(held.claimant) - self._abandoned.keys()))"},
         ),
     ),
     "claim-renewed-that-was-not-the-last": (
-        LeftOut(ShardClaims, "_claim", {"claims.others(held.key)[-1:] != [renews]": "False"}),
+        LeftOutStep(ShardClaims, "_claim", {"claims.others(held.key)[-1:] != [renews]": "False"}),
     ),
-    "claim-of-a-former-id-removed": (LeftOut(ShardClaims, "remove", {"held.claimant == self._own": "True"}),),
+    "claim-of-a-former-id-removed": (LeftOutStep(ShardClaims, "remove", {"held.claimant == self._own": "True"}),),
 }
 """Name of a mutant -> where it leaves the step out."""
 

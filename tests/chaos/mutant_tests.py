@@ -129,6 +129,7 @@ class _EngineMutant:
 
 
 _TESTS: Final = "tests/capture"
+_OF_COMMITS: Final = {"shards-told-before-the-end", "committed-without-acknowledgement"}
 ENGINE_MUTANTS: Final = {
     "wait-for-put-back": _EngineMutant(
         _wait_for_put_back,
@@ -155,7 +156,10 @@ ENGINE_MUTANTS: Final = {
     ),
     "signs-before-deciding": _EngineMutant(_signs_before_deciding, f"{_TESTS}/test_signing.py"),
     **{
-        step: _EngineMutant(functools.partial(leave_out, step), f"{_TESTS}/test_shared_commits.py")
+        step: _EngineMutant(
+            functools.partial(leave_out, step),
+            f"{_TESTS}/{'test_shared_commits' if step in _OF_COMMITS else 'test_taken_shards'}.py",
+        )
         for step in LEFT_OUT_STEPS
     },
 }

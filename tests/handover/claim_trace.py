@@ -52,7 +52,7 @@ class TraceNotAcceptedError(AssertionError):
     """The model cannot have done this. Its message: the lines before the first one that it cannot have done."""
 
 
-class _Seen(NamedTuple):
+class _Followed(NamedTuple):
     """A state of the model, and what has happened without an answer."""
 
     state: ModelState
@@ -72,7 +72,7 @@ class TraceModel:
 
     def check(self, lines: Sequence[TraceLine]) -> None:
         """Raise TraceNotAcceptedError if the model cannot have done this."""
-        seen = {_Seen(self._model.first)}
+        seen = {_Followed(self._model.first)}
         for number, line in enumerate(lines):
             seen = {after for one in self._closed(seen) for after in self._follow(one, line)}
             if not seen:
@@ -86,7 +86,7 @@ class TraceModel:
             else:
                 self._asked = {one for one in self._asked if one[1] != line.worker}
 
-    def _follow(self, seen: _Seen, line: TraceLine) -> Iterator[_Seen]:
+    def _follow(self, seen: _Followed, line: TraceLine) -> Iterator[_Followed]:
         """Yield what may be after a line."""
         key = line.what, line.worker, line.shard
         if line.kind == KILLED:
@@ -97,17 +97,19 @@ class TraceModel:
         elif line.outcome is None:
             happened = frozenset(one for one in seen.happened if one[0] != key)
             states = self._in_doubt(seen.state, line) if line.what == "commit" else [seen.state]
-            yield from (_Seen(state, happened) for state in states)
+            yield from (_Followed(state, happened) for state in states)
         elif line.what == "release":
             yield seen
         elif (key, line.outcome) in seen.happened:
             yield seen._replace(happened=seen.happened - {(key, line.outcome)})
 
-    def _killed(self, seen: _Seen, worker: int) -> Iterator[_Seen]:
+    def _killed(self, seen: _Followed, worker: int) -> Iterator[_Followed]:
         happened = frozenset(one for one in seen.happened if one[0][1] != worker)
         if not seen.state.workers[worker].epoch:
-            yield _Seen(seen.state, happened)
-        yield from (_Seen(state, happened) for name, state in self._steps(seen.state) if name == f"{worker} crashes")
+            yield _Followed(seen.state, happened)
+        yield from (
+            _Followed(state, happened) for name, state in self._steps(seen.state) if name == f"{worker} crashes"
+        )
 
     def _asked_for(self, state: ModelState, line: TraceLine) -> Iterator[ModelState]:
         step = _SENT[line.what]
@@ -131,7 +133,7 @@ class TraceModel:
         changed = worker._replace(epoch=0, checked=False, parts=tuple(parts))
         yield state._replace(workers=put(state.workers, line.worker, changed))
 
-    def _closed(self, seen: set[_Seen]) -> set[_Seen]:
+    def _closed(self, seen: set[_Followed]) -> set[_Followed]:
         """Return what may be after any of the steps that nobody has the answer of."""
         found, waiting = set(seen), list(seen)
         while waiting:
@@ -142,14 +144,14 @@ class TraceModel:
                     waiting.append(after)
         return found
 
-    def _unseen(self, seen: _Seen) -> Iterator[_Seen]:
+    def _unseen(self, seen: _Followed) -> Iterator[_Followed]:
         for name, state in self._steps(seen.state):
             if name.endswith("knows that claims are removed"):
                 yield seen._replace(state=state)
             elif (found := _happened(name, seen.state, state)) is not None:
                 key, outcome, alive = found
                 if key in self._asked:
-                    yield _Seen(state, seen.happened | {(key, outcome)} if alive else seen.happened)
+                    yield _Followed(state, seen.happened | {(key, outcome)} if alive else seen.happened)
                 elif not alive or (key[0] == "fence" and _fences_nobody(seen.state, key)):
                     yield seen._replace(state=state)
 
