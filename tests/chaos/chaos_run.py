@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.errors import EnvironmentFault
+from bridge.errors import BridgeError, EnvironmentFault, KafkaUnavailable
 from tests.chaos import injectors
 from tests.chaos.cluster import READY_SECONDS, ChaosCluster, ExpectationFailed
 from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, steady_times
@@ -35,7 +35,7 @@ STEPS_PER_KEY = 4
 """So that in a run of four minutes, as CI has it, several keys sign: heads and proofs are judged across rotations."""
 _SETTLE_POLL_SECONDS = 3.0
 _SHOWN = 20
-_BREAKAGES = (ExpectationFailed, EnvironmentFault, AssertionError, OSError, subprocess.TimeoutExpired)
+_BREAKAGES = (ExpectationFailed, EnvironmentFault, BridgeError, AssertionError, OSError, subprocess.TimeoutExpired)
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ def run(
         if peak > MOST_RSS_BYTES
     ]
     try:
-        outcome.log = cluster.log.judge(SHARDS)
+        outcome.log = _judged(cluster)
     except _BREAKAGES as error:
         outcome.problems.append(f"the log cannot be judged: {type(error).__name__}: {error}")
     outcome.problems += [*outcome.log.problems, *of_one_key(outcome)]
@@ -197,6 +197,15 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
     codes = cluster.terminate_workers()
     if any(codes.values()):
         raise ExpectationFailed(f"exit codes after the last SIGTERM: {codes}")
+
+
+def _judged(cluster: ChaosCluster) -> JudgedLog:
+    """Let the judge see the log; on a machine with other work Kafka may not answer a command in its time."""
+    deadline = time.monotonic() + cluster.patience * READY_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(KafkaUnavailable):
+            return cluster.log.judge(SHARDS)
+    return cluster.log.judge(SHARDS)
 
 
 def _inject(cluster: ChaosCluster, step: Step, outcome: Outcome) -> None:
