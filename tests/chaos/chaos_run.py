@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.errors import BridgeError, EnvironmentFault, KafkaUnavailable
+from bridge.errors import BridgeError, KafkaUnavailable
 from tests.chaos import injectors
 from tests.chaos.cluster import READY_SECONDS, ChaosCluster, ExpectationFailed
 from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, steady_times
@@ -35,7 +35,7 @@ STEPS_PER_KEY = 4
 """So that in a run of four minutes, as CI has it, several keys sign: heads and proofs are judged across rotations."""
 _SETTLE_POLL_SECONDS = 3.0
 _SHOWN = 20
-_BREAKAGES = (ExpectationFailed, EnvironmentFault, BridgeError, AssertionError, OSError, subprocess.TimeoutExpired)
+_BREAKAGES = (ExpectationFailed, BridgeError, AssertionError, OSError, subprocess.TimeoutExpired)
 
 
 @dataclass(slots=True)
