@@ -26,6 +26,13 @@ _IDS: Final = 4
 """Transactional ids of a worker: each that a partition without a leader holds up leaves it one fewer."""
 
 
+def ids_of_worker(group: str, worker_id: str) -> list[str]:
+    """Return the transactional ids of a worker that commits all its shards in one transaction."""
+    # No name of a group or a worker has a colon: an id is no other worker's, and no shard's.
+    own = f"{group}-worker:{worker_id}"
+    return [own, *(f"{own}:{number}" for number in range(2, _IDS + 1))]
+
+
 class ShardWriters:
     """The writers of a worker's shards, as `kafka.transactions` says."""
 
@@ -35,8 +42,6 @@ class ShardWriters:
         """Nothing connects before a writer is opened."""
         self._kafka = kafka
         self._topics: tuple[str, ...] = ()
-        # No name of a group or a worker has a colon: an id is no other worker's, and no shard's.
-        own = f"{kafka.group}-worker:{config.worker_id}"
         self._claims = claims = ShardClaims(
             KafkaClaims(kafka),
             worker=config.worker_id,
@@ -46,7 +51,7 @@ class ShardWriters:
         self._transactions: WorkerTransactions | None = None
         if config.kafka.transactions == "worker":
             self._transactions = WorkerTransactions(
-                ids=[own, *(f"{own}:{number}" for number in range(2, _IDS + 1))],
+                ids=ids_of_worker(kafka.group, config.worker_id),
                 make_producer=lambda name: KafkaWorkerProducer(kafka, name, self._topics),
                 claims=claims,
                 most_seconds=kafka.transaction_timeout,

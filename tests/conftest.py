@@ -7,6 +7,7 @@ with more inputs, others for each seed. What it finds stays as an `@example`, or
 from __future__ import annotations
 
 import gc
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -113,7 +114,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option by which `.ci/run` judges a change in less time than all tests of faults take."""
     told = (
         f"run one in {TESTS_SHARE} of the tests marked faults; of those marked many_variants, run all, but {FEWEST} "
-        f"variants of each, or one in {SHARE} if that is more; this number draws them"
+        f"variants of each, or one in {SHARE} (or as the mark says) if that is more; this number draws them"
     )
     parser.addoption("--drawn-by", type=int, metavar="SEED", help=told)
 
@@ -147,8 +148,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.property)
     seed = config.getoption("drawn_by")
     if seed is not None:
-        many = {item.nodeid for item in items if item.get_closest_marker("many_variants")}
-        others = {item.nodeid for item in items if item.get_closest_marker("faults")} - many
-        left_out = (many - drawn_variants(many, seed)) | (others - drawn_tests(others, seed))
+        many: dict[int, set[str]] = defaultdict(set)  # by the share of which one is drawn
+        for item in items:
+            if (mark := item.get_closest_marker("many_variants")) is not None:
+                many[mark.args[0] if mark.args else SHARE].add(item.nodeid)
+        others = {item.nodeid for item in items if item.get_closest_marker("faults")}.difference(*many.values())
+        left_out = others - drawn_tests(others, seed)
+        for share, variants in many.items():
+            left_out |= variants - drawn_variants(variants, seed, share)
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]

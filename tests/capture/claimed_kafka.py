@@ -5,21 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bridge.capture.fencing_writer import FencingWriter
+from bridge.capture.ports import Batch, Outgoing
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.worker_transactions import WorkerTransactions
 from bridge.errors import KafkaUnavailable, ShardFenced, TransactionNotMarked
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+    from typing import Any
 
-    from bridge.capture.ports import Batch, Limits
+    from bridge.capture.ports import Limits
+    from bridge.capture.shard_claims import HeldShard
     from bridge.capture.worker_ports import ClaimRecord, ProducerEpoch
     from bridge.errors import BridgeError
     from bridge.facts import Fact
+
+
+_Answer = TypeVar("_Answer")
+
+
+def _at_once() -> float:
+    return 0.0
 
 
 @dataclass
@@ -30,7 +41,7 @@ class ClaimedKafka:
     `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
     which it is decided that it is aborted.
     `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
-    end is decided, and not marked.
+    end is decided, and not marked. `late`: seconds that the next request takes, and that the next answer takes.
     `stable`: shard -> the last stable offset of its claims, as long as a transaction is open before the others.
     `reads`: shards whose claims were read; `checkpoint_reads`: from where on reads of checkpoints had to be stable.
     `before_removal` is called once, before claims are removed.
@@ -53,7 +64,9 @@ class ClaimedKafka:
     transactions: list[set[int]] = field(default_factory=list)
     told: list[Fact] = field(default_factory=list)
     began: asyncio.Event = field(default_factory=asyncio.Event)
-    numbers: count[int] = field(default_factory=count)
+    late: Callable[[], float] = _at_once
+    numbers: Iterator[int] = field(default_factory=count)
+    arriving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def writer(self, shard: int) -> FencingWriter:
         """Return a writer under the shard's own transactional id."""
@@ -72,6 +85,25 @@ class ClaimedKafka:
             clock=LoopClock(),
             tell=self.told.append,
         )
+
+    async def asked(self, do: Callable[[], _Answer]) -> _Answer:
+        """Answer a request. It arrives, and something is done, also if nobody waits for it any more."""
+
+        async def arrives() -> _Answer:
+            await asyncio.sleep(self.late())
+            return do()
+
+        arriving = asyncio.ensure_future(arrives())
+        self.arriving.add(arriving)
+        arriving.add_done_callback(self._arrived)
+        answer = await asyncio.shield(arriving)
+        await asyncio.sleep(self.late())
+        return answer
+
+    def _arrived(self, arriving: asyncio.Task[Any]) -> None:
+        self.arriving.discard(arriving)
+        if not arriving.cancelled():
+            arriving.exception()  # nobody may wait for it any more
 
     def in_force(self, shard: int) -> list[str]:
         """Return who has a claim to a shard, in the order of the log."""
@@ -100,30 +132,39 @@ class MemoryClaims:
     kafka: ClaimedKafka
 
     async def write(self, partition: int, key: str, claimant: str) -> int:
-        await asyncio.sleep(0)
-        self.kafka.logs[partition].append((key, claimant))
-        return len(self.kafka.logs[partition]) - 1
+        log = self.kafka.logs[partition]
+
+        def written() -> int:
+            log.append((key, claimant))
+            return len(log) - 1
+
+        return await self.kafka.asked(written)
 
     async def remove(self, partition: int, keys: Collection[str]) -> None:
-        await asyncio.sleep(0)
         called, self.kafka.before_removal = self.kafka.before_removal, None
         if called is not None:
             await called()
+        log = self.kafka.logs[partition]
         for key in keys:
-            self.kafka.logs[partition].append((key, None))
-            await asyncio.sleep(0)
+            await self.kafka.asked(partial(log.append, (key, None)))
 
     async def read(self, since: Mapping[int, int]) -> Mapping[int, tuple[Sequence[ClaimRecord], int]]:
-        await asyncio.sleep(0)
         self.kafka.reads += since
-        return {shard: (self.kafka.logs[shard][at:], len(self.kafka.logs[shard])) for shard, at in since.items()}
+        logs = self.kafka.logs
+        return await self.kafka.asked(
+            lambda: {shard: (logs[shard][at:], len(logs[shard])) for shard, at in since.items()}
+        )
 
     async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
-        await asyncio.sleep(0)
-        last = abandoned == (0, self.kafka.epochs[transactional_id])
-        while transactional_id in self.kafka.not_marked - self.kafka.aborted and not last:  # noqa: ASYNC110
+        while not await self.kafka.asked(lambda: self._fenced(transactional_id, abandoned)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+    def _fenced(self, transactional_id: str, abandoned: ProducerEpoch | None) -> bool:
+        last = abandoned == (0, self.kafka.epochs[transactional_id])
+        if transactional_id in self.kafka.not_marked - self.kafka.aborted and not last:
+            return False
         self.kafka.epochs[transactional_id] += 1
+        return True
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -184,11 +225,13 @@ class MemoryProducer:
     sent: Mapping[int, Batch] = field(default_factory=dict)
 
     async def open(self) -> None:
-        await asyncio.sleep(0)
+        self.number = await self.kafka.asked(self._initialised)
+
+    def _initialised(self) -> int:
         if self.name in self.kafka.not_marked:
             raise TransactionNotMarked("a partition has no leader")
         self.kafka.epochs[self.name] += 1
-        self.number = self.kafka.epochs[self.name]
+        return self.kafka.epochs[self.name]
 
     @property
     def epoch(self) -> ProducerEpoch:
@@ -207,8 +250,7 @@ class MemoryProducer:
         return {shard: asyncio.ensure_future(self._acknowledged(shard)) for shard in batches}
 
     async def _acknowledged(self, shard: int) -> None:
-        await asyncio.sleep(0)
-        self._fenced()
+        await self.kafka.asked(self._fenced)
         if self.name in self.kafka.not_marked:
             await asyncio.Event().wait()
         if shard in self.kafka.refused:
@@ -217,7 +259,9 @@ class MemoryProducer:
             await asyncio.Event().wait()
 
     async def end(self) -> bool:
-        await asyncio.sleep(0)
+        return await self.kafka.asked(self._ended)
+
+    def _ended(self) -> bool:
         self._fenced()
         for shard, batch in self.sent.items():
             self.kafka.committed[shard] += [(self.name, record.key) for record in batch.records]
@@ -236,3 +280,20 @@ class MemoryProducer:
     def _fenced(self) -> None:
         if self.number != self.kafka.epochs[self.name]:
             raise ShardFenced("fenced")
+
+
+def batch(shard: int, name: str) -> Batch:
+    return Batch([Outgoing("events", shard, name.encode(), b"")])
+
+
+def play(work: Coroutine[Any, Any, None]) -> None:
+    async def limited() -> None:
+        async with asyncio.timeout(30):
+            await work
+
+    asyncio.run(limited())
+
+
+async def taken(worker: WorkerTransactions, *shards: int) -> list[HeldShard]:
+    owner = object()
+    return [await worker.take(shard, owner) for shard in shards]

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.capture import blame, shard_claims
 from bridge.capture.ports import Batch, Outgoing
-from bridge.errors import AccessDenied, KafkaUnavailable, ShardFenced
+from bridge.errors import AccessDenied, KafkaUnavailable
 from bridge.facts import TransactionRepeated
-from tests.capture.claimed_kafka import ClaimedKafka
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
-
-    from bridge.capture.shard_claims import HeldShard
-    from bridge.capture.worker_transactions import WorkerTransactions
+from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
 
 ONE, TWO = "one", "two"
 
@@ -27,23 +19,6 @@ ONE, TWO = "one", "two"
 def nobody_leaves_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """A holder that does not remove its claim is not waited for, for seconds."""
     monkeypatch.setattr(shard_claims, "GRACE", 0.02)
-
-
-def batch(shard: int, name: str) -> Batch:
-    return Batch([Outgoing("events", shard, name.encode(), b"")])
-
-
-def play(work: Coroutine[Any, Any, None]) -> None:
-    async def limited() -> None:
-        async with asyncio.timeout(30):
-            await work
-
-    asyncio.run(limited())
-
-
-async def taken(worker: WorkerTransactions, *shards: int) -> list[HeldShard]:
-    owner = object()
-    return [await worker.take(shard, owner) for shard in shards]
 
 
 def test_what_shards_hand_in_together_is_one_transaction() -> None:
@@ -57,72 +32,6 @@ def test_what_shards_hand_in_together_is_one_transaction() -> None:
     play(three())
     assert kafka.transactions == [{0, 1, 2}]
     assert dict(kafka.committed) == {shard: [(ONE, b"a")] for shard in range(3)}
-
-
-def test_who_takes_a_shard_fences_its_holder_who_goes_on_with_the_others() -> None:
-    kafka = ClaimedKafka()
-
-    async def moved() -> None:
-        one, two = kafka.worker(ONE), kafka.worker(TWO)
-        first, second = await taken(one, 0, 1)
-        [third] = await taken(two, 1)
-        outcomes = await asyncio.gather(
-            one.commit(first, batch(0, "a")), one.commit(second, batch(1, "b")), return_exceptions=True
-        )
-        assert outcomes[0] is None
-        assert isinstance(outcomes[1], ShardFenced)
-        await two.commit(third, batch(1, "c"))
-        await one.commit(first, batch(0, "d"))
-
-    play(moved())
-    assert kafka.committed[0] == [(ONE, b"a"), (ONE, b"d")]
-    assert kafka.committed[1] == [(TWO, b"c")]
-    assert kafka.in_force(1) == [TWO]
-
-
-def test_a_holder_that_leaves_in_order_is_not_fenced() -> None:
-    kafka = ClaimedKafka()
-
-    async def left() -> None:
-        one, two = kafka.worker(ONE), kafka.worker(TWO)
-        first, second = await taken(one, 0, 1)
-        await one.commit(first, batch(0, "a"))
-        await one.leave(second)
-        epoch = kafka.epochs[ONE]
-        await taken(two, 1)
-        assert kafka.epochs[ONE] == epoch
-        with pytest.raises(ShardFenced):
-            await one.commit(second, batch(1, "b"))
-
-    play(left())
-    assert kafka.in_force(1) == [TWO]
-
-
-def test_a_claim_is_removed_only_when_the_commit_under_way_is_done() -> None:
-    kafka = ClaimedKafka()
-
-    async def left() -> None:
-        worker = kafka.worker(ONE)
-        [held] = await taken(worker, 0)
-        committing = asyncio.create_task(worker.commit(held, batch(0, "a")))
-        await kafka.began.wait()
-        await worker.leave(held)
-        assert kafka.committed[0] == [(ONE, b"a")]
-        await committing
-
-    play(left())
-    assert kafka.in_force(0) == []
-
-
-def test_a_crashed_worker_that_starts_again_removes_its_old_claim() -> None:
-    kafka = ClaimedKafka()
-
-    async def again() -> None:
-        await taken(kafka.worker(ONE), 0)
-        await taken(kafka.worker(ONE), 0)
-
-    play(again())
-    assert kafka.in_force(0) == [ONE]
 
 
 def test_a_refused_shard_fails_and_the_others_are_written_once() -> None:
@@ -234,67 +143,3 @@ def test_what_is_decided_and_not_marked_counts_as_committed_and_the_next_is_writ
     play(decided())
     assert dict(kafka.committed) == {shard: [(ONE, b"a"), (f"{ONE}:2", b"b")] for shard in (0, 1)}
     assert (kafka.in_force(0), kafka.in_force(1)) == ([f"{ONE}:2"], [f"{ONE}:2"])
-
-
-def test_a_shard_that_somebody_claimed_meanwhile_is_not_written_under_another_id() -> None:
-    kafka = ClaimedKafka()
-
-    async def moved() -> None:
-        one, two = kafka.worker(ONE), kafka.worker(TWO)
-        first, second = await taken(one, 0, 1)
-        [third] = await taken(two, 1)
-        await two.commit(third, batch(1, "b"))
-        await two.leave(third)
-        kafka.not_marked.add(ONE)
-        kafka.aborted.add(ONE)
-        outcomes = await asyncio.gather(
-            one.commit(first, batch(0, "a")), one.commit(second, batch(1, "a")), return_exceptions=True
-        )
-        assert [type(one) for one in outcomes] == [type(None), ShardFenced]
-
-    play(moved())
-    assert dict(kafka.committed) == {0: [(f"{ONE}:2", b"a")], 1: [(TWO, b"b")]}
-
-
-def test_a_commit_in_doubt_is_not_renewed_and_another_worker_waits_for_its_marks_alone() -> None:
-    kafka = ClaimedKafka(unheard=1)
-
-    async def moved() -> None:
-        one, two, owner = kafka.worker(ONE), kafka.worker(TWO), object()
-        held = [await one.take(shard, owner) for shard in (0, 1)]
-        with pytest.raises(KafkaUnavailable):
-            await one.commit(held[1], batch(1, "a"))
-        kafka.not_marked.add(ONE)
-        assert await one.take(0, owner) is held[0]
-        await one.leave(held[1])  # leaves the claim: whoever takes the shard has to know of the former id
-        await two.take(0, owner)
-        waits = asyncio.create_task(two.take(1, owner))
-        await asyncio.wait([waits], timeout=1.0)
-        assert not waits.done()
-        kafka.not_marked.clear()
-        await waits
-
-    play(moved())
-    assert (kafka.in_force(0), kafka.in_force(1)) == ([TWO], [TWO])
-
-
-def test_two_workers_that_take_the_same_shard_at_once_do_not_both_write_it() -> None:
-    kafka = ClaimedKafka()
-
-    async def at_once(name: str) -> None:
-        worker = kafka.worker(name)
-        for turn in range(20):
-            try:
-                [held] = await taken(worker, 0)
-                known = len(kafka.committed[0])
-                await worker.commit(held, batch(0, f"{name} {turn} after {known}"))
-            except ShardFenced:
-                continue
-
-    async def both() -> None:
-        await asyncio.gather(at_once(ONE), at_once(TWO))
-
-    play(both())
-    found = [key.decode() for _, key in kafka.committed[0]]
-    assert [int(one.rpartition(" ")[2]) for one in found] == list(range(len(found)))
-    assert found

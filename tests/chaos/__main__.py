@@ -37,6 +37,10 @@ def main() -> int:
         choices=("shard", "worker", "both"),
         help="kafka.transactions; both: the other value with each start of a worker",
     )
+    parser.add_argument("--tls", action="store_true", help="workers and commands use TLS with client certificates")
+    parser.add_argument(
+        "--patience", type=float, default=1.0, help="wait so many times as long, on a machine with other work"
+    )
     parser.add_argument("--stored", action="store_true", help="fill what is missing from the stored side at the end")
     parser.add_argument("--report", type=Path, default=None, help="Markdown")
     parser.add_argument("--logs", type=Path, default=None, help="folder to keep; default: kept on failure only")
@@ -49,7 +53,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     log_judge()  # an hour later would be too late to say that there is no Go to build it
     _log(f"seed {seed}, {args.seconds:g} s, logs in {folder}")
-    with ChaosCluster(folder, seed, brokers=args.brokers, transactions=args.transactions) as cluster:
+    kind = {"transactions": args.transactions, "tls": args.tls, "patience": args.patience}
+    with ChaosCluster(folder, seed, brokers=args.brokers, **kind) as cluster:
         outcome = run(cluster, args.seconds, args.brokers, _log, stored=args.stored)
     report = render(outcome)
     if args.report is not None:

@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.errors import BridgeError, KafkaUnavailable
 from tests.chaos import injectors
-from tests.chaos.cluster import ChaosCluster, ExpectationFailed
+from tests.chaos.cluster import READY_SECONDS, ChaosCluster, ExpectationFailed
 from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, steady_times
 from tests.chaos.plan import CHAT, GARBAGE_FAULT, SHARDS, Fault, Step, steps
 from tests.chaos.published_events import read_published
@@ -34,7 +35,7 @@ STEPS_PER_KEY = 4
 """So that in a run of four minutes, as CI has it, several keys sign: heads and proofs are judged across rotations."""
 _SETTLE_POLL_SECONDS = 3.0
 _SHOWN = 20
-_BREAKAGES = (ExpectationFailed, AssertionError, OSError, subprocess.TimeoutExpired)
+_BREAKAGES = (ExpectationFailed, BridgeError, AssertionError, OSError, subprocess.TimeoutExpired)
 
 
 @dataclass(slots=True)
@@ -47,6 +48,9 @@ class Outcome:
     seed: int
     seconds: float
     brokers: int
+    transactions: str = "shard"
+    tls: bool = False
+    ready_seconds: float = READY_SECONDS
     steps: list[str] = field(default_factory=list)
     disturbing: list[bool] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
@@ -93,7 +97,15 @@ def run(
 
     `stored`: fill what is missing from the stored side of the chats, before the workers end.
     """
-    outcome = Outcome(cluster.seed, seconds, brokers, stored=StoredFill() if stored else None)
+    outcome = Outcome(
+        cluster.seed,
+        seconds,
+        brokers,
+        transactions=cluster.transactions,
+        tls=cluster.tls,
+        ready_seconds=cluster.patience * READY_SECONDS,
+        stored=StoredFill() if stored else None,
+    )
     try:
         _run_steps(cluster, seconds, outcome, log)
     except _BREAKAGES as error:
@@ -109,7 +121,7 @@ def run(
         if peak > MOST_RSS_BYTES
     ]
     try:
-        outcome.log = cluster.log.judge(SHARDS)
+        outcome.log = _judged(cluster)
     except _BREAKAGES as error:
         outcome.problems.append(f"the log cannot be judged: {type(error).__name__}: {error}")
     outcome.problems += [*outcome.log.problems, *of_one_key(outcome)]
@@ -180,10 +192,20 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
         outcome.stored = fill_from_stored(cluster)
         outcome.problems += outcome.stored.problems
         log(f"      filled from the stored side in {outcome.stored.seconds:.1f} s")
-    wait_for(lambda: not cluster.log.unsaid(), _HEAD_SECONDS, "no head covers all certificates", _SETTLE_POLL_SECONDS)
+    what, seconds = "no head covers all certificates", cluster.patience * _HEAD_SECONDS
+    wait_for(lambda: not cluster.log.unsaid(), seconds, what, _SETTLE_POLL_SECONDS)
     codes = cluster.terminate_workers()
     if any(codes.values()):
         raise ExpectationFailed(f"exit codes after the last SIGTERM: {codes}")
+
+
+def _judged(cluster: ChaosCluster) -> JudgedLog:
+    """Let the judge see the log; on a machine with other work Kafka may not answer a command in its time."""
+    deadline = time.monotonic() + cluster.patience * READY_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(KafkaUnavailable):
+            return cluster.log.judge(SHARDS)
+    return cluster.log.judge(SHARDS)
 
 
 def _inject(cluster: ChaosCluster, step: Step, outcome: Outcome) -> None:
@@ -211,7 +233,8 @@ def _inject(cluster: ChaosCluster, step: Step, outcome: Outcome) -> None:
 
 def _wait_certified(cluster: ChaosCluster) -> None:
     what = "some chats have no certificate"
-    wait_for(lambda: _all_certified(cluster), _CERTIFICATE_SECONDS, what, _SETTLE_POLL_SECONDS)
+    seconds = cluster.patience * _CERTIFICATE_SECONDS
+    wait_for(lambda: _all_certified(cluster), seconds, what, _SETTLE_POLL_SECONDS)
 
 
 def _all_certified(cluster: ChaosCluster) -> bool:

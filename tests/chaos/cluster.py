@@ -11,10 +11,12 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any, Self
 
 from bridge.sandbox import LocalCluster
+from bridge.writer_factory import ids_of_worker
 from tests.chaos.plan import CHAT_SERVERS, SHARDS, WORKERS
 from tests.evidence.judged_log import SignedLog
 from tests.support.kafka_tools import AUTHORIZER
 from tests.support.processes import Bridge, Simulator, wait_for
+from tests.support.secured_broker import SecuredCluster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,13 +51,33 @@ class ExpectationFailed(Exception):
 class ChaosCluster:
     """A context manager. `folder` keeps logs, ledgers and journals."""
 
-    def __init__(self, folder: Path, seed: int, *, brokers: int = 1, transactions: str = "shard") -> None:
-        self._transactions = cycle(("worker", "shard") if transactions == "both" else (transactions,))
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        brokers: int = 1,
+        transactions: str = "shard",
+        tls: bool = False,
+        patience: float = 1.0,
+    ) -> None:
+        """`tls`: workers and commands use TLS with client certificates; the oracle, which is no part of them, not.
+
+        `patience`: how many times as long it is waited as on a machine without other work.
+        """
+        self.patience = patience
+        self.transactions = transactions
+        self._of_workers = cycle(("worker", "shard") if transactions == "both" else (transactions,))
+        self.tls = tls
         self.folder = folder
         self.seed = seed
         self.prefix = f"chaos{seed}."
         # Several brokers with an authorizer would need authentication among themselves.
-        self.kafka = LocalCluster(nodes=brokers, overrides=AUTHORIZER if brokers == 1 else None)
+        self.kafka: LocalCluster = (
+            SecuredCluster(nodes=brokers)
+            if tls
+            else LocalCluster(nodes=brokers, overrides=AUTHORIZER if brokers == 1 else None)
+        )
         self.workers: dict[int, Bridge] = {}
         self.servers: dict[int, Simulator] = {}
         self.leaving: list[Simulator] = []
@@ -73,9 +95,17 @@ class ChaosCluster:
         self._watch = threading.Thread(target=self._sample, name="memory", daemon=True)
 
     @property
+    def client(self) -> dict[str, Any]:
+        """The settings with which workers and commands connect to Kafka."""
+        if not isinstance(self.kafka, SecuredCluster):
+            return {"kafka.bootstrap_servers": self.kafka.bootstrap_servers}
+        own = {f"kafka.client.{name}": value for name, value in self.kafka.mutual.items()}
+        return {"kafka.bootstrap_servers": self.kafka.address("MUTUAL"), **own}
+
+    @property
     def log(self) -> SignedLog:
         """The log of certificates, with the keys that sign it."""
-        return SignedLog(self.kafka.bootstrap_servers, self.prefix, self.folder)
+        return SignedLog(self.kafka.bootstrap_servers, self.prefix, self.folder, self.client)
 
     def refusals(self) -> dict[int, float]:
         """Return how many transactions failed, or shards could not be opened, in each worker that runs."""
@@ -85,10 +115,18 @@ class ChaosCluster:
             for number, worker in self.workers.items()
         }
 
+    def transactional_ids(self, shard: int) -> list[str]:
+        """Return the ids that may commit to a shard; with one transaction per worker, those of one of the workers."""
+        group = f"{self.prefix}bridge"
+        of_shard, of_worker = [f"{group}-{shard}"], ids_of_worker(group, f"worker-{1 + shard % WORKERS}")
+        return {"shard": of_shard, "worker": of_worker, "both": of_shard + of_worker}[self.transactions]
+
     def __enter__(self) -> Self:
         self.kafka.start()
-        self.log.new_key()
         try:
+            if isinstance(self.kafka, SecuredCluster):
+                self.kafka.grant(self.prefix)
+            self.log.new_key()
             for number in range(1, WORKERS + 1):
                 self.start_worker(number)
             self.wait_ready()
@@ -115,7 +153,8 @@ class ChaosCluster:
             prefix=self.prefix,
             worker=f"worker-{number}",
             **_SETTINGS,
-            **{"kafka.transactions": next(self._transactions)},
+            **self.client,
+            **{"kafka.transactions": next(self._of_workers)},
             **self.log.settings,
         )
 
@@ -154,7 +193,8 @@ class ChaosCluster:
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
-    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+    def wait_ready(self) -> None:
+        seconds = self.patience * READY_SECONDS
         deadline = time.monotonic() + seconds
         while unready := [number for number, one in self.workers.items() if not one.ready]:
             if time.monotonic() > deadline:
@@ -162,8 +202,9 @@ class ChaosCluster:
                 raise ExpectationFailed(f"not ready {seconds:g} s after the last fault: {why}")
             time.sleep(_POLL_SECONDS)
 
-    def wait_followed(self, seconds: float = READY_SECONDS) -> None:
+    def wait_followed(self) -> None:
         """Wait until every open chat that is not new has a silent monitor, and a worker reports it as joined."""
+        seconds = self.patience * READY_SECONDS
         deadline = time.monotonic() + seconds
         while alone := self._unfollowed():
             if time.monotonic() > deadline:
@@ -193,7 +234,7 @@ class ChaosCluster:
         servers = [*self.servers.values(), *self.leaving]
         for server in self.servers.values():  # to those that are leaving, a second one would mean at once
             server.send(signal.SIGTERM)
-        self.summaries += [server.summary(FINISH_SECONDS + 60) for server in servers]
+        self.summaries += [server.summary(FINISH_SECONDS + self.patience * 60) for server in servers]
         self.servers.clear()
         self.leaving.clear()
 
@@ -210,7 +251,7 @@ class ChaosCluster:
         """Send SIGTERM to every worker; return the exit codes."""
         for worker in self.workers.values():
             worker.send(signal.SIGTERM)
-        return {number: worker.wait(60) for number, worker in self.workers.items()}
+        return {number: worker.wait(self.patience * 60) for number, worker in self.workers.items()}
 
     # --- internals ---------------------------------------------------------------------------------------------------
 
@@ -229,7 +270,7 @@ class ChaosCluster:
         self.kafka.stop()
 
 
-def wait_until_ended(worker: Bridge, seconds: float = 60) -> int:
+def wait_until_ended(worker: Bridge, seconds: float) -> int:
     """Wait for the end of a worker after SIGTERM; return its exit code."""
     wait_for(lambda: not worker.running, seconds, "a worker did not end after SIGTERM")
     return worker.wait(1)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from tests.chaos.cluster import EVENTS_TOPIC, ChaosCluster, ExpectationFailed, wait_until_ended
+from bridge.errors import EnvironmentFault
+from tests.chaos.cluster import EVENTS_TOPIC, READY_SECONDS, ChaosCluster, ExpectationFailed, wait_until_ended
 from tests.chaos.plan import BRIDGE, BROKER_STOP, KAFKA, NO_PERMISSION, Fault
 from tests.support.kafka_tools import allow_writes, alter, fence, forbid_writes
 
@@ -33,7 +36,7 @@ def _start_worker(cluster: ChaosCluster, fault: Fault) -> None:
 
 
 def _restart_worker(cluster: ChaosCluster, fault: Fault) -> None:
-    code = wait_until_ended(cluster.workers[fault.number])
+    code = wait_until_ended(cluster.workers[fault.number], cluster.patience * 60)
     if code and not (code == 1 and cluster.kafka_was_unavailable):  # 1: not everything could be committed in time
         raise ExpectationFailed(f"worker {fault.number} ended with {code} after SIGTERM")
     cluster.workers[fault.number].kill()
@@ -55,11 +58,20 @@ def _kill_broker(cluster: ChaosCluster, fault: Fault) -> None:
 
 
 def _restart_broker(cluster: ChaosCluster, fault: Fault) -> None:
-    cluster.kafka.nodes[fault.number - 1].restart()
+    node, deadline = cluster.kafka.nodes[fault.number - 1], time.monotonic() + cluster.patience * READY_SECONDS
+    try:
+        node.restart()
+    except EnvironmentFault:
+        while node.running and time.monotonic() < deadline:  # it has not answered yet, on a machine with other work
+            with suppress(EnvironmentFault):
+                node.wait_for_brokers(1)
+                return
+        raise
 
 
 def _fence(cluster: ChaosCluster, fault: Fault) -> None:
-    fence(cluster.kafka.bootstrap_servers, f"{cluster.prefix}bridge-{fault.values['shard']}")
+    for one in cluster.transactional_ids(int(str(fault.values["shard"]))):
+        fence(cluster.kafka.bootstrap_servers, one)
 
 
 def _refuse_writes(cluster: ChaosCluster, fault: Fault) -> None:

@@ -7,6 +7,7 @@ tests reach every time: a stop, a commit whose answer is lost, one that is denie
 from __future__ import annotations
 
 import asyncio
+import functools
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from bridge.capture.inbox import Inbox
 from bridge.capture.shard_recovery import Repair, ShardRecovery
 from bridge.errors import ShardFenced
 from bridge.records.writer_schemas import WriterSchemas
+from tests.chaos.left_out_steps import LEFT_OUT_STEPS, leave_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +129,7 @@ class _EngineMutant:
 
 
 _TESTS: Final = "tests/capture"
+_OF_COMMITS: Final = {"shards-told-before-the-end", "committed-without-acknowledgement"}
 ENGINE_MUTANTS: Final = {
     "wait-for-put-back": _EngineMutant(
         _wait_for_put_back,
@@ -152,6 +155,13 @@ ENGINE_MUTANTS: Final = {
         "::test_announcements_of_a_topic_that_was_made_again_are_taken_although_their_offsets_are_lower",
     ),
     "signs-before-deciding": _EngineMutant(_signs_before_deciding, f"{_TESTS}/test_signing.py"),
+    **{
+        step: _EngineMutant(
+            functools.partial(leave_out, step),
+            f"{_TESTS}/{'test_shared_commits' if step in _OF_COMMITS else 'test_taken_shards'}.py",
+        )
+        for step in LEFT_OUT_STEPS
+    },
 }
 
 
@@ -161,6 +171,7 @@ def detected(mutant: str) -> tuple[bool, bool]:
     return codes[0] == pytest.ExitCode.TESTS_FAILED, codes[1] == pytest.ExitCode.OK
 
 
+@functools.cache
 def _run(mutant: str, tests: str) -> int:
     command = [sys.executable, "-m", "tests.chaos.mutant_tests", mutant, tests]
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode

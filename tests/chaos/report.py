@@ -6,6 +6,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Final
 
+from tests.chaos.cluster import READY_SECONDS
+
 if TYPE_CHECKING:
     from tests.chaos.chaos_run import Outcome
     from tests.chaos.stored_fill import StoredFill
@@ -18,14 +20,20 @@ def render(outcome: Outcome) -> str:
     """Return the whole report."""
     comparison = outcome.comparison
     command = f"python -m tests.chaos --seconds {outcome.seconds:g} --seed {outcome.seed} --brokers {outcome.brokers}"
+    command += "" if outcome.transactions == "shard" else f" --transactions {outcome.transactions}"
+    command += " --tls" if outcome.tls else ""
+    patience = outcome.ready_seconds / READY_SECONDS
+    command += "" if patience == 1 else f" --patience {patience:g}"
     command += "" if outcome.stored is None else " --stored"
     verdict = "Everything held." if outcome.held else "RED."
     brokers = "one Kafka broker" if outcome.brokers == 1 else f"{outcome.brokers} Kafka brokers"
+    brokers += ", to which workers and commands connect with TLS and a client certificate" if outcome.tls else ""
+    of = "each shard" if outcome.transactions == "shard" else "all shards of a worker"
     lines = [
         "# Chaos",
         "",
         f"`{command}`: three workers, a Chat Server cluster of two with a standby each, session passwords on,",
-        f"{brokers}. **{verdict}**",
+        f"{brokers}, one transaction for {of}. **{verdict}**",
         "",
         "## What was injected",
         "",
@@ -73,7 +81,10 @@ def _promises(outcome: Outcome) -> list[tuple[str, int]]:
             [(_VERDICTS, len(outcome.verdicts.disagree))] if outcome.stored is None else []  # otherwise not compared
         ),
         ("heads, their growth, statements and proofs as Go's libraries want them", len(outcome.log.problems)),
-        ("back within 90 s, below 400 MiB, exit code 0, no chat disturbed", len(outcome.problems)),
+        (
+            f"back within {outcome.ready_seconds:g} s, below 400 MiB, exit code 0, no chat disturbed",
+            len(outcome.problems),
+        ),
     ]
 
 

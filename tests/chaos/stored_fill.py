@@ -43,7 +43,9 @@ def fill_from_stored(cluster: ChaosCluster) -> StoredFill:
     begun = time.monotonic()
     folder = cluster.folder / "stored"
     found.chats = write_stored_side(cluster.ledgers, folder, direct=False)
-    flags = ["--bootstrap-servers", cluster.kafka.bootstrap_servers, "--topic-prefix", cluster.prefix]
+    flags = ["--topic-prefix", cluster.prefix]
+    for name, value in cluster.client.items():
+        flags += ["--set", f"{name}={value}"]
     command = [sys.executable, "-m", "bridge", "backfill", "--json", "--wait", *flags, str(folder)]
     done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
     if done.returncode:

@@ -20,6 +20,7 @@ from tests.evidence.judgement import ACCEPTED, JudgeQuestion, judged
 from tests.support.oracle import read_all
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bridge.commands.proof import ProvedCertificates
@@ -40,11 +41,15 @@ class JudgedLog:
 
 @dataclass(slots=True, frozen=True)
 class SignedLog:
-    """The log of the topics with a prefix, and the folder of its keys: `signing.pem` signs, `keys.txt` lists all."""
+    """The log of the topics with a prefix, and the folder of its keys: `signing.pem` signs, `keys.txt` lists all.
+
+    `client`: settings with which `chatbridge proof` connects, if not like the oracle.
+    """
 
     bootstrap_servers: str
     prefix: str
     folder: Path
+    client: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -140,6 +145,7 @@ class SignedLog:
 
     async def _proved(self, partitions: int) -> list[ProvedCertificates]:
         flags = {"kafka.bootstrap_servers": self.bootstrap_servers, "kafka.topic_prefix": self.prefix}
+        flags |= {name: str(value) for name, value in self.client.items()}
         config = load(None, {}, {**flags, "evidence.key_list_file": str(self._list)})
         first = read_keys(self._list)[:1]  # the others it has to find
         return [await prove_partition(config, one, first) for one in range(partitions)]

@@ -20,6 +20,7 @@ whether or not it is marked anywhere.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from tests.handover.claim_states import (
@@ -49,14 +50,18 @@ class TwoWritersError(AssertionError):
 class ClaimModel:
     """All workers do all steps but `without`."""
 
-    def __init__(self, bounds: Bounds, without: HandoverStep | MixedStep | None = None) -> None:
-        """Nothing is visited yet."""
+    def __init__(
+        self, bounds: Bounds, without: HandoverStep | MixedStep | None = None, *, any_shards: bool = False
+    ) -> None:
+        """Nothing is visited yet. `any_shards`: a commit is of some of the shards that a worker owns, not of all."""
         self._bounds = bounds
         self._without = without
+        self._any_shards = any_shards
+        self.first = self._first()
 
     def explore(self) -> int:
         """Visit all states and return their number. Raises TwoWritersError with a shortest way to one."""
-        return visit_all(self._first(), self._steps, TwoWritersError)
+        return visit_all(self.first, self.steps, TwoWritersError)
 
     def _first(self) -> ModelState:
         bounds = self._bounds
@@ -71,7 +76,8 @@ class ClaimModel:
     def _does(self, step: HandoverStep | MixedStep) -> bool:
         return step is not self._without
 
-    def _steps(self, state: ModelState) -> Iterator[tuple[str, ModelState]]:
+    def steps(self, state: ModelState) -> Iterator[tuple[str, ModelState]]:
+        """Yield all steps from a state. Raises ForbiddenStateFound."""
         for request in state.requests:
             yield from self._arrive(state, request)
         for one in state.unmarked:
@@ -86,8 +92,7 @@ class ClaimModel:
         yield from self._initialise(state, number, worker)
         yield from self._crash(state, number, worker)
         for shard, part in enumerate(worker.parts):
-            if worker.epoch:
-                yield from self._of_shard(state, number, shard, part)
+            yield from self._of_shard(state, number, shard, part)
         yield from self._commit(state, number, worker)
         if state.switched < self._bounds.switches:
             yield self._switch(state._replace(switched=state.switched + 1), number, worker)
@@ -250,8 +255,10 @@ class ClaimModel:
             return
         if any(state.commits[shard] >= self._bounds.commits for shard, *_ in owned):
             return
-        request = Request("commit", number, worker.life, epoch=worker.epoch, known=tuple(owned), claimant=own)
-        yield f"{number} commits", _with(_sent(state, request), number, worker._replace(committing=True))
+        for count in range(1 if self._any_shards else len(owned), len(owned) + 1):
+            for parts in combinations(owned, count):
+                request = Request("commit", number, worker.life, epoch=worker.epoch, known=parts, claimant=own)
+                yield f"{number} commits", _with(_sent(state, request), number, worker._replace(committing=True))
 
     def _arrive(self, state: ModelState, request: Request) -> Iterator[tuple[str, ModelState]]:
         state = state._replace(requests=state.requests - {request})
@@ -314,9 +321,13 @@ def _others(state: ModelState, shard: int, part: ShardPart) -> frozenset[Claim]:
 
 
 def _under_way(state: ModelState, number: int, shard: int) -> bool:
-    """Return whether a worker waits for a commit to a shard: one that it gave up and took again."""
-    key = number, state.workers[number].life
+    """Return whether a commit of a worker to a shard is on its way: it waits for it, or has not settled it yet."""
+    worker = state.workers[number]
+    lives = {worker.life} if worker.epoch else {worker.life, _NOBODY}
     return any(
-        one.kind == "commit" and one[1:3] == key and any(each == shard for each, *_ in one.known)
+        one.kind == "commit"
+        and one.worker == number
+        and one.life in lives
+        and any(each == shard for each, *_ in one.known)
         for one in state.requests
     )

@@ -41,8 +41,8 @@ class MixedModel(ClaimModel):
     def _has_shard_id(self, number: int) -> bool:
         return number >= self._bounds.workers
 
-    def _steps(self, state: ModelState) -> Iterator[tuple[str, ModelState]]:
-        for name, following in super()._steps(state):
+    def steps(self, state: ModelState) -> Iterator[tuple[str, ModelState]]:
+        for name, following in super().steps(state):
             if not following.unmarked:
                 yield name, following._replace(stable=None)
             elif following.stable is None:

@@ -12,7 +12,7 @@ BOUNDS = {
     "two workers that crash": (Bounds(takes=2), 12_215),
     "two workers that crash and take a shard three times": (Bounds(commits=1, releases=False), 24_411),
     "two shards": (Bounds(shards=2, crashes=0, commits=1, epochs=2, releases=False), 29_621),
-    "two workers that are set back": (Bounds(takes=2, crashes=0, setbacks=1), 15_630),
+    "two workers that are set back": (Bounds(takes=2, crashes=0, setbacks=1), 16_730),
     "two ids": (Bounds(takes=2, crashes=0, epochs=2, ids=2, switches=1, markers=True), 18_881),
     "two ids, and a worker that crashes": (
         Bounds(takes=2, commits=1, epochs=2, releases=False, ids=2, switches=1, markers=True),

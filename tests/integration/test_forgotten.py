@@ -1,9 +1,10 @@
 """Kafka has forgotten something, or has grown: each kind of topic, in each way, while the bridge runs or is stopped.
 
-In each cell nothing is lost or written twice without a GAP, a certificate or a reason in `/readyz`. The cells run side
-by side on one broker, each with topics of its own; a test waits for its cell. The offsets of the group count as a
-fifth kind: the group may be deleted, or its offsets set back or far ahead. While it has members Kafka refuses all of
-that. The partitions of its own topic are Kafka's, for all groups: they have no cell.
+In each cell nothing is lost or written twice without a GAP, a certificate or a reason in `/readyz`, with one
+transaction for each shard as with one for each worker. The cells run side by side on one broker, each with topics of
+its own; a test waits for its cell. The offsets of the group count as a fifth kind: the group may be deleted, or its
+offsets set back or far ahead. While it has members Kafka refuses all of that. The partitions of its own topic are
+Kafka's, for all groups: they have no cell.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from tests.support.oracle import LedgerComparison
     from tests.support.processes import Simulator
 
+Cell = tuple[str, str, bool, str]
+"""Kind of topic, way, whether the bridge was running, `kafka.transactions`."""
 SECONDS = 30
 CHATS = 4
 LATER = 3
@@ -68,8 +71,9 @@ class CellOutcome:
 class DisturbedKafka:
     """One environment whose topics or offsets are disturbed."""
 
-    def __init__(self, broker: str, folder: Path, kind: str, way: str, *, running: bool) -> None:
-        self.environment = E2EEnvironment(broker, folder, **QUICK).prepare()
+    def __init__(self, broker: str, folder: Path, cell: Cell) -> None:
+        kind, way, running, transactions = cell
+        self.environment = E2EEnvironment(broker, folder, **QUICK, kafka__transactions=transactions).prepare()
         self.admin = AdminClient({"bootstrap.servers": broker})
         self.kind, self.way, self.running = kind, way, running
         self.outcome = CellOutcome()
@@ -193,21 +197,24 @@ class DisturbedKafka:
         return f"told: {sorted(self.outcome.codes)}; log: {self.outcome.text}"
 
 
-def name_of(cell: tuple[str, str, bool]) -> str:
-    kind, way, running = cell
-    return f"{kind}, {way}, {'running' if running else 'stopped'}"
+def name_of(cell: Cell) -> str:
+    kind, way, running, transactions = cell
+    return f"{kind}, {way}, {'running' if running else 'stopped'}, {transactions}"
 
 
 CELLS = [
-    *((kind, way, running) for kind in KINDS for way in WAYS for running in (True, False)),
-    *(("group offsets", way, running) for way in WAYS[:3] for running in (True, False)),
+    (kind, way, running, transactions)
+    for transactions in ("shard", "worker")
+    for kind in (*KINDS, "group offsets")
+    for way in (WAYS if kind in KINDS else WAYS[:3])
+    for running in (True, False)
 ]
 
 
 @pytest.fixture(scope="module")
 def cells(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[tuple[str, str, bool], Future[CellOutcome]]]:
+) -> Iterator[dict[Cell, Future[CellOutcome]]]:
     """Run the cells that are asked for, some at a time."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
     names = {item.name for item in items if item.module is request.module}
@@ -215,9 +222,8 @@ def cells(
     folders = {cell: tmp_path_factory.mktemp("cell") for cell in wanted}  # here, because it is not made for threads
     with LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker, ThreadPoolExecutor(AT_A_TIME) as pool:
 
-        def run(cell: tuple[str, str, bool]) -> CellOutcome:
-            kind, way, running = cell
-            return DisturbedKafka(broker.bootstrap_servers, folders[cell], kind, way, running=running).run()
+        def run(cell: Cell) -> CellOutcome:
+            return DisturbedKafka(broker.bootstrap_servers, folders[cell], cell).run()
 
         started = {cell: pool.submit(run, cell) for cell in wanted}
         yield started
@@ -225,13 +231,11 @@ def cells(
             one.cancel()
 
 
-@pytest.mark.many_variants
+@pytest.mark.many_variants(8)
 @pytest.mark.parametrize("cell", CELLS, ids=name_of)
 @pytest.mark.timeout(300)
-def test_nothing_is_lost_or_written_twice_in_silence(
-    cell: tuple[str, str, bool], cells: dict[tuple[str, str, bool], Future[CellOutcome]]
-) -> None:
-    kind, way, running = cell
+def test_nothing_is_lost_or_written_twice_in_silence(cell: Cell, cells: dict[Cell, Future[CellOutcome]]) -> None:
+    kind, way, running, _ = cell
     outcome = cells[cell].result()
     if way == "more partitions" and not running:
         assert outcome.exit_code == 3

@@ -13,7 +13,7 @@ TESTS_SHARE: Final = 3
 """One in so many tests is drawn."""
 FEWEST: Final = 3
 SHARE: Final = 4
-"""One in so many variants is drawn, at least `FEWEST`."""
+"""One in so many variants is drawn, at least `FEWEST`, unless a test says otherwise."""
 
 
 def drawn_tests(node_ids: Iterable[str], seed: int) -> set[str]:
@@ -27,14 +27,14 @@ def drawn_tests(node_ids: Iterable[str], seed: int) -> set[str]:
     return {node_id for test in kept for node_id in tests[test]}
 
 
-def drawn_variants(node_ids: Iterable[str], seed: int) -> set[str]:
-    """Return which of these variants to run: of a test with up to `FEWEST` all; of others, those that the seed draws.
+def drawn_variants(node_ids: Iterable[str], seed: int, share: int = SHARE) -> set[str]:
+    """Return which of these variants to run: of a test with up to `FEWEST` all; of others, one in `share`.
 
     Each variant is as likely as the others of its test, as above.
     """
     found: set[str] = set()
     for same_test in _by_test(node_ids).values():
-        count = max(FEWEST, -(-len(same_test) // SHARE))
+        count = max(FEWEST, -(-len(same_test) // share))
         found.update(sorted(same_test, key=lambda node_id: _place(seed, node_id))[:count])
     return found
 

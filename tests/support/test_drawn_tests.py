@@ -21,6 +21,7 @@ def test_a_quarter_of_many_variants_is_drawn_and_all_of_few() -> None:
     assert {ALONE, *FEW} <= found
     assert len(found & set(MANY)) == 10
     assert len(drawn_variants(MANY[: FEWEST + 1], 7)) == FEWEST
+    assert len(drawn_variants(MANY, 7, 8)) == 5
 
 
 def test_a_third_of_the_tests_is_drawn_with_all_their_variants() -> None:

@@ -92,7 +92,7 @@ class KafkaTransactionalWriter:
         self._topic_limits: Mapping[str, int] = {}
         self._given = settings.times.now()
         self._reading = False
-        self._read_all = False
+        self.read_all = False  #: whether nothing lay behind the last stable offset when `checkpoints` read it
         self._closings = Closings(f"release {partition}")
 
     @property
@@ -174,11 +174,6 @@ class KafkaTransactionalWriter:
                 )
         return limits
 
-    @property
-    def read_all(self) -> bool:
-        """Whether `checkpoints` began when nothing lay behind its last stable offset."""
-        return self._read_all
-
     async def checkpoints(self, least: int = 0) -> list[tuple[str, bytes]]:
         """Read the shard's checkpoint partition up to its last stable offset; return the last value of each key.
 
@@ -208,7 +203,7 @@ class KafkaTransactionalWriter:
                 await self._call(consumer.seek_to_beginning(partition))
                 while (end := (await self._call(consumer.end_offsets([partition])))[partition]) < least:  # noqa: ASYNC110 - of Kafka
                     await asyncio.sleep(_STABLE_SECONDS)
-                self._read_all = end >= await self._call(high_watermark(consumer_client(consumer), partition))
+                self.read_all = end >= await self._call(high_watermark(consumer_client(consumer), partition))
                 while await self._call(consumer.position(partition)) < end:
                     fetched = await self._call(consumer.getmany(partition, timeout_ms=_POLL_MS))
                     for records in fetched.values():
@@ -267,9 +262,8 @@ class KafkaTransactionalWriter:
                 inside = []
                 packed.append((topic, partition, batch, inside))
             added = batch.append(key=record.key, value=record.value, timestamp=self._given.ms, headers=record.headers)
-            if (
-                added is None
-            ):  # append reports a full batch by None: the record would be missing in the transaction (P1)
+            # append reports a full batch by None: the record would be missing in the transaction (P1)
+            if added is None:
                 raise ValueError("a record does not fit into a record batch that has space for it")
             inside.append(record)
         for _, _, one, _ in packed:

@@ -1,0 +1,205 @@
+"""Workers whose calls of Kafka are written down as a trace, and which can be killed: then nothing returns any more."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from bridge.capture.shard_claims import ShardClaims
+from bridge.capture.worker_transactions import WorkerTransactions
+from bridge.errors import ShardFenced
+from tests.handover.claim_trace import ANSWERED, ASKED, KILLED, TraceLine
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+    from bridge.capture.claims import ClaimList
+    from bridge.capture.ports import Batch, Clock
+    from bridge.capture.shard_claims import HeldShard
+    from bridge.capture.worker_ports import ClaimRecord, ClaimTopic, ProducerEpoch, WorkerProducer
+    from bridge.errors import BridgeError
+
+_Answer = TypeVar("_Answer")
+_shard: ContextVar[int] = ContextVar("shard that is being taken")
+
+
+@dataclass(slots=True)
+class TraceWriter:
+    """Writes what one life of a worker asks for to a trace that all workers share."""
+
+    worker: int
+    lines: list[TraceLine]
+    killed: bool = False
+    waiting: int = 0
+    """How many initialisations are on their way, of its own id or of another one."""
+
+    async def asked(
+        self,
+        what: str,
+        answer: Callable[[], Awaitable[_Answer]],
+        shard: int = -1,
+        known: tuple[tuple[int, int], ...] = (),
+    ) -> _Answer:
+        """Ask for something; write down when, and when there is an answer."""
+        await self.hang_if_killed()
+        fences = what in ("fence", "initialise")
+        self.lines.append(TraceLine(ASKED, self.worker, what, shard, known))
+        outcome: int | None = None
+        self.waiting += fences
+        try:
+            found = await answer()
+            outcome = True
+        except ShardFenced:
+            outcome = None if what == "commit" else False  # a worker takes any error of an end for a commit in doubt
+            raise
+        finally:
+            self.waiting -= fences
+            if not self.killed:
+                self.lines.append(TraceLine(ANSWERED, self.worker, what, shard, known, outcome))
+        await self.hang_if_killed()
+        return found
+
+    def read(self, shard: int, known: int) -> None:
+        """Write down that a shard was read."""
+        self.lines.append(TraceLine(ASKED, self.worker, "read", shard))
+        self.lines.append(TraceLine(ANSWERED, self.worker, "read", shard, outcome=known))
+
+    def kill(self) -> None:
+        """Let nothing return that was asked for, and nothing be asked for."""
+        self.killed = True
+        self.lines.append(TraceLine(KILLED, self.worker))
+
+    async def hang_if_killed(self) -> None:
+        if self.killed:
+            await asyncio.Event().wait()
+
+
+class RecordedClaims(ShardClaims):
+    """Writes down which shard what is asked for is of."""
+
+    writer: TraceWriter
+    names: Sequence[str]
+
+    async def claim(self, partition: int, owner: object) -> HeldShard:
+        _shard.set(partition)
+        return await super().claim(partition, owner)
+
+    async def check(self) -> None:
+        await self.writer.asked("check", super().check)
+
+    async def remove(self, held: HeldShard) -> None:
+        await self.writer.asked("release", lambda: super(RecordedClaims, self).remove(held), held.partition)
+
+    async def _read(self, claims: ClaimList, held: HeldShard) -> None:
+        await self.writer.asked("look", lambda: super(RecordedClaims, self)._read(claims, held), held.partition)
+
+    async def _fence(self, transactional_id: str) -> None:
+        if transactional_id not in self.names:  # that of a shard, which no worker of the model has
+            await super()._fence(transactional_id)
+            return
+        await self.writer.asked("fence", lambda: super(RecordedClaims, self)._fence(transactional_id), _shard.get())
+
+
+@dataclass(slots=True)
+class RecordedTopic:
+    """A `ClaimTopic`."""
+
+    writer: TraceWriter
+    topic: ClaimTopic
+
+    async def write(self, partition: int, key: str, claimant: str) -> int:
+        return await self.writer.asked("claim", lambda: self.topic.write(partition, key, claimant), partition)
+
+    async def remove(self, partition: int, keys: Collection[str]) -> None:
+        await self.writer.asked("remove", lambda: self.topic.remove(partition, keys), partition)
+
+    async def read(self, since: Mapping[int, int]) -> Mapping[int, tuple[Sequence[ClaimRecord], int]]:
+        return await self.topic.read(since)
+
+    async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
+        await self.topic.fence(transactional_id, abandoned=abandoned)
+
+    async def close(self) -> None:
+        await self.topic.close()
+
+
+@dataclass(slots=True)
+class RecordedProducer:
+    """A `WorkerProducer` of batches whose first key is how many commits to the shard were known."""
+
+    writer: TraceWriter
+    producer: WorkerProducer
+    known: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def epoch(self) -> ProducerEpoch:
+        return self.producer.epoch
+
+    async def open(self) -> None:
+        await self.writer.asked("initialise", self.producer.open)
+
+    async def not_marked(self) -> bool:
+        return await self.producer.not_marked()
+
+    async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
+        return await self.producer.unwritable(batches)
+
+    async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, Future[None]]:
+        await self.writer.hang_if_killed()
+        self.known = tuple(sorted((shard, int(batch.records[0].key)) for shard, batch in batches.items()))
+        return await self.producer.send(batches)
+
+    async def end(self) -> bool:
+        return await self.writer.asked("commit", self.producer.end, known=self.known)
+
+    async def close(self) -> None:
+        await self.producer.close()
+
+
+class RecordedWorker:
+    """One life of a worker. `transactions` are as in the bridge, with recorded ports."""
+
+    def __init__(
+        self,
+        number: int,
+        names: Sequence[str],
+        lines: list[TraceLine],
+        *,
+        topic: ClaimTopic,
+        make_producer: Callable[[str], WorkerProducer],
+        claim_number: Callable[[], str],
+        clock: Clock,
+    ) -> None:
+        """`names` are the transactional ids of all workers, each of which has one."""
+        self.writer = TraceWriter(number, lines)
+        claims = RecordedClaims(
+            RecordedTopic(self.writer, topic), worker=names[number], number=claim_number, shard_id="shard-{}".format
+        )
+        claims.writer, claims.names = self.writer, names
+        self.transactions = WorkerTransactions(
+            ids=[names[number]],
+            make_producer=lambda name: RecordedProducer(self.writer, make_producer(name)),
+            claims=claims,
+            most_seconds=60.0,
+            clock=clock,
+            tell=lambda _: None,
+        )
+
+
+def last_looks(lines: Sequence[TraceLine]) -> list[TraceLine]:
+    """Return a trace without the looks at claims that are followed by another one: what counts is the last one."""
+    kept: list[TraceLine] = []
+    later: dict[tuple[int, int], bool] = {}
+    for line in reversed(lines):
+        place = line.worker, line.shard
+        if line.what == "look" and later.get(place):
+            continue
+        if line.what == "look":
+            later[place] = line.kind == ASKED
+        elif line.what in ("claim", "fence"):
+            later[place] = False
+        kept.append(line)
+    return kept[::-1]
