@@ -77,7 +77,9 @@ _REPLACEMENTS: Final = (
     ),
     # Another layout of fingerprints.
     _Replacement("transcript/fingerprints.py", r"^VERSION: Final = (\d+)$", r"VERSION: Final = \1 + 1"),
-    _Replacement("transcript/fingerprints.py", r'(identity = f")(\{event\.event_type\})', r"\1next version\\0\2"),
+    _Replacement(
+        "transcript/fingerprints.py", r'(identity = crc32\(f")(\{event\.event_type\})', r"\1next version\\0\2"
+    ),
     # A code more.
     _Replacement(
         "transcript/gap_codes.py", r"^GAP_CODES: Final = \{\n", rf'\g<0>    "{CODE}": ("Of it.", "Nothing."),\n'
