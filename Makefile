@@ -31,7 +31,7 @@ test: $(STAMP)  ## Run the tests: make test ARGS="-k sandbox"
 	$(FILES_AT_A_TIME) 2 $(ARGS)
 
 compiled: $(STAMP)  ## Build the wheel with a compiled core, and run the tests of the core on it; needs a C compiler (3 minutes)
-	nice $(VENV)/bin/python -m pytest -m compiled tests/packaging --log-cli-level=info $(ARGS)
+	nice -n 19 $(VENV)/bin/python -m pytest -m compiled tests/packaging --log-cli-level=info $(ARGS)
 
 faults: $(STAMP)  ## Run the tests that break links, brokers and workers on purpose (30 minutes); some of them: DRAWN_BY=1
 	$(FILES_AT_A_TIME) 3 -m faults $(if $(DRAWN_BY),--drawn-by=$(DRAWN_BY)) $(ARGS)
@@ -66,7 +66,7 @@ watching-alerts: $(STAMP)
 	    tests/watching/test_live_alerts.py $(ARGS)
 
 deploy-checks: $(STAMP)  ## Render and judge the Helm chart and the manifests; installs its tools once (10 minutes)
-	nice $(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)
+	nice -n 19 $(VENV)/bin/python -m pytest -m deploy tests/deploy $(ARGS)
 
 manifests: $(STAMP)  ## Write deploy/kubernetes and the copies and settings in the chart
 	$(VENV)/bin/python -m tests.deploy

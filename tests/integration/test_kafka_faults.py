@@ -95,6 +95,7 @@ def cluster() -> Iterator[SecuredCluster]:
         yield started
 
 
+@pytest.mark.timeout(240)  # what it waits for may take 220 s in all
 @pytest.mark.parametrize(
     ("replicas", "stuck"), [(1, {2, 5}), (2, {1, 2, 4, 5})], ids=["no leader", "too few replicas in sync"]
 )
