@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.http.liveness import is_live
 from bridge.commands import settings
 from bridge.commands.formatting import warn
+from bridge.commands.interruption import run_in_loop
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Ask once."""
     config = settings.config_of(args)
     hosts, port = _place(config)
-    problem = asyncio.run(_problem(hosts, port, tls=config.http.tls.certificate_file is not None))
+    problem = run_in_loop(_problem(hosts, port, tls=config.http.tls.certificate_file is not None))
     if problem is None:
         return EXIT_OK
     warn(f"chatbridge: no live worker on port {port}: {problem}")

@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 _CLOSING_SECONDS: Final = 2.0
 
 
+def run_in_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run `work` as `asyncio.run` does. SIGINT waits while the event loop is made: half of one tells of that itself."""
+    with asyncio.Runner(loop_factory=_whole_loop) as runner:
+        return runner.run(work)
+
+
+def _whole_loop() -> asyncio.AbstractEventLoop:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return asyncio.new_event_loop()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def run_until_interrupted(
     work: Coroutine[Any, Any, _Result],
     interrupt: Callable[[], object] | None = None,
@@ -32,7 +46,7 @@ def run_until_interrupted(
     """
     one = _Interruptible(interrupt, closing_seconds)
     try:
-        return asyncio.run(one.run(work))
+        return run_in_loop(one.run(work))
     except asyncio.CancelledError:
         if one.interrupted:
             raise KeyboardInterrupt from None

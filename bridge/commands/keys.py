@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from bridge.adapters.clock import SystemClock
 from bridge.adapters.signing.file_key import new_key, read_key
 from bridge.commands import settings
 from bridge.commands.formatting import say
+from bridge.commands.interruption import run_in_loop
 from bridge.commands.text_files import text_of
 from bridge.errors import EXIT_OK, EnvironmentFault, UsageError, VerificationFailed
 from bridge.evidence.anchors import origin_of
@@ -162,7 +162,7 @@ def _in_token(config: Config, label: str | None = None) -> _KeyPair:
 
     def sign(*messages: bytes) -> tuple[bytes, list[bytes]]:
         key, _ = token_key_of(config, label)  # each logs in anew, and so ends the session of another key
-        return asyncio.run(key.sign(messages))
+        return run_in_loop(key.sign(messages))
 
     return _KeyPair(sign()[0], lambda message: sign(message)[1][0])
 
