@@ -20,17 +20,29 @@ _CLOSING_SECONDS: Final = 2.0
 
 
 def run_in_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run `work` as `asyncio.run` does. SIGINT waits while the event loop is made: half of one tells of that itself."""
+    """Run `work` as `asyncio.run` does. SIGINT waits while the event loop is made: half of one tells of that itself.
+
+    Call it in the main thread, which alone hears signals.
+    """
     with asyncio.Runner(loop_factory=_whole_loop) as runner:
         return runner.run(work)
 
 
 def _whole_loop() -> asyncio.AbstractEventLoop:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
         return asyncio.new_event_loop()
+    # A handler, not a mask of signals: another thread of the process takes what this one does not.
+    received: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
+    try:
+        loop = asyncio.new_event_loop()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
+    if received:
+        loop.close()
+        raise KeyboardInterrupt
+    return loop
 
 
 def run_until_interrupted(
