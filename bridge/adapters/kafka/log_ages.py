@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bridge.adapters.kafka.aiokafka_internals import pause_between_updates
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
+from bridge.adapters.kafka.log_ends import know_leaders
 from bridge.adapters.kafka.stopping import stop_consumer
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ async def log_ages(
     try:
         async with time_limit(_ANSWER_SECONDS, "Kafka did not answer how old the records are"):
             await call(consumer.start(), _failed)
+            await call(know_leaders(consumer, places), _failed)
             answers = asyncio.gather(
                 consumer.beginning_offsets(places),
                 consumer.end_offsets(places),

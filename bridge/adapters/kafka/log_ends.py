@@ -1,19 +1,41 @@
-"""Where a partition ends, whatever a consumer's isolation level is."""
+"""Where partitions begin and end."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import LeaderNotAvailableError, NoError, for_code
 from aiokafka.protocol.offset import OffsetRequest
 
+from bridge.adapters.kafka.aiokafka_internals import consumer_client
+
 if TYPE_CHECKING:
-    from aiokafka import TopicPartition
+    from collections.abc import Collection, Mapping
+
+    from aiokafka import AIOKafkaConsumer, TopicPartition
     from aiokafka.client import AIOKafkaClient
 
 _NO_REPLICA: Final = -1
 _UNCOMMITTED: Final = 0
 _LATEST: Final = -1
+
+
+async def know_leaders(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
+    """Have a started consumer that has no assignment ask once who leads these partitions, before offsets are asked for.
+
+    aiokafka finds that out by itself, but for one topic after the other, and waits 0.1 s for each.
+    """
+    await consumer_client(consumer).set_topics({at.topic for at in places})
+
+
+async def log_bounds(
+    consumer: AIOKafkaConsumer, places: Collection[TopicPartition]
+) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
+    """Return where partitions begin and end for a consumer as in `know_leaders`. Raises KafkaError."""
+    await know_leaders(consumer, places)
+    starts, ends = await asyncio.gather(consumer.beginning_offsets(places), consumer.end_offsets(places))
+    return starts, ends
 
 
 async def high_watermark(client: AIOKafkaClient, at: TopicPartition) -> int:

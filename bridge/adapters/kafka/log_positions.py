@@ -12,6 +12,7 @@ from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.log_ends import log_bounds
 from bridge.adapters.kafka.partition_consumer import partition_consumer
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_consumer
@@ -70,8 +71,7 @@ class KafkaShardLogs:
             if not there:
                 return {}
             places = list(there.values())
-            starts = await call(consumer.beginning_offsets(places), _failed)
-            ends = await call(consumer.end_offsets(places), _failed)
+            starts, ends = await call(log_bounds(consumer, places), _failed)
         return {
             kind: LogMark(topics[at.topic].topic_id, starts[at], ends[at], topics[at.topic].partitions)
             for kind, at in there.items()

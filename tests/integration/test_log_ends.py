@@ -1,11 +1,13 @@
-"""What lies behind an open transaction: checkpoints that are read back tell whether there is anything."""
+"""Where partitions begin and end, and what lies behind an open transaction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from bridge.adapters.kafka.aiokafka_internals import consumer_client
+from bridge.adapters.kafka.log_ends import know_leaders, log_bounds
 from tests.integration.test_transactional_writer import play, writer_of
 
 if TYPE_CHECKING:
@@ -30,5 +32,22 @@ def test_checkpoints_tell_whether_something_lies_behind_a_transaction_that_is_op
             await other.stop()
             await writer.close()
         assert found == [([], True), ([], False), ([("chat", b"state")], True)]
+
+    play(scenario, broker)
+
+
+def test_the_leaders_of_several_topics_are_known_before_their_offsets_are_asked_for(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        topics = (settings.topics.events, settings.topics.sessions, settings.topics.checkpoints)
+        places = [TopicPartition(topic, 1) for topic in topics]
+        consumer = AIOKafkaConsumer(bootstrap_servers=broker)
+        await consumer.start()
+        try:
+            await know_leaders(consumer, places)
+            cluster = consumer_client(consumer).cluster
+            assert all(cluster.leader_for_partition(at) is not None for at in places)
+            assert await log_bounds(consumer, places) == (dict.fromkeys(places, 0), dict.fromkeys(places, 0))
+        finally:
+            await consumer.stop()
 
     play(scenario, broker)
