@@ -98,9 +98,9 @@ class KafkaSettings(Section):
         description="The broker aborts a transaction that stays open for longer; the bridge gives up on it, too.",
     )
     transactions: Literal["shard", "worker"] = Field(
-        default="shard",
-        description="What a transaction holds: the records of one shard, or those of all shards of the worker, which "
-        "costs less. Change it by a rolling restart; workers with both values fence each other.",
+        default="worker",
+        description="What a transaction holds: the records of all shards of the worker, which costs less, or those of "
+        "one shard. Change it by a rolling restart; workers with both values fence each other.",
     )
     session_timeout_seconds: float = Field(
         default=15.0,
@@ -141,7 +141,10 @@ class CaptureSettings(Section):
         "announcements; one read may exceed it: at most 256 KiB per connection, 1 MiB of announcements.",
     )
     linger_max_seconds: float = Field(
-        default=0.25, ge=0, le=5, description="Longest time that a batch waits for more events under load."
+        default=0.25,
+        ge=0,
+        le=5,
+        description="Longest time that a batch waits for more events under load, with kafka.transactions: shard.",
     )
     drain_seconds: Seconds = Field(
         default=25.0, description="From SIGTERM to exit; keep it below the pod's termination grace period."

@@ -126,7 +126,7 @@ class Bridge(Process):
         self.prefix = prefix
         self.stamps = "evidence__timestamp_url" in settings
         self.together = (
-            settings.get("kafka__transactions", os.environ.get("CHATBRIDGE_KAFKA__TRANSACTIONS")) == "worker"
+            settings.get("kafka__transactions", os.environ.get("CHATBRIDGE_KAFKA__TRANSACTIONS")) != "shard"
         )
         [self.port] = free_ports(1)
         values = {
