@@ -12,14 +12,12 @@ from bridge.errors import KafkaUnavailable, ShardFenced, TransactionHeldUp
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from bridge.errors import BridgeError
-
 PATIENCE: Final = 5.0
 """Seconds after which records that Kafka does not acknowledge no longer hold up other shards."""
 
 
-def failed_parts(outcomes: Mapping[int, BridgeError]) -> Mapping[int, BridgeError]:
-    """Return which shards fail, with the error of each: of the shards whose records were refused.
+def failed_parts(outcomes: Mapping[int, Exception]) -> Mapping[int, Exception]:
+    """Return which shards fail, with the error of each: those whose records were refused, or have a defect.
 
     `outcomes` are those of all shards of the transaction that ended with an error. None fails when the worker was
     fenced: claims tell which shards are still its own. All fail when Kafka refused no shard in particular.
@@ -30,7 +28,7 @@ def failed_parts(outcomes: Mapping[int, BridgeError]) -> Mapping[int, BridgeErro
     return refused or outcomes
 
 
-def late_parts(late: Collection[int], seconds: float, *, others: bool, most: float) -> Mapping[int, BridgeError]:
+def late_parts(late: Collection[int], seconds: float, *, others: bool, most: float) -> Mapping[int, Exception]:
     """Return which shards fail because their records are not acknowledged after so many seconds; empty: wait on.
 
     `late` are those shards, `others` says whether any others were acknowledged or wait for their turn. If there are

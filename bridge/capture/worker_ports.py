@@ -43,8 +43,9 @@ class WorkerProducer(Protocol):
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, Future[None]]:
         """Begin a transaction and send the batches of shards. Returns for each what waits for its acknowledgements.
 
-        What these raise, all BridgeErrors: ShardFenced, or TransactionHeldUp for a shard that only shares the
-        transaction with what Kafka refuses. Raises KafkaUnavailable, ShardFenced itself when it cannot even send.
+        What these raise: BridgeErrors, among them ShardFenced, and TransactionHeldUp for a shard that only shares the
+        transaction with what Kafka refuses; whatever else is a defect in what that shard writes, and then shards
+        without one may be left out. Raises KafkaUnavailable, ShardFenced itself when it cannot even send.
         """
 
     async def end(self) -> bool:

@@ -199,8 +199,8 @@ class WorkerTransactions:
                 turn.set()
             self._ids.drop(producer)
             self._ids.failing |= failed.keys()
-            for shard, error in failed.items():
-                parts.pop(shard).fail(error)
+            for shard, cause in failed.items():
+                parts.pop(shard).fail(cause)
             if parts:
                 self._tell(TransactionRepeated(shards=len(parts)))
 
@@ -221,7 +221,7 @@ class WorkerTransactions:
                     kept[shard] = part
         return kept
 
-    async def _sent(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> Mapping[int, BridgeError] | None:
+    async def _sent(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> Mapping[int, Exception] | None:
         """Send all batches and wait for their acknowledgements; return which shards fail, None: the end may come."""
         try:
             waits = await producer.send(_batches(parts))
@@ -241,8 +241,8 @@ class WorkerTransactions:
                 seconds = self._clock.monotonic() - began
                 if seconds >= _LOOK_AFTER:
                     with contextlib.suppress(KafkaUnavailable):  # who leads is not known
-                        if failed := await producer.unwritable({shard: parts[shard].batch for shard in late}):
-                            return failed
+                        if unwritable := await producer.unwritable({shard: parts[shard].batch for shard in late}):
+                            return unwritable
                     if len(late) == len(waits) and await producer.not_marked():  # the transaction before this one
                         return {}
                 if failed := late_parts(late, seconds, others=others, most=self._most_seconds):
@@ -276,11 +276,11 @@ def _batches(parts: Mapping[int, _HandedIn]) -> dict[int, Batch]:
     return {shard: part.batch for shard, part in parts.items()}
 
 
-def _error_of(one: asyncio.Future[None]) -> BridgeError | None:
-    """Return the error that a wait ended with; a defect is raised."""
+def _error_of(one: asyncio.Future[None]) -> Exception | None:
+    """Return the error that a wait ended with: a BridgeError, or a defect in what its shard writes."""
     if not one.done() or one.cancelled():
         return None
     error = one.exception()
-    if error is None or isinstance(error, BridgeError):
+    if error is None or isinstance(error, Exception):
         return error
     raise error

@@ -50,7 +50,7 @@ class ClaimedKafka:
     logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
     epochs: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     committed: dict[int, list[tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(list))
-    refused: dict[int, BridgeError] = field(default_factory=dict)
+    refused: dict[int, Exception] = field(default_factory=dict)
     silent: set[int] = field(default_factory=set)
     not_marked: set[str] = field(default_factory=set)
     aborted: set[str] = field(default_factory=set)

@@ -34,8 +34,9 @@ def test_what_shards_hand_in_together_is_one_transaction() -> None:
     assert dict(kafka.committed) == {shard: [(ONE, b"a")] for shard in range(3)}
 
 
-def test_a_refused_shard_fails_and_the_others_are_written_once() -> None:
-    kafka = ClaimedKafka(refused={1: AccessDenied("a topic")})
+@pytest.mark.parametrize("error", [AccessDenied("a topic"), ZeroDivisionError()])  # refused; a defect
+def test_a_shard_that_fails_is_left_out_and_the_others_are_written_once(error: Exception) -> None:
+    kafka = ClaimedKafka(refused={1: error})
 
     async def refused() -> None:
         worker = kafka.worker(ONE)
@@ -43,7 +44,7 @@ def test_a_refused_shard_fails_and_the_others_are_written_once() -> None:
         outcomes = await asyncio.gather(
             *(worker.commit(one, batch(one.partition, "a")) for one in held), return_exceptions=True
         )
-        assert [type(one) for one in outcomes] == [type(None), AccessDenied, type(None)]
+        assert [type(one) for one in outcomes] == [type(None), type(error), type(None)]
 
     play(refused())
     assert kafka.transactions == [{0, 1, 2}, {0, 2}]

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from bridge import cli
@@ -68,11 +69,11 @@ def test_what_a_crashed_shard_had_in_hand_is_taken_up_by_its_successor(broker: s
     assert "ZeroDivisionError" in bridge.log.read_text("utf-8")
 
 
+@pytest.mark.parametrize("transactions", ["shard", "worker"])
 def test_a_defect_inside_a_transaction_ends_the_shard_and_is_logged_with_class_and_place(
-    broker: str, tmp_path: Path
+    broker: str, tmp_path: Path, transactions: str
 ) -> None:
-    # One transaction for all shards would end all that are in it, at once.
-    environment = E2EEnvironment(broker, tmp_path, kafka__transactions="shard").prepare()
+    environment = E2EEnvironment(broker, tmp_path, kafka__transactions=transactions).prepare()
     with environment.chats(concurrent_chats=CHATS) as chats:
         wait_for(lambda: len(chats.open_chats()) == CHATS, 20, "not all chats are open")
         with environment.bridge(make=Packing) as bridge:
@@ -154,11 +155,13 @@ def _die_of_an_announcement(which: str) -> None:
 def _die_of_packing() -> None:
     pack, dead = KafkaTransactionalWriter._pack, set[int]()
 
-    def defective(self: KafkaTransactionalWriter, *words: Any) -> Any:
-        if self._partition not in dead:
-            dead.add(self._partition)
+    def defective(
+        self: KafkaTransactionalWriter, producer: AIOKafkaProducer, topic: str, partition: int, *words: Any
+    ) -> Any:
+        if partition not in dead:
+            dead.add(partition)
             raise TypeError
-        return pack(self, *words)
+        return pack(self, producer, topic, partition, *words)
 
     KafkaTransactionalWriter._pack = defective  # type: ignore[method-assign, assignment]
 

@@ -89,11 +89,20 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
             return TopicMissing(at.topic)
         return KafkaUnavailable(f"partition {at.partition} of {at.topic} has no leader")
 
-    async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, asyncio.Task[None]]:
+    async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, asyncio.Future[None]]:
         """Begin a transaction and begin to send; each task ends when all of its shard is acknowledged."""
         producer, settings = self._opened(), self._settings
         self._told = []
-        packed = {shard: self._packed(producer, batch) for shard, batch in batches.items()}
+        packed: dict[int, Packed] = {}
+        defects: dict[int, asyncio.Future[None]] = {}
+        for shard, batch in batches.items():
+            try:
+                packed[shard] = self._packed(producer, batch)
+            except Exception as error:  # noqa: BLE001 - a defect in what one shard writes must not end the others
+                defects[shard] = asyncio.get_running_loop().create_future()
+                defects[shard].set_exception(error)
+        if defects:
+            return defects  # no transaction has begun
         async with self._time_limit():
             await self._call(producer.begin_transaction())
         offsets = {
