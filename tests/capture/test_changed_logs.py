@@ -17,6 +17,7 @@ from bridge.capture.stored_chats import StoredShard
 from bridge.records.shard_facts import LogMark, ShardFacts
 from bridge.transcript.updates import JoinRefused, Verdict
 from tests.capture.hand_fed_shard import hand_fed_shard, until
+from tests.capture.link_surroundings import FakeClock
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.recorded_shard import RecordedShard
 from tests.capture.scripted_kafka import ScriptedKafka, ScriptedRecord, ScriptedWriter
@@ -188,3 +189,19 @@ def test_announcements_of_a_topic_that_was_made_again_are_taken_although_their_o
         await asyncio.wait([run])
 
     play(scene())
+
+
+def test_shards_that_are_opened_together_look_again_at_moments_of_their_own() -> None:
+    clock, logs, rests = FakeClock(), ChangingLogs({}), []
+
+    async def opened() -> None:
+        for partition in range(12):
+            one = ShardRecovery(
+                partition, logs, settings(), partitions=12, interval=30.0, clock=clock, telemetry=RecordedFacts()
+            )
+            await one.before_opening()
+            rests.append(one.rest())
+
+    asyncio.run(opened())
+    assert len({round(rest) for rest in rests}) == len(rests)
+    assert all(15.0 <= rest <= 30.0 for rest in rests)
