@@ -8,7 +8,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from tests.bench.outage import outage
 from tests.bench.outputs_bench import RULES, outputs_costs
 from tests.bench.outputs_in_process import outputs_in_process
 from tests.bench.peers.side_by_side import SideBySide
-from tests.bench.read_topics import captured, latencies, read, watch
+from tests.bench.read_topics import captured, latencies, read, watched
 from tests.bench.simulated_chats import FLAT_OUT, announced_chats
 from tests.bench.ucs_tables import stored_chats
 from tests.bench.verifying import verifying
@@ -190,28 +189,25 @@ class Bench:
         halves: list[float] = []
         tails: list[float] = []
         for number in range(repeats):
-            seen: dict[str, float] = {}
-            stop = threading.Event()
             prefix = unique_prefix()
             with Bridge(
                 self.broker, self.folder / "bridge.log", prefix=prefix, worker="bench", kafka__partitions=partitions
             ) as bridge:
                 bridge.wait_ready()
-                reading = threading.Thread(target=watch, args=(self.broker, TopicNames(prefix).events, seen, stop))
-                reading.start()
-                with announced_chats(
-                    self.broker,
-                    self.folder,
-                    prefix,
-                    concurrent_chats=200,
-                    events_per_second=500,
-                    mean_events=200,
-                    duration=20,
-                    finish=1,
-                ) as simulator:
+                with (
+                    watched(self.broker, TopicNames(prefix).events) as seen,
+                    announced_chats(
+                        self.broker,
+                        self.folder,
+                        prefix,
+                        concurrent_chats=200,
+                        events_per_second=500,
+                        mean_events=200,
+                        duration=20,
+                        finish=1,
+                    ) as simulator,
+                ):
                     simulator.summary(90)
-                stop.set()
-                reading.join()
                 bridge.terminate()
             delays = sorted(latencies(simulator.ledger, seen))
             half, tail = (delays[int(len(delays) * share)] * 1000 for share in (0.5, 0.99))

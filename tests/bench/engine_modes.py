@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.topic_manager import TopicNames
 from tests.bench.broker_transactions import commit_times
-from tests.bench.read_topics import latencies, watch
+from tests.bench.read_topics import latencies, watched
 from tests.bench.simulated_chats import FLAT_OUT, announced_chats
 from tests.support.processes import Bridge, wait_for
 from tests.support.unique_prefixes import unique_prefix
@@ -70,22 +69,23 @@ def engine_modes(
 def one_run(broker: str, folder: Path, *, mode: str, rate: int, partitions: int) -> EngineFigures:
     """Run bridge and simulator once; CPU and transactions are those of the seconds after the joins."""
     chats = int(min(400, max(20, rate * 0.4)))
-    prefix, seen, stop = unique_prefix(), dict[str, float](), threading.Event()
+    prefix = unique_prefix()
     group = f"{prefix}bridge"
     settings = {"kafka__partitions": partitions, "kafka__transactions": mode, "kafka__group": group}
     with Bridge(broker, folder / f"{prefix}bridge.log", prefix=prefix, worker="bench", **settings) as bridge:
         bridge.wait_ready()
-        reading = threading.Thread(target=watch, args=(broker, TopicNames(prefix).events, seen, stop))
-        reading.start()
-        with announced_chats(
-            broker,
-            folder,
-            prefix,
-            concurrent_chats=chats,
-            events_per_second=rate,
-            mean_events=150,
-            finish=20 if rate > 1_000 else 1,
-        ) as simulator:
+        with (
+            watched(broker, TopicNames(prefix).events) as seen,
+            announced_chats(
+                broker,
+                folder,
+                prefix,
+                concurrent_chats=chats,
+                events_per_second=rate,
+                mean_events=150,
+                finish=20 if rate > 1_000 else 1,
+            ) as simulator,
+        ):
             wait_for(
                 lambda: bridge.metric("chatbridge_joins_total", result="answered") >= chats * _JOINED,
                 60,
@@ -97,8 +97,6 @@ def one_run(broker: str, folder: Path, *, mode: str, rate: int, partitions: int)
             cpu_then, ended, events_then = _now(bridge)
             resident = bridge.rss_bytes()
             simulator.terminate(90)
-        stop.set()
-        reading.join()
         bridge.terminate()
     delays = sorted(latencies(simulator.ledger, seen))
     half, tail = (delays[int(len(delays) * share)] * 1000 for share in (0.5, 0.99))

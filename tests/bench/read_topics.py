@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +15,7 @@ from bridge.records.ids import escaped, event_id
 from bridge.simulator.harness.ledger import LedgerLine
 
 if TYPE_CHECKING:
-    import threading
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.bench.baseline import Captured
@@ -61,8 +63,20 @@ def read(broker: str, topic: str) -> list[Message]:
     return found
 
 
-def watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event) -> None:
-    """Record the time at which each id arrives, until `stop` is set."""
+@contextmanager
+def watched(broker: str, topic: str) -> Iterator[dict[str, float]]:
+    """Record meanwhile in the given dict when each id arrives on a topic, in s since 1970 UTC."""
+    seen, stop = dict[str, float](), threading.Event()
+    reading = threading.Thread(target=_watch, args=(broker, topic, seen, stop))
+    reading.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        reading.join()
+
+
+def _watch(broker: str, topic: str, seen: dict[str, float], stop: threading.Event) -> None:
     consumer = consumer_of(broker)
     partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
