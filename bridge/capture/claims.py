@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from bridge.capture.worker_ports import ClaimRecord
 
@@ -47,3 +47,10 @@ class ClaimList:
     def strangers(self, own: str) -> set[str]:
         """Return the transactional ids of the claims of others than `own`."""
         return {claimant for claimant in self.found.values() if claimant != own}
+
+    def twins(self, own: str, written: Collection[str]) -> bool:
+        """Return whether there are claims under the id `own` with other keys than the `written` ones.
+
+        They are of another process under the same name, which may run or have ended.
+        """
+        return any(claimant == own and key not in written for key, claimant in self.found.items())

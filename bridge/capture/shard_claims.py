@@ -16,7 +16,7 @@ from bridge.records.checkpoint_keys import claim_key
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from bridge.capture.worker_ports import ClaimTopic, ProducerEpoch
 
@@ -69,6 +69,7 @@ class ShardClaims:
         self._number = number
         self._shard_id = shard_id
         self._held: dict[int, HeldShard] = {}
+        self._written: set[str] = set()
         self._fencings: dict[str, asyncio.Task[None]] = {}
         self._fence_turns: dict[str, asyncio.Lock] = {}
         self._open: set[asyncio.Task[None]] = set()
@@ -154,6 +155,7 @@ class ShardClaims:
 
     async def _claim(self, held: HeldShard, renews: str | None = None) -> int:
         partition, claims = held.partition, ClaimList()
+        self._written.add(held.key)
         offset = held.offset = await self._topic.write(partition, held.key, held.claimant)
         shard_id = self._shard_id(partition)
         if renews is None and held.claimant != shard_id:
@@ -167,10 +169,16 @@ class ShardClaims:
                 break
             await asyncio.sleep(GRACE / _LOOKS)
             await self._read(claims, held)
-        await asyncio.gather(*map(self._fence, claims.strangers(held.claimant)))
+        fenced = claims.strangers(held.claimant)
+        if renews is None and held.claimant != shard_id and claims.twins(held.claimant, self._written):
+            # Another process with this id initialises it again when it hears of that, and then sees this claim. So does
+            # this worker: its producer is fenced, too.
+            fenced.add(held.claimant)
+        await self._fence_each(fenced)
         self.still(held)
         if others := claims.others(held.key):
             await self._topic.remove(partition, others)
+            self._written.difference_update(others)
         self.still(held)
         held.fenced = True
         return offset
@@ -184,6 +192,9 @@ class ShardClaims:
         self.still(held)
         if claims.last() != held.key:
             raise ShardFenced("another worker has claimed this shard")
+
+    async def _fence_each(self, transactional_ids: Iterable[str]) -> None:
+        await asyncio.gather(*map(self._fence, transactional_ids))
 
     async def _fence(self, transactional_id: str) -> None:
         """Fence somebody, with one initialisation for all who ask before it begins."""
@@ -227,6 +238,8 @@ class ShardClaims:
             await self._topic.remove(held.partition, [held.key])
 
     async def close(self) -> None:
-        """Close the connections, when nobody is being fenced any more; a cancellation hurries."""
+        """Fence nobody any more, and close the connections."""
+        for fencing in self._open:
+            fencing.cancel()
         await all_ended(self._open)
         await self._topic.close()

@@ -6,8 +6,9 @@ handed in, writes it as one transaction, tells each, and rests for some millisec
 A shard is *taken* in steps, the order of which is that of `tests/handover/claim_model.py`: (1) the worker's
 transactional id is initialised, if it is not, and the claims of all its shards are checked; (2) a claim is written;
 (3) the claims are read to the end, and the shard is given up if a later one is there; (4) the ids of all other
-claimants are initialised, which fences them; (5) their claims are removed; (6) the shard reads its records. A worker
-whose producer fails, fenced or not, starts at (1): it goes on with the shards whose last claim is its own.
+claimants are initialised, which fences them, and its own id, too, if another claim under it is there; (5) their claims
+are removed; (6) the shard reads its records. A worker whose producer fails, fenced or not, starts at (1): it goes on
+with the shards whose last claim is its own.
 
 A worker has several transactional ids and uses one; `worker_ids.py` says when it goes on under the next.
 
@@ -27,6 +28,7 @@ from bridge.capture.blame import failed_parts, late_parts
 from bridge.capture.worker_ids import WorkerIds
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
 from bridge.facts import TransactionRepeated
+from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -151,9 +153,10 @@ class WorkerTransactions:
             self._task = asyncio.create_task(self._commit_what_waits(), name="commit for all shards")
 
     async def close(self) -> None:
-        """Close the connections. Shards have ended."""
+        """Close the connections. Shards have ended: nobody waits for a transaction any more."""
         if self._task is not None:
-            await asyncio.wait([self._task])
+            self._task.cancel()
+            await all_ended([self._task])
         await self._ids.close()
         await self._claims.close()
 
@@ -278,8 +281,10 @@ def _batches(parts: Mapping[int, _HandedIn]) -> dict[int, Batch]:
 
 def _error_of(one: asyncio.Future[None]) -> Exception | None:
     """Return the error that a wait ended with: a BridgeError, or a defect in what its shard writes."""
-    if not one.done() or one.cancelled():
+    if not one.done():
         return None
+    if one.cancelled():
+        return KafkaUnavailable("the producer was closed")
     error = one.exception()
     if error is None or isinstance(error, Exception):
         return error

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WRITTEN: Final = "held.offset = await self._topic.write(partition, held.key, held.claimant)"
-_FENCED: Final = "await asyncio.gather(*map(self._fence, claims.strangers(held.claimant)))"
-_FENCED_BEFORE: Final = _FENCED.replace("claims.", "before.")
+_FENCED: Final = "await self._fence_each(fenced)"
+_FENCED_BEFORE: Final = _FENCED.replace("fenced", "before.strangers(held.claimant)")
 _LOOKED_BEFORE: Final = "before = ClaimList(); before.read(*(await self._topic.read({partition: 0}))[partition])"
 _LATER: Final = "claims.last() != held.key"
 _LANDED: Final = "await self._landed(partition)"
@@ -116,9 +116,14 @@ LEFT_OUT_STEPS: Final[Mapping[str, tuple[LeftOutStep, ...]]] = {
         LeftOutStep(
             ShardClaims,
             "_claim",
-            {"claims.strangers(held.claimant)))": "claims.strangers(held.claimant) - self._abandoned.keys()))"},
+            {
+                "fenced = claims.strangers(held.claimant)": (
+                    "fenced = claims.strangers(held.claimant) - self._abandoned.keys()"
+                )
+            },
         ),
     ),
+    "own-id-not-fenced": (LeftOutStep(ShardClaims, "_claim", {"claims.twins(held.claimant, self._written)": "False"}),),
     "claim-renewed-that-was-not-the-last": (
         LeftOutStep(ShardClaims, "_claim", {"claims.others(held.key)[-1:] != [renews]": "False"}),
     ),

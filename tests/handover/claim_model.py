@@ -66,7 +66,7 @@ class ClaimModel:
     def _first(self) -> ModelState:
         bounds = self._bounds
         return ModelState(
-            (0,) * (bounds.workers * bounds.ids),
+            (0,) * ((1 if bounds.twins else bounds.workers) * bounds.ids),
             ((),) * bounds.shards,
             (0,) * bounds.shards,
             frozenset(),
@@ -131,7 +131,11 @@ class ClaimModel:
         return f"{number} goes on under id {self._id(number, changed)}", _with(state, number, changed)
 
     def _id(self, number: int, worker: WorkerModel) -> int:
-        return number * self._bounds.ids + worker.at
+        return self._ids_of(number)[worker.at]
+
+    def _ids_of(self, number: int) -> range:
+        first = 0 if self._bounds.twins else number * self._bounds.ids
+        return range(first, first + self._bounds.ids)
 
     def _initialise(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
         if worker.epoch and not worker.checked:
@@ -209,7 +213,7 @@ class ClaimModel:
         if worker.parts[shard].phase is Phase.RENEWING:
             part = part._replace(known=worker.parts[shard].known, renews=worker.parts[shard].claim)
         state = state._replace(taken=state.taken + 1)
-        state = _with(state, number, worker._replace(last_taken=shard))
+        state = _with(state, number, worker._replace(last_taken=shard, wrote=worker.wrote | {claim}))
         if not self._does(HandoverStep.FENCE_AFTER_CLAIM):
             after = self._fenced(state, number, state.claims[shard])
             if after is None:
@@ -224,7 +228,9 @@ class ClaimModel:
     def _fence(self, state: ModelState, number: int, shard: int, part: ShardPart) -> Iterator[tuple[str, ModelState]]:
         name = f"{number}, shard {shard}:"
         if self._does(HandoverStep.FENCE) and self._does(HandoverStep.FENCE_AFTER_CLAIM):
-            after = self._fenced(state, number, part.others)
+            own, wrote = self._id(number, state.workers[number]), state.workers[number].wrote
+            same = part.renews is None and any(one.claimant == own and one not in wrote for one in part.others)
+            after = self._fenced(state, number, part.others, own=same and self._does(HandoverStep.FENCE_OWN_ID))
             if after is None:
                 return
             state = after
@@ -232,11 +238,16 @@ class ClaimModel:
             state = _sent(state, Request("remove", number, state.workers[number].life, shard, part.others))
         yield f"{name} fences {sorted(part.others)}", _part(state, number, shard, part._replace(phase=Phase.REMOVING))
 
-    def _fenced(self, state: ModelState, number: int, claims: Iterable[Claim]) -> ModelState | None:
-        """Return the state after a worker has fenced the ids of claims but its own; None: that has to wait."""
-        own = {self._id(number, state.workers[number])}
-        mine = {one for one in range(len(state.epochs)) if one // self._bounds.ids == number}
-        fenced = {one.claimant for one in claims} - (own if self._does(HandoverStep.FENCE_FORMER_ID) else mine)
+    def _fenced(
+        self, state: ModelState, number: int, claims: Iterable[Claim], *, own: bool = False
+    ) -> ModelState | None:
+        """Return the state after a worker has fenced the ids of claims; None: that has to wait. `own`: its own, too."""
+        current, mine = self._id(number, state.workers[number]), set(self._ids_of(number))
+        fenced = {one.claimant for one in claims} - ({current} if self._does(HandoverStep.FENCE_FORMER_ID) else mine)
+        if own:
+            if _unmarked(state, current):
+                return None
+            fenced.add(current)
         # A commit that is decided is the last of a former id of one's own: nothing follows that could be on its way.
         decided = {one for one in fenced if _unmarked(state, one)}
         if decided - mine and self._does(HandoverStep.ONLY_ABORT_FENCES):

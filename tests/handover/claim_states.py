@@ -20,6 +20,8 @@ class HandoverStep(StrEnum):
     """Initialise the ids of all other claimants only when one's own claim is written."""
     FENCE = auto()
     """Initialise the transactional ids of the other claimants."""
+    FENCE_OWN_ID = auto()
+    """Initialise one's own id, too, when a claim under it is there that another process has written."""
     READ_AFTER_FENCING = auto()
     """Read the shard's records when nobody else can commit any more, not before."""
     READ_AFTER_OWN = auto()
@@ -109,7 +111,7 @@ class ShardPart(NamedTuple):
 class WorkerModel(NamedTuple):
     """A process. `epoch`: of its id when it was initialised, 0: not yet. `committing`: a commit is on its way.
 
-    `at`: which of its ids it uses.
+    `at`: which of its ids it uses. `wrote`: the claims that the process has written.
     """
 
     epoch: int
@@ -119,6 +121,7 @@ class WorkerModel(NamedTuple):
     last_taken: int = 0
     life: int = 0
     at: int = 0
+    wrote: frozenset[Claim] = frozenset()
 
 
 class Request(NamedTuple):
@@ -165,6 +168,7 @@ class Bounds:
     `ids`: of each worker; `switches`: how often one goes on under another. `markers`: a commit that is decided is seen
     in each shard only when it is marked there, which takes as long as the shard has no leader. `own`: how many more
     workers have an id for each shard; `strays`: how often a transaction that will be aborted opens in the shard late.
+    `twins`: all workers have the same ids, as processes with one `worker_id` do.
     """
 
     workers: int = 2
@@ -180,3 +184,4 @@ class Bounds:
     markers: bool = False
     own: int = 0
     strays: int = 0
+    twins: bool = False

@@ -114,10 +114,19 @@ class TraceModel:
     def _asked_for(self, state: ModelState, line: TraceLine) -> Iterator[ModelState]:
         step = _SENT[line.what]
         wanted = f"{line.worker} {step}" if line.shard < 0 else f"{line.worker}, shard {line.shard}: {step}"
-        before = _given_up(state, line) if line.what == "claim" else state
-        for name, after in self._steps(before):
-            if name == wanted and (line.what != "commit" or _sent(before, after) == line.known):
+        if line.what == "commit" and line.known in _under_way(state, line.worker):
+            yield state
+        before = (
+            [_given_up(one, line) for one in self._maybe_committing(state, line)] if line.what == "claim" else [state]
+        )
+        for name, after in (step for one in before for step in self._steps(one)):
+            if name == wanted and (line.what != "commit" or _sent(state, after) == line.known):
                 yield after
+
+    def _maybe_committing(self, state: ModelState, line: TraceLine) -> Iterator[ModelState]:
+        """Yield what may be when a shard is taken anew: records of it may have been sent, the end not asked for yet."""
+        yield state
+        yield from (after for name, after in self._steps(state) if name == f"{line.worker} commits")
 
     def _in_doubt(self, state: ModelState, line: TraceLine) -> Iterator[ModelState]:
         """Yield what may be when a worker does not know whether its commit was done: it reads the shards again."""
@@ -187,7 +196,8 @@ def _happened(name: str, before: ModelState, after: ModelState) -> tuple[Key, in
 
 def _fences_nobody(state: ModelState, key: Key) -> bool:
     _, worker, shard = key
-    return all(one.claimant == worker for one in state.workers[worker].parts[shard].others)
+    before = state.workers[worker]
+    return all(one.claimant == worker and one in before.wrote for one in before.parts[shard].others)
 
 
 def _given_up(state: ModelState, line: TraceLine) -> ModelState:
@@ -201,3 +211,10 @@ def _sent(before: ModelState, after: ModelState) -> tuple[tuple[int, int], ...]:
     """Return the shards of the commit that was sent between two states, and how many commits were known of each."""
     [request] = after.requests - before.requests
     return tuple((shard, known) for shard, known, _ in request.known)
+
+
+def _under_way(state: ModelState, worker: int) -> set[tuple[tuple[int, int], ...]]:
+    """Return the same of the commits that a worker waits for."""
+    life = state.workers[worker].life
+    mine = [one for one in state.requests if one.kind == "commit" and one[1:3] == (worker, life)]
+    return {tuple((shard, known) for shard, known, _ in one.known) for one in mine}

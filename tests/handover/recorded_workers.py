@@ -14,7 +14,7 @@ from tests.handover.claim_trace import ANSWERED, ASKED, KILLED, TraceLine
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from bridge.capture.claims import ClaimList
     from bridge.capture.ports import Batch, Clock
@@ -96,11 +96,12 @@ class RecordedClaims(ShardClaims):
     async def _read(self, claims: ClaimList, held: HeldShard) -> None:
         await self.writer.asked("look", lambda: super(RecordedClaims, self)._read(claims, held), held.partition)
 
-    async def _fence(self, transactional_id: str) -> None:
-        if transactional_id not in self.names:  # that of a shard, which no worker of the model has
-            await super()._fence(transactional_id)
+    async def _fence_each(self, transactional_ids: Iterable[str]) -> None:
+        fenced = set(transactional_ids)
+        if not fenced & set(self.names):  # those of shards, which no worker of the model has
+            await super()._fence_each(fenced)
             return
-        await self.writer.asked("fence", lambda: super(RecordedClaims, self)._fence(transactional_id), _shard.get())
+        await self.writer.asked("fence", lambda: super(RecordedClaims, self)._fence_each(fenced), _shard.get())
 
 
 @dataclass(slots=True)

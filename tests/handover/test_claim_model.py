@@ -8,15 +8,15 @@ from tests.handover.claim_model import ClaimModel, TwoWritersError
 from tests.handover.claim_states import Bounds, HandoverStep
 
 BOUNDS = {
-    "two workers": (Bounds(crashes=0), 44_431),
-    "two workers that crash": (Bounds(takes=2), 12_215),
-    "two workers that crash and take a shard three times": (Bounds(commits=1, releases=False), 24_411),
+    "two workers": (Bounds(crashes=0), 48_205),
+    "two workers that crash": (Bounds(takes=2), 13_501),
+    "two workers that crash and take a shard three times": (Bounds(commits=1, releases=False), 22_299),
     "two shards": (Bounds(shards=2, crashes=0, commits=1, epochs=2, releases=False), 29_621),
-    "two workers that are set back": (Bounds(takes=2, crashes=0, setbacks=1), 16_730),
-    "two ids": (Bounds(takes=2, crashes=0, epochs=2, ids=2, switches=1, markers=True), 18_881),
+    "two workers that are set back": (Bounds(takes=2, crashes=0, setbacks=1), 17_079),
+    "two ids": (Bounds(takes=2, crashes=0, epochs=2, ids=2, switches=1, markers=True), 20_213),
     "two ids, and a worker that crashes": (
         Bounds(takes=2, commits=1, epochs=2, releases=False, ids=2, switches=1, markers=True),
-        24_683,
+        24_559,
     ),
     "two ids, changed twice": (
         Bounds(takes=2, crashes=0, epochs=2, releases=False, ids=2, switches=2, markers=True),
@@ -25,6 +25,11 @@ BOUNDS = {
     "two ids, two shards": (
         Bounds(shards=2, takes=2, crashes=0, commits=1, epochs=2, releases=False, ids=2, switches=1, markers=True),
         18_861,
+    ),
+    "two processes with one id": (Bounds(takes=2, crashes=0, epochs=5, twins=True), 26_213),
+    "two processes with one id that are set back": (
+        Bounds(takes=2, crashes=0, epochs=4, releases=False, setbacks=1, twins=True),
+        24_045,
     ),
     "three workers": (Bounds(workers=3, crashes=0, commits=1, epochs=2, releases=False), 29_643),
 }
@@ -53,6 +58,8 @@ def test_without_any_one_step_two_workers_may_write_a_shard(step: HandoverStep) 
         bounds = Bounds(shards=2, crashes=0, releases=False)
     if step is HandoverStep.READ_AFTER_OWN:
         bounds = Bounds(crashes=0, setbacks=1)
+    if step is HandoverStep.FENCE_OWN_ID:
+        bounds = Bounds(takes=2, crashes=0, epochs=5, twins=True)
     if step in ANOTHER_ID:
         bounds = Bounds(crashes=0, epochs=2, releases=False, ids=2, switches=1, markers=True)
     with pytest.raises(TwoWritersError, match=r"commits shard 0 after \d of \d commits\Z"):
