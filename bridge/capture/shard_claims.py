@@ -30,6 +30,7 @@ _LOOKS: Final = 8
 class HeldShard:
     """A claim of this worker. `offset` is that of the claim, None before it is acknowledged.
 
+    `settled` is an offset after all that former holders have committed, or have open, once it is `fenced`.
     `fenced`: nobody else can commit to the shard any more, unless a later claim is there, and who wrote that fences
     this worker. `owner` is the shard object that the claim was written for, `claimant` the id of the claim.
     """
@@ -39,6 +40,7 @@ class HeldShard:
     claimant: str
     owner: object
     offset: int | None = None
+    settled: int = 0
     fenced: bool = False
 
 
@@ -147,16 +149,16 @@ class ShardClaims:
         held = HeldShard(partition, claim_key(self._worker, self._number()), self._shard_id(partition), self)
         self._held[partition] = held
         try:
-            offset = await self._claim(held)
+            await self._claim(held)
             await self._topic.remove(partition, [held.key])
         finally:
             self.give_up(held)
-        return offset + 1
+        return held.settled
 
-    async def _claim(self, held: HeldShard, renews: str | None = None) -> int:
+    async def _claim(self, held: HeldShard, renews: str | None = None) -> None:
         partition, claims = held.partition, ClaimList()
         self._written.add(held.key)
-        offset = held.offset = await self._topic.write(partition, held.key, held.claimant)
+        held.offset = await self._topic.write(partition, held.key, held.claimant)
         shard_id = self._shard_id(partition)
         if renews is None and held.claimant != shard_id:
             await asyncio.gather(self._fence(shard_id), self._read(claims, held))
@@ -180,8 +182,10 @@ class ShardClaims:
             await self._topic.remove(partition, others)
             self._written.difference_update(others)
         self.still(held)
+        # Who left in order may have committed after this claim, and Kafka answers a commit before it is marked. The
+        # removal of its claim lies behind what it wrote.
+        held.settled = claims.position
         held.fenced = True
-        return offset
 
     async def _read(self, claims: ClaimList, held: HeldShard) -> None:
         """Read the claims of a shard to the end, and see whether this one is in force."""

@@ -46,8 +46,7 @@ class SharedWriter:
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
         """Return the records of the shard's checkpoints, with whatever was committed before the claim to it."""
-        claimed = None if self._held is None else self._held.offset
-        return await self._storage.checkpoints(0 if claimed is None else claimed + 1)
+        return await self._storage.checkpoints(0 if self._held is None else self._held.settled)
 
     async def commit(self, batch: Batch) -> None:
         """Write the batch, together with those of other shards."""

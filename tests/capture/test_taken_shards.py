@@ -11,6 +11,7 @@ from bridge.capture import shard_claims
 from bridge.capture.shared_writer import SharedWriter
 from bridge.errors import KafkaUnavailable, ShardFenced
 from tests.capture.claimed_kafka import ClaimedKafka, MemoryClaims, MemoryProducer, batch, play, taken
+from tests.capture.hand_fed_shard import until
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -171,6 +172,23 @@ def test_a_shard_is_read_when_all_is_marked_that_was_before_its_claim() -> None:
 
     play(read())
     assert storage.least == [4]
+
+
+def test_a_shard_is_read_when_all_is_marked_that_was_before_the_removal_of_the_former_claim() -> None:
+    kafka, storage = ClaimedKafka(), RecordedReads()
+
+    async def read() -> None:
+        one, writer = kafka.worker(ONE), SharedWriter(0, object(), kafka.worker(TWO), storage)
+        [held] = await taken(one, 0)
+        opening = asyncio.create_task(writer.open())
+        await until(lambda: kafka.in_force(0) == [ONE, TWO])
+        await one.commit(held, batch(0, "a"))
+        await one.leave(held)
+        await opening
+        await writer.checkpoints()
+
+    play(read())
+    assert storage.least == [len(kafka.logs[0])] == [3]
 
 
 def test_a_holder_that_leaves_in_order_is_not_fenced() -> None:

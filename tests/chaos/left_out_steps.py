@@ -110,7 +110,9 @@ LEFT_OUT_STEPS: Final[Mapping[str, tuple[LeftOutStep, ...]]] = {
     "committed-without-acknowledgement": (
         LeftOutStep(WorkerTransactions, "_sent", {"if not late:": "if len(late) < len(waits):"}),
     ),
-    "marks-not-waited-for": (LeftOutStep(SharedWriter, "checkpoints", {"0 if claimed is None else claimed + 1": "0"}),),
+    "marks-not-waited-for": (
+        LeftOutStep(SharedWriter, "checkpoints", {"0 if self._held is None else self._held.settled": "0"}),
+    ),
     "shards-kept-under-another-id": (LeftOutStep(ShardClaims, "use", {"self._held.clear()": _NOTHING}),),
     "former-id-not-fenced": (
         LeftOutStep(
