@@ -10,8 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aiokafka.errors import KafkaError
+
 from bridge.errors import BridgeError, KafkaUnavailable
-from tests.chaos import injectors
+from tests.chaos import injectors, judged_writers
 from tests.chaos.cluster import READY_SECONDS, ChaosCluster, ExpectationFailed
 from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, steady_times
 from tests.chaos.plan import CHAT, GARBAGE_FAULT, SHARDS, Fault, Step, steps
@@ -20,6 +22,7 @@ from tests.chaos.stored_fill import StoredFill, fill_from_stored
 from tests.chaos.verdict_comparison import VerdictComparison, certificates_of, compare_verdicts
 from tests.chaos.verdict_files import keep
 from tests.evidence.judged_log import JudgedLog
+from tests.handover.writer_order import JudgedWriters
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
 from tests.support.oracle import LedgerComparison, closed_sessions, compare_with_ledger, records_of
@@ -27,6 +30,8 @@ from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.handover.checkpoint_logs import CheckpointLogs
 
 MOST_RSS_BYTES = 400 << 20
 _CERTIFICATE_SECONDS = 240
@@ -67,6 +72,7 @@ class Outcome:
     verdicts: VerdictComparison = field(default_factory=VerdictComparison)
     garbage: list[SentGarbage] = field(default_factory=list)
     log: JudgedLog = field(default_factory=JudgedLog)
+    writers: JudgedWriters = field(default_factory=JudgedWriters)
     stored: StoredFill | None = None
 
     @property
@@ -106,8 +112,9 @@ def run(
         ready_seconds=cluster.patience * READY_SECONDS,
         stored=StoredFill() if stored else None,
     )
+    checkpoints = judged_writers.logs_of(cluster)
     try:
-        _run_steps(cluster, seconds, outcome, log)
+        _run_steps(cluster, seconds, outcome, checkpoints, log)
     except _BREAKAGES as error:
         outcome.problems.append(f"{type(error).__name__}: {error}")
         cluster.heal()
@@ -124,7 +131,11 @@ def run(
         outcome.log = _judged(cluster)
     except _BREAKAGES as error:
         outcome.problems.append(f"the log cannot be judged: {type(error).__name__}: {error}")
-    outcome.problems += [*outcome.log.problems, *of_one_key(outcome)]
+    try:
+        outcome.writers = judged_writers.writers_of(checkpoints, cluster.patience)
+    except KafkaError as error:
+        outcome.problems.append(f"who wrote the shards cannot be judged: {type(error).__name__}: {error}")
+    outcome.problems += [*outcome.log.problems, *of_one_key(outcome), *outcome.writers.problems]
     outcome.problems += sorted(set(interference(cluster.summaries, cluster.journals)))
     outcome.comparison = compare_with_ledger(
         cluster.kafka.bootstrap_servers, cluster.prefix, *cluster.ledgers, fault_free=outcome.fault_free
@@ -159,7 +170,13 @@ def of_one_key(outcome: Outcome) -> list[str]:
     return [f"{outcome.log.signers} keys signed heads of each partition: none was judged across a rotation"]
 
 
-def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Callable[[str], None]) -> None:
+def _run_steps(
+    cluster: ChaosCluster,
+    seconds: float,
+    outcome: Outcome,
+    checkpoints: CheckpointLogs,
+    log: Callable[[str], None],
+) -> None:
     deadline = time.monotonic() + seconds
     plan = steps(cluster.seed, outcome.brokers)
     last_fault_ended = time.time()
@@ -173,6 +190,7 @@ def _run_steps(cluster: ChaosCluster, seconds: float, outcome: Outcome, log: Cal
             outcome.recoveries.append(time.monotonic() - recovering)
             log(f"      followed again {outcome.recoveries[-1]:.1f} s after the last fault's end")
         cluster.renew()
+        judged_writers.read_on(checkpoints)
         step = next(plan)
         if time.monotonic() > deadline:
             break

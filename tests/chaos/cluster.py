@@ -107,6 +107,11 @@ class ChaosCluster:
         """The log of certificates, with the keys that sign it."""
         return SignedLog(self.kafka.bootstrap_servers, self.prefix, self.folder, self.client)
 
+    @property
+    def group(self) -> str:
+        """The consumer group of the workers, with which their transactional ids begin."""
+        return f"{self.prefix}bridge"
+
     def refusals(self) -> dict[int, float]:
         """Return how many transactions failed, or shards could not be opened, in each worker that runs."""
         return {
@@ -117,8 +122,7 @@ class ChaosCluster:
 
     def transactional_ids(self, shard: int) -> list[str]:
         """Return the ids that may commit to a shard; with one transaction per worker, those of one of the workers."""
-        group = f"{self.prefix}bridge"
-        of_shard, of_worker = [f"{group}-{shard}"], ids_of_worker(group, f"worker-{1 + shard % WORKERS}")
+        of_shard, of_worker = [f"{self.group}-{shard}"], ids_of_worker(self.group, f"worker-{1 + shard % WORKERS}")
         return {"shard": of_shard, "worker": of_worker, "both": of_shard + of_worker}[self.transactions]
 
     def __enter__(self) -> Self:

@@ -81,6 +81,7 @@ def _promises(outcome: Outcome) -> list[tuple[str, int]]:
             [(_VERDICTS, len(outcome.verdicts.disagree))] if outcome.stored is None else []  # otherwise not compared
         ),
         ("heads, their growth, statements and proofs as Go's libraries want them", len(outcome.log.problems)),
+        ("commits by two writers, as Kafka's logs of the shards tell", len(outcome.writers.problems)),
         (
             f"back within {outcome.ready_seconds:g} s, below 400 MiB, exit code 0, no chat disturbed",
             len(outcome.problems),
@@ -118,6 +119,8 @@ def _figures(outcome: Outcome) -> list[tuple[str, object]]:
         ("verdicts of which both allow more than one", outcome.verdicts.undecided),
         ("absences in the ledger that a certificate has to tell", outcome.verdicts.absences),
         *_judged(outcome.log),
+        ("commits of shards judged in Kafka's logs", f"{outcome.writers.judged} of {outcome.writers.commits}"),
+        ("changes of writers in them", outcome.writers.changes),
         ("longest time from a fault's end until every chat was followed again", f"{max(recoveries):.1f} s"),
         ("median of that time", f"{statistics.median(recoveries):.1f} s"),
         *_filled(outcome.stored),

@@ -51,16 +51,20 @@ def test_no_two_workers_write_a_shard_in_any_reachable_state(bounds: Bounds, sta
     assert ClaimModel(bounds).explore() == states
 
 
+def bounds_without(step: HandoverStep) -> Bounds:
+    """Return bounds within which there are two writers without this step."""
+    if step is HandoverStep.CHECK_EVERY_SHARD:
+        return Bounds(shards=2, crashes=0, releases=False)
+    if step is HandoverStep.READ_AFTER_OWN:
+        return Bounds(crashes=0, setbacks=1)
+    if step is HandoverStep.FENCE_OWN_ID:
+        return Bounds(takes=2, crashes=0, epochs=5, twins=True)
+    if step in ANOTHER_ID:
+        return Bounds(crashes=0, epochs=2, releases=False, ids=2, switches=1, markers=True)
+    return Bounds(crashes=0)
+
+
 @pytest.mark.parametrize("step", list(HandoverStep))
 def test_without_any_one_step_two_workers_may_write_a_shard(step: HandoverStep) -> None:
-    bounds = Bounds(crashes=0)
-    if step is HandoverStep.CHECK_EVERY_SHARD:
-        bounds = Bounds(shards=2, crashes=0, releases=False)
-    if step is HandoverStep.READ_AFTER_OWN:
-        bounds = Bounds(crashes=0, setbacks=1)
-    if step is HandoverStep.FENCE_OWN_ID:
-        bounds = Bounds(takes=2, crashes=0, epochs=5, twins=True)
-    if step in ANOTHER_ID:
-        bounds = Bounds(crashes=0, epochs=2, releases=False, ids=2, switches=1, markers=True)
     with pytest.raises(TwoWritersError, match=r"commits shard 0 after \d of \d commits\Z"):
-        ClaimModel(bounds, without=step).explore()
+        ClaimModel(bounds_without(step), without=step).explore()

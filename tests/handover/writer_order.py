@@ -128,7 +128,9 @@ class _WriterOrder:
         return ""
 
     def _by_claim(self, commit: LoggedCommit, name: str) -> str:
-        mine = [one for one in self._log.claims if _may_be_of(one, name) and one.in_force(commit.first, commit.last)]
+        mine = [
+            one for one in self._log.claims if self._may_be_of(one, name) and one.in_force(commit.first, commit.last)
+        ]
         if not mine:
             return "no claim of this id was in force"
         least = -1 if self._claim is None else self._age(self._claim)
@@ -142,8 +144,7 @@ class _WriterOrder:
     def _age(self, claim: LoggedClaim) -> int:
         return -1 if claim.offset < self._log.whole_from else claim.offset
 
-
-def _may_be_of(claim: LoggedClaim, name: str) -> bool:
-    if claim.claimant is not None:
-        return claim.claimant == name
-    return claim.key.split("/")[2] == owner_of(name).partition(":")[2]
+    def _may_be_of(self, claim: LoggedClaim, name: str) -> bool:
+        if claim.claimant is not None:
+            return claim.claimant == name
+        return self._log.whole_from > 0 and claim.key.split("/")[2] == owner_of(name).partition(":")[2]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from aiokafka.errors import NoError, OffsetOutOfRangeError, for_code
+from aiokafka.errors import LeaderNotAvailableError, NoError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.control_record import COMMIT_MARKER, ControlRecord
 from aiokafka.record.memory_records import MemoryRecords
@@ -67,6 +67,8 @@ async def read_batches(consumer: AIOKafkaConsumer, at: TopicPartition, start: in
 async def _fetched(consumer: AIOKafkaConsumer, at: TopicPartition, position: int) -> list[LogBatch]:
     client = consumer_client(consumer)
     leader = client.cluster.leader_for_partition(at)
+    if leader in (None, -1):
+        raise LeaderNotAvailableError(at)
     request = FetchRequest(_WAIT_MS, 1, _BYTES, _UNCOMMITTED, [(at.topic, [(at.partition, position, _BYTES)])])
     response = await client.send(leader, request)
     [(_, [(_, code, *_, records)])] = response.topics
