@@ -57,7 +57,7 @@ class ChaosCluster:
         seed: int,
         *,
         brokers: int = 1,
-        transactions: str = "worker",
+        transactions: str = "shard",
         tls: bool = False,
         patience: float = 1.0,
     ) -> None:

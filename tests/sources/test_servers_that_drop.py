@@ -147,6 +147,22 @@ def test_a_chat_goes_to_the_server_of_its_list_that_holds_it() -> None:
     play(scene())
 
 
+def test_a_server_that_dropped_is_not_named_any_more_when_its_chats_are_watched_elsewhere() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A, B)
+        drops_after(servers[A], "RequestJoin")
+        servers.follow(CHAT, A)
+        await asyncio.sleep(30)
+        assert servers.manager.unstable == {A: len(servers[A].joins)}
+        servers.follow(CHAT, B)
+        await asyncio.sleep(60)
+        assert servers.where(CHAT) == B
+        await asyncio.sleep(60)
+        assert servers.manager.unstable == {}
+
+    play(scene())
+
+
 def test_a_chat_that_is_logged_out_each_time_is_joined_again_later_and_later() -> None:
     async def scene() -> None:
         servers = VirtualServers(A)

@@ -39,8 +39,6 @@ from tests.upgrade.upgrade_run import UpgradeOutcome, UpgradeSetting, replace_re
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-WAY_BACK: Final = {"kafka.transactions": "shard"}
-"""N does not read the checkpoints of shards that were claimed: until nobody goes back to it, shards are not claimed."""
 CHANGED: Final = "changed"
 TREE: Final = "tree"
 
@@ -60,11 +58,11 @@ def versions(folder: Path, which: str | None) -> tuple[ProgramVersion, ProgramVe
     make_former_tree(commit, former.tree)
     changed = which == CHANGED or (which is None and not has_other_formats(former.tree, ROOT))
     if changed:
-        following = ProgramVersion("N+1", folder / "next", WAY_BACK)
+        following = ProgramVersion("N+1", folder / "next")
         make_next_tree(following.tree)
         release_former(former.tree, following.tree)
     else:
-        following = ProgramVersion("N+1", ROOT, WAY_BACK)
+        following = ProgramVersion("N+1", ROOT)
         if unknown := unknown_schemas(former.tree, following.tree):
             raise EnvironmentFault(
                 f"{unknown[0]} as commit {commit} has it is not in schemas/released",

@@ -6,13 +6,11 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from tests.support.processes import Bridge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 _PROGRAM: Final = ["-P", "-m", "bridge"]
@@ -22,11 +20,10 @@ _COMMAND_SECONDS: Final = 120
 
 @dataclass(slots=True, frozen=True)
 class ProgramVersion:
-    """`name` is what the progress calls it; `tree` has `bridge` and `schemas`. `settings` are those of its workers."""
+    """`name` is what the progress calls it; `tree` has `bridge` and `schemas`."""
 
     name: str
     tree: Path
-    settings: Mapping[str, str] = MappingProxyType({})
 
     @property
     def schemas(self) -> Path:
