@@ -36,27 +36,15 @@ WALKED: Final = {
     "two ids": replace(WIDE, ids=2, switches=4, markers=True),
     "three workers with two ids": replace(WIDE, workers=3, ids=2, switches=4, markers=True),
 }
-TOLD_BY_NUMBERS: Final = {
-    HandoverStep.FENCE,
-    HandoverStep.READ_AFTER_FENCING,
-    HandoverStep.READ_AFTER_OWN,
-    HandoverStep.RELEASE_WHEN_IDLE,
-    HandoverStep.FENCE_FORMER_ID,
-    HandoverStep.RENEW_LAST,
-    HandoverStep.KEEP_FORMER_CLAIMS,
-    HandoverStep.READ_STABLE,
-}
-"""Without these, a shortest way leads to somebody who reads too early and writes later: only the number tells that."""
 _DECIDED: Final = "is done"
 _MARKED: Final = re.compile(r"a commit of id (\d+) is marked in shard (\d+)")
 
 
 class ModelLogs:
-    """The logs of all shards after some steps; `numbers`: whether records tell what their transaction is called."""
+    """The logs of all shards after some steps."""
 
-    def __init__(self, bounds: Bounds, *, numbers: bool) -> None:
+    def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._numbers = numbers
         self.logs = [ClaimedLog(_number) for _ in range(bounds.shards)]
 
     def step(self, name: str, before: ModelState, after: ModelState) -> None:
@@ -65,7 +53,7 @@ class ModelLogs:
         if name.endswith(" commits"):
             [request] = sent
             for shard, known, _ in request.known:
-                value = str(known + 1).encode() if self._numbers else None
+                value = str(known + 1).encode()
                 self._append(shard, request.claimant, request.epoch, [(b"A", value)], transactional=True)
         elif name.endswith("arrives"):
             [request] = gone
@@ -123,7 +111,7 @@ def _number(records: Iterable[tuple[bytes | None, bytes | None]]) -> int | None:
 def test_the_log_of_every_walk_is_accepted(bounds: Bounds) -> None:
     model, rng, commits = ClaimModel(bounds, any_shards=True), Random(1), 0
     for _ in range(WALKS):
-        logs, state = ModelLogs(bounds, numbers=True), model.first
+        logs, state = ModelLogs(bounds), model.first
         for _ in range(STEPS):
             steps = list(model.steps(state))
             if not steps:
@@ -148,9 +136,9 @@ def way_to_two_writers(step: HandoverStep) -> list[tuple[str, ModelState]]:
     return way
 
 
-def logs_of_way(step: HandoverStep, way: Sequence[tuple[str, ModelState]], *, numbers: bool) -> ModelLogs:
+def logs_of_way(step: HandoverStep, way: Sequence[tuple[str, ModelState]]) -> ModelLogs:
     """Return what a way to two writers leaves behind, with the commit at its end."""
-    logs, (_, last) = ModelLogs(bounds_without(step), numbers=numbers), way[-1]
+    logs, (_, last) = ModelLogs(bounds_without(step)), way[-1]
     for (_, before), (name, after) in pairwise(way):
         logs.step(name, before, after)
     for claimant, shard in last.unmarked:
@@ -177,6 +165,4 @@ def _forbidden(state: ModelState, request: Request) -> bool:
 @pytest.mark.parametrize("step", list(HandoverStep))
 def test_the_log_of_two_writers_is_refused(step: HandoverStep) -> None:
     way = way_to_two_writers(step)
-    assert logs_of_way(step, way, numbers=True).problems()
-    by_claims = logs_of_way(step, way, numbers=False).problems()
-    assert bool(by_claims) == (step not in TOLD_BY_NUMBERS)
+    assert logs_of_way(step, way).problems()
