@@ -124,14 +124,14 @@ async def check(connection: KafkaConnection, told: RecordedFacts) -> None:
     """Compare what a read_committed consumer gets with what a store makes of the same inputs when nothing is lost."""
     expected = without_faults(PARTITION, store_of(connection), beginning(), disturbance(), [push(said(9))])
     for topic in store_of(connection).outputs[0].topics.values():
-        written = await committed(connection, topic, PARTITION)
+        written = await committed(connection, topic, PARTITION, marked=True)
         there = chain.from_iterable(batch.on(topic) for batch in expected)
         assert written == [(record.key, record.value) for record in there], topic
     assert len(await committed(connection, connection.topics.announcements, ELSEWHERE)) == 1
     assert await group_offset(connection, PARTITION) == 3
     assert told.kinds() == Counter({"PARTY_JOINED": 1, "MESSAGE": 2}) + Counter(DISTURBANCE)
     assert [told.count(one) for one in (Resumed, GapRecorded, Quarantined)] == [1, 1, len(QUARANTINED)]
-    stored = await committed(connection, connection.topics.checkpoints, PARTITION)
+    stored = await committed(connection, connection.topics.checkpoints, PARTITION, marked=True)
     told_by_key = [((key or b"").decode(), value or b"") for key, value in stored]
     assert stored_shard(told_by_key, STORE.writers).schemas_written
     numbers = sorted({number for one in told_by_key for number in numbers_in(one)})

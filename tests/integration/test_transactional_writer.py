@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bridge.adapters.kafka.aiokafka_internals import consumer_client
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
+from bridge.adapters.kafka.log_ends import high_watermark
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
 from bridge.adapters.kafka.required_topics import TopicShape
@@ -56,7 +58,10 @@ def play(scenario: Scenario, bootstrap_servers: str, **changes: object) -> None:
     asyncio.run(asyncio.wait_for(whole(), 60))
 
 
-async def committed(settings: KafkaConnection, topic: str, partition: int) -> list[tuple[bytes | None, bytes | None]]:
+async def committed(
+    settings: KafkaConnection, topic: str, partition: int, *, marked: bool = False
+) -> list[tuple[bytes | None, bytes | None]]:
+    """Return what is committed; `marked`: once no transaction is open. Kafka answers a commit before it marks it."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
     )
@@ -66,6 +71,9 @@ async def committed(settings: KafkaConnection, topic: str, partition: int) -> li
         consumer.assign([at])
         await consumer.seek_to_beginning(at)
         end = (await consumer.end_offsets([at]))[at]
+        while marked and end < await high_watermark(consumer_client(consumer), at):
+            await asyncio.sleep(0.01)
+            end = (await consumer.end_offsets([at]))[at]
         found = []
         while await consumer.position(at) < end:
             for records in (await consumer.getmany(at, timeout_ms=200)).values():

@@ -117,7 +117,7 @@ def test_the_event_rate_holds(rate: int) -> None:
 def test_the_rate_of_chats_holds() -> None:
     options = SimulatorOptions(chats_per_second=100, duration_seconds=2.0, finish_seconds=0.0, seed=1)
     summary = run_test(run_simulator(options, stop=asyncio.Event()))
-    assert summary.chats_started == pytest.approx(200, abs=10)
+    assert summary.chats_started == 201  # however late the event loop is: one at the beginning, too
 
 
 def test_a_stop_starts_no_more_chats_and_lets_those_that_run_end(tmp_path: Path) -> None:

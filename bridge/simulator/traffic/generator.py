@@ -97,6 +97,8 @@ class TrafficGenerator:
             while True:
                 now = clock()
                 if last is None and (stop.is_set() or self._is_complete(now)):
+                    if self._profile.chats_per_second and not stop.is_set():
+                        self._start_chats(now)  # those that were due before the end, of a late event loop
                     last = now
                 if last is not None and (not self._open or now > last + self._profile.finish_seconds):
                     break
@@ -123,8 +125,8 @@ class TrafficGenerator:
     def _start_chats(self, now: float) -> None:
         if not self._server.is_up:
             return
-        elapsed = now - self._started_at
         profile = self._profile
+        elapsed = min(now - self._started_at, profile.duration_seconds or math.inf)
         rate = profile.chats_per_second or _RAMP_UP_PER_SECOND
         allowed = math.floor(elapsed * rate) + 1 - self.started if profile.chats_per_second else math.inf
         if profile.max_open is not None:
