@@ -126,7 +126,9 @@ class TraceModel:
     def _maybe_committing(self, state: ModelState, line: TraceLine) -> Iterator[ModelState]:
         """Yield what may be when a shard is taken anew: records of it may have been sent, the end not asked for yet."""
         yield state
-        yield from (after for name, after in self._steps(state) if name == f"{line.worker} commits")
+        for name, after in self._steps(state):
+            if name == f"{line.worker} commits" and line.shard in dict(_sent(state, after)):
+                yield after
 
     def _in_doubt(self, state: ModelState, line: TraceLine) -> Iterator[ModelState]:
         """Yield what may be when a worker does not know whether its commit was done: it reads the shards again."""
