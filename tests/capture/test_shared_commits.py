@@ -8,7 +8,7 @@ import pytest
 
 from bridge.capture import blame, shard_claims
 from bridge.capture.ports import Batch, Outgoing
-from bridge.errors import AccessDenied, KafkaUnavailable, ShardFenced
+from bridge.errors import AccessDenied, KafkaUnavailable
 from bridge.facts import TransactionRepeated
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
 
@@ -144,23 +144,6 @@ def test_what_is_decided_and_not_marked_counts_as_committed_and_the_next_is_writ
     play(decided())
     assert dict(kafka.committed) == {shard: [(ONE, b"a"), (f"{ONE}:2", b"b")] for shard in (0, 1)}
     assert (kafka.in_force(0), kafka.in_force(1)) == ([f"{ONE}:2"], [f"{ONE}:2"])
-
-
-def test_of_two_processes_with_one_id_only_the_last_that_took_a_shard_can_commit_to_it() -> None:
-    kafka = ClaimedKafka()
-
-    async def twins() -> None:
-        one, other = kafka.worker(ONE), kafka.worker(ONE)
-        [held] = await taken(one, 0)
-        await taken(other, 1)  # initialises the id
-        await one.commit(held, batch(0, "a"))  # and so does this one; the other has not claimed the shard yet
-        [again] = await taken(other, 0)
-        with pytest.raises(ShardFenced):
-            await one.commit(held, batch(0, "b"))
-        await other.commit(again, batch(0, "b"))
-
-    play(twins())
-    assert kafka.committed[0] == [(ONE, b"a"), (ONE, b"b")]
 
 
 def test_a_worker_whose_shards_have_ended_does_not_wait_for_kafka_when_it_closes() -> None:

@@ -191,6 +191,23 @@ def test_a_shard_is_read_when_all_is_marked_that_was_before_the_removal_of_the_f
     assert storage.least == [len(kafka.logs[0])] == [3]
 
 
+def test_of_two_processes_with_one_id_only_the_last_that_took_a_shard_can_commit_to_it() -> None:
+    kafka = ClaimedKafka()
+
+    async def twins() -> None:
+        one, other = kafka.worker(ONE), kafka.worker(ONE)
+        [held] = await taken(one, 0)
+        await taken(other, 1)  # initialises the id
+        await one.commit(held, batch(0, "a"))  # and so does this one; the other has not claimed the shard yet
+        [again] = await taken(other, 0)
+        with pytest.raises(ShardFenced):
+            await one.commit(held, batch(0, "b"))
+        await other.commit(again, batch(0, "b"))
+
+    play(twins())
+    assert kafka.committed[0] == [(ONE, b"a"), (ONE, b"b")]
+
+
 def test_a_holder_that_leaves_in_order_is_not_fenced() -> None:
     kafka = ClaimedKafka()
 
