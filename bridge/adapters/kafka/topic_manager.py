@@ -210,7 +210,7 @@ class TopicManager:
             if not missing:
                 return plan
             refused = await self._change(admin, missing)
-            plan = await self._plan_of_new(admin)
+            plan = await self._plan(admin)
             plan.check()
             plan.refuse(refused)
         return plan
@@ -250,15 +250,15 @@ class TopicManager:
     async def _plan(self, admin: AIOKafkaAdminClient, *, allow_shorter: bool = False) -> TopicPlan:
         return compare(self._topics, await self._states(admin), allow_shorter=allow_shorter, former=self._former)
 
-    async def _plan_of_new(self, admin: AIOKafkaAdminClient) -> TopicPlan:
-        """Compare when all topics exist: a broker that is asked may not have heard of new ones for a moment."""
+    async def _states(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
+        """Return the topics that exist: a broker that is asked may not have heard of new ones for a moment."""
         for _ in range(_POLLS):
             with contextlib.suppress(_NotHeardOf):
-                return await self._plan(admin)
+                return await self._states_told(admin)
             await asyncio.sleep(_POLL_SECONDS)
-        return await self._plan(admin)
+        return await self._states_told(admin)
 
-    async def _states(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
+    async def _states_told(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
         existing = (await self._look_up(admin, self._names)).existing
         configs = await self._configs(admin, existing)
         return {
