@@ -12,6 +12,8 @@ from bridge.errors import KafkaUnavailable, ShardFenced, TransactionHeldUp
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from bridge.errors import BridgeError
+
 PATIENCE: Final = 5.0
 """Seconds after which records that Kafka does not acknowledge no longer hold up other shards."""
 
@@ -28,7 +30,7 @@ def failed_parts(outcomes: Mapping[int, Exception]) -> Mapping[int, Exception]:
     return refused or outcomes
 
 
-def late_parts(late: Collection[int], seconds: float, *, others: bool, most: float) -> Mapping[int, Exception]:
+def late_parts(late: Collection[int], seconds: float, *, others: bool, most: float) -> Mapping[int, BridgeError]:
     """Return which shards fail because their records are not acknowledged after so many seconds; empty: wait on.
 
     `late` are those shards, `others` says whether any others were acknowledged or wait for their turn. If there are

@@ -45,7 +45,7 @@ class SharedWriter:
         self._held = await self._transactions.take(self._partition, self._owner)
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
-        """Return the records of the shard's checkpoints, with whatever was committed before the claim to it."""
+        """Return the records of the shard's checkpoints, with whatever was committed before it was taken."""
         return await self._storage.checkpoints(0 if self._held is None else self._held.settled)
 
     async def commit(self, batch: Batch) -> None:

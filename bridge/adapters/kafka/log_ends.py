@@ -22,9 +22,10 @@ _LATEST: Final = -1
 
 
 async def know_leaders(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
-    """Have a started consumer that has no assignment ask once who leads these partitions, before offsets are asked for.
+    """Have a started consumer ask once who leads these partitions, before offsets are asked for.
 
-    aiokafka finds that out by itself, but for one topic after the other, and waits 0.1 s for each.
+    It has no assignment, or one of the same topics. aiokafka finds that out by itself, but for one topic after the
+    other, and waits 0.1 s for each.
     """
     await consumer_client(consumer).set_topics({at.topic for at in places})
 

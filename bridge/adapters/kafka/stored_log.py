@@ -15,6 +15,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
 )
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.log_ends import log_bounds
 from bridge.adapters.kafka.log_positions import topics_there
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.errors import KafkaUnavailable, TopicMissing
@@ -74,8 +75,7 @@ class KafkaStoredLog:
             there = [TopicPartition(self._topic, one) for one in partitions if one < found.partitions]
             if not there:
                 return {}
-            starts = await call(consumer.beginning_offsets(there), _failed)
-            ends = await call(consumer.end_offsets(there), _failed)
+            starts, ends = await call(log_bounds(consumer, there), _failed)
         return {at.partition: LogMark(found.topic_id, starts[at], ends[at], found.partitions) for at in there}
 
     async def fetch(self, offsets: Mapping[int, int], full: Collection[int]) -> Sequence[ConsumerRecord]:

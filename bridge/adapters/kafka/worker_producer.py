@@ -90,7 +90,10 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         return KafkaUnavailable(f"partition {at.partition} of {at.topic} has no leader")
 
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, asyncio.Future[None]]:
-        """Begin a transaction and begin to send; each task ends when all of its shard is acknowledged."""
+        """Begin a transaction and begin to send; each future ends when all of its shard is acknowledged.
+
+        Where a shard's batch cannot be packed, only the futures of such shards are returned, and nothing has begun.
+        """
         producer, settings = self._opened(), self._settings
         self._told = []
         packed: dict[int, Packed] = {}
