@@ -135,6 +135,8 @@ class TransactionHeldUp(KafkaUnavailable):
 class TransactionNotMarked(KafkaUnavailable):
     """Kafka has decided a transaction, and cannot mark that on every partition: its id begins no other one."""
 
+    code = "TRANSACTION_NOT_MARKED"
+
 
 class PlaceTaken(KafkaUnavailable):
     """Another process has joined the group under this worker's id; it is not known yet whether it lives."""

@@ -209,19 +209,6 @@ class TransactionFailed(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
-class TransactionRepeated(Fact):
-    """A transaction of several shards failed before its end; what is not to blame, of so many, is written again."""
-
-    level: ClassVar[int] = logging.WARNING
-
-    shards: int
-
-    def count(self, meters: Meters) -> None:
-        """Count the transaction."""
-        meters.transactions.labels("failed").inc()
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
 class ShardNotOpened(Fact):
     """A shard's producer could not be initialised; it is retried. `error` is a class name."""
 

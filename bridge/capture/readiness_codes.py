@@ -22,6 +22,7 @@ from bridge.errors import (
     StampUnavailable,
     TopicMismatch,
     TopicMissing,
+    TransactionNotMarked,
     VerificationFailed,
     WorkerIdInUse,
 )
@@ -79,6 +80,10 @@ READINESS_CODES: Final = {
         "Do what the detail says; if the address is wrong, announce the chats with the right one.",
     ),
     KafkaUnavailable.code: ("No broker answers, or the one that does cannot serve the request now.", _KAFKA),
+    TransactionNotMarked.code: (
+        "Kafka cannot mark the end of a transaction on a partition without a leader; nothing is committed meanwhile.",
+        "Bring back a replica of each partition without a leader (`kafka-topics --describe --unavailable-partitions`).",
+    ),
     TopicMismatch.code: ("A topic has properties that the bridge cannot use.", "Do what the detail says."),
     PlaceTaken.code: (
         "Another process has joined the group with this `worker_id`. Within a minute this one ends or goes on.",

@@ -25,9 +25,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.blame import failed_parts, late_parts
+from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.capture.worker_ids import WorkerIds
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
-from bridge.facts import TransactionRepeated
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
@@ -229,14 +229,14 @@ class WorkerTransactions:
         try:
             waits = await producer.send(_batches(parts))
         except BridgeError as error:
-            return failed_parts(dict.fromkeys(parts, error))
+            return self._failed(dict.fromkeys(parts, error))
         began = self._clock.monotonic()
         try:
             while True:
                 await asyncio.wait(waits.values(), timeout=_CHECK_WAIT, return_when=asyncio.FIRST_EXCEPTION)
                 ends = {shard: _error_of(one) for shard, one in waits.items()}
                 if errors := {shard: error for shard, error in ends.items() if error is not None}:
-                    return failed_parts(errors)
+                    return self._failed(errors)
                 late = [shard for shard, one in waits.items() if not one.done()]
                 if not late:
                     return None
@@ -254,6 +254,11 @@ class WorkerTransactions:
             for one in waits.values():
                 one.cancel()
 
+    def _failed(self, errors: Mapping[int, Exception]) -> Mapping[int, Exception]:
+        if any(isinstance(error, ShardFenced) for error in errors.values()):
+            self._tell(WorkerFenced())
+        return failed_parts(errors)
+
     async def _ended(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> None:
         """Ask for the end of the transaction; from now on the outcome is in doubt until it is known."""
         self._ids.in_doubt = frozenset(parts)
@@ -261,6 +266,8 @@ class WorkerTransactions:
             marked = await producer.end()
         except BridgeError as error:
             self._ids.drop(producer)
+            if isinstance(error, ShardFenced):
+                self._tell(WorkerFenced())
             for part in parts.values():
                 part.fail(KafkaUnavailable(f"whether the transaction is committed is not known: {error.message}"))
             return

@@ -17,7 +17,12 @@ from bridge.doctor.examination import Check
 from bridge.doctor.process_checks import room_of
 from bridge.doctor.results.check_result import CheckState, not_checked, not_checked_by
 from bridge.doctor.results.clock_skew import clock_result
-from bridge.doctor.results.connections import bootstrap_results, broker_results, coordinator_result
+from bridge.doctor.results.connections import (
+    bootstrap_results,
+    broker_results,
+    coordinator_result,
+    told_transactions_results,
+)
 from bridge.doctor.results.doctor_codes import BLOCKED, NOTHING_FOUND
 from bridge.doctor.results.granted_rights import rights_results
 from bridge.doctor.results.group_members import GroupFacts, SeenGroup, SeenMember, group_results
@@ -25,6 +30,7 @@ from bridge.doctor.results.process_room import broker_limit_results
 from bridge.doctor.results.topic_settings import topic_results
 from bridge.doctor.results.topic_sizes import TopicLogs, size_result
 from bridge.errors import AccessDenied, KafkaUnavailable
+from bridge.writer_factory import ids_of_worker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -157,9 +163,14 @@ class KafkaChecks:
         return group_results(facts, [first, await self._members()])
 
     async def _transactions(self) -> Sequence[CheckResult]:
-        transactional_id = f"{self._config.kafka.group}-0"
-        node = await self._look().coordinator(transactional_id, TRANSACTION)
-        return [coordinator_result(transactional_id, node, "transaction.state.log.replication.factor")]
+        kafka, look = self._config.kafka, self._look()
+        of_worker = kafka.transactions == "worker"
+        transactional_id = ids_of_worker(kafka.group, self._config.worker_id)[0] if of_worker else f"{kafka.group}-0"
+        node = await look.coordinator(transactional_id, TRANSACTION)
+        found = [coordinator_result(transactional_id, node, "transaction.state.log.replication.factor")]
+        if of_worker and node is not None:
+            found += told_transactions_results(node, told=await look.tells_transactions(node, transactional_id))
+        return found
 
     async def _members(self) -> SeenGroup:
         group = await self._look().group(self._config.kafka.group)

@@ -102,9 +102,17 @@ class Meters:
         self.events = _counter(registry, "events", "Committed records of the events topic", kind=(*KINDS, OTHER))
         self.bytes = _counter(registry, "committed_bytes", "Committed bytes of the events topic")
         outcomes = ("committed", "failed", "fenced")
-        self.transactions = _counter(registry, "transactions", "Kafka transactions", outcome=outcomes)
+        self.transactions = _counter(
+            registry,
+            "transactions",
+            "Transactions, once for each shard in it",
+            outcome=outcomes,
+        )
         self.commit_seconds = Histogram(
-            "chatbridge_commit_seconds", "Duration of one transaction", buckets=_COMMIT_SECONDS, registry=registry
+            "chatbridge_commit_seconds",
+            "Duration of a transaction, once for each shard in it",
+            buckets=_COMMIT_SECONDS,
+            registry=registry,
         )
         self.capture_seconds = Histogram(
             "chatbridge_capture_seconds",
@@ -150,6 +158,11 @@ class Meters:
             "shard_changes",
             "Shards taken over, not opened because of an error, released, fenced, or crashed because of a defect",
             change=changes,
+        )
+        self.worker_fenced = _counter(
+            registry,
+            "worker_fenced",
+            "Times that another producer had initialised the transactional id under which a worker commits all shards",
         )
         self.reconciled = _counter(
             registry,

@@ -62,6 +62,7 @@ _UNITS: Final = {
     "ucs_waiting_chats": "chats",
     "unreachable_servers": "servers",
     "unstable_servers": "losses in a row",
+    "worker_fenced_total": "times",
 }
 
 

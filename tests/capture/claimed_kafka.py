@@ -44,7 +44,7 @@ class ClaimedKafka:
     end is decided, and not marked. `late`: seconds that the next request takes, and that the next answer takes.
     `stable`: shard -> the last stable offset of its claims, as long as a transaction is open before the others.
     `reads`: shards whose claims were read; `checkpoint_reads`: from where on reads of checkpoints had to be stable.
-    `before_removal` is called once, before claims are removed.
+    `before_removal` is called once, before claims are removed; `before_end` before each end of a transaction.
     """
 
     logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -59,6 +59,7 @@ class ClaimedKafka:
     reads: list[int] = field(default_factory=list)
     checkpoint_reads: list[int] = field(default_factory=list)
     before_removal: Callable[[], Awaitable[None]] | None = None
+    before_end: Callable[[], None] | None = None
     unheard: int = 0
     leader_lost_at_end: bool = False
     transactions: list[set[int]] = field(default_factory=list)
@@ -262,6 +263,8 @@ class MemoryProducer:
         return await self.kafka.asked(self._ended)
 
     def _ended(self) -> bool:
+        if self.kafka.before_end is not None:
+            self.kafka.before_end()
         self._fenced()
         for shard, batch in self.sent.items():
             self.kafka.committed[shard] += [(self.name, record.key) for record in batch.records]

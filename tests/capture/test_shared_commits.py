@@ -8,8 +8,8 @@ import pytest
 
 from bridge.capture import blame, shard_claims
 from bridge.capture.ports import Batch, Outgoing
+from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.errors import AccessDenied, KafkaUnavailable
-from bridge.facts import TransactionRepeated
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
 
 ONE, TWO = "one", "two"
@@ -114,7 +114,23 @@ def test_a_worker_that_is_fenced_in_the_middle_of_a_transaction_writes_it_again_
 
     play(fenced())
     assert kafka.transactions == [{0}, {0}]
+    assert kafka.told == [WorkerFenced(), TransactionRepeated(shards=1)]
     assert kafka.committed[0] == [(ONE, b"a"), (ONE, b"b"), (ONE, b"c")]
+
+
+def test_a_worker_that_is_fenced_before_it_asks_for_the_end_says_so_and_leaves_the_outcome_open() -> None:
+    kafka = ClaimedKafka()
+
+    async def fenced() -> None:
+        worker = kafka.worker(ONE)
+        [held] = await taken(worker, 0)
+        kafka.before_end = lambda: kafka.epochs.update({ONE: 100})
+        with pytest.raises(KafkaUnavailable, match="is not known"):
+            await worker.commit(held, batch(0, "a"))
+
+    play(fenced())
+    assert kafka.told == [WorkerFenced()]
+    assert kafka.committed[0] == []
 
 
 def test_a_worker_whose_transactions_cannot_be_marked_writes_its_shards_under_another_id() -> None:

@@ -19,7 +19,12 @@ from bridge.doctor.results.certificate_ends import SOON_SECONDS, chain_result, f
 from bridge.doctor.results.chat_servers import server_result
 from bridge.doctor.results.check_result import CheckState
 from bridge.doctor.results.clock_skew import clock_result
-from bridge.doctor.results.connections import bootstrap_results, broker_results, coordinator_result
+from bridge.doctor.results.connections import (
+    bootstrap_results,
+    broker_results,
+    coordinator_result,
+    told_transactions_results,
+)
 from bridge.doctor.results.granted_rights import rights_results
 from bridge.doctor.results.process_room import RoomFacts, broker_limit_results, memory_result, open_files_result
 from bridge.doctor.results.registered_schemas import SubjectState, subject_result
@@ -76,6 +81,13 @@ def test_without_a_coordinator_the_replication_factor_of_the_internal_topic_is_n
     line = coordinator_result("g", None, "offsets.topic.replication.factor")
     assert (line.state, line.code) == (CheckState.FAILED, "NO_COORDINATOR")
     assert "offsets.topic.replication.factor" in line.next_step
+
+
+def test_a_broker_that_does_not_tell_what_became_of_a_transaction_is_named_with_the_setting() -> None:
+    assert told_transactions_results(3, told=True) == []
+    (line,) = told_transactions_results(3, told=False)
+    assert (line.state, line.code, line.subject) == (CheckState.WARNING, "TRANSACTIONS_UNTOLD", "broker 3")
+    assert "kafka.transactions" in line.next_step
 
 
 def test_the_first_certificate_of_a_chain_to_end_decides() -> None:

@@ -25,6 +25,7 @@ from bridge.adapters.kafka.cluster_requests import LogSizesRequest, QuorumReques
 from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described_group
 from bridge.adapters.kafka.rights import CLUSTER, Right, denied, principal_of
 from bridge.adapters.kafka.temporary_admin import temporary_admin
+from bridge.adapters.kafka.transaction_requests import DescribeTransactionsRequest
 from bridge.adapters.kafka.version_requests import BrokerReleaseRequest, release_of
 from bridge.addresses import joined_address
 from bridge.errors import AccessDenied, KafkaUnavailable
@@ -149,6 +150,15 @@ class ClusterLook:
                 except GroupCoordinatorNotAvailableError:
                     await asyncio.sleep(_PAUSE_SECONDS)
         return None
+
+    async def tells_transactions(self, node: int, transactional_id: str) -> bool:
+        """Return whether a node tells what became of the transactions that it coordinates, whatever it tells now."""
+        async with self._admin() as admin:
+            try:
+                await _sent(admin, node, DescribeTransactionsRequest(transactional_id))
+            except NotImplementedError:  # before Kafka 3.0, or not Apache Kafka
+                return False
+        return True
 
     async def group(self, group: str) -> GroupDescription:
         """Return what the group's coordinator says of it; a group that does not exist is Dead, without members."""

@@ -59,13 +59,17 @@ class _TransactionsStruct(RequestStruct):  # type: ignore[misc]
     SCHEMA = Schema(("transactional_ids", CompactArray(CompactString("utf-8"))), ("tags", TaggedFields))
 
 
-class _TransactionsRequest(Request[_TransactionsStruct]):  # type: ignore[misc]
+class DescribeTransactionsRequest(Request[_TransactionsStruct]):  # type: ignore[misc]
+    """Asks about one transactional id."""
+
     API_KEY: ClassVar[int] = _DESCRIBE
 
     def __init__(self, transactional_id: str) -> None:
+        """`transactional_id` need not be known to Kafka: the answer has a code then."""
         self._transactional_id = transactional_id
 
     def build(self, request_struct_class: type[Any]) -> Any:
+        """Return the request in the one version that there is."""
         return request_struct_class([self._transactional_id], {})
 
 
@@ -95,7 +99,7 @@ async def last_transaction(client: AIOKafkaClient, transactional_id: str) -> Fou
     Raises what aiokafka raises, NotImplementedError where the coordinator does not know the request.
     """
     coordinator = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
-    response = await client.send(coordinator, _TransactionsRequest(transactional_id))
+    response = await client.send(coordinator, DescribeTransactionsRequest(transactional_id))
     [(code, _, state, _, _, producer, epoch, *_)] = response.transaction_states
     if code:
         raise for_code(code)

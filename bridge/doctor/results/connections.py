@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.doctor.results.check_result import failed, not_checked, ok, warning
-from bridge.doctor.results.doctor_codes import KAFKA_RELEASE, NO_ANSWER, NO_COORDINATOR, NOT_TOLD
+from bridge.doctor.results.doctor_codes import (
+    KAFKA_RELEASE,
+    NO_ANSWER,
+    NO_COORDINATOR,
+    NOT_TOLD,
+    TRANSACTIONS_UNTOLD,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +55,21 @@ def coordinator_result(name: str, node: int | None, setting: str) -> CheckResult
     return failed(
         name, NO_COORDINATOR, "no broker is its coordinator: Kafka's internal topic for it has no leader", step
     )
+
+
+def told_transactions_results(node: int, *, told: bool) -> list[CheckResult]:
+    """Return a warning unless a broker tells what became of a transaction, which `kafka.transactions: worker` asks."""
+    if told:
+        return []
+    return [
+        warning(
+            f"broker {node}",
+            TRANSACTIONS_UNTOLD,
+            "does not tell what became of a transaction (before Kafka 3.0, or not Apache Kafka): a partition without a "
+            "leader stops all shards of a worker",
+            "set kafka.transactions to shard on all workers",
+        )
+    ]
 
 
 def _broker(place: BrokerPlace, cause: Cause | None, releases: Mapping[int, str | None]) -> CheckResult:

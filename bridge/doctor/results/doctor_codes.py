@@ -13,6 +13,7 @@ DOCTOR_DEFECT: Final = "DOCTOR_DEFECT"
 NO_WORKER: Final = "NO_WORKER"
 KAFKA_RELEASE: Final = "KAFKA_RELEASE"
 NO_COORDINATOR: Final = "NO_COORDINATOR"
+TRANSACTIONS_UNTOLD: Final = "TRANSACTIONS_UNTOLD"
 CERTIFICATE_ENDS_SOON: Final = "CERTIFICATE_ENDS_SOON"
 CERTIFICATE_ENDED: Final = "CERTIFICATE_ENDED"
 NO_CERTIFICATE: Final = "NO_CERTIFICATE"
@@ -59,6 +60,10 @@ DOCTOR_CODES: Final = {
     NO_COORDINATOR: (
         "No broker coordinates the group or the transactions: an internal topic of Kafka has no leader.",
         "Look at the brokers' logs; compare the replication factor of that topic with the number of brokers.",
+    ),
+    TRANSACTIONS_UNTOLD: (
+        "A broker does not know DescribeTransactions: one that is lost stops all shards of a worker, not some of them.",
+        "Set `kafka.transactions` to `shard`, or use Kafka 3.0 or later.",
     ),
     CERTIFICATE_ENDS_SOON: ("A certificate ends within three weeks.", "Renew it; files are read again by themselves."),
     CERTIFICATE_ENDED: ("A certificate has ended.", "Renew it; files are read again by themselves."),
