@@ -98,9 +98,9 @@ class KafkaSettings(Section):
         description="The broker aborts a transaction that stays open for longer; the bridge gives up on it, too.",
     )
     transactions: Literal["shard", "worker"] = Field(
-        default="shard",
-        description="What a transaction holds: the records of one shard, or those of all shards of the worker, which "
-        "costs less at some hundred events/s. Change it by a rolling restart, during which both may run.",
+        default="worker",
+        description="What a transaction holds: the records of all shards of the worker, or those of one shard, which "
+        "brokers before 3.0 need. Change it by a rolling restart, during which both may run.",
     )
     session_timeout_seconds: float = Field(
         default=15.0,

@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="3: a killed one leaves no leader")
     parser.add_argument(
         "--transactions",
-        default="shard",
+        default="worker",
         choices=("shard", "worker", "both"),
         help="kafka.transactions; both: the other value with each start of a worker",
     )

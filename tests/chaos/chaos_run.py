@@ -53,7 +53,7 @@ class Outcome:
     seed: int
     seconds: float
     brokers: int
-    transactions: str = "shard"
+    transactions: str = "worker"
     tls: bool = False
     ready_seconds: float = READY_SECONDS
     steps: list[str] = field(default_factory=list)

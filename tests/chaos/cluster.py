@@ -57,7 +57,7 @@ class ChaosCluster:
         seed: int,
         *,
         brokers: int = 1,
-        transactions: str = "shard",
+        transactions: str = "worker",
         tls: bool = False,
         patience: float = 1.0,
     ) -> None:

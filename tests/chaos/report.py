@@ -20,7 +20,7 @@ def render(outcome: Outcome) -> str:
     """Return the whole report."""
     comparison = outcome.comparison
     command = f"python -m tests.chaos --seconds {outcome.seconds:g} --seed {outcome.seed} --brokers {outcome.brokers}"
-    command += "" if outcome.transactions == "shard" else f" --transactions {outcome.transactions}"
+    command += "" if outcome.transactions == "worker" else f" --transactions {outcome.transactions}"
     command += " --tls" if outcome.tls else ""
     patience = outcome.ready_seconds / READY_SECONDS
     command += "" if patience == 1 else f" --patience {patience:g}"

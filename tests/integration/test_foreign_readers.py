@@ -153,7 +153,9 @@ def test_checkpoints_are_single_objects_beside_the_schemas_of_what_is_read_back_
         fingerprints[schema["name"]] = fastavro.schema.fingerprint(canonical, "CRC-64-AVRO")
         assert key == f"#schema:{fingerprints[schema['name']]}"
     assert sorted(fingerprints) == [f"org.chatbridge.v1.{one}" for one in READ_BACK]
-    headers = {value[:10] for key, value in stored if key[:1] != b"#" and value}
+    claims = {value for key, value in stored if key.startswith(b"/claim/") and value}
+    assert {one.partition(b"-")[2] for one in claims} <= {b"worker:worker-1"}
+    headers = {value[:10] for key, value in stored if key[:1] not in {b"#", b"/"} and value}
     assert headers == {b"\xc3\x01" + bytes.fromhex(fingerprints["org.chatbridge.v1.SessionCheckpoint"])}
 
 

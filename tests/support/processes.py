@@ -125,9 +125,7 @@ class Bridge(Process):
         self.bootstrap_servers = str(settings.get("kafka__bootstrap_servers", bootstrap_servers))
         self.prefix = prefix
         self.stamps = "evidence__timestamp_url" in settings
-        self.together = (
-            settings.get("kafka__transactions", os.environ.get("CHATBRIDGE_KAFKA__TRANSACTIONS")) == "worker"
-        )
+        self.together = settings.get("kafka__transactions", os.environ.get("CHATBRIDGE_KAFKA__TRANSACTIONS")) != "shard"
         [self.port] = free_ports(1)
         values = {
             "kafka.bootstrap_servers": bootstrap_servers,

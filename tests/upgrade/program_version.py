@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tests.support.processes import Bridge
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _PROGRAM: Final = ["-P", "-m", "bridge"]
@@ -20,10 +21,11 @@ _COMMAND_SECONDS: Final = 120
 
 @dataclass(slots=True, frozen=True)
 class ProgramVersion:
-    """`name` is what the progress calls it; `tree` has `bridge` and `schemas`."""
+    """`name` is what the progress calls it; `tree` has `bridge` and `schemas`; `settings` are those of its workers."""
 
     name: str
     tree: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schemas(self) -> Path:

@@ -57,7 +57,7 @@ class RollingWorkers:
     def start(self, number: int, version: ProgramVersion, registry: str | None) -> None:
         """Start a worker. `registry`: the URL of its registry."""
         assert not self._over, "the run is over"
-        settings: dict[str, Any] = dict(_SETTINGS)
+        settings: dict[str, Any] = {**_SETTINGS, **version.settings}
         if registry is not None:
             settings["schema_registry.url"] = registry
         self._versions[number] = version.name
