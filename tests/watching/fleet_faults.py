@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
+from bridge.writer_factory import ids_of_worker
 from tests.integration.e2e_environment import E2EEnvironment
 from tests.support.kafka_tools import alter, delete, fence
 from tests.support.processes import wait_for
@@ -60,10 +61,10 @@ def _inputs_and_settings(fleet: WatchedFleet, wait_for_alerts: Callable[[float],
 def _kafka(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> None:
     delete(fleet.environment.broker, fleet.environment.topic("sessions"))
     fleet.environment.prepare()
-    shard = fleet.shard_of("worker-1")
+    transactional_id = ids_of_worker(f"{fleet.environment.prefix}bridge", "worker-1")[0]
     with ThreadPoolExecutor(max_workers=1) as beside:
         done = Event()
-        fencing = beside.submit(_fence_again_and_again, fleet, shard, done)
+        fencing = beside.submit(_fence_again_and_again, fleet, transactional_id, done)
         try:
             wait_for_alerts(60)
         finally:
@@ -72,9 +73,9 @@ def _kafka(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> Non
     fleet.wait_ready()
 
 
-def _fence_again_and_again(fleet: WatchedFleet, shard: int, done: Event) -> None:
+def _fence_again_and_again(fleet: WatchedFleet, transactional_id: str, done: Event) -> None:
     while not done.wait(FENCE_EVERY_SECONDS):
-        fence(fleet.environment.broker, f"{fleet.environment.prefix}bridge-{shard}")
+        fence(fleet.environment.broker, transactional_id)
 
 
 def _twin(fleet: WatchedFleet, wait_for_alerts: Callable[[float], None]) -> None:
