@@ -214,6 +214,9 @@ class KafkaTransactionalWriter:
             self._closings.begin(stop_consumer(consumer))
         return list(found.items())
 
+    async def turn(self) -> None:
+        """Do not wait: nothing else is written with this producer."""
+
     async def commit(self, batch: Batch) -> None:
         """Write the batch in one transaction; on return Kafka has committed it."""
         producer = self._producer
