@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from aiokafka import AIOKafkaProducer
+    from aiokafka.structs import RecordMetadata
 
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.adapters.kafka.transaction_requests import FoundTransaction
@@ -114,25 +115,25 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
             if batch.announcement_offset is not None
         }
         create = asyncio.get_running_loop().create_task
-        taken = self._taken = create(self._offsets_taken(producer, offsets), name="commit offsets")
-        taken.add_done_callback(_heard)
+        taken = None
+        if offsets:
+            taken = self._taken = create(self._offsets_taken(producer, offsets), name="commit offsets")
+            taken.add_done_callback(_heard)
         return {
             shard: create(self._acknowledged(producer, one, taken), name=f"commit {shard}")
             for shard, one in packed.items()
         }
 
     async def _offsets_taken(self, producer: AIOKafkaProducer, offsets: Mapping[TopicPartition, int]) -> None:
-        if offsets:
-            await self._call(producer.send_offsets_to_transaction(offsets, self._settings.group))
+        await self._call(producer.send_offsets_to_transaction(offsets, self._settings.group))
 
-    async def _acknowledged(self, producer: AIOKafkaProducer, packed: Packed, taken: asyncio.Task[None]) -> None:
+    async def _acknowledged(
+        self, producer: AIOKafkaProducer, packed: Packed, taken: asyncio.Task[None] | None
+    ) -> None:
         try:
-            delivered = [
-                await self._call(producer.send_batch(one, topic, partition=partition))
-                for topic, partition, one, _ in packed
-            ]
-            acknowledged = await self._call(asyncio.gather(*delivered))
-            await asyncio.shield(taken)
+            acknowledged = await self._call(_delivered(producer, packed))
+            if taken is not None:
+                await asyncio.shield(taken)
         except BridgeError as error:
             cause = error.__cause__
             refused = topics_of(cause) if isinstance(cause, TopicAuthorizationFailedError) else []
@@ -175,6 +176,12 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         if self._producer is None:
             raise KafkaUnavailable("the worker's producer is not open")
         return self._producer
+
+
+async def _delivered(producer: AIOKafkaProducer, packed: Packed) -> list[RecordMetadata]:
+    """Send record batches; return where each lies once all are acknowledged."""
+    sent = [await producer.send_batch(one, topic, partition=partition) for topic, partition, one, _ in packed]
+    return await asyncio.gather(*sent)
 
 
 def _decided(found: FoundTransaction) -> bool:
