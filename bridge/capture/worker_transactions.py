@@ -254,7 +254,7 @@ class WorkerTransactions:
                     return failed_parts(errors)
                 late = [shard for shard, one in waits.items() if not one.done()]
                 if not late:
-                    return None
+                    return await _offsets_committed(producer, parts)
                 others = bool(self._waiting or self._coming) or len(late) < len(waits)
                 seconds = self._clock.monotonic() - began
                 if seconds >= _LOOK_AFTER:
@@ -288,6 +288,17 @@ class WorkerTransactions:
         self._ids.failing -= parts.keys()
         for part in parts.values():
             part.committed()
+
+
+async def _offsets_committed(
+    producer: WorkerProducer, parts: Mapping[int, _HandedIn]
+) -> Mapping[int, Exception] | None:
+    """Commit the offsets of what is acknowledged; return which shards fail, None: the end may come."""
+    try:
+        await producer.commit_offsets()
+    except BridgeError as error:
+        return failed_parts(dict.fromkeys(parts, error))
+    return None
 
 
 def _batches(parts: Mapping[int, _HandedIn]) -> dict[int, Batch]:

@@ -113,6 +113,22 @@ def test_what_is_decided_when_it_is_the_turn_of_the_shards_is_one_transaction() 
     assert kafka.transactions == [{0}, {1, 2}]
 
 
+def test_offsets_are_committed_when_all_records_are_acknowledged_and_fail_all_shards() -> None:
+    kafka = ClaimedKafka(offsets_refused=AccessDenied("a group"))
+
+    async def refused() -> None:
+        worker = kafka.worker(ONE)
+        held = await taken(worker, 0, 1)
+        outcomes = await asyncio.gather(
+            *(worker.commit(one, batch(one.partition, "a")) for one in held), return_exceptions=True
+        )
+        assert [type(one) for one in outcomes] == [AccessDenied, AccessDenied]
+
+    play(refused())
+    assert kafka.acknowledged_before_offsets == [2]
+    assert not any(kafka.committed.values())
+
+
 def test_a_shard_without_a_leader_is_not_even_tried() -> None:
     kafka = ClaimedKafka(leaderless={1})
 
