@@ -52,6 +52,9 @@ class FencingWriter:
         self._least = await self._claims.fence_all(self._partition)
         return None
 
+    async def turn(self) -> None:
+        """Do not wait: the shard has transactions of its own."""
+
     async def commit(self, batch: Batch) -> None:
         """Write the batch in one transaction."""
         await self._producer.commit(batch)

@@ -1,4 +1,6 @@
-"""Pacing of transactions: how long a shard waits before it starts the next one.
+"""Pacing of the transactions of one shard: how long it waits before it starts the next one.
+
+One transaction for all shards has a rest of its own (`worker_transactions.py`).
 
 There are two reasons to wait, both measured against Apache Kafka (`make bench`):
 
@@ -29,12 +31,12 @@ def linger(events_per_second: float, most: float) -> float:
     return min(max(events_per_second - _QUIET, 0.0) / _SLOPE, most)
 
 
-def wait_before(rate: float, most: float, since_commit: float) -> float:
-    """Return the seconds to wait before the next transaction begins.
+def wait_before(rate: float, most: float, since_commit: float, rest: float = REST) -> float:
+    """Return the seconds to wait before the next transaction of a shard begins.
 
     `rate` in events per second of the worker; `since_commit` in seconds since the shard's last commit.
     """
-    return max(linger(rate, most), REST - since_commit, 0.0)
+    return max(linger(rate, most), rest - since_commit, 0.0)
 
 
 def earlier(partition: int) -> float:

@@ -211,6 +211,9 @@ class TransactionalWriter(Protocol):
         ask again. Raises KafkaUnavailable, ShardFenced.
         """
 
+    async def turn(self) -> None:
+        """Return when a batch that is decided now would be written at once, not after others."""
+
     async def commit(self, batch: Batch) -> None:
         """Write the batch in one transaction; on return it is durable. Raises KafkaUnavailable, ShardFenced."""
 

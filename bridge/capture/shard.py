@@ -116,6 +116,7 @@ class Shard:
             clock=clock,
             rate=rate,
             linger_max=settings.linger_max,
+            rest=settings.rest,
             telemetry=telemetry,
         )
         self._probes = ProbeTimer(settings.probe_after)
@@ -309,7 +310,7 @@ class Shard:
                 await self._look(writer)
             self._inbox.release_due(self._clock.monotonic())
             if len(self._inbox):
-                await self._transactions.linger(hurried=self._leaving)
+                await self._transactions.linger(writer, hurried=self._leaving)
             elif self._draining:
                 return
             elif rest := self._probes.rest(self._clock.monotonic()):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.capture.known_offsets import take_offsets
-from bridge.capture.pacing import wait_before
+from bridge.capture.pacing import REST, wait_before
 from bridge.capture.session_store import SessionStore
 from bridge.capture.stored_chats import stored_shard
 from bridge.errors import KafkaUnavailable
@@ -46,9 +46,10 @@ class ShardTransactions:
         clock: Clock,
         rate: EventRate,
         linger_max: float,
+        rest: float = REST,
         telemetry: Telemetry,
     ) -> None:
-        """`linger_max` in seconds; `rate` is shared by all shards of the worker."""
+        """`linger_max` and `rest` in seconds; `rate` is shared by all shards of the worker."""
         self.store = SessionStore(partition, settings)
         self.next_announcement: int | None = None
         self._partition = partition
@@ -58,6 +59,7 @@ class ShardTransactions:
         self._clock = clock
         self._rate = rate
         self._linger_max = linger_max
+        self._rest = rest
         self._telemetry = telemetry
         self._uncertain: tuple[TransactionPlan, float] | None = None
         self._last_number = 0
@@ -125,13 +127,14 @@ class ShardTransactions:
         else:
             self._settled(plan, self._clock.monotonic() - since)
 
-    async def linger(self, *, hurried: bool) -> None:
+    async def linger(self, writer: TransactionalWriter, *, hurried: bool) -> None:
         """Wait before the next transaction, for it to grow; briefly if it is `hurried` or large anyway."""
         now = self._clock.monotonic()
         most = 0.0 if hurried or self._inbox.paused or self._inbox.in_parts else self._linger_max
-        wait = wait_before(self._rate.at(now), most, now - self._committed_at)
+        wait = wait_before(self._rate.at(now), most, now - self._committed_at, self._rest)
         if wait:
             await asyncio.sleep(wait)
+        await writer.turn()
 
     async def decide(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool) -> TransactionPlan:
         """Fold inputs; with `mark` the plan is never empty.

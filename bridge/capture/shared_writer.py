@@ -48,6 +48,10 @@ class SharedWriter:
         """Return the records of the shard's checkpoints, with whatever was committed before it was taken."""
         return await self._storage.checkpoints(0 if self._held is None else self._held.settled)
 
+    async def turn(self) -> None:
+        """Wait until the next transaction of the worker is about to begin."""
+        await self._transactions.turn()
+
     async def commit(self, batch: Batch) -> None:
         """Write the batch, together with those of other shards."""
         if self._held is None:

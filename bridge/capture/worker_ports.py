@@ -48,8 +48,14 @@ class WorkerProducer(Protocol):
         without one may be left out. Raises KafkaUnavailable, ShardFenced itself when it cannot even send.
         """
 
+    async def commit_offsets(self) -> None:
+        """Commit the offsets of the batches, all of which are acknowledged, in the same transaction.
+
+        Raises KafkaUnavailable, ShardFenced.
+        """
+
     async def end(self) -> bool:
-        """Commit the transaction, all of which is acknowledged. Raises KafkaUnavailable, ShardFenced.
+        """Commit the transaction, all of which is acknowledged, offsets included. Raises KafkaUnavailable, ShardFenced.
 
         Returns whether another one may follow: if not, this one is not marked on all its partitions yet.
         After an error it is not known whether it is committed.

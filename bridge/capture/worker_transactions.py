@@ -1,7 +1,8 @@
 """One transaction for all shards of a worker, and who writes which shard: by claims in the log (DECISIONS 334).
 
 Theory of operation. Each shard hands in one decided batch at a time (`commit`). One task takes what all of them have
-handed in, writes it as one transaction, tells each, and rests for some milliseconds, in which the next batches gather.
+handed in, writes it as one transaction, tells each, and rests for some milliseconds, in which inputs gather. Then it is
+the `turn` of the shards: each decides what becomes of its inputs, and all of them are in the next transaction.
 
 A shard is *taken* in steps, the order of which is that of `tests/handover/claim_model.py`: (1) the worker's
 transactional id is initialised, if it is not, and the claims of all its shards are checked; (2) a claim is written;
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from bridge.facts import Fact
 
 REST: Final = 0.012
-"""Seconds between two transactions, in which batches of all shards gather."""
+"""Seconds between two transactions, in which the inputs of all shards gather."""
 _CHECK_WAIT: Final = 0.25
 _LOOK_AFTER: Final = 1.0
 """Seconds without acknowledgements, after which it is asked whether a partition without a leader is the cause."""
@@ -85,8 +86,10 @@ class WorkerTransactions:
         self._under_way: frozenset[int] = frozenset()
         self._deferred: dict[int, _HandedIn] = {}
         self._turn = asyncio.Event()
+        self._rested = asyncio.Event()
+        self._rested.set()
+        self._coming = 0
         self._task: asyncio.Task[None] | None = None
-        self._rest_until = 0.0
 
     # --- taking and leaving --------------------------------------------------------------------------------------
 
@@ -126,6 +129,17 @@ class WorkerTransactions:
                 return
 
     # --- transactions --------------------------------------------------------------------------------------------
+
+    async def turn(self) -> None:
+        """Return when the next transaction is about to begin: what a shard decides and hands in then, it has.
+
+        Who decides earlier leaves what comes meanwhile to the transaction after that.
+        """
+        self._coming += 1
+        try:
+            await self._rested.wait()
+        finally:
+            self._coming -= 1
 
     async def commit(self, held: HeldShard, batch: Batch) -> None:
         """Write the batch of a shard together with those of others; on return it is durable.
@@ -167,8 +181,8 @@ class WorkerTransactions:
 
     async def _commit_what_waits(self) -> None:
         while self._waiting:
-            await asyncio.sleep(max(self._rest_until - self._clock.monotonic(), 0.0))
             parts, self._waiting = self._waiting, {}
+            self._rested.clear()
             try:
                 await self._commit_together(parts)
             except BridgeError as error:
@@ -177,8 +191,9 @@ class WorkerTransactions:
             except Exception as error:  # noqa: BLE001 - a defect, of which each shard has to hear
                 for part in parts.values():
                     part.fail(error)
-            finally:
-                self._rest_until = self._clock.monotonic() + REST
+            await asyncio.sleep(REST)
+            self._rested.set()
+            await asyncio.sleep(0)  # all shards that wait for their turn hand in
 
     async def _commit_together(self, parts: dict[int, _HandedIn]) -> None:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
@@ -239,8 +254,8 @@ class WorkerTransactions:
                     return self._failed(errors)
                 late = [shard for shard, one in waits.items() if not one.done()]
                 if not late:
-                    return None
-                others = bool(self._waiting) or len(late) < len(waits)
+                    return await _offsets_committed(producer, parts)
+                others = bool(self._waiting or self._coming) or len(late) < len(waits)
                 seconds = self._clock.monotonic() - began
                 if seconds >= _LOOK_AFTER:
                     with contextlib.suppress(KafkaUnavailable):  # who leads is not known
@@ -280,6 +295,17 @@ class WorkerTransactions:
         self._ids.failing -= parts.keys()
         for part in parts.values():
             part.committed()
+
+
+async def _offsets_committed(
+    producer: WorkerProducer, parts: Mapping[int, _HandedIn]
+) -> Mapping[int, Exception] | None:
+    """Commit the offsets of what is acknowledged; return which shards fail, None: the end may come."""
+    try:
+        await producer.commit_offsets()
+    except BridgeError as error:
+        return failed_parts(dict.fromkeys(parts, error))
+    return None
 
 
 def _batches(parts: Mapping[int, _HandedIn]) -> dict[int, Batch]:

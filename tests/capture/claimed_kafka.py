@@ -43,6 +43,7 @@ class ClaimedKafka:
     `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
     end is decided, and not marked. `late`: seconds that the next request takes, and that the next answer takes.
     `stable`: shard -> the last stable offset of its claims, as long as a transaction is open before the others.
+    `offsets_refused`: what committing offsets fails with; `acknowledged_before_offsets`: shards of each transaction.
     `reads`: shards whose claims were read; `checkpoint_reads`: from where on reads of checkpoints had to be stable.
     `before_removal` is called once, before claims are removed; `before_end` before each end of a transaction.
     """
@@ -60,6 +61,8 @@ class ClaimedKafka:
     checkpoint_reads: list[int] = field(default_factory=list)
     before_removal: Callable[[], Awaitable[None]] | None = None
     before_end: Callable[[], None] | None = None
+    offsets_refused: BridgeError | None = None
+    acknowledged_before_offsets: list[int] = field(default_factory=list)
     unheard: int = 0
     leader_lost_at_end: bool = False
     transactions: list[set[int]] = field(default_factory=list)
@@ -224,6 +227,7 @@ class MemoryProducer:
     name: str
     number: int = 0
     sent: Mapping[int, Batch] = field(default_factory=dict)
+    acknowledged: int = 0
 
     async def open(self) -> None:
         self.number = await self.kafka.asked(self._initialised)
@@ -245,7 +249,7 @@ class MemoryProducer:
         return {shard: KafkaUnavailable("no leader") for shard in batches if shard in self.kafka.leaderless}
 
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, asyncio.Future[None]]:
-        self.sent = batches
+        self.sent, self.acknowledged = batches, 0
         self.kafka.transactions.append(set(batches))
         self.kafka.began.set()
         return {shard: asyncio.ensure_future(self._acknowledged(shard)) for shard in batches}
@@ -258,6 +262,12 @@ class MemoryProducer:
             raise self.kafka.refused[shard]
         if shard in self.kafka.silent:
             await asyncio.Event().wait()
+        self.acknowledged += 1
+
+    async def commit_offsets(self) -> None:
+        self.kafka.acknowledged_before_offsets.append(self.acknowledged)
+        if self.kafka.offsets_refused is not None:
+            raise self.kafka.offsets_refused
 
     async def end(self) -> bool:
         return await self.kafka.asked(self._ended)

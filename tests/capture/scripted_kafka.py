@@ -192,6 +192,9 @@ class ScriptedWriter:
         await self._kafka.call()
         return list(self._kafka.checkpoints[self._partition].items())
 
+    async def turn(self) -> None:
+        """Nobody else writes."""
+
     async def commit(self, batch: Batch) -> None:
         kafka, own = self._kafka, self._partition
         await asyncio.sleep(kafka.slow[own])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,9 @@ from bridge.capture.ports import Batch, Outgoing
 from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.errors import AccessDenied, KafkaUnavailable
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
+
+if TYPE_CHECKING:
+    from bridge.capture.shard_claims import HeldShard
 
 ONE, TWO = "one", "two"
 
@@ -67,6 +71,62 @@ def test_a_shard_that_is_not_acknowledged_holds_the_others_up_for_so_long(monkey
     play(late())
     assert kafka.committed[0] == [(ONE, b"a")]
     assert kafka.committed[1] == []
+
+
+def test_a_shard_that_is_not_acknowledged_does_not_hold_up_one_that_waits_for_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kafka = ClaimedKafka(silent={1})
+    monkeypatch.setattr(blame, "PATIENCE", 0.5)
+
+    async def late() -> None:
+        worker = kafka.worker(ONE)
+        other, silent = await taken(worker, 0, 1)
+        failing = asyncio.create_task(worker.commit(silent, batch(1, "a")))
+        await kafka.began.wait()
+        await worker.turn()
+        await worker.commit(other, batch(0, "a"))
+        with pytest.raises(KafkaUnavailable):
+            await failing
+
+    play(late())
+    assert kafka.committed[0] == [(ONE, b"a")]
+
+
+def test_what_is_decided_when_it_is_the_turn_of_the_shards_is_one_transaction() -> None:
+    kafka = ClaimedKafka()
+
+    async def in_turn() -> None:
+        worker = kafka.worker(ONE)
+        first, *others = await taken(worker, 0, 1, 2)
+
+        async def decide_and_commit(held: HeldShard) -> None:
+            await worker.turn()
+            await worker.commit(held, batch(held.partition, "b"))
+
+        await worker.turn()  # nothing is under way
+        earlier = asyncio.create_task(worker.commit(first, batch(0, "a")))
+        await kafka.began.wait()
+        await asyncio.gather(earlier, *map(decide_and_commit, others))
+
+    play(in_turn())
+    assert kafka.transactions == [{0}, {1, 2}]
+
+
+def test_offsets_are_committed_when_all_records_are_acknowledged_and_fail_all_shards() -> None:
+    kafka = ClaimedKafka(offsets_refused=AccessDenied("a group"))
+
+    async def refused() -> None:
+        worker = kafka.worker(ONE)
+        held = await taken(worker, 0, 1)
+        outcomes = await asyncio.gather(
+            *(worker.commit(one, batch(one.partition, "a")) for one in held), return_exceptions=True
+        )
+        assert [type(one) for one in outcomes] == [AccessDenied, AccessDenied]
+
+    play(refused())
+    assert kafka.acknowledged_before_offsets == [2]
+    assert not any(kafka.committed.values())
 
 
 def test_a_shard_without_a_leader_is_not_even_tried() -> None:

@@ -153,6 +153,9 @@ class RecordedProducer:
         self.known = tuple(sorted((shard, int(batch.records[0].key)) for shard, batch in batches.items()))
         return await self.producer.send(batches)
 
+    async def commit_offsets(self) -> None:
+        await self.producer.commit_offsets()
+
     async def end(self) -> bool:
         return await self.writer.asked("commit", self.producer.end, known=self.known)
 

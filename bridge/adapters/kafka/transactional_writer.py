@@ -214,6 +214,9 @@ class KafkaTransactionalWriter:
             self._closings.begin(stop_consumer(consumer))
         return list(found.items())
 
+    async def turn(self) -> None:
+        """Do not wait: nothing else is written with this producer."""
+
     async def commit(self, batch: Batch) -> None:
         """Write the batch in one transaction; on return Kafka has committed it."""
         producer = self._producer
@@ -227,9 +230,9 @@ class KafkaTransactionalWriter:
                 await self._call(producer.send_batch(one, topic, partition=partition))
                 for topic, partition, one, _ in packed
             ]
-            if offset is not None:
-                await self._call(producer.send_offsets_to_transaction({self._announcements: offset}, group))
             acknowledged = await self._call(asyncio.gather(*delivered))
+            if offset is not None:  # not earlier: a broker verifies one request of a transaction at a time
+                await self._call(producer.send_offsets_to_transaction({self._announcements: offset}, group))
             await self._call(producer.commit_transaction())  # P3: nothing counts as captured before this returns
         self._settings.times.taken(self._given)
         for (_, _, _, records), told in zip(packed, acknowledged, strict=True):

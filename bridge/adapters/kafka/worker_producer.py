@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from aiokafka import AIOKafkaProducer
+    from aiokafka.structs import RecordMetadata
 
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.adapters.kafka.transaction_requests import FoundTransaction
@@ -43,7 +44,7 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         """`topics` are all that are written."""
         super().__init__(settings, _NO_SHARD, topics, transactional_id=transactional_id)
         self._told: list[tuple[list[Outgoing], int]] = []
-        self._taken: asyncio.Task[None] | None = None
+        self._offsets: dict[TopicPartition, int] = {}
 
     async def _initialise(self, producer: AIOKafkaProducer) -> None:
         begun = super()._initialise(producer)
@@ -108,31 +109,19 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
             return defects  # no transaction has begun
         async with self._time_limit():
             await self._call(producer.begin_transaction())
-        offsets = {
+        self._offsets = {
             TopicPartition(settings.topics.announcements, shard): batch.announcement_offset
             for shard, batch in batches.items()
             if batch.announcement_offset is not None
         }
         create = asyncio.get_running_loop().create_task
-        taken = self._taken = create(self._offsets_taken(producer, offsets), name="commit offsets")
-        taken.add_done_callback(_heard)
         return {
-            shard: create(self._acknowledged(producer, one, taken), name=f"commit {shard}")
-            for shard, one in packed.items()
+            shard: create(self._acknowledged(producer, one), name=f"commit {shard}") for shard, one in packed.items()
         }
 
-    async def _offsets_taken(self, producer: AIOKafkaProducer, offsets: Mapping[TopicPartition, int]) -> None:
-        if offsets:
-            await self._call(producer.send_offsets_to_transaction(offsets, self._settings.group))
-
-    async def _acknowledged(self, producer: AIOKafkaProducer, packed: Packed, taken: asyncio.Task[None]) -> None:
+    async def _acknowledged(self, producer: AIOKafkaProducer, packed: Packed) -> None:
         try:
-            delivered = [
-                await self._call(producer.send_batch(one, topic, partition=partition))
-                for topic, partition, one, _ in packed
-            ]
-            acknowledged = await self._call(asyncio.gather(*delivered))
-            await asyncio.shield(taken)
+            acknowledged = await self._call(_delivered(producer, packed))
         except BridgeError as error:
             cause = error.__cause__
             refused = topics_of(cause) if isinstance(cause, TopicAuthorizationFailedError) else []
@@ -141,6 +130,17 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
                 raise TransactionHeldUp("Kafka refused what another shard writes") from error
             raise
         self._told += [(records, one.offset) for (*_, records), one in zip(packed, acknowledged, strict=True)]
+
+    async def commit_offsets(self) -> None:
+        """Commit the offsets of the batches that were sent.
+
+        Not while they are: a broker verifies one request of a transaction at a time, and refuses the other (KIP-890),
+        which aiokafka repeats after 0.1 s.
+        """
+        if self._offsets:
+            producer = self._opened()
+            async with self._time_limit():
+                await self._call(producer.send_offsets_to_transaction(self._offsets, self._settings.group))
 
     async def end(self) -> bool:
         """Commit the transaction. What is decided with the epoch of this producer is what it asked for.
@@ -164,8 +164,6 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
 
     async def close(self) -> None:
         """Stop all clients at once: a transaction that waits for its turn would begin, and hold up who reads."""
-        if self._taken is not None:
-            self._taken.cancel()
         producer, self._producer = self._producer, None
         if producer is not None:
             self._closings.begin(abandon_producer(producer))
@@ -177,11 +175,11 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         return self._producer
 
 
+async def _delivered(producer: AIOKafkaProducer, packed: Packed) -> list[RecordMetadata]:
+    """Send record batches; return where each lies once all are acknowledged."""
+    sent = [await producer.send_batch(one, topic, partition=partition) for topic, partition, one, _ in packed]
+    return await asyncio.gather(*sent)
+
+
 def _decided(found: FoundTransaction) -> bool:
     return found.aborted or found.committed
-
-
-def _heard(taken: asyncio.Task[None]) -> None:
-    """Take note of how a task ended that nobody may wait for any more."""
-    if not taken.cancelled():
-        taken.exception()
