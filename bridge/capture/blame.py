@@ -30,13 +30,18 @@ def failed_parts(outcomes: Mapping[int, Exception]) -> Mapping[int, Exception]:
     return refused or outcomes
 
 
+def patience(*, others: bool, most: float) -> float:
+    """Return how many seconds may pass without an answer; `others`: somebody is held up meanwhile."""
+    return PATIENCE if others else most
+
+
 def late_parts(late: Collection[int], seconds: float, *, others: bool, most: float) -> Mapping[int, BridgeError]:
     """Return which shards fail because their records are not acknowledged after so many seconds; empty: wait on.
 
     `late` are those shards, `others` says whether any others were acknowledged or wait for their turn. If there are
     none, Kafka is away as a whole, and there is nobody to be held up: that is waited for, for `most` seconds.
     """
-    if seconds < (PATIENCE if others else most):
+    if seconds < patience(others=others, most=most):
         return {}
     error = KafkaUnavailable(f"Kafka did not acknowledge the shard's records within {seconds:.0f} s")
     return dict.fromkeys(late, error)

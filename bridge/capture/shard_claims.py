@@ -33,6 +33,7 @@ class HeldShard:
     `settled` is an offset after all that former holders have committed, or have open, once it is `fenced`.
     `fenced`: nobody else can commit to the shard any more, unless a later claim is there, and who wrote that fences
     this worker. `owner` is the shard object that the claim was written for, `claimant` the id of the claim.
+    `unread`: it was given up since the claims could not be read.
     """
 
     partition: int
@@ -42,6 +43,7 @@ class HeldShard:
     offset: int | None = None
     settled: int = 0
     fenced: bool = False
+    unread: bool = False
 
 
 class ShardClaims:
@@ -121,9 +123,14 @@ class ShardClaims:
         return mine
 
     def still(self, held: HeldShard) -> None:
-        """Raise ShardFenced, or TransactionNotMarked, if a shard is not held any more under this claim."""
+        """Raise an error if a shard is not held any more under this claim: another worker's only as far as is known.
+
+        Raises ShardFenced, TransactionNotMarked, KafkaUnavailable.
+        """
         if self._held.get(held.partition) is held:
             return
+        if held.unread:
+            raise KafkaUnavailable("the claims of the shard cannot be read")
         if held.claimant != self._own:
             raise TransactionNotMarked("the worker goes on under another transactional id")
         raise ShardFenced("another worker has claimed this shard")
@@ -232,6 +239,7 @@ class ShardClaims:
             claims.read(*found.get(held.partition, ((), 0)))
             if claims.last() != held.key:
                 self.give_up(held)
+                held.unread = held.partition not in found
 
     async def remove(self, held: HeldShard) -> None:
         """Remove the claim of a shard that was given up, when no commit is on its way. Raises KafkaUnavailable.

@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from bridge.closings import Closings
-from bridge.errors import BridgeError, TransactionNotMarked
+from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, TransactionNotMarked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,7 +106,10 @@ class WorkerIds:
     async def _opened(self, transactional_id: str) -> WorkerProducer:
         producer = self._make_producer(transactional_id)
         try:
-            await producer.open()
+            try:
+                await producer.open()
+            except ShardFenced as error:  # by who initialises the id, too; which shards are lost is told by the claims
+                raise KafkaUnavailable("the worker's transactional id is being initialised elsewhere") from error
             former = self._claims.use(transactional_id, producer.epoch)
             former = [held for held in former if held.partition not in self.in_doubt | self.failing]
             self.in_doubt = frozenset()

@@ -21,11 +21,10 @@ fails, and finds out from its checkpoints, which it reads when the id is initial
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.blame import failed_parts, late_parts
+from bridge.capture.blame import failed_parts, late_parts, patience
 from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.capture.worker_ids import WorkerIds
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
@@ -184,25 +183,29 @@ class WorkerTransactions:
             parts, self._waiting = self._waiting, {}
             self._rested.clear()
             try:
-                await self._commit_together(parts)
-            except BridgeError as error:
-                for part in parts.values():
-                    part.fail(error)
-            except Exception as error:  # noqa: BLE001 - a defect, of which each shard has to hear
-                for part in parts.values():
-                    part.fail(error)
-            await asyncio.sleep(REST)
-            self._rested.set()
+                await self._commit_and_tell(parts)
+                await asyncio.sleep(REST)
+            finally:
+                self._rested.set()
             await asyncio.sleep(0)  # all shards that wait for their turn hand in
+
+    async def _commit_and_tell(self, parts: dict[int, _HandedIn]) -> None:
+        try:
+            await self._commit_together(parts)
+        except Exception as error:  # noqa: BLE001 - also a defect, of which each shard has to hear
+            for part in parts.values():
+                part.fail(error)
 
     async def _commit_together(self, parts: dict[int, _HandedIn]) -> None:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
         while parts := self._still_held(parts):
             producer = await self._ids.ready()
+            unwritable = await _unwritable(producer, parts)
+            # Meanwhile a shard may have been left, or taken again: nothing is waited for between this and `_under_way`.
             parts = self._still_held(parts)
-            for shard, error in (await producer.unwritable(_batches(parts))).items():
+            for shard in unwritable.keys() & parts.keys():
                 self._ids.failing.add(shard)
-                parts.pop(shard).fail(error)
+                parts.pop(shard).fail(unwritable[shard])
             if not parts:
                 return
             self._under_way = frozenset(parts)
@@ -254,13 +257,12 @@ class WorkerTransactions:
                     return self._failed(errors)
                 late = [shard for shard, one in waits.items() if not one.done()]
                 if not late:
-                    return await _offsets_committed(producer, parts)
+                    return await self._offsets_committed(producer, parts)
                 others = bool(self._waiting or self._coming) or len(late) < len(waits)
                 seconds = self._clock.monotonic() - began
                 if seconds >= _LOOK_AFTER:
-                    with contextlib.suppress(KafkaUnavailable):  # who leads is not known
-                        if unwritable := await producer.unwritable({shard: parts[shard].batch for shard in late}):
-                            return unwritable
+                    if unwritable := await _unwritable(producer, {shard: parts[shard] for shard in late}):
+                        return unwritable
                     if len(late) == len(waits) and await producer.not_marked():  # the transaction before this one
                         return {}
                 if failed := late_parts(late, seconds, others=others, most=self._most_seconds):
@@ -268,6 +270,28 @@ class WorkerTransactions:
         finally:
             for one in waits.values():
                 one.cancel()
+
+    async def _offsets_committed(
+        self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]
+    ) -> Mapping[int, Exception] | None:
+        """Commit the offsets of what is acknowledged; return which shards fail, None: the end may come.
+
+        Only shards that have an offset fail with it: the others do not need the coordinator of the group.
+        """
+        taking = [shard for shard, part in parts.items() if part.batch.announcement_offset is not None]
+        if not taking:
+            return None
+        others = bool(self._waiting or self._coming) or len(taking) < len(parts)
+        seconds = patience(others=others, most=self._most_seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await producer.commit_offsets()
+        except TimeoutError:
+            error = KafkaUnavailable(f"Kafka did not commit the announcement offset within {seconds:g} s")
+            return dict.fromkeys(taking, error)
+        except BridgeError as error:
+            return self._failed(dict.fromkeys(taking, error))
+        return None
 
     def _failed(self, errors: Mapping[int, Exception]) -> Mapping[int, Exception]:
         if any(isinstance(error, ShardFenced) for error in errors.values()):
@@ -297,15 +321,12 @@ class WorkerTransactions:
             part.committed()
 
 
-async def _offsets_committed(
-    producer: WorkerProducer, parts: Mapping[int, _HandedIn]
-) -> Mapping[int, Exception] | None:
-    """Commit the offsets of what is acknowledged; return which shards fail, None: the end may come."""
+async def _unwritable(producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> Mapping[int, BridgeError]:
+    """Return which shards cannot be written now, as far as that is known."""
     try:
-        await producer.commit_offsets()
-    except BridgeError as error:
-        return failed_parts(dict.fromkeys(parts, error))
-    return None
+        return await producer.unwritable(_batches(parts))
+    except KafkaUnavailable:  # who leads is not known: acknowledgements that do not come will tell
+        return {}
 
 
 def _batches(parts: Mapping[int, _HandedIn]) -> dict[int, Batch]:

@@ -43,9 +43,11 @@ class ClaimedKafka:
     `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
     end is decided, and not marked. `late`: seconds that the next request takes, and that the next answer takes.
     `stable`: shard -> the last stable offset of its claims, as long as a transaction is open before the others.
-    `offsets_refused`: what committing offsets fails with; `acknowledged_before_offsets`: shards of each transaction.
+    `offsets_refused`: what committing offsets fails with, `offsets_silent`: it is not answered;
+    `acknowledged_before_offsets`: shards of each transaction.
     `reads`: shards whose claims were read; `checkpoint_reads`: from where on reads of checkpoints had to be stable.
     `before_removal` is called once, before claims are removed; `before_end` before each end of a transaction.
+    `before_look` is awaited each time it is asked who leads the partitions; `unreadable`: shards whose claims are.
     """
 
     logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -61,7 +63,10 @@ class ClaimedKafka:
     checkpoint_reads: list[int] = field(default_factory=list)
     before_removal: Callable[[], Awaitable[None]] | None = None
     before_end: Callable[[], None] | None = None
+    before_look: Callable[[], Awaitable[None]] | None = None
+    unreadable: set[int] = field(default_factory=set)
     offsets_refused: BridgeError | None = None
+    offsets_silent: bool = False
     acknowledged_before_offsets: list[int] = field(default_factory=list)
     unheard: int = 0
     leader_lost_at_end: bool = False
@@ -156,7 +161,11 @@ class MemoryClaims:
         self.kafka.reads += since
         logs = self.kafka.logs
         return await self.kafka.asked(
-            lambda: {shard: (logs[shard][at:], len(logs[shard])) for shard, at in since.items()}
+            lambda: {
+                shard: (logs[shard][at:], len(logs[shard]))
+                for shard, at in since.items()
+                if shard not in self.kafka.unreadable
+            }
         )
 
     async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
@@ -246,6 +255,8 @@ class MemoryProducer:
         return self.name in self.kafka.not_marked
 
     async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
+        if self.kafka.before_look is not None:
+            await self.kafka.before_look()
         return {shard: KafkaUnavailable("no leader") for shard in batches if shard in self.kafka.leaderless}
 
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, asyncio.Future[None]]:
@@ -268,6 +279,8 @@ class MemoryProducer:
         self.kafka.acknowledged_before_offsets.append(self.acknowledged)
         if self.kafka.offsets_refused is not None:
             raise self.kafka.offsets_refused
+        if self.kafka.offsets_silent:
+            await asyncio.Event().wait()
 
     async def end(self) -> bool:
         return await self.kafka.asked(self._ended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,14 +114,15 @@ def test_what_is_decided_when_it_is_the_turn_of_the_shards_is_one_transaction() 
     assert kafka.transactions == [{0}, {1, 2}]
 
 
-def test_offsets_are_committed_when_all_records_are_acknowledged_and_fail_all_shards() -> None:
+def test_offsets_are_committed_when_all_records_are_acknowledged_and_not_before() -> None:
     kafka = ClaimedKafka(offsets_refused=AccessDenied("a group"))
 
     async def refused() -> None:
         worker = kafka.worker(ONE)
         held = await taken(worker, 0, 1)
         outcomes = await asyncio.gather(
-            *(worker.commit(one, batch(one.partition, "a")) for one in held), return_exceptions=True
+            *(worker.commit(one, replace(batch(one.partition, "a"), announcement_offset=7)) for one in held),
+            return_exceptions=True,
         )
         assert [type(one) for one in outcomes] == [AccessDenied, AccessDenied]
 
