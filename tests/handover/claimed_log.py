@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,14 +47,14 @@ class LoggedCommit(NamedTuple):
 
 @dataclass(slots=True)
 class ClaimedLog:
-    """The log as far as it was read, up to `position`; from `whole_from` on, nothing is missing from it.
+    """The log as far as it was read, up to `position`. Nothing is missing between one of its `starts` and the next.
 
     `number_of`: the records of a batch -> the number of the transaction, if they tell it.
     """
 
     number_of: Callable[[Iterable[tuple[bytes | None, bytes | None]]], int | None] = lambda _: None
     position: int = 0
-    whole_from: int = 0
+    starts: list[int] = field(default_factory=lambda: [0])
     claims: list[LoggedClaim] = field(default_factory=list)
     commits: list[LoggedCommit] = field(default_factory=list)
     _open: dict[int, LoggedCommit] = field(default_factory=dict)
@@ -62,9 +63,9 @@ class ClaimedLog:
     def take(self, batch: LogBatch) -> None:
         """Go on with the batch that follows in the log."""
         if not batch.whole:
-            self.whole_from = batch.last + 1
+            self._start(batch.last + 1)
         elif batch.first != self.position:
-            self.whole_from = batch.first
+            self._start(batch.first)
         self.position = batch.last + 1
         if batch.commits is not None:
             ended = self._open.pop(batch.producer, None)
@@ -76,6 +77,16 @@ class ClaimedLog:
             for offset, (key, value) in enumerate(batch.records, batch.first):
                 if key is not None and is_claim_key(name := key.decode("utf-8", "replace")):
                     self._claim(offset, name, None if value is None else value.decode("utf-8", "replace"))
+
+    def start_of(self, commit: LoggedCommit) -> int | None:
+        """Return from where on nothing is missing up to a commit; None if something within it may be missing."""
+        before = bisect_right(self.starts, commit.first)
+        return None if bisect_right(self.starts, commit.marker) != before else self.starts[before - 1]
+
+    def _start(self, offset: int) -> None:
+        if self.starts[-1] == self.position:  # nothing lies between the two
+            self.starts.pop()
+        self.starts.append(offset)
 
     def _write(self, batch: LogBatch) -> None:
         begun = self._open.get(batch.producer)

@@ -226,12 +226,30 @@ def test_the_shards_own_id_does_not_remove_claims(log: WrittenLog) -> None:
     assert "the claim /claim/one/1, which was committed under, is not removed" in log.problem()
 
 
-def test_what_lies_behind_a_hole_is_judged_and_what_lies_before_it_counted(log: WrittenLog) -> None:
+def test_what_lies_behind_a_hole_is_judged_by_itself(log: WrittenLog) -> None:
     log.end += 10  # compacted: the removal of the claim of `one`, and commits of `two`
     log.commit("two", 9)
     log.remove("three", 7)  # whose claim was there
     log.commit("two", 10)
-    assert log.judged() == JudgedWriters(commits=4, judged=2)
+    assert log.judged() == JudgedWriters(commits=4, judged=4)
+
+
+def test_what_lies_before_a_hole_stays_judged(log: WrittenLog) -> None:
+    log.commit("two", 3)
+    log.commit("one", 4)
+    assert "it was made after one under the later claim" in log.problem()
+    log.end += 10
+    log.commit("two", 9)
+    log.commit("two", 10)
+    assert "it was made after one under the later claim" in log.problem()
+    assert log.judged().judged == 6
+
+
+def test_a_commit_with_a_hole_in_it_is_not_judged(log: WrittenLog) -> None:
+    log.write("two", 3)
+    log.end += 10
+    log.end_transaction("two")
+    assert log.judged() == JudgedWriters(commits=3, judged=2)
 
 
 def test_a_claim_of_which_only_the_removal_is_left_was_there(log: WrittenLog) -> None:
@@ -247,7 +265,7 @@ def test_a_batch_without_some_of_its_records_is_a_hole(log: WrittenLog) -> None:
     log.log.take(LogBatch(log.end, log.end + 1, 1, 0, transactional=True, records=((b"A", b"3"),)))
     log.end += 2
     log.end_transaction("one")
-    assert "none of 3 commits in the log can be judged" in log.problem()
+    assert log.judged() == JudgedWriters(commits=3, judged=2)
 
 
 def test_nothing_is_judged_of_an_empty_log() -> None:

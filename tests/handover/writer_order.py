@@ -22,9 +22,9 @@ checks what the model's steps leave behind in the log. Commits are taken in the 
 
 What does not follow from this: that a writer which was fenced without need was in the right, or that an abort was.
 
-Of a log whose older part was compacted or deleted, commits from the last hole on are judged. Claims before it lie in
-no known order, so they count as equally old, and one of which only the removal is left counts for each id of the
-worker that its key names.
+A log that was compacted while it was read has holes. What lies between two of them is judged by itself: claims before
+it lie in no known order, so they count as equally old, and one of which only the removal is left counts for each id of
+the worker that its key names. A commit with a hole in it is not judged.
 """
 
 from __future__ import annotations
@@ -59,10 +59,14 @@ def owner_of(transactional_id: str) -> str:
 def judge(log: ClaimedLog, ids: Mapping[int, str], shard_id: str) -> JudgedWriters:
     """Judge one shard. `ids`: Kafka's id of a producer -> the transactional id that it belongs to."""
     found = JudgedWriters(len(log.commits))
-    following = _WriterOrder(log, shard_id)
+    following: _WriterOrder | None = None
     for commit in sorted(log.commits):
-        if commit.first < log.whole_from:
+        since = log.start_of(commit)
+        if since is None:
             continue
+        if following is None or following.since != since:
+            found.changes += 0 if following is None else following.changes
+            following = _WriterOrder(log, shard_id, since)
         found.judged += 1
         name = ids.get(commit.producer)
         problem = "of a producer that has no transactional id" if name is None else following.next(commit, name)
@@ -72,15 +76,16 @@ def judge(log: ClaimedLog, ids: Mapping[int, str], shard_id: str) -> JudgedWrite
             )
     if not found.judged:
         found.problems.append(f"{shard_id}: none of {found.commits} commits in the log can be judged")
-    found.changes = following.changes
+    found.changes += 0 if following is None else following.changes
     return found
 
 
 class _WriterOrder:
-    """The commits so far, each of which goes on from those before it; a commit with a problem is left out."""
+    """The commits since a hole, each of which goes on from those before it; a commit with a problem is left out."""
 
-    def __init__(self, log: ClaimedLog, shard_id: str) -> None:
+    def __init__(self, log: ClaimedLog, shard_id: str, since: int) -> None:
         self.changes = 0
+        self.since = since
         self._log = log
         self._shard_id = shard_id
         self._last = -1
@@ -142,9 +147,9 @@ class _WriterOrder:
         return ""
 
     def _age(self, claim: LoggedClaim) -> int:
-        return -1 if claim.offset < self._log.whole_from else claim.offset
+        return -1 if claim.offset < self.since else claim.offset
 
     def _may_be_of(self, claim: LoggedClaim, name: str) -> bool:
         if claim.claimant is not None:
             return claim.claimant == name
-        return self._log.whole_from > 0 and claim.key.split("/")[2] == owner_of(name).partition(":")[2]
+        return self.since > 0 and claim.key.split("/")[2] == owner_of(name).partition(":")[2]
